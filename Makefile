@@ -1,0 +1,63 @@
+# Every target sets up what it needs. Run `make` for the list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= pumice-demo
+
+.PHONY: help
+help: ## print this list
+	@grep -E '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: $(READY) ## create .venv with everything, the command included
+
+$(READY): pyproject.toml constraints.txt Makefile scripts/find-python
+	@python="$$(scripts/find-python)"; \
+	echo "setting up $(VENV) with $$python ($$($$python --version))"; \
+	if [ -x $(BIN)/python ] && ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then rm -rf $(VENV); fi; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0
+	@touch $(READY)
+
+.PHONY: demo
+demo: $(READY) ## train, prune, compile, run on Lava and compare, on real digits (OUT=folder)
+	$(BIN)/pumice demo -o $(OUT)
+
+.PHONY: test
+test: $(READY) ## run the tests (minutes)
+	$(BIN)/python -m pytest -m "not long and not bench"
+
+.PHONY: check
+check: $(READY) ## format, lint, types, import arrows, architecture tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/architecture
+
+.PHONY: parity
+parity: $(READY) ## hundreds of random graphs: reference == emulator == Lava (long)
+	$(BIN)/python -m pytest -m long tests/parity
+
+.PHONY: bench
+bench: $(READY) ## time compiling, pruning and the emulator
+	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
+
+.PHONY: golden
+golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff
+	PUMICE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/fidelity
+
+.PHONY: fmt
+fmt: $(READY) ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: clean
+clean: ## remove what the targets above made
+	rm -rf $(VENV) $(OUT) .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
+	find toolchain targets tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

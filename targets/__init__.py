@@ -1,0 +1,1 @@
+"""Places where a graph can run. Each folder is one target, found by entry point."""

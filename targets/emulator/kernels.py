@@ -1,0 +1,151 @@
+"""The two inner loops of a spiking network on tensors: synapses and neurons."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from toolchain import fixedpoint
+from toolchain.ir import Dense, FixedDense, FixedLif, Lif, Matrix
+from toolchain.ir.types import rows_of, values_of
+from toolchain.reference import delay_slots
+
+_FLOAT32_EXACT: Final = 2**24
+"""Integers below this are exact in float32, and so is every partial sum of a product."""
+_DENSE_ELEMENTS: Final = 2**24
+"""A CSR matrix of up to this many elements is multiplied as a dense one: 64 MiB of float32."""
+
+
+@final
+@dataclass(frozen=True)
+class SynapseKernel:
+    """A connection ready to be multiplied: one matrix per delay slot.
+
+    Attributes:
+        slots: Delay in steps and the transposed matrix, `[sources, targets]`.
+        exponent: Shift of the integer result; None for a float connection.
+    """
+
+    slots: tuple[tuple[int, Tensor], ...]
+    exponent: int | None
+
+    def apply(self, x: Tensor, slot: Tensor) -> Tensor:
+        """Return the current `[batch, targets]` of one slot; int32 if the connection is integer.
+
+        Integers are multiplied in floating point of a width in which every sum is exact.
+        """
+        product = _multiply(x.to(slot.dtype), slot)
+        if self.exponent is None:
+            return product
+        total = product.to(torch.int64)
+        shifted = total << self.exponent if self.exponent > 0 else total >> -self.exponent
+        return shifted.to(torch.int32)
+
+
+def synapse_kernel(node: Dense | FixedDense, message: float, device: torch.device) -> SynapseKernel:
+    """Return the kernel of a connection.
+
+    Args:
+        node: Float or fixed synapses.
+        message: Largest magnitude that a source can send; 1 for spikes.
+        device: Where to compute.
+    """
+    slots = [(0, node.weights)] if node.delays is None else delay_slots(node.weights, node.delays)
+    if isinstance(node, Dense):
+        kernels = tuple((steps, _tensor(matrix, torch.float64, device)) for steps, matrix in slots)
+        return SynapseKernel(kernels, None)
+    largest = _largest_sum(node.weights) * message
+    dtype = torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+    kernels = tuple((steps, _tensor(matrix, dtype, device)) for steps, matrix in slots)
+    return SynapseKernel(kernels, node.exponent)
+
+
+def _largest_sum(weights: Matrix) -> float:
+    magnitudes = np.abs(values_of(weights).astype(np.float64))
+    return float(np.bincount(rows_of(weights), magnitudes, minlength=1).max())
+
+
+def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if isinstance(matrix, csr_array) and matrix.shape[0] * matrix.shape[1] > _DENSE_ELEMENTS:
+        parts = (np.array(matrix.indptr), np.array(matrix.indices), matrix.data.astype(np.float64))
+        indptr, indices, data = (torch.from_numpy(part) for part in parts)
+        # Kept as [targets, sources]: the product is formed from the left.
+        return torch.sparse_csr_tensor(indptr, indices, data.to(dtype), size=matrix.shape, device=device)
+    values = matrix.toarray() if isinstance(matrix, csr_array) else np.array(matrix)
+    return torch.from_numpy(values.T.astype(np.float64)).to(dtype).contiguous().to(device)
+
+
+def _multiply(x: Tensor, slot: Tensor) -> Tensor:
+    if slot.layout is torch.sparse_csr:
+        return torch.sparse.mm(slot, x.T.contiguous()).T
+    return x @ slot
+
+
+@final
+class FloatNeurons:
+    """State and update of a float population, float64 `[batch, N]`."""
+
+    def __init__(self, node: Lif, device: torch.device) -> None:
+        self.keep_u, self.keep_v, self.vth, self.bias = (
+            torch.from_numpy(np.array(values)).to(device)
+            for values in (1 - node.du, 1 - node.dv, node.vth, node.bias)
+        )
+
+    def rest(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Return current and potential at rest."""
+        zero = torch.zeros(batch, self.vth.numel(), dtype=torch.float64, device=self.vth.device)
+        return zero, zero.clone()
+
+    def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return spikes, current and potential after the reset."""
+        u = self.keep_u * u + a
+        v = self.keep_v * v + u + self.bias
+        spikes = v > self.vth
+        return spikes, u, torch.where(spikes, torch.zeros_like(v), v)
+
+
+@final
+class FixedNeurons:
+    """State and update of an integer population, int32 `[batch, N]`; see `fixedpoint.lif_step`."""
+
+    def __init__(self, node: FixedLif, device: torch.device) -> None:
+        unity = fixedpoint.DECAY_UNITY
+        self.keep_u = self._integers(unity - 1 - node.du.astype(np.int64), device)
+        self.keep_v = self._integers(unity - node.dv.astype(np.int64), device)
+        self.threshold = self._integers(np.left_shift(node.vth, fixedpoint.ALIGNMENT_BITS), device)
+        self.bias = self._integers(node.bias, device)
+        self.forgets = bool((self.keep_u == 0).all())
+
+    @staticmethod
+    def _integers(values: np.ndarray[tuple[int, ...], np.dtype[np.signedinteger]], device: torch.device) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(device)
+
+    def rest(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Return current and potential at rest."""
+        zero = torch.zeros(batch, self.bias.numel(), dtype=torch.int32, device=self.bias.device)
+        return zero, zero.clone()
+
+    def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return spikes, current and potential after the reset."""
+        current = a << fixedpoint.ALIGNMENT_BITS
+        if not self.forgets:
+            current = _decay(u, self.keep_u) + current
+        u = _wrap(current)
+        limit = fixedpoint.STATE_LIMIT - 1
+        v = (_decay(v, self.keep_v) + u + self.bias).clamp_(-limit, limit)
+        spikes = v > self.threshold
+        return spikes, u, torch.where(spikes, torch.zeros_like(v), v)
+
+
+def _decay(x: Tensor, keep: Tensor) -> Tensor:
+    product = x.to(torch.int64) * keep
+    return torch.div(product, fixedpoint.DECAY_UNITY, rounding_mode="trunc").to(torch.int32)
+
+
+def _wrap(current: Tensor) -> Tensor:
+    limit = fixedpoint.STATE_LIMIT
+    down = torch.where(current > limit, current - 2 * limit, current)
+    return torch.where(current <= -limit, current + 2 * limit, down)

@@ -1,0 +1,53 @@
+"""The emulator as a target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.ir import Graph, Stage
+from toolchain.passes import Pass
+from toolchain.target import Target
+from targets.emulator.program import EmulatorProgram
+
+
+@final
+@dataclass(frozen=True)
+class EmulatorTarget:
+    """Runs float and fixed graphs in batches; integers equal Lava's bit for bit.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+    """
+
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        """As typed on the command line."""
+        return "emulator"
+
+    @property
+    def profile(self) -> HardwareProfile:
+        """The limits of Lava's fixed-point models, which it equals."""
+        return LAVA_FIXED_POINT
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """Float and fixed."""
+        return frozenset(Stage)
+
+    def check(self) -> None:
+        """Usable wherever the toolchain is."""
+
+    def legalization(self) -> Sequence[Pass]:
+        """Nothing to change: every verified graph runs."""
+        return ()
+
+    def build(self, graph: Graph) -> EmulatorProgram:
+        """Make a graph ready to run."""
+        return EmulatorProgram(graph, self.device)
+
+
+if TYPE_CHECKING:
+    _conforms: type[Target] = EmulatorTarget

@@ -1,0 +1,157 @@
+"""A run of Lava as a folder: what to build, what to send, where to write. The seam between two processes.
+
+The parent writes the folder, the child reads it, and neither shares anything else:
+
+- `job.json`, `arrays.npz`: the plan;
+- `<source>.npy`: what each source sends, one row per step;
+- `<node>.<quantity>.npy`: records, mapped and filled row by row;
+- `heartbeat.npy`: per process, its step and whether it waits for a message;
+- `failure.json`: written by whoever fails first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
+from toolchain.fixedpoint import encode_graded
+from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
+from toolchain.stimulus import Stimulus
+from targets.lava.plan import Plan
+
+RUNNING: Final = 0
+WAITING: Final = 1
+
+
+@final
+@dataclass(frozen=True)
+class Window:
+    """Sample windows in clock time.
+
+    Attributes:
+        period: Steps from one sample to the next.
+        steps: Length of a sample.
+        samples: How many.
+        total: Steps of the whole run.
+    """
+
+    period: int
+    steps: int
+    samples: int
+    total: int
+
+
+def window_of(plan: Plan, samples: int, steps: int) -> Window:
+    """Return windows that keep samples apart: the gap is the largest logical delay."""
+    period = steps + plan.schedule.gap
+    latest = max(item.offset for item in plan.neurons)
+    return Window(period, steps, samples, (samples - 1) * period + steps + latest)
+
+
+def write_job(
+    folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, records: Mapping[str, tuple[str, ...]]
+) -> Window:
+    """Write everything the child needs.
+
+    Args:
+        folder: Empty folder.
+        plan: Processes to build.
+        graph: For the scales of graded inputs.
+        stimulus: Fitted to the graph.
+        records: Per population, the quantities to keep.
+    """
+    window = window_of(plan, stimulus.samples, stimulus.steps)
+    arrays: dict[str, NDArray[Any]] = {}
+    document = {
+        "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
+        "steps": window.total,
+        "sources": [
+            {"name": item.name, "channels": item.channels, "path": str(folder / f"{item.name}.npy")}
+            for item in plan.sources
+        ],
+        "neurons": [],
+        "connections": [],
+    }
+    _write_sources(folder, plan, graph, stimulus, window)
+    number = np.int32 if plan.stage is Stage.FIXED else np.float64
+    for i, item in enumerate(plan.neurons):
+        arrays |= {f"n{i}.{name}": values for name, values in _parameters(item.neurons).items()}
+        files = {}
+        for quantity in records.get(item.name, ()):
+            files[quantity] = str(folder / f"{item.name}.{quantity}.npy")
+            dtype = np.bool_ if quantity == "spikes" else number
+            shape = (window.samples, window.steps, item.neurons.vth.size)
+            npy_format.open_memmap(files[quantity], mode="w+", dtype=dtype, shape=shape)
+        document["neurons"].append(
+            {
+                "name": item.name,
+                "arrays": f"n{i}",
+                "window": [item.offset, window.period, window.steps, window.samples],
+                "records": files,
+            }
+        )
+    for i, link in enumerate(plan.connections):
+        arrays |= _matrix_parts(f"c{i}", link.weights)
+        document["connections"].append(
+            {
+                "name": link.name,
+                "source": link.source,
+                "target": link.target,
+                "arrays": f"c{i}",
+                "shape": list(link.weights.shape),
+                "sparse": isinstance(link.weights, csr_array),
+                "exponent": link.exponent,
+                "sign_mode": None if link.sign_mode is None else link.sign_mode.value,
+                "weight_bits": link.weight_bits,
+                "graded": link.graded,
+            }
+        )
+    write_arrays(folder / "arrays.npz", arrays)
+    write_json(folder / "job.json", document)
+    np.save(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
+    return window
+
+
+def process_names(document: Mapping[str, Any]) -> list[str]:
+    """Return the names of all processes, in the order of the heartbeat's rows."""
+    return [item["name"] for part in ("sources", "neurons", "connections") for item in document[part]]
+
+
+def read_job(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the document and the arrays that `write_job` wrote."""
+    return read_json(folder / "job.json"), read_arrays(folder / "arrays.npz")
+
+
+def _parameters(neurons: Lif | FixedLif) -> dict[str, NDArray[Any]]:
+    shared = {"du": neurons.du, "dv": neurons.dv, "vth": neurons.vth}
+    if isinstance(neurons, FixedLif):
+        return shared | {"bias_mant": neurons.bias_mantissa, "bias_exp": neurons.bias_exponent}
+    return shared | {"bias_mant": neurons.bias, "bias_exp": np.zeros(neurons.bias.shape)}
+
+
+def _matrix_parts(key: str, matrix: NDArray[Any] | csr_array) -> dict[str, NDArray[Any]]:
+    if isinstance(matrix, csr_array):
+        return {f"{key}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+    return {f"{key}.dense": matrix}
+
+
+def _write_sources(folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, window: Window) -> None:
+    """Write one file per source: samples one period apart, shifted by offset and wait."""
+    inputs = {node.name: node for node in graph.inputs}
+    number = np.int32 if plan.stage is Stage.FIXED else np.float64
+    for item in plan.sources:
+        node, values = inputs[item.input], stimulus.values[item.input]
+        if node.edge is EdgeKind.GRADED and plan.stage is Stage.FIXED:
+            values = encode_graded(values, node.scale, node.bits)
+        rows = np.zeros((window.total, item.channels), number)
+        for sample in range(window.samples):
+            start = item.offset + item.wait + sample * window.period
+            stop = min(start + window.steps, window.total)
+            rows[start:stop] = values[sample, : stop - start].reshape(stop - start, -1)
+        np.save(folder / f"{item.name}.npy", rows)

@@ -1,0 +1,163 @@
+"""The parent: starts the Lava child in a process group of its own, watches it, and leaves nothing behind."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+
+from toolchain.errors import SimulationError
+from toolchain.target import Progress
+from targets.lava.job import RUNNING, Window, process_names, read_job
+
+_POLL_S: Final = 0.02
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait for Lava.
+
+    Attributes:
+        total_s: For the whole run; None for no limit.
+        stall_s: Without any process making a step.
+    """
+
+    total_s: float | None = None
+    stall_s: float = 60.0
+
+
+@contextmanager
+def job_folder() -> Iterator[Path]:
+    """Yield a temporary folder that is removed whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="pumice-lava-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) -> None:
+    """Run the job in `folder` in a child process, to its end or to an error.
+
+    Whatever happens, afterwards no process of the child's group lives and none of its shared
+    memory is left; Ctrl-C included.
+
+    Raises:
+        SimulationError: Lava raised, died, made no step for too long or ran out of time; names
+            the process and the step.
+    """
+    # Python draws 2 random bytes after a prefix of this length, and retries names in use.
+    prefix = f"/p{secrets.token_hex(4)}"
+    log = folder / "log.txt"
+    # One thread per process: Lava itself is the parallelism. `-P` keeps the current folder out.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), prefix],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
+        try:
+            _watch(folder, child, window, limits, progress)
+        finally:
+            _kill_group(child)
+            _remove_shared_memory(prefix)
+
+
+def _watch(
+    folder: Path, child: subprocess.Popen[bytes], window: Window, limits: Limits, progress: Progress
+) -> None:
+    beats = np.load(folder / "heartbeat.npy", mmap_mode="r")
+    started = last_change = time.monotonic()
+    seen, reported = -1, -1
+    while True:
+        ended = child.poll() is not None
+        if (folder / "failure.json").exists():
+            raise _failure(folder)
+        if ended and (folder / "done").exists():
+            progress(window.samples, window.samples)
+            return
+        if ended:
+            raise _silent_end(folder, child.returncode)
+        now, steps = time.monotonic(), int(beats[:, 0].sum())
+        if steps != seen:
+            seen, last_change = steps, now
+        finished = min(int(beats[:, 0].min()) // window.period, window.samples)
+        if finished != reported:
+            progress(finished, window.samples)
+            reported = finished
+        if limits.total_s is not None and now - started > limits.total_s:
+            raise _stopped(folder, f"the run took longer than {limits.total_s:g} s")
+        if now - last_change > limits.stall_s:
+            raise _stopped(folder, f"no process made a step for {limits.stall_s:g} s")
+        time.sleep(_POLL_S)
+
+
+def _failure(folder: Path) -> SimulationError:
+    entry = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
+    error = SimulationError(entry["reason"], process=entry["process"], step=entry["step"])
+    if entry["traceback"]:
+        error.add_note(entry["traceback"])
+    return error
+
+
+def _silent_end(folder: Path, code: int) -> SimulationError:
+    reason = f"the simulator ended with code {code} before it was done"
+    error = SimulationError(reason, process="lava", step=0)
+    error.add_note(_last_words(folder))
+    return error
+
+
+def _stopped(folder: Path, reason: str) -> SimulationError:
+    """Name the culprit: the process that is inside its step without waiting for a message."""
+    document, _ = read_job(folder)
+    names, beats = process_names(document), np.load(folder / "heartbeat.npy")
+    busy = np.flatnonzero((beats[:, 1] == RUNNING) & (beats[:, 0] > 0))
+    suspects = busy if busy.size else np.arange(len(names))
+    worst = suspects[np.argmin(beats[suspects, 0])]
+    error = SimulationError(reason, process=names[worst], step=int(beats[worst, 0]))
+    error.add_note(_last_words(folder))
+    return error
+
+
+def _last_words(folder: Path) -> str:
+    text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-2000:]
+    return f"last words of the simulator:\n{text}" if text else "the simulator printed nothing"
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+    # The group's other members are not our children: wait until the last one is gone.
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(child.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.005)
+
+
+def _remove_shared_memory(prefix: str) -> None:
+    if _SHARED_MEMORY.is_dir():
+        for segment in _SHARED_MEMORY.glob(f"{prefix.removeprefix('/')}*"):
+            segment.unlink(missing_ok=True)

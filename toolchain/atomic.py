@@ -1,0 +1,169 @@
+"""Writing files and folders so that a crash leaves either the old or the new, and reading them as data only."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+
+# An array file may not claim more than this many bytes: a header of a few bytes could
+# otherwise ask for the whole memory of the machine.
+MAX_ARRAY_BYTES = 8 * 2**30
+MAX_JSON_BYTES = 256 * 2**20
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place if the block succeeds.
+
+    Args:
+        path: The file to write. Its parent folders are created.
+
+    Yields:
+        The path to write to. On any error it is removed and `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, marker: str) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; swap it into place if the block succeeds.
+
+    Args:
+        path: The folder to write. An existing one is replaced only if it is empty or holds
+            `marker`, so that a mistyped path never deletes somebody's files.
+        marker: Name of a file that every folder of this sort holds.
+
+    Yields:
+        The folder to write into. On any error it is removed and `path` stays as it was.
+
+    Raises:
+        UsageError: `path` exists and is not a folder of this sort.
+    """
+    if path.exists() and not _replaceable(path, marker):
+        raise UsageError(
+            f"'{path}' exists and is not a folder with '{marker}' that could be replaced; choose another -o"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    old = temporary.with_name(temporary.name + ".old")
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaceable(path: Path, marker: str) -> bool:
+    return path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    with replacing_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file says; callers check it
+    """Read a JSON file.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is too large or not JSON.
+    """
+    if not path.is_file():
+        raise MissingFileError("file", path)
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CorruptArtifactError(path, f"is not JSON: {error}") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as a compressed `.npz`. The bytes depend only on the content."""
+    with replacing_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as file:
+                npy_format.write_array(file, np.asanyarray(arrays[name]), allow_pickle=False)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a `.npz` without ever unpickling, and without trusting a header's size.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is not an archive of plain arrays, or an entry claims a size
+            that differs from its content or exceeds `MAX_ARRAY_BYTES`.
+    """
+    if not path.is_file():
+        raise MissingFileError("file", path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {
+                _entry_name(path, entry): _read_entry(path, archive, entry)
+                for entry in archive.infolist()
+            }
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, SyntaxError) as error:
+        raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None
+
+
+def _entry_name(path: Path, entry: zipfile.ZipInfo) -> str:
+    if not entry.filename.endswith(".npy"):
+        raise CorruptArtifactError(path, f"holds '{entry.filename}', which is not an array")
+    return entry.filename.removesuffix(".npy")
+
+
+def _read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    if entry.file_size > MAX_ARRAY_BYTES:
+        raise CorruptArtifactError(path, f"entry '{entry.filename}' claims {entry.file_size} bytes")
+    with archive.open(entry) as file:
+        version = npy_format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = npy_format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = npy_format.read_array_header_2_0(file)
+        content = entry.file_size - file.tell()
+        claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
+        if dtype.hasobject or claimed != content:
+            raise CorruptArtifactError(
+                path, f"entry '{entry.filename}' claims {claimed} bytes of {dtype} but holds {content}"
+            )
+    with archive.open(entry) as file:
+        return np.asarray(npy_format.read_array(file, allow_pickle=False))

@@ -1,0 +1,115 @@
+"""The BUILD folder: a compiled network with everything needed to run and judge it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, final
+
+from toolchain.atomic import read_json, replacing_folder, sha256, write_json
+from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError
+from toolchain.ir import Graph, load_graph, save_graph
+from toolchain.stimulus import Stimulus
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+
+
+@final
+@dataclass(frozen=True)
+class Build:
+    """A network in real numbers and in integers.
+
+    Attributes:
+        float_graph: What was trained.
+        fixed_graph: What runs on the target, in logical time.
+        target: Name of the target it was compiled for.
+        quantization: The document of `quantization.json`.
+        stimulus: Samples to run it on; with labels where there are any.
+        facts: Further facts about the model for reports, such as sizes before pruning.
+    """
+
+    float_graph: Graph
+    fixed_graph: Graph
+    target: str
+    quantization: Mapping[str, Any] = field(repr=False)
+    stimulus: Stimulus | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def save(self, folder: Path, write_more: Callable[[Path], None] = lambda folder: None) -> None:
+        """Write the folder; it appears complete or not at all.
+
+        Args:
+            folder: Where to; an existing build there is replaced.
+            write_more: Given the folder before it is sealed, to add a report.
+
+        Raises:
+            UsageError: Something that is not a build stands there.
+        """
+        with replacing_folder(folder, marker=MANIFEST) as temporary:
+            save_graph(self.float_graph, temporary / "float")
+            save_graph(self.fixed_graph, temporary / "fixed")
+            write_json(temporary / "quantization.json", dict(self.quantization))
+            if self.stimulus is not None:
+                self.stimulus.save(temporary / "stimulus.npz")
+            write_more(temporary)
+            _seal(temporary, self.target, self.facts)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Build":
+        """Read and check a folder.
+
+        Raises:
+            MissingFileError: The folder or one of its files does not exist.
+            FormatVersionError: It was written by another version of the format.
+            CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
+        """
+        if not folder.is_dir():
+            raise MissingFileError("build folder", folder)
+        manifest = check_manifest(folder)
+        stimulus = folder / "stimulus.npz"
+        return cls(
+            load_graph(folder / "float"),
+            load_graph(folder / "fixed"),
+            str(manifest["target"]),
+            read_json(folder / "quantization.json"),
+            Stimulus.load(stimulus) if stimulus.is_file() else None,
+            dict(manifest.get("facts", {})),
+        )
+
+
+def check_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a build whose files all have their recorded hashes."""
+    path = folder / MANIFEST
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != "pumice-build":
+        raise CorruptArtifactError(path, "is not the manifest of a pumice build")
+    if manifest.get("version") != FORMAT_VERSION:
+        raise FormatVersionError(f"build '{folder}'", manifest.get("version"), FORMAT_VERSION)
+    files = manifest.get("files")
+    if not isinstance(files, dict) or "target" not in manifest:
+        raise CorruptArtifactError(path, "lists no files or no target")
+    present = {item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file()}
+    for name in sorted(files.keys() - present):
+        raise MissingFileError("file of the build", folder / name)
+    for name in sorted(present - files.keys() - {MANIFEST}):
+        raise CorruptArtifactError(folder / name, "is not listed in the manifest; remove it or compile again")
+    for name, recorded in files.items():
+        if sha256(folder / name) != recorded:
+            raise CorruptArtifactError(
+                folder / name, "was changed after the build (its hash differs); compile again"
+            )
+    return manifest
+
+
+def _seal(folder: Path, target: str, facts: Mapping[str, Any]) -> None:
+    files = sorted(item for item in folder.rglob("*") if item.is_file())
+    manifest = {
+        "format": "pumice-build",
+        "version": FORMAT_VERSION,
+        "pumice": version("pumice"),
+        "target": target,
+        "facts": dict(facts),
+        "files": {item.relative_to(folder).as_posix(): sha256(item) for item in files},
+    }
+    write_json(folder / MANIFEST, manifest)

@@ -1,0 +1,78 @@
+"""`pumice compare`: how far the integers are the network that was trained; gates for CI."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+
+if TYPE_CHECKING:
+    from toolchain.fidelity import Comparison
+
+
+def compare(
+    build: BuildFolder,
+    *,
+    stimulus: StimulusFile = None,
+    exact: Annotated[
+        list[str] | None, typer.Option("--exact", help="a target that must be equal bit for bit, such as lava")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="samples that --exact targets run")] = 32,
+    gate: Annotated[list[str] | None, typer.Option(help="name=value, such as accuracy_drop=0.5")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="figures that must not get worse")] = None,
+    update: Annotated[bool, typer.Option("--update", help="write the baseline instead of checking it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the float network with its integers. A gate that is not met exits with 4."""
+    from toolchain.driver import compare_build, load  # noqa: PLC0415 - loads torch
+    from toolchain.errors import UsageError  # noqa: PLC0415
+    from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline  # noqa: PLC0415
+    from toolchain.stimulus import Stimulus  # noqa: PLC0415
+
+    gates = parse_gates(gate or [])
+    if update and baseline is None:
+        raise UsageError("--update writes a baseline; name it with --baseline FILE")
+    loaded = load(build)
+    given = None if stimulus is None else Stimulus.load(stimulus)
+    with stages(quiet=as_json) as progress:
+        judgement = compare_build(loaded, given, exact=exact or (), samples=samples, progress=progress)
+    comparison = judgement.comparison
+    if as_json:
+        print_json(comparison.to_json() | {"equal": dict(judgement.equal)})
+    else:
+        print_comparison(comparison)
+        for name, count in judgement.equal.items():
+            out.print(f"{name}: u, v and spikes of {count} samples equal at every step", markup=False)
+    check_gates(comparison, gates)
+    if baseline is not None and update:
+        write_baseline(baseline, comparison)
+    elif baseline is not None:
+        check_baseline(baseline, comparison)
+
+
+def print_comparison(comparison: "Comparison") -> None:
+    """Print agreement per population and at the output."""
+    print_table(
+        f"float against fixed, {comparison.samples} samples",
+        ("population", "equal entries", "spike F1", "rate error", "membrane error", "first divergence"),
+        [
+            (
+                name,
+                f"{node.spike_agreement:.5f}",
+                f"{node.spike_f1:.4f}",
+                f"{node.rate_error:.4f}",
+                "-" if node.membrane_error is None else f"{node.membrane_error:.4f}",
+                "none"
+                if node.first is None
+                else f"step {node.first.step}, neuron {node.first.neuron}, sample {node.first.sample}",
+            )
+            for name, node in comparison.nodes.items()
+        ],
+    )
+    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
+    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
+        out.print(
+            f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"
+        )

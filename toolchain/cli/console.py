@@ -1,0 +1,77 @@
+"""How commands speak: results on stdout, progress and errors on stderr, JSON for machines."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from toolchain.errors import ToolchainError
+from toolchain.run_folder import StageProgress
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def stages(*, quiet: bool) -> Iterator[StageProgress]:
+    """Yield a progress callback that draws one bar per stage on stderr.
+
+    Args:
+        quiet: Draw nothing, as with `--json`.
+    """
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+                if not quiet and not err.is_terminal:
+                    print(f"{stage} ...", file=sys.stderr, flush=True)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object; numbers that JSON cannot hold become null."""
+    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; the first column is text, the others are numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, name in enumerate(head):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+def print_error(error: ToolchainError) -> None:
+    """Print what was expected, what came and what to do; notes say where."""
+    err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        err.print(f"  {note}", markup=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,61 @@
+"""`pumice demo`: the whole path on real digits."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from toolchain.driver import DemoResult
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("pumice-demo"),
+    *,
+    seed: Annotated[int, typer.Option(min=0, help="of weights, pruning and the order of samples")] = 0,
+    images: Annotated[int, typer.Option(min=1, help="test images that Lava runs")] = 32,
+    as_json: AsJson = False,
+) -> None:
+    """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
+    from toolchain.cli.compare import print_comparison  # noqa: PLC0415 - loads torch
+    from toolchain.driver import demo as run  # noqa: PLC0415
+    from toolchain.experiment import Experiment  # noqa: PLC0415
+
+    with stages(quiet=as_json) as progress:
+        result, _, judgement = run(
+            output, experiment=Experiment(seed=seed), lava_images=images, progress=progress
+        )
+    if as_json:
+        print_json(asdict(result))
+        return
+    print_result(result)
+    print_comparison(judgement.comparison)
+    out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def print_result(result: "DemoResult") -> None:
+    """Print the figures of a demo."""
+    print_table(
+        f"handwritten digits, {result.test_images} held-out images",
+        ("", "unpruned", "pruned", "integers"),
+        [
+            (
+                "accuracy",
+                f"{result.float_accuracy:.2f} %",
+                f"{result.pruned_accuracy:.2f} %",
+                f"{result.fixed_accuracy:.2f} %",
+            ),
+            ("neurons", result.neurons_before, result.neurons_after, result.neurons_after),
+            ("recurrent synapses", f"{result.synapses_before:,}", f"{result.synapses_after:,}", ""),
+            ("synaptic operations", f"{result.synops_before:,.0f}", f"{result.synops_after:,.0f}", ""),
+        ],
+    )
+    out.print(
+        f"Lava: u, v and spikes of {result.lava_images} images equal the integer reference and the emulator "
+        f"at every step. {result.seconds:.0f} s.",
+        markup=False,
+    )

@@ -1,0 +1,24 @@
+"""`pumice doctor`: is everything here, and which command mends what is not."""
+
+import typer
+
+from toolchain.cli.console import out, print_json, print_table
+from toolchain.cli.options import AsJson
+from toolchain.diagnosis import diagnose
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check versions, Lava (by running it), cores and GPU; exit 3 if something is missing."""
+    diagnosis = diagnose()
+    if as_json:
+        print_json(diagnosis.to_json())
+    else:
+        print_table("versions", ("package", "version"), list(diagnosis.versions.items()))
+        print_table(
+            "checks",
+            ("check", "result"),
+            [(check.name, check.finding if check.ok else f"{check.finding}; run: {check.mend}") for check in diagnosis.checks],
+        )
+        out.print("everything is in place" if diagnosis.ok else "something is missing: see above")
+    if not diagnosis.ok:
+        raise typer.Exit(3)

@@ -1,0 +1,158 @@
+"""The experiment file: one validated schema, every key documented, every default a working one."""
+
+import tomllib
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from toolchain.data.encoders import Encoding
+from toolchain.errors import ExperimentError, MissingFileError
+from toolchain.models.network import Readout
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class DatasetName(Enum):
+    """Data sets that can be named in an experiment."""
+
+    DIGITS = "digits"
+
+
+class DataSection(_Section):
+    """`[data]`: what is learnt."""
+
+    name: DatasetName = Field(DatasetName.DIGITS, description="data set; digits: scikit-learn's 1,797 images")
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="share held out for testing")
+    split_seed: int = Field(0, description="seed of the split, apart from the seed of the network")
+
+
+class EncodingSection(_Section):
+    """`[encoding]`: how images become spikes."""
+
+    name: Encoding = Field(Encoding.RATE, description="rate, poisson, latency or direct")
+    steps: Positive = Field(16, description="time steps per sample")
+    max_rate: Fraction = Field(1.0, description="spikes per step of the brightest pixel")
+
+
+class ModelSection(_Section):
+    """`[model]`: the untrained heterogeneous recurrent network."""
+
+    neurons: Positive = Field(512, description="neurons of the recurrent pool")
+    density: Fraction = Field(0.5, description="share of possible recurrent synapses")
+    rewiring: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="small-world rewiring")
+    input_density: Fraction = Field(0.25, description="share of possible input synapses")
+    tau_mean_ms: PositiveFloat = Field(20.0, description="mean membrane time constant (gamma-distributed)")
+    tau_shape: PositiveFloat = Field(3.0, description="shape of that gamma distribution")
+    inhibitory: Annotated[float, Field(ge=0, le=1)] = Field(0.2, description="share of inhibitory neurons")
+    inhibition: PositiveFloat = Field(4.0, description="inhibitory against excitatory strength")
+    gain: PositiveFloat = Field(0.8, description="spectral radius of the recurrent weights")
+    input_gain: PositiveFloat = Field(8.0, description="standard deviation of the summed input, in thresholds")
+    readout: Readout = Field(Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
+    readout_tau_ms: PositiveFloat = Field(100.0, description="membrane time constant of the read-out")
+    dt_ms: PositiveFloat = Field(1.0, description="length of a step")
+
+
+class PruningSection(_Section):
+    """`[pruning]`: Lyapunov Noise Pruning of the untrained network; no data enters it."""
+
+    neurons: Positive = Field(200, description="neurons that remain")
+    synapse_fraction: Fraction = Field(0.06, description="share of the recurrent synapses that remains")
+    iterations: Positive = Field(20, description="rounds of Steps I and II")
+    baseline: bool = Field(True, description="also train the unpruned network, for comparison")
+
+
+class TrainingSection(_Section):
+    """`[training]`: surrogate-gradient training with AdamW and a one-cycle learning rate."""
+
+    epochs: Positive = Field(30, description="passes over the training split")
+    batch_size: Positive = Field(32, description="samples per step")
+    learning_rate: PositiveFloat = Field(0.005, description="peak of the cycle")
+    weight_decay: NonNegativeFloat = Field(0.0, description="decoupled weight decay")
+    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    surrogate_slope: PositiveFloat = Field(2.0, description="sharpness of the spike derivative")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the cross-entropy")
+    calibration_samples: Positive = Field(256, description="training samples kept for quantization")
+
+
+class Experiment(_Section):
+    """Everything that decides what `pumice train` does. The defaults are the demo."""
+
+    seed: int = Field(0, ge=0, description="of weights, pruning and the order of samples")
+    data: DataSection = DataSection()
+    encoding: EncodingSection = EncodingSection()
+    model: ModelSection = ModelSection()
+    pruning: PruningSection | None = Field(PruningSection(), description="leave out with `pruning = false`")
+    training: TrainingSection = TrainingSection()
+
+
+def parse_experiment(document: dict[str, Any]) -> Experiment:
+    """Return a validated experiment.
+
+    Raises:
+        ExperimentError: Names the first key that is unknown or has a value that is not accepted.
+    """
+    content = dict(document)
+    if content.get("pruning") is False:
+        content["pruning"] = None
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error) from None
+    pruning = experiment.pruning
+    if pruning is not None and pruning.neurons > experiment.model.neurons:
+        raise ExperimentError(
+            "pruning.neurons", f"expected at most model.neurons = {experiment.model.neurons}, got {pruning.neurons}"
+        )
+    return experiment
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read an experiment file.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ExperimentError: It is not TOML, or not an experiment.
+    """
+    if not path.is_file():
+        raise MissingFileError("experiment file", path)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ExperimentError(str(path), f"is not TOML: {error}") from None
+    try:
+        return parse_experiment(document)
+    except ExperimentError as error:
+        error.add_note(f"in experiment file '{path}'")
+        raise
+
+
+def _explain(error: ValidationError) -> ExperimentError:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return ExperimentError(key, "is not known", known=_known_keys(path[:-1]))
+    return ExperimentError(key or "(file)", f"{first['msg'].lower()}, got {first['input']!r}")
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    section: type[BaseModel] = Experiment
+    sections: dict[str, type[BaseModel]] = {
+        "data": DataSection,
+        "encoding": EncodingSection,
+        "model": ModelSection,
+        "pruning": PruningSection,
+        "training": TrainingSection,
+    }
+    if path:
+        section = sections[path[0]]
+    return list(section.model_fields)

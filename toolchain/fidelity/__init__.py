@@ -1,0 +1,24 @@
+"""How far the network on the chip is the network that was trained."""
+
+from toolchain.fidelity.baseline import GATES, check_baseline, check_gates, parse_gates, write_baseline
+from toolchain.fidelity.compare import Comparison, Mismatch, compare_traces, first_mismatch
+from toolchain.fidelity.decode import accuracy, in_model_units, predictions, scores
+from toolchain.fidelity.metrics import Agreement, Divergence
+
+__all__ = [
+    "GATES",
+    "Agreement",
+    "Comparison",
+    "Divergence",
+    "Mismatch",
+    "accuracy",
+    "check_baseline",
+    "check_gates",
+    "compare_traces",
+    "first_mismatch",
+    "in_model_units",
+    "parse_gates",
+    "predictions",
+    "scores",
+    "write_baseline",
+]

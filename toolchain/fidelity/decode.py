@@ -1,0 +1,72 @@
+"""Reading an output population on the host: scores and predictions from a trace."""
+
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.ir import Decode, FixedLif, Graph, Output
+from toolchain.trace import Trace
+
+
+def scores(
+    graph: Graph, trace: Trace, output: Output, lengths: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Return class scores in the model's units.
+
+    Args:
+        graph: Float or fixed; integer potentials are divided by `64 S`.
+        trace: With what the output's `decode` needs.
+        output: Which output.
+        lengths: Valid steps per sample; later steps are not read.
+
+    Returns:
+        `[batch, classes]`.
+    """
+    name = output.inputs[0]
+    if output.decode is Decode.SPIKE_COUNT:
+        values = trace.spikes[name].astype(np.float64)
+    else:
+        values = in_model_units(graph, name, trace.v[name])
+    read = _read(output.decode, values, lengths)
+    if output.weights is not None:
+        read = read @ output.weights.T
+    return read if output.bias is None else read + output.bias
+
+
+def in_model_units(graph: Graph, population: str, v: NDArray[Any]) -> NDArray[np.float64]:
+    """Return potentials or currents of a population as the float graph measures them."""
+    node = graph[population]
+    if isinstance(node, FixedLif):
+        return v / (node.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+    return np.asarray(v, dtype=np.float64)
+
+
+def predictions(graph: Graph, trace: Trace, lengths: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Return the class of the highest score of the first output, `[batch]`."""
+    return scores(graph, trace, graph.outputs[0], lengths).argmax(axis=1)
+
+
+def accuracy(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Return the share of right predictions in percent."""
+    return float(np.mean(predicted == labels) * 100)
+
+
+def _read(
+    decode: Decode, values: NDArray[np.float64], lengths: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    samples, steps = values.shape[:2]
+    ends = np.full(samples, steps) if lengths is None else lengths
+    valid = (np.arange(steps) < ends[:, None])[:, :, None]
+    match decode:
+        case Decode.SPIKE_COUNT | Decode.NONE:
+            return (values * valid).sum(axis=1)
+        case Decode.LAST_V:
+            return values[np.arange(samples), ends - 1]
+        case Decode.MEAN_V:
+            return (values * valid).sum(axis=1) / ends[:, None]
+        case Decode.MAX_V:
+            return np.where(valid, values, -np.inf).max(axis=1)
+        case _:
+            assert_never(decode)

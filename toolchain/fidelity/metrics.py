@@ -1,0 +1,96 @@
+"""How far two executions of one network agree, population by population."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Spikes = NDArray[np.bool_]
+
+
+@final
+@dataclass(frozen=True)
+class Divergence:
+    """The first entry at which two executions differ.
+
+    Attributes:
+        sample: Index in the stimulus.
+        step: Time step, from 0.
+        neuron: Index in the population.
+        element: Index of that neuron in the user's module.
+        expected: Its potential in the first execution, model units; None if not recorded.
+        got: Its potential in the second.
+        threshold: Its threshold, model units.
+    """
+
+    sample: int
+    step: int
+    neuron: int
+    element: int
+    expected: float | None
+    got: float | None
+    threshold: float
+
+
+@final
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of one population.
+
+    Attributes:
+        spike_agreement: Share of equal entries.
+        precision: Of the second execution's spikes, the share that the first has too.
+        recall: Of the first execution's spikes, the share that the second has too.
+        spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
+        rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
+        membrane_error: Root mean square difference of potentials in thresholds (for a read-out:
+            in standard deviations of the first); None if not recorded.
+        diverged: Share of samples with at least one different spike.
+        first: The earliest difference, or None.
+    """
+
+    spike_agreement: float
+    precision: float
+    recall: float
+    spike_f1: float
+    rate_error: float
+    membrane_error: float | None
+    diverged: float
+    first: Divergence | None
+
+
+def compare_spikes(expected: Spikes, got: Spikes) -> tuple[float, float, float, float]:
+    """Return agreement, precision, recall and F1 over all entries.
+
+    >>> compare_spikes(np.array([True, True, False]), np.array([True, False, False]))[1:3]
+    (1.0, 0.5)
+    """
+    both = float(np.count_nonzero(expected & got))
+    wanted, found = float(np.count_nonzero(expected)), float(np.count_nonzero(got))
+    precision = both / found if found else float(not wanted)
+    recall = both / wanted if wanted else float(not found)
+    f1 = 2 * both / (wanted + found) if wanted + found else 1.0
+    return float(np.mean(expected == got)), precision, recall, f1
+
+
+def rate_error(expected: Spikes, got: Spikes) -> float:
+    """Return the mean |difference of spike counts| over the mean count; 0 if neither spikes."""
+    counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
+    difference = float(np.abs(counts - others).mean())
+    return difference / float(counts.mean()) if counts.any() else difference
+
+
+def membrane_error(expected: NDArray[np.float64], got: NDArray[np.float64], unit: NDArray[np.float64]) -> float:
+    """Return the root mean square difference in units of `unit`, `[N]`."""
+    return float(np.sqrt(np.mean(((expected - got) / unit) ** 2)))
+
+
+def first_difference(expected: NDArray[Any], got: NDArray[Any]) -> tuple[int, int, int] | None:
+    """Return sample, step and neuron of the earliest difference (by step, then sample), or None."""
+    different = expected != got
+    if not different.any():
+        return None
+    by_step = np.argwhere(np.moveaxis(different.reshape(*different.shape[:2], -1), 1, 0))
+    step, sample, neuron = by_step[0]
+    return int(sample), int(step), int(neuron)

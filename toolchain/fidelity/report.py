@@ -1,0 +1,161 @@
+"""The report: one HTML file that needs no network, readable on a phone and on paper."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import matplotlib as mpl
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from toolchain.atomic import replacing_file
+from toolchain.fidelity.compare import Comparison, thresholds
+from toolchain.fidelity.cost import Cost
+from toolchain.fidelity.decode import in_model_units
+from toolchain.ir import Graph, print_graph
+from toolchain.trace import Trace
+
+_INK, _ACCENT, _WARM = "#1f2933", "#0b7285", "#d9480f"
+_TRACES = 3
+
+
+@final
+@dataclass(frozen=True)
+class ReportContent:
+    """What a report shows.
+
+    Attributes:
+        title: Heading.
+        graphs: Float and fixed.
+        traces: Of the samples shown, with spikes and potentials, one per graph.
+        comparison: Over the whole stimulus.
+        costs: Float and fixed.
+        quantization: The document of `quantization.json`.
+        facts: Sizes before pruning, training figures.
+        checks: Sentences about what was proved, such as equality with Lava.
+    """
+
+    title: str
+    graphs: tuple[Graph, Graph]
+    traces: tuple[Trace, Trace]
+    comparison: Comparison
+    costs: tuple[Cost, Cost]
+    quantization: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the report, atomically."""
+    environment = Environment(
+        loader=PackageLoader("toolchain.fidelity", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("report.html.j2").render(
+        content=content,
+        comparison=content.comparison,
+        nodes=content.comparison.nodes,
+        float_cost=content.costs[0],
+        fixed_cost=content.costs[1],
+        printed=print_graph(content.graphs[1]),
+        raster=_raster(content),
+        membranes=_membranes(content),
+        weights=_weights(content.graphs),
+    )
+    with replacing_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _svg(figure: Figure) -> Markup:
+    """Return a figure as inline SVG. The text comes from matplotlib, which escapes labels."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return Markup(text[text.index("<svg") :])  # noqa: S704 - see the docstring
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
+    # Hash salt: the same content gives the same bytes. Text stays text.
+    mpl.rcParams["svg.hashsalt"] = "pumice"
+    mpl.rcParams["svg.fonttype"] = "none"
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _raster(content: ReportContent) -> Markup:
+    """Spikes of the first sample: both executions in one plot per population."""
+    names = [name for name in content.traces[0].spikes if content.traces[0].spikes[name].any()]
+    figure, axes = _figure(max(len(names), 1), 1, 7.5, 0.6 + 2.6 * max(len(names), 1))
+    for axis, name in zip(axes[:, 0], names, strict=False):
+        pairs = zip(content.traces, ("float", "fixed"), (_ACCENT, _WARM), ("o", "x"), strict=True)
+        for trace, label, colour, mark in pairs:
+            step, neuron = np.nonzero(trace.spikes[name][0])
+            hollow = {"facecolors": "none", "edgecolors": colour} if mark == "o" else {"color": colour}
+            axis.scatter(step, neuron, s=9, marker=mark, linewidths=0.7, label=label, **hollow)
+        axis.set(xlabel="step", ylabel=f"neuron of '{name}'")
+        axis.legend(loc="upper right", fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)
+
+
+def _membranes(content: ReportContent) -> Markup:
+    """Potentials of the busiest neurons of each population in the first sample, in thresholds."""
+    names = list(content.traces[0].v)
+    figure, axes = _figure(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
+    for row, name in zip(axes, names, strict=False):
+        pair = tuple(
+            in_model_units(graph, name, trace.v[name])[0]
+            for graph, trace in zip(content.graphs, content.traces, strict=True)
+        )
+        for axis, neuron in zip(row, _busiest(content.traces[0], name, pair[0]), strict=False):
+            _plot_membrane(axis, content.graphs[0], name, neuron, pair)
+    return _svg(figure)
+
+
+def _plot_membrane(
+    axis: Any,  # noqa: ANN401 - matplotlib's Axes
+    graph: Graph,
+    name: str,
+    neuron: int,
+    pair: tuple[NDArray[np.float64], ...],
+) -> None:
+    axis.plot(pair[0][:, neuron], color=_ACCENT, lw=1.6, label="float")
+    axis.plot(pair[1][:, neuron], color=_WARM, lw=1.2, ls="--", label="fixed")
+    node = next(node for node in graph.populations if node.name == name)
+    threshold = thresholds(node)[neuron]
+    if np.isfinite(threshold):
+        axis.axhline(threshold, color=_INK, lw=0.7, ls=":")
+    axis.set_title(f"{name} {neuron}", fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _busiest(trace: Trace, name: str, v: NDArray[np.float64]) -> list[int]:
+    activity = trace.spikes[name][0].sum(axis=0) * 1e6 + np.ptp(v, axis=0)
+    return np.argsort(-activity, kind="stable")[:_TRACES].tolist()
+
+
+def _weights(graphs: tuple[Graph, Graph]) -> Markup:
+    """Histograms of the weights before and after, on one scale."""
+    names = [node.name for node in graphs[0].synapses]
+    figure, axes = _figure(1, len(names), 9.0, 2.2)
+    for axis, name in zip(axes[0], names, strict=True):
+        before, after = (_stored(graph, name) for graph in graphs)
+        axis.hist(before, bins=41, color=_ACCENT, alpha=0.65)
+        axis.set_title(f"{name}: float", fontsize=8)
+        twin = axis.twiny()
+        twin.hist(after, bins=41, histtype="step", color=_WARM)
+        for each in (axis, twin):
+            each.tick_params(labelsize=6)
+        axis.set_yticks([])
+    return _svg(figure)
+
+
+def _stored(graph: Graph, name: str) -> NDArray[Any]:
+    node = next(node for node in graph.synapses if node.name == name)
+    values = np.asarray(getattr(node.weights, "data", node.weights)) if hasattr(node.weights, "indptr") else node.weights
+    return np.ravel(values)

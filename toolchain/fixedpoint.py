@@ -1,0 +1,188 @@
+r"""Integer semantics: widths, rounding, wrap, saturation, decay, weight rules. The one source of truth.
+
+Everything here equals Lava's CPU `fixed_pt` models (lava-nc 0.10.0) bit for bit; every other
+implementation of these rules is proved equal to this one by property tests. All state is int32.
+"""
+
+from enum import Enum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int32]
+
+STATE_BITS: Final = 24
+STATE_LIMIT: Final = 2 ** (STATE_BITS - 1)
+"""`u` wraps and `v` saturates around this magnitude."""
+DECAY_BITS: Final = 12
+DECAY_UNITY: Final = 2**DECAY_BITS
+ALIGNMENT_BITS: Final = 6
+"""Synaptic input and threshold are shifted left by this many bits against `u` and `v`."""
+THRESHOLD_MAX: Final = 2**17 - 1
+BIAS_MANTISSA_MAX: Final = 2**12 - 1
+BIAS_EXPONENT_MAX: Final = 7
+WEIGHT_BITS: Final = 8
+MIXED_WEIGHT_MAX: Final = 254
+"""Mixed matrices stay within -254 .. 254: -256 would become -255 in a matrix that loses its
+positive weights, so it is never emitted."""
+PURE_WEIGHT_MAX: Final = 255
+INPUT_LIMIT: Final = 2**18
+"""Largest |a| for which one wrap of `u` is enough: 2^18 << 6 = 2^24."""
+
+
+class SignMode(Enum):
+    """Which signs the weights of one connection may have; decides range and granularity."""
+
+    MIXED = "mixed"
+    EXCITATORY = "excitatory"
+    INHIBITORY = "inhibitory"
+
+
+def decay(x: IntArray, amount: IntArray) -> IntArray:
+    r"""Return `sign(x) * ((|x| * (4096 - amount)) >> 12)`: decay rounded toward zero.
+
+    Args:
+        x: State, int32.
+        amount: Decay in 1/4096, 0 .. 4096.
+
+    >>> decay(np.array([100, -100], np.int32), np.array([2048, 2048], np.int32)).tolist()
+    [50, -50]
+    >>> decay(np.array([3, -3], np.int32), np.array([2048, 2048], np.int32)).tolist()
+    [1, -1]
+    """
+    product = x.astype(np.int64) * (DECAY_UNITY - amount.astype(np.int64))
+    return (np.sign(product) * (np.abs(product) >> DECAY_BITS)).astype(np.int32)
+
+
+def wrap(current: IntArray) -> IntArray:
+    """Return the current after one wrap at 24 bits: `> 2^23` goes down, `<= -2^23` goes up by 2^24.
+
+    >>> wrap(np.array([2**23, 2**23 + 1, -(2**23)], np.int32)).tolist()
+    [8388608, -8388607, 8388608]
+    """
+    down = np.where(current > STATE_LIMIT, current - 2 * STATE_LIMIT, current)
+    return np.where(current <= -STATE_LIMIT, current + 2 * STATE_LIMIT, down).astype(np.int32)
+
+
+def saturate(potential: IntArray) -> IntArray:
+    """Return the potential clipped to `-(2^23 - 1) .. 2^23 - 1`."""
+    return np.clip(potential, -(STATE_LIMIT - 1), STATE_LIMIT - 1).astype(np.int32)
+
+
+def lif_step(  # noqa: PLR0917 - state, input and registers in the order of the equations
+    u: IntArray,
+    v: IntArray,
+    a: IntArray,
+    *,
+    du: IntArray,
+    dv: IntArray,
+    vth: IntArray,
+    bias: IntArray,
+) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
+    r"""Advance a leaky integrate-and-fire population by one step.
+
+    .. math::
+        u' = wrap(decay(u, du + 1) + (a << 6)) \qquad
+        v' = saturate(decay(v, dv) + u' + bias) \qquad
+        s = [v' > (vth << 6)], \; v' \leftarrow 0 \text{ where } s
+
+    Args:
+        u: Synaptic current before the step.
+        v: Membrane potential before the step.
+        a: Synaptic input of this step, summed over connections.
+        du: Current decay register, 0 .. 4095; carries a hidden + 1.
+        dv: Potential decay register, 0 .. 4095.
+        vth: Threshold mantissa, compared as `vth << 6`.
+        bias: `mantissa * 2^exponent`, added to `v` every step.
+
+    Returns:
+        Current, potential after the reset, and spikes. Arithmetic is int32 throughout, as in
+        Lava: an input beyond `INPUT_LIMIT` can leave the 24-bit range.
+    """
+    current = wrap(decay(u, du + np.int32(1)) + (a << np.int32(ALIGNMENT_BITS)))
+    potential = saturate(decay(v, dv) + current + bias)
+    spikes = potential > (vth << np.int32(ALIGNMENT_BITS))
+    return current, np.where(spikes, np.int32(0), potential), spikes
+
+
+def shift(total: NDArray[np.int64], exponent: int) -> IntArray:
+    """Return `total * 2^exponent`, rounding down where bits are lost (unlike decays).
+
+    >>> shift(np.array([-10, 10]), -2).tolist()
+    [-3, 2]
+    """
+    shifted = total << exponent if exponent > 0 else total >> -exponent
+    return shifted.astype(np.int32)
+
+
+def weight_limits(sign_mode: SignMode) -> tuple[int, int]:
+    """Return the smallest and largest weight that the quantizer may emit."""
+    match sign_mode:
+        case SignMode.MIXED:
+            return -MIXED_WEIGHT_MAX, MIXED_WEIGHT_MAX
+        case SignMode.EXCITATORY:
+            return 0, PURE_WEIGHT_MAX
+        case SignMode.INHIBITORY:
+            return -PURE_WEIGHT_MAX, 0
+
+
+def weight_granularity(sign_mode: SignMode, weight_bits: int) -> int:
+    """Return the distance between neighbouring weights: the sign of a mixed matrix costs one bit."""
+    return 1 << (WEIGHT_BITS - weight_bits + (sign_mode is SignMode.MIXED))
+
+
+def apply_weight_rule(weights: NDArray[Any], sign_mode: SignMode, weight_bits: int) -> IntArray:
+    """Return the weights that the hardware would really use: clipped, low bits dropped.
+
+    Mixed: clip to -256 .. 255, arithmetic shift (3 becomes 2, -3 becomes -4). Excitatory:
+    clip to 0 .. 255. Inhibitory: the mirror image.
+
+    >>> apply_weight_rule(np.array([3, -3, 300]), SignMode.MIXED, 8).tolist()
+    [2, -4, 254]
+    """
+    mirrored = sign_mode is SignMode.INHIBITORY
+    values = np.asarray(weights, dtype=np.int32) * np.int32(-1 if mirrored else 1)
+    lowest = -256 if sign_mode is SignMode.MIXED else 0
+    dropped = weight_granularity(sign_mode, weight_bits).bit_length() - 1
+    kept = (np.clip(values, lowest, 255) >> dropped) << dropped
+    return (kept * (-1 if mirrored else 1)).astype(np.int32)
+
+
+def sign_mode_of(weights: NDArray[Any]) -> SignMode:
+    """Return the narrowest sign mode that holds the weights; all zero counts as excitatory."""
+    if weights.size == 0 or weights.min() >= 0:
+        return SignMode.EXCITATORY
+    return SignMode.INHIBITORY if weights.max() <= 0 else SignMode.MIXED
+
+
+def round_weights(weights: NDArray[np.float64], sign_mode: SignMode, weight_bits: int) -> IntArray:
+    """Return the nearest weights that `apply_weight_rule` leaves unchanged, clipped to the limits."""
+    step = weight_granularity(sign_mode, weight_bits)
+    lowest, highest = weight_limits(sign_mode)
+    lowest, highest = -((-lowest) // step) * step, (highest // step) * step
+    return np.clip(np.rint(weights / step) * step, lowest, highest).astype(np.int32)
+
+
+def split_bias(bias: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
+    """Return mantissa and exponent with `mantissa * 2^exponent` nearest to `bias`.
+
+    The smallest exponent that fits the 13-bit signed mantissa is taken per neuron, at most 7.
+
+    >>> [x.tolist() for x in split_bias(np.array([100.0, -9000.0]))]
+    [[100, -2250], [0, 2]]
+    """
+    mantissa = np.rint(bias)
+    exponent = np.zeros(bias.shape, dtype=np.int32)
+    for power in range(1, BIAS_EXPONENT_MAX + 1):
+        too_large = np.abs(mantissa) > BIAS_MANTISSA_MAX
+        mantissa = np.where(too_large, np.rint(bias / 2**power), mantissa)
+        exponent = np.where(too_large, np.int32(power), exponent)
+    limit = BIAS_MANTISSA_MAX
+    return np.clip(mantissa, -limit, limit).astype(np.int32), exponent.astype(np.int32)
+
+
+def encode_graded(x: NDArray[np.floating[Any]], scale: float, bits: int) -> IntArray:
+    """Return `clip(round(x * scale))` as signed integers of `bits` magnitude bits."""
+    limit = 2**bits - 1
+    return np.clip(np.rint(np.asarray(x, np.float64) * scale), -limit, limit).astype(np.int32)

@@ -1,0 +1,5 @@
+"""From models to graphs."""
+
+from toolchain.frontends.from_torch import from_torch
+
+__all__ = ["from_torch"]

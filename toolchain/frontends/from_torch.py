@@ -1,0 +1,184 @@
+"""From a PyTorch module to a float graph: the only place that knows both."""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+
+from toolchain.errors import FrontendError, UnsupportedModuleError
+from toolchain.ir import AnyNode, Decode, Delay, Dense, EdgeKind, Graph, Input, Lif, Matrix, Origin, Output, verify
+from toolchain.models.network import Connection, Network, Readout
+from toolchain.models.neurons import CubaLif, Synapses
+
+_SUPPORTED: Final = ("Network", "Sequential", "Linear", "Synapses", "CubaLif", "Identity", "Dropout")
+_GRADED_BITS: Final = 8
+_SPARSE_BELOW: Final = 0.5
+"""Masked connections of less than this density are stored as CSR."""
+
+
+def from_torch(
+    module: nn.Module, example: Tensor | NDArray[Any] | None = None, *, classes: Sequence[str] = (), name: str = ""
+) -> Graph:
+    """Return the float graph of a module. Weights become float64, which changes no value.
+
+    Args:
+        module: A `models.Network`, or an `nn.Sequential` of `Linear`, `Synapses` and `CubaLif`.
+        example: `[batch, time, channels]`. For a `Sequential` it decides whether the input is
+            spikes (only 0 and 1) or graded; its channels are checked against the model.
+        classes: Names of the classes.
+        name: Of the graph; by default the module's class.
+
+    Raises:
+        UnsupportedModuleError: A layer without meaning in the graph; names its path.
+        FrontendError: The parts do not fit each other or the example.
+        VerifyError: A parameter is not finite.
+    """
+    values = None if example is None else np.asarray(torch.as_tensor(example).detach().cpu())
+    network = module if isinstance(module, Network) else _chain(module, values)
+    _check_example(network, values)
+    nodes = [*_inputs(network), *_layers(network), _output(network, classes)]
+    graph = Graph(tuple(nodes), dt_ms=network.dt_ms, name=name or type(module).__name__.lower())
+    verify(graph)
+    return graph
+
+
+def _inputs(network: Network) -> list[AnyNode]:
+    if not network.graded:
+        return [Input(name=name, shape=(size,)) for name, size in network.inputs.items()]
+    scale, bits = network.graded_scale, network.graded_bits
+    return [
+        Input(name=name, shape=(size,), edge=EdgeKind.GRADED, scale=scale, bits=bits)
+        for name, size in network.inputs.items()
+    ]
+
+
+def _layers(network: Network) -> list[AnyNode]:
+    nodes: list[AnyNode] = []
+    for name in network.layers:
+        arrows = [arrow for arrow in network.connections if arrow.target == name]
+        if not arrows:
+            raise FrontendError(f"layer '{name}' has no incoming connection")
+        bias = np.zeros(network.layer(name).size)
+        for arrow in arrows:
+            operand = arrow.source
+            if arrow.delay:
+                operand = f"{arrow.name}.delay"
+                nodes.append(_delay(network, arrow, operand))
+            module = network.synapses[arrow.name]
+            nodes.append(Dense(name=arrow.name, inputs=(operand,), weights=_weights(arrow.name, module)))
+            bias += _linear_bias(network.layer(name), arrow.name, module)
+        nodes.append(_population(network.layer(name), name, [arrow.name for arrow in arrows], bias))
+    return nodes
+
+
+def _delay(network: Network, arrow: Connection, name: str) -> Delay:
+    size = network.inputs.get(arrow.source) or network.layer(arrow.source).size
+    graded = network.graded and arrow.source in network.inputs
+    edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
+    return Delay(name=name, inputs=(arrow.source,), shape=(size,), edge=edge, steps=arrow.delay)
+
+
+def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.float64]) -> Lif:
+    return Lif(
+        name=name,
+        inputs=tuple(inputs),
+        du=_array(layer.du),
+        dv=_array(layer.dv),
+        vth=_array(layer.vth),
+        bias=_array(layer.bias) + bias,
+        origin=Origin(f"layers.{name}", layer.elements.cpu().numpy()),
+    )
+
+
+def _output(network: Network, classes: Sequence[str]) -> Output:
+    decode = {readout: Decode(readout.value) for readout in Readout}[network.readout]
+    return Output(name="output", inputs=(network.output,), decode=decode, classes=tuple(classes))
+
+
+def _weights(path: str, module: nn.Module) -> Matrix:
+    match module:
+        case Synapses():
+            weights = _array(module.effective)
+            if module.mask is None or module.count >= _SPARSE_BELOW * weights.size:
+                return weights
+            # Built from the mask: a synapse that happens to weigh 0 is still a synapse.
+            rows, columns = np.nonzero(module.mask.cpu().numpy())
+            return csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)
+        case nn.Linear():
+            return _array(module.weight)
+        case _:
+            raise UnsupportedModuleError(f"synapses.{path}", type(module).__name__, ("Synapses", "Linear"))
+
+
+def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.float64]:
+    """Return the bias of a Linear as a bias of the potential, which it is without current filter."""
+    bias = getattr(module, "bias", None) if isinstance(module, nn.Linear) else None
+    if bias is None:
+        return np.zeros(layer.size)
+    if not bool((layer.du == 1).all()):
+        raise FrontendError(
+            f"connection '{path}' has a bias in front of a current filter (du < 1), which no neuron register "
+            "holds; use Linear(bias=False) and the bias of the neurons"
+        )
+    return _array(bias)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _chain(module: nn.Module, example: NDArray[Any] | None) -> Network:
+    """Return a Sequential as a network: every CubaLif is a layer, fed by the Linear before it."""
+    if not isinstance(module, nn.Sequential):
+        raise UnsupportedModuleError("(model)", type(module).__name__, _SUPPORTED)
+    layers: dict[str, CubaLif] = {}
+    connections: dict[Connection, nn.Module] = {}
+    source, pending, channels = "input", None, 0
+    for name, child in module.named_children():
+        match child:
+            case nn.Identity() | nn.Dropout():
+                continue
+            case nn.Linear() | Synapses():
+                if pending is not None:
+                    raise FrontendError(f"module '{name}' follows another connection; put a CubaLif in between")
+                pending = (name, child)
+                channels = channels or int(cast("Tensor", child.weight).shape[1])
+            case CubaLif():
+                if pending is None:
+                    raise FrontendError(f"module '{name}' has no connection before it; put a Linear in front")
+                layer = f"neurons{name}" if name.isdigit() else name
+                arrow = f"synapses{pending[0]}" if pending[0].isdigit() else pending[0]
+                layers[layer] = child
+                connections[Connection(arrow, source, layer)] = pending[1]
+                source, pending = layer, None
+            case _:
+                raise UnsupportedModuleError(name, type(child).__name__, _SUPPORTED)
+    if pending is not None or not layers:
+        raise FrontendError("the model must end in a CubaLif; a read-out is one with an infinite threshold")
+    graded = example is not None and not np.isin(example, (0, 1)).all()
+    peak = float(np.abs(example).max()) if graded and example is not None else 1.0
+    last = layers[source]
+    return Network(
+        inputs={"input": channels},
+        layers=layers,
+        connections=connections,
+        output=source,
+        readout=Readout.SPIKE_COUNT if last.fires else Readout.MEAN_V,
+        graded=graded,
+        graded_scale=(2**_GRADED_BITS - 1) / peak if graded else 1.0,
+        graded_bits=_GRADED_BITS if graded else 1,
+    )
+
+
+def _check_example(network: Network, example: NDArray[Any] | None) -> None:
+    if example is None or len(network.inputs) != 1:
+        return
+    (channels,) = network.inputs.values()
+    if example.ndim != 3 or example.shape[2] != channels:
+        raise FrontendError(
+            f"the example must be [batch, time, {channels}] for this model, got {list(example.shape)}"
+        )

@@ -1,0 +1,34 @@
+"""The limits of a chip, or of a simulator of one, as plain numbers. The numbers live in `targets`."""
+
+from dataclasses import dataclass
+from typing import final
+
+from toolchain import fixedpoint
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class HardwareProfile:
+    """What a graph may ask of a target.
+
+    Attributes:
+        name: For people.
+        weight_bits: Bits of a weight, sign included.
+        exponents: Smallest and largest weight exponent of a connection.
+        threshold_max: Largest threshold mantissa.
+        bias_mantissa_max: Largest magnitude of a bias mantissa.
+        bias_exponent_max: Largest bias exponent.
+        state_limit: Magnitude at which `u` wraps and `v` saturates.
+    """
+
+    name: str
+    weight_bits: int = fixedpoint.WEIGHT_BITS
+    exponents: tuple[int, int] = (-8, 7)
+    threshold_max: int = fixedpoint.THRESHOLD_MAX
+    bias_mantissa_max: int = fixedpoint.BIAS_MANTISSA_MAX
+    bias_exponent_max: int = fixedpoint.BIAS_EXPONENT_MAX
+    state_limit: int = fixedpoint.STATE_LIMIT
+
+
+LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")
+"""What Lava's CPU fixed-point models document (they enforce none of it)."""

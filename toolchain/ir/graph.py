@@ -1,0 +1,166 @@
+"""The graph: nodes in an order in which they can run."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any, assert_never, final
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from toolchain.errors import VerifyError
+from toolchain.ir.fixed import FixedDense, FixedLif
+from toolchain.ir.neurons import Lif
+from toolchain.ir.node import Node
+from toolchain.ir.routing import Delay, Input, Output
+from toolchain.ir.synapses import Dense
+from toolchain.ir.types import Origin
+
+AnyNode = Input | Delay | Output | Dense | Lif | FixedDense | FixedLif
+"""The closed set of operations; matched with `match` and `assert_never`."""
+Synapses = Dense | FixedDense
+Population = Lif | FixedLif
+
+
+class Stage(Enum):
+    """Whether a graph computes in real numbers or in integers."""
+
+    FLOAT = "float"
+    FIXED = "fixed"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An immutable network: nodes in execution order, and the length of a step.
+
+    Attributes:
+        nodes: Operands stand before their readers; only a `Delay` may name a later node.
+        dt_ms: Length of one step in milliseconds; only reports use it.
+        name: For people.
+    """
+
+    nodes: tuple[AnyNode, ...]
+    dt_ms: float = 1.0
+    name: str = "network"
+    _by_name: Mapping[str, AnyNode] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {node.name: node for node in self.nodes})
+
+    def __getitem__(self, name: str) -> AnyNode:
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[AnyNode]:
+        return iter(self.nodes)
+
+    @cached_property
+    def stage(self) -> Stage:
+        """Float or fixed. A graph without synapses or neurons counts as float."""
+        stages = {stage for node in self.nodes if (stage := stage_of(node)) is not None}
+        if len(stages) > 1:
+            node = next(node for node in self.nodes if stage_of(node) is Stage.FLOAT)
+            raise VerifyError(node.name, "is a float operation in a graph that also holds integer ones")
+        return stages.pop() if stages else Stage.FLOAT
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Input))
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The outputs, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Output))
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """The neuron populations, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Lif | FixedLif))
+
+    @property
+    def synapses(self) -> tuple[Synapses, ...]:
+        """The connections, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Dense | FixedDense))
+
+    def readers(self, name: str) -> tuple[AnyNode, ...]:
+        """Return the nodes that read `name`."""
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+    def source(self, name: str) -> tuple[AnyNode, int]:
+        """Follow `Delay` nodes upwards from `name`.
+
+        Returns:
+            The first node that is not a delay, and the least logical delay on the way.
+        """
+        node, steps = self[name], 0
+        while isinstance(node, Delay):
+            steps += node.least
+            node = self[node.inputs[0]]
+        return node, steps
+
+    def largest_delay(self) -> int:
+        """Return the largest logical delay from any source to any synapse, in steps."""
+        return max((self._path_delay(node) for node in self.synapses), default=0)
+
+    def _path_delay(self, node: Synapses) -> int:
+        steps = 0 if node.delays is None else int(max(node.delays.max(), 0))
+        operand = self[node.inputs[0]]
+        while isinstance(operand, Delay):
+            steps += operand.most
+            operand = self[operand.inputs[0]]
+        return steps
+
+    def with_nodes(self, nodes: Iterable[AnyNode]) -> "Graph":
+        """Return a graph of the same name and step length with other nodes."""
+        return replace(self, nodes=tuple(nodes))
+
+    def map(self, change: Callable[[AnyNode], AnyNode]) -> "Graph":
+        """Return the graph with every node changed by a function, or this graph if none was."""
+        nodes = tuple(change(node) for node in self.nodes)
+        unchanged = all(new is old for new, old in zip(nodes, self.nodes, strict=True))
+        return self if unchanged else self.with_nodes(nodes)
+
+
+def stage_of(node: AnyNode) -> Stage | None:
+    """Return the stage a node belongs to; routing nodes belong to both."""
+    match node:
+        case Input() | Delay() | Output():
+            return None
+        case Dense() | Lif():
+            return Stage.FLOAT
+        case FixedDense() | FixedLif():
+            return Stage.FIXED
+        case _:
+            assert_never(node)
+
+
+def same_structure(left: Graph, right: Graph) -> bool:
+    """Return whether two graphs hold the same nodes with the same values, bit for bit."""
+    same_header = (left.name, left.dt_ms, len(left.nodes)) == (right.name, right.dt_ms, len(right.nodes))
+    return same_header and all(_same_node(a, b) for a, b in zip(left.nodes, right.nodes, strict=True))
+
+
+def _same_node(left: Node, right: Node) -> bool:
+    return type(left) is type(right) and all(
+        _same_value(getattr(left, item.name), getattr(right, item.name)) for item in fields(left)
+    )
+
+
+def _same_value(left: Any, right: Any) -> bool:  # noqa: ANN401 - field values of any sort
+    match left:
+        case csr_array():
+            return isinstance(right, csr_array) and all(
+                np.array_equal(getattr(left, part), getattr(right, part))
+                for part in ("data", "indices", "indptr")
+            )
+        case np.ndarray():
+            return isinstance(right, np.ndarray) and left.dtype == right.dtype and np.array_equal(left, right)
+        case Origin():
+            return left.path == right.path and np.array_equal(left.elements, right.elements)
+        case _:
+            return bool(left == right)

@@ -1,0 +1,77 @@
+"""Neuron populations of the float graph."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.ir.node import Node
+from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lif(Node):
+    r"""Current-based leaky integrate-and-fire population; every neuron has its own parameters.
+
+    .. math::
+        u_t = (1 - d_u)\, u_{t-1} + a_t, \qquad v_t = (1 - d_v)\, v_{t-1} + u_t + b
+
+        s_t = [v_t > \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
+
+    A read-out population never fires: its threshold is infinite. `du = 1` means no current
+    filter, `dv = 0` integrate-and-fire.
+
+    Attributes:
+        du: Current decay per step, `[N]`, in 0 .. 1.
+        dv: Potential decay per step, `[N]`, in 0 .. 1.
+        vth: Threshold, `[N]`; infinite for a read-out neuron.
+        bias: Added to `v` every step, `[N]`.
+        origin: The user's module and neuron indices.
+    """
+
+    kind: ClassVar[str] = "lif"
+
+    du: NDArray[np.float64]
+    dv: NDArray[np.float64]
+    vth: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    origin: Origin
+
+    def __post_init__(self) -> None:
+        for name in ("du", "dv", "vth", "bias"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
+
+    def result_type(self, *operands: ValueType) -> ValueType:
+        """Return spikes of the population's shape."""
+        shape = self.vth.shape
+        population_type(self, shape, operands, self.origin)
+        for name in ("du", "dv", "bias"):
+            values = getattr(self, name)
+            if values.shape != shape:
+                raise self.fail(f"{name} has shape {values.shape}, but vth has {shape}")
+            if not np.isfinite(values).all():
+                raise self.fail(f"{name} holds {values[~np.isfinite(values)][0]}, expected finite numbers")
+        for name in ("du", "dv"):
+            values = getattr(self, name)
+            if values.size and not (values.min() >= 0 and values.max() <= 1):
+                raise self.fail(f"{name} must lie in 0 .. 1, got {values.min()} .. {values.max()}")
+        if np.isnan(self.vth).any() or (self.vth <= 0).any():
+            raise self.fail("expected thresholds > 0 (infinite for a read-out)")
+        return ValueType(shape, EdgeKind.SPIKE)
+
+
+def population_type(
+    node: Node, shape: tuple[int, ...], operands: tuple[ValueType, ...], origin: Origin
+) -> None:
+    """Raise unless the operands are currents of `shape` and `origin` names every neuron."""
+    if not operands:
+        raise node.fail("a population needs at least one incoming connection")
+    for operand in operands:
+        if operand.kind is not EdgeKind.CURRENT:
+            raise node.fail(f"expected currents, got {operand}; put a Dense in between")
+        if operand.shape != shape:
+            raise node.fail(f"has shape {shape}, but its input has {operand.shape}")
+    if origin.elements.size != int(np.prod(shape)):
+        raise node.fail(f"origin names {origin.elements.size} neurons, expected {int(np.prod(shape))}")

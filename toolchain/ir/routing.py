@@ -1,0 +1,130 @@
+"""Nodes that move values without computing: where they enter, wait and leave."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.ir.node import Node
+from toolchain.ir.types import Decode, EdgeKind, ValueType, frozen
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Input(Node):
+    """A place where the stimulus enters, in the model's units.
+
+    Attributes:
+        shape: Shape of one step.
+        edge: SPIKE, or GRADED for direct coding.
+        scale: For a graded input: `x_int = clip(round(x * scale))`. A spike input has scale 1.
+        bits: For a graded input: magnitude bits of the integer message.
+    """
+
+    kind: ClassVar[str] = "input"
+
+    shape: tuple[int, ...]
+    edge: EdgeKind = EdgeKind.SPIKE
+    scale: float = 1.0
+    bits: int = 1
+
+    def result_type(self, *operands: ValueType) -> ValueType:
+        """Return the declared type."""
+        if operands:
+            raise self.fail("an input has no operands")
+        if self.edge is EdgeKind.CURRENT:
+            raise self.fail("an input carries spikes or graded values, not currents")
+        if self.edge is EdgeKind.SPIKE and (self.scale, self.bits) != (1.0, 1):
+            raise self.fail("a spike input has scale 1 and one bit")
+        if not (np.isfinite(self.scale) and self.scale > 0 and 1 <= self.bits <= 24):
+            raise self.fail(f"expected scale > 0 and 1 to 24 bits, got {self.scale}, {self.bits}")
+        return ValueType(self.shape, self.edge)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Delay(Node):
+    """Hold a value for a number of steps; before the first arrival it is zero.
+
+    The only node that may name a later node: every loop closes through one. It declares its
+    own type, so that a graph is verified in one pass in order.
+
+    Attributes:
+        shape: Shape of the value.
+        edge: SPIKE or GRADED.
+        steps: One number for all, or one per source neuron `[N]` (float graphs only: the
+            quantizer folds it into the delays of the synapses).
+    """
+
+    kind: ClassVar[str] = "delay"
+
+    shape: tuple[int, ...]
+    edge: EdgeKind = EdgeKind.SPIKE
+    steps: int | NDArray[np.int64] = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, int):
+            object.__setattr__(self, "steps", frozen(self.steps, np.int64))
+
+    @property
+    def least(self) -> int:
+        """The smallest delay of any element."""
+        return self.steps if isinstance(self.steps, int) else int(self.steps.min())
+
+    @property
+    def most(self) -> int:
+        """The largest delay of any element."""
+        return self.steps if isinstance(self.steps, int) else int(self.steps.max())
+
+    def result_type(self, *operands: ValueType) -> ValueType:
+        """Return the declared type; that it equals the operand's is checked by `verify`."""
+        self.only(operands or (ValueType(self.shape, self.edge),))
+        if self.edge is EdgeKind.CURRENT:
+            raise self.fail("a delay holds spikes or graded values, not currents")
+        if not isinstance(self.steps, int) and self.steps.shape != self.shape:
+            raise self.fail(f"expected one delay per element {self.shape}, got {self.steps.shape}")
+        if self.least < 0:
+            raise self.fail(f"expected delays of 0 steps or more, got {self.least}")
+        return ValueType(self.shape, self.edge)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Output(Node):
+    """A place where results leave, and how the host reads them.
+
+    Attributes:
+        decode: What is taken from the population over the steps of a sample.
+        weights: Optional affine read-out on the host, `[classes, N]`.
+        bias: Its offset, `[classes]`.
+        classes: Optional names of the classes.
+    """
+
+    kind: ClassVar[str] = "output"
+
+    decode: Decode
+    weights: NDArray[np.float64] | None = None
+    bias: NDArray[np.float64] | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "bias"):
+            value: Any = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, frozen(value, np.float64))
+
+    def result_type(self, *operands: ValueType) -> ValueType:
+        """Return the operand's type: reading happens on the host."""
+        operand = self.only(operands)
+        if operand.kind is not EdgeKind.SPIKE:
+            raise self.fail(f"expected a population of neurons, got {operand}")
+        size = int(np.prod(operand.shape))
+        if self.weights is not None and self.weights.shape[1:] != (size,):
+            raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
+        if self.bias is not None and (self.weights is None or self.bias.shape != self.weights.shape[:1]):
+            raise self.fail("a read-out bias needs weights with as many rows")
+        scores = size if self.weights is None else self.weights.shape[0]
+        if self.classes and len(self.classes) != scores:
+            raise self.fail(f"expected {scores} class names, got {len(self.classes)}")
+        return operand

@@ -1,0 +1,98 @@
+"""Whether a graph is well formed: one pass in order, plus the rules about loops and stages."""
+
+import re
+from typing import Final
+
+import networkx as nx
+
+from toolchain.errors import FeedbackError, VerifyError
+from toolchain.ir.graph import Graph, Stage
+from toolchain.ir.routing import Delay
+from toolchain.ir.types import ValueType
+
+# Names become file names and keys of archives.
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+def verify(graph: Graph) -> dict[str, ValueType]:
+    """Return the type of every node, or raise at the first rule that is broken.
+
+    Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
+    fit, all numbers finite, every loop has delay, no mix of float and integer operations, and
+    at least one input, population and output.
+
+    Raises:
+        VerifyError: A node breaks a rule.
+        FeedbackError: A loop has no delay.
+    """
+    _check_names(graph)
+    _check_delay_chains(graph)
+    _check_loops(graph)
+    types: dict[str, ValueType] = {}
+    for node in graph:
+        if isinstance(node, Delay):
+            types[node.name] = node.result_type()
+            continue
+        for operand in node.inputs:
+            if operand not in types:
+                raise VerifyError(node.name, f"reads '{operand}', which stands later; put a Delay in between")
+        types[node.name] = node.result_type(*(types[name] for name in node.inputs))
+    _check_delays(graph, types)
+    _check_ends(graph)
+    return types
+
+
+def _check_names(graph: Graph) -> None:
+    seen: set[str] = set()
+    for node in graph:
+        if not _NAME.fullmatch(node.name) or node.name in seen:
+            raise VerifyError(node.name, "expected a unique name of letters, digits, '_', '-' and '.'")
+        seen.add(node.name)
+    for node in graph:
+        for operand in node.inputs:
+            if operand not in graph:
+                raise VerifyError(node.name, f"reads '{operand}', which does not exist")
+
+
+def _check_delay_chains(graph: Graph) -> None:
+    for node in graph:
+        visited: set[str] = set()
+        current = node
+        while isinstance(current, Delay):
+            if len(current.inputs) != 1:
+                raise current.fail(f"expected one input, got {len(current.inputs)}")
+            if current.name in visited:
+                raise node.fail("holds its own value for ever: a loop of delays without a neuron")
+            visited.add(current.name)
+            current = graph[current.inputs[0]]
+
+
+def _check_loops(graph: Graph) -> None:
+    """Raise if a cycle remains once every delay of one step or more is cut."""
+    instant = nx.DiGraph()
+    for node in graph:
+        if isinstance(node, Delay) and node.least >= 1:
+            continue
+        instant.add_edges_from((operand, node.name) for operand in node.inputs)
+    try:
+        cycle = nx.find_cycle(instant)
+    except nx.NetworkXNoCycle:
+        return
+    raise FeedbackError([edge[0] for edge in cycle])
+
+
+def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
+    fixed = graph.stage is Stage.FIXED
+    for node in graph:
+        if not isinstance(node, Delay):
+            continue
+        if types[node.name] != types[node.inputs[0]]:
+            raise node.fail(f"declares {types[node.name]}, but holds {types[node.inputs[0]]}")
+        if fixed and not isinstance(node.steps, int):
+            raise node.fail("delays per neuron belong into the synapses of a fixed graph")
+
+
+def _check_ends(graph: Graph) -> None:
+    for what, found in (("input", graph.inputs), ("population", graph.populations), ("output", graph.outputs)):
+        if not found:
+            raise VerifyError(graph.name, f"the graph has no {what}")

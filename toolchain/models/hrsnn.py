@@ -1,0 +1,142 @@
+"""The heterogeneous recurrent spiking network: one pool whose neurons differ in time constant."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolchain.models.network import Connection, Network, Readout
+from toolchain.models.neurons import CubaLif, Synapses
+
+BETA_LIMITS: Final = (2 / np.e, 0.995)
+"""Range of `exp(-dt / tau)`: the defaults of Perez-Nieves et al. 2021 (code)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class HrsnnShape:
+    """Everything that defines a random HRSNN but the random numbers.
+
+    The paper (Chakraborty et al., ICLR 2024) gives LIF neurons, gamma-distributed membrane
+    time constants and a random small-world graph; every number below is our fill-in.
+
+    Attributes:
+        channels: Input channels.
+        classes: Output classes.
+        neurons: Size of the recurrent pool.
+        density: Share of possible recurrent synapses.
+        rewiring: Share of the ring's edges that are rewired (directed Watts-Strogatz).
+        input_density: Share of possible input synapses.
+        tau_mean_ms: Mean membrane time constant.
+        tau_shape: Shape `k` of the gamma distribution.
+        inhibitory: Share of inhibitory neurons.
+        inhibition: Strength of an inhibitory synapse against an excitatory one.
+        gain: Spectral radius of the recurrent matrix, in thresholds.
+        input_gain: Standard deviation of the summed input, in thresholds.
+        readout_tau_ms: Membrane time constant of the read-out.
+        dt_ms: Length of a step.
+    """
+
+    channels: int
+    classes: int
+    neurons: int = 512
+    density: float = 0.1
+    rewiring: float = 0.1
+    input_density: float = 0.3
+    tau_mean_ms: float = 20.0
+    tau_shape: float = 3.0
+    inhibitory: float = 0.2
+    inhibition: float = 4.0
+    gain: float = 0.8
+    input_gain: float = 1.0
+    readout_tau_ms: float = 20.0
+    dt_ms: float = 1.0
+
+
+def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout = Readout.MEAN_V) -> Network:
+    r"""Return an untrained HRSNN.
+
+    The update `v <- beta v + (1 - beta) I` with threshold 1 is written in the equivalent form
+    without a gain: threshold `1 / (1 - beta)` and input `I` (free rescaling: spikes are the
+    same), so that weights of fast and slow neurons have one magnitude and train alike.
+
+    Args:
+        shape: Sizes and distributions.
+        rng: Source of every random number.
+        readout: How the output layer is read.
+    """
+    dv = 1 - gamma_betas(shape, rng)
+    hidden = CubaLif(shape.neurons, du=1.0, dv=torch.tensor(dv), vth=torch.tensor(1 / dv), train_bias=False)
+    readout_dv = 1 - np.exp(-shape.dt_ms / shape.readout_tau_ms)
+    output = CubaLif(shape.classes, du=1.0, dv=readout_dv, vth=float("inf"))
+    readout_weights = rng.normal(0, 1 / np.sqrt(shape.neurons), (shape.classes, shape.neurons))
+    connections = {
+        Connection("encode", "input", "hidden"): _sparse(*_input_weights(shape, rng)),
+        Connection("recur", "hidden", "hidden", delay=1): _sparse(*_recurrent_weights(shape, rng)),
+        Connection("decode", "hidden", "readout"): Synapses(_tensor(readout_weights)),
+    }
+    return Network(
+        inputs={"input": shape.channels},
+        layers={"hidden": hidden, "readout": output},
+        connections=connections,
+        output="readout",
+        readout=readout,
+        dt_ms=shape.dt_ms,
+    )
+
+
+def gamma_betas(shape: HrsnnShape, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return `exp(-dt / tau)` per neuron, tau gamma-distributed, clipped to `BETA_LIMITS`."""
+    tau = rng.gamma(shape.tau_shape, shape.tau_mean_ms / shape.tau_shape, shape.neurons)
+    return np.clip(np.exp(-shape.dt_ms / np.maximum(tau, 1e-9)), *BETA_LIMITS)
+
+
+def small_world(neurons: int, density: float, rewiring: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return a directed Watts-Strogatz adjacency `[target, source]` without self-loops.
+
+    Every neuron reads its `density * (N - 1)` nearest ring neighbours; each such edge is
+    rewired with probability `rewiring` to a source drawn at random.
+    """
+    degree = round(density * (neurons - 1))
+    offsets = np.concatenate([[step, -step] for step in range(1, degree // 2 + 2)])[:degree]
+    adjacency = np.zeros((neurons, neurons), dtype=bool)
+    for target in range(neurons):
+        sources = (target + offsets) % neurons
+        kept = sources[rng.random(degree) >= rewiring]
+        free = np.setdiff1d(np.arange(neurons), np.append(kept, target))
+        drawn = rng.choice(free, degree - kept.size, replace=False)
+        adjacency[target, np.concatenate([kept, drawn])] = True
+    return adjacency
+
+
+def _recurrent_weights(
+    shape: HrsnnShape, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Dale columns: a neuron is excitatory or inhibitory; scaled to the wanted spectral radius."""
+    mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
+    sign = np.where(rng.random(shape.neurons) < shape.inhibitory, -shape.inhibition, 1.0)
+    weights = mask * np.abs(rng.normal(size=mask.shape)) * sign
+    radius = float(np.abs(np.linalg.eigvals(weights)).max(initial=0.0))
+    return weights * (shape.gain / radius if radius > 0 else 1.0), mask
+
+
+def _input_weights(
+    shape: HrsnnShape, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Every neuron reads the same number of channels, drawn at random."""
+    fan_in = max(1, round(shape.input_density * shape.channels))
+    order = rng.random((shape.neurons, shape.channels)).argsort(axis=1)
+    mask = order < fan_in
+    scale = shape.input_gain / np.sqrt(fan_in)
+    return mask * rng.normal(0, scale, mask.shape), mask
+
+
+def _sparse(weights: NDArray[np.float64], mask: NDArray[np.bool_]) -> Synapses:
+    return Synapses(_tensor(weights), None if mask.all() else torch.tensor(mask))
+
+
+def _tensor(values: NDArray[np.float64]) -> Tensor:
+    return torch.tensor(values, dtype=torch.get_default_dtype())

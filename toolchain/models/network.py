@@ -1,0 +1,196 @@
+"""A container of named layers and named connections that runs forward in time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import assert_never, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import FeedbackError, FrontendError
+from toolchain.models.neurons import CubaLif
+
+
+class Readout(Enum):
+    """How class scores are read from the output layer over the steps of a sample."""
+
+    SPIKE_COUNT = "spike_count"
+    LAST_V = "last_v"
+    MEAN_V = "mean_v"
+    MAX_V = "max_v"
+
+
+@final
+@dataclass(frozen=True)
+class Connection:
+    """A named arrow between two layers.
+
+    Attributes:
+        name: Unique; the module is found under it.
+        source: Name of the input or layer that is read.
+        target: Name of the layer that receives the current.
+        delay: Steps; at least 1 where the source does not stand before the target.
+    """
+
+    name: str
+    source: str
+    target: str
+    delay: int = 0
+
+
+@final
+@dataclass(frozen=True)
+class Activity:
+    """What a forward run did, time on the second axis.
+
+    Attributes:
+        scores: Class scores `[batch, classes]`.
+        spikes: Per layer `[batch, time, N]`.
+        v: Per layer; empty unless asked for.
+        u: Per layer; empty unless asked for.
+    """
+
+    scores: Tensor
+    spikes: Mapping[str, Tensor]
+    v: Mapping[str, Tensor]
+    u: Mapping[str, Tensor]
+
+
+@final
+class Network(nn.Module):
+    """Layers of neurons and the connections between them.
+
+    Args:
+        inputs: Number of channels per named input.
+        layers: Neuron populations in the order in which they are computed within a step.
+        connections: Arrows and the module that computes each one's current. Any module
+            that maps `[..., sources]` to `[..., targets]` runs; the frontend knows `Synapses`
+            and `nn.Linear`.
+        output: Name of the layer that is read.
+        readout: How it is read.
+        graded: Whether the inputs are real values instead of spikes; then
+            `graded_scale` and `graded_bits` say how integers represent them.
+        graded_scale: Integers per unit.
+        graded_bits: Magnitude bits.
+        dt_ms: Length of a step.
+
+    Raises:
+        FrontendError: A connection names an unknown layer.
+        FeedbackError: A connection goes backwards without delay.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: Mapping[str, int],
+        layers: Mapping[str, CubaLif],
+        connections: Mapping[Connection, nn.Module],
+        output: str,
+        readout: Readout = Readout.MEAN_V,
+        graded: bool = False,
+        graded_scale: float = 1.0,
+        graded_bits: int = 1,
+        dt_ms: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.inputs = dict(inputs)
+        self.layers = nn.ModuleDict(layers)
+        self.connections = tuple(connections)
+        self.synapses = nn.ModuleDict({arrow.name: module for arrow, module in connections.items()})
+        self.output = output
+        self.readout = readout
+        self.graded = graded
+        self.graded_scale = graded_scale
+        self.graded_bits = graded_bits
+        self.dt_ms = dt_ms
+        self._check()
+
+    def _check(self) -> None:
+        order = {name: -1 for name in self.inputs} | {name: i for i, name in enumerate(self.layers)}
+        for arrow in self.connections:
+            for end in (arrow.source, arrow.target):
+                if end not in order:
+                    raise FrontendError(
+                        f"connection '{arrow.name}' names layer '{end}'; known: {', '.join(order)}"
+                    )
+            if arrow.target in self.inputs:
+                raise FrontendError(f"connection '{arrow.name}' ends in input '{arrow.target}'")
+            if order[arrow.source] >= order[arrow.target] and arrow.delay < 1:
+                between = [name for name, i in order.items() if order[arrow.target] <= i <= order[arrow.source]]
+                raise FeedbackError(between)
+        if self.output not in self.layers:
+            raise FrontendError(f"output layer '{self.output}' does not exist; known: {', '.join(self.layers)}")
+
+    def layer(self, name: str) -> CubaLif:
+        """Return a layer by name."""
+        return cast("CubaLif", self.layers[name])
+
+    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> Activity:
+        """Run a batch from rest.
+
+        Args:
+            x: `[batch, time, channels]`, or one such tensor per input name.
+            record: Whether to keep potentials and currents of every layer.
+        """
+        streams = dict(x) if isinstance(x, Mapping) else {next(iter(self.inputs)): x}
+        first = next(iter(streams.values()))
+        batch, steps = first.shape[:2]
+        # What comes straight from an input needs no loop: one product for all steps.
+        ahead = {
+            arrow.name: self.synapses[arrow.name](streams[arrow.source])
+            for arrow in self.connections
+            if arrow.source in self.inputs
+        }
+        rest = {name: first.new_zeros(batch, self.layer(name).size) for name in self.layers}
+        state = {name: (zero, zero) for name, zero in rest.items()}
+        spikes: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        potentials: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        currents: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        for t in range(steps):
+            for name in self.layers:
+                a = self._input_current(name, t, ahead, spikes, rest[name])
+                s, u, v = self.layer(name).step(a, *state[name])
+                state[name] = (u, v)
+                spikes[name].append(s)
+                if record or name == self.output:
+                    potentials[name].append(v)
+                if record:
+                    currents[name].append(u)
+        stacked = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
+        kept = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
+        filtered = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
+        scores = self._scores(stacked[self.output], kept[self.output])
+        return Activity(scores, stacked, kept if record else {}, filtered)
+
+    def _input_current(
+        self,
+        layer: str,
+        t: int,
+        ahead: Mapping[str, Tensor],
+        spikes: Mapping[str, list[Tensor]],
+        zero: Tensor,
+    ) -> Tensor:
+        total = zero
+        for arrow in self.connections:
+            then = t - arrow.delay
+            if arrow.target != layer or then < 0:
+                continue
+            if arrow.name in ahead:
+                total = total + ahead[arrow.name][:, then]
+            else:
+                total = total + self.synapses[arrow.name](spikes[arrow.source][then])
+        return total
+
+    def _scores(self, spikes: Tensor, v: Tensor) -> Tensor:
+        match self.readout:
+            case Readout.SPIKE_COUNT:
+                return spikes.sum(dim=1)
+            case Readout.LAST_V:
+                return v[:, -1]
+            case Readout.MEAN_V:
+                return v.mean(dim=1)
+            case Readout.MAX_V:
+                return v.amax(dim=1)
+            case _:
+                assert_never(self.readout)

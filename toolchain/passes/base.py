@@ -1,0 +1,56 @@
+"""What a pass is: a named, configured function from one valid graph to another."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from toolchain.ir import Graph, verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass(ABC):
+    """A frozen dataclass whose fields are its options.
+
+    `result is not graph` means that something changed. The input is never modified.
+    """
+
+    name: ClassVar[str]
+
+    def requires(self, graph: Graph) -> None:
+        """Raise `PreconditionError` if the pass cannot accept `graph`."""
+
+    @abstractmethod
+    def rewrite(self, graph: Graph) -> Graph:
+        """Return the new graph, or `graph` itself if there was nothing to do."""
+
+    def ensures(self, graph: Graph) -> None:
+        """Raise `PostconditionError` if the result breaks what the pass promises."""
+
+    @final
+    def __call__(self, graph: Graph) -> Graph:
+        """Check the input, rewrite it, check the result. An error says which pass it came from."""
+        try:
+            self.requires(graph)
+            result = self.rewrite(graph)
+            if result is not graph:
+                verify(result)
+            self.ensures(result)
+        except Exception as error:
+            error.add_note(f"in pass '{self.name}' on graph '{graph.name}'")
+            raise
+        return result
+
+
+@final
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes in the order they run."""
+
+    passes: tuple[Pass, ...]
+
+    def __call__(self, graph: Graph) -> Graph:
+        """Verify the graph and run every pass on it."""
+        verify(graph)
+        for step in self.passes:
+            graph = step(graph)
+        return graph

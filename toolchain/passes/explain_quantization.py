@@ -1,0 +1,122 @@
+"""What quantization did to every tensor and population, as a document for people and machines."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.ir import Dense, FixedDense, FixedLif, Graph, Lif
+from toolchain.ir.types import rows_of, values_of
+from toolchain.passes.ranges import Calibration, prove_bounds
+
+FORMAT_VERSION = 1
+
+
+def explain_quantization(
+    before: Graph, after: Graph, *, steps: int | None = None, calibration: Calibration | None = None
+) -> dict[str, Any]:
+    """Return the document that is stored as `quantization.json`.
+
+    Args:
+        before: The float graph that was quantized.
+        after: The fixed graph it became.
+        steps: Length of the longest sample, as given to the quantizer.
+        calibration: As given to the quantizer.
+
+    Returns:
+        Per connection: exponent, sign mode, bits, clipped weights, weights rounded to zero,
+        relative RMS error. Per population: scale, threshold, bias and time-constant errors,
+        ranges against 24 bits and how they are known, neurons that can never fire.
+    """
+    connections, populations = {}, {}
+    for node in after.synapses:
+        source = before[node.name]
+        target = after.readers(node.name)[0]
+        if isinstance(node, FixedDense) and isinstance(source, Dense) and isinstance(target, FixedLif):
+            connections[node.name] = _explain_connection(source, node, target, _message_scale(before, source))
+    for node in after.populations:
+        source = before[node.name]
+        if isinstance(node, FixedLif) and isinstance(source, Lif):
+            populations[node.name] = _explain_population(after, source, node, steps, calibration)
+    return {
+        "version": FORMAT_VERSION,
+        "calibration_samples": 0 if calibration is None else calibration.samples,
+        "steps": steps,
+        "connections": connections,
+        "populations": populations,
+    }
+
+
+def _message_scale(graph: Graph, node: Dense) -> float:
+    source, _ = graph.source(node.inputs[0])
+    return float(getattr(source, "scale", 1.0))
+
+
+def _explain_connection(before: Dense, after: FixedDense, target: FixedLif, message: float) -> dict[str, Any]:
+    real, integer = values_of(before.weights) / message, values_of(after.weights)
+    factor = target.scale[rows_of(before.weights)] / 2.0**after.exponent
+    lowest, highest = fixedpoint.weight_limits(after.sign_mode)
+    step = fixedpoint.weight_granularity(after.sign_mode, after.weight_bits)
+    wanted = real * factor
+    clipped = (wanted > highest + step / 2) | (wanted < lowest - step / 2)
+    energy = float(np.sum(real**2))
+    error = float(np.sum((integer / factor - real) ** 2))
+    return {
+        "synapses": int(np.count_nonzero(real)),
+        "exponent": after.exponent,
+        "sign_mode": after.sign_mode.value,
+        "weight_bits": after.weight_bits,
+        "clipped": int(clipped.sum()),
+        "rounded_to_zero": int(((integer == 0) & (real != 0)).sum()),
+        "largest_integer": int(np.abs(integer).max(initial=0)),
+        "relative_rms_error": float(np.sqrt(error / energy)) if energy > 0 else 0.0,
+    }
+
+
+def _explain_population(
+    graph: Graph, before: Lif, after: FixedLif, steps: int | None, calibration: Calibration | None
+) -> dict[str, Any]:
+    fires = np.isfinite(before.vth)
+    unit = after.scale * 2.0**fixedpoint.ALIGNMENT_BITS
+    threshold = np.where(fires, before.vth, 1.0)
+    threshold_error = np.where(fires, np.abs(after.vth / after.scale - threshold) / threshold, 0.0)
+    bias_error = np.abs(after.bias / unit - before.bias)
+    reach = prove_bounds(graph, after, steps)
+    limit = fixedpoint.STATE_LIMIT - 1
+    v_reach = reach.low if fires.all() else np.maximum(reach.low, reach.high)
+    proved = bool((reach.current <= limit).all() and (v_reach <= limit).all())
+    silent = fires & (reach.high <= after.vth.astype(np.float64) * 2**fixedpoint.ALIGNMENT_BITS)
+    return {
+        "neurons": int(after.vth.size),
+        "scale": _spread(after.scale),
+        "threshold": _spread(after.vth.astype(np.float64)),
+        "largest_threshold_error": float(threshold_error.max(initial=0.0)),
+        "largest_bias_error": float(bias_error.max(initial=0.0)),
+        "largest_tau_error": _tau_error(before.dv, after.dv / fixedpoint.DECAY_UNITY),
+        "largest_tau_current_error": _tau_error(before.du, (after.du + 1.0) / fixedpoint.DECAY_UNITY),
+        "current_bound": _share(reach.current, limit),
+        "potential_bound": _share(v_reach, limit),
+        "range": "proved" if proved else ("measured" if calibration is not None else "shrunk"),
+        "never_fire": int(silent.sum()),
+        "origin": after.origin.path,
+    }
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    return {"least": float(values.min()), "median": float(np.median(values)), "most": float(values.max())}
+
+
+def _share(values: NDArray[np.float64], limit: int) -> float | None:
+    """Return the largest bound in units of the register; None where nothing can be proved."""
+    largest = float(values.max(initial=0.0)) / limit
+    return largest if np.isfinite(largest) else None
+
+
+def _tau_error(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
+    """Return the largest relative error of `tau = -1 / log(1 - d)`; 0 where d is 0 or 1."""
+    inner = (wanted > 0) & (wanted < 1) & (got > 0) & (got < 1)
+    if not inner.any():
+        return 0.0
+    ratio = np.log1p(-wanted[inner]) / np.log1p(-got[inner])
+    return float(np.abs(ratio - 1).max())

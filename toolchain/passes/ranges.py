@@ -1,0 +1,138 @@
+"""How large currents and potentials of a population can become: proved from weights, or measured on data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.atomic import read_arrays, write_arrays
+from toolchain.ir import EdgeKind, FixedDense, FixedLif, Graph, Input
+from toolchain.ir.types import rows_of, values_of
+from toolchain.trace import Trace
+
+HEAD_ROOM: Final = 2.0
+"""Measured ranges must fit this many times into the register."""
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges observed while the float graph ran on training samples, in the model's units.
+
+    Attributes:
+        v_low: Smallest potential per population, `[N]`.
+        v_high: Largest potential after the reset per population, `[N]`.
+        u_peak: Largest magnitude of the current per population, `[N]`.
+        samples: Number of samples that were seen.
+    """
+
+    v_low: Mapping[str, Floats] = field(repr=False)
+    v_high: Mapping[str, Floats] = field(repr=False)
+    u_peak: Mapping[str, Floats] = field(repr=False)
+    samples: int
+
+    @classmethod
+    def from_trace(cls, trace: Trace) -> "Calibration":
+        """Return the ranges of a recorded float run with `v` and `u`."""
+        first = next(iter(trace.v.values()))
+        return cls(
+            {name: values.min(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
+            int(first.shape[0]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the ranges as a `.npz`."""
+        tables = {"v_low": self.v_low, "v_high": self.v_high, "u_peak": self.u_peak}
+        arrays: dict[str, NDArray[Any]] = {
+            f"{node}.{name}": values for name, table in tables.items() for node, values in table.items()
+        }
+        write_arrays(path, arrays | {"samples": np.array(self.samples)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Calibration":
+        """Read what `save` wrote."""
+        tables: dict[str, dict[str, Floats]] = {"v_low": {}, "v_high": {}, "u_peak": {}}
+        arrays = read_arrays(path)
+        samples = int(arrays.pop("samples"))
+        for key, values in arrays.items():
+            node, _, name = key.rpartition(".")
+            tables[name][node] = values
+        return cls(tables["v_low"], tables["v_high"], tables["u_peak"], samples)
+
+
+@final
+@dataclass(frozen=True)
+class Bounds:
+    """Proved limits of a fixed population, in integer units, `[N]` each.
+
+    Attributes:
+        current: Largest |u|.
+        low: Largest magnitude of a negative v.
+        high: Largest positive v before the comparison with the threshold.
+    """
+
+    current: Floats
+    low: Floats
+    high: Floats
+
+
+def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bounds:
+    """Return what can be proved about a population from its weights alone.
+
+    `|u| <= 64 * sum |w| 2^e x_max * 4096 / (du + 1)`, and `|v|` at most the drive of one sign
+    times `min(4096 / dv, steps)`.
+
+    Args:
+        graph: Fixed graph.
+        population: One of its populations.
+        steps: Longest sample, or None if unknown.
+    """
+    positive = np.zeros(population.vth.size)
+    negative = np.zeros(population.vth.size)
+    for name in population.inputs:
+        node = graph[name]
+        if isinstance(node, FixedDense):
+            up, down = _drive(node, _largest_message(graph, node))
+            positive += up
+            negative += down
+    horizon = np.inf if steps is None else float(steps)
+    alignment = 2.0**fixedpoint.ALIGNMENT_BITS
+    memory_u = np.minimum(fixedpoint.DECAY_UNITY / (population.du.astype(np.float64) + 1), horizon)
+    with np.errstate(divide="ignore"):
+        memory_v = np.minimum(fixedpoint.DECAY_UNITY / population.dv.astype(np.float64), horizon)
+    u_high, u_low = positive * alignment * memory_u, negative * alignment * memory_u
+    bias = population.bias.astype(np.float64)
+    up, down = u_high + np.maximum(bias, 0), u_low + np.maximum(-bias, 0)
+    return Bounds(np.maximum(u_high, u_low), _endured(down, memory_v), _endured(up, memory_v))
+
+
+def _endured(drive: Floats, memory: Floats) -> Floats:
+    """Return drive times memory; no drive is no range, however long the memory."""
+    return np.where(drive > 0, drive * np.where(drive > 0, memory, 0.0), 0.0)
+
+
+def _drive(node: FixedDense, message: float) -> tuple[Floats, Floats]:
+    rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
+    size, scale = int(node.weights.shape[0]), 2.0**node.exponent * message
+    # A negative exponent rounds down: up to one unit more on the negative side.
+    extra = 1.0 if node.exponent < 0 else 0.0
+    if message > 1:
+        both = np.bincount(rows, np.abs(values), minlength=size) * scale
+        return both, both + extra
+    up = np.bincount(rows, np.maximum(values, 0), minlength=size) * scale
+    down = np.bincount(rows, np.maximum(-values, 0), minlength=size) * scale
+    return up, down + extra
+
+
+def _largest_message(graph: Graph, node: FixedDense) -> float:
+    source, _ = graph.source(node.inputs[0])
+    graded = isinstance(source, Input) and source.edge is EdgeKind.GRADED
+    return float(2**source.bits - 1) if graded else 1.0

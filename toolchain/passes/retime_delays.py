@@ -1,0 +1,188 @@
+"""Retiming: where a clocked target must wait, so that every connection may take one step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import networkx as nx
+import numpy as np
+from scipy.optimize import linprog
+
+from toolchain.errors import FeedbackError, PostconditionError, PreconditionError
+from toolchain.ir import AnyNode, Delay, EdgeKind, Graph, Input, Synapses
+from toolchain.ir.types import Matrix, size_of, values_of, with_values
+from toolchain.passes.base import Pass
+
+
+@final
+@dataclass(frozen=True)
+class Schedule:
+    """When each node works, in steps of the clocked target.
+
+    Attributes:
+        offsets: Step of the target at which each input and population does logical step 0.
+        gap: Steps between two samples after which nothing of the first is left in flight.
+    """
+
+    offsets: dict[str, int]
+    gap: int
+
+    @property
+    def latest(self) -> int:
+        """The largest offset."""
+        return max(self.offsets.values())
+
+
+@final
+@dataclass(frozen=True)
+class _Edge:
+    """One connection between two clocked nodes: `source -> target` with its logical delays."""
+
+    synapses: str
+    source: str
+    target: str
+    least: int
+    most: int
+
+
+def find_schedule(graph: Graph) -> Schedule:
+    r"""Choose offsets so that every connection has at least the one step it takes.
+
+    An edge i -> j of logical delay d leaves `extra = o_j - o_i + d - 1 >= 0` steps to wait. These
+    difference constraints (Leiserson & Saxe 1991) are feasible exactly when no cycle has more
+    connections than logical delay. Among the solutions the one with the fewest relay neurons
+    is taken: a chain per source, as long as the largest extra of its edges. Inputs wait for
+    free, because the host sends them.
+
+    Raises:
+        FeedbackError: A cycle has too little delay; names it.
+    """
+    edges = list(_edges(graph))
+    nodes = [node.name for node in graph if isinstance(node, Input)] + [node.name for node in graph.populations]
+    _check_feasible(edges)
+    offsets = _solve(graph, nodes, edges)
+    return Schedule(offsets, graph.largest_delay())
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RetimeDelays(Pass):
+    """Put a `Delay` of at least one step in front of every connection.
+
+    In the result a connection process that is one step late accounts for one step of its
+    `Delay`, and the rest is what a target has to wait. Every population does at step `t + o`
+    what it did at step `t`, with `o` from `find_schedule` (from rest, and without bias before
+    its first step).
+    """
+
+    name: ClassVar[str] = "retime-delays"
+
+    def requires(self, graph: Graph) -> None:
+        """Accept graphs whose delays per neuron are folded into the synapses."""
+        for node in graph:
+            if isinstance(node, Delay) and not isinstance(node.steps, int):
+                raise PreconditionError(
+                    f"delay '{node.name}' differs per neuron; run 'fold-delays' first"
+                )
+
+    def rewrite(self, graph: Graph) -> Graph:
+        """Return the retimed graph."""
+        offsets = find_schedule(graph).offsets
+        edges = {edge.synapses: edge for edge in _edges(graph)}
+        nodes: list[AnyNode] = []
+        for node in graph:
+            if isinstance(node, Delay):
+                continue
+            if node.name in edges:
+                edge = edges[node.name]
+                steps = offsets[edge.target] - offsets[edge.source] + edge.least
+                wait, retimed = _wait_before(graph, graph_synapses(graph, node.name), edge.source, steps)
+                nodes += [wait, retimed]
+            else:
+                nodes.append(node)
+        return graph.with_nodes(nodes)
+
+    def ensures(self, graph: Graph) -> None:
+        """Promise one step or more before every connection."""
+        for node in graph.synapses:
+            wait = graph[node.inputs[0]]
+            if not isinstance(wait, Delay) or wait.least < 1:
+                raise PostconditionError(f"connection '{node.name}' has no step to take; this is a bug")
+
+
+def graph_synapses(graph: Graph, name: str) -> Synapses:
+    """Return a connection by name."""
+    return next(node for node in graph.synapses if node.name == name)
+
+
+def _edges(graph: Graph) -> Iterator[_Edge]:
+    for node in graph.synapses:
+        source, steps = graph.source(node.inputs[0])
+        readers = graph.readers(node.name)
+        if len(readers) != 1:
+            raise PreconditionError(f"connection '{node.name}' has {len(readers)} readers, expected one population")
+        low, high = _delay_range(node.delays)
+        yield _Edge(node.name, source.name, readers[0].name, steps + low, steps + high)
+
+
+def _delay_range(delays: Matrix | None) -> tuple[int, int]:
+    if delays is None or values_of(delays).size == 0:
+        return 0, 0
+    values = values_of(delays)
+    return int(values.min()), int(values.max())
+
+
+def _check_feasible(edges: list[_Edge]) -> None:
+    """Raise for a cycle of more connections than logical delay: a negative cycle."""
+    slack = nx.DiGraph()
+    for edge in edges:
+        weight = edge.least - 1
+        if not slack.has_edge(edge.source, edge.target) or slack[edge.source][edge.target]["weight"] > weight:
+            slack.add_edge(edge.source, edge.target, weight=weight)
+    for component in nx.strongly_connected_components(slack):
+        part = slack.subgraph(component).copy()
+        if nx.negative_edge_cycle(part):
+            cycle = nx.find_negative_cycle(part, next(iter(component)))[:-1]
+            raise FeedbackError(cycle, needed=len(cycle))
+
+
+def _solve(graph: Graph, nodes: list[str], edges: list[_Edge]) -> dict[str, int]:
+    """Minimise relay neurons, then offsets. The constraint matrix is totally unimodular."""
+    index = {name: i for i, name in enumerate(nodes)}
+    relayed = {node.name: size_of(node.vth.shape) for node in graph.populations}
+    chain = {name: len(nodes) + i for i, name in enumerate(relayed)}
+    rows, limits = [], []
+    for edge in edges:
+        row = np.zeros(len(nodes) + len(chain))
+        row[index[edge.source]] += 1
+        row[index[edge.target]] -= 1
+        rows.append(row)
+        limits.append(edge.least - 1)
+        if edge.source in chain:
+            longest = -row
+            longest[chain[edge.source]] -= 1
+            rows.append(longest)
+            limits.append(1 - edge.most)
+    # A relay neuron is dearer than any sum of offsets, so ties are decided by latency.
+    cost = np.ones(len(nodes) + len(chain))
+    cost[len(nodes) :] = [size * 10.0 * len(nodes) for size in relayed.values()]
+    solution = linprog(cost, A_ub=np.array(rows), b_ub=np.array(limits), bounds=(0, None), method="highs")
+    if not solution.success:
+        raise PostconditionError(f"retiming failed: {solution.message}")
+    return {name: round(float(solution.x[i])) for name, i in index.items()}
+
+
+def _wait_before(graph: Graph, node: Synapses, source: str, steps: int) -> tuple[Delay, Synapses]:
+    origin = graph[source]
+    wait = Delay(
+        name=f"{node.name}.wait",
+        inputs=(source,),
+        shape=(int(node.weights.shape[1]),),
+        edge=origin.edge if isinstance(origin, Input) else EdgeKind.SPIKE,
+        steps=steps,
+    )
+    low, _ = _delay_range(node.delays)
+    delays = node.delays
+    if delays is not None and low:
+        delays = with_values(delays, values_of(delays) - low)
+    return wait, replace(node, inputs=(wait.name,), delays=delays)

@@ -1,0 +1,134 @@
+"""Choosing the exponent of every connection and the scale of every neuron."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.fixedpoint import SignMode
+from toolchain.hardware import HardwareProfile
+from toolchain.ir import Matrix
+from toolchain.ir.types import rows_of, values_of
+
+Floats = NDArray[np.float64]
+
+_CANDIDATES: Final = np.linspace(1.0, 0.5, 33)
+"""Shares of the largest possible scale that are tried: below one half the rounding only doubles."""
+_FINE_THRESHOLD: Final = 512
+"""Thresholds of at least this many units make their rounding error smaller than a weight's."""
+
+
+@final
+@dataclass(frozen=True)
+class Incoming:
+    """One connection into a population, in the model's units per unit of message.
+
+    Attributes:
+        weights: `[N, sources]`, divided by the scale of a graded source.
+        sign_mode: Signs it holds.
+        weight_bits: Bits of a weight.
+    """
+
+    weights: Matrix
+    sign_mode: SignMode
+    weight_bits: int
+
+    @property
+    def limit(self) -> int:
+        """Largest magnitude of an integer weight."""
+        lowest, highest = fixedpoint.weight_limits(self.sign_mode)
+        step = fixedpoint.weight_granularity(self.sign_mode, self.weight_bits)
+        return (max(-lowest, highest) // step) * step
+
+    def peaks(self) -> Floats:
+        """Return the largest |w| of every target neuron, `[N]`."""
+        peaks = np.zeros(int(self.weights.shape[0]))
+        np.maximum.at(peaks, rows_of(self.weights), np.abs(values_of(self.weights)))
+        return peaks
+
+
+def choose_exponents(
+    incoming: list[Incoming], threshold: Floats, profile: HardwareProfile
+) -> list[int]:
+    """Return one exponent per connection.
+
+    Connections whose weights are typically larger get a larger exponent, so that each uses its
+    full integer range at a common neuron scale. All are raised together while one neuron in ten
+    would have a threshold of less than 512 units.
+    """
+    peaks = [item.peaks() / item.limit for item in incoming]
+    sizes = np.array([float(np.median(peak[peak > 0])) if (peak > 0).any() else 0.0 for peak in peaks])
+    smallest = sizes[sizes > 0].min(initial=np.inf)
+    relative = np.rint(np.log2(np.maximum(sizes, smallest) / smallest)) if np.isfinite(smallest) else sizes * 0
+    exponents = np.minimum(relative, profile.exponents[1]).astype(int)
+    finite = np.isfinite(threshold)
+    while finite.any() and exponents.max(initial=0) < profile.exponents[1]:
+        scale = largest_scale(incoming, exponents.tolist())
+        if np.quantile((threshold * scale)[finite], 0.1) >= _FINE_THRESHOLD:
+            break
+        exponents += 1
+    return exponents.tolist()
+
+
+def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:
+    """Return the largest scale of every neuron at which all its weights fit, `[N]`."""
+    scale = np.full(int(incoming[0].weights.shape[0]), np.inf)
+    for item, exponent in zip(incoming, exponents, strict=True):
+        peaks = item.peaks()
+        with np.errstate(divide="ignore"):
+            fitting = np.where(peaks > 0, 2.0**exponent * item.limit / peaks, np.inf)
+        scale = np.minimum(scale, fitting)
+    return np.where(np.isfinite(scale), scale, 1.0)
+
+
+def cap_scale(scale: Floats, threshold: Floats, bias: Floats, profile: HardwareProfile) -> Floats:
+    """Return the scale lowered so that threshold and bias fit their registers."""
+    bias_max = profile.bias_mantissa_max * 2.0**profile.bias_exponent_max
+    unit = 2.0**fixedpoint.ALIGNMENT_BITS
+    finite = np.where(np.isfinite(threshold), threshold, 0.0)
+    with np.errstate(divide="ignore"):
+        by_threshold = np.where(finite > 0, profile.threshold_max / finite, np.inf)
+        by_bias = np.where(bias != 0, bias_max / (np.abs(bias) * unit), np.inf)
+    return np.minimum(scale, np.minimum(by_threshold, by_bias))
+
+
+def search_scale(incoming: list[Incoming], exponents: list[int], ceiling: Floats, threshold: Floats) -> Floats:
+    """Return, per neuron, the scale between half the ceiling and the ceiling of least error.
+
+    The error is the squared rounding error of the weights relative to their squared sum, plus
+    the squared relative error of the threshold.
+
+    Args:
+        incoming: Connections into the population.
+        exponents: One per connection.
+        ceiling: Largest allowed scale, `[N]`.
+        threshold: `[N]`; infinite for read-outs.
+    """
+    best, least = ceiling.copy(), np.full(ceiling.shape, np.inf)
+    for share in _CANDIDATES:
+        scale = ceiling * share
+        error = _rounding_error(incoming, exponents, scale, threshold)
+        better = error < least
+        best, least = np.where(better, scale, best), np.where(better, error, least)
+    return best
+
+
+def common_scale(ceiling: Floats) -> Floats:
+    """Return the one scale that fits every neuron: potentials compared by size must share it."""
+    return np.full(ceiling.shape, ceiling.min())
+
+
+def _rounding_error(
+    incoming: list[Incoming], exponents: list[int], scale: Floats, threshold: Floats
+) -> Floats:
+    wrong, total = np.zeros(scale.shape), np.full(scale.shape, 1e-300)
+    for item, exponent in zip(incoming, exponents, strict=True):
+        rows, values = rows_of(item.weights), values_of(item.weights)
+        factor = scale[rows] / 2.0**exponent
+        integers = fixedpoint.round_weights(values * factor, item.sign_mode, item.weight_bits)
+        wrong += np.bincount(rows, (integers / factor - values) ** 2, minlength=scale.size)
+        total += np.bincount(rows, values**2, minlength=scale.size)
+    units = np.where(np.isfinite(threshold), threshold * scale, 1.0)
+    return wrong / total + ((np.rint(units) - units) / units) ** 2

@@ -1,0 +1,83 @@
+"""Making a pruned network really smaller: rows, columns and neurons go; masks become sparsity."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolchain.errors import PruningError
+from toolchain.models.network import Network
+from toolchain.models.neurons import CubaLif, Synapses
+
+Kept = Mapping[str, NDArray[np.int64]]
+
+
+def compact(network: Network, kept: Kept) -> Network:
+    """Return a network that holds only the kept neurons of the named layers.
+
+    The neurons that stay compute exactly what they computed in the full network with the other
+    neurons silenced.
+
+    Args:
+        network: The full network; not modified.
+        kept: Per layer, ascending indices of the neurons that stay. Layers not named stay whole.
+
+    Raises:
+        PruningError: A layer is unknown, or would be empty.
+    """
+    for name, index in kept.items():
+        if name not in network.layers:
+            raise PruningError(f"layer '{name}' does not exist; known: {', '.join(network.layers)}")
+        if len(index) == 0:
+            raise PruningError(f"layer '{name}' would lose all its neurons")
+    chosen = {name: torch.as_tensor(index) for name, index in kept.items()}
+    return Network(
+        inputs=network.inputs,
+        layers={name: _keep_neurons(network.layer(name), chosen.get(name)) for name in network.layers},
+        connections={
+            arrow: _keep_synapses(_synapses(network, arrow.name), chosen.get(arrow.target), chosen.get(arrow.source))
+            for arrow in network.connections
+        },
+        output=network.output,
+        readout=network.readout,
+        graded=network.graded,
+        graded_scale=network.graded_scale,
+        graded_bits=network.graded_bits,
+        dt_ms=network.dt_ms,
+    )
+
+
+def _synapses(network: Network, name: str) -> Synapses:
+    module = network.synapses[name]
+    if not isinstance(module, Synapses):
+        raise PruningError(f"connection '{name}' is a {type(module).__name__}; expected Synapses")
+    return module
+
+
+def _keep_neurons(layer: CubaLif, index: Tensor | None) -> CubaLif:
+    index = torch.arange(layer.size) if index is None else index
+    small = CubaLif(
+        len(index),
+        du=layer.du[index],
+        dv=layer.dv[index],
+        vth=layer.vth[index],
+        bias=layer.bias.detach()[index],
+        train_bias=layer.bias.requires_grad,
+        surrogate=layer.surrogate,
+        slope=layer.slope,
+    ).to(layer.vth.dtype)
+    small.elements = layer.elements[index]
+    return small
+
+
+def _keep_synapses(synapses: Synapses, targets: Tensor | None, sources: Tensor | None) -> Synapses:
+    weight = _select(synapses.effective.detach(), targets, sources)
+    mask = None if synapses.mask is None else _select(synapses.mask, targets, sources)
+    return Synapses(weight, None if mask is None or bool(mask.all()) else mask)
+
+
+def _select(matrix: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:
+    matrix = matrix if rows is None else matrix[rows]
+    return (matrix if columns is None else matrix[:, columns]).clone()

@@ -1,0 +1,177 @@
+"""Runs a graph in real numbers or in integers, slowly and obviously: the meaning of the IR.
+
+One sample at a time, one step at a time, one node at a time. Everything faster is compared
+with this.
+"""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain import fixedpoint
+from toolchain.ir import (
+    Delay,
+    Dense,
+    EdgeKind,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    Matrix,
+    Output,
+    Stage,
+    verify,
+)
+from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.trace import QUANTITIES, Trace, check_quantities
+
+Array = NDArray[Any]
+
+
+def run(
+    graph: Graph,
+    stimulus: Stimulus | Array | Mapping[str, Array],
+    record: tuple[str, ...] = QUANTITIES,
+) -> Trace:
+    """Run every sample from rest and return what every population did.
+
+    Args:
+        graph: A verified float or fixed graph.
+        stimulus: `[batch, time, *features]` for a single input, or one array per input name.
+        record: Which of `spikes`, `v`, `u` to keep.
+
+    Returns:
+        float64 records for a float graph, int32 for a fixed one.
+    """
+    check_quantities(record)
+    verify(graph)
+    fitted = fit_stimulus(graph, stimulus)
+    samples = [
+        _run_sample(graph, {name: values[i] for name, values in fitted.values.items()})
+        for i in range(fitted.samples)
+    ]
+    return Trace(
+        **{
+            quantity: {
+                node.name: np.stack([sample[node.name][quantity] for sample in samples])
+                for node in graph.populations
+            }
+            for quantity in record
+        }
+    )
+
+
+def _run_sample(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    steps = len(next(iter(inputs.values())))
+    state = {node.name: _rest(node) for node in graph.populations}
+    history: dict[str, list[Array]] = {node.name: [] for node in graph}
+    records = {node.name: {q: [] for q in QUANTITIES} for node in graph.populations}
+    for t in range(steps):
+        for node in graph:
+            value = _step(node, t, inputs, state, history, graph)
+            history[node.name].append(value)
+            if isinstance(node, Lif | FixedLif):
+                u, v = state[node.name]
+                for quantity, kept in zip(QUANTITIES, (value, v, u), strict=True):
+                    records[node.name][quantity].append(kept)
+    return {name: {q: np.stack(rows) for q, rows in kept.items()} for name, kept in records.items()}
+
+
+def _rest(node: Lif | FixedLif) -> tuple[Array, Array]:
+    dtype = np.float64 if isinstance(node, Lif) else np.int32
+    return np.zeros(node.vth.shape, dtype), np.zeros(node.vth.shape, dtype)
+
+
+def _step(
+    node: object,
+    t: int,
+    inputs: Mapping[str, Array],
+    state: dict[str, tuple[Array, Array]],
+    history: Mapping[str, list[Array]],
+    graph: Graph,
+) -> Array:
+    match node:
+        case Input():
+            return _enter(node, inputs[node.name][t], fixed=graph.stage is Stage.FIXED)
+        case Delay():
+            return _recall(node, t, history)
+        case Dense():
+            return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
+        case FixedDense():
+            return _integer_synapses(node, history[node.inputs[0]], t)
+        case Lif():
+            a = sum(history[name][t] for name in node.inputs)
+            u, v = state[node.name]
+            u = (1 - node.du) * u + a
+            v = (1 - node.dv) * v + u + node.bias
+            spikes = v > node.vth
+            state[node.name] = u, np.where(spikes, 0.0, v)
+            return spikes
+        case FixedLif():
+            a = np.sum([history[name][t] for name in node.inputs], axis=0, dtype=np.int32)
+            u, v = state[node.name]
+            u, v, spikes = fixedpoint.lif_step(
+                u, v, a, du=node.du, dv=node.dv, vth=node.vth, bias=node.bias
+            )
+            state[node.name] = u, v
+            return spikes
+        case Output():
+            return history[node.inputs[0]][t]
+        case _:
+            assert_never(node)  # pyright: ignore[reportArgumentType] - `object` keeps the signature short
+
+
+def _enter(node: Input, value: Array, *, fixed: bool) -> Array:
+    if node.edge is EdgeKind.GRADED and fixed:
+        return fixedpoint.encode_graded(value, node.scale, node.bits)
+    return value
+
+
+def _recall(node: Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
+    """Return, for each element, what the operand was `steps` ago, or zero before the start."""
+    past = history[node.inputs[0]]
+    steps = np.broadcast_to(np.asarray(node.steps), node.shape)
+    fitting = past[0].dtype if past else np.dtype(bool)
+    held = np.zeros(node.shape, dtype=fitting)
+    for index in np.ndindex(*node.shape):
+        then = t - int(steps[index])
+        if then >= 0:
+            held[index] = past[then][index]
+    return held
+
+
+def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
+    if delays is None:
+        return weights @ past[t].astype(np.float64)
+    total = np.zeros(weights.shape[0])
+    for steps, slot in delay_slots(weights, delays):
+        if t - steps >= 0:
+            total += slot @ past[t - steps].astype(np.float64)
+    return total
+
+
+def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
+    slots = [(0, node.weights)] if node.delays is None else delay_slots(node.weights, node.delays)
+    total = np.zeros(node.weights.shape[0], dtype=np.int32)
+    for steps, slot in slots:
+        if t - steps >= 0:
+            product = slot.astype(np.int64) @ past[t - steps].astype(np.int64)
+            total += fixedpoint.shift(product, node.exponent)
+    return total
+
+
+def delay_slots(weights: Matrix, delays: Matrix) -> list[tuple[int, Matrix]]:
+    """Return one matrix per distinct delay, holding only the synapses of that delay."""
+    if isinstance(weights, csr_array) and isinstance(delays, csr_array):
+        rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+        slots = []
+        for steps in np.unique(delays.data):
+            kept = delays.data == steps
+            parts = (weights.data[kept], (rows[kept], weights.indices[kept]))
+            slots.append((int(steps), csr_array(parts, shape=weights.shape)))
+        return slots
+    return [(int(steps), np.where(delays == steps, weights, 0)) for steps in np.unique(delays)]

@@ -1,0 +1,235 @@
+"""The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.atomic import read_json, sha256, write_json
+from toolchain.data import Encoding, Images, encode, load_digits
+from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.experiment import Experiment, parse_experiment
+from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.pruning import LnpOptions, prune_recurrent
+from toolchain.stimulus import Stimulus
+from toolchain.training import EpochRecord, FitOptions, fit, load_network, save_network
+
+FORMAT_VERSION: Final = 1
+_RUN: Final = "run.json"
+_EXPERIMENT: Final = "experiment.json"
+# Streams of random numbers, one per purpose: adding one never moves another.
+_WEIGHTS, _PRUNING, _ENCODING, _ORDER = range(4)
+
+
+class StageProgress(Protocol):
+    """Told which stage a long piece of work is in, and how far."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take note that `done` of `total` units of `stage` are finished."""
+        ...
+
+
+def no_stages(stage: str, done: int, total: int) -> None:
+    """Ignore progress."""
+    del stage, done, total
+
+
+@final
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training.
+
+    Attributes:
+        network: The network to compile: pruned if the experiment prunes, and trained.
+        unpruned: The unpruned network after the same training, if the experiment asked for it.
+        stimulus: Held-out test split with labels.
+        calibration: Training samples for quantization.
+        classes: Names of the classes.
+        facts: The experiment and its history.
+    """
+
+    network: Network
+    unpruned: Network | None
+    stimulus: Stimulus
+    calibration: Stimulus
+    classes: tuple[str, ...]
+    facts: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainedRun":
+        """Read and check a finished run.
+
+        Raises:
+            MissingFileError: The folder or a file of it does not exist.
+            CorruptArtifactError: A file differs from its recorded hash.
+            FormatVersionError: It was written by another version of the format.
+        """
+        if not folder.is_dir():
+            raise MissingFileError("run folder", folder)
+        if not (folder / _RUN).is_file() and (folder / _EXPERIMENT).is_file():
+            raise UsageError(f"the training in '{folder}' is not finished; continue it with 'pumice train'")
+        document = read_json(folder / _RUN)
+        if not isinstance(document, dict) or document.get("format") != "pumice-run":
+            raise CorruptArtifactError(folder / _RUN, "is not a pumice run")
+        if document.get("version") != FORMAT_VERSION:
+            raise FormatVersionError(f"run '{folder}'", document.get("version"), FORMAT_VERSION)
+        for name, recorded in document["files"].items():
+            if not (folder / name).is_file():
+                raise MissingFileError("file of the run", folder / name)
+            if sha256(folder / name) != recorded:
+                raise CorruptArtifactError(folder / name, "was changed after the training (its hash differs)")
+        unpruned = folder / "unpruned"
+        return cls(
+            load_network(folder / "network"),
+            load_network(unpruned) if unpruned.is_dir() else None,
+            Stimulus.load(folder / "stimulus.npz"),
+            Stimulus.load(folder / "calibration.npz"),
+            tuple(document["classes"]),
+            document["facts"],
+        )
+
+
+def train(experiment: Experiment, folder: Path, progress: StageProgress = no_stages) -> TrainedRun:
+    """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
+
+    Everything is decided by the experiment and its seed, so a continued training ends with the
+    same network as an uninterrupted one.
+
+    Args:
+        experiment: What to do.
+        folder: The run folder; created if needed.
+        progress: Told the stage and how far it is.
+
+    Raises:
+        UsageError: The folder holds something else, or a run of another experiment.
+    """
+    _claim(folder, experiment)
+    if (folder / _RUN).is_file():
+        return TrainedRun.load(folder)
+    images = load_digits(experiment.data.test_fraction, experiment.data.split_seed)
+    encoded = _encode(experiment, images)
+    dense = _untrained(experiment, images)
+    history: dict[str, Any] = {}
+    network = dense
+    if experiment.pruning is not None:
+        network, records = _prune(experiment, dense, progress)
+        history["pruning"] = records
+        if experiment.pruning.baseline:
+            stage = "train unpruned network"
+            history["unpruned"] = _fit(experiment, dense, encoded[0], images, folder / "training-unpruned", stage, progress)
+            save_network(dense, folder / "unpruned")
+    stage = "train network" if experiment.pruning is None else "train pruned network"
+    history["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
+    save_network(network, folder / "network")
+    kept = slice(0, experiment.training.calibration_samples)
+    Stimulus({"input": encoded[0][kept]}, images.train_labels[kept]).save(folder / "calibration.npz")
+    Stimulus({"input": encoded[1]}, images.test_labels).save(folder / "stimulus.npz")
+    _finish(folder, experiment, images, history)
+    return TrainedRun.load(folder)
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run, finished or not."""
+    return (folder / _EXPERIMENT).is_file()
+
+
+def _claim(folder: Path, experiment: Experiment) -> None:
+    """Take the folder for this experiment, or raise."""
+    wanted = experiment.model_dump(mode="json")
+    path = folder / _EXPERIMENT
+    if path.is_file():
+        if parse_experiment(read_json(path)) != experiment:
+            raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not a run folder; choose another -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, wanted)
+
+
+def _encode(experiment: Experiment, images: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+    rng = np.random.default_rng([experiment.seed, _ENCODING])
+    section = experiment.encoding
+    train = encode(images.train, section.name, section.steps, rng=rng, max_rate=section.max_rate)
+    test = encode(images.test, section.name, section.steps, rng=rng, max_rate=section.max_rate)
+    return train, test
+
+
+def _untrained(experiment: Experiment, images: Images) -> Network:
+    section = experiment.model
+    settings = section.model_dump(exclude={"readout"})
+    shape = HrsnnShape(channels=images.train.shape[1], classes=len(images.classes), **settings)
+    network = build_hrsnn(shape, np.random.default_rng([experiment.seed, _WEIGHTS]), readout=section.readout)
+    for name in network.layers:
+        network.layer(name).slope = experiment.training.surrogate_slope
+    if experiment.encoding.name is Encoding.DIRECT:
+        # Sixteen grey levels above black: every intensity is an integer of five bits.
+        network.graded, network.graded_scale, network.graded_bits = True, 16.0, 5
+    return network
+
+
+def _prune(
+    experiment: Experiment, dense: Network, progress: StageProgress
+) -> tuple[Network, list[dict[str, Any]]]:
+    section = experiment.pruning
+    if section is None:
+        return dense, []
+    options = LnpOptions(section.neurons, section.synapse_fraction, section.iterations)
+    rng = np.random.default_rng([experiment.seed, _PRUNING])
+    network, result = prune_recurrent(dense, "hidden", options, rng, progress=_stage(progress, "prune by LNP"))
+    return network, [asdict(record) for record in result.records]
+
+
+def _fit(  # noqa: PLR0917 - one call site per network
+    experiment: Experiment,
+    network: Network,
+    inputs: NDArray[Any],
+    images: Images,
+    checkpoint: Path,
+    stage: str,
+    progress: StageProgress,
+) -> list[dict[str, Any]]:
+    section = experiment.training
+    options = FitOptions(
+        section.epochs,
+        section.batch_size,
+        section.learning_rate,
+        section.weight_decay,
+        section.gradient_clip,
+        section.label_smoothing,
+    )
+    records: tuple[EpochRecord, ...] = fit(
+        network,
+        inputs,
+        images.train_labels,
+        options,
+        seed=experiment.seed,
+        checkpoint=checkpoint,
+        progress=_stage(progress, stage),
+    )
+    return [asdict(record) for record in records]
+
+
+def _stage(progress: StageProgress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)
+
+
+def _finish(folder: Path, experiment: Experiment, images: Images, history: dict[str, Any]) -> None:
+    """Write `run.json` last: its presence says that the run is complete."""
+    files = sorted(
+        item for name in ("network", "unpruned") for item in (folder / name).rglob("*") if item.is_file()
+    )
+    files += [folder / "stimulus.npz", folder / "calibration.npz"]
+    write_json(
+        folder / _RUN,
+        {
+            "format": "pumice-run",
+            "version": FORMAT_VERSION,
+            "classes": list(images.classes),
+            "facts": {"experiment": experiment.model_dump(mode="json"), "history": history},
+            "files": {item.relative_to(folder).as_posix(): sha256(item) for item in files},
+        },
+    )

@@ -1,0 +1,149 @@
+"""The seam to the places where a graph can run, and how installed ones are found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Protocol, final
+
+from numpy.typing import NDArray
+
+from toolchain.errors import TargetUnavailableError, UnknownNameError
+from toolchain.hardware import HardwareProfile
+from toolchain.ir import Graph, Stage
+from toolchain.passes import Pass
+from toolchain.stimulus import Stimulus
+from toolchain.trace import Trace
+
+
+class Progress(Protocol):
+    """Told how far a long piece of work is; the command line draws a bar from it."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note that `done` of `total` units are finished."""
+        ...
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore progress."""
+    del done, total
+
+
+class Program(Protocol):
+    """A graph made ready for one target."""
+
+    def run(
+        self,
+        stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]],
+        *,
+        record: tuple[str, ...] = ("spikes",),
+        progress: Progress = no_progress,
+    ) -> Trace:
+        """Run every sample from rest.
+
+        Args:
+            stimulus: What enters, `[batch, time, *features]` per input.
+            record: Which of `spikes`, `v`, `u` to keep. What an output's `decode` needs is
+                always kept.
+            progress: Told after every piece of work.
+        """
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write everything needed to run the program elsewhere."""
+        ...
+
+
+class Session(Protocol):
+    """A batch in the middle of a run: closed loops and streams step it by hand."""
+
+    def step(self, values: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Advance one step; take `[batch, *features]` per input, return spikes per population."""
+        ...
+
+    def reset(self) -> None:
+        """Return to rest."""
+        ...
+
+
+class Target(Protocol):
+    """A place where a graph can run."""
+
+    @property
+    def name(self) -> str:
+        """As typed on the command line."""
+        ...
+
+    @property
+    def profile(self) -> HardwareProfile:
+        """The limits that passes must respect."""
+        ...
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """The stages it accepts."""
+        ...
+
+    def check(self) -> None:
+        """Raise `TargetUnavailableError` if it cannot be used on this machine."""
+        ...
+
+    def legalization(self) -> Sequence[Pass]:
+        """Return the passes that bring a graph within its rules."""
+        ...
+
+    def build(self, graph: Graph) -> Program:
+        """Make a graph ready to run, or raise `TargetError`."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class TargetStatus:
+    """Whether an installed target is usable here.
+
+    Attributes:
+        name: As typed on the command line.
+        stages: The stages it accepts; empty if it could not be loaded.
+        problem: Why it is not usable, or None.
+    """
+
+    name: str
+    stages: tuple[str, ...]
+    problem: str | None
+
+
+def installed_targets() -> Mapping[str, EntryPoint]:
+    """Return the installed targets by name, none of them imported yet."""
+    return {point.name: point for point in entry_points(group="toolchain.targets")}
+
+
+def load_target(name: str) -> Target:
+    """Import and return an installed target.
+
+    Raises:
+        UnknownNameError: No target of that name is installed.
+    """
+    points = installed_targets()
+    if name not in points:
+        raise UnknownNameError("target", name, points)
+    target: Target = points[name].load()()
+    return target
+
+
+def target_statuses() -> tuple[TargetStatus, ...]:
+    """Return every installed target and whether it is usable here, by name."""
+    return tuple(_status(name) for name in sorted(installed_targets()))
+
+
+def _status(name: str) -> TargetStatus:
+    try:
+        target = load_target(name)
+    except ImportError as error:
+        return TargetStatus(name, (), f"cannot be imported: {error}")
+    stages = tuple(sorted(stage.value for stage in target.stages))
+    try:
+        target.check()
+    except TargetUnavailableError as error:
+        return TargetStatus(name, stages, str(error))
+    return TargetStatus(name, stages, None)

@@ -1,0 +1,59 @@
+"""What any execution records: spikes, membrane potential and current, per population."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+from numpy.typing import NDArray
+
+from toolchain.atomic import read_arrays, write_arrays
+from toolchain.errors import CorruptArtifactError, UnknownNameError
+
+QUANTITIES: Final = ("spikes", "v", "u")
+
+
+@final
+@dataclass(frozen=True)
+class Trace:
+    """Records of one run, batch first, then time.
+
+    Attributes:
+        spikes: Per population, bool `[batch, time, *features]`.
+        v: Membrane potential after the reset; float or int32.
+        u: Synaptic current; float or int32.
+    """
+
+    spikes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    v: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    u: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def items(self) -> dict[str, NDArray[Any]]:
+        """Return every record under `"<node>.<quantity>"`."""
+        return {
+            f"{node}.{quantity}": values
+            for quantity in QUANTITIES
+            for node, values in getattr(self, quantity).items()
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the records as a `.npz` with keys `"<node>.spikes"`, `"<node>.v"`, `"<node>.u"`."""
+        write_arrays(path, self.items())
+
+    @classmethod
+    def load(cls, path: Path) -> "Trace":
+        """Read what `save` wrote."""
+        records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
+        for key, values in read_arrays(path).items():
+            node, _, quantity = key.rpartition(".")
+            if not node or quantity not in records:
+                raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
+            records[quantity][node] = values
+        return cls(**records)
+
+
+def check_quantities(record: tuple[str, ...]) -> None:
+    """Raise `UnknownNameError` unless every name is a quantity that can be recorded."""
+    for name in record:
+        if name not in QUANTITIES:
+            raise UnknownNameError("quantity", name, QUANTITIES)
