@@ -1,4 +1,4 @@
-"""Writing files and folders so that a crash leaves either the old or the new, and reading them as data only."""
+"""Files and folders that are written whole or not at all, and read as data only."""
 
 import hashlib
 import json
@@ -137,8 +137,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {
-                _entry_name(path, entry): _read_entry(path, archive, entry)
-                for entry in archive.infolist()
+                _entry_name(path, entry): _read_entry(path, archive, entry) for entry in archive.infolist()
             }
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, SyntaxError) as error:
         raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None

@@ -36,7 +36,7 @@ class Build:
     stimulus: Stimulus | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def save(self, folder: Path, write_more: Callable[[Path], None] = lambda folder: None) -> None:
+    def save(self, folder: Path, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
 
         Args:
@@ -52,7 +52,8 @@ class Build:
             write_json(temporary / "quantization.json", dict(self.quantization))
             if self.stimulus is not None:
                 self.stimulus.save(temporary / "stimulus.npz")
-            write_more(temporary)
+            if write_more is not None:
+                write_more(temporary)
             _seal(temporary, self.target, self.facts)
 
     @classmethod

@@ -11,12 +11,22 @@ from typing import Any, Final, final
 import numpy as np
 
 from toolchain.errors import TargetError, TargetUnavailableError
-from toolchain.ir import Decode, FixedDense, FixedLif, Graph, Input, Origin, Output
 from toolchain.fixedpoint import SignMode
+from toolchain.ir import Decode, FixedDense, FixedLif, Graph, Input, Origin, Output
 from toolchain.reference import run as run_reference
 from toolchain.target import installed_targets, load_target
 
-_PACKAGES: Final = ("pumice", "numpy", "scipy", "torch", "lava-nc", "networkx", "rustworkx", "scikit-learn", "safetensors")
+_PACKAGES: Final = (
+    "pumice",
+    "numpy",
+    "scipy",
+    "torch",
+    "lava-nc",
+    "networkx",
+    "rustworkx",
+    "scikit-learn",
+    "safetensors",
+)
 _PYTHONS: Final = ((3, 11), (3, 13))
 
 
@@ -66,7 +76,9 @@ def diagnose() -> Diagnosis:
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
     checks = [_python(), _numpy(), *(_target(name) for name in sorted(installed_targets())), _cores(), _gpu()]
     if not installed_targets():
-        checks.append(Check("targets", ok=False, finding="none installed", mend="python -m pip install pumice"))
+        checks.append(
+            Check("targets", ok=False, finding="none installed", mend="python -m pip install pumice")
+        )
     return Diagnosis(versions, tuple(checks))
 
 
@@ -86,7 +98,12 @@ def _python() -> Check:
 
 def _numpy() -> Check:
     old_enough = tuple(map(int, np.__version__.split(".")[:2])) < (2, 4)
-    return Check("numpy below 2.4", old_enough, np.__version__, "" if old_enough else "python -m pip install 'numpy<2.4'")
+    return Check(
+        "numpy below 2.4",
+        old_enough,
+        np.__version__,
+        "" if old_enough else "python -m pip install 'numpy<2.4'",
+    )
 
 
 def _target(name: str) -> Check:
@@ -99,7 +116,9 @@ def _attempt(name: str, action: Callable[[], str]) -> Check:
     except TargetUnavailableError as error:
         return Check(name, ok=False, finding=str(error), mend=error.mend)
     except (TargetError, ImportError) as error:
-        return Check(name, ok=False, finding=str(error), mend="python -m pip install --force-reinstall pumice")
+        return Check(
+            name, ok=False, finding=str(error), mend="python -m pip install --force-reinstall pumice"
+        )
 
 
 def _run_probe(name: str) -> str:
@@ -140,11 +159,15 @@ def _probe() -> tuple[Graph, np.ndarray[Any, np.dtype[np.bool_]]]:
         ),
         name="probe",
     )
-    return graph, np.random.default_rng(0).random((2, 8, 2)) < 0.5
+    return graph, np.random.default_rng(0).integers(0, 2, (2, 8, 2)).astype(bool)
 
 
 def _cores() -> Check:
-    return Check("cores", ok=True, finding=str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))
+    return Check(
+        "cores",
+        ok=True,
+        finding=str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+    )
 
 
 def _gpu() -> Check:

@@ -19,11 +19,19 @@ from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.frontends import from_torch
 from toolchain.ir import Graph
-from toolchain.passes import Calibration, FoldDelays, Pipeline, QuantizeGraph, RemoveDeadNeurons, explain_quantization
+from toolchain.passes import (
+    Calibration,
+    FoldDelays,
+    Pipeline,
+    QuantizeGraph,
+    RemoveDeadNeurons,
+    explain_quantization,
+)
+from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
 from toolchain.reference import run as run_reference
-from toolchain.run_folder import StageProgress, TrainedRun, is_run, no_stages, train
+from toolchain.run_folder import TrainedRun, is_run, train
 from toolchain.stimulus import Stimulus
-from toolchain.target import Progress, Target, load_target, no_progress
+from toolchain.target import Target, load_target
 from toolchain.trace import QUANTITIES, Trace
 
 EMULATOR: Final = "emulator"
@@ -59,7 +67,9 @@ def compile_module(
     values = None if stimulus is None else next(iter(stimulus.values.values()))
     graph = from_torch(module, values, classes=classes)
     observed = _as_stimulus(calibration) or stimulus
-    return compile_graph(graph, target=target, stimulus=stimulus, calibration=observed, weight_bits=weight_bits)
+    return compile_graph(
+        graph, target=target, stimulus=stimulus, calibration=observed, weight_bits=weight_bits
+    )
 
 
 def compile_graph(
@@ -76,7 +86,9 @@ def compile_graph(
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
-    quantize = QuantizeGraph(weight_bits=weight_bits, steps=steps, calibration=observed, profile=place.profile)
+    quantize = QuantizeGraph(
+        weight_bits=weight_bits, steps=steps, calibration=observed, profile=place.profile
+    )
     fixed_graph = Pipeline((quantize, *place.legalization()))(float_graph)
     document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     return Build(float_graph, fixed_graph, target, document, stimulus, dict(facts or {}))
@@ -93,7 +105,9 @@ def compile_run(folder: Path, *, target: str, weight_bits: int = 8) -> Build:
     if not folder.exists():
         raise MissingFileError("model", folder)
     if not is_run(folder):
-        raise UsageError(f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'")
+        raise UsageError(
+            f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'"
+        )
     return _compile_trained(TrainedRun.load(folder), target, weight_bits)
 
 
@@ -201,7 +215,11 @@ def compare_build(
     emulator = load_target(EMULATOR)
     traces: list[Trace] = []
     for graph, label in zip(graphs, ("float", "fixed"), strict=True):
-        traces.append(emulator.build(graph).run(given, record=("spikes", "v"), progress=_at(progress, f"emulate {label}")))
+        traces.append(
+            emulator.build(graph).run(
+                given, record=("spikes", "v"), progress=of_stage(progress, f"emulate {label}")
+            )
+        )
     comparison = compare_traces(graphs, (traces[0], traces[1]), labels=given.labels, lengths=given.lengths)
     costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
     equal = {name: _prove_equal(build, name, given, samples, progress) for name in exact}
@@ -213,7 +231,9 @@ def _prove_equal(build: Build, name: str, stimulus: Stimulus, samples: int, prog
     part = stimulus.take(slice(0, samples))
     target: Target = load_target(name)
     progress(f"run on {name}", 0, part.samples)
-    trace = target.build(build.fixed_graph).run(part, record=QUANTITIES, progress=_at(progress, f"run on {name}"))
+    trace = target.build(build.fixed_graph).run(
+        part, record=QUANTITIES, progress=of_stage(progress, f"run on {name}")
+    )
     others = {
         "the integer reference": run_reference(build.fixed_graph, part),
         EMULATOR: load_target(EMULATOR).build(build.fixed_graph).run(part, record=QUANTITIES),
@@ -247,7 +267,7 @@ def save_build(build: Build, folder: Path, judgement: Judgement | None) -> None:
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
     checks = tuple(
-        f"{name}: u, v and spikes of {count} samples equal the integer reference and the emulator at every step."
+        f"{name}: u, v and spikes of {count} samples equal integer reference and emulator at every step."
         for name, count in judgement.equal.items()
     )
     return ReportContent(
@@ -319,7 +339,9 @@ def demo(
     load_target("lava").check()
     chosen = experiment or Experiment()
     if chosen.pruning is None or not chosen.pruning.baseline:
-        raise UsageError("the demo compares with the unpruned network; it needs [pruning] with baseline = true")
+        raise UsageError(
+            "the demo compares with the unpruned network; it needs [pruning] with baseline = true"
+        )
     _clear_demo(folder)
     trained = train(chosen, folder / "run", progress)
     build = _compile_trained(trained, "lava")
@@ -384,13 +406,6 @@ def _first(trace: Trace) -> Trace:
         {name: values[part] for name, values in trace.spikes.items()},
         {name: values[part] for name, values in trace.v.items()},
     )
-
-
-def _at(progress: StageProgress, stage: str) -> Progress:
-    def told(done: int, total: int) -> None:
-        progress(stage, done, total)
-
-    return told
 
 
 def load(folder: Path | str) -> Build:

@@ -236,9 +236,7 @@ class RangeError(TargetError):
         highest: Largest accepted value.
     """
 
-    def __init__(
-        self, node: str, quantity: str, value: float, *, lowest: int, highest: int
-    ) -> None:
+    def __init__(self, node: str, quantity: str, value: float, *, lowest: int, highest: int) -> None:
         self.node = node
         self.quantity = quantity
         self.value = value

@@ -30,67 +30,83 @@ class DatasetName(Enum):
 class DataSection(_Section):
     """`[data]`: what is learnt."""
 
-    name: DatasetName = Field(DatasetName.DIGITS, description="data set; digits: scikit-learn's 1,797 images")
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="share held out for testing")
-    split_seed: int = Field(0, description="seed of the split, apart from the seed of the network")
+    name: DatasetName = Field(
+        default=DatasetName.DIGITS, description="data set; digits: scikit-learn's 1,797 images"
+    )
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.3, description="share held out for testing"
+    )
+    split_seed: int = Field(default=0, description="seed of the split, apart from the seed of the network")
 
 
 class EncodingSection(_Section):
     """`[encoding]`: how images become spikes."""
 
-    name: Encoding = Field(Encoding.RATE, description="rate, poisson, latency or direct")
-    steps: Positive = Field(16, description="time steps per sample")
-    max_rate: Fraction = Field(1.0, description="spikes per step of the brightest pixel")
+    name: Encoding = Field(default=Encoding.RATE, description="rate, poisson, latency or direct")
+    steps: Positive = Field(default=16, description="time steps per sample")
+    max_rate: Fraction = Field(default=1.0, description="spikes per step of the brightest pixel")
 
 
 class ModelSection(_Section):
     """`[model]`: the untrained heterogeneous recurrent network."""
 
-    neurons: Positive = Field(512, description="neurons of the recurrent pool")
-    density: Fraction = Field(0.5, description="share of possible recurrent synapses")
-    rewiring: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="small-world rewiring")
-    input_density: Fraction = Field(0.25, description="share of possible input synapses")
-    tau_mean_ms: PositiveFloat = Field(20.0, description="mean membrane time constant (gamma-distributed)")
-    tau_shape: PositiveFloat = Field(3.0, description="shape of that gamma distribution")
-    inhibitory: Annotated[float, Field(ge=0, le=1)] = Field(0.2, description="share of inhibitory neurons")
-    inhibition: PositiveFloat = Field(4.0, description="inhibitory against excitatory strength")
-    gain: PositiveFloat = Field(0.8, description="spectral radius of the recurrent weights")
-    input_gain: PositiveFloat = Field(8.0, description="standard deviation of the summed input, in thresholds")
-    readout: Readout = Field(Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
-    readout_tau_ms: PositiveFloat = Field(100.0, description="membrane time constant of the read-out")
-    dt_ms: PositiveFloat = Field(1.0, description="length of a step")
+    neurons: Positive = Field(default=512, description="neurons of the recurrent pool")
+    density: Fraction = Field(default=0.5, description="share of possible recurrent synapses")
+    rewiring: Annotated[float, Field(ge=0, le=1)] = Field(default=0.1, description="small-world rewiring")
+    input_density: Fraction = Field(default=0.25, description="share of possible input synapses")
+    tau_mean_ms: PositiveFloat = Field(
+        default=20.0, description="mean membrane time constant (gamma-distributed)"
+    )
+    tau_shape: PositiveFloat = Field(default=3.0, description="shape of that gamma distribution")
+    inhibitory: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.2, description="share of inhibitory neurons"
+    )
+    inhibition: PositiveFloat = Field(default=4.0, description="inhibitory against excitatory strength")
+    gain: PositiveFloat = Field(default=0.8, description="spectral radius of the recurrent weights")
+    input_gain: PositiveFloat = Field(
+        default=8.0, description="standard deviation of the summed input, in thresholds"
+    )
+    readout: Readout = Field(default=Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
+    readout_tau_ms: PositiveFloat = Field(default=100.0, description="membrane time constant of the read-out")
+    dt_ms: PositiveFloat = Field(default=1.0, description="length of a step")
 
 
 class PruningSection(_Section):
     """`[pruning]`: Lyapunov Noise Pruning of the untrained network; no data enters it."""
 
-    neurons: Positive = Field(200, description="neurons that remain")
-    synapse_fraction: Fraction = Field(0.06, description="share of the recurrent synapses that remains")
-    iterations: Positive = Field(20, description="rounds of Steps I and II")
-    baseline: bool = Field(True, description="also train the unpruned network, for comparison")
+    neurons: Positive = Field(default=200, description="neurons that remain")
+    synapse_fraction: Fraction = Field(
+        default=0.06, description="share of the recurrent synapses that remains"
+    )
+    iterations: Positive = Field(default=20, description="rounds of Steps I and II")
+    baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
 
 class TrainingSection(_Section):
     """`[training]`: surrogate-gradient training with AdamW and a one-cycle learning rate."""
 
-    epochs: Positive = Field(30, description="passes over the training split")
-    batch_size: Positive = Field(32, description="samples per step")
-    learning_rate: PositiveFloat = Field(0.005, description="peak of the cycle")
-    weight_decay: NonNegativeFloat = Field(0.0, description="decoupled weight decay")
-    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
-    surrogate_slope: PositiveFloat = Field(2.0, description="sharpness of the spike derivative")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the cross-entropy")
-    calibration_samples: Positive = Field(256, description="training samples kept for quantization")
+    epochs: Positive = Field(default=30, description="passes over the training split")
+    batch_size: Positive = Field(default=32, description="samples per step")
+    learning_rate: PositiveFloat = Field(default=0.005, description="peak of the cycle")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="decoupled weight decay")
+    gradient_clip: PositiveFloat = Field(default=1.0, description="largest norm of a gradient")
+    surrogate_slope: PositiveFloat = Field(default=2.0, description="sharpness of the spike derivative")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="of the cross-entropy"
+    )
+    calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")
 
 
 class Experiment(_Section):
     """Everything that decides what `pumice train` does. The defaults are the demo."""
 
-    seed: int = Field(0, ge=0, description="of weights, pruning and the order of samples")
+    seed: int = Field(default=0, ge=0, description="of weights, pruning and the order of samples")
     data: DataSection = DataSection()
     encoding: EncodingSection = EncodingSection()
     model: ModelSection = ModelSection()
-    pruning: PruningSection | None = Field(PruningSection(), description="leave out with `pruning = false`")
+    pruning: PruningSection | None = Field(
+        default=PruningSection(), description="leave out with `pruning = false`"
+    )
     training: TrainingSection = TrainingSection()
 
 
@@ -110,7 +126,8 @@ def parse_experiment(document: dict[str, Any]) -> Experiment:
     pruning = experiment.pruning
     if pruning is not None and pruning.neurons > experiment.model.neurons:
         raise ExperimentError(
-            "pruning.neurons", f"expected at most model.neurons = {experiment.model.neurons}, got {pruning.neurons}"
+            "pruning.neurons",
+            f"expected at most model.neurons = {experiment.model.neurons}, got {pruning.neurons}",
         )
     return experiment
 

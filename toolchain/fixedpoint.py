@@ -23,6 +23,9 @@ THRESHOLD_MAX: Final = 2**17 - 1
 BIAS_MANTISSA_MAX: Final = 2**12 - 1
 BIAS_EXPONENT_MAX: Final = 7
 WEIGHT_BITS: Final = 8
+WEIGHT_EXPONENTS: Final = (-8, 7)
+MESSAGE_BITS: Final = 24
+"""Magnitude bits of a graded message."""
 MIXED_WEIGHT_MAX: Final = 254
 """Mixed matrices stay within -254 .. 254: -256 would become -255 in a matrix that loses its
 positive weights, so it is never emitted."""
@@ -70,7 +73,7 @@ def saturate(potential: IntArray) -> IntArray:
     return np.clip(potential, -(STATE_LIMIT - 1), STATE_LIMIT - 1).astype(np.int32)
 
 
-def lif_step(  # noqa: PLR0917 - state, input and registers in the order of the equations
+def lif_step(
     u: IntArray,
     v: IntArray,
     a: IntArray,

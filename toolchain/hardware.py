@@ -23,7 +23,7 @@ class HardwareProfile:
 
     name: str
     weight_bits: int = fixedpoint.WEIGHT_BITS
-    exponents: tuple[int, int] = (-8, 7)
+    exponents: tuple[int, int] = fixedpoint.WEIGHT_EXPONENTS
     threshold_max: int = fixedpoint.THRESHOLD_MAX
     bias_mantissa_max: int = fixedpoint.BIAS_MANTISSA_MAX
     bias_exponent_max: int = fixedpoint.BIAS_EXPONENT_MAX

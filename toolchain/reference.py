@@ -9,7 +9,6 @@ from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
 from toolchain.ir import (
@@ -21,11 +20,11 @@ from toolchain.ir import (
     Graph,
     Input,
     Lif,
-    Matrix,
     Output,
     Stage,
     verify,
 )
+from toolchain.ir.matrix import Matrix, delay_slots, targets_of
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.trace import QUANTITIES, Trace, check_quantities
 
@@ -112,11 +111,9 @@ def _step(
             state[node.name] = u, np.where(spikes, 0.0, v)
             return spikes
         case FixedLif():
-            a = np.sum([history[name][t] for name in node.inputs], axis=0, dtype=np.int32)
+            a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
             u, v = state[node.name]
-            u, v, spikes = fixedpoint.lif_step(
-                u, v, a, du=node.du, dv=node.dv, vth=node.vth, bias=node.bias
-            )
+            u, v, spikes = fixedpoint.lif_step(u, v, a, du=node.du, dv=node.dv, vth=node.vth, bias=node.bias)
             state[node.name] = u, v
             return spikes
         case Output():
@@ -147,7 +144,7 @@ def _recall(node: Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
 def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
     if delays is None:
         return weights @ past[t].astype(np.float64)
-    total = np.zeros(weights.shape[0])
+    total = np.zeros(targets_of(weights))
     for steps, slot in delay_slots(weights, delays):
         if t - steps >= 0:
             total += slot @ past[t - steps].astype(np.float64)
@@ -155,23 +152,10 @@ def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int)
 
 
 def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
-    slots = [(0, node.weights)] if node.delays is None else delay_slots(node.weights, node.delays)
-    total = np.zeros(node.weights.shape[0], dtype=np.int32)
+    slots = delay_slots(node.weights, node.delays)
+    total = np.zeros(targets_of(node.weights), dtype=np.int32)
     for steps, slot in slots:
         if t - steps >= 0:
             product = slot.astype(np.int64) @ past[t - steps].astype(np.int64)
             total += fixedpoint.shift(product, node.exponent)
     return total
-
-
-def delay_slots(weights: Matrix, delays: Matrix) -> list[tuple[int, Matrix]]:
-    """Return one matrix per distinct delay, holding only the synapses of that delay."""
-    if isinstance(weights, csr_array) and isinstance(delays, csr_array):
-        rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
-        slots = []
-        for steps in np.unique(delays.data):
-            kept = delays.data == steps
-            parts = (weights.data[kept], (rows[kept], weights.indices[kept]))
-            slots.append((int(steps), csr_array(parts, shape=weights.shape)))
-        return slots
-    return [(int(steps), np.where(delays == steps, weights, 0)) for steps in np.unique(delays)]

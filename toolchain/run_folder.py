@@ -1,9 +1,8 @@
 """The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from toolchain.data import Encoding, Images, encode, load_digits
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.experiment import Experiment, parse_experiment
 from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.pruning import LnpOptions, prune_recurrent
 from toolchain.stimulus import Stimulus
 from toolchain.training import EpochRecord, FitOptions, fit, load_network, save_network
@@ -22,19 +22,6 @@ _RUN: Final = "run.json"
 _EXPERIMENT: Final = "experiment.json"
 # Streams of random numbers, one per purpose: adding one never moves another.
 _WEIGHTS, _PRUNING, _ENCODING, _ORDER = range(4)
-
-
-class StageProgress(Protocol):
-    """Told which stage a long piece of work is in, and how far."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Take note that `done` of `total` units of `stage` are finished."""
-        ...
-
-
-def no_stages(stage: str, done: int, total: int) -> None:
-    """Ignore progress."""
-    del stage, done, total
 
 
 @final
@@ -119,7 +106,9 @@ def train(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
         history["pruning"] = records
         if experiment.pruning.baseline:
             stage = "train unpruned network"
-            history["unpruned"] = _fit(experiment, dense, encoded[0], images, folder / "training-unpruned", stage, progress)
+            history["unpruned"] = _fit(
+                experiment, dense, encoded[0], images, folder / "training-unpruned", stage, progress
+            )
             save_network(dense, folder / "unpruned")
     stage = "train network" if experiment.pruning is None else "train pruned network"
     history["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
@@ -179,11 +168,13 @@ def _prune(
         return dense, []
     options = LnpOptions(section.neurons, section.synapse_fraction, section.iterations)
     rng = np.random.default_rng([experiment.seed, _PRUNING])
-    network, result = prune_recurrent(dense, "hidden", options, rng, progress=_stage(progress, "prune by LNP"))
+    network, result = prune_recurrent(
+        dense, "hidden", options, rng, progress=of_stage(progress, "prune by LNP")
+    )
     return network, [asdict(record) for record in result.records]
 
 
-def _fit(  # noqa: PLR0917 - one call site per network
+def _fit(
     experiment: Experiment,
     network: Network,
     inputs: NDArray[Any],
@@ -208,13 +199,9 @@ def _fit(  # noqa: PLR0917 - one call site per network
         options,
         seed=experiment.seed,
         checkpoint=checkpoint,
-        progress=_stage(progress, stage),
+        progress=of_stage(progress, stage),
     )
     return [asdict(record) for record in records]
-
-
-def _stage(progress: StageProgress, stage: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(stage, done, total)
 
 
 def _finish(folder: Path, experiment: Experiment, images: Images, history: dict[str, Any]) -> None:

@@ -80,9 +80,7 @@ class Stimulus:
         return cls(arrays, labels, lengths)
 
 
-def fit_stimulus(
-    graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]
-) -> Stimulus:
+def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
     """Return the stimulus keyed by the graph's input names, checked against them.
 
     Spike inputs become bool, graded inputs float64.
@@ -108,9 +106,7 @@ def fit_stimulus(
 def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
     if array.ndim != 2 + len(node.shape) or array.shape[2:] != node.shape:
         expected = "x".join(map(str, node.shape))
-        raise StimulusError(
-            f"input '{node.name}' expects [batch, time, {expected}], got {list(array.shape)}"
-        )
+        raise StimulusError(f"input '{node.name}' expects [batch, time, {expected}], got {list(array.shape)}")
     if 0 in array.shape:
         raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
     if array.dtype.kind not in "biuf":

@@ -12,21 +12,9 @@ from toolchain.errors import TargetUnavailableError, UnknownNameError
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
+from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus
 from toolchain.trace import Trace
-
-
-class Progress(Protocol):
-    """Told how far a long piece of work is; the command line draws a bar from it."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Take note that `done` of `total` units are finished."""
-        ...
-
-
-def no_progress(done: int, total: int) -> None:
-    """Ignore progress."""
-    del done, total
 
 
 class Program(Protocol):

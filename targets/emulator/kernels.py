@@ -10,8 +10,7 @@ from torch import Tensor
 
 from toolchain import fixedpoint
 from toolchain.ir import Dense, FixedDense, FixedLif, Lif, Matrix
-from toolchain.ir.types import rows_of, values_of
-from toolchain.reference import delay_slots
+from toolchain.ir.matrix import delay_slots, rows_of, sources_of, targets_of, values_of
 
 _FLOAT32_EXACT: Final = 2**24
 """Integers below this are exact in float32, and so is every partial sum of a product."""
@@ -53,7 +52,7 @@ def synapse_kernel(node: Dense | FixedDense, message: float, device: torch.devic
         message: Largest magnitude that a source can send; 1 for spikes.
         device: Where to compute.
     """
-    slots = [(0, node.weights)] if node.delays is None else delay_slots(node.weights, node.delays)
+    slots = delay_slots(node.weights, node.delays)
     if isinstance(node, Dense):
         kernels = tuple((steps, _tensor(matrix, torch.float64, device)) for steps, matrix in slots)
         return SynapseKernel(kernels, None)
@@ -69,7 +68,7 @@ def _largest_sum(weights: Matrix) -> float:
 
 
 def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:
-    if isinstance(matrix, csr_array) and matrix.shape[0] * matrix.shape[1] > _DENSE_ELEMENTS:
+    if isinstance(matrix, csr_array) and targets_of(matrix) * sources_of(matrix) > _DENSE_ELEMENTS:
         parts = (np.array(matrix.indptr), np.array(matrix.indices), matrix.data.astype(np.float64))
         indptr, indices, data = (torch.from_numpy(part) for part in parts)
         # Kept as [targets, sources]: the product is formed from the left.
@@ -120,7 +119,9 @@ class FixedNeurons:
         self.forgets = bool((self.keep_u == 0).all())
 
     @staticmethod
-    def _integers(values: np.ndarray[tuple[int, ...], np.dtype[np.signedinteger]], device: torch.device) -> Tensor:
+    def _integers(
+        values: np.ndarray[tuple[int, ...], np.dtype[np.signedinteger]], device: torch.device
+    ) -> Tensor:
         return torch.from_numpy(np.array(values)).to(device)
 
     def rest(self, batch: int) -> tuple[Tensor, Tensor]:

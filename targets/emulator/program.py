@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from targets.emulator.kernels import FixedNeurons, FloatNeurons, SynapseKernel, synapse_kernel
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import (
     AnyNode,
-    Decode,
     Delay,
     Dense,
     EdgeKind,
@@ -27,11 +27,11 @@ from toolchain.ir import (
     save_graph,
     verify,
 )
+from toolchain.ir.matrix import targets_of
 from toolchain.ir.types import size_of
+from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import Progress, no_progress
 from toolchain.trace import QUANTITIES, Trace, check_quantities
-from targets.emulator.kernels import FixedNeurons, FloatNeurons, SynapseKernel, synapse_kernel
 
 _BATCH_BYTES: Final = 256 * 2**20
 """Working memory of one batch; larger stimuli are cut."""
@@ -54,7 +54,7 @@ class EmulatorSession:
         self._fixed = graph.stage is Stage.FIXED
         self._span = graph.largest_delay() + 1
         self._kernels: dict[str, SynapseKernel] = {
-            node.name: synapse_kernel(node, _largest_message(graph, node), device) for node in graph.synapses
+            node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
         }
         self._neurons: dict[str, FloatNeurons | FixedNeurons] = {
             node.name: FloatNeurons(node, device) if isinstance(node, Lif) else FixedNeurons(node, device)
@@ -156,7 +156,7 @@ class EmulatorSession:
                 part = kernel.apply(past, slot)
                 total = part if total is None else total + part
         if total is None:
-            return torch.zeros(self._batch, int(node.weights.shape[0]), dtype=dtype, device=self._device)
+            return torch.zeros(self._batch, targets_of(node.weights), dtype=dtype, device=self._device)
         return total
 
 
@@ -219,7 +219,9 @@ class EmulatorProgram:
                         for name, values in records[quantity].items():
                             values[part, t] = session.state[name][i].cpu().numpy()
         except torch.OutOfMemoryError as error:
-            raise TargetError(f"the emulator ran out of memory with {stimulus.samples} samples: {error}") from None
+            raise TargetError(
+                f"the emulator ran out of memory with {stimulus.samples} samples: {error}"
+            ) from None
 
     def _batch_size(self, steps: int) -> int:
         """Return how many samples run together: their states, history and stimulus fit the memory."""
@@ -230,24 +232,14 @@ class EmulatorProgram:
         return max(1, _BATCH_BYTES // per_sample)
 
 
-def _allocate(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> dict[str, dict[str, NDArray[Any]]]:
+def _allocate(
+    graph: Graph, stimulus: Stimulus, record: tuple[str, ...]
+) -> dict[str, dict[str, NDArray[Any]]]:
     number = np.int32 if graph.stage is Stage.FIXED else np.float64
-    always = {node.inputs[0] for node in graph.outputs if reads_potential(node)}
+    kept = graph.recorded(record)
     records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
-    for quantity in QUANTITIES:
-        for node in graph.populations:
-            if quantity in record or (quantity == "v" and node.name in always):
-                dtype = np.bool_ if quantity == "spikes" else number
-                extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
-                records[quantity][node.name] = np.zeros(extent, dtype)
+    for node in graph.populations:
+        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
+        for quantity in kept[node.name]:
+            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
     return records
-
-
-def reads_potential(node: Output) -> bool:
-    """Return whether an output is read from the membrane potential."""
-    return node.decode in {Decode.LAST_V, Decode.MEAN_V, Decode.MAX_V}
-
-
-def _largest_message(graph: Graph, node: Dense | FixedDense) -> float:
-    source, _ = graph.source(node.inputs[0])
-    return float(2**source.bits - 1) if isinstance(source, Input) and source.edge is EdgeKind.GRADED else 1.0

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from targets.emulator.program import EmulatorProgram
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
 from toolchain.target import Target
-from targets.emulator.program import EmulatorProgram
 
 
 @final

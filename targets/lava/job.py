@@ -19,11 +19,12 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from targets.lava.plan import Plan
 from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
+from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.stimulus import Stimulus
-from targets.lava.plan import Plan
 
 RUNNING: Final = 0
 WAITING: Final = 1
@@ -104,7 +105,7 @@ def write_job(
                 "source": link.source,
                 "target": link.target,
                 "arrays": f"c{i}",
-                "shape": list(link.weights.shape),
+                "shape": [targets_of(link.weights), sources_of(link.weights)],
                 "sparse": isinstance(link.weights, csr_array),
                 "exponent": link.exponent,
                 "sign_mode": None if link.sign_mode is None else link.sign_mode.value,

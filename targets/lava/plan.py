@@ -17,15 +17,14 @@ from toolchain.ir import (
     Graph,
     Input,
     Lif,
-    Matrix,
     Origin,
     Population,
     Stage,
     Synapses,
 )
+from toolchain.ir.matrix import Matrix, delay_slots
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays, Schedule, find_schedule
-from toolchain.reference import delay_slots
 
 _FORGET_AT_ONCE: Final = fixedpoint.DECAY_UNITY - 1
 
@@ -161,7 +160,7 @@ class _Planner:
         if not isinstance(wait, Delay):
             raise node.fail("is not retimed")
         (target,) = retimed.readers(node.name)
-        slots = [(0, node.weights)] if node.delays is None else delay_slots(node.weights, node.delays)
+        slots = delay_slots(node.weights, node.delays)
         for delay, weights in slots:
             # The connection process itself is one step late.
             source = self._tap(wait.inputs[0], wait.least + delay - 1)
@@ -190,13 +189,14 @@ class _Planner:
         fixed = self.graph.stage is Stage.FIXED
         neurons = _fixed_relay(relay, size) if fixed else _float_relay(relay, size)
         self.neurons[relay] = NeuronProcess(relay, neurons, offset, relay=True)
-        identity = csr_array((np.ones(size), (np.arange(size), np.arange(size))), shape=(size, size))
+        ones = np.ones(size, dtype=np.int32 if fixed else np.float64)
+        identity = csr_array((ones, (np.arange(size), np.arange(size))), shape=(size, size))
         self.connections.append(
             ConnectionProcess(
                 f"{before}>{relay}",
                 before,
                 relay,
-                identity.astype(np.int32) if fixed else identity,
+                identity,
                 0,
                 SignMode.EXCITATORY if fixed else None,
                 fixedpoint.WEIGHT_BITS,
@@ -205,7 +205,7 @@ class _Planner:
         )
 
 
-def _connection(  # noqa: PLR0917 - one call site, in the order of the fields
+def _connection(
     name: str, source: str, target: str, node: Synapses, weights: Matrix, edge: EdgeKind
 ) -> ConnectionProcess:
     graded = edge is EdgeKind.GRADED

@@ -10,16 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 
-from toolchain.errors import SimulationError
-from toolchain.target import Progress
 from targets.lava.job import RUNNING, Window, process_names, read_job
+from toolchain.errors import SimulationError
+from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
@@ -142,10 +142,8 @@ def _last_words(folder: Path) -> str:
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
     # The group's other members are not our children: wait until the last one is gone.
     deadline = time.monotonic() + 5.0

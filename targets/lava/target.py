@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import TargetUnavailableError
-from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import Decode, Graph, Stage, save_graph, verify
-from toolchain.passes import FoldDelays, Pass
-from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import Progress, Target, no_progress
-from toolchain.trace import QUANTITIES, Trace, check_quantities
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
 from targets.lava.job import write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.runner import Limits, job_folder, run_job
+from toolchain.errors import TargetUnavailableError
+from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.ir import Graph, Stage, save_graph, verify
+from toolchain.passes import FoldDelays, Pass
+from toolchain.progress import Progress, no_progress
+from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.target import Target
+from toolchain.trace import QUANTITIES, Trace, check_quantities
 
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
 
@@ -53,12 +54,7 @@ class LavaProgram:
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
-        potentials = {Decode.LAST_V, Decode.MEAN_V, Decode.MAX_V}
-        always = {node.inputs[0] for node in self._graph.outputs if node.decode in potentials}
-        kept = {
-            node.name: tuple(q for q in QUANTITIES if q in record or (q == "v" and node.name in always))
-            for node in self._graph.populations
-        }
+        kept = self._graph.recorded(record)
         with job_folder() as folder:
             window = write_job(folder, self.plan, self._graph, fitted, kept)
             run_job(folder, window, self._limits, progress)
@@ -116,7 +112,9 @@ class LavaTarget:
             )
         if tuple(map(int, np.__version__.split(".")[:2])) >= (2, 4):
             raise TargetUnavailableError(
-                self.name, f"numpy {np.__version__} lacks what lava-nc uses", "python -m pip install 'numpy<2.4'"
+                self.name,
+                f"numpy {np.__version__} lacks what lava-nc uses",
+                "python -m pip install 'numpy<2.4'",
             )
 
     def legalization(self) -> Sequence[Pass]:

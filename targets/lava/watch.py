@@ -58,7 +58,7 @@ class Watch:
         self.folder = folder
         self.slots = slots
         self.beats: NDArray[np.int64] = np.load(folder / "heartbeat.npy", mmap_mode="r+")
-        self.own: NDArray[np.int64] | None = None
+        self.own: Any = None
 
     def install(self) -> None:
         """Hook the step of every process model and the waiting of every port."""
@@ -86,7 +86,7 @@ class Watch:
                 raise
             self.own[1] = WAITING
 
-        PyLoihiProcessModel._spike = spike  # noqa: SLF001
+        setattr(PyLoihiProcessModel, "_spike", spike)  # noqa: B010 - a private name, set on purpose
 
     def _hook_waiting(self, port: type[Any], method: str) -> None:
         original = getattr(port, method)
@@ -111,9 +111,11 @@ class Watch:
             time.sleep(0.01)
         builders = list(runtime._executable.proc_builders)  # noqa: SLF001
         actors = runtime._messaging_infrastructure.actors[: len(builders)]  # noqa: SLF001
-        names = {actor.sentinel: self.slots[process.id] for actor, process in zip(actors, builders, strict=True)}
+        names = {
+            actor.sentinel: self.slots[process.id] for actor, process in zip(actors, builders, strict=True)
+        }
         dead = wait(list(names))
-        slot, name = names[dead[0]]  # pyright: ignore[reportArgumentType] - sentinels are integers here
+        slot, name = names[dead[0]]
         if not (self.folder / "stopping").exists():
             report_failure(
                 self.folder,

@@ -1,4 +1,4 @@
-"""The child: builds Lava processes from a job folder and runs them. `python -m targets.lava.worker FOLDER PREFIX`.
+"""The child, `python -m targets.lava.worker FOLDER PREFIX`: builds Lava processes and runs them.
 
 No torch is imported here: it hangs after a fork.
 """
@@ -30,9 +30,7 @@ def build(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     """Return all Lava processes by name, connected."""
     processes: dict[str, Any] = {}
     for item in document["sources"]:
-        processes[item["name"]] = FileSource(
-            path=item["path"], channels=item["channels"], name=item["name"]
-        )
+        processes[item["name"]] = FileSource(path=item["path"], channels=item["channels"], name=item["name"])
     for item in document["neurons"]:
         fields = ("du", "dv", "vth", "bias_mant", "bias_exp")
         processes[item["name"]] = WindowedLif(

@@ -17,12 +17,15 @@ def compare(
     *,
     stimulus: StimulusFile = None,
     exact: Annotated[
-        list[str] | None, typer.Option("--exact", help="a target that must be equal bit for bit, such as lava")
+        list[str] | None,
+        typer.Option("--exact", help="a target that must be equal bit for bit, such as lava"),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="samples that --exact targets run")] = 32,
     gate: Annotated[list[str] | None, typer.Option(help="name=value, such as accuracy_drop=0.5")] = None,
     baseline: Annotated[Path | None, typer.Option(help="figures that must not get worse")] = None,
-    update: Annotated[bool, typer.Option("--update", help="write the baseline instead of checking it")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="write the baseline instead of checking it")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the float network with its integers. A gate that is not met exits with 4."""

@@ -39,7 +39,11 @@ def print_quantization(document: dict[str, dict[str, dict[str, object]]]) -> Non
         "connections",
         ("name", *(name.replace("_", " ") for name in columns), "RMS error"),
         [
-            (name, *(row[column] for column in columns), f"{100 * float(str(row['relative_rms_error'])):.3f} %")
+            (
+                name,
+                *(row[column] for column in columns),
+                f"{100 * float(str(row['relative_rms_error'])):.3f} %",
+            )
             for name, row in connections.items()
         ],
     )

@@ -8,11 +8,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from toolchain.errors import ToolchainError
-from toolchain.run_folder import StageProgress
+from toolchain.progress import StageProgress
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

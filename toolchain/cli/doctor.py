@@ -17,7 +17,10 @@ def doctor(*, as_json: AsJson = False) -> None:
         print_table(
             "checks",
             ("check", "result"),
-            [(check.name, check.finding if check.ok else f"{check.finding}; run: {check.mend}") for check in diagnosis.checks],
+            [
+                (check.name, check.finding if check.ok else f"{check.finding}; run: {check.mend}")
+                for check in diagnosis.checks
+            ],
         )
         out.print("everything is in place" if diagnosis.ok else "something is missing: see above")
     if not diagnosis.ok:

@@ -26,13 +26,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Sparse spiking networks from PyTorch to neuromorphic integers, and the proof that they are the same network.",
+    help="Sparse spiking networks from PyTorch to integers, and the proof that they are the same network.",
     epilog="Exit codes: 0 ok, 1 our bug, 2 wrong usage, 3 error, 4 a fidelity gate was not met.",
 )
 
 
 @app.callback()
-def options(*, debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False) -> None:
+def options(
+    *, debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False
+) -> None:
     """Take the options of all commands."""
     _DEBUG["on"] = debug
 

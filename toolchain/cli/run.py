@@ -22,6 +22,7 @@ def run(
     """Run a build on a target and write what every population did."""
     from toolchain.driver import load, run_build  # noqa: PLC0415 - loads torch
     from toolchain.errors import UsageError  # noqa: PLC0415
+    from toolchain.progress import of_stage  # noqa: PLC0415
     from toolchain.stimulus import Stimulus  # noqa: PLC0415
 
     loaded = load(build)
@@ -31,7 +32,7 @@ def run(
     part = given if samples is None else given.take(slice(0, samples))
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:
-        trace = run_build(loaded, target, part, record=wanted, progress=lambda d, t: progress("run", d, t))
+        trace = run_build(loaded, target, part, record=wanted, progress=of_stage(progress, "run"))
     trace.save(output)
     counts = {name: int(values.sum()) for name, values in trace.spikes.items()}
     if as_json:

@@ -14,5 +14,8 @@ def targets(*, as_json: AsJson = False) -> None:
     print_table(
         "targets",
         ("name", "stages", "usable"),
-        [(item.name, ", ".join(item.stages), "yes" if item.problem is None else item.problem) for item in found],
+        [
+            (item.name, ", ".join(item.stages), "yes" if item.problem is None else item.problem)
+            for item in found
+        ],
     )

@@ -27,7 +27,14 @@ def train(
         trained = run(chosen, output, progress)
     last = trained.facts["history"]["network"][-1]
     if as_json:
-        print_json({"run": str(output), "epochs": last["epoch"], "loss": last["loss"], "train_accuracy": last["accuracy"]})
+        print_json(
+            {
+                "run": str(output),
+                "epochs": last["epoch"],
+                "loss": last["loss"],
+                "train_accuracy": last["accuracy"],
+            }
+        )
         return
     out.print(
         f"trained {last['epoch']} epochs, loss {last['loss']:.4f}, training accuracy {last['accuracy']:.2f} %"

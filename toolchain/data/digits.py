@@ -1,7 +1,7 @@
 """scikit-learn's handwritten digits: 1,797 real images of 8 x 8 pixels, 17 grey levels."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,9 @@ def load_digits(test_fraction: float, seed: int) -> Images:
         test_fraction: Share of the images that is held out, 0 .. 1.
         seed: Of the split.
     """
-    bunch = _load()
-    train, test, train_labels, test_labels = train_test_split(
+    bunch: Any = _load()
+    parts: list[Any] = train_test_split(
         bunch.data / 16.0, bunch.target, test_size=test_fraction, random_state=seed, stratify=bunch.target
     )
+    train, test, train_labels, test_labels = parts
     return Images(train, train_labels, test, test_labels, tuple(map(str, bunch.target_names)))

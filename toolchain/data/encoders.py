@@ -42,9 +42,10 @@ def encode(
         case Encoding.RATE:
             return rate_code(intensities * max_rate, steps)
         case Encoding.POISSON:
-            return rng.random((intensities.shape[0], steps, intensities.shape[1])) < (
-                intensities * max_rate
-            )[:, None, :]
+            return (
+                rng.random((intensities.shape[0], steps, intensities.shape[1]))
+                < (intensities * max_rate)[:, None, :]
+            )
         case Encoding.LATENCY:
             return latency_code(intensities, steps)
         case Encoding.DIRECT:

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from toolchain.atomic import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FidelityError, FormatVersionError, UnknownNameError, UsageError
+from toolchain.errors import (
+    CorruptArtifactError,
+    FidelityError,
+    FormatVersionError,
+    UnknownNameError,
+    UsageError,
+)
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.metrics import Agreement
 
@@ -54,7 +60,9 @@ def measure(comparison: Comparison, gate: str) -> tuple[str, float | None]:
             return "output", comparison.prediction_agreement
         case _:
             read = _NODE_GATES[gate]
-            values = {name: value for name, node in comparison.nodes.items() if (value := read(node)) is not None}
+            values = {
+                name: value for name, node in comparison.nodes.items() if (value := read(node)) is not None
+            }
             if not values:
                 return "output", None
             worst = (max if gate in AT_MOST else min)(values, key=lambda name: values[name])
@@ -70,7 +78,9 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
     for gate, required in gates.items():
         node, measured = measure(comparison, gate)
         if measured is None:
-            raise UsageError(f"gate '{gate}' cannot be measured on this stimulus; it needs labels or potentials")
+            raise UsageError(
+                f"gate '{gate}' cannot be measured on this stimulus; it needs labels or potentials"
+            )
         met = measured <= required if gate in AT_MOST else measured >= required
         if not met:
             raise FidelityError(gate, node, measured=measured, required=required)
@@ -82,7 +92,12 @@ def write_baseline(path: Path, comparison: Comparison) -> None:
     rounded = {gate: None if value is None else round(value, 6) for gate, value in figures.items()}
     write_json(
         path,
-        {"format": "pumice-baseline", "version": FORMAT_VERSION, "samples": comparison.samples, "figures": rounded},
+        {
+            "format": "pumice-baseline",
+            "version": FORMAT_VERSION,
+            "samples": comparison.samples,
+            "figures": rounded,
+        },
     )
 
 

@@ -74,7 +74,9 @@ def compare_traces(
     expected, got = traces
     nodes = {node.name: _agreement(graphs, traces, node.name) for node in graphs[0].populations}
     firing = [name for name in nodes if expected.spikes[name].any() or got.spikes[name].any()]
-    joined = [np.concatenate([t.spikes[name].ravel() for name in firing] or [np.zeros(0, bool)]) for t in traces]
+    joined = [
+        np.concatenate([t.spikes[name].ravel() for name in firing] or [np.zeros(0, bool)]) for t in traces
+    ]
     predicted = [predictions(graph, trace, lengths) for graph, trace in zip(graphs, traces, strict=True)]
     agreement = float(np.mean(predicted[0] == predicted[1]) * 100)
     rates = [None, None] if labels is None else [accuracy(each, labels) for each in predicted]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.ir import Graph, Input, Synapses
-from toolchain.ir.types import columns_of, values_of
+from toolchain.ir.matrix import columns_of, values_of
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.trace import Trace
 

@@ -81,7 +81,9 @@ def rate_error(expected: Spikes, got: Spikes) -> float:
     return difference / float(counts.mean()) if counts.any() else difference
 
 
-def membrane_error(expected: NDArray[np.float64], got: NDArray[np.float64], unit: NDArray[np.float64]) -> float:
+def membrane_error(
+    expected: NDArray[np.float64], got: NDArray[np.float64], unit: NDArray[np.float64]
+) -> float:
     """Return the root mean square difference in units of `unit`, `[N]`."""
     return float(np.sqrt(np.mean(((expected - got) / unit) ** 2)))
 

@@ -18,6 +18,7 @@ from toolchain.fidelity.compare import Comparison, thresholds
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
 from toolchain.ir import Graph, print_graph
+from toolchain.ir.matrix import values_of
 from toolchain.trace import Trace
 
 _INK, _ACCENT, _WARM = "#1f2933", "#0b7285", "#d9480f"
@@ -156,6 +157,4 @@ def _weights(graphs: tuple[Graph, Graph]) -> Markup:
 
 
 def _stored(graph: Graph, name: str) -> NDArray[Any]:
-    node = next(node for node in graph.synapses if node.name == name)
-    values = np.asarray(getattr(node.weights, "data", node.weights)) if hasattr(node.weights, "indptr") else node.weights
-    return np.ravel(values)
+    return next(values_of(node.weights) for node in graph.synapses if node.name == name)

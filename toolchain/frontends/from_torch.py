@@ -10,7 +10,20 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from toolchain.errors import FrontendError, UnsupportedModuleError
-from toolchain.ir import AnyNode, Decode, Delay, Dense, EdgeKind, Graph, Input, Lif, Matrix, Origin, Output, verify
+from toolchain.ir import (
+    AnyNode,
+    Decode,
+    Delay,
+    Dense,
+    EdgeKind,
+    Graph,
+    Input,
+    Lif,
+    Origin,
+    Output,
+    verify,
+)
+from toolchain.ir.matrix import Matrix
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 
@@ -21,7 +34,11 @@ _SPARSE_BELOW: Final = 0.5
 
 
 def from_torch(
-    module: nn.Module, example: Tensor | NDArray[Any] | None = None, *, classes: Sequence[str] = (), name: str = ""
+    module: nn.Module,
+    example: Tensor | NDArray[Any] | None = None,
+    *,
+    classes: Sequence[str] = (),
+    name: str = "",
 ) -> Graph:
     """Return the float graph of a module. Weights become float64, which changes no value.
 
@@ -144,7 +161,9 @@ def _chain(module: nn.Module, example: NDArray[Any] | None) -> Network:
                 continue
             case nn.Linear() | Synapses():
                 if pending is not None:
-                    raise FrontendError(f"module '{name}' follows another connection; put a CubaLif in between")
+                    raise FrontendError(
+                        f"module '{name}' follows another connection; put a CubaLif in between"
+                    )
                 pending = (name, child)
                 channels = channels or int(cast("Tensor", child.weight).shape[1])
             case CubaLif():

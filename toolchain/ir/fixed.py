@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
+from toolchain.ir.matrix import Matrix, frozen_matrix, values_of
 from toolchain.ir.neurons import population_type
 from toolchain.ir.node import Node
 from toolchain.ir.synapses import check_delays, matrix_type
-from toolchain.ir.types import EdgeKind, Matrix, Origin, ValueType, frozen, frozen_matrix, values_of
+from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
 
 
 @final
@@ -49,7 +50,8 @@ class FixedDense(Node):
         """Return the current of the target neurons."""
         result = matrix_type(self, self.weights, self.only(operands))
         check_delays(self, self.weights, self.delays)
-        if not (-8 <= self.exponent <= 7 and 1 <= self.weight_bits <= fixedpoint.WEIGHT_BITS):
+        lowest, highest = fixedpoint.WEIGHT_EXPONENTS
+        if not (lowest <= self.exponent <= highest and 1 <= self.weight_bits <= fixedpoint.WEIGHT_BITS):
             raise self.fail(
                 f"expected exponent -8 .. 7 and 1 .. 8 bits, got {self.exponent} and {self.weight_bits}"
             )

@@ -15,7 +15,7 @@ from toolchain.ir.neurons import Lif
 from toolchain.ir.node import Node
 from toolchain.ir.routing import Delay, Input, Output
 from toolchain.ir.synapses import Dense
-from toolchain.ir.types import Origin
+from toolchain.ir.types import EdgeKind, Origin
 
 AnyNode = Input | Delay | Output | Dense | Lif | FixedDense | FixedLif
 """The closed set of operations; matched with `match` and `assert_never`."""
@@ -102,6 +102,22 @@ class Graph:
             steps += node.least
             node = self[node.inputs[0]]
         return node, steps
+
+    def recorded(self, record: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """Return what a run keeps of every population: `record`, and what outputs are read from."""
+        read = {node.inputs[0] for node in self.outputs if node.reads_potential}
+        wanted = {node.name: {*record, "v"} if node.name in read else {*record} for node in self.populations}
+        return {name: tuple(q for q in ("spikes", "v", "u") if q in kept) for name, kept in wanted.items()}
+
+    def graded_source(self, node: Synapses) -> Input | None:
+        """Return the graded input that a connection reads, or None if it reads spikes."""
+        source, _ = self.source(node.inputs[0])
+        return source if isinstance(source, Input) and source.edge is EdgeKind.GRADED else None
+
+    def largest_message(self, node: Synapses) -> int:
+        """Return the largest integer that a connection can be sent: 1 for spikes."""
+        source = self.graded_source(node)
+        return 1 if source is None else 2**source.bits - 1
 
     def largest_delay(self) -> int:
         """Return the largest logical delay from any source to any synapse, in steps."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from toolchain.ir.graph import Graph
+from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.node import Node
 from toolchain.ir.types import Origin
 from toolchain.ir.verify import verify
@@ -42,7 +43,7 @@ class _Omitted:
 def _print_value(value: Any) -> str:  # noqa: ANN401 - field values of any sort
     match value:
         case csr_array():
-            return f"csr({_shape(value.shape)}, {value.nnz} stored, {_range(value.data)})"
+            return f"csr({targets_of(value)}x{sources_of(value)}, {value.nnz} stored, {_range(value.data)})"
         case np.ndarray() if value.size <= _FULL:
             return str(value.tolist()).replace(" ", "")
         case np.ndarray():

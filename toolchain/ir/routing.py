@@ -6,6 +6,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.fixedpoint import MESSAGE_BITS
 from toolchain.ir.node import Node
 from toolchain.ir.types import Decode, EdgeKind, ValueType, frozen
 
@@ -37,8 +38,8 @@ class Input(Node):
             raise self.fail("an input carries spikes or graded values, not currents")
         if self.edge is EdgeKind.SPIKE and (self.scale, self.bits) != (1.0, 1):
             raise self.fail("a spike input has scale 1 and one bit")
-        if not (np.isfinite(self.scale) and self.scale > 0 and 1 <= self.bits <= 24):
-            raise self.fail(f"expected scale > 0 and 1 to 24 bits, got {self.scale}, {self.bits}")
+        if not (np.isfinite(self.scale) and self.scale > 0 and 1 <= self.bits <= MESSAGE_BITS):
+            raise self.fail(f"expected scale > 0 and 1 to {MESSAGE_BITS} bits, got {self.scale}, {self.bits}")
         return ValueType(self.shape, self.edge)
 
 
@@ -113,6 +114,11 @@ class Output(Node):
             value: Any = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, frozen(value, np.float64))
+
+    @property
+    def reads_potential(self) -> bool:
+        """Whether the membrane potential is read, not the spikes."""
+        return self.decode in {Decode.LAST_V, Decode.MEAN_V, Decode.MAX_V}
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the operand's type: reading happens on the host."""

@@ -19,6 +19,7 @@ from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, IRError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir.graph import AnyNode, Graph
+from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.types import Decode, EdgeKind, Origin
 from toolchain.ir.verify import verify
 
@@ -35,7 +36,10 @@ def save_graph(graph: Graph, folder: Path) -> None:
     arrays: Arrays = {}
     nodes = [
         {"kind": node.kind}
-        | {item.name: _encode(getattr(node, item.name), f"{node.name}/{item.name}", arrays) for item in fields(node)}
+        | {
+            item.name: _encode(getattr(node, item.name), f"{node.name}/{item.name}", arrays)
+            for item in fields(node)
+        }
         for node in graph
     ]
     header = {"format": "pumice-graph", "version": FORMAT_VERSION, "name": graph.name, "dt_ms": graph.dt_ms}
@@ -76,7 +80,7 @@ def _encode(value: Any, key: str, arrays: Arrays) -> Any:  # noqa: ANN401 - valu
         case csr_array():
             for part in ("data", "indices", "indptr"):
                 arrays[f"{key}.{part}"] = getattr(value, part)
-            return {"csr": key, "shape": list(value.shape)}
+            return {"csr": key, "shape": [targets_of(value), sources_of(value)]}
         case np.ndarray():
             arrays[key] = value
             return {"array": key}

@@ -5,8 +5,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from toolchain.ir.matrix import Matrix, frozen_matrix, rows_of, sources_of, targets_of, values_of
 from toolchain.ir.node import Node
-from toolchain.ir.types import EdgeKind, Matrix, ValueType, frozen_matrix, rows_of, values_of
+from toolchain.ir.types import EdgeKind, ValueType
 
 
 @final
@@ -48,11 +49,11 @@ def matrix_type(node: Node, weights: Matrix, operand: ValueType) -> ValueType:
     """Return the current that `weights` make of `operand`, or raise if they do not fit."""
     if operand.kind is EdgeKind.CURRENT:
         raise node.fail("expected spikes or graded values, got a current")
-    if weights.ndim != 2:
-        raise node.fail(f"expected a matrix [targets, sources], got {weights.ndim} dimensions")
-    if operand.shape != (weights.shape[1],):
-        raise node.fail(f"weights read {weights.shape[1]} sources, but the input has shape {operand.shape}")
-    return ValueType((int(weights.shape[0]),), EdgeKind.CURRENT)
+    if operand.shape != (sources_of(weights),):
+        raise node.fail(
+            f"weights read {sources_of(weights)} sources, but the input has shape {operand.shape}"
+        )
+    return ValueType((targets_of(weights),), EdgeKind.CURRENT)
 
 
 def check_delays(node: Node, weights: Matrix, delays: Matrix | None) -> None:

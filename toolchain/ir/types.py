@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-
-Matrix = NDArray[Any] | csr_array
 
 
 class EdgeKind(Enum):
@@ -78,57 +75,6 @@ def frozen(values: object, dtype: type[np.generic]) -> NDArray[Any]:
         array = array.copy()
         array.flags.writeable = False
     return array
-
-
-def frozen_matrix(values: object, dtype: type[np.generic]) -> Matrix:
-    """Return a read-only dense array, or a canonical CSR whose parts are read-only.
-
-    Explicit zeros of a CSR stay: they are synapses that carry nothing, which the
-    quantizer reports.
-    """
-    if isinstance(values, np.ndarray):
-        return frozen(values, dtype)
-    matrix = csr_array(values, dtype=dtype, copy=True)
-    matrix.sum_duplicates()
-    matrix.indptr = frozen(matrix.indptr, np.int64)
-    matrix.indices = frozen(matrix.indices, np.int64)
-    matrix.data = frozen(matrix.data, dtype)
-    return matrix
-
-
-def values_of(matrix: Matrix) -> NDArray[Any]:
-    """Return the stored values of a dense or CSR matrix as one flat array."""
-    return matrix.data if isinstance(matrix, csr_array) else matrix.ravel()
-
-
-def with_values(matrix: Matrix, values: NDArray[Any]) -> Matrix:
-    """Return a matrix of the same sparsity that holds `values` (in the order of `values_of`)."""
-    if isinstance(matrix, csr_array):
-        return csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return values.reshape(matrix.shape)
-
-
-def rows_of(matrix: Matrix) -> NDArray[np.int64]:
-    """Return the row (target neuron) of every stored value, in the order of `values_of`."""
-    rows, columns = cast("tuple[int, int]", matrix.shape)
-    if isinstance(matrix, csr_array):
-        return np.repeat(np.arange(rows), np.diff(matrix.indptr))
-    return np.repeat(np.arange(rows), columns)
-
-
-def columns_of(matrix: Matrix) -> NDArray[np.int64]:
-    """Return the column (source neuron) of every stored value, in the order of `values_of`."""
-    rows, columns = cast("tuple[int, int]", matrix.shape)
-    if isinstance(matrix, csr_array):
-        return np.asarray(matrix.indices, dtype=np.int64)
-    return np.tile(np.arange(columns), rows)
-
-
-def submatrix(matrix: Matrix, rows: NDArray[Any] | slice, columns: NDArray[Any] | slice) -> Matrix:
-    """Return the rows and columns selected by masks, indices or slices."""
-    if isinstance(matrix, csr_array):
-        return csr_array(matrix[rows][:, columns])
-    return np.ascontiguousarray(matrix[rows][:, columns])
 
 
 def size_of(shape: Sequence[int]) -> int:

@@ -93,6 +93,10 @@ def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
 
 
 def _check_ends(graph: Graph) -> None:
-    for what, found in (("input", graph.inputs), ("population", graph.populations), ("output", graph.outputs)):
+    for what, found in (
+        ("input", graph.inputs),
+        ("population", graph.populations),
+        ("output", graph.outputs),
+    ):
         if not found:
             raise VerifyError(graph.name, f"the graph has no {what}")

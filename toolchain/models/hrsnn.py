@@ -1,7 +1,7 @@
 """The heterogeneous recurrent spiking network: one pool whose neurons differ in time constant."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
@@ -88,7 +88,7 @@ def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout
     )
 
 
-def gamma_betas(shape: HrsnnShape, rng: np.random.Generator) -> NDArray[np.float64]:
+def gamma_betas(shape: HrsnnShape, rng: np.random.Generator) -> NDArray[np.floating[Any]]:
     """Return `exp(-dt / tau)` per neuron, tau gamma-distributed, clipped to `BETA_LIMITS`."""
     tau = rng.gamma(shape.tau_shape, shape.tau_mean_ms / shape.tau_shape, shape.neurons)
     return np.clip(np.exp(-shape.dt_ms / np.maximum(tau, 1e-9)), *BETA_LIMITS)
@@ -114,7 +114,7 @@ def small_world(neurons: int, density: float, rewiring: float, rng: np.random.Ge
 
 def _recurrent_weights(
     shape: HrsnnShape, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
     """Dale columns: a neuron is excitatory or inhibitory; scaled to the wanted spectral radius."""
     mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
     sign = np.where(rng.random(shape.neurons) < shape.inhibitory, -shape.inhibition, 1.0)
@@ -125,7 +125,7 @@ def _recurrent_weights(
 
 def _input_weights(
     shape: HrsnnShape, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
     """Every neuron reads the same number of channels, drawn at random."""
     fan_in = max(1, round(shape.input_density * shape.channels))
     order = rng.random((shape.neurons, shape.channels)).argsort(axis=1)
@@ -134,9 +134,9 @@ def _input_weights(
     return mask * rng.normal(0, scale, mask.shape), mask
 
 
-def _sparse(weights: NDArray[np.float64], mask: NDArray[np.bool_]) -> Synapses:
+def _sparse(weights: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> Synapses:
     return Synapses(_tensor(weights), None if mask.all() else torch.tensor(mask))
 
 
-def _tensor(values: NDArray[np.float64]) -> Tensor:
+def _tensor(values: NDArray[np.floating[Any]]) -> Tensor:
     return torch.tensor(values, dtype=torch.get_default_dtype())

@@ -107,7 +107,7 @@ class Network(nn.Module):
         self._check()
 
     def _check(self) -> None:
-        order = {name: -1 for name in self.inputs} | {name: i for i, name in enumerate(self.layers)}
+        order = dict.fromkeys(self.inputs, -1) | {name: i for i, name in enumerate(self.layers)}
         for arrow in self.connections:
             for end in (arrow.source, arrow.target):
                 if end not in order:
@@ -117,10 +117,14 @@ class Network(nn.Module):
             if arrow.target in self.inputs:
                 raise FrontendError(f"connection '{arrow.name}' ends in input '{arrow.target}'")
             if order[arrow.source] >= order[arrow.target] and arrow.delay < 1:
-                between = [name for name, i in order.items() if order[arrow.target] <= i <= order[arrow.source]]
+                between = [
+                    name for name, i in order.items() if order[arrow.target] <= i <= order[arrow.source]
+                ]
                 raise FeedbackError(between)
         if self.output not in self.layers:
-            raise FrontendError(f"output layer '{self.output}' does not exist; known: {', '.join(self.layers)}")
+            raise FrontendError(
+                f"output layer '{self.output}' does not exist; known: {', '.join(self.layers)}"
+            )
 
     def layer(self, name: str) -> CubaLif:
         """Return a layer by name."""

@@ -36,6 +36,7 @@ class CubaLif(nn.Module):
     du: Tensor
     dv: Tensor
     vth: Tensor
+    elements: Tensor
 
     def __init__(
         self,

@@ -57,4 +57,4 @@ def spike(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
             result = _Arctan.apply(x, slope)
         case _:
             assert_never(surrogate)
-    return result  # pyright: ignore[reportReturnType] - torch leaves `apply` untyped
+    return result

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.ir import Dense, FixedDense, FixedLif, Graph, Lif
-from toolchain.ir.types import rows_of, values_of
+from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.ranges import Calibration, prove_bounds
 
 FORMAT_VERSION = 1
@@ -49,8 +49,8 @@ def explain_quantization(
 
 
 def _message_scale(graph: Graph, node: Dense) -> float:
-    source, _ = graph.source(node.inputs[0])
-    return float(getattr(source, "scale", 1.0))
+    source = graph.graded_source(node)
+    return 1.0 if source is None else source.scale
 
 
 def _explain_connection(before: Dense, after: FixedDense, target: FixedLif, message: float) -> dict[str, Any]:
@@ -103,17 +103,17 @@ def _explain_population(
     }
 
 
-def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+def _spread(values: NDArray[np.floating[Any]]) -> dict[str, float]:
     return {"least": float(values.min()), "median": float(np.median(values)), "most": float(values.max())}
 
 
-def _share(values: NDArray[np.float64], limit: int) -> float | None:
+def _share(values: NDArray[np.floating[Any]], limit: int) -> float | None:
     """Return the largest bound in units of the register; None where nothing can be proved."""
     largest = float(values.max(initial=0.0)) / limit
     return largest if np.isfinite(largest) else None
 
 
-def _tau_error(wanted: NDArray[np.float64], got: NDArray[np.float64]) -> float:
+def _tau_error(wanted: NDArray[np.floating[Any]], got: NDArray[np.floating[Any]]) -> float:
     """Return the largest relative error of `tau = -1 / log(1 - d)`; 0 where d is 0 or 1."""
     inner = (wanted > 0) & (wanted < 1) & (got > 0) & (got < 1)
     if not inner.any():

@@ -7,7 +7,7 @@ import numpy as np
 
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Delay, Dense, EdgeKind, FixedDense, Graph, Input, Output, Synapses
-from toolchain.ir.types import columns_of, values_of, with_values
+from toolchain.ir.matrix import columns_of, sources_of, values_of, with_values
 from toolchain.passes.base import Pass
 
 
@@ -44,7 +44,7 @@ class FoldDelays(Pass):
 
 def _fold(graph: Graph, node: Synapses) -> tuple[AnyNode, ...]:
     operand = graph[node.inputs[0]]
-    steps = np.zeros(int(node.weights.shape[1]), dtype=np.int64)
+    steps = np.zeros(sources_of(node.weights), dtype=np.int64)
     if not isinstance(operand, Delay):
         return (node,)
     while isinstance(operand, Delay):

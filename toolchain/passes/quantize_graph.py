@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.errors import PostconditionError, PreconditionError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import AnyNode, Delay, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Lif, Matrix, Stage
-from toolchain.ir.types import rows_of, values_of, with_values
+from toolchain.ir import (
+    AnyNode,
+    Delay,
+    Dense,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    Stage,
+)
+from toolchain.ir.matrix import Matrix, rows_of, values_of, with_values
 from toolchain.passes.base import Pass
 from toolchain.passes.ranges import HEAD_ROOM, Calibration, prove_bounds
 from toolchain.passes.scales import (
@@ -74,7 +84,8 @@ class QuantizeGraph(Pass):
         for node in graph.synapses:
             if len(graph.readers(node.name)) != 1:
                 raise PreconditionError(
-                    f"connection '{node.name}' has {len(graph.readers(node.name))} readers, expected one population"
+                    f"connection '{node.name}' has {len(graph.readers(node.name))} readers, "
+                    "expected one population"
                 )
 
     def rewrite(self, graph: Graph) -> Graph:
@@ -93,7 +104,9 @@ class QuantizeGraph(Pass):
     def _population(self, graph: Graph, population: Lif) -> list[FixedDense | FixedLif]:
         synapses = [node for name in population.inputs if isinstance(node := graph[name], Dense)]
         incoming = [
-            Incoming(_per_message(graph, node), fixedpoint.sign_mode_of(values_of(node.weights)), self.weight_bits)
+            Incoming(
+                _per_message(graph, node), fixedpoint.sign_mode_of(values_of(node.weights)), self.weight_bits
+            )
             for node in synapses
         ]
         threshold = np.where(np.isfinite(population.vth), population.vth, np.inf)
@@ -145,10 +158,10 @@ class QuantizeGraph(Pass):
 
 def _per_message(graph: Graph, node: Dense) -> Matrix:
     """Return the weights per unit of integer message: a graded source is scaled."""
-    source, _ = graph.source(node.inputs[0])
-    if isinstance(source, Input) and source.edge is EdgeKind.GRADED:
-        return with_values(node.weights, values_of(node.weights) / source.scale)
-    return node.weights
+    source = graph.graded_source(node)
+    if source is None:
+        return node.weights
+    return with_values(node.weights, values_of(node.weights) / source.scale)
 
 
 def _integers(node: Dense, item: Incoming, exponent: int, scale: Floats) -> FixedDense:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.atomic import read_arrays, write_arrays
-from toolchain.ir import EdgeKind, FixedDense, FixedLif, Graph, Input
-from toolchain.ir.types import rows_of, values_of
+from toolchain.ir import FixedDense, FixedLif, Graph
+from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.trace import Trace
 
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 @final
@@ -100,7 +100,7 @@ def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bound
     for name in population.inputs:
         node = graph[name]
         if isinstance(node, FixedDense):
-            up, down = _drive(node, _largest_message(graph, node))
+            up, down = _drive(node, float(graph.largest_message(node)))
             positive += up
             negative += down
     horizon = np.inf if steps is None else float(steps)
@@ -121,7 +121,7 @@ def _endured(drive: Floats, memory: Floats) -> Floats:
 
 def _drive(node: FixedDense, message: float) -> tuple[Floats, Floats]:
     rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
-    size, scale = int(node.weights.shape[0]), 2.0**node.exponent * message
+    size, scale = targets_of(node.weights), 2.0**node.exponent * message
     # A negative exponent rounds down: up to one unit more on the negative side.
     extra = 1.0 if node.exponent < 0 else 0.0
     if message > 1:
@@ -130,9 +130,3 @@ def _drive(node: FixedDense, message: float) -> tuple[Floats, Floats]:
     up = np.bincount(rows, np.maximum(values, 0), minlength=size) * scale
     down = np.bincount(rows, np.maximum(-values, 0), minlength=size) * scale
     return up, down + extra
-
-
-def _largest_message(graph: Graph, node: FixedDense) -> float:
-    source, _ = graph.source(node.inputs[0])
-    graded = isinstance(source, Input) and source.edge is EdgeKind.GRADED
-    return float(2**source.bits - 1) if graded else 1.0

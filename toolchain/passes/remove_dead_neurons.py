@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Delay, Dense, FixedDense, FixedLif, Graph, Input, Lif, Output, Stage
-from toolchain.ir.types import Matrix, columns_of, rows_of, submatrix, values_of
+from toolchain.ir.matrix import columns_of, rows_of, submatrix, values_of
 from toolchain.passes.base import Pass
 
 Mask = NDArray[np.bool_]
@@ -31,7 +31,9 @@ class RemoveDeadNeurons(Pass):
     def requires(self, graph: Graph) -> None:
         """Accept float graphs only: in integers a wrapping current could wake a dead neuron."""
         if graph.stage is not Stage.FLOAT:
-            raise PreconditionError("'remove-dead-neurons' needs a float graph; run it before 'quantize-graph'")
+            raise PreconditionError(
+                "'remove-dead-neurons' needs a float graph; run it before 'quantize-graph'"
+            )
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph without dead and unread neurons."""
@@ -47,10 +49,11 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
         return np.ones(0, dtype=bool)
     alive = np.isinf(node.vth) | (node.bias > 0)
     for name in node.inputs:
-        weights = _weights(graph, name)
+        connection = _dense(graph, name)
+        weights = connection.weights
         rows, values = rows_of(weights), values_of(weights)
         # A graded source may be negative, so a negative weight can excite as well.
-        excites = values != 0 if _is_graded(graph, name) else values > 0
+        excites = values > 0 if graph.graded_source(connection) is None else values != 0
         alive[rows[excites]] = True
     alive &= _read(graph, node)
     if not alive.any():
@@ -76,16 +79,11 @@ def _read(graph: Graph, node: Lif) -> Mask:
     return read
 
 
-def _weights(graph: Graph, name: str) -> Matrix:
+def _dense(graph: Graph, name: str) -> Dense:
     node = graph[name]
     if not isinstance(node, Dense):
         raise PreconditionError(f"population input '{name}' is a {node.kind}, expected a dense connection")
-    return node.weights
-
-
-def _is_graded(graph: Graph, synapses: str) -> bool:
-    source, _ = graph.source(graph[synapses].inputs[0])
-    return isinstance(source, Input) and source.edge.value == "graded"
+    return node
 
 
 def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:

@@ -10,7 +10,8 @@ from scipy.optimize import linprog
 
 from toolchain.errors import FeedbackError, PostconditionError, PreconditionError
 from toolchain.ir import AnyNode, Delay, EdgeKind, Graph, Input, Synapses
-from toolchain.ir.types import Matrix, size_of, values_of, with_values
+from toolchain.ir.matrix import Matrix, sources_of, values_of, with_values
+from toolchain.ir.types import size_of
 from toolchain.passes.base import Pass
 
 
@@ -58,7 +59,9 @@ def find_schedule(graph: Graph) -> Schedule:
         FeedbackError: A cycle has too little delay; names it.
     """
     edges = list(_edges(graph))
-    nodes = [node.name for node in graph if isinstance(node, Input)] + [node.name for node in graph.populations]
+    nodes = [node.name for node in graph if isinstance(node, Input)] + [
+        node.name for node in graph.populations
+    ]
     _check_feasible(edges)
     offsets = _solve(graph, nodes, edges)
     return Schedule(offsets, graph.largest_delay())
@@ -81,9 +84,7 @@ class RetimeDelays(Pass):
         """Accept graphs whose delays per neuron are folded into the synapses."""
         for node in graph:
             if isinstance(node, Delay) and not isinstance(node.steps, int):
-                raise PreconditionError(
-                    f"delay '{node.name}' differs per neuron; run 'fold-delays' first"
-                )
+                raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the retimed graph."""
@@ -120,7 +121,9 @@ def _edges(graph: Graph) -> Iterator[_Edge]:
         source, steps = graph.source(node.inputs[0])
         readers = graph.readers(node.name)
         if len(readers) != 1:
-            raise PreconditionError(f"connection '{node.name}' has {len(readers)} readers, expected one population")
+            raise PreconditionError(
+                f"connection '{node.name}' has {len(readers)} readers, expected one population"
+            )
         low, high = _delay_range(node.delays)
         yield _Edge(node.name, source.name, readers[0].name, steps + low, steps + high)
 
@@ -177,7 +180,7 @@ def _wait_before(graph: Graph, node: Synapses, source: str, steps: int) -> tuple
     wait = Delay(
         name=f"{node.name}.wait",
         inputs=(source,),
-        shape=(int(node.weights.shape[1]),),
+        shape=(sources_of(node.weights),),
         edge=origin.edge if isinstance(origin, Input) else EdgeKind.SPIKE,
         steps=steps,
     )

@@ -10,7 +10,7 @@ from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Matrix
-from toolchain.ir.types import rows_of, values_of
+from toolchain.ir.matrix import rows_of, targets_of, values_of
 
 Floats = NDArray[np.float64]
 
@@ -44,14 +44,12 @@ class Incoming:
 
     def peaks(self) -> Floats:
         """Return the largest |w| of every target neuron, `[N]`."""
-        peaks = np.zeros(int(self.weights.shape[0]))
+        peaks = np.zeros(targets_of(self.weights))
         np.maximum.at(peaks, rows_of(self.weights), np.abs(values_of(self.weights)))
         return peaks
 
 
-def choose_exponents(
-    incoming: list[Incoming], threshold: Floats, profile: HardwareProfile
-) -> list[int]:
+def choose_exponents(incoming: list[Incoming], threshold: Floats, profile: HardwareProfile) -> list[int]:
     """Return one exponent per connection.
 
     Connections whose weights are typically larger get a larger exponent, so that each uses its
@@ -61,7 +59,9 @@ def choose_exponents(
     peaks = [item.peaks() / item.limit for item in incoming]
     sizes = np.array([float(np.median(peak[peak > 0])) if (peak > 0).any() else 0.0 for peak in peaks])
     smallest = sizes[sizes > 0].min(initial=np.inf)
-    relative = np.rint(np.log2(np.maximum(sizes, smallest) / smallest)) if np.isfinite(smallest) else sizes * 0
+    relative = (
+        np.rint(np.log2(np.maximum(sizes, smallest) / smallest)) if np.isfinite(smallest) else sizes * 0
+    )
     exponents = np.minimum(relative, profile.exponents[1]).astype(int)
     finite = np.isfinite(threshold)
     while finite.any() and exponents.max(initial=0) < profile.exponents[1]:
@@ -74,7 +74,7 @@ def choose_exponents(
 
 def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:
     """Return the largest scale of every neuron at which all its weights fit, `[N]`."""
-    scale = np.full(int(incoming[0].weights.shape[0]), np.inf)
+    scale = np.full(targets_of(incoming[0].weights), np.inf)
     for item, exponent in zip(incoming, exponents, strict=True):
         peaks = item.peaks()
         with np.errstate(divide="ignore"):
@@ -94,7 +94,9 @@ def cap_scale(scale: Floats, threshold: Floats, bias: Floats, profile: HardwareP
     return np.minimum(scale, np.minimum(by_threshold, by_bias))
 
 
-def search_scale(incoming: list[Incoming], exponents: list[int], ceiling: Floats, threshold: Floats) -> Floats:
+def search_scale(
+    incoming: list[Incoming], exponents: list[int], ceiling: Floats, threshold: Floats
+) -> Floats:
     """Return, per neuron, the scale between half the ceiling and the ceiling of least error.
 
     The error is the squared rounding error of the weights relative to their squared sum, plus

@@ -37,7 +37,9 @@ def compact(network: Network, kept: Kept) -> Network:
         inputs=network.inputs,
         layers={name: _keep_neurons(network.layer(name), chosen.get(name)) for name in network.layers},
         connections={
-            arrow: _keep_synapses(_synapses(network, arrow.name), chosen.get(arrow.target), chosen.get(arrow.source))
+            arrow: _keep_synapses(
+                _synapses(network, arrow.name), chosen.get(arrow.target), chosen.get(arrow.source)
+            )
             for arrow in network.connections
         },
         output=network.output,

@@ -1,13 +1,12 @@
 """LNP applied to a PyTorch network: which layer, which connection, and the smaller network."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 
 from toolchain.errors import PruningError
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
+from toolchain.progress import Progress, no_progress
 from toolchain.pruning.compact import compact
 from toolchain.pruning.lnp import LnpOptions, LnpResult, RecurrentPool, prune_pool
 
@@ -18,7 +17,7 @@ def prune_recurrent(
     options: LnpOptions,
     rng: np.random.Generator,
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> tuple[Network, LnpResult]:
     """Prune the recurrent pool of a layer by LNP and compact the network around it.
 

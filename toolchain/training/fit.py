@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import TrainingError
 from toolchain.models.network import Network
+from toolchain.progress import Progress, no_progress
 from toolchain.training.checkpoint import load_tensors, save_tensors
 
 _STATE: Final = "state.safetensors"
@@ -67,7 +67,7 @@ def fit(
     *,
     seed: int,
     checkpoint: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> tuple[EpochRecord, ...]:
     """Train a network in place.
 
@@ -173,7 +173,9 @@ def _resume(
     tensors, note = load_tensors(folder / _STATE)
     document = json.loads(note)
     if document.get("options") != asdict(options) or document.get("seed") != seed:
-        raise TrainingError(f"'{folder}' holds the state of a training with other options; choose another folder")
+        raise TrainingError(
+            f"'{folder}' holds the state of a training with other options; choose another folder"
+        )
     state: dict[int, dict[str, Tensor]] = {}
     weights: dict[str, Tensor] = {}
     for key, tensor in tensors.items():

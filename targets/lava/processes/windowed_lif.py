@@ -3,6 +3,8 @@
 The dynamics are Lava's own: the models derive from its abstract fixed-point and float LIF models.
 """
 
+# pyright: reportAssignmentType=false, reportCallIssue=false, reportArgumentType=false
+# Lava declares an attribute by assigning a LavaPyType where the builder later puts the value.
 from typing import Any
 
 import numpy as np
@@ -91,7 +93,8 @@ class _Windows:
         self.s_out.send(spikes)
 
     def advance(self, a: NDArray[Any]) -> NDArray[np.bool_]:
-        """Do one step of the dynamics; return the spikes."""
+        """Do one step of the dynamics on the input `a`; return the spikes."""
+        del a
         raise TypeError("a windowed model must say how it advances")
 
     def _file(self, quantity: str) -> NDArray[Any]:

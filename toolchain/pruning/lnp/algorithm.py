@@ -1,6 +1,5 @@
 """Lyapunov Noise Pruning, Steps I and II: the loop, its targets and its record."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import final
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
+from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.centrality import most_central
 from toolchain.pruning.lnp.dynamics import NoiseDrive, RecurrentPool, drive_with_noise
 from toolchain.pruning.lnp.noise_pruning import KeepRule, keep_probabilities, prune_synapses
@@ -81,7 +81,7 @@ def prune_pool(
     rng: np.random.Generator,
     *,
     dt_ms: float = 1.0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> LnpResult:
     """Prune an untrained pool without data.
 

@@ -59,7 +59,9 @@ class KeepRule:
     rescale_cap: float = 5.0
 
 
-def keep_probabilities(pool: RecurrentPool, response: NoiseResponse, fraction: float, rule: KeepRule) -> Floats:
+def keep_probabilities(
+    pool: RecurrentPool, response: NoiseResponse, fraction: float, rule: KeepRule
+) -> Floats:
     r"""Return the probability with which each synapse is kept.
 
     .. math:: p_{ij} = \rho \, |l_{ij}| \, (\Sigma_{ii} + \Sigma_{jj} \mp 2 \Sigma_{ij})
