@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -21,6 +24,22 @@ from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 # otherwise ask for the whole memory of the machine.
 MAX_ARRAY_BYTES = 8 * 2**30
 MAX_JSON_BYTES = 256 * 2**20
+
+# What zipfile, zlib and numpy raise on damaged files: found by flipping bytes.
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ValueError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @contextmanager
@@ -139,7 +158,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {
                 _entry_name(path, entry): _read_entry(path, archive, entry) for entry in archive.infolist()
             }
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None
 
 

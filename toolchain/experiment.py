@@ -51,9 +51,9 @@ class ModelSection(_Section):
     """`[model]`: the untrained heterogeneous recurrent network."""
 
     neurons: Positive = Field(default=512, description="neurons of the recurrent pool")
-    density: Fraction = Field(default=0.5, description="share of possible recurrent synapses")
+    density: Fraction = Field(default=0.6, description="share of possible recurrent synapses")
     rewiring: Annotated[float, Field(ge=0, le=1)] = Field(default=0.1, description="small-world rewiring")
-    input_density: Fraction = Field(default=0.25, description="share of possible input synapses")
+    input_density: Fraction = Field(default=0.2, description="share of possible input synapses")
     tau_mean_ms: PositiveFloat = Field(
         default=20.0, description="mean membrane time constant (gamma-distributed)"
     )
@@ -74,9 +74,9 @@ class ModelSection(_Section):
 class PruningSection(_Section):
     """`[pruning]`: Lyapunov Noise Pruning of the untrained network; no data enters it."""
 
-    neurons: Positive = Field(default=200, description="neurons that remain")
+    neurons: Positive = Field(default=190, description="neurons that remain")
     synapse_fraction: Fraction = Field(
-        default=0.06, description="share of the recurrent synapses that remains"
+        default=0.07, description="share of the recurrent synapses that remains"
     )
     iterations: Positive = Field(default=20, description="rounds of Steps I and II")
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
@@ -85,9 +85,9 @@ class PruningSection(_Section):
 class TrainingSection(_Section):
     """`[training]`: surrogate-gradient training with AdamW and a one-cycle learning rate."""
 
-    epochs: Positive = Field(default=30, description="passes over the training split")
+    epochs: Positive = Field(default=40, description="passes over the training split")
     batch_size: Positive = Field(default=32, description="samples per step")
-    learning_rate: PositiveFloat = Field(default=0.005, description="peak of the cycle")
+    learning_rate: PositiveFloat = Field(default=0.01, description="peak of the cycle")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="decoupled weight decay")
     gradient_clip: PositiveFloat = Field(default=1.0, description="largest norm of a gradient")
     surrogate_slope: PositiveFloat = Field(default=2.0, description="sharpness of the spike derivative")

@@ -69,16 +69,17 @@ def _largest_sum(weights: Matrix) -> float:
 
 def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:
     if isinstance(matrix, csr_array) and targets_of(matrix) * sources_of(matrix) > _DENSE_ELEMENTS:
-        parts = (np.array(matrix.indptr), np.array(matrix.indices), matrix.data.astype(np.float64))
-        indptr, indices, data = (torch.from_numpy(part) for part in parts)
         # Kept as [targets, sources]: the product is formed from the left.
-        return torch.sparse_csr_tensor(indptr, indices, data.to(dtype), size=matrix.shape, device=device)
+        index = torch.from_numpy(np.stack([rows_of(matrix), columns_of(matrix)]))
+        values = torch.from_numpy(matrix.data.astype(np.float64)).to(dtype)
+        size = (targets_of(matrix), sources_of(matrix))
+        return torch.sparse_coo_tensor(index, values, size, device=device, check_invariants=True).coalesce()
     values = matrix.toarray() if isinstance(matrix, csr_array) else np.array(matrix)
     return torch.from_numpy(values.T.astype(np.float64)).to(dtype).contiguous().to(device)
 
 
 def _multiply(x: Tensor, slot: Tensor) -> Tensor:
-    if slot.layout is torch.sparse_csr:
+    if slot.layout is torch.sparse_coo:
         return torch.sparse.mm(slot, x.T.contiguous()).T
     return x @ slot
 

@@ -10,7 +10,7 @@ from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from toolchain.driver import DemoResult
+    from toolchain.demo import DemoResult
 
 
 def demo(
@@ -22,11 +22,11 @@ def demo(
 ) -> None:
     """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
     from toolchain.cli.compare import print_comparison  # noqa: PLC0415 - loads torch
-    from toolchain.driver import demo as run  # noqa: PLC0415
+    from toolchain.demo import run_demo  # noqa: PLC0415
     from toolchain.experiment import Experiment  # noqa: PLC0415
 
     with stages(quiet=as_json) as progress:
-        result, _, judgement = run(
+        result, _, judgement = run_demo(
             output, experiment=Experiment(seed=seed), lava_images=images, progress=progress
         )
     if as_json:

@@ -25,10 +25,10 @@ def scores(
         `[batch, classes]`.
     """
     name = output.inputs[0]
-    if output.decode is Decode.SPIKE_COUNT:
-        values = trace.spikes[name].astype(np.float64)
-    else:
+    if output.reads_potential:
         values = in_model_units(graph, name, trace.v[name])
+    else:
+        values = trace.spikes[name].astype(np.float64)
     read = _read(output.decode, values, lengths)
     if output.weights is not None:
         read = read @ output.weights.T

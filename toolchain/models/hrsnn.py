@@ -51,7 +51,7 @@ class HrsnnShape:
     inhibitory: float = 0.2
     inhibition: float = 4.0
     gain: float = 0.8
-    input_gain: float = 1.0
+    input_gain: float = 8.0
     readout_tau_ms: float = 20.0
     dt_ms: float = 1.0
 

@@ -35,7 +35,9 @@ from toolchain.passes.scales import (
 
 Floats = NDArray[np.float64]
 
-_SHRINKING_ROUNDS = 8
+_SHRINKING_ROUNDS = 40
+# Integers change only if the scale changes noticeably: less than this would stand still.
+_LEAST_SHRINKING = 1.02
 
 
 @final
@@ -126,14 +128,15 @@ class QuantizeGraph(Pass):
             neurons = _neurons(population, scale)
             excess = self._excess(graph, connections, neurons, readout=compared)
             if (excess <= 1).all():
+                return [*connections, neurons]
+            if not np.isfinite(excess).all():
                 break
-            ceiling = np.where(excess > 1, scale / (excess * (1 + 1e-6)), ceiling)
-        else:
-            raise PreconditionError(
-                f"population '{population.name}' does not fit 24 bits at any scale; "
-                "give calibration data, or reduce its time constants or weights"
-            )
-        return [*connections, neurons]
+            smaller = scale / np.maximum(excess, _LEAST_SHRINKING)
+            ceiling = np.where(excess > 1, smaller, ceiling)
+        raise PreconditionError(
+            f"population '{population.name}' does not fit 24 bits at any scale; "
+            "give calibration data, or reduce its time constants or weights"
+        )
 
     def _excess(
         self, graph: Graph, connections: list[FixedDense], neurons: FixedLif, *, readout: bool

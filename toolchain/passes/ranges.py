@@ -116,7 +116,7 @@ def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bound
 
 def _endured(drive: Floats, memory: Floats) -> Floats:
     """Return drive times memory; no drive is no range, however long the memory."""
-    return np.where(drive > 0, drive * np.where(drive > 0, memory, 0.0), 0.0)
+    return drive * np.where(drive > 0, memory, 0.0)
 
 
 def _drive(node: FixedDense, message: float) -> tuple[Floats, Floats]:

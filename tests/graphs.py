@@ -1,0 +1,218 @@
+"""Small named graphs and random ones, used by many tests."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain.fixedpoint import SignMode, round_weights, weight_limits
+from toolchain.ir import (
+    AnyNode,
+    Decode,
+    Delay,
+    Dense,
+    EdgeKind,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    Matrix,
+    Origin,
+    Output,
+)
+
+
+def lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> Lif:
+    """A population with slow potentials; every parameter can be changed."""
+    parameters: dict[str, Any] = {"du": 1.0, "dv": 0.25, "vth": 1.0, "bias": 0.0} | changes
+    arrays = {key: np.broadcast_to(np.asarray(value, float), (size,)) for key, value in parameters.items()}
+    return Lif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **arrays)
+
+
+def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> FixedLif:
+    parameters: dict[str, Any] = {
+        "du": 4095,
+        "dv": 1024,
+        "vth": 100,
+        "bias_mantissa": 0,
+        "bias_exponent": 0,
+    } | changes
+    arrays = {key: np.broadcast_to(np.asarray(value, np.int32), (size,)) for key, value in parameters.items()}
+    return FixedLif(
+        name=name, inputs=inputs, scale=np.ones(size), origin=Origin.whole(f"layers.{name}", size), **arrays
+    )
+
+
+def feed_forward() -> Graph:
+    """Two inputs, three neurons, a read-out of two."""
+    return Graph(
+        (
+            Input(name="x", shape=(2,)),
+            Dense(name="encode", inputs=("x",), weights=np.array([[1.5, -0.5], [0.3, 0.9], [-1.0, 2.0]])),
+            lif("hidden", ("encode",), 3),
+            Dense(name="decode", inputs=("hidden",), weights=np.array([[1.0, -1.0, 0.5], [-0.5, 1.0, 0.25]])),
+            lif("readout", ("decode",), 2, vth=np.inf, dv=0.1),
+            Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
+        ),
+        name="feed-forward",
+    )
+
+
+def recurrent(
+    rng: np.random.Generator, *, neurons: int = 12, channels: int = 6, density: float = 0.4
+) -> Graph:
+    """A heterogeneous recurrent network with a skip connection, CSR where it recurs."""
+    weights = rng.normal(size=(neurons, neurons)) * (rng.random((neurons, neurons)) < density)
+    dv = rng.uniform(0.02, 0.6, neurons)
+    return Graph(
+        (
+            Input(name="x", shape=(channels,)),
+            Dense(name="encode", inputs=("x",), weights=rng.normal(size=(neurons, channels)) * 2),
+            Delay(name="wait", inputs=("hidden",), shape=(neurons,), steps=1),
+            Dense(name="recur", inputs=("wait",), weights=csr_array(weights)),
+            lif("hidden", ("encode", "recur"), neurons, dv=dv, du=rng.uniform(0.3, 1.0, neurons), vth=1 / dv),
+            Dense(name="decode", inputs=("hidden",), weights=rng.normal(size=(3, neurons))),
+            Dense(name="skip", inputs=("x",), weights=rng.normal(size=(3, channels))),
+            lif("readout", ("decode", "skip"), 3, vth=np.inf, dv=0.05),
+            Output(name="output", inputs=("readout",), decode=Decode.MEAN_V, classes=("a", "b", "c")),
+        ),
+        name="recurrent",
+    )
+
+
+def spikes(rng: np.random.Generator, *shape: int, rate: float = 0.4) -> NDArray[np.bool_]:
+    return rng.random(shape) < rate
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a random integer graph is made of; small numbers are simple graphs."""
+
+    seed: int
+    sizes: tuple[int, ...]
+    channels: int
+    graded: bool
+    recurrent: bool
+    feedback: bool
+    skip: bool
+    synaptic_delays: bool
+    sparse: bool
+    biased: bool
+    extreme: bool
+
+
+recipes = st.builds(
+    Recipe,
+    seed=st.integers(0, 2**32 - 1),
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
+    channels=st.integers(1, 5),
+    graded=st.booleans(),
+    recurrent=st.booleans(),
+    feedback=st.booleans(),
+    skip=st.booleans(),
+    synaptic_delays=st.booleans(),
+    sparse=st.booleans(),
+    biased=st.booleans(),
+    extreme=st.booleans(),
+)
+
+
+def random_fixed(recipe: Recipe) -> Graph:
+    """An integer graph in which currents wrap and potentials saturate, if the recipe is extreme."""
+    rng = np.random.default_rng(recipe.seed)
+    builder = _Builder(recipe, rng)
+    edge = EdgeKind.GRADED if recipe.graded else EdgeKind.SPIKE
+    scale, bits = (16.0, 5) if recipe.graded else (1.0, 1)
+    nodes: list[AnyNode] = [Input(name="x", shape=(recipe.channels,), edge=edge, scale=scale, bits=bits)]
+    last = len(recipe.sizes) - 1
+    for i, size in enumerate(recipe.sizes):
+        before, width = ("x", recipe.channels) if i == 0 else (f"p{i - 1}", recipe.sizes[i - 1])
+        connections = [builder.dense(f"w{i}", before, size, width)]
+        if recipe.skip and i > 0:
+            connections.append(builder.dense(f"skip{i}", "x", size, recipe.channels))
+        if recipe.recurrent:
+            nodes.append(Delay(name=f"d{i}", inputs=(f"p{i}",), shape=(size,), steps=int(rng.integers(1, 4))))
+            connections.append(builder.dense(f"r{i}", f"d{i}", size, size))
+        if recipe.feedback and i == 0 and last > 0:
+            # One step per connection of the loop, or a clocked target could not run it.
+            steps = last + 1 + int(rng.integers(0, 2))
+            nodes.append(Delay(name="back", inputs=(f"p{last}",), shape=(recipe.sizes[last],), steps=steps))
+            connections.append(builder.dense("f0", "back", size, recipe.sizes[last]))
+        nodes += connections
+        nodes.append(builder.population(f"p{i}", tuple(node.name for node in connections), size))
+    nodes.append(Output(name="output", inputs=(f"p{last}",), decode=Decode.SPIKE_COUNT))
+    return Graph(tuple(nodes), name="random")
+
+
+def random_stimulus(recipe: Recipe, samples: int, steps: int) -> NDArray[Any]:
+    rng = np.random.default_rng([recipe.seed, 1])
+    shape = (samples, steps, recipe.channels)
+    return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < 0.5
+
+
+class _Builder:
+    def __init__(self, recipe: Recipe, rng: np.random.Generator) -> None:
+        self.recipe = recipe
+        self.rng = rng
+
+    def dense(self, name: str, source: str, targets: int, sources: int) -> FixedDense:
+        rng = self.rng
+        mode = list(SignMode)[rng.integers(3)]
+        bits = int(rng.integers(4, 9))
+        lowest, highest = weight_limits(mode)
+        weights = round_weights(
+            rng.integers(lowest, highest + 1, (targets, sources)).astype(float), mode, bits
+        )
+        delays: NDArray[Any] | None = (
+            rng.integers(0, 4, weights.shape) if self.recipe.synaptic_delays else None
+        )
+        matrix: Matrix = weights
+        if self.recipe.sparse:
+            rows, columns = np.nonzero(rng.random(weights.shape) < 0.6)
+            matrix = csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)
+            if delays is not None:
+                held = csr_array((delays[rows, columns], (rows, columns)), shape=weights.shape)
+                return self._node(name, source, matrix, mode, bits, held)
+        return self._node(name, source, matrix, mode, bits, delays)
+
+    def _node(
+        self, name: str, source: str, weights: Matrix, mode: SignMode, bits: int, delays: Matrix | None
+    ) -> FixedDense:
+        exponent = int(self.rng.integers(2, 6) if self.recipe.extreme else self.rng.integers(-3, 3))
+        return FixedDense(
+            name=name,
+            inputs=(source,),
+            weights=weights,
+            exponent=exponent,
+            sign_mode=mode,
+            weight_bits=bits,
+            delays=delays,
+        )
+
+    def population(self, name: str, inputs: tuple[str, ...], size: int) -> FixedLif:
+        rng, extreme = self.rng, self.recipe.extreme
+        return fixed_lif(
+            name,
+            inputs,
+            size,
+            # Small decays pile currents up until they wrap, and potentials until they saturate.
+            du=rng.integers(0, 60 if extreme else 4096, size),
+            dv=rng.integers(0, 60 if extreme else 4096, size),
+            vth=rng.integers(0, 2**17 if extreme else 600, size),
+            bias_mantissa=rng.integers(-4096, 4096, size) if self.recipe.biased else 0,
+            bias_exponent=rng.integers(0, 8, size) if self.recipe.biased else 0,
+        )
+
+
+def union(graphs: list[Graph]) -> Graph:
+    """One graph of independent parts; part `i` has names that begin with `g<i>-`."""
+    nodes: list[AnyNode] = []
+    for i, graph in enumerate(graphs):
+        for node in graph:
+            inputs = tuple(f"g{i}-{name}" for name in node.inputs)
+            nodes.append(replace(node, name=f"g{i}-{node.name}", inputs=inputs))
+    return Graph(tuple(nodes), name="union")

@@ -1,0 +1,136 @@
+"""What every target must do. `test_conformance.py` runs it over all installed targets and a fake."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.graphs import Recipe, random_fixed, random_stimulus
+from toolchain import reference
+from toolchain.fidelity import first_mismatch
+from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.ir import Graph, Stage, load_graph, save_graph
+from toolchain.passes import Pass
+from toolchain.progress import Progress, no_progress
+from toolchain.stimulus import Stimulus
+from toolchain.target import Target
+from toolchain.trace import QUANTITIES, Trace
+
+RECIPE = Recipe(
+    seed=11,
+    sizes=(5, 3),
+    channels=4,
+    graded=False,
+    recurrent=True,
+    feedback=False,
+    skip=True,
+    synaptic_delays=False,
+    sparse=True,
+    biased=True,
+    extreme=False,
+)
+
+
+@final
+@dataclass(frozen=True)
+class FakeProgram:
+    """The reference behind the seam: the smallest thing that is a program."""
+
+    graph: Graph
+
+    def run(
+        self,
+        stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]],
+        *,
+        record: tuple[str, ...] = ("spikes",),
+        progress: Progress = no_progress,
+    ) -> Trace:
+        samples = Stimulus.of(stimulus).samples
+        full = reference.run(self.graph, stimulus)
+        progress(samples, samples)
+        kept = self.graph.recorded(record)
+        return Trace(
+            **{
+                quantity: {
+                    name: values for name, values in getattr(full, quantity).items() if quantity in kept[name]
+                }
+                for quantity in QUANTITIES
+            }
+        )
+
+    def save(self, directory: Path) -> None:
+        save_graph(self.graph, directory)
+
+
+@final
+@dataclass(frozen=True)
+class FakeTarget:
+    """A target in twenty lines."""
+
+    @property
+    def name(self) -> str:
+        return "fake"
+
+    @property
+    def profile(self) -> HardwareProfile:
+        return LAVA_FIXED_POINT
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        return frozenset(Stage)
+
+    def check(self) -> None:
+        pass
+
+    def legalization(self) -> Sequence[Pass]:
+        return ()
+
+    def build(self, graph: Graph) -> FakeProgram:
+        return FakeProgram(graph)
+
+
+def graph() -> Graph:
+    return random_fixed(RECIPE)
+
+
+def stimulus(samples: int = 3) -> NDArray[Any]:
+    return random_stimulus(RECIPE, samples, 9)
+
+
+def check_equal_to_the_reference(target: Target) -> None:
+    trace = target.build(graph()).run(stimulus(), record=QUANTITIES)
+    assert first_mismatch(reference.run(graph(), stimulus()), trace) is None
+
+
+def check_rest(target: Target) -> None:
+    """Every sample starts from rest: a batch equals its samples run alone, and twice is the same."""
+    program = target.build(graph())
+    together = program.run(stimulus(), record=QUANTITIES)
+    assert first_mismatch(together, program.run(stimulus(), record=QUANTITIES)) is None
+    alone = program.run(stimulus()[1:2], record=QUANTITIES)
+    for key, values in alone.items().items():
+        assert np.array_equal(values[0], together.items()[key][1])
+
+
+def check_records(target: Target) -> None:
+    trace = target.build(graph()).run(stimulus())
+    assert set(trace.spikes) == {"p0", "p1"}
+    assert not trace.u
+    assert trace.spikes["p0"].dtype == np.bool_
+    assert trace.spikes["p0"].shape == (3, 9, 5)
+
+
+def check_progress(target: Target) -> None:
+    told: list[tuple[int, int]] = []
+    target.build(graph()).run(stimulus(), progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (3, 3)
+    assert told == sorted(told)
+
+
+def check_save(target: Target, folder: Path) -> None:
+    target.build(graph()).save(folder)
+    again = target.build(load_graph(folder)).run(stimulus(), record=QUANTITIES)
+    assert first_mismatch(reference.run(graph(), stimulus()), again) is None

@@ -1,0 +1,298 @@
+"""Lava: float equality, windows, relays, stock dynamics, and every way in which a simulator fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from targets.lava import runner
+from targets.lava.job import process_names, window_of, write_job
+from targets.lava.plan import plan_processes
+from targets.lava.runner import Limits, job_folder, run_job
+from targets.lava.target import LavaTarget
+from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union
+from tests.targets import conformance
+from toolchain import reference
+from toolchain.errors import SimulationError, TargetUnavailableError
+from toolchain.fidelity import first_mismatch
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
+from toolchain.progress import no_progress
+from toolchain.stimulus import fit_stimulus
+from toolchain.trace import QUANTITIES
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_float_graphs_equal_the_reference_to_rounding(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph, x = recurrent(rng), spikes(rng, 3, 30, 6)
+    expected, got = reference.run(graph, x), LavaTarget().build(graph).run(x, record=QUANTITIES)
+    for name in expected.v:
+        assert np.array_equal(expected.spikes[name], got.spikes[name])
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
+        assert np.abs(expected.u[name] - got.u[name]).max() <= 1e-9
+
+
+def test_samples_start_from_rest_even_without_a_gap_between_them() -> None:
+    """Without delays the windows touch: nothing but the window itself can bring a neuron to rest."""
+    graph = Graph(
+        (
+            Input(name="x", shape=(2,)),
+            FixedDense(
+                name="w", inputs=("x",), weights=np.array([[4, 2]]), exponent=0, sign_mode=SignMode.MIXED
+            ),
+            fixed_lif("p", ("w",), 1, du=0, dv=0, vth=2**17 - 1, bias_mantissa=9),
+            Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+        )
+    )
+    assert plan_processes(graph).schedule.gap == 0
+    x = np.ones((3, 4, 2), bool)
+    trace = LavaTarget().build(graph).run(x, record=QUANTITIES)
+    assert first_mismatch(reference.run(graph, x), trace) is None
+
+
+def test_two_parts_that_are_not_connected_both_run() -> None:
+    graph = union([feed_forward(), feed_forward()])
+    x = {"g0-x": np.ones((1, 5, 2)), "g1-x": np.zeros((1, 5, 2))}
+    expected, got = reference.run(graph, x), LavaTarget().build(graph).run(x, record=QUANTITIES)
+    for name in expected.v:
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-12
+
+
+def test_relays_are_shared_by_all_readers_of_a_source() -> None:
+    graph = conformance.graph()
+    late = graph.map(lambda n: replace(n, steps=4) if isinstance(n, Delay) else n)
+    plan = plan_processes(late)
+    relays = [item.name for item in plan.neurons if item.relay]
+    assert relays == sorted(set(relays))
+    assert plan.relay_neurons == sum(item.neurons.vth.size for item in plan.neurons if item.relay)
+    assert all((item.neurons.origin.elements == -1).all() for item in plan.neurons if item.relay)
+
+
+_STOCK = """
+import sys
+import numpy as np
+import targets.lava
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIF
+from lava.proc.monitor.process import Monitor
+from lava.utils.weightutils import SignMode
+
+data = np.load(sys.argv[1])
+source = RingBuffer(data=data["x"].T.astype(np.int32))
+dense = Dense(weights=data["weights"], weight_exp=2, sign_mode=SignMode.MIXED)
+lif = LIF(shape=(4,), du=int(data["du"]), dv=int(data["dv"]), vth=int(data["vth"]))
+source.s_out.connect(dense.s_in)
+dense.a_out.connect(lif.a_in)
+steps = data["x"].shape[0] + 1
+monitors = {name: Monitor() for name in ("u", "v")}
+for name, monitor in monitors.items():
+    monitor.probe(getattr(lif, name), steps)
+lif.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+found = {name: m.get_data()[lif.name][name].astype(np.int64) for name, m in monitors.items()}
+lif.stop()
+np.savez(sys.argv[2], **found)
+"""
+
+
+def test_our_lif_process_equals_lavas_own_lif_watched_by_lavas_own_monitor(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-127, 128, (4, 3)) * 2
+    x = rng.random((25, 3)) < 0.5
+    registers = {"du": 700, "dv": 90, "vth": 900}
+    np.savez(tmp_path / "in.npz", weights=weights, x=x, **registers)
+    (tmp_path / "stock.py").write_text(_STOCK)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "stock.py"), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    graph = Graph(
+        (
+            Input(name="x", shape=(3,)),
+            FixedDense(name="w", inputs=("x",), weights=weights, exponent=2, sign_mode=SignMode.MIXED),
+            fixed_lif("p", ("w",), 4, **registers),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    trace = LavaTarget().build(graph).run(x[None], record=QUANTITIES)
+    with np.load(tmp_path / "out.npz") as stock:
+        # The connection is one step late: Lava's step t + 1 is step t here.
+        assert np.array_equal(stock["u"][1:], trace.u["p"][0])
+        assert np.array_equal(stock["v"][1:], trace.v["p"][0])
+    assert trace.spikes["p"].any()
+
+
+def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:
+    graph = conformance.graph()
+    x = np.ones((2, steps, 4), bool)
+    plan = plan_processes(graph)
+    window = write_job(folder, plan, graph, fit_stimulus(graph, x), {"p0": ("v",)})
+    return folder, window
+
+
+def _segments() -> set[str]:
+    return {item.name for item in Path("/dev/shm").iterdir()}  # noqa: S108 - shared memory lives there
+
+
+def _group_is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The process groups that a run starts."""
+    started: list[int] = []
+    original = subprocess.Popen
+
+    def watched(*args: object, **options: object) -> object:
+        child = original(*args, **options)  # type: ignore[call-overload]
+        started.append(child.pid)
+        return child
+
+    monkeypatch.setattr(runner.subprocess, "Popen", watched)
+    return started
+
+
+def _break(folder: Path, process: str, how: str) -> None:
+    """Let one process of a job fail: its record file is replaced by something that makes it."""
+    document = json.loads((folder / "job.json").read_text())
+    for item in document["neurons"]:
+        if item["name"] == process:
+            item["records"] = {"v": how}
+    (folder / "job.json").write_text(json.dumps(document))
+
+
+def test_a_process_that_raises_is_named_with_its_step(groups: list[int]) -> None:
+    before = _segments()
+    with job_folder() as folder:
+        _, window = _job(folder)
+        _break(folder, "p1", str(folder / "missing.npy"))
+        with pytest.raises(SimulationError, match="process 'p1' at step 3: FileNotFoundError") as caught:
+            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+    # Step 3 is the first inside the window of a population of offset 2.
+    assert (caught.value.process, caught.value.step) == ("p1", 3)
+    assert "windowed_lif.py" in "".join(caught.value.__notes__)
+    assert _segments() <= before
+    assert all(_group_is_gone(group) for group in groups)
+    assert not folder.exists()
+
+
+def test_a_process_that_hangs_is_named_with_its_step(groups: list[int]) -> None:
+    before = _segments()
+    with job_folder() as folder:
+        _, window = _job(folder)
+        # Opening a pipe that nobody writes to blocks for ever, as a hung simulator does.
+        os.mkfifo(folder / "pipe")
+        _break(folder, "p0", str(folder / "pipe"))
+        started = time.monotonic()
+        with pytest.raises(SimulationError, match="no process made a step for 1.5 s") as caught:
+            run_job(folder, window, Limits(stall_s=1.5), no_progress)  # type: ignore[arg-type]
+    assert (caught.value.process, caught.value.step) == ("p0", 2)
+    assert time.monotonic() - started < 15
+    assert _segments() <= before
+    assert all(_group_is_gone(group) for group in groups)
+
+
+def test_a_run_that_takes_too_long_is_ended(groups: list[int]) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder, steps=100_000)
+        with pytest.raises(SimulationError, match="the run took longer than 4 s"):
+            run_job(folder, window, Limits(total_s=4.0), no_progress)  # type: ignore[arg-type]
+    assert all(_group_is_gone(group) for group in groups)
+
+
+def test_a_process_that_is_killed_is_named(groups: list[int]) -> None:
+    before = _segments()
+    with job_folder() as folder:
+        _, window = _job(folder, steps=100_000)
+        killer = threading.Thread(target=_kill_one_actor, args=(folder, groups))
+        killer.start()
+        with pytest.raises(SimulationError, match="ended unexpectedly") as caught:
+            run_job(folder, window, Limits(total_s=60.0), no_progress)  # type: ignore[arg-type]
+        killer.join()
+        names = process_names(json.loads((folder / "job.json").read_text()))
+    assert caught.value.process in names
+    assert caught.value.step > 0
+    assert _segments() <= before
+    assert all(_group_is_gone(group) for group in groups)
+
+
+def _kill_one_actor(folder: Path, groups: list[int]) -> None:
+    """Kill the process that maps the record file, once it is running."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                mine = os.getpgid(int(entry.name)) in groups
+                maps = (entry / "maps").read_text() if mine else ""
+            except (OSError, ValueError):
+                continue
+            if f"{folder}/p0.v.npy" in maps:
+                os.kill(int(entry.name), signal.SIGKILL)
+                return
+        time.sleep(0.05)
+
+
+def test_a_child_that_cannot_start_says_why() -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        (folder / "job.json").write_text("{}")
+        with pytest.raises(SimulationError, match="KeyError"):
+            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+
+
+def test_an_interrupt_leaves_nothing_behind(groups: list[int]) -> None:
+    before = _segments()
+
+    def interrupt(done: int, total: int) -> None:
+        if groups and (next(iter(_beats())) > 0):
+            raise KeyboardInterrupt
+
+    with job_folder() as folder:
+        _, window = _job(folder, steps=2000)
+
+        def _beats() -> list[int]:
+            return [int(np.load(folder / "heartbeat.npy")[:, 0].sum())]
+
+        with pytest.raises(KeyboardInterrupt):
+            run_job(folder, replace(window, period=1), Limits(), interrupt)  # type: ignore[type-var]
+    assert _segments() <= before
+    assert all(_group_is_gone(group) for group in groups)
+
+
+def test_a_window_leaves_room_for_the_latest_population_and_the_longest_delay() -> None:
+    plan = plan_processes(conformance.graph())
+    window = window_of(plan, samples=3, steps=10)
+    assert window.period == 10 + plan.schedule.gap
+    assert window.total == 2 * window.period + 10 + plan.schedule.latest
+
+
+def test_without_lava_the_target_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("targets.lava.target.lava_version", lambda: None)
+    with pytest.raises(TargetUnavailableError, match="--ignore-requires-python lava-nc==0.10.0"):
+        LavaTarget().build(feed_forward())
+
+
+def test_a_numpy_that_lava_cannot_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "__version__", "2.4.1")
+    with pytest.raises(TargetUnavailableError, match="numpy<2.4"):
+        LavaTarget().check()

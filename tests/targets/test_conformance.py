@@ -1,0 +1,56 @@
+"""Every installed target, and the fake, keeps the contract."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.targets import conformance
+from toolchain.errors import StimulusError, UnknownNameError
+from toolchain.target import Target, installed_targets, load_target, target_statuses
+
+
+def _targets() -> list[Target]:
+    return [conformance.FakeTarget(), *(load_target(name) for name in sorted(installed_targets()))]
+
+
+@pytest.fixture(params=_targets(), ids=lambda target: target.name)
+def target(request: pytest.FixtureRequest) -> Target:
+    return request.param
+
+
+def test_it_equals_the_integer_reference(target: Target) -> None:
+    conformance.check_equal_to_the_reference(target)
+
+
+def test_every_sample_starts_from_rest(target: Target) -> None:
+    conformance.check_rest(target)
+
+
+def test_it_records_what_was_asked_for(target: Target) -> None:
+    conformance.check_records(target)
+
+
+def test_it_tells_how_far_it_is(target: Target) -> None:
+    conformance.check_progress(target)
+
+
+def test_what_it_saves_runs_again(target: Target, tmp_path: Path) -> None:
+    conformance.check_save(target, tmp_path)
+
+
+def test_it_refuses_a_stimulus_that_does_not_fit(target: Target) -> None:
+    with pytest.raises(StimulusError):
+        target.build(conformance.graph()).run(conformance.stimulus()[:, :, :2])
+
+
+def test_the_installed_targets_are_found_by_name() -> None:
+    assert set(installed_targets()) == {"emulator", "lava"}
+    with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
+        load_target("lave")
+
+
+def test_their_status_is_told_without_building_anything() -> None:
+    assert [(status.name, status.problem) for status in target_statuses()] == [
+        ("emulator", None),
+        ("lava", None),
+    ]

@@ -1,0 +1,243 @@
+"""Metrics by hand, gates, baselines, decoding and cost."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.graphs import feed_forward, lif, recurrent, spikes
+from toolchain import reference
+from toolchain.errors import (
+    CorruptArtifactError,
+    FidelityError,
+    FormatVersionError,
+    UnknownNameError,
+    UsageError,
+)
+from toolchain.fidelity import (
+    GATES,
+    Comparison,
+    check_baseline,
+    check_gates,
+    compare_traces,
+    first_mismatch,
+    in_model_units,
+    parse_gates,
+    predictions,
+    scores,
+    write_baseline,
+)
+from toolchain.fidelity.cost import measure_cost, recurrent_synapses
+from toolchain.fidelity.metrics import compare_spikes, first_difference, membrane_error, rate_error
+from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Output
+from toolchain.passes import QuantizeGraph
+from toolchain.stimulus import Stimulus
+from toolchain.trace import Trace
+
+
+def _comparison(rng: np.random.Generator) -> Comparison:
+    graph = recurrent(rng)
+    fixed = QuantizeGraph(weight_bits=5)(graph)
+    x = spikes(rng, 6, 30, 6)
+    traces = reference.run(graph, x), reference.run(fixed, x)
+    return compare_traces((graph, fixed), traces, labels=rng.integers(0, 3, 6))
+
+
+def test_precision_recall_and_f1_by_hand() -> None:
+    expected = np.array([1, 1, 1, 0, 0], bool)
+    got = np.array([1, 0, 0, 1, 0], bool)
+    agreement, precision, recall, f1 = compare_spikes(expected, got)
+    assert (agreement, precision, recall) == (0.4, 0.5, pytest.approx(1 / 3))
+    assert f1 == pytest.approx(2 * 0.5 / 3 / (0.5 + 1 / 3))
+
+
+def test_two_silent_executions_agree_and_one_silent_one_does_not() -> None:
+    silent, loud = np.zeros(4, bool), np.ones(4, bool)
+    assert compare_spikes(silent, silent) == (1.0, 1.0, 1.0, 1.0)
+    assert compare_spikes(silent, loud)[3] == 0
+    assert compare_spikes(loud, silent)[3] == 0
+
+
+def test_rate_and_membrane_errors_by_hand() -> None:
+    expected = np.array([[[1], [1], [0], [0]]], bool)
+    got = np.array([[[1], [0], [0], [0]]], bool)
+    assert rate_error(expected, got) == 0.5
+    assert membrane_error(np.zeros((1, 2, 1)), np.array([[[3.0], [4.0]]]), np.array([5.0])) == pytest.approx(
+        np.sqrt(12.5) / 5
+    )
+
+
+def test_the_first_difference_is_the_earliest_step_not_the_earliest_sample() -> None:
+    a = np.zeros((2, 5, 3))
+    b = a.copy()
+    b[0, 4, 0] = 1
+    b[1, 2, 1] = 1
+    assert first_difference(a, b) == (1, 2, 1)
+    assert first_difference(a, a) is None
+
+
+def test_a_divergence_tells_whose_neuron_it_is_and_both_potentials(rng: np.random.Generator) -> None:
+    first = _comparison(rng).nodes["hidden"].first
+    assert first is not None
+    assert first.expected is not None
+    assert first.got is not None
+    assert first.element == first.neuron
+    # At the first flip one side has just fired and is at rest, the other stayed below the threshold.
+    assert min(abs(first.expected), abs(first.got)) == 0
+    assert max(first.expected, first.got) <= first.threshold * 1.001
+
+
+def test_equal_executions_have_nothing_to_report(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    trace = reference.run(graph, spikes(rng, 2, 10, 6))
+    comparison = compare_traces((graph, graph), (trace, trace))
+    assert comparison.spike_f1 == 1
+    assert comparison.prediction_agreement == 100
+    assert comparison.accuracy_drop is None
+    for node in comparison.nodes.values():
+        assert node.first is None
+        assert node.membrane_error == 0
+
+
+def test_a_comparison_is_a_json_document(rng: np.random.Generator) -> None:
+    document = json.loads(json.dumps(_comparison(rng).to_json(), allow_nan=True))
+    assert document["version"] == 1
+    assert set(document["nodes"]) == {"hidden", "readout"}
+
+
+@pytest.mark.parametrize(
+    ("decode", "expected"),
+    [
+        (Decode.SPIKE_COUNT, [2.0, 0.0]),
+        (Decode.NONE, [2.0, 0.0]),
+        (Decode.LAST_V, [3.0, -1.0]),
+        (Decode.MEAN_V, [2.0, 0.0]),
+        (Decode.MAX_V, [3.0, 1.0]),
+    ],
+)
+def test_scores_read_only_valid_steps(decode: Decode, expected: list[float]) -> None:
+    graph = feed_forward().map(lambda n: replace(n, decode=decode) if isinstance(n, Output) else n)
+    v = np.array([[[1.0, 1.0], [3.0, -1.0], [99.0, 99.0]]])
+    fired = np.array([[[1, 0], [1, 0], [1, 1]]], bool)
+    trace = Trace(spikes={"readout": fired}, v={"readout": v})
+    assert scores(graph, trace, graph.outputs[0], np.array([2])).tolist() == [expected]
+
+
+def test_an_affine_read_out_is_applied_on_the_host() -> None:
+    weights, bias = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([0.5, 0.0])
+    graph = feed_forward().map(
+        lambda n: replace(n, weights=weights, bias=bias) if isinstance(n, Output) else n
+    )
+    trace = Trace(v={"readout": np.array([[[1.0, 1.0]]])})
+    assert scores(graph, trace, graph.outputs[0]).tolist() == [[3.5, -1.0]]
+    assert predictions(graph, trace).tolist() == [0]
+
+
+def test_integer_potentials_are_read_in_model_units(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    fixed = QuantizeGraph()(graph)
+    x = spikes(rng, 2, 20, 6)
+    real, integer = reference.run(graph, x), reference.run(fixed, x)
+    same = in_model_units(fixed, "readout", integer.v["readout"])
+    assert np.abs(same[:, 0] - real.v["readout"][:, 0]).max() < 0.05
+
+
+def test_first_mismatch_names_record_sample_step_and_values() -> None:
+    a = Trace(v={"p": np.array([[[1], [2]]])}, spikes={"p": np.array([[[0], [1]]], bool)})
+    b = Trace(v={"p": np.array([[[1], [3]]])}, spikes={"p": np.array([[[0], [1]]], bool)})
+    assert first_mismatch(a, a) is None
+    assert str(first_mismatch(a, b)) == "p.v of neuron 0 in sample 0 at step 1: expected 2, got 3"
+    missing = first_mismatch(a, Trace(spikes=a.spikes))
+    assert missing is not None
+    assert missing.record == "p.v"
+
+
+def test_gates_are_parsed_or_refused() -> None:
+    assert parse_gates(["accuracy_drop=0.5", "spike_f1=1"]) == {"accuracy_drop": 0.5, "spike_f1": 1.0}
+    with pytest.raises(UnknownNameError, match="did you mean 'spike_f1'"):
+        parse_gates(["spike_f=1"])
+    for text in ("spike_f1", "spike_f1=x", "spike_f1=nan", "spike_f1=inf"):
+        with pytest.raises(UsageError, match="finite number"):
+            parse_gates([text])
+
+
+@pytest.mark.parametrize(
+    ("gate", "loose", "tight"),
+    [
+        ("accuracy_drop", 100, -101),
+        ("rate_error", 10, -1),
+        ("membrane_error", 100, -1),
+        ("spike_agreement", 0, 1.1),
+        ("spike_f1", 0, 1.1),
+        ("prediction_agreement", 0, 101),
+    ],
+)
+def test_every_gate_can_be_met_and_missed(
+    gate: str, loose: float, tight: float, rng: np.random.Generator
+) -> None:
+    comparison = _comparison(rng)
+    check_gates(comparison, {gate: loose})
+    with pytest.raises(FidelityError, match=f"gate '{gate}' not met at") as caught:
+        check_gates(comparison, {gate: tight})
+    assert caught.value.exit_code == 4
+    assert caught.value.node in {"hidden", "readout", "output"}
+    assert gate in GATES
+
+
+def test_a_gate_that_cannot_be_measured_says_what_it_needs(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    trace = reference.run(graph, spikes(rng, 2, 10, 6))
+    with pytest.raises(UsageError, match="needs labels"):
+        check_gates(compare_traces((graph, graph), (trace, trace)), {"accuracy_drop": 0.5})
+
+
+def test_a_baseline_is_met_by_what_wrote_it_and_missed_by_worse(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    comparison, path = _comparison(rng), tmp_path / "baseline.json"
+    write_baseline(path, comparison)
+    check_baseline(path, comparison)
+    worse = replace(comparison, prediction_agreement=comparison.prediction_agreement - 1)
+    with pytest.raises(FidelityError, match="prediction_agreement"):
+        check_baseline(path, worse)
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(FormatVersionError):
+        check_baseline(path, comparison)
+    path.write_text("[]")
+    with pytest.raises(CorruptArtifactError, match="not a baseline"):
+        check_baseline(path, comparison)
+
+
+def test_synaptic_operations_are_spikes_times_fan_out() -> None:
+    weights = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+    graph = Graph(
+        (
+            Input(name="x", shape=(2,)),
+            Dense(name="w", inputs=("x",), weights=weights),
+            lif("p", ("w",), 3, vth=100.0),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    x = np.array([[[1, 1], [1, 0]], [[0, 1], [0, 0]]], bool)
+    cost = measure_cost(graph, Stimulus.of(x), reference.run(graph, x))
+    # Sample 0: channel 0 twice at fan-out 3, channel 1 once at fan-out 1; sample 1: channel 1 once.
+    assert cost.synaptic_operations == {"w": (2 * 3 + 1 + 1) / 2}
+    assert cost.synapses == {"w": 4}
+    assert cost.total_operations == 4.0
+
+
+def test_a_graded_zero_costs_nothing_and_recurrence_is_recognised(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    x = spikes(rng, 2, 10, 6)
+    cost = measure_cost(graph, Stimulus.of(x), reference.run(graph, x))
+    assert recurrent_synapses(graph, cost) == cost.synapses["recur"]
+    graded = feed_forward().map(
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=4.0, bits=4) if isinstance(n, Input) else n
+    )
+    values = np.array([[[0.0, 0.5]]])
+    assert (
+        measure_cost(graded, Stimulus.of(values), reference.run(graded, values)).synaptic_operations["encode"]
+        == 3
+    )

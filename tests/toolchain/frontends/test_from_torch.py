@@ -1,0 +1,126 @@
+"""Which modules become graphs, exactly, and which are refused by path."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from torch import nn
+
+from toolchain import reference
+from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
+from toolchain.frontends import from_torch
+from toolchain.ir import Decode, EdgeKind
+from toolchain.models import Connection, CubaLif, Network, Synapses
+
+
+def _chain(**changes: nn.Module) -> nn.Sequential:
+    parts: dict[str, nn.Module] = {
+        "first": nn.Linear(3, 5, bias=False),
+        "hidden": CubaLif(5, dv=0.2),
+        "drop": nn.Dropout(0.5),
+        "second": nn.Linear(5, 2),
+        "out": CubaLif(2, dv=0.1, vth=float("inf")),
+    }
+    sequential = nn.Sequential()
+    for name, module in (parts | changes).items():
+        sequential.add_module(name, module)
+    return sequential.double()
+
+
+def test_a_sequential_becomes_a_graph_with_the_linear_bias_in_the_neurons() -> None:
+    module = _chain()
+    graph = from_torch(module, np.ones((1, 4, 3)))
+    assert np.array_equal(graph["out"].bias, module.second.bias.detach().numpy())
+    assert graph.outputs[0].decode is Decode.MEAN_V
+    assert [node.name for node in graph.populations] == ["hidden", "out"]
+    trace = reference.run(graph, np.ones((1, 4, 3)))
+    current = module.first.weight.detach().numpy().sum(axis=1)
+    assert np.abs(trace.u["hidden"][0, 0] - current).max() <= 1e-12
+
+
+def test_an_example_of_real_values_makes_a_graded_input() -> None:
+    graph = from_torch(_chain(), np.full((1, 4, 3), 0.5))
+    node = graph.inputs[0]
+    assert node.edge is EdgeKind.GRADED
+    assert node.scale == 255 / 0.5
+
+
+def test_an_unnamed_sequential_gets_readable_names() -> None:
+    module = nn.Sequential(nn.Linear(3, 2, bias=False), CubaLif(2))
+    graph = from_torch(module)
+    assert [node.name for node in graph] == ["input", "synapses0", "neurons1", "output"]
+    assert graph.outputs[0].decode is Decode.SPIKE_COUNT
+
+
+def test_sparse_masks_become_csr_and_keep_synapses_that_weigh_nothing() -> None:
+    mask = torch.zeros(4, 6, dtype=torch.bool)
+    mask[0, 1] = mask[2, 3] = mask[3, 5] = True
+    weight = torch.ones(4, 6)
+    weight[2, 3] = 0.0
+    module = nn.Sequential(Synapses(weight, mask), CubaLif(4))
+    weights = from_torch(module)["synapses0"].weights
+    assert isinstance(weights, csr_array)
+    assert weights.nnz == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"hidden": nn.ReLU()}, "hidden"),
+        ({"first": nn.Conv1d(3, 5, 1)}, "first"),
+        ({"drop": nn.LSTM(5, 5)}, "drop"),
+    ],
+)
+def test_an_unsupported_layer_is_named_with_its_path(changes: dict[str, nn.Module], path: str) -> None:
+    with pytest.raises(UnsupportedModuleError, match="supported: Network, Sequential, Linear") as caught:
+        from_torch(_chain(**changes))
+    assert caught.value.path == path
+
+
+def test_an_unsupported_connection_of_a_network_is_named() -> None:
+    network = Network(
+        inputs={"input": 2},
+        layers={"a": CubaLif(2)},
+        connections={Connection("w", "input", "a"): nn.Sequential(nn.Linear(2, 2))},
+        output="a",
+    )
+    with pytest.raises(UnsupportedModuleError, match=r"synapses\.w"):
+        from_torch(network)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "put a CubaLif in between"),
+        (nn.Sequential(CubaLif(2)), "no connection before it"),
+        (nn.Sequential(nn.Linear(2, 2)), "must end in a CubaLif"),
+        (nn.Sequential(nn.Linear(2, 2), CubaLif(2, du=0.5)), "in front of a current filter"),
+    ],
+)
+def test_parts_that_do_not_fit_are_explained(module: nn.Module, message: str) -> None:
+    with pytest.raises(FrontendError, match=message):
+        from_torch(module)
+
+
+def test_an_example_of_the_wrong_shape_is_refused() -> None:
+    with pytest.raises(FrontendError, match=r"\[batch, time, 3\].*got \[1, 4, 7\]"):
+        from_torch(_chain(), np.ones((1, 4, 7)))
+
+
+def test_weights_that_are_not_numbers_are_refused_by_name() -> None:
+    module = _chain()
+    with torch.no_grad():
+        module.first.weight[1, 2] = float("nan")
+    with pytest.raises(VerifyError, match="node 'first': weight 5 .*is nan"):
+        from_torch(module)
+
+
+def test_a_layer_that_nothing_feeds_is_named() -> None:
+    network = Network(
+        inputs={"input": 2},
+        layers={"a": CubaLif(2), "b": CubaLif(2)},
+        connections={Connection("w", "input", "a"): Synapses(torch.ones(2, 2))},
+        output="a",
+    )
+    with pytest.raises(FrontendError, match="layer 'b' has no incoming connection"):
+        from_torch(network)

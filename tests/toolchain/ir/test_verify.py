@@ -1,0 +1,151 @@
+"""Every rule of the graph, broken once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.graphs import feed_forward, fixed_lif, lif, recurrent
+from toolchain.errors import FeedbackError, VerifyError
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import Decode, Delay, Dense, EdgeKind, FixedDense, Graph, Input, Output, ValueType, verify
+
+
+def _changed(graph: Graph, target: str, /, **changes: object) -> Graph:
+    return graph.map(lambda node: replace(node, **changes) if node.name == target else node)
+
+
+def test_a_well_formed_graph_gives_the_type_of_every_node(rng: np.random.Generator) -> None:
+    types = verify(recurrent(rng))
+    assert types["recur"] == ValueType((12,), EdgeKind.CURRENT)
+    assert types["hidden"] == ValueType((12,), EdgeKind.SPIKE)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "rule"),
+    [
+        ("encode", {"inputs": ("nowhere",)}, "does not exist"),
+        ("encode", {"inputs": ("hidden",)}, "too little delay"),
+        ("encode", {"weights": np.ones((3, 5))}, "read 5 sources"),
+        ("encode", {"weights": np.ones((4, 2))}, "has shape"),
+        ("encode", {"weights": np.array([[1, np.nan], [0, 0], [0, 0]])}, "expected a finite number"),
+        ("encode", {"weights": np.array([[1, np.inf], [0, 0], [0, 0]])}, "expected a finite number"),
+        ("encode", {"delays": np.array([[1, -1], [0, 0], [0, 0]])}, "delays of 0 steps or more"),
+        ("encode", {"delays": np.ones((2, 2))}, "stored like the weights"),
+        ("hidden", {"dv": np.full(3, 1.5)}, "must lie in 0 .. 1"),
+        ("hidden", {"dv": np.full(3, np.nan)}, "finite numbers"),
+        ("hidden", {"vth": np.zeros(3)}, "thresholds > 0"),
+        ("hidden", {"bias": np.zeros(2)}, "bias has shape"),
+        ("hidden", {"inputs": ("x",)}, "expected currents"),
+        ("hidden", {"inputs": ()}, "at least one incoming"),
+        ("x", {"edge": EdgeKind.CURRENT}, "not currents"),
+        ("x", {"scale": 2.0}, "scale 1 and one bit"),
+        ("x", {"name": "a/b"}, "unique name"),
+        ("output", {"inputs": ("decode",)}, "expected a population"),
+        ("output", {"weights": np.ones((2, 3))}, "do not fit"),
+        ("output", {"bias": np.ones(2)}, "needs weights"),
+        ("output", {"classes": ("a",)}, "2 class names"),
+    ],
+)
+def test_a_broken_rule_names_the_node(name: str, changes: dict[str, object], rule: str) -> None:
+    with pytest.raises((VerifyError, FeedbackError), match=rule):
+        verify(_changed(feed_forward(), name, **changes))
+
+
+def test_a_loop_without_delay_is_named(rng: np.random.Generator) -> None:
+    graph = _changed(recurrent(rng), "wait", steps=0)
+    with pytest.raises(FeedbackError, match="hidden") as caught:
+        verify(graph)
+    assert set(caught.value.cycle) == {"wait", "recur", "hidden"}
+
+
+def test_delays_that_only_hold_each_other_are_refused() -> None:
+    ring = (
+        Delay(name="a", inputs=("b",), shape=(2,), steps=1),
+        Delay(name="b", inputs=("a",), shape=(2,), steps=1),
+    )
+    with pytest.raises(VerifyError, match="loop of delays"):
+        verify(feed_forward().with_nodes((*feed_forward().nodes, *ring)))
+
+
+def test_a_delay_must_declare_what_it_holds(rng: np.random.Generator) -> None:
+    with pytest.raises(VerifyError, match="declares graded"):
+        verify(_changed(recurrent(rng), "wait", edge=EdgeKind.GRADED))
+
+
+def test_two_nodes_of_one_name_are_refused() -> None:
+    graph = feed_forward()
+    with pytest.raises(VerifyError, match="unique name"):
+        verify(graph.with_nodes((*graph.nodes, graph["output"])))
+
+
+def test_float_and_integer_operations_do_not_mix() -> None:
+    graph = feed_forward()
+    mixed = graph.map(lambda node: fixed_lif("hidden", ("encode",), 3) if node.name == "hidden" else node)
+    with pytest.raises(VerifyError, match="also holds integer"):
+        verify(mixed.with_nodes([*mixed.nodes, Delay(name="d", inputs=("x",), shape=(2,))]))
+
+
+@pytest.mark.parametrize("lost", [Input, Output])
+def test_a_graph_needs_both_ends(lost: type) -> None:
+    graph = feed_forward()
+    if lost is Input:
+        nodes = [
+            Delay(name="d", inputs=("p",), shape=(1,)),
+            Dense(name="w", inputs=("d",), weights=np.ones((1, 1))),
+            lif("p", ("w",), 1),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        ]
+    else:
+        nodes = [node for node in graph if not isinstance(node, Output)]
+    with pytest.raises(VerifyError, match=f"no {lost.__name__.lower()}"):
+        verify(graph.with_nodes(nodes))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("du", 4096), ("dv", -1), ("vth", 2**17), ("bias_mantissa", 5000), ("bias_exponent", 8)],
+)
+def test_a_register_outside_its_range_is_refused(field: str, value: int) -> None:
+    nodes = (
+        Input(name="x", shape=(1,)),
+        FixedDense(name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED),
+        fixed_lif("p", ("w",), 1, **{field: value}),
+        Output(name="o", inputs=("p",), decode=Decode.NONE),
+    )
+    with pytest.raises(VerifyError, match=f"{field} must lie in"):
+        verify(Graph(nodes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"weights": np.array([[3]])}, "would become 2"),
+        ({"weights": np.array([[300]])}, "would become 254"),
+        ({"exponent": 8}, "exponent -8 .. 7"),
+        ({"weight_bits": 9}, "1 .. 8 bits"),
+    ],
+)
+def test_an_integer_weight_that_the_chip_would_change_is_refused(
+    changes: dict[str, object], rule: str
+) -> None:
+    synapses = FixedDense(
+        name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED
+    )
+    nodes = (
+        Input(name="x", shape=(1,)),
+        replace(synapses, **changes),
+        fixed_lif("p", ("w",), 1),
+        Output(name="o", inputs=("p",), decode=Decode.NONE),
+    )
+    with pytest.raises(VerifyError, match=rule):
+        verify(Graph(nodes))
+
+
+def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
+    weights = np.ones((3, 2))
+    node = Dense(name="w", inputs=("x",), weights=weights)
+    weights[0, 0] = 5
+    assert node.weights[0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        node.weights[0, 0] = 2

@@ -1,0 +1,183 @@
+"""PyTorch and the float reference are one definition: equal in float64 to 1e-9, spikes exactly."""
+
+import numpy as np
+import pytest
+import torch
+
+from toolchain import reference
+from toolchain.errors import FeedbackError, FrontendError
+from toolchain.fidelity import scores
+from toolchain.frontends import from_torch
+from toolchain.models import (
+    Connection,
+    CubaLif,
+    HrsnnShape,
+    Network,
+    Readout,
+    Surrogate,
+    Synapses,
+    build_hrsnn,
+)
+from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas, small_world
+from toolchain.models.surrogates import spike
+
+
+def _random_network(rng: np.random.Generator, readout: Readout) -> Network:
+    """Two layers with self-loops, a feedback over two steps and a skip, all parameters per neuron."""
+
+    def tensor(*shape: int, scale: float = 1.0) -> torch.Tensor:
+        return torch.tensor(rng.normal(size=shape) * scale)
+
+    def layer(size: int) -> CubaLif:
+        dv = rng.uniform(0.02, 0.6, size)
+        return CubaLif(
+            size,
+            du=torch.tensor(rng.uniform(0.2, 1.0, size)),
+            dv=torch.tensor(dv),
+            vth=torch.tensor(rng.uniform(0.5, 2.0, size)),
+            bias=torch.tensor(rng.normal(size=size) * 0.05),
+        ).double()
+
+    mask = torch.tensor(rng.random((9, 9)) < 0.3)
+    return Network(
+        inputs={"input": 5},
+        layers={"a": layer(9), "b": layer(7), "out": CubaLif(3, dv=0.1, vth=float("inf")).double()},
+        connections={
+            Connection("in", "input", "a"): Synapses(tensor(9, 5)),
+            Connection("aa", "a", "a", delay=1): Synapses(tensor(9, 9, scale=0.5), mask),
+            Connection("ab", "a", "b"): Synapses(tensor(7, 9)),
+            Connection("bb", "b", "b", delay=3): Synapses(tensor(7, 7, scale=0.5)),
+            Connection("ba", "b", "a", delay=2): Synapses(tensor(9, 7, scale=0.5)),
+            Connection("skip", "input", "b", delay=1): Synapses(tensor(7, 5)),
+            Connection("bo", "b", "out"): Synapses(tensor(3, 7)),
+        },
+        output="out",
+        readout=readout,
+    ).double()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_random_network_equals_its_graph_in_float64(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = _random_network(rng, Readout.MEAN_V)
+    x = rng.random((3, 40, 5)) < 0.4
+    with torch.inference_mode():
+        activity = network(torch.tensor(x).double(), record=True)
+    trace = reference.run(from_torch(network), x)
+    for name in ("a", "b", "out"):
+        assert np.array_equal(activity.spikes[name].numpy().astype(bool), trace.spikes[name])
+        assert np.abs(activity.v[name].numpy() - trace.v[name]).max() <= 1e-9
+        assert np.abs(activity.u[name].numpy() - trace.u[name]).max() <= 1e-9
+    assert trace.spikes["a"].any()
+    assert trace.spikes["b"].any()
+
+
+@pytest.mark.parametrize("readout", Readout)
+def test_scores_are_what_the_host_decodes(readout: Readout, rng: np.random.Generator) -> None:
+    network = _random_network(rng, readout)
+    x = rng.random((2, 15, 5)) < 0.4
+    with torch.inference_mode():
+        expected = network(torch.tensor(x).double()).scores.numpy()
+    graph = from_torch(network)
+    assert np.abs(scores(graph, reference.run(graph, x), graph.outputs[0]) - expected).max() <= 1e-9
+
+
+def test_the_first_flip_in_float32_is_found_not_hidden(rng: np.random.Generator) -> None:
+    """Single precision drifts by about 1e-6 before a spike flips; afterwards the error is of order one."""
+    network = _random_network(rng, Readout.MEAN_V)
+    graph = from_torch(network)
+    x = rng.random((8, 200, 5)) < 0.4
+    with torch.inference_mode():
+        single = network.float()(torch.tensor(x).float(), record=True)
+    expected = reference.run(graph, x)
+    different = single.spikes["a"].numpy().astype(bool) != expected.spikes["a"]
+    first = np.where(different.any(axis=(1, 2)), different.any(axis=2).argmax(axis=1), 200)
+    for sample, step in enumerate(first):
+        error = np.abs(single.v["a"].numpy() - expected.v["a"])[sample, : min(first)]
+        assert error.max(initial=0) < 1e-3, f"sample {sample} drifts before step {step}"
+
+
+def test_a_connection_backwards_needs_a_delay() -> None:
+    layers = {"a": CubaLif(2), "b": CubaLif(2)}
+    forward = {
+        Connection("in", "input", "a"): Synapses(torch.ones(2, 2)),
+        Connection("ab", "a", "b"): Synapses(torch.ones(2, 2)),
+        Connection("ba", "b", "a"): Synapses(torch.ones(2, 2)),
+    }
+    with pytest.raises(FeedbackError, match="a -> b -> a"):
+        Network(inputs={"input": 2}, layers=layers, connections=forward, output="b")
+
+
+@pytest.mark.parametrize(
+    ("arrow", "output", "message"),
+    [
+        (Connection("w", "input", "c"), "a", "names layer 'c'"),
+        (Connection("w", "a", "input", 1), "a", "ends in input"),
+        (Connection("w", "input", "a"), "z", "output layer 'z'"),
+    ],
+)
+def test_a_connection_or_output_that_does_not_exist_is_named(
+    arrow: Connection, output: str, message: str
+) -> None:
+    with pytest.raises(FrontendError, match=message):
+        Network(
+            inputs={"input": 2},
+            layers={"a": CubaLif(2)},
+            connections={arrow: Synapses(torch.ones(2, 2))},
+            output=output,
+        )
+
+
+@pytest.mark.parametrize("surrogate", Surrogate)
+def test_a_surrogate_is_a_step_forward_and_smooth_backward(surrogate: Surrogate) -> None:
+    x = torch.tensor([-0.5, 0.0, 0.5], requires_grad=True)
+    y = spike(x, surrogate, 10.0)
+    y.sum().backward()
+    assert y.tolist() == [0, 0, 1]
+    assert x.grad is not None
+    assert x.grad[1] == 1
+    assert 0 < x.grad[0] == x.grad[2] < 0.2
+
+
+def test_spikes_pass_gradients_to_weights_in_the_past() -> None:
+    network = build_hrsnn(HrsnnShape(channels=4, classes=2, neurons=20), np.random.default_rng(0))
+    network(torch.ones(2, 6, 4)).scores.sum().backward()
+    for synapses in network.synapses.values():
+        assert synapses.weight.grad is not None
+        assert synapses.weight.grad.abs().sum() > 0
+
+
+def test_masked_synapses_stay_absent() -> None:
+    mask = torch.tensor([[True, False], [True, True]])
+    synapses = Synapses(torch.ones(2, 2), mask)
+    synapses(torch.ones(1, 2)).sum().backward()
+    assert synapses.count == 3
+    assert synapses.weight.grad is not None
+    assert synapses.weight.grad[0, 1] == 0
+
+
+def test_time_constants_are_gamma_distributed_and_clipped() -> None:
+    shape = HrsnnShape(channels=1, classes=1, neurons=20_000, tau_mean_ms=20.0, tau_shape=3.0)
+    betas = gamma_betas(shape, np.random.default_rng(0))
+    tau = -1 / np.log(betas)
+    assert tau.mean() == pytest.approx(20.0, rel=0.02)
+    assert tau.var() == pytest.approx(20.0**2 / 3, rel=0.05)
+    assert betas.min() >= BETA_LIMITS[0]
+    assert betas.max() <= BETA_LIMITS[1]
+
+
+@pytest.mark.parametrize(("density", "rewiring"), [(0.1, 0.1), (0.3, 1.0), (1.0, 0.0), (0.01, 0.5)])
+def test_a_small_world_has_its_density_and_no_self_loops(density: float, rewiring: float) -> None:
+    adjacency = small_world(100, density, rewiring, np.random.default_rng(0))
+    assert (adjacency.sum(axis=1) == round(density * 99)).all()
+    assert not adjacency.diagonal().any()
+
+
+def test_an_untrained_hrsnn_has_the_gain_and_signs_it_was_asked_for() -> None:
+    shape = HrsnnShape(channels=8, classes=3, neurons=80, gain=0.7, inhibitory=0.25)
+    network = build_hrsnn(shape, np.random.default_rng(1))
+    recurrent = network.synapses["recur"].effective.detach().double().numpy()
+    assert np.abs(np.linalg.eigvals(recurrent)).max() == pytest.approx(0.7, rel=1e-4)
+    for column in recurrent.T:
+        signs = set(np.sign(column[column != 0]))
+        assert len(signs) <= 1, "a neuron is excitatory or inhibitory, not both"

@@ -1,0 +1,169 @@
+"""Integers that keep every promise: nothing clipped, nothing wraps, spikes nearly the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.graphs import feed_forward, lif, recurrent, spikes
+from toolchain import fixedpoint, reference
+from toolchain.errors import PreconditionError
+from toolchain.fidelity.metrics import compare_spikes
+from toolchain.ir import Decode, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Output, Stage
+from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
+
+
+def _wide(rng: np.random.Generator) -> Graph:
+    """Time constants from 1 to 100 steps, written with an input gain: weights differ by 50 times."""
+    graph = recurrent(rng, neurons=60, channels=20)
+    dv = np.exp(rng.uniform(np.log(0.01), np.log(0.6), 60))
+
+    def gained(node: object) -> object:
+        if isinstance(node, Dense) and node.name == "encode":
+            return replace(node, weights=node.weights * dv[:, None] * 2)
+        if isinstance(node, Dense) and node.name == "recur":
+            return replace(node, weights=node.weights.toarray() * dv[:, None])
+        return replace(node, dv=dv, vth=np.ones(60)) if getattr(node, "name", "") == "hidden" else node
+
+    return graph.map(gained)  # type: ignore[arg-type]
+
+
+def test_names_order_and_origins_stay(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    result = QuantizeGraph()(graph)
+    assert result.stage is Stage.FIXED
+    assert [node.name for node in result] == [node.name for node in graph]
+    assert result["hidden"].origin is graph["hidden"].origin
+
+
+def test_a_scale_per_neuron_keeps_the_spikes_that_a_common_scale_loses(rng: np.random.Generator) -> None:
+    graph = _wide(rng)
+    x = spikes(rng, 4, 60, 20)
+    expected = reference.run(graph, x).spikes["hidden"]
+    f1 = {}
+    for per_neuron in (True, False):
+        fixed = QuantizeGraph(per_neuron=per_neuron, steps=60)(graph)
+        f1[per_neuron] = compare_spikes(expected, reference.run(fixed, x).spikes["hidden"])[3]
+    assert f1[True] > 0.9
+    assert f1[True] > f1[False] + 0.02
+
+
+@given(seed=st.integers(0, 10_000), bits=st.integers(4, 8))
+@settings(max_examples=25)
+def test_weights_thresholds_and_decays_are_the_nearest_integers(seed: int, bits: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = recurrent(rng)
+    fixed = QuantizeGraph(weight_bits=bits)(graph)
+    hidden = fixed["hidden"]
+    assert isinstance(hidden, FixedLif)
+    for name in ("encode", "recur"):
+        node = fixed[name]
+        assert isinstance(node, FixedDense)
+        wanted = np.asarray(graph[name].weights.todense() if name == "recur" else graph[name].weights)
+        integers = np.asarray(node.weights.todense() if name == "recur" else node.weights)
+        exact = wanted * hidden.scale[:, None] / 2.0**node.exponent
+        step = fixedpoint.weight_granularity(node.sign_mode, bits)
+        assert (np.abs(integers - exact) <= step / 2 + 1e-6).all(), "a weight was clipped"
+    assert (np.abs(hidden.vth - graph["hidden"].vth * hidden.scale) <= 0.5).all()
+    assert (np.abs(hidden.dv - graph["hidden"].dv * 4096) <= 0.5).all()
+
+
+def test_neurons_of_a_read_out_share_one_scale_and_never_fire(rng: np.random.Generator) -> None:
+    readout = QuantizeGraph()(recurrent(rng))["readout"]
+    assert isinstance(readout, FixedLif)
+    assert np.unique(readout.scale).size == 1
+    assert (readout.vth == 2**17 - 1).all()
+
+
+def test_without_data_ranges_are_proved(rng: np.random.Generator) -> None:
+    graph = _wide(rng)
+    document = explain_quantization(graph, QuantizeGraph()(graph))
+    for row in document["populations"].values():
+        assert row["range"] == "proved"
+        assert row["potential_bound"] <= 1
+        assert row["current_bound"] <= 1
+
+
+def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.Generator) -> None:
+    graph = _wide(rng)
+    x = spikes(rng, 8, 40, 20)
+    calibration = Calibration.from_trace(reference.run(graph, x))
+    measured = QuantizeGraph(calibration=calibration)(graph)
+    proved = QuantizeGraph()(graph)
+    assert (measured["readout"].scale >= proved["readout"].scale).all()
+    trace = reference.run(measured, x)
+    for values in (*trace.v.values(), *trace.u.values()):
+        assert np.abs(values).max() < 2**22 * 1.05, "the head-room is not twofold"
+
+
+def test_a_graded_input_is_absorbed_into_the_weights() -> None:
+    graph = feed_forward().map(
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=16.0, bits=5) if isinstance(n, Input) else n
+    )
+    x = np.random.default_rng(0).integers(0, 17, (3, 20, 2)) / 16
+    expected, got = reference.run(graph, x), reference.run(QuantizeGraph()(graph), x)
+    assert compare_spikes(expected.spikes["hidden"], got.spikes["hidden"])[3] > 0.95
+
+
+def test_a_bias_becomes_mantissa_and_exponent() -> None:
+    graph = feed_forward().map(
+        lambda n: replace(n, bias=np.array([0.05, -0.02, 0.3])) if n.name == "hidden" else n
+    )
+    hidden = QuantizeGraph()(graph)["hidden"]
+    assert isinstance(hidden, FixedLif)
+    assert np.allclose(hidden.bias / (64 * hidden.scale), [0.05, -0.02, 0.3], rtol=1e-3)
+
+
+def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> None:
+    nodes = (
+        Input(name="x", shape=(50,)),
+        Dense(name="w", inputs=("x",), weights=-np.ones((1, 50))),
+        Dense(name="up", inputs=("x",), weights=np.ones((1, 50)) * 0.5),
+        lif("p", ("w", "up"), 1, dv=0.001, vth=5.0),
+        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+    )
+    fixed = QuantizeGraph()(Graph(nodes))
+    document = explain_quantization(Graph(nodes), fixed)
+    assert document["populations"]["p"]["range"] == "proved"
+    assert fixed["p"].scale[0] < 254 / 2
+
+
+def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
+    nodes = (
+        Input(name="x", shape=(1,)),
+        Dense(name="w", inputs=("x",), weights=np.array([[-1.0]])),
+        lif("p", ("w",), 1, dv=0.0, vth=np.inf),
+        Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+    )
+    with pytest.raises(PreconditionError, match="give calibration data"):
+        QuantizeGraph()(Graph(nodes))
+    assert QuantizeGraph(steps=100)(Graph(nodes)).stage is Stage.FIXED
+
+
+def test_integers_and_unfolded_delays_are_refused(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    with pytest.raises(PreconditionError, match="in integers already"):
+        QuantizeGraph()(QuantizeGraph()(graph))
+    varied = graph.map(lambda n: replace(n, steps=np.arange(1, 13)) if n.name == "wait" else n)
+    with pytest.raises(PreconditionError, match="run 'fold-delays' first"):
+        QuantizeGraph()(varied)
+    assert QuantizeGraph()(FoldDelays()(varied)).stage is Stage.FIXED
+    with pytest.raises(PreconditionError, match="2 to 8 weight bits"):
+        QuantizeGraph(weight_bits=9)(graph)
+
+
+def test_a_connection_into_two_populations_is_refused() -> None:
+    graph = feed_forward()
+    second = lif("second", ("encode",), 3)
+    with pytest.raises(PreconditionError, match="2 readers"):
+        QuantizeGraph()(graph.with_nodes([*graph.nodes[:3], second, *graph.nodes[3:]]))
+
+
+def test_the_explanation_counts_what_rounds_to_zero() -> None:
+    weights = np.array([[1.0, 1e-6], [0.3, 0.9], [-1.0, 2.0]])
+    graph = feed_forward().map(lambda n: replace(n, weights=weights) if n.name == "encode" else n)
+    document = explain_quantization(graph, QuantizeGraph()(graph))
+    row = document["connections"]["encode"]
+    assert (row["rounded_to_zero"], row["clipped"], row["sign_mode"]) == (1, 0, "mixed")

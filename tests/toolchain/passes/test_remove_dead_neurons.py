@@ -1,0 +1,86 @@
+"""Neurons that change nothing go; what is left does exactly what it did."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.graphs import feed_forward, random_fixed, recurrent, spikes
+from tests.parity.test_integers import _PLAIN
+from toolchain import reference
+from toolchain.errors import PreconditionError
+from toolchain.ir import Dense, EdgeKind, Graph, Input, Lif
+from toolchain.passes import RemoveDeadNeurons
+
+
+def _weights(graph: Graph, name: str, weights: np.ndarray) -> Graph:
+    return graph.map(lambda node: replace(node, weights=weights) if node.name == name else node)
+
+
+def test_nothing_to_do_gives_the_same_graph() -> None:
+    graph = feed_forward()
+    assert RemoveDeadNeurons()(graph) is graph
+
+
+def test_a_neuron_without_excitation_goes_and_its_origin_tells_who_stayed() -> None:
+    graph = _weights(feed_forward(), "encode", np.array([[1.5, 0.5], [-0.3, -0.9], [-1.0, 2.0]]))
+    result = RemoveDeadNeurons()(graph)
+    hidden = result["hidden"]
+    assert isinstance(hidden, Lif)
+    assert hidden.origin.elements.tolist() == [0, 2]
+    assert result["decode"].weights.shape == (2, 2)
+
+
+def test_a_neuron_that_nothing_reads_goes() -> None:
+    graph = _weights(feed_forward(), "decode", np.array([[1.0, 0.0, 0.5], [-0.5, 0.0, 0.25]]))
+    hidden = RemoveDeadNeurons()(graph)["hidden"]
+    assert isinstance(hidden, Lif)
+    assert hidden.origin.elements.tolist() == [0, 2]
+
+
+def test_a_positive_bias_keeps_a_neuron_alive() -> None:
+    graph = _weights(feed_forward(), "encode", np.array([[1.5, 0.5], [-0.3, -0.9], [-1.0, 2.0]]))
+    biased = graph.map(lambda n: replace(n, bias=np.array([0, 0.1, 0])) if n.name == "hidden" else n)
+    assert RemoveDeadNeurons()(biased) is biased
+
+
+def test_a_negative_weight_from_a_graded_input_can_excite() -> None:
+    graph = _weights(feed_forward(), "encode", -np.ones((3, 2)))
+    graded = graph.map(
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=2.0, bits=3) if isinstance(n, Input) else n
+    )
+    assert RemoveDeadNeurons()(graded) is graded
+
+
+def test_a_population_keeps_at_least_one_neuron() -> None:
+    result = RemoveDeadNeurons()(_weights(feed_forward(), "encode", -np.ones((3, 2))))
+    assert result["hidden"].vth.shape == (1,)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_read_out_does_what_it_did(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = recurrent(rng, neurons=20)
+    dead = rng.random(20) < 0.3
+
+    def silence(node: object) -> object:
+        if isinstance(node, Dense) and node.name == "encode":
+            return replace(node, weights=np.where(dead[:, None], -1.0, node.weights))
+        if isinstance(node, Dense) and node.name == "recur":
+            return replace(node, weights=np.where(dead[:, None], 0.0, node.weights.toarray()))
+        return node
+
+    before = graph.map(silence)  # type: ignore[arg-type]
+    after = RemoveDeadNeurons()(before)
+    x = spikes(rng, 2, 25, 6)
+    expected, got = reference.run(before, x), reference.run(after, x)
+    assert after["hidden"].vth.size == 20 - dead.sum()
+    assert np.allclose(got.v["readout"], expected.v["readout"], atol=1e-12)
+    kept = after["hidden"].origin.elements
+    assert np.array_equal(got.spikes["hidden"], expected.spikes["hidden"][:, :, kept])
+
+
+def test_integers_are_refused() -> None:
+    with pytest.raises(PreconditionError, match="before 'quantize-graph'") as caught:
+        RemoveDeadNeurons()(random_fixed(_PLAIN))
+    assert "remove-dead-neurons" in caught.value.__notes__[0]

@@ -1,0 +1,120 @@
+"""The demo: from untrained network to Lava on real digits, in one call."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from toolchain.build_folder import MANIFEST, Build
+from toolchain.driver import Judgement, compare_build, compile_trained, save_build
+from toolchain.errors import UsageError
+from toolchain.experiment import Experiment
+from toolchain.progress import StageProgress, no_stages
+from toolchain.run_folder import is_run, train
+from toolchain.target import load_target
+
+
+@final
+@dataclass(frozen=True)
+class DemoResult:
+    """The figures of the demo; accuracies in percent on the same held-out split.
+
+    Attributes:
+        float_accuracy: Unpruned network, trained.
+        pruned_accuracy: The same untrained network pruned by LNP, then trained alike.
+        fixed_accuracy: That network in integers.
+        neurons_before: Neurons of the recurrent pool.
+        neurons_after: After pruning.
+        synapses_before: Recurrent synapses.
+        synapses_after: After pruning.
+        synops_before: Synaptic operations per image, float.
+        synops_after: After pruning, float.
+        spike_f1: Float against fixed.
+        lava_images: Images run on Lava.
+        lava_equal: Whether Lava, emulator and reference were equal at every step.
+        test_images: Size of the held-out split.
+        seconds: Work, set-up excluded.
+    """
+
+    float_accuracy: float
+    pruned_accuracy: float
+    fixed_accuracy: float
+    neurons_before: int
+    neurons_after: int
+    synapses_before: int
+    synapses_after: int
+    synops_before: float
+    synops_after: float
+    spike_f1: float
+    lava_images: int
+    lava_equal: bool
+    test_images: int
+    seconds: float
+
+
+def run_demo(
+    folder: Path,
+    *,
+    experiment: Experiment | None = None,
+    lava_images: int = 32,
+    progress: StageProgress = no_stages,
+) -> tuple[DemoResult, Build, Judgement]:
+    """Train, prune, compile, run on Lava and compare; leave `run/`, `build/` and `report.html` in `folder`.
+
+    Args:
+        folder: Where to; an earlier demo there is replaced.
+        experiment: By default the built-in one, which prunes.
+        lava_images: How many test images Lava runs.
+        progress: Told the stage and how far it is.
+    """
+    started = time.monotonic()
+    load_target("lava").check()
+    chosen = experiment or Experiment()
+    if chosen.pruning is None or not chosen.pruning.baseline:
+        raise UsageError(
+            "the demo compares with the unpruned network; it needs [pruning] with baseline = true"
+        )
+    _clear_demo(folder)
+    trained = train(chosen, folder / "run", progress)
+    build = compile_trained(trained, "lava")
+    judgement = compare_build(build, exact=("lava",), samples=lava_images, progress=progress)
+    save_build(build, folder / "build", judgement)
+    shutil.copyfile(folder / "build" / "report.html", folder / "report.html")
+    return _demo_result(build, judgement, time.monotonic() - started), build, judgement
+
+
+def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResult:
+    rows = {row["name"]: (row["before"], row["after"]) for row in build.facts["sizes"]}
+    neurons, synapses = rows["neurons in the pool"], rows["recurrent synapses"]
+    operations, rates = rows["synaptic operations per sample"], rows["float accuracy, %"]
+    return DemoResult(
+        float_accuracy=round(rates[0], 3),
+        pruned_accuracy=round(rates[1], 3),
+        fixed_accuracy=round(judgement.comparison.fixed_accuracy or 0.0, 3),
+        neurons_before=neurons[0],
+        neurons_after=neurons[1],
+        synapses_before=synapses[0],
+        synapses_after=synapses[1],
+        synops_before=round(operations[0], 1),
+        synops_after=round(operations[1], 1),
+        spike_f1=round(judgement.comparison.spike_f1, 5),
+        lava_images=judgement.equal["lava"],
+        # A difference raises, so that arriving here says that they are equal.
+        lava_equal=True,
+        test_images=judgement.comparison.samples,
+        seconds=round(seconds, 1),
+    )
+
+
+def _clear_demo(folder: Path) -> None:
+    """Remove an earlier demo, and nothing else."""
+    run, build = folder / "run", folder / "build"
+    if run.exists() and not is_run(run):
+        raise UsageError(f"'{run}' exists and is not a run folder; choose another -o")
+    if build.exists() and not (build / MANIFEST).is_file():
+        raise UsageError(f"'{build}' exists and is not a build folder; choose another -o")
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.rmtree(build, ignore_errors=True)
+    (folder / "report.html").unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
