@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.small_run import small_experiment
+from toolchain.driver import compare_build, compile_run, save_build
+from toolchain.run_folder import train
+
 settings.register_profile(
     "pumice",
     deadline=None,
@@ -37,3 +41,20 @@ def rewrite_golden() -> bool:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run folder. Tests copy it before they change it."""
+    folder = tmp_path_factory.mktemp("small") / "run"
+    train(small_experiment(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_build(small_run: Path) -> Path:
+    """A build folder of that run. Tests copy it before they change it."""
+    folder = small_run.parent / "build"
+    build = compile_run(small_run, target="emulator")
+    save_build(build, folder, compare_build(build))
+    return folder

@@ -22,8 +22,6 @@
     │   ├── PreconditionError               usually names the pass to run first
     │   └── PostconditionError              our fault: says so
     ├── TargetError                       the graph does not fit the target, or the target failed
-    │   ├── UnsupportedNodeError            the node and what the target runs instead
-    │   ├── RangeError                      value, limit, where
     │   ├── TargetUnavailableError          what is missing and the command that mends it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     └── FidelityError                     exit 4: a gate was not met (measured, required)
@@ -209,43 +207,6 @@ class PostconditionError(PassError):
 
 class TargetError(ToolchainError):
     """The graph does not fit the target, or the target failed."""
-
-
-class UnsupportedNodeError(TargetError):
-    """A target was given a node it cannot run.
-
-    Attributes:
-        target: Name of the target.
-        node: Name of the node.
-    """
-
-    def __init__(self, target: str, node: str, reason: str) -> None:
-        self.target = target
-        self.node = node
-        super().__init__(f"target '{target}' cannot run node '{node}': {reason}")
-
-
-class RangeError(TargetError):
-    """An integer is outside the range of its register.
-
-    Attributes:
-        node: Where the value stands.
-        quantity: Name of the register.
-        value: The offending value.
-        lowest: Smallest accepted value.
-        highest: Largest accepted value.
-    """
-
-    def __init__(self, node: str, quantity: str, value: float, *, lowest: int, highest: int) -> None:
-        self.node = node
-        self.quantity = quantity
-        self.value = value
-        self.lowest = lowest
-        self.highest = highest
-        super().__init__(
-            f"node '{node}': {quantity} {value} is outside {lowest} .. {highest}; "
-            "quantize the float graph again for this target"
-        )
 
 
 class TargetUnavailableError(TargetError):

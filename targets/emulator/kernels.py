@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toolchain import fixedpoint
 from toolchain.ir import Dense, FixedDense, FixedLif, Lif, Matrix
-from toolchain.ir.matrix import delay_slots, rows_of, sources_of, targets_of, values_of
+from toolchain.ir.matrix import columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 _FLOAT32_EXACT: Final = 2**24
 """Integers below this are exact in float32, and so is every partial sum of a product."""

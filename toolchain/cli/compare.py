@@ -30,13 +30,15 @@ def compare(
 ) -> None:
     """Compare the float network with its integers. A gate that is not met exits with 4."""
     from toolchain.driver import compare_build, load  # noqa: PLC0415 - loads torch
-    from toolchain.errors import UsageError  # noqa: PLC0415
+    from toolchain.errors import MissingFileError, UsageError  # noqa: PLC0415
     from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline  # noqa: PLC0415
     from toolchain.stimulus import Stimulus  # noqa: PLC0415
 
     gates = parse_gates(gate or [])
     if update and baseline is None:
         raise UsageError("--update writes a baseline; name it with --baseline FILE")
+    if baseline is not None and not update and not baseline.is_file():
+        raise MissingFileError("baseline", baseline)
     loaded = load(build)
     given = None if stimulus is None else Stimulus.load(stimulus)
     with stages(quiet=as_json) as progress:

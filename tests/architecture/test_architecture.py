@@ -1,0 +1,163 @@
+"""Rules of the code base that a tool can check."""
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import get_args
+
+import pytest
+
+import targets
+import toolchain
+from toolchain import errors, passes
+from toolchain.ir import AnyNode
+from toolchain.passes import Pass
+
+_MODULE_LINES = 400
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        # Importing these two runs them, or needs Lava's process registry.
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+def _sources(repository: Path) -> list[Path]:
+    return [path for name in ("toolchain", "targets") for path in sorted((repository / name).rglob("*.py"))]
+
+
+def test_a_pass_has_one_name_in_three_spellings() -> None:
+    found = [item for item in vars(passes).values() if inspect.isclass(item) and issubclass(item, Pass)]
+    concrete = [item for item in found if not inspect.isabstract(item)]
+    assert len(concrete) >= 4
+    for item in concrete:
+        words = re.findall("[A-Z][a-z]+", item.__name__)
+        assert item.name == "-".join(words).lower()
+        assert item.__module__.rpartition(".")[2] == "_".join(words).lower()
+
+
+@pytest.mark.parametrize("package", [toolchain, targets], ids=["toolchain", "targets"])
+def test_what_a_package_exports_exists(package: ModuleType) -> None:
+    for module in _modules(package):
+        exported = getattr(module, "__all__", None)
+        if exported is not None:
+            assert all(hasattr(module, name) for name in exported), module.__name__
+
+
+def test_modules_stay_small(repository: Path) -> None:
+    long = {
+        str(path): n
+        for path in _sources(repository)
+        if (n := len(path.read_text().splitlines())) > _MODULE_LINES
+    }
+    assert not long
+
+
+def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:
+    forbidden = {"utils", "common", "helpers", "misc"}
+    assert not [
+        path for path in _sources(repository) if path.stem in forbidden or path.parent.name in forbidden
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["toolchain", "toolchain.ir", "toolchain.passes", "toolchain.reference", "toolchain.target"]
+)
+def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
+    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert not loaded & {"torch", "lava", "targets"}
+
+
+def test_the_lava_child_never_loads_torch() -> None:
+    code = "import json, sys, targets.lava.worker; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in json.loads(done.stdout)
+
+
+def test_nothing_unpickles(repository: Path) -> None:
+    for path in _sources(repository):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"pickle", "joblib", "shelve", "dill", "cloudpickle"}, path
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert isinstance(node.value, ast.Constant), path
+                assert node.value.value is False, path
+            if isinstance(node, ast.Attribute):
+                assert ast.unparse(node) != "torch.load", path
+
+
+@pytest.mark.parametrize(
+    "handler",
+    ["toolchain/reference.py", "targets/emulator/program.py", "toolchain/passes/remove_dead_neurons.py"],
+)
+def test_every_operation_is_handled_where_operations_are_matched(handler: str, repository: Path) -> None:
+    text = (repository / handler).read_text()
+    for node in get_args(AnyNode):
+        assert re.search(rf"\b{node.__name__}\(\)", text), f"{handler} does not match {node.__name__}"
+    assert "assert_never" in text
+
+
+def _error_classes() -> list[type[errors.ToolchainError]]:
+    return [
+        item
+        for item in vars(errors).values()
+        if inspect.isclass(item) and issubclass(item, errors.ToolchainError)
+    ]
+
+
+def test_every_error_is_drawn_in_the_tree_and_has_its_exit_code() -> None:
+    for item in _error_classes():
+        assert re.search(rf"\b{item.__name__}\b", errors.__doc__ or ""), item
+        if issubclass(item, errors.UsageError):
+            assert item.exit_code == 2
+        elif item is errors.FidelityError:
+            assert item.exit_code == 4
+        else:
+            assert item.exit_code == 3
+
+
+def test_every_error_is_expected_by_some_test(repository: Path) -> None:
+    text = "\n".join(path.read_text() for path in (repository / "tests").rglob("test_*.py"))
+    parents = {base for item in _error_classes() for base in item.__bases__}
+    missing = [
+        item.__name__ for item in _error_classes() if item not in parents and item.__name__ not in text
+    ]
+    # A post-condition is our own bug and cannot be provoked through the public calls.
+    assert [name for name in missing if name != "PostconditionError"] == []
+
+
+def test_the_repository_speaks_of_the_product_only(repository: Path) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    machine_path = re.compile(r"(^|[^.a-zA-Z])/(home|opt|root|work)/")
+    for name in tracked.stdout.split():
+        path = repository / name
+        if path.suffix in {".npz", ".safetensors"} or not path.is_file():
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert not machine_path.search(line) or "machine_path" in line, f"{name}: {line}"
+
+
+def test_a_changelog_entry_exists_for_the_version(repository: Path) -> None:
+    project = (repository / "pyproject.toml").read_text()
+    found = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
+    assert found
+    assert f"## {found.group(1)}" in (repository / "CHANGELOG.md").read_text()

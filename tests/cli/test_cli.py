@@ -1,0 +1,220 @@
+"""The command line by exit code, stdout, stderr and files."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.small_run import TOML
+from toolchain.cli.main import main
+from toolchain.stimulus import Stimulus
+from toolchain.trace import Trace
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> dict:
+    captured = capsys.readouterr()
+    return json.loads(captured.out)
+
+
+def _fails(arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert message in " ".join(captured.err.split())
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) in {0, 2}
+    text = capsys.readouterr()
+    for command in ("demo", "train", "compile", "run", "compare", "show", "targets", "doctor"):
+        assert command in text.out + text.err
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "compile", "run", "compare", "show", "targets", "doctor"]
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "--colour"]) == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+def test_train_compile_run_compare_and_show_work_in_a_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.toml").write_text(TOML)
+    run, build, trace = tmp_path / "run", tmp_path / "build", tmp_path / "trace.npz"
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
+    assert "next: pumice compile" in capsys.readouterr().out
+    assert main(["compile", str(run), "--target", "lava", "-o", str(build)]) == 0
+    assert "rounded" in capsys.readouterr().out
+    assert main(["run", str(build), "-o", str(trace), "--samples", "2", "--record", "v,u", "--json"]) == 0
+    assert _json(capsys)["samples"] == 2
+    recorded = Trace.load(trace)
+    assert recorded.spikes["hidden"].shape[:2] == (2, 6)
+    assert set(recorded.u) == {"hidden", "readout"}
+    assert main(["compare", str(build), "--exact", "lava", "--samples", "2", "--json"]) == 0
+    document = _json(capsys)
+    assert document["equal"] == {"lava": 2}
+    assert document["samples"] == 540
+    assert main(["show", str(build)]) == 0
+    assert "fixed_lif" in capsys.readouterr().out
+    assert main(["show", str(build), "--stage", "float", "--json"]) == 0
+    assert _json(capsys)["stage"] == "float"
+
+
+def test_a_stimulus_of_ones_own_is_run(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Stimulus.of(np.ones((3, 5, 64), bool)).save(tmp_path / "s.npz")
+    arguments = ["run", str(small_build), "--target", "emulator", "--input", str(tmp_path / "s.npz")]
+    assert main([*arguments, "-o", str(tmp_path / "t.npz")]) == 0
+    assert "in 3 samples" in capsys.readouterr().out
+
+
+def test_gates_and_baselines_decide_the_exit_code(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build, baseline = str(small_build), str(tmp_path / "baseline.json")
+    assert main(["compare", build, "--gate", "spike_f1=0.1", "--gate", "accuracy_drop=100"]) == 0
+    assert main(["compare", build, "--baseline", baseline, "--update"]) == 0
+    assert main(["compare", build, "--baseline", baseline]) == 0
+    capsys.readouterr()
+    assert main(["compare", build, "--gate", "spike_f1=1.5", "--json"]) == 4
+    assert "gate 'spike_f1' not met at 'hidden'" in capsys.readouterr().err
+
+
+def test_bad_input_gets_one_clear_sentence(
+    small_build: Path, small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build, out = str(small_build), str(tmp_path / "out")
+    wrong = tmp_path / "wrong.npz"
+    Stimulus.of(np.ones((1, 5, 63))).save(wrong)
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[model]\nneuron = 5\n")
+    edited = Path(shutil.copytree(small_build, tmp_path / "edited"))
+    (edited / "quantization.json").write_text("{}")
+    cases = [
+        (["train", str(bad), "-o", out], 2, "experiment key 'model.neuron': is not known"),
+        (["train", str(tmp_path / "none.toml"), "-o", out], 2, "none.toml' does not exist"),
+        (["compile", str(tmp_path / "none"), "-o", out], 2, "does not exist"),
+        (["compile", str(tmp_path), "-o", out], 2, "is not a run folder"),
+        (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
+        (["compile", str(small_run), "-o", out, "--target", "lawa"], 2, "did you mean 'lava'"),
+        (["run", build, "-o", out, "--input", str(wrong)], 2, "expects [batch, time, 64], got [1, 5, 63]"),
+        (["run", build, "-o", out, "--input", str(tmp_path / "none.npz")], 2, "does not exist"),
+        (["run", build, "-o", out, "--record", "w"], 2, "quantity 'w' is not known"),
+        (["run", str(small_run), "-o", out], 3, "compile it first"),
+        (["run", str(edited), "-o", out], 3, "was changed after the build"),
+        (["compare", build, "--gate", "speed=1"], 2, "gate 'speed' is not known"),
+        (["compare", build, "--update"], 2, "name it with --baseline"),
+        (["compare", build, "--baseline", str(tmp_path / "none.json")], 2, "does not exist"),
+        (["show", build, "--stage", "final"], 2, "known: fixed, float"),
+    ]
+    for arguments, code, message in cases:
+        _fails(arguments, code, message, capsys)
+    assert not Path(out).exists()
+    left = {item.name for item in tmp_path.iterdir()}
+    assert left == {"wrong.npz", "bad.toml", "edited"}
+
+
+def test_a_loop_without_delay_in_a_stored_network_is_named(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A build whose hashes are right but whose graph is not."""
+    folder = Path(shutil.copytree(small_build, tmp_path / "b"))
+    graph = folder / "fixed" / "graph.json"
+    document = json.loads(graph.read_text())
+    for node in document["nodes"]:
+        if node["kind"] == "delay":
+            node["steps"] = 0
+    graph.write_text(json.dumps(document))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["fixed/graph.json"] = hashlib.sha256(graph.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    _fails(["show", str(folder)], 3, "has too little delay", capsys)
+
+
+def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "show", str(tmp_path / "none")]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_our_bug(
+    small_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("toolchain.trace.write_arrays", full)
+    _fails(["run", str(small_build), "-o", str(tmp_path / "t.npz")], 3, "No space left on device", capsys)
+
+
+def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "--json"]) == 0
+    assert _json(capsys) == {
+        "emulator": {"stages": ["fixed", "float"], "problem": None},
+        "lava": {"stages": ["fixed", "float"], "problem": None},
+    }
+
+
+def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    document = _json(capsys)
+    assert document["ok"]
+    assert document["versions"]["lava-nc"] == "0.10.0"
+    findings = {check["name"]: check["finding"] for check in document["checks"]}
+    assert findings["target lava runs"] == "yes, equal to the integer reference"
+    assert {"python", "cores", "gpu"} <= findings.keys()
+
+
+def test_doctor_prints_the_command_that_mends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("targets.lava.target.lava_version", lambda: None)
+    assert main(["doctor"]) == 3
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "pip install --no-deps --ignore-requires-python" in text
+    assert "lava-nc==0.10.0" in text
+
+
+def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(TOML.replace("epochs = 2", "epochs = 400"))
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "toolchain.cli",
+            "train",
+            str(tmp_path / "x.toml"),
+            "-o",
+            str(tmp_path / "run"),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/training-unpruned/state.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "the same command continues" in stderr
+    assert "Traceback" not in stderr
+    files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
+    assert files == {"experiment.json", "state.safetensors"}

@@ -1,0 +1,35 @@
+"""Every example runs; the experiment file shows the defaults."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolchain.experiment import Experiment, load_experiment
+
+
+def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
+    assert load_experiment(repository / "examples" / "digits.toml") == Experiment()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["digits_hrsnn.py", "--epochs", "4", "--lava-images", "3"], "of 3 images equal at every step")],
+)
+def test_an_example_runs(arguments: list[str], expected: str, repository: Path) -> None:
+    script = repository / "examples" / arguments[0]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+def test_no_example_is_left_out(repository: Path) -> None:
+    scripts = {path.name for path in (repository / "examples").glob("*.py")}
+    assert scripts == {"digits_hrsnn.py"}

@@ -1,0 +1,79 @@
+"""Hardware-fidelity regression: a trained, pruned network under version control, quantized afresh and judged.
+
+`network/` is the float graph of the demo's pruned HRSNN. The compiler may change; its integers may not become less
+faithful than `baseline.json` says.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toolchain.build_folder import Build
+from toolchain.data import Encoding, encode, load_digits
+from toolchain.driver import Judgement, compare_build, compile_graph
+from toolchain.fidelity import check_baseline, check_gates, write_baseline
+from toolchain.ir import load_graph
+from toolchain.stimulus import Stimulus
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def _build() -> Build:
+    images, rng = load_digits(test_fraction=0.3, seed=0), np.random.default_rng(0)
+    train = encode(images.train[:256], Encoding.RATE, 16, rng=rng)
+    test = encode(images.test, Encoding.RATE, 16, rng=rng)
+    return compile_graph(
+        load_graph(_HERE / "network"),
+        target="lava",
+        stimulus=Stimulus({"input": test}, images.test_labels),
+        calibration=Stimulus.of(train),
+    )
+
+
+@cache
+def _judgement() -> Judgement:
+    return compare_build(_build())
+
+
+def test_the_integers_are_as_faithful_as_the_baseline_says(rewrite_golden: bool) -> None:
+    if rewrite_golden:
+        write_baseline(_HERE / "baseline.json", _judgement().comparison)
+    check_baseline(_HERE / "baseline.json", _judgement().comparison)
+
+
+def test_the_integers_meet_the_promise_of_the_demo() -> None:
+    check_gates(_judgement().comparison, {"accuracy_drop": 0.5, "prediction_agreement": 99.0})
+    assert _judgement().comparison.spike_f1 >= 0.95
+
+
+def test_a_scale_per_neuron_beats_a_scale_per_layer() -> None:
+    """The reason for per-neuron scales, measured on the network that users see first."""
+    from toolchain.fidelity import compare_traces
+    from toolchain.passes import QuantizeGraph
+    from toolchain.target import load_target
+
+    build, emulator = _build(), load_target("emulator")
+    assert build.stimulus is not None
+    coarse = QuantizeGraph(per_neuron=False, steps=16)(build.float_graph)
+    graphs = build.float_graph, coarse
+    traces = tuple(emulator.build(graph).run(build.stimulus) for graph in graphs)
+    common = compare_traces(graphs, (traces[0], traces[1]), labels=build.stimulus.labels)
+    assert common.spike_f1 < _judgement().comparison.spike_f1
+
+
+@pytest.mark.parametrize("samples", [32])
+def test_lava_equals_reference_and_emulator_at_every_step(samples: int) -> None:
+    assert dict(compare_build(_build(), exact=("lava",), samples=samples).equal) == {"lava": samples}
+
+
+def test_quantization_explains_itself() -> None:
+    document = _build().quantization
+    for row in document["connections"].values():
+        assert row["clipped"] == 0
+        assert row["relative_rms_error"] < 0.02
+    for row in document["populations"].values():
+        assert row["range"] in {"proved", "measured"}
+        assert row["largest_threshold_error"] < 0.01

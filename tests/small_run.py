@@ -1,0 +1,37 @@
+"""A training of seconds, for tests that need a run or a build but not its accuracy."""
+
+from toolchain.experiment import Experiment, parse_experiment
+
+
+def small_experiment(**changes: object) -> Experiment:
+    document: dict[str, object] = {
+        "seed": 1,
+        "encoding": {"name": "rate", "steps": 6},
+        "model": {"neurons": 40, "density": 0.3},
+        "pruning": {"neurons": 20, "synapse_fraction": 0.2, "iterations": 2},
+        "training": {"epochs": 2, "batch_size": 128, "calibration_samples": 32},
+    }
+    return parse_experiment(document | changes)
+
+
+TOML = """
+seed = 1
+
+[encoding]
+name = "rate"
+steps = 6
+
+[model]
+neurons = 40
+density = 0.3
+
+[pruning]
+neurons = 20
+synapse_fraction = 0.2
+iterations = 2
+
+[training]
+epochs = 2
+batch_size = 128
+calibration_samples = 32
+"""

@@ -1,0 +1,104 @@
+"""Run folders: complete or continued, never half believed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.small_run import small_experiment
+from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.run_folder import TrainedRun, is_run, train
+
+
+def _copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "run"))
+
+
+def test_a_run_holds_the_pruned_and_the_unpruned_network(small_run: Path) -> None:
+    trained = TrainedRun.load(small_run)
+    assert trained.network.layer("hidden").size == 20
+    assert trained.unpruned is not None
+    assert trained.unpruned.layer("hidden").size == 40
+    assert (trained.stimulus.samples, trained.calibration.samples) == (540, 32)
+    assert trained.stimulus.labels is not None
+    assert len(trained.facts["history"]["pruning"]) == 2
+    assert is_run(small_run)
+
+
+def test_no_pickle_lies_in_a_run(small_run: Path) -> None:
+    suffixes = {item.suffix for item in small_run.rglob("*") if item.is_file()}
+    assert suffixes == {".json", ".npz", ".safetensors"}
+
+
+def test_the_same_command_again_finds_the_finished_run(small_run: Path, tmp_path: Path) -> None:
+    folder = _copy(small_run, tmp_path)
+    before = (folder / "run.json").stat().st_mtime_ns
+    train(small_experiment(), folder)
+    assert (folder / "run.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("stage", ["train unpruned network", "train pruned network"])
+def test_an_interrupted_run_continues_to_the_same_network(
+    stage: str, small_run: Path, tmp_path: Path
+) -> None:
+    def interrupt(name: str, done: int, total: int) -> None:
+        if (name, done) == (stage, 1):
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(small_experiment(), folder, interrupt)
+    with pytest.raises(UsageError, match="not finished; continue it"):
+        TrainedRun.load(folder)
+    continued = train(small_experiment(), folder)
+    expected = TrainedRun.load(small_run)
+    for name, tensor in expected.network.state_dict().items():
+        assert torch.equal(tensor, continued.network.state_dict()[name])
+
+
+def test_a_run_of_another_experiment_is_not_touched(small_run: Path, tmp_path: Path) -> None:
+    folder = _copy(small_run, tmp_path)
+    with pytest.raises(UsageError, match="another experiment"):
+        train(small_experiment(seed=2), folder)
+
+
+def test_somebody_elses_folder_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UsageError, match="not a run folder"):
+        train(small_experiment(), tmp_path)
+    assert [item.name for item in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="run folder"):
+        TrainedRun.load(tmp_path / "nowhere")
+    folder = _copy(small_run, tmp_path)
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"version": 1', '"version": 9'))
+    with pytest.raises(FormatVersionError):
+        TrainedRun.load(folder)
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(CorruptArtifactError, match="not a pumice run"):
+        TrainedRun.load(folder)
+    (folder / "run.json").write_text(text)
+    weights = folder / "network" / "network.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(CorruptArtifactError, match="hash differs"):
+        TrainedRun.load(folder)
+    weights.unlink()
+    with pytest.raises(MissingFileError, match=r"network\.safetensors"):
+        TrainedRun.load(folder)
+
+
+def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:
+    trained = train(small_experiment(pruning=False), tmp_path / "run")
+    assert trained.unpruned is None
+    assert trained.network.layer("hidden").size == 40
+
+
+def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
+    experiment = small_experiment(encoding={"name": "direct", "steps": 3}, pruning=False)
+    trained = train(experiment, tmp_path / "run")
+    assert trained.network.graded
+    assert trained.stimulus.values["input"].dtype.kind == "f"
