@@ -22,6 +22,7 @@ from toolchain.passes import (
     Pipeline,
     QuantizeGraph,
     RemoveDeadNeurons,
+    SplitSigns,
     explain_quantization,
 )
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
@@ -45,6 +46,7 @@ def compile_module(
     calibration: Example | None = None,
     classes: Sequence[str] = (),
     weight_bits: int = 8,
+    split_signs: bool = True,
 ) -> Build:
     """Compile a PyTorch module for a target.
 
@@ -56,6 +58,8 @@ def compile_module(
         calibration: Training samples on which ranges are observed; by default `example`.
         classes: Names of the classes.
         weight_bits: Bits of a weight, sign included.
+        split_signs: Whether excitatory and inhibitory synapses get connections of their own, which
+            saves the bit of the sign: rounding errors halve, connections double.
 
     Returns:
         The build: float graph, fixed graph, and what quantization did.
@@ -65,7 +69,12 @@ def compile_module(
     graph = from_torch(module, values, classes=classes)
     observed = _as_stimulus(calibration) or stimulus
     return compile_graph(
-        graph, target=target, stimulus=stimulus, calibration=observed, weight_bits=weight_bits
+        graph,
+        target=target,
+        stimulus=stimulus,
+        calibration=observed,
+        weight_bits=weight_bits,
+        split_signs=split_signs,
     )
 
 
@@ -76,11 +85,13 @@ def compile_graph(
     stimulus: Stimulus | None = None,
     calibration: Stimulus | None = None,
     weight_bits: int = 8,
+    split_signs: bool = True,
     facts: Mapping[str, Any] | None = None,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
     place = load_target(target)
-    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
+    prepare = (RemoveDeadNeurons(), FoldDelays(), *((SplitSigns(),) if split_signs else ()))
+    float_graph = Pipeline(prepare)(graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     quantize = QuantizeGraph(
@@ -97,7 +108,7 @@ def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
     return Calibration.from_trace(trace)
 
 
-def compile_run(folder: Path, *, target: str, weight_bits: int = 8) -> Build:
+def compile_run(folder: Path, *, target: str, weight_bits: int = 8, split_signs: bool = True) -> Build:
     """Compile a finished training."""
     if not folder.exists():
         raise MissingFileError("model", folder)
@@ -105,10 +116,13 @@ def compile_run(folder: Path, *, target: str, weight_bits: int = 8) -> Build:
         raise UsageError(
             f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'"
         )
-    return compile_trained(TrainedRun.load(folder), target, weight_bits)
+    trained = TrainedRun.load(folder)
+    return compile_trained(trained, target, weight_bits=weight_bits, split_signs=split_signs)
 
 
-def compile_trained(trained: TrainedRun, target: str, weight_bits: int = 8) -> Build:
+def compile_trained(
+    trained: TrainedRun, target: str, *, weight_bits: int = 8, split_signs: bool = True
+) -> Build:
     """Compile a network that was trained in this process."""
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
     return compile_graph(
@@ -117,6 +131,7 @@ def compile_trained(trained: TrainedRun, target: str, weight_bits: int = 8) -> B
         stimulus=trained.stimulus,
         calibration=trained.calibration,
         weight_bits=weight_bits,
+        split_signs=split_signs,
         facts=size_facts(trained, graph),
     )
 

@@ -87,7 +87,7 @@ class TrainingSection(_Section):
 
     epochs: Positive = Field(default=40, description="passes over the training split")
     batch_size: Positive = Field(default=32, description="samples per step")
-    learning_rate: PositiveFloat = Field(default=0.01, description="peak of the cycle")
+    learning_rate: PositiveFloat = Field(default=0.005, description="peak of the cycle")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="decoupled weight decay")
     gradient_clip: PositiveFloat = Field(default=1.0, description="largest norm of a gradient")
     surrogate_slope: PositiveFloat = Field(default=2.0, description="sharpness of the spike derivative")

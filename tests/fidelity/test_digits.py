@@ -1,7 +1,7 @@
 """Hardware-fidelity regression: a trained, pruned network under version control, quantized afresh and judged.
 
-`network/` is the float graph of the demo's pruned HRSNN. The compiler may change; its integers may not become less
-faithful than `baseline.json` says.
+`network/` is the float graph of the demo's pruned HRSNN. The compiler may change; its integers may not become
+less faithful than `baseline.json` says.
 """
 
 from functools import cache
@@ -13,9 +13,11 @@ import pytest
 from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
 from toolchain.driver import Judgement, compare_build, compile_graph
-from toolchain.fidelity import check_baseline, check_gates, write_baseline
+from toolchain.fidelity import check_baseline, check_gates, compare_traces, write_baseline
 from toolchain.ir import load_graph
+from toolchain.passes import QuantizeGraph
 from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
 
 _HERE = Path(__file__).parent
 
@@ -51,10 +53,6 @@ def test_the_integers_meet_the_promise_of_the_demo() -> None:
 
 def test_a_scale_per_neuron_beats_a_scale_per_layer() -> None:
     """The reason for per-neuron scales, measured on the network that users see first."""
-    from toolchain.fidelity import compare_traces
-    from toolchain.passes import QuantizeGraph
-    from toolchain.target import load_target
-
     build, emulator = _build(), load_target("emulator")
     assert build.stimulus is not None
     coarse = QuantizeGraph(per_neuron=False, steps=16)(build.float_graph)

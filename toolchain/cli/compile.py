@@ -15,13 +15,16 @@ def compile_model(
     *,
     target: TargetName = "emulator",
     weight_bits: Annotated[int, typer.Option(min=2, max=8, help="bits of a weight, sign included")] = 8,
+    split_signs: Annotated[
+        bool, typer.Option(help="excitatory and inhibitory connections apart: half the rounding error")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
     from toolchain.driver import compare_build, compile_run, save_build  # noqa: PLC0415 - loads torch
 
     with stages(quiet=as_json) as progress:
-        build = compile_run(model, target=target, weight_bits=weight_bits)
+        build = compile_run(model, target=target, weight_bits=weight_bits, split_signs=split_signs)
         judgement = compare_build(build, progress=progress)
         save_build(build, output, judgement)
     if as_json:

@@ -7,6 +7,7 @@ from toolchain.passes.quantize_graph import QuantizeGraph
 from toolchain.passes.ranges import Calibration
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
+from toolchain.passes.split_signs import SplitSigns
 
 __all__ = [
     "Calibration",
@@ -17,6 +18,7 @@ __all__ = [
     "RemoveDeadNeurons",
     "RetimeDelays",
     "Schedule",
+    "SplitSigns",
     "explain_quantization",
     "find_schedule",
 ]
