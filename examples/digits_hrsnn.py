@@ -48,7 +48,8 @@ def main(epochs: int, lava_images: int) -> None:
     comparison = judgement.comparison
     print(f"accuracy: float {comparison.float_accuracy:.2f} %, integers {comparison.fixed_accuracy:.2f} %")
     print(f"spike F1 between them: {comparison.spike_f1:.4f}")
-    print(f"Lava: u, v and spikes of {judgement.equal['lava']} images equal at every step")
+    print(*judgement.sentences(), sep="\n")
+    judgement.require_exact()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.small_run import small_experiment
-from toolchain.driver import compare_build, compile_run, save_build
+from toolchain.driver import compile_run
+from toolchain.judge import compare_build, save_build
 from toolchain.run_folder import train
 
 settings.register_profile(

@@ -92,17 +92,17 @@ def spikes(rng: np.random.Generator, *shape: int, rate: float = 0.4) -> NDArray[
 class Recipe:
     """What a random integer graph is made of; small numbers are simple graphs."""
 
-    seed: int
-    sizes: tuple[int, ...]
-    channels: int
-    graded: bool
-    recurrent: bool
-    feedback: bool
-    skip: bool
-    synaptic_delays: bool
-    sparse: bool
-    biased: bool
-    extreme: bool
+    seed: int = 0
+    sizes: tuple[int, ...] = (3,)
+    channels: int = 2
+    graded: bool = False
+    recurrent: bool = False
+    feedback: bool = False
+    skip: bool = False
+    synaptic_delays: bool = False
+    sparse: bool = False
+    biased: bool = False
+    extreme: bool = False
 
 
 recipes = st.builds(

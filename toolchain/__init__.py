@@ -5,22 +5,26 @@
 >>> toolchain.compare(build).comparison.spike_f1  # doctest: +SKIP
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolchain.driver import compare_build as compare
     from toolchain.driver import compile_module as compile  # noqa: A004 - the word users expect
     from toolchain.driver import load
+    from toolchain.judge import compare_build as compare
 
 __all__ = ["compare", "compile", "load"]
 
-_PUBLIC = {"compare": "compare_build", "compile": "compile_module", "load": "load"}
+_PUBLIC = {
+    "compare": ("toolchain.judge", "compare_build"),
+    "compile": ("toolchain.driver", "compile_module"),
+    "load": ("toolchain.driver", "load"),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
     """Import on first use: a plain `import toolchain` loads neither torch nor Lava."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'toolchain' has no attribute '{name}'")
-    from toolchain import driver  # noqa: PLC0415 - this is the point
-
-    return getattr(driver, _PUBLIC[name])
+    module, attribute = _PUBLIC[name]
+    return getattr(import_module(module), attribute)

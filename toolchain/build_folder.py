@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from toolchain.atomic import read_json, replacing_folder, sha256, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError
+from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.ir import Graph, load_graph, save_graph
 from toolchain.stimulus import Stimulus
 
@@ -55,6 +55,17 @@ class Build:
             if write_more is not None:
                 write_more(temporary)
             _seal(temporary, self.target, self.facts)
+
+    def stimulus_for(self, given: Stimulus | None) -> Stimulus:
+        """Return what is given, or else the build's own stimulus.
+
+        Raises:
+            UsageError: There is neither.
+        """
+        chosen = given or self.stimulus
+        if chosen is None:
+            raise UsageError("the build holds no stimulus; give one with --input")
+        return chosen
 
     @classmethod
     def load(cls, folder: Path) -> "Build":

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import final
 
 from toolchain.build_folder import MANIFEST, Build
-from toolchain.driver import Judgement, compare_build, compile_trained, save_build
+from toolchain.driver import compile_trained
 from toolchain.errors import UsageError
 from toolchain.experiment import Experiment
+from toolchain.judge import Judgement, compare_build, save_build
 from toolchain.progress import StageProgress, no_stages
 from toolchain.run_folder import is_run, train
 from toolchain.target import load_target
@@ -99,9 +100,8 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
         synops_before=round(operations[0], 1),
         synops_after=round(operations[1], 1),
         spike_f1=round(judgement.comparison.spike_f1, 5),
-        lava_images=judgement.equal["lava"],
-        # A difference raises, so that arriving here says that they are equal.
-        lava_equal=True,
+        lava_images=judgement.exact["lava"].samples,
+        lava_equal=judgement.exact["lava"].equal,
         test_images=judgement.comparison.samples,
         seconds=round(seconds, 1),
     )

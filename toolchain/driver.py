@@ -1,21 +1,20 @@
-"""The whole path as plain calls: compile, run, compare. The command line adds nothing to it."""
+"""Compiling and running as plain calls. The command line adds nothing to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.build_folder import Build
-from toolchain.errors import CorruptArtifactError, MissingFileError, SimulationError, UsageError
-from toolchain.fidelity import Comparison, Mismatch, compare_traces, first_mismatch
+from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.fidelity import compare_traces
 from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
-from toolchain.fidelity.report import ReportContent, write_report
-from toolchain.frontends import from_torch
-from toolchain.ir import Graph
+from toolchain.frontends import as_network, check_float, from_torch
+from toolchain.ir import Graph, Stage
+from toolchain.models import Network
 from toolchain.passes import (
     Calibration,
     FoldDelays,
@@ -25,15 +24,14 @@ from toolchain.passes import (
     SplitSigns,
     explain_quantization,
 )
-from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
-from toolchain.reference import run as run_reference
+from toolchain.progress import Progress, no_progress
 from toolchain.run_folder import TrainedRun, is_run
-from toolchain.stimulus import Stimulus
-from toolchain.target import Target, load_target
+from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.target import load_target
 from toolchain.trace import QUANTITIES, Trace
 
 EMULATOR: Final = "emulator"
-_SHOWN_SAMPLES: Final = 4
+_CHECKED_SAMPLES: Final = 64
 
 Example = Tensor | NDArray[Any] | Stimulus
 
@@ -66,8 +64,10 @@ def compile_module(
     """
     stimulus = _as_stimulus(example)
     values = None if stimulus is None else next(iter(stimulus.values.values()))
-    graph = from_torch(module, values, classes=classes)
+    network = as_network(module, values)
+    graph = from_torch(network, classes=classes)
     observed = _as_stimulus(calibration) or stimulus
+    facts = {} if stimulus is None else float_facts(network, graph, stimulus)
     return compile_graph(
         graph,
         target=target,
@@ -75,6 +75,7 @@ def compile_module(
         calibration=observed,
         weight_bits=weight_bits,
         split_signs=split_signs,
+        facts=facts,
     )
 
 
@@ -132,8 +133,15 @@ def compile_trained(
         calibration=trained.calibration,
         weight_bits=weight_bits,
         split_signs=split_signs,
-        facts=size_facts(trained, graph),
+        facts=size_facts(trained, graph) | float_facts(trained.network, graph, trained.stimulus),
     )
+
+
+def float_facts(network: Network, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
+    """Return how far PyTorch's own forward pass agrees with the float graph, on the first samples."""
+    part = fit_stimulus(graph, stimulus.take(slice(0, _CHECKED_SAMPLES)))
+    trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
+    return {"float_agreement": str(check_float(network, part.values, trace))}
 
 
 def size_facts(trained: TrainedRun, graph: Graph) -> dict[str, Any]:
@@ -165,155 +173,35 @@ def run_build(
     target: str | None = None,
     stimulus: Stimulus | None = None,
     *,
+    stage: Stage = Stage.FIXED,
+    samples: int | None = None,
     record: tuple[str, ...] = ("spikes",),
     progress: Progress = no_progress,
 ) -> Trace:
-    """Run the fixed graph of a build on a target.
+    """Run a graph of a build on a target.
 
     Args:
         build: What to run.
         target: Name of an installed target; by default the build's.
         stimulus: By default the build's own.
+        stage: Whether the integers run, or the real numbers they came from.
+        samples: How many of the first samples; by default all.
         record: Which of `spikes`, `v`, `u` to keep.
         progress: Told how many samples are done.
 
     Raises:
         UsageError: There is no stimulus.
     """
-    program = load_target(target or build.target).build(build.fixed_graph)
-    return program.run(_stimulus_of(build, stimulus), record=record, progress=progress)
-
-
-@final
-@dataclass(frozen=True)
-class Judgement:
-    """A build compared: the metrics, and what a report needs.
-
-    Attributes:
-        comparison: Float against fixed over the whole stimulus.
-        costs: Float and fixed.
-        shown: Traces of the first samples with potentials, float and fixed.
-        equal: Per further target, how many samples were found equal bit for bit.
-    """
-
-    comparison: Comparison
-    costs: tuple[Cost, Cost]
-    shown: tuple[Trace, Trace]
-    equal: Mapping[str, int]
-
-
-def compare_build(
-    build: Build,
-    stimulus: Stimulus | None = None,
-    *,
-    exact: Sequence[str] = (),
-    samples: int = 32,
-    progress: StageProgress = no_stages,
-) -> Judgement:
-    """Compare float with fixed on the emulator, and fixed with further targets bit for bit.
-
-    Args:
-        build: What to compare.
-        stimulus: By default the build's own.
-        exact: Targets whose `u`, `v` and spikes must equal the integer reference and the
-            emulator at every step.
-        samples: How many samples those run.
-        progress: Told the stage and how far it is.
-
-    Raises:
-        SimulationError: An execution that must be equal is not: a bug; says where.
-    """
-    given = _stimulus_of(build, stimulus)
-    graphs = (build.float_graph, build.fixed_graph)
-    emulator = load_target(EMULATOR)
-    traces: list[Trace] = []
-    for graph, label in zip(graphs, ("float", "fixed"), strict=True):
-        traces.append(
-            emulator.build(graph).run(
-                given, record=("spikes", "v"), progress=of_stage(progress, f"emulate {label}")
-            )
-        )
-    comparison = compare_traces(graphs, (traces[0], traces[1]), labels=given.labels, lengths=given.lengths)
-    costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
-    equal = {name: _prove_equal(build, name, given, samples, progress) for name in exact}
-    shown = (_first(traces[0]), _first(traces[1]))
-    return Judgement(comparison, (costs[0], costs[1]), shown, equal)
-
-
-def _prove_equal(build: Build, name: str, stimulus: Stimulus, samples: int, progress: StageProgress) -> int:
-    part = stimulus.take(slice(0, samples))
-    target: Target = load_target(name)
-    progress(f"run on {name}", 0, part.samples)
-    trace = target.build(build.fixed_graph).run(
-        part, record=QUANTITIES, progress=of_stage(progress, f"run on {name}")
-    )
-    others = {
-        "the integer reference": run_reference(build.fixed_graph, part),
-        EMULATOR: load_target(EMULATOR).build(build.fixed_graph).run(part, record=QUANTITIES),
-    }
-    for other, expected in others.items():
-        mismatch = first_mismatch(expected, trace)
-        if mismatch is not None:
-            raise _unequal(name, other, mismatch)
-    return part.samples
-
-
-def _unequal(name: str, other: str, mismatch: Mismatch) -> SimulationError:
-    node = mismatch.record.rpartition(".")[0]
-    return SimulationError(
-        f"'{name}' differs from {other} in {mismatch}; integers must be equal, this is a bug",
-        process=node,
-        step=mismatch.step,
-    )
-
-
-def save_build(build: Build, folder: Path, judgement: Judgement | None) -> None:
-    """Write a build with its report, if it was judged."""
-
-    def add_report(temporary: Path) -> None:
-        if judgement is not None:
-            write_report(temporary / "report.html", report_of(build, judgement))
-
-    build.save(folder, add_report)
-
-
-def report_of(build: Build, judgement: Judgement) -> ReportContent:
-    """Return what the report of a judged build shows."""
-    checks = tuple(
-        f"{name}: u, v and spikes of {count} samples equal integer reference and emulator at every step."
-        for name, count in judgement.equal.items()
-    )
-    return ReportContent(
-        f"Fidelity of {build.fixed_graph.name} for {build.target}",
-        (build.float_graph, build.fixed_graph),
-        judgement.shown,
-        judgement.comparison,
-        judgement.costs,
-        build.quantization,
-        build.facts,
-        checks,
-    )
+    given = build.stimulus_for(stimulus).take(slice(0, samples))
+    graph = build.fixed_graph if stage is Stage.FIXED else build.float_graph
+    program = load_target(target or build.target).build(graph)
+    return program.run(given, record=record, progress=progress)
 
 
 def _as_stimulus(example: Example | None) -> Stimulus | None:
     if example is None or isinstance(example, Stimulus):
         return example
     return Stimulus.of(np.asarray(example.detach().cpu()) if isinstance(example, Tensor) else example)
-
-
-def _stimulus_of(build: Build, stimulus: Stimulus | None) -> Stimulus:
-    chosen = stimulus or build.stimulus
-    if chosen is None:
-        raise UsageError("the build holds no stimulus; give one with --input")
-    return chosen
-
-
-def _first(trace: Trace) -> Trace:
-    part = slice(0, _SHOWN_SAMPLES)
-    return Trace(
-        {name: values[part] for name, values in trace.spikes.items()},
-        {name: values[part] for name, values in trace.v.items()},
-    )
 
 
 def load(folder: Path | str) -> Build:

@@ -63,7 +63,10 @@ class TrainedRun:
             raise CorruptArtifactError(folder / _RUN, "is not a pumice run")
         if document.get("version") != FORMAT_VERSION:
             raise FormatVersionError(f"run '{folder}'", document.get("version"), FORMAT_VERSION)
-        for name, recorded in document["files"].items():
+        files, facts = document.get("files"), document.get("facts")
+        if not isinstance(files, dict) or not isinstance(facts, dict) or "classes" not in document:
+            raise CorruptArtifactError(folder / _RUN, "lists no files, facts or classes")
+        for name, recorded in files.items():
             if not (folder / name).is_file():
                 raise MissingFileError("file of the run", folder / name)
             if sha256(folder / name) != recorded:
@@ -75,7 +78,7 @@ class TrainedRun:
             Stimulus.load(folder / "stimulus.npz"),
             Stimulus.load(folder / "calibration.npz"),
             tuple(document["classes"]),
-            document["facts"],
+            facts,
         )
 
 

@@ -32,10 +32,12 @@ class Limits:
 
     Attributes:
         total_s: For the whole run; None for no limit.
-        stall_s: Without any process making a step.
+        start_s: Until the first step: Lava is imported and builds its processes.
+        stall_s: After that, without any process making a step.
     """
 
     total_s: float | None = None
+    start_s: float = 300.0
     stall_s: float = 60.0
 
 
@@ -104,8 +106,9 @@ def _watch(
             reported = finished
         if limits.total_s is not None and now - started > limits.total_s:
             raise _stopped(folder, f"the run took longer than {limits.total_s:g} s")
-        if now - last_change > limits.stall_s:
-            raise _stopped(folder, f"no process made a step for {limits.stall_s:g} s")
+        patience = limits.stall_s if seen > 0 else limits.start_s
+        if now - last_change > patience:
+            raise _stopped(folder, f"no process made a step for {patience:g} s")
         time.sleep(_POLL_S)
 
 

@@ -102,11 +102,17 @@ class Watch:
 
         setattr(port, method, waiting)
 
-    def guard(self, top: Any) -> None:  # noqa: ANN401 - a Lava process
-        """Watch from a thread for processes that die without a word."""
-        threading.Thread(target=self._guard, args=(top,), daemon=True).start()
+    def guard(self, top: Any) -> threading.Event:  # noqa: ANN401 - a Lava process
+        """Watch from a thread for processes that die without a word.
 
-    def _guard(self, top: Any) -> None:  # noqa: ANN401
+        Returns:
+            To be set before the processes are told to stop.
+        """
+        stopping = threading.Event()
+        threading.Thread(target=self._guard, args=(top, stopping), daemon=True).start()
+        return stopping
+
+    def _guard(self, top: Any, stopping: threading.Event) -> None:  # noqa: ANN401
         while (runtime := top.runtime) is None or not runtime._is_initialized:  # noqa: SLF001
             time.sleep(0.01)
         builders = list(runtime._executable.proc_builders)  # noqa: SLF001
@@ -116,7 +122,7 @@ class Watch:
         }
         dead = wait(list(names))
         slot, name = names[dead[0]]
-        if not (self.folder / "stopping").exists():
+        if not stopping.is_set():
             report_failure(
                 self.folder,
                 process=name,

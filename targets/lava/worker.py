@@ -84,14 +84,13 @@ def run(folder: Path) -> None:
     watch.install()
     for group in components(document):
         top = processes[group[0]]
-        watch.guard(top)
+        stopping = watch.guard(top)
         top.run(
             condition=RunSteps(num_steps=document["steps"]),
             run_cfg=Loihi2SimCfg(select_tag=document["tag"]),
         )
-        (folder / "stopping").touch()
+        stopping.set()
         top.stop()
-        (folder / "stopping").unlink()
 
 
 def main(arguments: list[str]) -> int:

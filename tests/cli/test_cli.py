@@ -68,7 +68,7 @@ def test_train_compile_run_compare_and_show_work_in_a_row(
     assert set(recorded.u) == {"hidden", "readout"}
     assert main(["compare", str(build), "--exact", "lava", "--samples", "2", "--json"]) == 0
     document = _json(capsys)
-    assert document["equal"] == {"lava": 2}
+    assert document["exact"] == {"lava": True}
     assert document["samples"] == 540
     assert main(["show", str(build)]) == 0
     assert "fixed_lif" in capsys.readouterr().out
@@ -83,6 +83,15 @@ def test_a_stimulus_of_ones_own_is_run(
     arguments = ["run", str(small_build), "--target", "emulator", "--input", str(tmp_path / "s.npz")]
     assert main([*arguments, "-o", str(tmp_path / "t.npz")]) == 0
     assert "in 3 samples" in capsys.readouterr().out
+
+
+def test_the_float_network_runs_too(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", str(small_build), "--stage", "float", "--samples", "3", "-o", str(tmp_path / "t.npz")]
+    assert main([*arguments, "--json"]) == 0
+    assert _json(capsys)["samples"] == 3
+    assert Trace.load(tmp_path / "t.npz").v["readout"].dtype == np.float64
 
 
 def test_gates_and_baselines_decide_the_exit_code(
@@ -122,7 +131,7 @@ def test_bad_input_gets_one_clear_sentence(
         (["compare", build, "--gate", "speed=1"], 2, "gate 'speed' is not known"),
         (["compare", build, "--update"], 2, "name it with --baseline"),
         (["compare", build, "--baseline", str(tmp_path / "none.json")], 2, "does not exist"),
-        (["show", build, "--stage", "final"], 2, "known: fixed, float"),
+        (["show", build, "--stage", "final"], 2, "is not one of 'float'"),
     ]
     for arguments, code, message in cases:
         _fails(arguments, code, message, capsys)

@@ -1,13 +1,20 @@
 """The demo as a newcomer runs it, with the figures it promises."""
 
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from toolchain import reference
 from toolchain.build_folder import Build
+from toolchain.frontends import from_torch
 from toolchain.run_folder import TrainedRun
 
 
@@ -65,3 +72,56 @@ def test_its_report_needs_no_network_and_shows_what_it_promises(demo: tuple[Path
     assert page.count("<svg") == 3
     for outside in ('src="http', 'href="http', "@import", "<script"):
         assert outside not in page.replace('xlink:href="#', "")
+
+
+def test_its_network_equals_its_graph_in_float64(demo: tuple[Path, dict]) -> None:
+    trained = TrainedRun.load(demo[0] / "run")
+    network, x = trained.network.double(), trained.stimulus.values["input"][:12]
+    with torch.inference_mode():
+        activity = network(torch.tensor(x).double(), record=True)
+    trace = reference.run(from_torch(network), x)
+    for name in ("hidden", "readout"):
+        assert np.array_equal(activity.spikes[name].numpy().astype(bool), trace.spikes[name])
+        assert np.abs(activity.v[name].numpy() - trace.v[name]).max() <= 1e-9
+        assert np.abs(activity.u[name].numpy() - trace.u[name]).max() <= 1e-9
+
+
+def _blocks(repository: Path, language: str) -> list[str]:
+    text = (repository / "README.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_of_the_readme_work(demo: tuple[Path, dict], repository: Path, tmp_path: Path) -> None:
+    """The demo is the experiment of the tour, so its run is found finished there."""
+    shutil.copytree(demo[0] / "run", tmp_path / "run")
+    shutil.copytree(repository / "examples", tmp_path / "examples")
+    (tour,) = (block for block in _blocks(repository, "") if "pumice train" in block)
+    commands = [shlex.split(line) for line in tour.splitlines()]
+    assert len(commands) == 7
+    for command in commands:
+        assert command[0] == ".venv/bin/pumice"
+        done = subprocess.run(
+            [sys.executable, "-m", "toolchain.cli", *command[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_python_of_the_readme_works(
+    demo: tuple[Path, dict], repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = TrainedRun.load(demo[0] / "run")
+    (code,) = _blocks(repository, "python")
+    exec(code, {"model": trained.network, "example": trained.stimulus.values["input"][:4]})  # noqa: S102
+    assert "Divergence" in capsys.readouterr().out
+
+
+def test_the_make_targets_that_are_named_exist(repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text()
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"`?make ([a-z]+)", (repository / page).read_text()):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page}: make {target}"

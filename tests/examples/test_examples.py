@@ -15,7 +15,12 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(["digits_hrsnn.py", "--epochs", "4", "--lava-images", "3"], "of 3 images equal at every step")],
+    [
+        (
+            ["digits_hrsnn.py", "--epochs", "4", "--lava-images", "3"],
+            "of 3 samples equal reference and emulator at every step",
+        )
+    ],
 )
 def test_an_example_runs(arguments: list[str], expected: str, repository: Path) -> None:
     script = repository / "examples" / arguments[0]

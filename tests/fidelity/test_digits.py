@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toolchain import reference
 from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
-from toolchain.driver import Judgement, compare_build, compile_graph
+from toolchain.driver import compile_graph
 from toolchain.fidelity import check_baseline, check_gates, compare_traces, write_baseline
 from toolchain.ir import load_graph
+from toolchain.judge import Exactness, Judgement, compare_build
 from toolchain.passes import QuantizeGraph
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
 
 _HERE = Path(__file__).parent
 
@@ -64,7 +67,19 @@ def test_a_scale_per_neuron_beats_a_scale_per_layer() -> None:
 
 @pytest.mark.parametrize("samples", [32])
 def test_lava_equals_reference_and_emulator_at_every_step(samples: int) -> None:
-    assert dict(compare_build(_build(), exact=("lava",), samples=samples).equal) == {"lava": samples}
+    assert compare_build(_build(), exact=("lava",), samples=samples).exact == {"lava": Exactness(samples)}
+
+
+def test_the_float_graph_equals_lavas_floating_point_to_rounding() -> None:
+    build = _build()
+    assert build.stimulus is not None
+    part = build.stimulus.take(slice(0, 8))
+    expected = reference.run(build.float_graph, part)
+    got = load_target("lava").build(build.float_graph).run(part, record=QUANTITIES)
+    for name in expected.v:
+        assert np.array_equal(expected.spikes[name], got.spikes[name])
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
+        assert np.abs(expected.u[name] - got.u[name]).max() <= 1e-9
 
 
 def test_quantization_explains_itself() -> None:

@@ -15,45 +15,9 @@ from toolchain.trace import QUANTITIES, Trace
 
 _STEPS = 12
 
-_PLAIN = Recipe(
-    seed=0,
-    sizes=(3,),
-    channels=2,
-    graded=False,
-    recurrent=False,
-    feedback=False,
-    skip=False,
-    synaptic_delays=False,
-    sparse=False,
-    biased=False,
-    extreme=False,
-)
-_EVERYTHING = Recipe(
-    seed=7,
-    sizes=(4, 3, 5),
-    channels=4,
-    graded=True,
-    recurrent=True,
-    feedback=True,
-    skip=True,
-    synaptic_delays=True,
-    sparse=True,
-    biased=True,
-    extreme=True,
-)
-_BIASED = Recipe(
-    seed=3,
-    sizes=(4, 3),
-    channels=3,
-    graded=False,
-    recurrent=False,
-    feedback=False,
-    skip=True,
-    synaptic_delays=False,
-    sparse=True,
-    biased=True,
-    extreme=False,
-)
+_PLAIN = Recipe()
+_BIASED = Recipe(seed=3, sizes=(4, 3), channels=3, skip=True, sparse=True, biased=True)
+_EVERYTHING = Recipe(7, (4, 3, 5), 4, *[True] * 8)
 
 
 def _check(graph: Graph, expected: Trace, target: Target, stimulus: object) -> None:

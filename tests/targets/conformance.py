@@ -19,19 +19,7 @@ from toolchain.stimulus import Stimulus
 from toolchain.target import Target
 from toolchain.trace import QUANTITIES, Trace
 
-RECIPE = Recipe(
-    seed=11,
-    sizes=(5, 3),
-    channels=4,
-    graded=False,
-    recurrent=True,
-    feedback=False,
-    skip=True,
-    synaptic_delays=False,
-    sparse=True,
-    biased=True,
-    extreme=False,
-)
+RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
 
 
 @final

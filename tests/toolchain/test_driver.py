@@ -13,6 +13,7 @@ from targets.emulator.target import EmulatorTarget
 from toolchain import driver
 from toolchain.errors import SimulationError, UnknownNameError, UsageError
 from toolchain.ir import FixedLif, Graph
+from toolchain.judge import Exactness, save_build
 from toolchain.models import CubaLif
 
 
@@ -35,7 +36,7 @@ def test_a_module_is_compiled_compared_saved_and_loaded(tmp_path: Path, rng: np.
     judgement = toolchain.compare(build)
     assert judgement.comparison.prediction_agreement == 100
     assert judgement.comparison.spike_f1 > 0.95
-    driver.save_build(build, tmp_path / "b", judgement)
+    save_build(build, tmp_path / "b", judgement)
     loaded = toolchain.load(tmp_path / "b")
     assert toolchain.compare(loaded).comparison == judgement.comparison
     assert loaded.float_graph.outputs[0].classes == ("a", "b", "c")
@@ -50,7 +51,9 @@ def test_a_build_runs_on_its_target_by_default(rng: np.random.Generator) -> None
 
 def test_lava_must_be_equal_bit_for_bit(rng: np.random.Generator) -> None:
     build = toolchain.compile(_model(), _example(rng), target="lava")
-    assert dict(toolchain.compare(build, exact=("lava",), samples=4).equal) == {"lava": 4}
+    judgement = toolchain.compare(build, exact=("lava",), samples=4)
+    assert judgement.exact["lava"] == Exactness(4)
+    judgement.require_exact()
 
 
 def test_a_target_that_differs_is_a_named_bug(
@@ -65,8 +68,10 @@ def test_a_target_that_differs_is_a_named_bug(
 
     build = toolchain.compile(_model(), _example(rng))
     monkeypatch.setattr(EmulatorTarget, "build", off_by_one)
-    with pytest.raises(SimulationError, match=r"differs from the integer reference in neurons1\.") as caught:
-        toolchain.compare(build, exact=("emulator",), samples=12)
+    judgement = toolchain.compare(build, exact=("emulator",), samples=12)
+    assert not judgement.exact["emulator"].equal
+    with pytest.raises(SimulationError, match=r"differs from the integer reference: neurons1\.") as caught:
+        judgement.require_exact()
     assert caught.value.process == "neurons1"
 
 

@@ -81,6 +81,9 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
     (folder / "run.json").write_text("{}")
     with pytest.raises(CorruptArtifactError, match="not a pumice run"):
         TrainedRun.load(folder)
+    (folder / "run.json").write_text('{"format": "pumice-run", "version": 1}')
+    with pytest.raises(CorruptArtifactError, match="lists no files"):
+        TrainedRun.load(folder)
     (folder / "run.json").write_text(text)
     weights = folder / "network" / "network.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")

@@ -29,10 +29,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the float network with its integers. A gate that is not met exits with 4."""
-    from toolchain.driver import compare_build, load  # noqa: PLC0415 - loads torch
-    from toolchain.errors import MissingFileError, UsageError  # noqa: PLC0415
-    from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline  # noqa: PLC0415
-    from toolchain.stimulus import Stimulus  # noqa: PLC0415
+    from toolchain.driver import load
+    from toolchain.errors import MissingFileError, UsageError
+    from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline
+    from toolchain.judge import compare_build
+    from toolchain.stimulus import Stimulus
 
     gates = parse_gates(gate or [])
     if update and baseline is None:
@@ -45,11 +46,14 @@ def compare(
         judgement = compare_build(loaded, given, exact=exact or (), samples=samples, progress=progress)
     comparison = judgement.comparison
     if as_json:
-        print_json(comparison.to_json() | {"equal": dict(judgement.equal)})
+        print_json(
+            comparison.to_json() | {"exact": {name: item.equal for name, item in judgement.exact.items()}}
+        )
     else:
         print_comparison(comparison)
-        for name, count in judgement.equal.items():
-            out.print(f"{name}: u, v and spikes of {count} samples equal at every step", markup=False)
+        for sentence in judgement.sentences():
+            out.print(sentence, markup=False)
+    judgement.require_exact()
     check_gates(comparison, gates)
     if baseline is not None and update:
         write_baseline(baseline, comparison)

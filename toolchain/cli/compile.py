@@ -21,7 +21,8 @@ def compile_model(
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
-    from toolchain.driver import compare_build, compile_run, save_build  # noqa: PLC0415 - loads torch
+    from toolchain.driver import compile_run
+    from toolchain.judge import compare_build, save_build
 
     with stages(quiet=as_json) as progress:
         build = compile_run(model, target=target, weight_bits=weight_bits, split_signs=split_signs)

@@ -21,9 +21,9 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
-    from toolchain.cli.compare import print_comparison  # noqa: PLC0415 - loads torch
-    from toolchain.demo import run_demo  # noqa: PLC0415
-    from toolchain.experiment import Experiment  # noqa: PLC0415
+    from toolchain.cli.compare import print_comparison
+    from toolchain.demo import run_demo
+    from toolchain.experiment import Experiment
 
     with stages(quiet=as_json) as progress:
         result, _, judgement = run_demo(
@@ -31,10 +31,13 @@ def demo(
         )
     if as_json:
         print_json(asdict(result))
-        return
-    print_result(result)
-    print_comparison(judgement.comparison)
-    out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
+    else:
+        print_result(result)
+        print_comparison(judgement.comparison)
+        for sentence in judgement.sentences():
+            out.print(sentence, markup=False)
+        out.print(f"report: {output / 'report.html'} ({result.seconds:.0f} s)", markup=False, soft_wrap=True)
+    judgement.require_exact()
 
 
 def print_result(result: "DemoResult") -> None:
@@ -53,9 +56,4 @@ def print_result(result: "DemoResult") -> None:
             ("recurrent synapses", f"{result.synapses_before:,}", f"{result.synapses_after:,}", ""),
             ("synaptic operations", f"{result.synops_before:,.0f}", f"{result.synops_after:,.0f}", ""),
         ],
-    )
-    out.print(
-        f"Lava: u, v and spikes of {result.lava_images} images equal the integer reference and the emulator "
-        f"at every step. {result.seconds:.0f} s.",
-        markup=False,
     )

@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+from toolchain.ir import Stage
 
 
 def run(
@@ -16,28 +17,36 @@ def run(
     target: Annotated[str | None, typer.Option("--target", "-t", help="by default the build's own")] = None,
     stimulus: StimulusFile = None,
     samples: Annotated[int | None, typer.Option(min=1, help="run only the first samples")] = None,
+    stage: Annotated[
+        Stage, typer.Option(help="the integers, or the real numbers they came from")
+    ] = Stage.FIXED,
     record: Annotated[str, typer.Option(help="further records, such as v,u")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target and write what every population did."""
-    from toolchain.driver import load, run_build  # noqa: PLC0415 - loads torch
-    from toolchain.errors import UsageError  # noqa: PLC0415
-    from toolchain.progress import of_stage  # noqa: PLC0415
-    from toolchain.stimulus import Stimulus  # noqa: PLC0415
+    from toolchain.driver import load, run_build
+    from toolchain.progress import of_stage
+    from toolchain.stimulus import Stimulus
 
     loaded = load(build)
-    given = loaded.stimulus if stimulus is None else Stimulus.load(stimulus)
-    if given is None:
-        raise UsageError("the build holds no stimulus; give one with --input")
-    part = given if samples is None else given.take(slice(0, samples))
+    given = None if stimulus is None else Stimulus.load(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:
-        trace = run_build(loaded, target, part, record=wanted, progress=of_stage(progress, "run"))
+        trace = run_build(
+            loaded,
+            target,
+            given,
+            stage=stage,
+            samples=samples,
+            record=wanted,
+            progress=of_stage(progress, "run"),
+        )
     trace.save(output)
     counts = {name: int(values.sum()) for name, values in trace.spikes.items()}
+    ran = len(next(iter(trace.spikes.values())))
     if as_json:
-        print_json({"trace": str(output), "samples": part.samples, "spikes": counts})
+        print_json({"trace": str(output), "samples": ran, "spikes": counts})
         return
     for name, count in counts.items():
-        out.print(f"{name}: {count} spikes in {part.samples} samples", markup=False)
+        out.print(f"{name}: {count} spikes in {ran} samples", markup=False)
     out.print(f"trace: {output}", markup=False, soft_wrap=True)

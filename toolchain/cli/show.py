@@ -7,33 +7,32 @@ import typer
 from toolchain.cli.compile import print_quantization
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder
-from toolchain.errors import UnknownNameError
+from toolchain.ir import Stage, print_graph
 
 
 def show(
     build: BuildFolder,
     *,
-    stage: Annotated[str, typer.Option(help="float or fixed")] = "fixed",
+    stage: Annotated[
+        Stage, typer.Option(help="the integers, or the real numbers they came from")
+    ] = Stage.FIXED,
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build and what quantization did to it."""
-    from toolchain.driver import load  # noqa: PLC0415 - loads torch
-    from toolchain.ir import print_graph  # noqa: PLC0415
+    from toolchain.driver import load
 
     loaded = load(build)
-    graphs = {"float": loaded.float_graph, "fixed": loaded.fixed_graph}
-    if stage not in graphs:
-        raise UnknownNameError("stage", stage, graphs)
+    graph = loaded.fixed_graph if stage is Stage.FIXED else loaded.float_graph
     if as_json:
         print_json(
             {
                 "target": loaded.target,
-                "stage": stage,
-                "graph": print_graph(graphs[stage]),
+                "stage": stage.value,
+                "graph": print_graph(graph),
                 "quantization": loaded.quantization,
                 "facts": loaded.facts,
             }
         )
         return
-    out.print(print_graph(graphs[stage]), markup=False, soft_wrap=True)
+    out.print(print_graph(graph), markup=False, soft_wrap=True)
     print_quantization(dict(loaded.quantization))

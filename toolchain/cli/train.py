@@ -19,8 +19,8 @@ def train(
 
     An interrupted training continues where it stopped when the same command is given again.
     """
-    from toolchain.experiment import load_experiment  # noqa: PLC0415 - torch is loaded when needed
-    from toolchain.run_folder import train as run  # noqa: PLC0415
+    from toolchain.experiment import load_experiment
+    from toolchain.run_folder import train as run
 
     chosen = load_experiment(experiment)
     with stages(quiet=as_json) as progress:

@@ -17,12 +17,13 @@ from toolchain.atomic import replacing_file
 from toolchain.fidelity.compare import Comparison, thresholds
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
-from toolchain.ir import Graph, print_graph
-from toolchain.ir.matrix import values_of
+from toolchain.ir import FixedDense, FixedLif, Graph, print_graph
+from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.trace import Trace
 
 _INK, _ACCENT, _WARM = "#1f2933", "#0b7285", "#d9480f"
 _TRACES = 3
+_LARGE = 1000
 
 
 @final
@@ -63,6 +64,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         float_cost=content.costs[0],
         fixed_cost=content.costs[1],
         printed=print_graph(content.graphs[1]),
+        number=_number,
         raster=_raster(content),
         membranes=_membranes(content),
         weights=_weights(content.graphs),
@@ -136,25 +138,42 @@ def _plot_membrane(
 
 
 def _busiest(trace: Trace, name: str, v: NDArray[np.float64]) -> list[int]:
-    activity = trace.spikes[name][0].sum(axis=0) * 1e6 + np.ptp(v, axis=0)
+    """Return the neurons whose potential moves most, those that spike first."""
+    activity = trace.spikes[name][0].any(axis=0) * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)
     return np.argsort(-activity, kind="stable")[:_TRACES].tolist()
 
 
 def _weights(graphs: tuple[Graph, Graph]) -> Markup:
-    """Histograms of the weights before and after, on one scale."""
+    """Histograms of the weights before and after, both in model units."""
     names = [node.name for node in graphs[0].synapses]
-    figure, axes = _figure(1, len(names), 9.0, 2.2)
-    for axis, name in zip(axes[0], names, strict=True):
-        before, after = (_stored(graph, name) for graph in graphs)
-        axis.hist(before, bins=41, color=_ACCENT, alpha=0.65)
-        axis.set_title(f"{name}: float", fontsize=8)
-        twin = axis.twiny()
-        twin.hist(after, bins=41, histtype="step", color=_WARM)
-        for each in (axis, twin):
-            each.tick_params(labelsize=6)
+    rows = -(-len(names) // _TRACES)
+    figure, axes = _figure(rows, _TRACES, 9.0, 1.9 * rows)
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        before, after = (_in_model_units(graph, name) for graph in graphs)
+        bins = np.histogram_bin_edges(np.concatenate([before, after]), bins=41)
+        axis.hist(before[before != 0], bins=bins, color=_ACCENT, alpha=0.55)
+        axis.hist(after[after != 0], bins=bins, histtype="step", color=_WARM)
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=6)
         axis.set_yticks([])
+        axis.spines[["top", "right", "left"]].set_visible(False)
     return _svg(figure)
 
 
-def _stored(graph: Graph, name: str) -> NDArray[Any]:
-    return next(values_of(node.weights) for node in graph.synapses if node.name == name)
+def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:
+    node = next(node for node in graph.synapses if node.name == name)
+    values = np.asarray(values_of(node.weights), dtype=np.float64)
+    if isinstance(node, FixedDense):
+        target = graph.readers(name)[0]
+        source = graph.graded_source(node)
+        scale = target.scale if isinstance(target, FixedLif) else np.ones(targets_of(node.weights))
+        message = 1.0 if source is None else source.scale
+        return values * 2.0**node.exponent / scale[rows_of(node.weights)] * message
+    return values
+
+
+def _number(value: float) -> str:
+    """Return a count in full and anything else with two decimals."""
+    return f"{value:,.0f}" if value == round(value) or value >= _LARGE else f"{value:.2f}"

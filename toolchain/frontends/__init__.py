@@ -1,5 +1,6 @@
 """From models to graphs."""
 
-from toolchain.frontends.from_torch import from_torch
+from toolchain.frontends.check_float import FloatAgreement, check_float
+from toolchain.frontends.from_torch import as_network, from_torch
 
-__all__ = ["from_torch"]
+__all__ = ["FloatAgreement", "as_network", "check_float", "from_torch"]

@@ -54,13 +54,28 @@ def from_torch(
         FrontendError: The parts do not fit each other or the example.
         VerifyError: A parameter is not finite.
     """
-    values = None if example is None else np.asarray(torch.as_tensor(example).detach().cpu())
-    network = module if isinstance(module, Network) else _chain(module, values)
-    _check_example(network, values)
+    network = as_network(module, example)
     nodes = [*_inputs(network), *_layers(network), _output(network, classes)]
     graph = Graph(tuple(nodes), dt_ms=network.dt_ms, name=name or type(module).__name__.lower())
     verify(graph)
     return graph
+
+
+def as_network(module: nn.Module, example: Tensor | NDArray[Any] | None = None) -> Network:
+    """Return the module as a network of named layers; a `Network` is returned as it is.
+
+    Args:
+        module: As for `from_torch`.
+        example: As for `from_torch`.
+
+    Raises:
+        UnsupportedModuleError: A layer without meaning in the graph; names its path.
+        FrontendError: The parts do not fit each other or the example.
+    """
+    values = None if example is None else np.asarray(torch.as_tensor(example).detach().cpu())
+    network = module if isinstance(module, Network) else _chain(module, values)
+    _check_example(network, values)
+    return network
 
 
 def _inputs(network: Network) -> list[AnyNode]:

@@ -1,6 +1,5 @@
 """From real numbers to integers: one scale per neuron, one exponent per connection."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
@@ -196,8 +195,3 @@ def _neurons(node: Lif, scale: Floats) -> FixedLif:
         scale=scale,
         origin=node.origin,
     )
-
-
-def scales_of(graph: Graph) -> Mapping[str, Floats]:
-    """Return the scale of every fixed population: one unit of the float potential is `64 S`."""
-    return {node.name: node.scale for node in graph.populations if isinstance(node, FixedLif)}

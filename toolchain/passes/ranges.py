@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.ir import FixedDense, FixedLif, Graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.trace import Trace
@@ -47,25 +45,6 @@ class Calibration:
             {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
             int(first.shape[0]),
         )
-
-    def save(self, path: Path) -> None:
-        """Write the ranges as a `.npz`."""
-        tables = {"v_low": self.v_low, "v_high": self.v_high, "u_peak": self.u_peak}
-        arrays: dict[str, NDArray[Any]] = {
-            f"{node}.{name}": values for name, table in tables.items() for node, values in table.items()
-        }
-        write_arrays(path, arrays | {"samples": np.array(self.samples)})
-
-    @classmethod
-    def load(cls, path: Path) -> "Calibration":
-        """Read what `save` wrote."""
-        tables: dict[str, dict[str, Floats]] = {"v_low": {}, "v_high": {}, "u_peak": {}}
-        arrays = read_arrays(path)
-        samples = int(arrays.pop("samples"))
-        for key, values in arrays.items():
-            node, _, name = key.rpartition(".")
-            tables[name][node] = values
-        return cls(tables["v_low"], tables["v_high"], tables["u_peak"], samples)
 
 
 @final

@@ -212,6 +212,15 @@ def test_a_process_that_hangs_is_named_with_its_step(groups: list[int]) -> None:
     assert all(_group_is_gone(group) for group in groups)
 
 
+def test_a_child_that_never_takes_a_step_is_ended(groups: list[int]) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        with pytest.raises(SimulationError, match="no process made a step for 0.1 s") as caught:
+            run_job(folder, window, Limits(start_s=0.1), no_progress)  # type: ignore[arg-type]
+    assert caught.value.step == 0
+    assert all(_group_is_gone(group) for group in groups)
+
+
 def test_a_run_that_takes_too_long_is_ended(groups: list[int]) -> None:
     with job_folder() as folder:
         _, window = _job(folder, steps=100_000)

@@ -8,9 +8,10 @@ from torch import nn
 
 from toolchain import reference
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
-from toolchain.frontends import from_torch
+from toolchain.frontends import check_float, from_torch
 from toolchain.ir import Decode, EdgeKind
-from toolchain.models import Connection, CubaLif, Network, Synapses
+from toolchain.models import Connection, CubaLif, HrsnnShape, Network, Synapses, build_hrsnn
+from toolchain.trace import Trace
 
 
 def _chain(**changes: nn.Module) -> nn.Sequential:
@@ -105,6 +106,34 @@ def test_parts_that_do_not_fit_are_explained(module: nn.Module, message: str) ->
 def test_an_example_of_the_wrong_shape_is_refused() -> None:
     with pytest.raises(FrontendError, match=r"\[batch, time, 3\].*got \[1, 4, 7\]"):
         from_torch(_chain(), np.ones((1, 4, 7)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_first_flip_between_pytorch_and_graph_is_reported(
+    dtype: torch.dtype, rng: np.random.Generator
+) -> None:
+    network = build_hrsnn(HrsnnShape(channels=6, classes=3, neurons=40), rng).to(dtype)
+    graph, x = from_torch(network), {"input": rng.random((20, 150, 6)) < 0.5}
+    agreement = check_float(network, x, reference.run(graph, x))
+    if dtype is torch.float64:
+        assert agreement.first_flip is None
+        assert agreement.error_before <= 1e-9
+        assert "every spike equal" in str(agreement)
+    else:
+        assert agreement.error_before <= 1e-3
+
+
+def test_a_flip_is_found_where_it_is(rng: np.random.Generator) -> None:
+    network = build_hrsnn(HrsnnShape(channels=6, classes=3, neurons=40), rng).double()
+    x = {"input": rng.random((4, 30, 6)) < 0.5}
+    trace = reference.run(from_torch(network), x)
+    flipped = trace.spikes["hidden"].copy()
+    flipped[2, 11, 5] ^= True
+    flipped[1, 20, 0] ^= True
+    agreement = check_float(network, x, Trace({**trace.spikes, "hidden": flipped}, trace.v))
+    assert agreement.first_flip == ("hidden", 2, 11, 5)
+    assert agreement.flipped == 2
+    assert "first at step 11 (neuron 5 of 'hidden', sample 2)" in str(agreement)
 
 
 def test_weights_that_are_not_numbers_are_refused_by_name() -> None:

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.graphs import feed_forward, random_fixed, recurrent, spikes
-from tests.parity.test_integers import _PLAIN
+from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
 from toolchain import reference
 from toolchain.errors import PreconditionError
 from toolchain.ir import Dense, EdgeKind, Graph, Input, Lif
@@ -82,5 +81,5 @@ def test_the_read_out_does_what_it_did(seed: int) -> None:
 
 def test_integers_are_refused() -> None:
     with pytest.raises(PreconditionError, match="before 'quantize-graph'") as caught:
-        RemoveDeadNeurons()(random_fixed(_PLAIN))
+        RemoveDeadNeurons()(random_fixed(Recipe()))
     assert "remove-dead-neurons" in caught.value.__notes__[0]

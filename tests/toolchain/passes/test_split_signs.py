@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tests.graphs import feed_forward, random_fixed, recurrent, spikes
-from tests.parity.test_integers import _PLAIN
+from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
 from toolchain import reference
 from toolchain.errors import PreconditionError
 from toolchain.fidelity.cost import measure_cost
@@ -79,4 +78,4 @@ def test_connections_of_one_sign_stay() -> None:
 
 def test_integers_are_refused() -> None:
     with pytest.raises(PreconditionError, match="before 'quantize-graph'"):
-        SplitSigns()(random_fixed(_PLAIN))
+        SplitSigns()(random_fixed(Recipe()))

@@ -1,0 +1,83 @@
+"""Whether PyTorch's own forward pass and the float graph are one network, and where they first differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from toolchain.models.network import Network
+from toolchain.trace import Trace
+
+
+@final
+@dataclass(frozen=True)
+class FloatAgreement:
+    """PyTorch in the precision it was trained in, against the graph in float64.
+
+    In float64 both agree to rounding. In float32 potentials drift by about 1e-6 until a spike flips at a
+    threshold; from then on that sample's error is of the size of a spike.
+
+    Attributes:
+        dtype: Precision of the module.
+        samples: How many were compared.
+        flipped: How many of them have a different spike.
+        first_flip: Layer, sample, step and neuron of the earliest different spike, or None.
+        error_before: Largest |v| difference, in model units, before the earliest flip of any sample.
+    """
+
+    dtype: str
+    samples: int
+    flipped: int
+    first_flip: tuple[str, int, int, int] | None
+    error_before: float
+
+    def __str__(self) -> str:
+        head = f"PyTorch in {self.dtype} against the float graph, {self.samples} samples: "
+        if self.first_flip is None:
+            return head + f"every spike equal, potentials to {self.error_before:.1e}."
+        layer, sample, step, neuron = self.first_flip
+        return head + (
+            f"{self.flipped} with a different spike, first at step {step} (neuron {neuron} of '{layer}', "
+            f"sample {sample}); before it potentials agree to {self.error_before:.1e}."
+        )
+
+
+def check_float(network: Network, inputs: Mapping[str, NDArray[Any]], trace: Trace) -> FloatAgreement:
+    """Compare a network with what its graph did.
+
+    Args:
+        network: Run in its own precision.
+        inputs: Per input name, `[batch, time, channels]`.
+        trace: Of the float graph on the same inputs, with spikes and potentials.
+    """
+    dtype = next(network.parameters()).dtype
+    streams = {name: torch.from_numpy(np.array(values)).to(dtype) for name, values in inputs.items()}
+    with torch.inference_mode():
+        activity = network(streams, record=True)
+    different = {
+        name: activity.spikes[name].numpy().astype(bool) != trace.spikes[name] for name in network.layers
+    }
+    flips = [(*_earliest(where), name) for name, where in different.items() if where.any()]
+    flip = min(flips, default=None)
+    steps = flip[0] if flip is not None else next(iter(trace.v.values())).shape[1]
+    errors = [
+        np.abs(activity.v[name].numpy() - trace.v[name])[:, :steps].max(initial=0.0)
+        for name in network.layers
+    ]
+    flipped = np.logical_or.reduce([where.any(axis=(1, 2)) for where in different.values()])
+    return FloatAgreement(
+        str(dtype).removeprefix("torch."),
+        len(flipped),
+        int(flipped.sum()),
+        None if flip is None else (flip[3], flip[1], flip[0], flip[2]),
+        float(max(errors)),
+    )
+
+
+def _earliest(different: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Return step, sample and neuron of the earliest True of `[batch, time, N]`."""
+    step, sample, neuron = np.argwhere(np.moveaxis(different, 1, 0))[0]
+    return int(step), int(sample), int(neuron)

@@ -1,0 +1,155 @@
+"""Judging a build: float against integers with metrics, integers against integers with `==`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from toolchain.build_folder import Build
+from toolchain.errors import SimulationError
+from toolchain.fidelity import Comparison, Mismatch, compare_traces, first_mismatch
+from toolchain.fidelity.cost import Cost, measure_cost
+from toolchain.fidelity.report import ReportContent, write_report
+from toolchain.progress import StageProgress, no_stages, of_stage
+from toolchain.reference import run as run_reference
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES, Trace
+
+_EMULATOR: Final = "emulator"
+_SHOWN_SAMPLES: Final = 4
+
+
+@final
+@dataclass(frozen=True)
+class Exactness:
+    """Whether a target's integers are the integers, bit for bit.
+
+    Attributes:
+        samples: How many were run, all quantities at every step.
+        against: The execution it differs from; empty if it differs from none.
+        mismatch: The earliest difference, or None.
+    """
+
+    samples: int
+    against: str = ""
+    mismatch: Mismatch | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether `u`, `v` and spikes equal the integer reference and the emulator at every step."""
+        return self.mismatch is None
+
+
+@final
+@dataclass(frozen=True)
+class Judgement:
+    """A build compared: the metrics, and what a report needs.
+
+    Attributes:
+        comparison: Float against fixed over the whole stimulus.
+        costs: Float and fixed.
+        shown: Traces of the first samples with potentials, float and fixed.
+        exact: Per further target, whether its integers are equal.
+    """
+
+    comparison: Comparison
+    costs: tuple[Cost, Cost]
+    shown: tuple[Trace, Trace]
+    exact: Mapping[str, Exactness]
+
+    def sentences(self) -> list[str]:
+        """Return one sentence per target that had to be exact."""
+        return [
+            f"{name}: u, v and spikes of {item.samples} samples equal reference and emulator at every step."
+            if item.equal
+            else f"{name} differs from {item.against}: {item.mismatch}. They must be equal: this is a bug."
+            for name, item in self.exact.items()
+        ]
+
+    def require_exact(self) -> None:
+        """Raise for the first target whose integers are not equal.
+
+        Raises:
+            SimulationError: Names population and step.
+        """
+        for item, sentence in zip(self.exact.values(), self.sentences(), strict=True):
+            if item.mismatch is not None:
+                node = item.mismatch.record.rpartition(".")[0]
+                raise SimulationError(sentence, process=node, step=item.mismatch.step)
+
+
+def compare_build(
+    build: Build,
+    stimulus: Stimulus | None = None,
+    *,
+    exact: Sequence[str] = (),
+    samples: int = 32,
+    progress: StageProgress = no_stages,
+) -> Judgement:
+    """Compare float with fixed on the emulator, and fixed with further targets bit for bit.
+
+    Args:
+        build: What to compare.
+        stimulus: By default the build's own.
+        exact: Targets whose `u`, `v` and spikes must equal the integer reference and the
+            emulator at every step; see `Judgement.require_exact`.
+        samples: How many samples those run.
+        progress: Told the stage and how far it is.
+    """
+    given = build.stimulus_for(stimulus)
+    graphs = (build.float_graph, build.fixed_graph)
+    emulator = load_target(_EMULATOR)
+    traces: list[Trace] = []
+    for graph, label in zip(graphs, ("float", "fixed"), strict=True):
+        told = of_stage(progress, f"emulate {label}")
+        traces.append(emulator.build(graph).run(given, record=("spikes", "v"), progress=told))
+    comparison = compare_traces(graphs, (traces[0], traces[1]), labels=given.labels, lengths=given.lengths)
+    costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
+    part = given.take(slice(0, samples))
+    proved = {name: _check_exact(build, name, part, progress) for name in exact}
+    return Judgement(comparison, (costs[0], costs[1]), (_first(traces[0]), _first(traces[1])), proved)
+
+
+def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgress) -> Exactness:
+    stage = f"run on {name}"
+    progress(stage, 0, part.samples)
+    program = load_target(name).build(build.fixed_graph)
+    trace = program.run(part, record=QUANTITIES, progress=of_stage(progress, stage))
+    others = {
+        "the integer reference": run_reference(build.fixed_graph, part),
+        "the emulator": load_target(_EMULATOR).build(build.fixed_graph).run(part, record=QUANTITIES),
+    }
+    for other, expected in others.items():
+        mismatch = first_mismatch(expected, trace)
+        if mismatch is not None:
+            return Exactness(part.samples, other, mismatch)
+    return Exactness(part.samples)
+
+
+def save_build(build: Build, folder: Path, judgement: Judgement) -> None:
+    """Write a build together with the report of its judgement."""
+    build.save(folder, lambda temporary: write_report(temporary / "report.html", report_of(build, judgement)))
+
+
+def report_of(build: Build, judgement: Judgement) -> ReportContent:
+    """Return what the report of a judged build shows."""
+    checks = [build.facts["float_agreement"]] if "float_agreement" in build.facts else []
+    return ReportContent(
+        f"Fidelity of {build.fixed_graph.name} for {build.target}",
+        (build.float_graph, build.fixed_graph),
+        judgement.shown,
+        judgement.comparison,
+        judgement.costs,
+        build.quantization,
+        build.facts,
+        (*checks, *judgement.sentences()),
+    )
+
+
+def _first(trace: Trace) -> Trace:
+    part = slice(0, _SHOWN_SAMPLES)
+    return Trace(
+        {name: values[part] for name, values in trace.spikes.items()},
+        {name: values[part] for name, values in trace.v.items()},
+    )
