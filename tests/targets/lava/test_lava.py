@@ -145,10 +145,6 @@ def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:
     return folder, window
 
 
-def _segments() -> set[str]:
-    return {item.name for item in Path("/dev/shm").iterdir()}  # noqa: S108 - shared memory lives there
-
-
 def _group_is_gone(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -157,19 +153,33 @@ def _group_is_gone(group: int) -> bool:
     return False
 
 
+class Started:
+    """The process groups that a test starts, and the names of their shared memory."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self.prefixes: list[str] = []
+
+    def assert_nothing_is_left(self) -> None:
+        assert self.groups
+        assert all(_group_is_gone(group) for group in self.groups)
+        shared = [item.name for item in Path("/dev/shm").iterdir()]  # noqa: S108 - where segments live
+        assert not [name for name in shared if name.startswith(tuple(self.prefixes))]
+
+
 @pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The process groups that a run starts."""
-    started: list[int] = []
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    found = Started()
     original = subprocess.Popen
 
-    def watched(*args: object, **options: object) -> object:
-        child = original(*args, **options)  # type: ignore[call-overload]
-        started.append(child.pid)
+    def watched(command: list[str], **options: object) -> object:
+        child = original(command, **options)  # type: ignore[call-overload]
+        found.groups.append(child.pid)
+        found.prefixes.append(command[-1].removeprefix("/"))
         return child
 
     monkeypatch.setattr(runner.subprocess, "Popen", watched)
-    return started
+    return found
 
 
 def _break(folder: Path, process: str, how: str) -> None:
@@ -181,8 +191,7 @@ def _break(folder: Path, process: str, how: str) -> None:
     (folder / "job.json").write_text(json.dumps(document))
 
 
-def test_a_process_that_raises_is_named_with_its_step(groups: list[int]) -> None:
-    before = _segments()
+def test_a_process_that_raises_is_named_with_its_step(started: Started) -> None:
     with job_folder() as folder:
         _, window = _job(folder)
         _break(folder, "p1", str(folder / "missing.npy"))
@@ -191,49 +200,45 @@ def test_a_process_that_raises_is_named_with_its_step(groups: list[int]) -> None
     # Step 3 is the first inside the window of a population of offset 2.
     assert (caught.value.process, caught.value.step) == ("p1", 3)
     assert "windowed_lif.py" in "".join(caught.value.__notes__)
-    assert _segments() <= before
-    assert all(_group_is_gone(group) for group in groups)
+    started.assert_nothing_is_left()
     assert not folder.exists()
 
 
-def test_a_process_that_hangs_is_named_with_its_step(groups: list[int]) -> None:
-    before = _segments()
+def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
     with job_folder() as folder:
         _, window = _job(folder)
         # Opening a pipe that nobody writes to blocks for ever, as a hung simulator does.
         os.mkfifo(folder / "pipe")
         _break(folder, "p0", str(folder / "pipe"))
-        started = time.monotonic()
+        began = time.monotonic()
         with pytest.raises(SimulationError, match="no process made a step for 1.5 s") as caught:
             run_job(folder, window, Limits(stall_s=1.5), no_progress)  # type: ignore[arg-type]
     assert (caught.value.process, caught.value.step) == ("p0", 2)
-    assert time.monotonic() - started < 15
-    assert _segments() <= before
-    assert all(_group_is_gone(group) for group in groups)
+    assert time.monotonic() - began < 15
+    started.assert_nothing_is_left()
 
 
-def test_a_child_that_never_takes_a_step_is_ended(groups: list[int]) -> None:
+def test_a_child_that_never_takes_a_step_is_ended(started: Started) -> None:
     with job_folder() as folder:
         _, window = _job(folder)
         with pytest.raises(SimulationError, match="no process made a step for 0.1 s") as caught:
             run_job(folder, window, Limits(start_s=0.1), no_progress)  # type: ignore[arg-type]
     assert caught.value.step == 0
-    assert all(_group_is_gone(group) for group in groups)
+    started.assert_nothing_is_left()
 
 
-def test_a_run_that_takes_too_long_is_ended(groups: list[int]) -> None:
+def test_a_run_that_takes_too_long_is_ended(started: Started) -> None:
     with job_folder() as folder:
         _, window = _job(folder, steps=100_000)
         with pytest.raises(SimulationError, match="the run took longer than 4 s"):
             run_job(folder, window, Limits(total_s=4.0), no_progress)  # type: ignore[arg-type]
-    assert all(_group_is_gone(group) for group in groups)
+    started.assert_nothing_is_left()
 
 
-def test_a_process_that_is_killed_is_named(groups: list[int]) -> None:
-    before = _segments()
+def test_a_process_that_is_killed_is_named(started: Started) -> None:
     with job_folder() as folder:
         _, window = _job(folder, steps=100_000)
-        killer = threading.Thread(target=_kill_one_actor, args=(folder, groups))
+        killer = threading.Thread(target=_kill_one_actor, args=(folder, started.groups))
         killer.start()
         with pytest.raises(SimulationError, match="ended unexpectedly") as caught:
             run_job(folder, window, Limits(total_s=60.0), no_progress)  # type: ignore[arg-type]
@@ -241,8 +246,7 @@ def test_a_process_that_is_killed_is_named(groups: list[int]) -> None:
         names = process_names(json.loads((folder / "job.json").read_text()))
     assert caught.value.process in names
     assert caught.value.step > 0
-    assert _segments() <= before
-    assert all(_group_is_gone(group) for group in groups)
+    started.assert_nothing_is_left()
 
 
 def _kill_one_actor(folder: Path, groups: list[int]) -> None:
@@ -269,23 +273,21 @@ def test_a_child_that_cannot_start_says_why() -> None:
             run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
 
 
-def test_an_interrupt_leaves_nothing_behind(groups: list[int]) -> None:
-    before = _segments()
+def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
 
     def interrupt(done: int, total: int) -> None:
-        if groups and (next(iter(_beats())) > 0):
+        if started.groups and _steps() > 0:
             raise KeyboardInterrupt
 
     with job_folder() as folder:
         _, window = _job(folder, steps=2000)
 
-        def _beats() -> list[int]:
-            return [int(np.load(folder / "heartbeat.npy")[:, 0].sum())]
+        def _steps() -> int:
+            return int(np.load(folder / "heartbeat.npy")[:, 0].sum())
 
         with pytest.raises(KeyboardInterrupt):
             run_job(folder, replace(window, period=1), Limits(), interrupt)  # type: ignore[type-var]
-    assert _segments() <= before
-    assert all(_group_is_gone(group) for group in groups)
+    started.assert_nothing_is_left()
 
 
 def test_a_window_leaves_room_for_the_latest_population_and_the_longest_delay() -> None:
