@@ -9,7 +9,7 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -43,7 +43,7 @@ _UNREADABLE: Final = (
 
 
 @contextmanager
-def replacing_file(path: Path) -> Iterator[Path]:
+def replacing_file(path: Path) -> Generator[Path, None, None]:
     """Yield a temporary path beside `path`; move it into place if the block succeeds.
 
     Args:
@@ -65,7 +65,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path, *, marker: str) -> Iterator[Path]:
+def replacing_folder(path: Path, *, marker: str) -> Generator[Path, None, None]:
     """Yield an empty temporary folder beside `path`; swap it into place if the block succeeds.
 
     Args:

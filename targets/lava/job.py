@@ -69,7 +69,7 @@ def write_job(
     """
     window = window_of(plan, stimulus.samples, stimulus.steps)
     arrays: dict[str, NDArray[Any]] = {}
-    document = {
+    document: dict[str, Any] = {
         "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
         "steps": window.total,
         "sources": [

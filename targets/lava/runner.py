@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Limits:
 
 
 @contextmanager
-def job_folder() -> Iterator[Path]:
+def job_folder() -> Generator[Path, None, None]:
     """Yield a temporary folder that is removed whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix="pumice-lava-"))
     try:

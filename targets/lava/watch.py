@@ -67,7 +67,7 @@ class Watch:
             self._hook_waiting(port, method)
 
     def _hook_steps(self) -> None:
-        original: Any = PyLoihiProcessModel._spike  # noqa: SLF001 - Lava has no hook
+        original: Any = PyLoihiProcessModel._spike  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Lava has no hook
 
         def spike(model: Any) -> None:  # noqa: ANN401 - Lava ships no types
             slot, name = self.slots[model.model_id]

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from tests.small_run import TOML
+from toolchain.atomic import sha256
 from toolchain.cli.main import main
 from toolchain.stimulus import Stimulus
 from toolchain.trace import Trace
+from toolchain.training.checkpoint import load_tensors, save_tensors
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> dict:
@@ -155,6 +157,23 @@ def test_a_loop_without_delay_in_a_stored_network_is_named(
     manifest["files"]["fixed/graph.json"] = hashlib.sha256(graph.read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     _fails(["show", str(folder)], 3, "has too little delay", capsys)
+
+
+def test_weights_that_are_not_numbers_name_the_connection(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run whose hashes are right but whose training went wrong."""
+    folder = Path(shutil.copytree(small_run, tmp_path / "r"))
+    path = folder / "network" / "network.safetensors"
+    tensors, _ = load_tensors(path)
+    tensors["synapses.decode.weight"][1, 2] = float("nan")
+    save_tensors(path, tensors)
+    document = json.loads((folder / "run.json").read_text())
+    document["files"]["network/network.safetensors"] = sha256(path)
+    (folder / "run.json").write_text(json.dumps(document))
+    arguments = ["compile", str(folder), "-o", str(tmp_path / "b")]
+    _fails(arguments, 3, "node 'decode': weight 22 (target neuron 1) is nan", capsys)
+    assert not (tmp_path / "b").exists()
 
 
 def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

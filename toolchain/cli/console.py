@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ err = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def stages(*, quiet: bool) -> Iterator[StageProgress]:
+def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
     """Yield a progress callback that draws one bar per stage on stderr.
 
     Args:
