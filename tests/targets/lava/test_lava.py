@@ -24,7 +24,8 @@ from toolchain import reference
 from toolchain.errors import SimulationError, TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
+from toolchain.ir import AnyNode, Decode, Delay, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.passes import FoldDelays
 from toolchain.progress import no_progress
 from toolchain.stimulus import fit_stimulus
 from toolchain.trace import QUANTITIES
@@ -39,6 +40,26 @@ def test_float_graphs_equal_the_reference_to_rounding(seed: int) -> None:
         assert np.array_equal(expected.spikes[name], got.spikes[name])
         assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
         assert np.abs(expected.u[name] - got.u[name]).max() <= 1e-9
+
+
+def test_a_float_graph_that_waits_and_reads_real_values_equals_the_reference(
+    rng: np.random.Generator,
+) -> None:
+    """Relays in floating point, delays per synapse after folding, a graded input."""
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, Delay):
+            return replace(node, steps=rng.integers(2, 5, 12))
+        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, Input) else node
+
+    graph, x = FoldDelays()(recurrent(rng).map(change)), rng.normal(size=(2, 15, 6))
+    program = LavaTarget().build(graph)
+    assert any(item.relay for item in program.plan.neurons)
+    expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
+    for name in expected.v:
+        assert np.array_equal(expected.spikes[name], got.spikes[name])
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
+    assert expected.spikes["hidden"].any()
 
 
 def test_samples_start_from_rest_even_without_a_gap_between_them() -> None:
@@ -263,6 +284,17 @@ def _kill_one_actor(folder: Path, groups: list[int]) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
                 return
         time.sleep(0.05)
+
+
+def test_a_child_that_is_killed_itself_is_noticed(started: Started) -> None:
+    def kill(done: int, total: int) -> None:
+        os.kill(started.groups[0], signal.SIGKILL)
+
+    with job_folder() as folder:
+        _, window = _job(folder)
+        with pytest.raises(SimulationError, match="ended with code -9 before it was done"):
+            run_job(folder, window, Limits(), kill)  # type: ignore[arg-type]
+    started.assert_nothing_is_left()
 
 
 def test_a_child_that_cannot_start_says_why() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
 from toolchain import reference
 from toolchain.errors import PreconditionError
-from toolchain.ir import Dense, EdgeKind, Graph, Input, Lif
+from toolchain.ir import AnyNode, Delay, Dense, EdgeKind, Graph, Input, Lif
 from toolchain.passes import RemoveDeadNeurons
 
 
@@ -77,6 +77,27 @@ def test_the_read_out_does_what_it_did(seed: int) -> None:
     assert np.allclose(got.v["readout"], expected.v["readout"], atol=1e-12)
     kept = after["hidden"].origin.elements
     assert np.array_equal(got.spikes["hidden"], expected.spikes["hidden"][:, :, kept])
+
+
+def test_delays_per_neuron_shrink_with_their_neurons(rng: np.random.Generator) -> None:
+    steps = rng.integers(1, 4, 12)
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, Delay):
+            return replace(node, steps=steps)
+        if isinstance(node, Dense) and node.name in {"encode", "recur"}:
+            weights = node.weights.toarray() if node.name == "recur" else np.array(node.weights)
+            weights[3:6] = -np.abs(weights[3:6])
+            return replace(node, weights=weights)
+        return node
+
+    before = recurrent(rng).map(change)
+    after, x = RemoveDeadNeurons()(before), spikes(rng, 2, 25, 6)
+    kept = after["hidden"].origin.elements
+    assert not set(kept) & {3, 4, 5}
+    assert np.array_equal(after["wait"].steps, steps[kept])
+    expected, got = reference.run(before, x), reference.run(after, x)
+    assert np.allclose(got.v["readout"], expected.v["readout"], atol=1e-12)
 
 
 def test_integers_are_refused() -> None:
