@@ -12,7 +12,7 @@ from toolchain.errors import UsageError
 from toolchain.experiment import Experiment
 from toolchain.judge import Judgement, compare_build, save_build
 from toolchain.progress import StageProgress, no_stages
-from toolchain.run_folder import is_run, train
+from toolchain.run_folder import can_continue, is_run, train
 from toolchain.target import load_target
 
 
@@ -64,7 +64,7 @@ def run_demo(
     """Train, prune, compile, run on Lava and compare; leave `run/`, `build/` and `report.html` in `folder`.
 
     Args:
-        folder: Where to; an earlier demo there is replaced.
+        folder: Where to; an earlier demo there is replaced, an interrupted one continued.
         experiment: By default the built-in one, which prunes.
         lava_images: How many test images Lava runs.
         progress: Told the stage and how far it is.
@@ -76,7 +76,7 @@ def run_demo(
         raise UsageError(
             "the demo compares with the unpruned network; it needs [pruning] with baseline = true"
         )
-    _clear_demo(folder)
+    _clear_demo(folder, chosen)
     trained = train(chosen, folder / "run", progress)
     build = compile_trained(trained, "lava")
     judgement = compare_build(build, exact=("lava",), samples=lava_images, progress=progress)
@@ -107,14 +107,15 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
     )
 
 
-def _clear_demo(folder: Path) -> None:
-    """Remove an earlier demo, and nothing else."""
+def _clear_demo(folder: Path, experiment: Experiment) -> None:
+    """Remove an earlier demo, and nothing else; an interrupted training of the same demo stays."""
     run, build = folder / "run", folder / "build"
     if run.exists() and not is_run(run):
         raise UsageError(f"'{run}' exists and is not a run folder; choose another -o")
     if build.exists() and not (build / MANIFEST).is_file():
         raise UsageError(f"'{build}' exists and is not a build folder; choose another -o")
-    shutil.rmtree(run, ignore_errors=True)
+    if not can_continue(run, experiment):
+        shutil.rmtree(run, ignore_errors=True)
     shutil.rmtree(build, ignore_errors=True)
     (folder / "report.html").unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

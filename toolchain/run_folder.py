@@ -128,6 +128,13 @@ def is_run(folder: Path) -> bool:
     return (folder / _EXPERIMENT).is_file()
 
 
+def can_continue(folder: Path, experiment: Experiment) -> bool:
+    """Return whether a folder holds an unfinished run of this experiment."""
+    if not is_run(folder) or (folder / _RUN).is_file():
+        return False
+    return parse_experiment(read_json(folder / _EXPERIMENT)) == experiment
+
+
 def _claim(folder: Path, experiment: Experiment) -> None:
     """Take the folder for this experiment, or raise."""
     wanted = experiment.model_dump(mode="json")

@@ -26,6 +26,8 @@ from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.stimulus import Stimulus
 
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
+
 RUNNING: Final = 0
 WAITING: Final = 1
 
@@ -117,6 +119,13 @@ def write_job(
     write_json(folder / "job.json", document)
     np.save(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
     return window
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove the shared memory whose names begin with a prefix: segments outlive a killed process."""
+    if _SHARED_MEMORY.is_dir():
+        for segment in _SHARED_MEMORY.glob(f"{prefix.removeprefix('/')}*"):
+            segment.unlink(missing_ok=True)
 
 
 def process_names(document: Mapping[str, Any]) -> list[str]:

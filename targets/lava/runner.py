@@ -17,12 +17,11 @@ from typing import Final, final
 
 import numpy as np
 
-from targets.lava.job import RUNNING, Window, process_names, read_job
+from targets.lava.job import RUNNING, Window, process_names, read_job, remove_shared_memory
 from toolchain.errors import SimulationError
 from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 
 
 @final
@@ -79,7 +78,7 @@ def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) ->
             _watch(folder, child, window, limits, progress)
         finally:
             _kill_group(child)
-            _remove_shared_memory(prefix)
+            remove_shared_memory(prefix)
 
 
 def _watch(
@@ -156,9 +155,3 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         except (ProcessLookupError, PermissionError):
             return
         time.sleep(0.005)
-
-
-def _remove_shared_memory(prefix: str) -> None:
-    if _SHARED_MEMORY.is_dir():
-        for segment in _SHARED_MEMORY.glob(f"{prefix.removeprefix('/')}*"):
-            segment.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ are set before the fork, in the child only.
 
 import json
 import os
+import shutil
+import signal
 import threading
 import time
 import traceback
@@ -19,7 +21,7 @@ from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
-from targets.lava.job import RUNNING, WAITING
+from targets.lava.job import RUNNING, WAITING, remove_shared_memory
 
 _FAILURE: Final = "failure.json"
 
@@ -44,6 +46,24 @@ def name_shared_memory(prefix: str) -> None:
     Segments outlive a killed process; by this name the parent finds and removes them.
     """
     shared_memory._SHM_NAME_PREFIX = prefix  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001 - no public way
+
+
+def die_with_parent(folder: Path, prefix: str) -> None:
+    """Watch from a thread for the parent's death: then nobody waits for this run any more.
+
+    The whole group ends, its shared memory and its folder go. Needed for a parent that was killed;
+    one that was interrupted cleans up itself.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        remove_shared_memory(prefix)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Watch:

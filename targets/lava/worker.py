@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from targets.lava.job import process_names, read_job
 from targets.lava.processes.source import FileSource
 from targets.lava.processes.windowed_lif import WindowedLif
-from targets.lava.watch import Watch, name_shared_memory, report_failure
+from targets.lava.watch import Watch, die_with_parent, name_shared_memory, report_failure
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -97,6 +97,7 @@ def main(arguments: list[str]) -> int:
     """Run the job named on the command line; return the exit code."""
     folder = Path(arguments[0])
     name_shared_memory(arguments[1])
+    die_with_parent(folder, arguments[1])
     try:
         run(folder)
     except Exception as error:  # noqa: BLE001 - whatever Lava raises is reported to the parent

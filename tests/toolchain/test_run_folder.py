@@ -8,7 +8,7 @@ import torch
 
 from tests.small_run import small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
-from toolchain.run_folder import TrainedRun, is_run, train
+from toolchain.run_folder import TrainedRun, can_continue, is_run, train
 
 
 def _copy(folder: Path, tmp_path: Path) -> Path:
@@ -49,9 +49,12 @@ def test_an_interrupted_run_continues_to_the_same_network(
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train(small_experiment(), folder, interrupt)
+    assert can_continue(folder, small_experiment())
+    assert not can_continue(folder, small_experiment(seed=5))
     with pytest.raises(UsageError, match="not finished; continue it"):
         TrainedRun.load(folder)
     continued = train(small_experiment(), folder)
+    assert not can_continue(folder, small_experiment())
     expected = TrainedRun.load(small_run)
     for name, tensor in expected.network.state_dict().items():
         assert torch.equal(tensor, continued.network.state_dict()[name])

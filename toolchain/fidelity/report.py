@@ -76,15 +76,14 @@ def write_report(path: Path, content: ReportContent) -> None:
 def _svg(figure: Figure) -> Markup:
     """Return a figure as inline SVG. The text comes from matplotlib, which escapes labels."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    # Hash salt: the same content gives the same bytes. Text stays text.
+    with mpl.rc_context({"svg.hashsalt": "pumice", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return Markup(text[text.index("<svg") :])  # noqa: S704 - see the docstring
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    # Hash salt: the same content gives the same bytes. Text stays text.
-    mpl.rcParams["svg.hashsalt"] = "pumice"
-    mpl.rcParams["svg.fonttype"] = "none"
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False)
 

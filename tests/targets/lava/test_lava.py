@@ -297,6 +297,53 @@ def test_a_child_that_is_killed_itself_is_noticed(started: Started) -> None:
     started.assert_nothing_is_left()
 
 
+_PARENT = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+import numpy as np
+from targets.lava.target import LavaTarget
+from tests.targets import conformance
+LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
+"""
+
+
+def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], cwd=repository)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(_steps_of(job) for job in tmp_path.iterdir()):
+        time.sleep(0.05)
+    (child,) = (
+        entry for entry in _commands() if f"{tmp_path}/" in entry[1] and "targets.lava.worker" in entry[1]
+    )
+    prefix = child[1].split()[-1].removeprefix("/")
+    shared = Path("/dev/shm")  # noqa: S108 - where segments live
+    assert list(shared.glob(f"{prefix}*"))
+    parent.kill()
+    parent.wait()
+    while time.monotonic() < deadline and not (_group_is_gone(child[0]) and not list(tmp_path.iterdir())):
+        time.sleep(0.05)
+    assert _group_is_gone(child[0])
+    assert not list(shared.glob(f"{prefix}*"))
+    assert not list(tmp_path.iterdir())
+
+
+def _steps_of(job: Path) -> int:
+    beats = job / "heartbeat.npy"
+    return int(np.load(beats)[:, 0].sum()) if beats.exists() and beats.stat().st_size > 128 else 0
+
+
+def _commands() -> list[tuple[int, str]]:
+    """Process groups and command lines of everything that leads its group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(entry.name)) == int(entry.name):
+                found.append((int(entry.name), (entry / "cmdline").read_text().replace("\0", " ").strip()))
+        except OSError:
+            continue
+    return found
+
+
 def test_a_child_that_cannot_start_says_why() -> None:
     with job_folder() as folder:
         _, window = _job(folder)

@@ -161,6 +161,23 @@ def test_a_connection_into_two_populations_is_refused() -> None:
         QuantizeGraph()(graph.with_nodes([*graph.nodes[:3], second, *graph.nodes[3:]]))
 
 
+def test_the_explanation_finds_neurons_that_never_or_always_fire() -> None:
+    nodes = (
+        Input(name="x", shape=(1,)),
+        Dense(name="w", inputs=("x",), weights=np.array([[1.0], [0.01], [0.5]])),
+        lif("p", ("w",), 3, dv=0.5, vth=np.array([1.5, 5.0, 0.5]), bias=np.array([0.0, 0.0, 2.0])),
+        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+    )
+    graph = Graph(nodes)
+    fixed = QuantizeGraph()(graph)
+    row = explain_quantization(graph, fixed)["populations"]["p"]
+    assert (row["never_fire"], row["always_fire"]) == (1, 1)
+    assert 0 < row["largest_decay_loss"] < 0.01
+    trace = reference.run(fixed, np.ones((1, 50, 1)))
+    assert trace.spikes["p"][0, :, 1].sum() == 0
+    assert trace.spikes["p"][0, :, 2].all()
+
+
 def test_the_explanation_counts_what_rounds_to_zero() -> None:
     weights = np.array([[1.0, 1e-6], [0.3, 0.9], [-1.0, 2.0]])
     graph = feed_forward().map(lambda n: replace(n, weights=weights) if n.name == "encode" else n)
