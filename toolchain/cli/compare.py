@@ -65,7 +65,7 @@ def print_comparison(comparison: "Comparison") -> None:
     """Print agreement per population and at the output."""
     print_table(
         f"float against fixed, {comparison.samples} samples",
-        ("population", "equal entries", "spike F1", "rate error", "membrane error", "first divergence"),
+        ("population", "equal", "spike F1", "rate error", "v error", "first divergence"),
         [
             (
                 name,
@@ -73,9 +73,7 @@ def print_comparison(comparison: "Comparison") -> None:
                 f"{node.spike_f1:.4f}",
                 f"{node.rate_error:.4f}",
                 "-" if node.membrane_error is None else f"{node.membrane_error:.4f}",
-                "none"
-                if node.first is None
-                else f"step {node.first.step}, neuron {node.first.neuron}, sample {node.first.sample}",
+                "none" if node.first is None else f"step {node.first.step}, neuron {node.first.neuron}",
             )
             for name, node in comparison.nodes.items()
         ],

@@ -1,12 +1,14 @@
 """`pumice compile`: from a trained network to integers for a target."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+
+_SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 
 
 def compile_model(
@@ -38,22 +40,23 @@ def compile_model(
 def print_quantization(document: dict[str, dict[str, dict[str, object]]]) -> None:
     """Print what quantization did to every connection and population."""
     connections, populations = document["connections"], document["populations"]
-    columns = ("synapses", "sign_mode", "weight_bits", "exponent", "clipped", "rounded_to_zero")
+    columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
     print_table(
         "connections",
-        ("name", *(name.replace("_", " ") for name in columns), "RMS error"),
+        ("name", "signs", "synapses", "bits", "exp", "clipped", "to zero", "RMS"),
         [
             (
                 name,
+                _SIGNS[str(row["sign_mode"])],
                 *(row[column] for column in columns),
-                f"{100 * float(str(row['relative_rms_error'])):.3f} %",
+                f"{100 * float(str(row['relative_rms_error'])):.2f} %",
             )
             for name, row in connections.items()
         ],
     )
     print_table(
         "populations",
-        ("name", "neurons", "threshold error", "worst tau error", "range", "never fire"),
+        ("name", "neurons", "threshold error", "tau error", "range", "never fire"),
         [
             (
                 name,

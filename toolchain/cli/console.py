@@ -61,7 +61,7 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]
     """Print a table; the first column is text, the others are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     out.print(table)

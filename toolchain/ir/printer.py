@@ -52,8 +52,10 @@ def _print_value(value: Any) -> str:  # noqa: ANN401 - field values of any sort
             return f"{value.path}[{value.elements.size}]"
         case Enum():
             return str(value.value)
+        case tuple() if all(isinstance(item, str) for item in value):
+            return ",".join(value)
         case tuple():
-            return "x".join(map(str, value))
+            return _shape(value)
         case float():
             return f"{value:g}"
         case _:
