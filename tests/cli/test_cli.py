@@ -62,7 +62,9 @@ def test_train_compile_run_compare_and_show_work_in_a_row(
     assert main(["train", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
     assert "next: pumice compile" in capsys.readouterr().out
     assert main(["compile", str(run), "--target", "lava", "-o", str(build)]) == 0
-    assert "to zero" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "zeroed" in printed
+    assert "encode.inhibitory" in printed
     assert main(["run", str(build), "-o", str(trace), "--samples", "2", "--record", "v,u", "--json"]) == 0
     assert _json(capsys)["samples"] == 2
     recorded = Trace.load(trace)

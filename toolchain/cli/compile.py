@@ -43,7 +43,7 @@ def print_quantization(document: dict[str, dict[str, dict[str, object]]]) -> Non
     columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
     print_table(
         "connections",
-        ("name", "signs", "synapses", "bits", "exp", "clipped", "to zero", "RMS"),
+        ("name", "signs", "synapses", "bits", "exp", "clipped", "zeroed", "RMS"),
         [
             (
                 name,
