@@ -20,6 +20,8 @@ DECAY_UNITY: Final = 2**DECAY_BITS
 ALIGNMENT_BITS: Final = 6
 """Synaptic input and threshold are shifted left by this many bits against `u` and `v`."""
 THRESHOLD_MAX: Final = 2**17 - 1
+SILENT_LIMIT: Final = THRESHOLD_MAX << ALIGNMENT_BITS
+"""Largest potential at which a read-out with the largest threshold does not fire."""
 BIAS_MANTISSA_MAX: Final = 2**12 - 1
 BIAS_EXPONENT_MAX: Final = 7
 WEIGHT_BITS: Final = 8

@@ -19,7 +19,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.lava.plan import Plan
+from targets.lava.plan import ConnectionProcess, NeuronProcess, Plan
 from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
@@ -71,6 +71,10 @@ def write_job(
     """
     window = window_of(plan, stimulus.samples, stimulus.steps)
     arrays: dict[str, NDArray[Any]] = {}
+    for i, item in enumerate(plan.neurons):
+        arrays |= {f"n{i}.{name}": values for name, values in _parameters(item.neurons).items()}
+    for i, link in enumerate(plan.connections):
+        arrays |= _matrix_parts(f"c{i}", link.weights)
     document: dict[str, Any] = {
         "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
         "steps": window.total,
@@ -78,47 +82,51 @@ def write_job(
             {"name": item.name, "channels": item.channels, "path": str(folder / f"{item.name}.npy")}
             for item in plan.sources
         ],
-        "neurons": [],
-        "connections": [],
-    }
-    _write_sources(folder, plan, graph, stimulus, window)
-    number = np.int32 if plan.stage is Stage.FIXED else np.float64
-    for i, item in enumerate(plan.neurons):
-        arrays |= {f"n{i}.{name}": values for name, values in _parameters(item.neurons).items()}
-        files = {}
-        for quantity in records.get(item.name, ()):
-            files[quantity] = str(folder / f"{item.name}.{quantity}.npy")
-            dtype = np.bool_ if quantity == "spikes" else number
-            shape = (window.samples, window.steps, item.neurons.vth.size)
-            npy_format.open_memmap(files[quantity], mode="w+", dtype=dtype, shape=shape)
-        document["neurons"].append(
+        "neurons": [
             {
                 "name": item.name,
                 "arrays": f"n{i}",
                 "window": [item.offset, window.period, window.steps, window.samples],
-                "records": files,
+                "records": _make_records(folder, plan, item, window, records.get(item.name, ())),
             }
-        )
-    for i, link in enumerate(plan.connections):
-        arrays |= _matrix_parts(f"c{i}", link.weights)
-        document["connections"].append(
-            {
-                "name": link.name,
-                "source": link.source,
-                "target": link.target,
-                "arrays": f"c{i}",
-                "shape": [targets_of(link.weights), sources_of(link.weights)],
-                "sparse": isinstance(link.weights, csr_array),
-                "exponent": link.exponent,
-                "sign_mode": None if link.sign_mode is None else link.sign_mode.value,
-                "weight_bits": link.weight_bits,
-                "graded": link.graded,
-            }
-        )
+            for i, item in enumerate(plan.neurons)
+        ],
+        "connections": [_describe(link, f"c{i}") for i, link in enumerate(plan.connections)],
+    }
+    _write_sources(folder, plan, graph, stimulus, window)
     write_arrays(folder / "arrays.npz", arrays)
     write_json(folder / "job.json", document)
     np.save(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
     return window
+
+
+def _make_records(
+    folder: Path, plan: Plan, item: NeuronProcess, window: Window, quantities: tuple[str, ...]
+) -> dict[str, str]:
+    """Create the record files of a population, all zero; return their paths by quantity."""
+    number = np.int32 if plan.stage is Stage.FIXED else np.float64
+    shape = (window.samples, window.steps, item.neurons.vth.size)
+    paths = {quantity: str(folder / f"{item.name}.{quantity}.npy") for quantity in quantities}
+    for quantity, path in paths.items():
+        npy_format.open_memmap(
+            path, mode="w+", dtype=np.bool_ if quantity == "spikes" else number, shape=shape
+        )
+    return paths
+
+
+def _describe(link: ConnectionProcess, key: str) -> dict[str, Any]:
+    return {
+        "name": link.name,
+        "source": link.source,
+        "target": link.target,
+        "arrays": key,
+        "shape": [targets_of(link.weights), sources_of(link.weights)],
+        "sparse": isinstance(link.weights, csr_array),
+        "exponent": link.exponent,
+        "sign_mode": None if link.sign_mode is None else link.sign_mode.value,
+        "weight_bits": link.weight_bits,
+        "graded": link.graded,
+    }
 
 
 def remove_shared_memory(prefix: str) -> None:

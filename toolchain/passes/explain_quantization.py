@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.ir import Dense, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.passes.ranges import Calibration, prove_bounds
+from toolchain.passes.ranges import Calibration, potential_limit, prove_bounds
 
 FORMAT_VERSION: Final = 1
 _LOST_PER_DECAY: Final = 0.494
@@ -29,7 +29,8 @@ def explain_quantization(
     Returns:
         Per connection: exponent, sign mode, bits, clipped weights, weights rounded to zero,
         relative RMS error. Per population: scale, threshold, bias and time-constant errors,
-        what rounding decays toward zero costs (in thresholds), ranges against 24 bits and how they
+        what rounding decays toward zero costs (in thresholds), decays that no register holds
+        (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges against 24 bits and how they
         are known, neurons that can never or must always fire.
     """
     connections, populations = {}, {}
@@ -88,7 +89,8 @@ def _explain_population(
     reach = prove_bounds(graph, after, steps)
     limit = fixedpoint.STATE_LIMIT - 1
     v_reach = reach.low if fires.all() else np.maximum(reach.low, reach.high)
-    proved = bool((reach.current <= limit).all() and (v_reach <= limit).all())
+    limit_v = potential_limit(readout=not bool(fires.all()))
+    proved = bool((reach.current <= limit).all() and (v_reach <= limit_v).all())
     level = after.vth.astype(np.float64) * 2**fixedpoint.ALIGNMENT_BITS
     silent = fires & (reach.high <= level)
     restless = fires & (after.bias - reach.current > level)
@@ -104,8 +106,9 @@ def _explain_population(
         "largest_bias_error": float(bias_error.max(initial=0.0)),
         "largest_tau_error": _tau_error(before.dv, after.dv / fixedpoint.DECAY_UNITY),
         "largest_tau_current_error": _tau_error(before.du, (after.du + 1.0) / fixedpoint.DECAY_UNITY),
+        "inexact_decays": int(((before.du == 0) | (before.dv == 1)).sum()),
         "current_bound": _share(reach.current, limit),
-        "potential_bound": _share(v_reach, limit),
+        "potential_bound": _share(v_reach, limit_v),
         "range": "proved" if proved else ("measured" if calibration is not None else "shrunk"),
         "never_fire": int(silent.sum()),
         "always_fire": int(restless.sum()),

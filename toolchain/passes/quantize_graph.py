@@ -22,7 +22,7 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import Matrix, rows_of, values_of, with_values
 from toolchain.passes.base import Pass
-from toolchain.passes.ranges import HEAD_ROOM, Calibration, prove_bounds
+from toolchain.passes.ranges import HEAD_ROOM, Calibration, potential_limit, prove_bounds
 from toolchain.passes.scales import (
     Incoming,
     cap_scale,
@@ -147,14 +147,15 @@ class QuantizeGraph(Pass):
         proved = prove_bounds(local, neurons, self.steps)
         limit = float(self.profile.state_limit - 1)
         v_reach = np.maximum(proved.low, proved.high) if readout else proved.low
-        excess_u, excess_v = proved.current / limit, v_reach / limit
+        limit_v = float(potential_limit(readout=readout))
+        excess_u, excess_v = proved.current / limit, v_reach / limit_v
         if self.calibration is not None and neurons.name in self.calibration.v_low:
-            unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale * HEAD_ROOM / limit
+            unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale * HEAD_ROOM
             seen = -self.calibration.v_low[neurons.name]
             if readout:
                 seen = np.maximum(seen, self.calibration.v_high[neurons.name])
-            excess_u = np.minimum(excess_u, self.calibration.u_peak[neurons.name] * unit)
-            excess_v = np.minimum(excess_v, seen * unit)
+            excess_u = np.minimum(excess_u, self.calibration.u_peak[neurons.name] * unit / limit)
+            excess_v = np.minimum(excess_v, seen * unit / limit_v)
         return np.maximum(excess_u, excess_v)
 
 

@@ -63,6 +63,15 @@ class Bounds:
     high: Floats
 
 
+def potential_limit(*, readout: bool) -> int:
+    """Return the largest |v| that is harmless.
+
+    Above its threshold a spiking neuron fires however far, so only saturation from below matters. A
+    read-out is compared by its potential and must neither saturate nor fire.
+    """
+    return fixedpoint.SILENT_LIMIT if readout else fixedpoint.STATE_LIMIT - 1
+
+
 def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bounds:
     """Return what can be proved about a population from its weights alone.
 

@@ -72,6 +72,7 @@ class _Windows:
     s_out: Any
     u: NDArray[Any]
     v: NDArray[Any]
+    _files: dict[str, NDArray[Any]] | None = None
 
     def run_spk(self) -> None:
         """Advance inside a window; rest outside."""
@@ -87,9 +88,9 @@ class _Windows:
             self.s_out.send(np.zeros(self.u.shape, dtype=bool))
             return
         spikes = self.advance(a)
-        for quantity, values in (("spikes", spikes), ("v", self.v), ("u", self.u)):
-            if quantity in self.proc_params["records"]:
-                self._file(quantity)[sample, t] = values
+        kept = {"spikes": spikes, "v": self.v, "u": self.u}
+        for quantity, file in self._opened().items():
+            file[sample, t] = kept[quantity]
         self.s_out.send(spikes)
 
     def advance(self, a: NDArray[Any]) -> NDArray[np.bool_]:
@@ -97,13 +98,12 @@ class _Windows:
         del a
         raise TypeError("a windowed model must say how it advances")
 
-    def _file(self, quantity: str) -> NDArray[Any]:
-        if not hasattr(self, "_files"):
-            self._files: dict[str, NDArray[Any]] = {
-                name: np.load(path, mmap_mode="r+", allow_pickle=False)
-                for name, path in self.proc_params["records"].items()
-            }
-        return self._files[quantity]
+    def _opened(self) -> dict[str, NDArray[Any]]:
+        """Return the record files, mapped when the first window opens."""
+        if self._files is None:
+            records = self.proc_params["records"].items()
+            self._files = {name: np.load(path, mmap_mode="r+", allow_pickle=False) for name, path in records}
+        return self._files
 
 
 @implements(proc=WindowedLif, protocol=LoihiProtocol)

@@ -130,6 +130,34 @@ def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> No
     assert fixed["p"].scale[0] < 254 / 2
 
 
+def test_a_read_out_stays_below_the_largest_threshold() -> None:
+    """Between 2^17 - 1 thresholds and saturation lie 63 units in which it would fire."""
+    nodes = (
+        Input(name="x", shape=(1,)),
+        Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
+        lif("p", ("w",), 1, dv=0.0, vth=np.inf),
+        Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+    )
+    for steps in range(500, 540):
+        fixed = QuantizeGraph(steps=steps)(Graph(nodes))
+        trace = reference.run(fixed, np.ones((1, steps, 1)))
+        assert not trace.spikes["p"].any()
+        assert trace.v["p"].max() <= fixedpoint.SILENT_LIMIT
+        assert trace.v["p"].max() > 0.9 * fixedpoint.SILENT_LIMIT
+
+
+def test_decays_that_no_register_holds_are_counted() -> None:
+    graph = feed_forward().map(
+        lambda n: (
+            replace(n, du=np.array([0.0, 1.0, 0.5]), dv=np.array([1.0, 0.5, 0.5]))
+            if n.name == "hidden"
+            else n
+        )
+    )
+    document = explain_quantization(graph, QuantizeGraph(steps=20)(graph))
+    assert document["populations"]["hidden"]["inexact_decays"] == 1
+
+
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
     nodes = (
         Input(name="x", shape=(1,)),
