@@ -27,6 +27,14 @@ class DatasetName(Enum):
     DIGITS = "digits"
 
 
+class Device(Enum):
+    """Where to train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class DataSection(_Section):
     """`[data]`: what is learnt."""
 
@@ -94,6 +102,7 @@ class TrainingSection(_Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.1, description="of the cross-entropy"
     )
+    device: Device = Field(default=Device.AUTO, description="auto, cpu or cuda")
     calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")
 
 

@@ -201,6 +201,7 @@ def _fit(
         section.weight_decay,
         section.gradient_clip,
         section.label_smoothing,
+        section.device.value,
     )
     records: tuple[EpochRecord, ...] = fit(
         network,

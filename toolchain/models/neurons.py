@@ -81,11 +81,12 @@ class CubaLif(nn.Module):
         """
         u = (1 - self.du) * u + a
         v = (1 - self.dv) * v + u + self.bias
-        if not self.fires:
-            return torch.zeros_like(v), u, v
-        spikes = spike((v - self.vth) / self.vth, self.surrogate, self.slope)
-        spikes = torch.where(v > self.vth, spikes, spikes - spikes.detach())
-        return spikes, u, torch.where(spikes.detach() > 0, torch.zeros_like(v), v)
+        fired = v > self.vth
+        # v / vth - 1 is the distance to threshold in thresholds; for an infinite one it is -1 and
+        # passes no gradient. The comparison decides, the surrogate lends its derivative only.
+        smooth = spike(v / self.vth - 1, self.surrogate, self.slope)
+        spikes = fired.to(v.dtype) + smooth - smooth.detach()
+        return spikes, u, torch.where(fired, torch.zeros_like(v), v)
 
 
 @final

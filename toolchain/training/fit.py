@@ -33,6 +33,8 @@ class FitOptions:
         weight_decay: Decoupled weight decay of AdamW.
         gradient_clip: Largest norm of a gradient.
         label_smoothing: Of the cross-entropy.
+        device: `cpu`, `cuda` or `auto`: a GPU if there is one. Another device sums in another
+            order, so it trains to slightly other numbers.
     """
 
     epochs: int
@@ -41,6 +43,7 @@ class FitOptions:
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     label_smoothing: float = 0.0
+    device: str = "auto"
 
 
 @final
@@ -85,8 +88,11 @@ def fit(
         progress: Told after every epoch.
 
     Raises:
-        TrainingError: The loss is not finite, or the checkpoint is of another training.
+        TrainingError: The loss is not finite, the checkpoint is of another training, or the device
+            does not exist.
     """
+    device = _device(options.device)
+    network.to(device)
     x, y = torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(labels))
     optimizer = torch.optim.AdamW(
         [p for p in network.parameters() if p.requires_grad],
@@ -94,15 +100,21 @@ def fit(
         weight_decay=options.weight_decay,
     )
     records = [] if checkpoint is None else _resume(checkpoint, network, optimizer, options, seed)
-    dtype = next(network.parameters()).dtype
     for epoch in range(len(records) + 1, options.epochs + 1):
         progress(epoch - 1, options.epochs)
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(x)))
-        records.append(_epoch(network, optimizer, x, y, order, epoch, options, dtype))
+        records.append(_epoch(network, optimizer, x, y, order, epoch, options))
         if checkpoint is not None:
             _save(checkpoint, network, optimizer, options, seed, records)
+    network.to("cpu")
     progress(options.epochs, options.epochs)
     return tuple(records)
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device 'cuda' is not available here; use 'auto' or 'cpu'")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def one_cycle(part: float) -> float:
@@ -118,7 +130,7 @@ def one_cycle(part: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * phase)) / 2
 
 
-def _epoch(  # noqa: PLR0917 - one call site
+def _epoch(
     network: Network,
     optimizer: torch.optim.Optimizer,
     x: Tensor,
@@ -126,16 +138,17 @@ def _epoch(  # noqa: PLR0917 - one call site
     order: Tensor,
     epoch: int,
     options: FitOptions,
-    dtype: torch.dtype,
 ) -> EpochRecord:
     batches = order.split(options.batch_size)
+    weight = next(network.parameters())
     total, right = 0.0, 0
     for i, batch in enumerate(batches):
         part = (epoch - 1 + i / len(batches)) / options.epochs
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * one_cycle(part)
-        scores = network(x[batch].to(dtype)).scores
-        loss = nn.functional.cross_entropy(scores, y[batch], label_smoothing=options.label_smoothing)
+        target = y[batch].to(weight.device)
+        scores = network(x[batch].to(weight.device, weight.dtype)).scores
+        loss = nn.functional.cross_entropy(scores, target, label_smoothing=options.label_smoothing)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -146,7 +159,7 @@ def _epoch(  # noqa: PLR0917 - one call site
         nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
         optimizer.step()
         total += value * len(batch)
-        right += int((scores.argmax(dim=1) == y[batch]).sum())
+        right += int((scores.argmax(dim=1) == target).sum())
     return EpochRecord(epoch, total / len(x), 100 * right / len(x))
 
 

@@ -1,5 +1,6 @@
 """Training learns, resumes to the same numbers, and says when it fails."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,14 @@ def test_a_loss_that_is_no_number_says_what_to_lower(rng: np.random.Generator) -
         network.synapses["decode"].weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match="lower training.learning_rate"):
         fit(network, *_task(rng), _OPTIONS, seed=0)
+
+
+def test_a_device_that_does_not_exist_is_named(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="use 'auto' or 'cpu'"):
+        fit(_network(), *_task(rng), replace(_OPTIONS, device="cuda"), seed=0)
 
 
 def test_the_learning_rate_rises_and_falls_once() -> None:
