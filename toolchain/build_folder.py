@@ -1,5 +1,6 @@
 """The BUILD folder: a compiled network with everything needed to run and judge it."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -9,10 +10,14 @@ from typing import Any, Final, final
 from toolchain.atomic import read_json, replacing_folder, sha256, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.ir import Graph, load_graph, save_graph
-from toolchain.stimulus import Stimulus
+from toolchain.stimulus import Stimulus, fit_stimulus
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
+
+
+class LongerThanProvedWarning(UserWarning):
+    """Samples are longer than those for which currents and potentials were proved to fit."""
 
 
 @final
@@ -57,15 +62,28 @@ class Build:
             _seal(temporary, self.target, self.facts)
 
     def stimulus_for(self, given: Stimulus | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus.
+        """Return what is given, or else the build's own stimulus, fitted to the network.
+
+        Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
+        were proved.
 
         Raises:
             UsageError: There is neither.
+            StimulusError: It does not fit the inputs of the network.
         """
         chosen = given or self.stimulus
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
-        return chosen
+        fitted = fit_stimulus(self.float_graph, chosen)
+        proved = self.quantization.get("steps")
+        if proved is not None and fitted.steps > proved:
+            warnings.warn(
+                f"samples of {fitted.steps} steps are longer than the {proved} for which ranges were proved; "
+                "compile with an example of that length",
+                LongerThanProvedWarning,
+                stacklevel=2,
+            )
+        return fitted
 
     @classmethod
     def load(cls, folder: Path) -> "Build":

@@ -116,6 +116,8 @@ def test_bad_input_gets_one_clear_sentence(
     build, out = str(small_build), str(tmp_path / "out")
     wrong = tmp_path / "wrong.npz"
     Stimulus.of(np.ones((1, 5, 63))).save(wrong)
+    flat = tmp_path / "flat.npz"
+    Stimulus.of(np.ones(5)).save(flat)
     bad = tmp_path / "bad.toml"
     bad.write_text("[model]\nneuron = 5\n")
     edited = Path(shutil.copytree(small_build, tmp_path / "edited"))
@@ -128,6 +130,8 @@ def test_bad_input_gets_one_clear_sentence(
         (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
         (["compile", str(small_run), "-o", out, "--target", "lawa"], 2, "did you mean 'lava'"),
         (["run", build, "-o", out, "--input", str(wrong)], 2, "expects [batch, time, 64], got [1, 5, 63]"),
+        (["run", build, "-o", out, "--input", str(flat), "--samples", "1"], 2, "64], got [5]"),
+        (["compare", build, "--input", str(flat)], 2, "64], got [5]"),
         (["run", build, "-o", out, "--input", str(tmp_path / "none.npz")], 2, "does not exist"),
         (["run", build, "-o", out, "--record", "w"], 2, "quantity 'w' is not known"),
         (["run", str(small_run), "-o", out], 3, "compile it first"),
@@ -141,7 +145,7 @@ def test_bad_input_gets_one_clear_sentence(
         _fails(arguments, code, message, capsys)
     assert not Path(out).exists()
     left = {item.name for item in tmp_path.iterdir()}
-    assert left == {"wrong.npz", "bad.toml", "edited"}
+    assert left == {"wrong.npz", "flat.npz", "bad.toml", "edited"}
 
 
 def test_a_loop_without_delay_in_a_stored_network_is_named(

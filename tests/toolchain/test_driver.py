@@ -11,10 +11,12 @@ from torch import nn
 import toolchain
 from targets.emulator.target import EmulatorTarget
 from toolchain import driver
+from toolchain.build_folder import LongerThanProvedWarning
 from toolchain.errors import SimulationError, UnknownNameError, UsageError
 from toolchain.ir import FixedLif, Graph
 from toolchain.judge import Exactness, save_build
 from toolchain.models import CubaLif
+from toolchain.stimulus import Stimulus
 
 
 def _model() -> nn.Module:
@@ -78,6 +80,13 @@ def test_a_target_that_differs_is_a_named_bug(
 def test_without_stimulus_a_run_says_what_to_give() -> None:
     with pytest.raises(UsageError, match="give one with --input"):
         driver.run_build(toolchain.compile(_model()))
+
+
+def test_samples_longer_than_the_proof_are_warned_about(rng: np.random.Generator) -> None:
+    build = toolchain.compile(_model(), _example(rng))
+    longer = Stimulus.of(rng.random((2, 21, 8)) < 0.5)
+    with pytest.warns(LongerThanProvedWarning, match="21 steps are longer than the 20"):
+        driver.run_build(build, stimulus=longer)
 
 
 def test_an_unknown_target_is_named(rng: np.random.Generator) -> None:
