@@ -67,7 +67,7 @@ def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) ->
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), prefix],
+            [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), str(os.getpid()), prefix],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

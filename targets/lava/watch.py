@@ -48,13 +48,12 @@ def name_shared_memory(prefix: str) -> None:
     shared_memory._SHM_NAME_PREFIX = prefix  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001 - no public way
 
 
-def die_with_parent(folder: Path, prefix: str) -> None:
+def die_with_parent(parent: int, folder: Path, prefix: str) -> None:
     """Watch from a thread for the parent's death: then nobody waits for this run any more.
 
     The whole group ends, its shared memory and its folder go. Needed for a parent that was killed;
     one that was interrupted cleans up itself.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""The child, `python -m targets.lava.worker FOLDER PREFIX`: builds Lava processes and runs them.
+"""The child, `python -m targets.lava.worker FOLDER PARENT PREFIX`: builds Lava processes and runs them.
 
 No torch is imported here: it hangs after a fork.
 """
@@ -95,9 +95,9 @@ def run(folder: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the job named on the command line; return the exit code."""
-    folder = Path(arguments[0])
-    name_shared_memory(arguments[1])
-    die_with_parent(folder, arguments[1])
+    folder, parent, prefix = Path(arguments[0]), int(arguments[1]), arguments[2]
+    name_shared_memory(prefix)
+    die_with_parent(parent, folder, prefix)
     try:
         run(folder)
     except Exception as error:  # noqa: BLE001 - whatever Lava raises is reported to the parent
