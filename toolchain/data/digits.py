@@ -17,7 +17,7 @@ class Images:
     Attributes:
         train: `[samples, channels]`.
         train_labels: `[samples]`.
-        test: Held out; touched once, for the figures that are reported.
+        test: Held out: never trained, pruned or calibrated on. `[samples, channels]`.
         test_labels: `[samples]`.
         classes: Names of the classes.
     """
