@@ -97,7 +97,8 @@ def prune_pool(
         progress: Told after every round.
 
     Raises:
-        PruningError: The targets are impossible, or the pool has no synapses.
+        PruningError: The targets are impossible, or the pool has no synapses or loses the last one
+            before the last round.
     """
     _check(pool, options)
     start_neurons, start_synapses = pool.size, pool.synapses
@@ -134,6 +135,11 @@ def prune_pool(
             )
         )
         progress(iteration, options.iterations)
+        if pool.synapses == 0 and iteration < options.iterations:
+            raise PruningError(
+                f"no synapses are left after round {iteration} of {options.iterations}; "
+                "raise pruning.synapse_fraction or pruning.neurons"
+            )
     return LnpResult(pool, kept, tuple(records))
 
 

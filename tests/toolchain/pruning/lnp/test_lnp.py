@@ -164,6 +164,14 @@ def test_impossible_targets_are_refused(options: LnpOptions, message: str, rng: 
         prune_pool(_pool(rng, 10, 0.5), options, rng)
 
 
+def test_a_pool_that_loses_its_last_synapse_on_the_way_is_refused(rng: np.random.Generator) -> None:
+    weights = np.zeros((12, 12))
+    weights[1, 0] = weights[3, 2] = 1.0
+    pool = RecurrentPool(weights, np.full(12, 0.9), np.full(12, 10.0))
+    with pytest.raises(PruningError, match=r"no synapses are left after round \d+ of 30.*synapse_fraction"):
+        prune_pool(pool, LnpOptions(2, 0.01, 30), rng)
+
+
 def test_an_empty_and_a_broken_pool_are_refused(rng: np.random.Generator) -> None:
     empty = RecurrentPool(np.zeros((4, 4)), np.full(4, 0.9), np.ones(4))
     with pytest.raises(PruningError, match="no recurrent synapses"):
