@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 
-# An array file may not claim more than this many bytes: a header of a few bytes could
-# otherwise ask for the whole memory of the machine.
+# An archive may not claim more than this many bytes in all: a few bytes could otherwise ask
+# for the whole memory of the machine.
 MAX_ARRAY_BYTES = 8 * 2**30
 MAX_JSON_BYTES = 256 * 2**20
 
@@ -155,6 +155,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise MissingFileError("file", path)
     try:
         with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+            if claimed > MAX_ARRAY_BYTES:
+                raise CorruptArtifactError(
+                    path, f"claims {claimed} bytes; more than {MAX_ARRAY_BYTES} are not read"
+                )
             return {
                 _entry_name(path, entry): _read_entry(path, archive, entry) for entry in archive.infolist()
             }
@@ -169,8 +174,6 @@ def _entry_name(path: Path, entry: zipfile.ZipInfo) -> str:
 
 
 def _read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    if entry.file_size > MAX_ARRAY_BYTES:
-        raise CorruptArtifactError(path, f"entry '{entry.filename}' claims {entry.file_size} bytes")
     with archive.open(entry) as file:
         version = npy_format.read_magic(file)
         if version == (1, 0):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toolchain import atomic
 from toolchain.atomic import (
     read_arrays,
     read_json,
@@ -76,6 +77,15 @@ def test_a_header_that_claims_more_than_it_holds_is_refused_before_memory_is_tak
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("a.npy", body)
     with pytest.raises(CorruptArtifactError, match="claims 72000000000000 bytes"):
+        read_arrays(tmp_path / "x.npz")
+
+
+def test_an_archive_of_many_arrays_may_not_claim_more_than_one_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_arrays(tmp_path / "x.npz", {name: np.zeros(100) for name in "abc"})
+    monkeypatch.setattr(atomic, "MAX_ARRAY_BYTES", 2000)
+    with pytest.raises(CorruptArtifactError, match="more than 2000 are not read"):
         read_arrays(tmp_path / "x.npz")
 
 
