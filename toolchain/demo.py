@@ -86,13 +86,16 @@ def run_demo(
 
 
 def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResult:
+    fixed = judgement.comparison.fixed_accuracy
+    if fixed is None:
+        raise UsageError("the test samples have no labels; accuracy cannot be measured")
     rows = {row["name"]: (row["before"], row["after"]) for row in build.facts["sizes"]}
     neurons, synapses = rows["neurons in the pool"], rows["recurrent synapses"]
     operations, rates = rows["synaptic operations per sample"], rows["float accuracy, %"]
     return DemoResult(
         float_accuracy=round(rates[0], 3),
         pruned_accuracy=round(rates[1], 3),
-        fixed_accuracy=round(judgement.comparison.fixed_accuracy or 0.0, 3),
+        fixed_accuracy=round(fixed, 3),
         neurons_before=neurons[0],
         neurons_after=neurons[1],
         synapses_before=synapses[0],
