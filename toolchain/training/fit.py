@@ -91,8 +91,22 @@ def fit(
         TrainingError: The loss is not finite, the checkpoint is of another training, or the device
             does not exist.
     """
-    device = _device(options.device)
-    network.to(device)
+    network.to(_device(options.device))
+    try:
+        return _fit_epochs(network, inputs, labels, options, seed, checkpoint, progress)
+    finally:
+        network.to("cpu")
+
+
+def _fit_epochs(
+    network: Network,
+    inputs: NDArray[Any],
+    labels: NDArray[np.int64],
+    options: FitOptions,
+    seed: int,
+    checkpoint: Path | None,
+    progress: Progress,
+) -> tuple[EpochRecord, ...]:
     x, y = torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(labels))
     optimizer = torch.optim.AdamW(
         [p for p in network.parameters() if p.requires_grad],
@@ -106,7 +120,6 @@ def fit(
         records.append(_epoch(network, optimizer, x, y, order, epoch, options))
         if checkpoint is not None:
             _save(checkpoint, network, optimizer, options, seed, records)
-    network.to("cpu")
     progress(options.epochs, options.epochs)
     return tuple(records)
 
@@ -120,6 +133,7 @@ def _device(name: str) -> torch.device:
 def one_cycle(part: float) -> float:
     """Return the share of the peak learning rate after `part` (0 .. 1) of all steps.
 
+    A function of the step alone, so that nothing of it has to be stored to continue a training.
     Cosine from 1/25 up to 1 during the first 30 %, then cosine down to 1/1000 (Smith & Topin
     2018, in the shape that torch's OneCycleLR made common).
     """
@@ -184,7 +198,12 @@ def _resume(
     if not (folder / _STATE).is_file():
         return []
     tensors, note = load_tensors(folder / _STATE)
-    document = json.loads(note)
+    try:
+        document = dict(json.loads(note))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(
+            f"'{folder / _STATE}' is not the state of a training ({error}); remove it"
+        ) from None
     if document.get("options") != asdict(options) or document.get("seed") != seed:
         raise TrainingError(
             f"'{folder}' holds the state of a training with other options; choose another folder"

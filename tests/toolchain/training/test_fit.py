@@ -10,6 +10,7 @@ import torch
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, TrainingError
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.training import FitOptions, fit, load_network, save_network
+from toolchain.training.checkpoint import save_tensors
 from toolchain.training.fit import one_cycle
 
 _OPTIONS = FitOptions(epochs=6, batch_size=16, learning_rate=0.01)
@@ -63,6 +64,13 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path, rng: np.random
     other = build_hrsnn(HrsnnShape(channels=6, classes=2, neurons=31), np.random.default_rng(0))
     with pytest.raises(TrainingError, match="another network"):
         fit(other, *task, options, seed=3, checkpoint=tmp_path)
+
+
+def test_a_damaged_state_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    for note in ("", "{", "[]", '{"options": 1}'):
+        save_tensors(tmp_path / "state.safetensors", {"network.x": torch.zeros(1)}, note)
+        with pytest.raises(TrainingError, match="remove it|other options"):
+            fit(_network(), *_task(rng), _OPTIONS, seed=0, checkpoint=tmp_path)
 
 
 def test_a_loss_that_is_no_number_says_what_to_lower(rng: np.random.Generator) -> None:
