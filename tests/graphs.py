@@ -88,6 +88,17 @@ def spikes(rng: np.random.Generator, *shape: int, rate: float = 0.4) -> NDArray[
     return rng.random(shape) < rate
 
 
+def varied(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The graph with delays that differ per neuron, long enough to wait for, and a graded input."""
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, Delay):
+            return replace(node, steps=rng.integers(2, 6, node.shape))
+        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, Input) else node
+
+    return graph.map(change)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a random integer graph is made of; small numbers are simple graphs."""

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+import torch
+
 from targets.emulator.program import EmulatorProgram
+from toolchain.errors import TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
@@ -38,14 +41,21 @@ class EmulatorTarget:
         return frozenset(Stage)
 
     def check(self) -> None:
-        """Usable wherever the toolchain is."""
+        """Raise if the device is a GPU and there is none."""
+        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
+            raise TargetUnavailableError(self.name, "no CUDA device here, use device 'cpu'", "pumice doctor")
 
     def legalization(self) -> Sequence[Pass]:
         """Nothing to change: every verified graph runs."""
         return ()
 
     def build(self, graph: Graph) -> EmulatorProgram:
-        """Make a graph ready to run."""
+        """Make a graph ready to run.
+
+        Raises:
+            TargetUnavailableError: The device does not exist.
+        """
+        self.check()
         return EmulatorProgram(graph, self.device)
 
 

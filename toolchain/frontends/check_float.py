@@ -53,18 +53,22 @@ def check_float(network: Network, inputs: Mapping[str, NDArray[Any]], trace: Tra
         inputs: Per input name, `[batch, time, channels]`.
         trace: Of the float graph on the same inputs, with spikes and potentials.
     """
-    dtype = next(network.parameters()).dtype
-    streams = {name: torch.from_numpy(np.array(values)).to(dtype) for name, values in inputs.items()}
+    weight = next(network.parameters())
+    dtype = weight.dtype
+    streams = {
+        name: torch.from_numpy(np.array(values)).to(weight.device, dtype) for name, values in inputs.items()
+    }
     with torch.inference_mode():
         activity = network(streams, record=True)
     different = {
-        name: activity.spikes[name].numpy().astype(bool) != trace.spikes[name] for name in network.layers
+        name: activity.spikes[name].cpu().numpy().astype(bool) != trace.spikes[name]
+        for name in network.layers
     }
     flips = [(*_earliest(where), name) for name, where in different.items() if where.any()]
     flip = min(flips, default=None)
     steps = flip[0] if flip is not None else next(iter(trace.v.values())).shape[1]
     errors = [
-        np.abs(activity.v[name].numpy() - trace.v[name])[:, :steps].max(initial=0.0)
+        np.abs(activity.v[name].cpu().numpy() - trace.v[name])[:, :steps].max(initial=0.0)
         for name in network.layers
     ]
     flipped = np.logical_or.reduce([where.any(axis=(1, 2)) for where in different.values()])

@@ -42,12 +42,12 @@ def prune_recurrent(
     if not isinstance(synapses, Synapses):
         raise PruningError(f"connection '{loops[0].name}' is a {type(synapses).__name__}, expected Synapses")
     pool = RecurrentPool(
-        synapses.effective.detach().double().numpy(),
-        1 - population.dv.double().numpy(),
-        population.vth.double().numpy(),
+        synapses.effective.detach().cpu().double().numpy(),
+        1 - population.dv.cpu().double().numpy(),
+        population.vth.cpu().double().numpy(),
     )
     result = prune_pool(pool, options, rng, dt_ms=network.dt_ms, progress=progress)
     small = compact(network, {layer: result.kept})
-    weights = torch.tensor(result.pool.weights, dtype=synapses.weight.dtype)
+    weights = torch.tensor(result.pool.weights, dtype=synapses.weight.dtype, device=synapses.weight.device)
     small.synapses[loops[0].name] = Synapses(weights, weights != 0)
     return small, result

@@ -1,19 +1,18 @@
 """The emulator: floats as the reference, sessions, cut batches, wide sums, large sparse matrices."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from targets.emulator import kernels, program
 from targets.emulator.target import EmulatorTarget
-from tests.graphs import feed_forward, fixed_lif, recurrent, spikes
+from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, varied
 from tests.targets import conformance
 from toolchain import reference
+from toolchain.errors import TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import AnyNode, Decode, Delay, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output
 from toolchain.trace import QUANTITIES
 
 
@@ -27,21 +26,10 @@ def test_float_graphs_equal_the_reference_to_rounding(seed: int) -> None:
         assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
 
 
-def _varied(graph: Graph, rng: np.random.Generator) -> Graph:
-    """Delays per neuron and a graded input."""
-
-    def change(node: AnyNode) -> AnyNode:
-        if isinstance(node, Delay):
-            return replace(node, steps=rng.integers(1, 5, 12))
-        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, Input) else node
-
-    return graph.map(change)
-
-
 def test_float_graphs_with_varied_delays_and_graded_inputs_equal_the_reference(
     rng: np.random.Generator,
 ) -> None:
-    graph, x = _varied(recurrent(rng), rng), rng.normal(size=(3, 30, 6))
+    graph, x = varied(recurrent(rng), rng), rng.normal(size=(3, 30, 6))
     expected, got = reference.run(graph, x), EmulatorTarget().build(graph).run(x, record=QUANTITIES)
     for name in expected.v:
         assert np.array_equal(expected.spikes[name], got.spikes[name])
@@ -107,3 +95,9 @@ def test_an_empty_sparse_connection_sends_nothing() -> None:
         )
     )
     assert not EmulatorTarget().build(graph).run(np.ones((1, 3, 2))).spikes["hidden"].any()
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TargetUnavailableError, match="no CUDA device"):
+        EmulatorTarget("cuda").build(feed_forward())

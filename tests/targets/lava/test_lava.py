@@ -18,13 +18,13 @@ from targets.lava.job import process_names, window_of, write_job
 from targets.lava.plan import plan_processes
 from targets.lava.runner import Limits, job_folder, run_job
 from targets.lava.target import LavaTarget
-from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union
+from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
 from toolchain import reference
 from toolchain.errors import SimulationError, TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import AnyNode, Decode, Delay, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
 from toolchain.passes import FoldDelays
 from toolchain.progress import no_progress
 from toolchain.stimulus import fit_stimulus
@@ -47,12 +47,7 @@ def test_a_float_graph_that_waits_and_reads_real_values_equals_the_reference(
 ) -> None:
     """Relays in floating point, delays per synapse after folding, a graded input."""
 
-    def change(node: AnyNode) -> AnyNode:
-        if isinstance(node, Delay):
-            return replace(node, steps=rng.integers(2, 5, 12))
-        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, Input) else node
-
-    graph, x = FoldDelays()(recurrent(rng).map(change)), rng.normal(size=(2, 15, 6))
+    graph, x = FoldDelays()(varied(recurrent(rng), rng)), rng.normal(size=(2, 15, 6))
     program = LavaTarget().build(graph)
     assert any(item.relay for item in program.plan.neurons)
     expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
