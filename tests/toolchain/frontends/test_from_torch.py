@@ -120,7 +120,9 @@ def test_the_first_flip_between_pytorch_and_graph_is_reported(
         assert agreement.error_before <= 1e-9
         assert "every spike equal" in str(agreement)
     else:
-        assert agreement.error_before <= 1e-3
+        # Rounding is there, it is small, and something was compared before any flip.
+        assert 0 < agreement.error_before <= 1e-3
+        assert agreement.first_flip is None or agreement.first_flip[2] > 0
 
 
 def test_a_flip_is_found_where_it_is(rng: np.random.Generator) -> None:
