@@ -23,7 +23,7 @@ _PACKAGES: Final = (
     "torch",
     "lava-nc",
     "networkx",
-    "rustworkx",
+    "numba",
     "scikit-learn",
     "safetensors",
 )

@@ -1,4 +1,4 @@
-"""How long compiling, pruning and emulating take; a table from `make bench`, nothing asserted about time."""
+"""How long compiling and emulating take; a table from `make bench`, nothing asserted about time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,6 @@ from toolchain import reference
 from toolchain.driver import compile_module
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.pruning import LnpOptions, prune_recurrent
-from toolchain.pruning.lnp import NoiseDrive, RecurrentPool
-from toolchain.pruning.lnp.centrality import betweenness
-from toolchain.pruning.lnp.dynamics import drive_with_noise
 from toolchain.stimulus import Stimulus
 
 pytestmark = pytest.mark.bench
@@ -61,15 +58,3 @@ def test_the_reference_on_one_sample_for_scale(
 ) -> None:
     graph = compile_module(network).fixed_graph
     benchmark.pedantic(reference.run, (graph, stimulus.take(slice(0, 1))), rounds=1)
-
-
-def test_one_round_of_noise_at_512_neurons(benchmark: Benchmark) -> None:
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(512, 512)) * (rng.random((512, 512)) < 0.1) * 0.1
-    pool = RecurrentPool(weights, np.full(512, 0.95), np.full(512, 20.0))
-    benchmark(drive_with_noise, pool, NoiseDrive(), rng)
-
-
-def test_betweenness_at_512_neurons(benchmark: Benchmark) -> None:
-    rng = np.random.default_rng(0)
-    benchmark(betweenness, (rng.random((512, 512)) < 0.1).astype(float))

@@ -22,7 +22,7 @@ def test_a_run_holds_the_pruned_and_the_unpruned_network(small_run: Path) -> Non
     assert trained.unpruned.layer("hidden").size == 40
     assert (trained.stimulus.samples, trained.calibration.samples) == (540, 32)
     assert trained.stimulus.labels is not None
-    assert len(trained.facts["history"]["pruning"]) == 2
+    assert len(trained.facts["history"]["pruning"]) == 3
     assert is_run(small_run)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.topology import clustered_small_world, dale_weights, small_world, spectral_radius
 
 BETA_LIMITS: Final = (2 / np.e, 0.995)
 """Range of `exp(-dt / tau)`: the defaults of Perez-Nieves et al. 2021 (code)."""
@@ -18,10 +19,11 @@ BETA_LIMITS: Final = (2 / np.e, 0.995)
 @final
 @dataclass(frozen=True, kw_only=True)
 class HrsnnShape:
-    """Everything that defines a random HRSNN but the random numbers.
+    """Everything that defines a random HRSNN, or clustered HRSNN, but the random numbers.
 
     The paper (Chakraborty et al., ICLR 2024) gives LIF neurons, gamma-distributed membrane
-    time constants and a random small-world graph; every number below is our fill-in.
+    time constants and a random small-world graph; in the clustered network (CHRSNN) each cluster has a
+    distribution of its own. Every number below is our fill-in.
 
     Attributes:
         channels: Input channels.
@@ -31,7 +33,10 @@ class HrsnnShape:
         rewiring: Share of the ring's edges that are rewired (directed Watts-Strogatz).
         input_density: Share of possible input synapses.
         tau_mean_ms: Mean membrane time constant.
-        tau_shape: Shape `k` of the gamma distribution.
+        tau_shape: Shape `k` of the gamma distribution; the larger, the more alike the neurons.
+        cluster_tau_ms: Mean membrane time constant of each cluster, in place of `tau_mean_ms`; empty
+            for one pool. The reference choice is 5, 10, 20, 40, 80.
+        between: Density of synapses between clusters over the density inside one.
         inhibitory: Share of inhibitory neurons.
         inhibition: Strength of an inhibitory synapse against an excitatory one.
         gain: Spectral radius of the recurrent matrix, in thresholds.
@@ -48,12 +53,24 @@ class HrsnnShape:
     input_density: float = 0.3
     tau_mean_ms: float = 20.0
     tau_shape: float = 3.0
+    cluster_tau_ms: tuple[float, ...] = ()
+    between: float = 0.1
     inhibitory: float = 0.2
     inhibition: float = 4.0
     gain: float = 0.8
     input_gain: float = 8.0
     readout_tau_ms: float = 20.0
     dt_ms: float = 1.0
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters; 1 for one pool."""
+        return max(1, len(self.cluster_tau_ms))
+
+    @property
+    def cluster(self) -> NDArray[np.int64]:
+        """Which cluster each neuron belongs to, `[N]`: equal runs of neighbours."""
+        return np.arange(self.neurons) * self.clusters // self.neurons
 
 
 def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout = Readout.MEAN_V) -> Network:
@@ -90,36 +107,21 @@ def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout
 
 def gamma_betas(shape: HrsnnShape, rng: np.random.Generator) -> NDArray[np.floating[Any]]:
     """Return `exp(-dt / tau)` per neuron, tau gamma-distributed, clipped to `BETA_LIMITS`."""
-    tau = rng.gamma(shape.tau_shape, shape.tau_mean_ms / shape.tau_shape, shape.neurons)
+    means = np.array(shape.cluster_tau_ms or (shape.tau_mean_ms,))[shape.cluster]
+    tau = rng.gamma(shape.tau_shape, means / shape.tau_shape)
     return np.clip(np.exp(-shape.dt_ms / np.maximum(tau, 1e-9)), *BETA_LIMITS)
-
-
-def small_world(neurons: int, density: float, rewiring: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a directed Watts-Strogatz adjacency `[target, source]` without self-loops.
-
-    Every neuron reads its `density * (N - 1)` nearest ring neighbours; each such edge is
-    rewired with probability `rewiring` to a source drawn at random.
-    """
-    degree = round(density * (neurons - 1))
-    offsets = np.concatenate([[step, -step] for step in range(1, degree // 2 + 2)])[:degree]
-    adjacency = np.zeros((neurons, neurons), dtype=bool)
-    for target in range(neurons):
-        sources = (target + offsets) % neurons
-        kept = sources[rng.random(degree) >= rewiring]
-        free = np.setdiff1d(np.arange(neurons), np.append(kept, target))
-        drawn = rng.choice(free, degree - kept.size, replace=False)
-        adjacency[target, np.concatenate([kept, drawn])] = True
-    return adjacency
 
 
 def _recurrent_weights(
     shape: HrsnnShape, rng: np.random.Generator
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-    """Dale columns: a neuron is excitatory or inhibitory; scaled to the wanted spectral radius."""
-    mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
-    sign = np.where(rng.random(shape.neurons) < shape.inhibitory, -shape.inhibition, 1.0)
-    weights = mask * np.abs(rng.normal(size=mask.shape)) * sign
-    radius = float(np.abs(np.linalg.eigvals(weights)).max(initial=0.0))
+    """Dale columns, scaled to the wanted spectral radius."""
+    if shape.clusters > 1:
+        mask = clustered_small_world(shape.cluster, shape.density, shape.between, shape.rewiring, rng)
+    else:
+        mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
+    weights = dale_weights(mask, shape.inhibitory, shape.inhibition, rng)
+    radius = spectral_radius(weights)
     return weights * (shape.gain / radius if radius > 0 else 1.0), mask
 
 

@@ -1,14 +1,18 @@
-"""LNP applied to a PyTorch network: which layer, which connection, and the smaller network."""
+"""The recurrent pool of a PyTorch network: taken out, pruned, put back into a smaller network."""
+
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.compact import compact
-from toolchain.pruning.lnp import LnpOptions, LnpResult, RecurrentPool, prune_pool
+from toolchain.pruning.lnp import LnpOptions, LnpResult, prune_pool
+from toolchain.pruning.pool import RecurrentPool
 
 
 def prune_recurrent(
@@ -17,6 +21,8 @@ def prune_recurrent(
     options: LnpOptions,
     rng: np.random.Generator,
     *,
+    cluster: NDArray[np.int64] | None = None,
+    checkpoint: Path | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Network, LnpResult]:
     """Prune the recurrent pool of a layer by LNP and compact the network around it.
@@ -24,8 +30,10 @@ def prune_recurrent(
     Args:
         network: Untrained; not modified. No data enters.
         layer: Name of a layer with exactly one connection to itself.
-        options: Targets and rounds.
+        options: Targets, rounds, steps.
         rng: Source of noise and draws.
+        cluster: Which cluster each neuron belongs to; by default all one.
+        checkpoint: Folder to continue from; see `prune_pool`.
         progress: Told after every round.
 
     Returns:
@@ -34,20 +42,53 @@ def prune_recurrent(
     Raises:
         PruningError: The layer has no recurrent connection, or the targets are impossible.
     """
-    loops = [arrow for arrow in network.connections if (arrow.source, arrow.target) == (layer, layer)]
-    if len(loops) != 1:
-        raise PruningError(f"layer '{layer}' has {len(loops)} connections to itself, expected one")
+    pool = pool_of(network, layer, cluster)
+    result = prune_pool(pool, options, rng, dt_ms=network.dt_ms, checkpoint=checkpoint, progress=progress)
+    return with_pool(network, layer, result.kept, result.pool), result
+
+
+def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = None) -> RecurrentPool:
+    """Return the neurons of a layer and the synapses among them.
+
+    Raises:
+        PruningError: The layer has not exactly one connection to itself, or it is no `Synapses`.
+    """
+    synapses = _loop(network, layer)[1]
     population = network.layer(layer)
-    synapses = network.synapses[loops[0].name]
-    if not isinstance(synapses, Synapses):
-        raise PruningError(f"connection '{loops[0].name}' is a {type(synapses).__name__}, expected Synapses")
-    pool = RecurrentPool(
+    return RecurrentPool.of(
         synapses.effective.detach().cpu().double().numpy(),
         1 - population.dv.cpu().double().numpy(),
         population.vth.cpu().double().numpy(),
+        cluster,
     )
-    result = prune_pool(pool, options, rng, dt_ms=network.dt_ms, progress=progress)
-    small = compact(network, {layer: result.kept})
-    weights = torch.tensor(result.pool.weights, dtype=synapses.weight.dtype, device=synapses.weight.device)
-    small.synapses[loops[0].name] = Synapses(weights, weights != 0)
-    return small, result
+
+
+def with_pool(network: Network, layer: str, kept: NDArray[np.int64], pool: RecurrentPool) -> Network:
+    """Return the network with only the kept neurons in a layer, and the synapses and leaks of a pool.
+
+    Args:
+        network: Not modified.
+        layer: Whose pool it is.
+        kept: Ascending indices of the neurons that stay.
+        pool: Of those neurons.
+    """
+    name, synapses = _loop(network, layer)
+    small = compact(network, {layer: kept})
+    like = synapses.weight
+    weights = torch.tensor(pool.weights.toarray(), dtype=like.dtype, device=like.device)
+    small.synapses[name] = Synapses(weights, weights != 0)
+    population = small.layer(layer)
+    if not np.allclose(1 - pool.beta, population.dv.cpu().double().numpy(), rtol=1e-6):
+        population.dv.copy_(torch.tensor(1 - pool.beta))
+        population.vth.copy_(torch.tensor(pool.threshold))
+    return small
+
+
+def _loop(network: Network, layer: str) -> tuple[str, Synapses]:
+    loops = [arrow for arrow in network.connections if (arrow.source, arrow.target) == (layer, layer)]
+    if len(loops) != 1:
+        raise PruningError(f"layer '{layer}' has {len(loops)} connections to itself, expected one")
+    synapses = network.synapses[loops[0].name]
+    if not isinstance(synapses, Synapses):
+        raise PruningError(f"connection '{loops[0].name}' is a {type(synapses).__name__}, expected Synapses")
+    return loops[0].name, synapses

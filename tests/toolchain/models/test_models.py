@@ -18,8 +18,9 @@ from toolchain.models import (
     Synapses,
     build_hrsnn,
 )
-from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas, small_world
+from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas
 from toolchain.models.surrogates import spike
+from toolchain.models.topology import small_world
 
 
 def _random_network(rng: np.random.Generator, readout: Readout) -> Network:

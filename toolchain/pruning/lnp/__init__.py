@@ -1,7 +1,42 @@
 """Lyapunov Noise Pruning (Chakraborty et al., ICLR 2024)."""
 
-from toolchain.pruning.lnp.algorithm import LnpOptions, LnpRecord, LnpResult, prune_pool
-from toolchain.pruning.lnp.dynamics import NoiseDrive, RecurrentPool
-from toolchain.pruning.lnp.noise_pruning import KeepRule
+from toolchain.pruning.lnp.algorithm import prune_pool
+from toolchain.pruning.lnp.centrality import CentralityRule
+from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
+from toolchain.pruning.lnp.noise import NoiseDrive
+from toolchain.pruning.lnp.noise_pruning import Covariance, Diagonal, Importance, KeepRule
+from toolchain.pruning.lnp.options import Attribution, LnpOptions, LnpRecord, LnpResult, Step
+from toolchain.pruning.lnp.spectrum import (
+    GrowthOptions,
+    Spectrum,
+    SpectrumOptions,
+    lyapunov_spectrum,
+    perturbation_growth,
+)
+from toolchain.pruning.lnp.time_scales import TimeScaleOptions, optimise_time_scales
+from toolchain.pruning.pool import RecurrentPool
 
-__all__ = ["KeepRule", "LnpOptions", "LnpRecord", "LnpResult", "NoiseDrive", "RecurrentPool", "prune_pool"]
+__all__ = [
+    "Attribution",
+    "CentralityRule",
+    "Covariance",
+    "DelocalizationRule",
+    "Diagonal",
+    "GrowthOptions",
+    "Importance",
+    "KeepRule",
+    "LnpOptions",
+    "LnpRecord",
+    "LnpResult",
+    "NoiseDrive",
+    "Preference",
+    "RecurrentPool",
+    "Spectrum",
+    "SpectrumOptions",
+    "Step",
+    "TimeScaleOptions",
+    "lyapunov_spectrum",
+    "optimise_time_scales",
+    "perturbation_growth",
+    "prune_pool",
+]

@@ -1,78 +1,31 @@
-"""Lyapunov Noise Pruning, Steps I and II: the loop, its targets and its record."""
+"""Lyapunov Noise Pruning: the loop over Steps I to III, its targets, its record, and Step IV at the end."""
 
-from dataclasses import dataclass, field
+from dataclasses import replace
+from pathlib import Path
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from toolchain.errors import PruningError
+from toolchain.models.topology import spectral_radius
 from toolchain.progress import Progress, no_progress
-from toolchain.pruning.lnp.centrality import most_central
-from toolchain.pruning.lnp.dynamics import NoiseDrive, RecurrentPool, drive_with_noise
-from toolchain.pruning.lnp.noise_pruning import KeepRule, keep_probabilities, prune_synapses
-
-
-@final
-@dataclass(frozen=True)
-class LnpOptions:
-    """How far and in how many rounds to prune.
-
-    Attributes:
-        neurons: Neurons that remain.
-        synapse_fraction: Share of the recurrent synapses that remain, net of all steps.
-        iterations: Rounds of Step I and Step II. The paper uses 100; at 512 neurons 20 make
-            no difference.
-        drive: The noise that stands in for data.
-        rule: Bounds on the keep probabilities.
-        restore_gain: Whether the pruned matrix gets back the spectral radius of the original
-            one: rescaling by `1 / p`, its cap and the removal of neurons all move it (ours).
-    """
-
-    neurons: int
-    synapse_fraction: float
-    iterations: int = 20
-    drive: NoiseDrive = field(default_factory=NoiseDrive)
-    rule: KeepRule = field(default_factory=KeepRule)
-    restore_gain: bool = True
-
-
-@final
-@dataclass(frozen=True)
-class LnpRecord:
-    """One round.
-
-    Attributes:
-        iteration: From 1.
-        neurons: Left after the round.
-        synapses: Recurrent synapses left.
-        rate: Mean spikes per neuron and step under noise, before the round.
-        mean_exponent: Mean local exponent under noise, before the round.
-        spectral_radius: Of the recurrent matrix after the round.
-    """
-
-    iteration: int
-    neurons: int
-    synapses: int
-    rate: float
-    mean_exponent: float
-    spectral_radius: float
-
-
-@final
-@dataclass(frozen=True)
-class LnpResult:
-    """The pruned pool.
-
-    Attributes:
-        pool: Its synapses and neurons.
-        kept: Index of each remaining neuron in the original pool, ascending.
-        records: One per round.
-    """
-
-    pool: RecurrentPool
-    kept: NDArray[np.int64]
-    records: tuple[LnpRecord, ...]
+from toolchain.pruning.lnp.centrality import most_central, updated_centrality
+from toolchain.pruning.lnp.checkpoint import LoopState, load_state, save_state
+from toolchain.pruning.lnp.delocalization import added_edges
+from toolchain.pruning.lnp.noise import NoiseResponse, drive_with_noise
+from toolchain.pruning.lnp.noise_pruning import (
+    Diagonal,
+    compensated_betas,
+    draw_synapses,
+    keep_probabilities,
+    lyapunov_values,
+)
+from toolchain.pruning.lnp.options import FULL_UP_TO, Attribution, LnpOptions, LnpRecord, LnpResult, Step
+from toolchain.pruning.lnp.spectrum import Spectrum, SpectrumOptions, lyapunov_spectrum
+from toolchain.pruning.lnp.time_scales import optimise_time_scales
+from toolchain.pruning.pool import Floats, RecurrentPool, localisation
 
 
 def prune_pool(
@@ -81,96 +34,284 @@ def prune_pool(
     rng: np.random.Generator,
     *,
     dt_ms: float = 1.0,
+    checkpoint: Path | None = None,
     progress: Progress = no_progress,
 ) -> LnpResult:
     """Prune an untrained pool without data.
 
-    Neurons follow `round(N f^(t/T))` and synapses `E s^(t/T)`; Step I of a round aims so that
-    the synapses that go with the neurons of Step II are counted in. A surplus that chance leaves
-    after the last round is removed by falling keep probability.
+    Neurons follow `round(N f^(t/T))` and synapses `E s^(t/T)`; Step I of an iteration aims so that the
+    synapses that go with the neurons of Step II and those that Step III gives back are counted
+    in. What chance leaves over after the last iteration is removed by falling keep probability; what is
+    missing is given back by the last keep probability.
 
     Args:
         pool: The network.
-        options: Targets and rounds.
-        rng: Source of noise and draws.
+        options: Targets, rounds, steps.
+        rng: Decides everything that is random.
         dt_ms: Length of a step.
-        progress: Told after every round.
+        checkpoint: Folder for the state, written after every measured iteration and continued from
+            if it holds one of the same pruning.
+        progress: Told after every iteration.
 
     Raises:
-        PruningError: The targets are impossible, or the pool has no synapses or loses the last one
-            before the last round.
+        PruningError: The targets are impossible, the pool has no synapses, loses the last one
+            before the last iteration, or does not answer to noise.
     """
-    _check(pool, options)
-    start_neurons, start_synapses = pool.size, pool.synapses
-    radius = spectral_radius(pool.weights)
-    kept = np.arange(pool.size)
-    rescaled = np.ones_like(pool.weights)
-    records: list[LnpRecord] = []
-    goal = round(start_synapses * options.synapse_fraction)
-    for iteration in range(1, options.iterations + 1):
-        part = iteration / options.iterations
-        neurons = round(start_neurons * (options.neurons / start_neurons) ** part)
-        synapses = start_synapses * options.synapse_fraction**part
-        response = drive_with_noise(pool, options.drive, rng, dt_ms=dt_ms)
-        # Of the synapses kept by Step I, about this share survives the removal of neurons.
-        survive = (neurons / pool.size) ** 2
-        fraction = min(1.0, synapses / (pool.synapses * survive))
-        probabilities = keep_probabilities(pool, response, fraction, options.rule)
-        pool, rescaled = prune_synapses(pool, probabilities, rescaled, rng, options.rule)
-        chosen = most_central(pool.weights, neurons, rng)
-        pool, kept = pool.keep(chosen), kept[chosen]
-        grid = np.ix_(chosen, chosen)
-        rescaled, probabilities = rescaled[grid], probabilities[grid]
-        if iteration == options.iterations:
-            pool = _trim(pool, probabilities, goal)
-            pool = _restore_gain(pool, radius) if options.restore_gain else pool
-        records.append(
-            LnpRecord(
-                iteration,
-                pool.size,
-                pool.synapses,
-                response.rate,
-                float(response.exponents.mean()),
-                spectral_radius(pool.weights),
-            )
+    options.check(pool)
+    loop = _Loop(pool, options, int(rng.integers(2**62)), dt_ms)
+    if checkpoint is not None:
+        loop.resume(load_state(checkpoint, loop.identity))
+    while loop.state.iteration < options.iterations:
+        loop.advance()
+        done = loop.state.iteration
+        if checkpoint is not None and loop.measured(done):
+            save_state(checkpoint, loop.identity, loop.state)
+        progress(done, options.iterations)
+    return loop.result()
+
+
+@final
+class _Loop:
+    """Pruning in the middle: which synapses and neurons of the original pool are left.
+
+    Every iteration draws from a stream of its own, so that a continued pruning equals an
+    uninterrupted one.
+    """
+
+    def __init__(self, pool: RecurrentPool, options: LnpOptions, seed: int, dt_ms: float) -> None:
+        self._original = pool
+        self._targets, self._sources = pool.ends
+        self._options = options
+        self._seed = seed
+        self._dt_ms = dt_ms
+        self._radius = spectral_radius(pool.weights)
+        self._goal = round(pool.synapses * options.synapse_fraction)
+        self.identity = f"{seed} {pool.size} {pool.synapses} {options!r}"
+        self.state = LoopState.start(pool)
+        self._exponents: Floats | None = None
+
+    def resume(self, state: LoopState | None) -> None:
+        """Continue from a stored state."""
+        self.state = self.state if state is None else state
+
+    def measured(self, iteration: int) -> bool:
+        """Return whether spectrum and radius are measured after an iteration."""
+        every = self._options.measure_every
+        return iteration % every == 0 or iteration in {0, self._options.iterations}
+
+    def pool(self) -> RecurrentPool:
+        """Return the neurons and synapses that are left."""
+        state, original = self.state, self._original
+        kept = np.flatnonzero(state.neurons)
+        place = np.cumsum(state.neurons) - 1
+        edges = self._edges()
+        weights = original.weights.data[edges] * state.rescaled[edges] * state.gain
+        pointers = np.concatenate(
+            [[0], np.cumsum(np.bincount(self._targets[edges], minlength=original.size))]
         )
-        progress(iteration, options.iterations)
-        if pool.synapses == 0 and iteration < options.iterations:
+        rows = np.append(pointers[:-1][kept], pointers[-1])
+        matrix = csr_array((weights, place[self._sources[edges]], rows), (len(kept), len(kept)))
+        pool = RecurrentPool(matrix, original.beta[kept], original.threshold[kept], original.cluster[kept])
+        changed = state.beta[kept]
+        return pool if np.array_equal(changed, pool.beta) else pool.with_betas(changed)
+
+    def _edges(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.state.synapses)
+
+    def advance(self) -> None:
+        """Take one iteration of Steps I to III."""
+        options, state = self._options, self.state
+        if not state.records:
+            state.records.append(self._first_record())
+        iteration = state.iteration + 1
+        rng = np.random.default_rng([self._seed, iteration])
+        pool = self.pool()
+        if pool.synapses == 0:
             raise PruningError(
-                f"no synapses are left after round {iteration} of {options.iterations}; "
+                f"no synapses are left after round {state.iteration} of {options.iterations}; "
                 "raise pruning.synapse_fraction or pruning.neurons"
             )
-    return LnpResult(pool, kept, tuple(records))
+        part = iteration / options.iterations
+        neurons = round(self._original.size * (options.neurons / self._original.size) ** part)
+        synapses = self._original.synapses * options.synapse_fraction**part
+        neurons = neurons if Step.CENTRALITY in options.steps else pool.size
+        response = self._response(pool, rng)
+        exponents = self._attributed(pool, response, iteration)
+        if Step.NOISE in options.steps:
+            self._drop_synapses(pool, response, exponents, synapses, neurons, rng)
+        if Step.CENTRALITY in options.steps:
+            self._drop_neurons(neurons, rng)
+        added = self._give_back(rng) if Step.DELOCALIZATION in options.steps else 0
+        state.iteration = iteration
+        if iteration == options.iterations and Step.NOISE in options.steps:
+            added += self._settle()
+        left = int(state.synapses.sum())
+        record = LnpRecord(
+            iteration,
+            int(state.neurons.sum()),
+            left,
+            added,
+            response.rate,
+            response.operations,
+            float(exponents.mean()),
+        )
+        state.records.append(self._with_measurements(record) if self.measured(iteration) and left else record)
 
+    def _first_record(self) -> LnpRecord:
+        pool, rng = self._original, np.random.default_rng([self._seed, 0])
+        response = self._response(pool, rng)
+        exponents = self._attributed(pool, response, 0)
+        record = LnpRecord(
+            0, pool.size, pool.synapses, 0, response.rate, response.operations, float(exponents.mean())
+        )
+        return self._with_measurements(record)
 
-def spectral_radius(weights: NDArray[np.float64]) -> float:
-    """Return the largest magnitude of an eigenvalue; 0 for an empty matrix."""
-    return float(np.abs(np.linalg.eigvals(weights)).max(initial=0.0)) if weights.size else 0.0
+    def _response(self, pool: RecurrentPool, rng: np.random.Generator) -> NoiseResponse:
+        """Return the answer to noise; a pool that does not answer cannot be judged."""
+        response = drive_with_noise(pool, self._options.drive, rng, dt_ms=self._dt_ms)
+        if response.rate in {0.0, 1.0}:
+            state = (
+                "saturated: every neuron fires at every step" if response.rate else "silent: no neuron fires"
+            )
+            raise PruningError(f"under noise the pool is {state}; change the noise, or the gain of the pool")
+        return response
 
+    def _with_measurements(self, record: LnpRecord) -> LnpRecord:
+        """Measure what is costly and set the gain right."""
+        pool = self.pool()
+        radius = spectral_radius(pool.weights)
+        if self._options.restore_gain and radius > 0:
+            self.state.gain *= self._radius / radius
+            pool, radius = pool.scaled(self._radius / radius), self._radius
+        spectrum = self._spectrum(pool, record.iteration)
+        return replace(
+            record,
+            largest_exponent=spectrum.largest,
+            spectrum=tuple(spectrum.exponents[: self._options.leading].tolist()),
+            spectral_radius=radius,
+            localisation=localisation(pool.weights),
+        )
 
-def _check(pool: RecurrentPool, options: LnpOptions) -> None:
-    if not 1 <= options.neurons <= pool.size:
-        raise PruningError(f"expected 1 to {pool.size} remaining neurons, got {options.neurons}")
-    if not 0 < options.synapse_fraction <= 1:
-        raise PruningError(f"expected a synapse fraction in 0 .. 1, got {options.synapse_fraction}")
-    if options.iterations < 1:
-        raise PruningError(f"expected at least one iteration, got {options.iterations}")
-    if pool.synapses == 0:
-        raise PruningError("the pool has no recurrent synapses to prune")
-    if not np.isfinite(pool.weights).all():
-        raise PruningError("the recurrent weights hold values that are not finite")
+    def _full(self, size: int) -> bool:
+        wanted = self._options.attribution
+        return wanted is Attribution.FULL or (wanted is Attribution.AUTO and size <= FULL_UP_TO)
 
+    def _spectrum(self, pool: RecurrentPool, iteration: int) -> Spectrum:
+        leading = None if self._full(pool.size) else self._options.leading
+        steps = self._options.spectrum_steps if leading else self._options.attribution_steps
+        options = SpectrumOptions(leading, steps=steps, interval=2)
+        rng = np.random.default_rng([self._seed, iteration, 1])
+        spectrum = lyapunov_spectrum(pool, options, self._options.drive, rng)
+        if leading is None:
+            self.state.attribution[self.state.neurons] = spectrum.attribution
+        return spectrum
 
-def _trim(pool: RecurrentPool, probabilities: NDArray[np.float64], goal: int) -> RecurrentPool:
-    surplus = pool.synapses - goal
-    if surplus <= 0:
-        return pool
-    ranked = np.where(pool.weights != 0, probabilities, np.inf)
-    weights = pool.weights.copy()
-    weights.ravel()[np.argsort(ranked, axis=None, kind="stable")[:surplus]] = 0.0
-    return pool.with_weights(weights)
+    def _attributed(self, pool: RecurrentPool, response: NoiseResponse, iteration: int) -> Floats:
+        """Return one exponent per neuron of the present pool."""
+        if not self._full(pool.size):
+            return response.exponents
+        known = self.state.attribution[self.state.neurons]
+        if np.isnan(known).any():
+            self._spectrum(pool, iteration)
+            known = self.state.attribution[self.state.neurons]
+        return known
 
+    def _drop_synapses(
+        self,
+        pool: RecurrentPool,
+        response: NoiseResponse,
+        exponents: Floats,
+        goal: float,
+        neurons: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """Step I."""
+        options, state = self._options, self.state
+        edges = self._edges()
+        # Of the synapses kept now, about this share survives Step II, and Step III adds to it.
+        survive = (neurons / pool.size) ** state.loss_exponent
+        back = 1 + options.delocalization.fraction * (Step.DELOCALIZATION in options.steps)
+        fraction = min(1.0, goal / (pool.synapses * survive * back))
+        probabilities = keep_probabilities(pool, response, exponents, fraction, options.keep)
+        draw = draw_synapses(probabilities, state.rescaled[edges], rng, options.keep)
+        if options.keep.diagonal is Diagonal.COMPENSATE:
+            coupling = lyapunov_values(pool, exponents)
+            betas = compensated_betas(pool, coupling, draw, probabilities, dt_ms=self._dt_ms)
+            state.beta[state.neurons] = betas
+        state.probability[edges] = probabilities
+        state.synapses[edges] = draw.kept
+        state.rescaled[edges] = draw.rescaled
 
-def _restore_gain(pool: RecurrentPool, radius: float) -> RecurrentPool:
-    now = spectral_radius(pool.weights)
-    return pool.with_weights(pool.weights * (radius / now)) if now > 0 else pool
+    def _drop_neurons(self, count: int, rng: np.random.Generator) -> None:
+        """Step II."""
+        state = self.state
+        pool = self.pool()
+        known = state.centrality[state.neurons]
+        past = None if np.isnan(known).any() else known
+        centrality = updated_centrality(pool.weights, past, state.iteration, self._options.centrality, rng)
+        state.centrality[state.neurons] = centrality
+        if count == pool.size:
+            return
+        stays = np.zeros(pool.size, dtype=np.bool_)
+        stays[most_central(centrality, count, rng)] = True
+        state.neurons[np.flatnonzero(state.neurons)[~stays]] = False
+        state.synapses &= state.neurons[self._targets] & state.neurons[self._sources]
+        left = int(state.synapses.sum())
+        within = left + len(self._candidates())
+        if Step.NOISE in self._options.steps and within < self._goal:
+            raise PruningError(
+                f"only {within} of the original synapses join the {count} neurons left, the target is "
+                f"{self._goal}; lower pruning.synapse_fraction or raise pruning.neurons"
+            )
+        if left and pool.synapses:
+            # What share of the synapses really went with the neurons tells the next aim.
+            state.loss_exponent = float(np.log(left / pool.synapses) / np.log(count / pool.size))
+
+    def _candidates(self) -> NDArray[np.int64]:
+        """Return the pruned synapses whose ends are both alive."""
+        state = self.state
+        alive = state.neurons[self._targets] & state.neurons[self._sources]
+        return np.flatnonzero(alive & ~state.synapses)
+
+    def _give_back(self, rng: np.random.Generator) -> int:
+        """Step III: synapses come back with their original weight."""
+        rule = self._options.delocalization
+        edges, candidates = self._edges(), self._candidates()
+        ends = (self._targets, self._sources)
+        both = np.concatenate([end[edges] for end in ends])
+        degree = np.bincount(both, minlength=self._original.size)
+        count = round(rule.fraction * len(edges))
+        chosen = added_edges(
+            self._targets[candidates], self._sources[candidates], degree, count, rule.prefer, rng
+        )
+        self._restore(candidates[chosen])
+        return len(chosen)
+
+    def _restore(self, edges: NDArray[np.int64]) -> None:
+        self.state.synapses[edges] = True
+        self.state.rescaled[edges] = 1.0
+
+    def _settle(self) -> int:
+        """Meet the number of synapses exactly; return how many were given back."""
+        state = self.state
+        edges = self._edges()
+        surplus = len(edges) - self._goal
+        if surplus > 0:
+            worst = np.argsort(state.probability[edges], kind="stable")[:surplus]
+            state.synapses[edges[worst]] = False
+        if surplus >= 0:
+            return 0
+        candidates = self._candidates()
+        best = candidates[np.argsort(-state.probability[candidates], kind="stable")[:-surplus]]
+        self._restore(best)
+        return len(best)
+
+    def result(self) -> LnpResult:
+        """Return the pruned pool, after Step IV if it is taken."""
+        pool = self.pool()
+        if Step.TIME_SCALES in self._options.steps:
+            rng = np.random.default_rng([self._seed, self._options.iterations + 1])
+            pool = optimise_time_scales(
+                pool, self._options.time_scales, self._options.drive, rng, dt_ms=self._dt_ms
+            ).pool
+        return LnpResult(pool, np.flatnonzero(self.state.neurons), tuple(self.state.records))

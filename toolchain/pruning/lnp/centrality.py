@@ -1,31 +1,91 @@
 """Step II: remove the neurons that the fewest shortest paths run through."""
 
+from dataclasses import dataclass
+from typing import Final, final
+
 import numpy as np
-import rustworkx as rx
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array
+
+from toolchain.pruning.lnp.kernels import in_threads, parts, path_dependencies
+from toolchain.pruning.pool import Floats
 
 
-def betweenness(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    r"""Return the exact betweenness centrality of every neuron.
+@final
+@dataclass(frozen=True)
+class CentralityRule:
+    """How betweenness is found.
+
+    Attributes:
+        exact_up_to: Neurons up to which every neuron is a pivot.
+        pivots: Pivots per iteration above that, drawn without replacement.
+        memory: Weight of the past in the running mean over iterations, once there are enough of them:
+            sampled values of one iteration are mostly noise, of many they are not.
+    """
+
+    exact_up_to: int = 1000
+    pivots: int = 512
+    memory: float = 0.9
+
+
+DEFAULT_RULE: Final = CentralityRule()
+
+
+def betweenness(weights: csr_array, pivots: NDArray[np.int64] | None = None) -> Floats:
+    r"""Return the betweenness centrality of every neuron.
 
     .. math:: BC(v) = \sum_{s \ne v \ne t} \sigma_{st}(v) / \sigma_{st}
 
     on the directed graph of synapses, each of length one, not normalised (the paper's
-    algorithm 3).
+    algorithm 3), by Brandes' accumulation.
 
     Args:
         weights: `[target, source]`.
+        pivots: Sources `s` to sum over; the sum is scaled up to all of them. By default all: exact.
     """
-    graph = rx.PyDiGraph()
-    graph.add_nodes_from(range(len(weights)))
-    targets, sources = np.nonzero(weights)
-    graph.add_edges_from_no_data(list(zip(sources.tolist(), targets.tolist(), strict=True)))
-    centrality = rx.digraph_betweenness_centrality(graph, normalized=False)
-    return np.array([centrality[node] for node in range(len(weights))])
+    size = len(weights.indptr) - 1
+    chosen = np.arange(size) if pivots is None else pivots
+    by_source = csc_array(weights)
+    by_target = csr_array(weights)
+
+    def part(span: tuple[int, int]) -> Floats:
+        total = np.zeros(size)
+        pointers = (by_source.indptr, by_source.indices, by_target.indptr, by_target.indices)
+        path_dependencies(*pointers, chosen[slice(*span)], total)
+        return total
+
+    # Parts are summed in their order, so that the result does not depend on the threads.
+    summed = np.sum(in_threads(part, parts(len(chosen))), axis=0)
+    return summed * (size / max(1, len(chosen)))
 
 
-def most_central(weights: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def updated_centrality(
+    weights: csr_array,
+    past: Floats | None,
+    rounds: int,
+    rule: CentralityRule,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return the centrality to prune by: exact for small pools, else sampled and averaged.
+
+    Args:
+        weights: `[target, source]`.
+        past: What this function returned one iteration ago for the same neurons.
+        rounds: How many iterations `past` averages over.
+        rule: How.
+        rng: Source of the pivots.
+    """
+    size = len(weights.indptr) - 1
+    if size <= rule.exact_up_to:
+        return betweenness(weights)
+    fresh = betweenness(weights, rng.choice(size, min(rule.pivots, size), replace=False))
+    if past is None:
+        return fresh
+    share = max(1 - rule.memory, 1 / (rounds + 1))
+    return (1 - share) * past + share * fresh
+
+
+def most_central(centrality: Floats, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the sorted indices of the `count` most central neurons; ties are broken at random."""
-    tie_break = rng.permutation(len(weights))
-    order = np.lexsort((tie_break, betweenness(weights)))
-    return np.sort(order[len(weights) - count :])
+    order = np.lexsort((rng.permutation(len(centrality)), centrality))
+    return np.sort(order[len(centrality) - count :])

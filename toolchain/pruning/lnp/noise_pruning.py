@@ -1,66 +1,131 @@
 """Step I: keep synapses with a probability given by the Lyapunov matrix and the noise covariance."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from enum import Enum
+from typing import Final, assert_never, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from toolchain.pruning.lnp.dynamics import NoiseResponse, RecurrentPool
+from toolchain.errors import PruningError
+from toolchain.pruning.lnp.kernels import find_edges, in_threads, parts, shared_neighbours
+from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
+from toolchain.pruning.pool import Floats, RecurrentPool
 
 _EXPONENT_FLOOR: Final = 1e-3
-_ROWS: Final = 512
+_LARGEST_LINEAR: Final = 2000
+_DOMINANCE: Final = 0.9
+_BISECTIONS: Final = 60
 
-Floats = NDArray[np.float64]
+
+class Importance(Enum):
+    """What multiplies the covariance term of a synapse."""
+
+    LYAPUNOV = "lyapunov"
+    """The Lyapunov matrix (the paper)."""
+    WEIGHT = "weight"
+    """The magnitude of the weight (Moore & Chaudhuri 2020, from which the paper starts)."""
+    COVARIANCE = "covariance"
+    """Nothing: the covariance alone."""
 
 
-def lyapunov_matrix(weights: Floats, exponents: Floats) -> Floats:
-    r"""Return `L`, the harmonic mean of the exponents around the two ends of every synapse.
+class Covariance(Enum):
+    """Where the covariance of the rates comes from."""
 
-    .. math:: L_{ij} = \frac{|N_i \cup N_j|}{\sum_{k \in N_i \cup N_j} 1 / \lambda_k}
+    SIMULATED = "simulated"
+    """Filtered spikes of the network under noise."""
+    LINEAR = "linear"
+    """The Lyapunov equation of the linear rate model `dx/dt = (L - D) x + noise`."""
 
-    `N_z` are the in- and out-neighbours of `z`. From the paper (eq. 1); ours: `|lambda| + 1e-3`
-    in place of `lambda`, and its undefined extra factor `n` is dropped, since the density
-    constant absorbs it.
 
-    Args:
-        weights: `[target, source]`.
-        exponents: One per neuron, `[N]`.
+class Diagonal(Enum):
+    """What the missing synapses do to the leak of a neuron."""
 
-    Returns:
-        `[target, source]`, 0 where there is no synapse.
-    """
-    synapse = weights != 0
-    neighbours = (synapse | synapse.T).astype(np.float32)
-    inverse = (1 / (np.abs(exponents) + _EXPONENT_FLOOR)).astype(np.float32)
-    degree, harmonic = neighbours.sum(axis=1), neighbours @ inverse
-    result = np.zeros_like(weights)
-    for start in range(0, len(weights), _ROWS):
-        rows = slice(start, start + _ROWS)
-        common = neighbours[rows] @ neighbours
-        shared = (neighbours[rows] * inverse) @ neighbours
-        union = degree[rows, None] + degree - common
-        total = harmonic[rows, None] + harmonic - shared
-        result[rows] = np.divide(union, total, where=synapse[rows], out=np.zeros_like(union))
-    return result
+    KEEP = "keep"
+    """Nothing."""
+    COMPENSATE = "compensate"
+    """`1/tau` changes by how much the summed coupling of the neuron changed."""
 
 
 @final
 @dataclass(frozen=True)
 class KeepRule:
-    """Our bounds around the paper's keep probability.
+    """How keep probabilities are formed. The defaults are the paper's, with our bounds.
 
     Attributes:
+        importance: What multiplies the covariance term.
+        covariance: Where the covariance comes from.
+        sharpness: Exponent on the score. 1 is the paper; 0 keeps all synapses alike (pruning at
+            random with the same rescaling); -1 keeps what the paper would drop. Ours.
         least: Smallest probability: synapses whose ends do not differ would otherwise go for sure.
+        rescale: Whether a survivor grows by `1 / p`.
         rescale_cap: Largest product of all `1 / p` a synapse may collect over the iterations.
+        diagonal: Whether the leak follows; the paper allows both.
     """
 
+    importance: Importance = Importance.LYAPUNOV
+    covariance: Covariance = Covariance.SIMULATED
+    sharpness: float = 1.0
     least: float = 0.05
+    rescale: bool = True
     rescale_cap: float = 5.0
+    diagonal: Diagonal = Diagonal.KEEP
+
+
+def lyapunov_values(pool: RecurrentPool, exponents: Floats) -> Floats:
+    r"""Return `L`, the harmonic mean of the exponents around the two ends of every synapse.
+
+    .. math:: L_{ij} = \frac{|N_i \cup N_j|}{\sum_{k \in N_i \cup N_j} 1 / \lambda_k}
+
+    `N_z` are the in- and out-neighbours of `z`. From the paper (eq. 1); ours: `|lambda| + 1e-3`
+    in place of `lambda`, since a stable network has negative exponents only, and its undefined
+    extra factor `n` is dropped, since the density constant absorbs it.
+
+    Args:
+        pool: The network.
+        exponents: One per neuron, `[N]`.
+
+    Returns:
+        One value per synapse, in the order of `pool.weights.data`.
+    """
+    inverse = 1 / (np.abs(exponents) + _EXPONENT_FLOOR)
+    targets, sources = pool.ends
+    graph = _undirected(pool)
+    degree = np.diff(graph.indptr)
+    harmonic = graph @ inverse
+    count = np.zeros(graph.nnz, dtype=np.int32)
+    weight = np.zeros(graph.nnz)
+
+    def rows(span: tuple[int, int]) -> None:
+        shared_neighbours(graph.indptr, graph.indices, inverse, *span, count, weight)
+
+    in_threads(rows, parts(pool.size))
+    where = np.empty(len(targets), dtype=np.int64)
+    low, high = np.minimum(targets, sources), np.maximum(targets, sources)
+
+    def look_up(span: tuple[int, int]) -> None:
+        edges = slice(*span)
+        find_edges(graph.indptr, graph.indices, low[edges], high[edges], where[edges])
+
+    in_threads(look_up, parts(len(targets)))
+    union = degree[targets] + degree[sources] - count[where]
+    return union / (harmonic[targets] + harmonic[sources] - weight[where])
+
+
+def _undirected(pool: RecurrentPool) -> csr_array:
+    """Return the pattern of neighbours with sorted rows; a synapse onto itself counts as a neighbour."""
+    pattern = csr_array(
+        (np.ones(pool.synapses), pool.weights.indices, pool.weights.indptr), pool.weights.shape
+    )
+    both = csr_array(pattern + pattern.T)
+    both.data[:] = 1.0
+    both.sort_indices()
+    return both
 
 
 def keep_probabilities(
-    pool: RecurrentPool, response: NoiseResponse, fraction: float, rule: KeepRule
+    pool: RecurrentPool, response: NoiseResponse, exponents: Floats, fraction: float, rule: KeepRule
 ) -> Floats:
     r"""Return the probability with which each synapse is kept.
 
@@ -72,53 +137,133 @@ def keep_probabilities(
 
     Args:
         pool: The network.
-        response: Covariance and exponents under noise.
+        response: Its answer to noise.
+        exponents: Lyapunov exponent attributed to each neuron, `[N]`.
         fraction: Mean probability wanted, 0 .. 1.
-        rule: Bounds.
+        rule: How.
 
     Returns:
-        `[target, source]`, 0 where there is no synapse.
+        One value per synapse, in the order of `pool.weights.data`.
+
+    Raises:
+        PruningError: No score is a positive finite number.
     """
-    weights = pool.weights
-    synapse = weights != 0
-    variance = np.diag(response.covariance)
-    cross = 2 * np.sign(weights) * response.covariance
-    importance = lyapunov_matrix(weights, response.exponents) * (variance[:, None] + variance - cross)
-    scores = importance[synapse]
-    if scores.size == 0:
-        return np.zeros_like(weights)
-    low, high = 0.0, 1.0 / max(float(scores[scores > 0].min(initial=np.inf)), 1e-300)
-    for _ in range(200):
-        rho = (low + high) / 2
-        mean = np.clip(rho * scores, rule.least, 1.0).mean()
-        low, high = (rho, high) if mean < fraction else (low, rho)
-    probabilities = np.zeros_like(weights)
-    probabilities[synapse] = np.clip(high * scores, rule.least, 1.0)
-    return probabilities
+    if pool.synapses == 0:
+        return np.zeros(0)
+    sign = np.sign(pool.weights.data)
+    coupling = lyapunov_values(pool, exponents)
+    targets, sources = pool.ends
+    match rule.covariance:
+        case Covariance.SIMULATED:
+            variance, cross = response.variance, response.covariance(targets, sources)
+        case Covariance.LINEAR:
+            matrix = _linear(pool, coupling * sign)
+            variance, cross = np.diag(matrix), matrix[targets, sources]
+        case _:
+            assert_never(rule.covariance)
+    # Sampling noise may leave a difference of variances a hair below zero.
+    spread = np.maximum(variance[targets] + variance[sources] - 2 * sign * cross, 0.0)
+    match rule.importance:
+        case Importance.LYAPUNOV:
+            scores = coupling * spread
+        case Importance.WEIGHT:
+            scores = np.abs(pool.weights.data) * spread
+        case Importance.COVARIANCE:
+            scores = spread
+        case _:
+            assert_never(rule.importance)
+    return _with_mean(_sharpened(scores, rule.sharpness), fraction, rule.least)
 
 
-def prune_synapses(
-    pool: RecurrentPool,
-    probabilities: Floats,
-    rescaled: Floats,
-    rng: np.random.Generator,
-    rule: KeepRule,
-) -> tuple[RecurrentPool, Floats]:
+def _linear(pool: RecurrentPool, coupling: Floats) -> Floats:
+    """Solve the linear rate model; the coupling is scaled to rows below the leak, so that it is stable."""
+    if pool.size > _LARGEST_LINEAR:
+        raise PruningError(
+            f"the linear covariance is cubic in the neurons; expected at most {_LARGEST_LINEAR}, got "
+            f"{pool.size}; use the simulated one"
+        )
+    leak = -np.log(np.maximum(pool.beta, 1e-12))
+    matrix = csr_array((coupling, pool.weights.indices, pool.weights.indptr), pool.weights.shape)
+    return linear_covariance(matrix.toarray() * _dominance(matrix, leak), leak)
+
+
+def _dominance(coupling: csr_array, leak: Floats) -> float:
+    """Return the factor that makes every row of the coupling at most 0.9 of the leak (Gershgorin)."""
+    load = float((np.asarray(abs(coupling).sum(axis=1)).ravel() / leak).max(initial=0.0))
+    return _DOMINANCE / load if load > 0 else 1.0
+
+
+def _sharpened(scores: Floats, sharpness: float) -> Floats:
+    top = float(scores.max())
+    if not (np.isfinite(top) and top > 0):
+        raise PruningError(
+            "no synapse has a positive finite score: the rates of the pool do not vary under noise; "
+            "raise the noise or change the gain"
+        )
+    return np.maximum(scores / top, 1e-12) ** sharpness
+
+
+def _with_mean(scores: Floats, fraction: float, least: float) -> Floats:
+    """Return `clip(rho scores, least, 1)` with rho such that the mean is `fraction`."""
+    if fraction >= 1:
+        return np.ones_like(scores)
+    low, high = 0.0, 1.0 / float(scores.min())
+    for _ in range(_BISECTIONS):
+        rho = (low + high) / 2 if low == 0 else np.sqrt(low * high)
+        if np.clip(rho * scores, least, 1.0).mean() < fraction:
+            low = rho
+        else:
+            high = rho
+        if low > 0 and high / low - 1 < 1e-9:
+            break
+    return np.clip(high * scores, least, 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Draw:
+    """The outcome of one round of Step I, per synapse of the pool it was drawn from.
+
+    Attributes:
+        kept: Which synapses stay.
+        rescaled: Product of all `1 / p` so far, capped; 1 where the synapse went.
+    """
+
+    kept: NDArray[np.bool_]
+    rescaled: Floats
+
+
+def draw_synapses(probabilities: Floats, rescaled: Floats, rng: np.random.Generator, rule: KeepRule) -> Draw:
     """Draw every synapse with its probability; survivors grow by `1 / p`.
 
     Args:
-        pool: The network.
-        probabilities: `[target, source]`.
-        rescaled: Product of all earlier `1 / p`, `[target, source]`.
+        probabilities: Per synapse.
+        rescaled: Product of all earlier `1 / p`.
         rng: Source of the draws.
-        rule: Holds the cap on that product.
-
-    Returns:
-        The pruned network and the new products. Without the cap the expectation over the draws
-        equals the original matrix.
+        rule: Whether to rescale, and the cap on the product. Without the cap the expectation of
+            the rescaled matrix over the draws equals the original one.
     """
-    kept = rng.random(probabilities.shape) < probabilities
-    grown = np.divide(rescaled, probabilities, where=kept, out=np.ones_like(rescaled))
-    grown = np.minimum(grown, rule.rescale_cap)
-    weights = np.where(kept, pool.weights * grown / rescaled, 0.0)
-    return pool.with_weights(weights), np.where(kept, grown, 1.0)
+    kept = rng.random(len(probabilities)) < probabilities
+    if not rule.rescale:
+        return Draw(kept, rescaled)
+    grown = np.minimum(rescaled / np.maximum(probabilities, 1e-300), rule.rescale_cap)
+    return Draw(kept, np.where(kept, grown, 1.0))
+
+
+def compensated_betas(
+    pool: RecurrentPool, coupling: Floats, draw: Draw, probabilities: Floats, *, dt_ms: float
+) -> Floats:
+    r"""Return the leaks after a draw: `1/tau_i` grows by the growth of the summed coupling.
+
+    .. math:: \Delta_i = \sum_{j \ne i} |A^{sparse}_{ij}| - \sum_{j \ne i} |A_{ij}|
+
+    (the paper's second choice for the diagonal). Ours: the coupling is scaled to rows of at most
+    0.9 of the leak, as in the linear rate model, and the result clipped to 1/5 .. 5 of the old leak.
+    """
+    targets = pool.ends[0]
+    leak = -np.log(np.maximum(pool.beta, 1e-12)) / dt_ms
+    matrix = csr_array((coupling, pool.weights.indices, pool.weights.indptr), pool.weights.shape)
+    size = np.abs(coupling) * _dominance(matrix, leak)
+    after = np.where(draw.kept, size / np.maximum(probabilities, 1e-300), 0.0)
+    change = np.bincount(targets, after - size, minlength=pool.size)
+    return np.exp(-dt_ms * np.clip(leak + change, leak / 5, leak * 5))

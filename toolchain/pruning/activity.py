@@ -1,0 +1,84 @@
+"""Baseline: activity pruning with retraining (the paper's algorithm 4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import PruningError
+from toolchain.models.network import Network
+from toolchain.progress import Progress, no_progress
+from toolchain.pruning.magnitude import strongest_synapses
+from toolchain.pruning.recurrent import pool_of, with_pool
+
+Activity = Callable[[Network], NDArray[np.float64]]
+"""Mean spikes per neuron of the pruned layer on training data, `[N]`."""
+
+Retrain = Callable[[Network], None]
+"""A few epochs of training, in place."""
+
+
+@final
+@dataclass(frozen=True)
+class ActivityOptions:
+    """How far and in how many rounds.
+
+    Attributes:
+        neurons: Neurons that remain.
+        synapses: Synapses that remain, the strongest; None removes only those of the lost neurons.
+        iterations: Rounds. The paper removes a fixed share per round and stops when the
+            performance falls; ours aims at a size, so that methods are compared at equal size.
+    """
+
+    neurons: int
+    synapses: int | None = None
+    iterations: int = 20
+
+
+def prune_by_activity(
+    network: Network,
+    layer: str,
+    options: ActivityOptions,
+    activity: Activity,
+    retrain: Retrain,
+    *,
+    progress: Progress = no_progress,
+) -> tuple[Network, NDArray[np.int64]]:
+    """Remove the least active neurons, retrain, and so on.
+
+    Args:
+        network: Not modified.
+        layer: Name of the recurrent layer.
+        options: How far.
+        activity: Measures a network on training data.
+        retrain: Trains it in place after every round.
+        progress: Told after every round.
+
+    Returns:
+        The smaller, trained network and the indices of its neurons in the original layer.
+
+    Raises:
+        PruningError: The targets are impossible.
+    """
+    pool = pool_of(network, layer)
+    pool.check_targets(options.neurons, options.synapses or 0)
+    if options.iterations < 1:
+        raise PruningError(f"expected at least one iteration, got {options.iterations}")
+    start, synapses = pool.size, pool.synapses
+    kept = np.arange(start)
+    for iteration in range(1, options.iterations + 1):
+        part = iteration / options.iterations
+        count = round(start * (options.neurons / start) ** part)
+        pool = pool_of(network, layer)
+        stays = np.sort(np.argsort(-activity(network), kind="stable")[:count])
+        small = pool.keep(stays)
+        if options.synapses is not None:
+            goal = round(synapses * (max(options.synapses, 1) / synapses) ** part)
+            small = strongest_synapses(small, goal)
+        network = with_pool(network, layer, stays, small)
+        kept = kept[stays]
+        retrain(network)
+        progress(iteration, options.iterations)
+    return network, kept

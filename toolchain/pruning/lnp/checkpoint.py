@@ -1,0 +1,121 @@
+"""The state of a pruning between two iterations, and how it is stored."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.atomic import read_arrays, write_arrays
+from toolchain.errors import PruningError
+from toolchain.pruning.lnp.options import LnpRecord
+from toolchain.pruning.pool import Floats, RecurrentPool
+
+_STATE: Final = "pruning.npz"
+_ARRAYS: Final = ("synapses", "neurons", "rescaled", "probability", "beta", "centrality", "attribution")
+
+
+@final
+@dataclass
+class LoopState:
+    """Everything that changes while a pool is pruned; indices are those of the original pool.
+
+    Attributes:
+        iteration: Iterations finished.
+        synapses: Which synapses are left, in the order of the original weights.
+        neurons: Which neurons are left.
+        rescaled: Product of all `1 / p` per synapse.
+        probability: Last keep probability per synapse.
+        beta: Leak per neuron; changes only if the diagonal is compensated.
+        centrality: Running betweenness per neuron, NaN before the first.
+        attribution: Exponent per neuron from the last full spectrum, NaN before the first.
+        gain: Factor on all weights.
+        loss_exponent: Synapses that survive the removal of neurons go with this power of the neurons.
+        records: One per iteration.
+    """
+
+    iteration: int
+    synapses: NDArray[np.bool_]
+    neurons: NDArray[np.bool_]
+    rescaled: Floats
+    probability: Floats
+    beta: Floats
+    centrality: Floats
+    attribution: Floats
+    gain: float
+    loss_exponent: float
+    records: list[LnpRecord]
+
+    @classmethod
+    def start(cls, pool: RecurrentPool) -> "LoopState":
+        """Return the state before the first iteration."""
+        neurons, synapses = pool.size, pool.synapses
+        return cls(
+            0,
+            np.ones(synapses, np.bool_),
+            np.ones(neurons, np.bool_),
+            np.ones(synapses),
+            np.ones(synapses),
+            pool.beta.copy(),
+            np.full(neurons, np.nan),
+            np.full(neurons, np.nan),
+            1.0,
+            2.0,
+            [],
+        )
+
+
+def save_state(folder: Path, identity: str, state: LoopState) -> None:
+    """Write the state in one file, whole or not at all.
+
+    Args:
+        folder: Created if needed.
+        identity: Of the pruning: pool, options, seed.
+        state: What to store.
+    """
+    arrays: dict[str, NDArray[Any]] = {name: getattr(state, name) for name in _ARRAYS}
+    for field in fields(LnpRecord):
+        if field.name != "spectrum":
+            column = [getattr(record, field.name) for record in state.records]
+            arrays[f"records.{field.name}"] = np.array(column, dtype=np.float64)
+    for record in state.records:
+        arrays[f"spectrum.{record.iteration}"] = np.array(record.spectrum)
+    arrays["identity"] = np.frombuffer(identity.encode(), dtype=np.uint8)
+    arrays["scalars"] = np.array([state.iteration, state.gain, state.loss_exponent])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_arrays(folder / _STATE, arrays)
+
+
+def load_state(folder: Path, identity: str) -> LoopState | None:
+    """Return the stored state, or None if there is none.
+
+    Raises:
+        PruningError: The folder holds the state of another pruning.
+        CorruptArtifactError: The file is damaged.
+    """
+    path = folder / _STATE
+    if not path.is_file():
+        return None
+    arrays = read_arrays(path)
+    if arrays.get("identity", np.zeros(0, np.uint8)).tobytes() != identity.encode():
+        raise PruningError(f"'{folder}' holds the state of another pruning; choose another folder")
+    iteration, gain, loss = arrays["scalars"].tolist()
+    parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+    records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
+    return LoopState(int(iteration), **parts, gain=gain, loss_exponent=loss, records=records)
+
+
+def _record(index: int, arrays: dict[str, NDArray[Any]]) -> LnpRecord:
+    values: dict[str, Any] = {}
+    for field in fields(LnpRecord):
+        if field.name != "spectrum":
+            value = float(arrays[f"records.{field.name}"][index])
+            values[field.name] = None if np.isnan(value) else int(value) if field.type is int else value
+    spectrum = tuple(arrays[f"spectrum.{values['iteration']}"].tolist())
+    return LnpRecord(**values, spectrum=spectrum)
+
+
+def record_facts(record: LnpRecord) -> dict[str, Any]:
+    """Return a record as JSON holds it."""
+    return asdict(record)

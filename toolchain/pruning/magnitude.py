@@ -1,0 +1,30 @@
+"""Baseline: the strongest synapses and neurons stay."""
+
+import numpy as np
+
+from toolchain.pruning.pool import RecurrentPool, Selection
+
+
+def prune_by_magnitude(pool: RecurrentPool, neurons: int, synapses: int) -> Selection:
+    """Keep the neurons of largest summed |weight|, in plus out, and the strongest synapses among them.
+
+    Args:
+        pool: The network.
+        neurons: Neurons that remain.
+        synapses: Synapses that remain, at most as many as join those neurons.
+
+    Raises:
+        PruningError: The targets are impossible.
+    """
+    pool.check_targets(neurons, synapses)
+    size = abs(pool.weights)
+    strength = np.asarray(size.sum(axis=0)).ravel() + np.asarray(size.sum(axis=1)).ravel()
+    kept = np.sort(np.argsort(-strength, kind="stable")[:neurons])
+    small = pool.keep(kept)
+    return Selection(strongest_synapses(small, synapses), kept)
+
+
+def strongest_synapses(pool: RecurrentPool, count: int) -> RecurrentPool:
+    """Return the pool with its `count` synapses of largest magnitude."""
+    chosen = np.argsort(-np.abs(pool.weights.data), kind="stable")[:count]
+    return pool.with_synapses(np.sort(chosen))

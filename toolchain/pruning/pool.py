@@ -1,0 +1,165 @@
+"""What pruning needs to know of a network: a recurrent pool as sparse weights and neuron parameters."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
+from toolchain.errors import PruningError
+from toolchain.models.topology import spectral_radius
+
+Floats = NDArray[np.float64]
+
+_DENSE_EIGENVALUES: Final = 400
+# SciPy's declarations take the default, an integer 0, for the type.
+_ARPACK_TOLERANCE: Any = 1e-4
+_LOCALISED_VECTORS: Final = 16
+
+
+@final
+@dataclass(frozen=True)
+class RecurrentPool:
+    """Leaky integrate-and-fire neurons and the synapses among them.
+
+    Attributes:
+        weights: `[target, source]`, sorted rows, one entry per synapse.
+        beta: `1 - dv` per neuron, `[N]`.
+        threshold: Per neuron, `[N]`.
+        cluster: Which cluster each neuron belongs to, `[N]`; all 0 in an unclustered pool.
+    """
+
+    weights: csr_array
+    beta: Floats
+    threshold: Floats
+    cluster: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        weights: Any,  # noqa: ANN401 - dense or sparse
+        beta: Floats,
+        threshold: Floats,
+        cluster: NDArray[np.int64] | None = None,
+    ) -> "RecurrentPool":
+        """Return a pool from any matrix `[target, source]`; zeros are no synapses.
+
+        Raises:
+            PruningError: The parts do not fit, or hold values that are not finite.
+        """
+        matrix = csr_array(weights, dtype=np.float64)
+        matrix.eliminate_zeros()
+        matrix.sort_indices()
+        size = len(matrix.indptr) - 1
+        shape: Any = matrix.shape
+        if shape != (size, size) or beta.shape != (size,) or threshold.shape != (size,):
+            raise PruningError(
+                f"expected weights [N, N] and N betas and thresholds, got {shape}, {beta.shape}, "
+                f"{threshold.shape}"
+            )
+        if not all(np.isfinite(part).all() for part in (matrix.data, beta, threshold)):
+            raise PruningError("the recurrent weights, betas or thresholds hold values that are not finite")
+        if not ((beta >= 0) & (beta < 1) & (threshold > 0)).all():
+            raise PruningError("expected leaky neurons: 0 <= beta < 1 and a threshold above 0")
+        return cls(matrix, beta, threshold, np.zeros(size, np.int64) if cluster is None else cluster)
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self.beta)
+
+    @property
+    def synapses(self) -> int:
+        """Number of recurrent synapses."""
+        return int(self.weights.nnz)
+
+    @property
+    def ends(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Target and source of every synapse, in the order of `weights.data`."""
+        counts = np.diff(self.weights.indptr)
+        return np.repeat(np.arange(self.size), counts), self.weights.indices.astype(np.int64)
+
+    def keep(self, kept: NDArray[np.int64]) -> "RecurrentPool":
+        """Return the pool of the neurons with the given indices."""
+        part = csr_array(self.weights[kept][:, kept])
+        part.sort_indices()
+        return RecurrentPool(part, self.beta[kept], self.threshold[kept], self.cluster[kept])
+
+    def with_weights(self, weights: csr_array) -> "RecurrentPool":
+        """Return the same neurons with other synapses."""
+        return replace(self, weights=weights)
+
+    def with_synapses(self, chosen: NDArray[np.int64]) -> "RecurrentPool":
+        """Return the same neurons with only the given synapses, ascending positions in `weights.data`."""
+        counts = np.bincount(self.ends[0][chosen], minlength=self.size)
+        pointers = np.concatenate([[0], np.cumsum(counts)])
+        parts = (self.weights.data[chosen], self.weights.indices[chosen], pointers)
+        return self.with_weights(csr_array(parts, shape=self.weights.shape))
+
+    def with_gain(self, radius: float) -> "RecurrentPool":
+        """Return the pool with all weights scaled to a spectral radius; as it is if it has none."""
+        now = spectral_radius(self.weights)
+        return self.scaled(radius / now) if now > 0 else self
+
+    def check_targets(self, neurons: int, synapses: int) -> None:
+        """Raise `PruningError` if the pool is smaller than what shall remain of it."""
+        if not 1 <= neurons <= self.size:
+            raise PruningError(f"expected 1 to {self.size} remaining neurons, got {neurons}")
+        if not 0 <= synapses <= self.synapses:
+            raise PruningError(f"expected 0 to {self.synapses} remaining synapses, got {synapses}")
+
+    def with_betas(self, beta: Floats) -> "RecurrentPool":
+        """Return the same synapses between neurons with other leaks.
+
+        The input that holds a neuron at its threshold stays: `threshold (1 - beta)` is kept.
+        """
+        return replace(self, beta=beta, threshold=self.threshold * (1 - self.beta) / (1 - beta))
+
+    def scaled(self, factor: float) -> "RecurrentPool":
+        """Return the pool with all weights multiplied."""
+        return replace(self, weights=csr_array(self.weights * factor))
+
+
+@final
+@dataclass(frozen=True)
+class Selection:
+    """A pruned pool.
+
+    Attributes:
+        pool: Its synapses and neurons.
+        kept: Index of each neuron in the original pool, ascending.
+    """
+
+    pool: RecurrentPool
+    kept: NDArray[np.int64]
+
+
+def localisation(weights: csr_array) -> float:
+    r"""Return the mean inverse participation ratio of the leading Laplacian eigenvectors.
+
+    .. math:: IPR(x) = \sum_i x_i^4 / (\sum_i x_i^2)^2
+
+    of the 16 eigenvectors of largest eigenvalue of the Laplacian of the undirected graph, where
+    localisation in hubs shows. `1 / N` is spread evenly, 1 sits on one neuron.
+    """
+    size = len(weights.indptr) - 1
+    pattern = csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), shape=weights.shape)
+    adjacency = csr_array(pattern + pattern.T)
+    adjacency.data[:] = 1.0
+    adjacency.setdiag(0)
+    degree = np.asarray(adjacency.sum(axis=1)).ravel()
+    if size <= _DENSE_EIGENVALUES:
+        vectors = np.linalg.eigh(np.diag(degree) - adjacency.toarray())[1][:, -_LOCALISED_VECTORS:]
+    else:
+        laplacian = csr_array((degree, (np.arange(size), np.arange(size))), shape=(size, size)) - adjacency
+        start = np.random.default_rng(0).normal(size=size)
+        try:
+            vectors = eigsh(laplacian, k=_LOCALISED_VECTORS, which="LA", v0=start, tol=_ARPACK_TOLERANCE)[1]
+        except ArpackNoConvergence as error:
+            vectors = error.eigenvectors
+            if vectors.shape[1] == 0:
+                raise PruningError("the eigenvectors of the Laplacian did not converge") from None
+    squares = vectors**2
+    return float(((squares**2).sum(axis=0) / squares.sum(axis=0) ** 2).mean())
