@@ -7,7 +7,8 @@
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that was given does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
-    │   └── StimulusError                   what was given to run does not fit the network's inputs
+    │   ├── StimulusError                   what was given to run does not fit the network's inputs
+    │   └── SeriesError                     a time series cannot be read or predicted: its name and why
     ├── FrontendError                     the model cannot become a graph
     │   └── UnsupportedModuleError          path of the module in the model, its type, what is supported
     ├── IRError                           the graph is not well formed
@@ -93,6 +94,20 @@ class ExperimentError(UsageError):
 
 class StimulusError(UsageError):
     """A stimulus does not fit the inputs of the network."""
+
+
+class SeriesError(UsageError):
+    """A time series cannot be used.
+
+    Attributes:
+        name: Of the series or its file.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        self.problem = problem
+        super().__init__(f"series '{name}' {problem}")
 
 
 class FrontendError(ToolchainError):

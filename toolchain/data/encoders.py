@@ -1,4 +1,4 @@
-"""From intensities in 0 .. 1 to what enters a network, `[batch, time, channels]`."""
+"""From intensities in 0 .. 1, still or in frames, to what enters a network, `[batch, time, channels]`."""
 
 from enum import Enum
 from typing import Any, assert_never
@@ -29,15 +29,20 @@ def encode(
     """Encode a batch.
 
     Args:
-        intensities: `[batch, channels]`, 0 .. 1.
+        intensities: `[batch, channels]`, 0 .. 1; or `[batch, frames, channels]`, whose frames are coded one
+            after the other.
         encoding: Which code.
         steps: Length `T`.
         rng: Used by the Poisson code only.
         max_rate: Spikes per step of an intensity of 1, at most 1 (rate and Poisson codes).
 
     Returns:
-        bool `[batch, T, channels]`; float64 for the direct code.
+        bool `[batch, T, channels]`, T times the frames if there are any; float64 for the direct code.
     """
+    if intensities.ndim == 3:
+        frames = range(intensities.shape[1])
+        parts = [encode(intensities[:, i], encoding, steps, rng=rng, max_rate=max_rate) for i in frames]
+        return np.concatenate(parts, axis=1)
     match encoding:
         case Encoding.RATE:
             return rate_code(intensities * max_rate, steps)

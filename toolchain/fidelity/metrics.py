@@ -88,6 +88,40 @@ def membrane_error(
     return float(np.sqrt(np.mean(((expected - got) / unit) ** 2)))
 
 
+def normalised_error(
+    expected: NDArray[np.float64], got: NDArray[np.float64], deviation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    r"""Return the error of a prediction at every time.
+
+    .. math:: RMSE(t) = \sqrt{\frac{1}{D} \sum_i \left( \frac{\hat u_i(t) - u_i(t)}{\sigma_i} \right)^2}
+
+    (Chakraborty et al. 2024). A prediction that is not finite has an infinite error.
+
+    Args:
+        expected: True values `[..., time, D]`.
+        got: Predicted values, likewise.
+        deviation: Long-term standard deviation per dimension, `[D]`.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.sqrt(np.mean(((got - expected) / deviation) ** 2, axis=-1))
+    return np.where(np.isnan(error), np.inf, error)
+
+
+def valid_prediction_time(error: NDArray[np.float64], tolerance: float = 0.1) -> NDArray[np.int64]:
+    """Return at how many times the error is below a tolerance, per prediction.
+
+    This is the paper's sum of indicators; an error that dips below again counts again.
+
+    Args:
+        error: `[..., time]`.
+        tolerance: `epsilon`; 0.1 in the paper.
+
+    >>> valid_prediction_time(np.array([0.01, 0.05, 0.2, 0.09]))
+    np.int64(3)
+    """
+    return np.sum(error < tolerance, axis=-1)
+
+
 def first_difference(expected: NDArray[Any], got: NDArray[Any]) -> tuple[int, int, int] | None:
     """Return sample, step and neuron of the earliest difference (by step, then sample), or None."""
     different = expected != got

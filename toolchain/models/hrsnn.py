@@ -41,6 +41,7 @@ class HrsnnShape:
         inhibition: Strength of an inhibitory synapse against an excitatory one.
         gain: Spectral radius of the recurrent matrix, in thresholds.
         input_gain: Standard deviation of the summed input, in thresholds.
+        bias: Constant input of every neuron, in thresholds: 1 holds it at its threshold.
         readout_tau_ms: Membrane time constant of the read-out.
         dt_ms: Length of a step.
     """
@@ -59,6 +60,7 @@ class HrsnnShape:
     inhibition: float = 4.0
     gain: float = 0.8
     input_gain: float = 8.0
+    bias: float = 0.0
     readout_tau_ms: float = 20.0
     dt_ms: float = 1.0
 
@@ -86,7 +88,14 @@ def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout
         readout: How the output layer is read.
     """
     dv = 1 - gamma_betas(shape, rng)
-    hidden = CubaLif(shape.neurons, du=1.0, dv=torch.tensor(dv), vth=torch.tensor(1 / dv), train_bias=False)
+    hidden = CubaLif(
+        shape.neurons,
+        du=1.0,
+        dv=torch.tensor(dv),
+        vth=torch.tensor(1 / dv),
+        bias=shape.bias,
+        train_bias=False,
+    )
     readout_dv = 1 - np.exp(-shape.dt_ms / shape.readout_tau_ms)
     output = CubaLif(shape.classes, du=1.0, dv=readout_dv, vth=float("inf"))
     readout_weights = rng.normal(0, 1 / np.sqrt(shape.neurons), (shape.classes, shape.neurons))

@@ -2,5 +2,21 @@
 
 from toolchain.training.checkpoint import load_network, save_network
 from toolchain.training.fit import EpochRecord, FitOptions, fit
+from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
+from toolchain.training.ridge import LinearReadout, fit_ridge
+from toolchain.training.stdp import StdpOptions, learn_stdp
 
-__all__ = ["EpochRecord", "FitOptions", "fit", "load_network", "save_network"]
+__all__ = [
+    "EpochRecord",
+    "FitOptions",
+    "HostDecoder",
+    "LinearReadout",
+    "StdpOptions",
+    "fit",
+    "fit_host_decoder",
+    "fit_linear_layer",
+    "fit_ridge",
+    "learn_stdp",
+    "load_network",
+    "save_network",
+]

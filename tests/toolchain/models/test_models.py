@@ -20,7 +20,7 @@ from toolchain.models import (
 )
 from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas
 from toolchain.models.surrogates import spike
-from toolchain.models.topology import small_world
+from toolchain.models.topology import dale_weights, small_world, spectral_radius
 
 
 def _random_network(rng: np.random.Generator, readout: Readout) -> Network:
@@ -167,3 +167,39 @@ def test_an_untrained_hrsnn_has_the_gain_and_signs_it_was_asked_for() -> None:
     for column in recurrent.T:
         signs = set(np.sign(column[column != 0]))
         assert len(signs) <= 1, "a neuron is excitatory or inhibitory, not both"
+
+
+def test_a_clustered_network_has_its_density_clusters_and_time_constants() -> None:
+    shape = HrsnnShape(
+        channels=4,
+        classes=2,
+        neurons=500,
+        density=0.1,
+        cluster_tau_ms=(5.0, 10.0, 20.0, 40.0, 80.0),
+        tau_shape=50.0,
+    )
+    rng = np.random.default_rng(0)
+    network = build_hrsnn(shape, rng)
+    mask = network.synapses["recur"].mask.numpy()
+    cluster = shape.cluster
+    assert np.bincount(cluster).tolist() == [100] * 5
+    assert mask.mean() == pytest.approx(0.1, rel=0.05)
+    assert not mask.diagonal().any()
+    same = cluster[:, None] == cluster
+    assert mask[~same].mean() / mask[same].mean() == pytest.approx(0.1, rel=0.1)
+    tau = -1 / np.log(1 - network.layer("hidden").dv.double().numpy())
+    assert [tau[cluster == c].mean() for c in range(5)] == pytest.approx([5, 10, 20, 40, 80], rel=0.1)
+
+
+def test_the_spectral_radius_is_the_same_by_both_solvers(rng: np.random.Generator) -> None:
+    weights = rng.normal(size=(450, 450)) * (rng.random((450, 450)) < 0.1)
+    assert spectral_radius(weights) == pytest.approx(np.abs(np.linalg.eigvals(weights)).max(), rel=2e-2)
+    assert spectral_radius(np.zeros((500, 500))) == 0
+
+
+def test_weights_of_a_source_have_one_sign(rng: np.random.Generator) -> None:
+    weights = dale_weights(rng.random((80, 80)) < 0.3, 0.25, 4.0, rng)
+    signs = [set(np.sign(column[column != 0])) for column in weights.T]
+    assert all(len(each) == 1 for each in signs)
+    assert {-1.0} in signs
+    assert {1.0} in signs

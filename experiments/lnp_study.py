@@ -1,0 +1,386 @@
+"""Lyapunov Noise Pruning against its baselines: many seeds, equal sizes, equal gain, equal operations.
+
+Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
+again, so the study can be interrupted and continued. `--table` writes the tables into the README of the
+pruner. Run it with `make lnp-study`; it takes about an hour and a half of one core.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolchain.data import (
+    Encoding,
+    Series,
+    SeriesCode,
+    encode,
+    in_rows,
+    load_digits,
+    lorenz63,
+    mackey_glass,
+    rossler,
+)
+from toolchain.fidelity.cost import measure_cost
+from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
+from toolchain.forecast import ForecastOptions, fit_forecaster, predict_closed_loop, predict_open_loop
+from toolchain.frontends import from_torch
+from toolchain.models import HrsnnShape, Network, Readout, build_hrsnn
+from toolchain.pruning import (
+    ActivityOptions,
+    LnpOptions,
+    RecurrentPool,
+    Selection,
+    Step,
+    erdos_renyi,
+    pool_of,
+    prune_at_random,
+    prune_by_activity,
+    prune_pool,
+    with_pool,
+    without_recurrence,
+)
+from toolchain.pruning.lnp import DelocalizationRule, Importance, KeepRule, Preference
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.training import FitOptions, fit
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "lnp_study.jsonl"
+
+NEURONS, KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS = 512, 220, 0.06, 10
+HORIZON, HISTORY, STARTS = 100, 150, 100
+CLUSTERS = (5.0, 10.0, 20.0, 40.0, 80.0)
+EPOCHS, AP_EPOCHS = 20, 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: how its untrained network looks, and how a network is measured on it."""
+
+    shape: HrsnnShape
+    measure: Callable[..., dict[str, float]]
+    activity: Callable[[Network], np.ndarray]
+    retrain: Callable[[Network, int], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One untrained network and what is asked of its pruned versions."""
+
+    task: Task
+    network: Network
+    pool: RecurrentPool
+    cluster: np.ndarray
+    seed: int
+
+    @property
+    def synapses(self) -> int:
+        return round(KEPT_SYNAPSES * self.pool.synapses)
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *stream])
+
+
+# ---------------------------------------------------------------- tasks
+
+
+def _series_task(series: Series, steps: int) -> Task:
+    values = series.normalised
+    code = SeriesCode(values.shape[1], steps=steps, bits=8)
+    options = ForecastOptions(windows=(30.0,))
+    shape = HrsnnShape(
+        channels=code.channels,
+        classes=code.dimensions,
+        neurons=NEURONS,
+        density=0.1,
+        input_density=1.0,
+        gain=20.0,
+        input_gain=2.0,
+        bias=0.8,
+    )
+    begins = (
+        series.validation
+        + HISTORY
+        + np.arange(STARTS) * ((series.test - series.validation - HISTORY - HORIZON) // STARTS)
+    )
+    history = np.stack([values[i - HISTORY : i] for i in begins])
+    future = np.stack([values[i : i + HORIZON] for i in begins])
+    one = np.ones(code.dimensions)
+
+    def ready(network: Network) -> Any:
+        network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+        graph = from_torch(network)
+        return graph, load_target("emulator").build(graph)
+
+    def measure(network: Network, seed: int, *, noisy_too: bool) -> dict[str, float]:
+        rng = np.random.default_rng([seed, 9])
+        graph, program = ready(network)
+        forecaster = fit_forecaster(program, code, values[: series.train], options, rng)
+        predicted = predict_closed_loop(forecaster, program, history, HORIZON, rng)
+        error = normalised_error(future, predicted, one)
+        steps_ahead = predict_open_loop(forecaster, program, history[:20], rng)[:, 60:-1]
+        stimulus = Stimulus({"input": code.encode_all(history[:8], rng)})
+        cost = measure_cost(graph, stimulus, program.run(stimulus))
+        result = {
+            "vpt": float(valid_prediction_time(error).mean()),
+            "rmse": float(np.sqrt(np.mean(np.minimum(error, 10) ** 2))),
+            "one_step": float(np.sqrt(np.mean((steps_ahead - history[:20, 61:]) ** 2))),
+            "recurrent_operations": cost.synaptic_operations.get("recur", 0.0) / HISTORY,
+            "operations": cost.total_operations / HISTORY,
+        }
+        if series.name == "Lorenz63" and noisy_too:
+            for decibel in (50, 40, 30, 20, 10):
+                noise = 10 ** (-decibel / 20) * rng.normal(size=history.shape)
+                noisy = predict_closed_loop(forecaster, program, history + noise, HORIZON, rng)
+                squares = np.minimum(normalised_error(future, noisy, one), 10) ** 2
+                result[f"rmse_{decibel}dB"] = float(np.sqrt(np.mean(squares)))
+        return result
+
+    def activity(network: Network) -> np.ndarray:
+        _, program = ready(network)
+        rng = np.random.default_rng(0)
+        pieces = values[: series.train][: 8 * 200].reshape(8, 200, -1)
+        spikes = program.run({"input": code.encode_all(pieces, rng)}).spikes["hidden"]
+        return spikes.mean(axis=(0, 1))
+
+    return Task(shape, measure, activity, lambda _network, _seed: None)
+
+
+def _digits_task(*, sequential: bool) -> Task:
+    images = load_digits(0.3, seed=11)
+    images = in_rows(images) if sequential else images
+    steps = 4 if sequential else 16
+    rng = np.random.default_rng(0)
+    train, test = (encode(each, Encoding.RATE, steps, rng=rng) for each in (images.train, images.test))
+    shape = HrsnnShape(
+        channels=train.shape[2],
+        classes=10,
+        neurons=NEURONS,
+        density=0.1,
+        input_density=1.0 if sequential else 0.2,
+        gain=20.0,
+        input_gain=8.0,
+        readout_tau_ms=100.0,
+    )
+
+    def trained(network: Network, seed: int, epochs: int) -> None:
+        options = FitOptions(epochs, 64, 0.005, label_smoothing=0.1)
+        fit(network, train, images.train_labels, options, seed=seed)
+
+    def measure(network: Network, seed: int, *, noisy_too: bool) -> dict[str, float]:
+        del noisy_too
+        trained(network, seed, EPOCHS)
+        graph = from_torch(network)
+        stimulus = Stimulus({"input": test}, images.test_labels)
+        program = load_target("emulator").build(graph)
+        cost = measure_cost(graph, stimulus, program.run(stimulus))
+        with torch.inference_mode():
+            scores = network(torch.from_numpy(test).float()).scores
+        right = (scores.argmax(dim=1).numpy() == images.test_labels).mean()
+        return {
+            "accuracy": float(100 * right),
+            "recurrent_operations": cost.synaptic_operations.get("recur", 0.0),
+            "operations": cost.total_operations,
+        }
+
+    def activity(network: Network) -> np.ndarray:
+        with torch.inference_mode():
+            spikes = network(torch.from_numpy(train[:256]).float()).spikes["hidden"]
+        return spikes.mean(dim=(0, 1)).numpy()
+
+    return Task(shape, measure, activity, lambda network, seed: trained(network, seed, AP_EPOCHS))
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "lorenz63": functools.cache(lambda: _series_task(lorenz63(), 10)),
+    "rossler": functools.cache(lambda: _series_task(rossler(), 10)),
+    "mackey_glass": functools.cache(lambda: _series_task(mackey_glass(), 2)),
+    "sequential_digits": functools.cache(lambda: _digits_task(sequential=True)),
+    "digits": functools.cache(lambda: _digits_task(sequential=False)),
+}
+
+
+# ---------------------------------------------------------------- arms
+
+
+def _options(**more: Any) -> LnpOptions:
+    return replace(LnpOptions(KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS), **more)
+
+
+def _selected(case: Case, options: LnpOptions) -> Selection:
+    result = prune_pool(case.pool, options, case.rng(1))
+    return Selection(result.pool, result.kept)
+
+
+def _lnp(**more: Any) -> Callable[[Case], Selection]:
+    return lambda case: _selected(case, _options(**more))
+
+
+def _random(case: Case) -> Selection:
+    return prune_at_random(case.pool, KEPT_NEURONS, case.synapses, case.rng(2))
+
+
+def _erdos_renyi(case: Case) -> Selection:
+    kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+    return erdos_renyi(case.pool, kept, case.synapses, case.rng(4))
+
+
+def _no_recurrence(case: Case) -> Selection:
+    return without_recurrence(case.pool, _selected(case, _options()).kept)
+
+
+ONE_TO_FOUR = frozenset(Step)
+ARMS: dict[str, Callable[[Case], Selection]] = {
+    "unpruned": lambda case: Selection(case.pool, np.arange(case.pool.size)),
+    "LNP": _lnp(),
+    "LNP with Step IV": _lnp(steps=ONE_TO_FOUR),
+    "random": _random,
+    "Erdős–Rényi": _erdos_renyi,
+    "LNP's neurons, no recurrence": _no_recurrence,
+    "LNP, keep alike (no L, no covariance)": _lnp(keep=KeepRule(sharpness=0.0)),
+    "LNP, inverted": _lnp(keep=KeepRule(sharpness=-1.0)),
+    "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=KeepRule(importance=Importance.WEIGHT)),
+    "LNP, leaves first in Step III": _lnp(delocalization=DelocalizationRule(prefer=Preference.LEAVES)),
+    "Step I": _lnp(steps=frozenset({Step.NOISE})),
+    "Steps I, II": _lnp(steps=frozenset({Step.NOISE, Step.CENTRALITY})),
+    "Steps I, III": _lnp(steps=frozenset({Step.NOISE, Step.DELOCALIZATION})),
+    "LNP, 1 iteration": _lnp(iterations=1),
+    "LNP, 30 iterations": _lnp(iterations=30),
+    "LNP, 100 iterations": _lnp(iterations=100),
+}
+ACTIVITY = ("AP", "AP, magnitude")
+NETWORKS = {"homogeneous": {"tau_shape": 1e6}, "clustered": {"cluster_tau_ms": CLUSTERS}}
+NOISY = {f"{arm}{kind}" for arm in ("unpruned", "LNP", "AP", "AP, magnitude") for kind in ("", ", clustered")}
+EQUAL_OPERATIONS = ("random", "Erdős–Rényi", "AP, magnitude")
+
+
+def _case(task: Task, seed: int, changes: dict[str, Any]) -> Case:
+    shape = replace(task.shape, **changes)
+    network = build_hrsnn(shape, np.random.default_rng([seed, 0]), readout=Readout.LAST_V)
+    for name in network.layers:
+        network.layer(name).slope = 2.0
+    pool = pool_of(network, "hidden", shape.cluster)
+    return Case(task, network, pool, shape.cluster, seed)
+
+
+def _by_activity(case: Case, synapses: int | None) -> Network:
+    options = ActivityOptions(KEPT_NEURONS, synapses, ITERATIONS)
+    return prune_by_activity(
+        case.network,
+        "hidden",
+        options,
+        case.task.activity,
+        lambda network: case.task.retrain(network, case.seed),
+    )[0]
+
+
+def _at_equal_gain(case: Case, network: Network) -> Network:
+    """Give the pool of a pruned network the spectral radius of the unpruned one."""
+    pool = pool_of(network, "hidden").with_gain(case.task.shape.gain)
+    return with_pool(network, "hidden", np.arange(pool.size), pool)
+
+
+def _pruned(case: Case, arm: str, synapses: int) -> Network:
+    """Return the network of an arm with a number of synapses."""
+    if arm == "AP, magnitude":
+        return _at_equal_gain(case, _by_activity(case, synapses))
+    if arm == "AP":
+        network = _by_activity(case, None)
+        pool = pool_of(network, "hidden")
+        chosen = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
+        return _at_equal_gain(
+            case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(chosen))
+        )
+    if synapses == case.synapses:
+        selection = ARMS[arm](case)
+    elif arm == "random":
+        selection = prune_at_random(case.pool, KEPT_NEURONS, synapses, case.rng(2))
+    else:
+        kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+        selection = erdos_renyi(case.pool, kept, synapses, case.rng(4))
+    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.kept, selection.pool))
+
+
+# ---------------------------------------------------------------- the runs
+
+
+def done() -> dict[tuple[str, str, int], dict[str, float]]:
+    """Return the figures that are there."""
+    if not RESULTS.is_file():
+        return {}
+    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return {(line["task"], line["arm"], line["seed"]): line["figures"] for line in lines}
+
+
+def _jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
+    for seed in seeds:
+        for task in tasks:
+            if task == "digits":
+                arms = ["unpruned", "LNP", "AP, magnitude", "random", "LNP's neurons, no recurrence"]
+            else:
+                arms = [*ARMS, *ACTIVITY, *(f"{arm}, equal operations" for arm in EQUAL_OPERATIONS)]
+                arms += [
+                    f"{arm}, {kind}" for kind in NETWORKS for arm in ("unpruned", "LNP", "AP, magnitude")
+                ]
+            for arm in arms:
+                yield task, arm, seed
+
+
+def _run(
+    task_name: str, arm: str, seed: int, known: dict[tuple[str, str, int], dict[str, float]]
+) -> dict[str, float]:
+    task = TASKS[task_name]()
+    kind = next((kind for kind in NETWORKS if arm.endswith(f", {kind}")), None)
+    case = _case(task, seed, NETWORKS[kind] if kind else {})
+    base = arm.removesuffix(f", {kind}") if kind else arm.removesuffix(", equal operations")
+    synapses = case.synapses
+    if arm.endswith(", equal operations"):
+        wanted = known[task_name, "LNP", seed]["recurrent_operations"]
+        got = known[task_name, base, seed]["recurrent_operations"]
+        synapses = round(synapses * wanted / max(got, 1e-9))
+        synapses = int(np.clip(synapses, 1, 0.15 * case.pool.synapses))
+    network = _pruned(case, base, synapses)
+    pool = pool_of(network, "hidden")
+    return {
+        "neurons": pool.size,
+        "synapses": pool.synapses,
+        **task.measure(network, seed, noisy_too=arm in NOISY),
+    }
+
+
+def main(tasks: list[str], seeds: range) -> None:
+    """Compute what is missing."""
+    torch.set_num_threads(1)
+    for job in _jobs(tasks, seeds):
+        known = done()
+        if job in known:
+            continue
+        figures = _run(*job, known)
+        line = json.dumps(
+            {
+                "task": job[0],
+                "arm": job[1],
+                "seed": job[2],
+                "figures": {k: round(v, 5) for k, v in figures.items()},
+            },
+            ensure_ascii=False,
+        )
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=8)
+    arguments = parser.parse_args()
+    main(arguments.tasks, range(arguments.seeds))

@@ -1,0 +1,113 @@
+"""Forecasting: states, loops and read-outs, on float graph and integers alike."""
+
+import numpy as np
+import pytest
+
+from toolchain.data import SeriesCode, SeriesEncoding
+from toolchain.driver import compile_module
+from toolchain.errors import SeriesError
+from toolchain.forecast import (
+    Forecaster,
+    ForecastOptions,
+    fit_forecaster,
+    predict_closed_loop,
+    predict_open_loop,
+    run_states,
+    states_of_spikes,
+)
+from toolchain.frontends import from_torch
+from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.target import load_target
+from toolchain.training import LinearReadout
+
+WAVE = np.sin(np.arange(1200) * 0.1)[:, None] * np.sqrt(2)
+OPTIONS = ForecastOptions(segments=8, wash_out=30)
+
+
+def _network(code: SeriesCode, neurons: int = 80) -> Network:
+    shape = HrsnnShape(
+        channels=code.channels,
+        classes=1,
+        neurons=neurons,
+        density=0.1,
+        input_density=1.0,
+        gain=10.0,
+        input_gain=2.0,
+        bias=0.8,
+    )
+    network = build_hrsnn(shape, np.random.default_rng(1))
+    if code.graded:
+        network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    return network
+
+
+@pytest.mark.parametrize("encoding", list(SeriesEncoding))
+def test_a_sine_is_continued_whatever_the_code(encoding: SeriesEncoding, rng: np.random.Generator) -> None:
+    code = SeriesCode(1, encoding, steps=10, bits=8)
+    program = load_target("emulator").build(from_torch(_network(code)))
+    forecaster = fit_forecaster(program, code, WAVE[:1000], OPTIONS, rng)
+    predicted = predict_closed_loop(forecaster, program, WAVE[None, 1000:1100], 20, rng)
+    assert predicted.shape == (1, 20, 1)
+    assert np.sqrt(np.mean((predicted[0] - WAVE[1100:1120]) ** 2)) < 0.6
+
+
+def test_stepping_and_running_read_the_same_states(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=5, bits=8)
+    graph = from_torch(_network(code))
+    program = load_target("emulator").build(graph)
+    options = ForecastOptions(windows=(5.0, 20.0))
+    stepped = run_states(program, code, WAVE[None, :40], options, rng)
+    spikes = program.run({"input": code.encode_all(WAVE[None, :40], rng)}).spikes["hidden"]
+    assert stepped == pytest.approx(states_of_spikes(spikes, 5, options.windows), abs=1e-12)
+    assert stepped.shape == (1, 40, 160)
+    assert spikes.any()
+
+
+def test_the_filter_is_an_exponential_mean(rng: np.random.Generator) -> None:
+    spikes = rng.random((2, 12, 3)) < 0.4
+    forget = np.exp(-1 / 7.0)
+    by_hand = sum((1 - forget) * forget ** (11 - t) * spikes[:, t] for t in range(12))
+    assert states_of_spikes(spikes, 4, (7.0,))[:, -1] == pytest.approx(by_hand)
+
+
+def test_integers_predict_like_the_float_network(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=10, bits=8)
+    calibration = code.encode_all(WAVE[:800].reshape(8, 100, 1), rng)
+    build = compile_module(_network(code), calibration[:1], calibration=calibration)
+    emulator = load_target("emulator")
+    float_program, fixed_program = emulator.build(build.float_graph), emulator.build(build.fixed_graph)
+    forecaster = fit_forecaster(float_program, code, WAVE[:1000], OPTIONS, rng)
+    history = np.stack([WAVE[i : i + 80] for i in range(0, 200, 20)])
+    truth = np.stack([WAVE[i + 1 : i + 81] for i in range(0, 200, 20)])
+    errors = [
+        np.sqrt(np.mean((predict_open_loop(forecaster, program, history, rng) - truth)[:, 40:] ** 2))
+        for program in (float_program, fixed_program)
+    ]
+    assert errors[1] < 1.5 * errors[0] + 0.01
+    assert errors[0] < 0.1
+
+
+def test_lava_predicts_what_the_emulator_predicts(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=5, bits=8)
+    build = compile_module(_network(code, 20), code.encode_all(WAVE[None, :100], rng))
+    forecaster = Forecaster(code, ForecastOptions(), LinearReadout(rng.normal(size=(1, 21)), np.zeros(1)))
+    history = WAVE[None, :12]
+    one, other = (
+        predict_open_loop(forecaster, load_target(name).build(build.fixed_graph), history, rng)
+        for name in ("emulator", "lava")
+    )
+    assert np.array_equal(one, other)
+
+
+def test_a_diverging_loop_stays_finite(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=2, bits=8)
+    program = load_target("emulator").build(from_torch(_network(code, 10)))
+    wild = Forecaster(code, ForecastOptions(), LinearReadout(np.full((1, 11), 50.0), np.ones(1)))
+    assert np.isfinite(predict_closed_loop(wild, program, WAVE[None, :5], 30, rng)).all()
+
+
+def test_a_short_series_is_refused(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=2, bits=8)
+    program = load_target("emulator").build(from_torch(_network(code, 10)))
+    with pytest.raises(SeriesError, match="32 segments with wash-out 60 need 1985"):
+        fit_forecaster(program, code, WAVE, ForecastOptions(), rng)

@@ -1,0 +1,53 @@
+"""Ridge regression of a read-out on the states of a network that is not trained itself."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+from toolchain.errors import TrainingError
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class LinearReadout:
+    """`y = W x + c` on the host.
+
+    Attributes:
+        weights: `[outputs, features]`.
+        offset: `[outputs]`.
+    """
+
+    weights: Floats
+    offset: Floats
+
+    def __call__(self, features: NDArray[Any]) -> Floats:
+        """Return outputs `[..., outputs]` of features `[..., features]`."""
+        return features @ self.weights.T + self.offset
+
+
+def fit_ridge(features: NDArray[Any], targets: Floats, strength: float) -> LinearReadout:
+    r"""Return the read-out that minimises :math:`|Y - X W^T - c|^2 + \alpha |W|^2`.
+
+    Args:
+        features: `[samples, features]`.
+        targets: `[samples, outputs]`.
+        strength: `alpha` in units of the mean summed variance of a feature, so that it means the same for
+            any number of samples and any scale of the features.
+
+    Raises:
+        TrainingError: Features or targets are not finite, or no feature varies.
+    """
+    if not (np.isfinite(features).all() and np.isfinite(targets).all()):
+        raise TrainingError("features or targets of the read-out are not finite")
+    scale = float(features.var(axis=0, dtype=np.float64).mean()) * len(features)
+    if scale == 0:
+        raise TrainingError(
+            "no feature of the read-out varies: the network is silent or saturated; change its gain"
+        )
+    model: Any = Ridge(alpha=strength * scale, solver="cholesky").fit(features, targets)
+    return LinearReadout(np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))
