@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolchain.data.encoders import Encoding
 from toolchain.errors import ExperimentError, MissingFileError
 from toolchain.models.network import Readout
+from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -25,6 +26,17 @@ class DatasetName(Enum):
     """Data sets that can be named in an experiment."""
 
     DIGITS = "digits"
+    SEQUENTIAL_DIGITS = "sequential_digits"
+
+
+class PruningMethod(Enum):
+    """How the network is pruned."""
+
+    LNP = "lnp"
+    ACTIVITY = "activity"
+    MAGNITUDE = "magnitude"
+    RANDOM = "random"
+    ERDOS_RENYI = "erdos_renyi"
 
 
 class Device(Enum):
@@ -39,7 +51,8 @@ class DataSection(_Section):
     """`[data]`: what is learnt."""
 
     name: DatasetName = Field(
-        default=DatasetName.DIGITS, description="data set; digits: scikit-learn's 1,797 images"
+        default=DatasetName.DIGITS,
+        description="digits: scikit-learn's 1,797 images; sequential_digits: the same, row by row",
     )
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.3, description="share held out for testing"
@@ -51,7 +64,7 @@ class EncodingSection(_Section):
     """`[encoding]`: how images become spikes."""
 
     name: Encoding = Field(default=Encoding.RATE, description="rate, poisson, latency or direct")
-    steps: Positive = Field(default=16, description="time steps per sample")
+    steps: Positive = Field(default=16, description="time steps per sample, or per row of a sequence")
     max_rate: Fraction = Field(default=1.0, description="spikes per step of the brightest pixel")
 
 
@@ -66,6 +79,12 @@ class ModelSection(_Section):
         default=20.0, description="mean membrane time constant (gamma-distributed)"
     )
     tau_shape: PositiveFloat = Field(default=3.0, description="shape of that gamma distribution")
+    cluster_tau_ms: tuple[PositiveFloat, ...] = Field(
+        default=(), description="mean time constant of each cluster; empty for one pool"
+    )
+    between: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1, description="density between clusters over the density inside"
+    )
     inhibitory: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.2, description="share of inhibitory neurons"
     )
@@ -74,19 +93,37 @@ class ModelSection(_Section):
     input_gain: PositiveFloat = Field(
         default=8.0, description="standard deviation of the summed input, in thresholds"
     )
+    bias: float = Field(default=0.0, allow_inf_nan=False, description="constant input, in thresholds")
     readout: Readout = Field(default=Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
     readout_tau_ms: PositiveFloat = Field(default=100.0, description="membrane time constant of the read-out")
     dt_ms: PositiveFloat = Field(default=1.0, description="length of a step")
 
 
 class PruningSection(_Section):
-    """`[pruning]`: Lyapunov Noise Pruning of the untrained network; no data enters it."""
+    """`[pruning]`: of the untrained network; only activity pruning sees data."""
 
+    method: PruningMethod = Field(
+        default=PruningMethod.LNP, description="lnp, activity, magnitude, random or erdos_renyi"
+    )
     neurons: Positive = Field(default=190, description="neurons that remain")
     synapse_fraction: Fraction = Field(
         default=0.07, description="share of the recurrent synapses that remains"
     )
-    iterations: Positive = Field(default=20, description="rounds of Steps I and II")
+    iterations: Positive = Field(default=20, description="rounds (lnp and activity)")
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = Field(
+        default=(Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION),
+        description="steps of lnp: noise, centrality, delocalization, time_scales",
+    )
+    importance: Importance = Field(
+        default=Importance.LYAPUNOV,
+        description="what a synapse is weighed by: lyapunov, weight or covariance",
+    )
+    prefer: Preference = Field(
+        default=Preference.HUBS, description="which edges come back first: hubs, leaves or random"
+    )
+    attribution: Attribution = Field(
+        default=Attribution.AUTO, description="source of the exponents: auto, full or diagonal"
+    )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
 

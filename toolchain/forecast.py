@@ -5,27 +5,19 @@ Everything here steps a `Program`, so float graph and integers, emulator and Lav
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.series_codes import SeriesCode
 from toolchain.errors import SeriesError
-from toolchain.target import Program, Session
+from toolchain.target import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
 
 Floats = NDArray[np.float64]
 
 _INPUT = "input"
-
-
-class SteppedProgram(Program, Protocol):
-    """A program that can be stepped by hand, as closed loops need."""
-
-    def session(self, batch: int) -> Session:
-        """Return a batch at rest."""
-        ...
 
 
 @final
@@ -92,7 +84,7 @@ class _Filter:
 
 
 def fit_forecaster(
-    program: SteppedProgram,
+    program: Program,
     code: SeriesCode,
     train: Floats,
     options: ForecastOptions,
@@ -109,6 +101,7 @@ def fit_forecaster(
 
     Raises:
         SeriesError: The series is too short for the pieces and their wash-out.
+        TargetError: The target cannot be stepped.
     """
     length = (len(train) - 1) // options.segments
     if length <= options.wash_out + 1:
@@ -129,7 +122,7 @@ def fit_forecaster(
 
 
 def run_states(
-    program: SteppedProgram,
+    program: Program,
     code: SeriesCode,
     values: Floats,
     options: ForecastOptions,
@@ -147,7 +140,7 @@ def run_states(
     Returns:
         `[batch, time, features]`.
     """
-    runner = _Runner(program.session(len(values)), code, options, len(values), rng)
+    runner = _Runner(session_of(program, len(values)), code, options, len(values), rng)
     return np.stack([runner.show(values[:, t]) for t in range(values.shape[1])], axis=1)
 
 
@@ -190,7 +183,7 @@ def states_of_spikes(spikes: NDArray[np.bool_], steps: int, windows: Sequence[fl
 
 def predict_closed_loop(
     forecaster: Forecaster,
-    program: SteppedProgram,
+    program: Program,
     history: Floats,
     horizon: int,
     rng: np.random.Generator,
@@ -209,7 +202,7 @@ def predict_closed_loop(
         `[batch, horizon, D]`.
     """
     options, code = forecaster.options, forecaster.code
-    runner = _Runner(program.session(len(history)), code, options, len(history), rng)
+    runner = _Runner(session_of(program, len(history)), code, options, len(history), rng)
     states = np.zeros(0)
     for t in range(history.shape[1]):
         states = runner.show(history[:, t])

@@ -4,24 +4,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.atomic import read_json, sha256, write_json
-from toolchain.data import Encoding, Images, encode, load_digits
+from toolchain.data import Images
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.experiment import Experiment, parse_experiment
-from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.models import Network
 from toolchain.progress import StageProgress, no_stages, of_stage
-from toolchain.pruning import LnpOptions, prune_recurrent
+from toolchain.prune_stage import (
+    PrunedStage,
+    encode_images,
+    fit_options,
+    load_images,
+    prune_stage,
+    untrained_network,
+)
 from toolchain.stimulus import Stimulus
-from toolchain.training import EpochRecord, FitOptions, fit, load_network, save_network
+from toolchain.training import EpochRecord, fit, load_network, save_network
 
 FORMAT_VERSION: Final = 1
 _RUN: Final = "run.json"
 _EXPERIMENT: Final = "experiment.json"
-# Streams of random numbers, one per purpose: adding one never moves another.
-_WEIGHTS, _PRUNING, _ENCODING, _ORDER = range(4)
 
 
 @final
@@ -99,14 +103,14 @@ def train(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     _claim(folder, experiment)
     if (folder / _RUN).is_file():
         return TrainedRun.load(folder)
-    images = load_digits(experiment.data.test_fraction, experiment.data.split_seed)
-    encoded = _encode(experiment, images)
-    dense = _untrained(experiment, images)
+    images = load_images(experiment)
+    encoded = encode_images(experiment, images)
+    dense = untrained_network(experiment, images)
     history: dict[str, Any] = {}
     network = dense
     if experiment.pruning is not None:
-        network, records = _prune(experiment, dense, progress)
-        history["pruning"] = records
+        pruned = prune_stage(experiment, experiment.pruning, folder / "pruning", images, encoded[0], progress)
+        network, history["pruning"] = pruned.network, pruned.records
         if experiment.pruning.baseline:
             stage = "train unpruned network"
             history["unpruned"] = _fit(
@@ -121,6 +125,25 @@ def train(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     Stimulus({"input": encoded[1]}, images.test_labels).save(folder / "stimulus.npz")
     _finish(folder, experiment, images, history)
     return TrainedRun.load(folder)
+
+
+def prune(experiment: Experiment, folder: Path, progress: StageProgress = no_stages) -> PrunedStage:
+    """Take the first stage of a run only: prune the untrained network. `train` continues from it.
+
+    Args:
+        experiment: What to do; it has to prune.
+        folder: The run folder; created if needed.
+        progress: Told the stage and how far it is.
+
+    Raises:
+        UsageError: The experiment does not prune, or the folder holds something else.
+    """
+    if experiment.pruning is None:
+        raise UsageError("the experiment does not prune; give it a [pruning] section")
+    _claim(folder, experiment)
+    images = load_images(experiment)
+    inputs = encode_images(experiment, images)[0]
+    return prune_stage(experiment, experiment.pruning, folder / "pruning", images, inputs, progress)
 
 
 def is_run(folder: Path) -> bool:
@@ -149,41 +172,6 @@ def _claim(folder: Path, experiment: Experiment) -> None:
     write_json(path, wanted)
 
 
-def _encode(experiment: Experiment, images: Images) -> tuple[NDArray[Any], NDArray[Any]]:
-    rng = np.random.default_rng([experiment.seed, _ENCODING])
-    section = experiment.encoding
-    train = encode(images.train, section.name, section.steps, rng=rng, max_rate=section.max_rate)
-    test = encode(images.test, section.name, section.steps, rng=rng, max_rate=section.max_rate)
-    return train, test
-
-
-def _untrained(experiment: Experiment, images: Images) -> Network:
-    section = experiment.model
-    settings = section.model_dump(exclude={"readout"})
-    shape = HrsnnShape(channels=images.train.shape[1], classes=len(images.classes), **settings)
-    network = build_hrsnn(shape, np.random.default_rng([experiment.seed, _WEIGHTS]), readout=section.readout)
-    for name in network.layers:
-        network.layer(name).slope = experiment.training.surrogate_slope
-    if experiment.encoding.name is Encoding.DIRECT:
-        # Sixteen grey levels above black: every intensity is an integer of five bits.
-        network.graded, network.graded_scale, network.graded_bits = True, 16.0, 5
-    return network
-
-
-def _prune(
-    experiment: Experiment, dense: Network, progress: StageProgress
-) -> tuple[Network, list[dict[str, Any]]]:
-    section = experiment.pruning
-    if section is None:
-        return dense, []
-    options = LnpOptions(section.neurons, section.synapse_fraction, section.iterations)
-    rng = np.random.default_rng([experiment.seed, _PRUNING])
-    network, result = prune_recurrent(
-        dense, "hidden", options, rng, progress=of_stage(progress, "prune by LNP")
-    )
-    return network, [asdict(record) for record in result.records]
-
-
 def _fit(
     experiment: Experiment,
     network: Network,
@@ -193,21 +181,11 @@ def _fit(
     stage: str,
     progress: StageProgress,
 ) -> list[dict[str, Any]]:
-    section = experiment.training
-    options = FitOptions(
-        section.epochs,
-        section.batch_size,
-        section.learning_rate,
-        section.weight_decay,
-        section.gradient_clip,
-        section.label_smoothing,
-        section.device.value,
-    )
     records: tuple[EpochRecord, ...] = fit(
         network,
         inputs,
         images.train_labels,
-        options,
+        fit_options(experiment),
         seed=experiment.seed,
         checkpoint=checkpoint,
         progress=of_stage(progress, stage),

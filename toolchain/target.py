@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 from numpy.typing import NDArray
 
-from toolchain.errors import TargetUnavailableError, UnknownNameError
+from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
@@ -52,6 +52,29 @@ class Session(Protocol):
     def reset(self) -> None:
         """Return to rest."""
         ...
+
+
+@runtime_checkable
+class SteppedProgram(Program, Protocol):
+    """A program that can also be stepped by hand."""
+
+    def session(self, batch: int) -> Session:
+        """Return a batch at rest."""
+        ...
+
+
+def session_of(program: Program, batch: int) -> Session:
+    """Return a batch at rest on a program that can be stepped.
+
+    Raises:
+        TargetError: Its target runs whole stimuli only.
+    """
+    if not isinstance(program, SteppedProgram):
+        raise TargetError(
+            f"a {type(program).__name__} runs whole stimuli only; closed loops need a target that can be "
+            "stepped, such as the emulator"
+        )
+    return program.session(batch)
 
 
 class Target(Protocol):

@@ -19,7 +19,15 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
         (
             ["digits_hrsnn.py", "--epochs", "4", "--lava-images", "3"],
             "of 3 samples equal reference and emulator at every step",
-        )
+        ),
+        (
+            ["lorenz63.py", "--neurons", "120", "--starts", "4", "--iterations", "2", "--lava-values", "4"],
+            "open loop on Lava equals the emulator: True",
+        ),
+        (
+            ["lnp_ablation.py", "--neurons", "100", "--iterations", "2", "--evaluations", "2"],
+            "E: I, II, III, IV          43",
+        ),
     ],
 )
 def test_an_example_runs(arguments: list[str], expected: str, repository: Path) -> None:
@@ -37,4 +45,4 @@ def test_an_example_runs(arguments: list[str], expected: str, repository: Path) 
 
 def test_no_example_is_left_out(repository: Path) -> None:
     scripts = {path.name for path in (repository / "examples").glob("*.py")}
-    assert scripts == {"digits_hrsnn.py"}
+    assert scripts == {"digits_hrsnn.py", "lorenz63.py", "lnp_ablation.py"}

@@ -5,7 +5,7 @@ import pytest
 
 from toolchain.data import SeriesCode, SeriesEncoding
 from toolchain.driver import compile_module
-from toolchain.errors import SeriesError
+from toolchain.errors import SeriesError, TargetError
 from toolchain.forecast import (
     Forecaster,
     ForecastOptions,
@@ -111,3 +111,12 @@ def test_a_short_series_is_refused(rng: np.random.Generator) -> None:
     program = load_target("emulator").build(from_torch(_network(code, 10)))
     with pytest.raises(SeriesError, match="32 segments with wash-out 60 need 1985"):
         fit_forecaster(program, code, WAVE, ForecastOptions(), rng)
+
+
+def test_closed_loops_need_a_target_that_can_be_stepped(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=2, bits=8)
+    build = compile_module(_network(code, 10), code.encode_all(WAVE[None, :50], rng))
+    program = load_target("lava").build(build.fixed_graph)
+    readout = LinearReadout(np.zeros((1, 11)), np.zeros(1))
+    with pytest.raises(TargetError, match="such as the emulator"):
+        predict_closed_loop(Forecaster(code, ForecastOptions(), readout), program, WAVE[None, :5], 3, rng)

@@ -1,5 +1,6 @@
 """Run folders: complete or continued, never half believed."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from tests.small_run import small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
-from toolchain.run_folder import TrainedRun, can_continue, is_run, train
+from toolchain.run_folder import TrainedRun, can_continue, is_run, prune, train
 
 
 def _copy(folder: Path, tmp_path: Path) -> Path:
@@ -28,7 +29,7 @@ def test_a_run_holds_the_pruned_and_the_unpruned_network(small_run: Path) -> Non
 
 def test_no_pickle_lies_in_a_run(small_run: Path) -> None:
     suffixes = {item.suffix for item in small_run.rglob("*") if item.is_file()}
-    assert suffixes == {".json", ".npz", ".safetensors"}
+    assert suffixes == {".json", ".npz", ".safetensors", ".html"}
 
 
 def test_the_same_command_again_finds_the_finished_run(small_run: Path, tmp_path: Path) -> None:
@@ -108,3 +109,56 @@ def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
     trained = train(experiment, tmp_path / "run")
     assert trained.network.graded
     assert trained.stimulus.values["input"].dtype.kind == "f"
+
+
+@pytest.mark.parametrize("method", ["lnp", "activity", "magnitude", "random", "erdos_renyi"])
+def test_every_method_prunes_to_the_same_size(method: str, tmp_path: Path) -> None:
+    section = {"method": method, "neurons": 20, "synapse_fraction": 0.05, "iterations": 2}
+    pruned = prune(small_experiment(pruning=section), tmp_path / "run")
+    assert pruned.network.layer("hidden").size == 20
+    assert pruned.network.synapses["recur"].count == round(0.05 * 40 * 12)
+    page = pruned.report.read_text(encoding="utf-8")
+    assert f"Pruning of 40 neurons by {method}" in page
+    assert ("Lyapunov spectrum" in page) == (method == "lnp")
+    # Nothing is fetched: addresses only name XML vocabularies.
+    assert not re.search(r'(?:src|href|url)\s*[=(]\s*["\']?https?:', page)
+
+
+def test_training_goes_on_from_a_pruned_network(small_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    pruned = prune(small_experiment(), folder)
+    again = prune(small_experiment(), folder)
+    assert again.records == pruned.records
+    before = (folder / "pruning" / "pruning.json").stat().st_mtime_ns
+    trained = train(small_experiment(), folder)
+    assert (folder / "pruning" / "pruning.json").stat().st_mtime_ns == before
+    expected = TrainedRun.load(small_run)
+    for name, tensor in expected.network.state_dict().items():
+        assert torch.equal(trained.network.state_dict()[name], tensor)
+
+
+def test_a_changed_pruning_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    prune(small_experiment(), folder)
+    file = next((folder / "pruning" / "network").glob("*.safetensors"))
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(CorruptArtifactError, match="after the pruning"):
+        prune(small_experiment(), folder)
+    (folder / "pruning" / "pruning.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(CorruptArtifactError, match="lists no records"):
+        prune(small_experiment(), folder)
+
+
+def test_an_experiment_without_pruning_has_nothing_to_prune(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not prune"):
+        prune(small_experiment(pruning=False), tmp_path / "run")
+
+
+def test_sequences_of_rows_and_clusters_train_too(tmp_path: Path) -> None:
+    experiment = small_experiment(
+        data={"name": "sequential_digits"},
+        encoding={"steps": 2},
+        model={"neurons": 40, "density": 0.3, "cluster_tau_ms": [5, 40]},
+    )
+    trained = train(experiment, tmp_path / "run")
+    assert trained.stimulus.values["input"].shape == (540, 16, 8)

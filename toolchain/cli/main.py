@@ -13,6 +13,7 @@ from toolchain.cli.compile import compile_model
 from toolchain.cli.console import err, print_error
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
+from toolchain.cli.prune import prune
 from toolchain.cli.run import run
 from toolchain.cli.show import show
 from toolchain.cli.targets import targets
@@ -41,6 +42,7 @@ def options(
 
 app.command()(demo)
 app.command()(train)
+app.command()(prune)
 app.command("compile")(compile_model)
 app.command()(run)
 app.command()(compare)

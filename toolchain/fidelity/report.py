@@ -1,29 +1,23 @@
 """The report: one HTML file that needs no network, readable on a phone and on paper."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-import matplotlib as mpl
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_file
 from toolchain.fidelity.compare import Comparison, thresholds
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
 from toolchain.ir import FixedDense, FixedLif, Graph, print_graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
+from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
 from toolchain.trace import Trace
 
-_INK, _ACCENT, _WARM = "#1f2933", "#0b7285", "#d9480f"
 _TRACES = 3
-_LARGE = 1000
 
 
 @final
@@ -54,60 +48,41 @@ class ReportContent:
 
 def write_report(path: Path, content: ReportContent) -> None:
     """Write the report, atomically."""
-    environment = Environment(
-        loader=PackageLoader("toolchain.fidelity", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("report.html.j2").render(
+    write_page(
+        path,
+        "toolchain.fidelity",
+        "fidelity.html.j2",
         content=content,
         comparison=content.comparison,
         nodes=content.comparison.nodes,
         float_cost=content.costs[0],
         fixed_cost=content.costs[1],
         printed=print_graph(content.graphs[1]),
-        number=_number,
         raster=_raster(content),
         membranes=_membranes(content),
         weights=_weights(content.graphs),
     )
-    with replacing_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def _svg(figure: Figure) -> Markup:
-    """Return a figure as inline SVG. The text comes from matplotlib, which escapes labels."""
-    buffer = io.StringIO()
-    # Hash salt: the same content gives the same bytes. Text stays text.
-    with mpl.rc_context({"svg.hashsalt": "pumice", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return Markup(text[text.index("<svg") :])  # noqa: S704 - see the docstring
-
-
-def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _raster(content: ReportContent) -> Markup:
     """Spikes of the first sample: both executions in one plot per population."""
     names = [name for name in content.traces[0].spikes if content.traces[0].spikes[name].any()]
-    figure, axes = _figure(max(len(names), 1), 1, 7.5, 0.6 + 2.6 * max(len(names), 1))
+    figure, axes = subplots(max(len(names), 1), 1, 7.5, 0.6 + 2.6 * max(len(names), 1))
     for axis, name in zip(axes[:, 0], names, strict=False):
-        pairs = zip(content.traces, ("float", "fixed"), (_ACCENT, _WARM), ("o", "x"), strict=True)
+        pairs = zip(content.traces, ("float", "fixed"), (ACCENT, WARM), ("o", "x"), strict=True)
         for trace, label, colour, mark in pairs:
             step, neuron = np.nonzero(trace.spikes[name][0])
             hollow = {"facecolors": "none", "edgecolors": colour} if mark == "o" else {"color": colour}
             axis.scatter(step, neuron, s=9, marker=mark, linewidths=0.7, label=label, **hollow)
         axis.set(xlabel="step", ylabel=f"neuron of '{name}'")
         axis.legend(loc="upper right", fontsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _membranes(content: ReportContent) -> Markup:
     """Potentials of the busiest neurons of each population in the first sample, in thresholds."""
     names = list(content.traces[0].v)
-    figure, axes = _figure(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
+    figure, axes = subplots(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
     for row, name in zip(axes, names, strict=False):
         pair = tuple(
             in_model_units(graph, name, trace.v[name])[0]
@@ -115,7 +90,7 @@ def _membranes(content: ReportContent) -> Markup:
         )
         for axis, neuron in zip(row, _busiest(content.traces[0], name, pair[0]), strict=False):
             _plot_membrane(axis, content.graphs[0], name, neuron, pair)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _plot_membrane(
@@ -125,15 +100,13 @@ def _plot_membrane(
     neuron: int,
     pair: tuple[NDArray[np.float64], ...],
 ) -> None:
-    axis.plot(pair[0][:, neuron], color=_ACCENT, lw=1.6, label="float")
-    axis.plot(pair[1][:, neuron], color=_WARM, lw=1.2, ls="--", label="fixed")
+    axis.plot(pair[0][:, neuron], color=ACCENT, lw=1.6, label="float")
+    axis.plot(pair[1][:, neuron], color=WARM, lw=1.2, ls="--", label="fixed")
     node = next(node for node in graph.populations if node.name == name)
     threshold = thresholds(node)[neuron]
     if np.isfinite(threshold):
-        axis.axhline(threshold, color=_INK, lw=0.7, ls=":")
+        axis.axhline(threshold, color=INK, lw=0.7, ls=":")
     axis.set_title(f"{name} {neuron}", fontsize=8)
-    axis.tick_params(labelsize=7)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _busiest(trace: Trace, name: str, v: NDArray[np.float64]) -> list[int]:
@@ -146,19 +119,19 @@ def _weights(graphs: tuple[Graph, Graph]) -> Markup:
     """Histograms of the weights before and after, both in model units."""
     names = [node.name for node in graphs[0].synapses]
     rows = -(-len(names) // _TRACES)
-    figure, axes = _figure(rows, _TRACES, 9.0, 1.9 * rows)
+    figure, axes = subplots(rows, _TRACES, 9.0, 1.9 * rows)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
         before, after = (_in_model_units(graph, name) for graph in graphs)
         bins = np.histogram_bin_edges(np.concatenate([before, after]), bins=41)
-        axis.hist(before[before != 0], bins=bins, color=_ACCENT, alpha=0.55)
-        axis.hist(after[after != 0], bins=bins, histtype="step", color=_WARM)
+        axis.hist(before[before != 0], bins=bins, color=ACCENT, alpha=0.55)
+        axis.hist(after[after != 0], bins=bins, histtype="step", color=WARM)
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=6)
         axis.set_yticks([])
-        axis.spines[["top", "right", "left"]].set_visible(False)
-    return _svg(figure)
+        axis.spines["left"].set_visible(False)
+    return svg(figure)
 
 
 def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:
@@ -171,8 +144,3 @@ def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:
         message = 1.0 if source is None else source.scale
         return values * 2.0**node.exponent / scale[rows_of(node.weights)] * message
     return values
-
-
-def _number(value: float) -> str:
-    """Return a count in full and anything else with two decimals."""
-    return f"{value:,.0f}" if value == round(value) or value >= _LARGE else f"{value:.2f}"

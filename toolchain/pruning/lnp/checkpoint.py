@@ -1,6 +1,6 @@
 """The state of a pruning between two iterations, and how it is stored."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -114,8 +114,3 @@ def _record(index: int, arrays: dict[str, NDArray[Any]]) -> LnpRecord:
             values[field.name] = None if np.isnan(value) else int(value) if field.type is int else value
     spectrum = tuple(arrays[f"spectrum.{values['iteration']}"].tolist())
     return LnpRecord(**values, spectrum=spectrum)
-
-
-def record_facts(record: LnpRecord) -> dict[str, Any]:
-    """Return a record as JSON holds it."""
-    return asdict(record)

@@ -1,0 +1,68 @@
+"""`pumice prune`: the untrained network of an experiment, pruned before it has seen any data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.options import AsJson, OutFolder
+
+
+def prune(
+    experiment: Annotated[Path, typer.Argument(help="experiment file (TOML)")],
+    output: OutFolder,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Prune the untrained network of an experiment file and show what it did.
+
+    An interrupted pruning continues when the same command is given again; 'pumice train' with the same file
+    and folder goes on from here.
+    """
+    from toolchain.experiment import load_experiment
+    from toolchain.run_folder import prune as run
+
+    chosen = load_experiment(experiment)
+    with stages(quiet=as_json) as progress:
+        pruned = run(chosen, output, progress)
+    hidden = pruned.network.layer("hidden").size
+    synapses = pruned.network.synapses["recur"].count
+    if as_json:
+        print_json(
+            {
+                "run": str(output),
+                "neurons": hidden,
+                "synapses": synapses,
+                "records": pruned.records,
+                "report": str(pruned.report),
+            }
+        )
+        return
+    out.print(f"{chosen.model.neurons} -> {hidden} neurons, {synapses} recurrent synapses left")
+    rows = [_row(record) for record in pruned.records if record["largest_exponent"] is not None]
+    if rows:
+        head = (
+            "iteration",
+            "neurons",
+            "synapses",
+            "rate",
+            "operations/step",
+            "largest exponent",
+            "localisation",
+        )
+        print_table("under noise", head, rows)
+    out.print(f"report: {pruned.report}", markup=False)
+    out.print(f"next: pumice train {experiment} -o {output}", markup=False)
+
+
+def _row(record: dict[str, float]) -> tuple[str, ...]:
+    return (
+        str(record["iteration"]),
+        str(record["neurons"]),
+        str(record["synapses"]),
+        f"{record['rate']:.4f}",
+        f"{record['operations']:.0f}",
+        f"{record['largest_exponent']:.4f}",
+        f"{record['localisation']:.3f}",
+    )

@@ -1,0 +1,5 @@
+"""Pages: one HTML file each that needs no network, readable on a phone and on paper."""
+
+from toolchain.pages.page import ACCENT, INK, WARM, number, subplots, svg, write_page
+
+__all__ = ["ACCENT", "INK", "WARM", "number", "subplots", "svg", "write_page"]
