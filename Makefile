@@ -44,6 +44,11 @@ check: $(READY) ## format, lint, types, import arrows, architecture tests
 parity: $(READY) ## hundreds of random graphs: reference == emulator == Lava (long)
 	$(BIN)/python -m pytest -m long tests/parity
 
+.PHONY: lnp-study
+lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py
+	$(BIN)/python experiments/lnp_tables.py
+
 .PHONY: bench
 bench: $(READY) ## time compiling, pruning and the emulator
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly

@@ -16,8 +16,9 @@ import toolchain
 from toolchain.data import SeriesCode, lorenz63
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
 from toolchain.forecast import ForecastOptions, fit_forecaster, predict_closed_loop, predict_open_loop
-from toolchain.models import HrsnnShape, build_hrsnn
-from toolchain.pruning import LnpOptions, prune_recurrent
+from toolchain.frontends import from_torch
+from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.pruning import LnpOptions, LnpRecord, prune_recurrent
 from toolchain.target import load_target
 
 HISTORY, HORIZON = 150, 100
@@ -45,9 +46,25 @@ def main(seed: int, neurons: int, starts: int, iterations: int, lava_values: int
     dense = build_hrsnn(shape, rng)
     dense.graded, dense.graded_scale, dense.graded_bits = True, code.graded_scale, code.bits
 
+    room = series.test - series.validation - HISTORY - HORIZON
+    begins = series.validation + HISTORY + np.arange(starts) * (room // starts)
+    history = np.stack([values[i - HISTORY : i] for i in begins])
+    future = np.stack([values[i : i + HORIZON] for i in begins])
+
     # Pruning sees noise, never the series.
     options = LnpOptions(neurons=round(0.43 * neurons), synapse_fraction=0.06, iterations=iterations)
-    network, result = prune_recurrent(dense, "hidden", options, rng, cluster=shape.cluster)
+    course: list[tuple[float, float]] = []
+
+    def observe(record: LnpRecord, left: Network) -> None:
+        # Every tenth of the way the network is judged; pruning does not learn what came out.
+        if plot is not None and record.iteration % max(1, iterations // 10) == 0:
+            program = load_target("emulator").build(from_torch(left))
+            judged = fit_forecaster(program, code, values[: series.train], ForecastOptions(), rng)
+            guess = predict_closed_loop(judged, program, history, HORIZON, rng)
+            error = np.minimum(normalised_error(future, guess, np.ones(3)), 10)
+            course.append((record.operations, float(np.sqrt(np.mean(error**2)))))
+
+    network, result = prune_recurrent(dense, "hidden", options, rng, cluster=shape.cluster, observe=observe)
     first, last = result.records[0], result.records[-1]
     print(f"pruned {first.neurons} -> {last.neurons} neurons, {first.synapses} -> {last.synapses} synapses")
 
@@ -60,10 +77,6 @@ def main(seed: int, neurons: int, starts: int, iterations: int, lava_values: int
 
     # One read-out, fitted on the spikes of the float network, serves both.
     fitted = fit_forecaster(programs["float"], code, values[: series.train], ForecastOptions(), rng)
-    room = series.test - series.validation - HISTORY - HORIZON
-    begins = series.validation + HISTORY + np.arange(starts) * (room // starts)
-    history = np.stack([values[i - HISTORY : i] for i in begins])
-    future = np.stack([values[i : i + HORIZON] for i in begins])
     predicted = {}
     for name, program in programs.items():
         predicted[name] = predict_closed_loop(fitted, program, history, HORIZON, rng)
@@ -80,13 +93,18 @@ def main(seed: int, neurons: int, starts: int, iterations: int, lava_values: int
     on_emulator = predict_open_loop(fitted, programs["integers"], part, rng)
     print(f"open loop on Lava equals the emulator: {np.array_equal(on_lava, on_emulator)}")
     if plot is not None:
-        draw(plot, future[0], predicted)
+        draw(plot, future[0], predicted, course)
 
 
-def draw(path: Path, future: np.ndarray, predicted: dict[str, np.ndarray]) -> None:
-    """Draw the first prediction of each program."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    for axis, dimension, name in zip(figure.subplots(3, 1, sharex=True), range(3), "xyz", strict=True):
+def draw(
+    path: Path, future: np.ndarray, predicted: dict[str, np.ndarray], course: list[tuple[float, float]]
+) -> None:
+    """Draw the first prediction of each program, and the error against the operations along the pruning."""
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    *axes, last = figure.subplots(4, 1)
+    last.plot(*zip(*course, strict=True), marker="o", color="black")
+    last.set(xlabel="synaptic operations a step under noise", ylabel="RMSE", xscale="log")
+    for axis, dimension, name in zip(axes, range(3), "xyz", strict=True):
         axis.plot(future[:, dimension], color="black", label="Lorenz63")
         for label, values in predicted.items():
             axis.plot(values[0, :, dimension], label=label)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import toolchain
 from toolchain.data import (
     Encoding,
     Series,
@@ -47,7 +48,14 @@ from toolchain.pruning import (
     with_pool,
     without_recurrence,
 )
-from toolchain.pruning.lnp import DelocalizationRule, Importance, KeepRule, Preference
+from toolchain.pruning.lnp import (
+    CentralityRule,
+    DelocalizationRule,
+    Importance,
+    KeepRule,
+    NeuronCriterion,
+    Preference,
+)
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.training import FitOptions, fit
@@ -56,9 +64,10 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "lnp_study.jsonl"
 
 NEURONS, KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS = 512, 220, 0.06, 10
-HORIZON, HISTORY, STARTS = 100, 150, 100
+HORIZON, HISTORY, STARTS, DEPLOYED_STARTS = 100, 150, 100, 200
 CLUSTERS = (5.0, 10.0, 20.0, 40.0, 80.0)
 EPOCHS, AP_EPOCHS = 20, 1
+DEPLOYMENT = "deployment"
 
 
 @dataclass(frozen=True)
@@ -238,6 +247,7 @@ def _no_recurrence(case: Case) -> Selection:
 
 
 ONE_TO_FOUR = frozenset(Step)
+QUIET = CentralityRule(NeuronCriterion.ACTIVITY)
 ARMS: dict[str, Callable[[Case], Selection]] = {
     "unpruned": lambda case: Selection(case.pool, np.arange(case.pool.size)),
     "LNP": _lnp(),
@@ -249,6 +259,10 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
     "LNP, inverted": _lnp(keep=KeepRule(sharpness=-1.0)),
     "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=KeepRule(importance=Importance.WEIGHT)),
     "LNP, leaves first in Step III": _lnp(delocalization=DelocalizationRule(prefer=Preference.LEAVES)),
+    "LNP, quiet neurons go in Step II": _lnp(centrality=QUIET),
+    "LNP, quiet neurons go, leaves first": _lnp(
+        centrality=QUIET, delocalization=DelocalizationRule(prefer=Preference.LEAVES)
+    ),
     "Step I": _lnp(steps=frozenset({Step.NOISE})),
     "Steps I, II": _lnp(steps=frozenset({Step.NOISE, Step.CENTRALITY})),
     "Steps I, III": _lnp(steps=frozenset({Step.NOISE, Step.DELOCALIZATION})),
@@ -332,6 +346,8 @@ def _jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
                 ]
             for arm in arms:
                 yield task, arm, seed
+        if "lorenz63" in tasks:
+            yield DEPLOYMENT, "LNP, clustered", seed
 
 
 def _run(
@@ -356,6 +372,44 @@ def _run(
     }
 
 
+def deploy(seed: int) -> dict[str, float]:
+    """Return float and integer figures of the pruned, clustered Lorenz63 predictor; does Lava agree?"""
+    series = lorenz63()
+    values, code = series.normalised, SeriesCode(3, steps=10, bits=8)
+    case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
+    selection = _selected(case, _options())
+    network = with_pool(case.network, "hidden", selection.kept, selection.pool)
+    network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    rng = case.rng(8)
+    calibration = code.encode_all(values[:4000].reshape(16, 250, 3), rng)
+    build = toolchain.compile(network, calibration[:1], target="lava", calibration=calibration)
+    emulator = load_target("emulator")
+    float_program, fixed_program = (emulator.build(graph) for graph in (build.float_graph, build.fixed_graph))
+    forecaster = fit_forecaster(float_program, code, values[: series.train], ForecastOptions(), rng)
+    begins = (
+        series.validation
+        + HISTORY
+        + np.arange(DEPLOYED_STARTS)
+        * ((series.test - series.validation - HISTORY - HORIZON) // DEPLOYED_STARTS)
+    )
+    history = np.stack([values[i - HISTORY : i] for i in begins])
+    future = np.stack([values[i : i + HORIZON] for i in begins])
+    result: dict[str, float] = {}
+    for name, program in (("float", float_program), ("fixed", fixed_program)):
+        predicted = predict_closed_loop(forecaster, program, history, HORIZON, rng)
+        error = normalised_error(future, predicted, np.ones(3))
+        result[f"vpt_{name}"] = float(valid_prediction_time(error).mean())
+        result[f"rmse_{name}"] = float(np.sqrt(np.mean(np.minimum(error, 10) ** 2)))
+        ahead = predict_open_loop(forecaster, program, history[:20], rng)[:, 60:-1]
+        result[f"one_step_{name}"] = float(np.sqrt(np.mean((ahead - history[:20, 61:]) ** 2)))
+    part = history[:2, :30]
+    on_lava = predict_open_loop(forecaster, load_target("lava").build(build.fixed_graph), part, rng)
+    result["lava_equal"] = float(
+        np.array_equal(on_lava, predict_open_loop(forecaster, fixed_program, part, rng))
+    )
+    return result
+
+
 def main(tasks: list[str], seeds: range) -> None:
     """Compute what is missing."""
     torch.set_num_threads(1)
@@ -363,7 +417,7 @@ def main(tasks: list[str], seeds: range) -> None:
         known = done()
         if job in known:
             continue
-        figures = _run(*job, known)
+        figures = deploy(job[2]) if job[0] == DEPLOYMENT else _run(*job, known)
         line = json.dumps(
             {
                 "task": job[0],

@@ -37,12 +37,12 @@ def _fails(arguments: list[str], code: int, message: str, capsys: pytest.Capture
 def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) in {0, 2}
     text = capsys.readouterr()
-    for command in ("demo", "train", "compile", "run", "compare", "show", "targets", "doctor"):
+    for command in ("demo", "train", "prune", "compile", "run", "compare", "show", "targets", "doctor"):
         assert command in text.out + text.err
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "compile", "run", "compare", "show", "targets", "doctor"]
+    "command", ["demo", "train", "prune", "compile", "run", "compare", "show", "targets", "doctor"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
@@ -252,3 +252,34 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
     assert "Traceback" not in stderr
     files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
     assert files == {"experiment.json", "state.safetensors"}
+
+
+def test_prune_shows_what_it_did_and_train_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.toml").write_text(TOML)
+    run = tmp_path / "run"
+    assert main(["prune", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "40 -> 20 neurons, 96 recurrent synapses left" in printed
+    assert "under noise" in printed
+    assert "next: pumice train" in printed
+    assert (run / "pruning" / "report.html").is_file()
+    assert main(["prune", str(tmp_path / "x.toml"), "-o", str(run), "--json"]) == 0
+    document = _json(capsys)
+    assert (document["neurons"], document["synapses"]) == (20, 96)
+    assert [record["iteration"] for record in document["records"]] == [0, 1, 2]
+    _fails(["compile", str(run), "-o", str(tmp_path / "b")], 2, "is not finished", capsys)
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(run), "--json"]) == 0
+
+
+def test_prune_names_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, wrong = tmp_path / "plain.toml", tmp_path / "wrong.toml"
+    plain.write_text(
+        "pruning = false\n" + TOML.split("[pruning]")[0] + "[training]" + TOML.split("[training]")[1]
+    )
+    wrong.write_text(TOML.replace("iterations = 2", 'steps = ["tickling"]'))
+    _fails(["prune", str(plain), "-o", str(tmp_path / "a")], 2, "does not prune", capsys)
+    _fails(["prune", str(wrong), "-o", str(tmp_path / "b")], 2, "pruning.steps.0", capsys)
+    wrong.write_text(TOML.replace("synapse_fraction = 0.2", "synapse_fraction = 0.9"))
+    _fails(["prune", str(wrong), "-o", str(tmp_path / "c")], 3, "of the original synapses join", capsys)

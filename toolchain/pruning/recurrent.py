@@ -1,5 +1,6 @@
 """The recurrent pool of a PyTorch network: taken out, pruned, put back into a smaller network."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.compact import compact
-from toolchain.pruning.lnp import LnpOptions, LnpResult, prune_pool
-from toolchain.pruning.pool import RecurrentPool
+from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, prune_pool
+from toolchain.pruning.pool import RecurrentPool, Selection
 
 
 def prune_recurrent(
@@ -23,6 +24,7 @@ def prune_recurrent(
     *,
     cluster: NDArray[np.int64] | None = None,
     checkpoint: Path | None = None,
+    observe: Callable[[LnpRecord, Network], None] | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Network, LnpResult]:
     """Prune the recurrent pool of a layer by LNP and compact the network around it.
@@ -34,6 +36,7 @@ def prune_recurrent(
         rng: Source of noise and draws.
         cluster: Which cluster each neuron belongs to; by default all one.
         checkpoint: Folder to continue from; see `prune_pool`.
+        observe: Given the record and the network after every round; what it finds is not fed back.
         progress: Told after every round.
 
     Returns:
@@ -43,7 +46,14 @@ def prune_recurrent(
         PruningError: The layer has no recurrent connection, or the targets are impossible.
     """
     pool = pool_of(network, layer, cluster)
-    result = prune_pool(pool, options, rng, dt_ms=network.dt_ms, checkpoint=checkpoint, progress=progress)
+
+    def watch(record: LnpRecord, left: Selection) -> None:
+        if observe is not None:
+            observe(record, with_pool(network, layer, left.kept, left.pool))
+
+    result = prune_pool(
+        pool, options, rng, dt_ms=network.dt_ms, checkpoint=checkpoint, observe=watch, progress=progress
+    )
     return with_pool(network, layer, result.kept, result.pool), result
 
 

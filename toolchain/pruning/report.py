@@ -100,10 +100,13 @@ def _taus(before: RecurrentPool, after: RecurrentPool, dt_ms: float) -> Markup:
 def _adjacency(before: RecurrentPool, after: Selection) -> Markup:
     figure, axes = subplots(1, 2, 9.0, 4.2)
     place = np.arange(before.size), after.kept
+    extent = (0, before.size, before.size, 0)
     for axis, pool, index, title in zip(
         axes[0], (before, after.pool), place, ("before", "after"), strict=True
     ):
-        axis.imshow(_density(pool, index, before.size), cmap="Greys", interpolation="nearest", vmin=0)
+        axis.imshow(
+            _density(pool, index, before.size), cmap="Greys", interpolation="nearest", vmin=0, extent=extent
+        )
         axis.set_title(title, fontsize=9)
     return svg(figure)
 

@@ -1,7 +1,7 @@
 """Lyapunov Noise Pruning (Chakraborty et al., ICLR 2024)."""
 
 from toolchain.pruning.lnp.algorithm import prune_pool
-from toolchain.pruning.lnp.centrality import CentralityRule
+from toolchain.pruning.lnp.centrality import CentralityRule, NeuronCriterion
 from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
 from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.noise_pruning import Covariance, Diagonal, Importance, KeepRule
@@ -28,6 +28,7 @@ __all__ = [
     "LnpOptions",
     "LnpRecord",
     "LnpResult",
+    "NeuronCriterion",
     "NoiseDrive",
     "Preference",
     "RecurrentPool",

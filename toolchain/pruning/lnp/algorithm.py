@@ -1,8 +1,9 @@
 """Lyapunov Noise Pruning: the loop over Steps I to III, its targets, its record, and Step IV at the end."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import assert_never, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from scipy.sparse import csr_array
 from toolchain.errors import PruningError
 from toolchain.models.topology import spectral_radius
 from toolchain.progress import Progress, no_progress
-from toolchain.pruning.lnp.centrality import most_central, updated_centrality
+from toolchain.pruning.lnp.centrality import NeuronCriterion, most_central, updated_centrality
 from toolchain.pruning.lnp.checkpoint import LoopState, load_state, save_state
 from toolchain.pruning.lnp.delocalization import added_edges
 from toolchain.pruning.lnp.noise import NoiseResponse, drive_with_noise
@@ -25,7 +26,9 @@ from toolchain.pruning.lnp.noise_pruning import (
 from toolchain.pruning.lnp.options import FULL_UP_TO, Attribution, LnpOptions, LnpRecord, LnpResult, Step
 from toolchain.pruning.lnp.spectrum import Spectrum, SpectrumOptions, lyapunov_spectrum
 from toolchain.pruning.lnp.time_scales import optimise_time_scales
-from toolchain.pruning.pool import Floats, RecurrentPool, localisation
+from toolchain.pruning.pool import Floats, RecurrentPool, Selection, localisation
+
+Observer = Callable[[LnpRecord, Selection], None]
 
 
 def prune_pool(
@@ -35,6 +38,7 @@ def prune_pool(
     *,
     dt_ms: float = 1.0,
     checkpoint: Path | None = None,
+    observe: Observer | None = None,
     progress: Progress = no_progress,
 ) -> LnpResult:
     """Prune an untrained pool without data.
@@ -51,6 +55,8 @@ def prune_pool(
         dt_ms: Length of a step.
         checkpoint: Folder for the state, written after every measured iteration and continued from
             if it holds one of the same pruning.
+        observe: Given the record and what is left after every iteration, such as to train and judge it;
+            what it finds is not fed back.
         progress: Told after every iteration.
 
     Raises:
@@ -66,6 +72,8 @@ def prune_pool(
         done = loop.state.iteration
         if checkpoint is not None and loop.measured(done):
             save_state(checkpoint, loop.identity, loop.state)
+        if observe is not None:
+            observe(loop.state.records[-1], Selection(loop.pool(), np.flatnonzero(loop.state.neurons)))
         progress(done, options.iterations)
     return loop.result()
 
@@ -140,7 +148,7 @@ class _Loop:
         if Step.NOISE in options.steps:
             self._drop_synapses(pool, response, exponents, synapses, neurons, rng)
         if Step.CENTRALITY in options.steps:
-            self._drop_neurons(neurons, rng)
+            self._drop_neurons(neurons, response, rng)
         added = self._give_back(rng) if Step.DELOCALIZATION in options.steps else 0
         state.iteration = iteration
         if iteration == options.iterations and Step.NOISE in options.steps:
@@ -242,13 +250,20 @@ class _Loop:
         state.synapses[edges] = draw.kept
         state.rescaled[edges] = draw.rescaled
 
-    def _drop_neurons(self, count: int, rng: np.random.Generator) -> None:
+    def _drop_neurons(self, count: int, response: NoiseResponse, rng: np.random.Generator) -> None:
         """Step II."""
         state = self.state
         pool = self.pool()
-        known = state.centrality[state.neurons]
-        past = None if np.isnan(known).any() else known
-        centrality = updated_centrality(pool.weights, past, state.iteration, self._options.centrality, rng)
+        rule = self._options.centrality
+        match rule.criterion:
+            case NeuronCriterion.BETWEENNESS:
+                known = state.centrality[state.neurons]
+                past = None if np.isnan(known).any() else known
+                centrality = updated_centrality(pool.weights, past, state.iteration, rule, rng)
+            case NeuronCriterion.ACTIVITY:
+                centrality = response.rates
+            case _:
+                assert_never(rule.criterion)
         state.centrality[state.neurons] = centrality
         if count == pool.size:
             return
@@ -308,10 +323,33 @@ class _Loop:
 
     def result(self) -> LnpResult:
         """Return the pruned pool, after Step IV if it is taken."""
-        pool = self.pool()
-        if Step.TIME_SCALES in self._options.steps:
-            rng = np.random.default_rng([self._seed, self._options.iterations + 1])
-            pool = optimise_time_scales(
-                pool, self._options.time_scales, self._options.drive, rng, dt_ms=self._dt_ms
-            ).pool
-        return LnpResult(pool, np.flatnonzero(self.state.neurons), tuple(self.state.records))
+        pool, records, options = self.pool(), list(self.state.records), self._options
+        if Step.TIME_SCALES in options.steps:
+            number = options.iterations + 1
+            rng = np.random.default_rng([self._seed, number])
+            pool = optimise_time_scales(pool, options.time_scales, options.drive, rng, dt_ms=self._dt_ms).pool
+            records.append(self._record_of(pool, number, rng))
+        return LnpResult(pool, np.flatnonzero(self.state.neurons), tuple(records))
+
+    def _record_of(self, pool: RecurrentPool, number: int, rng: np.random.Generator) -> LnpRecord:
+        """Return the record after Step IV; gain and attribution stay as they are."""
+        response = self._response(pool, rng)
+        spectrum = lyapunov_spectrum(
+            pool,
+            SpectrumOptions(self._options.leading, steps=self._options.spectrum_steps),
+            self._options.drive,
+            rng,
+        )
+        return LnpRecord(
+            number,
+            pool.size,
+            pool.synapses,
+            0,
+            response.rate,
+            response.operations,
+            float(response.exponents.mean()),
+            spectrum.largest,
+            tuple(spectrum.exponents.tolist()),
+            spectral_radius(pool.weights),
+            localisation(pool.weights),
+        )

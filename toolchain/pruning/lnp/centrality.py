@@ -1,6 +1,7 @@
 """Step II: remove the neurons that the fewest shortest paths run through."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, final
 
 import numpy as np
@@ -11,18 +12,29 @@ from toolchain.pruning.lnp.kernels import in_threads, parts, path_dependencies
 from toolchain.pruning.pool import Floats
 
 
+class NeuronCriterion(Enum):
+    """Which neurons go."""
+
+    BETWEENNESS = "betweenness"
+    """Those that the fewest shortest paths run through (the paper)."""
+    ACTIVITY = "activity"
+    """Those that fire least under noise. Ours; like activity pruning, but without data."""
+
+
 @final
 @dataclass(frozen=True)
 class CentralityRule:
-    """How betweenness is found.
+    """How neurons are ranked.
 
     Attributes:
+        criterion: By what; the rest concerns betweenness only.
         exact_up_to: Neurons up to which every neuron is a pivot.
         pivots: Pivots per iteration above that, drawn without replacement.
         memory: Weight of the past in the running mean over iterations, once there are enough of them:
             sampled values of one iteration are mostly noise, of many they are not.
     """
 
+    criterion: NeuronCriterion = NeuronCriterion.BETWEENNESS
     exact_up_to: int = 1000
     pivots: int = 512
     memory: float = 0.9

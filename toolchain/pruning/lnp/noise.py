@@ -57,14 +57,19 @@ class NoiseResponse:
     Attributes:
         samples: Filtered rates, centred per neuron, `[N, samples]`.
         exponents: Diagonal local Lyapunov exponent `<log(beta (1 - s) + 1e-6)>` per neuron, `[N]`.
-        rate: Mean spikes per step and neuron.
+        rates: Mean spikes per step, per neuron, `[N]`.
         operations: Mean synaptic operations per step: spikes times fan-out.
     """
 
     samples: NDArray[np.float32]
     exponents: Floats
-    rate: float
+    rates: Floats
     operations: float
+
+    @property
+    def rate(self) -> float:
+        """Mean spikes per step and neuron."""
+        return float(self.rates.mean())
 
     @cached_property
     def variance(self) -> Floats:
@@ -126,7 +131,7 @@ def drive_with_noise(
     return NoiseResponse(
         np.ascontiguousarray(samples),
         local_exponents(pool, share),
-        float(share.mean()),
+        share,
         float(share @ fan_out),
     )
 

@@ -110,7 +110,7 @@ class LnpOptions:
 @final
 @dataclass(frozen=True)
 class LnpRecord:
-    """One iteration; 0 is the pool as it came.
+    """One iteration; 0 is the pool as it came, one more than the last is the pool after Step IV.
 
     Attributes:
         iteration: Its number.
@@ -148,7 +148,7 @@ class LnpResult:
     Attributes:
         pool: Its synapses and neurons.
         kept: Index of each remaining neuron in the original pool, ascending.
-        records: The pool as it came, then one per iteration.
+        records: The pool as it came, then one per iteration, then one after Step IV if it was taken.
     """
 
     pool: RecurrentPool

@@ -10,15 +10,18 @@ from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.models.topology import spectral_radius
 from toolchain.pruning.lnp import (
     Attribution,
+    CentralityRule,
     Diagonal,
     KeepRule,
     LnpOptions,
+    NeuronCriterion,
     NoiseDrive,
     RecurrentPool,
     Step,
     TimeScaleOptions,
     prune_pool,
 )
+from toolchain.pruning.lnp.noise import drive_with_noise
 
 QUICK = NoiseDrive(steps=40, trials=8)
 
@@ -79,6 +82,19 @@ def test_a_step_left_out_does_nothing(rng: np.random.Generator) -> None:
     assert all(record.added == 0 for record in without.records[:-1])
 
 
+def test_the_quiet_neurons_can_go_instead_of_the_peripheral(rng: np.random.Generator) -> None:
+    pool = world(rng, 80, 0.2, 2.0)
+    drive = NoiseDrive(steps=400, trials=8)
+    rule = CentralityRule(NeuronCriterion.ACTIVITY)
+    options = LnpOptions(
+        40, 0.2, 1, frozenset({Step.CENTRALITY}), drive, centrality=rule, attribution_steps=20
+    )
+    kept = prune_pool(pool, options, rng).kept
+    rates = drive_with_noise(pool, NoiseDrive(steps=2000), rng).rates
+    gone = np.setdiff1d(np.arange(80), kept)
+    assert rates[kept].mean() > 2 * rates[gone].mean()
+
+
 def test_the_last_step_changes_time_constants_only(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     search = TimeScaleOptions(evaluations=3, initial=2, target=-0.2, means_ms=(4, 6), steps=30, candidates=20)
@@ -91,6 +107,23 @@ def test_the_last_step_changes_time_constants_only(rng: np.random.Generator) -> 
     )
     assert np.array_equal(plain.pool.weights.toarray(), optimised.pool.weights.toarray())
     assert not np.array_equal(plain.pool.beta, optimised.pool.beta)
+    assert optimised.records[:-1] == plain.records
+    assert optimised.records[-1].iteration == plain.records[-1].iteration + 1
+    assert len(optimised.records[-1].spectrum) == 30
+
+
+def test_an_observer_sees_every_iteration_and_changes_nothing(rng: np.random.Generator) -> None:
+    pool = world(rng, 60, 0.3, 2.0)
+    seen: list[tuple[int, int]] = []
+    plain = prune_pool(pool, _options(30, 0.2, 4), np.random.default_rng(2))
+    watched = prune_pool(
+        pool,
+        _options(30, 0.2, 4),
+        np.random.default_rng(2),
+        observe=lambda record, left: seen.append((record.neurons, left.pool.synapses)),
+    )
+    assert seen == [(record.neurons, record.synapses) for record in plain.records[1:]]
+    assert np.array_equal(plain.pool.weights.toarray(), watched.pool.weights.toarray())
 
 
 def test_the_diagonal_can_follow_the_synapses(rng: np.random.Generator) -> None:

@@ -19,7 +19,9 @@ from toolchain.pruning.lnp.spectrum import lyapunov_spectrum
 
 def _response(samples: np.ndarray) -> NoiseResponse:
     centred = (samples - samples.mean(axis=1, keepdims=True)).astype(np.float32)
-    return NoiseResponse(np.ascontiguousarray(centred), np.full(len(samples), -1.0), 0.1, 1.0)
+    return NoiseResponse(
+        np.ascontiguousarray(centred), np.full(len(samples), -1.0), np.full(len(samples), 0.1), 1.0
+    )
 
 
 def test_the_lyapunov_matrix_of_three_neurons_by_hand() -> None:
