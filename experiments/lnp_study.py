@@ -221,7 +221,15 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def _options(**more: Any) -> LnpOptions:
-    return replace(LnpOptions(KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS), **more)
+    """Return the paper's choices, whatever our defaults are, but for what is given."""
+    papers = LnpOptions(
+        KEPT_NEURONS,
+        KEPT_SYNAPSES,
+        ITERATIONS,
+        delocalization=DelocalizationRule(prefer=Preference.HUBS),
+        centrality=CentralityRule(NeuronCriterion.BETWEENNESS),
+    )
+    return replace(papers, **more)
 
 
 def _selected(case: Case, options: LnpOptions) -> Selection:

@@ -1,6 +1,8 @@
-"""Prediction of time series by an untrained spiking network and a linear read-out of its spikes.
+"""Prediction of time series by spiking networks.
 
-Everything here steps a `Program`, so float graph and integers, emulator and Lava are used alike.
+Either an untrained network runs along the series and a linear read-out on the host reads its filtered spikes,
+or a network trained by surrogate gradients sees a window of values and its read-out population holds the
+next one. Everything here uses a `Program`, so float graph and integers, emulator and Lava serve alike.
 """
 
 from collections.abc import Sequence
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 
 from toolchain.data.series_codes import SeriesCode
 from toolchain.errors import SeriesError
+from toolchain.fidelity.decode import scores
+from toolchain.ir import Graph
 from toolchain.target import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
 
@@ -239,3 +243,60 @@ class _Runner:
         for t in range(steps.shape[1]):
             self._filter.add(self._session.step({_INPUT: steps[:, t]})[self._layer])
         return self._filter.read()
+
+
+def windows_of(series: Floats, length: int, *, increments: bool = True) -> tuple[Floats, Floats]:
+    """Return every window of a series and what follows it, to train a network on.
+
+    Args:
+        series: `[time, D]`.
+        length: Values per window.
+        increments: Whether the change from the last value of the window is wanted instead of the value.
+
+    Returns:
+        Windows `[n, length, D]` and targets `[n, D]`.
+
+    Raises:
+        SeriesError: The series is not longer than a window.
+    """
+    if length < 1 or len(series) <= length:
+        raise SeriesError("given", f"has {len(series)} values; a window of {length} needs one more at least")
+    index = np.arange(len(series) - length)[:, None] + np.arange(length)
+    after = series[length:]
+    return series[index], after - series[length - 1 : -1] if increments else after
+
+
+def predict_from_windows(
+    program: Program,
+    graph: Graph,
+    code: SeriesCode,
+    history: Floats,
+    horizon: int,
+    rng: np.random.Generator,
+    *,
+    increments: bool = True,
+) -> Floats:
+    """Let a network that was trained on windows continue a batch of series on its own predictions.
+
+    Every value is predicted from rest, so this works on targets that cannot be stepped.
+
+    Args:
+        program: The network on any target.
+        graph: What the program runs; its first output says how it is read.
+        code: How values enter.
+        history: The first window, `[batch, length, D]`.
+        horizon: Values to predict.
+        rng: Used by random codes.
+        increments: As in `windows_of`.
+
+    Returns:
+        `[batch, horizon, D]`.
+    """
+    window, predicted = history, list[Floats]()
+    for _ in range(horizon):
+        trace = program.run({_INPUT: code.encode_all(window, rng)})
+        value = scores(graph, trace, graph.outputs[0])
+        value = np.clip(window[:, -1] + value if increments else value, -2 * code.reach, 2 * code.reach)
+        predicted.append(value)
+        window = np.concatenate([window[:, 1:], value[:, None]], axis=1)
+    return np.stack(predicted, axis=1)

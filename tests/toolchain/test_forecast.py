@@ -11,14 +11,16 @@ from toolchain.forecast import (
     ForecastOptions,
     fit_forecaster,
     predict_closed_loop,
+    predict_from_windows,
     predict_open_loop,
     run_states,
     states_of_spikes,
+    windows_of,
 )
 from toolchain.frontends import from_torch
-from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.models import HrsnnShape, Network, Readout, build_hrsnn
 from toolchain.target import load_target
-from toolchain.training import LinearReadout
+from toolchain.training import FitOptions, LinearReadout, fit
 
 WAVE = np.sin(np.arange(1200) * 0.1)[:, None] * np.sqrt(2)
 OPTIONS = ForecastOptions(segments=8, wash_out=30)
@@ -120,3 +122,36 @@ def test_closed_loops_need_a_target_that_can_be_stepped(rng: np.random.Generator
     readout = LinearReadout(np.zeros((1, 11)), np.zeros(1))
     with pytest.raises(TargetError, match="such as the emulator"):
         predict_closed_loop(Forecaster(code, ForecastOptions(), readout), program, WAVE[None, :5], 3, rng)
+
+
+def test_windows_are_followed_by_their_next_value() -> None:
+    series = np.arange(12.0).reshape(6, 2) ** 2
+    x, y = windows_of(series, 2)
+    assert x.shape == (4, 2, 2)
+    assert np.array_equal(x[1], series[1:3])
+    assert np.array_equal(y[1], series[3] - series[2])
+    assert np.array_equal(windows_of(series, 2, increments=False)[1][1], series[3])
+    with pytest.raises(SeriesError, match="a window of 6 needs one more"):
+        windows_of(series, 6)
+
+
+def test_a_network_trained_on_windows_continues_a_sine(rng: np.random.Generator) -> None:
+    code = SeriesCode(1, steps=2, bits=8)
+    shape = HrsnnShape(
+        channels=1, classes=1, neurons=40, density=0.1, input_density=1.0, gain=5.0, input_gain=2.0, bias=0.8
+    )
+    network = build_hrsnn(shape, np.random.default_rng(1), readout=Readout.LAST_V)
+    network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    network.layer("hidden").slope = 2.0
+    x, y = windows_of(WAVE[:400], 8)
+    options = FitOptions(20, 32, 0.01, device="cpu")
+    records = fit(network, code.encode_all(x, rng), y, options, seed=0)
+    assert records[-1].accuracy is None
+    assert records[-1].loss < 0.2 * records[0].loss
+    graph = from_torch(network)
+    program = load_target("emulator").build(graph)
+    starts = range(500, 580, 10)
+    history, future = (np.stack([WAVE[i + a : i + b] for i in starts]) for a, b in ((0, 8), (8, 13)))
+    predicted = predict_from_windows(program, graph, code, history, 5, rng)
+    # Half the error of holding the last value.
+    assert np.mean((predicted - future) ** 2) < 0.25 * np.mean((history[:, -1:] - future) ** 2)

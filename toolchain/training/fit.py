@@ -53,19 +53,19 @@ class EpochRecord:
 
     Attributes:
         epoch: From 1.
-        loss: Mean cross-entropy.
-        accuracy: On the training samples as they were seen, percent.
+        loss: Mean cross-entropy, or mean squared error where values are learnt.
+        accuracy: On the training samples as they were seen, percent; None where values are learnt.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
 
 
 def fit(
     network: Network,
     inputs: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     options: FitOptions,
     *,
     seed: int,
@@ -81,7 +81,8 @@ def fit(
     Args:
         network: Trained in place.
         inputs: `[samples, time, channels]`.
-        labels: `[samples]`.
+        labels: Classes `[samples]`, learnt by cross-entropy; or values `[samples, outputs]`, learnt by
+            squared error.
         options: How to train.
         seed: Of the order of samples.
         checkpoint: Folder for the state after every epoch; continued from if it holds one.
@@ -101,7 +102,7 @@ def fit(
 def _fit_epochs(
     network: Network,
     inputs: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     options: FitOptions,
     seed: int,
     checkpoint: Path | None,
@@ -162,7 +163,7 @@ def _epoch(
             group["lr"] = options.learning_rate * one_cycle(part)
         target = y[batch].to(weight.device)
         scores = network(x[batch].to(weight.device, weight.dtype)).scores
-        loss = nn.functional.cross_entropy(scores, target, label_smoothing=options.label_smoothing)
+        loss = _loss(scores, target, options)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -173,8 +174,15 @@ def _epoch(
         nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
         optimizer.step()
         total += value * len(batch)
-        right += int((scores.argmax(dim=1) == target).sum())
-    return EpochRecord(epoch, total / len(x), 100 * right / len(x))
+        if not y.is_floating_point():
+            right += int((scores.argmax(dim=1) == target).sum())
+    return EpochRecord(epoch, total / len(x), None if y.is_floating_point() else 100 * right / len(x))
+
+
+def _loss(scores: Tensor, target: Tensor, options: FitOptions) -> Tensor:
+    if target.is_floating_point():
+        return nn.functional.mse_loss(scores, target.to(scores.dtype))
+    return nn.functional.cross_entropy(scores, target, label_smoothing=options.label_smoothing)
 
 
 def _save(

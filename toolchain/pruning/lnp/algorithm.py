@@ -75,7 +75,7 @@ def prune_pool(
         if observe is not None:
             observe(loop.state.records[-1], Selection(loop.pool(), np.flatnonzero(loop.state.neurons)))
         progress(done, options.iterations)
-    return loop.result()
+    return loop.result(progress)
 
 
 @final
@@ -321,13 +321,20 @@ class _Loop:
         self._restore(best)
         return len(best)
 
-    def result(self) -> LnpResult:
+    def result(self, progress: Progress) -> LnpResult:
         """Return the pruned pool, after Step IV if it is taken."""
         pool, records, options = self.pool(), list(self.state.records), self._options
         if Step.TIME_SCALES in options.steps:
             number = options.iterations + 1
             rng = np.random.default_rng([self._seed, number])
-            pool = optimise_time_scales(pool, options.time_scales, options.drive, rng, dt_ms=self._dt_ms).pool
+            pool = optimise_time_scales(
+                pool,
+                options.time_scales,
+                options.drive,
+                rng,
+                dt_ms=self._dt_ms,
+                progress=lambda done, total: progress(options.iterations + done, options.iterations + total),
+            ).pool
             records.append(self._record_of(pool, number, rng))
         return LnpResult(pool, np.flatnonzero(self.state.neurons), tuple(records))
 

@@ -151,8 +151,9 @@ def keep_probabilities(
     if pool.synapses == 0:
         return np.zeros(0)
     sign = np.sign(pool.weights.data)
-    coupling = lyapunov_values(pool, exponents)
     targets, sources = pool.ends
+    needed = rule.importance is Importance.LYAPUNOV or rule.covariance is Covariance.LINEAR
+    coupling = lyapunov_values(pool, exponents) if needed else np.ones(pool.synapses)
     match rule.covariance:
         case Covariance.SIMULATED:
             variance, cross = response.variance, response.covariance(targets, sources)
