@@ -13,7 +13,7 @@ from toolchain.errors import PruningError
 from toolchain.models.topology import spectral_radius
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.centrality import NeuronCriterion, most_central, updated_centrality
-from toolchain.pruning.lnp.checkpoint import LoopState, load_state, save_state
+from toolchain.pruning.lnp.checkpoint import LoopState, identity_of, load_state, save_state
 from toolchain.pruning.lnp.delocalization import added_edges
 from toolchain.pruning.lnp.noise import NoiseResponse, drive_with_noise
 from toolchain.pruning.lnp.noise_pruning import (
@@ -94,9 +94,8 @@ class _Loop:
         self._dt_ms = dt_ms
         self._radius = spectral_radius(pool.weights)
         self._goal = round(pool.synapses * options.synapse_fraction)
-        self.identity = f"{seed} {pool.size} {pool.synapses} {options!r}"
+        self.identity = identity_of(pool, options, seed, dt_ms)
         self.state = LoopState.start(pool)
-        self._exponents: Floats | None = None
 
     def resume(self, state: LoopState | None) -> None:
         """Continue from a stored state."""
@@ -168,11 +167,10 @@ class _Loop:
     def _first_record(self) -> LnpRecord:
         pool, rng = self._original, np.random.default_rng([self._seed, 0])
         response = self._response(pool, rng)
-        exponents = self._attributed(pool, response, 0)
-        record = LnpRecord(
-            0, pool.size, pool.synapses, 0, response.rate, response.operations, float(exponents.mean())
-        )
-        return self._with_measurements(record)
+        record = LnpRecord(0, pool.size, pool.synapses, 0, response.rate, response.operations, 0.0)
+        # The measurement leaves a full spectrum behind, from which exponents are attributed.
+        measured = self._with_measurements(record)
+        return replace(measured, mean_exponent=float(self._attributed(pool, response, 0).mean()))
 
     def _response(self, pool: RecurrentPool, rng: np.random.Generator) -> NoiseResponse:
         """Return the answer to noise; a pool that does not answer cannot be judged."""

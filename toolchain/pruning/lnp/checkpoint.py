@@ -1,6 +1,7 @@
 """The state of a pruning between two iterations, and how it is stored."""
 
-from dataclasses import dataclass, fields
+import hashlib
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import PruningError
-from toolchain.pruning.lnp.options import LnpRecord
+from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 
 _STATE: Final = "pruning.npz"
@@ -64,6 +65,17 @@ class LoopState:
             2.0,
             [],
         )
+
+
+def identity_of(pool: RecurrentPool, options: LnpOptions, seed: int, dt_ms: float) -> str:
+    """Return what a stored state must agree on to be continued: the pool, every option, the seed."""
+    content = hashlib.sha256()
+    for part in (pool.weights.data, pool.weights.indices, pool.weights.indptr, pool.beta, pool.threshold):
+        content.update(np.ascontiguousarray(part).tobytes())
+    # The order in which a set is printed differs from process to process.
+    steps = sorted(step.value for step in options.steps)
+    plain = replace(options, steps=frozenset())
+    return f"{content.hexdigest()} {seed} {dt_ms} {', '.join(steps)} {plain!r}"
 
 
 def save_state(folder: Path, identity: str, state: LoopState) -> None:

@@ -1,5 +1,6 @@
 """The loop: targets, steps that are left out, records, continuing, and what it refuses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from toolchain.pruning.lnp import (
     TimeScaleOptions,
     prune_pool,
 )
+from toolchain.pruning.lnp.checkpoint import identity_of
 from toolchain.pruning.lnp.noise import drive_with_noise
 
 QUICK = NoiseDrive(steps=40, trials=8)
@@ -237,3 +239,14 @@ def test_all_inhibitory_and_disconnected_pools_are_pruned_without_nan(rng: np.ra
         value for record in result.records for value in vars(record).values() if isinstance(value, float)
     ]
     assert np.isfinite(numbers).all()
+
+
+def test_a_stored_state_is_known_again_by_another_process(rng: np.random.Generator) -> None:
+    pool = world(rng, 30, 0.3, 2.0)
+    options = _options(15, 0.2, steps=frozenset({Step.NOISE, Step.DELOCALIZATION, Step.CENTRALITY}))
+    identity = identity_of(pool, options, 5, 1.0)
+    assert " centrality, delocalization, noise " in identity
+    assert "frozenset()" in identity
+    assert identity_of(pool.scaled(1.001), options, 5, 1.0) != identity
+    assert identity_of(pool, options, 6, 1.0) != identity
+    assert identity_of(pool, replace(options, iterations=9), 5, 1.0) != identity
