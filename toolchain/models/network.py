@@ -126,6 +126,22 @@ class Network(nn.Module):
                 f"output layer '{self.output}' does not exist; known: {', '.join(self.layers)}"
             )
 
+    def with_parts(
+        self, layers: Mapping[str, CubaLif], connections: Mapping[Connection, nn.Module]
+    ) -> "Network":
+        """Return a network of other layers and connections, fed and read in the same way."""
+        return Network(
+            inputs=self.inputs,
+            layers=layers,
+            connections=connections,
+            output=self.output,
+            readout=self.readout,
+            graded=self.graded,
+            graded_scale=self.graded_scale,
+            graded_bits=self.graded_bits,
+            dt_ms=self.dt_ms,
+        )
+
     def layer(self, name: str) -> CubaLif:
         """Return a layer by name."""
         return cast("CubaLif", self.layers[name])

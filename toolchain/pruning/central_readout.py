@@ -84,14 +84,6 @@ def with_central_readout(
         Connection("to_inner", layer, name): Synapses(first, mask),
         Connection(arrows[0].name, name, network.output): Synapses(second),
     }
-    return Network(
-        inputs=network.inputs,
-        layers={**layers, name: between, network.output: network.layer(network.output)},
-        connections={**kept, **added},
-        output=network.output,
-        readout=network.readout,
-        graded=network.graded,
-        graded_scale=network.graded_scale,
-        graded_bits=network.graded_bits,
-        dt_ms=network.dt_ms,
+    return network.with_parts(
+        {**layers, name: between, network.output: network.layer(network.output)}, {**kept, **added}
     )

@@ -33,21 +33,14 @@ def compact(network: Network, kept: Kept) -> Network:
         if len(index) == 0:
             raise PruningError(f"layer '{name}' would lose all its neurons")
     chosen = {name: torch.as_tensor(index) for name, index in kept.items()}
-    return Network(
-        inputs=network.inputs,
-        layers={name: _keep_neurons(network.layer(name), chosen.get(name)) for name in network.layers},
-        connections={
+    return network.with_parts(
+        {name: _keep_neurons(network.layer(name), chosen.get(name)) for name in network.layers},
+        {
             arrow: _keep_synapses(
                 _synapses(network, arrow.name), chosen.get(arrow.target), chosen.get(arrow.source)
             )
             for arrow in network.connections
         },
-        output=network.output,
-        readout=network.readout,
-        graded=network.graded,
-        graded_scale=network.graded_scale,
-        graded_bits=network.graded_bits,
-        dt_ms=network.dt_ms,
     )
 
 
