@@ -222,14 +222,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 def _options(**more: Any) -> LnpOptions:
     """Return the paper's choices, whatever our defaults are, but for what is given."""
-    papers = LnpOptions(
-        KEPT_NEURONS,
-        KEPT_SYNAPSES,
-        ITERATIONS,
-        delocalization=DelocalizationRule(prefer=Preference.HUBS),
-        centrality=CentralityRule(NeuronCriterion.BETWEENNESS),
-    )
-    return replace(papers, **more)
+    return replace(LnpOptions.published(KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS), **more)
 
 
 def _selected(case: Case, options: LnpOptions) -> Selection:
@@ -263,13 +256,23 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
     "random": _random,
     "Erdős–Rényi": _erdos_renyi,
     "LNP's neurons, no recurrence": _no_recurrence,
-    "LNP, keep alike (no L, no covariance)": _lnp(keep=KeepRule(sharpness=0.0)),
-    "LNP, inverted": _lnp(keep=KeepRule(sharpness=-1.0)),
+    "LNP, keep alike (no L, no covariance)": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=0.0)),
+    "LNP, inverted": _lnp(keep=KeepRule(Importance.LYAPUNOV, sharpness=-1.0)),
     "LNP, |w| for L (Moore–Chaudhuri)": _lnp(keep=KeepRule(importance=Importance.WEIGHT)),
     "LNP, leaves first in Step III": _lnp(delocalization=DelocalizationRule(prefer=Preference.LEAVES)),
     "LNP, quiet neurons go in Step II": _lnp(centrality=QUIET),
     "LNP, quiet neurons go, leaves first": _lnp(
         centrality=QUIET, delocalization=DelocalizationRule(prefer=Preference.LEAVES)
+    ),
+    "LNP, |w| for L, quiet neurons go, leaves first": _lnp(
+        keep=KeepRule(importance=Importance.WEIGHT),
+        centrality=QUIET,
+        delocalization=DelocalizationRule(prefer=Preference.LEAVES),
+    ),
+    "Steps I, III, |w| for L, leaves first": _lnp(
+        steps=frozenset({Step.NOISE, Step.DELOCALIZATION}),
+        keep=KeepRule(importance=Importance.WEIGHT),
+        delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "Step I": _lnp(steps=frozenset({Step.NOISE})),
     "Steps I, II": _lnp(steps=frozenset({Step.NOISE, Step.CENTRALITY})),

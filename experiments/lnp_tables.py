@@ -25,6 +25,8 @@ MAIN = (
     "LNP, leaves first in Step III",
     "LNP, quiet neurons go in Step II",
     "LNP, quiet neurons go, leaves first",
+    "LNP, |w| for L, quiet neurons go, leaves first",
+    "Steps I, III, |w| for L, leaves first",
     "AP",
     "AP, magnitude",
     "random",

@@ -115,11 +115,11 @@ class PruningSection(_Section):
         description="steps of lnp: noise, centrality, delocalization, time_scales",
     )
     importance: Importance = Field(
-        default=Importance.LYAPUNOV,
+        default=Importance.WEIGHT,
         description="what a synapse is weighed by: lyapunov, weight or covariance",
     )
     prefer: Preference = Field(
-        default=Preference.HUBS, description="which edges come back first: hubs, leaves or random"
+        default=Preference.LEAVES, description="which edges come back first: hubs, leaves or random"
     )
     attribution: Attribution = Field(
         default=Attribution.AUTO, description="source of the exponents: auto, full or diagonal"

@@ -7,6 +7,7 @@ the loop is SciPy's, so no wait policy has to be set; the number of cores is rec
 import os
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_a_hundred_iterations_of_steps_one_to_three(
     benchmark: Any, neurons: int, attribution: Attribution
 ) -> None:
     pool = _pool(neurons)
-    options = LnpOptions(round(0.43 * neurons), 0.2, 100, attribution=attribution)
+    options = replace(LnpOptions.published(round(0.43 * neurons), 0.2), attribution=attribution)
     result = benchmark.pedantic(prune_pool, (pool, options, np.random.default_rng(0)), rounds=1)
     assert result.pool.size == round(0.43 * neurons)
     assert result.pool.synapses == round(0.2 * pool.synapses)

@@ -200,6 +200,8 @@ class _Loop:
 
     def _full(self, size: int) -> bool:
         wanted = self._options.attribution
+        if not self._options.keep.needs_exponents:
+            return False
         return wanted is Attribution.FULL or (wanted is Attribution.AUTO and size <= FULL_UP_TO)
 
     def _spectrum(self, pool: RecurrentPool, iteration: int) -> Spectrum:

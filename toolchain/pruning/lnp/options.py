@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
 from toolchain.pruning.lnp.centrality import CentralityRule
-from toolchain.pruning.lnp.delocalization import DelocalizationRule
+from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
 from toolchain.pruning.lnp.noise import NoiseDrive
-from toolchain.pruning.lnp.noise_pruning import KeepRule
+from toolchain.pruning.lnp.noise_pruning import Importance, KeepRule
 from toolchain.pruning.lnp.time_scales import TimeScaleOptions
 from toolchain.pruning.pool import RecurrentPool
 
@@ -54,6 +54,8 @@ STEPS_ONE_TO_THREE: Final = frozenset({Step.NOISE, Step.CENTRALITY, Step.DELOCAL
 class LnpOptions:
     """How far, in how many rounds and by which steps to prune.
 
+    The defaults are what our study found best at equal size; `published` has the paper's choices.
+
     Attributes:
         neurons: Neurons that remain.
         synapse_fraction: Share of the recurrent synapses that remains, net of all steps.
@@ -90,6 +92,17 @@ class LnpOptions:
     spectrum_steps: int = 60
     attribution_steps: int = 150
     restore_gain: bool = True
+
+    @classmethod
+    def published(cls, neurons: int, synapse_fraction: float, iterations: int = 100) -> "LnpOptions":
+        """Return the paper's choices: the Lyapunov matrix, hubs first, 100 iterations."""
+        return cls(
+            neurons,
+            synapse_fraction,
+            iterations,
+            keep=KeepRule(importance=Importance.LYAPUNOV),
+            delocalization=DelocalizationRule(prefer=Preference.HUBS),
+        )
 
     def check(self, pool: RecurrentPool) -> None:
         """Raise `PruningError` if the targets are impossible for a pool."""

@@ -13,10 +13,12 @@ from toolchain.pruning.lnp import (
     Attribution,
     CentralityRule,
     Diagonal,
+    Importance,
     KeepRule,
     LnpOptions,
     NeuronCriterion,
     NoiseDrive,
+    Preference,
     RecurrentPool,
     Step,
     TimeScaleOptions,
@@ -139,7 +141,7 @@ def test_the_diagonal_can_follow_the_synapses(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("attribution", list(Attribution))
 def test_pruning_is_decided_by_its_generator(attribution: Attribution, rng: np.random.Generator) -> None:
     pool = random_pool(rng, 40, 0.3)
-    options = _options(20, 0.2, 3, attribution=attribution)
+    options = _options(20, 0.2, 3, attribution=attribution, keep=KeepRule(Importance.LYAPUNOV))
     first, second = (prune_pool(pool, options, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first.pool.weights.toarray(), second.pool.weights.toarray())
     assert np.array_equal(first.kept, second.kept)
@@ -250,3 +252,12 @@ def test_a_stored_state_is_known_again_by_another_process(rng: np.random.Generat
     assert identity_of(pool.scaled(1.001), options, 5, 1.0) != identity
     assert identity_of(pool, options, 6, 1.0) != identity
     assert identity_of(pool, replace(options, iterations=9), 5, 1.0) != identity
+
+
+def test_the_published_choices_are_one_word_away(rng: np.random.Generator) -> None:
+    options = LnpOptions.published(15, 0.2)
+    assert (options.iterations, options.keep.importance) == (100, Importance.LYAPUNOV)
+    assert options.delocalization.prefer is Preference.HUBS
+    quick = replace(options, iterations=2, drive=QUICK, attribution_steps=20)
+    result = prune_pool(world(rng, 30, 0.3, 2.0), quick, rng)
+    assert result.pool.size == 15

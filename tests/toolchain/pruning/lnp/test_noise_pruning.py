@@ -45,7 +45,7 @@ def test_shared_neighbours_count_once(rng: np.random.Generator) -> None:
 def test_keep_probabilities_of_three_neurons_by_hand(rng: np.random.Generator) -> None:
     response = _response(rng.normal(size=(3, 500)) + rng.normal(size=500))
     covariance = np.cov(response.samples) + 1e-6 * np.eye(3)
-    p = keep_probabilities(three(), response, np.full(3, -1.0), 0.5, KeepRule(least=0.0))
+    p = keep_probabilities(three(), response, np.full(3, -1.0), 0.5, KeepRule(Importance.LYAPUNOV, least=0.0))
     # Equal exponents: L is constant, so p is proportional to S_ii + S_jj -+ 2 S_ij.
     excitatory = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     inhibitory = covariance[1, 1] + covariance[2, 2] + 2 * covariance[1, 2]
@@ -72,7 +72,9 @@ def test_sharpness_zero_keeps_all_alike_and_minus_one_turns_the_order(rng: np.ra
     pool = random_pool(rng, 80, 0.3)
     response = drive_with_noise(pool, NoiseDrive(mean=1.0), rng)
     paper, alike, turned = (
-        keep_probabilities(pool, response, response.exponents, 0.5, KeepRule(sharpness=s, least=0.0))
+        keep_probabilities(
+            pool, response, response.exponents, 0.5, KeepRule(Importance.LYAPUNOV, sharpness=s, least=0.0)
+        )
         for s in (1.0, 0.0, -1.0)
     )
     assert alike == pytest.approx(0.5, rel=1e-6)
