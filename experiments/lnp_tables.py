@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from lnp_study import DEPLOYMENT, KEPT_NEURONS, KEPT_SYNAPSES, NETWORKS, NEURONS, done
+from lnp_study import DEPLOYMENT, KEPT_NEURONS, KEPT_SYNAPSES, NETWORKS, done
+from lnp_tasks import NEURONS
 from scipy.stats import t
 
 README = Path(__file__).parent.parent / "toolchain" / "pruning" / "lnp" / "README.md"
@@ -26,12 +27,21 @@ MAIN = (
     "LNP, quiet neurons go in Step II",
     "LNP, quiet neurons go, leaves first",
     "LNP, |w| for L, quiet neurons go, leaves first",
-    "Steps I, III, |w| for L, leaves first",
     "AP",
     "AP, magnitude",
     "random",
     "Erdős–Rényi",
     "LNP's neurons, no recurrence",
+)
+ALL_NEURONS = (
+    "unpruned",
+    "Steps I, III, |w| for L, leaves first",
+    "Steps I, III",
+    "Step I",
+    "strongest synapses, all neurons",
+    "random synapses, all neurons",
+    "AP",
+    "AP, magnitude",
 )
 EQUAL = ("LNP", *(f"{arm}, equal operations" for arm in ("AP, magnitude", "random", "Erdős–Rényi")))
 STEPS = ("unpruned", "Step I", "Steps I, II", "Steps I, III", "LNP", "LNP with Step IV")
@@ -154,6 +164,7 @@ def sections(figures: Figures) -> list[tuple[str, Callable[[], str]]]:
     """Return headings and what stands under them."""
     return [
         ("Equal neurons, equal synapses, equal gain", lambda: table(figures, MAIN)),
+        ("Equal synapses, all neurons stay (but for AP)", lambda: table(figures, ALL_NEURONS)),
         ("Equal recurrent operations", lambda: table(figures, EQUAL)),
         ("What each step does", lambda: table(figures, STEPS)),
         ("What a synapse is weighed by", lambda: table(figures, RULES)),

@@ -251,7 +251,9 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
     assert "the same command continues" in stderr
     assert "Traceback" not in stderr
     files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
-    assert files == {"experiment.json", "state.safetensors"}
+    assert {"experiment.json", "state.safetensors"} <= files
+    assert "run.json" not in files
+    assert not any(name.startswith(".") for name in files)  # nothing half-written is left
 
 
 def test_prune_shows_what_it_did_and_train_goes_on(
