@@ -2,7 +2,7 @@
 
 Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
 again, so the study can be interrupted and continued. `--table` writes the tables into the README of the
-pruner. Run it with `make lnp-study`; it takes about an hour and a half of one core.
+pruner. Run it with `make lnp-study`; it takes about two and a half hours of one core.
 """
 
 import argparse

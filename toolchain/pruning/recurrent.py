@@ -60,6 +60,9 @@ def prune_recurrent(
 def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = None) -> RecurrentPool:
     """Return the neurons of a layer and the synapses among them.
 
+    Their constant input is left out, since the mean of the noise stands for all input; a filter on
+    their current is left out too.
+
     Raises:
         PruningError: The layer has not exactly one connection to itself, or it is no `Synapses`.
     """
