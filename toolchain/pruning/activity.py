@@ -75,6 +75,7 @@ def prune_by_activity(
         stays = np.sort(np.argsort(-activity(network), kind="stable")[:count])
         small = pool.keep(stays)
         if options.synapses is not None:
+            small.check_enough(options.synapses)
             goal = round(synapses * (max(options.synapses, 1) / synapses) ** part)
             small = strongest_synapses(small, goal)
         network = with_pool(network, layer, stays, small)

@@ -21,10 +21,11 @@ def prune_by_magnitude(pool: RecurrentPool, neurons: int, synapses: int) -> Sele
     strength = np.asarray(size.sum(axis=0)).ravel() + np.asarray(size.sum(axis=1)).ravel()
     kept = np.sort(np.argsort(-strength, kind="stable")[:neurons])
     small = pool.keep(kept)
+    small.check_enough(synapses)
     return Selection(strongest_synapses(small, synapses), kept)
 
 
 def strongest_synapses(pool: RecurrentPool, count: int) -> RecurrentPool:
-    """Return the pool with its `count` synapses of largest magnitude."""
+    """Return the pool with its `count` synapses of largest magnitude, or all if there are fewer."""
     chosen = np.argsort(-np.abs(pool.weights.data), kind="stable")[:count]
     return pool.with_synapses(np.sort(chosen))

@@ -110,6 +110,14 @@ class RecurrentPool:
         if not 0 <= synapses <= self.synapses:
             raise PruningError(f"expected 0 to {self.synapses} remaining synapses, got {synapses}")
 
+    def check_enough(self, synapses: int) -> None:
+        """Raise `PruningError` if fewer synapses are left among these neurons than shall remain."""
+        if self.synapses < synapses:
+            raise PruningError(
+                f"only {self.synapses} synapses join the {self.size} neurons left, the target is {synapses}; "
+                "lower pruning.synapse_fraction or raise pruning.neurons"
+            )
+
     def with_betas(self, beta: Floats) -> "RecurrentPool":
         """Return the same synapses between neurons with other leaks.
 

@@ -14,7 +14,7 @@ def prune_at_random(pool: RecurrentPool, neurons: int, synapses: int, rng: np.ra
     Args:
         pool: The network.
         neurons: Neurons that remain.
-        synapses: Synapses that remain; all between the remaining neurons if there are fewer.
+        synapses: Synapses that remain.
         rng: Source of the draws.
 
     Raises:
@@ -23,8 +23,9 @@ def prune_at_random(pool: RecurrentPool, neurons: int, synapses: int, rng: np.ra
     pool.check_targets(neurons, synapses)
     kept = np.sort(rng.choice(pool.size, neurons, replace=False))
     small = pool.keep(kept)
-    count = min(synapses, small.synapses)
-    return Selection(small.with_synapses(np.sort(rng.choice(small.synapses, count, replace=False))), kept)
+    small.check_enough(synapses)
+    chosen = np.sort(rng.choice(small.synapses, synapses, replace=False))
+    return Selection(small.with_synapses(chosen), kept)
 
 
 def erdos_renyi(

@@ -41,7 +41,6 @@ def test_random_keeps_what_was_there(rng: np.random.Generator) -> None:
     original = pool.weights.toarray()[np.ix_(selection.kept, selection.kept)]
     dense = selection.pool.weights.toarray()
     assert np.array_equal(dense[dense != 0], original[dense != 0])
-    assert prune_at_random(pool, 5, pool.synapses, rng).pool.synapses <= 20
 
 
 def test_erdos_renyi_has_its_size_no_loops_and_one_sign_per_source(rng: np.random.Generator) -> None:
@@ -73,6 +72,19 @@ def test_impossible_sizes_are_refused(neurons: int, synapses: int, rng: np.rando
     for prune in (prune_by_magnitude, lambda *a: prune_at_random(*a, rng)):
         with pytest.raises(PruningError, match="remaining"):
             prune(pool, neurons, synapses)
+
+
+def test_a_size_that_the_neurons_left_cannot_have_is_refused(rng: np.random.Generator) -> None:
+    pool = random_pool(rng, 50, 0.3)
+    for prune in (prune_by_magnitude, lambda *a: prune_at_random(*a, rng)):
+        with pytest.raises(
+            PruningError, match=r"only \d+ synapses join the 5 neurons left, the target is 100"
+        ):
+            prune(pool, 5, 100)
+    with pytest.raises(PruningError, match="the target is 500"):
+        prune_by_activity(
+            _network(), "hidden", ActivityOptions(10, 500, 1), lambda _: np.arange(60.0), lambda _: None
+        )
 
 
 def test_activity_removes_the_quiet_and_retrains_every_round() -> None:

@@ -66,7 +66,7 @@ def prune_pool(
     options.check(pool)
     loop = _Loop(pool, options, int(rng.integers(2**62)), dt_ms)
     if checkpoint is not None:
-        loop.resume(load_state(checkpoint, loop.identity))
+        loop.resume(load_state(checkpoint, loop.identity, pool))
     while loop.state.iteration < options.iterations:
         loop.advance()
         done = loop.state.iteration

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.atomic import read_arrays, write_arrays
-from toolchain.errors import PruningError
+from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 
@@ -99,8 +99,8 @@ def save_state(folder: Path, identity: str, state: LoopState) -> None:
     write_arrays(folder / _STATE, arrays)
 
 
-def load_state(folder: Path, identity: str) -> LoopState | None:
-    """Return the stored state, or None if there is none.
+def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | None:
+    """Return the stored state of a pool's pruning, or None if there is none.
 
     Raises:
         PruningError: The folder holds the state of another pruning.
@@ -112,9 +112,19 @@ def load_state(folder: Path, identity: str) -> LoopState | None:
     arrays = read_arrays(path)
     if arrays.get("identity", np.zeros(0, np.uint8)).tobytes() != identity.encode():
         raise PruningError(f"'{folder}' holds the state of another pruning; choose another folder")
-    iteration, gain, loss = arrays["scalars"].tolist()
-    parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
-    records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
+    try:
+        iteration, gain, loss = arrays["scalars"].tolist()
+        parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise CorruptArtifactError(path, f"is not the state of a pruning ({error!r}); remove it") from None
+    start = LoopState.start(pool)
+    for name, array in parts.items():
+        like = getattr(start, name)
+        if (array.shape, array.dtype) != (like.shape, like.dtype):
+            raise CorruptArtifactError(
+                path, f"is not the state of a pruning: '{name}' is {array.dtype} {array.shape}; remove it"
+            )
     return LoopState(int(iteration), **parts, gain=gain, loss_exponent=loss, records=records)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.toolchain.pruning.pools import random_pool, world
+from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.models.topology import spectral_radius
 from toolchain.pruning.lnp import (
@@ -261,3 +262,22 @@ def test_the_published_choices_are_one_word_away(rng: np.random.Generator) -> No
     quick = replace(options, iterations=2, drive=QUICK, attribution_steps=20)
     result = prune_pool(world(rng, 30, 0.3, 2.0), quick, rng)
     assert result.pool.size == 15
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "records"])
+def test_a_state_with_parts_missing_or_misshapen_is_named(
+    damage: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    pool, options = world(rng, 30, 0.3, 2.0), _options(15, 0.2, 2)
+    prune_pool(pool, options, np.random.default_rng(1), checkpoint=tmp_path)
+    arrays = read_arrays(tmp_path / "pruning.npz")
+    match damage:
+        case "missing":
+            del arrays["scalars"]
+        case "shape":
+            arrays["neurons"] = arrays["neurons"][:-1]
+        case _:
+            del arrays["spectrum.0"]
+    write_arrays(tmp_path / "pruning.npz", arrays)
+    with pytest.raises(CorruptArtifactError, match="not the state of a pruning"):
+        prune_pool(pool, options, np.random.default_rng(1), checkpoint=tmp_path)
