@@ -8,38 +8,48 @@ from torch import Tensor
 
 
 class Surrogate(Enum):
-    """Shape of the derivative that replaces the delta function of the step."""
+    """Shape of the derivative that replaces the delta function of the step; 1 at the threshold."""
 
     FAST_SIGMOID = "fast_sigmoid"
     r"""`1 / (1 + c |x|)^2` (Zenke & Ganguli 2018)."""
     ARCTAN = "arctan"
     r"""`1 / (1 + (pi c x / 2)^2)` (Fang et al. 2021), up to a constant."""
+    SIGMOID = "sigmoid"
+    r"""`4 sig(c x) (1 - sig(c x))`: the derivative of a logistic function; with c = 4 exactly that of
+    `sig(4 x)`, which SpikingJelly uses unless told otherwise."""
 
 
-class _FastSigmoid(torch.autograd.Function):
+def derivative(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
+    """Return the surrogate's derivative.
+
+    Args:
+        x: Distance to the threshold, in units of the threshold.
+        surrogate: Its shape.
+        slope: Its sharpness `c`.
+    """
+    match surrogate:
+        case Surrogate.FAST_SIGMOID:
+            return x.abs().mul_(slope).add_(1).square_().reciprocal_()
+        case Surrogate.ARCTAN:
+            return x.mul(torch.pi / 2 * slope).square_().add_(1).reciprocal_()
+        case Surrogate.SIGMOID:
+            smooth = x.abs().mul_(-slope).sigmoid_()
+            return smooth.mul_(1 - smooth).mul_(4)
+        case _:
+            assert_never(surrogate)
+
+
+class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:  # noqa: ANN401 - torch's context
+    def forward(ctx: Any, x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:  # noqa: ANN401 - torch's
         ctx.save_for_backward(x)
-        ctx.slope = slope
+        ctx.surrogate, ctx.slope = surrogate, slope
         return (x > 0).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (x,) = ctx.saved_tensors
-        return gradients[0] / x.abs().mul(ctx.slope).add(1).square(), None
-
-
-class _Arctan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(x)
-        ctx.slope = slope
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        (x,) = ctx.saved_tensors
-        return gradients[0] / x.mul(torch.pi / 2 * ctx.slope).square().add(1), None
+        return gradients[0] * derivative(x, ctx.surrogate, ctx.slope), None, None
 
 
 def spike(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
@@ -50,11 +60,5 @@ def spike(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
         surrogate: Shape of the derivative.
         slope: Its sharpness; 10 is a good start.
     """
-    match surrogate:
-        case Surrogate.FAST_SIGMOID:
-            result = _FastSigmoid.apply(x, slope)
-        case Surrogate.ARCTAN:
-            result = _Arctan.apply(x, slope)
-        case _:
-            assert_never(surrogate)
+    result: Any = _Spike.apply(x, surrogate, slope)
     return result

@@ -1,16 +1,20 @@
 """Training, and what it leaves on disk."""
 
+from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_network, save_network
-from toolchain.training.fit import EpochRecord, FitOptions, fit
+from toolchain.training.fit import EpochRecord, FitOptions, Optimizer, Schedule, fit
 from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.stdp import StdpOptions, learn_stdp
 
 __all__ = [
+    "Callback",
     "EpochRecord",
     "FitOptions",
     "HostDecoder",
     "LinearReadout",
+    "Optimizer",
+    "Schedule",
     "StdpOptions",
     "fit",
     "fit_host_decoder",

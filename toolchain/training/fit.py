@@ -2,9 +2,11 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, assert_never, final
 
 import numpy as np
 import torch
@@ -12,13 +14,32 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import TrainingError
-from toolchain.models.network import Network
+from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, no_progress
+from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_tensors, save_tensors
 
 _STATE: Final = "state.safetensors"
+_MOMENTUM: Final = 0.9
 _WARM_UP: Final = 0.3
 _FIRST, _LAST = 1 / 25, 1 / 1000
+
+
+class Optimizer(Enum):
+    """What moves the parameters."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+    """With momentum 0.9."""
+
+
+class Schedule(Enum):
+    """How the learning rate changes over the steps."""
+
+    ONE_CYCLE = "one_cycle"
+    """Up during the first 30 %, then down; see `one_cycle`."""
+    THIRDS = "thirds"
+    """A tenth of it after every third of the epochs (100 of 300 in the released code of SCA)."""
 
 
 @final
@@ -30,11 +51,13 @@ class FitOptions:
         epochs: Passes over the training split.
         batch_size: Samples per step.
         learning_rate: Peak of the cycle.
-        weight_decay: Decoupled weight decay of AdamW.
-        gradient_clip: Largest norm of a gradient.
+        weight_decay: Decoupled weight decay of AdamW; of SGD, the usual one.
+        gradient_clip: Largest norm of a gradient; infinite for none.
         label_smoothing: Of the cross-entropy.
         device: `cpu`, `cuda` or `auto`: a GPU if there is one. Another device sums in another
             order, so it trains to slightly other numbers.
+        optimizer: AdamW, or SGD with momentum 0.9.
+        schedule: Of the learning rate.
     """
 
     epochs: int
@@ -44,6 +67,30 @@ class FitOptions:
     gradient_clip: float = 1.0
     label_smoothing: float = 0.0
     device: str = "auto"
+    optimizer: Optimizer = Optimizer.ADAMW
+    schedule: Schedule = Schedule.ONE_CYCLE
+
+    def rate(self, part: float) -> float:
+        """Return the learning rate after `part` (0 .. 1) of all steps."""
+        match self.schedule:
+            case Schedule.ONE_CYCLE:
+                return self.learning_rate * one_cycle(part)
+            case Schedule.THIRDS:
+                return self.learning_rate * 0.1 ** min(int(part * 3), 2)
+            case _:
+                assert_never(self.schedule)
+
+    def build(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimizer of everything in a network that is trained."""
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        rate, decay = self.learning_rate, self.weight_decay
+        match self.optimizer:
+            case Optimizer.ADAMW:
+                return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+            case Optimizer.SGD:
+                return torch.optim.SGD(parameters, lr=rate, momentum=_MOMENTUM, weight_decay=decay)
+            case _:
+                assert_never(self.optimizer)
 
 
 @final
@@ -63,13 +110,14 @@ class EpochRecord:
 
 
 def fit(
-    network: Network,
+    network: Network | FeedForward,
     inputs: NDArray[Any],
     labels: NDArray[Any],
     options: FitOptions,
     *,
     seed: int,
     checkpoint: Path | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: Progress = no_progress,
 ) -> tuple[EpochRecord, ...]:
     """Train a network in place.
@@ -80,12 +128,13 @@ def fit(
 
     Args:
         network: Trained in place.
-        inputs: `[samples, time, channels]`.
+        inputs: `[samples, time, channels]`; what the network takes, one row per sample.
         labels: Classes `[samples]`, learnt by cross-entropy; or values `[samples, outputs]`, learnt by
             squared error.
         options: How to train.
         seed: Of the order of samples.
         checkpoint: Folder for the state after every epoch; continued from if it holds one.
+        callbacks: Told of every step and epoch, in this order.
         progress: Told after every epoch.
 
     Raises:
@@ -93,36 +142,12 @@ def fit(
             does not exist.
     """
     network.to(_device(options.device))
+    network.train()
     try:
-        return _fit_epochs(network, inputs, labels, options, seed, checkpoint, progress)
+        return _Training(network, options, seed, tuple(callbacks)).run(inputs, labels, checkpoint, progress)
     finally:
+        network.eval()
         network.to("cpu")
-
-
-def _fit_epochs(
-    network: Network,
-    inputs: NDArray[Any],
-    labels: NDArray[Any],
-    options: FitOptions,
-    seed: int,
-    checkpoint: Path | None,
-    progress: Progress,
-) -> tuple[EpochRecord, ...]:
-    x, y = torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(labels))
-    optimizer = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad],
-        lr=options.learning_rate,
-        weight_decay=options.weight_decay,
-    )
-    records = [] if checkpoint is None else _resume(checkpoint, network, optimizer, options, seed)
-    for epoch in range(len(records) + 1, options.epochs + 1):
-        progress(epoch - 1, options.epochs)
-        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(x)))
-        records.append(_epoch(network, optimizer, x, y, order, epoch, options))
-        if checkpoint is not None:
-            _save(checkpoint, network, optimizer, options, seed, records)
-    progress(options.epochs, options.epochs)
-    return tuple(records)
 
 
 def _device(name: str) -> torch.device:
@@ -145,89 +170,127 @@ def one_cycle(part: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * phase)) / 2
 
 
-def _epoch(
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    x: Tensor,
-    y: Tensor,
-    order: Tensor,
-    epoch: int,
-    options: FitOptions,
-) -> EpochRecord:
-    batches = order.split(options.batch_size)
-    weight = next(network.parameters())
-    total, right = 0.0, 0
-    for i, batch in enumerate(batches):
-        part = (epoch - 1 + i / len(batches)) / options.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * one_cycle(part)
-        target = y[batch].to(weight.device)
-        scores = network(x[batch].to(weight.device, weight.dtype)).scores
-        loss = _loss(scores, target, options)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} in epoch {epoch}; lower training.learning_rate or model.gain"
-            )
-        optimizer.zero_grad()
+@final
+class _Training:
+    """One run of the loop: what it moves, and who watches."""
+
+    def __init__(
+        self, network: Network | FeedForward, options: FitOptions, seed: int, callbacks: tuple[Callback, ...]
+    ) -> None:
+        self.network = network
+        self.options = options
+        self.seed = seed
+        self.callbacks = callbacks
+        self.optimizer = options.build(network)
+        self.records: list[EpochRecord] = []
+
+    def run(
+        self, inputs: NDArray[Any], labels: NDArray[Any], checkpoint: Path | None, progress: Progress
+    ) -> tuple[EpochRecord, ...]:
+        x, y = torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(labels))
+        epochs = self.options.epochs
+        for each in self.callbacks:
+            each.begin(self.network, self.optimizer, epochs)
+        if checkpoint is not None:
+            self._resume(checkpoint)
+        for epoch in range(len(self.records) + 1, epochs + 1):
+            progress(epoch - 1, epochs)
+            order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(x)))
+            self.records.append(self._epoch(x, y, order, epoch))
+            for each in self.callbacks:
+                each.after_epoch(self.network, epoch)
+            if checkpoint is not None:
+                self._save(checkpoint)
+        progress(epochs, epochs)
+        return tuple(self.records)
+
+    def _epoch(self, x: Tensor, y: Tensor, order: Tensor, epoch: int) -> EpochRecord:
+        batches = order.split(self.options.batch_size)
+        weight = next(self.network.parameters())
+        total, right = 0.0, 0
+        for i, batch in enumerate(batches):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.options.rate((epoch - 1 + i / len(batches)) / self.options.epochs)
+            target = y[batch].to(weight.device)
+            scores = self.network(x[batch].to(weight.device, weight.dtype)).scores
+            loss = _loss(scores, target, self.options)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss became {value} in epoch {epoch}; lower training.learning_rate or model.gain"
+                )
+            self._move(loss)
+            total += value * len(batch)
+            if not y.is_floating_point():
+                right += int((scores.argmax(dim=1) == target).sum())
+        return EpochRecord(epoch, total / len(x), None if y.is_floating_point() else 100 * right / len(x))
+
+    def _move(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), options.gradient_clip)
-        optimizer.step()
-        total += value * len(batch)
-        if not y.is_floating_point():
-            right += int((scores.argmax(dim=1) == target).sum())
-    return EpochRecord(epoch, total / len(x), None if y.is_floating_point() else 100 * right / len(x))
+        for each in self.callbacks:
+            each.after_backward(self.network)
+        if math.isfinite(self.options.gradient_clip):
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.options.gradient_clip)
+        self.optimizer.step()
+        for each in self.callbacks:
+            each.after_step(self.network)
+
+    def _settings(self) -> dict[str, Any]:
+        """Return everything that decides the numbers, as JSON holds it."""
+        options = {
+            name: value.value if isinstance(value, Enum) else value
+            for name, value in asdict(self.options).items()
+        }
+        watched = [each.settings() for each in self.callbacks]
+        return {"options": options, "seed": self.seed, "callbacks": watched}
+
+    def _save(self, folder: Path) -> None:
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        for index, each in enumerate(self.callbacks):
+            tensors |= {f"callback.{index}.{name}": value for name, value in each.state().items()}
+        document = self._settings() | {"records": [asdict(record) for record in self.records]}
+        save_tensors(folder / _STATE, tensors, json.dumps(document))
+
+    def _resume(self, folder: Path) -> None:
+        if not (folder / _STATE).is_file():
+            return
+        tensors, note = load_tensors(folder / _STATE)
+        try:
+            document = dict(json.loads(note))
+        except (ValueError, TypeError) as error:
+            raise TrainingError(
+                f"'{folder / _STATE}' is not the state of a training ({error}); remove it"
+            ) from None
+        if {name: document.get(name) for name in self._settings()} != self._settings():
+            raise TrainingError(
+                f"'{folder}' holds the state of a training with other options; choose another folder"
+            )
+        parts = _by_part(tensors)
+        try:
+            self.network.load_state_dict(parts.get("network", {}))
+        except RuntimeError as error:
+            raise TrainingError(f"'{folder}' holds the state of another network: {error}") from None
+        moments = {int(index): state for index, state in _by_part(parts.get("optimizer", {})).items()}
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+        remembered = _by_part(parts.get("callback", {}))
+        for index, each in enumerate(self.callbacks):
+            each.restore(remembered.get(str(index), {}))
+        self.records = [EpochRecord(**record) for record in document["records"]]
+
+
+def _by_part(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return tensors grouped by what stands before the first dot of their names."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        head, _, rest = key.partition(".")
+        parts.setdefault(head, {})[rest] = tensor
+    return parts
 
 
 def _loss(scores: Tensor, target: Tensor, options: FitOptions) -> Tensor:
     if target.is_floating_point():
         return nn.functional.mse_loss(scores, target.to(scores.dtype))
     return nn.functional.cross_entropy(scores, target, label_smoothing=options.label_smoothing)
-
-
-def _save(
-    folder: Path,
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    options: FitOptions,
-    seed: int,
-    records: list[EpochRecord],
-) -> None:
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-    document = {"options": asdict(options), "seed": seed, "records": [asdict(record) for record in records]}
-    save_tensors(folder / _STATE, tensors, json.dumps(document))
-
-
-def _resume(
-    folder: Path, network: Network, optimizer: torch.optim.Optimizer, options: FitOptions, seed: int
-) -> list[EpochRecord]:
-    if not (folder / _STATE).is_file():
-        return []
-    tensors, note = load_tensors(folder / _STATE)
-    try:
-        document = dict(json.loads(note))
-    except (ValueError, TypeError) as error:
-        raise TrainingError(
-            f"'{folder / _STATE}' is not the state of a training ({error}); remove it"
-        ) from None
-    if document.get("options") != asdict(options) or document.get("seed") != seed:
-        raise TrainingError(
-            f"'{folder}' holds the state of a training with other options; choose another folder"
-        )
-    state: dict[int, dict[str, Tensor]] = {}
-    weights: dict[str, Tensor] = {}
-    for key, tensor in tensors.items():
-        part, _, rest = key.partition(".")
-        if part == "network":
-            weights[rest] = tensor
-        else:
-            index, _, name = rest.partition(".")
-            state.setdefault(int(index), {})[name] = tensor
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise TrainingError(f"'{folder}' holds the state of another network: {error}") from None
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return [EpochRecord(**record) for record in document["records"]]

@@ -1,0 +1,194 @@
+"""A feed-forward network: named blocks in order, all steps of a batch through one block at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast, final
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import FrontendError
+from toolchain.models.network import Activity
+from toolchain.models.spiking import Spiking
+
+INPUT: Final = "input"
+"""Name of what enters."""
+
+
+@final
+class Add(nn.Module):
+    """The sum of its sources: the end of a residual branch."""
+
+
+@final
+class Select(nn.Module):
+    """Some channels of its source, in order: where a pruned layer reads a stream that stays whole.
+
+    Args:
+        index: Which, `[C]`.
+    """
+
+    index: Tensor
+
+    def __init__(self, index: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("index", index)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the selected channels."""
+        return x.index_select(1, self.index)
+
+
+@final
+@dataclass(frozen=True)
+class Block:
+    """A named step of the computation.
+
+    Attributes:
+        name: Unique; letters, digits and underscores.
+        sources: Names of earlier blocks, or `input`. One, except for an `Add`.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+
+
+@final
+class FeedForward(nn.Module):
+    """Convolutions, norms, neurons and pooling in the order in which they are computed.
+
+    Because nothing feeds back, a block sees all steps at once: stateless modules get them folded into the
+    batch (so batch-norm takes its statistics over samples and steps), neurons integrate over them. A
+    still image is convolved and normalised once, and shown to the first neurons at every step.
+
+    Args:
+        blocks: What is computed, and the module that does it. The last block is a `Linear`; its mean
+            over the steps gives the class scores.
+        shape: `(C, H, W)` of an image or frame.
+        steps: `T`, for still images; frames bring their own.
+        graded: Whether the input is real values (direct coding) or spikes (events).
+        graded_scale: For a graded input, integers per unit.
+        graded_bits: For a graded input, magnitude bits.
+        dt_ms: Length of a step.
+
+    Raises:
+        FrontendError: A block reads something that does not stand before it, or `steps` is not positive.
+    """
+
+    def __init__(
+        self,
+        blocks: Mapping[Block, nn.Module],
+        *,
+        shape: tuple[int, int, int],
+        steps: int = 4,
+        graded: bool = True,
+        graded_scale: float = 255.0,
+        graded_bits: int = 8,
+        dt_ms: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.blocks = tuple(blocks)
+        self.parts = nn.ModuleDict({block.name: module for block, module in blocks.items()})
+        self.shape = shape
+        self.steps = steps
+        self.graded = graded
+        self.graded_scale = graded_scale
+        self.graded_bits = graded_bits
+        self.dt_ms = dt_ms
+        self._check()
+        # Convolutions on a CPU are several times faster with the channels last.
+        self.to(memory_format=torch.channels_last)
+
+    def _check(self) -> None:
+        if self.steps < 1:
+            raise FrontendError(f"expected at least 1 step, got steps = {self.steps}")
+        known = {INPUT}
+        for block in self.blocks:
+            missing = [name for name in block.sources if name not in known]
+            if missing or not block.sources:
+                raise FrontendError(f"block '{block.name}' reads '{', '.join(missing)}', which is not before it")
+            if len(block.sources) > 1 and not isinstance(self.parts[block.name], Add):
+                raise FrontendError(f"block '{block.name}' reads {len(block.sources)} blocks; only Add may")
+            known.add(block.name)
+        if not self.blocks or not isinstance(self.parts[self.blocks[-1].name], nn.Linear):
+            raise FrontendError("the last block must be a Linear: its mean over the steps gives the scores")
+
+    @property
+    def layers(self) -> dict[str, Spiking]:
+        """The layers of neurons by name, in order."""
+        return {
+            block.name: module
+            for block in self.blocks
+            if isinstance(module := self.parts[block.name], Spiking)
+        }
+
+    def with_blocks(self, blocks: Mapping[Block, nn.Module]) -> "FeedForward":
+        """Return a network of other blocks that is fed in the same way."""
+        return FeedForward(
+            blocks,
+            shape=self.shape,
+            steps=self.steps,
+            graded=self.graded,
+            graded_scale=self.graded_scale,
+            graded_bits=self.graded_bits,
+            dt_ms=self.dt_ms,
+        )
+
+    def readers(self, name: str) -> tuple[Block, ...]:
+        """Return the blocks that read `name`."""
+        return tuple(block for block in self.blocks if name in block.sources)
+
+    def forward(self, x: Tensor, *, record: bool = False) -> Activity:
+        """Run a batch from rest.
+
+        Args:
+            x: Still images `[batch, C, H, W]`, shown for `steps` steps; or frames `[batch, time, C, H, W]`.
+            record: Whether to keep spikes and potentials of every layer of neurons (else none are).
+
+        Raises:
+            FrontendError: The images are of another size.
+        """
+        frames = self._frames(x)
+        steps = self.steps if len(frames) == 1 and x.dim() == 4 else len(frames)
+        values: dict[str, Tensor] = {INPUT: frames}
+        last_reader = {source: block.name for block in self.blocks for source in block.sources}
+        spikes: dict[str, Tensor] = {}
+        potentials: dict[str, Tensor] = {}
+        value = frames
+        for block in self.blocks:
+            module = self.parts[block.name]
+            operands = [values[name] for name in block.sources]
+            for name in block.sources:
+                if last_reader[name] == block.name:
+                    values.pop(name, None)
+            if isinstance(module, Spiking):
+                value, potential = module(operands[0], steps)
+                if record:
+                    spikes[block.name] = value.transpose(0, 1)
+                    potentials[block.name] = (potential * (1 - value)).transpose(0, 1)
+            elif isinstance(module, Add):
+                value = sum(operands[1:], operands[0])
+            else:
+                value = _folded(module, operands[0])
+            values[block.name] = value
+        return Activity(value.mean(dim=0), spikes, potentials, {})
+
+    def _frames(self, x: Tensor) -> Tensor:
+        if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:
+            expected = "x".join(map(str, self.shape))
+            raise FrontendError(
+                f"expected images [batch, {expected}] or frames [batch, time, {expected}], got {list(x.shape)}"
+            )
+        if x.dim() == 4:
+            return x.contiguous(memory_format=torch.channels_last)[None]
+        if x.shape[1] < 1:
+            raise FrontendError("expected at least 1 frame, got none")
+        batch, steps = x.shape[:2]
+        folded = x.transpose(0, 1).reshape(steps * batch, *self.shape)
+        return folded.contiguous(memory_format=torch.channels_last).unflatten(0, (steps, batch))
+
+
+def _folded(module: nn.Module, x: Tensor) -> Tensor:
+    """Apply a stateless module to all steps at once: `[T, N, ...]` is folded to `[T N, ...]`."""
+    steps, batch = x.shape[:2]
+    return cast("Tensor", module(x.flatten(0, 1))).unflatten(0, (steps, batch))

@@ -1,0 +1,160 @@
+"""A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
+
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.models.surrogates import Surrogate, derivative
+
+
+@final
+class ActivityMeter:
+    r"""Running means of what the channels of a layer do, over the batches since the last reset.
+
+    `potential` is the channel activity of SCA: with a reset to zero, `S theta + |V|` is the magnitude of the
+    potential before the reset, cut off at the threshold from above.
+
+    Attributes:
+        potential: Mean of `theta * S + |V|`, V after the reset, per channel `[C]`.
+        rate: Mean spikes per neuron and step, per channel `[C]`.
+        batches: How many batches were seen.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._potential = torch.zeros(channels, dtype=torch.float64)
+        self._rate = torch.zeros(channels, dtype=torch.float64)
+        self.batches = 0
+
+    @property
+    def potential(self) -> Tensor:
+        """Mean polarisation per channel."""
+        return self._potential / max(self.batches, 1)
+
+    @property
+    def rate(self) -> Tensor:
+        """Mean rate per channel."""
+        return self._rate / max(self.batches, 1)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._potential.zero_()
+        self._rate.zero_()
+        self.batches = 0
+
+    def restore(self, potential: Tensor, rate: Tensor, batches: int) -> None:
+        """Continue from means that were saved."""
+        self._potential.copy_(potential.double() * max(batches, 1))
+        self._rate.copy_(rate.double() * max(batches, 1))
+        self.batches = batches
+
+    def add(self, magnitude: Tensor, spikes: Tensor, vth: float) -> None:
+        """Add a batch.
+
+        Args:
+            magnitude: Sum of |V| over samples and positions at every step, `[T, C]`.
+            spikes: Spikes `[T, N, C, ...]`.
+            vth: Threshold.
+        """
+        others = [i for i in range(spikes.dim()) if i != 2]
+        count = spikes.sum(dim=others)
+        neurons = spikes.numel() // spikes.shape[2]
+        self._rate += (count / neurons).double().cpu()
+        self._potential += ((magnitude.sum(0) + vth * count) / neurons).double().cpu()
+        self.batches += 1
+
+
+@final
+class Spiking(nn.Module):
+    r"""Integrate-and-fire neurons without current filter, leaky or not, for any shape of features.
+
+    .. math::
+        v_t = (1 - d_v)\, v_{t-1} + x_t, \qquad s_t = [v_t > \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
+
+    The order of operations is that of `toolchain.ir.Lif` with `du = 1` and no bias. All steps are one
+    operation for autograd, whose backward pass goes through time by hand; the reset is not
+    differentiated through.
+
+    Args:
+        vth: Threshold.
+        dv: Decay of the potential per step; 0 means integrate-and-fire, `1 / tau` a leak.
+        surrogate: Shape of the spike derivative.
+        slope: Its sharpness, with the distance to threshold measured in thresholds.
+    """
+
+    def __init__(
+        self,
+        *,
+        vth: float = 1.0,
+        dv: float = 0.0,
+        surrogate: Surrogate = Surrogate.SIGMOID,
+        slope: float = 4.0,
+    ) -> None:
+        super().__init__()
+        self.vth = vth
+        self.dv = dv
+        self.surrogate = surrogate
+        self.slope = slope
+        self.meter: ActivityMeter | None = None
+        """Set by whoever wants to know what the channels do; fed in training mode only."""
+
+    def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Return spikes and potentials before the reset, each `[T, N, ...]`.
+
+        Args:
+            x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change.
+            steps: `T`.
+        """
+        magnitude = None
+        if self.meter is not None and self.training:
+            magnitude = x.new_zeros(steps, x.shape[2])
+        spikes, potential = _Integrate.apply(x, self, steps, magnitude)
+        if self.meter is not None and magnitude is not None:
+            self.meter.add(magnitude, spikes.detach(), self.vth)
+        return spikes, potential
+
+
+class _Integrate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's context
+        x: Tensor,
+        layer: Spiking,
+        steps: int,
+        magnitude: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        keep = 1.0 - layer.dv
+        potential, spikes = _like(x, steps), _like(x, steps)
+        others = [i for i in range(x.dim() - 1) if i != 1]
+        v = torch.zeros_like(x[0])
+        for t in range(steps):
+            torch.add(x[t if len(x) > 1 else 0], v, alpha=keep, out=potential[t])
+            torch.gt(potential[t], layer.vth, out=spikes[t])
+            v = torch.addcmul(potential[t], potential[t], spikes[t], value=-1.0)
+            if magnitude is not None:
+                magnitude[t] = torch.linalg.vector_norm(v, 1, dim=others)
+        ctx.save_for_backward(potential, spikes)
+        ctx.layer, ctx.still = layer, len(x) == 1
+        ctx.mark_non_differentiable(potential)
+        return spikes, potential
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
+        potential, spikes = ctx.saved_tensors
+        layer: Spiking = ctx.layer
+        smooth = derivative(potential.sub(layer.vth).div_(layer.vth), layer.surrogate, layer.slope)
+        smooth = smooth.mul_(gradients[0]).div_(layer.vth)
+        keep = 1.0 - layer.dv
+        for t in range(len(potential) - 2, -1, -1):
+            # v[t + 1] hears of v[t] only where it was not reset.
+            smooth[t].add_(smooth[t + 1] * (1 - spikes[t]), alpha=keep)
+        return (smooth.sum(0, keepdim=True) if ctx.still else smooth), None, None, None
+
+
+def _like(x: Tensor, steps: int) -> Tensor:
+    """Return memory for `steps` steps, laid out like one of `x`: a convolution may want its channels last."""
+    one = x[0]
+    flat = x.new_empty(steps * one.numel())
+    dense = one.is_contiguous() or (one.dim() == 4 and one.is_contiguous(memory_format=torch.channels_last))
+    strides = one.stride() if dense else torch.empty(one.shape).stride()
+    return flat.as_strided((steps, *one.shape), (one.numel(), *strides))

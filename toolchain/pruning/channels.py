@@ -1,0 +1,239 @@
+"""The channels of a convolutional network that can be pruned, and the network without the pruned ones."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolchain.errors import PruningError
+from toolchain.models import INPUT, Add, Block, FeedForward, GatedNorm, Select, Spiking
+
+Mask = NDArray[np.bool_]
+
+
+@final
+@dataclass(frozen=True)
+class ChannelLayer:
+    """One layer of neurons whose channels can be pruned, and what makes its input.
+
+    Attributes:
+        name: Of the neurons' block.
+        neurons: The neurons.
+        norm: The batch-norm in front of them; its gate, scale and shift belong to the channel.
+        filters: The convolution in front of that, if it feeds nothing else. A norm that reads a residual
+            stream has none: the stream stays whole and the pruned layer selects from it.
+    """
+
+    name: str
+    neurons: Spiking
+    norm: GatedNorm
+    filters: nn.Conv2d | None
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.norm.channels
+
+
+def channel_layers(network: FeedForward) -> tuple[ChannelLayer, ...]:
+    """Return every layer of neurons behind a norm whose features are an image, in order.
+
+    Fully connected layers are not pruned (sca.md: the released code leaves them whole).
+
+    Raises:
+        PruningError: There is none.
+    """
+    by_name = {block.name: block for block in network.blocks}
+    found: list[ChannelLayer] = []
+    for name, neurons in network.layers.items():
+        norm_block = by_name[by_name[name].sources[0]]
+        norm = network.parts[norm_block.name]
+        source = norm_block.sources[0]
+        module = network.parts[source] if source in by_name else None
+        if not isinstance(norm, GatedNorm) or isinstance(module, nn.Linear):
+            continue
+        own = isinstance(module, nn.Conv2d) and len(network.readers(source)) == 1
+        found.append(ChannelLayer(name, neurons, norm, cast("nn.Conv2d", module) if own else None))
+    if not found:
+        raise PruningError("the network has no layer of convolution, GatedNorm and Spiking to prune")
+    return tuple(found)
+
+
+def silence(layers: tuple[ChannelLayer, ...], masks: Mapping[str, Mask]) -> None:
+    """Set filter, scale and shift of every pruned channel to zero: it then receives no current."""
+    with torch.no_grad():
+        for layer in layers:
+            dead = torch.from_numpy(~masks[layer.name]).to(layer.norm.weight.device)
+            layer.norm.weight[dead] = 0
+            layer.norm.bias[dead] = 0
+            if layer.filters is not None:
+                layer.filters.weight[dead] = 0
+
+
+def set_gates(layers: tuple[ChannelLayer, ...], masks: Mapping[str, Mask]) -> None:
+    """Open the gates of the channels that live and close the others."""
+    with torch.no_grad():
+        for layer in layers:
+            layer.norm.gate.copy_(torch.from_numpy(masks[layer.name]).to(layer.norm.gate))
+
+
+def closed_gates(network: FeedForward) -> dict[str, Mask]:
+    """Return, per prunable layer, which gates are open."""
+    return {
+        layer.name: layer.norm.gate.detach().cpu().numpy() != 0 for layer in channel_layers(network)
+    }
+
+
+def compact_channels(network: FeedForward, masks: Mapping[str, Mask]) -> FeedForward:
+    """Return a smaller network that does the same: pruned channels are gone, not zero.
+
+    A pruned channel carries no current and no spike, so its filter and the inputs that read it go.
+    Where a pruned layer reads a residual stream, a `Select` takes the living channels and the stream
+    stays whole. The results differ from the masked network's in the order of summation only.
+
+    Args:
+        network: Trained, its pruned channels silent.
+        masks: Per prunable layer, True for the channels that live.
+
+    Raises:
+        PruningError: A layer would have no channel left, or a mask does not fit.
+    """
+    layers = {layer.name: layer for layer in channel_layers(network)}
+    _check(layers, masks)
+    small = network.with_blocks(_Compactor(network, layers, masks).run())
+    return small.train(network.training)
+
+
+def _check(layers: Mapping[str, ChannelLayer], masks: Mapping[str, Mask]) -> None:
+    if set(masks) != set(layers):
+        raise PruningError(f"expected one mask per layer {sorted(layers)}, got {sorted(masks)}")
+    for name, layer in layers.items():
+        if masks[name].shape != (layer.channels,):
+            raise PruningError(
+                f"layer '{name}' has {layer.channels} channels, but its mask {masks[name].shape}"
+            )
+        if not masks[name].any():
+            raise PruningError(
+                f"layer '{name}' would lose all its {layer.channels} channels; keep at least one "
+                "(`least=1` of ScaOptions)"
+            )
+
+
+@final
+class _Compactor:
+    """Walks the blocks in order and knows which channels of each result are left (None: all)."""
+
+    def __init__(
+        self, network: FeedForward, layers: Mapping[str, ChannelLayer], masks: Mapping[str, Mask]
+    ) -> None:
+        self.network = network
+        self.cut = {layer.norm: masks[layer.name] for layer in layers.values()}
+        self.own = {layer.filters: masks[layer.name] for layer in layers.values() if layer.filters}
+        self.kept: dict[str, Tensor | None] = {INPUT: None}
+        self.width: dict[str, int] = {INPUT: network.shape[0]}
+        self.blocks: dict[Block, nn.Module] = {}
+
+    def run(self) -> dict[Block, nn.Module]:
+        for block in self.network.blocks:
+            self._add(block, self.network.parts[block.name])
+        return self.blocks
+
+    def _add(self, block: Block, module: nn.Module) -> None:
+        source = block.sources[0]
+        kept, width = self.kept[source], self.width[source]
+        match module:
+            case nn.Conv2d():
+                filters = _alive(self.own.get(module))
+                self._put(block, _convolution(block.name, module, filters, kept), filters, module.out_channels)
+            case GatedNorm():
+                self._norm(block, module, kept)
+            case nn.Linear():
+                self._put(block, _linear(module, kept, width), None, module.out_features)
+            case Spiking() | nn.MaxPool2d() | nn.AvgPool2d() | nn.Flatten():
+                # Flattened channels are counted as channels still: a Linear knows how many positions each has.
+                self._put(block, copy.deepcopy(module), kept, width)
+            case Select():
+                index = module.index if kept is None else _positions(kept, module.index)
+                self._put(block, Select(index), None, len(index))
+            case Add():
+                if any(self.kept[name] is not None for name in block.sources):
+                    raise PruningError(f"sum '{block.name}' reads a pruned stream; streams must stay whole")
+                self._put(block, Add(), None, width)
+            case _:
+                raise PruningError(f"block '{block.name}' is a {type(module).__name__}, which cannot shrink")
+
+    def _put(self, block: Block, module: nn.Module, kept: Tensor | None, width: int) -> None:
+        self.blocks[block] = module
+        self.kept[block.name], self.width[block.name] = kept, width
+
+    def _norm(self, block: Block, module: GatedNorm, kept: Tensor | None) -> None:
+        alive = _alive(self.cut.get(module))
+        if alive is not None and kept is None:
+            select = Block(f"{block.name}_select", block.sources)
+            self._put(select, Select(alive), alive, module.channels)
+            self.blocks[Block(block.name, (select.name,))] = _norm(module, alive)
+            self.kept[block.name], self.width[block.name] = alive, module.channels
+            return
+        self._put(block, _norm(module, kept), kept, module.channels)
+
+
+def _alive(mask: Mask | None) -> Tensor | None:
+    """Return the indices of the channels that live, or None if all do."""
+    return None if mask is None or mask.all() else torch.from_numpy(np.flatnonzero(mask))
+
+
+def _positions(kept: Tensor, wanted: Tensor) -> Tensor:
+    """Return where the wanted channels stand among those that are left."""
+    return torch.searchsorted(kept, wanted)
+
+
+def _convolution(name: str, module: nn.Conv2d, filters: Tensor | None, kept: Tensor | None) -> nn.Conv2d:
+    if module.groups != 1 and (filters is not None or kept is not None):
+        raise PruningError(f"convolution '{name}' has {module.groups} groups; only ungrouped ones shrink")
+    weight = module.weight.detach()
+    weight = weight if filters is None else weight[filters]
+    weight = weight if kept is None else weight[:, kept]
+    small = nn.Conv2d(
+        weight.shape[1] * module.groups,
+        weight.shape[0],
+        cast("tuple[int, int]", module.kernel_size),
+        stride=cast("tuple[int, int]", module.stride),
+        padding=cast("tuple[int, int]", module.padding),
+        dilation=cast("tuple[int, int]", module.dilation),
+        groups=module.groups,
+        bias=module.bias is not None,
+        dtype=weight.dtype,
+    )
+    with torch.no_grad():
+        small.weight.copy_(weight)
+        if module.bias is not None and small.bias is not None:
+            small.bias.copy_(module.bias if filters is None else module.bias[filters])
+    return small
+
+
+def _norm(module: GatedNorm, kept: Tensor | None) -> GatedNorm:
+    index = torch.arange(module.channels) if kept is None else kept
+    small = GatedNorm(len(index), momentum=module.momentum, eps=module.eps).to(module.weight.dtype)
+    with torch.no_grad():
+        for name in ("weight", "bias", "gate", "running_mean", "running_var"):
+            getattr(small, name).copy_(getattr(module, name).detach()[index])
+    return small
+
+
+def _linear(module: nn.Linear, kept: Tensor | None, width: int) -> nn.Linear:
+    """Return the layer without the columns of channels that are gone, all positions of each."""
+    weight = module.weight.detach()
+    if kept is not None:
+        positions = module.in_features // width
+        weight = weight[:, (kept[:, None] * positions + torch.arange(positions)).flatten()]
+    small = nn.Linear(weight.shape[1], weight.shape[0], bias=module.bias is not None, dtype=weight.dtype)
+    with torch.no_grad():
+        small.weight.copy_(weight)
+        if module.bias is not None:
+            small.bias.copy_(module.bias)
+    return small

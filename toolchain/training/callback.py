@@ -1,0 +1,37 @@
+"""What may watch and steer a training without the training knowing why."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Callback:
+    """Called by `fit` at fixed places; every method does nothing unless overridden.
+
+    A callback that remembers something says so in `state`, so that a training continued from its
+    checkpoint ends with the same numbers as one that was never interrupted.
+    """
+
+    def settings(self) -> dict[str, Any]:
+        """Return what it was told, as JSON holds it: a checkpoint of other settings is refused."""
+        return {}
+
+    def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+        """Called before the first epoch, with the network on its device."""
+
+    def after_backward(self, network: nn.Module) -> None:
+        """Called with fresh gradients, before they are clipped and used."""
+
+    def after_step(self, network: nn.Module) -> None:
+        """Called when the optimizer has moved the parameters."""
+
+    def after_epoch(self, network: nn.Module, epoch: int) -> None:
+        """Called after epoch `epoch`, counted from 1, before its checkpoint is written."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what has to be remembered to continue."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take back what `state` returned; called after `begin`."""
