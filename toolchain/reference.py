@@ -12,16 +12,21 @@ from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.ir import (
+    Conv2d,
     Delay,
     Dense,
     EdgeKind,
+    FixedConv2d,
     FixedDense,
     FixedLif,
     Graph,
     Input,
     Lif,
+    MaxPool2d,
     Output,
     Stage,
+    SumPool2d,
+    Window,
     verify,
 )
 from toolchain.ir.matrix import Matrix, delay_slots, targets_of
@@ -102,6 +107,18 @@ def _step(
             return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
         case FixedDense():
             return _integer_synapses(node, history[node.inputs[0]], t)
+        case Conv2d():
+            x = history[node.inputs[0]][t].astype(np.float64)
+            return _convolve(x, node.weights, node.window, node.groups)
+        case FixedConv2d():
+            x = history[node.inputs[0]][t].astype(np.int64)
+            total = _convolve(x, node.weights.astype(np.int64), node.window, node.groups)
+            return fixedpoint.shift(total, node.exponent)
+        case SumPool2d():
+            x = history[node.inputs[0]][t]
+            return np.sum(_patches(x.astype(np.result_type(x, np.int32)), node.window), axis=0)
+        case MaxPool2d():
+            return np.any(_patches(history[node.inputs[0]][t], node.window), axis=0)
         case Lif():
             a = sum(history[name][t] for name in node.inputs)
             u, v = state[node.name]
@@ -131,23 +148,21 @@ def _enter(node: Input, value: Array, *, fixed: bool) -> Array:
 def _recall(node: Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
     """Return, for each element, what the operand was `steps` ago, or zero before the start."""
     past = history[node.inputs[0]]
-    steps = np.broadcast_to(np.asarray(node.steps), node.shape)
-    fitting = past[0].dtype if past else np.dtype(bool)
-    held = np.zeros(node.shape, dtype=fitting)
-    for index in np.ndindex(*node.shape):
-        then = t - int(steps[index])
-        if then >= 0:
-            held[index] = past[then][index]
+    held = np.zeros(node.shape, dtype=past[0].dtype if past else np.dtype(bool))
+    for steps in np.unique(node.steps):
+        waits = np.broadcast_to(node.steps == steps, node.shape)
+        if t >= steps:
+            held[waits] = past[t - int(steps)][waits]
     return held
 
 
 def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
     if delays is None:
-        return weights @ past[t].astype(np.float64)
+        return weights @ past[t].ravel().astype(np.float64)
     total = np.zeros(targets_of(weights))
     for steps, slot in delay_slots(weights, delays):
         if t - steps >= 0:
-            total += slot @ past[t - steps].astype(np.float64)
+            total += slot @ past[t - steps].ravel().astype(np.float64)
     return total
 
 
@@ -156,6 +171,30 @@ def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
     total = np.zeros(targets_of(node.weights), dtype=np.int32)
     for steps, slot in slots:
         if t - steps >= 0:
-            product = slot.astype(np.int64) @ past[t - steps].astype(np.int64)
+            product = slot.astype(np.int64) @ past[t - steps].ravel().astype(np.int64)
             total += fixedpoint.shift(product, node.exponent)
     return total
+
+
+def _patches(x: Array, window: Window) -> list[Array]:
+    """Return, for each element of the window, what it sees at all positions: `[C, rows, columns]` each."""
+    (top, left), (down, right) = window.padding, window.stride
+    padded = np.pad(x, ((0, 0), (top, top), (left, left)))
+    rows, columns = window.positions((x.shape[1], x.shape[2]))
+    seen: list[Array] = []
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            first, other = i * window.dilation[0], j * window.dilation[1]
+            part = padded[:, first : first + down * (rows - 1) + 1, other : other + right * (columns - 1) + 1]
+            seen.append(part[:, ::down, ::right])
+    return seen
+
+
+def _convolve(x: Array, weights: Array, window: Window, groups: int) -> Array:
+    """Sum over the elements of the kernel, and over the input channels of each group."""
+    kernels = weights.reshape(groups, -1, *weights.shape[1:2], window.area)
+    total: Array = np.zeros(1, weights.dtype)
+    for k, patch in enumerate(_patches(x, window)):
+        sources = patch.reshape(groups, -1, *patch.shape[1:])
+        total = total + np.einsum("goi,giyx->goyx", kernels[..., k], sources)
+    return total.reshape(-1, *total.shape[2:])

@@ -7,9 +7,21 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
+from torch.nn import functional
 
 from toolchain import fixedpoint
-from toolchain.ir import Dense, FixedDense, FixedLif, Lif, Matrix
+from toolchain.ir import (
+    Conv2d,
+    Dense,
+    FixedConv2d,
+    FixedLif,
+    Lif,
+    Matrix,
+    Pooling,
+    SumPool2d,
+    Synapses,
+    Window,
+)
 from toolchain.ir.matrix import columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 _FLOAT32_EXACT: Final = 2**24
@@ -36,15 +48,43 @@ class SynapseKernel:
 
         Integers are multiplied in floating point of a width in which every sum is exact.
         """
-        product = _multiply(x.to(slot.dtype), slot)
-        if self.exponent is None:
-            return product
-        total = product.to(torch.int64)
-        shifted = total << self.exponent if self.exponent > 0 else total >> -self.exponent
-        return shifted.to(torch.int32)
+        product = _multiply(x.flatten(1).to(slot.dtype), slot)
+        return product if self.exponent is None else _shifted(product, self.exponent)
 
 
-def synapse_kernel(node: Dense | FixedDense, message: float, device: torch.device) -> SynapseKernel:
+@final
+@dataclass(frozen=True)
+class ConvolutionKernel:
+    """A convolution ready to be applied.
+
+    Attributes:
+        slots: One `(0, weights)`: a convolution has no delays of its own.
+        exponent: Weight exponent of integers; None for real numbers.
+        window: Its geometry.
+        groups: Of channels.
+    """
+
+    slots: tuple[tuple[int, Tensor], ...]
+    exponent: int | None
+    window: Window
+    groups: int
+
+    def apply(self, x: Tensor, slot: Tensor) -> Tensor:
+        """Return the current `[batch, C, H, W]`; int32 if the connection is integer."""
+        window = self.window
+        product = functional.conv2d(
+            x.to(slot.dtype), slot, None, window.stride, window.padding, window.dilation, self.groups
+        )
+        return product if self.exponent is None else _shifted(product, self.exponent)
+
+
+def pool(node: Pooling, x: Tensor) -> Tensor:
+    """Return the sum over windows (float64, exact), or whether any of their elements is set."""
+    summed = functional.avg_pool2d(x.double(), node.kernel, node.stride, node.padding, divisor_override=1)
+    return summed if isinstance(node, SumPool2d) else summed > 0
+
+
+def synapse_kernel(node: Synapses, message: float, device: torch.device) -> SynapseKernel | ConvolutionKernel:
     """Return the kernel of a connection.
 
     Args:
@@ -52,19 +92,38 @@ def synapse_kernel(node: Dense | FixedDense, message: float, device: torch.devic
         message: Largest magnitude that a source can send; 1 for spikes.
         device: Where to compute.
     """
+    if isinstance(node, Conv2d | FixedConv2d):
+        return _convolution_kernel(node, message, device)
     slots = delay_slots(node.weights, node.delays)
     if isinstance(node, Dense):
         kernels = tuple((steps, _tensor(matrix, torch.float64, device)) for steps, matrix in slots)
         return SynapseKernel(kernels, None)
-    largest = _largest_sum(node.weights) * message
-    dtype = torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+    dtype = _exact_type(node.weights, message)
     kernels = tuple((steps, _tensor(matrix, dtype, device)) for steps, matrix in slots)
     return SynapseKernel(kernels, node.exponent)
 
 
-def _largest_sum(weights: Matrix) -> float:
+def _convolution_kernel(
+    node: Conv2d | FixedConv2d, message: float, device: torch.device
+) -> ConvolutionKernel:
+    fixed = isinstance(node, FixedConv2d)
+    dtype = _exact_type(node.weights, message) if fixed else torch.float64
+    weights = torch.from_numpy(node.weights.astype(np.float64)).to(device, dtype)
+    if dtype is torch.float32:
+        weights = weights.contiguous(memory_format=torch.channels_last)
+    return ConvolutionKernel(((0, weights),), node.exponent if fixed else None, node.window, node.groups)
+
+
+def _exact_type(weights: Matrix, message: float) -> torch.dtype:
+    """Return the narrowest floating-point type in which every partial sum of integers is exact."""
     magnitudes = np.abs(values_of(weights).astype(np.float64))
-    return float(np.bincount(rows_of(weights), magnitudes, minlength=1).max())
+    largest = float(np.bincount(rows_of(weights), magnitudes, minlength=1).max()) * message
+    return torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+
+
+def _shifted(product: Tensor, exponent: int) -> Tensor:
+    total = product.to(torch.int64)
+    return (total << exponent if exponent > 0 else total >> -exponent).to(torch.int32)
 
 
 def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -86,7 +145,7 @@ def _multiply(x: Tensor, slot: Tensor) -> Tensor:
 
 @final
 class FloatNeurons:
-    """State and update of a float population, float64 `[batch, N]`."""
+    """State and update of a float population, float64 `[batch, *features]`."""
 
     def __init__(self, node: Lif, device: torch.device) -> None:
         self.keep_u, self.keep_v, self.vth, self.bias = (
@@ -96,7 +155,7 @@ class FloatNeurons:
 
     def rest(self, batch: int) -> tuple[Tensor, Tensor]:
         """Return current and potential at rest."""
-        zero = torch.zeros(batch, self.vth.numel(), dtype=torch.float64, device=self.vth.device)
+        zero = torch.zeros(batch, *self.vth.shape, dtype=torch.float64, device=self.vth.device)
         return zero, zero.clone()
 
     def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,7 +168,7 @@ class FloatNeurons:
 
 @final
 class FixedNeurons:
-    """State and update of an integer population, int32 `[batch, N]`; see `fixedpoint.lif_step`."""
+    """State and update of an integer population, int32 `[batch, *features]`; see `fixedpoint.lif_step`."""
 
     def __init__(self, node: FixedLif, device: torch.device) -> None:
         unity = fixedpoint.DECAY_UNITY
@@ -127,7 +186,7 @@ class FixedNeurons:
 
     def rest(self, batch: int) -> tuple[Tensor, Tensor]:
         """Return current and potential at rest."""
-        zero = torch.zeros(batch, self.bias.numel(), dtype=torch.int32, device=self.bias.device)
+        zero = torch.zeros(batch, *self.bias.shape, dtype=torch.int32, device=self.bias.device)
         return zero, zero.clone()
 
     def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:

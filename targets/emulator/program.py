@@ -9,25 +9,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from targets.emulator.kernels import FixedNeurons, FloatNeurons, SynapseKernel, synapse_kernel
+from targets.emulator.kernels import (
+    ConvolutionKernel,
+    FixedNeurons,
+    FloatNeurons,
+    SynapseKernel,
+    pool,
+    synapse_kernel,
+)
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import (
     AnyNode,
+    Conv2d,
     Delay,
     Dense,
     EdgeKind,
+    FixedConv2d,
     FixedDense,
     FixedLif,
     Graph,
     Input,
     Lif,
+    MaxPool2d,
     Output,
     Stage,
+    SumPool2d,
+    Synapses,
     save_graph,
     verify,
 )
-from toolchain.ir.matrix import targets_of
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
@@ -52,8 +63,9 @@ class EmulatorSession:
         self._batch = batch
         self._device = device
         self._fixed = graph.stage is Stage.FIXED
+        self._types = verify(graph)
         self._span = graph.largest_delay() + 1
-        self._kernels: dict[str, SynapseKernel] = {
+        self._kernels: dict[str, SynapseKernel | ConvolutionKernel] = {
             node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
         }
         self._neurons: dict[str, FloatNeurons | FixedNeurons] = {
@@ -69,7 +81,7 @@ class EmulatorSession:
         self._past: dict[str, list[Tensor]] = {
             node.name: [self._silence(node)] * self._span
             for node in self._graph
-            if isinstance(node, Input | Delay | Lif | FixedLif)
+            if isinstance(node, Input | Delay | SumPool2d | MaxPool2d | Lif | FixedLif)
         }
 
     def step(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -79,7 +91,7 @@ class EmulatorSession:
             values: `[batch, *features]` per input, in the model's units.
 
         Returns:
-            Spikes per population, bool `[batch, N]`.
+            Spikes per population, bool `[batch, *features]`.
         """
         spikes = self.advance({name: torch.from_numpy(np.array(array)) for name, array in values.items()})
         return {name: array.cpu().numpy() for name, array in spikes.items()}
@@ -94,7 +106,9 @@ class EmulatorSession:
                     self._remember(node, self._enter(node, values[node.name]))
                 case Delay():
                     self._remember(node, self._recall(node))
-                case Dense() | FixedDense():
+                case SumPool2d() | MaxPool2d():
+                    self._remember(node, pool(node, self._past[node.inputs[0]][self._t % self._span]))
+                case Dense() | Conv2d() | FixedDense() | FixedConv2d():
                     current[node.name] = self._conduct(node)
                 case Lif() | FixedLif():
                     total = current[node.inputs[0]]
@@ -112,10 +126,9 @@ class EmulatorSession:
         return spikes
 
     def _silence(self, node: AnyNode) -> Tensor:
-        shape = node.vth.shape if isinstance(node, Lif | FixedLif) else getattr(node, "shape", ())
-        graded = getattr(node, "edge", EdgeKind.SPIKE) is EdgeKind.GRADED
-        dtype = torch.float64 if graded else torch.bool
-        return torch.zeros(self._batch, size_of(shape), dtype=dtype, device=self._device)
+        kind = self._types[node.name]
+        dtype = torch.float64 if kind.kind is EdgeKind.GRADED else torch.bool
+        return torch.zeros(self._batch, *kind.shape, dtype=dtype, device=self._device)
 
     def _remember(self, node: AnyNode, value: Tensor) -> None:
         self._past[node.name][self._t % self._span] = value
@@ -146,7 +159,7 @@ class EmulatorSession:
                 held = torch.where(chosen, past, held)
         return held
 
-    def _conduct(self, node: Dense | FixedDense) -> Tensor:
+    def _conduct(self, node: Synapses) -> Tensor:
         kernel = self._kernels[node.name]
         dtype = torch.float64 if kernel.exponent is None else torch.int32
         total: Tensor | None = None
@@ -156,7 +169,8 @@ class EmulatorSession:
                 part = kernel.apply(past, slot)
                 total = part if total is None else total + part
         if total is None:
-            return torch.zeros(self._batch, targets_of(node.weights), dtype=dtype, device=self._device)
+            shape = self._types[node.name].shape
+            return torch.zeros(self._batch, *shape, dtype=dtype, device=self._device)
         return total
 
 

@@ -14,6 +14,7 @@ from toolchain.fidelity.metrics import (
     Divergence,
     compare_spikes,
     first_difference,
+    flattened,
     membrane_error,
     rate_error,
 )
@@ -118,13 +119,16 @@ def _divergence(
     if where is None:
         return None
     sample, step, neuron = where
-    values = (None, None) if potentials is None else tuple(float(v[sample, step, neuron]) for v in potentials)
+    values = (None, None)
+    if potentials is not None:
+        values = tuple(float(flattened(v)[sample, step, neuron]) for v in potentials)
     element = int(node.origin.elements[neuron])
-    return Divergence(sample, step, neuron, element, values[0], values[1], float(thresholds(node)[neuron]))
+    threshold = float(thresholds(node).flat[neuron])
+    return Divergence(sample, step, neuron, element, values[0], values[1], threshold)
 
 
 def thresholds(node: Population) -> NDArray[np.float64]:
-    """Return the thresholds in model units, infinite for a read-out, `[N]`."""
+    """Return the thresholds in model units, infinite for a read-out, in the population's shape."""
     if isinstance(node, FixedLif):
         never = node.vth >= fixedpoint.THRESHOLD_MAX
         return np.where(never, np.inf, node.vth / node.scale)
@@ -176,5 +180,6 @@ def first_mismatch(expected: Trace, got: Trace) -> Mismatch | None:
             return Mismatch(record, -1, -1, -1, values.size, 0 if other is None else other.size)
         where = first_difference(values, other)
         if where is not None:
-            found.append(Mismatch(record, *where, int(values[where]), int(other[where])))
+            pair = (int(flattened(each)[where]) for each in (values, other))
+            found.append(Mismatch(record, *where, *pair))
     return min(found, key=lambda item: item.step, default=None)

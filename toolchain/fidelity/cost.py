@@ -1,15 +1,31 @@
-"""What a network costs: neurons, synapses, spikes and synaptic operations."""
+"""What a network costs: neurons, synapses, parameters, spikes and synaptic operations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from toolchain.ir import Graph, Input, Synapses
+from toolchain.ir import (
+    Conv2d,
+    FixedConv2d,
+    Graph,
+    Input,
+    Pooling,
+    SumPool2d,
+    Synapses,
+    Window,
+    verify,
+)
 from toolchain.ir.matrix import columns_of, values_of
+from toolchain.ir.types import size_of
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.trace import Trace
+
+Array = NDArray[Any]
+_STATE_BYTES = 6
 
 
 @final
@@ -19,13 +35,16 @@ class Cost:
 
     Attributes:
         neurons: Per population.
-        synapses: Per connection; a synapse that weighs 0 does not count.
+        synapses: Per connection: pairs of neurons that are connected; a synapse that weighs 0 does not
+            count. The positions of a convolution count one by one.
+        parameters: Per connection: weights that are stored; a convolution stores its kernel once.
         spikes: Per population, mean per sample.
         synaptic_operations: Per connection, mean per sample: spikes times actual fan-out.
     """
 
     neurons: dict[str, int]
     synapses: dict[str, int]
+    parameters: dict[str, int]
     spikes: dict[str, float]
     synaptic_operations: dict[str, float]
 
@@ -34,12 +53,17 @@ class Cost:
         """Synaptic operations per sample over all connections."""
         return sum(self.synaptic_operations.values())
 
+    @property
+    def memory(self) -> int:
+        """Bytes of 8-bit weights and of two 24-bit states per neuron, without any overhead of a chip."""
+        return sum(self.parameters.values()) + _STATE_BYTES * sum(self.neurons.values())
+
 
 def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
     """Return size and activity.
 
     A graded message that is not zero counts as one event per step. Events that would arrive
-    after the last step are counted, since the chip sends them.
+    after the last step are counted, since the chip sends them. Pooling costs nothing here.
 
     Args:
         graph: Float or fixed.
@@ -47,16 +71,18 @@ def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
         trace: What the populations did, with spikes.
     """
     fitted = fit_stimulus(graph, stimulus)
-    events: dict[str, NDArray[Any]] = {
-        node.name: (fitted.values[node.name] if isinstance(node, Input) else trace.spikes[node.name])
-        for node in (*graph.inputs, *graph.populations)
-    }
-    operations = {node.name: _operations(graph, node, events) for node in graph.synapses}
+    counts = _event_counts(graph, fitted, trace)
+    fan_outs = {node.name: _fan_out(graph, node) for node in graph.synapses}
     return Cost(
         {node.name: int(node.vth.size) for node in graph.populations},
+        {name: int(fan_out.sum()) for name, fan_out in fan_outs.items()},
         {node.name: int(np.count_nonzero(values_of(node.weights))) for node in graph.synapses},
         {node.name: float(trace.spikes[node.name].sum() / fitted.samples) for node in graph.populations},
-        operations,
+        {
+            node.name: float(counts[graph.source(node.inputs[0])[0].name] @ fan_outs[node.name])
+            / fitted.samples
+            for node in graph.synapses
+        },
     )
 
 
@@ -69,10 +95,62 @@ def recurrent_synapses(graph: Graph, cost: Cost) -> int:
     )
 
 
-def _operations(graph: Graph, node: Synapses, events: dict[str, NDArray[Any]]) -> float:
+def _event_counts(graph: Graph, stimulus: Stimulus, trace: Trace) -> dict[str, Array]:
+    """Return how often each element of every source sent something, over all samples and steps."""
+    events: dict[str, Array] = {node.name: stimulus.values[node.name] != 0 for node in graph.inputs}
+    values: dict[str, Array] = dict(stimulus.values)
+    for node in graph.populations:
+        events[node.name] = values[node.name] = trace.spikes[node.name]
+    for node in graph.poolings:
+        source, _ = graph.source(node.inputs[0])
+        values[node.name] = _pooled(node, values[source.name])
+        events[node.name] = values[node.name] != 0
+    return {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
+
+
+def _pooled(node: Pooling, x: Array) -> Array:
+    (top, left), (down, right) = node.padding, node.stride
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
+    windows = sliding_window_view(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
+    return windows.sum(axis=(-2, -1)) if isinstance(node, SumPool2d) else windows.any(axis=(-2, -1))
+
+
+def _fan_out(graph: Graph, node: Synapses) -> NDArray[np.int64]:
+    """Return the number of synapses that leave each element of the source."""
     source, _ = graph.source(node.inputs[0])
-    active = events[source.name] != 0
-    per_channel = active.reshape(*active.shape[:2], -1).sum(axis=(0, 1))
-    columns = columns_of(node.weights)[values_of(node.weights) != 0]
-    fan_out = np.bincount(columns, minlength=per_channel.size)
-    return float(per_channel @ fan_out / len(active))
+    shape = verify(graph)[source.name].shape
+    if not isinstance(node, Conv2d | FixedConv2d):
+        columns = columns_of(node.weights)[values_of(node.weights) != 0]
+        return np.bincount(columns, minlength=size_of(shape))
+    targets = (node.weights != 0).reshape(node.groups, -1, *node.weights.shape[1:]).sum(axis=1)
+    return _reached(targets.reshape(shape[0], *node.weights.shape[2:]), shape, node.window)
+
+
+def _reached(targets: Array, shape: tuple[int, ...], window: Window) -> NDArray[np.int64]:
+    """Return the fan-out of every input element from the number of targets per kernel element.
+
+    A convolution run backwards: every position of the kernel counts what it covers; what falls on the
+    padding is nobody's.
+    """
+    (top, left), (down, right) = window.padding, window.stride
+    rows, columns = window.positions((shape[1], shape[2]))
+    total = np.zeros((shape[0], shape[1] + 2 * top, shape[2] + 2 * left), np.int64)
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            first, other = i * window.dilation[0], j * window.dilation[1]
+            covered = total[:, first : first + down * rows : down, other : other + right * columns : right]
+            covered[:, :rows, :columns] += targets[:, i, j, None, None]
+    return total[:, top : top + shape[1], left : left + shape[2]].ravel()
+
+
+def of_layers(cost: Cost, graph: Graph) -> Mapping[str, dict[str, float]]:
+    """Return per population: neurons, parameters, spikes and synaptic operations of what arrives there."""
+    return {
+        node.name: {
+            "neurons": cost.neurons[node.name],
+            "parameters": sum(cost.parameters[name] for name in node.inputs),
+            "spikes": cost.spikes[node.name],
+            "synaptic_operations": sum(cost.synaptic_operations[name] for name in node.inputs),
+        }
+        for node in graph.populations
+    }

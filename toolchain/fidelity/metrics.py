@@ -84,7 +84,7 @@ def rate_error(expected: Spikes, got: Spikes) -> float:
 def membrane_error(
     expected: NDArray[np.float64], got: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> float:
-    """Return the root mean square difference in units of `unit`, `[N]`."""
+    """Return the root mean square difference in units of `unit`, one per neuron."""
     return float(np.sqrt(np.mean(((expected - got) / unit) ** 2)))
 
 
@@ -122,11 +122,16 @@ def valid_prediction_time(error: NDArray[np.float64], tolerance: float = 0.1) ->
     return np.sum(error < tolerance, axis=-1)
 
 
+def flattened(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a record `[batch, time, *features]` as `[batch, time, N]`."""
+    return values.reshape(*values.shape[:2], -1)
+
+
 def first_difference(expected: NDArray[Any], got: NDArray[Any]) -> tuple[int, int, int] | None:
     """Return sample, step and neuron of the earliest difference (by step, then sample), or None."""
     different = expected != got
     if not different.any():
         return None
-    by_step = np.argwhere(np.moveaxis(different.reshape(*different.shape[:2], -1), 1, 0))
+    by_step = np.argwhere(np.moveaxis(flattened(different), 1, 0))
     step, sample, neuron = by_step[0]
     return int(sample), int(step), int(neuron)

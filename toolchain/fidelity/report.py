@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from toolchain.fidelity.compare import Comparison, thresholds
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
-from toolchain.ir import FixedDense, FixedLif, Graph, print_graph
-from toolchain.ir.matrix import rows_of, targets_of, values_of
+from toolchain.fidelity.metrics import flattened
+from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
+from toolchain.ir.matrix import rows_of, values_of
 from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
+from toolchain.passes.ranges import by_rows
 from toolchain.trace import Trace
 
 _TRACES = 3
@@ -71,7 +73,7 @@ def _raster(content: ReportContent) -> Markup:
     for axis, name in zip(axes[:, 0], names, strict=False):
         pairs = zip(content.traces, ("float", "fixed"), (ACCENT, WARM), ("o", "x"), strict=True)
         for trace, label, colour, mark in pairs:
-            step, neuron = np.nonzero(trace.spikes[name][0])
+            step, neuron = np.nonzero(flattened(trace.spikes[name])[0])
             hollow = {"facecolors": "none", "edgecolors": colour} if mark == "o" else {"color": colour}
             axis.scatter(step, neuron, s=9, marker=mark, linewidths=0.7, label=label, **hollow)
         axis.set(xlabel="step", ylabel=f"neuron of '{name}'")
@@ -85,7 +87,7 @@ def _membranes(content: ReportContent) -> Markup:
     figure, axes = subplots(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
     for row, name in zip(axes, names, strict=False):
         pair = tuple(
-            in_model_units(graph, name, trace.v[name])[0]
+            flattened(in_model_units(graph, name, trace.v[name]))[0]
             for graph, trace in zip(content.graphs, content.traces, strict=True)
         )
         for axis, neuron in zip(row, _busiest(content.traces[0], name, pair[0]), strict=False):
@@ -103,7 +105,7 @@ def _plot_membrane(
     axis.plot(pair[0][:, neuron], color=ACCENT, lw=1.6, label="float")
     axis.plot(pair[1][:, neuron], color=WARM, lw=1.2, ls="--", label="fixed")
     node = next(node for node in graph.populations if node.name == name)
-    threshold = thresholds(node)[neuron]
+    threshold = thresholds(node).flat[neuron]
     if np.isfinite(threshold):
         axis.axhline(threshold, color=INK, lw=0.7, ls=":")
     axis.set_title(f"{name} {neuron}", fontsize=8)
@@ -111,7 +113,8 @@ def _plot_membrane(
 
 def _busiest(trace: Trace, name: str, v: NDArray[np.float64]) -> list[int]:
     """Return the neurons whose potential moves most, those that spike first."""
-    activity = trace.spikes[name][0].any(axis=0) * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)
+    fired = flattened(trace.spikes[name])[0].any(axis=0)
+    activity = fired * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)
     return np.argsort(-activity, kind="stable")[:_TRACES].tolist()
 
 
@@ -137,10 +140,8 @@ def _weights(graphs: tuple[Graph, Graph]) -> Markup:
 def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:
     node = next(node for node in graph.synapses if node.name == name)
     values = np.asarray(values_of(node.weights), dtype=np.float64)
-    if isinstance(node, FixedDense):
-        target = graph.readers(name)[0]
-        source = graph.graded_source(node)
-        scale = target.scale if isinstance(target, FixedLif) else np.ones(targets_of(node.weights))
-        message = 1.0 if source is None else source.scale
-        return values * 2.0**node.exponent / scale[rows_of(node.weights)] * message
+    target = graph.readers(name)[0]
+    if isinstance(node, FixedDense | FixedConv2d) and isinstance(target, FixedLif):
+        scale = by_rows(target.scale)[rows_of(node.weights), 0]
+        return values * 2.0**node.exponent / scale * graph.message_scale(node)
     return values

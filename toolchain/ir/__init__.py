@@ -1,36 +1,44 @@
 """The intermediate representation: what a spiking network is, in real numbers and in integers."""
 
-from toolchain.ir.fixed import FixedDense, FixedLif
-from toolchain.ir.graph import AnyNode, Graph, Population, Stage, Synapses, same_structure
+from toolchain.ir.fixed import FixedConv2d, FixedDense, FixedLif
+from toolchain.ir.graph import AnyNode, Graph, Pooling, Population, Stage, Synapses, same_structure
 from toolchain.ir.matrix import Matrix
 from toolchain.ir.neurons import Lif
 from toolchain.ir.node import Node
+from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.printer import print_graph
 from toolchain.ir.routing import Delay, Input, Output
 from toolchain.ir.store import load_graph, save_graph
-from toolchain.ir.synapses import Dense
+from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import Decode, EdgeKind, Origin, ValueType
 from toolchain.ir.verify import verify
+from toolchain.ir.windows import Window
 
 __all__ = [
     "AnyNode",
+    "Conv2d",
     "Decode",
     "Delay",
     "Dense",
     "EdgeKind",
+    "FixedConv2d",
     "FixedDense",
     "FixedLif",
     "Graph",
     "Input",
     "Lif",
     "Matrix",
+    "MaxPool2d",
     "Node",
     "Origin",
     "Output",
+    "Pooling",
     "Population",
     "Stage",
+    "SumPool2d",
     "Synapses",
     "ValueType",
+    "Window",
     "load_graph",
     "print_graph",
     "same_structure",

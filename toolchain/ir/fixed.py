@@ -11,8 +11,9 @@ from toolchain.fixedpoint import SignMode
 from toolchain.ir.matrix import Matrix, frozen_matrix, values_of
 from toolchain.ir.neurons import population_type
 from toolchain.ir.node import Node
-from toolchain.ir.synapses import check_delays, matrix_type
+from toolchain.ir.synapses import check_delays, convolution_type, matrix_type, window_of
 from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
+from toolchain.ir.windows import Pair, Window
 
 
 @final
@@ -55,15 +56,74 @@ class FixedDense(Node):
             raise self.fail(
                 f"expected exponent -8 .. 7 and 1 .. 8 bits, got {self.exponent} and {self.weight_bits}"
             )
-        values = values_of(self.weights)
-        effective = fixedpoint.apply_weight_rule(values, self.sign_mode, self.weight_bits)
-        if not np.array_equal(values, effective):
-            bad = int(np.flatnonzero(values != effective)[0])
-            raise self.fail(
-                f"weight {values[bad]} would become {effective[bad]} on the chip "
-                f"({self.sign_mode.value}, {self.weight_bits} bits)"
-            )
+        _check_weight_rule(self, self.weights, self.sign_mode, self.weight_bits)
         return result
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FixedConv2d(Node):
+    r"""An integer convolution with one exponent and one sign mode.
+
+    .. math:: a_{o,y,x}[t] = 2^e \sum_{i,k,l} W_{o,i,k,l} \, x_{i,\; s y + d k - p,\; s x + d l - p}[t]
+
+    Lava's CPU model of a convolution ignores exponent, bits and sign mode, so the rules are kept here:
+    weights are already what the chip would use, and the exponent is not negative, so that it can be
+    folded into them.
+
+    Attributes:
+        weights: `[out channels, in channels / groups, rows, columns]`, int32.
+        exponent: `e`, 0 .. 7.
+        sign_mode: Stated, not guessed.
+        weight_bits: 1 .. 8.
+        stride: Rows, columns.
+        padding: Zeros on both sides.
+        dilation: Distance between the elements of the kernel.
+        groups: Output channel `o` reads the input channels of its group only.
+    """
+
+    kind: ClassVar[str] = "fixed_conv2d"
+
+    weights: NDArray[np.int32]
+    exponent: int
+    sign_mode: SignMode
+    weight_bits: int = fixedpoint.WEIGHT_BITS
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.int32))
+
+    @property
+    def window(self) -> Window:
+        """Its geometry."""
+        return window_of(self.weights, self.stride, self.padding, self.dilation)
+
+    def result_type(self, *operands: ValueType) -> ValueType:
+        """Return the current of the target feature maps."""
+        result = convolution_type(self, self.weights, self.groups, self.window, self.only(operands))
+        if not (
+            0 <= self.exponent <= fixedpoint.WEIGHT_EXPONENTS[1]
+            and 1 <= self.weight_bits <= fixedpoint.WEIGHT_BITS
+        ):
+            raise self.fail(
+                f"expected exponent 0 .. 7 and 1 .. 8 bits, got {self.exponent} and {self.weight_bits}"
+            )
+        _check_weight_rule(self, self.weights, self.sign_mode, self.weight_bits)
+        return result
+
+
+def _check_weight_rule(node: Node, weights: Matrix, sign_mode: SignMode, weight_bits: int) -> None:
+    values = values_of(weights)
+    effective = fixedpoint.apply_weight_rule(values, sign_mode, weight_bits)
+    if not np.array_equal(values, effective):
+        bad = int(np.flatnonzero(values != effective)[0])
+        raise node.fail(
+            f"weight {values[bad]} would become {effective[bad]} on the chip "
+            f"({sign_mode.value}, {weight_bits} bits)"
+        )
 
 
 @final
@@ -78,7 +138,7 @@ class FixedLif(Node):
         s_t = [v_t > 2^6 \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
 
     Attributes:
-        du: Current decay register, `[N]`, 0 .. 4095 (hidden + 1).
+        du: Current decay register, `[N]` or `[C, H, W]`, 0 .. 4095 (hidden + 1).
         dv: Potential decay register, `[N]`, 0 .. 4095.
         vth: Threshold mantissa, `[N]`, 0 .. 2^17 - 1.
         bias_mantissa: `m`, `[N]`, 13-bit signed.

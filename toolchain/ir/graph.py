@@ -10,17 +10,31 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from toolchain.errors import VerifyError
-from toolchain.ir.fixed import FixedDense, FixedLif
+from toolchain.ir.fixed import FixedConv2d, FixedDense, FixedLif
 from toolchain.ir.neurons import Lif
 from toolchain.ir.node import Node
+from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.routing import Delay, Input, Output
-from toolchain.ir.synapses import Dense
+from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import EdgeKind, Origin
 
-AnyNode = Input | Delay | Output | Dense | Lif | FixedDense | FixedLif
+AnyNode = (
+    Input
+    | Delay
+    | Output
+    | SumPool2d
+    | MaxPool2d
+    | Dense
+    | Conv2d
+    | Lif
+    | FixedDense
+    | FixedConv2d
+    | FixedLif
+)
 """The closed set of operations; matched with `match` and `assert_never`."""
-Synapses = Dense | FixedDense
+Synapses = Dense | Conv2d | FixedDense | FixedConv2d
 Population = Lif | FixedLif
+Pooling = SumPool2d | MaxPool2d
 
 
 class Stage(Enum):
@@ -85,7 +99,12 @@ class Graph:
     @property
     def synapses(self) -> tuple[Synapses, ...]:
         """The connections, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, Dense | FixedDense))
+        return tuple(node for node in self.nodes if isinstance(node, Synapses))
+
+    @property
+    def poolings(self) -> tuple[Pooling, ...]:
+        """The poolings, in order."""
+        return tuple(node for node in self.nodes if isinstance(node, Pooling))
 
     def readers(self, name: str) -> tuple[AnyNode, ...]:
         """Return the nodes that read `name`."""
@@ -109,22 +128,36 @@ class Graph:
         wanted = {node.name: {*record, "v"} if node.name in read else {*record} for node in self.populations}
         return {name: tuple(q for q in ("spikes", "v", "u") if q in kept) for name, kept in wanted.items()}
 
-    def graded_source(self, node: Synapses) -> Input | None:
-        """Return the graded input that a connection reads, or None if it reads spikes."""
+    def graded_input(self, node: AnyNode) -> Input | None:
+        """Return the graded input that a connection or pooling reads, pooled or not; None if it reads spikes."""
         source, _ = self.source(node.inputs[0])
+        if isinstance(source, SumPool2d):
+            return self.graded_input(source)
         return source if isinstance(source, Input) and source.edge is EdgeKind.GRADED else None
 
-    def largest_message(self, node: Synapses) -> int:
-        """Return the largest integer that a connection can be sent: 1 for spikes."""
-        source = self.graded_source(node)
-        return 1 if source is None else 2**source.bits - 1
+    def message_scale(self, node: AnyNode) -> float:
+        """Return the integers per unit of what a connection reads: 1 for spikes and sums of spikes."""
+        source = self.graded_input(node)
+        return 1.0 if source is None else source.scale
+
+    def largest_message(self, node: AnyNode) -> int:
+        """Return the largest integer that a connection or pooling can be sent: 1 for spikes."""
+        source, _ = self.source(node.inputs[0])
+        match source:
+            case SumPool2d():
+                return source.window.area * self.largest_message(source)
+            case Input() if source.edge is EdgeKind.GRADED:
+                return 2**source.bits - 1
+            case _:
+                return 1
 
     def largest_delay(self) -> int:
-        """Return the largest logical delay from any source to any synapse, in steps."""
-        return max((self._path_delay(node) for node in self.synapses), default=0)
+        """Return the largest logical delay from any source to any reader, in steps."""
+        return max((self._path_delay(node) for node in (*self.synapses, *self.poolings)), default=0)
 
-    def _path_delay(self, node: Synapses) -> int:
-        steps = 0 if node.delays is None else int(max(node.delays.max(), 0))
+    def _path_delay(self, node: Synapses | Pooling) -> int:
+        delays = node.delays if isinstance(node, Dense | FixedDense) else None
+        steps = 0 if delays is None else int(max(delays.max(), 0))
         operand = self[node.inputs[0]]
         while isinstance(operand, Delay):
             steps += operand.most
@@ -143,13 +176,13 @@ class Graph:
 
 
 def stage_of(node: AnyNode) -> Stage | None:
-    """Return the stage a node belongs to; routing nodes belong to both."""
+    """Return the stage a node belongs to; routing and pooling belong to both."""
     match node:
-        case Input() | Delay() | Output():
+        case Input() | Delay() | Output() | SumPool2d() | MaxPool2d():
             return None
-        case Dense() | Lif():
+        case Dense() | Conv2d() | Lif():
             return Stage.FLOAT
-        case FixedDense() | FixedLif():
+        case FixedDense() | FixedConv2d() | FixedLif():
             return Stage.FIXED
         case _:
             assert_never(node)

@@ -1,4 +1,8 @@
-"""Synaptic matrices `[targets, sources]`, dense or CSR, behind one set of functions."""
+"""Synaptic matrices `[targets, sources]`, dense or CSR, behind one set of functions.
+
+The weights `[out, in, height, width]` of a convolution go through the same functions; their rows are the
+output channels.
+"""
 
 from typing import Any, Final, cast
 
@@ -45,10 +49,10 @@ def with_values(matrix: Matrix, values: NDArray[Any]) -> Matrix:
 
 def rows_of(matrix: Matrix) -> NDArray[np.int64]:
     """Return the row (target neuron) of every stored value, in the order of `values_of`."""
-    rows, columns = cast("tuple[int, int]", matrix.shape)
+    rows = targets_of(matrix)
     if isinstance(matrix, csr_array):
         return np.repeat(np.arange(rows), np.diff(matrix.indptr))
-    return np.repeat(np.arange(rows), columns)
+    return np.repeat(np.arange(rows), matrix.size // max(rows, 1))
 
 
 def columns_of(matrix: Matrix) -> NDArray[np.int64]:
@@ -67,8 +71,8 @@ def submatrix(matrix: Matrix, rows: NDArray[Any] | slice, columns: NDArray[Any] 
 
 
 def targets_of(matrix: Matrix) -> int:
-    """Return the number of target neurons."""
-    return cast("tuple[int, int]", matrix.shape)[0]
+    """Return the number of target neurons, or of output channels."""
+    return cast("tuple[int, ...]", matrix.shape)[0]
 
 
 def sources_of(matrix: Matrix) -> int:

@@ -24,7 +24,7 @@ class Lif(Node):
     filter, `dv = 0` integrate-and-fire.
 
     Attributes:
-        du: Current decay per step, `[N]`, in 0 .. 1.
+        du: Current decay per step, `[N]` or `[C, H, W]`, in 0 .. 1.
         dv: Potential decay per step, `[N]`, in 0 .. 1.
         vth: Threshold, `[N]`; infinite for a read-out neuron.
         bias: Added to `v` every step, `[N]`.
@@ -70,7 +70,7 @@ def population_type(
         raise node.fail("a population needs at least one incoming connection")
     for operand in operands:
         if operand.kind is not EdgeKind.CURRENT:
-            raise node.fail(f"expected currents, got {operand}; put a Dense in between")
+            raise node.fail(f"expected currents, got {operand}; put a connection in between")
         if operand.shape != shape:
             raise node.fail(f"has shape {shape}, but its input has {operand.shape}")
     if origin.elements.size != int(np.prod(shape)):

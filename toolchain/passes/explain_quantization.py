@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
-from toolchain.ir import Dense, FixedDense, FixedLif, Graph, Lif
+from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.passes.ranges import Calibration, potential_limit, prove_bounds
+from toolchain.passes.ranges import Calibration, by_rows, potential_limit, prove_bounds
 
 FORMAT_VERSION: Final = 1
 _LOST_PER_DECAY: Final = 0.494
@@ -37,8 +37,13 @@ def explain_quantization(
     for node in after.synapses:
         source = before[node.name]
         target = after.readers(node.name)[0]
-        if isinstance(node, FixedDense) and isinstance(source, Dense) and isinstance(target, FixedLif):
-            connections[node.name] = _explain_connection(source, node, target, _message_scale(before, source))
+        if (
+            isinstance(node, FixedDense | FixedConv2d)
+            and isinstance(source, Dense | Conv2d)
+            and isinstance(target, FixedLif)
+        ):
+            message = before.message_scale(source)
+            connections[node.name] = _explain_connection(source, node, target, message)
     for node in after.populations:
         source = before[node.name]
         if isinstance(node, FixedLif) and isinstance(source, Lif):
@@ -52,14 +57,11 @@ def explain_quantization(
     }
 
 
-def _message_scale(graph: Graph, node: Dense) -> float:
-    source = graph.graded_source(node)
-    return 1.0 if source is None else source.scale
-
-
-def _explain_connection(before: Dense, after: FixedDense, target: FixedLif, message: float) -> dict[str, Any]:
+def _explain_connection(
+    before: Dense | Conv2d, after: FixedDense | FixedConv2d, target: FixedLif, message: float
+) -> dict[str, Any]:
     real, integer = values_of(before.weights) / message, values_of(after.weights)
-    factor = target.scale[rows_of(before.weights)] / 2.0**after.exponent
+    factor = by_rows(target.scale)[rows_of(before.weights), 0] / 2.0**after.exponent
     lowest, highest = fixedpoint.weight_limits(after.sign_mode)
     step = fixedpoint.weight_granularity(after.sign_mode, after.weight_bits)
     wanted = real * factor

@@ -6,8 +6,19 @@ from typing import ClassVar, final
 import numpy as np
 
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Delay, Dense, EdgeKind, FixedDense, Graph, Input, Output, Synapses
-from toolchain.ir.matrix import columns_of, sources_of, values_of, with_values
+from toolchain.ir import (
+    AnyNode,
+    Delay,
+    Dense,
+    FixedDense,
+    Graph,
+    Output,
+    Pooling,
+    Synapses,
+    ValueType,
+    verify,
+)
+from toolchain.ir.matrix import columns_of, values_of, with_values
 from toolchain.passes.base import Pass
 
 
@@ -33,32 +44,38 @@ class FoldDelays(Pass):
         """Return the graph in which every `Delay` has one number of steps."""
         if all(isinstance(node.steps, int) for node in graph if isinstance(node, Delay)):
             return graph
+        types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
-            if isinstance(node, Dense | FixedDense):
-                nodes += _fold(graph, node)
+            if isinstance(node, Synapses | Pooling):
+                nodes += _fold(graph, node, types)
             elif not isinstance(node, Delay):
                 nodes.append(node)
         return graph.with_nodes(nodes)
 
 
-def _fold(graph: Graph, node: Synapses) -> tuple[AnyNode, ...]:
+def _fold(graph: Graph, node: Synapses | Pooling, types: dict[str, ValueType]) -> tuple[AnyNode, ...]:
     operand = graph[node.inputs[0]]
-    steps = np.zeros(sources_of(node.weights), dtype=np.int64)
     if not isinstance(operand, Delay):
         return (node,)
+    kind = types[operand.name]
+    steps = np.zeros(kind.shape, dtype=np.int64)
     while isinstance(operand, Delay):
         steps = steps + operand.steps
         operand = graph[operand.inputs[0]]
     common = int(steps.min())
     wait = Delay(
-        name=f"{node.name}.wait",
-        inputs=(operand.name,),
-        shape=steps.shape,
-        edge=operand.edge if isinstance(operand, Input) else EdgeKind.SPIKE,
-        steps=common,
+        name=f"{node.name}.wait", inputs=(operand.name,), shape=kind.shape, edge=kind.kind, steps=common
     )
+    rest = (steps - common).ravel()
+    if not isinstance(node, Dense | FixedDense):
+        if rest.any():
+            raise PreconditionError(
+                f"'{node.name}' reads delays that differ per neuron; a {node.kind} has no synapses of its own "
+                "to hold them"
+            )
+        return wait, replace(node, inputs=(wait.name,))
     own = np.zeros(values_of(node.weights).size, np.int64) if node.delays is None else values_of(node.delays)
-    rest = own + (steps - common)[columns_of(node.weights)]
-    delays = with_values(node.weights, rest) if rest.any() else None
+    each = own + rest[columns_of(node.weights)]
+    delays = with_values(node.weights, each) if each.any() else None
     return wait, replace(node, inputs=(wait.name,), delays=delays)

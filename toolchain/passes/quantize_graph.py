@@ -11,18 +11,28 @@ from toolchain.errors import PostconditionError, PreconditionError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import (
     AnyNode,
+    Conv2d,
     Delay,
     Dense,
+    FixedConv2d,
     FixedDense,
     FixedLif,
     Graph,
     Input,
     Lif,
+    Pooling,
     Stage,
 )
 from toolchain.ir.matrix import Matrix, rows_of, values_of, with_values
 from toolchain.passes.base import Pass
-from toolchain.passes.ranges import HEAD_ROOM, Calibration, potential_limit, prove_bounds
+from toolchain.passes.ranges import (
+    HEAD_ROOM,
+    Calibration,
+    by_rows,
+    over_rows,
+    potential_limit,
+    prove_bounds,
+)
 from toolchain.passes.scales import (
     Incoming,
     cap_scale,
@@ -46,7 +56,7 @@ class QuantizeGraph(Pass):
 
     Spikes are binary and the reset is to zero, so multiplying a neuron's incoming weights, bias
     and threshold by one positive factor changes no spike: every neuron has a scale of its own,
-    hidden in its threshold. Read-out populations share one scale, because their potentials are
+    hidden in its threshold; the neurons of a feature map, which share their weights, share it. Read-out populations share one scale, because their potentials are
     compared.
 
     The scale is the largest at which weights, threshold and bias fit, lowered by at most a
@@ -102,17 +112,19 @@ class QuantizeGraph(Pass):
         if graph.stage is not Stage.FIXED:
             raise PostconditionError("'quantize-graph' left a float operation; this is a bug")
 
-    def _population(self, graph: Graph, population: Lif) -> list[FixedDense | FixedLif]:
-        synapses = [node for name in population.inputs if isinstance(node := graph[name], Dense)]
+    def _population(self, graph: Graph, population: Lif) -> list[AnyNode]:
+        synapses = [node for name in population.inputs if isinstance(node := graph[name], Dense | Conv2d)]
         incoming = [
             Incoming(
                 _per_message(graph, node), fixedpoint.sign_mode_of(values_of(node.weights)), self.weight_bits
             )
             for node in synapses
         ]
-        threshold = np.where(np.isfinite(population.vth), population.vth, np.inf)
+        # One value per neuron, or per feature map: the dearest of its neurons decides.
+        threshold = by_rows(population.vth).max(axis=1)
+        bias = np.abs(by_rows(population.bias)).max(axis=1)
         exponents = choose_exponents(incoming, threshold, self.profile)
-        ceiling = cap_scale(largest_scale(incoming, exponents), threshold, population.bias, self.profile)
+        ceiling = cap_scale(largest_scale(incoming, exponents), threshold, bias, self.profile)
         compared = not np.isfinite(threshold).all()
         for _ in range(_SHRINKING_ROUNDS):
             scale = (
@@ -124,8 +136,8 @@ class QuantizeGraph(Pass):
                 _integers(node, item, exponent, scale)
                 for node, item, exponent in zip(synapses, incoming, exponents, strict=True)
             ]
-            neurons = _neurons(population, scale)
-            excess = self._excess(graph, connections, neurons, readout=compared)
+            neurons = _neurons(population, over_rows(scale, population.vth.shape))
+            excess = by_rows(self._excess(graph, connections, neurons, readout=compared)).max(axis=1)
             if (excess <= 1).all():
                 return [*connections, neurons]
             if not np.isfinite(excess).all():
@@ -138,11 +150,11 @@ class QuantizeGraph(Pass):
         )
 
     def _excess(
-        self, graph: Graph, connections: list[FixedDense], neurons: FixedLif, *, readout: bool
+        self, graph: Graph, connections: list[FixedDense | FixedConv2d], neurons: FixedLif, *, readout: bool
     ) -> Floats:
-        """Return by how much u or v may exceed its register, per neuron; at most 1 is safe."""
+        """Return by how much u or v may exceed its register, in the population's shape; at most 1 is safe."""
         local = graph.with_nodes(
-            [*(n for n in graph if isinstance(n, Input | Delay | Lif)), *connections, neurons]
+            [*(n for n in graph if isinstance(n, Input | Delay | Pooling | Lif)), *connections, neurons]
         )
         proved = prove_bounds(local, neurons, self.steps)
         limit = float(self.profile.state_limit - 1)
@@ -159,25 +171,36 @@ class QuantizeGraph(Pass):
         return np.maximum(excess_u, excess_v)
 
 
-def _per_message(graph: Graph, node: Dense) -> Matrix:
+def _per_message(graph: Graph, node: Dense | Conv2d) -> Matrix:
     """Return the weights per unit of integer message: a graded source is scaled."""
-    source = graph.graded_source(node)
-    if source is None:
-        return node.weights
-    return with_values(node.weights, values_of(node.weights) / source.scale)
+    return with_values(node.weights, values_of(node.weights) / graph.message_scale(node))
 
 
-def _integers(node: Dense, item: Incoming, exponent: int, scale: Floats) -> FixedDense:
+def _integers(node: Dense | Conv2d, item: Incoming, exponent: int, scale: Floats) -> FixedDense | FixedConv2d:
     factor = scale[rows_of(item.weights)] / 2.0**exponent
     integers = fixedpoint.round_weights(values_of(item.weights) * factor, item.sign_mode, item.weight_bits)
-    return FixedDense(
+    weights = with_values(item.weights, integers)
+    if isinstance(node, Dense):
+        return FixedDense(
+            name=node.name,
+            inputs=node.inputs,
+            weights=weights,
+            exponent=exponent,
+            sign_mode=item.sign_mode,
+            weight_bits=item.weight_bits,
+            delays=node.delays,
+        )
+    return FixedConv2d(
         name=node.name,
         inputs=node.inputs,
-        weights=with_values(item.weights, integers),
+        weights=np.asarray(weights),
         exponent=exponent,
         sign_mode=item.sign_mode,
         weight_bits=item.weight_bits,
-        delays=node.delays,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        groups=node.groups,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
-from toolchain.ir import FixedDense, FixedLif, Graph
+from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.trace import Trace
 
@@ -24,9 +24,9 @@ class Calibration:
     """Ranges observed while the float graph ran on training samples, in the model's units.
 
     Attributes:
-        v_low: Smallest potential per population, `[N]`.
-        v_high: Largest potential after the reset per population, `[N]`.
-        u_peak: Largest magnitude of the current per population, `[N]`.
+        v_low: Smallest potential per population, `[N]` or `[C, H, W]`.
+        v_high: Largest potential after the reset per population.
+        u_peak: Largest magnitude of the current per population.
         samples: Number of samples that were seen.
     """
 
@@ -50,7 +50,7 @@ class Calibration:
 @final
 @dataclass(frozen=True)
 class Bounds:
-    """Proved limits of a fixed population, in integer units, `[N]` each.
+    """Proved limits of a fixed population, in integer units, of its shape.
 
     Attributes:
         current: Largest |u|.
@@ -83,14 +83,14 @@ def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bound
         population: One of its populations.
         steps: Longest sample, or None if unknown.
     """
-    positive = np.zeros(population.vth.size)
-    negative = np.zeros(population.vth.size)
+    positive, negative = np.zeros(population.vth.shape), np.zeros(population.vth.shape)
     for name in population.inputs:
         node = graph[name]
-        if isinstance(node, FixedDense):
-            up, down = _drive(node, float(graph.largest_message(node)))
-            positive += up
-            negative += down
+        if isinstance(node, FixedDense | FixedConv2d):
+            message = float(graph.largest_message(node))
+            up, down = _drive(node, message, signed=graph.graded_input(node) is not None)
+            positive += over_rows(up, population.vth.shape)
+            negative += over_rows(down, population.vth.shape)
     horizon = np.inf if steps is None else float(steps)
     alignment = 2.0**fixedpoint.ALIGNMENT_BITS
     memory_u = np.minimum(fixedpoint.DECAY_UNITY / (population.du.astype(np.float64) + 1), horizon)
@@ -107,12 +107,23 @@ def _endured(drive: Floats, memory: Floats) -> Floats:
     return drive * np.where(drive > 0, memory, 0.0)
 
 
-def _drive(node: FixedDense, message: float) -> tuple[Floats, Floats]:
+def over_rows(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return one value per neuron, or per channel of feature maps, spread over a population."""
+    return np.broadcast_to(values.reshape(-1, *[1] * (len(shape) - 1)), shape)
+
+
+def by_rows(values: Floats) -> Floats:
+    """Return values of a population as `[neurons or channels, positions]`."""
+    return values.reshape(len(values), -1)
+
+
+def _drive(node: FixedDense | FixedConv2d, message: float, *, signed: bool) -> tuple[Floats, Floats]:
+    """Return the largest positive and negative input that one neuron or channel can get in a step."""
     rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
     size, scale = targets_of(node.weights), 2.0**node.exponent * message
     # A negative exponent rounds down: up to one unit more on the negative side.
     extra = 1.0 if node.exponent < 0 else 0.0
-    if message > 1:
+    if signed:
         both = np.bincount(rows, np.abs(values), minlength=size) * scale
         return both, both + extra
     up = np.bincount(rows, np.maximum(values, 0), minlength=size) * scale

@@ -1,4 +1,4 @@
-"""Remove neurons that can never fire, and neurons that nothing reads."""
+"""Remove neurons that can never fire, and neurons that nothing reads: whole channels where weights are shared."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, assert_never, final
@@ -7,8 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Delay, Dense, FixedDense, FixedLif, Graph, Input, Lif, Output, Stage
-from toolchain.ir.matrix import columns_of, rows_of, submatrix, values_of
+from toolchain.ir import (
+    AnyNode,
+    Conv2d,
+    Delay,
+    Dense,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    Output,
+    Pooling,
+    Stage,
+    SumPool2d,
+)
+from toolchain.ir.matrix import columns_of, rows_of, sources_of, submatrix, values_of
 from toolchain.passes.base import Pass
 
 Mask = NDArray[np.bool_]
@@ -17,13 +33,14 @@ Mask = NDArray[np.bool_]
 @final
 @dataclass(frozen=True, kw_only=True)
 class RemoveDeadNeurons(Pass):
-    """Shrink populations by the neurons that change nothing.
+    """Shrink populations by the neurons, or channels of feature maps, that change nothing.
 
     A neuron of finite threshold is dead if it has neither a positive incoming weight nor a
     positive bias: its potential never rises above zero. A neuron is unread if it is in no
     output population and all its outgoing weights are zero. Removing one can make others
     dead, so this repeats until nothing changes. Every remaining neuron does exactly what it
-    did before; a population keeps at least one neuron.
+    did before; a population keeps at least one neuron or channel. The neurons of a feature map share
+    their weights, so they go together; a channel that a grouped convolution reads stays.
     """
 
     name: ClassVar[str] = "remove-dead-neurons"
@@ -45,16 +62,18 @@ class RemoveDeadNeurons(Pass):
 
 
 def _alive(graph: Graph, node: AnyNode) -> Mask:
+    """Return which neurons, or channels, of a population have an effect."""
     if not isinstance(node, Lif):
         return np.ones(0, dtype=bool)
-    alive = np.isinf(node.vth) | (node.bias > 0)
+    alive = (np.isinf(node.vth) | (node.bias > 0)).reshape(len(node.vth), -1).any(axis=1)
     for name in node.inputs:
-        connection = _dense(graph, name)
-        weights = connection.weights
-        rows, values = rows_of(weights), values_of(weights)
-        # A graded source may be negative, so a negative weight can excite as well.
-        excites = values > 0 if graph.graded_source(connection) is None else values != 0
+        connection = _connection(graph, name)
+        rows, values = rows_of(connection.weights), values_of(connection.weights)
+        # A graded input may be negative, so a negative weight can excite as well.
+        excites = values > 0 if graph.graded_input(connection) is None else values != 0
         alive[rows[excites]] = True
+        if isinstance(connection, Conv2d) and connection.groups > 1:
+            alive[:] = True
     alive &= _read(graph, node)
     if not alive.any():
         alive[0] = True
@@ -62,62 +81,56 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
 
 
 def _read(graph: Graph, node: Lif) -> Mask:
-    read = np.zeros(node.vth.shape, dtype=bool)
+    read = np.zeros(len(node.vth), dtype=bool)
     frontier = [node.name]
     while frontier:
         for reader in graph.readers(frontier.pop()):
             match reader:
                 case Output():
                     read[:] = True
-                case Delay():
+                case Delay() | SumPool2d() | MaxPool2d():
                     frontier.append(reader.name)
                 case Dense():
-                    values = values_of(reader.weights)
-                    read[columns_of(reader.weights)[values != 0]] = True
+                    positions = sources_of(reader.weights) // len(read)
+                    read[columns_of(reader.weights)[values_of(reader.weights) != 0] // positions] = True
+                case Conv2d() if reader.groups == 1:
+                    read |= (reader.weights != 0).any(axis=(0, 2, 3))
+                case Conv2d():
+                    read[:] = True
                 case _:
                     pass
     return read
 
 
-def _dense(graph: Graph, name: str) -> Dense:
+def _connection(graph: Graph, name: str) -> Dense | Conv2d:
     node = graph[name]
-    if not isinstance(node, Dense):
-        raise PreconditionError(f"population input '{name}' is a {node.kind}, expected a dense connection")
+    if not isinstance(node, Dense | Conv2d):
+        raise PreconditionError(f"population input '{name}' is a {node.kind}, expected a connection")
     return node
 
 
 def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
     def source_mask(name: str) -> Mask | None:
         source, _ = graph.source(name)
+        while isinstance(source, Pooling):
+            source, _ = graph.source(source.inputs[0])
         return kept.get(source.name)
 
     def shrink(node: AnyNode) -> AnyNode:
         match node:
-            case Input() | Output():
+            case Input() | Output() | SumPool2d() | MaxPool2d():
                 return node
             case Delay():
-                mask = source_mask(node.name)
-                if mask is None or mask.all():
-                    return node
-                steps = node.steps if isinstance(node.steps, int) else node.steps[mask]
-                return replace(node, shape=(int(mask.sum()),), steps=steps)
+                return _shrink_delay(node, source_mask(node.name))
             case Dense():
                 rows = kept[graph.readers(node.name)[0].name]
-                columns = source_mask(node.inputs[0])
-                return _shrink_dense(node, rows, columns)
+                return _shrink_dense(node, rows, source_mask(node.inputs[0]))
+            case Conv2d():
+                rows = kept[graph.readers(node.name)[0].name]
+                return _shrink_convolution(node, rows, source_mask(node.inputs[0]))
             case Lif():
-                mask = kept[node.name]
-                if mask.all():
-                    return node
-                return replace(
-                    node,
-                    du=node.du[mask],
-                    dv=node.dv[mask],
-                    vth=node.vth[mask],
-                    bias=node.bias[mask],
-                    origin=node.origin.keep(mask),
-                )
-            case FixedDense() | FixedLif():
+                return _shrink_population(node, kept[node.name])
+            case FixedDense() | FixedConv2d() | FixedLif():
                 raise node.fail("is an integer operation in a float graph")
             case _:
                 assert_never(node)
@@ -125,9 +138,41 @@ def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
     return graph.map(shrink)
 
 
+def _shrink_delay(node: Delay, mask: Mask | None) -> Delay:
+    if mask is None or mask.all():
+        return node
+    channels = node.shape[0] * int(mask.sum()) // len(mask)
+    shape = (channels, *node.shape[1:])
+    return replace(node, shape=shape, steps=node.steps if isinstance(node.steps, int) else node.steps[mask])
+
+
+def _shrink_population(node: Lif, mask: Mask) -> Lif:
+    if mask.all():
+        return node
+    every = np.broadcast_to(mask.reshape(-1, *[1] * (node.vth.ndim - 1)), node.vth.shape).ravel()
+    return replace(
+        node,
+        du=node.du[mask],
+        dv=node.dv[mask],
+        vth=node.vth[mask],
+        bias=node.bias[mask],
+        origin=node.origin.keep(every),
+    )
+
+
 def _shrink_dense(node: Dense, rows: Mask, columns: Mask | None) -> Dense:
     if rows.all() and (columns is None or columns.all()):
         return node
-    chosen = slice(None) if columns is None else columns
+    # Feature maps are read flattened: a channel is a run of columns.
+    chosen = (
+        slice(None) if columns is None else np.repeat(columns, sources_of(node.weights) // len(columns))
+    )
     delays = None if node.delays is None else submatrix(node.delays, rows, chosen)
     return replace(node, weights=submatrix(node.weights, rows, chosen), delays=delays)
+
+
+def _shrink_convolution(node: Conv2d, rows: Mask, columns: Mask | None) -> Conv2d:
+    if rows.all() and (columns is None or columns.all()):
+        return node
+    weights = node.weights[rows]
+    return replace(node, weights=weights if columns is None else weights[:, columns])

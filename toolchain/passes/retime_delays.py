@@ -9,8 +9,19 @@ import numpy as np
 from scipy.optimize import linprog
 
 from toolchain.errors import FeedbackError, PostconditionError, PreconditionError
-from toolchain.ir import AnyNode, Delay, EdgeKind, Graph, Input, Synapses
-from toolchain.ir.matrix import Matrix, sources_of, values_of, with_values
+from toolchain.ir import (
+    AnyNode,
+    Delay,
+    Dense,
+    FixedDense,
+    Graph,
+    Input,
+    Pooling,
+    Synapses,
+    ValueType,
+    verify,
+)
+from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
 from toolchain.passes.base import Pass
 
@@ -21,7 +32,7 @@ class Schedule:
     """When each node works, in steps of the clocked target.
 
     Attributes:
-        offsets: Step of the target at which each input and population does logical step 0.
+        offsets: Step of the target at which each input, population and pooling does logical step 0.
         gap: Steps between two samples after which nothing of the first is left in flight.
     """
 
@@ -37,9 +48,13 @@ class Schedule:
 @final
 @dataclass(frozen=True)
 class _Edge:
-    """One connection between two clocked nodes: `source -> target` with its logical delays."""
+    """One connection between two clocked nodes: `source -> target` with its logical delays.
 
-    synapses: str
+    `reader` is what reads the source: synapses, or a pooling, which is a connection and the neurons
+    behind it in one.
+    """
+
+    reader: str
     source: str
     target: str
     least: int
@@ -59,9 +74,7 @@ def find_schedule(graph: Graph) -> Schedule:
         FeedbackError: A cycle has too little delay; names it.
     """
     edges = list(_edges(graph))
-    nodes = [node.name for node in graph if isinstance(node, Input)] + [
-        node.name for node in graph.populations
-    ]
+    nodes = [node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)]
     _check_feasible(edges)
     offsets = _solve(graph, nodes, edges)
     return Schedule(offsets, graph.largest_delay())
@@ -73,7 +86,7 @@ class RetimeDelays(Pass):
     """Put a `Delay` of at least one step in front of every connection.
 
     In the result a connection process that is one step late accounts for one step of its
-    `Delay`, and the rest is what a target has to wait. Every population does at step `t + o`
+    `Delay`, and the rest is what a target has to wait. A pooling counts as a connection. Every population does at step `t + o`
     what it did at step `t`, with `o` from `find_schedule` (from rest, and without bias before
     its first step).
     """
@@ -89,31 +102,26 @@ class RetimeDelays(Pass):
     def rewrite(self, graph: Graph) -> Graph:
         """Return the retimed graph."""
         offsets = find_schedule(graph).offsets
-        edges = {edge.synapses: edge for edge in _edges(graph)}
+        edges = {edge.reader: edge for edge in _edges(graph)}
+        types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
             if isinstance(node, Delay):
                 continue
-            if node.name in edges:
+            if isinstance(node, Synapses | Pooling):
                 edge = edges[node.name]
                 steps = offsets[edge.target] - offsets[edge.source] + edge.least
-                wait, retimed = _wait_before(graph, graph_synapses(graph, node.name), edge.source, steps)
-                nodes += [wait, retimed]
+                nodes += _wait_before(node, edge.source, types[edge.source], steps)
             else:
                 nodes.append(node)
         return graph.with_nodes(nodes)
 
     def ensures(self, graph: Graph) -> None:
         """Promise one step or more before every connection."""
-        for node in graph.synapses:
+        for node in (*graph.synapses, *graph.poolings):
             wait = graph[node.inputs[0]]
             if not isinstance(wait, Delay) or wait.least < 1:
                 raise PostconditionError(f"connection '{node.name}' has no step to take; this is a bug")
-
-
-def graph_synapses(graph: Graph, name: str) -> Synapses:
-    """Return a connection by name."""
-    return next(node for node in graph.synapses if node.name == name)
 
 
 def _edges(graph: Graph) -> Iterator[_Edge]:
@@ -124,8 +132,15 @@ def _edges(graph: Graph) -> Iterator[_Edge]:
             raise PreconditionError(
                 f"connection '{node.name}' has {len(readers)} readers, expected one population"
             )
-        low, high = _delay_range(node.delays)
+        low, high = _delay_range(_delays(node))
         yield _Edge(node.name, source.name, readers[0].name, steps + low, steps + high)
+    for node in graph.poolings:
+        source, steps = graph.source(node.inputs[0])
+        yield _Edge(node.name, source.name, node.name, steps, steps)
+
+
+def _delays(node: Synapses | Pooling) -> Matrix | None:
+    return node.delays if isinstance(node, Dense | FixedDense) else None
 
 
 def _delay_range(delays: Matrix | None) -> tuple[int, int]:
@@ -152,7 +167,8 @@ def _check_feasible(edges: list[_Edge]) -> None:
 def _solve(graph: Graph, nodes: list[str], edges: list[_Edge]) -> dict[str, int]:
     """Minimise relay neurons, then offsets. The constraint matrix is totally unimodular."""
     index = {name: i for i, name in enumerate(nodes)}
-    relayed = {node.name: size_of(node.vth.shape) for node in graph.populations}
+    types = verify(graph)
+    relayed = {node.name: size_of(types[node.name].shape) for node in (*graph.populations, *graph.poolings)}
     chain = {name: len(nodes) + i for i, name in enumerate(relayed)}
     rows, limits = [], []
     for edge in edges:
@@ -175,15 +191,12 @@ def _solve(graph: Graph, nodes: list[str], edges: list[_Edge]) -> dict[str, int]
     return {name: round(float(solution.x[i])) for name, i in index.items()}
 
 
-def _wait_before(graph: Graph, node: Synapses, source: str, steps: int) -> tuple[Delay, Synapses]:
-    origin = graph[source]
-    wait = Delay(
-        name=f"{node.name}.wait",
-        inputs=(source,),
-        shape=(sources_of(node.weights),),
-        edge=origin.edge if isinstance(origin, Input) else EdgeKind.SPIKE,
-        steps=steps,
-    )
+def _wait_before(
+    node: Synapses | Pooling, source: str, kind: ValueType, steps: int
+) -> tuple[Delay, Synapses | Pooling]:
+    wait = Delay(name=f"{node.name}.wait", inputs=(source,), shape=kind.shape, edge=kind.kind, steps=steps)
+    if not isinstance(node, Dense | FixedDense):
+        return wait, replace(node, inputs=(wait.name,))
     low, _ = _delay_range(node.delays)
     delays = node.delays
     if delays is not None and low:

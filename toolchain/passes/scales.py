@@ -26,7 +26,8 @@ class Incoming:
     """One connection into a population, in the model's units per unit of message.
 
     Attributes:
-        weights: `[N, sources]`, divided by the scale of a graded source.
+        weights: `[N, sources]`, divided by the scale of a graded source; of a convolution
+            `[C, in, rows, columns]`, whose output channels share a scale.
         sign_mode: Signs it holds.
         weight_bits: Bits of a weight.
     """
@@ -43,7 +44,7 @@ class Incoming:
         return (max(-lowest, highest) // step) * step
 
     def peaks(self) -> Floats:
-        """Return the largest |w| of every target neuron, `[N]`."""
+        """Return the largest |w| of every target neuron or channel, `[N]`."""
         peaks = np.zeros(targets_of(self.weights))
         np.maximum.at(peaks, rows_of(self.weights), np.abs(values_of(self.weights)))
         return peaks

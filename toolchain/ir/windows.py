@@ -1,0 +1,53 @@
+"""The geometry that convolutions and poolings share: a window that moves over an image."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+from toolchain.ir.node import Node
+from toolchain.ir.types import ValueType
+
+Pair = tuple[int, int]
+_IMAGE: Final = 3
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows first, then columns, as in the features `C, H, W`.
+
+    Attributes:
+        kernel: Extent.
+        stride: Step from one position to the next.
+        padding: Zeros added on both sides.
+        dilation: Distance between the elements of the kernel.
+    """
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    @property
+    def area(self) -> int:
+        """Number of elements."""
+        return self.kernel[0] * self.kernel[1]
+
+    def positions(self, size: Pair) -> Pair:
+        r"""Return how many positions fit an image: `floor((n + 2p - d (k - 1) - 1) / s) + 1`."""
+        axes = zip(size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+        return rows, columns
+
+    def over(self, node: Node, operand: ValueType, channels: int) -> tuple[int, int, int]:
+        """Return the shape of `channels` feature maps over an operand, or raise if it does not fit."""
+        for name in ("kernel", "stride", "padding", "dilation"):
+            pair: tuple[int, ...] = getattr(self, name)
+            least = 0 if name == "padding" else 1
+            if len(pair) != 2 or not all(type(n) is int and n >= least for n in pair):  # noqa: PLR2004
+                raise node.fail(f"expected {name} as two whole numbers of {least} or more, got {pair}")
+        if len(operand.shape) != _IMAGE:
+            raise node.fail(f"expected an image [C, H, W], got {operand}")
+        rows, columns = self.positions((operand.shape[1], operand.shape[2]))
+        if rows < 1 or columns < 1:
+            raise node.fail(f"an image of {operand} is smaller than its window of {self.kernel}")
+        return channels, rows, columns
