@@ -121,6 +121,15 @@ def shift(total: NDArray[np.int64], exponent: int) -> IntArray:
     return shifted.astype(np.int32)
 
 
+def wrap_sum(total: NDArray[np.int64]) -> IntArray:
+    """Return the sum of a convolution as Lava sends it: modulo 2^24, signed.
+
+    >>> wrap_sum(np.array([2**23 - 1, 2**23, -(2**23) - 1])).tolist()
+    [8388607, -8388608, 8388607]
+    """
+    return ((total + STATE_LIMIT) % (2 * STATE_LIMIT) - STATE_LIMIT).astype(np.int32)
+
+
 def weight_limits(sign_mode: SignMode) -> tuple[int, int]:
     """Return the smallest and largest weight that the quantizer may emit."""
     match sign_mode:

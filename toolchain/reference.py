@@ -113,7 +113,7 @@ def _step(
         case FixedConv2d():
             x = history[node.inputs[0]][t].astype(np.int64)
             total = _convolve(x, node.weights.astype(np.int64), node.window, node.groups)
-            return fixedpoint.shift(total, node.exponent)
+            return fixedpoint.wrap_sum(total << node.exponent)
         case SumPool2d():
             x = history[node.inputs[0]][t]
             return np.sum(_patches(x.astype(np.result_type(x, np.int32)), node.window), axis=0)

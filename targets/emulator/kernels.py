@@ -75,7 +75,12 @@ class ConvolutionKernel:
         product = functional.conv2d(
             x.to(slot.dtype), slot, None, window.stride, window.padding, window.dilation, self.groups
         )
-        return product if self.exponent is None else _shifted(product, self.exponent)
+        if self.exponent is None:
+            return product
+        # As in Lava, the sum of a convolution wraps at 24 bits.
+        half = fixedpoint.STATE_LIMIT
+        total = product.to(torch.int64) << self.exponent
+        return total.add_(half).remainder_(2 * half).sub_(half).to(torch.int32)
 
 
 def pool(node: Pooling, x: Tensor) -> Tensor:

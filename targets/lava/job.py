@@ -19,14 +19,17 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.lava.plan import ConnectionProcess, NeuronProcess, Plan
+from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan
 from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
+from toolchain.ir.types import size_of
 from toolchain.stimulus import Stimulus
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
+
+_PARTS: Final = ("sources", "neurons", "graded", "connections", "convolutions")
 
 RUNNING: Final = 0
 WAITING: Final = 1
@@ -58,7 +61,13 @@ def window_of(plan: Plan, samples: int, steps: int) -> Window:
 
 
 def write_job(
-    folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, records: Mapping[str, tuple[str, ...]]
+    folder: Path,
+    plan: Plan,
+    graph: Graph,
+    stimulus: Stimulus,
+    records: Mapping[str, tuple[str, ...]],
+    *,
+    stock_convolution: bool = False,
 ) -> Window:
     """Write everything the child needs.
 
@@ -68,6 +77,7 @@ def write_job(
         graph: For the scales of graded inputs.
         stimulus: Fitted to the graph.
         records: Per population, the quantities to keep.
+        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
     """
     window = window_of(plan, stimulus.samples, stimulus.steps)
     arrays: dict[str, NDArray[Any]] = {}
@@ -75,11 +85,14 @@ def write_job(
         arrays |= {f"n{i}.{name}": values for name, values in _parameters(item.neurons).items()}
     for i, link in enumerate(plan.connections):
         arrays |= _matrix_parts(f"c{i}", link.weights)
+    for i, link in enumerate(plan.convolutions):
+        arrays[f"v{i}"] = _in_lava_order(link.weights)
     document: dict[str, Any] = {
         "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
         "steps": window.total,
+        "stock_convolution": stock_convolution,
         "sources": [
-            {"name": item.name, "channels": item.channels, "path": str(folder / f"{item.name}.npy")}
+            {"name": item.name, "shape": list(item.shape), "path": str(folder / f"{item.name}.npy")}
             for item in plan.sources
         ],
         "neurons": [
@@ -91,7 +104,16 @@ def write_job(
             }
             for i, item in enumerate(plan.neurons)
         ],
+        "graded": [
+            {
+                "name": item.name,
+                "shape": list(item.shape),
+                "window": [item.offset, window.period, window.steps, window.samples],
+            }
+            for item in plan.graded
+        ],
         "connections": [_describe(link, f"c{i}") for i, link in enumerate(plan.connections)],
+        "convolutions": [_describe_convolution(link, f"v{i}") for i, link in enumerate(plan.convolutions)],
     }
     _write_sources(folder, plan, graph, stimulus, window)
     write_arrays(folder / "arrays.npz", arrays)
@@ -105,7 +127,7 @@ def _make_records(
 ) -> dict[str, str]:
     """Create the record files of a population, all zero; return their paths by quantity."""
     number = np.int32 if plan.stage is Stage.FIXED else np.float64
-    shape = (window.samples, window.steps, item.neurons.vth.size)
+    shape = (window.samples, window.steps, *item.neurons.vth.shape)
     paths = {quantity: str(folder / f"{item.name}.{quantity}.npy") for quantity in quantities}
     for quantity, path in paths.items():
         npy_format.open_memmap(
@@ -129,6 +151,31 @@ def _describe(link: ConnectionProcess, key: str) -> dict[str, Any]:
     }
 
 
+def _describe_convolution(link: ConvolutionProcess, key: str) -> dict[str, Any]:
+    """Return a convolution in Lava's order: columns before rows."""
+    window = link.window
+    return {
+        "name": link.name,
+        "source": link.source,
+        "target": link.target,
+        "arrays": key,
+        "input_shape": list(link.shape[::-1]),
+        "stride": list(window.stride[::-1]),
+        "padding": list(window.padding[::-1]),
+        "dilation": list(window.dilation[::-1]),
+        "groups": link.groups,
+        "graded": link.graded,
+    }
+
+
+def _in_lava_order(weights: NDArray[Any]) -> NDArray[Any]:
+    """Return weights `[out, in, rows, columns]` as Lava wants them: `[out, columns, rows, in]`, flipped.
+
+    Lava convolves in the sense of mathematics, whose kernel runs backwards.
+    """
+    return np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
+
+
 def remove_shared_memory(prefix: str) -> None:
     """Remove the shared memory whose names begin with a prefix: segments outlive a killed process."""
     if _SHARED_MEMORY.is_dir():
@@ -138,7 +185,7 @@ def remove_shared_memory(prefix: str) -> None:
 
 def process_names(document: Mapping[str, Any]) -> list[str]:
     """Return the names of all processes, in the order of the heartbeat's rows."""
-    return [item["name"] for part in ("sources", "neurons", "connections") for item in document[part]]
+    return [item["name"] for part in _PARTS for item in document[part]]
 
 
 def read_job(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -167,7 +214,7 @@ def _write_sources(folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, w
         node, values = inputs[item.input], stimulus.values[item.input]
         if node.edge is EdgeKind.GRADED and plan.stage is Stage.FIXED:
             values = encode_graded(values, node.scale, node.bits)
-        rows = np.zeros((window.total, item.channels), number)
+        rows = np.zeros((window.total, size_of(item.shape)), number)
         for sample in range(window.samples):
             start = item.offset + item.wait + sample * window.period
             stop = min(start + window.steps, window.total)

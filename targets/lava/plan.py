@@ -1,26 +1,35 @@
-"""From a graph in logical time to Lava processes in clock time: taps, relays, windows."""
+"""From a graph in logical time to Lava processes in clock time: taps, relays, windows, poolings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, assert_never, final
+from typing import Any, Final, assert_never, final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import (
+    Conv2d,
     Delay,
     Dense,
     EdgeKind,
+    FixedConv2d,
     FixedDense,
     FixedLif,
     Graph,
     Input,
     Lif,
+    MaxPool2d,
     Origin,
+    Pooling,
     Population,
     Stage,
     Synapses,
+    ValueType,
+    Window,
+    verify,
 )
 from toolchain.ir.matrix import Matrix, delay_slots
 from toolchain.ir.types import size_of
@@ -37,14 +46,14 @@ class SourceProcess:
     Attributes:
         name: Unique.
         input: Name of the graph's input.
-        channels: Its size.
+        shape: Of one step.
         wait: Steps between the stimulus and the sending.
         offset: Clock step of logical step 0.
     """
 
     name: str
     input: str
-    channels: int
+    shape: tuple[int, ...]
     wait: int
     offset: int
 
@@ -65,6 +74,22 @@ class NeuronProcess:
     neurons: Population = field(repr=False)
     offset: int
     relay: bool
+
+
+@final
+@dataclass(frozen=True)
+class GradedProcess:
+    """Sends on, as a message, what it receives: the neurons of a sum pooling, or a relay of their sums.
+
+    Attributes:
+        name: Unique.
+        shape: Of one step.
+        offset: Clock step of logical step 0.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
 
 
 @final
@@ -95,21 +120,51 @@ class ConnectionProcess:
 
 @final
 @dataclass(frozen=True)
+class ConvolutionProcess:
+    """A convolution between two processes; one step late, as every Lava connection.
+
+    Attributes:
+        name: Unique.
+        source: Name of a source, neuron or graded process.
+        target: Name of a neuron process.
+        weights: `[out, in / groups, rows, columns]`; in a fixed plan integers with the exponent folded in.
+        window: Its geometry.
+        groups: Of channels.
+        shape: `(C, H, W)` of what it reads.
+        graded: Whether the source sends integers or reals instead of spikes.
+    """
+
+    name: str
+    source: str
+    target: str
+    weights: NDArray[Any] = field(repr=False)
+    window: Window
+    groups: int
+    shape: tuple[int, ...]
+    graded: bool
+
+
+@final
+@dataclass(frozen=True)
 class Plan:
     """Everything Lava has to build.
 
     Attributes:
         stage: Float plans run on the floating_pt models, fixed ones on fixed_pt.
         sources: What the host sends.
-        neurons: Populations and relays.
+        neurons: Populations, max poolings and relays.
+        graded: Sum poolings and their relays.
         connections: Synapses.
+        convolutions: Those with shared weights.
         schedule: Offsets and the gap between samples.
     """
 
     stage: Stage
     sources: tuple[SourceProcess, ...]
     neurons: tuple[NeuronProcess, ...]
+    graded: tuple[GradedProcess, ...]
     connections: tuple[ConnectionProcess, ...]
+    convolutions: tuple[ConvolutionProcess, ...]
     schedule: Schedule
 
     @property
@@ -132,13 +187,19 @@ def plan_processes(graph: Graph) -> Plan:
     for population in graph.populations:
         offset = schedule.offsets[population.name]
         planner.neurons[population.name] = NeuronProcess(population.name, population, offset, relay=False)
+    for node in graph.poolings:
+        planner.add_pooling(node)
+    for node in retimed.poolings:
+        planner.join_pooling(retimed, node)
     for node in retimed.synapses:
         planner.connect(retimed, node)
     return Plan(
         graph.stage,
         tuple(planner.sources.values()),
         tuple(planner.neurons.values()),
+        tuple(planner.graded.values()),
         tuple(planner.connections),
+        tuple(planner.convolutions),
         schedule,
     )
 
@@ -149,17 +210,40 @@ class _Planner:
 
     def __init__(self, graph: Graph, schedule: Schedule) -> None:
         self.graph = graph
+        self.types: dict[str, ValueType] = verify(graph)
         self.schedule = schedule
         self.sources: dict[str, SourceProcess] = {}
         self.neurons: dict[str, NeuronProcess] = {}
+        self.graded: dict[str, GradedProcess] = {}
         self.connections: list[ConnectionProcess] = []
+        self.convolutions: list[ConvolutionProcess] = []
+
+    def add_pooling(self, node: Pooling) -> None:
+        """Add the neurons of a pooling: an OR needs stateless ones, a sum only passes on."""
+        shape, offset = self.types[node.name].shape, self.schedule.offsets[node.name]
+        if isinstance(node, MaxPool2d):
+            self.neurons[node.name] = NeuronProcess(
+                node.name, self._stateless(node.name, shape), offset, relay=False
+            )
+        else:
+            self.graded[node.name] = GradedProcess(node.name, shape, offset)
+
+    def join_pooling(self, retimed: Graph, node: Pooling) -> None:
+        """Connect a pooling to what it pools: every element of a window with weight 1."""
+        wait = _wait_of(retimed, node)
+        shape = self.types[wait.inputs[0]].shape
+        matrix = pooling_matrix(node.window, shape, self._number)
+        source = self._tap(wait.inputs[0], wait.least - 1)
+        self._link(f"{node.name}.pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
         """Add one connection process per delay slot."""
-        wait = retimed[node.inputs[0]]
-        if not isinstance(wait, Delay):
-            raise node.fail("is not retimed")
+        wait = _wait_of(retimed, node)
         (target,) = retimed.readers(node.name)
+        if isinstance(node, Conv2d | FixedConv2d):
+            source = self._tap(wait.inputs[0], wait.least - 1)
+            self.convolutions.append(_convolution(node, source, target.name, wait))
+            return
         slots = delay_slots(node.weights, node.delays)
         for delay, weights in slots:
             # The connection process itself is one step late.
@@ -167,13 +251,17 @@ class _Planner:
             name = node.name if len(slots) == 1 else f"{node.name}@{delay}"
             self.connections.append(_connection(name, source, target.name, node, weights, wait.edge))
 
+    @property
+    def _number(self) -> type[np.generic]:
+        return np.int32 if self.graph.stage is Stage.FIXED else np.float64
+
     def _tap(self, name: str, wait: int) -> str:
         """Return the process that sends what `name` sends, `wait` steps later."""
         node = self.graph[name]
         if isinstance(node, Input):
             tap = f"{name}@{wait}"
             offset = self.schedule.offsets[name]
-            self.sources[tap] = SourceProcess(tap, name, size_of(node.shape), wait, offset)
+            self.sources[tap] = SourceProcess(tap, name, node.shape, wait, offset)
             return tap
         for step in range(1, wait + 1):
             self._relay(name, step)
@@ -181,32 +269,67 @@ class _Planner:
 
     def _relay(self, name: str, step: int) -> None:
         relay = f"{name}~{step}"
-        if relay in self.neurons:
+        if relay in self.neurons or relay in self.graded:
             return
-        size = size_of(self.neurons[name].neurons.vth.shape)
+        shape = self.types[name].shape
         before = name if step == 1 else f"{name}~{step - 1}"
         offset = self.schedule.offsets[name] + step
-        fixed = self.graph.stage is Stage.FIXED
-        neurons = _fixed_relay(relay, size) if fixed else _float_relay(relay, size)
-        self.neurons[relay] = NeuronProcess(relay, neurons, offset, relay=True)
-        ones = np.ones(size, dtype=np.int32 if fixed else np.float64)
+        graded = name in self.graded
+        if graded:
+            self.graded[relay] = GradedProcess(relay, shape, offset)
+        else:
+            self.neurons[relay] = NeuronProcess(relay, self._stateless(relay, shape), offset, relay=True)
+        size = size_of(shape)
+        ones = np.ones(size, self._number)
         identity = csr_array((ones, (np.arange(size), np.arange(size))), shape=(size, size))
+        self._link(f"{before}>{relay}", before, relay, identity, graded)
+
+    def _link(self, name: str, source: str, target: str, matrix: csr_array, graded: bool) -> None:  # noqa: FBT001
+        sign_mode = SignMode.EXCITATORY if self.graph.stage is Stage.FIXED else None
         self.connections.append(
-            ConnectionProcess(
-                f"{before}>{relay}",
-                before,
-                relay,
-                identity,
-                0,
-                SignMode.EXCITATORY if fixed else None,
-                fixedpoint.WEIGHT_BITS,
-                graded=False,
-            )
+            ConnectionProcess(name, source, target, matrix, 0, sign_mode, fixedpoint.WEIGHT_BITS, graded)
         )
+
+    def _stateless(self, name: str, shape: tuple[int, ...]) -> Population:
+        fixed = self.graph.stage is Stage.FIXED
+        return _fixed_stateless(name, shape) if fixed else _float_stateless(name, shape)
+
+
+def pooling_matrix(window: Window, shape: Sequence[int], number: type[np.generic]) -> csr_array:
+    """Return the ones of a pooling, `[targets, sources]`, features flattened in the order C, H, W."""
+    channels, height, width = shape
+    rows, columns = window.positions((height, width))
+    targets = np.arange(channels * rows * columns).reshape(channels, rows, columns)
+    pairs: list[NDArray[np.int64]] = []
+    for i in range(window.kernel[0]):
+        for j in range(window.kernel[1]):
+            y = np.arange(rows) * window.stride[0] + i - window.padding[0]
+            x = np.arange(columns) * window.stride[1] + j - window.padding[1]
+            inside = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
+            sources = np.arange(channels)[:, None, None] * height * width + y[:, None] * width + x
+            pairs.append(np.stack([targets[:, inside].ravel(), sources[:, inside].ravel()]))
+    index = np.concatenate(pairs, axis=1)
+    ones = np.ones(index.shape[1], number)
+    return csr_array((ones, (index[0], index[1])), shape=(targets.size, channels * height * width))
+
+
+def _wait_of(retimed: Graph, node: Synapses | Pooling) -> Delay:
+    wait = retimed[node.inputs[0]]
+    if not isinstance(wait, Delay):
+        raise node.fail("is not retimed")
+    return wait
+
+
+def _convolution(node: Conv2d | FixedConv2d, source: str, target: str, wait: Delay) -> ConvolutionProcess:
+    weights = node.weights << node.exponent if isinstance(node, FixedConv2d) else node.weights
+    graded = wait.edge is EdgeKind.GRADED
+    return ConvolutionProcess(
+        node.name, source, target, weights, node.window, node.groups, wait.shape, graded
+    )
 
 
 def _connection(
-    name: str, source: str, target: str, node: Synapses, weights: Matrix, edge: EdgeKind
+    name: str, source: str, target: str, node: Dense | FixedDense, weights: Matrix, edge: EdgeKind
 ) -> ConnectionProcess:
     graded = edge is EdgeKind.GRADED
     match node:
@@ -220,9 +343,9 @@ def _connection(
             assert_never(node)
 
 
-def _fixed_relay(name: str, size: int) -> FixedLif:
+def _fixed_stateless(name: str, shape: tuple[int, ...]) -> FixedLif:
     """One spike of weight 1 lifts v to 64 > 0 and is forgotten at once."""
-    zeros = np.zeros(size, dtype=np.int32)
+    zeros = np.zeros(shape, dtype=np.int32)
     return FixedLif(
         name=name,
         inputs=(),
@@ -231,12 +354,12 @@ def _fixed_relay(name: str, size: int) -> FixedLif:
         vth=zeros,
         bias_mantissa=zeros,
         bias_exponent=zeros,
-        scale=np.ones(size),
-        origin=Origin(name, np.full(size, -1)),
+        scale=np.ones(shape),
+        origin=Origin(name, np.full(size_of(shape), -1)),
     )
 
 
-def _float_relay(name: str, size: int) -> Lif:
-    ones = np.ones(size)
-    origin = Origin(name, np.full(size, -1))
+def _float_stateless(name: str, shape: tuple[int, ...]) -> Lif:
+    ones = np.ones(shape)
+    origin = Origin(name, np.full(size_of(shape), -1))
     return Lif(name=name, inputs=(), du=ones, dv=ones, vth=ones / 2, bias=ones * 0, origin=origin)

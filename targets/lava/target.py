@@ -13,15 +13,16 @@ from targets.lava.compatibility import INSTALL_COMMAND, lava_version
 from targets.lava.job import write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.runner import Limits, job_folder, run_job
-from toolchain.errors import TargetUnavailableError
+from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import Graph, Stage, save_graph, verify
+from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import Target
 from toolchain.trace import QUANTITIES, Trace, check_quantities
 
+_STOCK_LIMIT: Final = 127
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
 
 
@@ -32,12 +33,14 @@ class LavaProgram:
     Args:
         graph: Float (Lava's floating_pt models) or fixed (fixed_pt).
         limits: How long to wait.
+        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
     """
 
-    def __init__(self, graph: Graph, limits: Limits) -> None:
+    def __init__(self, graph: Graph, limits: Limits, *, stock_convolution: bool = False) -> None:
         verify(graph)
         self._graph = graph
         self._limits = limits
+        self._stock_convolution = stock_convolution
         self.plan: Plan = plan_processes(graph)
 
     def run(
@@ -56,7 +59,14 @@ class LavaProgram:
         fitted = fit_stimulus(self._graph, stimulus)
         kept = self._graph.recorded(record)
         with job_folder() as folder:
-            window = write_job(folder, self.plan, self._graph, fitted, kept)
+            window = write_job(
+                folder,
+                self.plan,
+                self._graph,
+                fitted,
+                kept,
+                stock_convolution=self._stock_convolution,
+            )
             run_job(folder, window, self._limits, progress)
             return Trace(
                 **{
@@ -79,11 +89,16 @@ class LavaProgram:
 class LavaTarget:
     """Runs graphs on Lava's CPU models: stock Dense and Sparse, and our LIF process around Lava's dynamics.
 
+    Convolutions are Lava's own `Conv` process. Its stock model takes hundreds of milliseconds a step; ours
+    gives the same integers in a few.
+
     Attributes:
         limits: How long to wait for the simulator.
+        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
     """
 
     limits: Limits = field(default_factory=Limits)
+    stock_convolution: bool = False
 
     @property
     def name(self) -> str:
@@ -129,7 +144,23 @@ class LavaTarget:
             FeedbackError: A loop has less delay than connections.
         """
         self.check()
-        return LavaProgram(graph, self.limits)
+        if self.stock_convolution:
+            _check_stock_limits(graph)
+        return LavaProgram(graph, self.limits, stock_convolution=self.stock_convolution)
+
+
+def _check_stock_limits(graph: Graph) -> None:
+    """Raise where Lava's own model of a convolution would return wrong sums in silence."""
+    for node in graph.synapses:
+        if isinstance(node, Conv2d | FixedConv2d):
+            window = node.window
+            largest = max(node.groups, *window.kernel, *window.stride, *window.padding, *window.dilation)
+            if largest > _STOCK_LIMIT:
+                raise TargetError(
+                    f"convolution '{node.name}': Lava's own model holds groups, kernel, stride, padding and "
+                    f"dilation in 8 bits and would wrap {largest}; run it with our model "
+                    "(stock_convolution=False)"
+                )
 
 
 if TYPE_CHECKING:

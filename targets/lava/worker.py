@@ -12,6 +12,7 @@ import networkx as nx
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
@@ -19,18 +20,23 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from targets.lava.job import process_names, read_job
+from targets.lava.processes.convolution import FixedConvolutionModel, FloatConvolutionModel
+from targets.lava.processes.graded_relay import GradedRelay
 from targets.lava.processes.source import FileSource
 from targets.lava.processes.windowed_lif import WindowedLif
 from targets.lava.watch import Watch, die_with_parent, name_shared_memory, report_failure
 
 Arrays = dict[str, NDArray[Any]]
+_REVERSED = [2, 1, 0]
 
 
 def build(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     """Return all Lava processes by name, connected."""
     processes: dict[str, Any] = {}
     for item in document["sources"]:
-        processes[item["name"]] = FileSource(path=item["path"], channels=item["channels"], name=item["name"])
+        processes[item["name"]] = FileSource(
+            path=item["path"], shape=tuple(item["shape"]), name=item["name"]
+        )
     for item in document["neurons"]:
         fields = ("du", "dv", "vth", "bias_mant", "bias_exp")
         processes[item["name"]] = WindowedLif(
@@ -39,12 +45,40 @@ def build(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
             records=item["records"],
             name=item["name"],
         )
+    for item in document["graded"]:
+        processes[item["name"]] = GradedRelay(
+            shape=tuple(item["shape"]), window=tuple(item["window"]), name=item["name"]
+        )
     for item in document["connections"]:
         connection = _connection(item, arrays)
-        processes[item["source"]].s_out.connect(connection.s_in)
-        connection.a_out.connect(processes[item["target"]].a_in)
+        _shaped(processes[item["source"]].s_out, connection.s_in.shape).connect(connection.s_in)
+        target = processes[item["target"]].a_in
+        _shaped(connection.a_out, target.shape).connect(target)
+        processes[item["name"]] = connection
+    for item in document["convolutions"]:
+        connection = _convolution(item, arrays)
+        # Lava's images are columns, rows, channels; ours channels, rows, columns.
+        processes[item["source"]].s_out.transpose(_REVERSED).connect(connection.s_in)
+        connection.a_out.transpose(_REVERSED).connect(processes[item["target"]].a_in)
         processes[item["name"]] = connection
     return processes
+
+
+def _shaped(port: Any, shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - Lava ships no types
+    return port if port.shape == shape else port.reshape(shape)
+
+
+def _convolution(item: dict[str, Any], arrays: Arrays) -> Any:  # noqa: ANN401
+    return Conv(
+        name=item["name"],
+        weight=np.array(arrays[item["arrays"]]),
+        input_shape=tuple(item["input_shape"]),
+        stride=tuple(item["stride"]),
+        padding=tuple(item["padding"]),
+        dilation=tuple(item["dilation"]),
+        groups=item["groups"],
+        num_message_bits=24 if item["graded"] else 0,
+    )
 
 
 def _connection(item: dict[str, Any], arrays: Arrays) -> Any:  # noqa: ANN401 - Lava ships no types
@@ -70,9 +104,16 @@ def components(document: dict[str, Any]) -> list[list[str]]:
     """Return the groups of processes that are connected: Lava runs one group at a time."""
     graph = nx.Graph()
     graph.add_nodes_from(process_names(document))
-    for item in document["connections"]:
+    for item in (*document["connections"], *document["convolutions"]):
         graph.add_edges_from([(item["source"], item["name"]), (item["name"], item["target"])])
     return [sorted(group) for group in nx.connected_components(graph)]
+
+
+def _models(document: dict[str, Any]) -> dict[Any, Any]:
+    """Return the models of ours that take the place of Lava's own."""
+    if document["stock_convolution"]:
+        return {}
+    return {Conv: FixedConvolutionModel if document["tag"] == "fixed_pt" else FloatConvolutionModel}
 
 
 def run(folder: Path) -> None:
@@ -87,7 +128,7 @@ def run(folder: Path) -> None:
         stopping = watch.guard(top)
         top.run(
             condition=RunSteps(num_steps=document["steps"]),
-            run_cfg=Loihi2SimCfg(select_tag=document["tag"]),
+            run_cfg=Loihi2SimCfg(select_tag=document["tag"], exception_proc_model_map=_models(document)),
         )
         stopping.set()
         top.stop()

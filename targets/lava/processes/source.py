@@ -17,14 +17,14 @@ class FileSource(AbstractProcess):
     """Sends row `t - 1` of a `.npy` file at step `t`, zeros after its end.
 
     Args:
-        path: File of shape `[steps, channels]`.
-        channels: Number of channels.
+        path: File of shape `[steps, size]`.
+        shape: Of one step.
         name: For messages.
     """
 
-    def __init__(self, *, path: str, channels: int, name: str) -> None:
-        super().__init__(path=path, channels=channels, name=name)
-        self.s_out = OutPort(shape=(channels,))
+    def __init__(self, *, path: str, shape: tuple[int, ...], name: str) -> None:
+        super().__init__(path=path, shape=shape, name=name)
+        self.s_out = OutPort(shape=shape)
 
 
 class _FileSourceModel(PyLoihiProcessModel):
@@ -35,12 +35,12 @@ class _FileSourceModel(PyLoihiProcessModel):
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         self._rows = np.load(proc_params["path"], mmap_mode="r", allow_pickle=False)
-        self._silence = np.zeros(proc_params["channels"], self._rows.dtype)
+        self._silence = np.zeros(proc_params["shape"], self._rows.dtype)
 
     def run_spk(self) -> None:
         """Send the row of this step."""
         row = self.time_step - 1
-        self.s_out.send(self._rows[row] if row < len(self._rows) else self._silence)
+        self.s_out.send(self._rows[row].reshape(self._silence.shape) if row < len(self._rows) else self._silence)
 
 
 @implements(proc=FileSource, protocol=LoihiProtocol)
