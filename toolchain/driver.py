@@ -12,9 +12,9 @@ from toolchain.build_folder import Build
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
-from toolchain.frontends import as_network, check_float, from_torch
+from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.ir import Graph, Stage
-from toolchain.models import Network
+from toolchain.models import FeedForward, Network
 from toolchain.passes import (
     Calibration,
     FoldDelays,
@@ -31,7 +31,10 @@ from toolchain.target import load_target
 from toolchain.trace import QUANTITIES, Trace
 
 EMULATOR: Final = "emulator"
+_STILL: Final = 4
 _CHECKED_SAMPLES: Final = 64
+_RECORDED_VALUES: Final = 2**24
+"""Values per quantity that are held at once while ranges are observed: 128 MiB of float64."""
 
 Example = Tensor | NDArray[Any] | Stimulus
 
@@ -49,9 +52,10 @@ def compile_module(
     """Compile a PyTorch module for a target.
 
     Args:
-        module: `models.Network`, or `nn.Sequential` of `Linear`, `Synapses` and `CubaLif`.
-        example: Samples `[batch, time, channels]`; kept in the build to run it on, and its
-            length sharpens range proofs.
+        module: `models.Network`, `models.FeedForward`, or an `nn.Sequential` of what `from_torch` knows.
+        example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
+            `[batch, C, H, W]`, which are shown for as many steps as the network says. Kept in the build to
+            run it on, and its length sharpens range proofs.
         target: Name of an installed target.
         calibration: Training samples on which ranges are observed; by default `example`.
         classes: Names of the classes.
@@ -64,9 +68,10 @@ def compile_module(
     """
     stimulus = _as_stimulus(example)
     values = None if stimulus is None else next(iter(stimulus.values.values()))
-    network = as_network(module, values)
+    network = as_model(module, values)
     graph = from_torch(network, classes=classes)
-    observed = _as_stimulus(calibration) or stimulus
+    stimulus = _shown(network, stimulus)
+    observed = _shown(network, _as_stimulus(calibration)) or stimulus
     facts = {} if stimulus is None else float_facts(network, graph, stimulus)
     return compile_graph(
         graph,
@@ -104,9 +109,26 @@ def compile_graph(
 
 
 def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
-    """Run the float graph on the emulator and return the ranges of every population."""
-    trace = load_target(EMULATOR).build(graph).run(samples, record=QUANTITIES)
-    return Calibration.from_trace(trace)
+    """Run the float graph on the emulator and return the ranges of every population.
+
+    Records of large networks do not fit the memory for all samples, so it runs a part at a time.
+    """
+    program = load_target(EMULATOR).build(graph)
+    size = _part_size(graph, samples.steps)
+    seen: Calibration | None = None
+    for start in range(0, samples.samples, size):
+        trace = program.run(samples.take(slice(start, start + size)), record=QUANTITIES)
+        found = Calibration.from_trace(trace)
+        seen = found if seen is None else seen.merged(found)
+    if seen is None:
+        raise UsageError("the calibration holds no samples")
+    return seen
+
+
+def _part_size(graph: Graph, steps: int) -> int:
+    """Return how many samples are recorded at once."""
+    neurons = sum(node.vth.size for node in graph.populations)
+    return max(1, _RECORDED_VALUES // (neurons * max(steps, 1)))
 
 
 def compile_run(folder: Path, *, target: str, weight_bits: int = 8, split_signs: bool = True) -> Build:
@@ -137,9 +159,10 @@ def compile_trained(
     )
 
 
-def float_facts(network: Network, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
+def float_facts(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
     """Return how far PyTorch's own forward pass agrees with the float graph, on the first samples."""
-    part = fit_stimulus(graph, stimulus.take(slice(0, _CHECKED_SAMPLES)))
+    checked = min(_CHECKED_SAMPLES, _part_size(graph, stimulus.steps))
+    part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
     trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
     return {"float_agreement": str(check_float(network, part.values, trace))}
 
@@ -204,6 +227,17 @@ def _as_stimulus(example: Example | None) -> Stimulus | None:
     if example is None or isinstance(example, Stimulus):
         return example
     return Stimulus.of(np.asarray(example.detach().cpu()) if isinstance(example, Tensor) else example)
+
+
+def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
+    """Return still images as frames: shown at every step."""
+    if stimulus is None or not isinstance(network, FeedForward):
+        return stimulus
+    values = {
+        name: np.repeat(array[:, None], network.steps, axis=1) if array.ndim == _STILL else array
+        for name, array in stimulus.values.items()
+    }
+    return Stimulus(values, stimulus.labels, stimulus.lengths)
 
 
 def load(folder: Path | str) -> Build:

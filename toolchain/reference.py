@@ -107,18 +107,8 @@ def _step(
             return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
         case FixedDense():
             return _integer_synapses(node, history[node.inputs[0]], t)
-        case Conv2d():
-            x = history[node.inputs[0]][t].astype(np.float64)
-            return _convolve(x, node.weights, node.window, node.groups)
-        case FixedConv2d():
-            x = history[node.inputs[0]][t].astype(np.int64)
-            total = _convolve(x, node.weights.astype(np.int64), node.window, node.groups)
-            return fixedpoint.wrap_sum(total << node.exponent)
-        case SumPool2d():
-            x = history[node.inputs[0]][t]
-            return np.sum(_patches(x.astype(np.result_type(x, np.int32)), node.window), axis=0)
-        case MaxPool2d():
-            return np.any(_patches(history[node.inputs[0]][t], node.window), axis=0)
+        case Conv2d() | FixedConv2d() | SumPool2d() | MaxPool2d():
+            return _image(node, history[node.inputs[0]][t])
         case Lif():
             a = sum(history[name][t] for name in node.inputs)
             u, v = state[node.name]
@@ -174,6 +164,21 @@ def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
             product = slot.astype(np.int64) @ past[t - steps].ravel().astype(np.int64)
             total += fixedpoint.shift(product, node.exponent)
     return total
+
+
+def _image(node: Conv2d | FixedConv2d | SumPool2d | MaxPool2d, x: Array) -> Array:
+    match node:
+        case Conv2d():
+            return _convolve(x.astype(np.float64), node.weights, node.window, node.groups)
+        case FixedConv2d():
+            total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
+            return fixedpoint.wrap_sum(total << node.exponent)
+        case SumPool2d():
+            return np.sum(_patches(x.astype(np.result_type(x, np.int32)), node.window), axis=0)
+        case MaxPool2d():
+            return np.any(_patches(x, node.window), axis=0)
+        case _:
+            assert_never(node)
 
 
 def _patches(x: Array, window: Window) -> list[Array]:

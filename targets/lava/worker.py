@@ -34,9 +34,7 @@ def build(document: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     """Return all Lava processes by name, connected."""
     processes: dict[str, Any] = {}
     for item in document["sources"]:
-        processes[item["name"]] = FileSource(
-            path=item["path"], shape=tuple(item["shape"]), name=item["name"]
-        )
+        processes[item["name"]] = FileSource(path=item["path"], shape=tuple(item["shape"]), name=item["name"])
     for item in document["neurons"]:
         fields = ("du", "dv", "vth", "bias_mant", "bias_exp")
         processes[item["name"]] = WindowedLif(

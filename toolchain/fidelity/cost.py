@@ -12,7 +12,6 @@ from toolchain.ir import (
     Conv2d,
     FixedConv2d,
     Graph,
-    Input,
     Pooling,
     SumPool2d,
     Synapses,
@@ -111,8 +110,10 @@ def _event_counts(graph: Graph, stimulus: Stimulus, trace: Trace) -> dict[str, A
 def _pooled(node: Pooling, x: Array) -> Array:
     (top, left), (down, right) = node.padding, node.stride
     padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
-    windows = sliding_window_view(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
-    return windows.sum(axis=(-2, -1)) if isinstance(node, SumPool2d) else windows.any(axis=(-2, -1))
+    slide: Any = sliding_window_view
+    windows: Array = slide(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
+    reduce = np.sum if isinstance(node, SumPool2d) else np.any
+    return np.asarray(reduce(windows, axis=(-2, -1)))
 
 
 def _fan_out(graph: Graph, node: Synapses) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolchain.models.network import Network
+from toolchain.models import FeedForward, Network
 from toolchain.trace import Trace
 
 
@@ -45,12 +45,14 @@ class FloatAgreement:
         )
 
 
-def check_float(network: Network, inputs: Mapping[str, NDArray[Any]], trace: Trace) -> FloatAgreement:
+def check_float(
+    network: Network | FeedForward, inputs: Mapping[str, NDArray[Any]], trace: Trace
+) -> FloatAgreement:
     """Compare a network with what its graph did.
 
     Args:
         network: Run in its own precision.
-        inputs: Per input name, `[batch, time, channels]`.
+        inputs: Per input name, `[batch, time, *features]`.
         trace: Of the float graph on the same inputs, with spikes and potentials.
     """
     weight = next(network.parameters())
@@ -59,16 +61,17 @@ def check_float(network: Network, inputs: Mapping[str, NDArray[Any]], trace: Tra
         name: torch.from_numpy(np.array(values)).to(weight.device, dtype) for name, values in inputs.items()
     }
     with torch.inference_mode():
-        activity = network(streams, record=True)
+        single = isinstance(network, FeedForward)
+        activity = network(next(iter(streams.values())) if single else streams, record=True)
     different = {
-        name: activity.spikes[name].cpu().numpy().astype(bool) != trace.spikes[name]
+        name: _flat(activity.spikes[name].cpu().numpy().astype(bool) != trace.spikes[name])
         for name in network.layers
     }
     flips = [(*_earliest(where), name) for name, where in different.items() if where.any()]
     flip = min(flips, default=None)
     steps = flip[0] if flip is not None else next(iter(trace.v.values())).shape[1]
     errors = [
-        np.abs(activity.v[name].cpu().numpy() - trace.v[name])[:, :steps].max(initial=0.0)
+        np.abs(activity.v[name].cpu().numpy()[:, :steps] - trace.v[name][:, :steps]).max(initial=0.0)
         for name in network.layers
     ]
     flipped = np.logical_or.reduce([where.any(axis=(1, 2)) for where in different.values()])
@@ -79,6 +82,10 @@ def check_float(network: Network, inputs: Mapping[str, NDArray[Any]], trace: Tra
         None if flip is None else (flip[3], flip[1], flip[0], flip[2]),
         float(max(errors)),
     )
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    return values.reshape(*values.shape[:2], -1)
 
 
 def _earliest(different: NDArray[np.bool_]) -> tuple[int, int, int]:

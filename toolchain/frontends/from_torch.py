@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from toolchain.errors import FrontendError, UnsupportedModuleError
+from toolchain.frontends.from_feed_forward import chain_of_blocks, check_images, from_feed_forward
 from toolchain.ir import (
     AnyNode,
     Decode,
@@ -24,8 +25,10 @@ from toolchain.ir import (
     verify,
 )
 from toolchain.ir.matrix import Matrix
+from toolchain.models.feed_forward import FeedForward
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.spiking import Spiking
 
 _SUPPORTED: Final = ("Network", "Sequential", "Linear", "Synapses", "CubaLif", "Identity", "Dropout")
 _GRADED_BITS: Final = 8
@@ -43,7 +46,8 @@ def from_torch(
     """Return the float graph of a module. Weights become float64, which changes no value.
 
     Args:
-        module: A `models.Network`, or an `nn.Sequential` of `Linear`, `Synapses` and `CubaLif`.
+        module: A `models.Network`, a `models.FeedForward`, or an `nn.Sequential`: of `Linear`, `Synapses` and
+            `CubaLif`, or of convolutions, norms, poolings, `Linear` and `Spiking`, ending in a `Linear`.
         example: `[batch, time, channels]`. For a `Sequential` it decides whether the input is
             spikes (only 0 and 1) or graded; its channels are checked against the model.
         classes: Names of the classes.
@@ -54,15 +58,17 @@ def from_torch(
         FrontendError: The parts do not fit each other or the example.
         VerifyError: A parameter is not finite.
     """
-    network = as_network(module, example)
+    network = as_model(module, example)
+    if isinstance(network, FeedForward):
+        return from_feed_forward(network, classes=classes, name=name or "feed_forward")
     nodes = [*_inputs(network), *_layers(network), _output(network, classes)]
     graph = Graph(tuple(nodes), dt_ms=network.dt_ms, name=name or type(module).__name__.lower())
     verify(graph)
     return graph
 
 
-def as_network(module: nn.Module, example: Tensor | NDArray[Any] | None = None) -> Network:
-    """Return the module as a network of named layers; a `Network` is returned as it is.
+def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) -> Network | FeedForward:
+    """Return the module as a network of named parts; a `Network` or `FeedForward` is returned as it is.
 
     Args:
         module: As for `from_torch`.
@@ -73,6 +79,11 @@ def as_network(module: nn.Module, example: Tensor | NDArray[Any] | None = None) 
         FrontendError: The parts do not fit each other or the example.
     """
     values = None if example is None else np.asarray(torch.as_tensor(example).detach().cpu())
+    if isinstance(module, nn.Sequential) and any(isinstance(part, Spiking) for part in module):
+        module = chain_of_blocks(module, values)
+    if isinstance(module, FeedForward):
+        check_images(module, values)
+        return module
     network = module if isinstance(module, Network) else _chain(module, values)
     _check_example(network, values)
     return network

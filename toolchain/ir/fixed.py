@@ -65,11 +65,12 @@ class FixedDense(Node):
 class FixedConv2d(Node):
     r"""An integer convolution with one exponent and one sign mode.
 
-    .. math:: a_{o,y,x}[t] = wrap\Big( 2^e \sum_{i,k,l} W_{o,i,k,l} \, x_{i,\; s y + d k - p,\; s x + d l - p}[t] \Big)
+    .. math::
+        a_{o,y,x} = wrap\Big( 2^e \sum_{i,k,l} W_{o,i,k,l}\, x_{i,\, s y + d k - p,\, s x + d l - p} \Big)
 
-    The sum wraps at 24 bits (see `fixedpoint.wrap_sum`). Lava's CPU model of a convolution ignores exponent, bits and sign mode, so the rules are kept here:
-    weights are already what the chip would use, and the exponent is not negative, so that it can be
-    folded into them.
+    The sum wraps at 24 bits (see `fixedpoint.wrap_sum`). Lava's CPU model of a convolution ignores
+    exponent, bits and sign mode, so the rules are kept here: weights are already what the chip would
+    use, and the exponent is not negative, so that it can be folded into them.
 
     Attributes:
         weights: `[out channels, in channels / groups, rows, columns]`, int32.

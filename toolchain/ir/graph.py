@@ -129,7 +129,7 @@ class Graph:
         return {name: tuple(q for q in ("spikes", "v", "u") if q in kept) for name, kept in wanted.items()}
 
     def graded_input(self, node: AnyNode) -> Input | None:
-        """Return the graded input that a connection or pooling reads, pooled or not; None if it reads spikes."""
+        """Return the graded input that a reader gets, pooled or not; None if it reads spikes."""
         source, _ = self.source(node.inputs[0])
         if isinstance(source, SumPool2d):
             return self.graded_input(source)

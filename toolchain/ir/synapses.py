@@ -22,8 +22,8 @@ class Dense(Node):
     .. math:: a_i[t] = \sum_j W_{ij} \, x_j[t - d_{ij}]
 
     Attributes:
-        weights: `[targets, sources]`, dense or `scipy.sparse.csr_array`. Feature maps are read flattened, in the
-            order C, H, W.
+        weights: `[targets, sources]`, dense or `scipy.sparse.csr_array`. Feature maps are read flattened,
+            in the order C, H, W.
         delays: Optional steps per synapse, of the same shape and sparsity as `weights`.
     """
 

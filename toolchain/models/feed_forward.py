@@ -97,7 +97,9 @@ class FeedForward(nn.Module):
         self.dt_ms = dt_ms
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.
-        self.to(memory_format=torch.channels_last)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
     def _check(self) -> None:
         if self.steps < 1:
@@ -106,7 +108,9 @@ class FeedForward(nn.Module):
         for block in self.blocks:
             missing = [name for name in block.sources if name not in known]
             if missing or not block.sources:
-                raise FrontendError(f"block '{block.name}' reads '{', '.join(missing)}', which is not before it")
+                raise FrontendError(
+                    f"block '{block.name}' reads '{', '.join(missing)}', which is not before it"
+                )
             if len(block.sources) > 1 and not isinstance(self.parts[block.name], Add):
                 raise FrontendError(f"block '{block.name}' reads {len(block.sources)} blocks; only Add may")
             known.add(block.name)
@@ -177,7 +181,8 @@ class FeedForward(nn.Module):
         if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:
             expected = "x".join(map(str, self.shape))
             raise FrontendError(
-                f"expected images [batch, {expected}] or frames [batch, time, {expected}], got {list(x.shape)}"
+                f"expected images [batch, {expected}] or frames [batch, time, {expected}], "
+                f"got {list(x.shape)}"
             )
         if x.dim() == 4:
             return x.contiguous(memory_format=torch.channels_last)[None]

@@ -59,7 +59,7 @@ class GatedNorm(nn.Module):
         )
 
     def affine(self) -> tuple[Tensor, Tensor]:
-        """Return factor and offset per channel of what it does in evaluation, `y = factor x + offset`, in float64."""
+        """Return factor and offset per channel of its evaluation, `y = factor x + offset`, in float64."""
         gate, weight, bias = self.gate.double(), self.weight.double(), self.bias.double()
         factor = gate * weight / torch.sqrt(self.running_var.double() + self.eps)
         return factor, gate * bias - self.running_mean.double() * factor

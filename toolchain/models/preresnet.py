@@ -1,6 +1,6 @@
 """Spiking pre-activation ResNets: neurons in front of every convolution, a stream of currents past them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -36,13 +36,13 @@ class PreResNetShape:
     classes: int = 10
     steps: int = 4
     graded: bool = True
-    neurons: NeuronShape = NeuronShape()
+    neurons: NeuronShape = field(default_factory=NeuronShape)
     gamma: float = 0.5
     spiking_shortcut: bool = True
 
 
 def build_preresnet(shape: PreResNetShape, generator: torch.Generator) -> FeedForward:
-    """Return an untrained network: stem, stages of basic blocks, norm, neurons, mean over the image, classifier.
+    """Return an untrained network: stem, stages of basic blocks, neurons, mean over the image, classifier.
 
     Args:
         shape: What to build.

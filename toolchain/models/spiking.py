@@ -69,7 +69,8 @@ class Spiking(nn.Module):
     r"""Integrate-and-fire neurons without current filter, leaky or not, for any shape of features.
 
     .. math::
-        v_t = (1 - d_v)\, v_{t-1} + x_t, \qquad s_t = [v_t > \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
+        v_t = (1 - d_v)\, v_{t-1} + x_t, \qquad s_t = [v_t > \theta], \qquad
+        v_t \leftarrow 0 \text{ where } s_t
 
     The order of operations is that of `toolchain.ir.Lif` with `du = 1` and no bias. All steps are one
     operation for autograd, whose backward pass goes through time by hand; the reset is not

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 import torch
@@ -75,7 +75,7 @@ class VggShape:
     classes: int = 10
     steps: int = 4
     graded: bool = True
-    neurons: NeuronShape = NeuronShape()
+    neurons: NeuronShape = field(default_factory=NeuronShape)
 
     @classmethod
     def named(cls, name: str, *, width: float = 1.0, hidden: int = 512) -> "VggShape":

@@ -71,8 +71,8 @@ def _fold(graph: Graph, node: Synapses | Pooling, types: dict[str, ValueType]) -
     if not isinstance(node, Dense | FixedDense):
         if rest.any():
             raise PreconditionError(
-                f"'{node.name}' reads delays that differ per neuron; a {node.kind} has no synapses of its own "
-                "to hold them"
+                f"'{node.name}' reads delays that differ per neuron; a {node.kind} has no synapses of its "
+                "own to hold them"
             )
         return wait, replace(node, inputs=(wait.name,))
     own = np.zeros(values_of(node.weights).size, np.int64) if node.delays is None else values_of(node.delays)

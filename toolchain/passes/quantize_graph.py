@@ -56,8 +56,8 @@ class QuantizeGraph(Pass):
 
     Spikes are binary and the reset is to zero, so multiplying a neuron's incoming weights, bias
     and threshold by one positive factor changes no spike: every neuron has a scale of its own,
-    hidden in its threshold; the neurons of a feature map, which share their weights, share it. Read-out populations share one scale, because their potentials are
-    compared.
+    hidden in its threshold; the neurons of a feature map, which share their weights, share it.
+    Read-out populations share one scale, because their potentials are compared.
 
     The scale is the largest at which weights, threshold and bias fit, lowered by at most a
     factor of two to where rounding hurts least, and then until `u` and `v` stay inside 24 bits:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from toolchain.trace import Trace
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
 
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
 
 
 @final
@@ -44,6 +44,15 @@ class Calibration:
             {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
             {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
             int(first.shape[0]),
+        )
+
+    def merged(self, other: "Calibration") -> "Calibration":
+        """Return the ranges of both sets of samples together."""
+        return Calibration(
+            {name: np.minimum(values, other.v_low[name]) for name, values in self.v_low.items()},
+            {name: np.maximum(values, other.v_high[name]) for name, values in self.v_high.items()},
+            {name: np.maximum(values, other.u_peak[name]) for name, values in self.u_peak.items()},
+            self.samples + other.samples,
         )
 
 
@@ -123,9 +132,8 @@ def _drive(node: FixedDense | FixedConv2d, message: float, *, signed: bool) -> t
     size, scale = targets_of(node.weights), 2.0**node.exponent * message
     # A negative exponent rounds down: up to one unit more on the negative side.
     extra = 1.0 if node.exponent < 0 else 0.0
+    down = np.bincount(rows, np.maximum(-values, 0), minlength=size).astype(np.float64) * scale
+    up = np.bincount(rows, np.maximum(values, 0), minlength=size).astype(np.float64) * scale
     if signed:
-        both = np.bincount(rows, np.abs(values), minlength=size) * scale
-        return both, both + extra
-    up = np.bincount(rows, np.maximum(values, 0), minlength=size) * scale
-    down = np.bincount(rows, np.maximum(-values, 0), minlength=size) * scale
+        up = down = up + down
     return up, down + extra

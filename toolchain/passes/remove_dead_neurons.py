@@ -1,4 +1,4 @@
-"""Remove neurons that can never fire, and neurons that nothing reads: whole channels where weights are shared."""
+"""Remove neurons that can never fire or that nothing reads; whole channels where weights are shared."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, assert_never, final
@@ -65,7 +65,7 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
     """Return which neurons, or channels, of a population have an effect."""
     if not isinstance(node, Lif):
         return np.ones(0, dtype=bool)
-    alive = (np.isinf(node.vth) | (node.bias > 0)).reshape(len(node.vth), -1).any(axis=1)
+    alive: Mask = np.any((np.isinf(node.vth) | (node.bias > 0)).reshape(len(node.vth), -1), axis=1)
     for name in node.inputs:
         connection = _connection(graph, name)
         rows, values = rows_of(connection.weights), values_of(connection.weights)
@@ -164,9 +164,7 @@ def _shrink_dense(node: Dense, rows: Mask, columns: Mask | None) -> Dense:
     if rows.all() and (columns is None or columns.all()):
         return node
     # Feature maps are read flattened: a channel is a run of columns.
-    chosen = (
-        slice(None) if columns is None else np.repeat(columns, sources_of(node.weights) // len(columns))
-    )
+    chosen = slice(None) if columns is None else np.repeat(columns, sources_of(node.weights) // len(columns))
     delays = None if node.delays is None else submatrix(node.delays, rows, chosen)
     return replace(node, weights=submatrix(node.weights, rows, chosen), delays=delays)
 

@@ -15,7 +15,6 @@ from toolchain.ir import (
     Dense,
     FixedDense,
     Graph,
-    Input,
     Pooling,
     Synapses,
     ValueType,
@@ -86,9 +85,9 @@ class RetimeDelays(Pass):
     """Put a `Delay` of at least one step in front of every connection.
 
     In the result a connection process that is one step late accounts for one step of its
-    `Delay`, and the rest is what a target has to wait. A pooling counts as a connection. Every population does at step `t + o`
-    what it did at step `t`, with `o` from `find_schedule` (from rest, and without bias before
-    its first step).
+    `Delay`, and the rest is what a target has to wait. A pooling counts as a connection. Every
+    population does at step `t + o` what it did at step `t`, with `o` from `find_schedule` (from
+    rest, and without bias before its first step).
     """
 
     name: ClassVar[str] = "retime-delays"

@@ -1,22 +1,43 @@
 """Pruning, and making the pruned network really smaller."""
 
 from toolchain.pruning.activity import ActivityOptions, prune_by_activity
+from toolchain.pruning.channel_choice import choose_channels
+from toolchain.pruning.channels import channel_layers, compact_channels
 from toolchain.pruning.compact import compact
 from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, Step, prune_pool
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.pool import RecurrentPool, Selection
 from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recurrence
 from toolchain.pruning.recurrent import pool_of, prune_recurrent, with_pool
+from toolchain.pruning.sca import (
+    ChannelPruning,
+    ChannelUpdate,
+    Masking,
+    Ranking,
+    Regrowth,
+    ScaOptions,
+    UntrainedChannelsWarning,
+)
 
 __all__ = [
     "ActivityOptions",
+    "ChannelPruning",
+    "ChannelUpdate",
     "LnpOptions",
     "LnpRecord",
     "LnpResult",
+    "Masking",
+    "Ranking",
     "RecurrentPool",
+    "Regrowth",
+    "ScaOptions",
     "Selection",
     "Step",
+    "UntrainedChannelsWarning",
+    "channel_layers",
+    "choose_channels",
     "compact",
+    "compact_channels",
     "erdos_renyi",
     "pool_of",
     "prune_at_random",

@@ -82,13 +82,6 @@ def set_gates(layers: tuple[ChannelLayer, ...], masks: Mapping[str, Mask]) -> No
             layer.norm.gate.copy_(torch.from_numpy(masks[layer.name]).to(layer.norm.gate))
 
 
-def closed_gates(network: FeedForward) -> dict[str, Mask]:
-    """Return, per prunable layer, which gates are open."""
-    return {
-        layer.name: layer.norm.gate.detach().cpu().numpy() != 0 for layer in channel_layers(network)
-    }
-
-
 def compact_channels(network: FeedForward, masks: Mapping[str, Mask]) -> FeedForward:
     """Return a smaller network that does the same: pruned channels are gone, not zero.
 
@@ -149,13 +142,15 @@ class _Compactor:
         match module:
             case nn.Conv2d():
                 filters = _alive(self.own.get(module))
-                self._put(block, _convolution(block.name, module, filters, kept), filters, module.out_channels)
+                self._put(
+                    block, _convolution(block.name, module, filters, kept), filters, module.out_channels
+                )
             case GatedNorm():
                 self._norm(block, module, kept)
             case nn.Linear():
                 self._put(block, _linear(module, kept, width), None, module.out_features)
             case Spiking() | nn.MaxPool2d() | nn.AvgPool2d() | nn.Flatten():
-                # Flattened channels are counted as channels still: a Linear knows how many positions each has.
+                # Flattened channels still count as channels: a Linear knows how many positions each has.
                 self._put(block, copy.deepcopy(module), kept, width)
             case Select():
                 index = module.index if kept is None else _positions(kept, module.index)
@@ -231,9 +226,14 @@ def _linear(module: nn.Linear, kept: Tensor | None, width: int) -> nn.Linear:
     if kept is not None:
         positions = module.in_features // width
         weight = weight[:, (kept[:, None] * positions + torch.arange(positions)).flatten()]
-    small = nn.Linear(weight.shape[1], weight.shape[0], bias=module.bias is not None, dtype=weight.dtype)
+    small = nn.Linear(weight.shape[1], weight.shape[0], bias=_has_bias(module), dtype=weight.dtype)
     with torch.no_grad():
         small.weight.copy_(weight)
-        if module.bias is not None:
+        if _has_bias(module):
             small.bias.copy_(module.bias)
     return small
+
+
+def _has_bias(module: nn.Linear) -> bool:
+    # torch declares the bias of a Linear as always there.
+    return "bias" in dict(module.named_parameters())

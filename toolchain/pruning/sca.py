@@ -8,7 +8,6 @@ What the paper leaves open follows its public code, and is named where it does n
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Final, assert_never, final
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import PruningError
 from toolchain.models import ActivityMeter, FeedForward
+from toolchain.pruning.channel_choice import choose_channels, live_channels
 from toolchain.pruning.channels import (
     ChannelLayer,
     Mask,
@@ -224,10 +224,9 @@ class ChannelPruning(Callback):
         with torch.no_grad():
             if not options.mean_gradient:
                 self._batches = 0
-            for gradient, layer in zip(self._gradients, self.layers, strict=True):
-                if self._batches == 0:
-                    gradient[:] = 0
-                gradient += _criterion(layer)
+            for i, layer in enumerate(self.layers):
+                fresh = _criterion(layer)
+                self._gradients[i] = fresh if self._batches == 0 else self._gradients[i] + fresh
                 if options.gamma_l1 and layer.norm.weight.grad is not None:
                     layer.norm.weight.grad.add_(layer.norm.weight.sign(), alpha=options.gamma_l1)
             self._batches += 1
@@ -264,7 +263,9 @@ class ChannelPruning(Callback):
         rows = [[u.epoch, u.regrown, u.changed, *u.kept] for u in self.updates]
         state["updates"] = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), -1)
         drawn = self._rng.bit_generator.state["state"]
-        words = [int(drawn[part]) >> shift & (2**32 - 1) for part in ("state", "inc") for shift in (96, 64, 32, 0)]
+        words = [
+            int(drawn[part]) >> shift & (2**32 - 1) for part in ("state", "inc") for shift in (96, 64, 32, 0)
+        ]
         state["chance"] = torch.tensor(words, dtype=torch.int64)
         return state
 
@@ -280,8 +281,11 @@ class ChannelPruning(Callback):
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
         self.masks = masks
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
-        numbers = [sum(word << shift for word, shift in zip(words[i : i + 4], (96, 64, 32, 0), strict=True)) for i in (0, 4)]
-        drawn = self._rng.bit_generator.state
+        numbers = [
+            sum(word << shift for word, shift in zip(words[i : i + 4], (96, 64, 32, 0), strict=True))
+            for i in (0, 4)
+        ]
+        drawn = dict(self._rng.bit_generator.state)
         drawn["state"] = {"state": numbers[0], "inc": numbers[1]}
         self._rng.bit_generator.state = drawn
 
@@ -320,86 +324,27 @@ class ChannelPruning(Callback):
                         moment[dead.to(moment.device)] = 0
 
 
-def live_channels(total: int, sparsity: float, regrowth: float) -> tuple[int, int]:
-    """Return how many channels live by their score, and how many come back.
-
-    As in the released code: `floor((1 - p - q) N)` and `floor(q N)`.
-    """
-    # A share such as 1 - 0.7 - 0.2 is a hair below 0.1; a billionth of a channel does not count.
-    tolerance = 1e-9 * max(total, 1)
-    return (
-        math.floor((1 - sparsity - regrowth) * total + tolerance),
-        math.floor(regrowth * total + tolerance),
-    )
-
-
-def choose_channels(
-    scores: Sequence[NDArray[np.float64]],
-    gradients: Sequence[NDArray[np.float64]],
-    *,
-    sparsity: float,
-    regrowth: float,
-    least: int = 1,
-) -> tuple[list[Mask], int]:
-    """Return the channels that live, chosen over all layers together.
-
-    First the `floor((1 - p - q) N)` channels of highest score, then, among the others, the
-    `floor(q N)` of largest gradient, as far as it is not zero. Equal values: the earlier one.
-
-    Args:
-        scores: Per layer, `[C]`.
-        gradients: Per layer, `[C]`, not negative.
-        sparsity: `p`.
-        regrowth: `q`.
-        least: Every layer keeps its best channels up to this number; the worst of the other layers
-            go instead, so that the total stays.
-
-    Returns:
-        One mask per layer, and how many channels came back.
-    """
-    sizes = [len(score) for score in scores]
-    score, gradient = np.concatenate(scores), np.concatenate(gradients)
-    layer = np.repeat(np.arange(len(sizes)), sizes)
-    first, second = live_channels(len(score), sparsity, regrowth)
-    alive = np.zeros(len(score), bool)
-    alive[np.argsort(-score, kind="stable")[:first]] = True
-    waiting = np.where(alive, 0.0, gradient)
-    order = np.argsort(-waiting, kind="stable")[:second]
-    returned = order[waiting[order] > 0]
-    alive[returned] = True
-    _keep_least(alive, score, layer, least)
-    return list(np.split(alive, np.cumsum(sizes)[:-1])), len(returned)
-
-
-def _keep_least(alive: Mask, score: NDArray[np.float64], layer: NDArray[np.int64], least: int) -> None:
-    """Bring every layer to its least number of channels, at the cost of the worst of the others."""
-    borrowed = 0
-    for i in np.unique(layer):
-        missing = min(least, int((layer == i).sum())) - int(alive[layer == i].sum())
-        if missing > 0:
-            candidates = np.flatnonzero((layer == i) & ~alive)
-            alive[candidates[np.argsort(-score[candidates], kind="stable")[:missing]]] = True
-            borrowed += missing
-    for j in np.flatnonzero(alive)[np.argsort(score[alive], kind="stable")]:
-        if borrowed == 0:
-            return
-        if alive[layer == layer[j]].sum() > least:
-            alive[j] = False
-            borrowed -= 1
-
-
 def _score(layer: ChannelLayer, ranking: Ranking) -> NDArray[np.float64]:
     match ranking:
         case Ranking.ACTIVITY | Ranking.FIRING_RATE:
             if layer.neurons.meter is None:
-                raise PruningError(f"layer '{layer.name}' was not measured; the pruning must go through `fit`")
+                raise PruningError(
+                    f"layer '{layer.name}' was not measured; the pruning must go through `fit`"
+                )
             meter = layer.neurons.meter
             return (meter.potential if ranking is Ranking.ACTIVITY else meter.rate).numpy()
         case Ranking.WEIGHT_NORM:
             weight = layer.norm.weight if layer.filters is None else layer.filters.weight
-            return weight.detach().double().abs().flatten(1 if weight.dim() > 1 else 0).reshape(
-                layer.channels, -1
-            ).mean(1).cpu().numpy()
+            return (
+                weight.detach()
+                .double()
+                .abs()
+                .flatten(1 if weight.dim() > 1 else 0)
+                .reshape(layer.channels, -1)
+                .mean(1)
+                .cpu()
+                .numpy()
+            )
         case Ranking.SLIMMING:
             return layer.norm.weight.detach().double().abs().cpu().numpy()
         case _:
@@ -422,8 +367,3 @@ def _penalise(network: nn.Module, weight: float) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.weight.grad is not None:
             module.weight.grad.add_(module.weight.sign(), alpha=weight)
-
-
-def kept_channels(masks: Mapping[str, Mask]) -> dict[str, int]:
-    """Return the number of living channels per layer."""
-    return {name: int(mask.sum()) for name, mask in masks.items()}

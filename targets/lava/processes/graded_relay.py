@@ -25,7 +25,7 @@ class GradedRelay(AbstractProcess):
     """
 
     def __init__(self, *, shape: tuple[int, ...], window: tuple[int, int, int, int], name: str) -> None:
-        super().__init__(shape=shape, window=window, name=name)
+        super().__init__(window=window, name=name)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
@@ -37,10 +37,11 @@ class _GradedRelayModel(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Pass on inside a window; be silent outside."""
         a = self.a_in.recv()
-        offset, period, steps, samples = self.proc_params["window"]
+        parameters: Any = self.proc_params
+        offset, period, steps, samples = parameters["window"]
         sample, t = divmod(self.time_step - 1 - offset, period)
         inside = 0 <= sample < samples and t < steps
-        self.s_out.send(a if inside else np.zeros_like(a))
+        self.s_out.send(a if inside else a * 0)
 
 
 @implements(proc=GradedRelay, protocol=LoihiProtocol)

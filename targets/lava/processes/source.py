@@ -40,7 +40,9 @@ class _FileSourceModel(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Send the row of this step."""
         row = self.time_step - 1
-        self.s_out.send(self._rows[row].reshape(self._silence.shape) if row < len(self._rows) else self._silence)
+        self.s_out.send(
+            self._rows[row].reshape(self._silence.shape) if row < len(self._rows) else self._silence
+        )
 
 
 @implements(proc=FileSource, protocol=LoihiProtocol)

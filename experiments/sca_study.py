@@ -1,0 +1,182 @@
+"""Channel pruning with regrowth against its controls: digits, several seeds, equal channels, masked accuracy.
+
+Every figure is one line of `sca_study.jsonl`, keyed by width, arm and seed; what is there is not computed
+again, so the study can be interrupted and continued. `sca_tables.py` writes the tables into the README of
+the pruning. Run it with `make sca-study`; it takes about an hour of one core.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolchain.data import load_digits
+from toolchain.fidelity import accuracy, predictions
+from toolchain.fidelity.cost import measure_cost
+from toolchain.frontends import from_torch
+from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.passes import Calibration, Pipeline, QuantizeGraph, RemoveDeadNeurons
+from toolchain.pruning import ChannelPruning, Masking, Ranking, Regrowth, ScaOptions, compact_channels
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
+from toolchain.training import FitOptions, Optimizer, fit
+
+RESULTS = Path(__file__).parent / "sca_study.jsonl"
+STEPS, EPOCHS, SEEDS = 4, 50, 5
+PLANS = {"full": (64, 64, POOL, 128, 128, POOL), "half": (32, 32, POOL, 64, 64, POOL)}
+OPTIONS = FitOptions(
+    EPOCHS, batch_size=32, learning_rate=0.05, gradient_clip=float("inf"), optimizer=Optimizer.SGD
+)
+SPARSITY = 0.75
+
+PUBLISHED = ScaOptions.published(sparsity=0.7, regrowth=0.2)
+FAITHFUL = ScaOptions(sparsity=SPARSITY, masking=Masking.FAITHFUL)
+STRICT = ScaOptions(sparsity=SPARSITY, masking=Masking.STRICT)
+ARMS: dict[str, ScaOptions | None] = {
+    "dense": None,
+    "published": PUBLISHED,
+    "recommended, strict": STRICT,
+    "recommended, faithful": FAITHFUL,
+    "published at 0.75": replace(PUBLISHED, sparsity=SPARSITY),
+    "q = 0": replace(PUBLISHED, sparsity=SPARSITY, regrowth=0.0),
+    "q = 0, warm-up": replace(PUBLISHED, sparsity=SPARSITY, regrowth=0.0, warm_up=12),
+    "q = 0, strict, frozen tail": replace(STRICT, regrowth=0.0),
+    "random regrowth": replace(PUBLISHED, sparsity=SPARSITY, criterion=Regrowth.RANDOM),
+    "random regrowth, strict, annealed": replace(STRICT, criterion=Regrowth.RANDOM),
+    "constant q, strict": replace(PUBLISHED, sparsity=SPARSITY, masking=Masking.STRICT),
+    "firing rate": replace(STRICT, ranking=Ranking.FIRING_RATE),
+    "weight norm": replace(STRICT, ranking=Ranking.WEIGHT_NORM),
+    "Network Slimming": replace(STRICT, ranking=Ranking.SLIMMING, gamma_l1=1e-4),
+    "mean gradient": replace(STRICT, mean_gradient=True),
+}
+SCRATCH = {"from scratch, strict's widths": "recommended, strict"}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Digits as images, split once: the test part is used by this study only."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+    @classmethod
+    def load(cls) -> "Data":
+        images = load_digits(0.3, 0)
+        square = [part.reshape(-1, 1, 8, 8).astype(np.float32) for part in (images.train, images.test)]
+        return cls(square[0], images.train_labels, square[1], images.test_labels)
+
+
+def measure(network: FeedForward, data: Data) -> dict[str, Any]:
+    """Return accuracies in float and integers, size and activity of a trained network on the test part."""
+    frames = [np.repeat(part[:, None], STEPS, axis=1) for part in (data.test, data.train[:256])]
+    graph = RemoveDeadNeurons()(from_torch(network))
+    emulator = load_target("emulator")
+    stimulus = Stimulus.of(frames[0])
+    trace = emulator.build(graph).run(stimulus)
+    seen = Calibration.from_trace(emulator.build(graph).run(frames[1], record=QUANTITIES))
+    fixed = Pipeline((QuantizeGraph(steps=STEPS, calibration=seen),))(graph)
+    integers = emulator.build(fixed).run(stimulus)
+    cost = measure_cost(graph, stimulus, trace)
+    kernels = [p for p in network.parameters() if p.dim() == 4]
+    return {
+        "accuracy": accuracy(predictions(graph, trace), data.test_labels),
+        "integers": accuracy(predictions(fixed, integers), data.test_labels),
+        "conv_parameters": sum(p.numel() for p in kernels),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "operations": cost.total_operations,
+        "spikes": sum(cost.spikes.values()),
+        "layers": {name: float(count) for name, count in cost.synaptic_operations.items()},
+    }
+
+
+def masked_accuracy(network: FeedForward, data: Data) -> float:
+    with torch.inference_mode():
+        found = network(torch.from_numpy(data.test)).scores.argmax(1).numpy()
+    return accuracy(found, data.test_labels)
+
+
+def spikes_equal(network: FeedForward, small: FeedForward, masks: dict[str, np.ndarray], data: Data) -> bool:
+    """Return whether the compact network spikes as the masked one at every step, in double precision."""
+    x = torch.from_numpy(data.test).double()
+    with torch.inference_mode():
+        whole, less = (each.double()(x, record=True).spikes for each in (network, small))
+    network.float()
+    small.float()
+    return all(
+        torch.equal(spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes, less[name])
+        for name, spikes in whole.items()
+    )
+
+
+def run(width: str, options: ScaOptions | None, seed: int, data: Data) -> dict[str, Any]:
+    """Train one network, prune it on the way, and measure what is left."""
+    shape = VggShape(plan=PLANS[width], image=(1, 8, 8), steps=STEPS)
+    network = build_vgg(shape, torch.Generator().manual_seed(seed))
+    watching = None if options is None else ChannelPruning(network, replace(options, seed=seed))
+    callbacks = () if watching is None else (watching,)
+    started = time.perf_counter()
+    records = fit(network, data.train, data.train_labels, OPTIONS, seed=seed, callbacks=callbacks)
+    seconds = time.perf_counter() - started
+    result = {"seconds": seconds, "train_accuracy": records[-1].accuracy}
+    result["masked_accuracy"] = masked_accuracy(network, data)
+    small = network
+    if watching is not None:
+        small = compact_channels(network, watching.masks)
+        result["compact_equals_masked"] = spikes_equal(network, small, watching.masks, data)
+        result["kept"] = [int(mask.sum()) for mask in watching.masks.values()]
+    return result | measure(small, data)
+
+
+def from_scratch(width: str, kept: list[int], seed: int, data: Data) -> dict[str, Any]:
+    """Train a network of given widths from its first day, as long as the pruned one was trained."""
+    shape = VggShape(plan=PLANS[width], image=(1, 8, 8), steps=STEPS).with_widths(kept)
+    network = build_vgg(shape, torch.Generator().manual_seed(seed))
+    records = fit(network, data.train, data.train_labels, OPTIONS, seed=seed)
+    result = {"train_accuracy": records[-1].accuracy, "masked_accuracy": masked_accuracy(network, data)}
+    return result | {"kept": kept} | measure(network, data)
+
+
+def known() -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Return what was computed before."""
+    if not RESULTS.is_file():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return {(row["width"], row["arm"], row["seed"]): row for row in rows}
+
+
+def _record(key: tuple[str, str, int], compute: Callable[[], dict[str, Any]]) -> None:
+    if key in known():
+        return
+    width, arm, seed = key
+    row = {"width": width, "arm": arm, "seed": seed} | compute()
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(f"{width} {arm} {seed}: {row['masked_accuracy']:.2f} %", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=range(SEEDS), help="which seeds")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    data = Data.load()
+    for seed in chosen.seeds:
+        for width in PLANS:
+            for arm, options in ARMS.items():
+                _record((width, arm, seed), lambda w=width, o=options, s=seed: run(w, o, s, data))
+            for arm, model in SCRATCH.items():
+                kept = known()[width, model, seed]["kept"]
+                _record((width, arm, seed), lambda w=width, k=kept, s=seed: from_scratch(w, k, s, data))
+
+
+if __name__ == "__main__":
+    main()
