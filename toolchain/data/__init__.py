@@ -1,21 +1,32 @@
 """Data sets, series and encoders."""
 
-from toolchain.data.digits import Images, in_rows, load_digits
+from toolchain.data.cifar import load_cifar10, load_cifar100
+from toolchain.data.digits import load_digits
 from toolchain.data.encoders import Encoding, encode
+from toolchain.data.events import EventData, Recordings, Slicing, bin_events
+from toolchain.data.images import Images, as_pictures, in_rows, normalised
 from toolchain.data.series import Series, load_csv, lorenz63, mackey_glass, rossler
 from toolchain.data.series_codes import SeriesCode, SeriesEncoding
 
 __all__ = [
     "Encoding",
+    "EventData",
     "Images",
+    "Recordings",
     "Series",
     "SeriesCode",
     "SeriesEncoding",
+    "Slicing",
+    "as_pictures",
+    "bin_events",
     "encode",
     "in_rows",
+    "load_cifar10",
+    "load_cifar100",
     "load_csv",
     "load_digits",
     "lorenz63",
     "mackey_glass",
+    "normalised",
     "rossler",
 ]

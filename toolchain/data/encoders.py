@@ -6,7 +6,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-Intensities = NDArray[np.float64]
+Intensities = NDArray[np.floating[Any]]
 
 
 class Encoding(Enum):

@@ -3,6 +3,12 @@
 from toolchain.pruning.lnp.algorithm import prune_pool
 from toolchain.pruning.lnp.centrality import CentralityRule, NeuronCriterion
 from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
+from toolchain.pruning.lnp.feed_forward import (
+    FeedForwardLnpOptions,
+    FeedForwardSelection,
+    HoldPruned,
+    prune_feed_forward,
+)
 from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.noise_pruning import Covariance, Diagonal, Importance, KeepRule
 from toolchain.pruning.lnp.options import Attribution, LnpOptions, LnpRecord, LnpResult, Step
@@ -22,7 +28,10 @@ __all__ = [
     "Covariance",
     "DelocalizationRule",
     "Diagonal",
+    "FeedForwardLnpOptions",
+    "FeedForwardSelection",
     "GrowthOptions",
+    "HoldPruned",
     "Importance",
     "KeepRule",
     "LnpOptions",
@@ -39,5 +48,6 @@ __all__ = [
     "lyapunov_spectrum",
     "optimise_time_scales",
     "perturbation_growth",
+    "prune_feed_forward",
     "prune_pool",
 ]

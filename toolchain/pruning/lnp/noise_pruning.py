@@ -182,7 +182,7 @@ def keep_probabilities(
             scores = spread
         case _:
             assert_never(rule.importance)
-    return _with_mean(_sharpened(scores, rule.sharpness), fraction, rule.least)
+    return with_mean(_sharpened(scores, rule.sharpness), fraction, rule.least)
 
 
 def _linear(pool: RecurrentPool, coupling: Floats) -> Floats:
@@ -213,7 +213,7 @@ def _sharpened(scores: Floats, sharpness: float) -> Floats:
     return np.maximum(scores / top, 1e-12) ** sharpness
 
 
-def _with_mean(scores: Floats, fraction: float, least: float) -> Floats:
+def with_mean(scores: Floats, fraction: float, least: float) -> Floats:
     """Return `clip(rho scores, least, 1)` with rho such that the mean is `fraction`."""
     if fraction >= 1:
         return np.ones_like(scores)
