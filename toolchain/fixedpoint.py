@@ -122,7 +122,7 @@ def shift(total: NDArray[np.int64], exponent: int) -> IntArray:
 
 
 def wrap_sum(total: NDArray[np.int64]) -> IntArray:
-    """Return the sum of a convolution as Lava sends it: modulo 2^24, signed.
+    """Return the sum of a convolution as Lava sends it: modulo 2^24, signed; |total| < 2^31.
 
     >>> wrap_sum(np.array([2**23 - 1, 2**23, -(2**23) - 1])).tolist()
     [8388607, -8388608, 8388607]

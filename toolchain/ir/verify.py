@@ -4,13 +4,16 @@ import re
 from typing import Final
 
 import networkx as nx
+import numpy as np
 
 from toolchain.errors import FeedbackError, VerifyError
+from toolchain.ir.fixed import FixedConv2d
 from toolchain.ir.graph import Graph, Stage
 from toolchain.ir.routing import Delay
 from toolchain.ir.types import ValueType
 
 # Names become file names and keys of archives.
+_SUM_LIMIT: Final = 2**31
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -38,6 +41,7 @@ def verify(graph: Graph) -> dict[str, ValueType]:
                 raise VerifyError(node.name, f"reads '{operand}', which stands later; put a Delay in between")
         types[node.name] = node.result_type(*(types[name] for name in node.inputs))
     _check_delays(graph, types)
+    _check_sums(graph)
     _check_ends(graph)
     return types
 
@@ -90,6 +94,16 @@ def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
             raise node.fail(f"declares {types[node.name]}, but holds {types[node.inputs[0]]}")
         if fixed and not isinstance(node.steps, int):
             raise node.fail("delays per neuron belong into the synapses of a fixed graph")
+
+
+def _check_sums(graph: Graph) -> None:
+    """Raise where an integer convolution can leave 32 bits, beyond which Lava's own cast is undefined."""
+    for node in graph.synapses:
+        if isinstance(node, FixedConv2d):
+            largest = graph.largest_message(node) << node.exponent
+            reach = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max(initial=0)) * largest
+            if reach >= _SUM_LIMIT:
+                raise node.fail(f"its sums can reach {reach}, expected less than 2^31: use smaller messages")
 
 
 def _check_ends(graph: Graph) -> None:

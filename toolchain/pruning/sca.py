@@ -261,7 +261,7 @@ class ChannelPruning(Callback):
         """Return masks, history and the state of chance."""
         state = {f"mask.{name}": torch.from_numpy(mask.copy()) for name, mask in self.masks.items()}
         rows = [[u.epoch, u.regrown, u.changed, *u.kept] for u in self.updates]
-        state["updates"] = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), -1)
+        state["updates"] = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), 3 + len(self.layers))
         drawn = self._rng.bit_generator.state["state"]
         words = [
             int(drawn[part]) >> shift & (2**32 - 1) for part in ("state", "inc") for shift in (96, 64, 32, 0)

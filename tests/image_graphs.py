@@ -1,0 +1,199 @@
+"""Random networks on images, in integers and in real numbers: convolutions, poolings, streams, feedback."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.graphs import fixed_lif
+from toolchain.fixedpoint import SignMode, round_weights, weight_limits
+from toolchain.ir import (
+    AnyNode,
+    Decode,
+    Delay,
+    EdgeKind,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    MaxPool2d,
+    Origin,
+    Output,
+    SumPool2d,
+    ValueType,
+    Window,
+)
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """What a random network on images is made of; small numbers are simple networks."""
+
+    seed: int = 0
+    layers: int = 1
+    channels: int = 2
+    size: Pair = (5, 6)
+    graded: bool = False
+    grouped: bool = False
+    dilated: bool = False
+    strided: bool = False
+    pooled: bool = False
+    summed: bool = False
+    skip: bool = False
+    feedback: bool = False
+    biased: bool = False
+    extreme: bool = False
+
+
+image_recipes = st.builds(
+    ImageRecipe,
+    seed=st.integers(0, 2**32 - 1),
+    layers=st.integers(1, 3),
+    channels=st.sampled_from([1, 2, 4]),
+    size=st.tuples(st.integers(4, 8), st.integers(4, 8)),
+    graded=st.booleans(),
+    grouped=st.booleans(),
+    dilated=st.booleans(),
+    strided=st.booleans(),
+    pooled=st.booleans(),
+    summed=st.booleans(),
+    skip=st.booleans(),
+    feedback=st.booleans(),
+    biased=st.booleans(),
+    extreme=st.booleans(),
+)
+
+
+def random_images(recipe: ImageRecipe) -> Graph:
+    """An integer network on images; in the extreme ones sums wrap, currents wrap and potentials saturate."""
+    return _Builder(recipe).graph()
+
+
+def random_pictures(recipe: ImageRecipe, samples: int, steps: int) -> NDArray[Any]:
+    rng = np.random.default_rng([recipe.seed, 1])
+    shape = (samples, steps, recipe.channels, *recipe.size)
+    return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < 0.5
+
+
+class _Builder:
+    def __init__(self, recipe: ImageRecipe) -> None:
+        self.recipe = recipe
+        self.rng = np.random.default_rng(recipe.seed)
+        self.nodes: list[AnyNode] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def graph(self) -> Graph:
+        recipe = self.recipe
+        bits = 9 if recipe.extreme else 5
+        self.shapes["x"] = (recipe.channels, *recipe.size)
+        self.nodes.append(
+            Input(name="x", shape=self.shapes["x"], edge=EdgeKind.GRADED, scale=2.0**bits / 4, bits=bits)
+            if recipe.graded
+            else Input(name="x", shape=self.shapes["x"])
+        )
+        source = "x"
+        for i in range(recipe.layers):
+            source = self.layer(i, source)
+        size = int(np.prod(self.shapes[source]))
+        weights = round_weights(self.rng.integers(-254, 255, (3, size)).astype(float), SignMode.MIXED, 8)
+        self.nodes += [
+            FixedDense(
+                name="flat", inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED
+            ),
+            fixed_lif("last", ("flat",), 3),
+            Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
+        ]
+        return Graph(tuple(self.nodes), name="images")
+
+    def layer(self, i: int, source: str) -> str:
+        rng, recipe = self.rng, self.recipe
+        before = self.shapes[source]
+        groups = 2 if recipe.grouped and before[0] % 2 == 0 else 1
+        targets = groups * int(rng.integers(1, 3))
+        window = self.window(before)
+        convolutions = [self.convolution(f"c{i}", source, targets, window, groups)]
+        shape = self.shapes[f"c{i}"]
+        if recipe.skip:
+            # The same input again, over a window of another kernel but with as many positions.
+            convolutions.append(self.convolution(f"skip{i}", source, targets, _point(window), 1))
+        if recipe.feedback:
+            self.shapes[f"back{i}"] = shape
+            self.nodes.append(
+                Delay(name=f"back{i}", inputs=(f"p{i}",), shape=shape, steps=int(rng.integers(1, 3)))
+            )
+            same = Window((3, 3), padding=(1, 1))
+            convolutions.append(self.convolution(f"r{i}", f"back{i}", targets, same, 1))
+        self.nodes += convolutions
+        self.nodes.append(self.population(f"p{i}", tuple(node.name for node in convolutions), shape))
+        self.shapes[f"p{i}"] = shape
+        pooled = f"p{i}"
+        for kind, wanted in ((MaxPool2d, recipe.pooled), (SumPool2d, recipe.summed)):
+            size = self.shapes[pooled][1:]
+            if wanted and min(size) >= 2:
+                kernel, padding = (2, min(size[1], 3)), (int(rng.integers(2)), 0)
+                node = kind(
+                    name=f"{kind.kind}{i}", inputs=(pooled,), kernel=kernel, stride=(2, 1), padding=padding
+                )
+                pooled = node.name
+                inner = ValueType(self.shapes[node.inputs[0]], EdgeKind.SPIKE)
+                self.shapes[pooled] = node.result_type(inner).shape
+                self.nodes.append(node)
+        return pooled
+
+    def window(self, shape: tuple[int, ...]) -> Window:
+        rng, recipe = self.rng, self.recipe
+        kernel = (min(3, shape[1]), min(2, shape[2]))
+        dilation = (2, 1) if recipe.dilated and shape[1] >= 5 else (1, 1)
+        stride = (1, 2) if recipe.strided else (1, 1)
+        return Window(kernel, stride, (int(rng.integers(2)), int(rng.integers(2))), dilation)
+
+    def convolution(self, name: str, source: str, targets: int, window: Window, groups: int) -> FixedConv2d:
+        rng = self.rng
+        mode = list(SignMode)[rng.integers(3)]
+        bits = int(rng.integers(4, 9))
+        lowest, highest = weight_limits(mode)
+        shape = self.shapes[source]
+        drawn = rng.integers(lowest, highest + 1, (targets, shape[0] // groups, *window.kernel))
+        self.shapes[name] = (targets, *window.positions((shape[1], shape[2])))
+        return FixedConv2d(
+            name=name,
+            inputs=(source,),
+            weights=round_weights(drawn.astype(float), mode, bits),
+            exponent=int(rng.integers(4, 8) if self.recipe.extreme else rng.integers(0, 3)),
+            sign_mode=mode,
+            weight_bits=bits,
+            stride=window.stride,
+            padding=window.padding,
+            dilation=window.dilation,
+            groups=groups,
+        )
+
+    def population(self, name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> FixedLif:
+        rng, recipe = self.rng, self.recipe
+        size = int(np.prod(shape))
+        flat = fixed_lif(
+            name,
+            inputs,
+            size,
+            du=rng.integers(0, 60 if recipe.extreme else 4096, size),
+            dv=rng.integers(0, 60 if recipe.extreme else 4096, size),
+            vth=rng.integers(0, 2**17 if recipe.extreme else 2000, size),
+            bias_mantissa=rng.integers(-4096, 4096, size) if recipe.biased else 0,
+            bias_exponent=rng.integers(0, 8, size) if recipe.biased else 0,
+        )
+        arrays = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
+        shaped = {field: getattr(flat, field).reshape(shape) for field in arrays}
+        return FixedLif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **shaped)
+
+
+def _point(window: Window) -> Window:
+    """Return a kernel of one element that visits as many positions: the first of the larger one."""
+    rows, columns = ((k - 1) * d for k, d in zip(window.kernel, window.dilation, strict=True))
+    if (rows, columns) == tuple(2 * p for p in window.padding):
+        return Window((1, 1), window.stride)
+    return window

@@ -1,0 +1,78 @@
+"""Networks on images: integer reference == emulator == Lava (our model of `Conv` and its own), bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import Phase, example, given, note, settings
+
+from targets.emulator.target import EmulatorTarget
+from targets.lava.target import LavaTarget
+from tests.graphs import union
+from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from toolchain import reference
+from toolchain.fidelity import first_mismatch
+from toolchain.ir import Graph, print_graph
+from toolchain.target import Target
+from toolchain.trace import QUANTITIES, Trace
+
+_STEPS = 6
+_PLAIN = ImageRecipe()
+_EVERYTHING = ImageRecipe(5, 2, 4, (7, 8), *[True] * 10)
+_RESIDUAL = ImageRecipe(9, 3, 2, (6, 5), graded=True, skip=True, biased=True)
+
+
+def _check(graph: Graph, expected: Trace, target: Target, stimulus: object) -> None:
+    got = target.build(graph).run(stimulus, record=QUANTITIES)  # type: ignore[arg-type]
+    mismatch = first_mismatch(expected, got)
+    assert mismatch is None, f"{target.name}: {mismatch}\n{print_graph(graph)}"
+
+
+@given(recipe=image_recipes)
+@settings(max_examples=40)
+@example(recipe=_EVERYTHING)
+def test_the_emulator_equals_the_reference_on_random_images(recipe: ImageRecipe) -> None:
+    graph = random_images(recipe)
+    note(print_graph(graph))
+    stimulus = random_pictures(recipe, samples=2, steps=_STEPS)
+    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+
+
+@pytest.mark.parametrize("stock", [False, True], ids=["our model", "Lava's model"])
+def test_lava_equals_the_reference_on_images(stock: bool) -> None:
+    recipes = (_PLAIN, _EVERYTHING, _RESIDUAL)
+    graph = union([random_images(recipe) for recipe in recipes])
+    stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
+    _check(graph, reference.run(graph, stimulus), LavaTarget(stock_convolution=stock), stimulus)
+
+
+def test_sums_of_convolutions_wrap_in_the_extreme_networks() -> None:
+    trace = reference.run(random_images(_EVERYTHING), random_pictures(_EVERYTHING, 3, 20))
+    jumps = [np.abs(np.diff(u.astype(np.int64), axis=1)).max() for u in trace.u.values()]
+    assert max(jumps) > 2**23, "no current wrapped: the parity tests would prove less than they say"
+
+
+@pytest.mark.long
+@given(recipe=image_recipes)
+@settings(max_examples=1500, phases=[Phase.generate, Phase.shrink])
+def test_the_emulator_equals_the_reference_on_thousands_of_images(recipe: ImageRecipe) -> None:
+    graph = random_images(recipe)
+    note(print_graph(graph))
+    stimulus = random_pictures(recipe, samples=2, steps=_STEPS)
+    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(20))
+def test_lava_equals_the_reference_on_hundreds_of_images(block: int) -> None:
+    rng = np.random.default_rng([2026, block])
+    recipes = [_random_recipe(rng) for _ in range(6)]
+    graph = union([random_images(recipe) for recipe in recipes])
+    stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
+    expected = reference.run(graph, stimulus)
+    for stock in (False, True):
+        _check(graph, expected, LavaTarget(stock_convolution=stock), stimulus)
+
+
+def _random_recipe(rng: np.random.Generator) -> ImageRecipe:
+    flags = [bool(flag) for flag in rng.integers(0, 2, 10)]
+    size = (int(rng.integers(4, 9)), int(rng.integers(4, 9)))
+    return ImageRecipe(int(rng.integers(2**32)), int(rng.integers(1, 4)), 2 ** int(rng.integers(3)), size, *flags)
