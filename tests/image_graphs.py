@@ -102,9 +102,7 @@ class _Builder:
         size = int(np.prod(self.shapes[source]))
         weights = round_weights(self.rng.integers(-254, 255, (3, size)).astype(float), SignMode.MIXED, 8)
         self.nodes += [
-            FixedDense(
-                name="flat", inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED
-            ),
+            FixedDense(name="flat", inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
             fixed_lif("last", ("flat",), 3),
             Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
         ]

@@ -13,7 +13,9 @@ from toolchain.models import (
 )
 
 
-def small_vgg(seed: int = 0, *, steps: int = 4, hidden: tuple[int, ...] = (20,), **more: object) -> FeedForward:
+def small_vgg(
+    seed: int = 0, *, steps: int = 4, hidden: tuple[int, ...] = (20,), **more: object
+) -> FeedForward:
     """Three convolutions, two poolings, a hidden layer; on images of 2 x 8 x 8."""
     shape = VggShape(plan=(6, 8, POOL, 10, POOL), hidden=hidden, image=(2, 8, 8), steps=steps, **more)  # type: ignore[arg-type]
     return stirred(build_vgg(shape, torch.Generator().manual_seed(seed)), seed)

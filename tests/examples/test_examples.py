@@ -21,6 +21,10 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
             "of 3 samples equal reference and emulator at every step",
         ),
         (
+            ["digits_vgg_sca.py", "--epochs", "3", "--lava-images", "2"],
+            "of 2 samples equal reference and emulator at every step",
+        ),
+        (
             ["lorenz63.py", "--neurons", "120", "--starts", "4", "--iterations", "2", "--lava-values", "4"],
             "open loop on Lava equals the emulator: True",
         ),
@@ -45,4 +49,4 @@ def test_an_example_runs(arguments: list[str], expected: str, repository: Path) 
 
 def test_no_example_is_left_out(repository: Path) -> None:
     scripts = {path.name for path in (repository / "examples").glob("*.py")}
-    assert scripts == {"digits_hrsnn.py", "lorenz63.py", "lnp_ablation.py"}
+    assert scripts == {"digits_hrsnn.py", "digits_vgg_sca.py", "lorenz63.py", "lnp_ablation.py"}

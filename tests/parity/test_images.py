@@ -1,4 +1,4 @@
-"""Networks on images: integer reference == emulator == Lava (our model of `Conv` and its own), bit for bit."""
+"""Networks on images: integer reference == emulator == Lava (our `Conv` model and its own), bit for bit."""
 
 import numpy as np
 import pytest
@@ -75,4 +75,6 @@ def test_lava_equals_the_reference_on_hundreds_of_images(block: int) -> None:
 def _random_recipe(rng: np.random.Generator) -> ImageRecipe:
     flags = [bool(flag) for flag in rng.integers(0, 2, 10)]
     size = (int(rng.integers(4, 9)), int(rng.integers(4, 9)))
-    return ImageRecipe(int(rng.integers(2**32)), int(rng.integers(1, 4)), 2 ** int(rng.integers(3)), size, *flags)
+    return ImageRecipe(
+        int(rng.integers(2**32)), int(rng.integers(1, 4)), 2 ** int(rng.integers(3)), size, *flags
+    )

@@ -10,6 +10,7 @@ from torch import nn
 
 import toolchain
 from targets.emulator.target import EmulatorTarget
+from tests.networks import images, small_vgg
 from toolchain import driver
 from toolchain.build_folder import LongerThanProvedWarning
 from toolchain.errors import SimulationError, UnknownNameError, UsageError
@@ -105,3 +106,31 @@ def test_fewer_bits_are_less_faithful(rng: np.random.Generator) -> None:
 def test_an_attribute_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = toolchain.nothing  # type: ignore[attr-defined]
+
+
+def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
+    network = small_vgg()
+    still = images(network, 6).float()
+    build = toolchain.compile(network, still, target="lava")
+    assert build.stimulus is not None
+    assert next(iter(build.stimulus.values.values())).shape == (6, 4, 2, 8, 8)
+    assert "every spike equal" in build.facts["float_agreement"]
+    judgement = toolchain.compare(build, exact=("lava",), samples=2)
+    judgement.require_exact()
+    save_build(build, tmp_path / "b", judgement)
+    assert toolchain.compare(toolchain.load(tmp_path / "b")).comparison == judgement.comparison
+
+
+def test_ranges_of_many_samples_are_those_of_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small_vgg()
+    graph = toolchain.compile(network, images(network, 7).float()).float_graph
+    frames = Stimulus.of(np.repeat(images(network, 7).numpy()[:, None], 4, axis=1))
+    whole = driver.observe_ranges(graph, frames)
+    monkeypatch.setattr(driver, "_RECORDED_VALUES", 1)
+    parts = driver.observe_ranges(graph, frames)
+    assert parts.samples == whole.samples == 7
+    for name in whole.v_low:
+        assert np.array_equal(whole.v_low[name], parts.v_low[name])
+        assert np.array_equal(whole.u_peak[name], parts.u_peak[name])
+    with pytest.raises(UsageError, match="holds no samples"):
+        driver.observe_ranges(graph, frames.take(slice(0, 0)))

@@ -115,10 +115,7 @@ class Recordings(Sequence[tuple[Events, int]]):
         try:
             events, label = self._reader[index % len(self)]
         except (OSError, ValueError, KeyError, IndexError) as error:
-            raise CorruptArtifactError(
-                Path(self._reader.location_on_system),
-                f"holds recording {index}, which cannot be read: {error}",
-            ) from None
+            raise CorruptArtifactError(self._path(index), f"cannot be read as events: {error}") from None
         return events, int(label)
 
     def _path(self, index: int) -> Path:

@@ -2,6 +2,7 @@
 
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_network, save_network
+from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import EpochRecord, FitOptions, Optimizer, Schedule, fit
 from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
@@ -21,6 +22,8 @@ __all__ = [
     "fit_linear_layer",
     "fit_ridge",
     "learn_stdp",
+    "load_feed_forward",
     "load_network",
+    "save_feed_forward",
     "save_network",
 ]

@@ -128,7 +128,7 @@ def test_images_of_another_size_are_refused_with_both_sizes() -> None:
         (lambda g: build_vgg(VggShape(plan=(4, POOL, POOL), image=(1, 3, 3)), g), "too small for 2 poolings"),
         (lambda g: build_preresnet(PreResNetShape(image=(3, 4, 4)), g), "too small for 4 stages"),
         (lambda g: build_preresnet(PreResNetShape(blocks=(1,)), g), "one number of blocks per stage"),
-        (lambda g: NeuronShape(tau=0.5).layer(), "1 step or more"),
+        (lambda _: NeuronShape(tau=0.5).layer(), "1 step or more"),
     ],
 )
 def test_impossible_shapes_are_named(build: object, message: str) -> None:

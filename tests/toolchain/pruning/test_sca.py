@@ -91,9 +91,7 @@ def test_the_highest_scores_live_and_the_largest_gradients_return(seed: int) -> 
 
 
 def test_a_channel_without_gradient_does_not_return() -> None:
-    (mask,), regrown = choose_channels(
-        [np.arange(10.0)], [np.zeros(10)], sparsity=0.5, regrowth=0.3, least=0
-    )
+    (mask,), regrown = choose_channels([np.arange(10.0)], [np.zeros(10)], sparsity=0.5, regrowth=0.3, least=0)
     assert regrown == 0
     assert mask.sum() == 2
 
@@ -158,7 +156,9 @@ def test_nothing_moves_a_strictly_pruned_channel() -> None:
 
 
 def test_channels_come_back_under_a_strict_mask() -> None:
-    _, pruning = _train(ScaOptions(sparsity=0.5, regrowth=0.25, masking=Masking.STRICT), replace(FIT, epochs=12))
+    _, pruning = _train(
+        ScaOptions(sparsity=0.5, regrowth=0.25, masking=Masking.STRICT), replace(FIT, epochs=12)
+    )
     assert pruning.updates[0].regrown == 5
     assert sum(update.changed for update in pruning.updates[1:]) > 0
 
@@ -188,16 +188,16 @@ def test_an_interrupted_training_ends_with_the_same_network(tmp_path: Path, mask
     options = ScaOptions(sparsity=0.5, masking=masking, criterion=Regrowth.RANDOM, regrowth=0.2)
     whole, expected = _train(options)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(done: int, total: int) -> None:
         del total
         if done == 3:
-            raise Stop
+            raise StopError
 
     network = _network()
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         fit(
             network,
             *_data(),

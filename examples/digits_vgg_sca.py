@@ -1,0 +1,62 @@
+"""Train a convolutional network on digits while its channels are pruned, compile the rest, run it on Lava.
+
+Run it with `python examples/digits_vgg_sca.py`; it takes about a minute and a half.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+
+import toolchain
+from toolchain.data import as_pictures, load_digits
+from toolchain.fidelity.cost import of_layers
+from toolchain.models import POOL, VggShape, build_vgg
+from toolchain.pruning import ChannelPruning, Masking, ScaOptions
+from toolchain.stimulus import Stimulus
+from toolchain.training import FitOptions, Optimizer, fit
+
+
+def main(epochs: int, lava_images: int) -> None:
+    """Train, prune, compile, compare; print what came out."""
+    torch.set_num_threads(1)
+    images = as_pictures(load_digits(test_fraction=0.3, seed=0))
+    shape = VggShape(plan=(64, 64, POOL, 128, 128, POOL), image=(1, 8, 8), steps=4)
+    network = build_vgg(shape, torch.Generator().manual_seed(0))
+    # Seventeen grey levels: five bits say everything, and leave the weights more room than eight.
+    network.graded_scale, network.graded_bits = 16.0, 5
+
+    pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
+    options = FitOptions(
+        epochs, batch_size=32, learning_rate=0.05, gradient_clip=np.inf, optimizer=Optimizer.SGD
+    )
+    fit(network, images.train, images.train_labels, options, seed=0, callbacks=(pruning,))
+    small = pruning.compact(network)
+
+    before, after = (sum(p.numel() for p in each.parameters()) for each in (network, small))
+    print(f"parameters: {before:,} -> {after:,}")
+    for name, mask in pruning.masks.items():
+        print(f"  {name}: {mask.sum()} of {len(mask)} channels")
+
+    build = toolchain.compile(
+        small,
+        Stimulus({"input": images.test}, images.test_labels),
+        target="lava",
+        calibration=images.train[:256],
+        classes=images.classes,
+    )
+    judgement = toolchain.compare(build, exact=("lava",), samples=lava_images)
+    judgement.require_exact()
+    comparison = judgement.comparison
+    print(f"accuracy: float {comparison.float_accuracy:.2f} %, integers {comparison.fixed_accuracy:.2f} %")
+    for name, layer in of_layers(judgement.costs[1], build.fixed_graph).items():
+        print(f"  {name}: {layer['synaptic_operations']:,.0f} synaptic operations per image")
+    print(judgement.sentences()[0])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--lava-images", type=int, default=8)
+    chosen = parser.parse_args()
+    main(chosen.epochs, chosen.lava_images)
