@@ -49,6 +49,11 @@ lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py
 	$(BIN)/python experiments/lnp_tables.py
 
+.PHONY: sca-study
+sca-study: $(READY) ## channel pruning against its controls, several seeds, into toolchain/pruning/README.md (2 hours)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/sca_study.py
+	$(BIN)/python experiments/sca_tables.py
+
 .PHONY: bench
 bench: $(READY) ## time compiling, pruning and the emulator
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly

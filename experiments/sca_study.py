@@ -23,6 +23,7 @@ from toolchain.frontends import from_torch
 from toolchain.models import POOL, FeedForward, VggShape, build_vgg
 from toolchain.passes import Calibration, Pipeline, QuantizeGraph, RemoveDeadNeurons
 from toolchain.pruning import ChannelPruning, Masking, Ranking, Regrowth, ScaOptions, compact_channels
+from toolchain.pruning.lnp import FeedForwardLnpOptions, HoldPruned, prune_feed_forward
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
@@ -57,6 +58,10 @@ ARMS: dict[str, ScaOptions | None] = {
     "mean gradient": replace(STRICT, mean_gradient=True),
 }
 SCRATCH = {"from scratch, strict's widths": "recommended, strict"}
+LNP = {
+    "LNP, synapses and channels": FeedForwardLnpOptions(synapses=0.5, channels=1 - SPARSITY),
+    "LNP, channels only": FeedForwardLnpOptions(synapses=1.0, channels=1 - SPARSITY, rounds=1),
+}
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,11 @@ def measure(network: FeedForward, data: Data) -> dict[str, Any]:
     fixed = Pipeline((QuantizeGraph(steps=STEPS, calibration=seen),))(graph)
     integers = emulator.build(fixed).run(stimulus)
     cost = measure_cost(graph, stimulus, trace)
-    kernels = [p for p in network.parameters() if p.dim() == 4]
+    kernels = [p.detach() for p in network.parameters() if p.dim() == 4]
     return {
         "accuracy": accuracy(predictions(graph, trace), data.test_labels),
         "integers": accuracy(predictions(fixed, integers), data.test_labels),
-        "conv_parameters": sum(p.numel() for p in kernels),
+        "conv_parameters": sum(int((p != 0).sum()) for p in kernels),
         "parameters": sum(p.numel() for p in network.parameters()),
         "operations": cost.total_operations,
         "spikes": sum(cost.spikes.values()),
@@ -145,6 +150,18 @@ def from_scratch(width: str, kept: list[int], seed: int, data: Data) -> dict[str
     return result | {"kept": kept} | measure(network, data)
 
 
+def noise_pruned(width: str, options: FeedForwardLnpOptions, seed: int, data: Data) -> dict[str, Any]:
+    """Prune a network before it has seen any data, then train what is left."""
+    shape = VggShape(plan=PLANS[width], image=(1, 8, 8), steps=STEPS)
+    network = build_vgg(shape, torch.Generator().manual_seed(seed))
+    selection = prune_feed_forward(network, options, np.random.default_rng(seed))
+    small = selection.network
+    records = fit(small, data.train, data.train_labels, OPTIONS, seed=seed, callbacks=(HoldPruned(),))
+    result = {"train_accuracy": records[-1].accuracy, "masked_accuracy": masked_accuracy(small, data)}
+    result["kept"] = [int(mask.sum()) for mask in selection.masks.values()]
+    return result | measure(small, data)
+
+
 def known() -> dict[tuple[str, str, int], dict[str, Any]]:
     """Return what was computed before."""
     if not RESULTS.is_file():
@@ -176,6 +193,8 @@ def main() -> None:
             for arm, model in SCRATCH.items():
                 kept = known()[width, model, seed]["kept"]
                 _record((width, arm, seed), lambda w=width, k=kept, s=seed: from_scratch(w, k, s, data))
+            for arm, rule in LNP.items():
+                _record((width, arm, seed), lambda w=width, o=rule, s=seed: noise_pruned(w, o, s, data))
 
 
 if __name__ == "__main__":
