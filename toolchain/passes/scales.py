@@ -5,6 +5,7 @@ from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
@@ -128,10 +129,34 @@ def _rounding_error(
 ) -> Floats:
     wrong, total = np.zeros(scale.shape), np.full(scale.shape, 1e-300)
     for item, exponent in zip(incoming, exponents, strict=True):
-        rows, values = rows_of(item.weights), values_of(item.weights)
-        factor = scale[rows] / 2.0**exponent
-        integers = fixedpoint.round_weights(values * factor, item.sign_mode, item.weight_bits)
-        wrong += np.bincount(rows, (integers / factor - values) ** 2, minlength=scale.size)
-        total += np.bincount(rows, values**2, minlength=scale.size)
+        error, energy = _squares(item, scale / 2.0**exponent)
+        wrong += error
+        total += energy
     units = np.where(np.isfinite(threshold), threshold * scale, 1.0)
     return wrong / total + ((np.rint(units) - units) / units) ** 2
+
+
+def _squares(item: Incoming, factor: Floats) -> tuple[Floats, Floats]:
+    """Return, per row, the summed squares of the rounding errors and of the weights."""
+    if isinstance(item.weights, csr_array):
+        rows, values = rows_of(item.weights), values_of(item.weights)
+        each = factor[rows]
+        integers = fixedpoint.round_weights(values * each, item.sign_mode, item.weight_bits)
+        sums = (
+            np.bincount(rows, squares, minlength=factor.size).astype(np.float64)
+            for squares in ((integers / each - values) ** 2, values**2)
+        )
+        error, energy = sums
+        return error, energy
+    # Dense rows are long in a convolution: one temporary, changed in place.
+    weights = item.weights.reshape(len(item.weights), -1)
+    step = fixedpoint.weight_granularity(item.sign_mode, item.weight_bits)
+    lowest, highest = fixedpoint.round_weights(np.array([-np.inf, np.inf]), item.sign_mode, item.weight_bits)
+    wrong = weights * factor[:, None]
+    wrong /= step
+    np.rint(wrong, out=wrong)
+    wrong *= step
+    np.clip(wrong, lowest, highest, out=wrong)
+    wrong /= factor[:, None]
+    wrong -= weights
+    return np.einsum("ij,ij->i", wrong, wrong), np.einsum("ij,ij->i", weights, weights)
