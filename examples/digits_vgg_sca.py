@@ -4,6 +4,7 @@ Run it with `python examples/digits_vgg_sca.py`; it takes about a minute and a h
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,11 +14,12 @@ from toolchain.data import as_pictures, load_digits
 from toolchain.fidelity.cost import of_layers
 from toolchain.models import POOL, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
+from toolchain.pruning.channel_report import write_channel_report
 from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit
 
 
-def main(epochs: int, lava_images: int) -> None:
+def main(epochs: int, lava_images: int, report: Path | None) -> None:
     """Train, prune, compile, compare; print what came out."""
     torch.set_num_threads(1)
     images = as_pictures(load_digits(test_fraction=0.3, seed=0))
@@ -32,6 +34,8 @@ def main(epochs: int, lava_images: int) -> None:
     )
     fit(network, images.train, images.train_labels, options, seed=0, callbacks=(pruning,))
     small = pruning.compact(network)
+    if report is not None:
+        write_channel_report(report, "Channels of a network that reads digits", network, pruning)
 
     before, after = (sum(p.numel() for p in each.parameters()) for each in (network, small))
     print(f"parameters: {before:,} -> {after:,}")
@@ -58,5 +62,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--lava-images", type=int, default=8)
+    parser.add_argument("--report", type=Path, help="write a page with the course of the pruning")
     chosen = parser.parse_args()
-    main(chosen.epochs, chosen.lava_images)
+    main(chosen.epochs, chosen.lava_images, chosen.report)
