@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import feed_forward, recurrent
+from tests.image_graphs import ImageRecipe, random_images
 from toolchain.ir import Delay, Graph, print_graph
 from toolchain.passes import FoldDelays, Pipeline, QuantizeGraph, RemoveDeadNeurons, RetimeDelays
 
@@ -26,12 +27,15 @@ def _cases() -> dict[str, str]:
     loop = _with_varied_delays(recurrent(np.random.default_rng(0)))
     compile_passes = Pipeline((RemoveDeadNeurons(), FoldDelays(), QuantizeGraph()))
     fixed = compile_passes(loop)
+    images = random_images(ImageRecipe(3, 2, graded=True, pooled=True, summed=True, skip=True, feedback=True))
     return {
         "feed-forward": print_graph(plain),
         "feed-forward-quantized": print_graph(QuantizeGraph()(plain)),
         "recurrent": print_graph(loop),
         "recurrent-compiled": print_graph(fixed),
         "recurrent-retimed": print_graph(RetimeDelays()(fixed)),
+        "images": print_graph(images),
+        "images-retimed": print_graph(RetimeDelays()(images)),
     }
 
 
