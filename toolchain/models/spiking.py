@@ -22,31 +22,24 @@ class ActivityMeter:
     """
 
     def __init__(self, channels: int) -> None:
-        self._potential = torch.zeros(channels, dtype=torch.float64)
-        self._rate = torch.zeros(channels, dtype=torch.float64)
+        # Where the network is: nothing waits for a GPU until somebody reads.
+        self._sums = torch.zeros(2, channels, dtype=torch.float64)
         self.batches = 0
 
     @property
     def potential(self) -> Tensor:
-        """Mean polarisation per channel."""
-        return self._potential / max(self.batches, 1)
+        """Mean polarisation per channel, on the CPU."""
+        return self._sums[0].cpu() / max(self.batches, 1)
 
     @property
     def rate(self) -> Tensor:
-        """Mean rate per channel."""
-        return self._rate / max(self.batches, 1)
+        """Mean rate per channel, on the CPU."""
+        return self._sums[1].cpu() / max(self.batches, 1)
 
     def reset(self) -> None:
         """Forget everything."""
-        self._potential.zero_()
-        self._rate.zero_()
+        self._sums.zero_()
         self.batches = 0
-
-    def restore(self, potential: Tensor, rate: Tensor, batches: int) -> None:
-        """Continue from means that were saved."""
-        self._potential.copy_(potential.double() * max(batches, 1))
-        self._rate.copy_(rate.double() * max(batches, 1))
-        self.batches = batches
 
     def add(self, magnitude: Tensor, spikes: Tensor, vth: float) -> None:
         """Add a batch.
@@ -59,8 +52,9 @@ class ActivityMeter:
         others = [i for i in range(spikes.dim()) if i != 2]
         count = spikes.sum(dim=others)
         neurons = spikes.numel() // spikes.shape[2]
-        self._rate += (count / neurons).double().cpu()
-        self._potential += ((magnitude.sum(0) + vth * count) / neurons).double().cpu()
+        self._sums = self._sums.to(count.device)
+        self._sums[0] += (magnitude.sum(0) + vth * count).double() / neurons
+        self._sums[1] += count.double() / neurons
         self.batches += 1
 
 

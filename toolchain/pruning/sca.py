@@ -182,7 +182,7 @@ class ChannelPruning(Callback):
         self.masks: dict[str, Mask] = {layer.name: np.ones(layer.channels, bool) for layer in self.layers}
         self.updates: list[ChannelUpdate] = []
         self._rng = np.random.default_rng(options.seed)
-        self._gradients = [np.zeros(layer.channels) for layer in self.layers]
+        self._gradients = [torch.zeros(layer.channels) for layer in self.layers]
         self._batches = 0
         self._optimizer: torch.optim.Optimizer | None = None
         self._epochs = 0
@@ -291,7 +291,7 @@ class ChannelPruning(Callback):
 
     def _renew(self, epoch: int) -> None:
         scores = [_score(layer, self.options.ranking) for layer in self.layers]
-        gradients = [np.abs(gradient) for gradient in self._gradients]
+        gradients = [gradient.abs().double().cpu().numpy() for gradient in self._gradients]
         if self.options.criterion is Regrowth.RANDOM:
             gradients = [self._rng.random(gradient.shape) for gradient in gradients]
         regrowth = self.options.regrowth_after(epoch, self._epochs)
@@ -351,16 +351,14 @@ def _score(layer: ChannelLayer, ranking: Ranking) -> NDArray[np.float64]:
             assert_never(ranking)
 
 
-def _criterion(layer: ChannelLayer) -> NDArray[np.float64]:
+def _criterion(layer: ChannelLayer) -> Tensor:
     """Return the gradient of gate or scale, `[C]`, and forget that of the gate."""
-    gate = layer.norm.gate
+    gate, scale = layer.norm.gate, layer.norm.weight
     if gate.requires_grad and gate.grad is not None:
-        gradient = gate.grad.double().cpu().numpy().copy()
+        gradient = gate.grad
         gate.grad = None
         return gradient
-    if layer.norm.weight.grad is None:
-        return np.zeros(layer.channels)
-    return layer.norm.weight.grad.double().cpu().numpy()
+    return torch.zeros_like(scale) if scale.grad is None else scale.grad.clone()
 
 
 def _penalise(network: nn.Module, weight: float) -> None:
