@@ -51,7 +51,9 @@ def channel_layers(network: FeedForward) -> tuple[ChannelLayer, ...]:
     by_name = {block.name: block for block in network.blocks}
     found: list[ChannelLayer] = []
     for name, neurons in network.layers.items():
-        norm_block = by_name[by_name[name].sources[0]]
+        norm_block = by_name.get(by_name[name].sources[0])
+        if norm_block is None:
+            continue
         norm = network.parts[norm_block.name]
         source = norm_block.sources[0]
         module = network.parts[source] if source in by_name else None
@@ -168,13 +170,23 @@ class _Compactor:
 
     def _norm(self, block: Block, module: GatedNorm, kept: Tensor | None) -> None:
         alive = _alive(self.cut.get(module))
-        if alive is not None and kept is None:
+        if alive is None or kept is not None:
+            self._put(block, _norm(module, kept), kept, module.channels)
+            return
+        if not self._select_less(block, alive):
             select = Block(f"{block.name}_select", block.sources)
             self._put(select, Select(alive), alive, module.channels)
-            self.blocks[Block(block.name, (select.name,))] = _norm(module, alive)
-            self.kept[block.name], self.width[block.name] = alive, module.channels
-            return
-        self._put(block, _norm(module, kept), kept, module.channels)
+            block = Block(block.name, (select.name,))
+        self._put(block, _norm(module, alive), alive, module.channels)
+
+    def _select_less(self, block: Block, alive: Tensor) -> bool:
+        """Narrow the selection that a norm reads already, if it does; return whether it did."""
+        earlier = next((each for each in self.blocks if each.name == block.sources[0]), None)
+        chosen = None if earlier is None else self.blocks[earlier]
+        if earlier is None or not isinstance(chosen, Select) or len(self.network.readers(earlier.name)) > 1:
+            return False
+        self._put(earlier, Select(chosen.index[alive]), alive, self.width[earlier.name])
+        return True
 
 
 def _alive(mask: Mask | None) -> Tensor | None:

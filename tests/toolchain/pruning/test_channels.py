@@ -1,5 +1,7 @@
 """Making a channel-pruned network really smaller."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,30 @@ def test_the_compact_network_spikes_as_the_masked_one(
         assert torch.equal(small[name], kept), name
         if name in masks:
             assert not spikes[:, :, torch.from_numpy(~masks[name])].any()
+
+
+@pytest.mark.parametrize("build", [small_vgg, small_preresnet])
+def test_a_compact_network_can_be_pruned_again(build: Callable[[int], FeedForward]) -> None:
+    once = compact_channels(build(1), _random_masks(build(1), 1, 0.7))
+    masks = _random_masks(once, 2, 0.6)
+    silence(channel_layers(once), masks)
+    whole, small = _spikes(once), _spikes(compact_channels(once, masks))
+    for name, spikes in whole.items():
+        kept = spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes
+        assert torch.equal(small[name], kept), name
+
+
+def test_neurons_that_read_the_input_are_left_alone() -> None:
+    blocks = {
+        Block("first", ("input",)): Spiking(),
+        Block("conv", ("first",)): nn.Conv2d(1, 3, 2, bias=False),
+        Block("norm", ("conv",)): GatedNorm(3),
+        Block("spikes", ("norm",)): Spiking(),
+        Block("flatten", ("spikes",)): nn.Flatten(),
+        Block("classifier", ("flatten",)): nn.Linear(3, 2),
+    }
+    network = FeedForward(blocks, shape=(1, 2, 2))
+    assert [layer.name for layer in channel_layers(network)] == ["spikes"]
 
 
 def _prefixes(counts: list[int], network: FeedForward) -> Masks:
