@@ -36,6 +36,7 @@ OPTIONS = FitOptions(
     EPOCHS, batch_size=32, learning_rate=0.05, gradient_clip=float("inf"), optimizer=Optimizer.SGD
 )
 SPARSITY = 0.75
+INPUT_BITS = 5
 
 PUBLISHED = ScaOptions.published(sparsity=0.7, regrowth=0.2)
 FAITHFUL = ScaOptions(sparsity=SPARSITY, masking=Masking.FAITHFUL)
@@ -43,6 +44,8 @@ STRICT = ScaOptions(sparsity=SPARSITY, masking=Masking.STRICT)
 ARMS: dict[str, ScaOptions | None] = {
     "dense": None,
     "published": PUBLISHED,
+    "recommended at 0.7, strict": replace(STRICT, sparsity=0.7),
+    "recommended at 0.7, faithful": replace(FAITHFUL, sparsity=0.7),
     "recommended, strict": STRICT,
     "recommended, faithful": FAITHFUL,
     "published at 0.75": replace(PUBLISHED, sparsity=SPARSITY),
@@ -82,6 +85,8 @@ class Data:
 
 def measure(network: FeedForward, data: Data) -> dict[str, Any]:
     """Return accuracies in float and integers, size and activity of a trained network on the test part."""
+    # Seventeen grey levels: five bits of input say everything.
+    network.graded_scale, network.graded_bits = 16.0, INPUT_BITS
     frames = [np.repeat(part[:, None], STEPS, axis=1) for part in (data.test, data.train[:256])]
     graph = RemoveDeadNeurons()(from_torch(network))
     emulator = load_target("emulator")
@@ -96,6 +101,7 @@ def measure(network: FeedForward, data: Data) -> dict[str, Any]:
         "accuracy": accuracy(predictions(graph, trace), data.test_labels),
         "integers": accuracy(predictions(fixed, integers), data.test_labels),
         "conv_parameters": sum(int((p != 0).sum()) for p in kernels),
+        "input_bits": INPUT_BITS,
         "parameters": sum(p.numel() for p in network.parameters()),
         "operations": cost.total_operations,
         "spikes": sum(cost.spikes.values()),

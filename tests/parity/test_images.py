@@ -6,24 +6,16 @@ from hypothesis import Phase, example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
 from targets.lava.target import LavaTarget
+from tests.exactness import check_equal
 from tests.graphs import union
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from toolchain import reference
-from toolchain.fidelity import first_mismatch
-from toolchain.ir import Graph, print_graph
-from toolchain.target import Target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.ir import print_graph
 
 _STEPS = 6
 _PLAIN = ImageRecipe()
 _EVERYTHING = ImageRecipe(5, 2, 4, (7, 8), *[True] * 10)
 _RESIDUAL = ImageRecipe(9, 3, 2, (6, 5), graded=True, skip=True, biased=True)
-
-
-def _check(graph: Graph, expected: Trace, target: Target, stimulus: object) -> None:
-    got = target.build(graph).run(stimulus, record=QUANTITIES)  # type: ignore[arg-type]
-    mismatch = first_mismatch(expected, got)
-    assert mismatch is None, f"{target.name}: {mismatch}\n{print_graph(graph)}"
 
 
 @given(recipe=image_recipes)
@@ -33,7 +25,7 @@ def test_the_emulator_equals_the_reference_on_random_images(recipe: ImageRecipe)
     graph = random_images(recipe)
     note(print_graph(graph))
     stimulus = random_pictures(recipe, samples=2, steps=_STEPS)
-    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
 @pytest.mark.parametrize("stock", [False, True], ids=["our model", "Lava's model"])
@@ -41,7 +33,7 @@ def test_lava_equals_the_reference_on_images(stock: bool) -> None:
     recipes = (_PLAIN, _EVERYTHING, _RESIDUAL)
     graph = union([random_images(recipe) for recipe in recipes])
     stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
-    _check(graph, reference.run(graph, stimulus), LavaTarget(stock_convolution=stock), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(stock_convolution=stock), stimulus)
 
 
 def test_sums_of_convolutions_wrap_in_the_extreme_networks() -> None:
@@ -57,7 +49,7 @@ def test_the_emulator_equals_the_reference_on_thousands_of_images(recipe: ImageR
     graph = random_images(recipe)
     note(print_graph(graph))
     stimulus = random_pictures(recipe, samples=2, steps=_STEPS)
-    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
 @pytest.mark.long
@@ -69,7 +61,7 @@ def test_lava_equals_the_reference_on_hundreds_of_images(block: int) -> None:
     stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
     expected = reference.run(graph, stimulus)
     for stock in (False, True):
-        _check(graph, expected, LavaTarget(stock_convolution=stock), stimulus)
+        check_equal(graph, expected, LavaTarget(stock_convolution=stock), stimulus)
 
 
 def _random_recipe(rng: np.random.Generator) -> ImageRecipe:

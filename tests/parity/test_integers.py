@@ -6,24 +6,16 @@ from hypothesis import HealthCheck, Phase, example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
 from targets.lava.target import LavaTarget
+from tests.exactness import check_equal
 from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, union
 from toolchain import reference
-from toolchain.fidelity import first_mismatch
-from toolchain.ir import Graph, print_graph
-from toolchain.target import Target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.ir import print_graph
 
 _STEPS = 12
 
 _PLAIN = Recipe()
 _BIASED = Recipe(seed=3, sizes=(4, 3), channels=3, skip=True, sparse=True, biased=True)
 _EVERYTHING = Recipe(7, (4, 3, 5), 4, *[True] * 8)
-
-
-def _check(graph: Graph, expected: Trace, target: Target, stimulus: object) -> None:
-    got = target.build(graph).run(stimulus, record=QUANTITIES)  # type: ignore[arg-type]
-    mismatch = first_mismatch(expected, got)
-    assert mismatch is None, f"{target.name}: {mismatch}\n{print_graph(graph)}"
 
 
 @given(recipe=recipes)
@@ -33,14 +25,14 @@ def test_the_emulator_equals_the_reference_on_random_graphs(recipe: Recipe) -> N
     graph = random_fixed(recipe)
     note(print_graph(graph))
     stimulus = random_stimulus(recipe, samples=3, steps=_STEPS)
-    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
 @pytest.mark.parametrize("recipe", [_PLAIN, _EVERYTHING, _BIASED], ids=["plain", "everything", "biased"])
 def test_lava_equals_the_reference(recipe: Recipe) -> None:
     graph = random_fixed(recipe)
     stimulus = random_stimulus(recipe, samples=3, steps=_STEPS)
-    _check(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
 
 
 def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:
@@ -57,7 +49,7 @@ def test_the_emulator_equals_the_reference_on_thousands_of_graphs(recipe: Recipe
     graph = random_fixed(recipe)
     note(print_graph(graph))
     stimulus = random_stimulus(recipe, samples=2, steps=20)
-    _check(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
 @pytest.mark.long
@@ -67,7 +59,7 @@ def test_lava_equals_the_reference_on_hundreds_of_graphs(block: int) -> None:
     parts = [_random_recipe(rng) for _ in range(10)]
     graph = union([random_fixed(recipe) for recipe in parts])
     stimulus = {f"g{i}-x": random_stimulus(recipe, samples=2, steps=_STEPS) for i, recipe in enumerate(parts)}
-    _check(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
 
 
 def _random_recipe(rng: np.random.Generator) -> Recipe:
@@ -83,4 +75,4 @@ def test_lava_equals_the_reference_with_shrinking(recipe: Recipe) -> None:
     graph = random_fixed(recipe)
     note(print_graph(graph))
     stimulus = random_stimulus(recipe, samples=2, steps=_STEPS)
-    _check(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)

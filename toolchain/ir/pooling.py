@@ -1,5 +1,6 @@
 """Pooling: the same in real numbers and in integers, since spikes are counted or joined, not weighed."""
 
+from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -8,20 +9,15 @@ from toolchain.ir.types import EdgeKind, ValueType
 from toolchain.ir.windows import Pair, Window
 
 
-@final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SumPool2d(Node):
-    r"""Sum over a window, per channel. The sum of spikes is a graded message of `0 .. k_h k_w`.
-
-    An average is a sum whose factor `1 / (k_h k_w)` sits in the weights that read it.
+class Pool2d(Node, ABC):
+    """A window over feature maps, per channel.
 
     Attributes:
         kernel: Rows and columns of the window.
         stride: Of its positions.
-        padding: Zeros on both sides.
+        padding: Silent elements on both sides.
     """
-
-    kind: ClassVar[str] = "sum_pool2d"
 
     kernel: Pair
     stride: Pair
@@ -31,6 +27,17 @@ class SumPool2d(Node):
     def window(self) -> Window:
         """Its geometry."""
         return Window(self.kernel, self.stride, self.padding)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SumPool2d(Pool2d):
+    r"""Sum over a window. The sum of spikes is a graded message of `0 .. k_h k_w`.
+
+    An average is a sum whose factor `1 / (k_h k_w)` sits in the weights that read it.
+    """
+
+    kind: ClassVar[str] = "sum_pool2d"
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return graded feature maps."""
@@ -42,25 +49,10 @@ class SumPool2d(Node):
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MaxPool2d(Node):
-    """Largest value of a window of spikes, per channel: 1 if any of them is (an OR).
-
-    Attributes:
-        kernel: Rows and columns of the window.
-        stride: Of its positions.
-        padding: Silent elements on both sides.
-    """
+class MaxPool2d(Pool2d):
+    """Largest value of a window of spikes: 1 if any of them is (an OR)."""
 
     kind: ClassVar[str] = "max_pool2d"
-
-    kernel: Pair
-    stride: Pair
-    padding: Pair = (0, 0)
-
-    @property
-    def window(self) -> Window:
-        """Its geometry."""
-        return Window(self.kernel, self.stride, self.padding)
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return spikes of feature maps."""

@@ -56,16 +56,28 @@ def load_network(folder: Path) -> Network:
         CorruptArtifactError: It is not a network.
     """
     path = folder / "network.json"
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("format") != "pumice-network":
-        raise CorruptArtifactError(path, "is not a pumice network")
-    if document.get("version") != FORMAT_VERSION:
-        raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
+    document = read_header(path, "pumice-network", FORMAT_VERSION)
     tensors, _ = load_tensors(folder / "network.safetensors")
     try:
         return _rebuild(document, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CorruptArtifactError(path, f"is not a well-formed network: {error!r}") from None
+
+
+def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """Return the JSON of a network of a known kind and version.
+
+    Raises:
+        MissingFileError: There is no such file.
+        FormatVersionError: It was written by another version of the format.
+        CorruptArtifactError: It is something else.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or document.get("format") != kind:
+        raise CorruptArtifactError(path, f"is not a {kind.replace('-', ' ', 1)}")
+    if document.get("version") != version:
+        raise FormatVersionError(f"'{path}'", document.get("version"), version)
+    return document
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], note: str = "") -> None:

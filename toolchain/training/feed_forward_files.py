@@ -6,10 +6,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from toolchain.atomic import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, FrontendError, TrainingError
+from toolchain.atomic import write_json
+from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
-from toolchain.training.checkpoint import load_tensors, save_tensors
+from toolchain.training.checkpoint import load_tensors, read_header, save_tensors
 
 FORMAT_VERSION: Final = 1
 _FIELDS: Final[dict[type[nn.Module], tuple[str, ...]]] = {
@@ -57,11 +57,7 @@ def load_feed_forward(folder: Path) -> FeedForward:
         CorruptArtifactError: It is not a feed-forward network.
     """
     path = folder / "network.json"
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("format") != "pumice-feed-forward":
-        raise CorruptArtifactError(path, "is not a pumice feed-forward network")
-    if document.get("version") != FORMAT_VERSION:
-        raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
+    document = read_header(path, "pumice-feed-forward", FORMAT_VERSION)
     tensors, _ = load_tensors(folder / "network.safetensors")
     try:
         blocks = {

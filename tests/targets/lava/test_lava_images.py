@@ -1,0 +1,83 @@
+"""Lava on images: float equality, groups, residual blocks, what its own model of a convolution cannot do."""
+
+import numpy as np
+import pytest
+
+from targets.lava.target import LavaTarget
+from tests.exactness import check_equal
+from tests.networks import images, small_preresnet
+from toolchain import reference
+from toolchain.errors import TargetError
+from toolchain.fidelity import first_mismatch
+from toolchain.fixedpoint import SignMode
+from toolchain.frontends import from_torch
+from toolchain.ir import Decode, FixedConv2d, FixedLif, Graph, Input, Origin, Output
+from toolchain.passes import QuantizeGraph
+from toolchain.trace import QUANTITIES
+
+
+def _depthwise(groups: int) -> Graph:
+    rng = np.random.default_rng(0)
+    weights = 2 * rng.integers(-60, 60, (groups, 1, 2, 2))
+    shape = (groups, 2, 2)
+    ones = np.ones(shape, np.int32)
+    neurons = FixedLif(
+        name="p",
+        inputs=("conv",),
+        du=ones * 4095,
+        dv=ones * 100,
+        vth=ones * 50,
+        bias_mantissa=ones * 0,
+        bias_exponent=ones * 0,
+        scale=np.ones(shape),
+        origin=Origin.whole("p", groups * 4),
+    )
+    conv = FixedConv2d(
+        name="conv",
+        inputs=("x",),
+        weights=weights,
+        exponent=1,
+        sign_mode=SignMode.MIXED,
+        groups=groups,
+    )
+    output = Output(name="output", inputs=("p",), decode=Decode.SPIKE_COUNT)
+    return Graph((Input(name="x", shape=(groups, 3, 3)), conv, neurons, output))
+
+
+def test_our_model_of_a_convolution_has_as_many_groups_as_wanted(rng: np.random.Generator) -> None:
+    graph, x = _depthwise(130), rng.random((2, 4, 130, 3, 3)) < 0.4
+    expected = reference.run(graph, x)
+    check_equal(graph, expected, LavaTarget(), x)
+
+
+def test_lavas_own_model_is_not_asked_for_what_it_would_get_wrong() -> None:
+    with pytest.raises(TargetError, match="'conv'.*8 bits and would wrap 130"):
+        LavaTarget(stock_convolution=True).build(_depthwise(130))
+    LavaTarget(stock_convolution=True).build(_depthwise(127))
+
+
+def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:
+    network = small_preresnet()
+    graph = from_torch(network)
+    x = np.repeat(images(network, 2).numpy()[:, None], 4, axis=1)
+    expected = reference.run(graph, x)
+    for stock in (False, True):
+        got = LavaTarget(stock_convolution=stock).build(graph).run(x, record=QUANTITIES)
+        for name in expected.v:
+            assert np.array_equal(expected.spikes[name], got.spikes[name])
+            assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
+
+
+def test_a_residual_block_waits_where_its_paths_are_unequal() -> None:
+    network = small_preresnet()
+    graph = QuantizeGraph(steps=4)(from_torch(network))
+    program = LavaTarget().build(graph)
+    offsets = program.plan.schedule.offsets
+    assert offsets["s2b1_spikes1"] - offsets["s1b1_spikes2"] == 3, (
+        "a path of one connection waits for one of three"
+    )
+    assert program.plan.relay_neurons > 0
+    x = np.repeat(images(network, 2).numpy()[:, None], 4, axis=1)
+    expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
+    assert first_mismatch(expected, got) is None
+    assert all(spikes.any() for name, spikes in expected.spikes.items() if name != "readout")
