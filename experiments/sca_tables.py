@@ -37,7 +37,8 @@ def line(width: str, arm: str) -> str | None:
     # Rows of an earlier day fed integers of eight bits, which leave the weights less room.
     lost = np.array([rows[s]["integers"] - rows[s]["accuracy"] for s in seeds if "input_bits" in rows[s]])
     weights = np.mean([rows[s]["conv_parameters"] / dense[s]["conv_parameters"] for s in seeds])
-    fewer = np.mean([dense[s]["operations"] / rows[s]["operations"] for s in seeds])
+    silent = any(rows[s]["operations"] == 0 for s in seeds)
+    fewer = 0.0 if silent else np.mean([dense[s]["operations"] / rows[s]["operations"] for s in seeds])
     kept = (
         [round(float(n)) for n in np.mean([rows[s]["kept"] for s in seeds], axis=0)]
         if "kept" in rows[seeds[0]]
@@ -49,7 +50,7 @@ def line(width: str, arm: str) -> str | None:
         "" if arm == "dense" else interval(change),
         f"{lost.mean():+.2f} ({lost.min():+.2f})" if lost.size == len(seeds) else "",
         f"{100 * weights:.1f}",
-        f"{fewer:.1f}",
+        "silent" if silent else f"{fewer:.1f}",
         " ".join(map(str, kept)),
     ]
     return ROW.format(" | ".join(cells))

@@ -125,9 +125,12 @@ class _Integrate(torch.autograd.Function):
         for t in range(steps):
             torch.add(x[t if len(x) > 1 else 0], v, alpha=keep, out=potential[t])
             torch.gt(potential[t], layer.vth, out=spikes[t])
+            if magnitude is not None and t > 0:
+                # The potential of the step before is not needed any more: measured in place.
+                magnitude[t - 1] = v.abs_().sum(dim=others)
             v = torch.addcmul(potential[t], potential[t], spikes[t], value=-1.0)
-            if magnitude is not None:
-                magnitude[t] = torch.linalg.vector_norm(v, 1, dim=others)
+        if magnitude is not None:
+            magnitude[-1] = v.abs_().sum(dim=others)
         ctx.save_for_backward(potential, spikes)
         ctx.layer, ctx.still = layer, len(x) == 1
         ctx.mark_non_differentiable(potential)
