@@ -83,7 +83,7 @@ class ScaOptions:
         anneal: Whether `q` falls to zero, linearly, over the epochs with updates (ours; the paper: constant).
         frozen: Share of the epochs, at the end, whose mask stays as it is and is enforced (ours).
         warm_up: Epochs before the first update (the paper: 0).
-        interval: Epochs from one update to the next.
+        interval: Epochs from one update to the next; activity is that of the last one.
         mean_gradient: Whether the gradient is averaged over the epoch instead of taken from its last
             batch (the paper: last batch).
         least: Channels that every layer keeps. With 0, as in the paper, losing all is an error.
@@ -248,10 +248,15 @@ class ChannelPruning(Callback):
         for layer in self.layers:
             if layer.neurons.meter is not None:
                 layer.neurons.meter.reset()
-                if epoch == self._epochs:
-                    layer.neurons.meter = None
-                    layer.norm.gate.requires_grad_(False)  # noqa: FBT003 - torch's signature
         self._batches = 0
+
+    def end(self, network: nn.Module) -> None:
+        """Leave the network as others expect it: nothing measured, gates without gradients."""
+        del network
+        for layer in self.layers:
+            layer.neurons.meter = None
+            layer.norm.gate.requires_grad_(False)  # noqa: FBT003 - torch's signature
+            layer.norm.gate.grad = None
 
     def compact(self, network: FeedForward) -> FeedForward:
         """Return the trained network without its pruned channels; see `compact_channels`."""

@@ -29,6 +29,9 @@ class Callback:
     def after_epoch(self, network: nn.Module, epoch: int) -> None:
         """Called after epoch `epoch`, counted from 1, before its checkpoint is written."""
 
+    def end(self, network: nn.Module) -> None:
+        """Called when the training is over, finished or not."""
+
     def state(self) -> dict[str, Tensor]:
         """Return what has to be remembered to continue."""
         return {}

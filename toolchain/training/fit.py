@@ -191,17 +191,21 @@ class _Training:
         epochs = self.options.epochs
         for each in self.callbacks:
             each.begin(self.network, self.optimizer, epochs)
-        if checkpoint is not None:
-            self._resume(checkpoint)
-        for epoch in range(len(self.records) + 1, epochs + 1):
-            progress(epoch - 1, epochs)
-            order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(x)))
-            self.records.append(self._epoch(x, y, order, epoch))
-            for each in self.callbacks:
-                each.after_epoch(self.network, epoch)
+        try:
             if checkpoint is not None:
-                self._save(checkpoint)
-        progress(epochs, epochs)
+                self._resume(checkpoint)
+            for epoch in range(len(self.records) + 1, epochs + 1):
+                progress(epoch - 1, epochs)
+                order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(x)))
+                self.records.append(self._epoch(x, y, order, epoch))
+                for each in self.callbacks:
+                    each.after_epoch(self.network, epoch)
+                if checkpoint is not None:
+                    self._save(checkpoint)
+            progress(epochs, epochs)
+        finally:
+            for each in self.callbacks:
+                each.end(self.network)
         return tuple(self.records)
 
     def _epoch(self, x: Tensor, y: Tensor, order: Tensor, epoch: int) -> EpochRecord:

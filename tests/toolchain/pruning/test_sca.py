@@ -197,6 +197,7 @@ def test_an_interrupted_training_ends_with_the_same_network(tmp_path: Path, mask
             raise StopError
 
     network = _network()
+    interrupted = ChannelPruning(network, options)
     with pytest.raises(StopError):
         fit(
             network,
@@ -204,9 +205,11 @@ def test_an_interrupted_training_ends_with_the_same_network(tmp_path: Path, mask
             FIT,
             seed=0,
             checkpoint=tmp_path,
-            callbacks=(ChannelPruning(network, options),),
+            callbacks=(interrupted,),
             progress=stop,
         )
+    assert all(layer.neurons.meter is None for layer in interrupted.layers)
+    assert not any(layer.norm.gate.requires_grad for layer in interrupted.layers)
     network = _network()
     pruning = ChannelPruning(network, options)
     fit(network, *_data(), FIT, seed=0, checkpoint=tmp_path, callbacks=(pruning,))
