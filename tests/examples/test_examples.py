@@ -21,7 +21,7 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
             "of 3 samples equal reference and emulator at every step",
         ),
         (
-            ["digits_vgg_sca.py", "--epochs", "3", "--lava-images", "2"],
+            ["digits_vgg_sca.py", "--epochs", "2", "--lava-images", "2"],
             "of 2 samples equal reference and emulator at every step",
         ),
         (
