@@ -79,7 +79,7 @@ class ConvolutionKernel:
             return product
         # As in Lava, the sum of a convolution wraps at 24 bits.
         half = fixedpoint.STATE_LIMIT
-        total = product.to(torch.int64) << self.exponent
+        total = product.round_().to(torch.int64) << self.exponent
         return total.add_(half).remainder_(2 * half).sub_(half).to(torch.int32)
 
 
@@ -112,7 +112,9 @@ def _convolution_kernel(
     node: Conv2d | FixedConv2d, message: float, device: torch.device
 ) -> ConvolutionKernel:
     fixed = isinstance(node, FixedConv2d)
-    dtype = _exact_type(node.weights, message) if fixed else torch.float64
+    # A GPU may transform a float32 convolution (Winograd, TF32) and lose exactness; float64 has room.
+    narrow = fixed and device.type == "cpu"
+    dtype = _exact_type(node.weights, message) if narrow else torch.float64
     weights = torch.from_numpy(node.weights.astype(np.float64)).to(device, dtype)
     if dtype is torch.float32:
         weights = weights.contiguous(memory_format=torch.channels_last)

@@ -23,6 +23,7 @@ class Sent:
     Attributes:
         node: Name in the graph.
         shape: Of one step.
+        spikes: Whether it sends spikes; else graded values.
         factor: What the graded value is to be multiplied by: `1 / area` of an average.
         flat: Whether it was flattened.
     """

@@ -72,7 +72,8 @@ class FeedForward(nn.Module):
         dt_ms: Length of a step.
 
     Raises:
-        FrontendError: A block reads something that does not stand before it, or `steps` is not positive.
+        FrontendError: A name stands twice, a block reads nothing or something that does not stand before it,
+            or `steps` is not positive.
     """
 
     def __init__(
@@ -106,8 +107,12 @@ class FeedForward(nn.Module):
             raise FrontendError(f"expected at least 1 step, got steps = {self.steps}")
         known = {INPUT}
         for block in self.blocks:
+            if block.name in known:
+                raise FrontendError(f"two blocks are called '{block.name}'; names must be unique")
+            if not block.sources:
+                raise FrontendError(f"block '{block.name}' reads nothing; name its source, or '{INPUT}'")
             missing = [name for name in block.sources if name not in known]
-            if missing or not block.sources:
+            if missing:
                 raise FrontendError(
                     f"block '{block.name}' reads '{', '.join(missing)}', which is not before it"
                 )

@@ -147,6 +147,11 @@ def test_an_unknown_vgg_suggests_the_nearest() -> None:
         ({Block("a", ("nowhere",)): nn.Linear(2, 2)}, "reads 'nowhere'"),
         ({Block("a", ("input", "input")): nn.Linear(2, 2)}, "only Add may"),
         ({Block("a", ("input",)): Add()}, "last block must be a Linear"),
+        ({Block("a", ()): nn.Linear(2, 2)}, "'a' reads nothing"),
+        (
+            {Block("a", ("input",)): nn.Linear(2, 2), Block("a", ("a",)): nn.Linear(2, 2)},
+            "two blocks are called 'a'",
+        ),
     ],
 )
 def test_blocks_that_do_not_fit_are_named(blocks: dict[Block, nn.Module], message: str) -> None:
