@@ -92,7 +92,9 @@ def measure(network: FeedForward, data: Data) -> dict[str, Any]:
     emulator = load_target("emulator")
     stimulus = Stimulus.of(frames[0])
     trace = emulator.build(graph).run(stimulus)
-    seen = Calibration.from_trace(emulator.build(graph).run(frames[1], record=QUANTITIES))
+    seen = Calibration.observe(
+        graph, Stimulus.of(frames[1]), emulator.build(graph).run(frames[1], record=QUANTITIES)
+    )
     fixed = Pipeline((QuantizeGraph(steps=STEPS, calibration=seen),))(graph)
     integers = emulator.build(fixed).run(stimulus)
     cost = measure_cost(graph, stimulus, trace)

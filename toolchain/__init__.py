@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from toolchain.driver import compile_module as compile  # noqa: A004 - the word users expect
     from toolchain.driver import load
     from toolchain.judge import compare_build as compare
+    from toolchain.quantization import Quantization
+    from toolchain.quantization import repair_build as repair
 
-__all__ = ["compare", "compile", "load"]
+__all__ = ["Quantization", "compare", "compile", "load", "repair"]
 
 _PUBLIC = {
+    "Quantization": ("toolchain.quantization", "Quantization"),
     "compare": ("toolchain.judge", "compare_build"),
     "compile": ("toolchain.driver", "compile_module"),
     "load": ("toolchain.driver", "load"),
+    "repair": ("toolchain.quantization", "repair_build"),
 }
 
 

@@ -10,31 +10,22 @@ from torch import Tensor, nn
 
 from toolchain.build_folder import Build
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
-from toolchain.passes import (
-    Calibration,
-    FoldDelays,
-    Pipeline,
-    QuantizeGraph,
-    RemoveDeadNeurons,
-    SplitSigns,
-    explain_quantization,
-)
-from toolchain.progress import Progress, no_progress
-from toolchain.run_folder import TrainedRun, is_run
+from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, explain_quantization
+from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
+from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
+from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import load_target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.trace import Trace
 
-EMULATOR: Final = "emulator"
 _STILL: Final = 4
 _CHECKED_SAMPLES: Final = 64
-_RECORDED_VALUES: Final = 2**24
-"""Values per quantity that are held at once while ranges are observed: 128 MiB of float64."""
 
 Example = Tensor | NDArray[Any] | Stimulus
 
@@ -46,8 +37,7 @@ def compile_module(
     target: str = EMULATOR,
     calibration: Example | None = None,
     classes: Sequence[str] = (),
-    weight_bits: int = 8,
-    split_signs: bool = True,
+    quantization: Quantization | None = None,
 ) -> Build:
     """Compile a PyTorch module for a target.
 
@@ -59,9 +49,7 @@ def compile_module(
         target: Name of an installed target.
         calibration: Training samples on which ranges are observed; by default `example`.
         classes: Names of the classes.
-        weight_bits: Bits of a weight, sign included.
-        split_signs: Whether excitatory and inhibitory synapses get connections of their own, which
-            saves the bit of the sign: rounding errors halve, connections double.
+        quantization: How real numbers become integers.
 
     Returns:
         The build: float graph, fixed graph, and what quantization did.
@@ -78,8 +66,7 @@ def compile_module(
         target=target,
         stimulus=stimulus,
         calibration=observed,
-        weight_bits=weight_bits,
-        split_signs=split_signs,
+        quantization=quantization,
         facts=facts,
     )
 
@@ -90,49 +77,38 @@ def compile_graph(
     target: str = EMULATOR,
     stimulus: Stimulus | None = None,
     calibration: Stimulus | None = None,
-    weight_bits: int = 8,
-    split_signs: bool = True,
+    quantization: Quantization | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
-    place = load_target(target)
-    prepare = (RemoveDeadNeurons(), FoldDelays(), *((SplitSigns(),) if split_signs else ()))
-    float_graph = Pipeline(prepare)(graph)
+    place, chosen = load_target(target), quantization or Quantization()
+    chosen.check_names(graph)
+    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays(), *chosen.preparation()))(graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
-    quantize = QuantizeGraph(
-        weight_bits=weight_bits, steps=steps, calibration=observed, profile=place.profile
-    )
-    fixed_graph = Pipeline((quantize, *place.legalization()))(float_graph)
+    passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
+    fixed_graph = Pipeline(passes)(float_graph)
     document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     return Build(float_graph, fixed_graph, target, document, stimulus, dict(facts or {}))
 
 
-def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
-    """Run the float graph on the emulator and return the ranges of every population.
+def compile_run(
+    folder: Path,
+    *,
+    target: str,
+    quantization: Quantization | None = None,
+    qat_epochs: int = 0,
+    progress: StageProgress = no_stages,
+) -> Build:
+    """Compile a finished training.
 
-    Records of large networks do not fit the memory for all samples, so it runs a part at a time.
+    Args:
+        folder: The run folder.
+        target: Name of an installed target.
+        quantization: How real numbers become integers.
+        qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
+        progress: Told the stage and how far it is.
     """
-    program = load_target(EMULATOR).build(graph)
-    size = _part_size(graph, samples.steps)
-    seen: Calibration | None = None
-    for start in range(0, samples.samples, size):
-        trace = program.run(samples.take(slice(start, start + size)), record=QUANTITIES)
-        found = Calibration.from_trace(trace)
-        seen = found if seen is None else seen.merged(found)
-    if seen is None:
-        raise UsageError("the calibration holds no samples")
-    return seen
-
-
-def _part_size(graph: Graph, steps: int) -> int:
-    """Return how many samples are recorded at once."""
-    neurons = sum(node.vth.size for node in graph.populations)
-    return max(1, _RECORDED_VALUES // (neurons * max(steps, 1)))
-
-
-def compile_run(folder: Path, *, target: str, weight_bits: int = 8, split_signs: bool = True) -> Build:
-    """Compile a finished training."""
     if not folder.exists():
         raise MissingFileError("model", folder)
     if not is_run(folder):
@@ -140,12 +116,16 @@ def compile_run(folder: Path, *, target: str, weight_bits: int = 8, split_signs:
             f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'"
         )
     trained = TrainedRun.load(folder)
-    return compile_trained(trained, target, weight_bits=weight_bits, split_signs=split_signs)
+    build = compile_trained(trained, target, quantization)
+    if qat_epochs:
+        experiment = parse_experiment(trained.facts["experiment"])
+        options = repair_options(experiment, qat_epochs)
+        told = of_stage(progress, "train with integers")
+        build = repair_build(build, training_samples(experiment), options, progress=told)
+    return build
 
 
-def compile_trained(
-    trained: TrainedRun, target: str, *, weight_bits: int = 8, split_signs: bool = True
-) -> Build:
+def compile_trained(trained: TrainedRun, target: str, quantization: Quantization | None = None) -> Build:
     """Compile a network that was trained in this process."""
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
     return compile_graph(
@@ -153,15 +133,14 @@ def compile_trained(
         target=target,
         stimulus=trained.stimulus,
         calibration=trained.calibration,
-        weight_bits=weight_bits,
-        split_signs=split_signs,
+        quantization=quantization,
         facts=size_facts(trained, graph) | float_facts(trained.network, graph, trained.stimulus),
     )
 
 
 def float_facts(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
     """Return how far PyTorch's own forward pass agrees with the float graph, on the first samples."""
-    checked = min(_CHECKED_SAMPLES, _part_size(graph, stimulus.steps))
+    checked = min(_CHECKED_SAMPLES, part_size(graph, stimulus.steps))
     part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
     trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
     return {"float_agreement": str(check_float(network, part.values, trace))}

@@ -174,32 +174,18 @@ def _image(node: Conv2d | FixedConv2d | SumPool2d | MaxPool2d, x: Array) -> Arra
             total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
             return fixedpoint.wrap_sum(total << node.exponent)
         case SumPool2d():
-            return np.sum(_patches(x.astype(np.result_type(x, np.int32)), node.window), axis=0)
+            return np.sum(node.window.patches(x.astype(np.result_type(x, np.int32))), axis=0)
         case MaxPool2d():
-            return np.any(_patches(x, node.window), axis=0)
+            return np.any(node.window.patches(x), axis=0)
         case _:
             assert_never(node)
-
-
-def _patches(x: Array, window: Window) -> list[Array]:
-    """Return, for each element of the window, what it sees at all positions: `[C, rows, columns]` each."""
-    (top, left), (down, right) = window.padding, window.stride
-    padded = np.pad(x, ((0, 0), (top, top), (left, left)))
-    rows, columns = window.positions((x.shape[1], x.shape[2]))
-    seen: list[Array] = []
-    for i in range(window.kernel[0]):
-        for j in range(window.kernel[1]):
-            first, other = i * window.dilation[0], j * window.dilation[1]
-            part = padded[:, first : first + down * (rows - 1) + 1, other : other + right * (columns - 1) + 1]
-            seen.append(part[:, ::down, ::right])
-    return seen
 
 
 def _convolve(x: Array, weights: Array, window: Window, groups: int) -> Array:
     """Sum over the elements of the kernel, and over the input channels of each group."""
     kernels = weights.reshape(groups, -1, *weights.shape[1:2], window.area)
     total: Array = np.zeros(1, weights.dtype)
-    for k, patch in enumerate(_patches(x, window)):
+    for k, patch in enumerate(window.patches(x)):
         sources = patch.reshape(groups, -1, *patch.shape[1:])
         total = total + np.einsum("goi,giyx->goyx", kernels[..., k], sources)
     return total.reshape(-1, *total.shape[2:])

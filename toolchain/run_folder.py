@@ -1,6 +1,6 @@
 """The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -20,6 +20,7 @@ from toolchain.prune_stage import (
     prune_stage,
     untrained_network,
 )
+from toolchain.quantization import RepairOptions
 from toolchain.stimulus import Stimulus
 from toolchain.training import EpochRecord, fit, load_network, save_network
 
@@ -144,6 +145,22 @@ def prune(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     images = load_images(experiment)
     inputs = encode_images(experiment, images)[0]
     return prune_stage(experiment, experiment.pruning, folder / "pruning", images, inputs, progress)
+
+
+def training_samples(experiment: Experiment) -> Stimulus:
+    """Return the training split of an experiment as it entered the network, with labels."""
+    images = load_images(experiment)
+    return Stimulus({"input": encode_images(experiment, images)[0]}, images.train_labels)
+
+
+def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
+    """Return how a network of an experiment is trained on with its integers: at a fifth of the rate."""
+    usual = fit_options(experiment, epochs)
+    return RepairOptions(
+        fit=replace(usual, learning_rate=usual.learning_rate / 5),
+        slope=experiment.training.surrogate_slope,
+        seed=experiment.seed,
+    )
 
 
 def is_run(folder: Path) -> bool:

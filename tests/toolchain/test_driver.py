@@ -97,7 +97,9 @@ def test_an_unknown_target_is_named(rng: np.random.Generator) -> None:
 
 def test_fewer_bits_are_less_faithful(rng: np.random.Generator) -> None:
     f1 = [
-        toolchain.compare(toolchain.compile(_model(), _example(rng), weight_bits=bits)).comparison.spike_f1
+        toolchain.compare(
+            toolchain.compile(_model(), _example(rng), quantization=toolchain.Quantization(weight_bits=bits))
+        ).comparison.spike_f1
         for bits in (3, 8)
     ]
     assert f1[0] < f1[1]

@@ -16,18 +16,50 @@ def compile_model(
     output: OutFolder,
     *,
     target: TargetName = "emulator",
-    weight_bits: Annotated[int, typer.Option(min=2, max=8, help="bits of a weight, sign included")] = 8,
+    weight_bits: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="bits of a weight, 2 .. 8: a number, or NAME=BITS for a connection; may be repeated"
+        ),
+    ] = None,
     split_signs: Annotated[
         bool, typer.Option(help="excitatory and inhibitory connections apart: half the rounding error")
     ] = True,
+    calibrated: Annotated[
+        bool, typer.Option(help="round weights together on the run's calibration samples")
+    ] = True,
+    threshold_profiles: Annotated[
+        int | None, typer.Option(min=1, help="at most so many distinct thresholds per population")
+    ] = None,
+    decay_profiles: Annotated[
+        int | None, typer.Option(min=1, help="at most so many distinct decays per population")
+    ] = None,
+    tau_error: Annotated[
+        float, typer.Option(min=0, help="largest relative error of a time constant from --decay-profiles")
+    ] = 0.5,
+    qat_epochs: Annotated[
+        int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
     from toolchain.driver import compile_run
     from toolchain.judge import compare_build, save_build
+    from toolchain.passes import Rounding
+    from toolchain.quantization import Quantization, parse_bits
 
+    quantization = Quantization(
+        weight_bits=parse_bits(weight_bits or []),
+        split_signs=split_signs,
+        rounding=Rounding.CALIBRATED if calibrated else Rounding.NEAREST,
+        threshold_profiles=threshold_profiles,
+        decay_profiles=decay_profiles,
+        tau_error=tau_error,
+    )
     with stages(quiet=as_json) as progress:
-        build = compile_run(model, target=target, weight_bits=weight_bits, split_signs=split_signs)
+        build = compile_run(
+            model, target=target, quantization=quantization, qat_epochs=qat_epochs, progress=progress
+        )
         judgement = compare_build(build, progress=progress)
         save_build(build, output, judgement)
     if as_json:

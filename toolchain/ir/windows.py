@@ -1,7 +1,10 @@
 """The geometry that convolutions and poolings share: a window that moves over an image."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toolchain.ir.node import Node
 from toolchain.ir.types import ValueType
@@ -37,6 +40,26 @@ class Window:
         axes = zip(size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
         return rows, columns
+
+    def patches(self, x: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return, for each element of the window, what it sees at all positions.
+
+        Args:
+            x: `[..., H, W]`.
+
+        Returns:
+            `[..., rows, columns]` per element, row by row.
+        """
+        (top, left), (down, right) = self.padding, self.stride
+        padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left)))
+        rows, columns = self.positions((x.shape[-2], x.shape[-1]))
+        seen: list[NDArray[Any]] = []
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                first, other = i * self.dilation[0], j * self.dilation[1]
+                last, end = first + down * (rows - 1) + 1, other + right * (columns - 1) + 1
+                seen.append(padded[..., first:last:down, other:end:right])
+        return seen
 
     def over(self, node: Node, operand: ValueType, channels: int) -> tuple[int, int, int]:
         """Return the shape of `channels` feature maps over an operand, or raise if it does not fit."""

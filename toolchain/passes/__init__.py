@@ -1,22 +1,26 @@
 """Passes: named, configured functions from one valid graph to another."""
 
 from toolchain.passes.base import Pass, Pipeline
+from toolchain.passes.calibration import Calibration
+from toolchain.passes.cluster_decays import ClusterDecays
 from toolchain.passes.explain_quantization import explain_quantization
 from toolchain.passes.fold_delays import FoldDelays
-from toolchain.passes.quantize_graph import QuantizeGraph
-from toolchain.passes.ranges import Calibration
+from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph, Rounding
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
 from toolchain.passes.split_signs import SplitSigns
 
 __all__ = [
+    "OTHERS",
     "Calibration",
+    "ClusterDecays",
     "FoldDelays",
     "Pass",
     "Pipeline",
     "QuantizeGraph",
     "RemoveDeadNeurons",
     "RetimeDelays",
+    "Rounding",
     "Schedule",
     "SplitSigns",
     "explain_quantization",

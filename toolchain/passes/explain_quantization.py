@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.passes.ranges import Calibration, by_rows, potential_limit, prove_bounds
+from toolchain.passes.calibration import Calibration
+from toolchain.passes.integers import LOST_PER_DECAY
+from toolchain.passes.ranges import by_rows, potential_limit, prove_bounds
 
 FORMAT_VERSION: Final = 1
-_LOST_PER_DECAY: Final = 0.494
-"""Mean units that rounding toward zero takes from a potential per step (measured for nengo-loihi)."""
 
 
 def explain_quantization(
@@ -99,7 +99,7 @@ def _explain_population(
     with np.errstate(divide="ignore"):
         memory = np.minimum(fixedpoint.DECAY_UNITY / after.dv.astype(np.float64), steps or np.inf)
     # A neuron without leak (dv = 0) loses nothing: its product is exact.
-    loss = np.where(after.dv > 0, _LOST_PER_DECAY * memory, 0.0)
+    loss = np.where(after.dv > 0, LOST_PER_DECAY * memory, 0.0)
     return {
         "neurons": int(after.vth.size),
         "scale": _spread(after.scale),

@@ -1,7 +1,9 @@
 """From real numbers to integers: one scale per neuron, one exponent per connection."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +25,12 @@ from toolchain.ir import (
     Pooling,
     Stage,
 )
-from toolchain.ir.matrix import Matrix, rows_of, values_of, with_values
+from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.passes.base import Pass
-from toolchain.passes.ranges import (
-    HEAD_ROOM,
-    Calibration,
-    by_rows,
-    over_rows,
-    potential_limit,
-    prove_bounds,
-)
+from toolchain.passes.calibration import HEAD_ROOM, Calibration
+from toolchain.passes.integers import fixed_connection, fixed_neurons, nearest_weights
+from toolchain.passes.ranges import by_rows, over_rows, potential_limit, prove_bounds
+from toolchain.passes.rounding import round_together, search_together
 from toolchain.passes.scales import (
     Incoming,
     cap_scale,
@@ -41,12 +39,24 @@ from toolchain.passes.scales import (
     largest_scale,
     search_scale,
 )
+from toolchain.passes.threshold_profiles import share_thresholds
 
 Floats = NDArray[np.float64]
 
-_SHRINKING_ROUNDS = 40
+OTHERS: Final = "*"
+"""Stands for the connections whose bits are not given by name."""
+_SHRINKING_ROUNDS: Final = 40
 # Integers change only if the scale changes noticeably: less than this would stand still.
-_LEAST_SHRINKING = 1.02
+_LEAST_SHRINKING: Final = 1.02
+
+
+class Rounding(Enum):
+    """How weights become integers."""
+
+    NEAREST = "nearest"
+    """Each to the nearest."""
+    CALIBRATED = "calibrated"
+    """Together, so that their errors cancel on the calibration data; the nearest where there is none."""
 
 
 @final
@@ -64,19 +74,31 @@ class QuantizeGraph(Pass):
     proved from the weights, or else observed on calibration data with twofold head-room. Without
     data it shrinks until proved.
 
+    With calibration data, weights are rounded together so that their errors cancel, and decays make up
+    for what rounding toward zero takes from small states.
+
     Attributes:
-        weight_bits: Bits of a weight, sign included, 2 .. 8.
+        weight_bits: Bits of a weight, sign included, 2 .. 8; for all, or per connection. A name also
+            means the halves that `split-signs` made of it; `*` means all others, without it they have 8.
         per_neuron: False gives each population one scale (the usual way elsewhere, kept for
             comparison).
+        threshold_profiles: At most so many distinct thresholds per population, for chips that hold few; None
+            for as many as there are neurons.
+        rounding: How weights become integers.
+        keep: A fixed graph of the same network whose scales and exponents are kept, as after training with
+            its integers; scales still shrink where the range demands it.
         steps: Length of the longest sample, if known; sharpens the proofs for slow neurons.
-        calibration: Ranges observed on training data.
+        calibration: What was observed on training data.
         profile: Limits of the target.
     """
 
     name: ClassVar[str] = "quantize-graph"
 
-    weight_bits: int = fixedpoint.WEIGHT_BITS
+    weight_bits: int | Mapping[str, int] = fixedpoint.WEIGHT_BITS
     per_neuron: bool = True
+    threshold_profiles: int | None = None
+    rounding: Rounding = Rounding.CALIBRATED
+    keep: Graph | None = field(default=None, repr=False)
     steps: int | None = None
     calibration: Calibration | None = field(default=None, repr=False)
     profile: HardwareProfile = LAVA_FIXED_POINT
@@ -85,14 +107,17 @@ class QuantizeGraph(Pass):
         """Accept float graphs in which every connection has one target population."""
         if graph.stage is not Stage.FLOAT:
             raise PreconditionError("'quantize-graph' needs a float graph; this one is in integers already")
-        if not 2 <= self.weight_bits <= self.profile.weight_bits:
-            raise PreconditionError(
-                f"expected 2 to {self.profile.weight_bits} weight bits, got {self.weight_bits}"
-            )
+        if self.threshold_profiles is not None and (self.threshold_profiles < 1 or not self.per_neuron):
+            raise PreconditionError("expected at least 1 threshold profile, and a scale per neuron")
         for node in graph:
             if isinstance(node, Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         for node in graph.synapses:
+            bits = bits_of(self.weight_bits, node.name)
+            if not 2 <= bits <= self.profile.weight_bits:
+                raise PreconditionError(
+                    f"expected 2 to {self.profile.weight_bits} weight bits, got {bits} for '{node.name}'"
+                )
             if len(graph.readers(node.name)) != 1:
                 raise PreconditionError(
                     f"connection '{node.name}' has {len(graph.readers(node.name))} readers, "
@@ -104,7 +129,7 @@ class QuantizeGraph(Pass):
         replaced: dict[str, AnyNode] = {}
         for population in graph.populations:
             if isinstance(population, Lif):
-                replaced |= {node.name: node for node in self._population(graph, population)}
+                replaced |= {node.name: node for node in _Population(self, graph, population).quantized()}
         return graph.map(lambda node: replaced.get(node.name, node))
 
     def ensures(self, graph: Graph) -> None:
@@ -112,110 +137,141 @@ class QuantizeGraph(Pass):
         if graph.stage is not Stage.FIXED:
             raise PostconditionError("'quantize-graph' left a float operation; this is a bug")
 
-    def _population(self, graph: Graph, population: Lif) -> list[AnyNode]:
-        synapses = [node for name in population.inputs if isinstance(node := graph[name], Dense | Conv2d)]
-        incoming = [
-            Incoming(
-                _per_message(graph, node), fixedpoint.sign_mode_of(values_of(node.weights)), self.weight_bits
-            )
-            for node in synapses
-        ]
+
+def bits_of(weight_bits: int | Mapping[str, int], connection: str) -> int:
+    """Return the bits of a connection: those of its name, or of the name it had before it was split."""
+    if isinstance(weight_bits, int):
+        return weight_bits
+    whole = connection.rpartition(".")[0]
+    otherwise = weight_bits.get(OTHERS, fixedpoint.WEIGHT_BITS)
+    return weight_bits.get(connection, weight_bits.get(whole, otherwise))
+
+
+@final
+class _Population:
+    """One population and its connections on their way to integers."""
+
+    def __init__(self, options: QuantizeGraph, graph: Graph, node: Lif) -> None:
+        self.options, self.graph, self.node = options, graph, node
+        self.synapses = [item for name in node.inputs if isinstance(item := graph[name], Dense | Conv2d)]
+        seen = options.calibration
+        self.seen = seen if seen is not None and node.name in seen.v_low else None
+        self.moments = None if self.seen is None else self.seen.drives.get(node.name)
+        self.calibrated = options.rounding is Rounding.CALIBRATED and self.moments is not None
+        self.incoming = self._incoming()
         # One value per neuron, or per feature map: the dearest of its neurons decides.
-        threshold = by_rows(population.vth).max(axis=1)
-        bias = np.abs(by_rows(population.bias)).max(axis=1)
-        exponents = choose_exponents(incoming, threshold, self.profile)
-        ceiling = cap_scale(largest_scale(incoming, exponents), threshold, bias, self.profile)
-        compared = not np.isfinite(threshold).all()
+        self.threshold = by_rows(node.vth).max(axis=1)
+        self.compared = not np.isfinite(self.threshold).all()
+        kept = None if options.keep is None else options.keep[node.name]
+        self.kept = kept if isinstance(kept, FixedLif) else None
+
+    def quantized(self) -> list[AnyNode]:
+        """Return the population and its connections in integers that fit every register."""
+        exponents = self._exponents()
+        bias = np.abs(by_rows(self.node.bias)).max(axis=1)
+        ceiling = cap_scale(
+            largest_scale(self.incoming, exponents), self.threshold, bias, self.options.profile
+        )
+        if self.kept is not None:
+            ceiling = by_rows(self.kept.scale)[:, 0]
         for _ in range(_SHRINKING_ROUNDS):
-            scale = (
-                search_scale(incoming, exponents, ceiling, threshold)
-                if self.per_neuron and not compared
-                else common_scale(ceiling)
-            )
-            connections = [
-                _integers(node, item, exponent, scale)
-                for node, item, exponent in zip(synapses, incoming, exponents, strict=True)
-            ]
-            neurons = _neurons(population, over_rows(scale, population.vth.shape))
-            excess = by_rows(self._excess(graph, connections, neurons, readout=compared)).max(axis=1)
+            scale = self._scale(exponents, ceiling)
+            nodes, excess = self._try(exponents, scale, Rounding.NEAREST)
+            if (excess <= 1).all() and self.calibrated:
+                nodes, excess = self._try(exponents, scale, self.options.rounding)
             if (excess <= 1).all():
-                return [*connections, neurons]
+                return nodes
             if not np.isfinite(excess).all():
                 break
             smaller = scale / np.maximum(excess, _LEAST_SHRINKING)
             ceiling = np.where(excess > 1, smaller, ceiling)
         raise PreconditionError(
-            f"population '{population.name}' does not fit 24 bits at any scale; "
+            f"population '{self.node.name}' does not fit 24 bits at any scale; "
             "give calibration data, or reduce its time constants or weights"
         )
 
-    def _excess(
-        self, graph: Graph, connections: list[FixedDense | FixedConv2d], neurons: FixedLif, *, readout: bool
-    ) -> Floats:
+    def _incoming(self) -> list[Incoming]:
+        found: list[Incoming] = []
+        start = 0
+        for node in self.synapses:
+            weights = _per_message(self.graph, node)
+            signs = fixedpoint.sign_mode_of(values_of(node.weights))
+            if self.options.keep is not None:
+                # Weights that became zero in training must not change what the others mean.
+                kept = self.options.keep[node.name]
+                signs = kept.sign_mode if isinstance(kept, FixedDense | FixedConv2d) else signs
+            item = Incoming(weights, signs, bits_of(self.options.weight_bits, node.name))
+            if self.moments is not None:
+                energy = np.diag(self.moments)[start : start + item.sources]
+                # A source that was never active is not free.
+                importance = energy + 1e-3 * max(float(np.diag(self.moments).mean()), 1e-12)
+                item = Incoming(weights, signs, item.weight_bits, importance)
+                start += item.sources
+            found.append(item)
+        return found
+
+    def _exponents(self) -> list[int]:
+        if self.options.keep is None:
+            return choose_exponents(self.incoming, self.threshold, self.options.profile)
+        kept = (self.options.keep[node.name] for node in self.synapses)
+        return [node.exponent for node in kept if isinstance(node, FixedDense | FixedConv2d)]
+
+    def _scale(self, exponents: list[int], ceiling: Floats) -> Floats:
+        if self.kept is not None and not self.compared:
+            return ceiling
+        if self.compared or not self.options.per_neuron:
+            return common_scale(ceiling)
+        if self.options.threshold_profiles is None and self.moments is not None and self.calibrated:
+            return search_together(self.incoming, exponents, ceiling, self.threshold, self.moments)
+        if self.options.threshold_profiles is None:
+            return search_scale(self.incoming, exponents, ceiling, self.threshold)
+        if (by_rows(self.node.vth) != self.threshold[:, None]).any():
+            raise PreconditionError(
+                f"thresholds differ inside the feature maps of '{self.node.name}'; they cannot share profiles"
+            )
+        largest = self.threshold * ceiling
+        if largest.min() < 1:
+            raise PreconditionError(f"a threshold of '{self.node.name}' is below one unit; it has no profile")
+        return share_thresholds(largest, self.options.threshold_profiles) / self.threshold
+
+    def _try(self, exponents: list[int], scale: Floats, rounding: Rounding) -> tuple[list[AnyNode], Floats]:
+        """Return the integers at a scale, and by how much each row exceeds its registers."""
+        if rounding is Rounding.CALIBRATED and self.moments is not None:
+            integers, _ = round_together(self.incoming, exponents, scale, self.moments)
+        else:
+            integers = [
+                nearest_weights(item, exponent, scale)
+                for item, exponent in zip(self.incoming, exponents, strict=True)
+            ]
+        parts = zip(self.synapses, self.incoming, exponents, integers, strict=True)
+        connections = [fixed_connection(*part) for part in parts]
+        name = self.node.name
+        sizes = None if self.seen is None else (self.seen.u_mean[name], self.seen.v_mean[name])
+        neurons = fixed_neurons(self.node, over_rows(scale, self.node.vth.shape), sizes)
+        if self.kept is not None:
+            neurons = replace(neurons, du=self.kept.du, dv=self.kept.dv)
+        return [*connections, neurons], by_rows(self._excess(connections, neurons)).max(axis=1)
+
+    def _excess(self, connections: list[FixedDense | FixedConv2d], neurons: FixedLif) -> Floats:
         """Return by how much u or v may exceed its register, in the population's shape; at most 1 is safe."""
-        local = graph.with_nodes(
-            [*(n for n in graph if isinstance(n, Input | Delay | Pooling | Lif)), *connections, neurons]
+        local = self.graph.with_nodes(
+            [*(n for n in self.graph if isinstance(n, Input | Delay | Pooling | Lif)), *connections, neurons]
         )
-        proved = prove_bounds(local, neurons, self.steps)
-        limit = float(self.profile.state_limit - 1)
-        v_reach = np.maximum(proved.low, proved.high) if readout else proved.low
-        limit_v = float(potential_limit(readout=readout))
+        proved = prove_bounds(local, neurons, self.options.steps)
+        limit = float(self.options.profile.state_limit - 1)
+        v_reach = np.maximum(proved.low, proved.high) if self.compared else proved.low
+        limit_v = float(potential_limit(readout=self.compared))
         excess_u, excess_v = proved.current / limit, v_reach / limit_v
-        if self.calibration is not None and neurons.name in self.calibration.v_low:
+        if self.seen is not None:
             unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale * HEAD_ROOM
-            seen = -self.calibration.v_low[neurons.name]
-            if readout:
-                seen = np.maximum(seen, self.calibration.v_high[neurons.name])
-            excess_u = np.minimum(excess_u, self.calibration.u_peak[neurons.name] * unit / limit)
-            excess_v = np.minimum(excess_v, seen * unit / limit_v)
+            reach = -self.seen.v_low[neurons.name]
+            if self.compared:
+                reach = np.maximum(reach, self.seen.v_high[neurons.name])
+            excess_u = np.minimum(excess_u, self.seen.u_peak[neurons.name] * unit / limit)
+            excess_v = np.minimum(excess_v, reach * unit / limit_v)
         return np.maximum(excess_u, excess_v)
 
 
 def _per_message(graph: Graph, node: Dense | Conv2d) -> Matrix:
     """Return the weights per unit of integer message: a graded source is scaled."""
     return with_values(node.weights, values_of(node.weights) / graph.message_scale(node))
-
-
-def _integers(node: Dense | Conv2d, item: Incoming, exponent: int, scale: Floats) -> FixedDense | FixedConv2d:
-    factor = scale[rows_of(item.weights)] / 2.0**exponent
-    integers = fixedpoint.round_weights(values_of(item.weights) * factor, item.sign_mode, item.weight_bits)
-    weights = with_values(item.weights, integers)
-    if isinstance(node, Dense):
-        return FixedDense(
-            name=node.name,
-            inputs=node.inputs,
-            weights=weights,
-            exponent=exponent,
-            sign_mode=item.sign_mode,
-            weight_bits=item.weight_bits,
-            delays=node.delays,
-        )
-    return FixedConv2d(
-        name=node.name,
-        inputs=node.inputs,
-        weights=np.asarray(weights),
-        exponent=exponent,
-        sign_mode=item.sign_mode,
-        weight_bits=item.weight_bits,
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-    )
-
-
-def _neurons(node: Lif, scale: Floats) -> FixedLif:
-    unity = fixedpoint.DECAY_UNITY
-    mantissa, exponent = fixedpoint.split_bias(node.bias * scale * 2.0**fixedpoint.ALIGNMENT_BITS)
-    units = np.where(np.isfinite(node.vth), node.vth * scale, fixedpoint.THRESHOLD_MAX)
-    return FixedLif(
-        name=node.name,
-        inputs=node.inputs,
-        du=np.clip(np.rint(node.du * unity) - 1, 0, unity - 1),
-        dv=np.clip(np.rint(node.dv * unity), 0, unity - 1),
-        vth=np.clip(np.rint(units), 0, fixedpoint.THRESHOLD_MAX),
-        bias_mantissa=mantissa,
-        bias_exponent=exponent,
-        scale=scale,
-        origin=node.origin,
-    )

@@ -1,8 +1,7 @@
-"""How large currents and potentials of a population can become: proved from weights, or measured on data."""
+"""How large currents and potentials of a population can become, proved from its weights."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, final
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,50 +9,8 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
-from toolchain.trace import Trace
-
-HEAD_ROOM: Final = 2.0
-"""Measured ranges must fit this many times into the register."""
 
 Floats = NDArray[np.float64]
-
-
-@final
-@dataclass(frozen=True)
-class Calibration:
-    """Ranges observed while the float graph ran on training samples, in the model's units.
-
-    Attributes:
-        v_low: Smallest potential per population, `[N]` or `[C, H, W]`.
-        v_high: Largest potential after the reset per population.
-        u_peak: Largest magnitude of the current per population.
-        samples: Number of samples that were seen.
-    """
-
-    v_low: Mapping[str, Floats] = field(repr=False)
-    v_high: Mapping[str, Floats] = field(repr=False)
-    u_peak: Mapping[str, Floats] = field(repr=False)
-    samples: int
-
-    @classmethod
-    def from_trace(cls, trace: Trace) -> "Calibration":
-        """Return the ranges of a recorded float run with `v` and `u`."""
-        first = next(iter(trace.v.values()))
-        return cls(
-            {name: values.min(axis=(0, 1)) for name, values in trace.v.items()},
-            {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
-            {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
-            int(first.shape[0]),
-        )
-
-    def merged(self, other: "Calibration") -> "Calibration":
-        """Return the ranges of both sets of samples together."""
-        return Calibration(
-            {name: np.minimum(values, other.v_low[name]) for name, values in self.v_low.items()},
-            {name: np.maximum(values, other.v_high[name]) for name, values in self.v_high.items()},
-            {name: np.maximum(values, other.u_peak[name]) for name, values in self.u_peak.items()},
-            self.samples + other.samples,
-        )
 
 
 @final

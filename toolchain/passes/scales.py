@@ -1,7 +1,7 @@
 """Choosing the exponent of every connection and the scale of every neuron."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Matrix
-from toolchain.ir.matrix import rows_of, targets_of, values_of
+from toolchain.ir.matrix import columns_of, rows_of, targets_of, values_of
 
 Floats = NDArray[np.float64]
 
@@ -31,18 +31,45 @@ class Incoming:
             `[C, in, rows, columns]`, whose output channels share a scale.
         sign_mode: Signs it holds.
         weight_bits: Bits of a weight.
+        importance: Mean square of what each source sends, `[sources]`: an error of a synapse that is
+            seldom used costs little. None if nothing is known.
     """
 
     weights: Matrix
     sign_mode: SignMode
     weight_bits: int
+    importance: Floats | None = None
+
+    @property
+    def step(self) -> int:
+        """Distance between neighbouring integer weights."""
+        return fixedpoint.weight_granularity(self.sign_mode, self.weight_bits)
+
+    @property
+    def lowest(self) -> int:
+        """Smallest integer weight."""
+        return -((-fixedpoint.weight_limits(self.sign_mode)[0]) // self.step) * self.step
+
+    @property
+    def highest(self) -> int:
+        """Largest integer weight."""
+        return (fixedpoint.weight_limits(self.sign_mode)[1] // self.step) * self.step
 
     @property
     def limit(self) -> int:
         """Largest magnitude of an integer weight."""
-        lowest, highest = fixedpoint.weight_limits(self.sign_mode)
-        step = fixedpoint.weight_granularity(self.sign_mode, self.weight_bits)
-        return (max(-lowest, highest) // step) * step
+        return max(-self.lowest, self.highest)
+
+    @property
+    def sources(self) -> int:
+        """Sources of a neuron; of a convolution, the elements of its kernel."""
+        return int(np.prod(cast("tuple[int, ...]", self.weights.shape)[1:]))
+
+    def columns(self) -> NDArray[np.int64]:
+        """Return the source of every weight, in the order of `values_of`."""
+        if isinstance(self.weights, csr_array):
+            return columns_of(self.weights)
+        return np.tile(np.arange(self.sources), targets_of(self.weights))
 
     def peaks(self) -> Floats:
         """Return the largest |w| of every target neuron or channel, `[N]`."""
@@ -101,8 +128,8 @@ def search_scale(
 ) -> Floats:
     """Return, per neuron, the scale between half the ceiling and the ceiling of least error.
 
-    The error is the squared rounding error of the weights relative to their squared sum, plus
-    the squared relative error of the threshold.
+    Only scales at which the threshold is a whole number of units are tried, so that it costs nothing;
+    the error is the squared rounding error of the weights relative to their squared sum.
 
     Args:
         incoming: Connections into the population.
@@ -110,13 +137,20 @@ def search_scale(
         ceiling: Largest allowed scale, `[N]`.
         threshold: `[N]`; infinite for read-outs.
     """
-    best, least = ceiling.copy(), np.full(ceiling.shape, np.inf)
+    best, least = whole_thresholds(ceiling, threshold), np.full(ceiling.shape, np.inf)
     for share in _CANDIDATES:
-        scale = ceiling * share
-        error = _rounding_error(incoming, exponents, scale, threshold)
+        scale = whole_thresholds(ceiling * share, threshold)
+        error = _rounding_error(incoming, exponents, scale)
         better = error < least
         best, least = np.where(better, scale, best), np.where(better, error, least)
     return best
+
+
+def whole_thresholds(scale: Floats, threshold: Floats) -> Floats:
+    """Return the largest scale up to the given one at which the threshold is a whole number, 1 or more."""
+    finite = np.where(np.isfinite(threshold), threshold, 1.0)
+    units = np.floor(finite * scale * (1 + 1e-12))
+    return np.where(np.isfinite(threshold) & (units >= 1), units / finite, scale)
 
 
 def common_scale(ceiling: Floats) -> Floats:
@@ -124,39 +158,35 @@ def common_scale(ceiling: Floats) -> Floats:
     return np.full(ceiling.shape, ceiling.min())
 
 
-def _rounding_error(
-    incoming: list[Incoming], exponents: list[int], scale: Floats, threshold: Floats
-) -> Floats:
+def _rounding_error(incoming: list[Incoming], exponents: list[int], scale: Floats) -> Floats:
     wrong, total = np.zeros(scale.shape), np.full(scale.shape, 1e-300)
     for item, exponent in zip(incoming, exponents, strict=True):
         error, energy = _squares(item, scale / 2.0**exponent)
         wrong += error
         total += energy
-    units = np.where(np.isfinite(threshold), threshold * scale, 1.0)
-    return wrong / total + ((np.rint(units) - units) / units) ** 2
+    return wrong / total
 
 
 def _squares(item: Incoming, factor: Floats) -> tuple[Floats, Floats]:
-    """Return, per row, the summed squares of the rounding errors and of the weights."""
+    """Return, per row, the summed squares of the rounding errors and of the weights, by importance."""
+    importance = np.ones(item.sources) if item.importance is None else item.importance
     if isinstance(item.weights, csr_array):
         rows, values = rows_of(item.weights), values_of(item.weights)
-        each = factor[rows]
+        each, matter = factor[rows], importance[columns_of(item.weights)]
         integers = fixedpoint.round_weights(values * each, item.sign_mode, item.weight_bits)
         sums = (
-            np.bincount(rows, squares, minlength=factor.size).astype(np.float64)
+            np.bincount(rows, matter * squares, minlength=factor.size).astype(np.float64)
             for squares in ((integers / each - values) ** 2, values**2)
         )
         error, energy = sums
         return error, energy
     # Dense rows are long in a convolution: one temporary, changed in place.
     weights = item.weights.reshape(len(item.weights), -1)
-    step = fixedpoint.weight_granularity(item.sign_mode, item.weight_bits)
-    lowest, highest = fixedpoint.round_weights(np.array([-np.inf, np.inf]), item.sign_mode, item.weight_bits)
     wrong = weights * factor[:, None]
-    wrong /= step
+    wrong /= item.step
     np.rint(wrong, out=wrong)
-    wrong *= step
-    np.clip(wrong, lowest, highest, out=wrong)
+    wrong *= item.step
+    np.clip(wrong, item.lowest, item.highest, out=wrong)
     wrong /= factor[:, None]
     wrong -= weights
-    return np.einsum("ij,ij->i", wrong, wrong), np.einsum("ij,ij->i", weights, weights)
+    return np.square(wrong, out=wrong) @ importance, np.square(weights) @ importance

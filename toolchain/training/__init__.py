@@ -4,17 +4,23 @@ from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_network, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import EpochRecord, FitOptions, Optimizer, Schedule, fit
+from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.integer_rules import ALL_RULES, Rule
+from toolchain.training.quantization_aware import tune_graph
 from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.stdp import StdpOptions, learn_stdp
 
 __all__ = [
+    "ALL_RULES",
     "Callback",
     "EpochRecord",
     "FitOptions",
+    "GraphNetwork",
     "HostDecoder",
     "LinearReadout",
     "Optimizer",
+    "Rule",
     "Schedule",
     "StdpOptions",
     "fit",
@@ -26,4 +32,5 @@ __all__ = [
     "load_network",
     "save_feed_forward",
     "save_network",
+    "tune_graph",
 ]

@@ -18,6 +18,7 @@ from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_tensors, save_tensors
+from toolchain.training.graph_network import GraphNetwork
 
 _STATE: Final = "state.safetensors"
 _MOMENTUM: Final = 0.9
@@ -110,7 +111,7 @@ class EpochRecord:
 
 
 def fit(
-    network: Network | FeedForward,
+    network: Network | FeedForward | GraphNetwork,
     inputs: NDArray[Any],
     labels: NDArray[Any],
     options: FitOptions,
@@ -175,7 +176,11 @@ class _Training:
     """One run of the loop: what it moves, and who watches."""
 
     def __init__(
-        self, network: Network | FeedForward, options: FitOptions, seed: int, callbacks: tuple[Callback, ...]
+        self,
+        network: Network | FeedForward | GraphNetwork,
+        options: FitOptions,
+        seed: int,
+        callbacks: tuple[Callback, ...],
     ) -> None:
         self.network = network
         self.options = options

@@ -9,7 +9,7 @@ from toolchain import reference
 from toolchain.fidelity.cost import measure_cost, of_layers
 from toolchain.frontends import from_torch
 from toolchain.ir import FixedConv2d, Graph, verify
-from toolchain.reference import _convolve, _patches
+from toolchain.reference import _convolve
 from toolchain.stimulus import Stimulus, fit_stimulus
 
 
@@ -36,7 +36,7 @@ def test_fan_out_is_counted_at_every_position(recipe: ImageRecipe) -> None:
     values = dict(fit_stimulus(graph, pictures).values) | dict(trace.spikes)
     for node in graph.poolings:
         source = values[node.inputs[0]]
-        seen = [[np.sum(_patches(x.astype(int), node.window), axis=0) for x in sample] for sample in source]
+        seen = [[np.sum(node.window.patches(x.astype(int)), axis=0) for x in sample] for sample in source]
         values[node.name] = np.array(seen)
         if node.kind == "max_pool2d":
             values[node.name] = values[node.name] > 0

@@ -24,6 +24,7 @@ from toolchain.passes import (
     explain_quantization,
     find_schedule,
 )
+from toolchain.stimulus import Stimulus
 
 STEPS = 4
 
@@ -81,7 +82,7 @@ def test_a_feature_map_has_one_scale_and_its_weights_fit(build: object, bits: in
     network = build(2)  # type: ignore[operator]
     graph = from_torch(network)
     frames = _frames(network)
-    seen = Calibration.from_trace(reference.run(graph, frames))
+    seen = Calibration.observe(graph, Stimulus.of(frames), reference.run(graph, frames))
     fixed = QuantizeGraph(weight_bits=bits, steps=STEPS, calibration=seen)(graph)
     for node in fixed.populations:
         assert isinstance(node, FixedLif)

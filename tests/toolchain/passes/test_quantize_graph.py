@@ -13,6 +13,7 @@ from toolchain.errors import PreconditionError
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.ir import Decode, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Output, Stage
 from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
+from toolchain.stimulus import Stimulus
 
 
 def _wide(rng: np.random.Generator) -> Graph:
@@ -89,7 +90,7 @@ def test_without_data_ranges_are_proved(rng: np.random.Generator) -> None:
 def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.Generator) -> None:
     graph = _wide(rng)
     x = spikes(rng, 8, 40, 20)
-    calibration = Calibration.from_trace(reference.run(graph, x))
+    calibration = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x))
     measured = QuantizeGraph(calibration=calibration)(graph)
     proved = QuantizeGraph()(graph)
     assert (measured["readout"].scale >= proved["readout"].scale).all()

@@ -1,0 +1,220 @@
+"""What quantization costs and what mends it: several tasks, bit widths and seeds.
+
+Figures are lines of `fidelity_study.jsonl`, keyed by task and seed; what is there is not computed again, so
+the study can be interrupted and continued. `fidelity_tables.py` writes the tables into the README of the
+fidelity package. Run it with `make fidelity-study`; it takes about an hour of one core.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolchain.build_folder import Build
+from toolchain.data import Encoding, encode, load_digits
+from toolchain.driver import compile_graph, compile_trained, judge_float
+from toolchain.experiment import parse_experiment
+from toolchain.frontends import from_torch
+from toolchain.ir import Conv2d, Dense, Graph, Lif
+from toolchain.ir.matrix import rows_of, values_of, with_values
+from toolchain.judge import compare_build
+from toolchain.models import POOL, HrsnnShape, VggShape, build_hrsnn, build_vgg
+from toolchain.models.surrogates import Surrogate
+from toolchain.passes import QuantizeGraph, Rounding
+from toolchain.quantization import Quantization, RepairOptions, observe_ranges, repair_build
+from toolchain.run_folder import repair_options, train, training_samples
+from toolchain.stimulus import Stimulus
+from toolchain.training import FitOptions, Optimizer, fit, tune_graph
+
+RESULTS = Path(__file__).parent / "fidelity_study.jsonl"
+SEEDS, BITS, EPOCHS, LAVA_SAMPLES = 5, (8, 6, 4, 3), 10, 8
+SPLIT = 7
+"""A split that no setting of the quantizer was chosen on."""
+
+
+def measure(build: Build, *, lava: bool = False) -> dict[str, Any]:
+    """Return accuracy in integers, agreement with the float graph, and whether Lava is equal."""
+    judged = compare_build(build, exact=("lava",) if lava else (), samples=LAVA_SAMPLES)
+    comparison = judged.comparison
+    result = {
+        "float": comparison.float_accuracy,
+        "fixed": comparison.fixed_accuracy,
+        "f1": comparison.spike_f1,
+        "agreement": comparison.prediction_agreement,
+    }
+    return result | ({"lava": judged.exact["lava"].equal} if lava else {})
+
+
+def study_build(
+    compiled: Callable[[Quantization], Build], samples: Stimulus, options: RepairOptions
+) -> dict[str, Any]:
+    """Return everything that is measured on one trained network."""
+    whole = compiled(Quantization())
+    stimulus, x, labels = whole.stimulus_for(None), next(iter(samples.values.values())), samples.labels
+    tuned, _ = tune_graph(
+        whole.float_graph,
+        None,
+        x,
+        np.asarray(labels),
+        options.fit,
+        seed=options.seed,
+        surrogate=options.surrogate,
+        slope=options.slope,
+    )
+    result: dict[str, Any] = {
+        "float": judge_float(whole.float_graph, stimulus)[1],
+        "tuned": judge_float(tuned, stimulus)[1],
+    }
+    for bits in BITS:
+        nearest = compiled(Quantization(weight_bits=bits, rounding=Rounding.NEAREST))
+        build = compiled(Quantization(weight_bits=bits))
+        lava = bits == BITS[0]
+        result[f"nearest {bits}"] = measure(nearest)
+        result[f"calibrated {bits}"] = measure(build, lava=lava)
+        result[f"trained {bits}"] = measure(repair_build(build, samples, options), lava=lava)
+    return result
+
+
+def hrsnn(seed: int, **changes: Any) -> dict[str, Any]:
+    experiment = parse_experiment(
+        {
+            "seed": seed,
+            "pruning": {"baseline": False},
+            **changes,
+            "data": {"split_seed": SPLIT, **changes.get("data", {})},
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train(experiment, Path(folder) / "run")
+    return study_build(
+        lambda quantization: compile_trained(trained, "lava", quantization),
+        training_samples(experiment),
+        repair_options(experiment, EPOCHS),
+    )
+
+
+def sequential(seed: int, rate: float) -> dict[str, Any]:
+    return hrsnn(
+        seed,
+        data={"name": "sequential_digits"},
+        encoding={"steps": 4},
+        model={"input_density": 1.0},
+        training={"learning_rate": rate},
+    )
+
+
+def vgg(seed: int) -> dict[str, Any]:
+    images = load_digits(0.3, SPLIT)
+    train_x, test_x = (part.reshape(-1, 1, 8, 8).astype(np.float32) for part in (images.train, images.test))
+    shape = VggShape(plan=(32, 32, POOL, 64, 64, POOL), image=(1, 8, 8), steps=4)
+    network = build_vgg(shape, torch.Generator().manual_seed(seed))
+    # Seventeen grey levels: five bits of input say everything.
+    network.graded_scale, network.graded_bits = 16.0, 5
+    options = FitOptions(50, 32, 0.05, gradient_clip=float("inf"), optimizer=Optimizer.SGD)
+    fit(network, train_x, images.train_labels, options, seed=seed)
+    frames = [np.repeat(part[:, None], shape.steps, axis=1) for part in (train_x, test_x)]
+    graph, samples = from_torch(network), Stimulus({"input": frames[0]}, images.train_labels)
+    stimulus = Stimulus({"input": frames[1]}, images.test_labels)
+    repair = RepairOptions(
+        fit=FitOptions(EPOCHS, 32, 1e-3), surrogate=Surrogate.SIGMOID, slope=4.0, seed=seed
+    )
+    return study_build(
+        lambda quantization: compile_graph(
+            graph,
+            target="lava",
+            stimulus=stimulus,
+            calibration=samples.take(slice(0, 256)),
+            quantization=quantization,
+        ),
+        samples,
+        repair,
+    )
+
+
+def spread(seed: int, ratio: float) -> dict[str, Any]:
+    """A scale per neuron against one per layer, on time constants that differ by `ratio` around 14 steps."""
+    images = load_digits(0.3, SPLIT)
+    rng = np.random.default_rng([seed, 3])
+    inputs = [encode(part, Encoding.RATE, 16, rng=rng) for part in (images.train, images.test)]
+    shape = HrsnnShape(
+        channels=64, classes=10, neurons=190, density=0.1, input_density=0.2, readout_tau_ms=100.0
+    )
+    network = build_hrsnn(shape, rng)
+    tau = 14.0 * ratio ** rng.uniform(-0.5, 0.5, shape.neurons)
+    hidden = network.layer("hidden")
+    hidden.dv = torch.tensor(-np.expm1(-1 / tau), dtype=hidden.dv.dtype)
+    hidden.vth, hidden.slope = 1 / hidden.dv, 2.0
+    fit(network, inputs[0], images.train_labels, FitOptions(20, 32, 0.005, label_smoothing=0.1), seed=seed)
+    graph = with_input_gain(from_torch(network))
+    stimulus = Stimulus({"input": inputs[1]}, images.test_labels)
+    seen = observe_ranges(graph, Stimulus.of(inputs[0][:256]))
+    result: dict[str, Any] = {"float": judge_float(graph, stimulus)[1]}
+    for bits in (8, 6):
+        for per_neuron in (True, False):
+            for rounding in Rounding:
+                quantize = QuantizeGraph(
+                    weight_bits=bits, per_neuron=per_neuron, rounding=rounding, steps=16, calibration=seen
+                )
+                fixed = quantize(graph)
+                name = f"{'neuron' if per_neuron else 'layer'} {rounding.value} {bits}"
+                result[name] = measure(Build(graph, fixed, "emulator", {}, stimulus))
+                lost = [values_of(node.weights) == 0 for node in fixed.synapses if node.name != "decode"]
+                kept = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]
+                gone = sum(int((a & b).sum()) for a, b in zip(lost, kept, strict=True))
+                result[name]["zeroed"] = gone / sum(int(each.sum()) for each in kept)
+    return result
+
+
+def with_input_gain(graph: Graph) -> Graph:
+    """Return the graph as most people write it: every threshold 1, the gain of the leak in the weights."""
+    gains = {node.name: 1 / node.vth for node in graph.populations if np.isfinite(node.vth).all()}
+
+    def change(node: Any) -> Any:
+        if isinstance(node, Lif) and node.name in gains:
+            return replace(node, vth=node.vth * gains[node.name], bias=node.bias * gains[node.name])
+        if isinstance(node, Dense | Conv2d) and (target := graph.readers(node.name)[0].name) in gains:
+            values = values_of(node.weights) * gains[target][rows_of(node.weights)]
+            return replace(node, weights=with_values(node.weights, values))
+        return node
+
+    return graph.map(change)
+
+
+TASKS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "digits": hrsnn,
+    "sequential digits": lambda seed: sequential(seed, 0.005),
+    "sequential digits, twice the rate": lambda seed: sequential(seed, 0.01),
+    "VGG": vgg,
+    **{f"spread {ratio}": lambda seed, ratio=ratio: spread(seed, ratio) for ratio in (1, 10, 50)},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=TASKS, action="append")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    options = parser.parse_args()
+    done = set()
+    if RESULTS.exists():
+        done = {(row["task"], row["seed"]) for row in map(json.loads, RESULTS.read_text().splitlines())}
+    for seed in range(options.seeds):
+        for task in options.task or TASKS:
+            if (task, seed) in done:
+                continue
+            started = time.monotonic()
+            row = {"task": task, "seed": seed, **TASKS[task](seed)}
+            row["seconds"] = round(time.monotonic() - started, 1)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(task, seed, f"{row['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

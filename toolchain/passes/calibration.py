@@ -1,0 +1,87 @@
+"""What was seen while the float graph ran on training samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.ir import Graph, Lif
+from toolchain.passes.drives import can_observe, observe_drive
+from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.trace import Trace
+
+HEAD_ROOM: Final = 2.0
+"""Measured ranges must fit this many times into the register."""
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges and means per population, of its shape and in the model's units.
+
+    Attributes:
+        v_low: Smallest potential.
+        v_high: Largest potential after the reset.
+        u_peak: Largest magnitude of the current.
+        v_mean: Mean magnitude of the potential.
+        u_mean: Mean magnitude of the current.
+        drives: Second moments of what it reads, `[C, C]`; see `observe_drive`. Only where they can be kept.
+        samples: Number of samples that were seen.
+    """
+
+    v_low: Mapping[str, Floats] = field(repr=False)
+    v_high: Mapping[str, Floats] = field(repr=False)
+    u_peak: Mapping[str, Floats] = field(repr=False)
+    v_mean: Mapping[str, Floats] = field(repr=False)
+    u_mean: Mapping[str, Floats] = field(repr=False)
+    drives: Mapping[str, Floats] = field(repr=False)
+    samples: int
+
+    @classmethod
+    def observe(cls, graph: Graph, stimulus: Stimulus, trace: Trace) -> "Calibration":
+        """Return what a recorded float run shows.
+
+        Args:
+            graph: The float graph.
+            stimulus: What was given.
+            trace: What it did, with spikes, `v` and `u`.
+        """
+        fitted = fit_stimulus(graph, stimulus)
+        drives = {
+            node.name: observe_drive(graph, node, fitted, trace)
+            for node in graph.populations
+            if isinstance(node, Lif) and can_observe(graph, node)
+        }
+        return cls(
+            {name: values.min(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
+            {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.u.items()},
+            drives,
+            fitted.samples,
+        )
+
+    def merged(self, other: "Calibration") -> "Calibration":
+        """Return what both sets of samples show together."""
+        total = self.samples + other.samples
+
+        def mean(mine: Mapping[str, Floats], others: Mapping[str, Floats]) -> dict[str, Floats]:
+            return {
+                name: (values * self.samples + others[name] * other.samples) / total
+                for name, values in mine.items()
+            }
+
+        return Calibration(
+            {name: np.minimum(values, other.v_low[name]) for name, values in self.v_low.items()},
+            {name: np.maximum(values, other.v_high[name]) for name, values in self.v_high.items()},
+            {name: np.maximum(values, other.u_peak[name]) for name, values in self.u_peak.items()},
+            mean(self.v_mean, other.v_mean),
+            mean(self.u_mean, other.u_mean),
+            {name: values + other.drives[name] for name, values in self.drives.items()},
+            total,
+        )

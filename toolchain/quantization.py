@@ -1,0 +1,222 @@
+"""How real numbers become integers: the options of the compiler, and the repair of what they cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, final
+
+from toolchain.build_folder import Build
+from toolchain.errors import UnknownNameError, UsageError
+from toolchain.fixedpoint import WEIGHT_BITS
+from toolchain.hardware import HardwareProfile
+from toolchain.ir import FixedConv2d, FixedDense, Graph
+from toolchain.models.surrogates import Surrogate
+from toolchain.passes import (
+    OTHERS,
+    Calibration,
+    ClusterDecays,
+    Pass,
+    QuantizeGraph,
+    Rounding,
+    SplitSigns,
+    explain_quantization,
+)
+from toolchain.progress import Progress, no_progress
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
+from toolchain.training import FitOptions, tune_graph
+
+EMULATOR: Final = "emulator"
+_RECORDED_VALUES: Final = 2**24
+"""Values per quantity that are held at once while ranges are observed: 128 MiB of float64."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Quantization:
+    """How a float graph becomes integers.
+
+    Attributes:
+        weight_bits: Bits of a weight, sign included, 2 .. 8: for all connections, or per connection by name
+            (`*` means all others; without it they have 8).
+        split_signs: Whether excitatory and inhibitory synapses get connections of their own, which
+            saves the bit of the sign: rounding errors halve, connections double.
+        rounding: Whether weights are rounded one by one, or together on the calibration data.
+        threshold_profiles: At most so many distinct thresholds per population; None for no limit.
+        decay_profiles: At most so many distinct pairs of decays per population; None for no limit.
+        tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
+    """
+
+    weight_bits: int | Mapping[str, int] = 8
+    split_signs: bool = True
+    rounding: Rounding = Rounding.CALIBRATED
+    threshold_profiles: int | None = None
+    decay_profiles: int | None = None
+    tau_error: float = 0.5
+
+    def preparation(self) -> tuple[Pass, ...]:
+        """Return the passes on the float graph that change none of its spikes."""
+        return (SplitSigns(),) if self.split_signs else ()
+
+    def passes(
+        self, steps: int | None, calibration: Calibration | None, profile: HardwareProfile
+    ) -> tuple[Pass, ...]:
+        """Return the passes from the float graph to integers.
+
+        Args:
+            steps: Length of the longest sample, if known.
+            calibration: What was observed on training data.
+            profile: Limits of the target.
+        """
+        cluster = (
+            ()
+            if self.decay_profiles is None
+            else (ClusterDecays(profiles=self.decay_profiles, tau_error=self.tau_error),)
+        )
+        quantize = QuantizeGraph(
+            weight_bits=self.weight_bits,
+            rounding=self.rounding,
+            threshold_profiles=self.threshold_profiles,
+            steps=steps,
+            calibration=calibration,
+            profile=profile,
+        )
+        return (*cluster, quantize)
+
+    def check_names(self, graph: Graph) -> None:
+        """Raise if bits are given for connections that do not exist.
+
+        Raises:
+            UnknownNameError: Lists the connections of the graph.
+        """
+        if isinstance(self.weight_bits, int):
+            return
+        names = {node.name for node in graph.synapses}
+        names |= {name.rpartition(".")[0] for name in names} - {""}
+        for name in set(self.weight_bits) - {OTHERS}:
+            if name not in names:
+                raise UnknownNameError("connection", name, names)
+
+
+def parse_bits(texts: Sequence[str]) -> int | dict[str, int]:
+    """Return weight bits from texts: one number for all, `NAME=BITS` for a connection, or both.
+
+    >>> parse_bits(["4"]), parse_bits(["4", "encode=6"])
+    (4, {'*': 4, 'encode': 6})
+
+    Raises:
+        UsageError: Not of that form, or not 2 .. 8.
+    """
+    bits: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        if number not in {"2", "3", "4", "5", "6", "7", "8"}:
+            raise UsageError(f"expected weight bits 2 .. 8 or NAME=BITS, got '{text}'")
+        bits[name or OTHERS] = int(number)
+    return bits.get(OTHERS, WEIGHT_BITS) if set(bits) <= {OTHERS} else bits
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RepairOptions:
+    """Quantization-aware training of a build.
+
+    Attributes:
+        fit: How to train; a tenth of the usual learning rate and a few epochs are enough.
+        surrogate: Shape of the spike derivative.
+        slope: Its sharpness.
+        seed: Of the order of samples.
+    """
+
+    fit: FitOptions = field(default_factory=lambda: FitOptions(10, 32, 1e-3, label_smoothing=0.1))
+    surrogate: Surrogate = Surrogate.FAST_SIGMOID
+    slope: float = 2.0
+    seed: int = 0
+
+
+def repair_build(
+    build: Build,
+    samples: Stimulus,
+    options: RepairOptions | None = None,
+    *,
+    progress: Progress = no_progress,
+) -> Build:
+    """Return the build after quantization-aware training; pruned synapses stay pruned.
+
+    Args:
+        build: A compiled network.
+        samples: Training samples with labels.
+        options: How to train.
+        progress: Told after every epoch.
+
+    Raises:
+        UsageError: The samples have no labels.
+    """
+    chosen = options or RepairOptions()
+    if samples.labels is None:
+        raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
+    given = build.stimulus_for(samples)
+    if len(given.values) != 1:
+        raise UsageError("quantization-aware training takes networks of one input")
+    tuned, records = tune_graph(
+        build.float_graph,
+        build.fixed_graph,
+        next(iter(given.values.values())),
+        samples.labels,
+        chosen.fit,
+        seed=chosen.seed,
+        surrogate=chosen.surrogate,
+        slope=chosen.slope,
+        progress=progress,
+    )
+    steps = build.quantization.get("steps")
+    observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
+    quantize = QuantizeGraph(
+        weight_bits=bits_used(build.fixed_graph),
+        rounding=Rounding.NEAREST,
+        keep=build.fixed_graph,
+        steps=steps,
+        calibration=observed,
+        profile=load_target(build.target).profile,
+    )
+    fixed = quantize(tuned)
+    document = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
+    facts = dict(build.facts) | {
+        "repair": {"epochs": len(records), "loss": records[-1].loss if records else None}
+    }
+    # What PyTorch computed was compared with the weights before.
+    facts.pop("float_agreement", None)
+    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=document, facts=facts)
+
+
+def bits_used(graph: Graph) -> dict[str, int]:
+    """Return the weight bits of every connection of a fixed graph."""
+    return {
+        node.name: node.weight_bits for node in graph.synapses if isinstance(node, FixedDense | FixedConv2d)
+    }
+
+
+_OBSERVED: Final = 256
+
+
+def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
+    """Run the float graph on the emulator and return what was seen of every population.
+
+    Records of large networks do not fit the memory for all samples, so it runs a part at a time.
+    """
+    program = load_target(EMULATOR).build(graph)
+    size = part_size(graph, samples.steps)
+    seen: Calibration | None = None
+    for start in range(0, samples.samples, size):
+        part = samples.take(slice(start, start + size))
+        found = Calibration.observe(graph, part, program.run(part, record=QUANTITIES))
+        seen = found if seen is None else seen.merged(found)
+    if seen is None:
+        raise UsageError("the calibration holds no samples")
+    return seen
+
+
+def part_size(graph: Graph, steps: int) -> int:
+    """Return how many samples are recorded at once."""
+    neurons = sum(node.vth.size for node in graph.populations)
+    return max(1, _RECORDED_VALUES // (neurons * max(steps, 1)))

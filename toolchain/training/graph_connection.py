@@ -1,0 +1,152 @@
+"""A connection of a graph as a PyTorch module, its weights rounded as the chip would."""
+
+from typing import Final, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toolchain import fixedpoint
+from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph
+from toolchain.ir.matrix import columns_of, rows_of, sources_of, targets_of, values_of
+from toolchain.training.integer_rules import Rule, floor_through, straight_through, wrap_sum
+
+Floats = NDArray[np.float64]
+_FLOAT32_EXACT: Final = 2**24
+
+
+@final
+class Connection(nn.Module):
+    r"""The weights of a `Dense` or `Conv2d`, its integers if a fixed graph is given.
+
+    .. math:: a_i = 2^e \sum_j R(w_{ij} S_i 2^{-e})\, x_j
+
+    where R rounds to what the register holds if that rule is on, and the result is rounded down where
+    `e < 0` if that rule is on. Without a fixed graph S = 1 and e = 0.
+
+    Args:
+        graph: Float graph.
+        fixed: The fixed graph quantized from it, or None.
+        node: The float connection.
+        rules: Which integer rules hold.
+        precision: Type of what is not an integer that float32 holds exactly.
+    """
+
+    factor: Tensor
+    alive: Tensor
+
+    def __init__(
+        self,
+        graph: Graph,
+        fixed: Graph | None,
+        node: Dense | Conv2d,
+        rules: frozenset[Rule],
+        precision: torch.dtype,
+    ) -> None:
+        super().__init__()
+        self.node = node
+        self.fixed = None if fixed is None else cast("FixedDense | FixedConv2d", fixed[node.name])
+        self.rules = rules
+        # What one unit of integer message weighs; without a fixed graph messages are in the model's units.
+        self.message = 1.0 if fixed is None else graph.message_scale(node)
+        self._rows = rows_of(node.weights)
+        scale = np.ones(targets_of(node.weights))
+        self.exponent = 0
+        if fixed is not None and self.fixed is not None:
+            target = cast("FixedLif", fixed.readers(node.name)[0])
+            scale = target.scale.reshape(len(target.scale), -1)[:, 0]
+            self.exponent = self.fixed.exponent
+        factor = scale[self._rows] / 2.0**self.exponent
+        self.values = nn.Parameter(torch.from_numpy(self._start(factor)).to(precision))
+        self.register_buffer("factor", torch.from_numpy(factor))
+        self.register_buffer("alive", torch.from_numpy(_synapses(node)))
+        self.kind = self._kind(graph.largest_message(node), precision)
+
+    def _start(self, factor: Floats) -> Floats:
+        """Return the weights that training starts from: where the fixed graph is not nearest, its own."""
+        real = values_of(self.node.weights).copy()
+        if self.fixed is None or Rule.WEIGHTS not in self.rules:
+            return real
+        integers = values_of(self.fixed.weights)
+        nearest = fixedpoint.round_weights(
+            real / self.message * factor, self.fixed.sign_mode, self.fixed.weight_bits
+        )
+        return np.where(nearest == integers, real, integers / factor * self.message)
+
+    def _kind(self, message: float, precision: torch.dtype) -> torch.dtype:
+        """Return the narrowest type in which the sums are exact, if they are sums of integers."""
+        if self.fixed is None:
+            return precision
+        if Rule.WEIGHTS not in self.rules or Rule.INPUT not in self.rules:
+            return torch.float64
+        largest = fixedpoint.PURE_WEIGHT_MAX * np.bincount(self._rows).max(initial=0) * message
+        return torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+
+    def slots(self) -> list[tuple[int, Tensor]]:
+        """Return delay in steps and weights, `[targets, sources]` or `[out, in, rows, columns]`."""
+        values = self._rounded() * self.alive
+        if isinstance(self.node, Conv2d):
+            return [(0, values.to(self.kind).reshape(self.node.weights.shape))]
+        shape = (targets_of(self.node.weights), sources_of(self.node.weights))
+        place = torch.from_numpy(self._rows * shape[1] + columns_of(self.node.weights)).to(values.device)
+        delays = None if self.node.delays is None else values_of(self.node.delays)
+        found: list[tuple[int, Tensor]] = []
+        for delay in (0,) if delays is None else np.unique(delays[values_of(self.node.weights) != 0]):
+            chosen = values if delays is None else values * torch.from_numpy(delays == delay).to(values)
+            flat = torch.zeros(shape[0] * shape[1], dtype=self.kind, device=values.device)
+            found.append((int(delay), flat.index_put((place,), chosen.to(self.kind)).reshape(shape)))
+        return found
+
+    def conduct(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Return the current `[batch, *features]` that a message makes through one slot."""
+        x = x.to(weights.dtype)
+        if isinstance(self.node, Conv2d):
+            node = self.node
+            total = functional.conv2d(x, weights, None, node.stride, node.padding, node.dilation, node.groups)
+        else:
+            total = functional.linear(x.flatten(1), weights)
+        if self.exponent:
+            total = total * 2.0**self.exponent
+        if self.exponent < 0 and Rule.TRUNCATION in self.rules:
+            total = floor_through(total)
+        if isinstance(self.node, Conv2d) and Rule.SATURATION in self.rules:
+            total = wrap_sum(total)
+        return total
+
+    def trained(self) -> Floats:
+        """Return the weights as they are now, in the order of `values_of`."""
+        return self.values.detach().cpu().double().numpy()
+
+    @torch.no_grad()
+    def hold_in_range(self) -> None:
+        """Move weights that no integer can follow back to the edge of their range."""
+        if self.fixed is None:
+            return
+        lowest, highest = fixedpoint.round_weights(
+            np.array([-np.inf, np.inf]), self.fixed.sign_mode, self.fixed.weight_bits
+        )
+        reach = self.message / self.factor
+        low, high = ((int(limit) * reach).to(self.values) for limit in (lowest, highest))
+        self.values.copy_(torch.minimum(torch.maximum(self.values, low), high))
+
+    def _rounded(self) -> Tensor:
+        """Return the weights per unit of message, as integers if that rule is on. In float64."""
+        values = self.values
+        if self.fixed is None:
+            return values
+        # The very operations of the quantizer in the very order, so that no tie falls otherwise.
+        scaled = values.double() / self.message * self.factor
+        if Rule.WEIGHTS not in self.rules:
+            return scaled
+        integers = fixedpoint.round_weights(
+            scaled.detach().cpu().numpy(), self.fixed.sign_mode, self.fixed.weight_bits
+        )
+        return straight_through(scaled, integers)
+
+
+def _synapses(node: Dense | Conv2d) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return which stored weights are synapses: in a dense matrix, zero means none."""
+    values = values_of(node.weights)
+    return np.ones(values.shape, bool) if not isinstance(node.weights, np.ndarray) else values != 0

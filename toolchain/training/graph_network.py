@@ -1,0 +1,311 @@
+"""A graph as a PyTorch module: in real numbers, in integers, or by any choice of the integer rules."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from toolchain import fixedpoint
+from toolchain.errors import TrainingError
+from toolchain.ir import (
+    AnyNode,
+    Conv2d,
+    Decode,
+    Delay,
+    Dense,
+    EdgeKind,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    Output,
+    Stage,
+    SumPool2d,
+)
+from toolchain.ir.matrix import with_values
+from toolchain.models import Activity
+from toolchain.models.surrogates import Surrogate
+from toolchain.training.graph_connection import Connection
+from toolchain.training.integer_rules import ALL_RULES, Neurons, Rule, straight_through
+
+Floats = NDArray[np.float64]
+History = dict[str, list[Tensor]]
+
+
+@final
+class GraphNetwork(nn.Module):
+    """The network of a graph, whatever frontend it came from; weights and biases are its parameters.
+
+    Given the fixed graph that the float graph became, it computes what the chip computes: integers by
+    exactly the rules of `fixedpoint` (equal to the emulator bit for bit), with gradients that pass
+    straight through the rounding. Scales, exponents, thresholds and decays are those of the fixed graph
+    and stay; weights and biases are rounded afresh in every forward pass. A weight of a dense matrix that
+    is zero is no synapse and stays zero; so does the bias of a population that has none.
+
+    With fewer rules it computes what the network would be if the chip had only those limits.
+
+    Args:
+        graph: Float graph.
+        fixed: The fixed graph quantized from it; None for real numbers.
+        rules: Which integer rules hold; all by default.
+        precision: Of what is not an integer that float32 holds exactly.
+        surrogate: Shape of the spike derivative.
+        slope: Its sharpness.
+
+    Raises:
+        TrainingError: The first graph is not a float graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        fixed: Graph | None = None,
+        *,
+        rules: frozenset[Rule] = ALL_RULES,
+        precision: torch.dtype = torch.float64,
+        surrogate: Surrogate = Surrogate.FAST_SIGMOID,
+        slope: float = 2.0,
+    ) -> None:
+        super().__init__()
+        if graph.stage is not Stage.FLOAT:
+            raise TrainingError(f"'{graph.name}' is in integers already; give its float graph")
+        self.graph, self.fixed = graph, fixed
+        self.rules: frozenset[Rule] = frozenset() if fixed is None else rules
+        self.precision = precision
+        self.surrogate, self.slope = surrogate, slope
+        # Modules and parameters may have no dots in their names.
+        self._places = {node.name: f"node{i}" for i, node in enumerate(graph)}
+        self.connections = nn.ModuleDict()
+        self.biases = nn.ParameterDict()
+        for node in graph:
+            if isinstance(node, Dense | Conv2d):
+                place = self._places[node.name]
+                self.connections[place] = Connection(graph, fixed, node, self.rules, precision)
+            elif isinstance(node, Lif):
+                bias = torch.from_numpy(_rows(node.bias)).to(precision)
+                self.biases[self._places[node.name]] = nn.Parameter(bias, requires_grad=bool(bias.any()))
+
+    def connection(self, name: str) -> Connection:
+        """Return the module of a connection of the graph."""
+        return cast("Connection", self.connections[self._places[name]])
+
+    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> Activity:
+        """Run a batch from rest.
+
+        Args:
+            x: `[batch, time, *features]` in the model's units, or one such tensor per input.
+            record: Whether to keep spikes, potentials and currents of every population; the latter two in
+                the units of the fixed graph, if there is one.
+
+        Returns:
+            Scores of the first output, in the model's units, and records.
+        """
+        streams = dict(x) if isinstance(x, Mapping) else {self.graph.inputs[0].name: x}
+        entering = {node.name: self._enter(node, streams[node.name]) for node in self.graph.inputs}
+        first = next(iter(entering.values()))
+        slots = {node.name: self.connection(node.name).slots() for node in self.graph.synapses}
+        layers = {
+            node.name: _Layer(self._neurons(node), self._bias(node), first.shape[0])
+            for node in self.graph.populations
+            if isinstance(node, Lif)
+        }
+        past: History = {node.name: [] for node in self.graph}
+        for t in range(first.shape[1]):
+            for node in self.graph:
+                match node:
+                    case Input():
+                        value = entering[node.name][:, t]
+                    case Delay():
+                        value = _recall(node, past[node.inputs[0]], t, first)
+                    case SumPool2d() | MaxPool2d():
+                        value = _pool(node, past[node.inputs[0]][t])
+                    case Dense() | Conv2d():
+                        value = self._conduct(node, slots[node.name], past[node.inputs[0]], t)
+                    case Lif():
+                        currents = [past[name][t] for name in node.inputs]
+                        value = layers[node.name].advance(sum(currents[1:], currents[0]))
+                    case Output():
+                        continue
+                    case _:
+                        raise TrainingError(f"node '{node.name}' is an integer operation")
+                past[node.name].append(value)
+        scores = self._scores(past, layers)
+        if not record:
+            return Activity(scores, {}, {}, {})
+        return Activity(
+            scores,
+            {name: torch.stack(past[name], 1) for name in layers},
+            {name: torch.stack(layer.v_rows, 1) for name, layer in layers.items()},
+            {name: torch.stack(layer.u_rows, 1) for name, layer in layers.items()},
+        )
+
+    def tuned(self) -> Graph:
+        """Return the float graph with the weights and biases as they are now."""
+
+        def change(node: AnyNode) -> AnyNode:
+            match node:
+                case Dense():
+                    return replace(
+                        node, weights=with_values(node.weights, self.connection(node.name).trained())
+                    )
+                case Conv2d():
+                    values = with_values(node.weights, self.connection(node.name).trained())
+                    return replace(node, weights=np.asarray(values))
+                case Lif():
+                    rows = self.biases[self._places[node.name]].detach().cpu().double().numpy()
+                    return replace(node, bias=np.broadcast_to(_over(rows, node.vth.ndim), node.vth.shape))
+                case _:
+                    return node
+
+        return self.graph.map(change)
+
+    def hold_in_range(self) -> None:
+        """Move weights that no integer can follow back to the edge of their range."""
+        for module in self.connections.values():
+            cast("Connection", module).hold_in_range()
+
+    def _enter(self, node: Input, stream: Tensor) -> Tensor:
+        if node.edge is EdgeKind.SPIKE or self.fixed is None:
+            return stream.to(self.precision)
+        if Rule.INPUT not in self.rules:
+            return stream.double() * node.scale
+        integers = fixedpoint.encode_graded(stream.cpu().numpy(), node.scale, node.bits)
+        return torch.from_numpy(integers).to(stream.device, torch.float64)
+
+    def _conduct(
+        self, node: Dense | Conv2d, slots: list[tuple[int, Tensor]], past: list[Tensor], t: int
+    ) -> Tensor:
+        connection = self.connection(node.name)
+        parts = [connection.conduct(past[t - delay], weights) for delay, weights in slots if t >= delay]
+        if parts:
+            return sum(parts[1:], parts[0])
+        return torch.zeros_like(connection.conduct(torch.zeros_like(past[t]), slots[0][1]))
+
+    def _neurons(self, node: Lif) -> Neurons:
+        """Return the update of a population by the rules that hold."""
+        keep_u, keep_v, threshold, unit = 1 - node.du, 1 - node.dv, node.vth, 1.0
+        if self.fixed is not None:
+            unit = 2.0**fixedpoint.ALIGNMENT_BITS
+            fixed = cast("FixedLif", self.fixed[node.name])
+            threshold = threshold * fixed.scale * unit
+            if Rule.THRESHOLDS in self.rules:
+                units = np.left_shift(fixed.vth, fixedpoint.ALIGNMENT_BITS).astype(np.float64)
+                # A read-out never reaches its threshold; an infinite one passes no gradient either.
+                threshold = np.where(np.isfinite(node.vth), units, np.inf)
+            if Rule.DECAYS in self.rules:
+                unity = fixedpoint.DECAY_UNITY
+                keep_u, keep_v = 1 - (fixed.du + 1.0) / unity, 1 - fixed.dv / unity
+        parts = (keep_u, keep_v, threshold)
+        kind = self._state_type(keep_u, keep_v)
+        device = next(self.parameters()).device
+        return Neurons(
+            *(torch.from_numpy(np.array(part)).to(device, kind) for part in parts),
+            unit=unit,
+            truncates=Rule.TRUNCATION in self.rules,
+            saturates=Rule.SATURATION in self.rules,
+            surrogate=self.surrogate,
+            slope=self.slope,
+        )
+
+    def _state_type(self, *keeps: Floats) -> torch.dtype:
+        """Return the type of u and v: integers that do not leak are exact in float32."""
+        if self.fixed is None:
+            return self.precision
+        leaks = any(not np.isin(keep, (0, 1)).all() for keep in keeps)
+        return torch.float64 if leaks or self.rules != ALL_RULES else torch.float32
+
+    def _bias(self, node: Lif) -> Tensor:
+        """Return the bias of a population in the units of v, rounded if that rule holds."""
+        bias = self.biases[self._places[node.name]]
+        if self.fixed is not None:
+            scale = cast("FixedLif", self.fixed[node.name]).scale
+            rows = scale if bias.shape == scale.shape else scale.reshape(len(scale), -1)[:, 0]
+            bias = bias.double() * torch.from_numpy(np.array(rows)).to(bias.device)
+            bias = bias * 2.0**fixedpoint.ALIGNMENT_BITS
+            if Rule.BIAS in self.rules:
+                mantissa, exponent = fixedpoint.split_bias(bias.detach().cpu().numpy())
+                bias = straight_through(bias, np.left_shift(mantissa, exponent))
+        return bias.reshape(*bias.shape, *[1] * (node.vth.ndim - bias.dim()))
+
+    def _scores(self, past: History, layers: "Mapping[str, _Layer]") -> Tensor:
+        output = self.graph.outputs[0]
+        name = output.inputs[0]
+        values = torch.stack(layers[name].v_rows if output.reads_potential else past[name], 1)
+        if output.reads_potential and self.fixed is not None:
+            unit = cast("FixedLif", self.fixed[name]).scale * 2.0**fixedpoint.ALIGNMENT_BITS
+            values = values / torch.from_numpy(unit).to(values)
+        read = _read(output.decode, values).to(self.precision)
+        if output.weights is not None:
+            read = read @ torch.from_numpy(np.array(output.weights)).to(read).T
+        return read if output.bias is None else read + torch.from_numpy(np.array(output.bias)).to(read)
+
+
+@final
+class _Layer:
+    """A population in the middle of a run, and what it did."""
+
+    def __init__(self, neurons: Neurons, bias: Tensor, batch: int) -> None:
+        self.neurons = neurons
+        self.bias = bias.to(neurons.threshold.dtype)
+        rest = neurons.threshold.new_zeros(batch, *neurons.threshold.shape)
+        self.u_rows, self.v_rows = [], []
+        self.u, self.v = rest, rest
+
+    def advance(self, a: Tensor) -> Tensor:
+        """Take one step; returns the spikes."""
+        spikes, self.u, self.v = self.neurons.step(a.to(self.v.dtype), self.u, self.v, self.bias)
+        self.u_rows.append(self.u)
+        self.v_rows.append(self.v)
+        return spikes
+
+
+def _recall(node: Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
+    """Return what a delay lets out at step t; nothing came before the first step."""
+    silence = like.new_zeros(like.shape[0], *node.shape)
+    if isinstance(node.steps, int):
+        return past[t - node.steps] if t >= node.steps else silence
+    held = silence
+    for steps in np.unique(node.steps):
+        if t >= steps:
+            chosen = torch.from_numpy(node.steps == steps).to(like.device)
+            held = torch.where(chosen, past[t - int(steps)].to(held.dtype), held)
+    return held
+
+
+def _pool(node: SumPool2d | MaxPool2d, x: Tensor) -> Tensor:
+    """Return sums over windows, or their largest element, which of spikes is whether any is set."""
+    if isinstance(node, SumPool2d):
+        return functional.avg_pool2d(x, node.kernel, node.stride, node.padding, divisor_override=1)
+    padded = functional.pad(x, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
+    return functional.max_pool2d(padded, node.kernel, node.stride)
+
+
+def _read(decode: Decode, values: Tensor) -> Tensor:
+    """Return class scores of whole samples from `[batch, time, N]`."""
+    match decode:
+        case Decode.SPIKE_COUNT | Decode.NONE:
+            return values.sum(dim=1)
+        case Decode.LAST_V:
+            return values[:, -1]
+        case Decode.MEAN_V:
+            return values.mean(dim=1)
+        case Decode.MAX_V:
+            return values.amax(dim=1)
+        case _:
+            assert_never(decode)
+
+
+def _rows(values: Floats) -> Floats:
+    """Return one value per neuron or channel if the positions of a channel are alike, else all."""
+    flat = values.reshape(len(values), -1)
+    return flat[:, 0].copy() if (flat == flat[:, :1]).all() else values.copy()
+
+
+def _over(rows: Floats, dimensions: int) -> Floats:
+    return rows.reshape(*rows.shape, *[1] * (dimensions - rows.ndim))

@@ -1,0 +1,77 @@
+"""Training with the integers: a few epochs that repair what quantization broke."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from toolchain.ir import Graph
+from toolchain.models.surrogates import Surrogate
+from toolchain.progress import Progress, no_progress
+from toolchain.training.callback import Callback
+from toolchain.training.fit import EpochRecord, FitOptions, fit
+from toolchain.training.graph_network import GraphNetwork
+
+
+@final
+class HoldInRange(Callback):
+    """After every step, moves weights that no integer can follow back to the edge of their range."""
+
+    def after_step(self, network: nn.Module) -> None:
+        """Clip the weights of a `GraphNetwork`."""
+        if isinstance(network, GraphNetwork):
+            network.hold_in_range()
+
+
+def tune_graph(
+    graph: Graph,
+    fixed: Graph | None,
+    inputs: NDArray[Any],
+    labels: NDArray[Any],
+    options: FitOptions,
+    *,
+    seed: int,
+    surrogate: Surrogate = Surrogate.FAST_SIGMOID,
+    slope: float = 2.0,
+    checkpoint: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: Progress = no_progress,
+) -> tuple[Graph, tuple[EpochRecord, ...]]:
+    """Train weights and biases of a graph on, computing with its integers in the forward pass.
+
+    The forward pass is the fixed graph, bit for bit; gradients pass straight through the rounding (Bengio et
+    al. 2013). Scales, exponents, thresholds and decays stay, as do pruned synapses and the signs of
+    connections. Quantizing the result with `QuantizeGraph(keep=fixed, rounding=NEAREST)` gives the very
+    integers it was trained with.
+
+    Args:
+        graph: The float graph.
+        fixed: The fixed graph quantized from it; None trains in real numbers, for comparison.
+        inputs: Training samples `[samples, time, *features]`, in the model's units.
+        labels: Classes or values, as `fit` takes them.
+        options: How to train.
+        seed: Of the order of samples.
+        surrogate: Shape of the spike derivative.
+        slope: Its sharpness.
+        checkpoint: Folder for the state after every epoch; continued from if it holds one.
+        callbacks: Told of every step and epoch.
+        progress: Told after every epoch.
+
+    Returns:
+        The float graph with new weights and biases, and one record per epoch.
+    """
+    network = GraphNetwork(graph, fixed, precision=torch.float32, surrogate=surrogate, slope=slope)
+    records = fit(
+        network,
+        inputs,
+        labels,
+        options,
+        seed=seed,
+        checkpoint=checkpoint,
+        callbacks=(*callbacks, HoldInRange()),
+        progress=progress,
+    )
+    return network.tuned(), records
