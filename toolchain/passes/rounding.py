@@ -33,7 +33,8 @@ def round_together(
     where H are the second moments of what the neuron reads. Rounding each weight to the nearest
     minimises the errors one by one; here they cancel where sources are active together. The objective is
     that of AdaRound and GPTQ for other networks (Nagel et al. 2020, Frantar et al. 2022); coordinate
-    descent, and messages filtered by the neuron's own leak, are ours. Synapses that weigh zero stay.
+    descent, and messages filtered by the neuron's own leak, are ours. Every weight becomes one of its two
+    neighbours on the grid, never anything further; synapses that weigh zero stay.
 
     Args:
         incoming: Connections into the population.
@@ -56,6 +57,7 @@ def round_together(
     order = np.argsort(rows, kind="stable")
     ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=scale.size))])
     units = np.clip(np.rint(real / step), low, high)
+    low, high = np.maximum(low, np.floor(real / step)), np.minimum(high, np.ceil(real / step))
     arranged = (part[order] for part in (columns, real, step, low, high))
     moved = np.empty_like(units)
     moved[order], left = _descend(damped, ends, units[order], *arranged)
