@@ -54,13 +54,19 @@ sca-study: $(READY) ## channel pruning against its controls, several seeds, into
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/sca_study.py
 	$(BIN)/python experiments/sca_tables.py
 
+.PHONY: fidelity-study
+fidelity-study: $(READY) ## what quantization costs and what mends it, into toolchain/fidelity/README.md (an hour)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/fidelity_study.py
+	$(BIN)/python experiments/fidelity_tables.py
+
 .PHONY: bench
 bench: $(READY) ## time compiling, pruning and the emulator
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
 
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff
-	PUMICE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/fidelity
+	PUMICE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
+	$(BIN)/python -m pytest -q tests/fidelity --fidelity-update
 
 .PHONY: fmt
 fmt: $(READY) ## format and fix what can be fixed

@@ -79,7 +79,7 @@ def run_demo(
     _clear_demo(folder, chosen)
     trained = train(chosen, folder / "run", progress)
     build = compile_trained(trained, "lava")
-    judgement = compare_build(build, exact=("lava",), samples=lava_images, progress=progress)
+    judgement = compare_build(build, exact=("lava",), samples=lava_images, attribute=True, progress=progress)
     save_build(build, folder / "build", judgement)
     shutil.copyfile(folder / "build" / "report.html", folder / "report.html")
     return _demo_result(build, judgement, time.monotonic() - started), build, judgement

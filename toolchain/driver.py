@@ -89,6 +89,7 @@ def compile_graph(
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes)(float_graph)
     document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
+    document["options"] = chosen.to_json()
     return Build(float_graph, fixed_graph, target, document, stimulus, dict(facts or {}))
 
 

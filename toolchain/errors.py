@@ -25,6 +25,7 @@
     ├── TargetError                       the graph does not fit the target, or the target failed
     │   ├── TargetUnavailableError          what is missing and the command that mends it
     │   └── SimulationError                 a simulator crashed or hung: process and step
+    ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
     └── FidelityError                     exit 4: a gate was not met (measured, required)
 """
 
@@ -182,7 +183,7 @@ class FormatVersionError(ArtifactError):
         self.found = found
         self.supported = supported
         newer = isinstance(found, int) and found > supported
-        advice = "update pumice" if newer else "write it again with 'pumice compile'"
+        advice = "update pumice" if newer else "write it again with this pumice"
         super().__init__(
             f"{what} has format version {found!r}, but this pumice reads version {supported}; {advice}"
         )
@@ -250,6 +251,20 @@ class SimulationError(TargetError):
         self.process = process
         self.step = step
         super().__init__(f"process '{process}' at step {step}: {reason}")
+
+
+class FaultyIntegersError(ToolchainError):
+    """The integers of a build are not a rounding of its float graph.
+
+    Attributes:
+        node: Where.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, node: str, fault: str) -> None:
+        self.node = node
+        super().__init__(f"{fault}; the build was changed after it was compiled: compile it again")
 
 
 class FidelityError(ToolchainError):

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
+from toolchain.atomic import write_json
+from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
 from toolchain.errors import SimulationError
-from toolchain.fidelity import Comparison, Mismatch, compare_traces, first_mismatch
+from toolchain.fidelity import Comparison, Mismatch, check_integers, compare_traces, first_mismatch
 from toolchain.fidelity.cost import Cost, measure_cost
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.progress import StageProgress, no_stages, of_stage
@@ -40,6 +42,15 @@ class Exactness:
         """Whether `u`, `v` and spikes equal the integer reference and the emulator at every step."""
         return self.mismatch is None
 
+    def sentence(self, target: str) -> str:
+        """Return the finding in words."""
+        if self.equal:
+            return (
+                f"{target}: u, v and spikes of {self.samples} samples equal reference and emulator at "
+                "every step."
+            )
+        return f"{target} differs from {self.against}: {self.mismatch}. They must be equal: this is a bug."
+
 
 @final
 @dataclass(frozen=True)
@@ -51,21 +62,26 @@ class Judgement:
         costs: Float and fixed.
         shown: Traces of the first samples with potentials, float and fixed.
         exact: Per further target, whether its integers are equal.
+        attribution: The loss split by cause; None if it was not asked for.
     """
 
     comparison: Comparison
     costs: tuple[Cost, Cost]
     shown: tuple[Trace, Trace]
     exact: Mapping[str, Exactness]
+    attribution: Attribution | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document stored as `fidelity.json`."""
+        return self.comparison.to_json() | {
+            "exact": {name: item.equal for name, item in self.exact.items()},
+            "attribution": None if self.attribution is None else self.attribution.to_json(),
+        }
 
     def sentences(self) -> list[str]:
-        """Return one sentence per target that had to be exact."""
-        return [
-            f"{name}: u, v and spikes of {item.samples} samples equal reference and emulator at every step."
-            if item.equal
-            else f"{name} differs from {item.against}: {item.mismatch}. They must be equal: this is a bug."
-            for name, item in self.exact.items()
-        ]
+        """Return what was found about the targets that had to be exact, and about the causes of the loss."""
+        causes = [] if self.attribution is None else [self.attribution.sentence()]
+        return [*(item.sentence(name) for name, item in self.exact.items()), *causes]
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.
@@ -73,10 +89,10 @@ class Judgement:
         Raises:
             SimulationError: Names population and step.
         """
-        for item, sentence in zip(self.exact.values(), self.sentences(), strict=True):
+        for name, item in self.exact.items():
             if item.mismatch is not None:
                 node = item.mismatch.record.rpartition(".")[0]
-                raise SimulationError(sentence, process=node, step=item.mismatch.step)
+                raise SimulationError(item.sentence(name), process=node, step=item.mismatch.step)
 
 
 def compare_build(
@@ -85,9 +101,12 @@ def compare_build(
     *,
     exact: Sequence[str] = (),
     samples: int = 32,
+    attribute: bool = False,
     progress: StageProgress = no_stages,
 ) -> Judgement:
     """Compare float with fixed on the emulator, and fixed with further targets bit for bit.
+
+    Before anything runs, the integers are checked to be those of the float graph.
 
     Args:
         build: What to compare.
@@ -95,9 +114,15 @@ def compare_build(
         exact: Targets whose `u`, `v` and spikes must equal the integer reference and the
             emulator at every step; see `Judgement.require_exact`.
         samples: How many samples those run.
+        attribute: Whether the loss is split by cause, which takes about ten more runs.
         progress: Told the stage and how far it is.
+
+    Raises:
+        FaultyIntegersError: The fixed graph is not a rounding of the float graph: names node and neuron.
     """
     given = build.stimulus_for(stimulus)
+    clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
+    check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     graphs = (build.float_graph, build.fixed_graph)
     emulator = load_target(_EMULATOR)
     traces: list[Trace] = []
@@ -108,7 +133,11 @@ def compare_build(
     costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
     part = given.take(slice(0, samples))
     proved = {name: _check_exact(build, name, part, progress) for name in exact}
-    return Judgement(comparison, (costs[0], costs[1]), (_first(traces[0]), _first(traces[1])), proved)
+    causes = None
+    if attribute:
+        causes = attribute_loss(build, given, progress=of_stage(progress, "split the loss by cause"))
+    shown = _first(traces[0]), _first(traces[1])
+    return Judgement(comparison, (costs[0], costs[1]), shown, proved, causes)
 
 
 def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgress) -> Exactness:
@@ -128,8 +157,13 @@ def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgres
 
 
 def save_build(build: Build, folder: Path, judgement: Judgement) -> None:
-    """Write a build together with the report of its judgement."""
-    build.save(folder, lambda temporary: write_report(temporary / "report.html", report_of(build, judgement)))
+    """Write a build together with the figures (`fidelity.json`) and the report of its judgement."""
+
+    def write(temporary: Path) -> None:
+        write_json(temporary / "fidelity.json", judgement.to_json())
+        write_report(temporary / "report.html", report_of(build, judgement))
+
+    build.save(folder, write)
 
 
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
@@ -144,6 +178,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         build.quantization,
         build.facts,
         (*checks, *judgement.sentences()),
+        None if judgement.attribution is None else judgement.attribution.to_json(),
     )
 
 

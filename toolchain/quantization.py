@@ -1,8 +1,8 @@
 """How real numbers become integers: the options of the compiler, and the repair of what they cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, final
 
 from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
@@ -53,6 +53,11 @@ class Quantization:
     threshold_profiles: int | None = None
     decay_profiles: int | None = None
     tau_error: float = 0.5
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as they stand in `quantization.json`."""
+        bits = self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits)
+        return asdict(self) | {"weight_bits": bits, "rounding": self.rounding.value}
 
     def preparation(self) -> tuple[Pass, ...]:
         """Return the passes on the float graph that change none of its spikes."""
@@ -181,6 +186,7 @@ def repair_build(
     )
     fixed = quantize(tuned)
     document = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
+    document["options"] = dict(build.quantization["options"])
     facts = dict(build.facts) | {
         "repair": {"epochs": len(records), "loss": records[-1].loss if records else None}
     }

@@ -9,6 +9,7 @@ from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
 if TYPE_CHECKING:
+    from toolchain.attribution import Attribution
     from toolchain.fidelity import Comparison
 
 
@@ -22,6 +23,9 @@ def compare(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="samples that --exact targets run")] = 32,
     gate: Annotated[list[str] | None, typer.Option(help="name=value, such as accuracy_drop=0.5")] = None,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="split the loss by cause: each integer rule switched on alone")
+    ] = False,
     baseline: Annotated[Path | None, typer.Option(help="figures that must not get worse")] = None,
     update: Annotated[
         bool, typer.Option("--update", help="write the baseline instead of checking it")
@@ -43,14 +47,16 @@ def compare(
     loaded = load(build)
     given = None if stimulus is None else Stimulus.load(stimulus)
     with stages(quiet=as_json) as progress:
-        judgement = compare_build(loaded, given, exact=exact or (), samples=samples, progress=progress)
+        judgement = compare_build(
+            loaded, given, exact=exact or (), samples=samples, attribute=causes, progress=progress
+        )
     comparison = judgement.comparison
     if as_json:
-        print_json(
-            comparison.to_json() | {"exact": {name: item.equal for name, item in judgement.exact.items()}}
-        )
+        print_json(judgement.to_json())
     else:
         print_comparison(comparison)
+        if judgement.attribution is not None:
+            print_attribution(judgement.attribution)
         for sentence in judgement.sentences():
             out.print(sentence, markup=False)
     judgement.require_exact()
@@ -59,6 +65,28 @@ def compare(
         write_baseline(baseline, comparison)
     elif baseline is not None:
         check_baseline(baseline, comparison)
+
+
+def print_attribution(attribution: "Attribution") -> None:
+    """Print what every cause does alone."""
+    rows = [
+        *((rule.value, share) for rule, share in attribution.alone.items()),
+        ("all rounded numbers", attribution.rounded),
+        ("all (the integers)", attribution.together),
+    ]
+    print_table(
+        f"causes, each alone, {attribution.samples} samples",
+        ("rule", "points lost", "spike F1", "equal predictions"),
+        [
+            (
+                name,
+                "-" if share.accuracy_drop is None else f"{share.accuracy_drop:+.2f}",
+                f"{share.spike_f1:.4f}",
+                f"{share.prediction_agreement:.2f} %",
+            )
+            for name, share in rows
+        ],
+    )
 
 
 def print_comparison(comparison: "Comparison") -> None:
@@ -78,6 +106,20 @@ def print_comparison(comparison: "Comparison") -> None:
             for name, node in comparison.nodes.items()
         ],
     )
+    found = ((name, node.first) for name, node in comparison.nodes.items() if node.first)
+    diverging = next(found, None)
+    if diverging is not None:
+        name, first = diverging
+        seen = (
+            ""
+            if first.expected is None
+            else f" (v {first.expected:.5g} in float, {first.got:.5g} in integers)"
+        )
+        out.print(
+            f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
+            f"sample {first.sample}{seen}, threshold {first.threshold:.5g}; {first.blame}",
+            markup=False,
+        )
     out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
         out.print(

@@ -1,7 +1,7 @@
 """`pumice compile`: from a trained network to integers for a target."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -60,7 +60,7 @@ def compile_model(
         build = compile_run(
             model, target=target, quantization=quantization, qat_epochs=qat_epochs, progress=progress
         )
-        judgement = compare_build(build, progress=progress)
+        judgement = compare_build(build, attribute=True, progress=progress)
         save_build(build, output, judgement)
     if as_json:
         print_json({"build": str(output), "target": target, "quantization": build.quantization})
@@ -69,7 +69,7 @@ def compile_model(
     out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
 
 
-def print_quantization(document: dict[str, dict[str, dict[str, object]]]) -> None:
+def print_quantization(document: dict[str, Any]) -> None:
     """Print what quantization did to every connection and population."""
     connections, populations = document["connections"], document["populations"]
     columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
@@ -101,3 +101,5 @@ def print_quantization(document: dict[str, dict[str, dict[str, object]]]) -> Non
             for name, row in populations.items()
         ],
     )
+    for item in document["warnings"]:
+        out.print(f"warning: '{item['node']}': {item['text']}", markup=False)

@@ -16,12 +16,25 @@ def show(
     stage: Annotated[
         Stage, typer.Option(help="the integers, or the real numbers they came from")
     ] = Stage.FIXED,
+    why: Annotated[
+        str | None,
+        typer.Option("--why", metavar="NODE", help="all that is known about one node, in sentences"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build and what quantization did to it."""
     from toolchain.driver import load
+    from toolchain.fidelity.why import explain_node
 
     loaded = load(build)
+    if why is not None:
+        sentences = explain_node((loaded.float_graph, loaded.fixed_graph), loaded.quantization, why)
+        if as_json:
+            print_json({"node": why, "sentences": sentences})
+            return
+        for sentence in sentences:
+            out.print(sentence, markup=False)
+        return
     graph = loaded.fixed_graph if stage is Stage.FIXED else loaded.float_graph
     if as_json:
         print_json(

@@ -12,10 +12,10 @@ from toolchain.errors import (
     UnknownNameError,
     UsageError,
 )
-from toolchain.fidelity.compare import Comparison
-from toolchain.fidelity.metrics import Agreement
+from toolchain.fidelity.compare import Agreement, Comparison
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_TOLERANCE: Final = 1e-6
 
 AT_MOST: Final = ("accuracy_drop", "rate_error", "membrane_error")
 AT_LEAST: Final = ("spike_agreement", "spike_f1", "prediction_agreement")
@@ -87,36 +87,70 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
 
 
 def write_baseline(path: Path, comparison: Comparison) -> None:
-    """Write what was measured as a small text file to be reviewed and committed."""
-    figures = {gate: measure(comparison, gate)[1] for gate in GATES}
-    rounded = {gate: None if value is None else round(value, 6) for gate, value in figures.items()}
+    """Write what was measured as a small text to be reviewed and committed: figures per layer."""
+    figures = {gate: measure(comparison, gate)[1] for gate in ("accuracy_drop", "prediction_agreement")}
+    nodes = {
+        name: {gate: _rounded(read(node)) for gate, read in _NODE_GATES.items()}
+        for name, node in comparison.nodes.items()
+    }
     write_json(
         path,
         {
             "format": "pumice-baseline",
             "version": FORMAT_VERSION,
             "samples": comparison.samples,
-            "figures": rounded,
+            "output": {gate: _rounded(value) for gate, value in figures.items()},
+            "layers": nodes,
         },
     )
 
 
 def check_baseline(path: Path, comparison: Comparison) -> None:
-    """Raise `FidelityError` if any figure is worse than in the baseline.
+    """Raise `FidelityError` if any figure of any layer is worse than in the baseline.
 
     Figures are rounded to six digits, as they are written.
+
+    Raises:
+        FidelityError: Names the figure and the layer.
+        UsageError: The stimulus or the network is another one.
     """
     document = read_json(path)
     if not isinstance(document, dict) or document.get("format") != "pumice-baseline":
         raise CorruptArtifactError(path, "is not a baseline")
     if document.get("version") != FORMAT_VERSION:
         raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
-    figures: dict[str, Any] = document.get("figures", {})
-    parse_gates([f"{name}={value}" for name, value in figures.items() if value is not None])
-    tolerance = 1e-6
-    slack = {
-        gate: value + tolerance if gate in AT_MOST else value - tolerance
-        for gate, value in figures.items()
-        if value is not None
-    }
-    check_gates(comparison, slack)
+    try:
+        output, layers = dict(document["output"]), {n: dict(f) for n, f in document["layers"].items()}
+        samples = int(document["samples"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise CorruptArtifactError(path, "holds no samples, output or layers") from None
+    if samples != comparison.samples or set(layers) != set(comparison.nodes):
+        raise UsageError(
+            f"'{path}' is of {samples} samples and the layers {', '.join(sorted(layers))}; this "
+            f"comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}: "
+            "write it with --update"
+        )
+    for gate, value in output.items():
+        _check(gate, "output", measure(comparison, gate)[1] if gate in GATES else None, value)
+    for name, figures in layers.items():
+        for gate, value in figures.items():
+            read = _NODE_GATES.get(gate)
+            _check(gate, name, None if read is None else read(comparison.nodes[name]), value)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _check(gate: str, node: str, measured: float | None, required: Any) -> None:  # noqa: ANN401 - from a file
+    if gate not in GATES:
+        raise UnknownNameError("gate", gate, GATES)
+    if required is None:
+        return
+    if not isinstance(required, int | float) or measured is None:
+        raise UsageError(
+            f"figure '{gate}' of '{node}' in the baseline cannot be compared; write it with --update"
+        )
+    met = measured <= required + _TOLERANCE if gate in AT_MOST else measured >= required - _TOLERANCE
+    if not met:
+        raise FidelityError(gate, node, measured=measured, required=float(required))

@@ -2,26 +2,57 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.fidelity.decode import accuracy, in_model_units, predictions
+from toolchain.fidelity.divergence import Divergence, different_inputs
 from toolchain.fidelity.metrics import (
-    Agreement,
-    Divergence,
     compare_spikes,
     first_difference,
     flattened,
     membrane_error,
     rate_error,
 )
+from toolchain.fidelity.spike_distances import van_rossum, victor_purpura
 from toolchain.ir import FixedLif, Graph, Population
-from toolchain.trace import Trace
+from toolchain.trace import QUANTITIES, Trace
 
 FORMAT_VERSION = 1
+
+
+@final
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of one population.
+
+    Attributes:
+        spike_agreement: Share of equal entries.
+        precision: Of the second execution's spikes, the share that the first has too.
+        recall: Of the first execution's spikes, the share that the second has too.
+        spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
+        rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
+        membrane_error: Root mean square difference of potentials in thresholds (for a read-out:
+            in standard deviations of the first); None if not recorded.
+        van_rossum: Mean distance of spike trains, 0 if equal; see `spike_distances.van_rossum`.
+        victor_purpura: Mean cost of turning one train into the other.
+        diverged: Share of samples with at least one different spike.
+        first: The earliest difference, or None.
+    """
+
+    spike_agreement: float
+    precision: float
+    recall: float
+    spike_f1: float
+    rate_error: float
+    membrane_error: float | None
+    van_rossum: float
+    victor_purpura: float
+    diverged: float
+    first: Divergence | None
 
 
 @final
@@ -106,16 +137,20 @@ def _agreement(graphs: tuple[Graph, Graph], traces: tuple[Trace, Trace], name: s
         f1,
         rate_error(expected, got),
         error,
+        van_rossum(expected, got),
+        victor_purpura(expected, got),
         float(flat.any(axis=1).mean()),
-        _divergence(node, first_difference(expected, got), potentials),
+        _divergence(graphs[0], traces, node, potentials),
     )
 
 
 def _divergence(
+    graph: Graph,
+    traces: tuple[Trace, Trace],
     node: Population,
-    where: tuple[int, int, int] | None,
     potentials: tuple[NDArray[np.float64], ...] | None,
 ) -> Divergence | None:
+    where = first_difference(*(trace.spikes[node.name] for trace in traces))
     if where is None:
         return None
     sample, step, neuron = where
@@ -124,7 +159,8 @@ def _divergence(
         values = tuple(float(flattened(v)[sample, step, neuron]) for v in potentials)
     element = int(node.origin.elements[neuron])
     threshold = float(thresholds(node).flat[neuron])
-    return Divergence(sample, step, neuron, element, values[0], values[1], threshold)
+    inputs = different_inputs(graph, traces, node.name, where)
+    return Divergence(sample, step, neuron, element, values[0], values[1], threshold, inputs)
 
 
 def thresholds(node: Population) -> NDArray[np.float64]:
@@ -139,6 +175,15 @@ def _population(graph: Graph, name: str) -> Population:
     return next(node for node in graph.populations if node.name == name)
 
 
+_CAUSES: Final = ("u", "spikes", "v")
+"""What follows from what within a step: v is recorded after the reset, so a spike explains it."""
+_MEANING: Final = {
+    "u": "its synaptic input differs: a weight, an exponent or a delay of what it reads",
+    "v": "its current is equal, its potential is not: its decay or bias",
+    "spikes": "its current is equal, and so was its potential before: its threshold",
+}
+
+
 @final
 @dataclass(frozen=True)
 class Mismatch:
@@ -151,6 +196,7 @@ class Mismatch:
         neuron: Index in the population.
         expected: Value in the first execution.
         got: Value in the second.
+        meaning: What can make such a difference, everything before it being equal.
     """
 
     record: str
@@ -159,21 +205,26 @@ class Mismatch:
     neuron: int
     expected: int
     got: int
+    meaning: str = ""
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{self.record} of neuron {self.neuron} in sample {self.sample} at step {self.step}: "
             f"expected {self.expected}, got {self.got}"
         )
+        return f"{text} ({self.meaning})" if self.meaning else text
 
 
 def first_mismatch(expected: Trace, got: Trace) -> Mismatch | None:
     """Return the earliest difference between two integer traces, or None if they are equal.
 
-    Every record of `expected` must exist in `got`; a missing one counts as different.
+    Of the differences at one step it is the one that others follow from: the first population in the order
+    of execution, and there the current before the spike before the potential. Every record of `expected` must
+    exist in `got`; a missing one counts as different.
     """
-    found: list[Mismatch] = []
+    found: list[tuple[tuple[int, int, int], Mismatch]] = []
     others = got.items()
+    order = list(expected.spikes or expected.v or expected.u)
     for record, values in expected.items().items():
         other = others.get(record)
         if other is None or other.shape != values.shape:
@@ -181,5 +232,9 @@ def first_mismatch(expected: Trace, got: Trace) -> Mismatch | None:
         where = first_difference(values, other)
         if where is not None:
             pair = (int(flattened(each)[where]) for each in (values, other))
-            found.append(Mismatch(record, *where, *pair))
-    return min(found, key=lambda item: item.step, default=None)
+            node, _, quantity = record.rpartition(".")
+            complete = all(node in getattr(expected, each) for each in QUANTITIES)
+            meaning = _MEANING[quantity] if complete else ""
+            rank = (where[1], order.index(node), _CAUSES.index(quantity))
+            found.append((rank, Mismatch(record, *where, *pair, meaning=meaning)))
+    return min(found, key=lambda item: item[0], default=(None, None))[1]

@@ -1,63 +1,11 @@
-"""How far two executions of one network agree, population by population."""
+"""How far two executions of one network agree, in numbers."""
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Spikes = NDArray[np.bool_]
-
-
-@final
-@dataclass(frozen=True)
-class Divergence:
-    """The first entry at which two executions differ.
-
-    Attributes:
-        sample: Index in the stimulus.
-        step: Time step, from 0.
-        neuron: Index in the population.
-        element: Index of that neuron in the user's module.
-        expected: Its potential in the first execution, model units; None if not recorded.
-        got: Its potential in the second.
-        threshold: Its threshold, model units.
-    """
-
-    sample: int
-    step: int
-    neuron: int
-    element: int
-    expected: float | None
-    got: float | None
-    threshold: float
-
-
-@final
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of one population.
-
-    Attributes:
-        spike_agreement: Share of equal entries.
-        precision: Of the second execution's spikes, the share that the first has too.
-        recall: Of the first execution's spikes, the share that the second has too.
-        spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
-        rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
-        membrane_error: Root mean square difference of potentials in thresholds (for a read-out:
-            in standard deviations of the first); None if not recorded.
-        diverged: Share of samples with at least one different spike.
-        first: The earliest difference, or None.
-    """
-
-    spike_agreement: float
-    precision: float
-    recall: float
-    spike_f1: float
-    rate_error: float
-    membrane_error: float | None
-    diverged: float
-    first: Divergence | None
 
 
 def compare_spikes(expected: Spikes, got: Spikes) -> tuple[float, float, float, float]:

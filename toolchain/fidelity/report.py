@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from toolchain.fidelity.compare import Comparison, thresholds
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
+from toolchain.fidelity.diagram import path_diagram
+from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.metrics import flattened
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
 from toolchain.ir.matrix import rows_of, values_of
@@ -36,6 +38,7 @@ class ReportContent:
         quantization: The document of `quantization.json`.
         facts: Sizes before pruning, training figures.
         checks: Sentences about what was proved, such as equality with Lava.
+        attribution: The loss split by cause, as in `fidelity.json`.
     """
 
     title: str
@@ -46,10 +49,12 @@ class ReportContent:
     quantization: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    attribution: Mapping[str, Any] | None = None
 
 
 def write_report(path: Path, content: ReportContent) -> None:
     """Write the report, atomically."""
+    causes = _causes(content.attribution)
     write_page(
         path,
         "toolchain.fidelity",
@@ -60,10 +65,26 @@ def write_report(path: Path, content: ReportContent) -> None:
         float_cost=content.costs[0],
         fixed_cost=content.costs[1],
         printed=print_graph(content.graphs[1]),
+        diagram=path_diagram(content.graphs[1]),
+        explorer=explorer_data(content.graphs, content.traces),
+        causes=causes,
+        worst=max((1 - row["spike_f1"] for _, row in causes), default=0.0),
         raster=_raster(content),
         membranes=_membranes(content),
         weights=_weights(content.graphs),
     )
+
+
+def _causes(attribution: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the rows of the table of causes."""
+    if attribution is None:
+        return []
+    rows = list(attribution["alone"].items())
+    return [
+        *rows,
+        ("all rounded numbers", attribution["rounded"]),
+        ("all: the integers", attribution["together"]),
+    ]
 
 
 def _raster(content: ReportContent) -> Markup:

@@ -1,5 +1,6 @@
 """What quantization did to every tensor and population, as a document for people and machines."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -10,9 +11,10 @@ from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.calibration import Calibration
 from toolchain.passes.integers import LOST_PER_DECAY
+from toolchain.passes.quantization_warnings import find_warnings
 from toolchain.passes.ranges import by_rows, potential_limit, prove_bounds
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 def explain_quantization(
@@ -31,7 +33,8 @@ def explain_quantization(
         relative RMS error. Per population: scale, threshold, bias and time-constant errors,
         what rounding decays toward zero costs (in thresholds), decays that no register holds
         (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges against 24 bits and how they
-        are known, neurons that can never or must always fire.
+        are known, what limits the scale, distinct thresholds and decays, neurons that can never or must
+        always fire. And `warnings`: node and sentence for whatever a user should know.
     """
     connections, populations = {}, {}
     for node in after.synapses:
@@ -43,18 +46,20 @@ def explain_quantization(
             and isinstance(target, FixedLif)
         ):
             message = before.message_scale(source)
-            connections[node.name] = _explain_connection(source, node, target, message)
+            row = _explain_connection(source, node, target, message)
+            connections[node.name] = row | {"message_bits": after.largest_message(node).bit_length()}
     for node in after.populations:
         source = before[node.name]
         if isinstance(node, FixedLif) and isinstance(source, Lif):
             populations[node.name] = _explain_population(after, source, node, steps, calibration)
-    return {
+    document = {
         "version": FORMAT_VERSION,
         "calibration_samples": 0 if calibration is None else calibration.samples,
         "steps": steps,
         "connections": connections,
         "populations": populations,
     }
+    return document | {"warnings": [asdict(item) for item in find_warnings(document)]}
 
 
 def _explain_connection(
@@ -75,7 +80,9 @@ def _explain_connection(
         "weight_bits": after.weight_bits,
         "clipped": int(clipped.sum()),
         "rounded_to_zero": int(((integer == 0) & (real != 0)).sum()),
+        "not_nearest": int((np.abs(integer - wanted) > step / 2 + 1e-6).sum() - clipped.sum()),
         "largest_integer": int(np.abs(integer).max(initial=0)),
+        "limit": (max(-lowest, highest) // step) * step,
         "relative_rms_error": float(np.sqrt(error / energy)) if energy > 0 else 0.0,
     }
 
@@ -112,11 +119,34 @@ def _explain_population(
         "current_bound": _share(reach.current, limit),
         "potential_bound": _share(v_reach, limit_v),
         "range": "proved" if proved else ("measured" if calibration is not None else "shrunk"),
+        "limited_by": _limits(graph, after, fires),
+        "thresholds": int(np.unique(after.vth).size),
+        "decays": len(np.unique(np.stack([after.du.ravel(), after.dv.ravel()]), axis=1).T),
+        "relative_bias_error": float((bias_error / threshold).max(initial=0.0)),
         "never_fire": int(silent.sum()),
         "always_fire": int(restless.sum()),
         "largest_decay_loss": float(np.where(fires, loss / np.maximum(level, 1), 0.0).max(initial=0.0)),
         "origin": after.origin.path,
     }
+
+
+def _limits(graph: Graph, node: FixedLif, fires: NDArray[np.bool_]) -> dict[str, int]:
+    """Return, per cause, how many neurons (or channels) could not have twice their scale because of it."""
+    size = len(node.vth)
+    full = np.zeros(size, bool)
+    for name in node.inputs:
+        connection = graph[name]
+        if isinstance(connection, FixedDense | FixedConv2d):
+            _, highest = fixedpoint.weight_limits(connection.sign_mode)
+            peaks = np.zeros(size)
+            np.maximum.at(peaks, rows_of(connection.weights), np.abs(values_of(connection.weights)))
+            full |= peaks * 2 > max(highest, fixedpoint.PURE_WEIGHT_MAX - 1)
+    largest_bias = fixedpoint.BIAS_MANTISSA_MAX << fixedpoint.BIAS_EXPONENT_MAX
+    threshold = (by_rows(node.vth.astype(np.float64) * fires) * 2 > fixedpoint.THRESHOLD_MAX).any(axis=1)
+    bias = (np.abs(by_rows(node.bias.astype(np.float64))) * 2 > largest_bias).any(axis=1)
+    causes = {"weights": full, "threshold": threshold & ~full, "bias": bias & ~full & ~threshold}
+    causes["range"] = ~(full | threshold | bias)
+    return {name: int(found.sum()) for name, found in causes.items()}
 
 
 def _spread(values: NDArray[np.floating[Any]]) -> dict[str, float]:

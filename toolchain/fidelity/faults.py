@@ -1,0 +1,171 @@
+"""Whether integers are those of their float graph: every weight, threshold, decay, bias and delay."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.errors import FaultyIntegersError
+from toolchain.ir import (
+    Conv2d,
+    Delay,
+    Dense,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Lif,
+    Node,
+    Stage,
+)
+from toolchain.ir.matrix import columns_of, rows_of, values_of
+from toolchain.passes.integers import decay_register
+from toolchain.passes.ranges import by_rows
+
+_Q = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True)
+class Fault:
+    """An integer that is not what its real number rounds to.
+
+    Attributes:
+        node: Name in the graph.
+        what: Such as `threshold of neuron 17`.
+        expected: What would have been right.
+        got: What is there.
+    """
+
+    node: str
+    what: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"'{self.node}': {self.what} is {self.got}, expected {self.expected}"
+
+
+def check_integers(before: Graph, after: Graph, *, clustered: bool = False) -> None:
+    """Raise unless a fixed graph is a rounding of a float graph.
+
+    Structure and delays must be the same; a weight must be one of the two neighbours of its real value on the
+    grid of its connection, or the end of the range; a threshold and a bias must be the nearest; a decay the
+    nearest, or lower where it makes up for rounding.
+
+    Args:
+        before: Float graph.
+        after: Fixed graph quantized from it.
+        clustered: Whether decays were given to few profiles and may be anything.
+
+    Raises:
+        FaultyIntegersError: Names the first node, the index in it, and what was expected.
+    """
+    fault = next(find_faults(before, after, clustered=clustered), None)
+    if fault is not None:
+        raise FaultyIntegersError(fault.node, str(fault))
+
+
+def find_faults(before: Graph, after: Graph, *, clustered: bool = False) -> Iterator[Fault]:
+    """Yield what is wrong with the integers of a graph; see `check_integers`."""
+    if after.stage is not Stage.FIXED:
+        yield Fault(after.name, "stage", "integers", "real numbers")
+        return
+    for node in before:
+        if node.name not in after:
+            yield Fault(node.name, "node", f"a {node.kind}", "missing")
+            continue
+        other = after[node.name]
+        if node.inputs != other.inputs:
+            yield Fault(node.name, "source", ", ".join(node.inputs), ", ".join(other.inputs))
+        match node, other:
+            case (Dense(), FixedDense()) | (Conv2d(), FixedConv2d()):
+                yield from _connection_faults(before, after, node, other)
+            case Lif(), FixedLif():
+                yield from _population_faults(node, other, clustered=clustered)
+            case _:
+                yield from _same_faults(node, other)
+    for node in after:
+        if node.name not in before:
+            yield Fault(node.name, "node", "none", f"a {node.kind}")
+
+
+def _connection_faults(
+    before: Graph, after: Graph, node: Dense | Conv2d, other: FixedDense | FixedConv2d
+) -> Iterator[Fault]:
+    if not _alike(getattr(node, "delays", None), getattr(other, "delays", None)):
+        yield Fault(node.name, "delays of its synapses", "those of the float graph", "others")
+    target = after.readers(node.name)[0]
+    if node.weights.shape != other.weights.shape or not isinstance(target, FixedLif):
+        yield Fault(node.name, "shape", str(node.weights.shape), str(other.weights.shape))
+        return
+    if not isinstance(node.weights, np.ndarray) and not _alike(
+        columns_of(node.weights),
+        columns_of(other.weights),
+    ):
+        yield Fault(node.name, "synapses", "those of the float graph", "others")
+        return
+    rows = rows_of(node.weights)
+    scale = by_rows(target.scale)[rows, 0] / 2.0**other.exponent / before.message_scale(node)
+    step = fixedpoint.weight_granularity(other.sign_mode, other.weight_bits)
+    lowest, highest = fixedpoint.round_weights(
+        np.array([-np.inf, np.inf]), other.sign_mode, other.weight_bits
+    )
+    real, integers = values_of(node.weights) * scale, values_of(other.weights)
+    inside = np.clip(real, lowest, highest)
+    wrong = np.abs(integers - inside) >= step * (1 + 1e-9)
+    wrong |= (real == 0) & (integers != 0)
+    for index in np.flatnonzero(wrong)[:1]:
+        wanted = f"{real[index]:.2f} rounded to a multiple of {step}"
+        yield Fault(node.name, f"weight {index} (target {rows[index]})", wanted, str(integers[index]))
+
+
+def _population_faults(node: Lif, other: FixedLif, *, clustered: bool) -> Iterator[Fault]:
+    if node.vth.shape != other.vth.shape:
+        yield Fault(node.name, "shape", str(node.vth.shape), str(other.vth.shape))
+        return
+    units = np.where(np.isfinite(node.vth), node.vth * other.scale, fixedpoint.THRESHOLD_MAX)
+    thresholds = np.clip(np.rint(units), 0, fixedpoint.THRESHOLD_MAX)
+    mantissa, exponent = fixedpoint.split_bias(node.bias * other.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+    pairs: list[tuple[str, _Q, _Q, _Q]] = [
+        ("threshold", other.vth, thresholds, other.vth != thresholds),
+        (
+            "bias",
+            other.bias,
+            np.left_shift(mantissa, exponent),
+            other.bias != np.left_shift(mantissa, exponent),
+        ),
+    ]
+    if not clustered:
+        du = decay_register(node.du, None, least=1) - 1
+        dv = np.minimum(decay_register(node.dv, None, least=0), fixedpoint.DECAY_UNITY - 1)
+        pairs += [("du", other.du, du, other.du > du), ("dv", other.dv, dv, other.dv > dv)]
+    for what, got, expected, wrong in pairs:
+        for index in np.flatnonzero(wrong)[:1]:
+            whose = (
+                f"{what} of neuron {index} (element {node.origin.elements[index]} of '{node.origin.path}')"
+            )
+            yield Fault(node.name, whose, str(int(expected.flat[index])), str(int(got.flat[index])))
+
+
+def _same_faults(node: Node, other: Node) -> Iterator[Fault]:
+    """Yield differences of nodes that both stages share: inputs, delays, poolings, outputs."""
+    if type(node) is not type(other):
+        yield Fault(node.name, "operation", node.kind, other.kind)
+        return
+    for item in fields(node):
+        left, right = getattr(node, item.name), getattr(other, item.name)
+        if not _alike(left, right):
+            what = "delay" if isinstance(node, Delay) and item.name == "steps" else item.name
+            yield Fault(node.name, what, str(left), str(right))
+
+
+def _alike(left: Any, right: Any) -> bool:  # noqa: ANN401 - field values of any sort
+    if left is None or right is None:
+        return left is right
+    if hasattr(left, "data") and hasattr(left, "indptr"):
+        return bool((left != right).nnz == 0)
+    return bool(np.array_equal(left, right))

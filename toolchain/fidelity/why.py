@@ -1,0 +1,126 @@
+"""Everything that is known about the quantization of one node, in sentences."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from toolchain.errors import UnknownNameError
+from toolchain.fidelity.compare import thresholds
+from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
+from toolchain.ir.matrix import rows_of, values_of
+from toolchain.passes.ranges import by_rows
+
+
+def explain_node(graphs: tuple[Graph, Graph], document: Mapping[str, Any], name: str) -> list[str]:
+    """Return what quantization did to a connection or population and why, one sentence each.
+
+    Args:
+        graphs: Float and fixed.
+        document: Of `quantization.json`.
+        name: Of the node; the name a connection had before it was split means both halves.
+
+    Raises:
+        UnknownNameError: Lists the nodes that were quantized.
+    """
+    known = {**document["connections"], **document["populations"]}
+    chosen = [each for each in known if each == name or each.rpartition(".")[0] == name]
+    if not chosen:
+        raise UnknownNameError("node", name, known)
+    sentences: list[str] = []
+    for each in chosen:
+        node = graphs[1][each]
+        if isinstance(node, FixedDense | FixedConv2d):
+            sentences += _connection(graphs, document["connections"][each], node)
+        elif isinstance(node, FixedLif):
+            sentences += _population(graphs[0], document, node)
+        sentences += [f"warning: {item['text']}." for item in document["warnings"] if item["node"] == each]
+    return sentences
+
+
+def _connection(
+    graphs: tuple[Graph, Graph], row: Mapping[str, Any], node: FixedDense | FixedConv2d
+) -> Iterator[str]:
+    target = graphs[1].readers(node.name)[0]
+    unit = "neuron" if isinstance(node, FixedDense) else "channel"
+    yield (
+        f"'{node.name}' has {row['synapses']:,} {row['sign_mode']} weights of {row['weight_bits']} bits, "
+        f"up to {row['limit']} in magnitude, times 2^{row['exponent']}."
+    )
+    yield (
+        f"A weight w became round(w S / 2^{row['exponent']}) with the scale S of its {unit} of "
+        f"'{target.name}'; the root mean square error is {100 * row['relative_rms_error']:.2f} %."
+    )
+    yield (
+        f"{row['rounded_to_zero']:,} became zero, {row['clipped']:,} were clipped, {row['not_nearest']:,} "
+        "took the farther neighbour, because that cancels errors on the calibration data."
+    )
+    if isinstance(target, FixedLif):
+        yield _worst_weight(graphs, node, target)
+
+
+def _worst_weight(graphs: tuple[Graph, Graph], node: FixedDense | FixedConv2d, target: FixedLif) -> str:
+    before = next(each for each in graphs[0].synapses if each.name == node.name)
+    rows = rows_of(node.weights)
+    factor = by_rows(target.scale)[rows, 0] / 2.0**node.exponent / graphs[0].message_scale(before)
+    real, integers = values_of(before.weights), values_of(node.weights)
+    index = int(np.argmax(np.abs(integers / factor - real)))
+    element = int(target.origin.elements.reshape(len(target.vth), -1)[rows[index], 0])
+    return (
+        f"Its least exact weight is {real[index]:.4g} into {rows[index]} of '{target.name}' (element "
+        f"{element} of '{target.origin.path}'): it became {integers[index]}, which is "
+        f"{integers[index] / factor[index]:.4g}."
+    )
+
+
+def _population(before: Graph, document: Mapping[str, Any], node: FixedLif) -> Iterator[str]:
+    row = document["populations"][node.name]
+    limits = ", ".join(f"{count} by {_LIMITS[cause]}" for cause, count in row["limited_by"].items() if count)
+    yield (
+        f"'{node.name}' has {row['neurons']:,} neurons; one unit of the model is 64 S integers, S from "
+        f"{row['scale']['least']:.4g} to {row['scale']['most']:.4g}."
+    )
+    yield f"What keeps S from doubling: {limits}."
+    yield (
+        f"Thresholds became {row['threshold']['least']:.0f} to {row['threshold']['most']:.0f} "
+        f"({row['thresholds']:,} distinct), off by at most {100 * row['largest_threshold_error']:.3f} %."
+    )
+    yield (
+        f"Decays are multiples of 1/4096 ({row['decays']:,} distinct pairs); the worst time constant is "
+        f"off by {100 * max(row['largest_tau_error'], row['largest_tau_current_error']):.2f} %."
+    )
+    yield _range(row, document["calibration_samples"])
+    float_node = before[node.name]
+    if isinstance(float_node, Lif) and np.isfinite(float_node.vth).all():
+        error = np.abs(thresholds(node) - float_node.vth) / float_node.vth
+        index = int(np.argmax(error))
+        yield (
+            f"Its least exact threshold is {float_node.vth.flat[index]:.5g} of neuron {index} (element "
+            f"{node.origin.elements[index]} of '{node.origin.path}'): it became {node.vth.flat[index]} units."
+        )
+
+
+_LIMITS: Mapping[str, str] = {
+    "weights": "their largest weight",
+    "threshold": "the threshold register",
+    "bias": "the bias register",
+    "range": "the 24-bit range of u and v, or a scale that rounds better",
+}
+
+
+def _range(row: Mapping[str, Any], samples: int) -> str:
+    bounds = [
+        f"|{name}| reaches at most {100 * row[key]:.0f} % of its register"
+        for name, key in (("u", "current_bound"), ("v", "potential_bound"))
+        if row[key] is not None
+    ]
+    proof = " and ".join(bounds) or "no bound can be proved"
+    match row["range"]:
+        case "proved":
+            return f"It cannot overflow, whatever comes: {proof}."
+        case "measured":
+            return (
+                f"That it does not overflow is measured on {samples} samples with twofold head-room; {proof}."
+            )
+        case _:
+            return f"Its scale was shrunk until it fits: {proof}."
