@@ -108,7 +108,8 @@ def _gather(points: Floats, groups: int) -> NDArray[np.int64]:
 def _gather_line(values: Floats, groups: int) -> NDArray[np.int64]:
     """Return groups of the least largest width, by bisection over the width."""
     order = np.argsort(values)
-    low, high = 0.0, float(np.ptp(values))
+    # A hair wider than all, or rounding would leave the last one out.
+    low, high = 0.0, float(np.ptp(values)) * (1 + 1e-9)
     for _ in range(60):
         width = (low + high) / 2
         low, high = (low, width) if _cover(values[order], width).max() < groups else (width, high)

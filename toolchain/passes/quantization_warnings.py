@@ -74,7 +74,10 @@ def _of_population(row: Mapping[str, Any], samples: int, steps: int | None) -> I
             f"once, for {steps or 'any number of'} steps, do not reach the threshold; they can be pruned"
         )
     if row["always_fire"]:
-        yield f"{row['always_fire']} of {row['neurons']} neurons fire at every step, whatever comes"
+        yield (
+            f"{row['always_fire']} of {row['neurons']} neurons fire at every step, whatever comes: their "
+            "bias is so far above the threshold that no input holds them back"
+        )
     if row["range"] == "measured":
         bounds = (row["current_bound"], row["potential_bound"])
         worst = max((bound for bound in bounds if bound is not None), default=None)

@@ -93,7 +93,8 @@ class Connection(nn.Module):
         place = torch.from_numpy(self._rows * shape[1] + columns_of(self.node.weights)).to(values.device)
         delays = None if self.node.delays is None else values_of(self.node.delays)
         found: list[tuple[int, Tensor]] = []
-        for delay in (0,) if delays is None else np.unique(delays[values_of(self.node.weights) != 0]):
+        # A matrix without synapses has no delays; one empty slot makes its currents zero.
+        for delay in (0,) if delays is None or delays.size == 0 else np.unique(delays):
             chosen = values if delays is None else values * torch.from_numpy(delays == delay).to(values)
             flat = torch.zeros(shape[0] * shape[1], dtype=self.kind, device=values.device)
             found.append((int(delay), flat.index_put((place,), chosen.to(self.kind)).reshape(shape)))

@@ -84,9 +84,35 @@ def test_a_divergence_tells_whose_neuron_it_is_and_both_potentials(rng: np.rando
     assert first.expected is not None
     assert first.got is not None
     assert first.element == first.neuron
+    assert first.inputs == ()
+    assert "its own rounded numbers" in first.blame
     # At the first flip one side has just fired and is at rest, the other stayed below the threshold.
     assert min(abs(first.expected), abs(first.got)) == 0
     assert max(first.expected, first.got) <= first.threshold * 1.001
+
+
+def test_a_later_divergence_names_the_input_that_differed_first(rng: np.random.Generator) -> None:
+    """Two layers: the second differs only because the first did."""
+    nodes = (
+        Input(name="x", shape=(3,)),
+        Dense(name="w", inputs=("x",), weights=np.eye(3)),
+        lif("p", ("w",), 3, vth=0.5),
+        Dense(name="r", inputs=("p",), weights=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])),
+        lif("q", ("r",), 2, vth=0.5),
+        Output(name="o", inputs=("q",), decode=Decode.SPIKE_COUNT),
+    )
+    graph = Graph(nodes)
+    deaf = graph.map(lambda n: replace(n, vth=np.array([0.5, 5.0, 0.5])) if n.name == "p" else n)  # type: ignore[arg-type]
+    x = np.zeros((2, 4, 3), bool)
+    x[1, 2, 1] = True
+    comparison = compare_traces((graph, deaf), (reference.run(graph, x), reference.run(deaf, x)))
+    first = comparison.nodes["q"].first
+    assert first is not None
+    assert (first.sample, first.step, first.neuron) == (1, 2, 0)
+    assert [(i.connection, i.source, i.neuron, i.step) for i in first.inputs] == [("r", "p", 1, 2)]
+    assert first.blame == "neuron 1 of 'p' had differed at step 2, through 'r'"
+    assert comparison.nodes["p"].first is not None
+    assert comparison.nodes["p"].first.inputs == ()
 
 
 def test_equal_executions_have_nothing_to_report(rng: np.random.Generator) -> None:
@@ -202,12 +228,36 @@ def test_a_baseline_is_met_by_what_wrote_it_and_missed_by_worse(
     worse = replace(comparison, prediction_agreement=comparison.prediction_agreement - 1)
     with pytest.raises(FidelityError, match="prediction_agreement"):
         check_baseline(path, worse)
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    written = path.read_text()
+    path.write_text(written.replace('"version": 2', '"version": 1'))
     with pytest.raises(FormatVersionError):
         check_baseline(path, comparison)
     path.write_text("[]")
     with pytest.raises(CorruptArtifactError, match="not a baseline"):
         check_baseline(path, comparison)
+    path.write_text(written.replace('"samples"', '"examples"'))
+    with pytest.raises(CorruptArtifactError, match="no samples"):
+        check_baseline(path, comparison)
+    path.write_text(written.replace('"spike_f1"', '"spike_f2"'))
+    with pytest.raises(UnknownNameError, match="did you mean 'spike_f1'"):
+        check_baseline(path, comparison)
+    path.write_text(written.replace('"readout"', '"output"'))
+    with pytest.raises(UsageError, match="--update"):
+        check_baseline(path, comparison)
+
+
+def test_a_baseline_names_the_layer_that_got_worse(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Also where another layer is worse than it: every layer is held to its own figures."""
+    comparison, path = _comparison(rng), tmp_path / "baseline.json"
+    write_baseline(path, comparison)
+    readout = replace(comparison.nodes["readout"], membrane_error=0.9 * 2)
+    other = replace(comparison.nodes["hidden"], membrane_error=0.0)
+    for nodes in (
+        {"hidden": other, "readout": readout},
+        {"hidden": comparison.nodes["hidden"], "readout": readout},
+    ):
+        with pytest.raises(FidelityError, match="gate 'membrane_error' not met at 'readout'"):
+            check_baseline(path, replace(comparison, nodes=nodes))
 
 
 def test_synaptic_operations_are_spikes_times_fan_out() -> None:

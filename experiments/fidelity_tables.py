@@ -1,0 +1,120 @@
+"""Write the tables of the fidelity study into `toolchain/fidelity/README.md`, between its markers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fidelity_study import BITS, EPOCHS, RESULTS
+from scipy import stats
+
+README = Path(__file__).parents[1] / "toolchain" / "fidelity" / "README.md"
+BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
+NAMES = {
+    "digits": "HRSNN, digits",
+    "sequential digits": "HRSNN, sequential digits",
+    "sequential digits, twice the rate": "the same, trained at twice the learning rate",
+    "VGG": "small VGG, digits",
+}
+Row = dict[str, Any]
+
+
+def mean(values: list[float]) -> str:
+    """Return the mean and half its 95 % interval (Student)."""
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):+.2f} ± {half:.2f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def losses(rows: list[Row], arm: str, against: str) -> list[float]:
+    return [row[against] - row[arm]["fixed"] for row in rows]
+
+
+def eight_bits(tasks: dict[str, list[Row]]) -> str:
+    head = ["network", "float", "loss", "worst", "F1", "least F1", "loss after QAT", "worst", "Lava equal"]
+    lines: list[list[str]] = []
+    for task, rows in tasks.items():
+        after, trained = losses(rows, "calibrated 8", "float"), losses(rows, "trained 8", "tuned")
+        f1 = [row["calibrated 8"]["f1"] for row in rows]
+        equal = [row[arm]["lava"] for row in rows for arm in ("calibrated 8", "trained 8")]
+        lines.append(
+            [
+                NAMES[task],
+                f"{np.mean([row['float'] for row in rows]):.2f}",
+                mean(after),
+                f"{max(after):+.2f}",
+                f"{np.mean(f1):.4f}",
+                f"{min(f1):.4f}",
+                mean(trained),
+                f"{max(trained):+.2f}",
+                f"{sum(equal)} of {len(equal)}",
+            ]
+        )
+    return table(head, lines)
+
+
+def curves(tasks: dict[str, list[Row]]) -> str:
+    head = [
+        "network",
+        "bits",
+        "nearest",
+        "calibrated",
+        "after QAT",
+        "F1 nearest",
+        "F1 calibrated",
+        "F1 after QAT",
+    ]
+    lines: list[list[str]] = []
+    for task, rows in tasks.items():
+        for bits in BITS:
+            arms = [f"{arm} {bits}" for arm in ("nearest", "calibrated", "trained")]
+            references = ("float", "float", "tuned")
+            lost = [mean(losses(rows, arm, ref)) for arm, ref in zip(arms, references, strict=True)]
+            f1 = [f"{np.mean([row[arm]['f1'] for row in rows]):.3f}" for arm in arms]
+            lines.append([NAMES[task], str(bits), *lost, *f1])
+    return table(head, lines)
+
+
+def spreads(tasks: dict[str, list[Row]]) -> str:
+    head = ["time constants differ by", "bits", "rounding", "F1, scale per neuron", "F1, per layer"]
+    head += ["loss, per neuron", "loss, per layer", "zeroed, per neuron", "zeroed, per layer"]
+    lines: list[list[str]] = []
+    for task, rows in tasks.items():
+        for bits in (8, 6):
+            for rounding in ("nearest", "calibrated"):
+                arms = [f"{each} {rounding} {bits}" for each in ("neuron", "layer")]
+                f1 = [f"{np.mean([row[arm]['f1'] for row in rows]):.3f}" for arm in arms]
+                lost = [mean(losses(rows, arm, "float")) for arm in arms]
+                zeroed = [f"{100 * np.mean([row[arm]['zeroed'] for row in rows]):.1f} %" for arm in arms]
+                lines.append([f"{task.split()[1]}x", str(bits), rounding, *f1, *lost, *zeroed])
+    return table(head, lines)
+
+
+def main() -> None:
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    tasks = {name: [row for row in rows if row["task"] == name] for name in NAMES}
+    spread = {f"spread {n}": [row for row in rows if row["task"] == f"spread {n}"] for n in (1, 10, 50)}
+    seeds = len(tasks["digits"])
+    text = "\n\n".join(
+        [
+            f"Points of accuracy lost on 540 held-out samples (one is 0.19 points), {seeds} seeds, mean ± half of the "
+            f"95 % interval of Student. QAT: {EPOCHS} epochs, against the float network after the same epochs.",
+            "**Eight bits**",
+            eight_bits(tasks),
+            "**Fewer bits**",
+            curves(tasks),
+            "**One scale per neuron, one per layer**",
+            spreads(spread),
+        ]
+    )
+    before, _, rest = README.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

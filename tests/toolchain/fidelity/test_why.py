@@ -1,0 +1,91 @@
+"""What quantization says about itself: warnings with their reason, and all about one node."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.graphs import lif, recurrent, spikes
+from toolchain import reference
+from toolchain.errors import UnknownNameError
+from toolchain.fidelity.why import explain_node
+from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Lif, Output
+from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
+from toolchain.stimulus import Stimulus
+
+
+def _texts(graph: Graph, fixed: Graph, **options: object) -> list[str]:
+    document = explain_quantization(graph, fixed, **options)  # type: ignore[arg-type]
+    return [f"{item['node']}: {item['text']}" for item in document["warnings"]]
+
+
+def _plain(weights: np.ndarray, **changes: object) -> Graph:
+    return Graph(
+        (
+            Input(name="x", shape=(weights.shape[1],)),
+            Dense(name="w", inputs=("x",), weights=weights),
+            lif("p", ("w",), len(weights), **changes),
+            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
+def test_a_clean_quantization_warns_of_nothing() -> None:
+    graph = _plain(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    assert _texts(graph, QuantizeGraph()(graph)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights", "bits", "said"),
+    [
+        ({}, [[9.0, 0.01], [9.0, 8.0]], 8, "1 of 4 synapses round to zero"),
+        ({}, [[1.0, 0.45, 0.61, 0.27, 0.83, 0.38, 0.72, 0.15]], 2, "weights are off by"),
+        ({"vth": 100.0}, [[1.0, 1.0]], 8, "1 of 1 neurons can never fire"),
+        ({"vth": 1.0, "bias": 5.0}, [[1.0, 1.0]], 8, "fire at every step"),
+        ({"dv": 0.0006, "vth": 20.0}, [[1.0, 1.0]], 8, "membrane time constant is off by"),
+        ({"dv": 1.0}, [[1.0, 1.0]], 8, "a decay that no register holds"),
+        ({"vth": 1e6}, [[1.0, 1.0]], 8, "only integers up to"),
+    ],
+)
+def test_what_a_user_should_know_is_said_with_its_reason(
+    changes: dict[str, float], weights: list[list[float]], bits: int, said: str
+) -> None:
+    graph = _plain(np.array(weights), **changes)
+    texts = _texts(graph, QuantizeGraph(weight_bits=bits, steps=8)(graph), steps=8)
+    assert any(said in text for text in texts), texts
+    assert all(len(text) > 60 for text in texts)
+
+
+def test_a_graded_input_that_leaves_few_bits_for_weights_is_said() -> None:
+    graph = _plain(np.full((1, 200), 1.0)).map(
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=255.0, bits=8) if isinstance(n, Input) else n
+    )
+    texts = _texts(graph, QuantizeGraph(steps=8)(graph), steps=8)
+    assert any("its messages have 8 bits" in text for text in texts), texts
+
+
+def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> None:
+    slow = recurrent(rng).map(lambda n: replace(n, dv=n.dv * 0.01) if isinstance(n, Lif) else n)
+    x = spikes(rng, 4, 20, 6)
+    seen = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
+    texts = _texts(slow, QuantizeGraph(calibration=seen)(slow), calibration=seen)
+    assert any("is measured on 4 samples with twofold head-room, not proved" in text for text in texts), texts
+
+
+def test_a_node_is_explained_in_sentences_with_its_least_exact_number(rng: np.random.Generator) -> None:
+    graph = SplitSigns()(recurrent(rng))
+    fixed = QuantizeGraph(weight_bits=3)(graph)
+    document = explain_quantization(graph, fixed)
+    both = explain_node((graph, fixed), document, "encode")
+    one = explain_node((graph, fixed), document, "encode.inhibitory")
+    assert len(both) > len(one)
+    assert "'encode.inhibitory' has" in one[0]
+    assert any("Its least exact weight is -" in text and "element" in text for text in one)
+    hidden = explain_node((graph, fixed), document, "hidden")
+    assert any("What keeps S from doubling: " in text and "their largest weight" in text for text in hidden)
+    assert any("cannot overflow, whatever comes" in text for text in hidden)
+    assert any(text.startswith("Its least exact threshold is") for text in hidden)
+    readout = explain_node((graph, fixed), document, "readout")
+    assert not any("least exact threshold" in text for text in readout)
+    with pytest.raises(UnknownNameError, match="did you mean 'hidden'"):
+        explain_node((graph, fixed), document, "hiden")
