@@ -16,6 +16,10 @@ NAMES = {
     "sequential digits, twice the rate": "the same, trained at twice the learning rate",
     "VGG": "small VGG, digits",
 }
+SAID = (
+    "Points of accuracy lost on 540 held-out samples (one is 0.19 points), {seeds} seeds, mean ± half of the "
+    "95 % interval (Student). QAT: {epochs} epochs, against the float network trained on for as many."
+)
 Row = dict[str, Any]
 
 
@@ -101,8 +105,7 @@ def main() -> None:
     seeds = len(tasks["digits"])
     text = "\n\n".join(
         [
-            f"Points of accuracy lost on 540 held-out samples (one is 0.19 points), {seeds} seeds, mean ± half of the "
-            f"95 % interval of Student. QAT: {EPOCHS} epochs, against the float network after the same epochs.",
+            SAID.format(seeds=seeds, epochs=EPOCHS),
             "**Eight bits**",
             eight_bits(tasks),
             "**Fewer bits**",

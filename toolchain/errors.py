@@ -179,11 +179,11 @@ class FormatVersionError(ArtifactError):
         supported: Version this toolchain reads.
     """
 
-    def __init__(self, what: str, found: object, supported: int) -> None:
+    def __init__(self, what: str, found: object, supported: int, mend: str = "pumice compile") -> None:
         self.found = found
         self.supported = supported
         newer = isinstance(found, int) and found > supported
-        advice = "update pumice" if newer else "write it again with this pumice"
+        advice = "update pumice" if newer else f"write it again with '{mend}'"
         super().__init__(
             f"{what} has format version {found!r}, but this pumice reads version {supported}; {advice}"
         )

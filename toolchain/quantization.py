@@ -127,13 +127,13 @@ class RepairOptions:
     """Quantization-aware training of a build.
 
     Attributes:
-        fit: How to train; a tenth of the usual learning rate and a few epochs are enough.
+        fit: How to train; a fiftieth of the usual learning rate and a few epochs are enough.
         surrogate: Shape of the spike derivative.
         slope: Its sharpness.
         seed: Of the order of samples.
     """
 
-    fit: FitOptions = field(default_factory=lambda: FitOptions(10, 32, 1e-3, label_smoothing=0.1))
+    fit: FitOptions = field(default_factory=lambda: FitOptions(10, 32, 1e-4, label_smoothing=0.1))
     surrogate: Surrogate = Surrogate.FAST_SIGMOID
     slope: float = 2.0
     seed: int = 0
@@ -147,6 +147,8 @@ def repair_build(
     progress: Progress = no_progress,
 ) -> Build:
     """Return the build after quantization-aware training; pruned synapses stay pruned.
+
+    Its float graph holds the weights that the integers are, since that is the network that was trained.
 
     Args:
         build: A compiled network.
@@ -178,6 +180,7 @@ def repair_build(
     observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
+        threshold_profiles=build.quantization["options"]["threshold_profiles"],
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,

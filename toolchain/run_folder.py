@@ -154,10 +154,10 @@ def training_samples(experiment: Experiment) -> Stimulus:
 
 
 def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
-    """Return how a network of an experiment is trained on with its integers: at a fifth of the rate."""
+    """Return how a network of an experiment is trained on with its integers: at a fiftieth of the rate."""
     usual = fit_options(experiment, epochs)
     return RepairOptions(
-        fit=replace(usual, learning_rate=usual.learning_rate / 5),
+        fit=replace(usual, learning_rate=usual.learning_rate / 50),
         slope=experiment.training.surrogate_slope,
         seed=experiment.seed,
     )

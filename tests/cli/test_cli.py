@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import pytest
 
 from tests.small_run import TOML
 from toolchain.atomic import sha256
+from toolchain.build_folder import Build
 from toolchain.cli.main import main
+from toolchain.ir import AnyNode, FixedLif
 from toolchain.stimulus import Stimulus
 from toolchain.trace import Trace
 from toolchain.training.checkpoint import load_tensors, save_tensors
@@ -146,6 +149,66 @@ def test_bad_input_gets_one_clear_sentence(
     assert not Path(out).exists()
     left = {item.name for item in tmp_path.iterdir()}
     assert left == {"wrong.npz", "flat.npz", "bad.toml", "edited"}
+
+
+def test_compile_takes_bits_profiles_and_epochs_of_repair(
+    small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = str(tmp_path / "build")
+    options = ["--weight-bits", "4", "--weight-bits", "encode=6", "--threshold-profiles", "3"]
+    assert main(["compile", str(small_run), "-o", build, *options, "--qat-epochs", "1", "--json"]) == 0
+    document = _json(capsys)["quantization"]
+    assert document["options"]["weight_bits"] == {"*": 4, "encode": 6}
+    bits = {name: row["weight_bits"] for name, row in document["connections"].items()}
+    assert bits["encode.excitatory"] == 6
+    assert bits["recur.inhibitory"] == 4
+    assert document["populations"]["hidden"]["thresholds"] <= 3
+    assert main(["compile", str(small_run), "-o", build, "--no-calibrated", "--decay-profiles", "5"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "warning: '" in printed
+    _fails(
+        ["compile", str(small_run), "-o", build, "--decay-profiles", "1", "--tau-error", "0.01"],
+        3,
+        "allow more profiles or a larger tau_error",
+        capsys,
+    )
+    _fails(["compile", str(small_run), "-o", build, "--weight-bits", "12"], 2, "weight bits 2 .. 8", capsys)
+    _fails(
+        ["compile", str(small_run), "-o", build, "--weight-bits", "encod=4"], 2, "did you mean 'enc", capsys
+    )
+
+
+def test_compare_splits_the_loss_and_show_says_why(
+    small_build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(small_build), "--causes", "--json"]) == 0
+    causes = _json(capsys)["attribution"]
+    assert {"weights", "thresholds", "decays", "truncation", "saturation"} == set(causes["alone"])
+    assert main(["compare", str(small_build), "--causes"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "causes, each alone" in printed
+    assert "first different spike: 'hidden', neuron" in printed
+    assert main(["show", str(small_build), "--why", "hidden"]) == 0
+    assert "What keeps S from doubling" in capsys.readouterr().out
+    assert main(["show", str(small_build), "--why", "encode", "--json"]) == 0
+    assert len(_json(capsys)["sentences"]) > 4
+    _fails(["show", str(small_build), "--why", "hiden"], 2, "did you mean 'hidden'?", capsys)
+    assert json.loads((small_build / "fidelity.json").read_text())["version"] == 1
+
+
+def test_a_build_whose_integers_were_changed_is_named_and_exits_with_four(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every hash is right: whoever wrote this build made a mistake."""
+    build = Build.load(small_build)
+
+    def lowered(node: AnyNode) -> AnyNode:
+        if not isinstance(node, FixedLif) or node.name != "hidden":
+            return node
+        return replace(node, vth=node.vth - (np.arange(node.vth.size) == 3))
+
+    replace(build, fixed_graph=build.fixed_graph.map(lowered)).save(tmp_path / "build")
+    _fails(["compare", str(tmp_path / "build")], 4, "'hidden': threshold of neuron 3", capsys)
 
 
 def test_a_loop_without_delay_in_a_stored_network_is_named(

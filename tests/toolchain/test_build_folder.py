@@ -29,6 +29,7 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "fixed/arrays.npz",
         "stimulus.npz",
         "quantization.json",
+        "fidelity.json",
         "report.html",
     }
     manifest = check_manifest(small_build)

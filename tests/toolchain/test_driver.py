@@ -11,7 +11,7 @@ from torch import nn
 import toolchain
 from targets.emulator.target import EmulatorTarget
 from tests.networks import images, small_vgg
-from toolchain import driver
+from toolchain import driver, quantization
 from toolchain.build_folder import LongerThanProvedWarning
 from toolchain.errors import SimulationError, UnknownNameError, UsageError
 from toolchain.ir import FixedLif, Graph
@@ -127,12 +127,14 @@ def test_ranges_of_many_samples_are_those_of_their_parts(monkeypatch: pytest.Mon
     network = small_vgg()
     graph = toolchain.compile(network, images(network, 7).float()).float_graph
     frames = Stimulus.of(np.repeat(images(network, 7).numpy()[:, None], 4, axis=1))
-    whole = driver.observe_ranges(graph, frames)
-    monkeypatch.setattr(driver, "_RECORDED_VALUES", 1)
-    parts = driver.observe_ranges(graph, frames)
+    whole = quantization.observe_ranges(graph, frames)
+    monkeypatch.setattr(quantization, "_RECORDED_VALUES", 1)
+    parts = quantization.observe_ranges(graph, frames)
     assert parts.samples == whole.samples == 7
     for name in whole.v_low:
         assert np.array_equal(whole.v_low[name], parts.v_low[name])
         assert np.array_equal(whole.u_peak[name], parts.u_peak[name])
+        assert np.allclose(whole.v_mean[name], parts.v_mean[name])
+        assert np.allclose(whole.drives[name], parts.drives[name], rtol=1e-4)
     with pytest.raises(UsageError, match="holds no samples"):
-        driver.observe_ranges(graph, frames.take(slice(0, 0)))
+        quantization.observe_ranges(graph, frames.take(slice(0, 0)))

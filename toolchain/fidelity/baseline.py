@@ -118,7 +118,8 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
     if not isinstance(document, dict) or document.get("format") != "pumice-baseline":
         raise CorruptArtifactError(path, "is not a baseline")
     if document.get("version") != FORMAT_VERSION:
-        raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
+        found = document.get("version")
+        raise FormatVersionError(f"'{path}'", found, FORMAT_VERSION, "pumice compare --update")
     try:
         output, layers = dict(document["output"]), {n: dict(f) for n, f in document["layers"].items()}
         samples = int(document["samples"])

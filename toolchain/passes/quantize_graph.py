@@ -217,7 +217,7 @@ class _Population:
         return [node.exponent for node in kept if isinstance(node, FixedDense | FixedConv2d)]
 
     def _scale(self, exponents: list[int], ceiling: Floats) -> Floats:
-        if self.kept is not None and not self.compared:
+        if self.kept is not None and not self.compared and self.options.threshold_profiles is None:
             return ceiling
         if self.compared or not self.options.per_neuron:
             return common_scale(ceiling)

@@ -17,7 +17,9 @@ def share_thresholds(largest: Floats, profiles: int) -> NDArray[np.int64]:
         largest: Largest threshold mantissa of every neuron at which everything fits, `[N]`, at least 1.
         profiles: How many distinct thresholds there may be.
     """
-    levels, inverse, counts = np.unique(np.floor(largest).clip(1), return_inverse=True, return_counts=True)
+    # A threshold that was whole before it was divided and multiplied is still whole.
+    whole = np.floor(largest * (1 + 1e-12)).clip(1)
+    levels, inverse, counts = np.unique(whole, return_inverse=True, return_counts=True)
     bits = np.log2(levels)
     n, groups = len(levels), min(profiles, len(levels))
     # cost[i, j]: all neurons of levels i .. j get level i.

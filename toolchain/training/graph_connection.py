@@ -117,8 +117,14 @@ class Connection(nn.Module):
         return total
 
     def trained(self) -> Floats:
-        """Return the weights as they are now, in the order of `values_of`."""
-        return self.values.detach().cpu().double().numpy()
+        """Return the weights that act, in the model's units and the order of `values_of`.
+
+        Where weights are rounded, these are the rounded ones: with them the network was trained.
+        """
+        acting = self._rounded().detach().cpu().double().numpy() * self.alive.cpu().numpy()
+        if self.fixed is None:
+            return acting
+        return acting / self.factor.cpu().numpy() * self.message
 
     @torch.no_grad()
     def hold_in_range(self) -> None:

@@ -146,7 +146,11 @@ class GraphNetwork(nn.Module):
         )
 
     def tuned(self) -> Graph:
-        """Return the float graph with the weights and biases as they are now."""
+        """Return the float graph with the weights and biases that act now.
+
+        Where weights and biases are rounded, the rounded ones: the network that was trained is the one
+        that computed with them.
+        """
 
         def change(node: AnyNode) -> AnyNode:
             match node:
@@ -158,8 +162,11 @@ class GraphNetwork(nn.Module):
                     values = with_values(node.weights, self.connection(node.name).trained())
                     return replace(node, weights=np.asarray(values))
                 case Lif():
-                    rows = self.biases[self._places[node.name]].detach().cpu().double().numpy()
-                    return replace(node, bias=np.broadcast_to(_over(rows, node.vth.ndim), node.vth.shape))
+                    bias = np.broadcast_to(self._bias(node).detach().cpu().double().numpy(), node.vth.shape)
+                    if self.fixed is not None:
+                        scale = cast("FixedLif", self.fixed[node.name]).scale
+                        bias = bias / (scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+                    return replace(node, bias=bias)
                 case _:
                     return node
 
@@ -305,7 +312,3 @@ def _rows(values: Floats) -> Floats:
     """Return one value per neuron or channel if the positions of a channel are alike, else all."""
     flat = values.reshape(len(values), -1)
     return flat[:, 0].copy() if (flat == flat[:, :1]).all() else values.copy()
-
-
-def _over(rows: Floats, dimensions: int) -> Floats:
-    return rows.reshape(*rows.shape, *[1] * (dimensions - rows.ndim))

@@ -44,8 +44,8 @@ def tune_graph(
 
     The forward pass is the fixed graph, bit for bit; gradients pass straight through the rounding (Bengio et
     al. 2013). Scales, exponents, thresholds and decays stay, as do pruned synapses and the signs of
-    connections. Quantizing the result with `QuantizeGraph(keep=fixed, rounding=NEAREST)` gives the very
-    integers it was trained with.
+    connections. The result holds the weights that acted, the rounded ones: quantizing it with
+    `QuantizeGraph(keep=fixed, rounding=NEAREST)` gives the very integers it was trained with.
 
     Args:
         graph: The float graph.

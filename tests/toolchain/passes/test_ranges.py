@@ -168,7 +168,7 @@ def lif_image(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Any
 def test_a_network_out_of_range_is_scaled_into_it_and_never_clipped(
     changes: dict[str, float], scaled: str
 ) -> None:
-    """Whatever the numbers, the compiler finds a scale at which registers hold them, or says there is none."""
+    """Whatever the numbers, the compiler finds a scale at which registers hold them, or says it cannot."""
     graph = Graph(
         (
             Input(name="x", shape=(2,)),
