@@ -123,7 +123,7 @@ def vgg(seed: int) -> dict[str, Any]:
     graph, samples = from_torch(network), Stimulus({"input": frames[0]}, images.train_labels)
     stimulus = Stimulus({"input": frames[1]}, images.test_labels)
     repair = RepairOptions(
-        fit=FitOptions(EPOCHS, 32, 1e-3), surrogate=Surrogate.SIGMOID, slope=4.0, seed=seed
+        fit=FitOptions(EPOCHS, 32, 1e-4), surrogate=Surrogate.SIGMOID, slope=4.0, seed=seed
     )
     return study_build(
         lambda quantization: compile_graph(
