@@ -27,6 +27,10 @@ _WIDEST: Final = 2400
 """Sources per neuron up to which second moments are kept: 46 MB in float64."""
 _MOMENTS: Final = 2**15
 """Moments in time (and places) that are looked at per part of the samples: more say no more."""
+_FEWEST: Final = 256
+"""Moments that are looked at in any case."""
+_WORK: Final = 4e9
+"""Products of moments and pairs of sources that are summed per part, at most."""
 
 
 def can_observe(graph: Graph, population: Lif) -> bool:
@@ -72,7 +76,10 @@ def observe_drive(graph: Graph, population: Lif, stimulus: Stimulus, trace: Trac
     for decay in (population.du, population.dv):
         _filter(together, 1 - float(np.median(decay)))
     flat = together.reshape(-1, together.shape[-1])
-    flat = flat[:: max(1, len(flat) // _MOMENTS)]
+    kept = int(min(_MOMENTS, max(_WORK / flat.shape[1] ** 2, _FEWEST)))
+    if len(flat) > kept:
+        # Drawn at random: a regular step could fall on the same places over and over.
+        flat = flat[np.random.default_rng(0).choice(len(flat), kept, replace=False)]
     return (flat.T @ flat).astype(np.float64)
 
 

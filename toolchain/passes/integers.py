@@ -12,6 +12,7 @@ from toolchain.passes.scales import Incoming
 
 Floats = NDArray[np.float64]
 
+_AVERAGED: Final = 4.0
 LOST_PER_DECAY: Final = 0.494
 """Mean units that rounding toward zero takes from a state per step (measured for nengo-loihi)."""
 
@@ -82,8 +83,9 @@ def decay_register(wanted: Floats, size: Floats | None, *, least: int) -> NDArra
     r"""Return the decay in 1/4096 whose effect is nearest to the wanted one.
 
     Rounding toward zero takes about half a unit a step from a state of magnitude x, so that a decay d acts
-    like `d / 4096 + 0.494 / x`, except that d = 0 takes nothing. Where x is not known or zero, the nearest
-    is taken.
+    like `d / 4096 + 0.494 / x`, except that d = 0 takes nothing. Half a unit is a mean: where a step takes
+    less than four units the loss depends on the very value, and the nearest register is taken, as where x
+    is not known.
 
     Args:
         wanted: Share that is lost per step, 0 .. 1.
@@ -102,5 +104,5 @@ def decay_register(wanted: Floats, size: Floats | None, *, least: int) -> NDArra
         effect = register / unity + np.where((register > 0) & (register < unity), lost, 0.0)
         closer = np.abs(effect - wanted) < error
         best, error = np.where(closer, register, best), np.where(closer, np.abs(effect - wanted), error)
-    known = (size >= 1) & (wanted > 0) & (wanted < 1)
+    known = (size * wanted >= _AVERAGED) & (wanted < 1)
     return np.where(known, best, nearest)

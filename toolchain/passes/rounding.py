@@ -17,7 +17,7 @@ _DAMPING: Final = 0.03
 _SWEEPS: Final = 30
 _WORK: Final = 4e8
 """Products of weights and sources that the search for a scale may look at."""
-_FEWEST, _MOST = 5, 33
+_FEWEST, _MOST = 1, 33
 """Scales that are tried."""
 
 
@@ -54,11 +54,15 @@ def round_together(
     low, high = (np.concatenate(each) for each in zip(*limits, strict=True))
     damped = moments.copy()
     damped[np.diag_indices_from(damped)] += _DAMPING * np.diag(moments).mean() + np.finfo(np.float64).tiny
-    order = np.argsort(rows, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=scale.size))])
     units = np.clip(np.rint(real / step), low, high)
     low, high = np.maximum(low, np.floor(real / step)), np.minimum(high, np.ceil(real / step))
-    arranged = (part[order] for part in (columns, real, step, low, high))
+    # The slope of the objective at the start, of all rows in one product.
+    wrong = np.zeros((scale.size, len(moments)))
+    wrong[rows, columns] = units * step - real
+    slope = (wrong @ damped)[rows, columns]
+    order = np.argsort(rows, kind="stable")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=scale.size))])
+    arranged = (part[order] for part in (columns, slope, real, step, low, high))
     moved = np.empty_like(units)
     moved[order], left = _descend(damped, ends, units[order], *arranged)
     edges = np.cumsum([0, *(values_of(item.weights).size for item in incoming)]).tolist()
@@ -106,35 +110,34 @@ def _each(item: Incoming, *values: int) -> tuple[Floats, ...]:
 @numba.njit(cache=True)
 def _descend(moments: Any, ends: Any, units: Any, columns: Any, *row: Any) -> Any:  # noqa: ANN401 - Numba's arrays
     """Return the units after coordinate descent, row by row; a row is `ends[i] .. ends[i + 1]`."""
-    real, step, low, high = row
+    slope, real, step, low, high = row
     left = np.zeros(len(ends) - 1)
     for i in range(len(ends) - 1):
         part = slice(ends[i], ends[i + 1])
         wanted, limits = (real[part], step[part]), (low[part], high[part])
-        left[i] = _descend_row(moments, columns[part], units[part], wanted, limits)
+        left[i] = _descend_row(moments, columns[part], (units[part], slope[part]), wanted, limits)
     return units, left
 
 
 @numba.njit(cache=True)
-def _descend_row(moments: Any, columns: Any, units: Any, wanted: Any, limits: Any) -> Any:  # noqa: ANN401
-    real, step = wanted
-    slope = np.zeros(len(units))
-    for j in range(len(units)):
-        error = units[j] * step[j] - real[j]
-        for k in range(len(units)):
-            slope[k] += error * moments[columns[j], columns[k]]
+def _descend_row(moments: Any, columns: Any, state: Any, wanted: Any, limits: Any) -> Any:  # noqa: ANN401
+    (units, slope), (real, step), (low, high) = state, wanted, limits
+    whole = len(columns) == len(moments)
     for _ in range(_SWEEPS):
         settled = True
         for j in range(len(units)):
             # A step h against the slope g changes the objective by h^2 H_jj - 2 h |g|.
             direction = -1.0 if slope[j] > 0.0 else 1.0
             target, cost = units[j] + direction, step[j] * moments[columns[j], columns[j]]
-            outside = target < limits[0][j] or target > limits[1][j]
+            outside = target < low[j] or target > high[j]
             if outside or real[j] == 0.0 or 2.0 * abs(slope[j]) <= cost * (1.0 + 1e-9):
                 continue
             units[j] = target
-            for k in range(len(units)):
-                slope[k] += direction * step[j] * moments[columns[j], columns[k]]
+            if whole:
+                slope += direction * step[j] * moments[j]
+            else:
+                for k in range(len(units)):
+                    slope[k] += direction * step[j] * moments[columns[j], columns[k]]
             settled = False
         if settled:
             break
