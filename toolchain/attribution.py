@@ -65,12 +65,14 @@ class Attribution:
         alone: What each rule does alone; rules that cannot matter in this network are left out.
         rounded: What all rounded numbers do together, states being exact (fake quantization).
         together: What all rules do: the fixed graph itself.
+        arithmetic: From the rounded numbers to the fixed graph: what the arithmetic of states adds.
     """
 
     samples: int
     alone: Mapping[Rule, Share]
     rounded: Share
     together: Share
+    arithmetic: Share
 
     @property
     def largest(self) -> Rule:
@@ -92,6 +94,7 @@ class Attribution:
             "alone": {rule.value: asdict(share) for rule, share in self.alone.items()},
             "rounded": asdict(self.rounded),
             "together": asdict(self.together),
+            "arithmetic": asdict(self.arithmetic),
         }
 
 
@@ -114,16 +117,28 @@ def attribute_loss(
     size = sum(node.vth.size for node in build.fixed_graph.populations) * given.steps
     part = given.take(slice(0, min(samples, max(1, 8 * _BATCH_VALUES // size))))
     chosen = [rule for rule in Rule if _matters(rule, build.fixed_graph)]
-    real = run_rules(build, part, frozenset())
-    wanted = [*(frozenset({rule}) for rule in chosen), ROUNDED, ALL_RULES]
-    shares: list[Share] = []
-    for done, rules in enumerate(wanted):
-        progress(done, len(wanted))
-        traces = real, run_rules(build, part, rules)
+
+    def share(expected: Trace, got: Trace) -> Share:
         graphs = build.fixed_graph, build.fixed_graph
-        shares.append(Share.of(compare_traces(graphs, traces, labels=part.labels, lengths=part.lengths)))
-    progress(len(wanted), len(wanted))
-    return Attribution(part.samples, dict(zip(chosen, shares, strict=False)), shares[-2], shares[-1])
+        compared = compare_traces(graphs, (expected, got), labels=part.labels, lengths=part.lengths)
+        return Share.of(compared)
+
+    real = run_rules(build, part, frozenset())
+    shares: list[Share] = []
+    for done, rule in enumerate(chosen):
+        progress(done, len(chosen) + 2)
+        shares.append(share(real, run_rules(build, part, frozenset({rule}))))
+    progress(len(chosen), len(chosen) + 2)
+    rounded = run_rules(build, part, ROUNDED)
+    integers = run_rules(build, part, ALL_RULES)
+    progress(len(chosen) + 2, len(chosen) + 2)
+    return Attribution(
+        part.samples,
+        dict(zip(chosen, shares, strict=True)),
+        share(real, rounded),
+        share(real, integers),
+        share(rounded, integers),
+    )
 
 
 def run_rules(build: Build, stimulus: Stimulus, rules: frozenset[Rule]) -> Trace:

@@ -14,6 +14,7 @@ import torch
 
 from toolchain import reference
 from toolchain.build_folder import Build
+from toolchain.cli.main import main
 from toolchain.frontends import from_torch
 from toolchain.run_folder import TrainedRun
 
@@ -111,6 +112,21 @@ def test_the_commands_of_the_readme_work(demo: tuple[Path, dict], repository: Pa
             timeout=300,
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_quantization_of_the_readme_works(
+    demo: tuple[Path, dict], repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(demo[0] / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    (block,) = (block for block in _blocks(repository, "") if "--qat-epochs" in block)
+    for line in block.splitlines():
+        assert line.startswith(".venv/bin/pumice ")
+        assert main(shlex.split(line)[1:]) == 0
+    build = Build.load(tmp_path / "four-bits")
+    assert build.facts["repair"]["epochs"] == 5
+    drop = json.loads((tmp_path / "four-bits" / "fidelity.json").read_text())["accuracy_drop"]
+    assert abs(drop) <= 1.5
 
 
 def test_the_python_of_the_readme_works(

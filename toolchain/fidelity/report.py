@@ -68,6 +68,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         diagram=path_diagram(content.graphs[1]),
         explorer=explorer_data(content.graphs, content.traces),
         causes=causes,
+        chain=_chain(content.attribution),
         worst=max((1 - row["spike_f1"] for _, row in causes), default=0.0),
         raster=_raster(content),
         membranes=_membranes(content),
@@ -84,6 +85,17 @@ def _causes(attribution: Mapping[str, Any] | None) -> list[tuple[str, Mapping[st
         *rows,
         ("all rounded numbers", attribution["rounded"]),
         ("all: the integers", attribution["together"]),
+    ]
+
+
+def _chain(attribution: Mapping[str, Any] | None) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return the steps from real numbers to integers."""
+    if attribution is None:
+        return []
+    return [
+        ("float graph", "rounded numbers, exact states", attribution["rounded"]),
+        ("rounded numbers, exact states", "integers", attribution["arithmetic"]),
+        ("float graph", "integers", attribution["together"]),
     ]
 
 
