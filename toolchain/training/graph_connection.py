@@ -62,6 +62,8 @@ class Connection(nn.Module):
         self.values = nn.Parameter(torch.from_numpy(self._start(factor)).to(precision))
         self.register_buffer("factor", torch.from_numpy(factor))
         self.register_buffer("alive", torch.from_numpy(_synapses(node)))
+        reach = self._reach(graph.largest_message(node)) * 2.0**self.exponent
+        self.wraps = isinstance(node, Conv2d) and Rule.SATURATION in rules and reach >= fixedpoint.STATE_LIMIT
         self.kind = self._kind(graph.largest_message(node), precision)
 
     def _start(self, factor: Floats) -> Floats:
@@ -81,8 +83,11 @@ class Connection(nn.Module):
             return precision
         if Rule.WEIGHTS not in self.rules or Rule.INPUT not in self.rules:
             return torch.float64
-        largest = fixedpoint.PURE_WEIGHT_MAX * np.bincount(self._rows).max(initial=0) * message
-        return torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+        return torch.float32 if self._reach(message) < _FLOAT32_EXACT else torch.float64
+
+    def _reach(self, message: float) -> float:
+        """Return a bound on the sums of integers, whatever training makes of the weights."""
+        return float(fixedpoint.PURE_WEIGHT_MAX * np.bincount(self._rows).max(initial=0) * message)
 
     def slots(self) -> list[tuple[int, Tensor]]:
         """Return delay in steps and weights, `[targets, sources]` or `[out, in, rows, columns]`."""
@@ -112,9 +117,8 @@ class Connection(nn.Module):
             total = total * 2.0**self.exponent
         if self.exponent < 0 and Rule.TRUNCATION in self.rules:
             total = floor_through(total)
-        if isinstance(self.node, Conv2d) and Rule.SATURATION in self.rules:
-            total = wrap_sum(total)
-        return total
+        # In float64: a sum near 2^24 plus half the range would not be exact in float32.
+        return wrap_sum(total.double()) if self.wraps else total
 
     def trained(self) -> Floats:
         """Return the weights that act, in the model's units and the order of `values_of`.

@@ -33,20 +33,25 @@ ALL_RULES: Final = frozenset(Rule)
 
 
 def straight_through(real: Tensor, integers: NDArray[Any]) -> Tensor:
-    """Return `integers` with the gradient of `real`."""
+    """Return `integers`, exactly, with the gradient of `real`."""
     fixed = torch.from_numpy(np.asarray(integers, dtype=np.float64)).to(real.device, real.dtype)
-    return real + (fixed - real).detach()
+    return _replaced(real, fixed)
 
 
 def floor_through(x: Tensor) -> Tensor:
     """Return `x` rounded down with the gradient of `x`."""
-    return x + (torch.floor(x) - x).detach()
+    return _replaced(x, torch.floor(x.detach()))
 
 
 def wrap_sum(x: Tensor) -> Tensor:
     """Return a sum as Lava's convolution sends it, modulo 2^24, with the gradient of `x`."""
     half = fixedpoint.STATE_LIMIT
-    return x + (torch.remainder(x + half, 2 * half) - half - x).detach()
+    return _replaced(x, torch.remainder(x.detach() + half, 2 * half) - half)
+
+
+def _replaced(x: Tensor, value: Tensor) -> Tensor:
+    """Return `value` with the gradient of `x`: what is added is exactly zero."""
+    return value + (x - x.detach())
 
 
 @final
