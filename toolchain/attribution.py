@@ -115,7 +115,7 @@ def attribute_loss(
     """
     given = build.stimulus_for(stimulus)
     size = sum(node.vth.size for node in build.fixed_graph.populations) * given.steps
-    part = given.take(slice(0, min(samples, max(1, 8 * _BATCH_VALUES // size))))
+    part = given.take(slice(0, min(samples, max(1, 2 * _BATCH_VALUES // size))))
     chosen = [rule for rule in Rule if _matters(rule, build.fixed_graph)]
 
     def share(expected: Trace, got: Trace) -> Share:
