@@ -1,6 +1,7 @@
 """Compiling and running as plain calls. The command line adds nothing to them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,6 +99,7 @@ def compile_run(
     *,
     target: str,
     quantization: Quantization | None = None,
+    calibration: Stimulus | None = None,
     qat_epochs: int = 0,
     progress: StageProgress = no_stages,
 ) -> Build:
@@ -107,6 +109,7 @@ def compile_run(
         folder: The run folder.
         target: Name of an installed target.
         quantization: How real numbers become integers.
+        calibration: Samples to calibrate on; by default the training samples that the run kept.
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         progress: Told the stage and how far it is.
     """
@@ -117,7 +120,8 @@ def compile_run(
             f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'"
         )
     trained = TrainedRun.load(folder)
-    build = compile_trained(trained, target, quantization)
+    kept = trained if calibration is None else replace(trained, calibration=calibration)
+    build = compile_trained(kept, target, quantization)
     if qat_epochs:
         experiment = parse_experiment(trained.facts["experiment"])
         options = repair_options(experiment, qat_epochs)

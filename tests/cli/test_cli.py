@@ -132,6 +132,12 @@ def test_bad_input_gets_one_clear_sentence(
         (["compile", str(tmp_path / "none"), "-o", out], 2, "does not exist"),
         (["compile", str(tmp_path), "-o", out], 2, "is not a run folder"),
         (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
+        (
+            ["compile", str(small_run), "-o", out, "--calibrate", str(tmp_path / "none.npz")],
+            2,
+            "does not exist",
+        ),
+        (["compile", str(small_run), "-o", out, "--calibrate", str(wrong)], 2, "64], got [1, 5, 63]"),
         (["compile", str(small_run), "-o", out, "--target", "lawa"], 2, "did you mean 'lava'"),
         (["run", build, "-o", out, "--input", str(wrong)], 2, "expects [batch, time, 64], got [1, 5, 63]"),
         (["run", build, "-o", out, "--input", str(flat), "--samples", "1"], 2, "64], got [5]"),
@@ -164,6 +170,10 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
     assert bits["encode.excitatory"] == 6
     assert bits["recur.inhibitory"] == 4
     assert document["populations"]["hidden"]["thresholds"] <= 3
+    few = str(tmp_path / "few.npz")
+    Stimulus.load(small_run / "calibration.npz").take(slice(0, 7)).save(Path(few))
+    assert main(["compile", str(small_run), "-o", build, "--calibrate", few, "--json"]) == 0
+    assert _json(capsys)["quantization"]["calibration_samples"] == 7
     assert main(["compile", str(small_run), "-o", build, "--no-calibrated", "--decay-profiles", "5"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "warning: '" in printed
@@ -205,10 +215,12 @@ def test_the_commands_of_the_fidelity_page_work(
     lines = [line.partition("#")[0].split() for line in commands if line.startswith("pumice ")]
     build = shutil.copytree(small_build, tmp_path / "BUILD")
     names = {"RUN": str(small_run), "BUILD": str(build), "fidelity.json": str(tmp_path / "f.json"), "10": "1"}
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         gated = "--gate" in line
-        assert main([names.get(word, word) for word in line[1:]]) in ({0, 4} if gated else {0}), line
+        assert main([names.get(word, word.replace("BUILD/", f"{build}/")) for word in line[1:]]) in (
+            {0, 4} if gated else {0}
+        ), line
     assert json.loads((tmp_path / "f.json").read_text())["format"] == "pumice-baseline"
     capsys.readouterr()
 

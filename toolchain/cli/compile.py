@@ -25,8 +25,12 @@ def compile_model(
     split_signs: Annotated[
         bool, typer.Option(help="excitatory and inhibitory connections apart: half the rounding error")
     ] = True,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="stimulus.npz to calibrate on; by default training samples that the run kept"),
+    ] = None,
     calibrated: Annotated[
-        bool, typer.Option(help="round weights together on the run's calibration samples")
+        bool, typer.Option(help="round weights together on the calibration samples, or one by one")
     ] = True,
     threshold_profiles: Annotated[
         int | None, typer.Option(min=1, help="at most so many distinct thresholds per population")
@@ -47,6 +51,7 @@ def compile_model(
     from toolchain.judge import compare_build, save_build
     from toolchain.passes import Rounding
     from toolchain.quantization import Quantization, parse_bits
+    from toolchain.stimulus import Stimulus
 
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
@@ -58,7 +63,12 @@ def compile_model(
     )
     with stages(quiet=as_json) as progress:
         build = compile_run(
-            model, target=target, quantization=quantization, qat_epochs=qat_epochs, progress=progress
+            model,
+            target=target,
+            quantization=quantization,
+            calibration=None if calibrate is None else Stimulus.load(calibrate),
+            qat_epochs=qat_epochs,
+            progress=progress,
         )
         judgement = compare_build(build, attribute=True, progress=progress)
         save_build(build, output, judgement)
