@@ -42,6 +42,7 @@ class Quantization:
         split_signs: Whether excitatory and inhibitory synapses get connections of their own, which
             saves the bit of the sign: rounding errors halve, connections double.
         rounding: Whether weights are rounded one by one, or together on the calibration data.
+        per_neuron: Whether every neuron has a scale of its own, or a population one for all.
         threshold_profiles: At most so many distinct thresholds per population; None for no limit.
         decay_profiles: At most so many distinct pairs of decays per population; None for no limit.
         tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
@@ -50,6 +51,7 @@ class Quantization:
     weight_bits: int | Mapping[str, int] = 8
     split_signs: bool = True
     rounding: Rounding = Rounding.CALIBRATED
+    per_neuron: bool = True
     threshold_profiles: int | None = None
     decay_profiles: int | None = None
     tau_error: float = 0.5
@@ -81,6 +83,7 @@ class Quantization:
         quantize = QuantizeGraph(
             weight_bits=self.weight_bits,
             rounding=self.rounding,
+            per_neuron=self.per_neuron,
             threshold_profiles=self.threshold_profiles,
             steps=steps,
             calibration=calibration,

@@ -66,6 +66,14 @@ def test_bits_of_a_connection_that_does_not_exist_list_those_that_do(
     assert build.quantization["connections"]["encode.excitatory"]["weight_bits"] == 4
 
 
+def test_one_scale_per_population_is_one_scale(rng: np.random.Generator, samples: Stimulus) -> None:
+    build = _build(rng, samples, per_neuron=False)
+    hidden = build.fixed_graph["hidden"]
+    assert isinstance(hidden, FixedLif)
+    assert np.unique(hidden.scale).size == 1
+    compare_build(build)
+
+
 def test_profiles_reach_the_integers(rng: np.random.Generator, samples: Stimulus) -> None:
     build = _build(rng, samples, threshold_profiles=3, decay_profiles=4, tau_error=5.0)
     hidden = build.fixed_graph["hidden"]

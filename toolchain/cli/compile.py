@@ -32,6 +32,9 @@ def compile_model(
     calibrated: Annotated[
         bool, typer.Option(help="round weights together on the calibration samples, or one by one")
     ] = True,
+    per_neuron: Annotated[
+        bool, typer.Option("--per-neuron/--per-population", help="a scale per neuron, or one for all of them")
+    ] = True,
     threshold_profiles: Annotated[
         int | None, typer.Option(min=1, help="at most so many distinct thresholds per population")
     ] = None,
@@ -57,6 +60,7 @@ def compile_model(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,
         rounding=Rounding.CALIBRATED if calibrated else Rounding.NEAREST,
+        per_neuron=per_neuron,
         threshold_profiles=threshold_profiles,
         decay_profiles=decay_profiles,
         tau_error=tau_error,
