@@ -10,9 +10,10 @@ from typing import Any, Final, final
 from toolchain.atomic import read_json, replacing_folder, sha256, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.ir import Graph, load_graph, save_graph
+from toolchain.passes.explain_quantization import is_explanation
 from toolchain.stimulus import Stimulus, fit_stimulus
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 
 
@@ -102,10 +103,17 @@ class Build:
             load_graph(folder / "float"),
             load_graph(folder / "fixed"),
             str(manifest["target"]),
-            read_json(folder / "quantization.json"),
+            _read_quantization(folder / "quantization.json"),
             Stimulus.load(stimulus) if stimulus.is_file() else None,
             dict(manifest.get("facts", {})),
         )
+
+
+def _read_quantization(path: Path) -> dict[str, Any]:
+    document = read_json(path)
+    if not is_explanation(document):
+        raise CorruptArtifactError(path, "is not what quantization says of connections and populations")
+    return document
 
 
 def check_manifest(folder: Path) -> dict[str, Any]:

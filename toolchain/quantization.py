@@ -27,6 +27,8 @@ from toolchain.trace import QUANTITIES
 from toolchain.training import FitOptions, tune_graph
 
 EMULATOR: Final = "emulator"
+_OBSERVED: Final = 256
+"""Training samples on which the ranges of a repaired network are observed."""
 _RECORDED_VALUES: Final = 2**24
 """Values per quantity that are held at once while ranges are observed: 128 MiB of float64."""
 
@@ -179,11 +181,11 @@ def repair_build(
         slope=chosen.slope,
         progress=progress,
     )
-    steps = build.quantization.get("steps")
+    steps, asked = build.quantization.get("steps"), dict(build.quantization.get("options", {}))
     observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
-        threshold_profiles=build.quantization["options"]["threshold_profiles"],
+        threshold_profiles=asked.get("threshold_profiles"),
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,
@@ -192,7 +194,7 @@ def repair_build(
     )
     fixed = quantize(tuned)
     document = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
-    document["options"] = dict(build.quantization["options"])
+    document["options"] = asked
     facts = dict(build.facts) | {
         "repair": {"epochs": len(records), "loss": records[-1].loss if records else None}
     }
@@ -206,9 +208,6 @@ def bits_used(graph: Graph) -> dict[str, int]:
     return {
         node.name: node.weight_bits for node in graph.synapses if isinstance(node, FixedDense | FixedConv2d)
     }
-
-
-_OBSERVED: Final = 256
 
 
 def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,24 @@ def test_stale_and_newer_versions_say_what_to_do(
     (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
     with pytest.raises(FormatVersionError, match=advice):
         Build.load(folder)
+
+
+@pytest.mark.parametrize("damage", ["empty", "no warnings", "a row without its scale", "an old version"])
+def test_an_explanation_that_is_none_is_refused_even_if_its_hash_is_right(
+    damage: str, small_build: Path, tmp_path: Path
+) -> None:
+    build = Build.load(small_build)
+    told = dict(build.quantization)
+    hidden = {key: value for key, value in told["populations"]["hidden"].items() if key != "scale"}
+    documents = {
+        "empty": {},
+        "no warnings": {key: value for key, value in told.items() if key != "warnings"},
+        "a row without its scale": told | {"populations": {"hidden": hidden}},
+        "an old version": told | {"version": 1},
+    }
+    replace(build, quantization=documents[damage]).save(tmp_path / "build")
+    with pytest.raises(CorruptArtifactError, match=r"quantization\.json.*is not what quantization says"):
+        Build.load(tmp_path / "build")
 
 
 def test_what_is_no_build_is_refused(small_run: Path, tmp_path: Path) -> None:

@@ -17,6 +17,39 @@ from toolchain.passes.ranges import by_rows, potential_limit, prove_bounds
 FORMAT_VERSION: Final = 2
 
 
+_CONNECTION: Final = frozenset(
+    {
+        "synapses", "exponent", "sign_mode", "weight_bits", "clipped", "rounded_to_zero", "not_nearest",
+        "largest_integer", "limit", "relative_rms_error", "message_bits",
+    }
+)  # fmt: skip
+_POPULATION: Final = frozenset(
+    {
+        "neurons", "scale", "threshold", "thresholds", "decays", "limited_by", "largest_threshold_error",
+        "largest_bias_error", "relative_bias_error", "largest_tau_error", "largest_tau_current_error",
+        "inexact_decays", "current_bound", "potential_bound", "range", "never_fire", "always_fire",
+        "largest_decay_loss", "origin",
+    }
+)  # fmt: skip
+
+
+def is_explanation(document: object) -> bool:
+    """Return whether something read from a file has the parts and rows of a `quantization.json`."""
+    match document:
+        case {
+            "version": version,
+            "connections": dict(rows),
+            "populations": dict(others),
+            "warnings": list(found),
+        }:
+            kinds = ((rows, _CONNECTION), (others, _POPULATION), (dict(enumerate(found)), {"node", "text"}))
+            return version == FORMAT_VERSION and all(
+                isinstance(row, dict) and set(row) >= keys for part, keys in kinds for row in part.values()
+            )
+        case _:
+            return False
+
+
 def explain_quantization(
     before: Graph, after: Graph, *, steps: int | None = None, calibration: Calibration | None = None
 ) -> dict[str, Any]:
