@@ -134,7 +134,7 @@ def test_the_python_of_the_readme_works(
 ) -> None:
     trained = TrainedRun.load(demo[0] / "run")
     (code,) = _blocks(repository, "python")
-    exec(code, {"model": trained.network, "example": trained.stimulus.values["input"][:4]})  # noqa: S102
+    exec(code, {"model": trained.network, "example": trained.stimulus.values["input"][:64]})  # noqa: S102
     assert "Divergence" in capsys.readouterr().out
 
 

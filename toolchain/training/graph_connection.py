@@ -62,8 +62,10 @@ class Connection(nn.Module):
         self.values = nn.Parameter(torch.from_numpy(self._start(factor)).to(precision))
         self.register_buffer("factor", torch.from_numpy(factor))
         self.register_buffer("alive", torch.from_numpy(_synapses(node)))
-        reach = self._reach(graph.largest_message(node)) * 2.0**self.exponent
-        self.wraps = isinstance(node, Conv2d) and Rule.SATURATION in rules and reach >= fixedpoint.STATE_LIMIT
+        self.reach = self._reach(graph.largest_message(node)) * 2.0**self.exponent
+        self.wraps = (
+            isinstance(node, Conv2d) and Rule.SATURATION in rules and self.reach >= fixedpoint.STATE_LIMIT
+        )
         self.kind = self._kind(graph.largest_message(node), precision)
 
     def _start(self, factor: Floats) -> Floats:

@@ -209,23 +209,26 @@ class GraphNetwork(nn.Module):
                 unity = fixedpoint.DECAY_UNITY
                 keep_u, keep_v = 1 - (fixed.du + 1.0) / unity, 1 - fixed.dv / unity
         parts = (keep_u, keep_v, threshold)
-        kind = self._state_type(keep_u, keep_v)
+        reach = sum(self.connection(name).reach for name in node.inputs)
+        wide = self.rules == ALL_RULES and reach >= fixedpoint.INPUT_LIMIT
+        kind = self._state_type(keep_u, keep_v, wide=wide)
         device = next(self.parameters()).device
         return Neurons(
             *(torch.from_numpy(np.array(part)).to(device, kind) for part in parts),
             unit=unit,
             truncates=Rule.TRUNCATION in self.rules,
             saturates=Rule.SATURATION in self.rules,
+            wide=wide,
             surrogate=self.surrogate,
             slope=self.slope,
         )
 
-    def _state_type(self, *keeps: Floats) -> torch.dtype:
-        """Return the type of u and v: integers that do not leak are exact in float32."""
+    def _state_type(self, *keeps: Floats, wide: bool) -> torch.dtype:
+        """Return the type of u and v: integers of 24 bits that do not leak are exact in float32."""
         if self.fixed is None:
             return self.precision
         leaks = any(not np.isin(keep, (0, 1)).all() for keep in keeps)
-        return torch.float64 if leaks or self.rules != ALL_RULES else torch.float32
+        return torch.float64 if leaks or wide or self.rules != ALL_RULES else torch.float32
 
     def _bias(self, node: Lif) -> Tensor:
         """Return the bias of a population in the units of v, rounded if that rule holds."""

@@ -72,6 +72,7 @@ class Neurons:
         unit: `c`, 64 in integers, 1 in real numbers.
         truncates: Whether decays round toward zero.
         saturates: Whether u wraps and v saturates.
+        wide: Whether input can be so large that 32 bits overflow, as they then do in Lava.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Neurons:
         unit: float,
         truncates: bool,
         saturates: bool,
+        wide: bool,
         surrogate: Surrogate,
         slope: float,
     ) -> None:
@@ -90,6 +92,7 @@ class Neurons:
         self.unit = unit
         self.truncates = truncates
         self.saturates = saturates
+        self.wide = wide
         self.surrogate = surrogate
         self.slope = slope
         self.forgets = bool((keep_u == 0).all())
@@ -110,6 +113,11 @@ class Neurons:
         return derivative(potential / reach - 1, self.surrogate, self.slope).div_(reach)
 
 
+def _overflowed(x: Tensor) -> Tensor:
+    """Return integers as 32 bits hold them."""
+    return torch.remainder(x + 2.0**31, 2.0**32) - 2.0**31
+
+
 class _Step(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -124,10 +132,14 @@ class _Step(torch.autograd.Function):
         current = a * neurons.unit
         if not neurons.forgets:
             current += neurons.decay(u, neurons.keep_u)
+        if neurons.wide:
+            current = _overflowed(current)
         if neurons.saturates:
             current = torch.where(current > limit, current - 2 * limit, current)
             current = torch.where(current <= -limit, current + 2 * limit, current)
         potential = neurons.decay(v, neurons.keep_v).add_(current).add_(bias)
+        if neurons.wide:
+            potential = _overflowed(potential)
         if neurons.saturates:
             potential.clamp_(-(limit - 1), limit - 1)
         fired = potential > neurons.threshold
