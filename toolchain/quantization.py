@@ -87,6 +87,7 @@ class Quantization:
             rounding=self.rounding,
             per_neuron=self.per_neuron,
             threshold_profiles=self.threshold_profiles,
+            compensate_decays=self.decay_profiles is None,
             steps=steps,
             calibration=calibration,
             profile=profile,
@@ -162,12 +163,14 @@ def repair_build(
         progress: Told after every epoch.
 
     Raises:
-        UsageError: The samples have no labels.
+        UsageError: The samples have no labels, differ in length, or enter through several inputs.
     """
     chosen = options or RepairOptions()
     if samples.labels is None:
         raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
     given = build.stimulus_for(samples)
+    if given.lengths is not None and (given.lengths != given.steps).any():
+        raise UsageError("quantization-aware training reads whole samples; cut or pad them to one length")
     if len(given.values) != 1:
         raise UsageError("quantization-aware training takes networks of one input")
     tuned, records = tune_graph(

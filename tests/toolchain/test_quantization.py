@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import toolchain
-from tests.graphs import recurrent, spikes
+from tests.graphs import lif, recurrent, spikes
 from toolchain.attribution import ROUNDED, attribute_loss, run_rules
 from toolchain.build_folder import Build
 from toolchain.driver import compile_graph, compile_run
 from toolchain.errors import PreconditionError, UnknownNameError, UsageError
 from toolchain.fidelity import check_integers, first_mismatch
 from toolchain.fixedpoint import weight_granularity
-from toolchain.ir import FixedDense, FixedLif, load_graph, save_graph
+from toolchain.ir import Decode, Dense, FixedDense, FixedLif, Graph, Input, Output, load_graph, save_graph
 from toolchain.ir.graph import same_structure
 from toolchain.ir.matrix import values_of
 from toolchain.judge import compare_build
@@ -79,7 +79,7 @@ def test_profiles_reach_the_integers(rng: np.random.Generator, samples: Stimulus
     hidden = build.fixed_graph["hidden"]
     assert isinstance(hidden, FixedLif)
     assert len(np.unique(hidden.vth)) <= 3
-    assert build.quantization["populations"]["hidden"]["decays"] <= 5
+    assert build.quantization["populations"]["hidden"]["decays"] <= 4
     compare_build(build)
     with pytest.raises(PreconditionError, match="tau_error"):
         _build(rng, samples, decay_profiles=1, tau_error=0.01)
@@ -122,6 +122,28 @@ def test_a_repaired_build_is_saved_and_read_as_it_was(
 def test_training_with_integers_needs_labels(rng: np.random.Generator, samples: Stimulus) -> None:
     with pytest.raises(UsageError, match="needs labels"):
         repair_build(_build(rng, samples), replace(samples, labels=None))
+    with pytest.raises(UsageError, match="one length"):
+        repair_build(_build(rng, samples), replace(samples, lengths=np.arange(60) % 12 + 1))
+
+
+def test_shared_decays_are_not_compensated_apart(rng: np.random.Generator) -> None:
+    """Small states, whose decays would each be lowered by their own mean."""
+    x = spikes(rng, 20, 60, 4)
+    nodes = (
+        Input(name="x", shape=(4,)),
+        Dense(name="w", inputs=("x",), weights=np.diag([1.0, 10.0, 60.0, 250.0])),
+        lif("p", ("w",), 4, vth=4000.0, dv=np.array([0.05, 0.051, 0.052, 0.053])),
+        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+    )
+    counts = []
+    for profiles in (None, 1):
+        chosen = Quantization(decay_profiles=profiles, per_neuron=False, split_signs=False)
+        build = compile_graph(
+            Graph(nodes), stimulus=Stimulus.of(x), calibration=Stimulus.of(x), quantization=chosen
+        )
+        counts.append(build.quantization["populations"]["p"]["decays"])
+        compare_build(build)
+    assert counts == [4, 1]
 
 
 def test_a_run_folder_is_compiled_with_a_few_epochs_of_repair(small_run: Path) -> None:

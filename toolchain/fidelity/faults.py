@@ -22,7 +22,7 @@ from toolchain.ir import (
     Stage,
 )
 from toolchain.ir.matrix import columns_of, rows_of, values_of
-from toolchain.passes.integers import decay_register
+from toolchain.passes.integers import decay_register, most_compensated
 from toolchain.passes.ranges import by_rows
 
 _Q = NDArray[Any]
@@ -54,7 +54,7 @@ def check_integers(before: Graph, after: Graph, *, clustered: bool = False) -> N
 
     Structure and delays must be the same; a weight must be one of the two neighbours of its real value on the
     grid of its connection, or the end of the range; a threshold and a bias must be the nearest; a decay the
-    nearest, or lower where it makes up for rounding.
+    nearest, or lower by no more than makes up for rounding.
 
     Args:
         before: Float graph.
@@ -98,13 +98,16 @@ def _connection_faults(
 ) -> Iterator[Fault]:
     if not _alike(getattr(node, "delays", None), getattr(other, "delays", None)):
         yield Fault(node.name, "delays of its synapses", "those of the float graph", "others")
-    target = after.readers(node.name)[0]
+    target = next(iter(after.readers(node.name)), None)
+    if target is None:
+        yield Fault(node.name, "target", before.readers(node.name)[0].name, "none")
+        return
     if node.weights.shape != other.weights.shape or not isinstance(target, FixedLif):
         yield Fault(node.name, "shape", str(node.weights.shape), str(other.weights.shape))
         return
-    if not isinstance(node.weights, np.ndarray) and not _alike(
-        columns_of(node.weights),
-        columns_of(other.weights),
+    if not isinstance(node.weights, np.ndarray) and not (
+        _alike(columns_of(node.weights), columns_of(other.weights))
+        and _alike(rows_of(node.weights), rows_of(other.weights))
     ):
         yield Fault(node.name, "synapses", "those of the float graph", "others")
         return
@@ -142,7 +145,10 @@ def _population_faults(node: Lif, other: FixedLif, *, clustered: bool) -> Iterat
     if not clustered:
         du = decay_register(node.du, None, least=1) - 1
         dv = np.minimum(decay_register(node.dv, None, least=0), fixedpoint.DECAY_UNITY - 1)
-        pairs += [("du", other.du, du, other.du > du), ("dv", other.dv, dv, other.dv > dv)]
+        pairs += [
+            ("du", other.du, du, (other.du > du) | (other.du < du - most_compensated(node.du))),
+            ("dv", other.dv, dv, (other.dv > dv) | (other.dv < dv - most_compensated(node.dv))),
+        ]
     for what, got, expected, wrong in pairs:
         for index in np.flatnonzero(wrong)[:1]:
             whose = (

@@ -57,7 +57,7 @@ class ClusterDecays(Pass):
             return node
         groups = _gather(np.stack([_log_tau(pairs[:, i]) for i in range(2)], axis=1), self.profiles)
         centres = np.empty_like(pairs)
-        for group in range(groups.max() + 1):
+        for group in np.unique(groups):
             members = groups == group
             for i in range(2):
                 centres[members, i] = _centre(pairs[members, i])

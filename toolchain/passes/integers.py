@@ -79,6 +79,11 @@ def fixed_neurons(node: Lif, scale: Floats, sizes: tuple[Floats, Floats] | None 
     )
 
 
+def most_compensated(wanted: Floats) -> Floats:
+    """Return by how many units `decay_register` can stay below the nearest register."""
+    return np.floor(LOST_PER_DECAY / _AVERAGED * wanted * fixedpoint.DECAY_UNITY) + 1
+
+
 def decay_register(wanted: Floats, size: Floats | None, *, least: int) -> NDArray[np.int32]:
     r"""Return the decay in 1/4096 whose effect is nearest to the wanted one.
 

@@ -85,6 +85,8 @@ class QuantizeGraph(Pass):
         threshold_profiles: At most so many distinct thresholds per population, for chips that hold few; None
             for as many as there are neurons.
         rounding: How weights become integers.
+        compensate_decays: Whether decays make up for rounding toward zero, each neuron by its own state; not
+            where decays are shared by few profiles.
         keep: A fixed graph of the same network whose scales and exponents are kept, as after training with
             its integers; scales still shrink where the range demands it.
         steps: Length of the longest sample, if known; sharpens the proofs for slow neurons.
@@ -98,6 +100,7 @@ class QuantizeGraph(Pass):
     per_neuron: bool = True
     threshold_profiles: int | None = None
     rounding: Rounding = Rounding.CALIBRATED
+    compensate_decays: bool = True
     keep: Graph | None = field(default=None, repr=False)
     steps: int | None = None
     calibration: Calibration | None = field(default=None, repr=False)
@@ -246,7 +249,9 @@ class _Population:
         parts = zip(self.synapses, self.incoming, exponents, integers, strict=True)
         connections = [fixed_connection(*part) for part in parts]
         name = self.node.name
-        sizes = None if self.seen is None else (self.seen.u_mean[name], self.seen.v_mean[name])
+        sizes = None
+        if self.seen is not None and self.options.compensate_decays:
+            sizes = self.seen.u_mean[name], self.seen.v_mean[name]
         neurons = fixed_neurons(self.node, over_rows(scale, self.node.vth.shape), sizes)
         if self.kept is not None:
             neurons = replace(neurons, du=self.kept.du, dv=self.kept.dv)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
@@ -99,6 +100,31 @@ def test_other_registers_are_checked_too(field: str, said: str, graphs: tuple[Gr
     (fault,) = find_faults(graphs[0], _changed(graphs[1], "hidden", **{field: register}))
     assert fault.node == "hidden"
     assert said in fault.what
+
+
+def test_a_decay_far_below_what_rounding_takes_is_a_fault(graphs: tuple[Graph, Graph]) -> None:
+    node = graphs[1]["hidden"]
+    assert isinstance(node, FixedLif)
+    (fault,) = find_faults(
+        graphs[0], _changed(graphs[1], "hidden", dv=node.dv - (np.arange(12) == 3) * (node.dv // 2))
+    )
+    assert "dv of neuron 3" in fault.what
+
+
+def test_synapses_that_moved_to_another_row_and_a_connection_nobody_reads_are_faults(
+    graphs: tuple[Graph, Graph],
+) -> None:
+    graph, fixed = graphs
+    weights = fixed["recur.excitatory"].weights  # type: ignore[union-attr]
+    ends = weights.indptr.copy()
+    ends[1] += 1 if ends[1] < ends[2] else -1
+    moved = csr_array((weights.data, weights.indices, ends), shape=weights.shape)
+    assert any(
+        f.what == "synapses" for f in find_faults(graph, _changed(fixed, "recur.excitatory", weights=moved))
+    )
+    hidden = fixed["hidden"]
+    deaf = _changed(fixed, "hidden", inputs=hidden.inputs[1:])
+    assert {f.what for f in find_faults(graph, deaf)} == {"target", "source"}
 
 
 def test_structure_is_checked(graphs: tuple[Graph, Graph]) -> None:
