@@ -101,7 +101,12 @@ def test_nothing_unpickles(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     "handler",
-    ["toolchain/reference.py", "targets/emulator/program.py", "toolchain/passes/remove_dead_neurons.py"],
+    [
+        "toolchain/reference.py",
+        "targets/emulator/tensors/session.py",
+        "targets/emulator/integers/network.py",
+        "toolchain/passes/remove_dead_neurons.py",
+    ],
 )
 def test_every_operation_is_handled_where_operations_are_matched(handler: str, repository: Path) -> None:
     text = (repository / handler).read_text()

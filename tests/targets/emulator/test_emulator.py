@@ -1,18 +1,35 @@
-"""The emulator: floats as the reference, sessions, cut batches, wide sums, large sparse matrices."""
+"""The emulator as a target: floats as the reference, sessions, cut batches, cores, memory, tensors."""
+
+from functools import partial
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+import torch
+from hypothesis import given, note, settings
 
-from targets.emulator import kernels, program
+from targets.emulator import program
+from targets.emulator.program import EmulatorProgram
 from targets.emulator.target import EmulatorTarget
-from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, varied
+from targets.emulator.tensors import kernels
+from tests.exactness import check_equal
+from tests.graphs import (
+    Recipe,
+    feed_forward,
+    fixed_lif,
+    random_fixed,
+    random_stimulus,
+    recipes,
+    recurrent,
+    spikes,
+    varied,
+)
+from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.targets import conformance
 from toolchain import reference
-from toolchain.errors import TargetUnavailableError
+from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
 from toolchain.trace import QUANTITIES
 
 
@@ -37,9 +54,28 @@ def test_float_graphs_with_varied_delays_and_graded_inputs_equal_the_reference(
     assert expected.spikes["hidden"].any()
 
 
-def test_a_session_stepped_by_hand_does_what_a_run_does() -> None:
+@given(recipe=recipes)
+@settings(max_examples=30)
+def test_tensors_as_on_a_gpu_give_the_same_integers(recipe: Recipe) -> None:
+    graph, stimulus = random_fixed(recipe), random_stimulus(recipe, samples=3, steps=8)
+    note(print_graph(graph))
+    got = EmulatorProgram(graph, "cpu", tensors=True).run(stimulus, record=QUANTITIES)
+    assert first_mismatch(reference.run(graph, stimulus), got) is None
+
+
+@given(recipe=image_recipes)
+@settings(max_examples=20)
+def test_tensors_as_on_a_gpu_give_the_same_integers_on_images(recipe: ImageRecipe) -> None:
+    graph, stimulus = random_images(recipe), random_pictures(recipe, samples=2, steps=4)
+    note(print_graph(graph))
+    got = EmulatorProgram(graph, "cpu", tensors=True).run(stimulus, record=QUANTITIES)
+    assert first_mismatch(reference.run(graph, stimulus), got) is None
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_a_session_stepped_by_hand_does_what_a_run_does(tensors: bool) -> None:
     graph, x = conformance.graph(), conformance.stimulus()
-    built = EmulatorTarget().build(graph)
+    built = EmulatorProgram(graph, "cpu", tensors=tensors)
     expected = built.run(x)
     session = built.session(batch=3)
     for _ in range(2):
@@ -49,25 +85,82 @@ def test_a_session_stepped_by_hand_does_what_a_run_does() -> None:
         session.reset()
 
 
-def test_a_stimulus_that_does_not_fit_the_memory_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tensors", [False, True])
+def test_a_stimulus_that_does_not_fit_the_memory_is_cut(
+    monkeypatch: pytest.MonkeyPatch, tensors: bool
+) -> None:
     graph, x = conformance.graph(), conformance.stimulus(samples=7)
-    whole = EmulatorTarget().build(graph).run(x, record=QUANTITIES)
-    monkeypatch.setattr(program, "_BATCH_BYTES", 1)
+    make = partial(EmulatorProgram, graph, "cpu", tensors=tensors)
+    whole = make().run(x, record=QUANTITIES)
+    monkeypatch.setattr(program, "_MEMORY_BYTES", 1)
     told: list[int] = []
-    built = EmulatorTarget().build(graph)
-    cut = built.run(x, record=QUANTITIES, progress=lambda done, _: told.append(done))
+    cut = make().run(x, record=QUANTITIES, progress=lambda done, _: told.append(done))
     assert told == [1, 2, 3, 4, 5, 6, 7]
     assert first_mismatch(whole, cut) is None
 
 
-def test_a_large_sparse_matrix_is_multiplied_sparsely(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bytes_near", [1, 100, 10_000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_blocks_and_cores_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, bytes_near: int, threads: int
+) -> None:
+    """State, delays and what is in flight pass from block to block, whatever their length."""
+    recipe = Recipe(5, (4, 3), 3, *[True] * 8)
+    graph, x = random_fixed(recipe), random_stimulus(recipe, 11, 25)
+    before = torch.get_num_threads()
+    monkeypatch.setattr(program, "_CACHE_BYTES", bytes_near)
+    monkeypatch.setattr(program.torch, "get_num_threads", lambda: threads)
+    check_equal(graph, reference.run(graph, x), EmulatorTarget(), x)
+    monkeypatch.undo()
+    torch.set_num_threads(before)
+
+
+def test_the_threads_of_pytorch_are_given_back() -> None:
+    before = torch.get_num_threads()
+    EmulatorTarget().build(conformance.graph()).run(conformance.stimulus(samples=9))
+    assert torch.get_num_threads() == before
+
+
+def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
+    """A million neurons and ten thousand samples: what runs at once stays within the memory that is planned."""
+    neurons = 10**6
+    graph = Graph(
+        (
+            Input(name="x", shape=(1,)),
+            FixedDense(
+                name="w",
+                inputs=("x",),
+                weights=np.ones((neurons, 1), np.int32),
+                exponent=0,
+                sign_mode=SignMode.EXCITATORY,
+            ),
+            fixed_lif("p", ("w",), neurons),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    cut = EmulatorProgram(graph, "cpu").cut(10_000, 100)
+    assert cut.samples * cut.steps * neurons * 4 <= 2**24
+
+
+def test_memory_that_runs_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    built = EmulatorTarget().build(conformance.graph())
+    monkeypatch.setattr(EmulatorProgram, "_session", fail)
+    with pytest.raises(TargetError, match="ran out of memory with 1 samples"):
+        built.run(conformance.stimulus(samples=1))
+
+
+def test_a_large_sparse_matrix_is_multiplied_sparsely_on_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, x = conformance.graph(), conformance.stimulus()
     monkeypatch.setattr(kernels, "_DENSE_ELEMENTS", 0)
-    trace = EmulatorTarget().build(graph).run(x, record=QUANTITIES)
+    trace = EmulatorProgram(graph, "cpu", tensors=True).run(x, record=QUANTITIES)
     assert first_mismatch(reference.run(graph, x), trace) is None
 
 
-def test_sums_beyond_single_precision_stay_exact() -> None:
+@pytest.mark.parametrize("tensors", [False, True])
+def test_sums_beyond_single_precision_stay_exact(tensors: bool) -> None:
     """Odd weights and 20-bit messages: a sum above 2^24 that float32 could not hold."""
     weights = np.array([[255, 1]], dtype=np.int32)
     graph = Graph(
@@ -79,22 +172,13 @@ def test_sums_beyond_single_precision_stay_exact() -> None:
         )
     )
     x = np.array([[[2**20 - 1, 1.0], [2**20 - 1, 2.0], [2**20 - 3, 255.0]]])
-    trace = EmulatorTarget().build(graph).run(x, record=QUANTITIES)
+    trace = EmulatorProgram(graph, "cpu", tensors=tensors).run(x, record=QUANTITIES)
     assert first_mismatch(reference.run(graph, x), trace) is None
 
 
 def test_potentials_of_a_read_out_are_kept_unasked() -> None:
     trace = EmulatorTarget().build(feed_forward()).run(np.ones((1, 3, 2)))
     assert set(trace.v) == {"readout"}
-
-
-def test_an_empty_sparse_connection_sends_nothing() -> None:
-    graph = feed_forward().map(
-        lambda n: (
-            type(n)(name="encode", inputs=("x",), weights=csr_array((3, 2))) if n.name == "encode" else n
-        )
-    )
-    assert not EmulatorTarget().build(graph).run(np.ones((1, 3, 2))).spikes["hidden"].any()
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,103 @@
+"""What a node sends, step by step, for the steps of a block and as far back as somebody still reads."""
+
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.emulator.integers.loops import transpose_bytes
+
+Array = NDArray[Any]
+_IMAGE: Final = 3
+_WORD: Final = 8
+
+
+def internal_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return feature maps `(C, H, W)` as `(H, W, C)`: what one position sees lies side by side."""
+    return (*shape[1:], shape[0]) if len(shape) == _IMAGE else shape
+
+
+def to_internal(values: Array, shape: tuple[int, ...]) -> Array:
+    """Return `[..., *shape]` with channels last."""
+    return np.moveaxis(values, -_IMAGE, -1) if len(shape) == _IMAGE else values
+
+
+def enter(values: Array, shape: tuple[int, ...], rows: Array) -> None:
+    """Write `[batch, steps, *shape]` of the graph to `[steps, batch, size]` of the internal order."""
+    if len(shape) == _IMAGE:
+        channels, places = shape[0], shape[1] * shape[2]
+        _exchange(
+            values.reshape(*values.shape[:2], channels, places),
+            rows.reshape(*rows.shape[:2], places, channels),
+        )
+    else:
+        rows[:] = np.swapaxes(values.reshape(*values.shape[:2], -1), 0, 1)
+
+
+def leave(rows: Array, shape: tuple[int, ...]) -> Array:
+    """Return `[steps, batch, size]` of the internal order as `[batch, steps, *shape]` of the graph."""
+    steps, batch = rows.shape[:2]
+    if len(shape) != _IMAGE:
+        return np.swapaxes(rows, 0, 1).reshape(batch, steps, *shape)
+    channels, places = shape[0], shape[1] * shape[2]
+    out = np.empty((batch, steps, channels, places), rows.dtype)
+    _exchange(rows.reshape(steps, batch, places, channels), out)
+    return out.reshape(batch, steps, *shape)
+
+
+def _exchange(x: Array, out: Array) -> None:
+    """Write `out[j, i] = x[i, j].T`: single bytes are turned eight by eight."""
+    if x.itemsize == out.itemsize == 1 and not x.shape[2] % _WORD and not x.shape[3] % _WORD:
+        transpose_bytes(np.ascontiguousarray(x).view(np.uint64), out.view(np.uint64))
+    else:
+        out[:] = np.transpose(x, (1, 0, 3, 2))
+
+
+def internal_order(shape: tuple[int, ...]) -> NDArray[np.int64] | None:
+    """Return, per element of the internal order, its place in the order C, H, W; None if they agree."""
+    if len(shape) != _IMAGE:
+        return None
+    return to_internal(np.arange(np.prod(shape)).reshape(shape), shape).ravel()
+
+
+@final
+class Stream:
+    """What one node sends.
+
+    Args:
+        shape: Of one step, in the order of the graph.
+        dtype: uint8 for spikes and small counts, int32 for messages.
+        history: Steps before the block that readers with a delay need.
+        steps: Longest block.
+        batch: Samples.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: type[np.integer[Any]], history: int, steps: int, batch: int
+    ) -> None:
+        self.shape = shape
+        self.history = history
+        self.constant = False
+        """Whether the block holds one step again and again."""
+        self._held = np.zeros((history + steps, batch, int(np.prod(shape))), dtype)
+
+    def rows(self, start: int, stop: int, delay: int = 0) -> Array:
+        """Return `[steps, batch, size]`: what was sent `delay` steps before the given steps of the block."""
+        first = self.history - delay
+        return self._held[first + start : first + stop]
+
+    def images(self, start: int, stop: int, delay: int = 0) -> Array:
+        """Return the same as `[steps * batch, H, W, C]`."""
+        return self.rows(start, stop, delay).reshape(-1, *internal_shape(self.shape))
+
+    def roll(self, steps: int) -> None:
+        """Let the block pass: keep its end as history."""
+        if self.history:
+            self._held[: self.history] = self._held[steps : steps + self.history].copy()
+
+    def clear(self) -> None:
+        """Return to silence."""
+        self._held[:] = 0
+
+
+Streams = dict[str, Stream]

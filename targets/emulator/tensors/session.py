@@ -1,0 +1,195 @@
+"""A batch in the middle of a run, on tensors: one step at a time, on any device."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from targets.emulator.tensors.kernels import (
+    ConvolutionKernel,
+    FixedNeurons,
+    FloatNeurons,
+    SynapseKernel,
+    pool,
+    synapse_kernel,
+)
+from toolchain.fixedpoint import encode_graded
+from toolchain.ir import (
+    AnyNode,
+    Conv2d,
+    Delay,
+    Dense,
+    EdgeKind,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    Output,
+    Stage,
+    SumPool2d,
+    Synapses,
+    verify,
+)
+
+Records = dict[str, dict[str, NDArray[Any]]]
+"""By quantity and population."""
+
+
+@final
+class TensorSession:
+    """A batch in the middle of a run.
+
+    Args:
+        graph: A verified graph.
+        batch: Number of samples stepped together.
+        device: Where to compute.
+    """
+
+    def __init__(self, graph: Graph, batch: int, device: torch.device) -> None:
+        self._graph = graph
+        self._batch = batch
+        self._device = device
+        self._fixed = graph.stage is Stage.FIXED
+        self._types = verify(graph)
+        self._span = graph.largest_delay() + 1
+        self._kernels: dict[str, SynapseKernel | ConvolutionKernel] = {
+            node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
+        }
+        self._neurons: dict[str, FloatNeurons | FixedNeurons] = {
+            node.name: FloatNeurons(node, device) if isinstance(node, Lif) else FixedNeurons(node, device)
+            for node in graph.populations
+        }
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to rest: no state, nothing in flight."""
+        self._t = 0
+        self.state = {name: neurons.rest(self._batch) for name, neurons in self._neurons.items()}
+        self._past: dict[str, list[Tensor]] = {
+            node.name: [self._silence(node)] * self._span
+            for node in self._graph
+            if isinstance(node, Input | Delay | SumPool2d | MaxPool2d | Lif | FixedLif)
+        }
+
+    def step(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Advance one step.
+
+        Args:
+            values: `[batch, *features]` per input, in the model's units.
+
+        Returns:
+            Spikes per population, bool `[batch, *features]`.
+        """
+        with torch.inference_mode():
+            spikes = self._advance(
+                {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
+            )
+            return {name: array.cpu().numpy() for name, array in spikes.items()}
+
+    def advance(self, values: Mapping[str, NDArray[Any]], kept: Mapping[str, tuple[str, ...]]) -> Records:
+        """Advance over a block of steps.
+
+        Args:
+            values: `[batch, steps, *features]` per input, in the model's units.
+            kept: The quantities to keep of each population.
+
+        Returns:
+            Records `[batch, steps, *features]`.
+        """
+        rows: dict[tuple[str, str], list[Tensor]] = {
+            (quantity, name): [] for name, quantities in kept.items() for quantity in quantities
+        }
+        streams = {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
+        steps = next(iter(streams.values())).shape[1]
+        with torch.inference_mode():
+            for t in range(steps):
+                spikes = self._advance({name: stream[:, t] for name, stream in streams.items()})
+                for (quantity, name), held in rows.items():
+                    u, v = self.state[name]
+                    held.append({"spikes": spikes[name], "u": u, "v": v}[quantity])
+            records: Records = {"spikes": {}, "v": {}, "u": {}}
+            for (quantity, name), held in rows.items():
+                records[quantity][name] = torch.stack(held, dim=1).cpu().numpy()
+        return records
+
+    def _advance(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        current: dict[str, Tensor] = {}
+        spikes: dict[str, Tensor] = {}
+        for node in self._graph:
+            match node:
+                case Input():
+                    self._remember(node, self._enter(node, values[node.name]))
+                case Delay():
+                    self._remember(node, self._recall(node))
+                case SumPool2d() | MaxPool2d():
+                    self._remember(node, pool(node, self._past[node.inputs[0]][self._t % self._span]))
+                case Dense() | Conv2d() | FixedDense() | FixedConv2d():
+                    current[node.name] = self._conduct(node)
+                case Lif() | FixedLif():
+                    total = current[node.inputs[0]]
+                    for name in node.inputs[1:]:
+                        total = total + current[name]
+                    fired, u, v = self._neurons[node.name].step(total, *self.state[node.name])
+                    self.state[node.name] = (u, v)
+                    spikes[node.name] = fired
+                    self._remember(node, fired)
+                case Output():
+                    pass
+                case _:
+                    assert_never(node)
+        self._t += 1
+        return spikes
+
+    def _silence(self, node: AnyNode) -> Tensor:
+        kind = self._types[node.name]
+        dtype = torch.float64 if kind.kind is EdgeKind.GRADED else torch.bool
+        return torch.zeros(self._batch, *kind.shape, dtype=dtype, device=self._device)
+
+    def _remember(self, node: AnyNode, value: Tensor) -> None:
+        self._past[node.name][self._t % self._span] = value
+
+    def _at(self, name: str, delay: int) -> Tensor | None:
+        then = self._t - delay
+        return self._past[name][then % self._span] if then >= 0 else None
+
+    def _enter(self, node: Input, value: Tensor) -> Tensor:
+        value = value.to(self._device)
+        if node.edge is EdgeKind.SPIKE:
+            return value.to(torch.bool)
+        if self._fixed:
+            return torch.from_numpy(encode_graded(value.cpu().numpy(), node.scale, node.bits)).to(
+                self._device, torch.float64
+            )
+        return value.to(torch.float64)
+
+    def _recall(self, node: Delay) -> Tensor:
+        if isinstance(node.steps, int):
+            held = self._at(node.inputs[0], node.steps)
+            return self._silence(node) if held is None else held
+        held = self._silence(node)
+        for steps in np.unique(node.steps):
+            past = self._at(node.inputs[0], int(steps))
+            if past is not None:
+                chosen = torch.from_numpy(node.steps == steps).to(self._device)
+                held = torch.where(chosen, past, held)
+        return held
+
+    def _conduct(self, node: Synapses) -> Tensor:
+        kernel = self._kernels[node.name]
+        dtype = torch.float64 if kernel.exponent is None else torch.int32
+        total: Tensor | None = None
+        for delay, slot in kernel.slots:
+            past = self._at(node.inputs[0], delay)
+            if past is not None:
+                part = kernel.apply(past, slot)
+                total = part if total is None else total + part
+        if total is None:
+            shape = self._types[node.name].shape
+            return torch.zeros(self._batch, *shape, dtype=dtype, device=self._device)
+        return total
