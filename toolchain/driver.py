@@ -22,7 +22,7 @@ from toolchain.progress import Progress, StageProgress, no_progress, no_stages, 
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import load_target
+from toolchain.target import load_target, resumed
 from toolchain.trace import Trace
 
 _STILL: Final = 4
@@ -185,6 +185,7 @@ def run_build(
     stage: Stage = Stage.FIXED,
     samples: int | None = None,
     record: tuple[str, ...] = ("spikes",),
+    resume: Path | None = None,
     progress: Progress = no_progress,
 ) -> Trace:
     """Run a graph of a build on a target.
@@ -196,14 +197,18 @@ def run_build(
         stage: Whether the integers run, or the real numbers they came from.
         samples: How many of the first samples; by default all.
         record: Which of `spikes`, `v`, `u` to keep.
-        progress: Told how many samples are done.
+        resume: Folder that keeps the samples a run finished before it ended early.
+        progress: Told how far it is.
 
     Raises:
         UsageError: There is no stimulus.
+        TargetError: The target cannot resume.
     """
     given = build.stimulus_for(stimulus).take(slice(0, samples))
     graph = build.fixed_graph if stage is Stage.FIXED else build.float_graph
     program = load_target(target or build.target).build(graph)
+    if resume is not None:
+        program = resumed(program, resume)
     return program.run(given, record=record, progress=progress)
 
 

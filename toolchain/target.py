@@ -33,7 +33,7 @@ class Program(Protocol):
             stimulus: What enters, `[batch, time, *features]` per input.
             record: Which of `spikes`, `v`, `u` to keep. What an output's `decode` needs is
                 always kept.
-            progress: Told after every piece of work.
+            progress: Told after every piece of work; a target counts samples, or steps if they are slow.
         """
         ...
 
@@ -75,6 +75,29 @@ def session_of(program: Program, batch: int) -> Session:
             "stepped, such as the emulator"
         )
     return program.session(batch)
+
+
+@runtime_checkable
+class ResumableProgram(Program, Protocol):
+    """A program that can keep the samples a run finished before it ended early."""
+
+    def resume_in(self, folder: Path) -> Program:
+        """Return the program that keeps finished samples in a folder, and begins after those it finds."""
+        ...
+
+
+def resumed(program: Program, folder: Path) -> Program:
+    """Return a program that keeps finished samples in a folder, and begins after those it finds.
+
+    Raises:
+        TargetError: Its target cannot: its runs are short, or it has no samples to keep.
+    """
+    if not isinstance(program, ResumableProgram):
+        raise TargetError(
+            f"a {type(program).__name__} cannot be resumed; run it again, or use a target whose runs are "
+            "long, such as lava"
+        )
+    return program.resume_in(folder)
 
 
 class Target(Protocol):

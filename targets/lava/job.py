@@ -11,6 +11,7 @@ The parent writes the folder, the child reads it, and neither shares anything el
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -35,6 +36,17 @@ RUNNING: Final = 0
 WAITING: Final = 1
 
 
+class Models(Enum):
+    """How many of the processes and models are Lava's own. All give the same integers."""
+
+    STOCK = "stock"
+    """All of them, but for the relay of graded messages: the judge. One simulation per sample."""
+    MIXED = "mixed"
+    """Lava's connections, our windowed populations around Lava's dynamics, our model of `Conv`."""
+    LAYERS = "layers"
+    """One process of ours per population: the fewest messages."""
+
+
 @final
 @dataclass(frozen=True)
 class Window:
@@ -52,11 +64,19 @@ class Window:
     samples: int
     total: int
 
+    def finished(self, done: int) -> int:
+        """Return how many samples are complete when every process has done so many steps."""
+        last = self.total - (self.samples - 1) * self.period
+        return min(max((done - last) // self.period + 1, 0), self.samples)
 
-def window_of(plan: Plan, samples: int, steps: int) -> Window:
-    """Return windows that keep samples apart: the gap is the largest logical delay."""
-    period = steps + plan.schedule.gap
+
+def window_of(plan: Plan, samples: int, steps: int, models: Models = Models.MIXED) -> Window:
+    """Return windows that keep samples apart: the gap is the largest logical delay.
+
+    Lava's own populations have no windows: there every sample is a simulation of its own.
+    """
     latest = max(item.offset for item in plan.neurons)
+    period = steps + (latest if models is Models.STOCK else plan.schedule.gap)
     return Window(period, steps, samples, (samples - 1) * period + steps + latest)
 
 
@@ -66,8 +86,7 @@ def write_job(
     graph: Graph,
     stimulus: Stimulus,
     records: Mapping[str, tuple[str, ...]],
-    *,
-    stock_convolution: bool = False,
+    models: Models = Models.MIXED,
 ) -> Window:
     """Write everything the child needs.
 
@@ -77,9 +96,9 @@ def write_job(
         graph: For the scales of graded inputs.
         stimulus: Fitted to the graph.
         records: Per population, the quantities to keep.
-        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
+        models: How many of the processes are Lava's own.
     """
-    window = window_of(plan, stimulus.samples, stimulus.steps)
+    window = window_of(plan, stimulus.samples, stimulus.steps, models)
     arrays: dict[str, NDArray[Any]] = {}
     for i, item in enumerate(plan.neurons):
         arrays |= {f"n{i}.{name}": values for name, values in _parameters(item.neurons).items()}
@@ -90,7 +109,9 @@ def write_job(
     document: dict[str, Any] = {
         "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
         "steps": window.total,
-        "stock_convolution": stock_convolution,
+        "period": window.period,
+        "samples": window.samples,
+        "models": models.value,
         "sources": [
             {"name": item.name, "shape": list(item.shape), "path": str(folder / f"{item.name}.npy")}
             for item in plan.sources
@@ -185,7 +206,8 @@ def remove_shared_memory(prefix: str) -> None:
 
 def process_names(document: Mapping[str, Any]) -> list[str]:
     """Return the names of all processes, in the order of the heartbeat's rows."""
-    return [item["name"] for part in _PARTS for item in document[part]]
+    parts = ("neurons", "graded") if document["models"] == Models.LAYERS.value else _PARTS
+    return [item["name"] for part in parts for item in document[part]]
 
 
 def read_job(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

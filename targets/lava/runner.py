@@ -22,6 +22,7 @@ from toolchain.errors import SimulationError
 from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
+_PROCESSES: Final = Path("/proc")
 
 
 @final
@@ -81,6 +82,13 @@ def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) ->
             remove_shared_memory(prefix)
 
 
+def finished_samples(folder: Path, window: Window) -> int:
+    """Return how many samples of a job every process has finished."""
+    beats = np.load(folder / "heartbeat.npy")
+    # A heartbeat is the step a process is in; the one before is done.
+    return window.finished(int(beats[:, 0].min()) - 1)
+
+
 def _watch(
     folder: Path, child: subprocess.Popen[bytes], window: Window, limits: Limits, progress: Progress
 ) -> None:
@@ -92,17 +100,17 @@ def _watch(
         if (folder / "failure.json").exists():
             raise _failure(folder)
         if ended and (folder / "done").exists():
-            progress(window.samples, window.samples)
+            progress(window.total, window.total)
             return
         if ended:
             raise _silent_end(folder, child.returncode)
         now, steps = time.monotonic(), int(beats[:, 0].sum())
         if steps != seen:
             seen, last_change = steps, now
-        finished = min(int(beats[:, 0].min()) // window.period, window.samples)
-        if finished != reported:
-            progress(finished, window.samples)
-            reported = finished
+        done = min(int(beats[:, 0].min()), window.total)
+        if done != reported:
+            progress(done, window.total)
+            reported = done
         if limits.total_s is not None and now - started > limits.total_s:
             raise _stopped(folder, f"the run took longer than {limits.total_s:g} s")
         patience = limits.stall_s if seen > 0 else limits.start_s
@@ -149,9 +157,31 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     # The group's other members are not our children: wait until the last one is gone.
     deadline = time.monotonic() + 5.0
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(child.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return
+    while group_lives(child.pid) and time.monotonic() < deadline:
         time.sleep(0.005)
+
+
+def group_lives(group: int) -> bool:
+    """Return whether any process of a group still runs.
+
+    Dead ones that nobody has asked for yet do not count: they hold nothing, and who adopted them may take
+    a second to ask.
+    """
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    if not _PROCESSES.is_dir():
+        return True
+    return any(state not in "ZX" for state in _states(group))
+
+
+def _states(group: int) -> Generator[str]:
+    """Yield the states of the processes of a group, from Linux's table of processes."""
+    for entry in _PROCESSES.glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, its_group, *_ = (
+                entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
+            if int(its_group) == group:
+                yield state

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import write_job
+from targets.lava.job import Models, write_job
 from targets.lava.plan import Plan, plan_processes
-from targets.lava.runner import Limits, job_folder, run_job
+from targets.lava.resume import FinishedSamples, Records
+from targets.lava.runner import Limits, finished_samples, job_folder, run_job
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
@@ -33,15 +34,23 @@ class LavaProgram:
     Args:
         graph: Float (Lava's floating_pt models) or fixed (fixed_pt).
         limits: How long to wait.
-        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
+        models: How many of the processes are Lava's own.
+        kept: Folder where the finished samples of a run that ends early are kept; None for nowhere.
     """
 
-    def __init__(self, graph: Graph, limits: Limits, *, stock_convolution: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, limits: Limits, models: Models = Models.MIXED, kept: Path | None = None
+    ) -> None:
         verify(graph)
         self._graph = graph
         self._limits = limits
-        self._stock_convolution = stock_convolution
+        self._models = models
+        self._kept = kept
         self.plan: Plan = plan_processes(graph)
+
+    def resume_in(self, folder: Path) -> "LavaProgram":
+        """Return the program that keeps its finished samples in a folder, and begins after those it finds."""
+        return LavaProgram(self._graph, self._limits, self._models, folder)
 
     def run(
         self,
@@ -52,32 +61,48 @@ class LavaProgram:
     ) -> Trace:
         """Run all samples, each from rest, in one simulation in a child process.
 
+        Progress counts Lava's steps. However a run ends, the samples that were finished are kept, if a folder
+        for them was given.
+
         Raises:
             SimulationError: Lava raised, died or hung.
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
-        kept = self._graph.recorded(record)
+        records = _allocate(self._graph, fitted, record)
+        kept = None if self._kept is None else FinishedSamples(self._kept, self._graph, fitted, record)
+        done = 0 if kept is None else kept.load(records)
+        if done < fitted.samples:
+            self._run_from(done, fitted, records, kept, progress)
+        if kept is not None:
+            kept.remove()
+        return Trace(**records)
+
+    def _run_from(
+        self,
+        done: int,
+        stimulus: Stimulus,
+        records: Records,
+        kept: FinishedSamples | None,
+        progress: Progress,
+    ) -> None:
+        wanted = {
+            node.name: tuple(quantity for quantity in QUANTITIES if node.name in records[quantity])
+            for node in self._graph.populations
+        }
         with job_folder() as folder:
-            window = write_job(
-                folder,
-                self.plan,
-                self._graph,
-                fitted,
-                kept,
-                stock_convolution=self._stock_convolution,
-            )
-            run_job(folder, window, self._limits, progress)
-            return Trace(
-                **{
-                    quantity: {
-                        name: np.load(folder / f"{name}.{quantity}.npy", allow_pickle=False)
-                        for name, quantities in kept.items()
-                        if quantity in quantities
-                    }
-                    for quantity in QUANTITIES
-                }
-            )
+            rest = stimulus.take(slice(done, None))
+            window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
+            try:
+                run_job(folder, window, self._limits, progress)
+            except BaseException as error:
+                finished = finished_samples(folder, window)
+                _collect(folder, records, done, finished)
+                if kept is not None and finished:
+                    kept.save(records, done + finished)
+                error.add_note(_told(done + finished, stimulus.samples, kept))
+                raise
+            _collect(folder, records, done, window.samples)
 
     def save(self, directory: Path) -> None:
         """Write the graph; offsets and relays are laid out again when it is built."""
@@ -87,23 +112,24 @@ class LavaProgram:
 @final
 @dataclass(frozen=True)
 class LavaTarget:
-    """Runs graphs on Lava's CPU models: stock Dense and Sparse, and our LIF process around Lava's dynamics.
+    """Runs graphs on Lava's CPU simulator.
 
-    Convolutions are Lava's own `Conv` process. Its stock model takes hundreds of milliseconds a step; ours
+    By default the connections are Lava's own processes, and the populations ours around Lava's dynamics, so
+    that many samples run in one simulation. Lava's model of `Conv` takes a hundred milliseconds a step; ours
     gives the same integers in a few.
 
     Attributes:
         limits: How long to wait for the simulator.
-        stock_convolution: Whether Lava's own model of `Conv` runs, instead of ours.
+        models: How many of the processes are Lava's own.
     """
 
     limits: Limits = field(default_factory=Limits)
-    stock_convolution: bool = False
+    models: Models = Models.MIXED
 
     @property
     def name(self) -> str:
         """As typed on the command line."""
-        return "lava"
+        return "lava" if self.models is Models.MIXED else f"lava-{self.models.value}"
 
     @property
     def profile(self) -> HardwareProfile:
@@ -144,9 +170,33 @@ class LavaTarget:
             FeedbackError: A loop has less delay than connections.
         """
         self.check()
-        if self.stock_convolution:
+        if self.models is Models.STOCK:
             _check_stock_limits(graph)
-        return LavaProgram(graph, self.limits, stock_convolution=self.stock_convolution)
+        return LavaProgram(graph, self.limits, self.models)
+
+
+def _allocate(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
+    number = np.int32 if graph.stage is Stage.FIXED else np.float64
+    wanted = graph.recorded(record)
+    records: Records = {quantity: {} for quantity in QUANTITIES}
+    for node in graph.populations:
+        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
+        for quantity in wanted[node.name]:
+            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
+    return records
+
+
+def _collect(folder: Path, records: Records, first: int, samples: int) -> None:
+    """Copy the samples that a job finished to where they belong."""
+    for quantity, populations in records.items():
+        for name, values in populations.items():
+            part = np.load(folder / f"{name}.{quantity}.npy", mmap_mode="r", allow_pickle=False)
+            values[first : first + samples] = part[:samples]
+
+
+def _told(finished: int, samples: int, kept: FinishedSamples | None) -> str:
+    where = "" if kept is None else f"; they are kept in '{kept.path.parent}'"
+    return f"{finished} of {samples} samples were finished{where}"
 
 
 def _check_stock_limits(graph: Graph) -> None:
@@ -159,8 +209,18 @@ def _check_stock_limits(graph: Graph) -> None:
                 raise TargetError(
                     f"convolution '{node.name}': Lava's own model holds groups, kernel, stride, padding and "
                     f"dilation in 8 bits and would wrap {largest}; run it with our model "
-                    "(stock_convolution=False)"
+                    "(target 'lava')"
                 )
+
+
+def stock_lava() -> LavaTarget:
+    """Return Lava with its own processes and models only, one simulation per sample: the judge."""
+    return LavaTarget(models=Models.STOCK)
+
+
+def layered_lava() -> LavaTarget:
+    """Return Lava with one process per population: the fewest messages."""
+    return LavaTarget(models=Models.LAYERS)
 
 
 if TYPE_CHECKING:

@@ -65,19 +65,71 @@ def die_with_parent(parent: int, folder: Path, prefix: str) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+class Tap:
+    """Records of one population of Lava's own model: results are streamed, not monitored.
+
+    Args:
+        paths: Of `.npy` files `[samples, steps, N]` by quantity.
+        sample: Which is run.
+        offset: Lava's step before the first of the sample.
+        steps: Of a sample.
+    """
+
+    def __init__(self, paths: dict[str, str], sample: int, offset: int, steps: int) -> None:
+        self.paths = paths
+        self.sample = sample
+        self.offset = offset
+        self.steps = steps
+        self.files: dict[str, NDArray[Any]] = {}
+
+    def read(self, model: Any) -> None:  # noqa: ANN401 - Lava ships no types
+        """Write the step that the model has just done."""
+        t = int(model.time_step) - 1 - self.offset
+        if not 0 <= t < self.steps:
+            return
+        if not self.files:
+            self.files = {
+                quantity: np.load(path, mmap_mode="r+", allow_pickle=False)
+                for quantity, path in self.paths.items()
+            }
+        kept = {"spikes": model.s_out_buff, "v": model.v, "u": model.u}
+        for quantity, file in self.files.items():
+            file[self.sample, t] = kept[quantity]
+
+
 class Watch:
     """Heartbeats of all processes of one run.
 
     Args:
         folder: The job's folder.
-        slots: Row of the heartbeat file per Lava process id, and the process's name.
     """
 
-    def __init__(self, folder: Path, slots: dict[int, tuple[int, str]]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.slots = slots
+        self.slots: dict[int, tuple[int, str]] = {}
+        self.taps: dict[int, Tap] = {}
+        self.before = 0
         self.beats: NDArray[np.int64] = np.load(folder / "heartbeat.npy", mmap_mode="r+")
         self.own: Any = None
+
+    def begin(self, slots: dict[int, tuple[int, str]]) -> None:
+        """Note the row of the heartbeat file of every Lava process id, and the process's name."""
+        self.slots = slots
+
+    def tap(self, sample: int, document: dict[str, Any], ids: dict[str, int]) -> None:
+        """Write what Lava's own populations do in one sample, read off from outside.
+
+        Args:
+            sample: Which.
+            document: The job.
+            ids: Lava's number of every process.
+        """
+        self.before = sample * document["period"]
+        self.taps = {
+            ids[item["name"]]: Tap(item["records"], sample, item["window"][0], item["window"][2])
+            for item in document["neurons"]
+            if item["records"]
+        }
 
     def install(self) -> None:
         """Hook the step of every process model and the waiting of every port."""
@@ -91,9 +143,11 @@ class Watch:
         def spike(model: Any) -> None:  # noqa: ANN401 - Lava ships no types
             slot, name = self.slots[model.model_id]
             self.own = self.beats[slot]
-            self.own[:] = model.time_step + 1, RUNNING
+            self.own[:] = self.before + model.time_step + 1, RUNNING
             try:
                 original(model)
+                if model.model_id in self.taps:
+                    self.taps[model.model_id].read(model)
             except Exception as error:
                 report_failure(
                     self.folder,

@@ -15,7 +15,7 @@ import torch
 import targets.lava  # noqa: F401 - makes `import lava` work on this Python
 
 from lava.proc.conv.utils import conv as stock_convolution  # isort: skip
-from targets.lava.processes.convolution import Convolver
+from targets.lava.convolution import Convolver
 from targets.lava.target import LavaTarget
 from toolchain.data import as_pictures, load_digits
 from toolchain.driver import compile_module, run_build

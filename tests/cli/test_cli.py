@@ -294,6 +294,8 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert _json(capsys) == {
         "emulator": {"stages": ["fixed", "float"], "problem": None},
         "lava": {"stages": ["fixed", "float"], "problem": None},
+        "lava-layers": {"stages": ["fixed", "float"], "problem": None},
+        "lava-stock": {"stages": ["fixed", "float"], "problem": None},
     }
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import Phase, example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
+from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.graphs import union
@@ -28,12 +29,12 @@ def test_the_emulator_equals_the_reference_on_random_images(recipe: ImageRecipe)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-@pytest.mark.parametrize("stock", [False, True], ids=["our model", "Lava's model"])
-def test_lava_equals_the_reference_on_images(stock: bool) -> None:
+@pytest.mark.parametrize("models", Models)
+def test_lava_equals_the_reference_on_images(models: Models) -> None:
     recipes = (_PLAIN, _EVERYTHING, _RESIDUAL)
     graph = union([random_images(recipe) for recipe in recipes])
     stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(stock_convolution=stock), stimulus)
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(models=models), stimulus)
 
 
 def test_sums_of_convolutions_wrap_in_the_extreme_networks() -> None:
@@ -60,8 +61,8 @@ def test_lava_equals_the_reference_on_hundreds_of_images(block: int) -> None:
     graph = union([random_images(recipe) for recipe in recipes])
     stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
     expected = reference.run(graph, stimulus)
-    for stock in (False, True):
-        check_equal(graph, expected, LavaTarget(stock_convolution=stock), stimulus)
+    for models in Models:
+        check_equal(graph, expected, LavaTarget(models=models), stimulus)
 
 
 def _random_recipe(rng: np.random.Generator) -> ImageRecipe:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
+from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, union
@@ -28,11 +29,12 @@ def test_the_emulator_equals_the_reference_on_random_graphs(recipe: Recipe) -> N
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-@pytest.mark.parametrize("recipe", [_PLAIN, _EVERYTHING, _BIASED], ids=["plain", "everything", "biased"])
-def test_lava_equals_the_reference(recipe: Recipe) -> None:
-    graph = random_fixed(recipe)
-    stimulus = random_stimulus(recipe, samples=3, steps=_STEPS)
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
+@pytest.mark.parametrize("models", Models)
+def test_lava_equals_the_reference(models: Models) -> None:
+    recipes = (_PLAIN, _EVERYTHING, _BIASED)
+    graph = union([random_fixed(recipe) for recipe in recipes])
+    stimulus = {f"g{i}-x": random_stimulus(recipe, 3, _STEPS) for i, recipe in enumerate(recipes)}
+    check_equal(graph, reference.run(graph, stimulus), LavaTarget(models=models), stimulus)
 
 
 def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:

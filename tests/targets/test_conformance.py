@@ -44,7 +44,7 @@ def test_it_refuses_a_stimulus_that_does_not_fit(target: Target) -> None:
 
 
 def test_the_installed_targets_are_found_by_name() -> None:
-    assert set(installed_targets()) == {"emulator", "lava"}
+    assert set(installed_targets()) == {"emulator", "lava", "lava-layers", "lava-stock"}
     with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
         load_target("lave")
 
@@ -53,4 +53,6 @@ def test_their_status_is_told_without_building_anything() -> None:
     assert [(status.name, status.problem) for status in target_statuses()] == [
         ("emulator", None),
         ("lava", None),
+        ("lava-layers", None),
+        ("lava-stock", None),
     ]

@@ -21,6 +21,9 @@ def run(
         Stage, typer.Option(help="the integers, or the real numbers they came from")
     ] = Stage.FIXED,
     record: Annotated[str, typer.Option(help="further records, such as v,u")] = "",
+    resume: Annotated[
+        Path | None, typer.Option(help="folder that keeps finished samples if a run on Lava ends early")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target and write what every population did."""
@@ -39,6 +42,7 @@ def run(
             stage=stage,
             samples=samples,
             record=wanted,
+            resume=resume,
             progress=of_stage(progress, "run"),
         )
     trace.save(output)

@@ -63,20 +63,17 @@ class WindowedLif(AbstractProcess):
         self.bias_exp = Var(shape=shape, init=bias_exp)
 
 
-class _Windows:
-    """Mixed into a LIF model: opens and closes the sample windows, and writes the records."""
+class Windows:
+    """Mixed into a model: opens and closes the sample windows, and writes the records."""
 
     proc_params: Any
     time_step: int
-    a_in: Any
-    s_out: Any
     u: NDArray[Any]
     v: NDArray[Any]
     _files: dict[str, NDArray[Any]] | None = None
 
-    def run_spk(self) -> None:
-        """Advance inside a window; rest outside."""
-        a = self.a_in.recv()
+    def open_window(self) -> tuple[int, int] | None:
+        """Return sample and step if this step lies in a window; rest outside and at its beginning."""
         offset, period, steps, samples = self.proc_params["window"]
         sample, t = divmod(self.time_step - 1 - offset, period)
         inside = 0 <= sample < samples and t < steps
@@ -84,32 +81,44 @@ class _Windows:
             # A network without delays has no gap between samples: rest is entered here too.
             self.u[:] = 0
             self.v[:] = 0
-        if not inside:
-            self.s_out.send(np.zeros(self.u.shape, dtype=bool))
-            return
-        spikes = self.advance(a)
-        kept = {"spikes": spikes, "v": self.v, "u": self.u}
-        for quantity, file in self._opened().items():
-            file[sample, t] = kept[quantity]
-        self.s_out.send(spikes)
+        return (sample, t) if inside else None
+
+    def keep(self, sample: int, t: int, spikes: NDArray[Any]) -> None:
+        """Write what is recorded of this step."""
+        if self._files is None:
+            records = self.proc_params["records"].items()
+            self._files = {name: np.load(path, mmap_mode="r+", allow_pickle=False) for name, path in records}
+        for quantity, file in self._files.items():
+            file[sample, t] = {"spikes": spikes, "v": self.v, "u": self.u}[quantity]
 
     def advance(self, a: NDArray[Any]) -> NDArray[np.bool_]:
         """Do one step of the dynamics on the input `a`; return the spikes."""
         del a
         raise TypeError("a windowed model must say how it advances")
 
-    def _opened(self) -> dict[str, NDArray[Any]]:
-        """Return the record files, mapped when the first window opens."""
-        if self._files is None:
-            records = self.proc_params["records"].items()
-            self._files = {name: np.load(path, mmap_mode="r+", allow_pickle=False) for name, path in records}
-        return self._files
+
+class _WindowedModel(Windows):
+    """A population alone: input comes summed from its connections."""
+
+    a_in: Any
+    s_out: Any
+
+    def run_spk(self) -> None:
+        """Advance inside a window; rest outside."""
+        a = self.a_in.recv()
+        inside = self.open_window()
+        if inside is None:
+            self.s_out.send(np.zeros(self.u.shape, dtype=bool))
+            return
+        spikes = self.advance(a)
+        self.keep(*inside, spikes)
+        self.s_out.send(spikes)
 
 
 @implements(proc=WindowedLif, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FixedWindowedLifModel(_Windows, AbstractPyLifModelFixed):
+class FixedWindowedLifModel(_WindowedModel, AbstractPyLifModelFixed):
     """Integer dynamics of Lava's bit-accurate LIF."""
 
     s_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -145,7 +154,7 @@ class FixedWindowedLifModel(_Windows, AbstractPyLifModelFixed):
 @implements(proc=WindowedLif, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FloatWindowedLifModel(_Windows, AbstractPyLifModelFloat):
+class FloatWindowedLifModel(_WindowedModel, AbstractPyLifModelFloat):
     """Real-valued dynamics of Lava's floating-point LIF."""
 
     s_out = LavaPyType(PyOutPort.VEC_DENSE, float)

@@ -122,7 +122,7 @@ def test_the_threads_of_pytorch_are_given_back() -> None:
 
 
 def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
-    """A million neurons and ten thousand samples: what runs at once stays within the memory that is planned."""
+    """A million neurons, ten thousand samples: what runs at once stays within the planned memory."""
     neurons = 10**6
     graph = Graph(
         (

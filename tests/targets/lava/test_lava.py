@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 
 from targets.lava import runner
-from targets.lava.job import process_names, window_of, write_job
+from targets.lava.job import Models, process_names, window_of, write_job
 from targets.lava.plan import plan_processes
-from targets.lava.runner import Limits, job_folder, run_job
-from targets.lava.target import LavaTarget
+from targets.lava.resume import FinishedSamples
+from targets.lava.runner import Limits, group_lives, job_folder, run_job
+from targets.lava.target import LavaProgram, LavaTarget
 from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
 from toolchain import reference
-from toolchain.errors import SimulationError, TargetUnavailableError
+from toolchain.errors import CorruptArtifactError, SimulationError, TargetError, TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
+from toolchain.ir import AnyNode, Decode, Delay, FixedDense, Graph, Input, Output
 from toolchain.passes import FoldDelays
-from toolchain.progress import no_progress
+from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import fit_stimulus
 from toolchain.trace import QUANTITIES
 
@@ -162,11 +163,7 @@ def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:
 
 
 def _group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
+    return not group_lives(group)
 
 
 class Started:
@@ -296,7 +293,8 @@ _PARENT = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
 import numpy as np
-from targets.lava.target import LavaTarget
+from targets.lava.resume import FinishedSamples
+from targets.lava.target import LavaProgram, LavaTarget
 from tests.targets import conformance
 LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
 """
@@ -360,8 +358,109 @@ def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
             return int(np.load(folder / "heartbeat.npy")[:, 0].sum())
 
         with pytest.raises(KeyboardInterrupt):
-            run_job(folder, replace(window, period=1), Limits(), interrupt)  # type: ignore[type-var]
+            run_job(folder, window, Limits(), interrupt)  # type: ignore[arg-type]
     started.assert_nothing_is_left()
+
+
+_INTERRUPTED = """
+import signal, sys, threading, time
+import numpy as np
+from targets.lava.resume import FinishedSamples
+from targets.lava.target import LavaProgram, LavaTarget
+from tests.targets import conformance
+program = LavaTarget().build(conformance.graph())
+def progress(done, total):
+    if done > 50:
+        signal.raise_signal(signal.SIGINT)
+try:
+    program.run(np.ones((2, 100_000, 4), bool), progress=progress)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_a_run_in_less_than_a_second(repository: Path) -> None:
+    code = _INTERRUPTED.replace("signal.raise_signal", "print(time.time(), flush=True); signal.raise_signal")
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=repository, stdout=subprocess.PIPE, text=True)
+    told, _ = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert time.time() - float(told.split()[0]) < 1.0
+
+
+@pytest.mark.parametrize("models", Models)
+def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
+    started: Started, tmp_path: Path, models: Models
+) -> None:
+    graph, x = conformance.graph(), conformance.stimulus(samples=6)
+    program = LavaTarget(models=models).build(graph).resume_in(tmp_path / "kept")
+    steps = window_of(program.plan, len(x), x.shape[1], models)
+
+    def kill(done: int, total: int) -> None:
+        if total == steps.total and steps.finished(done - 1) >= 2:
+            os.kill(started.groups[-1], signal.SIGKILL)
+
+    with pytest.raises(SimulationError) as caught:
+        _slow(program, x, kill)
+    finished = int(caught.value.__notes__[-1].split()[0])
+    assert 2 <= finished < 6
+    assert f"{finished} of 6 samples were finished; they are kept in" in caught.value.__notes__[-1]
+    totals: set[int] = set()
+    trace = program.run(x, record=QUANTITIES, progress=lambda _, total: totals.add(total))
+    assert totals == {window_of(program.plan, 6 - finished, x.shape[1], models).total}
+    assert first_mismatch(reference.run(graph, x), trace) is None
+    assert not list((tmp_path / "kept").iterdir())
+    started.assert_nothing_is_left()
+
+
+def _slow(program: LavaProgram, x: np.ndarray, progress: Progress) -> None:
+    """Run so slowly that something can happen between two samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_POLL_S", 0.0005)
+        program.run(x, record=QUANTITIES, progress=progress)
+
+
+def test_finished_samples_of_another_run_are_not_taken(tmp_path: Path) -> None:
+    graph, x = conformance.graph(), conformance.stimulus(samples=3)
+    records = {"spikes": {"p1": np.ones((3, x.shape[1], 2), bool)}}
+    FinishedSamples(tmp_path, graph, fit_stimulus(graph, x), ("spikes",)).save(records, 2)
+    with pytest.raises(TargetError, match="finished samples of another network, stimulus or record"):
+        LavaTarget().build(graph).resume_in(tmp_path).run(~x)
+
+
+def test_damaged_finished_samples_are_named(tmp_path: Path) -> None:
+    (tmp_path / "finished.npz").write_bytes(b"nothing")
+    with pytest.raises(CorruptArtifactError, match="finished.npz"):
+        LavaTarget().build(conformance.graph()).resume_in(tmp_path).run(conformance.stimulus(samples=1))
+
+
+def test_a_population_that_reads_too_many_is_named(started: Started) -> None:
+    """Where a population is one process, it has eight ports."""
+    weights = np.full((1, 1), 2, np.int32)
+    nodes: list[AnyNode] = [Input(name="x", shape=(1,))]
+    for i in range(9):
+        nodes += [
+            FixedDense(name=f"w{i}", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+            fixed_lif(f"p{i}", (f"w{i}",), 1),
+            FixedDense(
+                name=f"r{i}", inputs=(f"p{i}",), weights=weights, exponent=0, sign_mode=SignMode.MIXED
+            ),
+        ]
+    nodes += [
+        fixed_lif("all", tuple(f"r{i}" for i in range(9)), 1),
+        Output(name="o", inputs=("all",), decode=Decode.SPIKE_COUNT),
+    ]
+    with pytest.raises(SimulationError, match="'all' reads 9 populations, expected at most 8"):
+        LavaTarget(models=Models.LAYERS).build(Graph(tuple(nodes))).run(np.ones((1, 2, 1), bool))
+    started.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("models", [Models.STOCK, Models.LAYERS])
+def test_float_graphs_run_on_every_choice_of_models(rng: np.random.Generator, models: Models) -> None:
+    graph, x = FoldDelays()(varied(recurrent(rng), rng)), rng.normal(size=(2, 15, 6))
+    expected, got = reference.run(graph, x), LavaTarget(models=models).build(graph).run(x, record=QUANTITIES)
+    for name in expected.v:
+        assert np.array_equal(expected.spikes[name], got.spikes[name])
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
 
 
 def test_a_window_leaves_room_for_the_latest_population_and_the_longest_delay() -> None:

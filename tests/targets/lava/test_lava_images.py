@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.networks import images, small_preresnet
@@ -52,8 +53,8 @@ def test_our_model_of_a_convolution_has_as_many_groups_as_wanted(rng: np.random.
 
 def test_lavas_own_model_is_not_asked_for_what_it_would_get_wrong() -> None:
     with pytest.raises(TargetError, match="'conv'.*8 bits and would wrap 130"):
-        LavaTarget(stock_convolution=True).build(_depthwise(130))
-    LavaTarget(stock_convolution=True).build(_depthwise(127))
+        LavaTarget(models=Models.STOCK).build(_depthwise(130))
+    LavaTarget(models=Models.STOCK).build(_depthwise(127))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, lif
 from toolchain.driver import compile_graph
@@ -149,7 +150,7 @@ def test_geometry_that_lavas_own_convolution_would_wrap_in_silence() -> None:
         )
     )
     with pytest.raises(TargetError, match="convolution 'w': .* would wrap 130"):
-        LavaTarget(stock_convolution=True).build(graph)
+        LavaTarget(models=Models.STOCK).build(graph)
 
 
 def lif_image(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Any:

@@ -19,8 +19,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
 from numpy.typing import NDArray
 
+from toolchain import fixedpoint
+
 _FLOAT32_EXACT: Final = 2**24
-_SUM_BITS: Final = 24
 
 Array = NDArray[Any]
 
@@ -86,6 +87,12 @@ class Convolver:
         return self._seen.reshape(columns, rows, self.groups, -1)
 
 
+def exact_sums(convolver: Convolver, x: Array) -> Array:
+    """Return sums of integers, wrapped at 24 bits as in Lava's model."""
+    largest = 1.0 if x.dtype == bool else float(np.abs(x).max())
+    return fixedpoint.wrap_sum(convolver(x, largest).astype(np.int64))
+
+
 class _ConvolutionModel(PyLoihiProcessModel):
     """Common part: sends what it computed in the step before, as every connection of Lava does."""
 
@@ -134,10 +141,7 @@ class FixedConvolutionModel(_ConvolutionModel):
 
     def convolve(self, convolver: Convolver, x: Array) -> Array:
         """Return exact sums, wrapped."""
-        largest = 1.0 if x.dtype == bool else float(np.abs(x).max())
-        total = convolver(x, largest).astype(np.int64)
-        half = 1 << (_SUM_BITS - 1)
-        return ((total + half) % (2 * half) - half).astype(np.int32)
+        return exact_sums(convolver, x)
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)

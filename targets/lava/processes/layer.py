@@ -1,0 +1,205 @@
+"""A population with all its connections in one process: the same steps as Lava's processes, fewer messages.
+
+A process of Lava costs a round of messages at every step, whatever it computes. Here a population, or the
+sums of a pooling, holds its connections itself and reads the stimulus from its file, so that a network has as
+many processes as populations.
+"""
+
+# pyright: reportAssignmentType=false, reportCallIssue=false, reportArgumentType=false
+# Lava declares an attribute by assigning a LavaPyType where the builder later puts the value.
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from targets.lava.processes.windowed_lif import Windows
+from toolchain import fixedpoint
+
+Array = NDArray[Any]
+
+PORTS: Final = 8
+"""Distinct populations that one population may read; Lava wants them declared."""
+OWN: Final = -1
+"""In place of a port: the population's own spikes."""
+
+
+Conduct = Callable[[Array], Array]
+"""From a message to the currents of all targets, in the order of the graph."""
+
+
+@final
+@dataclass(frozen=True)
+class Synapses:
+    """Dense or sparse synapses.
+
+    Attributes:
+        weights: `[targets, sources]`.
+        exponent: Of integers; 0 for real numbers.
+        fixed: Whether they are integers.
+    """
+
+    weights: Array | csr_array = field(repr=False)
+    exponent: int
+    fixed: bool
+
+    def __call__(self, x: Array) -> Array:
+        """Return the currents of all targets."""
+        flat = x.ravel()
+        if isinstance(self.weights, csr_array):
+            total = self.weights @ flat.astype(self.weights.dtype)
+        elif flat.dtype == bool:
+            total = self.weights[:, flat].sum(axis=1, dtype=self.weights.dtype)
+        else:
+            total = self.weights @ flat.astype(self.weights.dtype)
+        return fixedpoint.shift(total, self.exponent) if self.fixed else total
+
+
+@final
+@dataclass(frozen=True)
+class Link:
+    """One connection of a layer.
+
+    Attributes:
+        port: Of the layer, or `OWN`.
+        path: Of the file `[steps, size]`, if it reads one and not a port.
+        graded: Whether messages are more than spikes.
+        conduct: From a message to currents.
+    """
+
+    port: int
+    path: str
+    graded: bool
+    conduct: Conduct
+
+
+class Layer(AbstractProcess):
+    """A population, or the sums of a pooling, with all connections that lead to it.
+
+    Args:
+        shape: Of one step.
+        parameters: `du`, `dv`, `vth`, `bias` of each neuron; None if it passes on its sums.
+        links: Its connections.
+        ports: Shapes of what it reads from other processes.
+        window: `(offset, period, steps, samples)` in steps of Lava.
+        records: Paths of `.npy` files `[samples, steps, N]` for `spikes`, `v`, `u`.
+        name: For messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: tuple[int, ...],
+        parameters: dict[str, Array] | None,
+        links: Sequence[Link],
+        ports: Sequence[tuple[int, ...]],
+        window: tuple[int, int, int, int],
+        records: dict[str, str],
+        name: str,
+    ) -> None:
+        super().__init__(
+            shape=shape, parameters=parameters, links=tuple(links), window=window, records=records, name=name
+        )
+        for i in range(PORTS):
+            setattr(self, f"s_in{i}", InPort(shape=ports[i] if i < len(ports) else (1,)))
+        self.s_out = OutPort(shape=shape)
+
+
+class _LayerModel(Windows, PyLoihiProcessModel):
+    """Common part: the step of a connection is the step between what arrives now and what acts next."""
+
+    s_out: Any = None
+    number: type[np.generic] = np.int32
+
+    def __init__(self, proc_params: dict[str, Any]) -> None:
+        super().__init__(proc_params)
+        shape = proc_params["shape"]
+        self.links: tuple[Link, ...] = proc_params["links"]
+        self.u, self.v = np.zeros(shape, self.number), np.zeros(shape, self.number)
+        self.next = np.zeros(shape, self.number)
+        self.files = {
+            link.path: np.load(link.path, mmap_mode="r", allow_pickle=False)
+            for link in self.links
+            if link.path
+        }
+        self.ports = sorted({link.port for link in self.links if link.port >= 0})
+
+    def run_spk(self) -> None:
+        """Act on what arrived in the step before, send, and take in what arrives."""
+        a, self.next = self.next, np.zeros_like(self.next)
+        inside = self.open_window()
+        sent = np.zeros(a.shape, self.number)
+        if inside is not None:
+            sent = a if self.proc_params["parameters"] is None else self.advance(a)
+            self.keep(*inside, sent)
+        self.s_out.send(sent)
+        arrived = {port: getattr(self, f"s_in{port}").recv() for port in self.ports} | {OWN: sent}
+        for link in self.links:
+            x = self._row(link.path) if link.path else arrived[link.port]
+            if x is not None and x.any():
+                self.next += link.conduct(x if link.graded else x.astype(bool)).reshape(a.shape)
+
+    def _row(self, path: str) -> Array | None:
+        rows = self.files[path]
+        row = self.time_step - 1
+        return rows[row] if row < len(rows) else None
+
+
+@implements(proc=Layer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedLayerModel(_LayerModel):
+    """Integers, by `toolchain.fixedpoint`."""
+
+    s_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    s_in0 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in1 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in2 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in3 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in4 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in5 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in6 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_in7 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    number = np.int32
+
+    def advance(self, a: Array) -> Array:
+        """Do one step of the integer dynamics."""
+        self.u, self.v, spikes = fixedpoint.lif_step(self.u, self.v, a, **self.proc_params["parameters"])
+        return spikes
+
+
+@implements(proc=Layer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatLayerModel(_LayerModel):
+    """Reals in double precision."""
+
+    s_out = LavaPyType(PyOutPort.VEC_DENSE, float)
+    s_in0 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in1 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in2 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in3 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in4 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in5 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in6 = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_in7 = LavaPyType(PyInPort.VEC_DENSE, float)
+    number = np.float64
+
+    def advance(self, a: Array) -> Array:
+        """Do one step of the dynamics in real numbers."""
+        held = self.proc_params["parameters"]
+        self.u = (1 - held["du"]) * self.u + a
+        self.v = (1 - held["dv"]) * self.v + self.u + held["bias"]
+        spikes = self.v > held["vth"]
+        self.v[spikes] = 0
+        return spikes

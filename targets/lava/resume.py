@@ -1,0 +1,82 @@
+"""Samples that a run finished before it ended early: kept in a folder, not run again."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.atomic import read_arrays, sha256, write_arrays
+from toolchain.errors import TargetError
+from toolchain.ir import Graph, save_graph
+from toolchain.stimulus import Stimulus
+
+Records = dict[str, dict[str, NDArray[Any]]]
+"""By quantity and population, `[samples, steps, *features]`."""
+_FILE: Final = "finished.npz"
+_KEY: Final = "key"
+
+
+@final
+class FinishedSamples:
+    """The finished samples of one run.
+
+    Args:
+        folder: Where they are kept; made when there is something to keep.
+        graph: Whose run it is.
+        stimulus: What it runs on.
+        record: What it keeps.
+    """
+
+    def __init__(self, folder: Path, graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> None:
+        self.path = folder / _FILE
+        self._key = np.frombuffer(_digest(graph, stimulus, record), np.uint8)
+
+    def load(self, records: Records) -> int:
+        """Copy what is kept into the first rows of `records`; return how many samples that is.
+
+        Raises:
+            TargetError: The folder belongs to another run.
+            CorruptArtifactError: It is damaged.
+        """
+        if not self.path.exists():
+            return 0
+        arrays = read_arrays(self.path)
+        kept = {f"{name}.{quantity}": (quantity, name) for quantity in records for name in records[quantity]}
+        if not np.array_equal(arrays.get(_KEY, np.zeros(0)), self._key) or arrays.keys() != {_KEY, *kept}:
+            raise TargetError(
+                f"'{self.path.parent}' holds finished samples of another network, stimulus or record: "
+                "use another folder, or remove it"
+            )
+        done = 0
+        for key, (quantity, name) in kept.items():
+            done = len(arrays[key])
+            records[quantity][name][:done] = arrays[key]
+        return done
+
+    def save(self, records: Mapping[str, Mapping[str, NDArray[Any]]], done: int) -> None:
+        """Keep the first `done` samples."""
+        held = {
+            f"{name}.{quantity}": v[:done] for quantity, part in records.items() for name, v in part.items()
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_arrays(self.path, held | {_KEY: self._key})
+
+    def remove(self) -> None:
+        """Forget them: the run is complete."""
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
+    digest = hashlib.sha256(",".join(record).encode())
+    with tempfile.TemporaryDirectory(prefix="pumice-key-") as folder:
+        save_graph(graph, Path(folder))
+        for path in sorted(Path(folder).iterdir()):
+            digest.update(sha256(path).encode())
+    for name, values in sorted(stimulus.values.items()):
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.digest()

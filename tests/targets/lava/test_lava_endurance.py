@@ -1,0 +1,63 @@
+"""Thousands of simulations in one parent leave nothing behind and cost it nothing."""
+
+import gc
+import json
+import os
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from targets.lava.job import Models
+from targets.lava.target import LavaTarget
+from tests.targets import conformance
+from toolchain import reference
+from toolchain.fidelity import first_mismatch
+
+_SHARED = Path("/dev/shm")  # noqa: S108 - where segments live
+_WARM = 10
+
+
+def _held() -> dict[str, int]:
+    """What this process holds: open files, children, shared memory on the machine, resident memory."""
+    gc.collect()
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "files": len(os.listdir("/proc/self/fd")),
+        "children": len(children),
+        "segments": len(list(_SHARED.iterdir())),
+        "resident": resident,
+    }
+
+
+def _cycle(times: int) -> list[dict[str, int]]:
+    graph, x = conformance.graph(), conformance.stimulus(samples=1)
+    expected = reference.run(graph, x, record=("spikes",))
+    held = []
+    for models in islice(cycle(Models), times):
+        trace = LavaTarget(models=models).build(graph).run(x)
+        assert first_mismatch(expected, trace) is None
+        held.append(_held())
+    return held
+
+
+def test_a_few_runs_leave_nothing_behind() -> None:
+    held = _cycle(3)
+    assert held[-1]["files"] == held[0]["files"]
+    assert held[-1]["children"] == held[0]["children"]
+    assert held[-1]["segments"] <= held[0]["segments"]
+
+
+@pytest.mark.long
+def test_two_thousand_runs_leave_nothing_behind(tmp_path: Path) -> None:
+    held = _cycle(2000)
+    (tmp_path / "held.json").write_text(json.dumps(held))
+    first, last = held[_WARM], held[-1]
+    assert {last[key] - first[key] for key in ("files", "children", "segments")} == {0}
+    grown = np.polyfit(np.arange(_WARM, len(held)), [item["resident"] for item in held[_WARM:]], 1)[0]
+    print(
+        f"resident {first['resident'] / 2**20:.1f} -> {last['resident'] / 2**20:.1f} MiB, {grown:.0f} bytes a run"
+    )
+    assert last["resident"] - first["resident"] < 4 * 2**20
