@@ -5,13 +5,10 @@ import pytest
 from hypothesis import Phase, example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models
-from targets.lava.target import LavaTarget
-from tests.exactness import check_equal
-from tests.graphs import union
+from tests.exactness import check_equal, check_on_lava
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from toolchain import reference
-from toolchain.ir import print_graph
+from toolchain.ir import Graph, print_graph
 
 _STEPS = 6
 _PLAIN = ImageRecipe()
@@ -29,12 +26,12 @@ def test_the_emulator_equals_the_reference_on_random_images(recipe: ImageRecipe)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-@pytest.mark.parametrize("models", Models)
-def test_lava_equals_the_reference_on_images(models: Models) -> None:
-    recipes = (_PLAIN, _EVERYTHING, _RESIDUAL)
-    graph = union([random_images(recipe) for recipe in recipes])
-    stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(models=models), stimulus)
+def test_lava_equals_the_reference_on_images() -> None:
+    check_on_lava((_PLAIN, _EVERYTHING, _RESIDUAL), _make)
+
+
+def _make(recipe: ImageRecipe) -> tuple[Graph, object]:
+    return random_images(recipe), random_pictures(recipe, 2, _STEPS)
 
 
 def test_sums_of_convolutions_wrap_in_the_extreme_networks() -> None:
@@ -45,7 +42,7 @@ def test_sums_of_convolutions_wrap_in_the_extreme_networks() -> None:
 
 @pytest.mark.long
 @given(recipe=image_recipes)
-@settings(max_examples=1500, phases=[Phase.generate, Phase.shrink])
+@settings(max_examples=3000, phases=[Phase.generate, Phase.shrink])
 def test_the_emulator_equals_the_reference_on_thousands_of_images(recipe: ImageRecipe) -> None:
     graph = random_images(recipe)
     note(print_graph(graph))
@@ -57,12 +54,7 @@ def test_the_emulator_equals_the_reference_on_thousands_of_images(recipe: ImageR
 @pytest.mark.parametrize("block", range(20))
 def test_lava_equals_the_reference_on_hundreds_of_images(block: int) -> None:
     rng = np.random.default_rng([2026, block])
-    recipes = [_random_recipe(rng) for _ in range(6)]
-    graph = union([random_images(recipe) for recipe in recipes])
-    stimulus = {f"g{i}-x": random_pictures(recipe, 2, _STEPS) for i, recipe in enumerate(recipes)}
-    expected = reference.run(graph, stimulus)
-    for models in Models:
-        check_equal(graph, expected, LavaTarget(models=models), stimulus)
+    check_on_lava([_random_recipe(rng) for _ in range(6)], _make)
 
 
 def _random_recipe(rng: np.random.Generator) -> ImageRecipe:

@@ -1,16 +1,19 @@
 """Integer reference == emulator == Lava, bit for bit: u, v and spikes, every step."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, note, settings
+from hypothesis import Phase, example, given, note, settings
+from hypothesis import strategies as st
 
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models
-from targets.lava.target import LavaTarget
-from tests.exactness import check_equal
-from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, union
+from tests import exactness
+from tests.exactness import Make, check_equal, check_on_lava, shrink
+from tests.graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import reference
-from toolchain.ir import print_graph
+from toolchain.ir import Graph, print_graph
+from toolchain.trace import Trace
 
 _STEPS = 12
 
@@ -29,12 +32,47 @@ def test_the_emulator_equals_the_reference_on_random_graphs(recipe: Recipe) -> N
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-@pytest.mark.parametrize("models", Models)
-def test_lava_equals_the_reference(models: Models) -> None:
-    recipes = (_PLAIN, _EVERYTHING, _BIASED)
-    graph = union([random_fixed(recipe) for recipe in recipes])
-    stimulus = {f"g{i}-x": random_stimulus(recipe, 3, _STEPS) for i, recipe in enumerate(recipes)}
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(models=models), stimulus)
+def test_lava_equals_the_reference() -> None:
+    check_on_lava((_PLAIN, _EVERYTHING, _BIASED), _make(3))
+
+
+def test_what_differs_is_shrunk_to_what_matters() -> None:
+    smallest = shrink(_EVERYTHING, lambda recipe: recipe.skip and recipe.biased)
+    assert smallest == Recipe(seed=7, skip=True, biased=True)
+
+
+class _Broken:
+    """A target whose biases are wrong."""
+
+    name = "broken"
+
+    def __init__(self, **_: object) -> None:
+        self.graph = Graph(())
+
+    def build(self, graph: Graph) -> "_Broken":
+        self.graph = graph
+        return self
+
+    def run(self, stimulus: Any, record: tuple[str, ...]) -> Trace:
+        worse = {node.name: int(node.bias.any()) for node in self.graph.populations}  # type: ignore[union-attr]
+        trace = reference.run(self.graph, stimulus, record)
+        return Trace(spikes=trace.spikes, v={k: v + worse[k] for k, v in trace.v.items()}, u=trace.u)
+
+
+def test_a_graph_on_which_lava_differs_is_found_among_many_shrunk_and_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exactness, "LavaTarget", _Broken)
+    with pytest.raises(AssertionError) as caught:
+        check_on_lava((_PLAIN, _EVERYTHING), _make(2))
+    told = str(caught.value)
+    assert "g1-p0.v" in told
+    assert str(Recipe(seed=7, biased=True)) in told
+    assert "graph random (fixed" in told
+
+
+def _make(samples: int) -> Make[Recipe]:
+    return lambda recipe: (random_fixed(recipe), random_stimulus(recipe, samples, _STEPS))
 
 
 def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:
@@ -45,36 +83,25 @@ def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:
 
 
 @pytest.mark.long
-@given(recipe=recipes)
-@settings(max_examples=3000, phases=[Phase.generate, Phase.shrink])
-def test_the_emulator_equals_the_reference_on_thousands_of_graphs(recipe: Recipe) -> None:
+@given(recipe=recipes, samples=st.sampled_from([1, 2, 9]), steps=st.integers(1, 20))
+@settings(max_examples=7000, phases=[Phase.generate, Phase.shrink])
+def test_the_emulator_equals_the_reference_on_thousands_of_graphs(
+    recipe: Recipe, samples: int, steps: int
+) -> None:
     graph = random_fixed(recipe)
     note(print_graph(graph))
-    stimulus = random_stimulus(recipe, samples=2, steps=20)
+    stimulus = random_stimulus(recipe, samples, steps)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("block", range(30))
+@pytest.mark.parametrize("block", range(38))
 def test_lava_equals_the_reference_on_hundreds_of_graphs(block: int) -> None:
     rng = np.random.default_rng([2024, block])
-    parts = [_random_recipe(rng) for _ in range(10)]
-    graph = union([random_fixed(recipe) for recipe in parts])
-    stimulus = {f"g{i}-x": random_stimulus(recipe, samples=2, steps=_STEPS) for i, recipe in enumerate(parts)}
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)
+    check_on_lava([_random_recipe(rng) for _ in range(10)], _make(2))
 
 
 def _random_recipe(rng: np.random.Generator) -> Recipe:
     flags = [bool(flag) for flag in rng.integers(0, 2, 8)]
     sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
     return Recipe(int(rng.integers(2**32)), sizes, int(rng.integers(1, 6)), *flags)
-
-
-@pytest.mark.long
-@given(recipe=recipes)
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink])
-def test_lava_equals_the_reference_with_shrinking(recipe: Recipe) -> None:
-    graph = random_fixed(recipe)
-    note(print_graph(graph))
-    stimulus = random_stimulus(recipe, samples=2, steps=_STEPS)
-    check_equal(graph, reference.run(graph, stimulus), LavaTarget(), stimulus)

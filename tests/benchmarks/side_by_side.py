@@ -1,0 +1,260 @@
+"""Ratios measured side by side in one run: `python -m tests.benchmarks.side_by_side [-o FILE] [--quick]`.
+
+Everybody runs the same network on the same stimulus, by turns, so that what the machine does meanwhile falls
+on all. A time is the median of the turns, for one step of one sample. Lava's start is left out: its time is
+the difference between two lengths of a run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from targets.emulator.integers.loops import add_events
+from targets.emulator.integers.network import Network
+from targets.emulator.target import EmulatorTarget
+from targets.lava.job import Models
+from targets.lava.target import LavaTarget
+from tests.benchmarks.networks import NETWORKS, at_rate, convolution, measured_rate, recurrent, stimulus, vgg
+from tests.benchmarks.peers import PEERS, FloatNetwork, installed_peers
+from toolchain.fidelity import first_mismatch
+from toolchain.ir import FixedConv2d, FixedDense, Graph
+from toolchain.ir.matrix import values_of
+
+Run = Callable[[], object]
+_ROUNDS = 5
+_CONSOLE = Console()
+
+
+def by_turns(contenders: dict[str, Run], rounds: int = _ROUNDS) -> dict[str, float]:
+    """Return the median seconds of each; everybody runs once before, unmeasured."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            if turn:
+                times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def lava_step(graph: Graph, models: Models, few: int, many: int) -> float:
+    """Return the seconds of one step on Lava, checked against the emulator."""
+    program, seconds = LavaTarget(models=models).build(graph), []
+    for steps in (few, many):
+        x = stimulus(graph, 1, steps)
+        started = time.perf_counter()
+        trace = program.run(x)
+        seconds.append(time.perf_counter() - started)
+        assert first_mismatch(EmulatorTarget().build(graph).run(x), trace) is None
+    return (seconds[1] - seconds[0]) / (many - few)
+
+
+def compare(
+    name: str, graph: Graph, steps: int, batches: Sequence[int], lengths: dict[Models, tuple[int, int]]
+) -> dict[str, Any]:
+    """Time one network on everything that is here."""
+    row: dict[str, Any] = {"network": name, "rate": measured_rate(graph), "us per sample and step": {}}
+    for models, (few, many) in lengths.items():
+        row["us per sample and step"][f"Lava, {models.value}"] = {
+            "1": 1e6 * lava_step(graph, models, few, many)
+        }
+    for batch in batches:
+        x = stimulus(graph, batch, steps)
+        floats = torch.from_numpy(x.astype(np.float32)).transpose(0, 1).contiguous()
+        program = EmulatorTarget().build(graph)
+        contenders: dict[str, Run] = {"emulator": lambda program=program, x=x: program.run(x)}
+        for peer in installed_peers():
+            sparse = (False, True) if peer == "PyTorch" and Network.of(graph).loops else (False,)
+            for choice in sparse:
+                try:
+                    network = FloatNetwork(graph, PEERS[peer], sparse=choice)
+                except NotImplementedError:
+                    continue
+                label = f"{peer}, CSR" if choice else peer
+                contenders[label] = lambda network=network, floats=floats: network.run(floats)
+        for label, seconds in by_turns(contenders, rounds=_ROUNDS if batch * steps < 10_000 else 3).items():
+            row["us per sample and step"].setdefault(label, {})[str(batch)] = 1e6 * seconds / batch / steps
+    return row
+
+
+def limits() -> dict[str, float]:
+    """Measure what the machine can do: products in three types, memory, and events."""
+    size = 2048
+    found: dict[str, float] = {}
+    for kind in (torch.int8, torch.bfloat16, torch.float32):
+        a, b = (torch.randint(0, 2, (size, size)).to(kind) for _ in range(2))
+        multiply = (lambda a=a, b=b: torch._int_mm(a, b)) if kind is torch.int8 else (lambda a=a, b=b: a @ b)
+        found[f"{str(kind).split('.')[1]} product, GOP/s"] = 2e-9 * size**3 / by_turns({"": multiply})[""]
+    source = torch.zeros(2**26)
+    target = torch.empty_like(source)
+    found["copy, GB/s"] = 2e-9 * source.nbytes / by_turns({"": lambda: target.copy_(source)})[""]
+    graph = recurrent()
+    ((plan),) = Network.of(graph).loops.values()
+    rows = plan.slots[0].rows
+    x = (np.random.default_rng(0).random((200, rows.shape[0])) < 1.0).astype(np.uint8)
+    out = np.zeros((200, rows.shape[1]), np.int32)
+    run = lambda: add_events(x, out, rows.dense, rows.indptr, rows.indices, rows.weights, 0, False)  # noqa: E731
+    found["events on one core, G/s"] = 1e-9 * len(x) * rows.weights.size / by_turns({"": run})[""]
+    return found
+
+
+def roofline(found: dict[str, float]) -> list[dict[str, Any]]:
+    """How near the emulator comes to the machine's limit, on networks with one dominant operation."""
+    table: list[dict[str, Any]] = []
+    for name, graph, batch, steps in (
+        ("conv 64-64, 32x32", at_rate(convolution(), 0.07), 32, 8),
+        ("VGG, 32x32", at_rate(vgg(), 0.07), 32, 8),
+    ):
+        program, x = EmulatorTarget().build(graph), stimulus(graph, batch, steps)
+        seconds = by_turns({"": lambda program=program, x=x: program.run(x, record=())})[""]
+        operations = 2 * batch * steps * sum(_macs(graph, node) for node in graph.synapses)
+        reached = 1e-9 * operations / seconds
+        limit = found["int8 product, GOP/s"]
+        table.append({"network": name, "unit": "GOP/s", "reached": reached, "limit": limit})
+    graph = at_rate(recurrent(), 0.07)
+    program = EmulatorTarget().build(graph)
+    synapses = values_of(graph["recur"].weights).size  # type: ignore[union-attr]
+    limit = found["events on one core, G/s"]
+    for batch, cores in ((1, 1), (64, torch.get_num_threads())):
+        x = stimulus(graph, batch, 500)
+        spikes = int(program.run(x).spikes["hidden"].sum())
+        seconds = by_turns({"": lambda x=x: program.run(x, record=())})[""]
+        events = spikes * synapses / 1024
+        table.append(
+            {
+                "network": f"recurrent 1024, batch {batch}",
+                "unit": "G events/s",
+                "reached": 1e-9 * events / seconds,
+                "limit": limit * cores,
+            }
+        )
+    return table
+
+
+def _macs(graph: Graph, node: Any) -> int:
+    (reader,) = graph.readers(node.name)
+    places = int(np.prod(reader.vth.shape[1:])) if isinstance(node, FixedConv2d) else 1
+    return values_of(node.weights).size * places if isinstance(node, FixedConv2d | FixedDense) else 0
+
+
+def growth() -> list[dict[str, Any]]:
+    """How the emulator's time grows with neurons, synapses, rate and batch."""
+    table: list[dict[str, Any]] = []
+
+    def add(what: str, value: float, graph: Graph, batch: int) -> None:
+        program, x = EmulatorTarget().build(graph), stimulus(graph, batch, 100)
+        seconds = by_turns({"": lambda: program.run(x)})[""]
+        rate = float(program.run(x).spikes["hidden"].mean())
+        table.append(
+            {"grows": what, "value": value, "batch": batch, "rate": rate, "us": 1e6 * seconds / batch / 100}
+        )
+
+    for batch in (1, 64):
+        for neurons in (256, 512, 1024, 2048, 4096):
+            # As many synapses per neuron everywhere.
+            add("neurons", neurons, at_rate(recurrent(neurons, 51 / neurons), 0.07), batch)
+        for density in (0.01, 0.02, 0.05, 0.1, 0.2):
+            add("density", density, at_rate(recurrent(1024, density), 0.07), batch)
+        for rate in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3):
+            add("rate", rate, at_rate(recurrent(), rate), batch)
+    graph = at_rate(recurrent(), 0.07)
+    for batch in (1, 2, 4, 8, 16, 32, 64, 128):
+        add("batch", batch, graph, batch)
+    return table
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the tables."""
+    for row in document["networks"]:
+        times = row["us per sample and step"]
+        batches = sorted({int(batch) for values in times.values() for batch in values})
+        table = Table(title=f"{row['network']}, {100 * row['rate']:.1f} % spike: us per sample and step")
+        table.add_column("")
+        for batch in batches:
+            table.add_column(f"batch {batch}", justify="right")
+            table.add_column("emulator is faster by", justify="right")
+        for name, values in times.items():
+            cells: list[str] = []
+            for batch in batches:
+                # Lava runs one sample after the other, whatever the batch.
+                value = values.get(str(batch), values.get("1") if name.startswith("Lava") else None)
+                ours = times["emulator"].get(str(batch))
+                cells += (
+                    ["", ""] if value is None or ours is None else [f"{value:,.1f}", f"{value / ours:,.1f}x"]
+                )
+            table.add_row(name, *cells)
+        _CONSOLE.print(table)
+    for title in ("roofline", "growth"):
+        rows = document.get(title, [])
+        if rows:
+            table = Table(*rows[0], title=title)
+            for row in rows:
+                table.add_row(*(f"{v:,.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+            _CONSOLE.print(table)
+    _CONSOLE.print(document["machine"])
+
+
+def main() -> None:
+    """Measure, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, help="JSON to write")
+    parser.add_argument("--quick", action="store_true", help="the two small networks, no growth")
+    parser.add_argument("--only", nargs="*", choices=list(NETWORKS), help="some of the networks")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    found = limits()
+    document: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {
+            "cores": os.cpu_count(),
+            "processor": platform.machine(),
+            "torch": torch.__version__,
+            **found,
+        },
+        "networks": [],
+    }
+    # Steps, rates, and between which lengths a step of Lava is measured.
+    plans: dict[str, tuple[int, tuple[float, ...], dict[Models, tuple[int, int]]]] = {
+        "recurrent 1024, 5 %": (100, (0.02, 0.05, 0.1, 0.2), dict.fromkeys(Models, (50, 1050))),
+        "HRSNN 5000, 2 %": (100, (0.05,), dict.fromkeys(Models, (20, 220))),
+        "conv 64-64, 32x32": (
+            8,
+            (0.02, 0.1),
+            {Models.STOCK: (2, 22), Models.MIXED: (10, 210), Models.LAYERS: (10, 210)},
+        ),
+        "VGG, 32x32": (8, (0.02, 0.1), {Models.STOCK: (1, 5), Models.MIXED: (4, 44), Models.LAYERS: (4, 44)}),
+        "PreResNet18, 32x32": (8, (), {Models.STOCK: (1, 3), Models.MIXED: (4, 24), Models.LAYERS: (4, 24)}),
+    }
+    wanted = options.only or list(NETWORKS)[: 3 if options.quick else None]
+    for name in wanted:
+        steps, rates, lengths = plans[name]
+        graph = NETWORKS[name]()
+        for i, rate in enumerate(rates or (None,)):
+            made = graph if rate is None else at_rate(graph, rate)
+            batches = (1, 32) if name.startswith("conv") else (1, 64)
+            # Lava's time hardly depends on the rate: once per network.
+            row = compare(name, made, steps, batches, lengths if i == len(rates or (0,)) // 2 else {})
+            document["networks"].append(row)
+            show({**document, "networks": [row]})
+    document["roofline"] = roofline(found)
+    if not options.quick:
+        document["growth"] = growth()
+    show({**document, "networks": []})
+    if options.output is not None:
+        options.output.write_text(json.dumps(document, indent=1))
+
+
+if __name__ == "__main__":
+    main()
