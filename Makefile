@@ -59,9 +59,18 @@ fidelity-study: $(READY) ## what quantization costs and what mends it, into tool
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/fidelity_study.py
 	$(BIN)/python experiments/fidelity_tables.py
 
+.PHONY: endurance
+endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)
+	$(BIN)/python -m pytest -s -m long tests/targets/lava
+
 .PHONY: bench
-bench: $(READY) ## time compiling, pruning and the emulator
+bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side (an hour)
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
+	$(BIN)/python -m tests.benchmarks.side_by_side
+
+.PHONY: bench-peers
+bench-peers: $(READY) ## install the libraries that `make bench` compares with
+	$(BIN)/python -m pip install --quiet --no-deps -r tests/benchmarks/peers.txt
 
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff

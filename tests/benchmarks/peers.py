@@ -6,6 +6,7 @@ that is the neuron that all of them have: `v <- beta v + a`, a spike above the t
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any, Protocol
 
