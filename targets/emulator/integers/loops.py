@@ -100,7 +100,7 @@ def advance_neurons(
     Args:
         a: Synaptic input, int32 or whole float32; one step of it serves all steps.
         gain: Its factor.
-        u: Current `[batch, size]`, updated in place; unused if the population forgets it at once.
+        u: Current `[batch, size]`, updated in place; may be empty if the population forgets it at once.
         v: Potential, updated in place.
         keep_u: `4096 - (du + 1)`.
         keep_v: `4096 - dv`.
@@ -113,10 +113,12 @@ def advance_neurons(
     """
     steps, batch, size = spikes.shape
     factor = np.int32(gain)
+    passing = np.zeros(min(size, _CHUNK), np.int32)
     for b in range(batch):
         for first in range(0, size, _CHUNK):
             last = min(size, first + _CHUNK)
-            ub, vb = u[b, first:last], v[b, first:last]
+            ub = passing[: last - first] if forgets else u[b, first:last]
+            vb = v[b, first:last]
             ku, kv = keep_u[first:last], keep_v[first:last]
             limit, added = threshold[first:last], bias[first:last]
             for t in range(steps):

@@ -26,10 +26,16 @@ _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
 @final
 @dataclass(frozen=True, eq=False)
 class State:
-    """Current and potential of a population, `[batch, size]`, int32."""
+    """Current and potential of a population, `[batch, size]`, int32; no current where none is kept."""
 
     u: Array
     v: Array
+
+    @classmethod
+    def at_rest(cls, neurons: Neurons, batch: int) -> "State":
+        """Return the state of a population at rest."""
+        kept = 0 if neurons.forgets else neurons.size
+        return cls(np.zeros((batch, kept), np.int32), np.zeros((batch, neurons.size), np.int32))
 
 
 @final
@@ -52,7 +58,7 @@ class IntegerSession:
         self._loops = {part: EventLoop(plan, batch) for part, plan in network.loops.items()}
         in_loops = {name_of(item) for part in self._loops for item in part.items}
         self._states = {
-            neurons.node.name: State(*(np.zeros((batch, neurons.size), np.int32) for _ in range(2)))
+            neurons.node.name: State.at_rest(neurons, batch)
             for neurons in network.neurons
             if neurons.node.name not in in_loops
         }
