@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, final, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
@@ -14,7 +15,30 @@ from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
+from toolchain.trace import QUANTITIES, Trace
+
+Records = dict[str, dict[str, NDArray[Any]]]
+"""What a run keeps, by quantity and population, `[samples, steps, *features]`."""
+
+
+def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
+    """Return room, all zero, for what a run keeps: `record`, and what outputs are read from."""
+    number = np.int32 if graph.stage is Stage.FIXED else np.float64
+    kept = graph.recorded(record)
+    records: Records = {quantity: {} for quantity in QUANTITIES}
+    for node in graph.populations:
+        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
+        for quantity in kept[node.name]:
+            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
+    return records
+
+
+def kept_quantities(records: Records, graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return the quantities that are kept of every population."""
+    return {
+        node.name: tuple(quantity for quantity in QUANTITIES if node.name in records[quantity])
+        for node in graph.populations
+    }
 
 
 class Program(Protocol):

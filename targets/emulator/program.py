@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -20,9 +19,8 @@ from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.trace import QUANTITIES, Trace, check_quantities
-
-Records = dict[str, dict[str, NDArray[Any]]]
+from toolchain.target import Records, empty_records, kept_quantities
+from toolchain.trace import Trace, check_quantities
 
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block: what stays near a core until it is used."""
@@ -98,7 +96,7 @@ class EmulatorProgram:
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
-        records = _allocate(self._graph, fitted, record)
+        records = empty_records(self._graph, fitted, record)
         cut = self.cut(fitted.samples, fitted.steps)
         parts = [
             slice(start, min(start + cut.samples, fitted.samples))
@@ -147,10 +145,7 @@ class EmulatorProgram:
         return TensorSession(self._graph, batch, self._device)
 
     def _run_batch(self, stimulus: Stimulus, records: Records, part: slice, block: int) -> int:
-        kept = {
-            name: tuple(quantity for quantity in QUANTITIES if name in records[quantity])
-            for name in (node.name for node in self._graph.populations)
-        }
+        kept = kept_quantities(records, self._graph)
         try:
             session = self._session(stimulus.samples, block)
             for start in range(0, stimulus.steps, block):
@@ -188,14 +183,3 @@ def _side_by_side(workers: int) -> Generator[Map]:
         pool.shutdown(cancel_futures=True)
         # PyTorch remembers the last number for threads to come; ours are gone.
         torch.set_num_threads(threads)
-
-
-def _allocate(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
-    number = np.int32 if graph.stage is Stage.FIXED else np.float64
-    kept = graph.recorded(record)
-    records: Records = {quantity: {} for quantity in QUANTITIES}
-    for node in graph.populations:
-        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
-        for quantity in kept[node.name]:
-            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
-    return records

@@ -13,9 +13,8 @@ from toolchain.atomic import read_arrays, sha256, write_arrays
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, save_graph
 from toolchain.stimulus import Stimulus
+from toolchain.target import Records
 
-Records = dict[str, dict[str, NDArray[Any]]]
-"""By quantity and population, `[samples, steps, *features]`."""
 _FILE: Final = "finished.npz"
 _KEY: Final = "key"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
 from targets.lava.job import Models, write_job
 from targets.lava.plan import Plan, plan_processes
-from targets.lava.resume import FinishedSamples, Records
+from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, job_folder, run_job
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
@@ -20,8 +20,8 @@ from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import Target
-from toolchain.trace import QUANTITIES, Trace, check_quantities
+from toolchain.target import Records, Target, empty_records, kept_quantities
+from toolchain.trace import Trace, check_quantities
 
 _STOCK_LIMIT: Final = 127
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
@@ -69,7 +69,7 @@ class LavaProgram:
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
-        records = _allocate(self._graph, fitted, record)
+        records = empty_records(self._graph, fitted, record)
         kept = None if self._kept is None else FinishedSamples(self._kept, self._graph, fitted, record)
         done = 0 if kept is None else kept.load(records)
         if done < fitted.samples:
@@ -86,10 +86,7 @@ class LavaProgram:
         kept: FinishedSamples | None,
         progress: Progress,
     ) -> None:
-        wanted = {
-            node.name: tuple(quantity for quantity in QUANTITIES if node.name in records[quantity])
-            for node in self._graph.populations
-        }
+        wanted = kept_quantities(records, self._graph)
         with job_folder() as folder:
             rest = stimulus.take(slice(done, None))
             window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
@@ -173,17 +170,6 @@ class LavaTarget:
         if self.models is Models.STOCK:
             _check_stock_limits(graph)
         return LavaProgram(graph, self.limits, self.models)
-
-
-def _allocate(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
-    number = np.int32 if graph.stage is Stage.FIXED else np.float64
-    wanted = graph.recorded(record)
-    records: Records = {quantity: {} for quantity in QUANTITIES}
-    for node in graph.populations:
-        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
-        for quantity in wanted[node.name]:
-            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
-    return records
 
 
 def _collect(folder: Path, records: Records, first: int, samples: int) -> None:

@@ -7,6 +7,7 @@ that is the neuron that all of them have: `v <- beta v + a`, a spike above the t
 
 import importlib
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -39,14 +40,14 @@ MakeCell = Callable[[Any, Any, Any], Cell]
 """From keep (beta), threshold and the share of the input that the library lets in."""
 
 
-class Stepped:
+class Stepped(ABC):
     """A cell that is stepped."""
 
     def reset(self) -> None:
         self.v: Any = None
 
-    def step(self, a: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, a: Tensor) -> Tensor: ...
 
     def run(self, a: Tensor) -> Tensor:
         self.reset()
@@ -108,7 +109,7 @@ class SpikingJellyCell:
             step_mode=mode,
         ).eval()
         if keep.unique().numel() + threshold.unique().numel() > 2:
-            raise NotImplementedError("one time constant and one threshold per layer")
+            raise ValueError("expected one time constant and one threshold per layer")
         self.single, self.multiple = make("s"), make("m")
 
     def reset(self) -> None:
@@ -253,7 +254,7 @@ class FloatNetwork:
             case FixedDense():
                 return x.flatten(2) @ weights
             case _:
-                raise NotImplementedError(type(node))
+                raise node.fail("is no operation of the benchmark")
 
     def _loop(self, item: Any, sent: dict[str, Tensor]) -> Tensor:
         """One population that feeds itself, one step late."""

@@ -80,7 +80,7 @@ def compare(
             for choice in sparse:
                 try:
                     network = FloatNetwork(graph, PEERS[peer], sparse=choice)
-                except NotImplementedError:
+                except ValueError:
                     continue
                 label = f"{peer}, CSR" if choice else peer
                 contenders[label] = lambda network=network, floats=floats: network.run(floats)

@@ -16,10 +16,9 @@ from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import Stream, enter, leave
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
+from toolchain.target import Records
 
 Array = NDArray[Any]
-Records = dict[str, dict[str, Array]]
-"""By quantity and population."""
 _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
 
 

@@ -36,9 +36,7 @@ from toolchain.ir import (
     Synapses,
     verify,
 )
-
-Records = dict[str, dict[str, NDArray[Any]]]
-"""By quantity and population."""
+from toolchain.target import Records
 
 
 @final

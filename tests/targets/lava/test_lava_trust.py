@@ -1,0 +1,330 @@
+"""Every way in which a simulator fails: named, nothing left behind, and the run resumes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from targets.lava import runner
+from targets.lava.job import Models, process_names, window_of, write_job
+from targets.lava.plan import plan_processes
+from targets.lava.resume import FinishedSamples
+from targets.lava.runner import Limits, group_lives, job_folder, run_job
+from targets.lava.target import LavaProgram, LavaTarget
+from tests.graphs import fixed_lif
+from tests.targets import conformance
+from toolchain import reference
+from toolchain.errors import CorruptArtifactError, SimulationError, TargetError
+from toolchain.fidelity import first_mismatch
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import AnyNode, Decode, FixedDense, Graph, Input, Output
+from toolchain.progress import Progress, no_progress
+from toolchain.stimulus import fit_stimulus
+from toolchain.trace import QUANTITIES
+
+
+def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:
+    graph = conformance.graph()
+    x = np.ones((2, steps, 4), bool)
+    plan = plan_processes(graph)
+    window = write_job(folder, plan, graph, fit_stimulus(graph, x), {"p0": ("v",)})
+    return folder, window
+
+
+def _group_is_gone(group: int) -> bool:
+    return not group_lives(group)
+
+
+class Started:
+    """The process groups that a test starts, and the names of their shared memory."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+        self.prefixes: list[str] = []
+
+    def assert_nothing_is_left(self) -> None:
+        assert self.groups
+        assert all(_group_is_gone(group) for group in self.groups)
+        shared = [item.name for item in Path("/dev/shm").iterdir()]  # noqa: S108 - where segments live
+        assert not [name for name in shared if name.startswith(tuple(self.prefixes))]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    found = Started()
+    original = subprocess.Popen
+
+    def watched(command: list[str], **options: object) -> object:
+        child = original(command, **options)  # type: ignore[call-overload]
+        found.groups.append(child.pid)
+        found.prefixes.append(command[-1].removeprefix("/"))
+        return child
+
+    monkeypatch.setattr(runner.subprocess, "Popen", watched)
+    return found
+
+
+def _break(folder: Path, process: str, how: str) -> None:
+    """Let one process of a job fail: its record file is replaced by something that makes it."""
+    document = json.loads((folder / "job.json").read_text())
+    for item in document["neurons"]:
+        if item["name"] == process:
+            item["records"] = {"v": how}
+    (folder / "job.json").write_text(json.dumps(document))
+
+
+def test_a_process_that_raises_is_named_with_its_step(started: Started) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        _break(folder, "p1", str(folder / "missing.npy"))
+        with pytest.raises(SimulationError, match="process 'p1' at step 3: FileNotFoundError") as caught:
+            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+    # Step 3 is the first inside the window of a population of offset 2.
+    assert (caught.value.process, caught.value.step) == ("p1", 3)
+    assert "windowed_lif.py" in "".join(caught.value.__notes__)
+    started.assert_nothing_is_left()
+    assert not folder.exists()
+
+
+def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        # Opening a pipe that nobody writes to blocks for ever, as a hung simulator does.
+        os.mkfifo(folder / "pipe")
+        _break(folder, "p0", str(folder / "pipe"))
+        began = time.monotonic()
+        with pytest.raises(SimulationError, match="no process made a step for 1.5 s") as caught:
+            run_job(folder, window, Limits(stall_s=1.5), no_progress)  # type: ignore[arg-type]
+    assert (caught.value.process, caught.value.step) == ("p0", 2)
+    assert time.monotonic() - began < 15
+    started.assert_nothing_is_left()
+
+
+def test_a_child_that_never_takes_a_step_is_ended(started: Started) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        with pytest.raises(SimulationError, match="no process made a step for 0.1 s") as caught:
+            run_job(folder, window, Limits(start_s=0.1), no_progress)  # type: ignore[arg-type]
+    assert caught.value.step == 0
+    started.assert_nothing_is_left()
+
+
+def test_a_run_that_takes_too_long_is_ended(started: Started) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder, steps=100_000)
+        with pytest.raises(SimulationError, match="the run took longer than 4 s"):
+            run_job(folder, window, Limits(total_s=4.0), no_progress)  # type: ignore[arg-type]
+    started.assert_nothing_is_left()
+
+
+def test_a_process_that_is_killed_is_named(started: Started) -> None:
+    with job_folder() as folder:
+        _, window = _job(folder, steps=100_000)
+        killer = threading.Thread(target=_kill_one_actor, args=(folder, started.groups))
+        killer.start()
+        with pytest.raises(SimulationError, match="ended unexpectedly") as caught:
+            run_job(folder, window, Limits(total_s=60.0), no_progress)  # type: ignore[arg-type]
+        killer.join()
+        names = process_names(json.loads((folder / "job.json").read_text()))
+    assert caught.value.process in names
+    assert caught.value.step > 0
+    started.assert_nothing_is_left()
+
+
+def _kill_one_actor(folder: Path, groups: list[int]) -> None:
+    """Kill the process that maps the record file, once it is running."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                mine = os.getpgid(int(entry.name)) in groups
+                maps = (entry / "maps").read_text() if mine else ""
+            except (OSError, ValueError):
+                continue
+            if f"{folder}/p0.v.npy" in maps:
+                os.kill(int(entry.name), signal.SIGKILL)
+                return
+        time.sleep(0.05)
+
+
+def test_a_child_that_is_killed_itself_is_noticed(started: Started) -> None:
+    def kill(done: int, total: int) -> None:
+        os.kill(started.groups[0], signal.SIGKILL)
+
+    with job_folder() as folder:
+        _, window = _job(folder)
+        with pytest.raises(SimulationError, match="ended with code -9 before it was done"):
+            run_job(folder, window, Limits(), kill)  # type: ignore[arg-type]
+    started.assert_nothing_is_left()
+
+
+_PARENT = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+import numpy as np
+from targets.lava.resume import FinishedSamples
+from targets.lava.target import LavaProgram, LavaTarget
+from tests.targets import conformance
+LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
+"""
+
+
+def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], cwd=repository)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(_steps_of(job) for job in tmp_path.iterdir()):
+        time.sleep(0.05)
+    (child,) = (
+        entry for entry in _commands() if f"{tmp_path}/" in entry[1] and "targets.lava.worker" in entry[1]
+    )
+    prefix = child[1].split()[-1].removeprefix("/")
+    shared = Path("/dev/shm")  # noqa: S108 - where segments live
+    assert list(shared.glob(f"{prefix}*"))
+    parent.kill()
+    parent.wait()
+    while time.monotonic() < deadline and not (_group_is_gone(child[0]) and not list(tmp_path.iterdir())):
+        time.sleep(0.05)
+    assert _group_is_gone(child[0])
+    assert not list(shared.glob(f"{prefix}*"))
+    assert not list(tmp_path.iterdir())
+
+
+def _steps_of(job: Path) -> int:
+    beats = job / "heartbeat.npy"
+    return int(np.load(beats)[:, 0].sum()) if beats.exists() and beats.stat().st_size > 128 else 0
+
+
+def _commands() -> list[tuple[int, str]]:
+    """Process groups and command lines of everything that leads its group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(entry.name)) == int(entry.name):
+                found.append((int(entry.name), (entry / "cmdline").read_text().replace("\0", " ").strip()))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_child_that_cannot_start_says_why() -> None:
+    with job_folder() as folder:
+        _, window = _job(folder)
+        (folder / "job.json").write_text("{}")
+        with pytest.raises(SimulationError, match="KeyError"):
+            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+
+
+def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
+
+    def interrupt(done: int, total: int) -> None:
+        if started.groups and _steps() > 0:
+            raise KeyboardInterrupt
+
+    with job_folder() as folder:
+        _, window = _job(folder, steps=2000)
+
+        def _steps() -> int:
+            return int(np.load(folder / "heartbeat.npy")[:, 0].sum())
+
+        with pytest.raises(KeyboardInterrupt):
+            run_job(folder, window, Limits(), interrupt)  # type: ignore[arg-type]
+    started.assert_nothing_is_left()
+
+
+_INTERRUPTED = """
+import signal, sys, threading, time
+import numpy as np
+from targets.lava.resume import FinishedSamples
+from targets.lava.target import LavaProgram, LavaTarget
+from tests.targets import conformance
+program = LavaTarget().build(conformance.graph())
+def progress(done, total):
+    if done > 50:
+        signal.raise_signal(signal.SIGINT)
+try:
+    program.run(np.ones((2, 100_000, 4), bool), progress=progress)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_ends_a_run_in_less_than_a_second(repository: Path) -> None:
+    code = _INTERRUPTED.replace("signal.raise_signal", "print(time.time(), flush=True); signal.raise_signal")
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=repository, stdout=subprocess.PIPE, text=True)
+    told, _ = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert time.time() - float(told.split()[0]) < 1.0
+
+
+@pytest.mark.parametrize("models", Models)
+def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
+    started: Started, tmp_path: Path, models: Models
+) -> None:
+    graph, x = conformance.graph(), conformance.stimulus(samples=6)
+    program = LavaTarget(models=models).build(graph).resume_in(tmp_path / "kept")
+    steps = window_of(program.plan, len(x), x.shape[1], models)
+
+    def kill(done: int, total: int) -> None:
+        if total == steps.total and steps.finished(done - 1) >= 2:
+            os.kill(started.groups[-1], signal.SIGKILL)
+
+    with pytest.raises(SimulationError) as caught:
+        _slow(program, x, kill)
+    finished = int(caught.value.__notes__[-1].split()[0])
+    assert 2 <= finished < 6
+    assert f"{finished} of 6 samples were finished; they are kept in" in caught.value.__notes__[-1]
+    totals: set[int] = set()
+    trace = program.run(x, record=QUANTITIES, progress=lambda _, total: totals.add(total))
+    assert totals == {window_of(program.plan, 6 - finished, x.shape[1], models).total}
+    assert first_mismatch(reference.run(graph, x), trace) is None
+    assert not list((tmp_path / "kept").iterdir())
+    started.assert_nothing_is_left()
+
+
+def _slow(program: LavaProgram, x: np.ndarray, progress: Progress) -> None:
+    """Run so slowly that something can happen between two samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_POLL_S", 0.0005)
+        program.run(x, record=QUANTITIES, progress=progress)
+
+
+def test_finished_samples_of_another_run_are_not_taken(tmp_path: Path) -> None:
+    graph, x = conformance.graph(), conformance.stimulus(samples=3)
+    records = {"spikes": {"p1": np.ones((3, x.shape[1], 2), bool)}}
+    FinishedSamples(tmp_path, graph, fit_stimulus(graph, x), ("spikes",)).save(records, 2)
+    with pytest.raises(TargetError, match="finished samples of another network, stimulus or record"):
+        LavaTarget().build(graph).resume_in(tmp_path).run(~x)
+
+
+def test_damaged_finished_samples_are_named(tmp_path: Path) -> None:
+    (tmp_path / "finished.npz").write_bytes(b"nothing")
+    with pytest.raises(CorruptArtifactError, match="finished.npz"):
+        LavaTarget().build(conformance.graph()).resume_in(tmp_path).run(conformance.stimulus(samples=1))
+
+
+def test_a_population_that_reads_too_many_is_named(started: Started) -> None:
+    """Where a population is one process, it has eight ports."""
+    weights = np.full((1, 1), 2, np.int32)
+    nodes: list[AnyNode] = [Input(name="x", shape=(1,))]
+    for i in range(9):
+        nodes += [
+            FixedDense(name=f"w{i}", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+            fixed_lif(f"p{i}", (f"w{i}",), 1),
+            FixedDense(
+                name=f"r{i}", inputs=(f"p{i}",), weights=weights, exponent=0, sign_mode=SignMode.MIXED
+            ),
+        ]
+    nodes += [
+        fixed_lif("all", tuple(f"r{i}" for i in range(9)), 1),
+        Output(name="o", inputs=("all",), decode=Decode.SPIKE_COUNT),
+    ]
+    with pytest.raises(SimulationError, match="'all' reads 9 populations, expected at most 8"):
+        LavaTarget(models=Models.LAYERS).build(Graph(tuple(nodes))).run(np.ones((1, 2, 1), bool))
+    started.assert_nothing_is_left()
