@@ -8,10 +8,11 @@ from typing import assert_never, final
 import networkx as nx
 import numpy as np
 
+from targets.emulator.integers.byte_kernels import BYTE_MAX
 from targets.emulator.integers.convolutions import ConvolutionLink
 from targets.emulator.integers.events import LoopPlan
 from targets.emulator.integers.items import Item, Link, Neurons, Part, PooledNode, StreamPlan, name_of, reads
-from targets.emulator.integers.synapses import BYTE_MAX, DenseLink
+from targets.emulator.integers.synapses import DenseLink
 from toolchain.ir import (
     Conv2d,
     Delay,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from targets.emulator.integers.byte_kernels import BYTE_MAX, as_bytes, multiplies_exactly, multiply_bytes
 from targets.emulator.integers.loops import add_events, add_scaled
 from targets.emulator.integers.streams import Streams, internal_order
 from toolchain import fixedpoint
@@ -19,11 +20,9 @@ from toolchain.ir import FixedDense
 from toolchain.ir.matrix import Matrix, columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 Array = NDArray[Any]
-_OPERATORS: Final[Any] = torch.ops.aten
 
 FLOAT32_EXACT: Final = 2**24
 """Whole numbers below this are exact in float32, and so is every partial sum of a product."""
-BYTE_MAX: Final = 127
 _PRODUCT_ELEMENTS: Final = 2**24
 """Matrices of up to this many elements may be multiplied whole."""
 _DENSE_SHARE: Final = 1 / 8
@@ -125,16 +124,16 @@ class Rows:
     def _bytes(self) -> tuple[torch.Tensor, int] | None:
         """The matrix `[sources, targets]` in int8 and the factor taken out; None if that is not possible."""
         halved = as_bytes(_whole(self.plain))
-        if halved is None or self.largest > BYTE_MAX or not multiplies_bytes():
+        if halved is None or self.largest > BYTE_MAX:
             return None
         return torch.from_numpy(halved[0].T.copy()), halved[1]
 
     def _add_product(self, x: Array, out: Array) -> None:
-        if self._bytes is None:
+        if self._bytes is None or not multiplies_exactly(*x.shape, out.shape[1], torch.get_num_threads()):
             out += fixedpoint.shift(self._multiplied(x), self.exponent)
             return
         matrix, gain = self._bytes
-        product = _OPERATORS._int_mm(torch.from_numpy(x.view(np.int8)), matrix).numpy()  # noqa: SLF001 - the public way is a quantized module
+        product = multiply_bytes(torch.from_numpy(x.view(np.int8)), matrix).numpy()
         if self.right:
             out += (product * np.int32(gain)) >> np.int32(self.right)
         else:
@@ -196,37 +195,10 @@ def _whole(matrix: Matrix) -> Array:
     return matrix.toarray() if isinstance(matrix, csr_array) else matrix
 
 
-def as_bytes(weights: Array) -> tuple[Array, int] | None:
-    """Return weights as int8 and the factor that was taken out (1 or 2), or None if they do not fit.
-
-    Weights of both signs are even, so that half of them lie in -127 .. 127.
-    """
-    gain = 2 if weights.size and not (weights & 1).any() else 1
-    held = weights // gain
-    return (held.astype(np.int8), gain) if np.abs(held).max(initial=0) <= BYTE_MAX else None
-
-
 def exact_type(weights: Array, message: float) -> torch.dtype:
     """Return the narrowest floating-point type in which every partial sum is exact."""
     reach = float(np.abs(weights.reshape(len(weights), -1)).sum(axis=1, dtype=np.float64).max(initial=0.0))
     return torch.float32 if reach * message < FLOAT32_EXACT else torch.float64
-
-
-def multiplies_bytes() -> bool:
-    """Whether this PyTorch has a matrix product of int8 into int32 on the CPU."""
-    return _BYTE_PRODUCT
-
-
-def _try_bytes() -> bool:
-    left = torch.full((17, 64), BYTE_MAX, dtype=torch.int8)
-    try:
-        product = _OPERATORS._int_mm(left, left.T[:, :8].contiguous())  # noqa: SLF001
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return False
-    return bool((product == 64 * BYTE_MAX**2).all())
-
-
-_BYTE_PRODUCT: Final = _try_bytes()
 
 
 def _index_type(targets: int) -> type[np.unsignedinteger[Any]]:

@@ -10,12 +10,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.emulator.integers import convolutions, events, synapses
+from targets.emulator.integers import byte_kernels, convolutions, events, synapses
+from targets.emulator.integers.byte_kernels import Geometry, as_bytes
 from targets.emulator.integers.events import LoopPlan
 from targets.emulator.integers.loops import advance_neurons
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import enter, leave
-from targets.emulator.integers.synapses import Rows, as_bytes
+from targets.emulator.integers.synapses import Rows
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimulus, recipes
@@ -158,28 +159,37 @@ def test_convolutions_in_floating_point_are_as_exact(recipe: ImageRecipe) -> Non
     """A PyTorch without oneDNN's int8 convolution loses speed, not integers."""
     graph, stimulus = random_images(recipe), random_pictures(recipe, samples=2, steps=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolutions, "byte_convolution", lambda *_: None)
+        patch.setattr(convolutions, "pack_convolution", lambda *_: None)
         check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-def test_an_operator_of_pytorch_that_is_not_exact_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = random_images(ImageRecipe(channels=2))
-    node = next(node for node in graph.synapses if node.name == "c0")
-    weights = np.ones(node.weights.shape, np.int8)
-    trusted = convolutions._onednn
-
-    def wrong(*arguments: Any) -> Any:
-        convolve = trusted(*arguments)
-        return lambda x: convolve(x) + 1
-
-    monkeypatch.setattr(convolutions, "_onednn", wrong)
-    assert convolutions.byte_convolution(weights, node) is None
-    monkeypatch.setattr(convolutions, "_onednn", lambda *_: _missing())
-    assert convolutions.byte_convolution(weights, node) is None
+def test_a_shape_on_which_onednn_is_wrong_is_computed_otherwise() -> None:
+    """Found by a random graph: one column of sums, a horizontal stride of 2, and several images."""
+    recipe = ImageRecipe(seed=3, layers=2, channels=1, size=(4, 8), grouped=True, strided=True, pooled=True)
+    graph, stimulus = random_images(recipe), random_pictures(recipe, samples=2, steps=6)
+    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-def _missing() -> None:
-    raise AttributeError("no such operator")
+def test_kernels_that_are_wrong_or_missing_are_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry, shapes = Geometry((1, 1), (1, 1), (1, 1), 1), ((2, 3, 5, 5), (4, 3, 3, 3))
+    for name in ("convolves_exactly", "multiplies_exactly"):
+        monkeypatch.setattr(byte_kernels, name, getattr(byte_kernels, name).__wrapped__)
+    assert byte_kernels.convolves_exactly(*shapes, geometry, 1)
+    assert byte_kernels.multiplies_exactly(5, 8, 3, 1)
+    pack, multiply = byte_kernels.pack_convolution, byte_kernels.multiply_bytes
+    monkeypatch.setattr(byte_kernels, "pack_convolution", lambda *a: _off_by_one(pack(*a)))
+    monkeypatch.setattr(byte_kernels, "multiply_bytes", _off_by_one(multiply))
+    assert not byte_kernels.convolves_exactly(*shapes, geometry, 1)
+    assert not byte_kernels.multiplies_exactly(5, 8, 3, 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(byte_kernels, "_CONVOLUTIONS", object())
+    monkeypatch.setattr(byte_kernels, "_PRODUCTS", object())
+    assert not byte_kernels.convolves_exactly.__wrapped__(*shapes, geometry, 1)
+    assert not byte_kernels.multiplies_exactly.__wrapped__(5, 8, 3, 1)
+
+
+def _off_by_one(kernel: Any) -> Any:
+    return lambda *arguments: kernel(*arguments) + 1
 
 
 def test_a_picture_that_stays_is_convolved_once(rng: np.random.Generator) -> None:
