@@ -1,5 +1,6 @@
 """The seam to the places where a graph can run, and how installed ones are found."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -22,15 +23,35 @@ Records = dict[str, dict[str, NDArray[Any]]]
 
 
 def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
-    """Return room, all zero, for what a run keeps: `record`, and what outputs are read from."""
+    """Return room, all zero, for what a run keeps: `record`, and what outputs are read from.
+
+    Raises:
+        TargetError: It is more than the machine has.
+    """
     number = np.int32 if graph.stage is Stage.FIXED else np.float64
     kept = graph.recorded(record)
+    _check_room(graph, stimulus, kept, np.dtype(number).itemsize)
     records: Records = {quantity: {} for quantity in QUANTITIES}
     for node in graph.populations:
         extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
         for quantity in kept[node.name]:
             records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
     return records
+
+
+def _check_room(graph: Graph, stimulus: Stimulus, kept: Mapping[str, tuple[str, ...]], width: int) -> None:
+    """Raise before the operating system would have to end this process."""
+    each = sum(
+        node.vth.size * sum(1 if quantity == "spikes" else width for quantity in kept[node.name])
+        for node in graph.populations
+    )
+    needed = each * stimulus.samples * stimulus.steps
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise TargetError(
+            f"the records of {stimulus.samples} samples of {stimulus.steps} steps need {needed / 2**30:.1f} "
+            f"GiB, this machine has {memory / 2**30:.1f}: run fewer samples at a time, or record less"
+        )
 
 
 def kept_quantities(records: Records, graph: Graph) -> dict[str, tuple[str, ...]]:

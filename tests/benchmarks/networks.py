@@ -30,12 +30,13 @@ from toolchain.ir import (
 from toolchain.models import PreResNetShape, build_preresnet
 
 Array = NDArray[Any]
-_CHANNELS = 64
 _PIXEL_RATE = 0.3
 _TRIAL_SAMPLES, _TRIAL_STEPS = 2, 24
 
 
-def recurrent(neurons: int = 1024, density: float = 0.05, *, mixed: bool = False) -> Graph:
+def recurrent(
+    neurons: int = 1024, density: float = 0.05, *, channels: int = 64, mixed: bool = False
+) -> Graph:
     """Sparse recurrent neurons behind a dense input, and a read-out of ten; time constants mixed or equal."""
     rng = np.random.default_rng(0)
     synapses = int(density * neurons**2)
@@ -45,8 +46,8 @@ def recurrent(neurons: int = 1024, density: float = 0.05, *, mixed: bool = False
     dv = np.rint(4096 / rng.gamma(3.0, 5.0, neurons).clip(2, 100)).astype(int) if mixed else 512
     return Graph(
         (
-            Input(name="x", shape=(_CHANNELS,)),
-            _dense("encode", "x", rng.integers(-60, 101, (neurons, _CHANNELS)) * 2),
+            Input(name="x", shape=(channels,)),
+            _dense("encode", "x", rng.integers(-60, 101, (neurons, channels)) * 2),
             Delay(name="back", inputs=("hidden",), shape=(neurons,)),
             _dense("recur", "back", recurrence),
             fixed_lif("hidden", ("encode", "recur"), neurons, dv=dv),
@@ -95,7 +96,8 @@ def stimulus(graph: Graph, samples: int, steps: int) -> Array:
     rng = np.random.default_rng(7)
     if node.bits > 1:
         return np.repeat(rng.random((samples, 1, *node.shape)), steps, axis=1)
-    rate = 0.12 if len(node.shape) == 1 else _PIXEL_RATE
+    # As many input spikes at every step, however many channels.
+    rate = 8 / node.shape[0] if len(node.shape) == 1 else _PIXEL_RATE
     return rng.random((samples, steps, *node.shape)) < rate
 
 

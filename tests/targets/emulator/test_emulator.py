@@ -30,6 +30,8 @@ from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
+from toolchain.stimulus import Stimulus
+from toolchain.target import empty_records
 from toolchain.trace import QUANTITIES
 
 
@@ -140,6 +142,12 @@ def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
     )
     cut = EmulatorProgram(graph, "cpu").cut(10_000, 100)
     assert cut.samples * cut.steps * neurons * 4 <= 2**24
+
+
+def test_records_that_no_memory_could_hold_are_refused_before_they_are_made() -> None:
+    x = np.broadcast_to(np.ones((1, 1, 4), bool), (10**6, 10**6, 4))
+    with pytest.raises(TargetError, match="need .* GiB, this machine has .*: run fewer samples at a time"):
+        empty_records(conformance.graph(), Stimulus({"x": x}), ("spikes",))
 
 
 def test_memory_that_runs_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
