@@ -114,6 +114,8 @@ class Recipe:
     sparse: bool = False
     biased: bool = False
     extreme: bool = False
+    wide: bool = False
+    """Whether graded messages have all 24 bits, so that sums leave 32."""
 
 
 recipes = st.builds(
@@ -129,6 +131,7 @@ recipes = st.builds(
     sparse=st.booleans(),
     biased=st.booleans(),
     extreme=st.booleans(),
+    wide=st.booleans(),
 )
 
 
@@ -137,7 +140,7 @@ def random_fixed(recipe: Recipe) -> Graph:
     rng = np.random.default_rng(recipe.seed)
     builder = _Builder(recipe, rng)
     edge = EdgeKind.GRADED if recipe.graded else EdgeKind.SPIKE
-    scale, bits = (16.0, 5) if recipe.graded else (1.0, 1)
+    scale, bits = ((2.0**23, 24) if recipe.wide else (16.0, 5)) if recipe.graded else (1.0, 1)
     nodes: list[AnyNode] = [Input(name="x", shape=(recipe.channels,), edge=edge, scale=scale, bits=bits)]
     last = len(recipe.sizes) - 1
     for i, size in enumerate(recipe.sizes):
@@ -193,7 +196,8 @@ class _Builder:
     def _node(
         self, name: str, source: str, weights: Matrix, mode: SignMode, bits: int, delays: Matrix | None
     ) -> FixedDense:
-        exponent = int(self.rng.integers(2, 6) if self.recipe.extreme else self.rng.integers(-3, 3))
+        lowest, end = (2, 6) if self.recipe.extreme else (-8, 3) if self.recipe.wide else (-3, 3)
+        exponent = int(self.rng.integers(lowest, end))
         return FixedDense(
             name=name,
             inputs=(source,),

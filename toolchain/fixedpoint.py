@@ -15,6 +15,8 @@ IntArray = NDArray[np.int32]
 STATE_BITS: Final = 24
 STATE_LIMIT: Final = 2 ** (STATE_BITS - 1)
 """`u` wraps and `v` saturates around this magnitude."""
+WORD_LIMIT: Final = 2**31
+"""Sums of synapses wrap around this magnitude before bits are dropped."""
 DECAY_BITS: Final = 12
 DECAY_UNITY: Final = 2**DECAY_BITS
 ALIGNMENT_BITS: Final = 6
@@ -114,11 +116,13 @@ def lif_step(
 def shift(total: NDArray[np.int64], exponent: int) -> IntArray:
     """Return `total * 2^exponent`, rounding down where bits are lost (unlike decays).
 
-    >>> shift(np.array([-10, 10]), -2).tolist()
-    [-3, 2]
+    As in Lava, a sum has 32 bits: what leaves them wraps before bits are dropped.
+
+    >>> shift(np.array([-10, 10, 2**32 + 8]), -2).tolist()
+    [-3, 2, 2]
     """
-    shifted = total << exponent if exponent > 0 else total >> -exponent
-    return shifted.astype(np.int32)
+    held = total.astype(np.int32)
+    return np.left_shift(held, exponent) if exponent > 0 else np.right_shift(held, -exponent)
 
 
 def wrap_sum(total: NDArray[np.int64]) -> IntArray:

@@ -8,18 +8,21 @@ from hypothesis import Phase, example, given, note, settings
 from hypothesis import strategies as st
 
 from targets.emulator.target import EmulatorTarget
+from targets.lava.job import Models
+from targets.lava.target import LavaTarget
 from tests import exactness
 from tests.exactness import Make, check_equal, check_on_lava, shrink
-from tests.graphs import Recipe, random_fixed, random_stimulus, recipes
+from tests.graphs import Recipe, fixed_lif, random_fixed, random_stimulus, recipes
 from toolchain import reference
-from toolchain.ir import Graph, print_graph
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
 from toolchain.trace import Trace
 
 _STEPS = 12
 
 _PLAIN = Recipe()
 _BIASED = Recipe(seed=3, sizes=(4, 3), channels=3, skip=True, sparse=True, biased=True)
-_EVERYTHING = Recipe(7, (4, 3, 5), 4, *[True] * 8)
+_EVERYTHING = Recipe(7, (4, 3, 5), 4, *[True] * 9)
 
 
 @given(recipe=recipes)
@@ -75,6 +78,29 @@ def _make(samples: int) -> Make[Recipe]:
     return lambda recipe: (random_fixed(recipe), random_stimulus(recipe, samples, _STEPS))
 
 
+def test_a_sum_that_leaves_32_bits_wraps_as_lavas_does() -> None:
+    """Before a negative exponent is applied: found by reading, since small messages never get there."""
+    graph = Graph(
+        (
+            Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=1.0, bits=24),
+            FixedDense(
+                name="w",
+                inputs=("x",),
+                weights=np.array([[255]], np.int32),
+                exponent=-8,
+                sign_mode=SignMode.EXCITATORY,
+            ),
+            fixed_lif("p", ("w",), 1, vth=2**17 - 1),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    stimulus = np.full((1, 2, 1), 2.0**24 - 1)
+    expected = reference.run(graph, stimulus)
+    assert abs(255 * (2**24 - 1)) >= 2**31
+    for target in (EmulatorTarget(), LavaTarget(models=Models.STOCK)):
+        check_equal(graph, expected, target, stimulus)
+
+
 def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:
     trace = reference.run(random_fixed(_EVERYTHING), random_stimulus(_EVERYTHING, 3, 40))
     jumps = [np.abs(np.diff(u.astype(np.int64), axis=1)).max() for u in trace.u.values()]
@@ -102,6 +128,6 @@ def test_lava_equals_the_reference_on_hundreds_of_graphs(block: int) -> None:
 
 
 def _random_recipe(rng: np.random.Generator) -> Recipe:
-    flags = [bool(flag) for flag in rng.integers(0, 2, 8)]
+    flags = [bool(flag) for flag in rng.integers(0, 2, 9)]
     sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
     return Recipe(int(rng.integers(2**32)), sizes, int(rng.integers(1, 6)), *flags)

@@ -66,6 +66,12 @@ class Connection(nn.Module):
         self.wraps = (
             isinstance(node, Conv2d) and Rule.SATURATION in rules and self.reach >= fixedpoint.STATE_LIMIT
         )
+        # Bits are dropped from a word of 32.
+        self.narrows = (
+            self.exponent < 0
+            and Rule.SATURATION in rules
+            and self.reach >= fixedpoint.WORD_LIMIT * 2.0**self.exponent
+        )
         self.kind = self._kind(graph.largest_message(node), precision)
 
     def _start(self, factor: Floats) -> Floats:
@@ -115,6 +121,8 @@ class Connection(nn.Module):
             total = functional.conv2d(x, weights, None, node.stride, node.padding, node.dilation, node.groups)
         else:
             total = functional.linear(x.flatten(1), weights)
+        if self.narrows:
+            total = wrap_sum(total.double(), fixedpoint.WORD_LIMIT)
         if self.exponent:
             total = total * 2.0**self.exponent
         if self.exponent < 0 and Rule.TRUNCATION in self.rules:

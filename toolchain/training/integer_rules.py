@@ -43,9 +43,8 @@ def floor_through(x: Tensor) -> Tensor:
     return _replaced(x, torch.floor(x.detach()))
 
 
-def wrap_sum(x: Tensor) -> Tensor:
-    """Return a sum as Lava's convolution sends it, modulo 2^24, with the gradient of `x`."""
-    half = fixedpoint.STATE_LIMIT
+def wrap_sum(x: Tensor, half: int = fixedpoint.STATE_LIMIT) -> Tensor:
+    """Return a sum modulo `2 half`, signed, with the gradient of `x`; as Lava's convolution sends it."""
     return _replaced(x, torch.remainder(x.detach() + half, 2 * half) - half)
 
 

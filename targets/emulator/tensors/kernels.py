@@ -129,8 +129,8 @@ def _exact_type(weights: Matrix, message: float) -> torch.dtype:
 
 
 def _shifted(product: Tensor, exponent: int) -> Tensor:
-    total = product.to(torch.int64)
-    return (total << exponent if exponent > 0 else total >> -exponent).to(torch.int32)
+    total = product.to(torch.int64).to(torch.int32)
+    return total << exponent if exponent > 0 else total >> -exponent
 
 
 def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:

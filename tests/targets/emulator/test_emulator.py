@@ -107,7 +107,7 @@ def test_blocks_and_cores_change_nothing(
     monkeypatch: pytest.MonkeyPatch, bytes_near: int, threads: int
 ) -> None:
     """State, delays and what is in flight pass from block to block, whatever their length."""
-    recipe = Recipe(5, (4, 3), 3, *[True] * 8)
+    recipe = Recipe(5, (4, 3), 3, *[True] * 9)
     graph, x = random_fixed(recipe), random_stimulus(recipe, 11, 25)
     before = torch.get_num_threads()
     monkeypatch.setattr(program, "_CACHE_BYTES", bytes_near)

@@ -9,7 +9,16 @@ import torch
 from hypothesis import given, settings
 from scipy.sparse import csr_array
 
-from tests.graphs import feed_forward, random_fixed, random_stimulus, recipes, recurrent, spikes, varied
+from tests.graphs import (
+    Recipe,
+    feed_forward,
+    random_fixed,
+    random_stimulus,
+    recipes,
+    recurrent,
+    spikes,
+    varied,
+)
 from tests.image_graphs import image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from toolchain import fixedpoint, reference
@@ -244,3 +253,10 @@ def test_a_fixed_graph_alone_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(TrainingError, match="in integers already"):
         GraphNetwork(QuantizeGraph()(recurrent(rng)))
     assert frozenset(Rule) == ALL_RULES
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_sums_that_leave_32_bits_wrap_before_a_negative_exponent_drops_bits(seed: int) -> None:
+    recipe = Recipe(seed, (6,), 5, graded=True, wide=True, synaptic_delays=seed % 2 == 0)
+    graph, x = random_fixed(recipe), random_stimulus(recipe, 2, 12)
+    _check_equal(reference.run(graph, x), _run(GraphNetwork(_real(graph), graph), x))
