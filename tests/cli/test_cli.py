@@ -289,6 +289,20 @@ def test_a_full_disk_is_not_our_bug(
     _fails(["run", str(small_build), "-o", str(tmp_path / "t.npz")], 3, "No space left on device", capsys)
 
 
+def test_a_run_on_lava_can_be_told_where_to_keep_finished_samples(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = ["run", str(small_build), "-o", str(tmp_path / "t.npz"), "--resume", str(tmp_path / "kept")]
+    assert main([*wanted, "--target", "lava", "--samples", "1"]) == 0
+    assert not (tmp_path / "kept").exists()
+    _fails(
+        [*wanted, "--target", "emulator"],
+        3,
+        "runs of EmulatorProgram cannot be resumed; start them again",
+        capsys,
+    )
+
+
 def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "--json"]) == 0
     assert _json(capsys) == {
