@@ -295,6 +295,7 @@ def test_a_run_on_lava_can_be_told_where_to_keep_finished_samples(
     wanted = ["run", str(small_build), "-o", str(tmp_path / "t.npz"), "--resume", str(tmp_path / "kept")]
     assert main([*wanted, "--target", "lava", "--samples", "1"]) == 0
     assert not (tmp_path / "kept").exists()
+    capsys.readouterr()
     _fails(
         [*wanted, "--target", "emulator"],
         3,
