@@ -139,8 +139,8 @@ def resumed(program: Program, folder: Path) -> Program:
     """
     if not isinstance(program, ResumableProgram):
         raise TargetError(
-            f"runs of {type(program).__name__} cannot be resumed; start them again, or use a target whose runs "
-            "are long, such as lava"
+            f"runs of {type(program).__name__} cannot be resumed; start them again, or use a target whose "
+            "runs are long, such as lava"
         )
     return program.resume_in(folder)
 
