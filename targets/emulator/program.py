@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, final
 import torch
 from numpy.typing import NDArray
 
+from targets.emulator.integers.events import MOST_LANES
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.session import IntegerSession
 from targets.emulator.tensors.session import TensorSession
@@ -25,7 +26,6 @@ from toolchain.trace import Trace, check_quantities
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block: what stays near a core until it is used."""
 _LONGEST_BLOCK: Final = 256
-_LANES: Final = 64
 _MEMORY_BYTES: Final = 256 * 2**20
 """Working memory of one batch; larger stimuli are cut."""
 
@@ -113,17 +113,15 @@ class EmulatorProgram:
 
     def cut(self, samples: int, steps: int) -> Cut:
         """Return how a stimulus is cut: its states, history and blocks fit the memory."""
-        neurons = [node.vth.size for node in self._graph.populations]
-        channels = sum(size_of(node.shape) for node in self._graph.inputs)
-        history = self._graph.largest_delay() + 1
+        neurons, channels, history = self._sizes
         if not self._compiled:
             per_sample = sum(neurons) * (64 + history) + channels * (steps + 8 * history)
             return Cut(max(1, _MEMORY_BYTES // per_sample), steps, 1)
-        cores = min(torch.get_num_threads(), samples)
+        cores = max(1, min(torch.get_num_threads(), samples))
         rows = max(1, _CACHE_BYTES // (4 * max(neurons)))
         if self._network.loops:
             # A loop runs many samples side by side; elsewhere the state of a few stays near for many steps.
-            together = min(-(-samples // cores), rows, _LANES)
+            together = min(-(-samples // cores), rows, MOST_LANES)
             block = min(steps, max(1, rows // together), _LONGEST_BLOCK)
         else:
             block = min(steps, rows, _LONGEST_BLOCK)
@@ -134,6 +132,13 @@ class EmulatorProgram:
     def save(self, directory: Path) -> None:
         """Write the graph; the emulator needs nothing else."""
         save_graph(self._graph, directory)
+
+    @cached_property
+    def _sizes(self) -> tuple[list[int], int, int]:
+        """Neurons of each population, input channels, and how many steps anything is remembered."""
+        neurons = [node.vth.size for node in self._graph.populations]
+        channels = sum(size_of(node.shape) for node in self._graph.inputs)
+        return neurons, channels, self._graph.largest_delay() + 1
 
     @cached_property
     def _network(self) -> Network:

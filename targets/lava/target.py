@@ -186,15 +186,16 @@ def _told(finished: int, samples: int, kept: FinishedSamples | None) -> str:
 
 
 def _check_stock_limits(graph: Graph) -> None:
-    """Raise where Lava's own model of a convolution would return wrong sums in silence."""
+    """Raise where Lava's own model of a convolution would fail, or return wrong sums in silence."""
     for node in graph.synapses:
         if isinstance(node, Conv2d | FixedConv2d):
-            window = node.window
-            largest = max(node.groups, *window.kernel, *window.stride, *window.padding, *window.dilation)
+            window, (targets, sources) = node.window, node.weights.shape[:2]
+            channels = max(targets, sources * node.groups)
+            largest = max(channels, *window.kernel, *window.stride, *window.padding, *window.dilation)
             if largest > _STOCK_LIMIT:
                 raise TargetError(
-                    f"convolution '{node.name}': Lava's own model holds groups, kernel, stride, padding and "
-                    f"dilation in 8 bits and would wrap {largest}; run it with our model "
+                    f"convolution '{node.name}': Lava's own model counts channels, groups, kernel, stride, "
+                    f"padding and dilation in 8 bits and cannot hold {largest}; run it with our model "
                     "(target 'lava')"
                 )
 

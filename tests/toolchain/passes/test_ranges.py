@@ -149,7 +149,7 @@ def test_geometry_that_lavas_own_convolution_would_wrap_in_silence() -> None:
             Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
-    with pytest.raises(TargetError, match="convolution 'w': .* would wrap 130"):
+    with pytest.raises(TargetError, match="convolution 'w': .* cannot hold 130"):
         LavaTarget(models=Models.STOCK).build(graph)
 
 
