@@ -219,14 +219,14 @@ class FloatNetwork:
                     case Input():
                         sent[item.name] = x
                     case PooledNode():
-                        assert isinstance(item.node, MaxPool2d)
-                        pooled = functional.max_pool2d(
-                            sent[item.source].flatten(0, 1),
-                            item.node.kernel,
-                            item.node.stride,
-                            item.node.padding,
+                        node = item.node
+                        over = (sent[item.source].flatten(0, 1), node.kernel, node.stride, node.padding)
+                        pooled = (
+                            functional.max_pool2d(*over)
+                            if isinstance(node, MaxPool2d)
+                            else functional.avg_pool2d(*over, divisor_override=1)
                         )
-                        sent[item.node.name] = pooled.unflatten(0, x.shape[:2])
+                        sent[node.name] = pooled.unflatten(0, x.shape[:2])
                     case Neurons():
                         a = self._currents(item.node, sent)
                         sent[item.node.name] = self.cells[item.node.name].run(a)
