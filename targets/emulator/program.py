@@ -26,6 +26,7 @@ from toolchain.trace import Trace, check_quantities
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block: what stays near a core until it is used."""
 _LONGEST_BLOCK: Final = 256
+_TENSOR_STEPS: Final = 4
 _MEMORY_BYTES: Final = 256 * 2**20
 """Working memory of one batch; larger stimuli are cut."""
 
@@ -115,8 +116,10 @@ class EmulatorProgram:
         """Return how a stimulus is cut: its states, history and blocks fit the memory."""
         neurons, channels, history = self._sizes
         if not self._compiled:
-            per_sample = sum(neurons) * (64 + history) + channels * (steps + 8 * history)
-            return Cut(max(1, _MEMORY_BYTES // per_sample), steps, 1)
+            # Records of a block, spikes and two doubles per neuron, lie beside the state until it ends.
+            block = min(steps, _TENSOR_STEPS)
+            per_sample = sum(neurons) * (64 + history + 17 * block) + channels * 8 * (block + history)
+            return Cut(max(1, _MEMORY_BYTES // per_sample), block, 1)
         cores = max(1, min(torch.get_num_threads(), samples))
         rows = max(1, _CACHE_BYTES // (4 * max(neurons)))
         if self._network.loops:

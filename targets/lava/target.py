@@ -95,9 +95,11 @@ class LavaProgram:
             except BaseException as error:
                 finished = finished_samples(folder, window)
                 _collect(folder, records, done, finished)
-                if kept is not None and finished:
-                    kept.save(records, done + finished)
-                error.add_note(_told(done + finished, stimulus.samples, kept))
+                error.add_note(_told(done + finished, stimulus.samples))
+                if kept is None:
+                    error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
+                elif finished:
+                    error.add_note(_kept(kept, records, done + finished))
                 raise
             _collect(folder, records, done, window.samples)
 
@@ -180,9 +182,17 @@ def _collect(folder: Path, records: Records, first: int, samples: int) -> None:
             values[first : first + samples] = part[:samples]
 
 
-def _told(finished: int, samples: int, kept: FinishedSamples | None) -> str:
-    where = "" if kept is None else f"; they are kept in '{kept.path.parent}'"
-    return f"{finished} of {samples} samples were finished{where}"
+def _told(finished: int, samples: int) -> str:
+    return f"{finished} of {samples} samples were finished"
+
+
+def _kept(kept: FinishedSamples, records: Records, done: int) -> str:
+    """Keep finished samples; a disk that is full must not hide why the run ended."""
+    try:
+        kept.save(records, done)
+    except OSError as error:
+        return f"they could not be kept in '{kept.path.parent}': {error}"
+    return f"they are kept in '{kept.path.parent}'"
 
 
 def _check_stock_limits(graph: Graph) -> None:

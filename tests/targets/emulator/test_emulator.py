@@ -144,6 +144,17 @@ def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
     assert cut.samples * cut.steps * neurons * 4 <= 2**24
 
 
+def test_records_of_a_long_run_on_tensors_do_not_pile_up_on_the_device() -> None:
+    """Found by reading: all steps of a batch were kept there until its end."""
+    cut = EmulatorProgram(feed_forward(), "cpu").cut(1000, 10_000)
+    assert cut.steps < 10
+    x = np.random.default_rng(0).random((2, 2 * cut.steps + 1, 2)) < 0.5
+    expected = reference.run(feed_forward(), x)
+    got = EmulatorProgram(feed_forward(), "cpu").run(x, record=QUANTITIES)
+    for name in expected.v:
+        assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
+
+
 def test_records_that_no_memory_could_hold_are_refused_before_they_are_made() -> None:
     x = np.broadcast_to(np.ones((1, 1, 4), bool), (10**6, 10**6, 4))
     with pytest.raises(TargetError, match="need .* GiB, this machine has .*: run fewer samples at a time"):

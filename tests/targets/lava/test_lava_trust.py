@@ -277,9 +277,11 @@ def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
 
     with pytest.raises(SimulationError) as caught:
         _slow(program, x, kill)
-    finished = int(caught.value.__notes__[-1].split()[0])
+    told, where = caught.value.__notes__[-2:]
+    finished = int(told.split()[0])
     assert 2 <= finished < 6
-    assert f"{finished} of 6 samples were finished; they are kept in" in caught.value.__notes__[-1]
+    assert told == f"{finished} of 6 samples were finished"
+    assert where == f"they are kept in '{tmp_path / 'kept'}'"
     totals: set[int] = set()
     trace = program.run(x, record=QUANTITIES, progress=lambda _, total: totals.add(total))
     assert totals == {window_of(program.plan, 6 - finished, x.shape[1], models).total}
@@ -293,6 +295,27 @@ def _slow(program: LavaProgram, x: np.ndarray, progress: Progress) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "_POLL_S", 0.0005)
         program.run(x, record=QUANTITIES, progress=progress)
+
+
+def test_a_full_disk_does_not_hide_why_a_run_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def end(folder: Path, *_: object) -> None:
+        beats = np.load(folder / "heartbeat.npy", mmap_mode="r+")
+        beats[:, 0] = 10_000
+        raise SimulationError("the end", process="p0", step=7)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("targets.lava.target.run_job", end)
+    monkeypatch.setattr("targets.lava.resume.write_arrays", full)
+    program, x = LavaTarget().build(conformance.graph()), conformance.stimulus(samples=2)
+    with pytest.raises(SimulationError, match="the end") as caught:
+        program.resume_in(tmp_path).run(x)
+    assert "could not be kept" in caught.value.__notes__[-1]
+    assert "No space left" in caught.value.__notes__[-1]
+    with pytest.raises(SimulationError) as caught:
+        program.run(x)
+    assert "pumice run --resume" in caught.value.__notes__[-1]
 
 
 def test_finished_samples_of_another_run_are_not_taken(tmp_path: Path) -> None:
