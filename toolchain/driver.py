@@ -82,7 +82,8 @@ def compile_graph(
     facts: Mapping[str, Any] | None = None,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
-    place, chosen = load_target(target), quantization or Quantization()
+    place = load_target(target)
+    chosen = (quantization or Quantization()).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays(), *chosen.preparation()))(graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)

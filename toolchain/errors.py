@@ -7,6 +7,8 @@
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that was given does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
+    │   ├── ProfileError                    profile of a chip: the key and what is wrong with it
+    │   ├── TraceError                      a recorded trace is not one of this network
     │   ├── StimulusError                   what was given to run does not fit the network's inputs
     │   └── SeriesError                     a time series cannot be read or predicted: its name and why
     ├── FrontendError                     the model cannot become a graph
@@ -23,6 +25,7 @@
     │   ├── PreconditionError               usually names the pass to run first
     │   └── PostconditionError              our fault: says so
     ├── TargetError                       the graph does not fit the target, or the target failed
+    │   ├── DoesNotFitError                 a network is too large for a chip: which part, which limit
     │   ├── TargetUnavailableError          what is missing and the command that mends it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
@@ -91,6 +94,35 @@ class ExperimentError(UsageError):
         hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
         super().__init__(f"experiment key '{key}': {reason}{listed}{hint}")
+
+
+class ProfileError(UsageError):
+    """The profile of a chip lacks a value, or holds an impossible one.
+
+    Attributes:
+        profile: File or name.
+        key: Dotted path of the offending key; empty for the whole file.
+    """
+
+    def __init__(self, profile: str, key: str, reason: str) -> None:
+        self.profile = profile
+        self.key = key
+        where = f"key '{key}' " if key else ""
+        super().__init__(f"chip profile '{profile}': {where}{reason}")
+
+
+class TraceError(UsageError):
+    """A recorded trace does not belong to the network.
+
+    Attributes:
+        node: The population at which that shows.
+    """
+
+    def __init__(self, node: str, problem: str) -> None:
+        self.node = node
+        super().__init__(
+            f"the trace is not of this network: population '{node}' {problem}; record one with 'pumice run'"
+        )
 
 
 class StimulusError(UsageError):
@@ -223,6 +255,25 @@ class PostconditionError(PassError):
 
 class TargetError(ToolchainError):
     """The graph does not fit the target, or the target failed."""
+
+
+class DoesNotFitError(TargetError):
+    """A network, or a part of it, is too large for a chip.
+
+    Attributes:
+        node: Population or connection that is too large; empty for the whole network.
+        resource: The limit that it breaks.
+        needed: How much it needs.
+        limit: How much there is.
+    """
+
+    def __init__(self, node: str, resource: str, needed: float, limit: float, mend: str) -> None:
+        self.node = node
+        self.resource = resource
+        self.needed = needed
+        self.limit = limit
+        what = f"'{node}'" if node else "the network"
+        super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}; {mend}")
 
 
 class TargetUnavailableError(TargetError):

@@ -19,6 +19,8 @@ class HardwareProfile:
         bias_mantissa_max: Largest magnitude of a bias mantissa.
         bias_exponent_max: Largest bias exponent.
         state_limit: Magnitude at which `u` wraps and `v` saturates.
+        decay_profiles: Distinct pairs of decays that a core holds; None for as many as there are neurons.
+        threshold_profiles: Distinct thresholds that a core holds; None for as many as there are neurons.
     """
 
     name: str
@@ -28,6 +30,8 @@ class HardwareProfile:
     bias_mantissa_max: int = fixedpoint.BIAS_MANTISSA_MAX
     bias_exponent_max: int = fixedpoint.BIAS_EXPONENT_MAX
     state_limit: int = fixedpoint.STATE_LIMIT
+    decay_profiles: int | None = None
+    threshold_profiles: int | None = None
 
 
 LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")

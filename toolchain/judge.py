@@ -1,6 +1,7 @@
 """Judging a build: float against integers with metrics, integers against integers with `==`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -8,17 +9,19 @@ from typing import Any, Final, final
 from toolchain.atomic import write_json
 from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
-from toolchain.errors import SimulationError
+from toolchain.errors import SimulationError, TargetError, TargetUnavailableError
 from toolchain.fidelity import Comparison, Mismatch, check_integers, compare_traces, first_mismatch
 from toolchain.fidelity.cost import Cost, measure_cost
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.reference import run as run_reference
+from toolchain.resources import Resources, check_build
 from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
+from toolchain.target import ChipTarget, PortableProgram, load_target
 from toolchain.trace import QUANTITIES, Trace
 
 _EMULATOR: Final = "emulator"
+_LAVA: Final = "lava"
 _SHOWN_SAMPLES: Final = 4
 
 
@@ -63,6 +66,8 @@ class Judgement:
         shown: Traces of the first samples with potentials, float and fixed.
         exact: Per further target, whether its integers are equal.
         attribution: The loss split by cause; None if it was not asked for.
+        resources: What the build's chip says of it; None if its target knows no chip, or it does not fit.
+        misfit: Why it does not fit; empty otherwise.
     """
 
     comparison: Comparison
@@ -70,6 +75,8 @@ class Judgement:
     shown: tuple[Trace, Trace]
     exact: Mapping[str, Exactness]
     attribution: Attribution | None = None
+    resources: Resources | None = None
+    misfit: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document stored as `fidelity.json`."""
@@ -81,7 +88,8 @@ class Judgement:
     def sentences(self) -> list[str]:
         """Return what was found about the targets that had to be exact, and about the causes of the loss."""
         causes = [] if self.attribution is None else [self.attribution.sentence()]
-        return [*(item.sentence(name) for name, item in self.exact.items()), *causes]
+        misfit = [f"It does not fit its chip: {self.misfit}."] if self.misfit else []
+        return [*(item.sentence(name) for name, item in self.exact.items()), *causes, *misfit]
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.
@@ -137,7 +145,18 @@ def compare_build(
     if attribute:
         causes = attribute_loss(build, given, progress=of_stage(progress, "split the loss by cause"))
     shown = _first(traces[0]), _first(traces[1])
-    return Judgement(comparison, (costs[0], costs[1]), shown, proved, causes)
+    resources, misfit = _on_chip(build, given, traces[1])
+    return Judgement(comparison, (costs[0], costs[1]), shown, proved, causes, resources, misfit)
+
+
+def _on_chip(build: Build, stimulus: Stimulus, trace: Trace) -> tuple[Resources | None, str]:
+    """Return what the build's chip says of it, or why it does not fit."""
+    if not isinstance(load_target(build.target), ChipTarget):
+        return None, ""
+    try:
+        return check_build(build, stimulus=stimulus, trace=trace), ""
+    except TargetError as error:
+        return None, str(error)
 
 
 def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgress) -> Exactness:
@@ -157,10 +176,21 @@ def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgres
 
 
 def save_build(build: Build, folder: Path, judgement: Judgement) -> None:
-    """Write a build together with the figures (`fidelity.json`) and the report of its judgement."""
+    """Write a build with the figures and the report of its judgement, and as a stand-alone Lava network.
+
+    Beside what `Build.save` writes: `fidelity.json`, `report.html`, `resources.json` for a chip that it
+    fits, and `lava/network.py` with its weights.
+    """
 
     def write(temporary: Path) -> None:
         write_json(temporary / "fidelity.json", judgement.to_json())
+        if judgement.resources is not None:
+            write_json(temporary / "resources.json", judgement.resources.to_json())
+        # Without Lava there is nobody here who could run it.
+        with suppress(TargetUnavailableError):
+            program = load_target(_LAVA).build(build.fixed_graph)
+            if isinstance(program, PortableProgram):
+                program.export(temporary / _LAVA)
         write_report(temporary / "report.html", report_of(build, judgement))
 
     build.save(folder, write)
@@ -179,6 +209,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         build.facts,
         (*checks, *judgement.sentences()),
         None if judgement.attribution is None else judgement.attribution.to_json(),
+        None if judgement.resources is None else (judgement.resources.fit, judgement.resources.metrics),
     )
 
 

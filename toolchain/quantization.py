@@ -63,6 +63,12 @@ class Quantization:
         bits = self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits)
         return asdict(self) | {"weight_bits": bits, "rounding": self.rounding.value}
 
+    def within(self, profile: HardwareProfile) -> "Quantization":
+        """Return the options with at most as many profiles as a chip's core holds."""
+        thresholds = _fewer(self.threshold_profiles, profile.threshold_profiles if self.per_neuron else None)
+        decays = _fewer(self.decay_profiles, profile.decay_profiles)
+        return replace(self, threshold_profiles=thresholds, decay_profiles=decays)
+
     def preparation(self) -> tuple[Pass, ...]:
         """Return the passes on the float graph that change none of its spikes."""
         return (SplitSigns(),) if self.split_signs else ()
@@ -107,6 +113,10 @@ class Quantization:
         for name in set(self.weight_bits) - {OTHERS}:
             if name not in names:
                 raise UnknownNameError("connection", name, names)
+
+
+def _fewer(asked: int | None, held: int | None) -> int | None:
+    return min((number for number in (asked, held) if number is not None), default=None)
 
 
 def parse_bits(texts: Sequence[str]) -> int | dict[str, int]:

@@ -10,7 +10,9 @@ from typing import Any, Protocol, final, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.activity import Activity
 from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
+from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
@@ -123,6 +125,15 @@ def session_of(program: Program, batch: int) -> Session:
 
 
 @runtime_checkable
+class PortableProgram(Program, Protocol):
+    """A program that can be written so that it runs without this toolchain."""
+
+    def export(self, directory: Path) -> None:
+        """Write what runs where only the target itself is installed."""
+        ...
+
+
+@runtime_checkable
 class ResumableProgram(Program, Protocol):
     """A program that can keep the samples a run finished before it ended early."""
 
@@ -174,6 +185,38 @@ class Target(Protocol):
     def build(self, graph: Graph) -> Program:
         """Make a graph ready to run, or raise `TargetError`."""
         ...
+
+
+@runtime_checkable
+class ChipTarget(Target, Protocol):
+    """A target that also knows a chip: whether a network fits it, and what that takes."""
+
+    def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
+        """Spread a network over the cores of the chip.
+
+        Args:
+            graph: Fixed.
+            activity: What its sources sent in a recorded run.
+            chips: How many there may be.
+            profile: File with the limits of another chip.
+        """
+        ...
+
+
+def load_chip(name: str) -> ChipTarget:
+    """Import and return an installed target that knows a chip.
+
+    Raises:
+        UnknownNameError: No target of that name is installed.
+        TargetError: It knows no chip.
+    """
+    target = load_target(name)
+    if not isinstance(target, ChipTarget):
+        raise TargetError(
+            f"target '{name}' has no cores to fill; check a build against a chip, such as 'loihi1' or "
+            "'loihi2'"
+        )
+    return target
 
 
 @final

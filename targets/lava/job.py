@@ -105,7 +105,7 @@ def write_job(
     for i, link in enumerate(plan.connections):
         arrays |= _matrix_parts(f"c{i}", link.weights)
     for i, link in enumerate(plan.convolutions):
-        arrays[f"v{i}"] = _in_lava_order(link.weights)
+        arrays[f"v{i}"] = in_lava_order(link.weights)
     document: dict[str, Any] = {
         "tag": "fixed_pt" if plan.stage is Stage.FIXED else "floating_pt",
         "steps": window.total,
@@ -189,7 +189,7 @@ def _describe_convolution(link: ConvolutionProcess, key: str) -> dict[str, Any]:
     }
 
 
-def _in_lava_order(weights: NDArray[Any]) -> NDArray[Any]:
+def in_lava_order(weights: NDArray[Any]) -> NDArray[Any]:
     """Return weights `[out, in, rows, columns]` as Lava wants them: `[out, columns, rows, in]`, flipped.
 
     Lava convolves in the sense of mathematics, whose kernel runs backwards.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from targets.lava.artifact import write_artifact
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
 from targets.lava.job import Models, write_job
 from targets.lava.plan import Plan, plan_processes
@@ -106,6 +107,14 @@ class LavaProgram:
     def save(self, directory: Path) -> None:
         """Write the graph; offsets and relays are laid out again when it is built."""
         save_graph(self._graph, directory)
+
+    def export(self, directory: Path) -> None:
+        """Write the integers as one Python file and its weights, to be run with lava-nc alone.
+
+        Raises:
+            TargetError: The graph is not in integers.
+        """
+        write_artifact(self._graph, directory)
 
 
 @final

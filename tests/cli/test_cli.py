@@ -41,12 +41,23 @@ def _fails(arguments: list[str], code: int, message: str, capsys: pytest.Capture
 def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) in {0, 2}
     text = capsys.readouterr()
-    for command in ("demo", "train", "prune", "compile", "run", "compare", "show", "targets", "doctor"):
+    for command in (
+        "demo",
+        "train",
+        "prune",
+        "compile",
+        "check",
+        "run",
+        "compare",
+        "show",
+        "targets",
+        "doctor",
+    ):
         assert command in text.out + text.err
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "prune", "compile", "run", "compare", "show", "targets", "doctor"]
+    "command", ["demo", "train", "prune", "compile", "check", "run", "compare", "show", "targets", "doctor"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
@@ -311,6 +322,8 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "lava": {"stages": ["fixed", "float"], "problem": None},
         "lava-layers": {"stages": ["fixed", "float"], "problem": None},
         "lava-stock": {"stages": ["fixed", "float"], "problem": None},
+        "loihi1": {"stages": ["fixed"], "problem": None},
+        "loihi2": {"stages": ["fixed"], "problem": None},
     }
 
 

@@ -44,7 +44,14 @@ def test_it_refuses_a_stimulus_that_does_not_fit(target: Target) -> None:
 
 
 def test_the_installed_targets_are_found_by_name() -> None:
-    assert set(installed_targets()) == {"emulator", "lava", "lava-layers", "lava-stock"}
+    assert set(installed_targets()) == {
+        "emulator",
+        "lava",
+        "lava-layers",
+        "lava-stock",
+        "loihi1",
+        "loihi2",
+    }
     with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
         load_target("lave")
 
@@ -55,4 +62,6 @@ def test_their_status_is_told_without_building_anything() -> None:
         ("lava", None),
         ("lava-layers", None),
         ("lava-stock", None),
+        ("loihi1", None),
+        ("loihi2", None),
     ]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from toolchain.cli.check import check
 from toolchain.cli.compare import compare
 from toolchain.cli.compile import compile_model
 from toolchain.cli.console import err, print_error
@@ -44,6 +45,7 @@ app.command()(demo)
 app.command()(train)
 app.command()(prune)
 app.command("compile")(compile_model)
+app.command()(check)
 app.command()(run)
 app.command()(compare)
 app.command()(show)

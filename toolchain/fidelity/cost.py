@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from toolchain.activity import count_events
 from toolchain.ir import (
     Conv2d,
     FixedConv2d,
     Graph,
-    Pooling,
-    SumPool2d,
     Synapses,
     Window,
     verify,
@@ -70,15 +68,15 @@ def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
         trace: What the populations did, with spikes.
     """
     fitted = fit_stimulus(graph, stimulus)
-    counts = _event_counts(graph, fitted, trace)
-    fan_outs = {node.name: _fan_out(graph, node) for node in graph.synapses}
+    counts = count_events(graph, fitted, trace).events
+    reached = fan_outs(graph)
     return Cost(
         {node.name: int(node.vth.size) for node in graph.populations},
-        {name: int(fan_out.sum()) for name, fan_out in fan_outs.items()},
+        {name: int(fan_out.sum()) for name, fan_out in reached.items()},
         {node.name: int(np.count_nonzero(values_of(node.weights))) for node in graph.synapses},
         {node.name: float(trace.spikes[node.name].sum() / fitted.samples) for node in graph.populations},
         {
-            node.name: float(counts[graph.source(node.inputs[0])[0].name] @ fan_outs[node.name])
+            node.name: float(counts[graph.source(node.inputs[0])[0].name] @ reached[node.name])
             / fitted.samples
             for node in graph.synapses
         },
@@ -94,26 +92,9 @@ def recurrent_synapses(graph: Graph, cost: Cost) -> int:
     )
 
 
-def _event_counts(graph: Graph, stimulus: Stimulus, trace: Trace) -> dict[str, Array]:
-    """Return how often each element of every source sent something, over all samples and steps."""
-    events: dict[str, Array] = {node.name: stimulus.values[node.name] != 0 for node in graph.inputs}
-    values: dict[str, Array] = dict(stimulus.values)
-    for node in graph.populations:
-        events[node.name] = values[node.name] = trace.spikes[node.name]
-    for node in graph.poolings:
-        source, _ = graph.source(node.inputs[0])
-        values[node.name] = _pooled(node, values[source.name])
-        events[node.name] = values[node.name] != 0
-    return {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
-
-
-def _pooled(node: Pooling, x: Array) -> Array:
-    (top, left), (down, right) = node.padding, node.stride
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
-    slide: Any = sliding_window_view
-    windows: Array = slide(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
-    reduce = np.sum if isinstance(node, SumPool2d) else np.any
-    return np.asarray(reduce(windows, axis=(-2, -1)))
+def fan_outs(graph: Graph) -> dict[str, NDArray[np.int64]]:
+    """Return, per connection, the number of synapses that leave each element of its source."""
+    return {node.name: _fan_out(graph, node) for node in graph.synapses}
 
 
 def _fan_out(graph: Graph, node: Synapses) -> NDArray[np.int64]:

@@ -15,6 +15,9 @@ from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.diagram import path_diagram
 from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.metrics import flattened
+from toolchain.fidelity.neurobench import NeuroBench
+from toolchain.fidelity.resources_page import shown_resources
+from toolchain.fit import Fit
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
@@ -39,6 +42,7 @@ class ReportContent:
         facts: Sizes before pruning, training figures.
         checks: Sentences about what was proved, such as equality with Lava.
         attribution: The loss split by cause, as in `fidelity.json`.
+        resources: What a chip says of the network, if it was asked.
     """
 
     title: str
@@ -50,6 +54,7 @@ class ReportContent:
     facts: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
     attribution: Mapping[str, Any] | None = None
+    resources: tuple[Fit, NeuroBench] | None = None
 
 
 def write_report(path: Path, content: ReportContent) -> None:
@@ -73,6 +78,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         raster=_raster(content),
         membranes=_membranes(content),
         weights=_weights(content.graphs),
+        on_chip=None if content.resources is None else shown_resources(*content.resources),
     )
 
 

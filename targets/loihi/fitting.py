@@ -1,0 +1,200 @@
+"""From a fixed graph and a recorded run to what a chip says of it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.loihi.advice import advise
+from targets.loihi.cores import Chip, Layout
+from targets.loihi.estimate import Events, estimate, events_of
+from targets.loihi.network import chip_network
+from targets.loihi.partition import lay_by_structure, lay_in_order
+from targets.loihi.placement import Placement, place_in_order, place_near
+from targets.loihi.profile import ChipProfile, PoolMemory
+from toolchain.activity import Activity
+from toolchain.errors import DoesNotFitError
+from toolchain.fit import CoreLoad, Fit, LayerLoad, Packing
+from toolchain.ir import Graph
+
+Floats = NDArray[np.float64]
+
+_COMFORTABLE: Final = 0.5
+
+
+def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int = 1) -> Fit:
+    """Spread a network over the cores of a chip and say what that takes.
+
+    Args:
+        profile: Of the chip.
+        graph: Fixed.
+        activity: What its sources sent in a recorded run.
+        chips: How many there may be.
+
+    Raises:
+        DoesNotFitError: A part of the network is too large for any core.
+        TargetError: The graph cannot be put on such a chip.
+    """
+    core = profile.core
+    network = chip_network(graph, graded=core.graded_spikes.value, max_delay=core.max_delay.value)
+    chip = Chip(profile, network)
+    rates = {name: activity.rates(name) for name in activity.events}
+    in_order, shaped, refusal = None, None, None
+    try:
+        shaped = lay_by_structure(chip, rates)
+    except DoesNotFitError as error:
+        refusal = error
+    with suppress(DoesNotFitError):
+        in_order = lay_in_order(chip)
+    if refusal is not None and in_order is None:
+        raise refusal
+    found = [layout for layout in (shaped, in_order) if layout is not None]
+    placed = [(layout, _placed(layout, rates, near=True)) for layout in found]
+    layout, placement = min(placed, key=lambda pair: (len(pair[0].cores), sum(pair[1].hops)))
+    plain = None if in_order is None else _placed(in_order, rates, near=False)
+    return _described(layout, placement, plain, rates, activity, chips)
+
+
+def _placed(layout: Layout, rates: Mapping[str, Floats], *, near: bool) -> Placement:
+    messages = layout.messages(dict(rates))[:-1]
+    place = place_near if near else place_in_order
+    return place(layout.chip.profile.mesh, messages)
+
+
+def _described(
+    layout: Layout,
+    placement: Placement,
+    plain: Placement | None,
+    rates: Mapping[str, Floats],
+    activity: Activity,
+    chips: int,
+) -> Fit:
+    chip, profile = layout.chip, layout.chip.profile
+    mesh = profile.mesh
+    usage = layout.usage()
+    messages = layout.messages(dict(rates))
+    operations = layout.operations(dict(rates))
+    neurons = np.array([sum(part.piece.size for part in core) for core in layout.cores], dtype=np.float64)
+    spikes = np.array(
+        [
+            sum(float(rates[part.piece.layer][part.piece.neurons].sum()) for part in core)
+            for core in layout.cores
+        ]
+    )
+    events = events_of(operations, neurons, spikes, messages, placement)
+    needed = -(-len(layout.cores) // profile.mesh.cores_per_chip.value)
+    rate = None if profile.mesh.link_rate is None else profile.mesh.link_rate.value
+    per_core = np.sum([*operations.values()], axis=0) if operations else np.zeros(len(layout.cores))
+    cores = tuple(
+        _core(layout, i, used, placement.where(i), float(per_core[i]), float(events.received[i]))
+        for i, used in enumerate(usage)
+    )
+    layers = tuple(_layer(layout, name.name, usage) for name in chip.network.layers)
+    totals = events.totals() | _host_writes(layout, activity)
+    fit = Fit(
+        chip=profile.name,
+        title=profile.title,
+        chips=chips,
+        chips_needed=needed,
+        cores_per_chip=profile.mesh.cores_per_chip.value,
+        mesh=(mesh.columns.value, mesh.rows.value, mesh.cores_per_router.value),
+        limits=dict(chip.memory.limits),
+        cores=cores,
+        layers=layers,
+        links=placement.links(),
+        packing=_packing(placement),
+        in_order=None if plain is None else _packing(plain),
+        events=totals,
+        estimates=tuple(estimate(costs, events, rate) for costs in profile.costs),
+        notes=_notes(layout, events),
+        advice=(),
+        steps=activity.steps,
+    )
+    return fit.advised(_advice(chip, fit))
+
+
+def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
+    """Return what would make it fit; nothing where it fits with ease."""
+    room = fit.chips * fit.cores_per_chip
+    if not all(chip.legal_profiles(layer) for layer in chip.network.layers):
+        few = "neurons have more distinct decays or thresholds than a core has profiles, so few share one"
+        return (f"{few}: compile with '--target {fit.chip}', which shares them out",)
+    if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
+        return ()
+    wanted = room if not fit.fits else len(fit.cores) - 1
+    return advise(chip, len(fit.cores), fit.binding[0], wanted)
+
+
+def _packing(placement: Placement) -> Packing:
+    between = placement.messages.sum() - np.trace(placement.messages)
+    return Packing(len(placement.messages), float(between), sum(placement.hops))
+
+
+def _core(
+    layout: Layout,
+    index: int,
+    used: dict[str, int],
+    where: tuple[int, int, int],
+    operations: float,
+    messages: float,
+) -> CoreLoad:
+    neurons: dict[str, int] = {}
+    for part in layout.cores[index]:
+        neurons[part.piece.layer] = neurons.get(part.piece.layer, 0) + part.piece.size
+    return CoreLoad(where[0], where[1:], neurons, used, operations, messages)
+
+
+def _layer(layout: Layout, name: str, usage: list[dict[str, int]]) -> LayerLoad:
+    parts = [(i, part) for i, core in enumerate(layout.cores) for part in core if part.piece.layer == name]
+    encodings: dict[str, set[str]] = {}
+    for _, part in parts:
+        for block in part.blocks:
+            encodings.setdefault(block.link, set()).add(block.encoding)
+    limits = layout.chip.memory.limits
+    shares = [(key, used / limits[key].value) for i, _ in parts for key, used in usage[i].items()]
+    binding, share = max(shares, key=lambda pair: pair[1])
+    return LayerLoad(
+        name,
+        sum(part.piece.size for _, part in parts),
+        len({i for i, _ in parts}),
+        sum(part.words for _, part in parts),
+        {link: ", ".join(sorted(kinds)) for link, kinds in encodings.items()},
+        binding,
+        share,
+    )
+
+
+def _host_writes(layout: Layout, activity: Activity) -> dict[str, float]:
+    """Return the biases that the host writes per step where it computes a connection."""
+    hosted = layout.chip.network.hosted
+    if not hosted:
+        return {}
+    still = activity.still >= set(layout.chip.network.inputs)
+    return {"biases written by the host": sum(hosted.values()) / (activity.steps if still else 1)}
+
+
+def _notes(layout: Layout, events: Events) -> tuple[str, ...]:
+    network, memory = layout.chip.network, layout.chip.profile.memory
+    notes: list[str] = []
+    if isinstance(memory, PoolMemory):
+        notes.append(
+            "the memory of this chip is inferred from what Intel's compiler printed for public networks, not "
+            f"from Intel; {memory.head_room.value:.0%} are left free"
+        )
+    if network.hosted:
+        names = ", ".join(f"'{name}'" for name in network.hosted)
+        notes.append(
+            f"this chip takes no graded input: the host computes {names} and writes the currents as biases, "
+            "once per sample where the input stands still, otherwise every step"
+        )
+    if events.chips > 1:
+        notes.append(
+            "the barrier between chips is not in the times; on Loihi 1 it was measured to take 14 us or more"
+        )
+    notes.append(
+        "times are of the mean step; time and energy of the host, its link and the embedded processors are "
+        "left out"
+    )
+    return tuple(notes)

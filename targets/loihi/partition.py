@@ -1,0 +1,253 @@
+"""Which neuron goes to which core: in order, and by a hypergraph partitioner."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+import mtkahypar
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array
+
+from targets.loihi.cores import Caps, Chip, Core, Layout, within
+from targets.loihi.memory import INPUT_AXONS, MEMORY_WORDS, NEURONS, OUTPUT_AXONS, SYNAPTIC_WORDS, Part
+from targets.loihi.network import Layer, MatrixLink
+from targets.loihi.tiling import Rates, divided, fill, tile_image, tile_in_order
+from toolchain.errors import DoesNotFitError
+
+Ints = NDArray[np.int64]
+
+_ROUNDS: Final = 60
+_MOST_CORES: Final = 4096
+"""What one mesh of Loihi 1 can address (D18); beyond, a packing is given up."""
+_ATTEMPTS: Final = 2
+_WORTHWHILE: Final = 0.97
+_IMBALANCE: Final = 0.03
+_WHOLE: Final = 10_000
+"""Weight of a neuron that would fill a core, and of a source that spikes at every step, in whole numbers."""
+_PINS: Final = 300_000
+"""Synapses that the partitioner looks at, those of the busiest sources: some ten seconds."""
+_SEED: Final = 1
+
+
+def lay_in_order(chip: Chip) -> Layout:
+    """Return one layer after another, neurons in their own order, every core filled before the next.
+
+    Raises:
+        DoesNotFitError: A part of the network is too large for any core.
+    """
+
+    def build(caps: Caps) -> list[Core]:
+        cores: list[Core] = []
+        share = chip.profile.core.layers_share_cores.value
+        for layer in chip.network.layers:
+            begun = cores.pop() if cores and share else ()
+            if layer.is_image:
+                parts = tile_in_order(chip, layer, caps.get(layer.name, layer.size))
+                added = _stacked(chip, [(part,) for part in parts], caps, begun)
+            else:
+                added = fill(chip, [layer], np.arange(layer.size), caps, begun)
+            kept = [begun] if begun and added[0][: len(begun)] != begun else []
+            cores += kept + added
+        return cores
+
+    return _settle(chip, build)
+
+
+def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
+    """Return the layers cut where few spikes cross.
+
+    Feature maps are cut into boxes; the neurons of other layers are gathered by a hypergraph partitioner
+    (Mt-KaHyPar): every source is a net over the neurons it reaches, weighed by how often it spikes, and what
+    is
+    minimized, connectivity less one, is the number of spikes that go to another core. Where layers may share
+    cores, cores that talk most are merged.
+
+    Args:
+        chip: Network and profile.
+        rates: Events per step of every element of every source.
+    """
+    tiled: dict[tuple[str, int], list[Part]] = {}
+
+    def build(caps: Caps) -> list[Core]:
+        cores: list[Core] = []
+        for layer in chip.network.layers:
+            if layer.is_image:
+                key = layer.name, caps.get(layer.name, layer.size)
+                if key not in tiled:
+                    tiled[key] = tile_image(chip, layer, key[1], rates)
+                cores += [(part,) for part in tiled[key]]
+        for group in _groups(chip):
+            cores += gather(chip, group, rates, caps)
+        return cores
+
+    layout = _settle(chip, build)
+    return merged(layout, rates) if chip.profile.core.layers_share_cores.value else layout
+
+
+def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> Layout:
+    """Lay out until the axons that leave fit, too: how many there are shows only when all cores are known."""
+    caps: dict[str, int] = {}
+    layout = Layout(chip, tuple(build(caps)))
+    for _ in range(_ROUNDS):
+        if len(layout.cores) > _MOST_CORES:
+            mend = "prune it: the axons that leave a core spread it ever further"
+            raise DoesNotFitError("", "cores", len(layout.cores), _MOST_CORES, mend)
+        overfull = layout.overfull()
+        if not overfull:
+            return layout
+        for core, (_, share) in overfull.items():
+            part = max(layout.cores[core], key=lambda part: part.piece.size)
+            smaller = max(1, min(int(part.piece.size / share), part.piece.size - 1))
+            caps[part.piece.layer] = min(caps.get(part.piece.layer, smaller), smaller)
+        layout = Layout(chip, tuple(build(caps)))
+    core, (resource, share) = next(iter(layout.overfull().items()))
+    limit = chip.memory.limits[resource].value
+    layer = layout.cores[core][0].piece.layer
+    mend = "prune synapses, so that its neurons reach fewer cores"
+    raise DoesNotFitError(layer, resource, round(share * limit), limit, mend)
+
+
+def _groups(chip: Chip) -> list[list[Layer]]:
+    """Return the layers that are partitioned together."""
+    flat = [layer for layer in chip.network.layers if not layer.is_image]
+    if chip.profile.core.layers_share_cores.value:
+        return [flat] if flat else []
+    return [[layer] for layer in flat]
+
+
+def gather(chip: Chip, layers: Sequence[Layer], rates: Rates, caps: Caps) -> list[Core]:
+    """Return the neurons of some layers on cores, gathered by what they share.
+
+    The partitioner is asked for as many parts as filling cores in order takes, then for fewer if the fullest
+    core suggests it. Where a part is too large for a core, cores are filled in the order of the parts.
+    """
+    neurons = sum(layer.size for layer in layers)
+    in_order = fill(chip, layers, np.arange(neurons), caps)
+    if len(in_order) == 1:
+        return in_order
+    links = [link for layer in layers for link in chip.network.incoming(layer.name)]
+    nets = _nets(layers, [link for link in links if isinstance(link, MatrixLink)], rates)
+    burdens = np.concatenate([_burdens(chip, layer) for layer in layers])
+    best, parts = in_order, len(in_order)
+    for _ in range(_ATTEMPTS):
+        labels = partitioned(nets, burdens, parts)
+        cores = divided(chip, layers, labels)
+        share = max(chip.excess(core)[1] for core in cores)
+        if share > 1 or not all(within(core, caps) for core in cores):
+            # Parts are equal to a few percent, cores are full or not: neighbours take what is too much.
+            cores = fill(chip, layers, np.argsort(labels, kind="stable"), caps)
+        if len(cores) > len(best):
+            break
+        best, fewer = cores, int(np.ceil(parts * share))
+        if fewer > parts * _WORTHWHILE or fewer < 2:  # noqa: PLR2004 - one would have been enough in order
+            break
+        parts = fewer
+    return best
+
+
+def _stacked(chip: Chip, cores: Sequence[Core], caps: Caps, begun: Core) -> list[Core]:
+    """Return cores of which each takes the next as long as they fit, after one that is begun."""
+    stacked: list[Core] = []
+    for core in cores:
+        last = stacked[-1] if stacked else begun
+        if last and chip.profile.core.layers_share_cores.value and chip.legal(last + core, caps):
+            stacked[max(len(stacked) - 1, 0) :] = [last + core]
+        else:
+            stacked.append(core)
+    return stacked
+
+
+def _nets(layers: Sequence[Layer], links: Sequence[MatrixLink], rates: Rates) -> list[tuple[list[int], int]]:
+    """Return per source the neurons that it reaches, itself included, and its weight."""
+    starts = dict(zip((layer.name for layer in layers), _starts(layers), strict=True))
+    nets: list[tuple[list[int], int]] = []
+    for link in links:
+        columns: Any = csc_array(link.weights)
+        for j in range(columns.shape[1]):
+            pins = columns.indices[columns.indptr[j] : columns.indptr[j + 1]] + starts[link.target]
+            if link.source in starts:
+                pins = np.union1d(pins, [starts[link.source] + j])
+            if len(pins) > 1:
+                nets.append((pins.tolist(), 1 + int(_WHOLE * rates[link.source][j])))
+    nets.sort(key=lambda net: -net[1])
+    seen = np.cumsum([len(pins) for pins, _ in nets])
+    return nets[: 1 + int(np.searchsorted(seen, _PINS))]
+
+
+def _starts(layers: Sequence[Layer]) -> list[int]:
+    return np.cumsum([0, *(layer.size for layer in layers)])[:-1].tolist()
+
+
+def _burdens(chip: Chip, layer: Layer) -> Ints:
+    """Return what every neuron takes of a core, in ten-thousandths: room and memory together."""
+    counts = sum(
+        (np.diff(link.weights.indptr) * (link.bits + 12) for link in chip.network.incoming(layer.name)
+         if isinstance(link, MatrixLink)),
+        np.zeros(layer.size),
+    )  # fmt: skip
+    bits = chip.profile.memory.synaptic_words.value * chip.profile.memory.word_bits.value
+    share = counts / bits + 1 / chip.profile.core.neurons.value
+    return np.ceil(_WHOLE * share).astype(np.int64)
+
+
+@cache
+def _partitioner() -> Any:  # noqa: ANN401 - a compiled library without types
+    return mtkahypar.initialize(min(os.cpu_count() or 1, 16), False)  # noqa: FBT003
+
+
+def partitioned(nets: Sequence[tuple[list[int], int]], burdens: Ints, parts: int) -> Ints:
+    """Return the part of every neuron, by Mt-KaHyPar: the same for the same network on every machine."""
+    library: Any = _partitioner()
+    context = library.context_from_preset(mtkahypar.PresetType.DETERMINISTIC)
+    context.logging = False
+    context.set_partitioning_parameters(parts, _IMBALANCE, mtkahypar.Objective.KM1)
+    mtkahypar.set_seed(_SEED)
+    graph = library.create_hypergraph(
+        context, len(burdens), len(nets), [net[0] for net in nets], burdens.tolist(), [net[1] for net in nets]
+    )
+    return np.asarray(graph.partition(context).get_partition(), dtype=np.int64)
+
+
+def merged(layout: Layout, rates: Rates) -> Layout:
+    """Merge cores that fit one, those that talk most first, until no two do.
+
+    Axons that leave take at most what they took apart: a neuron reaches no more cores than before.
+    """
+    chip = layout.chip
+    sent = layout.messages(rates)[:-1]
+    talk = sent + sent.T
+    adding = np.array([_adding(chip, *pair) for pair in zip(layout.cores, layout.leaving, strict=True)])
+    leaving = list(layout.leaving)
+    first, second = np.triu_indices(len(layout.cores), 1)
+    possible = (adding[first] + adding[second] <= 1).all(axis=1)
+    first, second = first[possible], second[possible]
+    order = np.argsort(-talk[first, second], kind="stable")
+    left: dict[int, Core] = dict(enumerate(layout.cores))
+    root = list(range(len(layout.cores)))
+    for i, j in zip(first[order].tolist(), second[order].tolist(), strict=True):
+        a, b = _root(root, i), _root(root, j)
+        # Cores only grow: what does not fit once never will, so one pass over all pairs is enough.
+        if a == b or (adding[a] + adding[b] > 1).any():
+            continue
+        if chip.excess(left[a] + left[b], leaving[a] + leaving[b])[1] <= 1:
+            left[a] = left[a] + left.pop(b)
+            root[b] = a
+            adding[a] += adding[b]
+            leaving[a] += leaving[b]
+    return Layout(chip, tuple(left.values()))
+
+
+def _adding(chip: Chip, core: Core, leaving: int) -> list[float]:
+    """Return shares of limits that only add up, for a quick look."""
+    used, limits = chip.memory.usage(core, leaving), chip.memory.limits
+    names = (NEURONS, INPUT_AXONS, SYNAPTIC_WORDS, OUTPUT_AXONS, MEMORY_WORDS)
+    return [used[name] / limits[name].value for name in names if name in limits]
+
+
+def _root(root: list[int], i: int) -> int:
+    while root[i] != i:
+        root[i] = root[root[i]]
+        i = root[i]
+    return i

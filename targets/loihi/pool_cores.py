@@ -1,0 +1,123 @@
+"""Cores with one pool of words for everything, as inferred of Loihi 2."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.loihi.encodings import (
+    DENSE,
+    SHARED,
+    SPARSE,
+    pool_dense_words,
+    pool_shared_words,
+    pool_sparse_words,
+)
+from targets.loihi.memory import (
+    AXON_MAP,
+    INPUT_AXONS,
+    MEMORY_WORDS,
+    NEURON_GROUPS,
+    NEURONS,
+    SYNAPTIC_WORDS,
+    Block,
+    Part,
+)
+from targets.loihi.network import ConvolutionLink, Layer, Link, MatrixLink
+from targets.loihi.pieces import Piece, channel_fan_out, columns_into, fan_out
+from targets.loihi.profile import ChipProfile, PoolMemory
+from toolchain.fit import Fact
+
+Ints = NDArray[np.int64]
+
+
+@final
+@dataclass(frozen=True)
+class PoolCores:
+    """Cores with one pool of words for neurons, axons and synapses.
+
+    Attributes:
+        profile: Of the chip.
+        memory: Its part on memory.
+        layers: Of the network, by name.
+        limits: What a core holds at most; the pool is smaller by the head-room.
+    """
+
+    profile: ChipProfile
+    memory: PoolMemory
+    layers: Mapping[str, Layer]
+    limits: Mapping[str, Fact] = field(init=False)
+
+    def __post_init__(self) -> None:
+        core, memory = self.profile.core, self.memory
+        pool = memory.memory_words.fact()
+        share = memory.head_room.value
+        usable = int(pool.value * (1 - share))
+        source = f"{pool.source}, less {share:.0%} head-room"
+        limits = {
+            NEURONS: core.neurons.fact(),
+            INPUT_AXONS: core.input_axons.fact(),
+            SYNAPTIC_WORDS: memory.synaptic_words.fact(),
+            AXON_MAP: memory.axon_map.fact(),
+            MEMORY_WORDS: Fact(usable, pool.unit, source, pool.confidence),
+            NEURON_GROUPS: memory.neuron_groups.fact(),
+        }
+        object.__setattr__(self, "limits", limits)
+
+    def block(self, link: Link, piece: Piece) -> Block:
+        """Return the cheapest of the encodings."""
+        bits = link.bits + (self.memory.delay_bits.value if link.delay else 0)
+        if isinstance(link, MatrixLink):
+            targets = columns_into(link, piece).targets
+            each = int(pool_dense_words(self.memory, piece.size, bits))
+            dense = Block(link.name, DENSE, len(targets) * each, len(targets), each)
+        else:
+            targets = fan_out(link, piece)
+            targets = targets[targets > 0]
+            dense = self._shared(link, piece, bits)
+        words = pool_sparse_words(self.memory, targets, bits)
+        sparse = Block(link.name, SPARSE, int(words.sum()), len(targets), int(words.max(initial=0)))
+        return min((dense, sparse), key=lambda block: block.words + block.axons)
+
+    def _shared(self, link: ConvolutionLink, piece: Piece, bits: int) -> Block:
+        per_source = channel_fan_out(link, piece)
+        words = axons = 0
+        for channels, count in zip(*np.unique(per_source[per_source > 0], return_counts=True), strict=True):
+            # Every group of channels has lists of its own.
+            sources = link.weights.shape[1]
+            each, parts = pool_shared_words(self.memory, link.window.area, sources, int(channels), bits)
+            groups = int(count) // sources
+            words, axons = words + groups * each, axons + groups * parts
+        return Block(link.name, SHARED, words, axons, words)
+
+    def stored(self, link: Link, piece: Piece, block: Block, reached: Ints) -> Ints:
+        """Return the stored synapses: a dense axon holds every neuron of the piece."""
+        dense = isinstance(link, MatrixLink) and block.encoding == DENSE
+        return np.where(reached > 0, piece.size, 0) if dense else reached
+
+    def usage(self, parts: Iterable[Part], leaving: int = 0) -> dict[str, int]:
+        """Return what a core with these parts uses, per resource."""
+        held = list(parts)
+        blocks = [block for part in held for block in part.blocks]
+        words = sum(block.words for block in blocks)
+        axons = sum(block.axons for block in blocks)
+        state = sum(part.piece.size * self._neuron_words(part.piece.layer) for part in held)
+        return {
+            NEURONS: sum(part.piece.size for part in held),
+            INPUT_AXONS: axons,
+            SYNAPTIC_WORDS: words,
+            AXON_MAP: leaving,
+            MEMORY_WORDS: words + axons + state + leaving,
+            NEURON_GROUPS: len({part.piece.layer for part in held}),
+        }
+
+    def _neuron_words(self, name: str) -> int:
+        mixed = self.layers[name].mixed
+        return (self.memory.mixed_neuron_words if mixed else self.memory.neuron_words).value
+
+    def leaving(self, link: Link, neurons: int, reached: int, cores: int) -> int:
+        """Return words of the axon map: one per neuron, or one per core that a convolution reaches."""
+        del reached
+        return neurons if isinstance(link, MatrixLink) else cores

@@ -1,0 +1,237 @@
+"""The schema of a chip: every limit with its unit, its source and how sure it is."""
+
+import tomllib
+from enum import Enum
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from toolchain.errors import MissingFileError, ProfileError
+from toolchain.fit import Fact
+
+T = TypeVar("T")
+Count = Annotated[int, Field(ge=1, le=2**40)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Range = tuple[Count, Count]
+
+BUILT_IN: Final = ("loihi1", "loihi2")
+
+
+class Confidence(Enum):
+    """How sure a value is."""
+
+    STATED = "H"
+    """By the maker, or read from the vendor's code."""
+    ONE_SOURCE = "M"
+    """One primary source, or a fit to measurements."""
+    SECOND_HAND = "L"
+    """Quoted by others, or arithmetic on rounded numbers."""
+    INFERENCE = "INF"
+    """Stated nowhere; reasoned. Never a vendor's figure."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sourced(_Table, Generic[T]):
+    """A value that says where it is from: `{ value, unit, source, confidence }`."""
+
+    value: T
+    unit: str
+    source: Annotated[str, Field(min_length=1)]
+    confidence: Confidence
+
+    def fact(self) -> Fact:
+        """Return it as a plain number with its source."""
+        if not isinstance(self.value, int | float):
+            raise TypeError(f"{self.value!r} is not one number")
+        return Fact(float(self.value), self.unit, self.source, self.confidence.value)
+
+
+class Mesh(_Table):
+    """`[mesh]`: how the cores of a chip are joined."""
+
+    columns: Sourced[Count] = Field(description="routers from west to east")
+    rows: Sourced[Count] = Field(description="routers from north to south")
+    cores_per_router: Sourced[Count] = Field(description="cores at one router")
+    cores_per_chip: Sourced[Count] = Field(description="cores of a chip that can be used")
+    link_rate: Sourced[Count] | None = Field(
+        default=None, description="spikes per second past a router, if known"
+    )
+
+    @model_validator(mode="after")
+    def _holds_its_cores(self) -> Self:
+        room = self.columns.value * self.rows.value * self.cores_per_router.value
+        if self.cores_per_chip.value > room:
+            raise ValueError(f"{self.cores_per_chip.value} cores do not fit a mesh of {room}")
+        return self
+
+
+class CoreLimits(_Table):
+    """`[core]`: what any core of the chip holds."""
+
+    neurons: Sourced[Count] = Field(description="neurons of a core")
+    input_axons: Sourced[Count] = Field(description="axons that may arrive at a core")
+    layers_share_cores: Sourced[bool] = Field(description="whether a core may hold parts of several layers")
+    graded_spikes: Sourced[bool] = Field(description="whether a spike may carry an integer")
+    max_delay: Sourced[Count] = Field(description="steps that a synapse may wait")
+
+
+class EntryMemory(_Table):
+    """`[memory]` with `layout = "entries"`: synapses as lists of entries, as on Loihi 1."""
+
+    layout: Literal["entries"]
+    word_bits: Sourced[Count] = Field(description="bits of a memory word")
+    synaptic_words: Sourced[Count] = Field(description="words for synapses")
+    words_per_axon: Sourced[Count] = Field(description="words that one axon may point at")
+    output_axons: Sourced[Count] = Field(description="slots for axons that leave a core")
+    entry_bits: Sourced[Count] = Field(description="head of every entry")
+    entry_synapses: Sourced[Count] = Field(description="synapses of an entry")
+    index_bits_least: Sourced[Count] = Field(description="least bits of a target's index")
+    skip_bits: Sourced[Range] = Field(description="least and most bits of a gap between targets")
+    delay_bits: Sourced[Range] = Field(description="least and most bits of a delay, where there are any")
+    delay_compartment_bits: Sourced[Count] = Field(
+        description="a core with delays of d bits holds two to the power of this less d compartments"
+    )
+    weight_bits: Sourced[Annotated[tuple[Count, ...], Field(min_length=1)]] = Field(
+        description="widths in which weights can be stored"
+    )
+    guard_remainder: Sourced[Count] = Field(description="bits in the last word that cost one word more")
+    uniform_axons: Sourced[bool] = Field(description="whether every axon takes what the largest takes")
+    decay_profiles: Sourced[Count] = Field(description="distinct pairs of decays on a core")
+    threshold_profiles: Sourced[Count] = Field(description="distinct thresholds on a core")
+    synapse_formats: Sourced[Count] = Field(description="distinct synapse formats on a core")
+    shared_base: Sourced[Count] = Field(description="compartments at which a shared list may begin")
+    narrow_atoms: Sourced[Count] = Field(description="channels that a narrow population axon tells apart")
+    wide_slots: Sourced[Count] = Field(description="slots of a wide population axon; a narrow one has 1")
+
+
+class PoolMemory(_Table):
+    """`[memory]` with `layout = "pool"`: one pool of words for everything, as inferred of Loihi 2."""
+
+    layout: Literal["pool"]
+    word_bits: Sourced[Count] = Field(description="bits of a memory word")
+    memory_words: Sourced[Count] = Field(description="words for everything together")
+    head_room: Sourced[Share] = Field(description="share of the words that is left free")
+    synaptic_words: Sourced[Count] = Field(description="words for synapses")
+    axon_map: Sourced[Count] = Field(description="words that say where spikes go")
+    neuron_groups: Sourced[Count] = Field(description="groups of neurons that run one program")
+    synapse_overhead: Sourced[Annotated[int, Field(ge=0)]] = Field(
+        description="bits of a synapse beside its weight"
+    )
+    axon_header: Sourced[Annotated[int, Field(ge=0)]] = Field(description="bits at the head of an axon")
+    sparse_axon_words: Sourced[Annotated[int, Field(ge=0)]] = Field(
+        description="words that a sparse axon takes beside its synapses"
+    )
+    delay_bits: Sourced[Annotated[int, Field(ge=0)]] = Field(
+        description="bits of a delay, where there are any"
+    )
+    neuron_words: Sourced[Count] = Field(description="words of a neuron with shared parameters")
+    mixed_neuron_words: Sourced[Count] = Field(description="words of a neuron with its own parameters")
+
+
+class Costs(_Table):
+    """One of `[[costs]]`: what events cost. Without energies it gives times only."""
+
+    name: Annotated[str, Field(min_length=1)]
+    label: Annotated[str, Field(min_length=1)]
+    energy_synapse_dense: Sourced[Amount] | None = Field(default=None, description="of an event at a synapse")
+    energy_synapse_sparse: Sourced[Amount] | None = Field(default=None, description="sparse or run-length")
+    energy_synapse_shared: Sourced[Amount] | None = Field(default=None, description="of a convolution")
+    energy_neuron_active: Sourced[Amount] | None = Field(default=None, description="neuron that spikes")
+    energy_neuron_inactive: Sourced[Amount] | None = Field(default=None, description="neuron that does not")
+    energy_spike: Sourced[Amount] | None = Field(default=None, description="on top, per spike")
+    energy_message: Sourced[Amount] | None = Field(default=None, description="per spike and destination core")
+    energy_hop_x: Sourced[Amount] | None = Field(default=None, description="to the next router, east or west")
+    energy_hop_y: Sourced[Amount] | None = Field(
+        default=None, description="to the next router, north or south"
+    )
+    time_synapse_dense: Sourced[Amount]
+    time_synapse_sparse: Sourced[Amount]
+    time_synapse_shared: Sourced[Amount]
+    time_neuron: Sourced[Amount] = Field(description="per neuron and step")
+    time_neuron_active: Sourced[Amount] = Field(description="on top, per neuron that spikes")
+    time_spike: Sourced[Amount] = Field(description="on top, per spike")
+    time_message_out: Sourced[Amount] = Field(description="per message that leaves a core")
+    time_message_in: Sourced[Amount] = Field(description="per message that arrives")
+    barrier_routers: Sourced[Annotated[tuple[Count, ...], Field(min_length=1)]] = Field(
+        description="numbers of active routers, rising"
+    )
+    barrier_time: Sourced[Annotated[tuple[Amount, ...], Field(min_length=1)]] = Field(
+        description="time to end a step with so many"
+    )
+    static_power: Sourced[tuple[Amount, Amount]] = Field(description="least and most")
+
+    @property
+    def has_energies(self) -> bool:
+        """Whether it gives energies."""
+        return self.energy_message is not None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        given = {name for name in type(self).model_fields if name.startswith("energy_")}
+        missing = sorted(name for name in given if getattr(self, name) is None)
+        if missing and len(missing) != len(given):
+            raise ValueError(f"gives some energies, but not {', '.join(missing)}: give all or none")
+        routers, times = self.barrier_routers.value, self.barrier_time.value
+        if len(routers) != len(times) or list(routers) != sorted(set(routers)):
+            raise ValueError("barrier_routers must rise and have as many values as barrier_time")
+        return self
+
+
+class ChipProfile(_Table):
+    """A chip, as read from its TOML file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    title: Annotated[str, Field(min_length=1)]
+    mesh: Mesh
+    core: CoreLimits
+    memory: EntryMemory | PoolMemory = Field(discriminator="layout")
+    costs: Annotated[tuple[Costs, ...], Field(min_length=1)]
+
+
+def load_profile(source: str | Path) -> ChipProfile:
+    """Return a chip of ours by name, or read one from a file.
+
+    Args:
+        source: `loihi1`, `loihi2`, or the path of a TOML file of the same schema.
+
+    Raises:
+        MissingFileError: There is no such file.
+        ProfileError: A value is missing or impossible: names file and key.
+    """
+    if source in BUILT_IN:
+        name, text = str(source), files("targets.loihi").joinpath(f"{source}.toml").read_text("utf-8")
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise MissingFileError("chip profile", path)
+        name, text = str(path), _read(path)
+    try:
+        return ChipProfile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(name, "", f"is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ProfileError(
+            name, ".".join(map(str, first["loc"])), _reason(first["type"], first["msg"])
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise ProfileError(str(path), "", f"cannot be read: {error}") from error
+
+
+def _reason(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "is missing; expected { value = ..., unit = ..., source = ..., confidence = ... }"
+    if kind == "extra_forbidden":
+        return "is not a key of a chip profile; see targets/loihi/README.md"
+    return message[0].lower() + message[1:]

@@ -1,0 +1,107 @@
+"""Loihi 1 and Loihi 2 as targets: integers run on Lava, and what the chip itself would say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from targets.lava.target import LavaProgram, LavaTarget
+from targets.loihi.fitting import fit_graph
+from targets.loihi.profile import ChipProfile, EntryMemory, load_profile
+from toolchain.activity import Activity
+from toolchain.fit import Fit
+from toolchain.hardware import HardwareProfile
+from toolchain.ir import Graph, Stage
+from toolchain.passes import Pass
+from toolchain.target import ChipTarget
+
+
+@final
+@dataclass(frozen=True)
+class LoihiTarget:
+    """A chip without a chip on the desk.
+
+    Programs run on Lava's CPU simulator, whose integers are those of the chip's neurons as far as Lava
+    models them. `fit` says whether a network fits the chip, on which cores, and what a step would take.
+
+    Attributes:
+        chip: Name of one of our profiles.
+        lava: Where programs run.
+    """
+
+    chip: str
+    lava: LavaTarget = field(default_factory=LavaTarget)
+
+    @property
+    def name(self) -> str:
+        """As typed on the command line."""
+        return self.chip
+
+    @cached_property
+    def facts(self) -> ChipProfile:
+        """Everything known of the chip, with its sources."""
+        return load_profile(self.chip)
+
+    @property
+    def profile(self) -> HardwareProfile:
+        """The limits that the compiler respects: Lava's number formats, and the chip's profiles."""
+        memory = self.facts.memory
+        if not isinstance(memory, EntryMemory):
+            return HardwareProfile(name=self.facts.title)
+        return HardwareProfile(
+            name=self.facts.title,
+            decay_profiles=memory.decay_profiles.value,
+            threshold_profiles=memory.threshold_profiles.value,
+        )
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """Fixed: a chip has no real numbers."""
+        return frozenset({Stage.FIXED})
+
+    def check(self) -> None:
+        """Raise unless Lava is installed."""
+        self.lava.check()
+
+    def legalization(self) -> Sequence[Pass]:
+        """As for Lava."""
+        return self.lava.legalization()
+
+    def build(self, graph: Graph) -> LavaProgram:
+        """Lay a graph out as Lava processes.
+
+        Raises:
+            TargetUnavailableError: Lava is not installed.
+        """
+        return self.lava.build(graph)
+
+    def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
+        """Spread a network over the chip's cores and say what that takes.
+
+        Args:
+            graph: Fixed.
+            activity: What its sources sent in a recorded run.
+            chips: How many there may be.
+            profile: TOML file of another chip of the same schema.
+
+        Raises:
+            ProfileError: The profile lacks a value, or holds an impossible one.
+            DoesNotFitError: A part of the network is too large for any core.
+        """
+        facts = self.facts if profile is None else load_profile(profile)
+        return fit_graph(facts, graph, activity, chips)
+
+
+def loihi1() -> LoihiTarget:
+    """Return Intel's Loihi 1."""
+    return LoihiTarget("loihi1")
+
+
+def loihi2() -> LoihiTarget:
+    """Return Intel's Loihi 2."""
+    return LoihiTarget("loihi2")
+
+
+if TYPE_CHECKING:
+    _conforms: type[ChipTarget] = LoihiTarget

@@ -1,0 +1,126 @@
+"""`pumice check`: verdicts, exit codes, files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toolchain.cli.main import main
+from toolchain.driver import compile_run, load
+from toolchain.judge import compare_build, save_build
+from toolchain.trace import Trace
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_says_that_a_network_fits_and_what_a_step_takes(
+    small_build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(small_build), "--target", "loihi1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Intel Loihi 1: fits" in text
+    assert "binding limit:" in text
+    assert "L1-min (Loihi 1, estimate" in text
+    assert "L1-fit (Loihi 1, estimate" in text
+    assert "confidence L" in text
+    assert "NeuroBench: footprint" in text
+
+
+def test_machines_get_one_document(small_build: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(small_build), "--target", "loihi2", "--json"]) == 0
+    document = _json(capsys)
+    assert document["fits"] is True
+    assert document["binding"] in document["limits"]
+    assert document["limits"]["neurons"]["confidence"] == "M"
+    assert document["estimates"][0]["dynamic_joules"] is None
+    assert set(document["neurobench"]) >= {"footprint_bytes", "footprint_target_bits", "effective_acs"}
+    assert (
+        sum(sum(core["neurons"].values()) for core in document["cores"])
+        == document["events"]["neuron updates"]
+    )
+
+
+def test_too_small_a_chip_is_refused_with_advice(
+    small_build: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (repository / "targets" / "loihi" / "loihi2.toml").read_text()
+    text = text.replace("cores_per_chip = { value = 120", "cores_per_chip = { value = 1")
+    (tmp_path / "tiny.toml").write_text(text)
+    profile = ("--profile", str(tmp_path / "tiny.toml"))
+    assert main(["check", str(small_build), "--target", "loihi2", *profile]) == 3
+    told = capsys.readouterr()
+    assert "does not fit: 2 chips are needed" in told.out
+    assert "the network needs 2 cores, there are 1" in told.err
+    assert "--chips" in told.err
+    assert main(["check", str(small_build), "--target", "loihi2", *profile, "--chips", "2"]) == 0
+
+
+def test_a_trace_of_another_network_is_refused(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trace({"elsewhere": np.zeros((1, 2, 3), bool)}).save(tmp_path / "trace.npz")
+    options = ["--target", "loihi2", "--trace", str(tmp_path / "trace.npz")]
+    assert main(["check", str(small_build), *options]) == 2
+    assert "the trace is not of this network: population 'hidden'" in capsys.readouterr().err
+    Trace().save(tmp_path / "empty.npz")
+    assert (
+        main(["check", str(small_build), "--target", "loihi2", "--trace", str(tmp_path / "empty.npz")]) == 2
+    )
+
+
+def test_a_recorded_trace_counts_instead_of_a_run(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "trace.npz"
+    assert main(["run", str(small_build), "-o", str(trace), "--samples", "3", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["check", str(small_build), "-t", "loihi2", "--trace", str(trace), "--json"]) == 0
+    spikes = Trace.load(trace).spikes
+    steps = next(iter(spikes.values())).shape[1]
+    total = sum(int(values.sum()) for values in spikes.values())
+    assert _json(capsys)["events"]["spikes"] == pytest.approx(total / 3 / steps)
+
+
+def test_a_target_without_cores_and_a_profile_without_a_file_are_named(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(small_build)]) == 3
+    assert "target 'emulator' has no cores to fill" in capsys.readouterr().err
+    assert main(["check", str(small_build), "-t", "loihi2", "--profile", str(tmp_path / "no.toml")]) == 2
+
+
+def test_a_page_shows_the_cores(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "chip.html"
+    assert main(["check", str(small_build), "-t", "loihi1", "--report", str(page)]) == 0
+    text = page.read_text()
+    assert "<svg" in text
+    assert "On Intel Loihi 1" in text
+    assert 'src="http' not in text
+    assert 'href="http' not in text
+    assert str(page) in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
+    small_run: Path, small_build: Path, tmp_path: Path
+) -> None:
+    build = compile_run(small_run, target="loihi1")
+    assert build.quantization["options"]["decay_profiles"] == 31
+    assert build.quantization["options"]["threshold_profiles"] == 7
+    for node in build.fixed_graph.populations:
+        assert len(np.unique(node.vth)) <= 7
+        assert len({*zip(node.du.tolist(), node.dv.tolist(), strict=True)}) <= 31
+    save_build(build, tmp_path / "build", compare_build(build))
+    resources = json.loads((tmp_path / "build" / "resources.json").read_text())
+    assert resources["chip"] == "loihi1"
+    assert resources["fits"]
+    assert "On Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
+    # The stand-alone network stands in every build.
+    for folder in (tmp_path / "build", small_build):
+        assert {item.name for item in (folder / "lava").iterdir()} == {"network.py", "weights.npz"}
+        load(folder)

@@ -1,0 +1,222 @@
+"""From a fixed graph and a run to what a chip says: layers, events, time and energy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from targets.emulator.target import EmulatorTarget
+from targets.loihi.estimate import Events, estimate
+from targets.loihi.network import chip_network
+from targets.loihi.pieces import fan_out, whole
+from targets.loihi.profile import load_profile
+from targets.loihi.target import loihi1, loihi2
+from tests.graphs import feed_forward, fixed_lif, spikes
+from tests.networks import images, small_vgg, stirred
+from toolchain.activity import count_events
+from toolchain.driver import compile_module
+from toolchain.errors import DoesNotFitError, TargetError, TraceError
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import (
+    Decode,
+    Delay,
+    EdgeKind,
+    FixedConv2d,
+    FixedDense,
+    Graph,
+    Input,
+    Origin,
+    Output,
+    SumPool2d,
+)
+from toolchain.ir.fixed import FixedLif
+from toolchain.stimulus import Stimulus
+
+
+def _dense(name: str, source: str, weights: Any, **changes: Any) -> FixedDense:
+    return FixedDense(
+        name=name,
+        inputs=(source,),
+        weights=np.asarray(weights),
+        exponent=0,
+        sign_mode=SignMode.MIXED,
+        **changes,
+    )
+
+
+def _chain(steps: int = 1) -> Graph:
+    """Two inputs, two neurons that feed back, one more."""
+    return Graph(
+        (
+            Input(name="x", shape=(2,)),
+            Delay(name="back", inputs=("a",), shape=(2,), steps=steps),
+            _dense("in", "x", [[100, 0], [0, 100]]),
+            _dense("again", "back", [[0, 2], [2, 0]]),
+            fixed_lif("a", ("in", "again"), 2, vth=50),
+            _dense("out", "a", [[100, 100]]),
+            fixed_lif("b", ("out",), 1, vth=50),
+            Output(name="output", inputs=("b",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
+def _run(graph: Graph, x: Any) -> Any:
+    stimulus = Stimulus.of(x)
+    return count_events(graph, stimulus, EmulatorTarget().build(graph).run(stimulus))
+
+
+def test_events_are_those_of_the_run() -> None:
+    x = np.zeros((1, 4, 2), bool)
+    x[0, 0] = True
+    fit = loihi1().fit(_chain(), _run(_chain(), x))
+    # Both neurons spike once and so does the reader; all on one core.
+    assert fit.packing.cores == 1
+    assert fit.events["spikes"] == pytest.approx(3 / 4)
+    assert fit.events["neuron updates"] == 3
+    assert fit.events["synaptic operations"] == pytest.approx((2 + 2 + 2) / 4)
+    assert fit.events["messages from the host"] == pytest.approx(2 / 4)
+    assert fit.events["messages"] == pytest.approx((2 + 2) / 4)
+    assert fit.fits
+    assert fit.steps == 4
+
+
+def test_energy_and_time_by_hand() -> None:
+    events = Events(
+        operations={"sparse": np.array([10.0, 0.0]), "shared": np.array([0.0, 4.0])},
+        neurons=np.array([5.0, 3.0]),
+        spikes=np.array([2.0, 1.0]),
+        sent=np.array([3.0, 1.0]),
+        received=np.array([1.0, 4.0]),
+        from_host=1.0,
+        hops=(2.0, 1.0),
+        heaviest=2.0,
+        routers=1,
+        chips=1,
+    )
+    least, fitted = (estimate(costs, events, None) for costs in load_profile("loihi1").costs)
+    assert least.dynamic_joules is not None
+    assert least.dynamic_joules * 1e12 == pytest.approx(14 * 23.6 + 3 * 81 + 5 * 52 + 5 * 1.7 + 2 * 3 + 1 * 4)
+    busiest = max(5 * 5.3 + 2 * 3.1 + 3 * 2.1, 10 * 3.5)
+    assert least.seconds * 1e9 == pytest.approx(busiest + 113)
+    assert least.static_joules[0] == pytest.approx(0.104 * least.seconds)
+    assert fitted.dynamic_joules is not None
+    assert fitted.dynamic_joules * 1e12 == pytest.approx(
+        10 * 33.6 + 4 * 24 + 3 * (72.8 + 69.3) + 5 * 51.2 + 5 * 111 + 2 * 3 + 4.2
+    )
+    assert (least.confidence, fitted.confidence) == ("L", "L")
+    assert "Loihi 1, estimate" in least.sentence(16)
+
+
+def test_loihi_2_gives_times_only_and_says_that_they_are_inferred() -> None:
+    fit = loihi2().fit(_chain(), _run(_chain(), np.ones((1, 3, 2), bool)))
+    (only,) = fit.estimates
+    assert only.dynamic_joules is None
+    assert only.confidence == "INF"
+    assert "inference" in only.sentence(3)
+    assert "no energies of this chip are public" in only.sentence(3)
+    assert any("inferred" in note for note in fit.notes)
+
+
+def test_a_longer_way_back_waits_in_the_synapses() -> None:
+    network = chip_network(_chain(9), graded=True, max_delay=62)
+    assert {link.name: link.delay for link in network.links} == {"in": 0, "again": 8, "out": 0}
+    with pytest.raises(DoesNotFitError, match="'again' needs 99 steps of delay, there are 62"):
+        chip_network(_chain(100), graded=True, max_delay=62)
+
+
+def test_a_float_graph_is_refused() -> None:
+    with pytest.raises(TargetError, match="a chip runs integers"):
+        loihi2().fit(feed_forward(), _run(feed_forward(), np.ones((1, 3, 2), bool)))
+
+
+def _pooled(side: int = 8, edge: EdgeKind = EdgeKind.SPIKE, padding: int = 0) -> Graph:
+    shape, half = (2, side, side), side // 2 + padding
+    scale: dict[str, Any] = {} if edge is EdgeKind.SPIKE else {"scale": 7.0, "bits": 3}
+
+    def neurons(name: str, source: str, extent: tuple[int, int, int]) -> FixedLif:
+        zeros = np.zeros(extent, np.int32)
+        return FixedLif(
+            name=name, inputs=(source,), du=zeros + 4095, dv=zeros, vth=zeros + 60, bias_mantissa=zeros,
+            bias_exponent=zeros, scale=np.ones(extent), origin=Origin.whole(name, int(np.prod(extent))),
+        )  # fmt: skip
+
+    def kernel(name: str, source: str, targets: int, sources: int) -> FixedConv2d:
+        values = np.arange(1, targets * sources * 9 + 1).reshape(targets, sources, 3, 3) * 2 % 50
+        return FixedConv2d(
+            name=name,
+            inputs=(source,),
+            weights=values // 2 * 2,
+            exponent=0,
+            sign_mode=SignMode.MIXED,
+            padding=(1, 1),
+        )
+
+    return Graph(
+        (
+            Input(name="x", shape=shape, edge=edge, **scale),
+            kernel("c0", "x", 2, 2),
+            neurons("a", "c0", shape),
+            SumPool2d(name="pool", inputs=("a",), kernel=(2, 2), stride=(2, 2), padding=(padding, padding)),
+            kernel("c1", "pool", 3, 2),
+            neurons("b", "c1", (3, half, half)),
+            Output(name="output", inputs=("b",), decode=Decode.NONE),
+        )
+    )
+
+
+def test_sums_are_composed_into_what_reads_them_without_graded_spikes() -> None:
+    graph = _pooled()
+    network = chip_network(graph, graded=False, max_delay=62)
+    assert [layer.name for layer in network.layers] == ["a", "b"]
+    composed = next(link for link in network.links if link.name == "c1")
+    assert composed.source == "a"
+    apart = chip_network(graph, graded=True, max_delay=62)
+    assert [layer.name for layer in apart.layers] == ["a", "pool", "b"]
+    pooled = next(link for link in apart.links if link.name == "c1")
+    # A source pixel has the synapses of the pooled pixel that it is counted in.
+    all_of_b = whole(network.layer("b"))
+    expected = fan_out(pooled, all_of_b).reshape(2, 4, 4).repeat(2, axis=1).repeat(2, axis=2)
+    assert np.array_equal(fan_out(composed, all_of_b).reshape(2, 8, 8), expected)
+    x = spikes(np.random.default_rng(0), 1, 5, 2, 8, 8)
+    assert loihi1().fit(graph, _run(graph, x)).fits
+    assert loihi2().fit(graph, _run(graph, x)).fits
+
+
+def test_overlapping_sums_need_graded_spikes() -> None:
+    with pytest.raises(TargetError, match="'c1' reads sums of overlapping or padded windows"):
+        chip_network(_pooled(padding=1), graded=False, max_delay=62)
+
+
+def test_a_graded_input_is_computed_by_the_host_where_spikes_carry_nothing() -> None:
+    graph = _pooled(edge=EdgeKind.GRADED)
+    x = np.repeat(np.random.default_rng(0).random((2, 1, 2, 8, 8)), 4, axis=1)
+    fit = loihi1().fit(graph, _run(graph, x))
+    assert fit.events["biases written by the host"] == 2 * 64 / 4
+    assert any("'c0'" in note and "biases" in note for note in fit.notes)
+    assert "biases written by the host" not in loihi2().fit(graph, _run(graph, x)).events
+    x[:, 2] += 0.3
+    assert loihi1().fit(graph, _run(graph, x)).events["biases written by the host"] == 2 * 64
+
+
+def test_a_trace_of_another_network_is_named() -> None:
+    graph, stimulus = _chain(), Stimulus.of(np.ones((1, 3, 2), bool))
+    trace = EmulatorTarget().build(graph).run(stimulus)
+    lacking = type(trace)({"a": trace.spikes["a"]})
+    with pytest.raises(TraceError, match="population 'b' is missing, the trace holds a") as caught:
+        count_events(graph, stimulus, lacking)
+    assert caught.value.node == "b"
+    with pytest.raises(TraceError, match="'c' is in the trace, but not in the network"):
+        count_events(graph, stimulus, type(trace)({**trace.spikes, "c": trace.spikes["a"]}))
+    with pytest.raises(TraceError, match=r"'a' has shape \(1, 3, 2\), expected \(1, 2, 2\)"):
+        count_events(graph, Stimulus.of(np.ones((1, 2, 2), bool)), trace)
+
+
+def test_a_network_that_needs_more_cores_is_told_what_would_help() -> None:
+    network = stirred(small_vgg(), 0)
+    build = compile_module(network, images(network), target="loihi2")
+    activity = _run(build.fixed_graph, build.stimulus)
+    fit = loihi2().fit(build.fixed_graph, activity)
+    assert fit.fits
+    assert not fit.advice
+    assert sum(layer.cores for layer in fit.layers) >= len(fit.cores)
+    assert {core.chip for core in fit.cores} == {0}

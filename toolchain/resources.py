@@ -1,0 +1,88 @@
+"""Whether a build fits a chip, and what it would cost there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from toolchain.activity import count_events
+from toolchain.build_folder import Build
+from toolchain.errors import DoesNotFitError, TraceError
+from toolchain.fidelity.neurobench import NeuroBench, neurobench
+from toolchain.fit import Fit
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_chip, load_target
+from toolchain.trace import Trace
+
+_EMULATOR: Final = "emulator"
+_WORD_BITS: Final = 64
+
+
+@final
+@dataclass(frozen=True)
+class Resources:
+    """A build on a chip.
+
+    Attributes:
+        fit: Cores, traffic, time and energy.
+        metrics: Those of NeuroBench.
+    """
+
+    fit: Fit
+    metrics: NeuroBench
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document stored as `resources.json`."""
+        words = sum(layer.synaptic_words for layer in self.fit.layers)
+        encoded = {"footprint_target_bits": words * _WORD_BITS}
+        return self.fit.to_json() | {"neurobench": self.metrics.to_json() | encoded}
+
+    def require_fit(self) -> None:
+        """Raise unless there are enough chips.
+
+        Raises:
+            DoesNotFitError: Says how many cores are needed, and what would make it fit.
+        """
+        if not self.fit.fits:
+            room = self.fit.chips * self.fit.cores_per_chip
+            mend = "; ".join((*self.fit.advice, f"or take {self.fit.chips_needed} chips ('--chips')"))
+            raise DoesNotFitError("", "cores", len(self.fit.cores), room, mend)
+
+
+def check_build(
+    build: Build,
+    target: str | None = None,
+    *,
+    stimulus: Stimulus | None = None,
+    trace: Trace | None = None,
+    chips: int = 1,
+    profile: Path | None = None,
+) -> Resources:
+    """Spread a build over the cores of a chip and say what that takes.
+
+    Args:
+        build: Whose integers are meant.
+        target: Name of an installed target that knows a chip; by default the build's.
+        stimulus: What was, or is to be, run; by default the build's own.
+        trace: A recorded run of the first samples of it; by default the emulator runs them all.
+        chips: How many there may be.
+        profile: File with the limits of another chip.
+
+    Raises:
+        TargetError: The target knows no chip.
+        TraceError: The trace is of another network.
+        DoesNotFitError: A part of the network is too large for any core.
+    """
+    chip = load_chip(target or build.target)
+    given = build.stimulus_for(stimulus)
+    if trace is None:
+        trace = load_target(_EMULATOR).build(build.fixed_graph).run(given)
+    given = given.take(slice(0, _samples_of(trace)))
+    activity = count_events(build.fixed_graph, given, trace)
+    fit = chip.fit(build.fixed_graph, activity, chips=chips, profile=profile)
+    return Resources(fit, neurobench(build.fixed_graph, activity))
+
+
+def _samples_of(trace: Trace) -> int:
+    for spikes in trace.spikes.values():
+        return len(spikes)
+    raise TraceError("", "has no spikes: the trace holds none")
