@@ -54,6 +54,10 @@ sca-study: $(READY) ## channel pruning against its controls, several seeds, into
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/sca_study.py
 	$(BIN)/python experiments/sca_tables.py
 
+.PHONY: chip-study
+chip-study: $(READY) ## what pruning saves on a chip and what sharing profiles costs, into targets/loihi/README.md (a quarter of an hour)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/chip_study.py
+
 .PHONY: fidelity-study
 fidelity-study: $(READY) ## what quantization costs and what mends it, into toolchain/fidelity/README.md (an hour)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/fidelity_study.py

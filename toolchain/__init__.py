@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from toolchain.judge import compare_build as compare
     from toolchain.quantization import Quantization
     from toolchain.quantization import repair_build as repair
+    from toolchain.resources import check_build as check
 
-__all__ = ["Quantization", "compare", "compile", "load", "repair"]
+__all__ = ["Quantization", "check", "compare", "compile", "load", "repair"]
 
 _PUBLIC = {
     "Quantization": ("toolchain.quantization", "Quantization"),
+    "check": ("toolchain.resources", "check_build"),
     "compare": ("toolchain.judge", "compare_build"),
     "compile": ("toolchain.driver", "compile_module"),
     "load": ("toolchain.driver", "load"),

@@ -34,10 +34,7 @@ def advise(chip: Chip, cores: int, binding: str, wanted: int) -> tuple[str, ...]
         binding: The limit that is used most.
         wanted: Cores that there are, or one less than it takes where it fits already.
     """
-    said: list[str] = []
-    hint = _HINTS.get(binding)
-    if hint is not None:
-        said.append(hint)
+    said = [*hints(binding)]
     if cores <= 1:
         return tuple(said)
     for bits in _BITS:
@@ -60,6 +57,11 @@ _HINTS: Final = {
     SHARED_BASE: "narrower feature maps: prune channels",
     SYNAPSE_FORMATS: "fewer formats: give connections the same weight bits",
 }
+
+
+def hints(binding: str) -> tuple[str, ...]:
+    """Return what eases a limit in general."""
+    return (_HINTS[binding],) if binding in _HINTS else ()
 
 
 def _counted(cores: int) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.loihi.advice import advise
+from targets.loihi.advice import advise, hints
 from targets.loihi.cores import Chip, Layout
 from targets.loihi.estimate import Events, estimate, events_of
 from targets.loihi.network import chip_network
@@ -123,6 +123,9 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
         return (f"{few}: compile with '--target {fit.chip}', which shares them out",)
     if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
         return ()
+    if fit.in_order is None:
+        # Every trial would end like that one, after seconds.
+        return hints(fit.binding[0])
     wanted = room if not fit.fits else len(fit.cores) - 1
     return advise(chip, len(fit.cores), fit.binding[0], wanted)
 

@@ -35,14 +35,23 @@ _TRIAL_SAMPLES, _TRIAL_STEPS = 2, 24
 
 
 def recurrent(
-    neurons: int = 1024, density: float = 0.05, *, channels: int = 64, mixed: bool = False
+    neurons: int = 1024,
+    density: float = 0.05,
+    *,
+    channels: int = 64,
+    mixed: bool = False,
+    decoded: int | None = None,
 ) -> Graph:
-    """Sparse recurrent neurons behind a dense input, and a read-out of ten; time constants mixed or equal."""
+    """Sparse recurrent neurons behind a dense input, and a read-out of ten; time constants mixed or equal.
+
+    The read-out reads all neurons, or the first so many.
+    """
     rng = np.random.default_rng(0)
     synapses = int(density * neurons**2)
     places = rng.choice(neurons**2, synapses, replace=False)
     values = rng.integers(1, 101, synapses) * 2 * rng.choice([-1, 1], synapses)
     recurrence = csr_array((values, np.divmod(places, neurons)), shape=(neurons, neurons))
+    read = neurons if decoded is None else decoded
     dv = np.rint(4096 / rng.gamma(3.0, 5.0, neurons).clip(2, 100)).astype(int) if mixed else 512
     return Graph(
         (
@@ -51,7 +60,9 @@ def recurrent(
             Delay(name="back", inputs=("hidden",), shape=(neurons,)),
             _dense("recur", "back", recurrence),
             fixed_lif("hidden", ("encode", "recur"), neurons, dv=dv),
-            _dense("decode", "hidden", rng.integers(-60, 61, (10, neurons)) * 2),
+            _dense(
+                "decode", "hidden", rng.integers(-60, 61, (10, neurons)) * 2 * (np.arange(neurons) < read)
+            ),
             fixed_lif("readout", ("decode",), 10, vth=THRESHOLD_MAX),
             Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
         )
@@ -70,12 +81,23 @@ def vgg() -> Graph:
 
     Never more than 127 channels: Lava's own model of a convolution cannot count further.
     """
+    return _vgg((64, 64, 96, 96, 120, 120), (1, 3, 5))
+
+
+def vgg16() -> Graph:
+    """The thirteen convolutions of VGG16 over 32 x 32 pixels, five maxima, a read-out of ten."""
+    plan = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+    return _vgg(plan, (1, 3, 6, 9, 12))
+
+
+def _vgg(plan: tuple[int, ...], pooled: tuple[int, ...]) -> Graph:
+    """Convolutions of so many channels; a maximum after some of them; a read-out of ten."""
     nodes: list[AnyNode] = [Input(name="x", shape=(3, 32, 32))]
     source, shape = "x", (3, 32, 32)
-    for i, channels in enumerate((64, 64, 96, 96, 120, 120)):
+    for i, channels in enumerate(plan):
         nodes += _convolved(f"c{i}", source, channels, shape)
         source, shape = f"c{i}-neurons", (channels, *shape[1:])
-        if i % 2:
+        if i in pooled:
             nodes.append(MaxPool2d(name=f"pool{i}", inputs=(source,), kernel=(2, 2), stride=(2, 2)))
             source, shape = f"pool{i}", (channels, shape[1] // 2, shape[2] // 2)
     weights = np.random.default_rng(1).integers(-60, 61, (10, int(np.prod(shape)))) * 2

@@ -1,13 +1,17 @@
 """From a fixed graph and a run to what a chip says: layers, events, time and energy."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from targets.emulator.target import EmulatorTarget
+from targets.loihi.advice import thinned
+from targets.loihi.cores import Chip
 from targets.loihi.estimate import Events, estimate
 from targets.loihi.network import chip_network
+from targets.loihi.partition import lay_in_order
 from targets.loihi.pieces import fan_out, whole
 from targets.loihi.profile import load_profile
 from targets.loihi.target import loihi1, loihi2
@@ -211,12 +215,50 @@ def test_a_trace_of_another_network_is_named() -> None:
         count_events(graph, Stimulus.of(np.ones((1, 2, 2), bool)), trace)
 
 
-def test_a_network_that_needs_more_cores_is_told_what_would_help() -> None:
+def test_a_network_with_room_to_spare_gets_no_advice() -> None:
     network = stirred(small_vgg(), 0)
     build = compile_module(network, images(network), target="loihi2")
-    activity = _run(build.fixed_graph, build.stimulus)
-    fit = loihi2().fit(build.fixed_graph, activity)
+    fit = loihi2().fit(build.fixed_graph, _run(build.fixed_graph, build.stimulus))
     assert fit.fits
     assert not fit.advice
-    assert sum(layer.cores for layer in fit.layers) >= len(fit.cores)
+    assert sum(layer.cores for layer in fit.layers) == len(fit.cores)
     assert {core.chip for core in fit.cores} == {0}
+
+
+def test_a_network_that_needs_more_cores_is_told_what_was_tried_and_helps(
+    tmp_path: Path, repository: Path
+) -> None:
+    text = (repository / "targets" / "loihi" / "loihi2.toml").read_text()
+    small = text.replace("cores_per_chip = { value = 120", "cores_per_chip = { value = 6")
+    small = small.replace("synaptic_words = { value = 16000", "synaptic_words = { value = 200")
+    (tmp_path / "small.toml").write_text(small)
+    rng = np.random.default_rng(0)
+    graph = Graph(
+        (
+            Input(name="x", shape=(60,)),
+            _dense("in", "x", rng.integers(-100, 100, (64, 60)) * 2),
+            fixed_lif("a", ("in",), 64),
+            Output(name="output", inputs=("a",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+    activity = _run(graph, spikes(rng, 1, 4, 60))
+    fit = loihi2().fit(graph, activity, profile=tmp_path / "small.toml")
+    assert not fit.fits
+    assert fit.chips_needed == -(-len(fit.cores) // 6) > 1
+    bits = next(line for line in fit.advice if line.startswith("weights of"))
+    assert "'--weight-bits" in bits
+    pruning = next(line for line in fit.advice if line.startswith("pruning"))
+    kept = 1 - int(pruning.split("%")[0].split()[-1]) / 100
+    chip = Chip(
+        load_profile(tmp_path / "small.toml"),
+        thinned(chip_network(graph, graded=True, max_delay=62), kept),
+    )
+    assert len(lay_in_order(chip).cores) <= 6
+
+
+def test_thinning_takes_the_smallest_synapses_and_whole_channels() -> None:
+    flat = thinned(chip_network(_chain(), graded=True, max_delay=62), 0.5)
+    assert {link.name: link.weights.size for link in flat.links} == {"in": 1, "again": 1, "out": 1}
+    image = thinned(chip_network(_pooled(), graded=True, max_delay=62), 0.25)
+    assert [layer.shape[0] for layer in image.layers] == [1, 1, 2]
+    assert next(link for link in image.links if link.name == "c1").weights.shape == (2, 1, 3, 3)

@@ -1,0 +1,214 @@
+"""What pruning is worth on a chip, and what sharing decays and thresholds costs.
+
+Run it with `make chip-study` (half an hour on two cores); it writes the tables of `targets/loihi/README.md`.
+Each
+network is trained, with and without pruning, compiled for Loihi 1 and Loihi 2, and spread over their cores
+with the activity of its test images.
+"""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+import toolchain
+from toolchain.build_folder import Build
+from toolchain.data import as_pictures, load_digits
+from toolchain.driver import compile_trained
+from toolchain.experiment import Experiment
+from toolchain.ir import Graph, Lif
+from toolchain.judge import compare_build
+from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.pruning import ChannelPruning, Masking, ScaOptions
+from toolchain.resources import check_build
+from toolchain.run_folder import TrainedRun, train
+from toolchain.stimulus import Stimulus
+from toolchain.training import FitOptions, Optimizer, fit
+
+README = Path(__file__).parents[1] / "targets" / "loihi" / "README.md"
+RESULTS = Path(__file__).parent / "chip_study.jsonl"
+BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
+HRSNN_SEEDS, VGG_SEEDS, EPOCHS = 5, 3, 50
+Row = dict[str, Any]
+
+
+def measured(build: Build) -> Row:
+    """Return accuracy, cores, memory, time and energy of a build on its chip."""
+    comparison = compare_build(build).comparison
+    resources = check_build(build, chips=99)
+    fit, words = resources.fit, sum(layer.synaptic_words for layer in resources.fit.layers)
+    return {
+        "float": comparison.float_accuracy,
+        "fixed": comparison.fixed_accuracy,
+        "f1": comparison.spike_f1,
+        "cores": fit.packing.cores,
+        "binding": fit.binding[0],
+        "kilobytes": words * 8 / 1024,
+        "operations": fit.events["synaptic operations"] * fit.steps,
+        "hops": fit.packing.hops,
+        "microseconds": [1e6 * item.seconds for item in fit.estimates],
+        "nanojoules": [
+            1e9 * fit.steps * item.dynamic_joules for item in fit.estimates if item.dynamic_joules is not None
+        ],
+        "static": [1e9 * fit.steps * item.static_joules[0] for item in fit.estimates],
+        "steps": fit.steps,
+    }
+
+
+def spread(graph: Graph) -> float:
+    """Return the largest over the smallest membrane time constant of the recurrent pool."""
+    node = next(node for node in graph.populations if node.name == "hidden" and isinstance(node, Lif))
+    tau = -1 / np.log1p(-node.dv)
+    return float(tau.max() / tau.min())
+
+
+def hrsnn(seed: int, folder: Path) -> Row:
+    """Train the network of the demo and put it on every chip, unpruned and pruned."""
+    trained: TrainedRun = train(Experiment(seed=seed), folder / f"run{seed}")
+    row: Row = {"task": "HRSNN", "seed": seed}
+    for arm, network in (("dense", trained.unpruned or trained.network), ("pruned", trained.network)):
+        for target in ("emulator", "loihi1", "loihi2"):
+            build = compile_trained(replace(trained, network=network, unpruned=None), target)
+            if target == "emulator":
+                comparison = compare_build(build).comparison
+                row[arm] = {"free": comparison.fixed_accuracy, "free f1": comparison.spike_f1}
+                row[arm]["spread"] = spread(build.float_graph)
+            else:
+                row[arm][target] = measured(build)
+    return row
+
+
+def vgg(seed: int) -> Row:
+    """Train the VGG of the example with and without pruning of its channels."""
+    images = as_pictures(load_digits(test_fraction=0.3, seed=0))
+    shape = VggShape(plan=(64, 64, POOL, 128, 128, POOL), image=(1, 8, 8), steps=4)
+    options = FitOptions(
+        EPOCHS, batch_size=32, learning_rate=0.05, gradient_clip=np.inf, optimizer=Optimizer.SGD
+    )
+    row: Row = {"task": "VGG", "seed": seed}
+    for arm in ("dense", "pruned"):
+        network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
+        network.graded_scale, network.graded_bits = 16.0, 5
+        pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
+        callbacks = (pruning,) if arm == "pruned" else ()
+        fit(network, images.train, images.train_labels, options, seed=seed, callbacks=callbacks)
+        small = pruning.compact(network) if arm == "pruned" else network
+        test = Stimulus({"input": images.test}, images.test_labels)
+        row[arm] = {
+            target: measured(toolchain.compile(small, test, target=target, calibration=images.train[:256]))
+            for target in ("loihi1", "loihi2")
+        }
+    return row
+
+
+def interval(values: list[float]) -> str:
+    """Return the mean and half its 95 % interval (Student)."""
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):+.2f} ± {half:.2f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def band(low: float, high: float) -> str:
+    return f"{low:,.3g} to {high:,.3g}"
+
+
+def pruning_table(rows: list[Row]) -> str:
+    """Return what pruning saves, means over the seeds."""
+    head = [
+        "network", "chip", "", "accuracy, %", "cores", "synapses, KiB", "operations", "hops a step", "us a step",
+        "dynamic nJ a sample", "static nJ a sample",
+    ]  # fmt: skip
+    lines: list[list[str]] = []
+    for task in ("HRSNN", "VGG"):
+        for chip in ("loihi1", "loihi2"):
+            for arm in ("dense", "pruned"):
+                found = [row[arm][chip] for row in rows if row["task"] == task]
+                mean = {
+                    key: np.mean([item[key] for item in found], axis=0)
+                    for key in found[0]
+                    if key != "binding"
+                }
+                times, joules, static = mean["microseconds"], mean["nanojoules"], mean["static"]
+                lines.append(
+                    [
+                        task,
+                        chip,
+                        arm,
+                        f"{mean['fixed']:.2f}",
+                        f"{mean['cores']:.1f}",
+                        f"{mean['kilobytes']:,.0f}",
+                        f"{mean['operations']:,.0f}",
+                        f"{mean['hops']:,.1f}",
+                        band(min(times), max(times)) if len(times) > 1 else f"{times[0]:.3g} (INF)",
+                        band(min(joules), max(joules)) if len(joules) else "not public",
+                        band(min(static), max(static)) if len(static) > 1 else f"{static[0]:,.3g}",
+                    ]
+                )
+    return table(head, lines)
+
+
+def sharing_table(rows: list[Row]) -> str:
+    """Return what few profiles cost."""
+    found = [row for row in rows if row["task"] == "HRSNN"]
+    head = [
+        "network",
+        "tau, largest / smallest",
+        "every neuron its own, %",
+        "points lost by sharing",
+        "worst",
+        "F1 before",
+        "F1 shared",
+    ]
+    lines: list[list[str]] = []
+    for arm in ("dense", "pruned"):
+        lost = [row[arm]["free"] - row[arm]["loihi1"]["fixed"] for row in found]
+        lines.append(
+            [
+                f"HRSNN, {arm}",
+                f"{min(row[arm]['spread'] for row in found):.0f} to {max(row[arm]['spread'] for row in found):.0f}",
+                f"{np.mean([row[arm]['free'] for row in found]):.2f}",
+                interval(lost),
+                f"{max(lost):+.2f}",
+                f"{np.mean([row[arm]['free f1'] for row in found]):.4f}",
+                f"{np.mean([row[arm]['loihi1']['f1'] for row in found]):.4f}",
+            ]
+        )
+    return table(head, lines)
+
+
+def write_tables(rows: list[Row]) -> None:
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
+    tables = f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}"
+    README.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
+
+
+def main() -> None:
+    """Run what is missing, keep every row, write the tables."""
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    done = {(row["task"], row["seed"]) for row in rows}
+    with tempfile.TemporaryDirectory() as folder:
+        for task, seeds in (("HRSNN", HRSNN_SEEDS), ("VGG", VGG_SEEDS)):
+            for seed in range(seeds):
+                if (task, seed) not in done:
+                    row = hrsnn(seed, Path(folder)) if task == "HRSNN" else vgg(seed)
+                    rows.append(row)
+                    with RESULTS.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                    print(task, seed, flush=True)
+    write_tables(rows)
+
+
+if __name__ == "__main__":
+    main()
