@@ -31,8 +31,8 @@ from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit
 
 README = Path(__file__).parents[1] / "targets" / "loihi" / "README.md"
+FIRST_PAGE = Path(__file__).parents[1] / "README.md"
 RESULTS = Path(__file__).parent / "chip_study.jsonl"
-BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
 HRSNN_SEEDS, VGG_SEEDS, EPOCHS = 5, 3, 50
 Row = dict[str, Any]
 
@@ -118,14 +118,19 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def band(low: float, high: float) -> str:
-    return f"{low:,.3g} to {high:,.3g}"
+    return f"{figure(low)} to {figure(high)}"
+
+
+def figure(value: float) -> str:
+    """Return three digits, without a power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def pruning_table(rows: list[Row]) -> str:
     """Return what pruning saves, means over the seeds."""
     head = [
-        "network", "chip", "", "accuracy, %", "cores", "synapses, KiB", "operations", "hops a step", "us a step",
-        "dynamic nJ a sample", "static nJ a sample",
+        "network", "chip", "", "accuracy, %", "cores", "synapses, KiB", "operations", "hops a step",
+        "us a step", "dynamic uJ a sample", "static uJ a sample",
     ]  # fmt: skip
     lines: list[list[str]] = []
     for task in ("HRSNN", "VGG"):
@@ -137,7 +142,7 @@ def pruning_table(rows: list[Row]) -> str:
                     for key in found[0]
                     if key != "binding"
                 }
-                times, joules, static = mean["microseconds"], mean["nanojoules"], mean["static"]
+                times, joules, static = mean["microseconds"], mean["nanojoules"] / 1000, mean["static"] / 1000
                 lines.append(
                     [
                         task,
@@ -148,9 +153,9 @@ def pruning_table(rows: list[Row]) -> str:
                         f"{mean['kilobytes']:,.0f}",
                         f"{mean['operations']:,.0f}",
                         f"{mean['hops']:,.1f}",
-                        band(min(times), max(times)) if len(times) > 1 else f"{times[0]:.3g} (INF)",
+                        band(min(times), max(times)) if len(times) > 1 else f"{figure(times[0])} (INF)",
                         band(min(joules), max(joules)) if len(joules) else "not public",
-                        band(min(static), max(static)) if len(static) > 1 else f"{static[0]:,.3g}",
+                        band(min(static), max(static)) if len(static) > 1 else figure(static[0]),
                     ]
                 )
     return table(head, lines)
@@ -170,11 +175,12 @@ def sharing_table(rows: list[Row]) -> str:
     ]
     lines: list[list[str]] = []
     for arm in ("dense", "pruned"):
+        spreads = [row[arm]["spread"] for row in found]
         lost = [row[arm]["free"] - row[arm]["loihi1"]["fixed"] for row in found]
         lines.append(
             [
                 f"HRSNN, {arm}",
-                f"{min(row[arm]['spread'] for row in found):.0f} to {max(row[arm]['spread'] for row in found):.0f}",
+                f"{min(spreads):.0f} to {max(spreads):.0f}",
                 f"{np.mean([row[arm]['free'] for row in found]):.2f}",
                 interval(lost),
                 f"{max(lost):+.2f}",
@@ -185,13 +191,51 @@ def sharing_table(rows: list[Row]) -> str:
     return table(head, lines)
 
 
+def short_table(rows: list[Row]) -> str:
+    """Return the heart of it for the first page."""
+    head = [
+        "means over seeds",
+        "accuracy, Loihi 1",
+        "cores",
+        "synapses, KiB",
+        "uJ a sample, dynamic",
+        "us a step",
+    ]
+    head += ["Loihi 2: cores", "synapses, KiB"]
+    lines: list[list[str]] = []
+    for task, name in (("HRSNN", "HRSNN, digits"), ("VGG", "VGG of four convolutions, digits")):
+        for arm, said in (("dense", "as built"), ("pruned", "pruned")):
+            first, second = (
+                [row[arm][c] for row in rows if row["task"] == task] for c in ("loihi1", "loihi2")
+            )
+            joules = np.mean([item["nanojoules"] for item in first], axis=0) / 1000
+            times = np.mean([item["microseconds"] for item in first], axis=0)
+            lines.append(
+                [
+                    f"{name}, {said}",
+                    f"{np.mean([item['fixed'] for item in first]):.2f} %",
+                    *(f"{np.mean([item[key] for item in first]):,.1f}" for key in ("cores", "kilobytes")),
+                    band(min(joules), max(joules)),
+                    band(min(times), max(times)),
+                    *(f"{np.mean([item[key] for item in second]):,.1f}" for key in ("cores", "kilobytes")),
+                ]
+            )
+    return table(head, lines)
+
+
 def write_tables(rows: list[Row]) -> None:
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
+    """Write both pages, between their markers."""
     said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
-    tables = f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}"
-    README.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
+    between(README, "study", f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}")
+    between(FIRST_PAGE, "chips", short_table(rows))
+
+
+def between(page: Path, name: str, text: str) -> None:
+    """Put text between the markers of a page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text().split(begin)
+    _, after = rest.split(end)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main() -> None:

@@ -69,6 +69,7 @@ def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
         rates: Events per step of every element of every source.
     """
     tiled: dict[tuple[str, int], list[Part]] = {}
+    gathered: dict[str, Ints] = {}
 
     def build(caps: Caps) -> list[Core]:
         cores: list[Core] = []
@@ -79,7 +80,13 @@ def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
                     tiled[key] = tile_image(chip, layer, key[1], rates)
                 cores += [(part,) for part in tiled[key]]
         for group in _groups(chip):
-            cores += gather(chip, group, rates, caps)
+            name = group[0].name
+            if name not in gathered:
+                cores_now, gathered[name] = gather(chip, group, rates, caps)
+            else:
+                # More cores, because more axons leave than were thought: the neighbours stay the same.
+                cores_now = fill(chip, group, gathered[name], caps)
+            cores += cores_now
         return cores
 
     layout = _settle(chip, build)
@@ -102,7 +109,10 @@ def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> Layout:
             smaller = max(1, min(int(part.piece.size / share), part.piece.size - 1))
             caps[part.piece.layer] = min(caps.get(part.piece.layer, smaller), smaller)
         layout = Layout(chip, tuple(build(caps)))
-    core, (resource, share) = next(iter(layout.overfull().items()))
+    overfull = layout.overfull()
+    if not overfull:
+        return layout
+    core, (resource, share) = next(iter(overfull.items()))
     limit = chip.memory.limits[resource].value
     layer = layout.cores[core][0].piece.layer
     mend = "prune synapses, so that its neurons reach fewer cores"
@@ -117,18 +127,20 @@ def _groups(chip: Chip) -> list[list[Layer]]:
     return [[layer] for layer in flat]
 
 
-def gather(chip: Chip, layers: Sequence[Layer], rates: Rates, caps: Caps) -> list[Core]:
-    """Return the neurons of some layers on cores, gathered by what they share.
+def gather(chip: Chip, layers: Sequence[Layer], rates: Rates, caps: Caps) -> tuple[list[Core], Ints]:
+    """Return the neurons of some layers on cores, gathered by what they share, and their order there.
 
     The partitioner is asked for as many parts as filling cores in order takes, then for fewer if the fullest
     core suggests it. Where a part is too large for a core, cores are filled in the order of the parts.
     """
-    neurons = sum(layer.size for layer in layers)
-    in_order = fill(chip, layers, np.arange(neurons), caps)
+    order = np.arange(sum(layer.size for layer in layers))
+    in_order = fill(chip, layers, order, caps)
     if len(in_order) == 1:
-        return in_order
+        return in_order, order
     links = [link for layer in layers for link in chip.network.incoming(layer.name)]
     nets = _nets(layers, [link for link in links if isinstance(link, MatrixLink)], rates)
+    if not nets:
+        return in_order, order
     burdens = np.concatenate([_burdens(chip, layer) for layer in layers])
     best, parts = in_order, len(in_order)
     for _ in range(_ATTEMPTS):
@@ -140,11 +152,11 @@ def gather(chip: Chip, layers: Sequence[Layer], rates: Rates, caps: Caps) -> lis
             cores = fill(chip, layers, np.argsort(labels, kind="stable"), caps)
         if len(cores) > len(best):
             break
-        best, fewer = cores, int(np.ceil(parts * share))
+        best, order, fewer = cores, np.argsort(labels, kind="stable"), int(np.ceil(parts * share))
         if fewer > parts * _WORTHWHILE or fewer < 2:  # noqa: PLR2004 - one would have been enough in order
             break
         parts = fewer
-    return best
+    return best, order
 
 
 def _stacked(chip: Chip, cores: Sequence[Core], caps: Caps, begun: Core) -> list[Core]:

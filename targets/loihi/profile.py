@@ -15,7 +15,11 @@ T = TypeVar("T")
 Count = Annotated[int, Field(ge=1, le=2**40)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Range = tuple[Count, Count]
+Bits = Annotated[int, Field(ge=1, le=64)]
+MoreBits = Annotated[int, Field(ge=0, le=64)]
+Range = tuple[Bits, Bits]
+
+_LARGEST_MESH: Final = 1 << 16
 
 BUILT_IN: Final = ("loihi1", "loihi2")
 
@@ -66,6 +70,10 @@ class Mesh(_Table):
     @model_validator(mode="after")
     def _holds_its_cores(self) -> Self:
         room = self.columns.value * self.rows.value * self.cores_per_router.value
+        if room > _LARGEST_MESH:
+            raise ValueError(
+                f"a mesh of {room} cores is larger than any chip; expected {_LARGEST_MESH} or fewer"
+            )
         if self.cores_per_chip.value > room:
             raise ValueError(f"{self.cores_per_chip.value} cores do not fit a mesh of {room}")
         return self
@@ -85,22 +93,22 @@ class EntryMemory(_Table):
     """`[memory]` with `layout = "entries"`: synapses as lists of entries, as on Loihi 1."""
 
     layout: Literal["entries"]
-    word_bits: Sourced[Count] = Field(description="bits of a memory word")
+    word_bits: Sourced[Bits] = Field(description="bits of a memory word")
     synaptic_words: Sourced[Count] = Field(description="words for synapses")
     words_per_axon: Sourced[Count] = Field(description="words that one axon may point at")
     output_axons: Sourced[Count] = Field(description="slots for axons that leave a core")
-    entry_bits: Sourced[Count] = Field(description="head of every entry")
+    entry_bits: Sourced[Bits] = Field(description="head of every entry")
     entry_synapses: Sourced[Count] = Field(description="synapses of an entry")
-    index_bits_least: Sourced[Count] = Field(description="least bits of a target's index")
+    index_bits_least: Sourced[Bits] = Field(description="least bits of a target's index")
     skip_bits: Sourced[Range] = Field(description="least and most bits of a gap between targets")
     delay_bits: Sourced[Range] = Field(description="least and most bits of a delay, where there are any")
-    delay_compartment_bits: Sourced[Count] = Field(
+    delay_compartment_bits: Sourced[Bits] = Field(
         description="a core with delays of d bits holds two to the power of this less d compartments"
     )
-    weight_bits: Sourced[Annotated[tuple[Count, ...], Field(min_length=1)]] = Field(
+    weight_bits: Sourced[Annotated[tuple[Bits, ...], Field(min_length=1)]] = Field(
         description="widths in which weights can be stored"
     )
-    guard_remainder: Sourced[Count] = Field(description="bits in the last word that cost one word more")
+    guard_remainder: Sourced[Bits] = Field(description="bits in the last word that cost one word more")
     uniform_axons: Sourced[bool] = Field(description="whether every axon takes what the largest takes")
     decay_profiles: Sourced[Count] = Field(description="distinct pairs of decays on a core")
     threshold_profiles: Sourced[Count] = Field(description="distinct thresholds on a core")
@@ -114,22 +122,18 @@ class PoolMemory(_Table):
     """`[memory]` with `layout = "pool"`: one pool of words for everything, as inferred of Loihi 2."""
 
     layout: Literal["pool"]
-    word_bits: Sourced[Count] = Field(description="bits of a memory word")
+    word_bits: Sourced[Bits] = Field(description="bits of a memory word")
     memory_words: Sourced[Count] = Field(description="words for everything together")
     head_room: Sourced[Share] = Field(description="share of the words that is left free")
     synaptic_words: Sourced[Count] = Field(description="words for synapses")
     axon_map: Sourced[Count] = Field(description="words that say where spikes go")
     neuron_groups: Sourced[Count] = Field(description="groups of neurons that run one program")
-    synapse_overhead: Sourced[Annotated[int, Field(ge=0)]] = Field(
-        description="bits of a synapse beside its weight"
-    )
-    axon_header: Sourced[Annotated[int, Field(ge=0)]] = Field(description="bits at the head of an axon")
+    synapse_overhead: Sourced[MoreBits] = Field(description="bits of a synapse beside its weight")
+    axon_header: Sourced[MoreBits] = Field(description="bits at the head of an axon")
     sparse_axon_words: Sourced[Annotated[int, Field(ge=0)]] = Field(
         description="words that a sparse axon takes beside its synapses"
     )
-    delay_bits: Sourced[Annotated[int, Field(ge=0)]] = Field(
-        description="bits of a delay, where there are any"
-    )
+    delay_bits: Sourced[MoreBits] = Field(description="bits of a delay, where there are any")
     neuron_words: Sourced[Count] = Field(description="words of a neuron with shared parameters")
     mixed_neuron_words: Sourced[Count] = Field(description="words of a neuron with its own parameters")
 

@@ -32,6 +32,8 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "quantization.json",
         "fidelity.json",
         "report.html",
+        "lava/network.py",
+        "lava/weights.npz",
     }
     manifest = check_manifest(small_build)
     assert manifest["files"].keys() == files - {"manifest.json"}

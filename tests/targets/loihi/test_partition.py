@@ -170,3 +170,10 @@ def test_a_chip_gives_only_the_cores_that_can_be_used() -> None:
     assert len(slots(mesh, 120)) == 120
     assert len(slots(mesh, 121)) == 240
     assert slots(mesh, 121)[:, 0].max() == 2 * mesh.columns.value - 1
+
+
+def test_neurons_without_synapses_are_spread_in_order() -> None:
+    held = _recurrent(csr_array((9000, 9000)), "loihi2")
+    layout = lay_by_structure(held, _rates(held))
+    _check_whole(layout)
+    assert len(layout.cores) == len(lay_in_order(held).cores) > 1

@@ -57,6 +57,8 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path, repository: Path) -> None:
         ('ments", source = "D18, NL, NRC"', 'ments", source = ""', "neurons.source", "at least"),
         ('confidence = "H"', 'confidence = "sure"', "confidence", "'H', 'M', 'L' or 'INF'"),
         ("per_chip = { value = 128", "per_chip = { value = 129", "mesh", "do not fit a mesh of 128"),
+        ("columns = { value = 8", "columns = { value = 99999", "mesh", "larger than any chip"),
+        ("delay_compartment_bits = { value = 13", "delay_compartment_bits = { value = 65", "bits", "less"),
         ("energy_spike =", "# energy_spike =", "costs.0", "energy_spike"),
         ("value = [1, 32]", "value = [32, 1]", "costs.0", "must rise"),
         ('layout = "entries"', 'layout = "pages"', "memory", "entries"),
