@@ -104,7 +104,10 @@ def tile_in_order(chip: Chip, layer: Layer, most: int) -> list[Part]:
             (channels, rows, columns) for columns in range(1, width + 1) for rows in range(1, height + 1)
         )
         best = next((grid for grid in strips if tiler.legal(grid)), None)
-    return tiler.parts(best) if best is not None else _refuse(chip, boxed(layer, _CORNER))
+    if best is None:
+        corner = boxed(layer, _CORNER)
+        return _refuse(chip, whole(layer) if chip.legal([chip.part(corner)]) else corner)
+    return tiler.parts(best)
 
 
 def tile_image(chip: Chip, layer: Layer, most: int, rates: Rates) -> list[Part]:
@@ -248,5 +251,8 @@ def _refuse(chip: Chip, piece: Piece) -> list[Part]:
     part = chip.part(piece)
     resource, share = chip.excess([part])
     limit = chip.memory.limits[resource].value
+    if piece.size > 1:
+        mend = f"no cut into {_MOST_PIECES} boxes or fewer fits cores; prune its channels"
+        raise DoesNotFitError(piece.layer, resource, round(share * limit), limit, mend)
     mend = "prune its inputs, use fewer bits, or make the layer before it narrower"
     raise DoesNotFitError(piece.layer, f"{resource} for one neuron", round(share * limit), limit, mend)

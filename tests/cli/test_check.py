@@ -9,6 +9,7 @@ import pytest
 
 from toolchain.cli.main import main
 from toolchain.driver import compile_run, load
+from toolchain.errors import DoesNotFitError
 from toolchain.judge import compare_build, save_build
 from toolchain.trace import Trace
 
@@ -139,4 +140,20 @@ def test_the_commands_of_the_page_on_chips_work(
     assert len(lines) == 3
     for line in lines:
         assert main([names.get(word, word) for word in line[1:]]) == 0, line
-    capsys.readouterr()
+    assert "Intel Loihi 1: fits; 2 of 128 cores; 'pumice check" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_network_that_no_core_holds_compiles_with_a_warning(
+    small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise DoesNotFitError("hidden", "input axons for one neuron", 9, 4, "prune its inputs")
+
+    monkeypatch.setattr("targets.loihi.target.fit_graph", refuse)
+    assert main(["compile", str(small_run), "--target", "loihi2", "-o", str(tmp_path / "build")]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "warning: it does not fit its chip: 'hidden' needs 9 input axons for one neuron, there are 4" in text
+    )
+    assert not (tmp_path / "build" / "resources.json").exists()
+    assert "does not fit its chip" in (tmp_path / "build" / "report.html").read_text()

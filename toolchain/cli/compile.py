@@ -80,6 +80,13 @@ def compile_model(
         print_json({"build": str(output), "target": target, "quantization": build.quantization})
         return
     print_quantization(dict(build.quantization))
+    if judgement.resources is not None:
+        fit = judgement.resources.fit
+        verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"
+        cores = f"{len(fit.cores)} of {fit.chips * fit.cores_per_chip} cores"
+        out.print(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more", markup=False)
+    elif judgement.misfit:
+        out.print(f"warning: it does not fit its chip: {judgement.misfit}", markup=False)
     out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
 
 
