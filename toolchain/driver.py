@@ -22,7 +22,7 @@ from toolchain.progress import Progress, StageProgress, no_progress, no_stages, 
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import load_target, resumed
+from toolchain.target import PortableProgram, load_target, resumed
 from toolchain.trace import Trace
 
 _STILL: Final = 4
@@ -211,6 +211,26 @@ def run_build(
     if resume is not None:
         program = resumed(program, resume)
     return program.run(given, record=record, progress=progress)
+
+
+def export_build(build: Build, folder: Path, target: str) -> None:
+    """Write the integers of a build so that they run without this toolchain.
+
+    Args:
+        build: What to write.
+        folder: Where to; created if it does not exist.
+        target: What will run it: `onnx` for onnxruntime, `lava` for lava-nc alone.
+
+    Raises:
+        UsageError: The target's programs run in this toolchain only, or the folder holds other files.
+    """
+    program = load_target(target).build(build.fixed_graph)
+    if not isinstance(program, PortableProgram):
+        raise UsageError(f"what runs on '{target}' runs here only; export for 'onnx' or 'lava'")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    program.export(folder)
 
 
 def _as_stimulus(example: Example | None) -> Stimulus | None:

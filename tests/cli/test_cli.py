@@ -57,7 +57,8 @@ def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "prune", "compile", "check", "run", "compare", "show", "targets", "doctor"]
+    "command",
+    ["demo", "train", "prune", "compile", "check", "run", "compare", "export", "show", "targets", "doctor"],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
@@ -324,6 +325,7 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "lava-stock": {"stages": ["fixed", "float"], "problem": None},
         "loihi1": {"stages": ["fixed"], "problem": None},
         "loihi2": {"stages": ["fixed"], "problem": None},
+        "onnx": {"stages": ["fixed"], "problem": None},
     }
 
 

@@ -51,6 +51,7 @@ def test_the_installed_targets_are_found_by_name() -> None:
         "lava-stock",
         "loihi1",
         "loihi2",
+        "onnx",
     }
     with pytest.raises(UnknownNameError, match="did you mean 'lava'"):
         load_target("lave")
@@ -64,4 +65,5 @@ def test_their_status_is_told_without_building_anything() -> None:
         ("lava-stock", None),
         ("loihi1", None),
         ("loihi2", None),
+        ("onnx", None),
     ]

@@ -14,6 +14,7 @@ from toolchain.cli.compile import compile_model
 from toolchain.cli.console import err, print_error
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
+from toolchain.cli.export import export
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
 from toolchain.cli.show import show
@@ -48,6 +49,7 @@ app.command("compile")(compile_model)
 app.command()(check)
 app.command()(run)
 app.command()(compare)
+app.command()(export)
 app.command()(show)
 app.command()(targets)
 app.command()(doctor)

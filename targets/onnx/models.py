@@ -1,0 +1,134 @@
+"""Whole ONNX models: one step with its state, and a loop over time."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from targets.onnx.writer import DOMAIN, OPSET, Step, lif_function, next_state, write_step
+from toolchain.ir import Graph
+
+Array = NDArray[Any]
+Dim = str | int
+
+
+def step_model(graph: Graph) -> onnx.ModelProto:
+    """Return one step: inputs and states in, spikes and states out.
+
+    States are `"<population>.u"`, `"<population>.v"`, zero at rest, and `"<source>.past"`,
+    `[steps, batch, *features]`, where something is read later. After the step they end in `.next`.
+    """
+    step = write_step(graph)
+    inputs = [_value(name, kind, ["batch", *shape]) for name, kind, shape in step.inputs]
+    inputs += [_value(name, TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    outputs = [
+        _value(name, TensorProto.BOOL, ["batch", *shape])
+        for name, shape in step.outputs.items()
+        if name.endswith(".spikes")
+    ]
+    outputs += [_value(next_state(name), TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    body = helper.make_graph(step.nodes, graph.name, inputs, outputs, _tensors(step))
+    return _model(body, "one step; states are zero at rest")
+
+
+def sequence_model(graph: Graph) -> onnx.ModelProto:
+    """Return a loop over time (`Scan`): inputs in, `"<population>.spikes"`, `.v` and `.u` out.
+
+    All are `[batch, time, *features]`; every sample begins at rest.
+    """
+    step = write_step(graph)
+    body_inputs = [_value(_inside(name), TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    body_inputs += [_value(_inside(name), kind, ["batch", *shape]) for name, kind, shape in step.inputs]
+    body_outputs = [
+        _value(_inside(next_state(name)), TensorProto.INT64, _state_shape(step, name)) for name in step.states
+    ]
+    nodes = [_renamed(node) for node in step.nodes]
+    for name, shape in step.outputs.items():
+        kind = TensorProto.BOOL if name.endswith(".spikes") else TensorProto.INT32
+        held = _inside(name if name.endswith(".spikes") else next_state(name))
+        row = _inside(f"{name}.row")
+        nodes.append(helper.make_node("Cast", [held], [row], to=kind))
+        body_outputs.append(_value(row, kind, ["batch", *shape]))
+    tensors = [numpy_helper.from_array(value, _inside(name)) for name, value in step.initializers.items()]
+    body = helper.make_graph(nodes, "step", body_inputs, body_outputs, tensors)
+    outer: list[onnx.NodeProto] = []
+    first = step.inputs[0][0]
+    outer.append(helper.make_node("Shape", [first], ["batch.size"], start=0, end=1))
+    constants: dict[str, Array] = {}
+    starts: list[str] = []
+    for name, shape in step.states.items():
+        parts = ["batch.size"]
+        if name in step.history:
+            constants[f"{name}.steps"] = np.array([step.history[name]])
+            parts.insert(0, f"{name}.steps")
+        constants[f"{name}.features"] = np.array(shape, np.int64)
+        outer.append(helper.make_node("Concat", [*parts, f"{name}.features"], [f"{name}.shape"], axis=0))
+        zero = numpy_helper.from_array(np.zeros(1, np.int64))
+        outer.append(helper.make_node("ConstantOfShape", [f"{name}.shape"], [f"{name}.rest0"], value=zero))
+        starts.append(f"{name}.rest0")
+    ends = [f"{name}.end" for name in step.states]
+    outer.append(
+        helper.make_node(
+            "Scan",
+            [*starts, *(f"{name}" for name, _, _ in step.inputs)],
+            [*ends, *step.outputs],
+            body=body,
+            num_scan_inputs=len(step.inputs),
+            scan_input_axes=[1] * len(step.inputs),
+            scan_output_axes=[1] * len(step.outputs),
+        )
+    )
+    inputs = [_value(name, kind, ["batch", "time", *shape]) for name, kind, shape in step.inputs]
+    outputs = [
+        _value(
+            name,
+            TensorProto.BOOL if name.endswith(".spikes") else TensorProto.INT32,
+            ["batch", "time", *shape],
+        )
+        for name, shape in step.outputs.items()
+    ]
+    whole = helper.make_graph(
+        outer, graph.name, inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants.items()]
+    )
+    return _model(whole, "every sample from rest")
+
+
+def _inside(name: str) -> str:
+    """Return a name inside the loop: it may not be one of those outside."""
+    return f"step/{name}"
+
+
+def _renamed(node: onnx.NodeProto) -> onnx.NodeProto:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = _inside(node.name)
+    del copy.input[:], copy.output[:]
+    copy.input.extend(_inside(name) for name in node.input)
+    copy.output.extend(_inside(name) for name in node.output)
+    return copy
+
+
+def _model(body: onnx.GraphProto, text: str) -> onnx.ModelProto:
+    return helper.make_model(
+        body,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+        functions=[lif_function()],
+        producer_name="pumice",
+        ir_version=10,
+        doc_string=f"Integers, bit for bit those of Lava's fixed_pt models; {text}.",
+    )
+
+
+def _state_shape(step: Step, name: str) -> list[Dim]:
+    shape: list[Dim] = ["batch", *step.states[name]]
+    return [step.history[name], *shape] if name in step.history else shape
+
+
+def _value(name: str, kind: int, shape: list[Dim]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def _tensors(step: Step) -> list[onnx.TensorProto]:
+    return [numpy_helper.from_array(np.asarray(value), name) for name, value in step.initializers.items()]

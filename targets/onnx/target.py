@@ -1,0 +1,177 @@
+"""onnxruntime as a target: the integers as an ONNX model of standard operators."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from targets.onnx.models import next_state, sequence_model, step_model
+from toolchain.atomic import replacing_file
+from toolchain.errors import TargetError
+from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
+from toolchain.passes import FoldDelays, Pass
+from toolchain.progress import Progress, no_progress
+from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.target import PortableProgram, Session, SteppedProgram, Target, empty_records, kept_quantities
+from toolchain.trace import Trace, check_quantities
+
+SEQUENCE: Final = "network.onnx"
+STEP: Final = "step.onnx"
+_AT_ONCE: Final = 32
+"""Samples of one call: every connection of a batch is held as 64-bit numbers."""
+_LARGEST: Final = 2**31 - 1
+"""Bytes of a model: a limit of the format."""
+
+Array = NDArray[Any]
+
+
+@final
+class OnnxSession:
+    """A batch in the middle of a run, one step at a time.
+
+    Args:
+        graph: Fixed.
+        batch: Number of samples stepped together.
+    """
+
+    def __init__(self, graph: Graph, batch: int) -> None:
+        self._graph, self._batch = graph, batch
+        self._model = _loaded(step_model(graph))
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to rest: no state, nothing in flight."""
+        inputs = {node.name for node in self._graph.inputs}
+        self.state: dict[str, Array] = {}
+        for item in self._model.get_inputs():
+            if item.name not in inputs:
+                shape = [self._batch if extent == "batch" else extent for extent in item.shape]
+                self.state[item.name] = np.zeros(shape, np.int64)
+
+    def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Advance one step; take `[batch, *features]` per input, return spikes per population."""
+        spikes = [node.name for node in self._graph.populations]
+        names = [*(f"{name}.spikes" for name in spikes), *(next_state(name) for name in self.state)]
+        found = self._model.run(names, _typed(self._graph, values) | self.state)
+        self.state = dict(zip(self.state, found[len(spikes) :], strict=True))
+        return dict(zip(spikes, found, strict=False))
+
+
+@final
+class OnnxProgram:
+    """A fixed graph as ONNX models.
+
+    Args:
+        graph: Fixed.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        verify(graph)
+        self._graph = graph
+        self._model = _loaded(sequence_model(graph))
+
+    def session(self, batch: int) -> OnnxSession:
+        """Return a batch at rest."""
+        return OnnxSession(self._graph, batch)
+
+    def run(
+        self,
+        stimulus: Stimulus | Array | Mapping[str, Array],
+        *,
+        record: tuple[str, ...] = ("spikes",),
+        progress: Progress = no_progress,
+    ) -> Trace:
+        """Run every sample from rest; progress counts samples."""
+        check_quantities(record)
+        fitted = fit_stimulus(self._graph, stimulus)
+        records = empty_records(self._graph, fitted, record)
+        kept = kept_quantities(records, self._graph)
+        names = [f"{name}.{quantity}" for name, quantities in kept.items() for quantity in quantities]
+        for start in range(0, fitted.samples, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            values = {name: array[part] for name, array in fitted.values.items()}
+            for name, array in zip(names, self._model.run(names, _typed(self._graph, values)), strict=True):
+                node, _, quantity = name.rpartition(".")
+                records[quantity][node][part] = array
+            progress(min(start + _AT_ONCE, fitted.samples), fitted.samples)
+        return Trace(**records)
+
+    def save(self, directory: Path) -> None:
+        """Write the graph."""
+        save_graph(self._graph, directory)
+
+    def export(self, directory: Path) -> None:
+        """Write `network.onnx`, a loop over time, and `step.onnx`, one step with its state."""
+        for name, model in ((SEQUENCE, sequence_model(self._graph)), (STEP, step_model(self._graph))):
+            with replacing_file(directory / name) as temporary:
+                temporary.write_bytes(model.SerializeToString())
+
+
+@final
+@dataclass(frozen=True)
+class OnnxTarget:
+    """Runs integers in onnxruntime on the CPU: standard operators, and neurons as a function of the model."""
+
+    @property
+    def name(self) -> str:
+        """As typed on the command line."""
+        return "onnx"
+
+    @property
+    def profile(self) -> HardwareProfile:
+        """The limits of Lava's fixed-point models, whose integers these are."""
+        return LAVA_FIXED_POINT
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """Fixed."""
+        return frozenset({Stage.FIXED})
+
+    def check(self) -> None:
+        """Nothing is needed beyond what is installed."""
+
+    def legalization(self) -> Sequence[Pass]:
+        """Delays per neuron go into the synapses."""
+        return (FoldDelays(),)
+
+    def build(self, graph: Graph) -> OnnxProgram:
+        """Write a graph as a model and load it.
+
+        Raises:
+            TargetError: The graph is not in integers, or larger than the format allows.
+        """
+        if graph.stage is not Stage.FIXED:
+            raise TargetError("target 'onnx' runs integers; give it the fixed graph of a build")
+        return OnnxProgram(graph)
+
+
+def _loaded(model: onnx.ModelProto) -> Any:  # noqa: ANN401 - a compiled library without types
+    if model.ByteSize() > _LARGEST:
+        raise TargetError(
+            f"the network takes {model.ByteSize() / 2**30:.1f} GiB as an ONNX model, the format holds 2: "
+            "prune it, or run it on another target"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _typed(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what enters in the types of the model."""
+    kinds = {node.name: np.float64 if node.edge is EdgeKind.GRADED else np.bool_ for node in graph.inputs}
+    return {name: np.ascontiguousarray(values[name], kind) for name, kind in kinds.items()}
+
+
+if TYPE_CHECKING:
+    _conforms: type[Target] = OnnxTarget
+    _is_stepped: type[SteppedProgram] = OnnxProgram
+    _is_portable: type[PortableProgram] = OnnxProgram
+    _is_session: type[Session] = OnnxSession

@@ -1,0 +1,332 @@
+"""From a fixed graph to an ONNX graph of one step: what enters and the state in, spikes and the state out.
+
+All arithmetic is in 64-bit integers, wrapped to 32 or 24 bits where Lava wraps. Standard operators only; a
+population is one call of the model-local function `pumice.LIF`, so that a viewer shows neurons.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from scipy.sparse import csr_array
+
+from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
+from toolchain.ir import (
+    Delay,
+    EdgeKind,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    MaxPool2d,
+    Output,
+    Pooling,
+    SumPool2d,
+    ValueType,
+    Window,
+    verify,
+)
+from toolchain.ir.matrix import delay_slots
+from toolchain.ir.types import size_of
+
+OPSET: Final = 21
+DOMAIN: Final = "pumice"
+_WORD: Final = 1 << 32
+_EXACT: Final = 1 << 24
+
+Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """One step as ONNX nodes.
+
+    Attributes:
+        nodes: In order.
+        initializers: Constants.
+        inputs: Name, ONNX type and features of every input of the network.
+        states: Name of every state to its features; steps of the past come before the batch.
+        history: States that hold the past: how many steps, by name.
+        outputs: Per `"<population>.<quantity>"`, the features.
+    """
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: dict[str, Array] = field(default_factory=dict)
+    inputs: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
+    states: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    history: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def next_state(name: str) -> str:
+    """Return the name of a state after the step."""
+    return f"{name}.next"
+
+
+def write_step(graph: Graph) -> Step:
+    """Return one step of a fixed graph."""
+    writer = _Writer(graph)
+    for node in graph:
+        match node:
+            case Input():
+                writer.enter(node)
+            case SumPool2d() | MaxPool2d():
+                writer.pool(node)
+            case FixedDense():
+                writer.dense(node)
+            case FixedConv2d():
+                writer.convolve(node)
+            case FixedLif():
+                writer.neurons(node)
+            case Delay() | Output():
+                pass
+            case _:
+                raise node.fail("is a float operation; an integer model holds none")
+    writer.remember()
+    return writer.step
+
+
+@final
+class _Writer:
+    """Adds nodes; `values` holds what every source sent in this step."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.types: dict[str, ValueType] = verify(graph)
+        self.step = Step()
+        self.values: dict[str, str] = {}
+        self.depths = self._depths()
+
+    def _depths(self) -> dict[str, int]:
+        """Return how many steps of every source are needed again."""
+        depths: dict[str, int] = {}
+        for node in (*self.graph.synapses, *self.graph.poolings):
+            source, steps = self.graph.source(node.inputs[0])
+            slots = delay_slots(node.weights, node.delays) if isinstance(node, FixedDense) else [(0, None)]
+            most = steps + max((delay for delay, _ in slots), default=0)
+            depths[source.name] = max(depths.get(source.name, 0), most)
+        for name, depth in depths.items():
+            if depth:
+                past = f"{name}.past"
+                self.step.history[past] = depth
+                self.step.states[past] = self.types[name].shape
+        return depths
+
+    def constant(self, name: str, value: object) -> str:
+        self.step.initializers[name] = np.asarray(value)
+        return name
+
+    def number(self, value: int) -> str:
+        return self.constant(f"const.{value}", np.int64(value))
+
+    def op(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
+        self.step.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def enter(self, node: Input) -> None:
+        """Take what enters as integers; a graded input is rounded."""
+        name = node.name
+        graded = node.edge is EdgeKind.GRADED
+        self.step.inputs.append((name, TensorProto.DOUBLE if graded else TensorProto.BOOL, node.shape))
+        value = name
+        if graded:
+            limit = float(2**node.bits - 1)
+            value = self.op(
+                "Mul", [name, self.constant(f"{name}.scale", np.float64(node.scale))], f"{name}.scaled"
+            )
+            value = self.op("Round", [value], f"{name}.rounded")
+            low, high = (
+                self.constant(f"{name}.{end}", np.float64(x)) for end, x in (("low", -limit), ("high", limit))
+            )
+            value = self.op("Clip", [value, low, high], f"{name}.clipped")
+        self.values[name] = self.op("Cast", [value], f"{name}.message", to=TensorProto.INT64)
+
+    def sent(self, name: str, delay: int, reader: str) -> str:
+        """Return what a source sent so many steps ago, `[batch, *features]`."""
+        if delay == 0:
+            return self.values[name]
+        index = self.constant(f"{reader}.at{delay}", np.int64(self.depths[name] - delay))
+        return self.op("Gather", [f"{name}.past", index], f"{reader}.seen{delay}", axis=0)
+
+    def dense(self, node: FixedDense) -> None:
+        source, steps = self.graph.source(node.inputs[0])
+        shape = self.constant(f"{node.name}.flat", np.array([0, size_of(self.types[source.name].shape)]))
+        total = ""
+        # A connection whose synapses were all pruned sends zeros.
+        for delay, weights in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
+            name = f"{node.name}.{delay}"
+            seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}.row")
+            matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, np.int64)
+            columns = self.constant(f"{name}.weights", np.ascontiguousarray(matrix.T))
+            part = self._shifted(self.op("MatMul", [seen, columns], f"{name}.sum"), node.exponent, name)
+            total = part if not total else self.op("Add", [total, part], f"{name}.total")
+        self.values[node.name] = total
+
+    def _shifted(self, total: str, exponent: int, name: str) -> str:
+        """Return a sum times a power of two: 32 bits are held, bits that are lost round down."""
+        held = self.wrapped(total, _WORD, f"{name}.held")
+        if exponent == 0:
+            return held
+        factor = self.number(1 << abs(exponent))
+        if exponent > 0:
+            return self.wrapped(self.op("Mul", [held, factor], f"{name}.up"), _WORD, f"{name}.shifted")
+        rest = self.op("Mod", [held, factor], f"{name}.rest")
+        whole = self.op("Sub", [held, rest], f"{name}.whole")
+        return self.op("Div", [whole, factor], f"{name}.shifted")
+
+    def wrapped(self, value: str, modulus: int, name: str) -> str:
+        """Return a number in two's complement of log2(modulus) bits."""
+        half = self.number(modulus // 2)
+        lifted = self.op("Add", [value, half], f"{name}.lifted")
+        rest = self.op("Mod", [lifted, self.number(modulus)], f"{name}.rest")
+        return self.op("Sub", [rest, half], name)
+
+    def convolve(self, node: FixedConv2d) -> None:
+        source, steps = self.graph.source(node.inputs[0])
+        seen, name = self.sent(source.name, steps, node.name), node.name
+        weights = node.weights.astype(np.int64) << node.exponent
+        reach = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).max(initial=0))
+        if reach * self.graph.largest_message(node) < _EXACT:
+            total = self._float_convolution(node, seen, weights)
+        else:
+            total = self._gathered_convolution(node, seen, weights, self.types[source.name].shape)
+        self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}.wrapped")
+
+    def _float_convolution(self, node: FixedConv2d, seen: str, weights: Array) -> str:
+        """Convolve in single precision: every partial sum is a whole number below 2^24."""
+        name, window = node.name, node.window
+        real = self.op("Cast", [seen], f"{name}.real", to=TensorProto.FLOAT)
+        kernel = self.constant(f"{name}.weights", weights.astype(np.float32))
+        (top, left) = window.padding
+        total = self.op(
+            "Conv", [real, kernel], f"{name}.conv", group=node.groups, strides=list(window.stride),
+            dilations=list(window.dilation), pads=[top, left, top, left],
+        )  # fmt: skip
+        return self.op("Cast", [total], f"{name}.sum", to=TensorProto.INT64)
+
+    def _gathered_convolution(
+        self, node: FixedConv2d, seen: str, weights: Array, shape: tuple[int, ...]
+    ) -> str:
+        """Collect what every position sees, and multiply in integers."""
+        name, groups = node.name, node.groups
+        seen = self._windows(seen, node.window, shape, name)
+        out, height, width = self.types[name].shape
+        elements = weights.shape[1] * node.window.area
+        # [batch, groups, positions, elements] times [groups, elements, targets].
+        split = np.array([0, groups, shape[0] // groups, height * width, node.window.area])
+        seen = self.op("Reshape", [seen, self.constant(f"{name}.split", split)], f"{name}.split5")
+        seen = self.op("Transpose", [seen], f"{name}.turned", perm=[0, 1, 3, 2, 4])
+        rows = np.array([0, groups, height * width, elements])
+        seen = self.op("Reshape", [seen, self.constant(f"{name}.rows", rows)], f"{name}.elements")
+        kernel = weights.reshape(groups, out // groups, elements).transpose(0, 2, 1)
+        kernel_name = self.constant(f"{name}.weights", np.ascontiguousarray(kernel))
+        total = self.op("MatMul", [seen, kernel_name], f"{name}.products")
+        total = self.op("Transpose", [total], f"{name}.upright", perm=[0, 1, 3, 2])
+        image = self.constant(f"{name}.image", np.array([0, out, height, width]))
+        return self.op("Reshape", [total, image], f"{name}.sum")
+
+    def _windows(self, seen: str, window: Window, shape: tuple[int, ...], name: str) -> str:
+        """Return what every position of a window sees, `[batch, C, positions, elements]`; zeros outside."""
+        channels, height, width = shape
+        marks = np.arange(1, height * width + 1).reshape(height, width)
+        index = np.stack([patch.ravel() for patch in window.patches(marks)], axis=1)
+        flat = self.constant(f"{name}.pixels", np.array([0, channels, height * width]))
+        row = self.op("Reshape", [seen, flat], f"{name}.pixel")
+        # One silent pixel in front stands for all that lie outside.
+        pads = self.constant(f"{name}.pads", np.array([0, 0, 1, 0, 0, 0]))
+        row = self.op("Pad", [row, pads, self.number(0)], f"{name}.padded")
+        return self.op("Gather", [row, self.constant(f"{name}.index", index)], f"{name}.windows", axis=2)
+
+    def pool(self, node: Pooling) -> None:
+        source, steps = self.graph.source(node.inputs[0])
+        seen = self.sent(source.name, steps, node.name)
+        seen = self._windows(seen, node.window, self.types[source.name].shape, node.name)
+        kind = "ReduceSum" if isinstance(node, SumPool2d) else "ReduceMax"
+        last = self.constant("axis.last", np.array([-1]))
+        pooled = self.op(kind, [seen, last], f"{node.name}.pooled", keepdims=0)
+        shape = self.constant(f"{node.name}.image", np.array([0, *self.types[node.name].shape]))
+        self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}.message")
+
+    def neurons(self, node: FixedLif) -> None:
+        name, shape = node.name, node.vth.shape
+        total = self.values[node.inputs[0]]
+        for i, other in enumerate(node.inputs[1:]):
+            total = self.op("Add", [total, self.values[other]], f"{name}.a{i}")
+        keep_u = self.constant(f"{name}.keep_u", DECAY_UNITY - 1 - node.du.astype(np.int64))
+        keep_v = self.constant(f"{name}.keep_v", DECAY_UNITY - node.dv.astype(np.int64))
+        bias = self.constant(f"{name}.bias", node.bias.astype(np.int64))
+        vth = self.constant(f"{name}.vth", node.vth.astype(np.int64))
+        self.step.nodes.append(
+            helper.make_node(
+                "LIF",
+                [total, f"{name}.u", f"{name}.v", keep_u, keep_v, bias, vth],
+                [f"{name}.spikes", next_state(f"{name}.u"), next_state(f"{name}.v")],
+                name=name,
+                domain=DOMAIN,
+            )
+        )
+        self.step.states.update({f"{name}.u": shape, f"{name}.v": shape})
+        self.step.outputs.update({f"{name}.{quantity}": shape for quantity in ("spikes", "v", "u")})
+        self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}.message", to=TensorProto.INT64)
+
+    def remember(self) -> None:
+        """Move the past on by one step."""
+        for past in self.step.history:
+            name = past.removesuffix(".past")
+            first, last = (self.constant(f"axis.{x}", np.array([x])) for x in (1, np.iinfo(np.int64).max))
+            zero = self.constant("axis.0", np.array([0]))
+            rest = self.op("Slice", [past, first, last, zero], f"{past}.rest")
+            now = self.op("Unsqueeze", [self.values[name], zero], f"{past}.now")
+            self.op("Concat", [rest, now], next_state(past), axis=0)
+
+
+def lif_function() -> onnx.FunctionProto:
+    """Return a step of `fixedpoint.lif_step` as a function of ONNX: the integer rules, written once."""
+    nodes: list[onnx.NodeProto] = []
+
+    def constant(name: str, value: int) -> str:
+        tensor = numpy_helper.from_array(np.asarray(value, np.int64), name)
+        nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+        return name
+
+    def op(kind: str, inputs: list[str], output: str) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output]))
+        return output
+
+    unity, unit, nothing = constant("unity", DECAY_UNITY), constant("unit", 64), constant("nothing", 0)
+    word, half_word = constant("word", _WORD), constant("half_word", _WORD // 2)
+    turn, limit = constant("turn", 2 * STATE_LIMIT), constant("limit", STATE_LIMIT)
+    lowest, low, high = (
+        constant("lowest", -STATE_LIMIT), constant("low", 1 - STATE_LIMIT), constant("high", STATE_LIMIT - 1)
+    )  # fmt: skip
+
+    def word_of(value: str, name: str) -> str:
+        rest = op("Mod", [op("Add", [value, half_word], f"{name}_lifted"), word], f"{name}_rest")
+        return op("Sub", [rest, half_word], name)
+
+    def kept(state: str, share: str, name: str) -> str:
+        # Integer division rounds toward zero, as decays do.
+        return op("Div", [op("Mul", [state, share], f"{name}_product"), unity], name)
+
+    summed = word_of(op("Mul", [word_of("a", "held"), unit], "aligned"), "input")
+    c = word_of(op("Add", [kept("u", "keep_u", "decayed_u"), summed], "current"), "c")
+    above = op("Greater", [c, limit], "above")
+    below = op("LessOrEqual", [c, lowest], "below")
+    down = op("Where", [above, op("Sub", [c, turn], "lower"), c], "wrapped_down")
+    op("Where", [below, op("Add", [c, turn], "higher"), down], "next_u")
+    driven = op("Add", [kept("v", "keep_v", "decayed_v"), "next_u"], "driven")
+    bounded = op(
+        "Max", [op("Min", [op("Add", [driven, "bias"], "biased"), high], "not_above"), low], "bounded"
+    )
+    op("Greater", [bounded, op("Mul", ["vth", unit], "threshold")], "s")
+    op("Where", ["s", nothing, bounded], "next_v")
+    return helper.make_function(
+        DOMAIN, "LIF", ["a", "u", "v", "keep_u", "keep_v", "bias", "vth"], ["s", "next_u", "next_v"],
+        nodes, [helper.make_opsetid("", OPSET)],
+        doc_string="Leaky integrate-and-fire in integers, as Lava's fixed_pt: u wraps, v saturates.",
+    )  # fmt: skip

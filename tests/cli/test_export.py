@@ -1,0 +1,30 @@
+"""`pumice export`: files, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toolchain.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("target", "files"), [("onnx", ["network.onnx", "step.onnx"]), ("lava", ["network.py", "weights.npz"])]
+)
+def test_a_network_is_written_for_others(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, files: list[str]
+) -> None:
+    assert main(["export", str(small_build), "-t", target, "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == files
+    assert sorted(item.name for item in (tmp_path / "out").iterdir()) == files
+
+
+def test_a_target_that_stays_here_and_a_full_folder_are_refused(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(small_build), "-t", "emulator", "-o", str(tmp_path / "out")]) == 2
+    assert "runs here only" in capsys.readouterr().err
+    (tmp_path / "mine.txt").write_text("mine")
+    assert main(["export", str(small_build), "-o", str(tmp_path)]) == 2
+    assert "is not an empty folder" in capsys.readouterr().err
+    assert (tmp_path / "mine.txt").read_text() == "mine"

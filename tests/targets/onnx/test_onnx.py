@@ -1,0 +1,98 @@
+"""ONNX models give the integers of the reference, bit for bit, and are well formed."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+
+from targets.onnx.models import sequence_model, step_model
+from targets.onnx.target import SEQUENCE, STEP, OnnxTarget
+from tests.graphs import Recipe, feed_forward, random_fixed, random_stimulus, recipes
+from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.networks import images, small_vgg, stirred
+from toolchain import reference
+from toolchain.driver import compile_module
+from toolchain.errors import TargetError
+from toolchain.fidelity import first_mismatch
+from toolchain.ir import Graph
+from toolchain.stimulus import fit_stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
+
+
+def _check(graph: Graph, x: Any) -> None:
+    trace = OnnxTarget().build(graph).run(x, record=QUANTITIES)
+    assert first_mismatch(reference.run(graph, fit_stimulus(graph, x)), trace) is None
+
+
+@settings(max_examples=40)
+@given(recipes)
+def test_random_networks_equal_the_reference(recipe: Recipe) -> None:
+    _check(random_fixed(recipe), random_stimulus(recipe, 2, 7))
+
+
+@settings(max_examples=20)
+@given(image_recipes)
+def test_random_networks_of_images_equal_the_reference(recipe: ImageRecipe) -> None:
+    _check(random_images(recipe), random_pictures(recipe, 2, 5))
+
+
+@settings(max_examples=10)
+@given(recipes)
+def test_a_session_does_what_a_run_does(recipe: Recipe) -> None:
+    graph, x = random_fixed(recipe), random_stimulus(recipe, 2, 5)
+    program = OnnxTarget().build(graph)
+    expected = program.run(x)
+    session = program.session(2)
+    values = fit_stimulus(graph, x).values
+    for _ in range(2):
+        for t in range(5):
+            spikes = session.step({name: array[:, t] for name, array in values.items()})
+            for name, fired in spikes.items():
+                assert np.array_equal(fired, expected.spikes[name][:, t])
+        session.reset()
+
+
+def test_a_small_vgg_equals_lava() -> None:
+    network = stirred(small_vgg(), 1)
+    build = compile_module(network, images(network), target="onnx")
+    assert build.stimulus is not None
+    trace = OnnxTarget().build(build.fixed_graph).run(build.stimulus, record=QUANTITIES)
+    lava = load_target("lava").build(build.fixed_graph).run(build.stimulus, record=QUANTITIES)
+    assert first_mismatch(lava, trace) is None
+
+
+def test_the_models_pass_the_full_check_and_show_neurons() -> None:
+    network = stirred(small_vgg(), 1)
+    graph = compile_module(network, images(network)).fixed_graph
+    for model in (step_model(graph), sequence_model(graph), step_model(random_fixed(Recipe(recurrent=True)))):
+        onnx.checker.check_model(model, full_check=True)
+        assert {item.domain for item in model.opset_import} == {"", "pumice"}
+        (function,) = model.functions
+        assert function.name == "LIF"
+        standard = {node.op_type for node in function.node}
+        assert all(onnx.defs.has(name) for name in standard)
+    kinds = [node.op_type for node in step_model(graph).graph.node]
+    assert kinds.count("LIF") == len(graph.populations)
+    assert all(onnx.defs.has(kind) for kind in set(kinds) - {"LIF"})
+
+
+def test_exported_files_run_without_this_toolchain(tmp_path: Path) -> None:
+    recipe = Recipe(5, sizes=(4, 3), recurrent=True, biased=True)
+    graph, x = random_fixed(recipe), random_stimulus(recipe, 3, 6)
+    OnnxTarget().build(graph).export(tmp_path)
+    assert {item.name for item in tmp_path.iterdir()} == {SEQUENCE, STEP}
+    session: Any = onnxruntime.InferenceSession(str(tmp_path / SEQUENCE), providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    assert entry.shape[:2] == ["batch", "time"]
+    (spikes,) = session.run(["p0.spikes"], {entry.name: np.asarray(x, bool)})
+    assert np.array_equal(spikes, reference.run(graph, fit_stimulus(graph, x)).spikes["p0"])
+
+
+def test_real_numbers_are_refused() -> None:
+    with pytest.raises(TargetError, match="target 'onnx' runs integers"):
+        OnnxTarget().build(feed_forward())
