@@ -213,23 +213,23 @@ def run_build(
     return program.run(given, record=record, progress=progress)
 
 
-def export_build(build: Build, folder: Path, target: str) -> None:
-    """Write the integers of a build so that they run without this toolchain.
+def export_build(build: Build, folder: Path, target: str, stage: Stage = Stage.FIXED) -> None:
+    """Write a graph of a build so that it runs without this toolchain.
 
     Args:
         build: What to write.
         folder: Where to; created if it does not exist.
         target: What will run it: `onnx` for onnxruntime, `lava` for lava-nc alone.
+        stage: Whether the integers are written, or the real numbers they came from.
 
     Raises:
         UsageError: The target's programs run in this toolchain only, or the folder holds other files.
     """
-    program = load_target(target).build(build.fixed_graph)
+    program = load_target(target).build(build.fixed_graph if stage is Stage.FIXED else build.float_graph)
     if not isinstance(program, PortableProgram):
         raise UsageError(f"what runs on '{target}' runs here only; export for 'onnx' or 'lava'")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
-    folder.mkdir(parents=True, exist_ok=True)
     program.export(folder)
 
 

@@ -22,15 +22,15 @@ def step_model(graph: Graph) -> onnx.ModelProto:
     """
     step = write_step(graph)
     inputs = [_value(name, kind, ["batch", *shape]) for name, kind, shape in step.inputs]
-    inputs += [_value(name, TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    inputs += [_value(name, step.number, _state_shape(step, name)) for name in step.states]
     outputs = [
         _value(name, TensorProto.BOOL, ["batch", *shape])
         for name, shape in step.outputs.items()
         if name.endswith(".spikes")
     ]
-    outputs += [_value(next_state(name), TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    outputs += [_value(next_state(name), step.number, _state_shape(step, name)) for name in step.states]
     body = helper.make_graph(step.nodes, graph.name, inputs, outputs, _tensors(step))
-    return _model(body, "one step; states are zero at rest")
+    return _model(step, body, "one step; states are zero at rest")
 
 
 def sequence_model(graph: Graph) -> onnx.ModelProto:
@@ -39,14 +39,15 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
     All are `[batch, time, *features]`; every sample begins at rest.
     """
     step = write_step(graph)
-    body_inputs = [_value(_inside(name), TensorProto.INT64, _state_shape(step, name)) for name in step.states]
+    body_inputs = [_value(_inside(name), step.number, _state_shape(step, name)) for name in step.states]
     body_inputs += [_value(_inside(name), kind, ["batch", *shape]) for name, kind, shape in step.inputs]
     body_outputs = [
-        _value(_inside(next_state(name)), TensorProto.INT64, _state_shape(step, name)) for name in step.states
+        _value(_inside(next_state(name)), step.number, _state_shape(step, name)) for name in step.states
     ]
     nodes = [_renamed(node) for node in step.nodes]
+    recorded = TensorProto.INT32 if step.number == TensorProto.INT64 else TensorProto.DOUBLE
     for name, shape in step.outputs.items():
-        kind = TensorProto.BOOL if name.endswith(".spikes") else TensorProto.INT32
+        kind = TensorProto.BOOL if name.endswith(".spikes") else recorded
         held = _inside(name if name.endswith(".spikes") else next_state(name))
         row = _inside(f"{name}.row")
         nodes.append(helper.make_node("Cast", [held], [row], to=kind))
@@ -65,7 +66,7 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
             parts.insert(0, f"{name}.steps")
         constants[f"{name}.features"] = np.array(shape, np.int64)
         outer.append(helper.make_node("Concat", [*parts, f"{name}.features"], [f"{name}.shape"], axis=0))
-        zero = numpy_helper.from_array(np.zeros(1, np.int64))
+        zero = numpy_helper.from_array(np.zeros(1, helper.tensor_dtype_to_np_dtype(step.number)))
         outer.append(helper.make_node("ConstantOfShape", [f"{name}.shape"], [f"{name}.rest0"], value=zero))
         starts.append(f"{name}.rest0")
     ends = [f"{name}.end" for name in step.states]
@@ -84,7 +85,7 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
     outputs = [
         _value(
             name,
-            TensorProto.BOOL if name.endswith(".spikes") else TensorProto.INT32,
+            TensorProto.BOOL if name.endswith(".spikes") else recorded,
             ["batch", "time", *shape],
         )
         for name, shape in step.outputs.items()
@@ -92,7 +93,7 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
     whole = helper.make_graph(
         outer, graph.name, inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants.items()]
     )
-    return _model(whole, "every sample from rest")
+    return _model(step, whole, "every sample from rest")
 
 
 def _inside(name: str) -> str:
@@ -110,14 +111,16 @@ def _renamed(node: onnx.NodeProto) -> onnx.NodeProto:
     return copy
 
 
-def _model(body: onnx.GraphProto, text: str) -> onnx.ModelProto:
+def _model(step: Step, body: onnx.GraphProto, text: str) -> onnx.ModelProto:
+    fixed = step.number == TensorProto.INT64
+    meaning = "Integers, bit for bit those of Lava's fixed_pt models" if fixed else "The float network"
     return helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
-        functions=[lif_function()],
+        functions=[lif_function(step.number)],
         producer_name="pumice",
         ir_version=10,
-        doc_string=f"Integers, bit for bit those of Lava's fixed_pt models; {text}.",
+        doc_string=f"{meaning}; {text}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""onnxruntime as a target: the integers as an ONNX model of standard operators."""
+"""onnxruntime as a target: a network as an ONNX model of standard operators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class OnnxSession:
     """A batch in the middle of a run, one step at a time.
 
     Args:
-        graph: Fixed.
+        graph: Float or fixed.
         batch: Number of samples stepped together.
     """
 
@@ -48,11 +48,12 @@ class OnnxSession:
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
         inputs = {node.name for node in self._graph.inputs}
+        number = np.int64 if self._graph.stage is Stage.FIXED else np.float64
         self.state: dict[str, Array] = {}
         for item in self._model.get_inputs():
             if item.name not in inputs:
                 shape = [self._batch if extent == "batch" else extent for extent in item.shape]
-                self.state[item.name] = np.zeros(shape, np.int64)
+                self.state[item.name] = np.zeros(shape, number)
 
     def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""
@@ -65,10 +66,10 @@ class OnnxSession:
 
 @final
 class OnnxProgram:
-    """A fixed graph as ONNX models.
+    """A graph as ONNX models.
 
     Args:
-        graph: Fixed.
+        graph: Float or fixed.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -116,7 +117,7 @@ class OnnxProgram:
 @final
 @dataclass(frozen=True)
 class OnnxTarget:
-    """Runs integers in onnxruntime on the CPU: standard operators, and neurons as a function of the model."""
+    """Runs graphs in onnxruntime on the CPU: standard operators, and neurons as a function of the model."""
 
     @property
     def name(self) -> str:
@@ -130,8 +131,8 @@ class OnnxTarget:
 
     @property
     def stages(self) -> frozenset[Stage]:
-        """Fixed."""
-        return frozenset({Stage.FIXED})
+        """Float and fixed."""
+        return frozenset(Stage)
 
     def check(self) -> None:
         """Nothing is needed beyond what is installed."""
@@ -144,10 +145,8 @@ class OnnxTarget:
         """Write a graph as a model and load it.
 
         Raises:
-            TargetError: The graph is not in integers, or larger than the format allows.
+            TargetError: The graph is larger than the format allows, or a delay differs per neuron.
         """
-        if graph.stage is not Stage.FIXED:
-            raise TargetError("target 'onnx' runs integers; give it the fixed graph of a build")
         return OnnxProgram(graph)
 
 

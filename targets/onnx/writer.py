@@ -1,11 +1,12 @@
-"""From a fixed graph to an ONNX graph of one step: what enters and the state in, spikes and the state out.
+"""From a graph to an ONNX graph of one step: what enters and the state in, spikes and the state out.
 
-All arithmetic is in 64-bit integers, wrapped to 32 or 24 bits where Lava wraps. Standard operators only; a
-population is one call of the model-local function `pumice.LIF`, so that a viewer shows neurons.
+A fixed graph is computed in 64-bit integers, wrapped to 32 or 24 bits where Lava wraps, a float graph in
+double precision. Standard operators only; a population is one call of the model-local function `pumice.LIF`,
+so that a viewer shows neurons.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Any, Final, assert_never, final
 
 import numpy as np
 import onnx
@@ -13,18 +14,23 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_array
 
+from toolchain.errors import TargetError
 from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
 from toolchain.ir import (
+    Conv2d,
     Delay,
+    Dense,
     EdgeKind,
     FixedConv2d,
     FixedDense,
     FixedLif,
     Graph,
     Input,
+    Lif,
     MaxPool2d,
     Output,
     Pooling,
+    Stage,
     SumPool2d,
     ValueType,
     Window,
@@ -50,11 +56,13 @@ class Step:
         nodes: In order.
         initializers: Constants.
         inputs: Name, ONNX type and features of every input of the network.
+        number: ONNX type of messages and states.
         states: Name of every state to its features; steps of the past come before the batch.
         history: States that hold the past: how many steps, by name.
         outputs: Per `"<population>.<quantity>"`, the features.
     """
 
+    number: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, Array] = field(default_factory=dict)
     inputs: list[tuple[str, int, tuple[int, ...]]] = field(default_factory=list)
@@ -69,7 +77,11 @@ def next_state(name: str) -> str:
 
 
 def write_step(graph: Graph) -> Step:
-    """Return one step of a fixed graph."""
+    """Return one step of a graph.
+
+    Raises:
+        TargetError: A delay differs per neuron.
+    """
     writer = _Writer(graph)
     for node in graph:
         match node:
@@ -77,16 +89,18 @@ def write_step(graph: Graph) -> Step:
                 writer.enter(node)
             case SumPool2d() | MaxPool2d():
                 writer.pool(node)
-            case FixedDense():
+            case FixedDense() | Dense():
                 writer.dense(node)
             case FixedConv2d():
                 writer.convolve(node)
-            case FixedLif():
+            case Conv2d():
+                writer.convolve_reals(node)
+            case FixedLif() | Lif():
                 writer.neurons(node)
             case Delay() | Output():
                 pass
             case _:
-                raise node.fail("is a float operation; an integer model holds none")
+                assert_never(node)
     writer.remember()
     return writer.step
 
@@ -98,16 +112,21 @@ class _Writer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.types: dict[str, ValueType] = verify(graph)
-        self.step = Step()
+        self.fixed = graph.stage is Stage.FIXED
+        self.step = Step(TensorProto.INT64 if self.fixed else TensorProto.DOUBLE)
+        self.dtype = np.int64 if self.fixed else np.float64
         self.values: dict[str, str] = {}
         self.depths = self._depths()
 
     def _depths(self) -> dict[str, int]:
         """Return how many steps of every source are needed again."""
+        for node in self.graph:
+            if isinstance(node, Delay) and not isinstance(node.steps, int):
+                raise TargetError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         depths: dict[str, int] = {}
         for node in (*self.graph.synapses, *self.graph.poolings):
             source, steps = self.graph.source(node.inputs[0])
-            slots = delay_slots(node.weights, node.delays) if isinstance(node, FixedDense) else [(0, None)]
+            slots = delay_slots(node.weights, node.delays) if isinstance(node, FixedDense | Dense) else []
             most = steps + max((delay for delay, _ in slots), default=0)
             depths[source.name] = max(depths.get(source.name, 0), most)
         for name, depth in depths.items():
@@ -129,12 +148,12 @@ class _Writer:
         return output
 
     def enter(self, node: Input) -> None:
-        """Take what enters as integers; a graded input is rounded."""
+        """Take what enters; a graded input becomes integers in a fixed graph."""
         name = node.name
         graded = node.edge is EdgeKind.GRADED
         self.step.inputs.append((name, TensorProto.DOUBLE if graded else TensorProto.BOOL, node.shape))
         value = name
-        if graded:
+        if graded and self.fixed:
             limit = float(2**node.bits - 1)
             value = self.op(
                 "Mul", [name, self.constant(f"{name}.scale", np.float64(node.scale))], f"{name}.scaled"
@@ -144,7 +163,7 @@ class _Writer:
                 self.constant(f"{name}.{end}", np.float64(x)) for end, x in (("low", -limit), ("high", limit))
             )
             value = self.op("Clip", [value, low, high], f"{name}.clipped")
-        self.values[name] = self.op("Cast", [value], f"{name}.message", to=TensorProto.INT64)
+        self.values[name] = self.op("Cast", [value], f"{name}.message", to=self.step.number)
 
     def sent(self, name: str, delay: int, reader: str) -> str:
         """Return what a source sent so many steps ago, `[batch, *features]`."""
@@ -153,7 +172,7 @@ class _Writer:
         index = self.constant(f"{reader}.at{delay}", np.int64(self.depths[name] - delay))
         return self.op("Gather", [f"{name}.past", index], f"{reader}.seen{delay}", axis=0)
 
-    def dense(self, node: FixedDense) -> None:
+    def dense(self, node: FixedDense | Dense) -> None:
         source, steps = self.graph.source(node.inputs[0])
         shape = self.constant(f"{node.name}.flat", np.array([0, size_of(self.types[source.name].shape)]))
         total = ""
@@ -161,9 +180,11 @@ class _Writer:
         for delay, weights in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
             name = f"{node.name}.{delay}"
             seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}.row")
-            matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, np.int64)
+            matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, self.dtype)
             columns = self.constant(f"{name}.weights", np.ascontiguousarray(matrix.T))
-            part = self._shifted(self.op("MatMul", [seen, columns], f"{name}.sum"), node.exponent, name)
+            part = self.op("MatMul", [seen, columns], f"{name}.sum")
+            if isinstance(node, FixedDense):
+                part = self._shifted(part, node.exponent, name)
             total = part if not total else self.op("Add", [total, part], f"{name}.total")
         self.values[node.name] = total
 
@@ -197,6 +218,13 @@ class _Writer:
             total = self._gathered_convolution(node, seen, weights, self.types[source.name].shape)
         self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}.wrapped")
 
+    def convolve_reals(self, node: Conv2d) -> None:
+        """Convolve in double precision, for which onnxruntime has no convolution of its own."""
+        source, steps = self.graph.source(node.inputs[0])
+        seen = self.sent(source.name, steps, node.name)
+        shape = self.types[source.name].shape
+        self.values[node.name] = self._gathered_convolution(node, seen, node.weights, shape)
+
     def _float_convolution(self, node: FixedConv2d, seen: str, weights: Array) -> str:
         """Convolve in single precision: every partial sum is a whole number below 2^24."""
         name, window = node.name, node.window
@@ -210,9 +238,9 @@ class _Writer:
         return self.op("Cast", [total], f"{name}.sum", to=TensorProto.INT64)
 
     def _gathered_convolution(
-        self, node: FixedConv2d, seen: str, weights: Array, shape: tuple[int, ...]
+        self, node: FixedConv2d | Conv2d, seen: str, weights: Array, shape: tuple[int, ...]
     ) -> str:
-        """Collect what every position sees, and multiply in integers."""
+        """Collect what every position sees, and multiply."""
         name, groups = node.name, node.groups
         seen = self._windows(seen, node.window, shape, name)
         out, height, width = self.types[name].shape
@@ -239,7 +267,7 @@ class _Writer:
         row = self.op("Reshape", [seen, flat], f"{name}.pixel")
         # One silent pixel in front stands for all that lie outside.
         pads = self.constant(f"{name}.pads", np.array([0, 0, 1, 0, 0, 0]))
-        row = self.op("Pad", [row, pads, self.number(0)], f"{name}.padded")
+        row = self.op("Pad", [row, pads, self.constant("silence", self.dtype(0))], f"{name}.padded")
         return self.op("Gather", [row, self.constant(f"{name}.index", index)], f"{name}.windows", axis=2)
 
     def pool(self, node: Pooling) -> None:
@@ -252,15 +280,16 @@ class _Writer:
         shape = self.constant(f"{node.name}.image", np.array([0, *self.types[node.name].shape]))
         self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}.message")
 
-    def neurons(self, node: FixedLif) -> None:
+    def neurons(self, node: FixedLif | Lif) -> None:
         name, shape = node.name, node.vth.shape
         total = self.values[node.inputs[0]]
         for i, other in enumerate(node.inputs[1:]):
             total = self.op("Add", [total, self.values[other]], f"{name}.a{i}")
-        keep_u = self.constant(f"{name}.keep_u", DECAY_UNITY - 1 - node.du.astype(np.int64))
-        keep_v = self.constant(f"{name}.keep_v", DECAY_UNITY - node.dv.astype(np.int64))
-        bias = self.constant(f"{name}.bias", node.bias.astype(np.int64))
-        vth = self.constant(f"{name}.vth", node.vth.astype(np.int64))
+        unity, hidden = (DECAY_UNITY, 1) if self.fixed else (1, 0)
+        keep_u = self.constant(f"{name}.keep_u", unity - hidden - node.du.astype(self.dtype))
+        keep_v = self.constant(f"{name}.keep_v", unity - node.dv.astype(self.dtype))
+        bias = self.constant(f"{name}.bias", node.bias.astype(self.dtype))
+        vth = self.constant(f"{name}.vth", node.vth.astype(self.dtype))
         self.step.nodes.append(
             helper.make_node(
                 "LIF",
@@ -272,7 +301,7 @@ class _Writer:
         )
         self.step.states.update({f"{name}.u": shape, f"{name}.v": shape})
         self.step.outputs.update({f"{name}.{quantity}": shape for quantity in ("spikes", "v", "u")})
-        self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}.message", to=TensorProto.INT64)
+        self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}.message", to=self.step.number)
 
     def remember(self) -> None:
         """Move the past on by one step."""
@@ -285,8 +314,34 @@ class _Writer:
             self.op("Concat", [rest, now], next_state(past), axis=0)
 
 
-def lif_function() -> onnx.FunctionProto:
-    """Return a step of `fixedpoint.lif_step` as a function of ONNX: the integer rules, written once."""
+def lif_function(number: int) -> onnx.FunctionProto:
+    """Return a step of a neuron as a function of ONNX, in integers or in real numbers."""
+    return _fixed_lif() if number == TensorProto.INT64 else _float_lif()
+
+
+def _float_lif() -> onnx.FunctionProto:
+    nodes = [
+        helper.make_node("Mul", ["u", "keep_u"], ["decayed_u"]),
+        helper.make_node("Add", ["decayed_u", "a"], ["next_u"]),
+        helper.make_node("Mul", ["v", "keep_v"], ["decayed_v"]),
+        helper.make_node("Add", ["decayed_v", "next_u"], ["driven"]),
+        helper.make_node("Add", ["driven", "bias"], ["potential"]),
+        helper.make_node("Greater", ["potential", "vth"], ["s"]),
+        helper.make_node("Constant", [], ["nothing"], value=numpy_helper.from_array(np.zeros(()), "nothing")),
+        helper.make_node("Where", ["s", "nothing", "potential"], ["next_v"]),
+    ]
+    return _function(nodes, "Leaky integrate-and-fire, reset to zero.")
+
+
+def _function(nodes: list[onnx.NodeProto], text: str) -> onnx.FunctionProto:
+    operands = ["a", "u", "v", "keep_u", "keep_v", "bias", "vth"]
+    results = ["s", "next_u", "next_v"]
+    opset = [helper.make_opsetid("", OPSET)]
+    return helper.make_function(DOMAIN, "LIF", operands, results, nodes, opset, doc_string=text)
+
+
+def _fixed_lif() -> onnx.FunctionProto:
+    """Return `fixedpoint.lif_step`: the integer rules, written once."""
     nodes: list[onnx.NodeProto] = []
 
     def constant(name: str, value: int) -> str:
@@ -325,8 +380,4 @@ def lif_function() -> onnx.FunctionProto:
     )
     op("Greater", [bounded, op("Mul", ["vth", unit], "threshold")], "s")
     op("Where", ["s", nothing, bounded], "next_v")
-    return helper.make_function(
-        DOMAIN, "LIF", ["a", "u", "v", "keep_u", "keep_v", "bias", "vth"], ["s", "next_u", "next_v"],
-        nodes, [helper.make_opsetid("", OPSET)],
-        doc_string="Leaky integrate-and-fire in integers, as Lava's fixed_pt: u wraps, v saturates.",
-    )  # fmt: skip
+    return _function(nodes, "Leaky integrate-and-fire in integers, as Lava's fixed_pt: u wraps, v saturates.")

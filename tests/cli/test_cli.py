@@ -325,7 +325,7 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "lava-stock": {"stages": ["fixed", "float"], "problem": None},
         "loihi1": {"stages": ["fixed"], "problem": None},
         "loihi2": {"stages": ["fixed"], "problem": None},
-        "onnx": {"stages": ["fixed"], "problem": None},
+        "onnx": {"stages": ["fixed", "float"], "problem": None},
     }
 
 

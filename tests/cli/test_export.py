@@ -24,6 +24,11 @@ def test_a_target_that_stays_here_and_a_full_folder_are_refused(
 ) -> None:
     assert main(["export", str(small_build), "-t", "emulator", "-o", str(tmp_path / "out")]) == 2
     assert "runs here only" in capsys.readouterr().err
+    float_lava = ["export", str(small_build), "-t", "lava", "--stage", "float", "-o", str(tmp_path / "real")]
+    assert main(float_lava) == 3
+    assert "holds integers" in capsys.readouterr().err
+    assert not (tmp_path / "real").exists()
+    assert main(["export", str(small_build), "--stage", "float", "-o", str(tmp_path / "float")]) == 0
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["export", str(small_build), "-o", str(tmp_path)]) == 2
     assert "is not an empty folder" in capsys.readouterr().err

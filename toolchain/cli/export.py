@@ -6,6 +6,7 @@ import typer
 
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder, OutFolder
+from toolchain.ir import Stage
 
 
 def export(
@@ -15,12 +16,15 @@ def export(
     target: Annotated[
         str, typer.Option("--target", "-t", help="onnx for onnxruntime, lava for lava-nc alone")
     ] = "onnx",
+    stage: Annotated[
+        Stage, typer.Option(help="the integers, or the real numbers they came from")
+    ] = Stage.FIXED,
     as_json: AsJson = False,
 ) -> None:
-    """Write the integers of a build so that they run elsewhere."""
+    """Write a build so that it runs elsewhere."""
     from toolchain.driver import export_build, load
 
-    export_build(load(build), output, target)
+    export_build(load(build), output, target, stage)
     written = sorted(item.name for item in output.iterdir())
     if as_json:
         print_json({"folder": str(output), "target": target, "files": written})

@@ -1,5 +1,6 @@
 """ONNX models give the integers of the reference, bit for bit, and are well formed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,24 @@ from hypothesis import given, settings
 
 from targets.onnx.models import sequence_model, step_model
 from targets.onnx.target import SEQUENCE, STEP, OnnxTarget
-from tests.graphs import Recipe, feed_forward, random_fixed, random_stimulus, recipes
+from tests.graphs import (
+    Recipe,
+    feed_forward,
+    random_fixed,
+    random_stimulus,
+    recipes,
+    recurrent,
+    spikes,
+    varied,
+)
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
-from tests.networks import images, small_vgg, stirred
+from tests.networks import images, small_preresnet, small_vgg, stirred
 from toolchain import reference
 from toolchain.driver import compile_module
 from toolchain.errors import TargetError
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import Graph
+from toolchain.ir import Delay, Graph
+from toolchain.passes import FoldDelays
 from toolchain.stimulus import fit_stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
@@ -93,6 +104,31 @@ def test_exported_files_run_without_this_toolchain(tmp_path: Path) -> None:
     assert np.array_equal(spikes, reference.run(graph, fit_stimulus(graph, x)).spikes["p0"])
 
 
-def test_real_numbers_are_refused() -> None:
-    with pytest.raises(TargetError, match="target 'onnx' runs integers"):
-        OnnxTarget().build(feed_forward())
+def _check_floats(graph: Graph, x: Any) -> None:
+    expected = reference.run(graph, fit_stimulus(graph, x))
+    trace = OnnxTarget().build(graph).run(x, record=QUANTITIES)
+    for key, values in expected.items().items():
+        if key.endswith(".spikes"):
+            assert np.array_equal(trace.items()[key], values)
+        else:
+            assert np.allclose(trace.items()[key], values, rtol=0, atol=1e-9)
+
+
+def test_real_numbers_agree_with_the_float_reference() -> None:
+    rng = np.random.default_rng(0)
+    for graph in (feed_forward(), FoldDelays()(varied(recurrent(rng), rng))):
+        _check_floats(graph, spikes(rng, 3, 12, *graph.inputs[0].shape))
+    for network in (stirred(small_vgg(), 1), stirred(small_preresnet(), 1)):
+        build = compile_module(network, images(network))
+        assert build.stimulus is not None
+        _check_floats(build.float_graph, build.stimulus)
+        onnx.checker.check_model(sequence_model(build.float_graph), full_check=True)
+
+
+def test_delays_per_neuron_have_to_be_folded_first() -> None:
+    graph = recurrent(np.random.default_rng(0))
+    nodes = [
+        replace(node, steps=np.ones(node.shape, int)) if isinstance(node, Delay) else node for node in graph
+    ]
+    with pytest.raises(TargetError, match="differs per neuron; run 'fold-delays' first"):
+        OnnxTarget().build(graph.with_nodes(nodes))
