@@ -316,39 +316,6 @@ def test_a_run_on_lava_can_be_told_where_to_keep_finished_samples(
     )
 
 
-def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["targets", "--json"]) == 0
-    assert _json(capsys) == {
-        "emulator": {"stages": ["fixed", "float"], "problem": None},
-        "lava": {"stages": ["fixed", "float"], "problem": None},
-        "lava-layers": {"stages": ["fixed", "float"], "problem": None},
-        "lava-stock": {"stages": ["fixed", "float"], "problem": None},
-        "loihi1": {"stages": ["fixed"], "problem": None},
-        "loihi2": {"stages": ["fixed"], "problem": None},
-        "onnx": {"stages": ["fixed", "float"], "problem": None},
-    }
-
-
-def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--json"]) == 0
-    document = _json(capsys)
-    assert document["ok"]
-    assert document["versions"]["lava-nc"] == "0.10.0"
-    findings = {check["name"]: check["finding"] for check in document["checks"]}
-    assert findings["target lava runs"] == "yes, equal to the integer reference"
-    assert {"python", "cores", "gpu"} <= findings.keys()
-
-
-def test_doctor_prints_the_command_that_mends(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("targets.lava.target.lava_version", lambda: None)
-    assert main(["doctor"]) == 3
-    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "pip install --no-deps --ignore-requires-python" in text
-    assert "lava-nc==0.10.0" in text
-
-
 def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(TOML.replace("epochs = 2", "epochs = 400"))
     child = subprocess.Popen(

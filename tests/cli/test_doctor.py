@@ -1,0 +1,45 @@
+"""`pumice targets` and `pumice doctor`: what is installed, and what works."""
+
+import json
+
+import pytest
+
+from toolchain.cli.main import main
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> dict:
+    captured = capsys.readouterr()
+    return json.loads(captured.out)
+
+
+def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["targets", "--json"]) == 0
+    assert _json(capsys) == {
+        "emulator": {"stages": ["fixed", "float"], "problem": None},
+        "lava": {"stages": ["fixed", "float"], "problem": None},
+        "lava-layers": {"stages": ["fixed", "float"], "problem": None},
+        "lava-stock": {"stages": ["fixed", "float"], "problem": None},
+        "loihi1": {"stages": ["fixed"], "problem": None},
+        "loihi2": {"stages": ["fixed"], "problem": None},
+        "onnx": {"stages": ["fixed", "float"], "problem": None},
+    }
+
+
+def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    document = _json(capsys)
+    assert document["ok"]
+    assert document["versions"]["lava-nc"] == "0.10.0"
+    findings = {check["name"]: check["finding"] for check in document["checks"]}
+    assert findings["target lava runs"] == "yes, equal to the integer reference"
+    assert {"python", "cores", "gpu"} <= findings.keys()
+
+
+def test_doctor_prints_the_command_that_mends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("targets.lava.target.lava_version", lambda: None)
+    assert main(["doctor"]) == 3
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "pip install --no-deps --ignore-requires-python" in text
+    assert "lava-nc==0.10.0" in text
