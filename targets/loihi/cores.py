@@ -108,17 +108,22 @@ class Layout:
     cores: tuple[Core, ...]
 
     @cached_property
-    def fan_outs(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
-        """Return per link the cores it ends at, and the synapses to each, `[cores, source elements]`."""
-        holders: dict[str, list[tuple[int, Piece]]] = {}
+    def holders(self) -> dict[str, list[tuple[int, Part]]]:
+        """Return per layer its parts, each with its core; a core may hold several of one layer."""
+        found: dict[str, list[tuple[int, Part]]] = {}
         for i, core in enumerate(self.cores):
             for part in core:
-                holders.setdefault(part.piece.layer, []).append((i, part.piece))
+                found.setdefault(part.piece.layer, []).append((i, part))
+        return found
+
+    @cached_property
+    def fan_outs(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]]:
+        """Return per link the cores of its target's parts, and the synapses to each, `[parts, sources]`."""
         found: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]] = {}
         for link in self.chip.network.links:
-            pieces = holders[link.target]
-            counts = np.stack([fan_out(link, piece) for _, piece in pieces])
-            found[link.name] = np.array([i for i, _ in pieces]), counts
+            parts = self.holders[link.target]
+            counts = np.stack([fan_out(link, part.piece) for _, part in parts])
+            found[link.name] = np.array([i for i, _ in parts]), counts
         return found
 
     @cached_property
@@ -164,30 +169,19 @@ class Layout:
     def _senders(self, link: Link) -> list[tuple[int, NDArray[np.int64]]]:
         if link.outside:
             return [(OUTSIDE, np.arange(self.fan_outs[link.name][1].shape[1]))]
-        return [
-            (i, part.piece.neurons)
-            for i, core in enumerate(self.cores)
-            for part in core
-            if part.piece.layer == link.source
-        ]
+        return [(i, part.piece.neurons) for i, part in self.holders[link.source]]
 
     def operations(self, rates: dict[str, Floats]) -> dict[str, Floats]:
         """Return synaptic operations per step on every core, by the encoding of the synapses.
 
         Every synapse that is stored counts, also if its weight is zero: the chip reads it.
         """
-        parts = {
-            (i, block.link): (part.piece, block)
-            for i, core in enumerate(self.cores)
-            for part in core
-            for block in part.blocks
-        }
         done: dict[str, Floats] = {}
         for link in self.chip.network.links:
-            targets, counts = self.fan_outs[link.name]
-            for core, reached in zip(targets.tolist(), counts, strict=True):
-                piece, block = parts[core, link.name]
-                stored = self.chip.memory.stored(link, piece, block, reached)
+            counts = self.fan_outs[link.name][1]
+            for (core, part), reached in zip(self.holders[link.target], counts, strict=True):
+                block = next(block for block in part.blocks if block.link == link.name)
+                stored = self.chip.memory.stored(link, part.piece, block, reached)
                 on_core = done.setdefault(block.encoding, np.zeros(len(self.cores)))
                 on_core[core] += stored @ rates[link.source]
         return done

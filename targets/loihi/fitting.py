@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from targets.loihi.advice import advise, hints
 from targets.loihi.cores import Chip, Layout
 from targets.loihi.estimate import Events, estimate, events_of
+from targets.loihi.memory import DECAY_PROFILES, THRESHOLD_PROFILES
 from targets.loihi.network import chip_network
 from targets.loihi.partition import lay_by_structure, lay_in_order
 from targets.loihi.placement import Placement, place_in_order, place_near
@@ -120,7 +121,11 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
     room = fit.chips * fit.cores_per_chip
     if not all(chip.legal_profiles(layer) for layer in chip.network.layers):
         few = "neurons have more distinct decays or thresholds than a core has profiles, so few share one"
-        return (f"{few}: compile with '--target {fit.chip}', which shares them out",)
+        options = " ".join(
+            f"--{name.replace(' ', '-')} {fit.limits[name].value:g}"
+            for name in (DECAY_PROFILES, THRESHOLD_PROFILES)
+        )
+        return (f"{few}: compile with '{options}', as '--target loihi1' does for its own",)
     if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
         return ()
     if fit.in_order is None:

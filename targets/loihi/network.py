@@ -216,6 +216,7 @@ class _Reader:
         ones = np.ones((shape[0], 1, *node.kernel), np.int32)
         bits, outside = 1, isinstance(source, Input)
         delay = self.wait(node)
+        self.check_delay(node.name, delay)
         return ConvolutionLink(
             f"{node.name}.pool",
             source.name,
@@ -240,6 +241,11 @@ class _Reader:
         pool = source if isinstance(source, SumPool2d) and not self.graded else None
         if pool is not None:
             source = self.origin(pool)
+            if isinstance(source, SumPool2d):
+                raise TargetError(
+                    f"'{node.name}' reads sums of sums ('{pool.name}' of '{source.name}'), which a chip "
+                    "without graded spikes cannot hold: pool once with a larger window, or check loihi2"
+                )
         delay = self.wait(node) + (0 if pool is None else self.wait(pool))
         outside = isinstance(source, Input)
         bits = stored_bits(values_of(node.weights), node.sign_mode)

@@ -60,9 +60,8 @@ def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
 
     Feature maps are cut into boxes; the neurons of other layers are gathered by a hypergraph partitioner
     (Mt-KaHyPar): every source is a net over the neurons it reaches, weighed by how often it spikes, and what
-    is
-    minimized, connectivity less one, is the number of spikes that go to another core. Where layers may share
-    cores, cores that talk most are merged.
+    is minimized, connectivity less one, is the number of spikes that go to another core. Where layers may
+    share cores, cores that talk most are merged.
 
     Args:
         chip: Network and profile.

@@ -1,5 +1,6 @@
 """From a fixed graph and a run to what a chip says: layers, events, time and energy."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,23 @@ def test_thinning_takes_the_smallest_synapses_and_whole_channels() -> None:
     image = thinned(chip_network(_pooled(), graded=True, max_delay=62), 0.25)
     assert [layer.shape[0] for layer in image.layers] == [1, 1, 2]
     assert next(link for link in image.links if link.name == "c1").weights.shape == (2, 1, 3, 3)
+
+
+def test_sums_of_sums_need_graded_spikes() -> None:
+    nodes = [
+        replace(node, inputs=("again",)) if node.name == "c1" else node
+        for node in _pooled(side=16)
+        if node.name not in {"b", "output"}
+    ]
+    again = SumPool2d(name="again", inputs=("pool",), kernel=(2, 2), stride=(2, 2))
+    place = next(i for i, node in enumerate(nodes) if node.name == "c1")
+    neurons = next(node for node in _pooled(side=8) if node.name == "b")
+    output = Output(name="output", inputs=("b",), decode=Decode.NONE)
+    graph = Graph((*nodes[:place], again, *nodes[place:], neurons, output))
+    with pytest.raises(TargetError, match="'c1' reads sums of sums \\('again' of 'pool'\\)"):
+        chip_network(graph, graded=False, max_delay=62)
+    assert [layer.name for layer in chip_network(graph, graded=True, max_delay=62).layers][1:] == [
+        "pool",
+        "again",
+        "b",
+    ]

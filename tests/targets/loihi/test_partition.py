@@ -13,6 +13,7 @@ from scipy.sparse import random as random_sparse
 from targets.loihi.cores import Chip, Layout
 from targets.loihi.network import ChipNetwork, ConvolutionLink, Layer, MatrixLink
 from targets.loihi.partition import lay_by_structure, lay_in_order
+from targets.loihi.pieces import Piece
 from targets.loihi.placement import place_in_order, place_near, slots
 from targets.loihi.profile import load_profile
 from toolchain.errors import DoesNotFitError
@@ -177,3 +178,12 @@ def test_neurons_without_synapses_are_spread_in_order() -> None:
     layout = lay_by_structure(held, _rates(held))
     _check_whole(layout)
     assert len(layout.cores) == len(lay_in_order(held).cores) > 1
+
+
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+def test_every_part_of_a_layer_on_one_core_counts_its_own_operations(chip: str) -> None:
+    held = _recurrent(csr_array(np.ones((8, 8))), chip)
+    parts = tuple(held.part(Piece("a", neurons)) for neurons in (np.arange(3), np.arange(3, 8)))
+    layout = Layout(held, (parts,))
+    done = layout.operations({"a": np.ones(8), "x": np.zeros(8)})
+    assert sum(values.sum() for values in done.values()) == 64
