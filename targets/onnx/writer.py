@@ -178,7 +178,8 @@ class _Writer:
         total = ""
         # A connection whose synapses were all pruned sends zeros.
         for delay, weights in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
-            name = f"{node.name}.{delay}"
+            # Not a dot: names of modules hold those.
+            name = f"{node.name}/{delay}"
             seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}.row")
             matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, self.dtype)
             columns = self.constant(f"{name}.weights", np.ascontiguousarray(matrix.T))

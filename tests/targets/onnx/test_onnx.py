@@ -28,7 +28,7 @@ from toolchain import reference
 from toolchain.driver import compile_module
 from toolchain.errors import TargetError
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import Delay, Graph
+from toolchain.ir import Delay, FixedConv2d, FixedDense, Graph
 from toolchain.passes import FoldDelays
 from toolchain.stimulus import fit_stimulus
 from toolchain.target import load_target
@@ -132,3 +132,21 @@ def test_delays_per_neuron_have_to_be_folded_first() -> None:
     ]
     with pytest.raises(TargetError, match="differs per neuron; run 'fold-delays' first"):
         OnnxTarget().build(graph.with_nodes(nodes))
+
+
+def test_names_that_look_like_parts_of_others_do_not_meet() -> None:
+    """A dense connection `c1` beside a convolution `c1.0`."""
+    network = stirred(small_vgg(), 1)
+    build = compile_module(network, images(network))
+    graph = build.fixed_graph
+    dense = next(node.name for node in graph.synapses if isinstance(node, FixedDense))
+    convolution = next(node.name for node in graph.synapses if isinstance(node, FixedConv2d))
+    names = {convolution: f"{dense}.0"}
+    renamed = graph.map(
+        lambda node: replace(
+            node,
+            name=names.get(node.name, node.name),
+            inputs=tuple(names.get(name, name) for name in node.inputs),
+        )
+    )
+    onnx.checker.check_model(step_model(renamed), full_check=True)
