@@ -1,6 +1,7 @@
 """Files and folders that are written whole or not at all, and read as data only."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import zlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -135,7 +136,19 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays as a compressed `.npz`. The bytes depend only on the content."""
-    with replacing_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with replacing_file(path) as temporary, temporary.open("wb") as file:
+        _write_archive(file, arrays)
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return named arrays as the bytes of a compressed `.npz`."""
+    packed = io.BytesIO()
+    _write_archive(packed, arrays)
+    return packed.getvalue()
+
+
+def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(arrays):
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
@@ -153,8 +166,18 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     if not path.is_file():
         raise MissingFileError("file", path)
+    with path.open("rb") as file:
+        return _read_archive(path, file)
+
+
+def unpack_arrays(packed: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `pack_arrays` returned, out of the file `path`; see `read_arrays`."""
+    return _read_archive(path, io.BytesIO(packed))
+
+
+def _read_archive(path: Path, source: IO[bytes]) -> dict[str, NDArray[Any]]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             claimed = sum(entry.file_size for entry in archive.infolist())
             if claimed > MAX_ARRAY_BYTES:
                 raise CorruptArtifactError(

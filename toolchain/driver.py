@@ -22,7 +22,7 @@ from toolchain.progress import Progress, StageProgress, no_progress, no_stages, 
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import PortableProgram, load_target, resumed
+from toolchain.target import load_target, resumed
 from toolchain.trace import Trace
 
 _STILL: Final = 4
@@ -118,7 +118,9 @@ def compile_run(
         raise MissingFileError("model", folder)
     if not is_run(folder):
         raise UsageError(
-            f"'{folder}' is not a run folder; write one with 'pumice train EXPERIMENT.toml -o RUN'"
+            f"'{folder}' is neither a run folder, as 'pumice train EXPERIMENT.toml -o RUN' writes, "
+            "nor a .nir, "
+            ".onnx or netx .net file"
         )
     trained = TrainedRun.load(folder)
     kept = trained if calibration is None else replace(trained, calibration=calibration)
@@ -211,26 +213,6 @@ def run_build(
     if resume is not None:
         program = resumed(program, resume)
     return program.run(given, record=record, progress=progress)
-
-
-def export_build(build: Build, folder: Path, target: str, stage: Stage = Stage.FIXED) -> None:
-    """Write a graph of a build so that it runs without this toolchain.
-
-    Args:
-        build: What to write.
-        folder: Where to; created if it does not exist.
-        target: What will run it: `onnx` for onnxruntime, `lava` for lava-nc alone.
-        stage: Whether the integers are written, or the real numbers they came from.
-
-    Raises:
-        UsageError: The target's programs run in this toolchain only, or the folder holds other files.
-    """
-    program = load_target(target).build(build.fixed_graph if stage is Stage.FIXED else build.float_graph)
-    if not isinstance(program, PortableProgram):
-        raise UsageError(f"what runs on '{target}' runs here only; export for 'onnx' or 'lava'")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
-    program.export(folder)
 
 
 def _as_stimulus(example: Example | None) -> Stimulus | None:

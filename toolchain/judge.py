@@ -175,23 +175,24 @@ def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgres
     return Exactness(part.samples)
 
 
-def save_build(build: Build, folder: Path, judgement: Judgement) -> None:
+def save_build(build: Build, folder: Path, judgement: Judgement | None) -> None:
     """Write a build with the figures and the report of its judgement, and as a stand-alone Lava network.
 
     Beside what `Build.save` writes: `fidelity.json`, `report.html`, `resources.json` for a chip that it
-    fits, and `lava/network.py` with its weights.
+    fits, and `lava/network.py` with its weights. A build that was never run has no figures.
     """
 
     def write(temporary: Path) -> None:
-        write_json(temporary / "fidelity.json", judgement.to_json())
-        if judgement.resources is not None:
+        if judgement is not None:
+            write_json(temporary / "fidelity.json", judgement.to_json())
+            write_report(temporary / "report.html", report_of(build, judgement))
+        if judgement is not None and judgement.resources is not None:
             write_json(temporary / "resources.json", judgement.resources.to_json())
         # Without Lava there is nobody here who could run it.
         with suppress(TargetUnavailableError):
             program = load_target(_LAVA).build(build.fixed_graph)
             if isinstance(program, PortableProgram):
                 program.export(temporary / _LAVA)
-        write_report(temporary / "report.html", report_of(build, judgement))
 
     build.save(folder, write)
 
@@ -199,6 +200,7 @@ def save_build(build: Build, folder: Path, judgement: Judgement) -> None:
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
     checks = [build.facts["float_agreement"]] if "float_agreement" in build.facts else []
+    checks += build.facts.get("imported", {}).get("notes", [])
     return ReportContent(
         f"Fidelity of {build.fixed_graph.name} for {build.target}",
         (build.float_graph, build.fixed_graph),

@@ -48,6 +48,7 @@ class Quantization:
         threshold_profiles: At most so many distinct thresholds per population; None for no limit.
         decay_profiles: At most so many distinct pairs of decays per population; None for no limit.
         tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
+        exponents: Whether connections may have an exponent; netx files know none.
     """
 
     weight_bits: int | Mapping[str, int] = 8
@@ -57,6 +58,7 @@ class Quantization:
     threshold_profiles: int | None = None
     decay_profiles: int | None = None
     tau_error: float = 0.5
+    exponents: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as they stand in `quantization.json`."""
@@ -96,7 +98,7 @@ class Quantization:
             compensate_decays=self.decay_profiles is None,
             steps=steps,
             calibration=calibration,
-            profile=profile,
+            profile=profile if self.exponents else replace(profile, exponents=(0, 0)),
         )
         return (*cluster, quantize)
 

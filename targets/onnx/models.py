@@ -1,5 +1,7 @@
 """Whole ONNX models: one step with its state, and a loop over time."""
 
+import base64
+import json
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from targets.onnx.writer import DOMAIN, OPSET, Step, lif_function, next_state, write_step
-from toolchain.ir import Graph
+from toolchain.atomic import pack_arrays
+from toolchain.ir import Graph, graph_document
 
 Array = NDArray[Any]
 Dim = str | int
@@ -94,6 +97,14 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
         outer, graph.name, inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants.items()]
     )
     return _model(step, whole, "every sample from rest")
+
+
+def described(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
+    """Return a model that also holds the graph it was written from, so that it can be read again."""
+    document, arrays = graph_document(graph)
+    packed = base64.b64encode(pack_arrays(arrays)).decode("ascii")
+    helper.set_model_props(model, {"pumice.graph": json.dumps(document), "pumice.arrays": packed})
+    return model
 
 
 def _inside(name: str) -> str:

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from targets.onnx.models import next_state, sequence_model, step_model
+from targets.onnx.models import described, next_state, sequence_model, step_model
 from toolchain.atomic import replacing_file
 from toolchain.errors import TargetError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
@@ -111,7 +111,7 @@ class OnnxProgram:
         """Write `network.onnx`, a loop over time, and `step.onnx`, one step with its state."""
         for name, model in ((SEQUENCE, sequence_model(self._graph)), (STEP, step_model(self._graph))):
             with replacing_file(directory / name) as temporary:
-                temporary.write_bytes(model.SerializeToString())
+                temporary.write_bytes(described(model, self._graph).SerializeToString())
 
 
 @final

@@ -14,7 +14,7 @@ from toolchain.cli.main import main
 def test_a_network_is_written_for_others(
     small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, files: list[str]
 ) -> None:
-    assert main(["export", str(small_build), "-t", target, "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert main(["export", str(small_build), "-f", target, "-o", str(tmp_path / "out"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == files
     assert sorted(item.name for item in (tmp_path / "out").iterdir()) == files
 
@@ -22,9 +22,9 @@ def test_a_network_is_written_for_others(
 def test_a_target_that_stays_here_and_a_full_folder_are_refused(
     small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["export", str(small_build), "-t", "emulator", "-o", str(tmp_path / "out")]) == 2
-    assert "runs here only" in capsys.readouterr().err
-    float_lava = ["export", str(small_build), "-t", "lava", "--stage", "float", "-o", str(tmp_path / "real")]
+    assert main(["export", str(small_build), "-f", "emulator", "-o", str(tmp_path / "out")]) == 2
+    assert "is not known" in capsys.readouterr().err
+    float_lava = ["export", str(small_build), "-f", "lava", "--stage", "float", "-o", str(tmp_path / "real")]
     assert main(float_lava) == 3
     assert "holds integers" in capsys.readouterr().err
     assert not (tmp_path / "real").exists()

@@ -12,9 +12,23 @@ _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 
 
 def compile_model(
-    model: Annotated[Path, typer.Argument(help="run folder, as written by 'pumice train'")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="run folder, as written by 'pumice train', or a .nir, .onnx or netx .net file"),
+    ],
     output: OutFolder,
     *,
+    example: Annotated[
+        Path | None,
+        typer.Option(help="for a file: stimulus.npz to judge and calibrate on, kept in the build"),
+    ] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            help="for .nir: what a step is; nir, snntorch, norse, sinabs, spikingjelly, lava-dl, ..."
+        ),
+    ] = None,
+    dt: Annotated[float | None, typer.Option(help="for .nir: seconds of a step")] = None,
     target: TargetName = "emulator",
     weight_bits: Annotated[
         list[str] | None,
@@ -44,6 +58,9 @@ def compile_model(
     tau_error: Annotated[
         float, typer.Option(min=0, help="largest relative error of a time constant from --decay-profiles")
     ] = 0.5,
+    exponents: Annotated[
+        bool, typer.Option(help="powers of two per connection; netx files know none")
+    ] = True,
     qat_epochs: Annotated[
         int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
     ] = 0,
@@ -51,6 +68,7 @@ def compile_model(
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
     from toolchain.driver import compile_run
+    from toolchain.exchange import FORMATS, compile_file
     from toolchain.judge import compare_build, save_build
     from toolchain.passes import Rounding
     from toolchain.quantization import Quantization, parse_bits
@@ -64,22 +82,43 @@ def compile_model(
         threshold_profiles=threshold_profiles,
         decay_profiles=decay_profiles,
         tau_error=tau_error,
+        exponents=exponents,
     )
+    observed = None if calibrate is None else Stimulus.load(calibrate)
     with stages(quiet=as_json) as progress:
-        build = compile_run(
-            model,
-            target=target,
-            quantization=quantization,
-            calibration=None if calibrate is None else Stimulus.load(calibrate),
-            qat_epochs=qat_epochs,
-            progress=progress,
-        )
-        judgement = compare_build(build, attribute=True, progress=progress)
+        if model.suffix not in FORMATS:
+            build = compile_run(
+                model,
+                target=target,
+                quantization=quantization,
+                calibration=observed,
+                qat_epochs=qat_epochs,
+                progress=progress,
+            )
+        else:
+            build = compile_file(
+                model,
+                target=target,
+                convention=convention,
+                dt=dt,
+                stimulus=None if example is None else Stimulus.load(example),
+                calibration=observed,
+                quantization=quantization,
+            )
+        judged = build.stimulus is not None
+        judgement = compare_build(build, attribute=True, progress=progress) if judged else None
         save_build(build, output, judgement)
+    notes = [str(note) for note in build.facts.get("imported", {}).get("notes", [])]
     if as_json:
-        print_json({"build": str(output), "target": target, "quantization": build.quantization})
+        document = {"build": str(output), "target": target, "quantization": build.quantization}
+        print_json(document | ({"notes": notes} if notes else {}))
         return
+    for note in notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
     print_quantization(dict(build.quantization))
+    if judgement is None:
+        out.print("not judged: give samples with --example stimulus.npz", markup=False)
+        return
     if judgement.resources is not None:
         fit = judgement.resources.fit
         verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"

@@ -13,21 +13,32 @@ def export(
     build: BuildFolder,
     output: OutFolder,
     *,
-    target: Annotated[
-        str, typer.Option("--target", "-t", help="onnx for onnxruntime, lava for lava-nc alone")
+    written: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="onnx for onnxruntime, lava for lava-nc alone, nir for other frameworks, netx for Lava-DL",
+        ),
     ] = "onnx",
     stage: Annotated[
-        Stage, typer.Option(help="the integers, or the real numbers they came from")
-    ] = Stage.FIXED,
+        Stage | None,
+        typer.Option(help="the integers, or the real numbers they came from; nir holds real numbers"),
+    ] = None,
+    convention: Annotated[str, typer.Option(help="for nir: the framework that will read it")] = "nir",
+    dt: Annotated[float | None, typer.Option(help="for nir: seconds of a step")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a build so that it runs elsewhere."""
-    from toolchain.driver import export_build, load
+    from toolchain.driver import load
+    from toolchain.exchange import export_build
 
-    export_build(load(build), output, target, stage)
-    written = sorted(item.name for item in output.iterdir())
+    notes = export_build(load(build), output, written, stage, convention=convention, dt=dt)
+    files = sorted(item.name for item in output.iterdir())
     if as_json:
-        print_json({"folder": str(output), "target": target, "files": written})
+        print_json({"folder": str(output), "format": written, "files": files, "notes": list(notes)})
         return
-    for name in written:
+    for note in notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    for name in files:
         out.print(str(output / name), markup=False, soft_wrap=True)

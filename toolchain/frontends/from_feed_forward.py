@@ -8,20 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from toolchain.currents import Branch, Current, Pair, Sent, selected, summed
 from toolchain.errors import FrontendError, UnsupportedModuleError
-from toolchain.frontends.currents import (
-    Branch,
-    Current,
-    Pair,
-    Sent,
-    array_of,
-    composed,
-    normalised,
-    parameter_of,
-    selected,
-    summed,
-    zero_padding,
-)
+from toolchain.frontends.norms import array_of, composed, normalised, parameter_of, zero_padding
 from toolchain.ir import (
     AnyNode,
     Decode,

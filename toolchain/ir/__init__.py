@@ -8,7 +8,7 @@ from toolchain.ir.node import Node
 from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.printer import print_graph
 from toolchain.ir.routing import Delay, Input, Output
-from toolchain.ir.store import load_graph, save_graph
+from toolchain.ir.store import graph_document, graph_from, load_graph, save_graph
 from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import Decode, EdgeKind, Origin, ValueType
 from toolchain.ir.verify import verify
@@ -39,6 +39,8 @@ __all__ = [
     "Synapses",
     "ValueType",
     "Window",
+    "graph_document",
+    "graph_from",
     "load_graph",
     "print_graph",
     "same_structure",

@@ -6,6 +6,7 @@ JSON. The classes that may be named are the closed sets below, so a file cannot 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from enum import Enum
 from pathlib import Path
@@ -32,6 +33,13 @@ Arrays = dict[str, NDArray[Any]]
 
 def save_graph(graph: Graph, folder: Path) -> None:
     """Write a graph into `folder`, which is created if needed."""
+    document, arrays = graph_document(graph)
+    write_arrays(folder / "arrays.npz", arrays)
+    write_json(folder / "graph.json", document)
+
+
+def graph_document(graph: Graph) -> tuple[dict[str, Any], Arrays]:
+    """Return a graph as JSON and the arrays that it names."""
     verify(graph)
     arrays: Arrays = {}
     nodes = [
@@ -43,8 +51,7 @@ def save_graph(graph: Graph, folder: Path) -> None:
         for node in graph
     ]
     header = {"format": "pumice-graph", "version": FORMAT_VERSION, "name": graph.name, "dt_ms": graph.dt_ms}
-    write_arrays(folder / "arrays.npz", {key.replace("/", "."): value for key, value in arrays.items()})
-    write_json(folder / "graph.json", header | {"nodes": nodes})
+    return header | {"nodes": nodes}, {key.replace("/", "."): value for key, value in arrays.items()}
 
 
 def load_graph(folder: Path) -> Graph:
@@ -56,12 +63,16 @@ def load_graph(folder: Path) -> Graph:
         CorruptArtifactError: It is not a graph, or breaks a rule of the graph.
     """
     path = folder / "graph.json"
-    document = read_json(path)
+    return graph_from(read_json(path), lambda: read_arrays(folder / "arrays.npz"), path)
+
+
+def graph_from(document: object, read: Callable[[], Arrays], path: Path) -> Graph:
+    """Return the graph of a document and its arrays, which stand in the file `path`; see `load_graph`."""
     if not isinstance(document, dict) or document.get("format") != "pumice-graph":
         raise CorruptArtifactError(path, "is not a pumice graph")
     if document.get("version") != FORMAT_VERSION:
         raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
-    arrays = read_arrays(folder / "arrays.npz")
+    arrays = read()
     try:
         nodes = tuple(_decode_node(entry, arrays) for entry in document["nodes"])
         graph = Graph(nodes, dt_ms=float(document["dt_ms"]), name=str(document["name"]))

@@ -3,6 +3,7 @@
 from toolchain.passes.base import Pass, Pipeline
 from toolchain.passes.calibration import Calibration
 from toolchain.passes.cluster_decays import ClusterDecays
+from toolchain.passes.dequantize_graph import DequantizeGraph
 from toolchain.passes.explain_quantization import explain_quantization
 from toolchain.passes.fold_delays import FoldDelays
 from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph, Rounding
@@ -14,6 +15,7 @@ __all__ = [
     "OTHERS",
     "Calibration",
     "ClusterDecays",
+    "DequantizeGraph",
     "FoldDelays",
     "Pass",
     "Pipeline",

@@ -1,0 +1,308 @@
+"""What stands between two layers of neurons: connections as one sum of weighted sources.
+
+Every way into the graph meets linear layers, norms, poolings and streams in some order; here they become
+connections, exactly, or the reason why they cannot.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain.errors import FrontendError
+from toolchain.ir import Conv2d, Dense
+from toolchain.ir.matrix import Matrix, columns_of, rows_of, values_of, with_values
+
+Floats = NDArray[np.float64]
+Pair = tuple[int, int]
+
+_IMAGE: Final = 3
+_MATRIX: Final = 2
+
+
+@final
+@dataclass(frozen=True)
+class Sent:
+    """What a node of the graph sends: spikes, pooled spikes or the input.
+
+    Attributes:
+        node: Name in the graph.
+        shape: Of one step.
+        spikes: Whether it sends spikes; else graded values.
+        factor: What it is to be multiplied by, for all or per element: `1 / area` of an average.
+        flat: Whether it was flattened.
+    """
+
+    node: str
+    shape: tuple[int, ...]
+    spikes: bool
+    factor: float | Floats = 1.0
+    flat: bool = False
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The shape as the next module sees it."""
+        return (int(np.prod(self.shape)),) if self.flat else self.shape
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is multiplied by nothing."""
+        return bool(np.all(np.asarray(self.factor) == 1))
+
+    def scaled(self, factor: Floats) -> "Sent":
+        """Return it multiplied by values of its features, or by one for all."""
+        if factor.size > 1 and factor.size == np.prod(self.shape):
+            factor = factor.reshape(self.shape)
+        return replace(self, factor=self.factor * factor)
+
+    def elements(self) -> Floats:
+        """Return the factor of every element, flattened."""
+        return np.broadcast_to(np.asarray(self.factor, np.float64), self.shape).ravel()
+
+    def channels(self, reader: str) -> Floats:
+        """Return the factor of every channel of feature maps.
+
+        Raises:
+            FrontendError: It differs within a feature map.
+        """
+        maps = self.elements().reshape(self.shape[0], -1)
+        if (maps != maps[:, :1]).any():
+            raise FrontendError(
+                f"connection '{reader}' reads values that are scaled differently within a feature map; "
+                "scale per channel"
+            )
+        return maps[:, 0]
+
+
+@final
+@dataclass(frozen=True)
+class Branch:
+    """One connection into a current: weights on what a node sends."""
+
+    name: str
+    source: Sent
+    weights: Matrix = field(repr=False)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def dense(self) -> bool:
+        """Whether its weights are a matrix, not the kernels of a convolution."""
+        return len(cast("tuple[int, ...]", self.weights.shape)) == _MATRIX
+
+    def scaled(self, factor: Floats) -> "Branch":
+        """Return the branch with every output channel, or target neuron, multiplied."""
+        return replace(
+            self, weights=with_values(self.weights, values_of(self.weights) * self._spread(factor))
+        )
+
+    def _spread(self, factor: Floats) -> Floats:
+        if self.dense:
+            return factor[rows_of(self.weights)]
+        return np.repeat(factor, values_of(self.weights).size // factor.size)
+
+    def node(self, name: str) -> Conv2d | Dense:
+        """Return the connection."""
+        if self.dense:
+            weights = self.weights
+            if not self.source.plain:
+                factors = self.source.elements()[columns_of(weights)]
+                weights = with_values(weights, values_of(weights) * factors)
+            return Dense(name=name, inputs=(self.source.node,), weights=weights)
+        return Conv2d(
+            name=name,
+            inputs=(self.source.node,),
+            weights=self._kernels(),
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+    def _kernels(self) -> Floats:
+        kernels = cast("Floats", self.weights)
+        if isinstance(self.source.factor, float):
+            return kernels * self.source.factor
+        channels = self.source.channels(self.name).reshape(self.groups, 1, -1, 1, 1)
+        return (kernels.reshape(self.groups, -1, *kernels.shape[1:]) * channels).reshape(kernels.shape)
+
+
+@final
+@dataclass(frozen=True)
+class Current:
+    """A sum of connections plus a constant: what a stream carries, before neurons.
+
+    Attributes:
+        branches: Connections.
+        bias: Constant per channel or target neuron, `[C]`.
+        shape: Of one step.
+        flat: Whether it was flattened.
+    """
+
+    branches: tuple[Branch, ...]
+    bias: Floats = field(repr=False)
+    shape: tuple[int, ...]
+    flat: bool = False
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The shape as the next module sees it."""
+        return (int(np.prod(self.shape)),) if self.flat else self.shape
+
+    def affine(self, factor: Floats, offset: Floats) -> "Current":
+        """Return `factor x + offset` per channel."""
+        branches = tuple(branch.scaled(factor) for branch in self.branches)
+        return replace(self, branches=branches, bias=self.bias * factor + offset)
+
+    def channels(self, values: Floats, reader: str) -> Floats:
+        """Return values of the features per channel: one for all, or equal within every feature map.
+
+        Raises:
+            FrontendError: They do not fit, or differ within a feature map.
+        """
+        maps = spread(values, self.shape, reader).reshape(self.shape[0], -1)
+        if (maps != maps[:, :1]).any():
+            raise FrontendError(
+                f"'{reader}' scales its input differently within a feature map, but a convolution shares its "
+                "weights there; use one value per channel"
+            )
+        return maps[:, 0]
+
+
+def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:
+    """Return parameters for every neuron of a shape: one for all, one per channel, or one each.
+
+    Raises:
+        FrontendError: They do not fit the shape.
+    """
+    array = np.asarray(values, np.float64)
+    if array.size == 1:
+        return np.full(shape, array.ravel()[0])
+    if array.size == np.prod(shape):
+        return array.reshape(shape)
+    if array.size == shape[0] and array.ravel().shape == array.squeeze().shape:
+        return np.broadcast_to(array.reshape(-1, *[1] * (len(shape) - 1)), shape)
+    raise FrontendError(f"'{reader}' has parameters of shape {array.shape}, but its input has {shape}")
+
+
+def identity(name: str, source: Sent) -> Current:
+    """Return what is sent as a current, each element to one target."""
+    zero = np.zeros(source.shape[0])
+    if source.flat or len(source.shape) != _IMAGE:
+        size = int(np.prod(source.shape))
+        eye = csr_array((np.ones(size), np.arange(size), np.arange(size + 1)), shape=(size, size))
+        return Current((Branch(name, source, eye),), np.zeros(size), (size,))
+    channels = source.shape[0]
+    return Current((Branch(name, source, np.ones((channels, 1, 1, 1)), groups=channels),), zero, source.shape)
+
+
+def summed(values: Sequence[Current]) -> Current:
+    """Return the sum of currents: the branches of all."""
+    shapes = {value.features for value in values}
+    if len(shapes) > 1:
+        raise FrontendError(f"a sum reads currents of different shapes: {sorted(shapes)}")
+    if len({value.shape for value in values}) > 1:
+        raise FrontendError("a sum reads feature maps and flat values; flatten after the neurons")
+    branches = tuple(branch for value in values for branch in value.branches)
+    return Current(
+        branches, np.sum([value.bias for value in values], axis=0), values[0].shape, values[0].flat
+    )
+
+
+def selected(value: Current, index: NDArray[np.int64]) -> Current:
+    """Return some channels of a current."""
+    if any(branch.groups != 1 for branch in value.branches):
+        raise FrontendError("channels of a grouped convolution cannot be selected")
+    branches = tuple(replace(branch, weights=cast("Any", branch.weights)[index]) for branch in value.branches)
+    return Current(branches, value.bias[index], (len(index), *value.shape[1:]))
+
+
+def multiplied(name: str, value: Current, matrix: Matrix) -> Current:
+    """Return a matrix times a current of dense branches: two linear layers are one.
+
+    Raises:
+        FrontendError: A branch is a convolution, or the sizes differ.
+    """
+    if value.features != (cast("tuple[int, ...]", matrix.shape)[1],):
+        raise FrontendError(f"'{name}' reads {matrix.shape} weights, but {value.features} come")
+    if not all(branch.dense for branch in value.branches):
+        raise FrontendError(
+            f"'{name}' reads a convolution without neurons in between, which would undo its sharing of "
+            "weights; put neurons between them"
+        )
+    branches: list[Branch] = []
+    for branch in value.branches:
+        product = cast("Any", matrix) @ cast("Any", branch.weights)
+        branches.append(replace(branch, name=f"{branch.name}.{name}", weights=product))
+    return Current(tuple(branches), np.asarray(matrix @ value.bias), (product_rows(matrix),))
+
+
+def product_rows(matrix: Matrix) -> int:
+    """Return the rows of a matrix."""
+    return cast("tuple[int, int]", matrix.shape)[0]
+
+
+def convolved(
+    name: str, value: Current, kernels: Floats, *, stride: Pair, dilation: Pair = (1, 1), groups: int = 1
+) -> Current:
+    r"""Return an unpadded convolution, or pooling, of a current: one convolution per branch.
+
+    With kernels `W` at distance `d` and stride `s` before, `V` at distance `e` and stride `r` after, the
+    product has stride `r s` and the elements
+
+    .. math:: U_{o,i,\, s e j + d k} = \sum_m V_{o,m,j} W_{m,i,k}
+
+    Zeros around the image stay outside the first convolution, so a second one may not pad.
+
+    Raises:
+        FrontendError: A branch is dense.
+    """
+    if len(value.shape) != _IMAGE or value.flat or not all(not branch.dense for branch in value.branches):
+        raise FrontendError(f"'{name}' reads flat values, expected feature maps [C, H, W]")
+    outer = _ungrouped(kernels, groups)
+    if outer.shape[1] != value.shape[0]:
+        raise FrontendError(f"'{name}' reads {outer.shape[1]} channels, but {value.shape[0]} come")
+    branches: list[Branch] = []
+    for branch in value.branches:
+        apart: Pair = (branch.stride[0] * dilation[0], branch.stride[1] * dilation[1])
+        inner = _ungrouped(cast("Floats", branch.weights), branch.groups)
+        # A single element after the first convolution leaves its elements as far apart as they are.
+        single = outer.shape[2:] == (1, 1)
+        weights = _composed(outer, inner, apart, (1, 1) if single else branch.dilation)
+        steps: Pair = (branch.stride[0] * stride[0], branch.stride[1] * stride[1])
+        merged = replace(branch, name=f"{branch.name}.{name}", weights=weights, stride=steps, groups=1)
+        branches.append(merged if single else replace(merged, dilation=(1, 1)))
+    extents = zip(value.shape[1:], outer.shape[2:], stride, dilation, strict=True)
+    rows, columns = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in extents)
+    bias = outer.sum(axis=(2, 3)) @ value.bias
+    return Current(tuple(branches), bias, (len(outer), rows, columns))
+
+
+def _ungrouped(kernels: Floats, groups: int) -> Floats:
+    """Return the kernels over all channels, zero outside their group."""
+    if groups == 1:
+        return kernels
+    outputs, inputs = kernels.shape[0] // groups, kernels.shape[1]
+    whole = np.zeros((kernels.shape[0], inputs * groups, *kernels.shape[2:]))
+    for g in range(groups):
+        rows, columns = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
+        whole[rows, columns] = kernels[rows]
+    return whole
+
+
+def _composed(outer: Floats, inner: Floats, apart: Pair, dilation: Pair) -> Floats:
+    reach = [
+        a * (j - 1) + d * (k - 1) + 1
+        for a, j, d, k in zip(apart, outer.shape[2:], dilation, inner.shape[2:], strict=True)
+    ]
+    weights = np.zeros((outer.shape[0], inner.shape[1], *reach))
+    for j in np.ndindex(outer.shape[2:]):
+        for k in np.ndindex(inner.shape[2:]):
+            row, column = (a * m + d * n for a, m, d, n in zip(apart, j, dilation, k, strict=True))
+            weights[:, :, row, column] += outer[:, :, j[0], j[1]] @ inner[:, :, k[0], k[1]]
+    return weights

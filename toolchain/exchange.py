@@ -1,0 +1,170 @@
+"""Networks from files of other frameworks, and into files for them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from toolchain.atomic import sha256
+from toolchain.build_folder import Build
+from toolchain.driver import compile_graph
+from toolchain.errors import MissingFileError, UnknownNameError, UsageError
+from toolchain.interchange.conventions import reader_convention
+from toolchain.interchange.from_netx import from_netx
+from toolchain.interchange.from_nir import from_nir, named_convention
+from toolchain.interchange.from_onnx import from_onnx
+from toolchain.interchange.imported import Imported
+from toolchain.interchange.nir_file import read_nir, write_nir
+from toolchain.interchange.to_netx import to_netx
+from toolchain.interchange.to_nir import to_nir
+from toolchain.ir import Decode, Stage
+from toolchain.passes import Pipeline, explain_quantization
+from toolchain.quantization import EMULATOR, Quantization
+from toolchain.stimulus import Stimulus
+from toolchain.target import PortableProgram, load_target
+
+FORMATS: Final = (".nir", ".net", ".onnx")
+"""Endings of the files that `compile_file` reads."""
+TARGETS: Final = ("onnx", "lava")
+WRITTEN: Final = (*TARGETS, "nir", "netx")
+"""Formats that `export_build` writes."""
+
+
+def import_file(
+    path: Path,
+    *,
+    convention: str | None = None,
+    dt: float | None = None,
+    samples: Stimulus | None = None,
+    decode: Decode | None = None,
+    classes: Sequence[str] = (),
+) -> Imported:
+    """Read a network.
+
+    Args:
+        path: A `.nir`, `.onnx` or netx `.net` file.
+        convention: For NIR, what a step is; by default as the file says, or NIR's equations.
+        dt: For NIR, the length of a step in the file's unit of time.
+        samples: Whether they are spikes decides what enters.
+        decode: How outputs are read.
+        classes: Names of the classes.
+
+    Raises:
+        MissingFileError: There is no such file.
+        UsageError: Its ending is not known, or a convention is given for a file that needs none.
+        ArtifactError: It is damaged, or not what its ending says.
+        FrontendError: The network has a part without counterpart: names it and why.
+    """
+    if not path.is_file():
+        raise MissingFileError("model", path)
+    if path.suffix != ".nir" and (convention is not None or dt is not None):
+        raise UsageError(
+            "--convention and --dt say what a step of a .nir file is; other files say it themselves"
+        )
+    match path.suffix:
+        case ".nir":
+            graph = read_nir(path)
+            chosen = named_convention(graph, convention, dt)
+            return from_nir(
+                graph, chosen, peak=_peak(samples), decode=decode, classes=classes, name=path.stem
+            )
+        case ".net":
+            return from_netx(path)
+        case ".onnx":
+            return from_onnx(path, samples=samples, classes=classes)
+        case _:
+            raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
+
+
+def compile_file(
+    path: Path,
+    *,
+    target: str = EMULATOR,
+    convention: str | None = None,
+    dt: float | None = None,
+    stimulus: Stimulus | None = None,
+    calibration: Stimulus | None = None,
+    quantization: Quantization | None = None,
+    decode: Decode | None = None,
+    classes: Sequence[str] = (),
+) -> Build:
+    """Compile a network from a file; see `import_file` and `driver.compile_graph`.
+
+    Integers that a file holds stay as they are.
+    """
+    samples = stimulus or calibration
+    found = import_file(path, convention=convention, dt=dt, samples=samples, decode=decode, classes=classes)
+    facts: dict[str, Any] = {
+        "imported": {"file": path.name, "sha256": sha256(path), "notes": list(found.notes)}
+    }
+    if found.fixed is None:
+        return compile_graph(
+            found.graph,
+            target=target,
+            stimulus=stimulus,
+            calibration=calibration or stimulus,
+            quantization=quantization,
+            facts=facts,
+        )
+    fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
+    steps = None if stimulus is None else stimulus.steps
+    document = explain_quantization(found.graph, fixed, steps=steps)
+    return Build(found.graph, fixed, target, document, stimulus, facts)
+
+
+def export_build(
+    build: Build,
+    folder: Path,
+    written: str,
+    stage: Stage | None = None,
+    *,
+    convention: str = "nir",
+    dt: float | None = None,
+) -> tuple[str, ...]:
+    """Write a graph of a build so that it runs without this toolchain.
+
+    Args:
+        build: What to write.
+        folder: Where to; created if it does not exist.
+        written: `onnx` for onnxruntime, `lava` for lava-nc alone, `nir` for other frameworks, `netx` for
+            Lava-DL.
+        stage: Whether the integers are written, or the real numbers they came from; by default what the
+            format is made for: integers, but real numbers for NIR.
+        convention: For NIR, the framework that will read it.
+        dt: For NIR, the length of a step in seconds; by default what that framework takes.
+
+    Returns:
+        What the file says in another way, to be shown to the user.
+
+    Raises:
+        UsageError: The format is not known, or the folder holds other files.
+        PreconditionError: The format has no words for a part of the network.
+    """
+    if written not in WRITTEN:
+        raise UnknownNameError("format", written, WRITTEN)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
+    graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
+    if written == "nir":
+        exported = to_nir(graph, reader_convention(convention, dt))
+        write_nir(exported.graph, folder / "network.nir")
+        return exported.notes
+    if written == "netx":
+        to_netx(graph, folder / "network.net")
+        return ()
+    program = load_target(written).build(graph)
+    if isinstance(program, PortableProgram):
+        program.export(folder)
+    return ()
+
+
+def _stage_of(written: str) -> Stage:
+    return Stage.FLOAT if written == "nir" else Stage.FIXED
+
+
+def _peak(samples: Stimulus | None) -> float | None:
+    """Return the largest absolute value of samples that are not spikes; None for spikes."""
+    if samples is None or all(np.isin(array, (0, 1)).all() for array in samples.values.values()):
+        return None
+    return max(float(np.abs(array).max()) for array in samples.values.values())

@@ -1,0 +1,191 @@
+"""What a step is in the framework that wrote a NIR file, or that will read one.
+
+NIR says differential equations. How long a step is, how an equation becomes a step, and what happens at the
+threshold is the framework's own, and the file rarely says it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import UnknownNameError, UsageError
+
+Floats = NDArray[np.float64]
+
+PRODUCER: Final = "pumice"
+"""Written into our files, which are meant as their reader means them."""
+
+
+class Decay(Enum):
+    """How much of a state a step of `dt` loses."""
+
+    EULER = "dt / tau"
+    EXPONENTIAL = "1 - exp(-dt / tau)"
+
+
+class Drive(Enum):
+    """What a unit of input adds to a state in one step."""
+
+    INTEGRATED = "gain times the decay"
+    """As the equation says: `r dt / tau`, and `r dt` where nothing leaks."""
+    ADDED = "gain"
+    """The input as it is, times `r` or `w_in`."""
+
+
+class Reset(Enum):
+    """What a spike does to the potential."""
+
+    TO_VALUE = "to v_reset"
+    SUBTRACT = "by the threshold"
+    """Not convertible: nothing on the chip subtracts."""
+
+
+class Rest(Enum):
+    """Where a potential begins."""
+
+    ZERO = "zero"
+    RESET = "v_reset"
+    LEAK = "v_leak"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Convention:
+    """One framework's meaning of a NIR file.
+
+    Attributes:
+        name: As typed on the command line.
+        dt: Length of a step, in the file's unit of time.
+        decay: How much of a state a step loses.
+        synapse: What input adds to the current of CubaLIF and CubaLI.
+        membrane: What the current adds to a potential that leaks.
+        integrator: What input adds to a potential that does not leak.
+        reset: What a spike does to the potential.
+        fires_at_threshold: Whether a potential equal to the threshold fires.
+        rest: Where potentials begin.
+        note: What the file cannot say.
+    """
+
+    name: str
+    dt: float = 1e-4
+    decay: Decay = Decay.EULER
+    synapse: Drive = Drive.INTEGRATED
+    membrane: Drive = Drive.INTEGRATED
+    integrator: Drive = Drive.INTEGRATED
+    reset: Reset = Reset.TO_VALUE
+    fires_at_threshold: bool = False
+    rest: Rest = Rest.ZERO
+    note: str = ""
+
+    def decays(self, tau: Floats) -> Floats:
+        """Return the share of a state that is lost in a step; outside 0 .. 1 the step is too long."""
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = self.dt / tau
+            return ratio if self.decay is Decay.EULER else -np.expm1(-ratio)
+
+    def taus(self, decays: Floats) -> Floats:
+        """Return the time constants of decays; infinite for 0."""
+        with np.errstate(divide="ignore"):
+            return self.dt / (decays if self.decay is Decay.EULER else -np.log1p(-decays))
+
+    def sentence(self) -> str:
+        """Return the convention in words."""
+        equal = "at or above" if self.fires_at_threshold else "above"
+        return (
+            f"{self.name}: a step is {self.dt:g} s, a state loses {self.decay.value}, a neuron fires {equal} "
+            f"its threshold, reset {self.reset.value}" + (f". {self.note}" if self.note else "")
+        )
+
+
+_SJ = Convention(name="spikingjelly", fires_at_threshold=True, rest=Rest.RESET)
+
+CONVENTIONS: Final[Mapping[str, Convention]] = {
+    item.name: item
+    for item in (
+        Convention(name="nir", note="Euler's method, because the file names no framework"),
+        Convention(
+            name="snntorch",
+            integrator=Drive.ADDED,
+            note="The file does not say the reset: it is right for reset_mechanism='zero' with "
+            "reset_delay=False, not for the default 'subtract'",
+        ),
+        Convention(
+            name="norse",
+            dt=1e-6,
+            synapse=Drive.ADDED,
+            integrator=Drive.ADDED,
+            rest=Rest.LEAK,
+            note="Norse 1.1 writes dt * tau where NIR has tau, so a step of 1 ms stands in the file as 1e-6, "
+            "and its current jumps by the input",
+        ),
+        Convention(
+            name="sinabs",
+            dt=1.0,
+            decay=Decay.EXPONENTIAL,
+            membrane=Drive.ADDED,
+            integrator=Drive.ADDED,
+            fires_at_threshold=True,
+            note="The file does not say spike_fn, reset_fn, norm_input and tau_syn: it is right for "
+            "SingleSpike, MembraneReset, norm_input=False without tau_syn, not for the defaults",
+        ),
+        Convention(
+            name="sinabs-normalised",
+            dt=1.0,
+            decay=Decay.EXPONENTIAL,
+            integrator=Drive.ADDED,
+            fires_at_threshold=True,
+            note="As sinabs, for layers with norm_input=True, the default of LIF and ExpLeak",
+        ),
+        _SJ,
+        Convention(
+            name="lava-dl",
+            fires_at_threshold=True,
+            note="SLAYER fires at the threshold, Lava above it",
+        ),
+        Convention(
+            name="rockpool",
+            decay=Decay.EXPONENTIAL,
+            synapse=Drive.ADDED,
+            membrane=Drive.ADDED,
+            reset=Reset.SUBTRACT,
+            note="Rockpool subtracts the threshold at a spike",
+        ),
+    )
+}
+"""How every framework's own exporter means its files."""
+
+READERS: Final[Mapping[str, Convention]] = {
+    **CONVENTIONS,
+    # Its importer takes tau as it stands, and its current is a leaky integrator of its own.
+    "norse": Convention(name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK),
+}
+"""How every framework's own importer means a file; the same unless said here."""
+
+
+def convention(name: str, dt: float | None = None) -> Convention:
+    """Return a convention by name, with another step if one is given.
+
+    Raises:
+        UnknownNameError: Lists the names.
+        UsageError: The step is not a positive number.
+    """
+    return _chosen(CONVENTIONS, name, dt)
+
+
+def reader_convention(name: str, dt: float | None = None) -> Convention:
+    """Return what the importer of a framework makes of a file, with another step if one is given."""
+    return _chosen(READERS, name, dt)
+
+
+def _chosen(known: Mapping[str, Convention], name: str, dt: float | None) -> Convention:
+    if name not in known:
+        raise UnknownNameError("convention", name, known)
+    if dt is None:
+        return known[name]
+    if not (np.isfinite(dt) and dt > 0):
+        raise UsageError(f"expected a step --dt of more than 0 seconds, got {dt}")
+    return replace(known[name], dt=float(dt))

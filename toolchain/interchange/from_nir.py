@@ -1,0 +1,245 @@
+"""From a NIR graph to a float graph: what NIR says, in the steps of the framework that wrote it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, cast
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.currents import (
+    Branch,
+    Current,
+    Sent,
+    convolved,
+    identity,
+    multiplied,
+    spread,
+    summed,
+)
+from toolchain.errors import FrontendError
+from toolchain.interchange.assembly import Assembly
+from toolchain.interchange.conventions import (
+    CONVENTIONS,
+    PRODUCER,
+    Convention,
+    convention,
+    reader_convention,
+)
+from toolchain.interchange.imported import Imported
+from toolchain.interchange.nir_geometry import groups_of, kernels_of, window_of
+from toolchain.interchange.nir_neurons import NEURONS, numbers
+from toolchain.interchange.nir_structure import Leaf, Structure, flattened, matrix_of
+from toolchain.ir import Decode
+
+Floats = NDArray[np.float64]
+Value = tuple[Sent, ...] | Current
+
+_WHOLE: Final = 1e-6
+
+
+def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | None = None) -> Convention:
+    """Return the convention of a graph: as asked, or as its metadata say, or NIR's own equations.
+
+    Files of ours are meant as the framework they were written for reads them.
+
+    Raises:
+        UnknownNameError: No convention has that name.
+    """
+    metadata = cast("Mapping[str, object]", graph.metadata)
+    told = str(metadata.get("convention", ""))
+    chosen = name or (told if told in CONVENTIONS else "nir")
+    if dt is None and "dt" in metadata:
+        dt = float(numbers("graph", "dt", metadata["dt"]))
+    ours = name is None and str(metadata.get("producer", "")) == PRODUCER
+    return reader_convention(chosen, dt) if ours else convention(chosen, dt)
+
+
+def from_nir(
+    graph: nir.NIRGraph,
+    chosen: Convention,
+    *,
+    peak: float | None = None,
+    decode: Decode | None = None,
+    classes: Sequence[str] = (),
+    name: str = "nir",
+) -> Imported:
+    """Convert a NIR graph exactly, or say which node cannot be.
+
+    Linear nodes between neurons become connections; parameters go through the convention; a loop without a
+    `Delay` comes round one step later, as in every framework with a clock.
+
+    Args:
+        graph: With shapes of its inputs.
+        chosen: What a step is; see `named_convention`.
+        peak: Largest absolute value that enters, for inputs that are not spikes.
+        decode: How outputs are read; by default spikes are counted and potentials averaged.
+        classes: Names of the classes.
+        name: Of the graph.
+
+    Raises:
+        FrontendError: Names the node and why.
+    """
+    structure = flattened(graph)
+    assembly = Assembly(chosen, structure.rank, peak)
+    values: dict[str, Value] = {}
+    for leaf in structure.inputs:
+        values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape),)
+    for leaf in structure.neurons:
+        values[leaf] = (
+            assembly.announce(leaf, structure.forms[leaf].shape, flat=structure.forms[leaf].flat),
+        )
+    for leaf in structure.linear_order():
+        values[leaf] = _linear(assembly, leaf, structure.nodes[leaf], _joined(structure, values, leaf))
+    for leaf in structure.neurons:
+        node = structure.nodes[leaf]
+        if isinstance(node, NEURONS):
+            assembly.population(leaf, node, _current(leaf, _joined(structure, values, leaf)))
+    for leaf in structure.outputs:
+        _leave(assembly, structure, leaf, _joined(structure, values, leaf), decode, classes)
+    notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
+    return Imported(assembly.graph(name, chosen.dt), tuple(notes))
+
+
+def _joined(structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:
+    """Return the sum of what reaches a node."""
+    found = [values[source] for source in structure.sources(leaf)]
+    if len(found) == 1:
+        return found[0]
+    if all(not isinstance(value, Current) for value in found):
+        return tuple(sent for value in found for sent in cast("tuple[Sent, ...]", value))
+    return summed([_current(leaf, value) for value in found])
+
+
+def _current(leaf: str, value: Value) -> Current:
+    """Return what reaches neurons as a current: spikes without a connection go one to one."""
+    if isinstance(value, Current):
+        return value
+    parts = [identity(f"{leaf}.from.{sent.node}", sent) for sent in value]
+    return parts[0] if len(parts) == 1 else summed(parts)
+
+
+def _linear(assembly: Assembly, leaf: str, node: Leaf, value: Value) -> Value:
+    match node:
+        case nir.Affine() | nir.Linear():
+            weights = matrix_of(leaf, node)
+            bias = (
+                numbers(leaf, "bias", node.bias) if isinstance(node, nir.Affine) else np.zeros(len(weights))
+            )
+            return _affine(leaf, value, weights, np.array(spread(bias, (len(weights),), leaf)))
+        case nir.Scale():
+            return _scaled(leaf, value, numbers(leaf, "scale", node.scale))
+        case nir.Conv1d() | nir.Conv2d():
+            return _convolution(leaf, node, value)
+        case nir.SumPool2d() | nir.AvgPool2d():
+            return _pooling(assembly, leaf, node, value)
+        case nir.Flatten():
+            if isinstance(value, Current):
+                return replace(value, flat=True)
+            return tuple(replace(sent, flat=True) for sent in value)
+        case nir.Delay():
+            return _delayed(assembly, leaf, node, value)
+        case nir.Input() | nir.Output():
+            return value
+        case _:
+            raise FrontendError(f"node '{leaf}' is a {type(node).__name__}, which has no meaning in steps")
+
+
+def _affine(leaf: str, value: Value, weights: Floats, bias: Floats) -> Current:
+    if isinstance(value, Current):
+        return multiplied(leaf, value, weights).affine(np.ones(len(bias)), bias)
+    for sent in value:
+        if sent.features != (weights.shape[1],):
+            raise FrontendError(f"node '{leaf}' reads {weights.shape[1]} values, but {sent.features} come")
+    branches = tuple(Branch(leaf, sent, weights) for sent in value)
+    return Current(branches, bias, (len(weights),))
+
+
+def _scaled(leaf: str, value: Value, scale: Floats) -> Value:
+    if isinstance(value, Current):
+        return value.affine(value.channels(scale, leaf), np.zeros(len(value.bias)))
+    return tuple(sent.scaled(np.array(spread(scale, sent.shape, leaf))) for sent in value)
+
+
+def _convolution(leaf: str, node: nir.Conv1d | nir.Conv2d, value: Value) -> Current:
+    kernels, window, groups = kernels_of(leaf, node), window_of(leaf, node), groups_of(leaf, node)
+    bias = np.array(spread(numbers(leaf, "bias", node.bias), (len(kernels),), leaf))
+    if isinstance(value, Current):
+        if window.padding != (0, 0):
+            raise FrontendError(
+                f"convolution '{leaf}' pads what is not yet spikes; put neurons before it, or do not pad"
+            )
+        stream = convolved(
+            leaf, value, kernels, stride=window.stride, dilation=window.dilation, groups=groups
+        )
+        return stream.affine(np.ones(len(bias)), bias)
+    branches: list[Branch] = []
+    rows = columns = 0
+    for sent in value:
+        if sent.flat or len(sent.shape) != 3 or kernels.shape[1] * groups != sent.shape[0]:
+            raise FrontendError(f"convolution '{leaf}' of {kernels.shape} cannot read {sent.features}")
+        rows, columns = window.positions((sent.shape[1], sent.shape[2]))
+        branches.append(Branch(leaf, sent, kernels, window.stride, window.padding, window.dilation, groups))
+    return Current(tuple(branches), bias, (len(kernels), rows, columns))
+
+
+def _pooling(assembly: Assembly, leaf: str, node: nir.SumPool2d | nir.AvgPool2d, value: Value) -> Value:
+    window = window_of(leaf, node)
+    factor = 1.0 / window.area if isinstance(node, nir.AvgPool2d) else 1.0
+    if isinstance(value, Current):
+        if window.padding != (0, 0):
+            raise FrontendError(f"pooling '{leaf}' pads what is not yet spikes; put neurons before it")
+        kernels = np.full((value.shape[0], 1, *window.kernel), factor)
+        return convolved(leaf, value, kernels, stride=window.stride, groups=value.shape[0])
+    return tuple(assembly.pool(leaf, sent, window, factor) for sent in value)
+
+
+def _delayed(assembly: Assembly, leaf: str, node: nir.Delay, value: Value) -> Value:
+    delay = numbers(leaf, "delay", node.delay) / assembly.convention.dt
+    whole = np.rint(delay)
+    if (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)).any() or (whole < 0).any():
+        raise FrontendError(
+            f"delay '{leaf}' is {delay.ravel()[0]:g} steps of {assembly.convention.dt:g} s, expected "
+            "whole ones; "
+            "state the step with --dt"
+        )
+    if not isinstance(value, Current):
+        return tuple(
+            assembly.wait(leaf, sent, np.array(spread(whole, sent.shape, leaf)).astype(np.int64))
+            for sent in value
+        )
+    if (whole != whole.ravel()[0]).any() or value.bias.any():
+        raise FrontendError(
+            f"delay '{leaf}' follows a linear layer with a bias, or differs per target; delay the spikes "
+            "instead"
+        )
+    branches = [
+        replace(
+            branch,
+            source=assembly.wait(leaf, branch.source, np.full(branch.source.shape, int(whole.ravel()[0]))),
+        )
+        for branch in value.branches
+    ]
+    return replace(value, branches=tuple(branches))
+
+
+def _leave(
+    assembly: Assembly,
+    structure: Structure,
+    leaf: str,
+    value: Value,
+    decode: Decode | None,
+    classes: Sequence[str],
+) -> None:
+    """Read a population; what is not one goes through neurons that hold a value for one step."""
+    told = str(getattr(structure.nodes[leaf], "metadata", {}).get("decode", ""))
+    known = {item.value: item for item in Decode}
+    asked = decode or known.get(told)
+    if not isinstance(value, Current) and len(value) == 1 and value[0].plain:
+        population = value[0].node
+        if assembly.is_population(population):
+            assembly.leave(leaf, population, asked, classes)
+            return
+    population = assembly.hold(f"{leaf}.readout", _current(leaf, value))
+    assembly.leave(leaf, population, asked, classes)

@@ -1,0 +1,96 @@
+"""From ONNX files to graphs: our own as they were, classifiers with ReLU as rate-coded networks."""
+
+import base64
+import binascii
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from toolchain.atomic import MAX_JSON_BYTES, unpack_arrays
+from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
+from toolchain.interchange.imported import Imported
+from toolchain.interchange.onnx_file import read_onnx
+from toolchain.interchange.rate_coding import RateCode, rate_coded
+from toolchain.ir import Graph, Stage, graph_from
+from toolchain.passes import DequantizeGraph
+from toolchain.stimulus import Stimulus
+from toolchain.target import PortableProgram, load_target
+
+_GRAPH: Final = "pumice.graph"
+_ARRAYS: Final = "pumice.arrays"
+
+
+def from_onnx(
+    path: Path,
+    *,
+    samples: Stimulus | None = None,
+    classes: Sequence[str] = (),
+    code: RateCode | None = None,
+) -> Imported:
+    """Read an ONNX file.
+
+    A file that `pumice export` wrote gives back its graph, once the model is known to be the one that this
+    graph writes. Any other is taken for a classifier of convolutions, dense layers and ReLU, and becomes a
+    network whose rates stand for its activations; see `rate_coded`.
+
+    Args:
+        path: The file.
+        samples: For a classifier, what its activations are measured on.
+        classes: Names of the classes.
+        code: How activations become rates.
+
+    Raises:
+        CorruptArtifactError: It is damaged, was edited, or keeps values elsewhere.
+        FrontendError: An operator has no counterpart.
+        UsageError: A classifier comes without samples.
+    """
+    model = read_onnx(path)
+    properties = {item.key: item.value for item in model.metadata_props}
+    if _GRAPH in properties:
+        return _own(path, model, properties.get(_GRAPH, ""), properties.get(_ARRAYS, ""))
+    if samples is None:
+        raise UsageError(
+            f"'{path}' is a network without spikes: its activations are measured on samples to become "
+            "rates; give "
+            "some with --example stimulus.npz"
+        )
+    return rate_coded(path, model, samples, classes=classes, code=code or RateCode())
+
+
+def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:
+    if len(document) > MAX_JSON_BYTES:
+        raise CorruptArtifactError(path, f"describes its graph in more than {MAX_JSON_BYTES} bytes")
+    try:
+        read = json.loads(document)
+        content = base64.b64decode(packed, validate=True)
+    except (ValueError, RecursionError, binascii.Error) as error:
+        raise CorruptArtifactError(path, f"does not describe its graph: {error}") from None
+    try:
+        graph = graph_from(read, lambda: unpack_arrays(content, path), path)
+        same = _writes(graph, model)
+    except ToolchainError as error:
+        raise CorruptArtifactError(path, f"does not hold a network: {error}") from None
+    if not same:
+        raise CorruptArtifactError(
+            path, "was edited: its operators are not those that its graph writes; export the build again"
+        )
+    if graph.stage is Stage.FLOAT:
+        return Imported(graph, ("the float network of a build, unchanged",))
+    return Imported(DequantizeGraph()(graph), ("the integers of a build, unchanged",), graph)
+
+
+def _writes(graph: Graph, model: onnx.ModelProto) -> bool:
+    """Return whether a graph writes a model, as one step or as a loop."""
+    program = load_target("onnx").build(graph)
+    if not isinstance(program, PortableProgram):  # pragma: no cover - the target is ours
+        return False
+    with tempfile.TemporaryDirectory(prefix="pumice-onnx-") as folder:
+        program.export(Path(folder))
+        written = [onnx.load_model(item) for item in sorted(Path(folder).iterdir())]
+    return any(
+        item.graph == model.graph and list(item.functions) == list(model.functions) for item in written
+    )

@@ -1,0 +1,267 @@
+"""From a float graph to a NIR graph that means the same, and that other frameworks can read."""
+
+from dataclasses import dataclass, field
+from typing import Any, assert_never, final
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain.errors import PreconditionError
+from toolchain.interchange.conventions import PRODUCER, Convention, Drive, Rest
+from toolchain.interchange.nir_structure import flattened
+from toolchain.ir import (
+    Conv2d,
+    Delay,
+    Dense,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    Output,
+    Stage,
+    SumPool2d,
+    ValueType,
+    verify,
+)
+from toolchain.ir.matrix import Matrix, delay_slots
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Exported:
+    """A NIR graph, and what the file cannot say or says in another way."""
+
+    graph: nir.NIRGraph
+    notes: tuple[str, ...]
+
+
+def to_nir(graph: Graph, reader: Convention) -> Exported:
+    """Convert a float graph for the importer of a framework.
+
+    A loop of one step is closed without a `Delay`, as every framework reads it. Thresholds are written so
+    that the reader fires where this network does.
+
+    Args:
+        graph: In real numbers.
+        reader: What the importing framework makes of a file; see `reader_convention`.
+
+    Raises:
+        PreconditionError: NIR has no words for a node, or the reader would read something else.
+    """
+    if graph.stage is not Stage.FLOAT:
+        raise PreconditionError("NIR holds real numbers; export the float graph (--stage float)")
+    writer = _Writer(graph, reader)
+    for node in graph:
+        match node:
+            case Input():
+                writer.add(node.name, nir.Input({"input": np.array(node.shape)}))
+            case Output():
+                writer.add(node.name, _output(node, writer.types), node.inputs[0])
+            case Lif():
+                writer.population(node)
+            case SumPool2d() | MaxPool2d():
+                writer.pool(node)
+            case Dense() | Conv2d() | Delay():
+                pass
+            case FixedDense() | FixedConv2d() | FixedLif():
+                raise PreconditionError(f"node '{node.name}' holds integers, NIR real numbers")
+            case _:
+                assert_never(node)
+    return writer.finished()
+
+
+def _output(node: Output, types: dict[str, ValueType]) -> nir.Output:
+    return nir.Output(
+        {"output": np.array(types[node.inputs[0]].shape)}, metadata={"decode": node.decode.value}
+    )
+
+
+@final
+@dataclass
+class _Writer:
+    """Adds nodes and edges."""
+
+    graph: Graph
+    reader: Convention
+    nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    loops: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.types = verify(self.graph)
+        self.places = {node.name: i for i, node in enumerate(self.graph)}
+
+    def add(self, name: str, node: nir.NIRNode, *sources: str) -> str:
+        """Add a node that reads others."""
+        self.nodes[name] = node
+        self.edges.extend((source, name) for source in sources)
+        return name
+
+    def pool(self, node: SumPool2d | MaxPool2d) -> None:
+        """Add a pooling; the largest of spikes is whether their sum is more than a half."""
+        window = [np.array(pair) for pair in (node.kernel, node.stride, node.padding)]
+        source = self.sent(node.inputs[0], node.name, node.name)
+        if isinstance(node, SumPool2d):
+            self.add(node.name, nir.SumPool2d(*window), source)
+            return
+        summed = self.add(f"{node.name}.sum", nir.SumPool2d(*window), source)
+        half = np.full(self.types[node.name].shape, 0.5)
+        self.add(node.name, nir.Threshold(half), summed)
+        self.notes.append(f"max-pooling '{node.name}' is written as a sum over a threshold: NIR has none")
+
+    def sent(self, name: str, reader: str, population: str, extra: int = 0) -> str:
+        """Return the node that holds what a connection reads, delays included."""
+        source, steps = self.graph[name], extra
+        per_element: NDArray[np.int64] | None = None
+        while isinstance(source, Delay):
+            if isinstance(source.steps, int):
+                steps += source.steps
+            else:
+                per_element = source.steps if per_element is None else per_element + source.steps
+            source = self.graph[source.inputs[0]]
+        base: Any = source
+        while isinstance(base, SumPool2d | MaxPool2d | Delay):
+            base = self.graph[base.inputs[0]]
+        back = self.places[base.name] >= self.places[population]
+        if per_element is None and (not steps or (back and steps == 1)):
+            self.loops.append((base.name, population, steps))
+            return source.name
+        shape = self.types[source.name].shape
+        delays = np.full(shape, steps) if per_element is None else per_element + steps
+        delay = f"{reader}.delay{extra}" if extra else f"{reader}.delay"
+        return self.add(delay, nir.Delay(delays * self.reader.dt), source.name)
+
+    def population(self, node: Lif) -> None:
+        """Add neurons and their connections."""
+        bias: Floats | None = node.bias
+        if (node.du == 1).all():
+            bias = self._connect(node, bias)
+        else:
+            self._connect(node, None)
+        leftover = np.zeros_like(node.bias) if bias is None else bias
+        self.add(node.name, self._neuron(node, leftover))
+        self.edges.extend((name, node.name) for name in self.incoming)
+
+    def _connect(self, node: Lif, bias: Floats | None) -> Floats | None:
+        """Add the connections of a population; return the bias that none of them could take."""
+        self.incoming: list[str] = []
+        left = None if bias is None or not bias.any() else bias
+        for name in node.inputs:
+            connection = self.graph[name]
+            if isinstance(connection, Dense):
+                taken = left
+                self._dense(connection, node.name, taken)
+                left = None
+            elif isinstance(connection, Conv2d):
+                channels = None if left is None else left.reshape(len(left), -1)
+                shared = channels is not None and bool((channels == channels[:, :1]).all())
+                taken = (
+                    channels[:, 0] if channels is not None and shared else np.zeros(len(connection.weights))
+                )
+                self._convolution(connection, node.name, taken)
+                left = None if shared else left
+        return left
+
+    def _dense(self, node: Dense, population: str, bias: Floats | None) -> None:
+        slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
+        for number, (delay, weights) in enumerate(slots):
+            name = node.name if len(slots) == 1 else f"{node.name}.{delay}"
+            source = self.sent(node.inputs[0], name, population, delay)
+            shape = self.types[node.inputs[0]].shape
+            if len(shape) > 1:
+                source = self.add(f"{name}.flatten", nir.Flatten({"input": np.array(shape)}, 0, -1), source)
+            matrix = _array(weights)
+            linear = nir.Linear(matrix) if bias is None or number else nir.Affine(matrix, np.array(bias))
+            self.incoming.append(self.add(name, linear, source))
+
+    def _convolution(self, node: Conv2d, population: str, bias: Floats) -> None:
+        shape = self.types[node.inputs[0]].shape
+        source = self.sent(node.inputs[0], node.name, population)
+        kernel = nir.Conv2d(
+            (shape[1], shape[2]),
+            np.array(node.weights),
+            node.stride,
+            node.padding,
+            node.dilation,
+            node.groups,
+            np.array(bias),
+        )
+        self.incoming.append(self.add(node.name, kernel, source))
+
+    def _neuron(self, node: Lif, bias: Floats) -> nir.NIRNode:
+        """Return neurons whose step is that of a population.
+
+        A unit of input adds a unit, whatever the reader multiplies; a bias that no connection took is a leak
+        toward a potential of its own.
+        """
+        silent = bool(np.isinf(node.vth).all())
+        if not silent and np.isinf(node.vth).any():
+            raise PreconditionError(
+                f"population '{node.name}' has read-out and spiking neurons; NIR cannot say so"
+            )
+        vth = np.array(node.vth)
+        if self.reader.fires_at_threshold and not silent:
+            vth = np.nextafter(vth, np.inf)
+        instant = bool((node.du == 1).all())
+        if instant and not node.dv.any():
+            self._refuse_bias(node, bias)
+            step = self.reader.dt if self.reader.integrator is Drive.INTEGRATED else 1.0
+            r = np.full(vth.shape, 1.0 / step)
+            return nir.I(r) if silent else nir.IF(r, vth, np.zeros_like(vth))
+        if (node.dv == 0).any():
+            self._refuse(node, "dv = 0 beside a current filter or other decays", "an infinite time constant")
+        leak = bias / node.dv
+        if leak.any() and self.reader.rest is Rest.LEAK:
+            self._refuse(
+                node, "a bias behind its current filter", f"one that {self.reader.name} does not begin at"
+            )
+        tau, r = self._filter(node.dv, self.reader.membrane)
+        if instant:
+            return nir.LI(tau, r, leak) if silent else nir.LIF(tau, r, leak, vth, np.zeros_like(vth))
+        if (node.du == 0).any():
+            self._refuse(node, "du = 0", "an infinite time constant")
+        tau_syn, w_in = self._filter(node.du, self.reader.synapse)
+        if silent:
+            return nir.CubaLI(tau_syn, tau, r, leak, w_in)
+        return nir.CubaLIF(tau_syn, tau, r, leak, vth, np.zeros_like(vth), w_in)
+
+    def _filter(self, decay: Floats, drive: Drive) -> tuple[Floats, Floats]:
+        """Return time constants, and gains with which a unit of input adds a unit."""
+        return self.reader.taus(decay), 1.0 / decay if drive is Drive.INTEGRATED else np.ones_like(decay)
+
+    def _refuse_bias(self, node: Lif, bias: Floats) -> None:
+        if bias.any():
+            self._refuse(node, "a bias that no connection can carry, and no leak", "a constant input")
+
+    def _refuse(self, node: Lif, what: str, need: str) -> None:
+        raise PreconditionError(f"population '{node.name}' has {what}; NIR would need {need}")
+
+    def finished(self) -> Exported:
+        """Return the graph, once its loops are known to come round where they do here."""
+        metadata = {"dt": self.reader.dt, "convention": self.reader.name, "producer": PRODUCER}
+        graph = nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
+        rank = flattened(graph).rank
+        for source, population, steps in self.loops:
+            if (rank[source] >= rank[population]) != bool(steps) and source != population:
+                raise PreconditionError(
+                    f"the loop from '{source}' to '{population}' is entered in several places, so a "
+                    "reader would "
+                    "delay another of its connections; NIR cannot say which"
+                )
+        if any(isinstance(node, nir.Delay) for node in self.nodes.values()):
+            self.notes.append(
+                "delays are written as Delay, which snnTorch, Norse, sinabs and SpikingJelly refuse"
+            )
+        return Exported(graph, tuple(self.notes))
+
+
+def _array(weights: Matrix) -> Floats:
+    return weights.toarray() if isinstance(weights, csr_array) else np.array(weights)
