@@ -30,7 +30,11 @@ demo: $(READY) ## train, prune, compile, run on Lava and compare, on real digits
 
 .PHONY: test
 test: $(READY) ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not long and not bench"
+	$(BIN)/python -m pytest -m "not long and not bench and not frameworks"
+
+.PHONY: frameworks
+frameworks: peers ## networks of other frameworks, in and out, with their own exporters and importers
+	$(BIN)/python -m pytest -m frameworks tests/frameworks
 
 .PHONY: check
 check: $(READY) ## format, lint, types, import arrows, architecture tests
@@ -72,9 +76,9 @@ bench: $(READY) ## time everything; then Pumice, Lava and other libraries side b
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
 	$(BIN)/python -m tests.benchmarks.side_by_side
 
-.PHONY: bench-peers
-bench-peers: $(READY) ## install the libraries that `make bench` compares with
-	$(BIN)/python -m pip install --quiet --no-deps -r tests/benchmarks/peers.txt
+.PHONY: peers
+peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with
+	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt
 
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff

@@ -67,6 +67,7 @@ class Convention:
         reset: What a spike does to the potential.
         fires_at_threshold: Whether a potential equal to the threshold fires.
         rest: Where potentials begin.
+        ignores_r: Whether the resistance of LIF and LI counts as 1, whatever the file says.
         note: What the file cannot say.
     """
 
@@ -79,6 +80,7 @@ class Convention:
     reset: Reset = Reset.TO_VALUE
     fires_at_threshold: bool = False
     rest: Rest = Rest.ZERO
+    ignores_r: bool = False
     note: str = ""
 
     def decays(self, tau: Floats) -> Floats:
@@ -100,8 +102,6 @@ class Convention:
             f"its threshold, reset {self.reset.value}" + (f". {self.note}" if self.note else "")
         )
 
-
-_SJ = Convention(name="spikingjelly", fires_at_threshold=True, rest=Rest.RESET)
 
 CONVENTIONS: Final[Mapping[str, Convention]] = {
     item.name: item
@@ -140,7 +140,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             fires_at_threshold=True,
             note="As sinabs, for layers with norm_input=True, the default of LIF and ExpLeak",
         ),
-        _SJ,
+        Convention(name="spikingjelly", fires_at_threshold=True, rest=Rest.RESET),
         Convention(
             name="lava-dl",
             fires_at_threshold=True,
@@ -160,8 +160,8 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
 
 READERS: Final[Mapping[str, Convention]] = {
     **CONVENTIONS,
-    # Its importer takes tau as it stands, and its current is a leaky integrator of its own.
-    "norse": Convention(name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK),
+    # Its importer takes tau as it stands, and the current of CubaLIF is a leaky integrator of its own.
+    "norse": Convention(name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK, ignores_r=True),
 }
 """How every framework's own importer means a file; the same unless said here."""
 

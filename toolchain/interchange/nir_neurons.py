@@ -65,7 +65,8 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
             gain = gain * reader.get("r") * _driven(dv, convention.membrane)
         case nir.LIF() | nir.LI():
             du, dv = ones, reader.decay("tau", convention)
-            gain = reader.get("r") * _driven(dv, convention.membrane)
+            r = np.ones(shape) if convention.ignores_r else reader.get("r")
+            gain = r * _driven(dv, convention.membrane)
         case nir.IF() | nir.I():
             du, dv = ones, zeros
             step = convention.dt if convention.integrator is Drive.INTEGRATED else 1.0

@@ -141,11 +141,13 @@ class _Writer:
 
     def population(self, node: Lif) -> None:
         """Add neurons and their connections."""
-        bias: Floats | None = node.bias
-        if (node.du == 1).all():
-            bias = self._connect(node, bias)
-        else:
-            self._connect(node, None)
+        instant = bool((node.du == 1).all())
+        leaks = instant and bool((node.dv > 0).all())
+        self.gain: Floats = np.ones_like(node.dv)
+        if leaks and self.reader.ignores_r and self.reader.membrane is Drive.INTEGRATED:
+            self.gain = 1.0 / node.dv
+        left = self._connect(node, node.bias if instant else None)
+        bias = left if instant else node.bias
         leftover = np.zeros_like(node.bias) if bias is None else bias
         self.add(node.name, self._neuron(node, leftover))
         self.edges.extend((name, node.name) for name in self.incoming)
@@ -178,21 +180,28 @@ class _Writer:
             shape = self.types[node.inputs[0]].shape
             if len(shape) > 1:
                 source = self.add(f"{name}.flatten", nir.Flatten({"input": np.array(shape)}, 0, -1), source)
-            matrix = _array(weights)
-            linear = nir.Linear(matrix) if bias is None or number else nir.Affine(matrix, np.array(bias))
+            matrix = _array(weights) * self.gain.reshape(-1, 1)
+            carried = None if number else bias
+            linear = nir.Linear(matrix) if carried is None else nir.Affine(matrix, carried * self.gain)
             self.incoming.append(self.add(name, linear, source))
 
     def _convolution(self, node: Conv2d, population: str, bias: Floats) -> None:
         shape = self.types[node.inputs[0]].shape
         source = self.sent(node.inputs[0], node.name, population)
+        gain = self.gain.reshape(len(node.weights), -1)
+        if (gain != gain[:, :1]).any():
+            raise PreconditionError(
+                f"population '{population}' has decays that differ within a feature map, which "
+                f"{self.reader.name} would multiply its input by"
+            )
         kernel = nir.Conv2d(
             (shape[1], shape[2]),
-            np.array(node.weights),
+            node.weights * gain[:, :1, None, None],
             node.stride,
             node.padding,
             node.dilation,
             node.groups,
-            np.array(bias),
+            bias * gain[:, 0],
         )
         self.incoming.append(self.add(node.name, kernel, source))
 
@@ -225,6 +234,7 @@ class _Writer:
             )
         tau, r = self._filter(node.dv, self.reader.membrane)
         if instant:
+            r = np.ones_like(r) if self.reader.ignores_r else r
             return nir.LI(tau, r, leak) if silent else nir.LIF(tau, r, leak, vth, np.zeros_like(vth))
         if (node.du == 0).any():
             self._refuse(node, "du = 0", "an infinite time constant")

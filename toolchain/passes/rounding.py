@@ -86,7 +86,7 @@ def search_together(
         moments: See `round_together`.
     """
     weights = sum(values_of(item.weights).size for item in incoming)
-    trials = int(np.clip(_WORK / (weights * len(moments)), _FEWEST, _MOST))
+    trials = int(np.clip(_WORK / max(weights * len(moments), 1), _FEWEST, _MOST))
     best, least = ceiling, np.full(ceiling.shape, np.inf)
     for share in np.linspace(1.0, 0.5, trials):
         scale = whole_thresholds(ceiling * share, threshold)

@@ -1,0 +1,74 @@
+"""Networks of ours that other frameworks are asked to read."""
+
+from typing import Any
+
+import numpy as np
+
+from toolchain.ir import Conv2d, Decode, Delay, Dense, Graph, Input, Lif, Origin, Output, SumPool2d
+
+
+def neurons(name: str, inputs: tuple[str, ...], shape: tuple[int, ...], **changes: Any) -> Lif:
+    given: dict[str, Any] = {"du": 1.0, "dv": 0.2, "vth": 0.5, "bias": 0.0} | changes
+    arrays = {key: np.broadcast_to(np.asarray(value, float), shape) for key, value in given.items()}
+    return Lif(name=name, inputs=inputs, origin=Origin.whole(name, int(np.prod(shape))), **arrays)
+
+
+def leaky(**changes: Any) -> Graph:
+    """Six inputs, eight neurons."""
+    rng = np.random.default_rng(3)
+    return Graph(
+        (
+            Input(name="x", shape=(6,)),
+            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            neurons("hidden", ("fc",), (8,), **changes),
+            Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
+def recurrent(**changes: Any) -> Graph:
+    """Eight neurons that excite and inhibit one another."""
+    rng = np.random.default_rng(4)
+    return Graph(
+        (
+            Input(name="x", shape=(6,)),
+            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            Delay(name="before", inputs=("hidden",), shape=(8,)),
+            Dense(name="rec", inputs=("before",), weights=rng.normal(size=(8, 8)) * 0.5),
+            neurons("hidden", ("fc", "rec"), (8,), **({"vth": 1.0} | changes)),
+            Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
+def readout() -> Graph:
+    """Neurons that never fire, behind others."""
+    rng = np.random.default_rng(5)
+    return Graph(
+        (
+            Input(name="x", shape=(6,)),
+            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            neurons("hidden", ("fc",), (8,), dv=0.0),
+            Dense(name="out", inputs=("hidden",), weights=rng.normal(size=(3, 8))),
+            neurons("readout", ("out",), (3,), dv=0.1, vth=np.inf),
+            Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
+        )
+    )
+
+
+def images(*, pooled: bool, dv: float = 0.2) -> Graph:
+    """A convolution, and a dense layer behind sums over windows or behind all of it."""
+    rng = np.random.default_rng(6)
+    pool = SumPool2d(name="pool", inputs=("first",), kernel=(2, 2), stride=(2, 2))
+    source, size = ("pool", 64) if pooled else ("first", 256)
+    return Graph(
+        (
+            Input(name="x", shape=(2, 8, 8)),
+            Conv2d(name="conv", inputs=("x",), weights=rng.normal(size=(4, 2, 3, 3)), padding=(1, 1)),
+            neurons("first", ("conv",), (4, 8, 8), vth=1.0, dv=dv, bias=0.05),
+            *((pool,) if pooled else ()),
+            Dense(name="fc", inputs=(source,), weights=rng.normal(size=(5, size)) * 0.3),
+            neurons("second", ("fc",), (5,), vth=1.0, dv=dv),
+            Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
+        )
+    )

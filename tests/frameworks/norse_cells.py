@@ -1,0 +1,110 @@
+"""Norse: SequentialState stepped by hand, exported with its own exporter."""
+
+from typing import Any
+
+import nir
+import norse.torch as norse
+import numpy as np
+import torch
+from norse.torch.functional.lif_box import LIFBoxParameters
+from norse.torch.utils.export_nir import to_nir
+from norse.torch.utils.import_nir import from_nir
+from torch import nn
+
+from tests.frameworks import networks
+from tests.frameworks.cells import Array, Export, Import, Theirs
+
+
+def _full(size: int, value: float) -> torch.Tensor:
+    return torch.full((size,), value)
+
+
+def _stepped(net: Any, x: Array, layers: tuple[int, ...]) -> Theirs:
+    state: Any = None
+    spikes: list[Array] = []
+    kept: list[list[Array]] = [[] for _ in layers]
+    for t in range(x.shape[1]):
+        out, state = net(torch.tensor(x[:, t], dtype=torch.float32), state)
+        spikes.append(out.detach().numpy())
+        for place, rows in zip(layers, kept, strict=True):
+            rows.append(state[place].v.detach().numpy())
+    graph = to_nir(net, torch.zeros(1, *x.shape[2:]))
+    return Theirs(graph, np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept])
+
+
+def _cuba(x: Array) -> Theirs:
+    torch.manual_seed(1)
+    parameters = norse.LIFParameters(
+        v_th=_full(8, 0.05),
+        tau_mem_inv=_full(8, 100.0),
+        tau_syn_inv=_full(8, 200.0),
+        v_leak=_full(8, 0.0),
+        v_reset=_full(8, 0.0),
+    )
+    return _stepped(norse.SequentialState(nn.Linear(6, 8), norse.LIFCell(p=parameters)), x, (1,))
+
+
+def _box(x: Array) -> Theirs:
+    torch.manual_seed(2)
+    parameters = LIFBoxParameters(
+        v_th=_full(8, 0.05), tau_mem_inv=_full(8, 100.0), v_leak=_full(8, 0.0), v_reset=_full(8, 0.0)
+    )
+    return _stepped(norse.SequentialState(nn.Linear(6, 8), norse.LIFBoxCell(p=parameters)), x, (1,))
+
+
+def _readout(x: Array) -> Theirs:
+    torch.manual_seed(3)
+    firing = norse.IAFCell(p=norse.IAFParameters(v_th=_full(8, 0.5), v_reset=_full(8, 0.0)))
+    silent = norse.LIBoxCell(p=norse.LIBoxParameters(tau_mem_inv=_full(3, 100.0), v_leak=_full(3, 0.0)))
+    return _stepped(norse.SequentialState(nn.Linear(6, 8), firing, nn.Linear(8, 3), silent), x, (1, 3))
+
+
+def _resting(x: Array) -> Theirs:
+    torch.manual_seed(4)
+    parameters = LIFBoxParameters(
+        v_th=_full(8, 0.05), tau_mem_inv=_full(8, 100.0), v_leak=_full(8, 0.01), v_reset=_full(8, 0.0)
+    )
+    return _stepped(norse.SequentialState(nn.Linear(6, 8), norse.LIFBoxCell(p=parameters)), x, (1,))
+
+
+def _read(graph: nir.NIRGraph, x: Array) -> Array:
+    """Import and run sample by sample: its Flatten takes the batch along."""
+    samples: list[Array] = []
+    for sample in x:
+        net, state, rows = from_nir(graph, ignore_warnings=True), None, []
+        for frame in torch.tensor(sample, dtype=torch.float32):
+            out, state = net(frame, state)
+            rows.append(out.detach().numpy())
+        samples.append(np.stack(rows))
+    return np.stack(samples)
+
+
+NAME = "norse"
+CELLS: list[Import | Export] = [
+    Import(NAME, "Linear, CubaLIF with bias (LIFCell)", (6,), _cuba),
+    Import(NAME, "Linear, LIF (LIFBoxCell)", (6,), _box),
+    Import(NAME, "IF (IAFCell), LI read-out (LIBoxCell)", (6,), _readout),
+    Import(
+        NAME,
+        "LIF with v_leak that is not v_reset (LIFBoxCell)",
+        (6,),
+        _resting,
+        "it begins at v_leak and is reset elsewhere; only neurons that begin where a spike sets them convert",
+        refused=True,
+    ),
+    Export(NAME, "Linear, LIF", networks.leaky, _read),
+    Export(NAME, "Linear, CubaLIF", lambda: networks.leaky(du=0.4), _read),
+    Export(
+        NAME,
+        "CubaLIF with a bias of the potential",
+        lambda: networks.leaky(du=0.4, bias=0.1),
+        _read,
+        "it would begin at v_leak",
+        refused=True,
+    ),
+    Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read),
+    Export(NAME, "recurrent LIF with bias", lambda: networks.recurrent(bias=0.1), _read),
+    Export(NAME, "recurrent CubaLIF", lambda: networks.recurrent(du=0.5), _read),
+    Export(NAME, "LI read-out", networks.readout, _read, "its importer passes LI over in silence"),
+    Export(NAME, "Conv2d, SumPool2d, Flatten, LIF", lambda: networks.images(pooled=True), _read),
+]

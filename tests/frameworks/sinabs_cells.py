@@ -1,0 +1,100 @@
+"""sinabs: layers over whole samples, exported with its own exporter."""
+
+from typing import Any
+
+import nir
+import numpy as np
+import sinabs.layers as sl
+import torch
+from sinabs.activation import MembraneReset, SingleSpike
+from sinabs.nir import from_nir, to_nir
+from torch import nn
+
+from tests.frameworks import networks
+from tests.frameworks.cells import SAMPLES, Array, Export, Import, Theirs
+
+HARD: dict[str, Any] = {"spike_fn": SingleSpike, "reset_fn": MembraneReset(), "batch_size": SAMPLES}
+THRESHOLD = torch.tensor(0.5)
+
+
+def _whole(net: nn.Sequential, x: Array) -> Theirs:
+    values = torch.tensor(x, dtype=torch.float32).flatten(0, 1)
+    result = net(values).detach().numpy().reshape(*x.shape[:2], -1)
+    kept = [
+        layer.recordings["v_mem"].detach().numpy() for layer in net if getattr(layer, "record_states", False)
+    ]
+    return Theirs(to_nir(net, values), result, kept)
+
+
+def _lif(x: Array) -> Theirs:
+    torch.manual_seed(1)
+    lif = sl.LIFSqueeze(tau_mem=10.0, spike_threshold=THRESHOLD, norm_input=False, record_states=True, **HARD)
+    leak = sl.ExpLeakSqueeze(tau_mem=20.0, norm_input=False, batch_size=SAMPLES)
+    return _whole(nn.Sequential(nn.Linear(6, 8), lif, nn.Linear(8, 3), leak), x)
+
+
+def _normalised(x: Array) -> Theirs:
+    torch.manual_seed(2)
+    lif = sl.LIFSqueeze(tau_mem=4.0, spike_threshold=torch.tensor(0.1), record_states=True, **HARD)
+    return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
+
+
+def _images(x: Array) -> Theirs:
+    torch.manual_seed(3)
+
+    def fire() -> sl.IAFSqueeze:
+        return sl.IAFSqueeze(spike_threshold=THRESHOLD, record_states=True, **HARD)
+
+    return _whole(
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1, bias=False),
+            fire(),
+            sl.SumPool2d(2),
+            nn.Conv2d(4, 4, 3),
+            fire(),
+            nn.Flatten(),
+            nn.Linear(16, 5),
+            fire(),
+        ),
+        x,
+    )
+
+
+def _defaults(x: Array) -> Theirs:
+    torch.manual_seed(4)
+    lif = sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES)
+    theirs = _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
+    return Theirs(theirs.graph, np.minimum(theirs.spikes, 1))
+
+
+def _read(graph: nir.NIRGraph, x: Array) -> Array:
+    net = from_nir(graph, batch_size=len(x))
+    result = net(torch.tensor(x, dtype=torch.float32).flatten(0, 1))
+    result = result[0] if isinstance(result, tuple) else result
+    return result.detach().numpy().reshape(*x.shape[:2], -1)
+
+
+SUBTRACTS = "its importer makes neurons that fire several times a step and subtract"
+NAME = "sinabs"
+CELLS: list[Import | Export] = [
+    Import(NAME, "Linear, LIF (SingleSpike, MembraneReset), LI read-out (ExpLeak)", (6,), _lif),
+    Import(NAME, "LIF with norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
+    Import(NAME, "Conv2d, IF (IAF), SumPool2d, Flatten", (2, 8, 8), _images),
+    Import(
+        NAME,
+        "IF with the defaults (MultiSpike, MembraneSubtract)",
+        (6,),
+        _defaults,
+        "several spikes a step and a reset by subtraction, which the file does not say",
+    ),
+    Export(NAME, "Linear, LIF", networks.leaky, _read, SUBTRACTS),
+    Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read, SUBTRACTS),
+    Export(
+        NAME,
+        "Linear, CubaLIF",
+        lambda: networks.leaky(du=0.4),
+        _read,
+        "its importer knows no CubaLIF",
+        refused=True,
+    ),
+]

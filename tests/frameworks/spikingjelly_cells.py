@@ -1,0 +1,129 @@
+"""SpikingJelly: networks stepped by hand, exported with its own exporter."""
+
+import nir
+import numpy as np
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
+from torch import nn
+
+from tests.frameworks import networks
+from tests.frameworks.cells import Array, Export, Import, Theirs
+
+
+def _stepped(net: nn.Sequential, x: Array, *, potentials: bool = True) -> Theirs:
+    net = net.double()
+    functional.reset_net(net)
+    layers = [item for item in net if isinstance(item, neuron.BaseNode)]
+    spikes: list[Array] = []
+    kept: list[list[Array]] = [[] for _ in layers]
+    with torch.no_grad():
+        for t in range(x.shape[1]):
+            spikes.append(net(torch.tensor(x[:, t], dtype=torch.float64)).numpy())
+            for item, rows in zip(layers, kept, strict=True):
+                rows.append(item.v.numpy().copy())
+    functional.reset_net(net)
+    graph = export_to_nir(net, torch.tensor(x[:, 0], dtype=torch.float64))
+    functional.reset_net(net)
+    return Theirs(graph, np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept] if potentials else ())
+
+
+def _lif(x: Array) -> Theirs:
+    torch.manual_seed(1)
+    return _stepped(
+        nn.Sequential(
+            layer.Linear(6, 8),
+            neuron.LIFNode(tau=3.0, v_threshold=0.1),
+            layer.Linear(8, 5),
+            neuron.LIFNode(tau=3.0, decay_input=False, v_threshold=0.5),
+            layer.Linear(5, 5),
+            neuron.IFNode(v_threshold=0.3),
+        ),
+        x,
+    )
+
+
+def _resting(x: Array) -> Theirs:
+    torch.manual_seed(2)
+    lif = neuron.LIFNode(tau=3.0, v_threshold=0.2, v_reset=-0.2)
+    return _stepped(nn.Sequential(layer.Linear(6, 8), lif), x, potentials=False)
+
+
+def _parametric(x: Array) -> Theirs:
+    torch.manual_seed(3)
+    lif = neuron.ParametricLIFNode(init_tau=2.5, v_threshold=0.1)
+    return _stepped(nn.Sequential(layer.Linear(6, 8, bias=False), lif), x)
+
+
+def _cuba(x: Array) -> Theirs:
+    torch.manual_seed(4)
+    return _stepped(nn.Sequential(layer.Linear(6, 8), neuron.CUBALIFNode(v_threshold=0.7)), x)
+
+
+def _images(x: Array) -> Theirs:
+    torch.manual_seed(5)
+    return _stepped(
+        nn.Sequential(
+            layer.Conv2d(2, 4, 3),
+            neuron.IFNode(v_threshold=0.3),
+            layer.AvgPool2d(2),
+            layer.Flatten(),
+            layer.Linear(36, 5),
+            neuron.LIFNode(v_threshold=0.1),
+        ),
+        x,
+    )
+
+
+def _line(x: Array) -> Theirs:
+    torch.manual_seed(6)
+    return _stepped(
+        nn.Sequential(
+            layer.Conv1d(2, 4, 3, padding=1),
+            neuron.IFNode(v_threshold=0.3),
+            layer.Flatten(),
+            layer.Linear(32, 5),
+            neuron.IFNode(v_threshold=0.3),
+        ),
+        x,
+    )
+
+
+def _soft(x: Array) -> Theirs:
+    torch.manual_seed(7)
+    return _stepped(nn.Sequential(layer.Linear(6, 8), neuron.IFNode(v_threshold=0.3, v_reset=None)), x)
+
+
+def _read(graph: nir.NIRGraph, x: Array) -> Array:
+    net, state, rows = import_from_nir(graph, dtype=torch.float64), None, []
+    for t in range(x.shape[1]):
+        out, state = net(torch.tensor(x[:, t], dtype=torch.float64), state)
+        rows.append(out.detach().numpy())
+    return np.stack(rows, 1)
+
+
+NAME = "spikingjelly"
+CELLS: list[Import | Export] = [
+    Import(NAME, "Linear, LIF (LIFNode, both ways of decay_input), IF (IFNode)", (6,), _lif),
+    Import(NAME, "LIF with v_reset other than zero", (6,), _resting),
+    Import(NAME, "LIF (ParametricLIFNode)", (6,), _parametric),
+    Import(NAME, "CubaLIF with bias (CUBALIFNode)", (6,), _cuba),
+    Import(NAME, "Conv2d, IF, AvgPool2d, Flatten, LIF", (2, 8, 8), _images),
+    Import(NAME, "reset by subtraction (v_reset=None)", (6,), _soft, "its exporter refuses it", refused=True),
+    Export(NAME, "Linear, LIF", networks.leaky, _read),
+    Export(NAME, "Linear, CubaLIF", lambda: networks.leaky(du=0.4), _read),
+    Export(
+        NAME,
+        "CubaLIF with a bias of the potential",
+        lambda: networks.leaky(du=0.4, bias=0.1),
+        _read,
+        "its importer refuses v_leak",
+        refused=True,
+    ),
+    Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read),
+    Export(NAME, "recurrent LIF with bias", lambda: networks.recurrent(bias=0.1), _read),
+    Export(NAME, "recurrent CubaLIF", lambda: networks.recurrent(du=0.5), _read),
+    Export(NAME, "Conv2d, SumPool2d, Flatten, LIF", lambda: networks.images(pooled=True), _read),
+    Export(NAME, "LI read-out", networks.readout, _read, "its importer knows no LI", refused=True),
+]
+LINE = Import(NAME, "Conv1d, IF, Flatten", (2, 8), _line)

@@ -1,0 +1,91 @@
+"""Networks of other frameworks, with their own exporters and importers: exact, or why not.
+
+Needs `make frameworks`, which installs them.
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.frameworks.cells import SAMPLES, Export, Import, verdict
+from toolchain.exchange import compile_file
+from toolchain.fidelity import first_mismatch
+from toolchain.interchange.nir_file import write_nir
+from toolchain.ir import FixedLif
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
+
+FRAMEWORKS = ("snntorch", "norse", "sinabs", "spikingjelly", "nirtorch")
+MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]
+
+pytestmark = [
+    pytest.mark.frameworks,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}; 'make frameworks' does"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@cache
+def cells(framework: str) -> tuple[Import | Export, ...]:
+    return tuple(import_module(f"tests.frameworks.{framework}_cells").CELLS)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_layer_is_exact_or_the_table_says_why_not(framework: str, tmp_path: Path) -> None:
+    found = {cell.title: (verdict(cell, tmp_path), cell.why) for cell in cells(framework)}
+    wrong = {title: result for title, (result, why) in found.items() if (result == "exact") != (not why)}
+    assert not wrong
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
+    framework: str, tmp_path: Path
+) -> None:
+    for cell in cells(framework):
+        if isinstance(cell, Export) or cell.why:
+            continue
+        x = cell.stimulus()
+        theirs = cell.run(x)
+        try:
+            write_nir(theirs.graph, tmp_path / "theirs.nir")
+        except TypeError:
+            # Some graphs can be handed over in memory only.
+            continue
+        chosen = cell.convention or cell.framework
+        build = compile_file(
+            tmp_path / "theirs.nir", target="lava", convention=chosen, stimulus=Stimulus.of(x[:, :10])
+        )
+        part = Stimulus.of(x[:, :10])
+        traces = [
+            load_target(name).build(build.fixed_graph).run(part, record=QUANTITIES)
+            for name in ("emulator", "lava")
+        ]
+        assert first_mismatch(*traces) is None, cell.title
+        node = build.fixed_graph[build.fixed_graph.outputs[0].inputs[0]]
+        assert isinstance(node, FixedLif)
+        if np.isfinite(build.float_graph[node.name].vth).all():
+            # Dead neurons are gone; the others know what they were.
+            expected = theirs.spikes[:, :10].reshape(SAMPLES, 10, -1)[..., node.origin.elements]
+            agreement = np.mean(traces[1].spikes[node.name].reshape(expected.shape) == expected)
+            assert agreement > 0.95, f"{cell.title}: {agreement:.3f} of the spikes agree after quantization"
+
+
+def table() -> str:
+    """The table of the README, from the cells."""
+    rows = ["| framework | layer | import | export | why not |", "|---|---|---|---|---|"]
+    for cell in chain.from_iterable(map(cells, FRAMEWORKS)):
+        result = "no" if cell.why else "exact"
+        columns = (result, "") if isinstance(cell, Import) else ("", result)
+        name = "nirtorch" if cell.framework == "nir" else cell.framework
+        rows.append(f"| {name} | {cell.layer} | {columns[0]} | {columns[1]} | {cell.why} |")
+    return "\n".join(rows)
+
+
+def test_the_readme_holds_the_table(repository: Path) -> None:
+    assert table() in (repository / "toolchain/interchange/README.md").read_text(), table()
