@@ -20,6 +20,10 @@ PRODUCER: Final = "pumice"
 """Written into our files, which are meant as their reader means them."""
 
 
+_FORGOTTEN: Final = 1000.0
+"""Steps per time constant after which nothing is left of a state, to the last bit."""
+
+
 class Decay(Enum):
     """How much of a state a step of `dt` loses."""
 
@@ -90,9 +94,15 @@ class Convention:
             return ratio if self.decay is Decay.EULER else -np.expm1(-ratio)
 
     def taus(self, decays: Floats) -> Floats:
-        """Return the time constants of decays; infinite for 0."""
+        """Return the time constants of decays; infinite for 0.
+
+        No time constant makes an exponential forget all of a state, but a very small one does in floating
+        point.
+        """
         with np.errstate(divide="ignore"):
-            return self.dt / (decays if self.decay is Decay.EULER else -np.log1p(-decays))
+            if self.decay is Decay.EULER:
+                return self.dt / decays
+            return self.dt / np.minimum(-np.log1p(-decays), _FORGOTTEN)
 
     def sentence(self) -> str:
         """Return the convention in words."""

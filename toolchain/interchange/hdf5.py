@@ -24,6 +24,8 @@ _SCRIPT: Final = Path(__file__).with_name("hdf5_process.py")
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _MEMORY: Final = 2 * 2**30
 """Bytes of addresses that Python, NumPy and h5py take before anything is read."""
+_GRACE: Final = 10.0
+"""Seconds of waiting beyond the time that reading may take."""
 _PER_SECOND: Final = 10 * 2**20
 """Bytes of a file that are read in a second even on a slow disk."""
 
@@ -95,7 +97,7 @@ class Hdf5Reader:
             return "ended the reading process"
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(timeout=seconds + 10):
+            if not selector.select(timeout=seconds + _GRACE):
                 self._stop()
                 return f"could not be read within {seconds} seconds: it is damaged"
         line = process.stdout.readline().decode(errors="replace").strip()

@@ -17,6 +17,8 @@ Neuron = nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI | nir.I | nir.Thre
 NEURONS: Final = (nir.LIF, nir.CubaLIF, nir.IF, nir.LI, nir.CubaLI, nir.I, nir.Threshold)
 SILENT: Final = (nir.LI, nir.CubaLI, nir.I)
 """Neurons that never fire: read-outs."""
+_ROUNDING: Final = 1e-6
+"""Far more than single precision loses, far less than anybody means."""
 
 
 @final
@@ -90,6 +92,8 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
         )
     if convention.fires_at_threshold:
         above = np.where(np.isfinite(above), np.nextafter(above, -np.inf), above)
+    # A resistance that undoes the decay does so but for rounding.
+    gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
     return Dynamics(du, dv, gain, dv * (leak - start), above, start)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
 from tests.networks import images, small_vgg
@@ -126,6 +127,12 @@ def test_the_search_finds_a_scale_of_less_error_with_whole_thresholds(rng: np.ra
     assert (found >= ceiling / 2 - 1 / threshold).all()
     before, after = (round_together([item], [0], each, x.T @ x)[1] for each in (ceiling, found))
     assert after.sum() < before.sum()
+
+
+def test_a_population_without_synapses_has_nothing_to_search() -> None:
+    item = Incoming(csr_array((2, 3)), SignMode.EXCITATORY, 8)
+    found = search_together([item], [0], np.ones(2), np.ones(2), np.eye(3))
+    assert (found > 0).all()
 
 
 @pytest.mark.parametrize("bits", [4, 3])

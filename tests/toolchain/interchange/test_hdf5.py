@@ -1,0 +1,165 @@
+"""Reading HDF5: plain data comes out, everything else is an error, in bounded time."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.interchange import hdf5
+from toolchain.interchange.hdf5 import Hdf5Reader, read_hdf5
+
+
+def test_numbers_and_texts_come_out_by_their_path(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["node/weights"] = np.arange(6.0).reshape(2, 3)
+        file.create_dataset("node/packed", data=np.zeros((100, 100)), compression="gzip", shuffle=True)
+        file["node/steps"] = 7
+        file.create_dataset("node/type", data="LIF", dtype=h5py.string_dtype())
+        file.create_dataset("node/old", (1,), "S10", [b"dense"])
+        file.create_dataset("edges", data=[["a", "b"], ["b", "c"]], dtype=h5py.string_dtype())
+    arrays = read_hdf5(tmp_path / "a.h5")
+    assert sorted(arrays) == ["edges", "node/old", "node/packed", "node/steps", "node/type", "node/weights"]
+    assert np.array_equal(arrays["node/weights"], np.arange(6.0).reshape(2, 3))
+    assert (arrays["node/packed"] == 0).all()
+    assert (arrays["node/packed"].shape, int(arrays["node/steps"])) == ((100, 100), 7)
+    assert (str(arrays["node/type"]), arrays["node/old"].tolist()) == ("LIF", ["dense"])
+    assert arrays["edges"].tolist() == [["a", "b"], ["b", "c"]]
+
+
+def _soft_link(file: h5py.File, folder: Path) -> None:
+    file["there"] = h5py.SoftLink("/etc")
+
+
+def _external_link(file: h5py.File, folder: Path) -> None:
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["secret"] = 1
+    file["there"] = h5py.ExternalLink(str(folder / "other.h5"), "/secret")
+
+
+def _external_storage(file: h5py.File, folder: Path) -> None:
+    (folder / "secret").write_bytes(b"12345678")
+    file.create_dataset("there", (8,), "u1", external=[(str(folder / "secret"), 0, 8)])
+
+
+def _virtual(file: h5py.File, folder: Path) -> None:
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["secret"] = np.arange(4)
+    layout = h5py.VirtualLayout((4,), "i8")
+    layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "secret", (4,))
+    file.create_virtual_dataset("there", layout)
+
+
+def _circle(file: h5py.File, folder: Path) -> None:
+    group = file.create_group("there")
+    group["again"] = group
+
+
+def _bomb(file: h5py.File, folder: Path) -> None:
+    file.create_dataset("there", (10**11,), "f8", chunks=(1000,), compression="gzip")
+
+
+def _many(file: h5py.File, folder: Path) -> None:
+    packed = file.create_dataset("there", (2**25,), "f8", chunks=(2**20,), compression="gzip")
+    packed[:] = 0.0
+
+
+def _deep(file: h5py.File, folder: Path) -> None:
+    file.create_group("/".join(["g"] * 50))
+
+
+def _other_things(file: h5py.File, folder: Path) -> None:
+    file["there"] = np.zeros(3, dtype=[("a", "f8"), ("b", "i4")])
+
+
+def _a_type(file: h5py.File, folder: Path) -> None:
+    file["there"] = np.dtype("f8")
+
+
+def _nothing(file: h5py.File, folder: Path) -> None:
+    file["there"] = h5py.Empty("f8")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_soft_link, "is a link"),
+        (_external_link, "is a link"),
+        (_external_storage, "in another file"),
+        (_virtual, "in another file"),
+        (_circle, "twice"),
+        (_bomb, "claims 800000000000 bytes"),
+        (_deep, "nested"),
+        (_other_things, "expected numbers or text"),
+        (_a_type, "neither a group nor a data set"),
+        (_nothing, "holds nothing"),
+    ],
+)
+def test_what_is_not_plain_data_is_refused(
+    tmp_path: Path, make: Callable[[h5py.File, Path], None], said: str
+) -> None:
+    with h5py.File(tmp_path / "bad.h5", "w") as file:
+        make(file, tmp_path)
+    with pytest.raises(CorruptArtifactError, match=said):
+        read_hdf5(tmp_path / "bad.h5")
+
+
+def test_all_data_sets_together_may_claim_so_much(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        _many(file, tmp_path)
+    with Hdf5Reader(limit=2**20) as reader, pytest.raises(CorruptArtifactError, match="claims"):
+        reader.read(tmp_path / "large.h5")
+
+
+def test_other_files_and_missing_ones_are_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_text("not what its name says")
+    with pytest.raises(CorruptArtifactError, match="is not an HDF5 file"):
+        read_hdf5(tmp_path / "text.h5")
+    with pytest.raises(MissingFileError):
+        read_hdf5(tmp_path / "none.h5")
+    with h5py.File(tmp_path / "a\nb.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(CorruptArtifactError, match="in its name"):
+        read_hdf5(tmp_path / "a\nb.h5")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import time; time.sleep(60)", "within 0 seconds"),
+        ("import os; os._exit(3)", "ended the reading process"),
+    ],
+)
+def test_a_library_that_hangs_or_dies_is_an_error_and_the_next_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, said: str
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    script = tmp_path / "script.py"
+    script.write_text(body)
+    monkeypatch.setattr(hdf5, "_GRACE", 0.5)
+    with Hdf5Reader(seconds=0) as reader:
+        with monkeypatch.context() as patch:
+            patch.setattr(hdf5, "_SCRIPT", script)
+            before = time.monotonic()
+            with pytest.raises(CorruptArtifactError, match=said):
+                reader.read(tmp_path / "a.h5")
+            assert time.monotonic() - before < 5
+        monkeypatch.setattr(hdf5, "_GRACE", 30.0)
+        assert int(reader.read(tmp_path / "a.h5")["x"]) == 1
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    with Hdf5Reader() as reader:
+        reader.read(tmp_path / "a.h5")
+        process, folder = reader._process, Path(reader._folder.name)
+    assert process is not None
+    assert process.poll() is not None
+    assert not folder.exists()
+    assert not os.path.exists(f"/proc/{process.pid}")  # noqa: PTH110 - a path of the system, not of ours
