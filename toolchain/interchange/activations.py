@@ -1,6 +1,8 @@
 """What a classifier does on samples, in onnxruntime."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import onnx
@@ -46,10 +48,19 @@ def entering_name(model: onnx.ModelProto) -> str:
     return _entering(model)[0].name
 
 
-def largest_activations(
+@final
+@dataclass(frozen=True)
+class Activation:
+    """What a ReLU gave on samples: about the largest value, and the mean of all."""
+
+    largest: float
+    mean: float
+
+
+def measure_activations(
     path: Path, model: onnx.ModelProto, frames: NDArray[np.float32], percentile: float
-) -> dict[str, float]:
-    """Return a percentile of the activations of every ReLU by the name of its result; 1 where none is active.
+) -> dict[str, Activation]:
+    """Return what every ReLU gave by the name of its result; the largest is 1 where none was active.
 
     Raises:
         FrontendError: onnxruntime does not run the classifier.
@@ -70,8 +81,14 @@ def largest_activations(
         session = onnxruntime.InferenceSession(
             watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        found = session.run(names, {entering_name(model): frames})
+        found = [np.asarray(values) for values in session.run(names, {entering_name(model): frames})]
     except Exception as error:  # noqa: BLE001 - the library makes its classes of errors at run time
         raise FrontendError(f"onnxruntime does not run '{path.name}': {error}") from None
-    peaks = [float(np.percentile(np.asarray(values), percentile)) for values in found]
-    return {name: peak if peak > 0 else 1.0 for name, peak in zip(names, peaks, strict=True)}
+    if not all(np.isfinite(values).all() for values in found):
+        raise FrontendError(f"'{path.name}' has activations that are not finite; was the training stable?")
+    peaks = [float(np.percentile(values, percentile)) for values in found]
+    means = [float(np.mean(values, dtype=np.float64)) for values in found]
+    return {
+        name: Activation(peak if peak > 0 else 1.0, mean)
+        for name, peak, mean in zip(names, peaks, means, strict=True)
+    }

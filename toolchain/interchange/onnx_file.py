@@ -1,5 +1,6 @@
 """ONNX files: read as data, nothing outside of the file, nothing larger than what is stored."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +42,19 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise CorruptArtifactError(path, f"is not an ONNX model: {error}") from None
     if not model.graph.node:
         raise CorruptArtifactError(path, "is not an ONNX model: it has no nodes")
+    # Bytes that are not text come out as bytes.
+    if not all(isinstance(text, str) for text in _names(model)):
+        raise CorruptArtifactError(path, "has names that are not text")
     return model
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    for node in model.graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (item.name for item in node.attribute)
+    yield from (item.name for item in (*model.graph.input, *model.graph.output, *model.graph.initializer))
+    for item in model.metadata_props:
+        yield from (item.key, item.value)
 
 
 def tensor_values(path: Path, tensor: onnx.TensorProto) -> NDArray[Any]:

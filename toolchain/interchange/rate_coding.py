@@ -5,11 +5,12 @@ the largest activation of its layer on samples: data-based threshold balancing (
 percentile of Rueckauer et al. 2017). Here the threshold is `theta = lambda / rho` and the weights that read a
 neuron are multiplied by its `theta`.
 
-Ours is the largest rate `rho`: chips reset to zero, so what is above the threshold at a spike is lost, up to
-a share `rho / 2` of the largest rate on average. A small `rho` loses less and needs more steps.
+Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are two
+remedies: the largest rate `rho`, which for a constant drive bounds the loss, and thresholds that are lowered
+layer by layer until the mean rates on samples are those of the activations.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, final
@@ -29,7 +30,7 @@ from toolchain.currents import (
     summed,
 )
 from toolchain.errors import FrontendError, UsageError
-from toolchain.interchange.activations import entering_name, frames_of, largest_activations
+from toolchain.interchange.activations import entering_name, frames_of, measure_activations
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import tensor_values
 from toolchain.interchange.relu_network import Attributes, check_operators
@@ -48,12 +49,19 @@ from toolchain.ir import (
 )
 from toolchain.ir.types import size_of
 from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
 
 Floats = NDArray[np.float64]
 Value = Sent | Current
 
 INPUT: Final = "input"
 _GRADED_BITS: Final = 8
+_EMULATOR: Final = "emulator"
+_STEPS: Final = 32
+"""Least steps for which samples are shown while thresholds are lowered."""
+_BALANCED: Final = 128
+"""Most samples that are shown."""
+_LOWEST: Final = 0.25
 
 
 @final
@@ -64,10 +72,12 @@ class RateCode:
     Attributes:
         largest_rate: Spikes per step of the largest activation.
         percentile: Which activation of a layer counts as the largest, in percent.
+        balance: Whether thresholds are lowered until the mean rates on the samples are those asked for.
     """
 
     largest_rate: float = 0.5
     percentile: float = 99.9
+    balance: bool = True
 
     def __post_init__(self) -> None:
         if not (0 < self.largest_rate <= 1 and 0 < self.percentile <= 100):
@@ -98,7 +108,36 @@ def rate_coded(
     check_operators(model)
     translation = _Translation(path, model, frames_of(model, samples), code)
     graph = translation.graph(path.stem, classes)
+    if code.balance:
+        graph = balanced(graph, translation.frames, translation.rates, max(samples.steps, _STEPS))
+        translation.notes.append(
+            "thresholds were lowered until mean rates on the samples were those asked for"
+        )
     return Imported(graph, tuple(translation.notes))
+
+
+def balanced(graph: Graph, frames: NDArray[np.float32], rates: Mapping[str, float], steps: int) -> Graph:
+    """Return a network whose mean rates are as asked for: layer by layer, by the threshold.
+
+    Args:
+        graph: Made for those rates.
+        frames: Samples, `[batch, *features]`.
+        rates: Spikes per neuron and step, by population.
+        steps: How long each sample is shown.
+    """
+    shown = Stimulus.of(np.repeat(frames[:_BALANCED, None].astype(np.float64), steps, axis=1))
+    for name, wanted in rates.items():
+        trace = load_target(_EMULATOR).build(graph).run(shown)
+        share = float(trace.spikes[name].mean()) / wanted if wanted > 0 else 1.0
+        lowered = min(max(share, _LOWEST), 1.0)
+        graph = graph.map(lambda node, name=name, lowered=lowered: _lowered(node, name, lowered))
+    return graph
+
+
+def _lowered(node: AnyNode, name: str, share: float) -> AnyNode:
+    if not isinstance(node, Lif) or node.name != name:
+        return node
+    return replace(node, vth=node.vth * share)
 
 
 @final
@@ -113,6 +152,7 @@ class _Translation:
     notes: list[str] = field(default_factory=list)
     nodes: list[AnyNode] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tensors = self.model.graph.initializer
@@ -121,7 +161,7 @@ class _Translation:
             if node.op_type == "Constant":
                 self.constants[node.output[0]] = tensor_values(self.path, Attributes(node).tensor("value"))
         self.entering = entering_name(self.model)
-        self.largest = largest_activations(self.path, self.model, self.frames, self.code.percentile)
+        self.measured = measure_activations(self.path, self.model, self.frames, self.code.percentile)
 
     def graph(self, name: str, classes: Sequence[str]) -> Graph:
         """Return the network; the last layer integrates what it gets."""
@@ -286,7 +326,9 @@ class _Translation:
         if isinstance(value, Sent) and value.spikes:
             return value
         current = value if isinstance(value, Current) else identity(f"{name}.identity", value)
-        peak = self.largest[node.output[0]]
+        found = self.measured[node.output[0]]
+        peak = found.largest
+        self.rates[name] = found.mean * self.code.largest_rate / peak
         threshold = peak / self.code.largest_rate
         self._population(name, current, threshold)
         self.notes.append(

@@ -239,9 +239,9 @@ class _Chain:
     def _delays(self, node: FixedLif, forward: list[FixedDense]) -> Integers | None:
         """Return steps per synapse, those of `Delay` nodes included."""
         total = np.zeros_like(_matrix(forward[0].weights))
-        for item in forward:
+        for place, item in enumerate(forward):
             _, steps = self.graph.source(item.inputs[0])
-            stored = _matrix(item.weights) != 0
+            stored = (_matrix(item.weights) != 0) | (place == 0)
             own = np.zeros_like(total) if item.delays is None else _matrix(item.delays)
             total = np.where(stored, own + steps, total)
         if total.max(initial=0) > LARGEST_DELAY:

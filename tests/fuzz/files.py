@@ -1,0 +1,149 @@
+"""Good files of every format, how they are read, and what is done to their bytes."""
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import nir
+import numpy as np
+from onnx import helper
+
+from tests.graphs import Recipe, random_fixed, recurrent
+from tests.toolchain.interchange.test_netx import save, small
+from tests.toolchain.interchange.test_onnx_in import classifier
+from toolchain.interchange.conventions import reader_convention
+from toolchain.interchange.from_netx import from_netx
+from toolchain.interchange.from_nir import from_nir, named_convention
+from toolchain.interchange.from_onnx import from_onnx
+from toolchain.interchange.hdf5 import Hdf5Reader
+from toolchain.interchange.nir_file import read_nir, write_nir
+from toolchain.interchange.to_nir import to_nir
+from toolchain.ir import Graph
+from toolchain.stimulus import Stimulus
+from toolchain.target import PortableProgram, load_target
+from toolchain.trace import Trace
+
+Read = Callable[[Path, Hdf5Reader], object]
+
+
+def _nir(path: Path, reader: Hdf5Reader) -> Graph:
+    graph = read_nir(path, reader)
+    return from_nir(graph, named_convention(graph)).graph
+
+
+def _netx(path: Path, reader: Hdf5Reader) -> object:
+    return from_netx(path, reader)
+
+
+def _onnx(path: Path, reader: Hdf5Reader) -> object:
+    return from_onnx(path)
+
+
+def _classifier(path: Path, reader: Hdf5Reader) -> object:
+    return from_onnx(path, samples=Stimulus.of(np.ones((1, 1, 1, 4, 4))))
+
+
+def _stimulus(path: Path, reader: Hdf5Reader) -> object:
+    return Stimulus.load(path)
+
+
+def _trace(path: Path, reader: Hdf5Reader) -> object:
+    return Trace.load(path)
+
+
+def _write_nir(folder: Path) -> list[Path]:
+    recurring = to_nir(recurrent(np.random.default_rng(0)), reader_convention("nir")).graph
+    write_nir(recurring, folder / "recurrent.nir")
+    nodes = {
+        "input": nir.Input(np.array([2, 4, 4])),
+        "conv": nir.Conv2d((4, 4), np.ones((2, 2, 3, 3)), 1, 1, 1, 1, np.ones(2)),
+        "if": nir.IF(np.ones((2, 4, 4)), np.ones((2, 4, 4))),
+        "pool": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
+        "w": nir.Affine(np.ones((3, 8)), np.ones(3)),
+        "li": nir.LI(np.ones(3), np.ones(3), np.zeros(3)),
+        "output": nir.Output(np.array([3])),
+    }
+    write_nir(nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False), folder / "images.nir")
+    return sorted(folder.glob("*.nir"))
+
+
+def _write_netx(folder: Path) -> list[Path]:
+    return [save(folder / "net.net", small(np.random.default_rng(0)))]
+
+
+def _write_onnx(folder: Path) -> list[Path]:
+    program = load_target("onnx").build(random_fixed(Recipe(seed=5, sizes=(3, 2), recurrent=True)))
+    assert isinstance(program, PortableProgram)
+    program.export(folder)
+    return sorted(folder.glob("*.onnx"))
+
+
+def _write_classifier(folder: Path) -> list[Path]:
+    tensors = {
+        "k": np.ones((2, 1, 3, 3), np.float32),
+        "w": np.ones((8, 3), np.float32),
+        "b": np.ones(3, np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"], pads=[1, 1, 1, 1], name="conv"),
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("AveragePool", ["r"], ["a"], kernel_shape=[2, 2], strides=[2, 2], name="pool"),
+        helper.make_node("Flatten", ["a"], ["f"], name="flat"),
+        helper.make_node("Gemm", ["f", "w", "b"], ["y"], name="last"),
+    ]
+    return [classifier(folder / "net.onnx", nodes, tensors, [1, 4, 4], 3)]
+
+
+def _write_archives(folder: Path) -> list[Path]:
+    Stimulus.of(np.ones((2, 3, 4), bool)).save(folder / "stimulus.npz")
+    return [folder / "stimulus.npz"]
+
+
+def _write_traces(folder: Path) -> list[Path]:
+    Trace({"a": np.ones((2, 3, 4), bool)}, {"a": np.ones((2, 3, 4))}).save(folder / "trace.npz")
+    return [folder / "trace.npz"]
+
+
+FORMATS: dict[str, tuple[Callable[[Path], list[Path]], Read]] = {
+    "nir": (_write_nir, _nir),
+    "netx": (_write_netx, _netx),
+    "onnx": (_write_onnx, _onnx),
+    "classifier": (_write_classifier, _classifier),
+    "stimulus": (_write_archives, _stimulus),
+    "trace": (_write_traces, _trace),
+}
+
+
+LARGE = (0, 1, 2**31, 2**40, 2**63, 2**64 - 1)
+
+
+def mutant(source: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    """Bytes changed, cut out, doubled, or taken from another file."""
+    content = bytearray(source)
+    for _ in range(rng.choice([1, 1, 1, 2, 4, 16, 64])):
+        if content:
+            _change(content, others, rng)
+    return bytes(content)
+
+
+def _change(content: bytearray, others: list[bytes], rng: random.Random) -> None:
+    place = rng.randrange(len(content))
+    match rng.randrange(60):
+        case 0:
+            del content[place:]
+        case 1 | 2 | 3 | 4:
+            del content[place : place + rng.randrange(1, 64)]
+        case 5 | 6 | 7 | 8:
+            content[place:place] = content[place : place + rng.randrange(1, 64)]
+        case 9 | 10 | 11 | 12:
+            other = rng.choice(others)
+            start = rng.randrange(len(other))
+            content[place : place + 32] = other[start : start + 32]
+        case 13 | 14 | 15 | 16 | 17:
+            content[place : place + 8] = rng.choice(LARGE).to_bytes(8, "little")
+        case 18 | 19 | 20 | 21:
+            content[place] ^= 1 << rng.randrange(8)
+        case _:
+            content[place] = rng.choice([0, 1, 127, 128, 255, rng.randrange(256)])

@@ -1,0 +1,284 @@
+"""netx in and out: integers as Lava-DL's own reader has them, written and read without a change."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.graphs import Recipe, random_fixed
+from tests.image_graphs import ImageRecipe, random_images
+from toolchain import fixedpoint, reference
+from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
+from toolchain.fidelity import check_integers, first_mismatch
+from toolchain.interchange.from_netx import from_netx, layers_to_graphs
+from toolchain.interchange.netx_layers import Layer
+from toolchain.interchange.to_netx import netx_layers, to_netx
+from toolchain.ir import Decode, FixedConv2d, FixedDense, FixedLif, Graph, same_structure
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
+
+Values = dict[str, Any]
+
+
+def cuba(vth: int = 80, decay: int = 123, current: int = 4096) -> Values:
+    registers = {"iDecay": current, "vDecay": decay, "vThMant": vth, "refDelay": 1, "gradedSpike": False}
+    return {"neuron/type": "CUBA"} | {f"neuron/{name}": value for name, value in registers.items()}
+
+
+def dense(weights: NDArray[Any], **more: Any) -> Values:
+    """A layer as Lava-DL writes it."""
+    sizes = {"shape": [len(weights)], "inFeatures": weights.shape[1], "outFeatures": len(weights)}
+    return {"type": "dense", **sizes, "weight": weights.astype(np.float32), **cuba(), **more}
+
+
+def conv(weights: NDArray[Any], shape: tuple[int, ...], **more: Any) -> Values:
+    geometry = {"shape": shape, "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
+    return {"type": "conv", **geometry, "weight": weights.astype(np.float32)[..., None], **cuba(), **more}
+
+
+def save(path: Path, layers: list[Values]) -> Path:
+    with h5py.File(path, "w") as file:
+        for number, layer in enumerate(layers):
+            for name, value in layer.items():
+                place = f"layer/{number}/{name}"
+                if name == "type":
+                    file.create_dataset(place, (1,), "S10", [value.encode()])
+                elif isinstance(value, str):
+                    file.create_dataset(place, data=value, dtype="S10")
+                else:
+                    file[place] = value
+        file["simulation/Ts"] = 1
+    return path
+
+
+def even(rng: np.random.Generator, *shape: int) -> NDArray[Any]:
+    return rng.integers(-20, 21, shape) * 2
+
+
+def small(rng: np.random.Generator) -> list[Values]:
+    """A convolution, a dense layer and one without neurons."""
+    return [
+        {"type": "input", "shape": [2, 6, 6]},
+        conv(even(rng, 3, 2, 3, 3), (3, 4, 4), bias=np.array([5.0, -3.0, 0.0])),
+        {"type": "flatten", "shape": [48]},
+        dense(even(rng, 10, 48), bias=rng.integers(-9, 9, 10).astype(float)),
+        {"type": "dense", "shape": [4], "weight": even(rng, 4, 10).astype(np.float32)},
+    ]
+
+
+def test_a_file_is_the_network_that_netx_would_build(tmp_path: Path, rng: np.random.Generator) -> None:
+    layers = small(rng)
+    found = from_netx(save(tmp_path / "net.net", layers))
+    assert found.fixed is not None
+    image = rng.random((1, 12, 2, 6, 6)) < 0.3
+    trace = reference.run(found.fixed, image)
+    kernel, matrix, last = (layers[i]["weight"].astype(int) for i in (1, 3, 4))
+    state = [np.zeros((2, n), int) for n in (48, 10, 4)]
+    for t in range(12):
+        frame = image[0, t].astype(int)
+        patches = np.lib.stride_tricks.sliding_window_view(frame, (3, 3), axis=(1, 2))
+        first = np.einsum("oikl,iyxkl->oyx", kernel[..., 0], patches).reshape(48)
+        s1 = _step(state[0], first, np.repeat([5, -3, 0], 16), 123, 80)
+        s2 = _step(state[1], matrix @ s1, layers[3]["bias"].astype(int), 123, 80)
+        _step(state[2], last @ s2, 0, 0, 2**17 - 1)
+        assert np.array_equal(trace.spikes["layer1"][0, t].ravel(), s1)
+        assert np.array_equal(trace.spikes["layer3"][0, t], s2)
+        assert np.array_equal(trace.v["layer4"][0, t], state[2][1])
+    assert found.fixed.outputs[0].decode is Decode.LAST_V
+    assert any("has no neurons" in note for note in found.notes)
+    check_integers(found.graph, found.fixed)
+
+
+def _step(state: NDArray[Any], a: Any, bias: Any, decay: int, vth: int) -> NDArray[Any]:
+    """Lava's fixed-point LIF with a current that forgets at once."""
+    current = np.asarray(a, np.int32)
+    du, dv, theta, offset = (np.broadcast_to(np.int32(x), current.shape) for x in (4095, decay, vth, 0))
+    u, v, spikes = fixedpoint.lif_step(
+        state[0].astype(np.int32), state[1].astype(np.int32), current, du=du, dv=dv, vth=theta,
+        bias=offset + np.asarray(bias, np.int32) * 64,
+    )  # fmt: skip
+    state[0], state[1] = u, v
+    return spikes.astype(int)
+
+
+def test_an_input_layer_adds_a_weighted_value_and_a_bias(tmp_path: Path) -> None:
+    first = {"type": "input", "shape": [2], "weight": np.array([40.0]), "bias": np.array([36.0])} | cuba(
+        25, 1024
+    )
+    found = from_netx(save(tmp_path / "net.net", [first, dense(np.array([[2, 4], [-6, 8]]))]))
+    assert found.fixed is not None
+    trace = reference.run(found.fixed, np.array([[[0.5, -0.25]] * 3]))
+    assert trace.u["layer0"][0, 0].tolist() == [20 * 64, -10 * 64]
+    assert trace.v["layer0"][0, 0].tolist() == [0, 26 * 64 * 0]
+    check_integers(found.graph, found.fixed)
+
+
+def test_odd_weights_of_both_signs_are_kept(tmp_path: Path, rng: np.random.Generator) -> None:
+    weights, kernel = np.array([[3, -5], [7, 1]]), rng.integers(-9, 10, (2, 1, 2, 2)) | 1
+    layers = [{"type": "input", "shape": [1, 2, 3]}, conv(kernel, (2, 1, 2)), dense(np.tile(weights, (1, 2)))]
+    fixed = from_netx(save(tmp_path / "net.net", layers)).fixed
+    assert fixed is not None
+    halves = [node for node in fixed.synapses if isinstance(node, FixedConv2d)]
+    assert np.array_equal(sum(node.weights for node in halves), kernel)
+    (last,) = (node for node in fixed.synapses if isinstance(node, FixedDense))
+    assert (last.exponent, np.asarray(last.weights)[0, 0]) == (-1, 6)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[Values]:
+    """Random files: dense and recurrent layers of any weights that fit, delays, biases, registers."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    width = draw(st.integers(1, 5))
+    layers: list[Values] = [{"type": "input", "shape": [width]}]
+    for _ in range(draw(st.integers(1, 3))):
+        size = draw(st.integers(1, 5))
+        step, reach = draw(st.sampled_from([(1, 127), (2, 127), (1, 60)]))
+        more = cuba(int(rng.integers(1, 2**17 - 1)), int(rng.integers(0, 4096)), int(rng.integers(1, 4097)))
+        if draw(st.booleans()):
+            more["bias"] = rng.integers(-4095, 4096, size).astype(np.float32)
+        weights = rng.integers(-reach, reach + 1, (size, width)) * step
+        if draw(st.booleans()):
+            more |= {
+                "type": "dense_rec",
+                "weight_rec": (rng.integers(-60, 61, (size, size)) * 2).astype(np.float32),
+            }
+        elif draw(st.booleans()):
+            kinds = (int(rng.integers(0, 63)), rng.integers(0, 63, width), rng.integers(0, 63, (size, width)))
+            more["delay"] = kinds[rng.integers(3)]
+        layers.append(dense(weights, **more))
+        width = size
+    return layers
+
+
+@settings(max_examples=60)
+@given(layers=chains())
+def test_what_was_read_is_written_and_read_again_without_a_change(layers: list[Values]) -> None:
+    first = _read(layers)
+    again = _read(netx_layers(_fixed(first)))
+    assert same_structure(_fixed(first), _fixed(again))
+    assert same_structure(first.graph, again.graph)
+
+
+def _read(layers: list[Values]) -> Any:
+    stored = [{name: np.asarray(value) for name, value in layer.items()} for layer in layers]
+    return layers_to_graphs([Layer(i, str(v["type"]), v) for i, v in enumerate(stored)], "net")
+
+
+def _fixed(found: Any) -> Graph:
+    assert found.fixed is not None
+    return found.fixed
+
+
+def test_a_file_of_images_is_written_and_read_again(tmp_path: Path, rng: np.random.Generator) -> None:
+    first = from_netx(save(tmp_path / "net.net", small(rng)))
+    to_netx(_fixed(first), tmp_path / "again.net")
+    again = from_netx(tmp_path / "again.net")
+    # The names of graphs are those of their files.
+    assert same_structure(replace(_fixed(first), name=""), replace(_fixed(again), name=""))
+
+
+def test_what_is_read_runs_on_lava_with_the_same_integers(tmp_path: Path, rng: np.random.Generator) -> None:
+    fixed = _fixed(from_netx(save(tmp_path / "net.net", small(rng))))
+    image = rng.random((2, 8, 2, 6, 6)) < 0.3
+    traces = [load_target(name).build(fixed).run(image, record=QUANTITIES) for name in ("emulator", "lava")]
+    assert first_mismatch(*traces) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"type": "pool"}, "layer 1 is 'pool': netx does not run poolings"),
+        ({"type": "concat"}, "netx does not run skips"),
+        ({"type": "average"}, "netx does not run averages"),
+        ({"type": "banana"}, "which netx does not know"),
+        ({"neuron/type": "SDNN"}, "has neurons 'SDNN'"),
+        ({"neuron/messageBits": 8}, "graded spikes"),
+        ({"neuron/iDecay": 0}, "iDecay = 0, the register holds 1 .. 4096"),
+        ({"neuron/vDecay": 4096}, "vDecay = 4096"),
+        ({"neuron/vThMant": 2**18}, "vThMant"),
+        ({"weight": np.array([[300.0, -2.0], [2.0, 2.0]])}, "netx would clip"),
+        ({"weight": np.zeros((3, 2))}, "weights from 2 to 2"),
+        ({"weight": np.array([[np.nan, 1.0], [1.0, 1.0]])}, "expected numbers as 'weight'"),
+        ({"delay": np.array([-1, 2])}, "delays"),
+        ({"delay": np.zeros((2, 3))}, "delays of shape"),
+        ({"bias": np.array([5000.0, 0.0])}, "a bias of 5000"),
+        ({"bias": np.zeros(3)}, "3 biases"),
+        ({"shape": [0]}, "has shape"),
+        ({"type": "dense_rec"}, "has no 'weight_rec'"),
+        ({"type": "dense_rec", "weight_rec": np.eye(2), "delay": 1}, "loses the weights' exponent"),
+        ({"type": "input"}, "is not the first"),
+    ],
+)
+def test_what_netx_does_not_run_is_refused_by_layer(
+    tmp_path: Path, change: Mapping[str, Any], said: str
+) -> None:
+    layers = [{"type": "input", "shape": [2]}, dense(np.array([[2, 4], [-6, 8]]), **change)]
+    with pytest.raises(FrontendError, match=said):
+        from_netx(save(tmp_path / "bad.net", layers))
+
+
+def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(CorruptArtifactError, match="no layers"):
+        from_netx(save(tmp_path / "empty.net", []))
+    untyped = dense(np.eye(2))
+    del untyped["type"]
+    with pytest.raises(CorruptArtifactError, match="type of layer 0"):
+        from_netx(save(tmp_path / "untyped.net", [untyped]))
+    late = [{"type": "input", "shape": [1, 5, 5]}, conv(np.ones((1, 2, 3, 3)), (1, 3, 3))]
+    with pytest.raises(CorruptArtifactError, match="is not a network"):
+        from_netx(save(tmp_path / "late.net", late))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (Recipe(seed=1, sizes=(3, 3), skip=True), "neither skips"),
+        (Recipe(seed=1, sizes=(3, 3), feedback=True), "neither skips"),
+        (Recipe(seed=1, graded=True), "graded values through weights"),
+        (Recipe(seed=1), "netx has one for a layer"),
+        (ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True), "NotImplementedError for poolings"),
+    ],
+)
+def test_what_netx_cannot_hold_is_not_written(recipe: Recipe | ImageRecipe, said: str) -> None:
+    fixed = random_fixed(recipe) if isinstance(recipe, Recipe) else random_images(recipe)
+    same = said != "netx has one for a layer"
+    changed = fixed.map(lambda node: _uniform(node) if same and isinstance(node, FixedLif) else node)
+    with pytest.raises(PreconditionError, match=said):
+        netx_layers(changed)
+
+
+def _uniform(node: FixedLif) -> FixedLif:
+    return replace(
+        node,
+        du=np.full_like(node.du, 4095),
+        dv=np.full_like(node.dv, 100),
+        vth=np.full_like(node.vth, 500),
+        bias_mantissa=np.zeros_like(node.bias_mantissa),
+    )
+
+
+def test_exponents_and_odd_biases_are_not_written() -> None:
+    weights = np.array([[2, 4], [-6, 8]])
+    fixed = _fixed(_read([{"type": "input", "shape": [2]}, dense(weights)]))
+    finer = fixed.map(lambda node: replace(node, exponent=-3) if isinstance(node, FixedDense) else node)
+    with pytest.raises(PreconditionError, match="no exponents"):
+        netx_layers(finer)
+    coarser = fixed.map(lambda node: replace(node, exponent=6) if isinstance(node, FixedDense) else node)
+    with pytest.raises(PreconditionError, match="would not read it"):
+        netx_layers(coarser)
+    odd = fixed.map(
+        lambda node: (
+            replace(node, bias_mantissa=node.bias_mantissa + 1, bias_exponent=node.bias_exponent * 0)
+            if isinstance(node, FixedLif)
+            else node
+        )
+    )
+    with pytest.raises(PreconditionError, match="multiple of 64"):
+        netx_layers(odd)
