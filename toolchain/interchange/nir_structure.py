@@ -108,6 +108,9 @@ def flattened(graph: nir.NIRGraph) -> Structure:
     notes = ["an edge stands twice in the file and counts once"] if len(unique) < len(edges) else []
     if not outer[0]:
         raise FrontendError("the graph has no Input; add one with its shape")
+    for source, target in unique:
+        if source in outer[1] or target in outer[0]:
+            raise FrontendError(f"edge '{source}' -> '{target}' leaves an Output or enters an Input")
     rank = _order(outer[0], nodes, unique)
     missed = nodes.keys() - rank.keys()
     if missed:
