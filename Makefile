@@ -36,6 +36,11 @@ test: $(READY) ## run the tests (minutes)
 frameworks: peers ## networks of other frameworks, in and out, with their own exporters and importers
 	$(BIN)/python -m pytest -m frameworks tests/frameworks
 
+.PHONY: fuzz
+MUTANTS ?= 6000
+fuzz: $(READY) ## damaged files of every format are read or refused (MUTANTS=100000 for a long run)
+	PUMICE_MUTANTS=$(MUTANTS) $(BIN)/python -m pytest -p no:randomly tests/fuzz
+
 .PHONY: check
 check: $(READY) ## format, lint, types, import arrows, architecture tests
 	$(BIN)/ruff format --check .
@@ -79,6 +84,7 @@ bench: $(READY) ## time everything; then Pumice, Lava and other libraries side b
 .PHONY: peers
 peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with
 	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt
+	[ -f $(VENV)/peers/lava_dl-0.6.0-py3-none-any.whl ] || $(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python --dest $(VENV)/peers lava-dl==0.6.0
 
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff

@@ -1,3 +1,3 @@
 """Only `make frameworks` imports the frameworks: neither doctests nor other tests collect these modules."""
 
-collect_ignore_glob = ["*_cells.py", "cells.py", "networks.py"]
+collect_ignore_glob = ["*_cells.py", "cells.py", "networks.py", "run_netx.py"]
