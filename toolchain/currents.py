@@ -4,6 +4,7 @@ Every way into the graph meets linear layers, norms, poolings and streams in som
 connections, exactly, or the reason why they cannot.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast, final
@@ -19,6 +20,8 @@ from toolchain.ir.matrix import Matrix, columns_of, rows_of, values_of, with_val
 Floats = NDArray[np.float64]
 Pair = tuple[int, int]
 
+LARGEST: Final = 2**24
+"""Values of a node, or weights that two connections have together: a few bytes of a file can ask for more."""
 _IMAGE: Final = 3
 _MATRIX: Final = 2
 
@@ -174,6 +177,17 @@ class Current:
         return maps[:, 0]
 
 
+def check_size(reader: str, *extents: int) -> None:
+    """Raise before memory is taken for more values than a network here can have.
+
+    Raises:
+        FrontendError: Names the node.
+    """
+    size = math.prod(extents)
+    if size > LARGEST:
+        raise FrontendError(f"'{reader}' asks for {size} values; more than {LARGEST} are not made")
+
+
 def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:
     """Return parameters for every neuron of a shape: one for all, one per channel, or one each.
 
@@ -237,6 +251,7 @@ def multiplied(name: str, value: Current, matrix: Matrix) -> Current:
         )
     branches: list[Branch] = []
     for branch in value.branches:
+        check_size(name, product_rows(matrix), cast("tuple[int, int]", branch.weights.shape)[1])
         product = cast("Any", matrix) @ cast("Any", branch.weights)
         branches.append(replace(branch, name=f"{branch.name}.{name}", weights=product))
     return Current(tuple(branches), np.asarray(matrix @ value.bias), (product_rows(matrix),))
@@ -264,16 +279,16 @@ def convolved(
     """
     if len(value.shape) != _IMAGE or value.flat or not all(not branch.dense for branch in value.branches):
         raise FrontendError(f"'{name}' reads flat values, expected feature maps [C, H, W]")
-    outer = _ungrouped(kernels, groups)
+    outer = _ungrouped(name, kernels, groups)
     if outer.shape[1] != value.shape[0]:
         raise FrontendError(f"'{name}' reads {outer.shape[1]} channels, but {value.shape[0]} come")
     branches: list[Branch] = []
     for branch in value.branches:
         apart: Pair = (branch.stride[0] * dilation[0], branch.stride[1] * dilation[1])
-        inner = _ungrouped(cast("Floats", branch.weights), branch.groups)
+        inner = _ungrouped(name, cast("Floats", branch.weights), branch.groups)
         # A single element after the first convolution leaves its elements as far apart as they are.
         single = outer.shape[2:] == (1, 1)
-        weights = _composed(outer, inner, apart, (1, 1) if single else branch.dilation)
+        weights = _composed(name, outer, inner, apart, (1, 1) if single else branch.dilation)
         steps: Pair = (branch.stride[0] * stride[0], branch.stride[1] * stride[1])
         merged = replace(branch, name=f"{branch.name}.{name}", weights=weights, stride=steps, groups=1)
         branches.append(merged if single else replace(merged, dilation=(1, 1)))
@@ -283,11 +298,12 @@ def convolved(
     return Current(tuple(branches), bias, (len(outer), rows, columns))
 
 
-def _ungrouped(kernels: Floats, groups: int) -> Floats:
+def _ungrouped(name: str, kernels: Floats, groups: int) -> Floats:
     """Return the kernels over all channels, zero outside their group."""
     if groups == 1:
         return kernels
     outputs, inputs = kernels.shape[0] // groups, kernels.shape[1]
+    check_size(name, kernels.size, groups)
     whole = np.zeros((kernels.shape[0], inputs * groups, *kernels.shape[2:]))
     for g in range(groups):
         rows, columns = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
@@ -295,11 +311,12 @@ def _ungrouped(kernels: Floats, groups: int) -> Floats:
     return whole
 
 
-def _composed(outer: Floats, inner: Floats, apart: Pair, dilation: Pair) -> Floats:
+def _composed(name: str, outer: Floats, inner: Floats, apart: Pair, dilation: Pair) -> Floats:
     reach = [
         a * (j - 1) + d * (k - 1) + 1
         for a, j, d, k in zip(apart, outer.shape[2:], dilation, inner.shape[2:], strict=True)
     ]
+    check_size(name, outer.shape[0], inner.shape[1], *reach)
     weights = np.zeros((outer.shape[0], inner.shape[1], *reach))
     for j in np.ndindex(outer.shape[2:]):
         for k in np.ndindex(inner.shape[2:]):

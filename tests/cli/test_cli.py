@@ -142,7 +142,7 @@ def test_bad_input_gets_one_clear_sentence(
         (["train", str(bad), "-o", out], 2, "experiment key 'model.neuron': is not known"),
         (["train", str(tmp_path / "none.toml"), "-o", out], 2, "none.toml' does not exist"),
         (["compile", str(tmp_path / "none"), "-o", out], 2, "does not exist"),
-        (["compile", str(tmp_path), "-o", out], 2, "is not a run folder"),
+        (["compile", str(tmp_path), "-o", out], 2, "is neither a run folder"),
         (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
         (
             ["compile", str(small_run), "-o", out, "--calibrate", str(tmp_path / "none.npz")],

@@ -188,3 +188,19 @@ def test_what_nir_itself_reads_is_what_was_written(small_build: Path, tmp_path: 
     graph = nir.read(tmp_path / "nir/network.nir")
     assert set(graph.nodes) == set(read_nir(tmp_path / "nir/network.nir").nodes)
     assert read_json(small_build / "manifest.json")["format"] == "pumice-build"
+
+
+def test_the_commands_of_the_pages_work(
+    network: Path, samples: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(network.parent)
+    page = (repository / "toolchain/interchange/README.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("pumice ")]
+    assert len(commands) == 5
+    (other,) = [
+        line for line in (repository / "README.md").read_text().splitlines() if line.startswith("pumice ")
+    ]
+    assert other == commands[0]
+    for command in commands:
+        assert main(command.split()[1:]) == 0, command
+    assert (network.parent / "again/manifest.json").exists()

@@ -53,6 +53,7 @@ class Assembly:
         self._rank, self._peak = rank, peak
         self._nodes: dict[str, AnyNode] = {}
         self._leaves: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._silent: set[str] = set()
         self._before: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -73,7 +74,7 @@ class Assembly:
     def announce(self, leaf: str, shape: tuple[int, ...], *, flat: bool) -> Sent:
         """Return what a population will send; `population` adds it."""
         name = self._name(leaf)
-        self._leaves[name] = leaf
+        self._leaves[name], self._names[leaf] = leaf, name
         return Sent(name, shape, spikes=True, flat=flat)
 
     def is_population(self, name: str) -> bool:
@@ -115,7 +116,7 @@ class Assembly:
         Raises:
             FrontendError: Its parameters do not fit, or cannot be converted.
         """
-        name = next(key for key, value in self._leaves.items() if value == leaf)
+        name = self._names[leaf]
         step = dynamics(leaf, node, current.shape, self.convention)
         if isinstance(node, SILENT):
             self._silent.add(name)

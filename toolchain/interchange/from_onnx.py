@@ -11,11 +11,12 @@ from typing import Final
 import onnx
 
 from toolchain.atomic import MAX_JSON_BYTES, unpack_arrays
+from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
 from toolchain.interchange.rate_coding import RateCode, rate_coded
-from toolchain.ir import Graph, Stage, graph_from
+from toolchain.ir import Graph, Stage, graph_from, verify
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target
@@ -71,6 +72,8 @@ def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Impo
         raise CorruptArtifactError(path, f"does not describe its graph: {error}") from None
     try:
         graph = graph_from(read, lambda: unpack_arrays(content, path), path)
+        for name, sent in verify(graph).items():
+            check_size(name, *sent.shape)
         same = _writes(graph, model)
     except ToolchainError as error:
         raise CorruptArtifactError(path, f"does not hold a network: {error}") from None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, FrontendError
-from toolchain.ir.types import size_of
 from toolchain.ir.windows import Pair
 
 _NEURONS: Final = {"LOIHI", "CUBA"}
@@ -83,8 +83,9 @@ class Layer:
     def shape(self, name: str) -> tuple[int, ...]:
         """Return a shape C, H, W; extents of 1 behind the first are dropped where it is a vector."""
         found = tuple(int(extent) for extent in self.integers(name, []).ravel())
-        if not 1 <= len(found) <= 3 or min(found) < 1 or size_of(found) > _LARGEST:
+        if not 1 <= len(found) <= 3 or min(found) < 1:
             raise FrontendError(f"layer {self.number} has shape {found}, expected [N], [H, W] or [C, H, W]")
+        check_size(self.name, *found)
         return (1, *found) if len(found) == 2 else found
 
     def pair(self, name: str) -> Pair:

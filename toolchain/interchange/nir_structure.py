@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, final
 
 import networkx as nx
@@ -9,6 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.currents import check_size
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir_geometry import Windowed, kernels_of, window_of
 from toolchain.interchange.nir_neurons import NEURONS, numbers
@@ -18,7 +20,6 @@ Leaf = nir.NIRNode
 Edge = tuple[str, str]
 
 _DEEPEST: Final = 32
-_LARGEST: Final = 2**31
 _LINE: Final = 2
 _IMAGE: Final = 3
 
@@ -74,7 +75,14 @@ class Structure:
 
     def sources(self, name: str) -> list[str]:
         """Return what a node reads."""
-        return [source for source, target in self.edges if target == name]
+        return self._sources[name]
+
+    @cached_property
+    def _sources(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, target in self.edges:
+            found[target].append(source)
+        return found
 
     def linear_order(self) -> list[str]:
         """Return the linear nodes, each after the linear nodes it reads.
@@ -190,8 +198,10 @@ def _order(inputs: Sequence[str], nodes: Mapping[str, Leaf], edges: Sequence[Edg
 
 def _infer(nodes: Mapping[str, Leaf], edges: Sequence[Edge], rank: Mapping[str, int]) -> dict[str, Form]:
     sources: dict[str, list[str]] = {name: [] for name in nodes}
+    readers: dict[str, list[Leaf]] = {name: [] for name in nodes}
     for source, target in edges:
         sources[target].append(source)
+        readers[source].append(nodes[target])
     forms: dict[str, Form] = {}
     for name in rank:
         node = nodes[name]
@@ -199,9 +209,12 @@ def _infer(nodes: Mapping[str, Leaf], edges: Sequence[Edge], rank: Mapping[str, 
         if known is None:
             if not isinstance(node, nir.Input):
                 raise FrontendError(f"node '{name}' reads nothing")
-            readers = [nodes[target] for source, target in edges if source == name]
-            known = _entered(name, node, readers)
+            known = _entered(name, node, readers[name])
         forms[name] = _form(name, node, known)
+        check_size(name, *forms[name].shape)
+    check_size(
+        "all neurons", sum(size_of(forms[name].shape) for name in rank if isinstance(nodes[name], NEURONS))
+    )
     return forms
 
 
@@ -217,7 +230,7 @@ def _entered(name: str, node: nir.Input, readers: Sequence[Leaf]) -> Form:
     lines = any(isinstance(reader, nir.Conv1d) for reader in readers)
     if shape[:1] == (1,) and (len(shape) == _IMAGE + 1 or (len(shape) == _LINE and not lines)):
         shape = shape[1:]
-    if not 1 <= len(shape) <= _IMAGE or min(shape) < 1 or size_of(shape) > _LARGEST:
+    if not 1 <= len(shape) <= _IMAGE or min(shape) < 1:
         raise FrontendError(f"input '{name}' has shape {shape}, expected [N], [C, L] or [C, H, W]")
     return Form((shape[0], 1, shape[1]) if len(shape) == _LINE else shape)
 
@@ -254,10 +267,7 @@ def _mapped(name: str, node: Windowed, known: Form) -> tuple[int, ...]:
     if rows < 1 or columns < 1:
         raise FrontendError(f"node '{name}' reads {known.shape}, which is smaller than its window")
     pools = isinstance(node, nir.SumPool2d | nir.AvgPool2d)
-    shape = (known.shape[0] if pools else len(kernels_of(name, node)), rows, columns)
-    if size_of(shape) > _LARGEST:
-        raise FrontendError(f"node '{name}' has {shape} values, more than a network can have")
-    return shape
+    return (known.shape[0] if pools else len(kernels_of(name, node)), rows, columns)
 
 
 def _flat(name: str, node: nir.Flatten, known: Form) -> Form:

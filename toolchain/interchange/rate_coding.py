@@ -24,13 +24,15 @@ from toolchain.currents import (
     Current,
     Pair,
     Sent,
+    check_size,
     convolved,
     identity,
     multiplied,
     summed,
 )
 from toolchain.errors import FrontendError, UsageError
-from toolchain.interchange.activations import entering_name, frames_of, measure_activations
+from toolchain.interchange.activations import Activation, entering_name, frames_of, measure_activations
+from toolchain.interchange.balance import balanced
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import tensor_values
 from toolchain.interchange.relu_network import Attributes, check_operators
@@ -49,19 +51,14 @@ from toolchain.ir import (
 )
 from toolchain.ir.types import size_of
 from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
 
 Floats = NDArray[np.float64]
 Value = Sent | Current
 
 INPUT: Final = "input"
 _GRADED_BITS: Final = 8
-_EMULATOR: Final = "emulator"
 _STEPS: Final = 32
 """Least steps for which samples are shown while thresholds are lowered."""
-_BALANCED: Final = 128
-"""Most samples that are shown."""
-_LOWEST: Final = 0.25
 
 
 @final
@@ -106,38 +103,18 @@ def rate_coded(
         UsageError: There are several inputs.
     """
     check_operators(model)
-    translation = _Translation(path, model, frames_of(model, samples), code)
+    frames = frames_of(model, samples)
+    # All shapes are known, and known to be small, before onnxruntime makes them.
+    _Translation(path, model, frames, code, {}).graph(path.stem, classes)
+    measured = measure_activations(path, model, frames, code.percentile)
+    translation = _Translation(path, model, frames, code, measured)
     graph = translation.graph(path.stem, classes)
     if code.balance:
-        graph = balanced(graph, translation.frames, translation.rates, max(samples.steps, _STEPS))
+        graph = balanced(graph, frames, translation.rates, max(samples.steps, _STEPS))
         translation.notes.append(
             "thresholds were lowered until mean rates on the samples were those asked for"
         )
     return Imported(graph, tuple(translation.notes))
-
-
-def balanced(graph: Graph, frames: NDArray[np.float32], rates: Mapping[str, float], steps: int) -> Graph:
-    """Return a network whose mean rates are as asked for: layer by layer, by the threshold.
-
-    Args:
-        graph: Made for those rates.
-        frames: Samples, `[batch, *features]`.
-        rates: Spikes per neuron and step, by population.
-        steps: How long each sample is shown.
-    """
-    shown = Stimulus.of(np.repeat(frames[:_BALANCED, None].astype(np.float64), steps, axis=1))
-    for name, wanted in rates.items():
-        trace = load_target(_EMULATOR).build(graph).run(shown)
-        share = float(trace.spikes[name].mean()) / wanted if wanted > 0 else 1.0
-        lowered = min(max(share, _LOWEST), 1.0)
-        graph = graph.map(lambda node, name=name, lowered=lowered: _lowered(node, name, lowered))
-    return graph
-
-
-def _lowered(node: AnyNode, name: str, share: float) -> AnyNode:
-    if not isinstance(node, Lif) or node.name != name:
-        return node
-    return replace(node, vth=node.vth * share)
 
 
 @final
@@ -149,6 +126,7 @@ class _Translation:
     model: onnx.ModelProto
     frames: NDArray[np.float32]
     code: RateCode
+    measured: Mapping[str, Activation]
     notes: list[str] = field(default_factory=list)
     nodes: list[AnyNode] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
@@ -161,7 +139,6 @@ class _Translation:
             if node.op_type == "Constant":
                 self.constants[node.output[0]] = tensor_values(self.path, Attributes(node).tensor("value"))
         self.entering = entering_name(self.model)
-        self.measured = measure_activations(self.path, self.model, self.frames, self.code.percentile)
 
     def graph(self, name: str, classes: Sequence[str]) -> Graph:
         """Return the network; the last layer integrates what it gets."""
@@ -263,6 +240,7 @@ class _Translation:
         rows, columns = window.positions((value.shape[1], value.shape[2]))
         if rows < 1 or columns < 1:
             raise FrontendError(f"'{name}' has a window larger than {value.shape}")
+        check_size(name, value.shape[0], rows, columns)
         return rows, columns
 
     def _gemm(self, name: str, node: onnx.NodeProto) -> Current:
@@ -326,7 +304,7 @@ class _Translation:
         if isinstance(value, Sent) and value.spikes:
             return value
         current = value if isinstance(value, Current) else identity(f"{name}.identity", value)
-        found = self.measured[node.output[0]]
+        found = self.measured.get(node.output[0], Activation(1.0, 0.0))
         peak = found.largest
         self.rates[name] = found.mean * self.code.largest_rate / peak
         threshold = peak / self.code.largest_rate
