@@ -108,7 +108,7 @@ TALL = nir.Linear(np.ones((5000, 1)))
     [
         chain(nir.IF(np.array(1.0), np.array(1.0)), shape=(2**13, 2**13)),
         chain(*(nir.IF(np.array(1.0), np.array(1.0)) for _ in range(40)), shape=(2**20,)),
-        chain(TALL, nir.Linear(np.ones((1, 5000))), TALL, lif(5000), shape=(1,)),
+        chain(nir.Linear(np.ones((1, 5000))), TALL, lif(5000), shape=(5000,)),
         _far_apart(),
         _grouped(),
     ],
