@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import nir
 import numpy as np
 
 from toolchain.atomic import sha256
@@ -32,7 +33,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 
 
 def import_file(
-    path: Path,
+    source: Path | str | nir.NIRGraph,
     *,
     convention: str | None = None,
     dt: float | None = None,
@@ -43,7 +44,7 @@ def import_file(
     """Read a network.
 
     Args:
-        path: A `.nir`, `.onnx` or netx `.net` file.
+        source: A `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
         convention: For NIR, what a step is; by default as the file says, or NIR's equations.
         dt: For NIR, the length of a step in the file's unit of time.
         samples: Whether they are spikes decides what enters.
@@ -56,6 +57,9 @@ def import_file(
         ArtifactError: It is damaged, or not what its ending says.
         FrontendError: The network has a part without counterpart: names it and why.
     """
+    if isinstance(source, nir.NIRGraph):
+        return _from_graph(source, convention, dt, samples, decode, classes, "nir")
+    path = Path(source)
     if not path.is_file():
         raise MissingFileError("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
@@ -64,11 +68,7 @@ def import_file(
         )
     match path.suffix:
         case ".nir":
-            graph = read_nir(path)
-            chosen = named_convention(graph, convention, dt)
-            return from_nir(
-                graph, chosen, peak=_peak(samples), decode=decode, classes=classes, name=path.stem
-            )
+            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, path.stem)
         case ".net":
             return from_netx(path)
         case ".onnx":
@@ -77,8 +77,21 @@ def import_file(
             raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
 
 
+def _from_graph(
+    graph: nir.NIRGraph,
+    convention: str | None,
+    dt: float | None,
+    samples: Stimulus | None,
+    decode: Decode | None,
+    classes: Sequence[str],
+    name: str,
+) -> Imported:
+    chosen = named_convention(graph, convention, dt)
+    return from_nir(graph, chosen, peak=_peak(samples), decode=decode, classes=classes, name=name)
+
+
 def compile_file(
-    path: Path,
+    source: Path | str | nir.NIRGraph,
     *,
     target: str = EMULATOR,
     convention: str | None = None,
@@ -94,10 +107,11 @@ def compile_file(
     Integers that a file holds stay as they are.
     """
     samples = stimulus or calibration
-    found = import_file(path, convention=convention, dt=dt, samples=samples, decode=decode, classes=classes)
-    facts: dict[str, Any] = {
-        "imported": {"file": path.name, "sha256": sha256(path), "notes": list(found.notes)}
-    }
+    found = import_file(source, convention=convention, dt=dt, samples=samples, decode=decode, classes=classes)
+    origin: dict[str, Any] = {"notes": list(found.notes)}
+    if not isinstance(source, nir.NIRGraph):
+        origin |= {"file": Path(source).name, "sha256": sha256(Path(source))}
+    facts = {"imported": origin}
     if found.fixed is None:
         return compile_graph(
             found.graph,

@@ -9,6 +9,7 @@ import nir
 import numpy as np
 import pytest
 
+import toolchain
 from tests.graphs import recurrent
 from toolchain.atomic import read_json
 from toolchain.cli.main import main
@@ -173,6 +174,13 @@ def test_an_exported_onnx_file_is_compiled_again(small_build: Path, tmp_path: Pa
     for name in ("step.onnx", "network.onnx"):
         build = compile_file(tmp_path / "onnx" / name)
         assert same_structure(build.fixed_graph, load(small_build).fixed_graph)
+
+
+def test_a_graph_in_memory_needs_no_file(rng: np.random.Generator) -> None:
+    graph = to_nir(recurrent(rng), reader_convention("nir")).graph
+    build = toolchain.compile_file(graph, stimulus=Stimulus.of(rng.random((3, 10, 6)) < 0.4))
+    assert "file" not in build.facts["imported"]
+    assert "convention nir" in build.facts["imported"]["notes"][0]
 
 
 def test_formats_that_do_not_exist_are_named(
