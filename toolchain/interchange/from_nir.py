@@ -81,25 +81,27 @@ def from_nir(
     Raises:
         FrontendError: Names the node and why.
     """
-    structure = flattened(graph)
-    assembly = Assembly(chosen, structure.rank, peak)
-    values: dict[str, Value] = {}
-    for leaf in structure.inputs:
-        values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape),)
-    for leaf in structure.neurons:
-        values[leaf] = (
-            assembly.announce(leaf, structure.forms[leaf].shape, flat=structure.forms[leaf].flat),
-        )
-    for leaf in structure.linear_order():
-        values[leaf] = _linear(assembly, leaf, structure.nodes[leaf], _joined(structure, values, leaf))
-    for leaf in structure.neurons:
-        node = structure.nodes[leaf]
-        if isinstance(node, NEURONS):
-            assembly.population(leaf, node, _current(leaf, _joined(structure, values, leaf)))
-    for leaf in structure.outputs:
-        _leave(assembly, structure, leaf, _joined(structure, values, leaf), decode, classes)
-    notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
-    return Imported(assembly.graph(name, chosen.dt), tuple(notes))
+    # What is too large for a number is refused by the graph, by name.
+    with np.errstate(all="ignore"):
+        structure = flattened(graph)
+        assembly = Assembly(chosen, structure.rank, peak)
+        values: dict[str, Value] = {}
+        for leaf in structure.inputs:
+            values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape),)
+        for leaf in structure.neurons:
+            values[leaf] = (
+                assembly.announce(leaf, structure.forms[leaf].shape, flat=structure.forms[leaf].flat),
+            )
+        for leaf in structure.linear_order():
+            values[leaf] = _linear(assembly, leaf, structure.nodes[leaf], _joined(structure, values, leaf))
+        for leaf in structure.neurons:
+            node = structure.nodes[leaf]
+            if isinstance(node, NEURONS):
+                assembly.population(leaf, node, _current(leaf, _joined(structure, values, leaf)))
+        for leaf in structure.outputs:
+            _leave(assembly, structure, leaf, _joined(structure, values, leaf), decode, classes)
+        notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
+        return Imported(assembly.graph(name, chosen.dt), tuple(notes))
 
 
 def _joined(structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:

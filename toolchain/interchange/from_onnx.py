@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import onnx
 
 from toolchain.atomic import MAX_JSON_BYTES, unpack_arrays
@@ -50,6 +51,14 @@ def from_onnx(
         UsageError: A classifier comes without samples.
     """
     model = read_onnx(path)
+    # What is too large for a number is refused by the graph, by name.
+    with np.errstate(all="ignore"):
+        return _read(path, model, samples, classes, code or RateCode())
+
+
+def _read(
+    path: Path, model: onnx.ModelProto, samples: Stimulus | None, classes: Sequence[str], code: RateCode
+) -> Imported:
     properties = {item.key: item.value for item in model.metadata_props}
     if _GRAPH in properties:
         return _own(path, model, properties.get(_GRAPH, ""), properties.get(_ARRAYS, ""))
@@ -59,7 +68,7 @@ def from_onnx(
             "rates; give "
             "some with --example stimulus.npz"
         )
-    return rate_coded(path, model, samples, classes=classes, code=code or RateCode())
+    return rate_coded(path, model, samples, classes=classes, code=code)
 
 
 def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:

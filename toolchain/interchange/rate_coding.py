@@ -196,10 +196,10 @@ class _Translation:
             raise FrontendError(
                 f"operator '{node.name or node.output[0]}' needs constant weights, '{name}' is none"
             )
-        values = self.constants[name].astype(np.float64)
+        values = self.constants[name]
         if not np.isfinite(values).all():
             raise FrontendError(f"'{name}' holds values that are not finite")
-        return values
+        return values.astype(np.float64)
 
     def _optional(self, node: onnx.NodeProto, place: int, size: int) -> Floats:
         return (
