@@ -11,16 +11,17 @@ from toolchain.atomic import sha256
 from toolchain.build_folder import Build
 from toolchain.driver import compile_graph
 from toolchain.errors import MissingFileError, UnknownNameError, UsageError
-from toolchain.interchange.conventions import reader_convention
+from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
 from toolchain.interchange.from_onnx import from_onnx
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.nir_file import read_nir, write_nir
+from toolchain.interchange.rate_coding import RateCode
 from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Decode, Stage
-from toolchain.passes import Pipeline, explain_quantization
+from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.quantization import EMULATOR, Quantization
 from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target
@@ -40,6 +41,7 @@ def import_file(
     samples: Stimulus | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
+    code: RateCode | None = None,
 ) -> Imported:
     """Read a network.
 
@@ -50,6 +52,7 @@ def import_file(
         samples: Whether they are spikes decides what enters.
         decode: How outputs are read.
         classes: Names of the classes.
+        code: For a classifier in ONNX, how activations become rates.
 
     Raises:
         MissingFileError: There is no such file.
@@ -72,7 +75,7 @@ def import_file(
         case ".net":
             return from_netx(path)
         case ".onnx":
-            return from_onnx(path, samples=samples, classes=classes)
+            return from_onnx(path, samples=samples, classes=classes, code=code)
         case _:
             raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
 
@@ -101,13 +104,24 @@ def compile_file(
     quantization: Quantization | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
+    code: RateCode | None = None,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `driver.compile_graph`.
 
     Integers that a file holds stay as they are.
+
+    Raises:
+        UsageError: Options of quantization are given for a file of integers.
     """
-    samples = stimulus or calibration
-    found = import_file(source, convention=convention, dt=dt, samples=samples, decode=decode, classes=classes)
+    found = import_file(
+        source,
+        convention=convention,
+        dt=dt,
+        samples=stimulus or calibration,
+        decode=decode,
+        classes=classes,
+        code=code,
+    )
     origin: dict[str, Any] = {"notes": list(found.notes)}
     if not isinstance(source, nir.NIRGraph):
         origin |= {"file": Path(source).name, "sha256": sha256(Path(source))}
@@ -121,6 +135,8 @@ def compile_file(
             quantization=quantization,
             facts=facts,
         )
+    if quantization is not None and quantization != Quantization():
+        raise UsageError("the file holds integers, which stay as they are; leave out options of quantization")
     fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
     steps = None if stimulus is None else stimulus.steps
     document = explain_quantization(found.graph, fixed, steps=steps)
@@ -133,7 +149,7 @@ def export_build(
     written: str,
     stage: Stage | None = None,
     *,
-    convention: str = "nir",
+    convention: str | None = None,
     dt: float | None = None,
 ) -> tuple[str, ...]:
     """Write a graph of a build so that it runs without this toolchain.
@@ -145,23 +161,31 @@ def export_build(
             Lava-DL.
         stage: Whether the integers are written, or the real numbers they came from; by default what the
             format is made for: integers, but real numbers for NIR.
-        convention: For NIR, the framework that will read it.
-        dt: For NIR, the length of a step in seconds; by default what that framework takes.
+        convention: For NIR, the framework that will read it; by default whoever knows NIR's equations.
+        dt: For NIR, the length of a step in seconds; by default what that framework takes, or the
+            network's own.
 
     Returns:
         What the file says in another way, to be shown to the user.
 
     Raises:
-        UsageError: The format is not known, or the folder holds other files.
+        UsageError: The format is not known or needs no convention, or the folder holds other files.
         PreconditionError: The format has no words for a part of the network.
     """
     if written not in WRITTEN:
         raise UnknownNameError("format", written, WRITTEN)
+    if written != "nir" and (convention is not None or dt is not None):
+        raise UsageError(
+            "--convention and --dt say what a step of a .nir file is; this format says it itself"
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
     graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
     if written == "nir":
-        exported = to_nir(graph, reader_convention(convention, dt))
+        chosen = reader_convention(convention or NIR, dt)
+        if convention is None and dt is None:
+            chosen = reader_convention(NIR, graph.dt_ms / 1000)
+        exported = to_nir(JoinSigns()(graph) if graph.stage is Stage.FLOAT else graph, chosen)
         write_nir(exported.graph, folder / "network.nir")
         return exported.notes
     if written == "netx":

@@ -32,6 +32,10 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
             ["lnp_ablation.py", "--neurons", "100", "--iterations", "2", "--evaluations", "2"],
             "E: I, II, III, IV          43",
         ),
+        (
+            ["nir_to_lava.py", "--lava-samples", "2"],
+            "of 2 samples equal reference and emulator at every step",
+        ),
     ],
 )
 def test_an_example_runs(arguments: list[str], expected: str, repository: Path) -> None:
@@ -49,4 +53,10 @@ def test_an_example_runs(arguments: list[str], expected: str, repository: Path) 
 
 def test_no_example_is_left_out(repository: Path) -> None:
     scripts = {path.name for path in (repository / "examples").glob("*.py")}
-    assert scripts == {"digits_hrsnn.py", "digits_vgg_sca.py", "lorenz63.py", "lnp_ablation.py"}
+    assert scripts == {
+        "digits_hrsnn.py",
+        "digits_vgg_sca.py",
+        "lorenz63.py",
+        "lnp_ablation.py",
+        "nir_to_lava.py",
+    }

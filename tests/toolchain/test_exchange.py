@@ -100,6 +100,8 @@ def test_samples_that_are_not_spikes_make_a_graded_input(network: Path, rng: np.
         ("none.nir", [], 2, "does not exist"),
         ("net.net", ["--convention", "nir"], 2, "other files say it themselves"),
         ("net.txt", [], 2, "neither a run folder"),
+        ("net.nir", ["--qat-epochs", "2"], 2, "does nothing for a file"),
+        (".", ["--dt", "1e-3"], 2, "--dt does nothing for a run folder"),
         ("broken.nir", [], 3, "not an HDF5 file"),
         ("broken.onnx", [], 3, "not an ONNX model"),
     ],
@@ -157,6 +159,8 @@ def test_integers_leave_for_netx_once_they_are_made_for_it(tmp_path: Path, rng: 
     with h5py.File(tmp_path / "net/network.net") as file:
         assert [file[f"layer/{i}/type"][0] for i in range(3)] == [b"input", b"dense_rec", b"dense"]
     assert compare_build(back, exact=("lava",), samples=2).exact["lava"].equal
+    with pytest.raises(UsageError, match="which stay as they are"):
+        compile_file(tmp_path / "net/network.net", quantization=options)
     with pytest.raises(UsageError, match="other files say it themselves"):
         import_file(tmp_path / "net/network.net", dt=1.0)
 
@@ -189,6 +193,20 @@ def test_formats_that_do_not_exist_are_named(
     assert main(["export", str(small_build), "-f", "netcdf", "-o", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err
     assert all(name in said for name in WRITTEN)
+    assert main(["export", str(small_build), "--convention", "norse", "-o", str(tmp_path / "x")]) == 2
+    assert "this format says it" in capsys.readouterr().err
+
+
+def test_steps_keep_their_length(small_build: Path, tmp_path: Path) -> None:
+    build = load(small_build)
+    for name, expected in (
+        (None, build.float_graph.dt_ms),
+        ("sinabs", 1.0),
+        ("norse", 1.0),
+        ("snntorch", 0.1),
+    ):
+        export_build(build, tmp_path / str(name), "nir", convention=name)
+        assert import_file(tmp_path / str(name) / "network.nir").graph.dt_ms == pytest.approx(expected)
 
 
 def test_what_nir_itself_reads_is_what_was_written(small_build: Path, tmp_path: Path) -> None:

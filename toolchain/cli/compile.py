@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+from toolchain.errors import UsageError
 
 _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 
@@ -87,6 +88,7 @@ def compile_model(
     observed = None if calibrate is None else Stimulus.load(calibrate)
     with stages(quiet=as_json) as progress:
         if model.suffix not in FORMATS:
+            _none_given({"--example": example, "--convention": convention, "--dt": dt}, "a run folder")
             build = compile_run(
                 model,
                 target=target,
@@ -96,6 +98,7 @@ def compile_model(
                 progress=progress,
             )
         else:
+            _none_given({"--qat-epochs": qat_epochs or None}, "a file, which has no training samples")
             build = compile_file(
                 model,
                 target=target,
@@ -127,6 +130,13 @@ def compile_model(
     elif judgement.misfit:
         out.print(f"warning: it does not fit its chip: {judgement.misfit}", markup=False)
     out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _none_given(options: dict[str, object], given: str) -> None:
+    """Raise for options that would be without effect."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} does nothing for {given}; leave it out")
 
 
 def print_quantization(document: dict[str, Any]) -> None:

@@ -25,7 +25,9 @@ def export(
         Stage | None,
         typer.Option(help="the integers, or the real numbers they came from; nir holds real numbers"),
     ] = None,
-    convention: Annotated[str, typer.Option(help="for nir: the framework that will read it")] = "nir",
+    convention: Annotated[
+        str | None, typer.Option(help="for nir: the framework that will read it; by default NIR's equations")
+    ] = None,
     dt: Annotated[float | None, typer.Option(help="for nir: seconds of a step")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -35,7 +35,6 @@ from toolchain.ir.types import size_of
 Floats = NDArray[np.float64]
 
 GRADED_BITS: Final = 8
-_MILLISECONDS: Final = 1000.0
 
 
 @final
@@ -140,7 +139,7 @@ class Assembly:
         name = self._name(leaf)
         self._nodes[name] = Output(name=name, inputs=(population,), decode=chosen, classes=tuple(classes))
 
-    def graph(self, name: str, dt: float) -> Graph:
+    def graph(self, name: str, dt_ms: float) -> Graph:
         """Return the graph, in an order in which it can run."""
         order = nx.DiGraph()
         order.add_nodes_from(self._nodes)
@@ -153,7 +152,7 @@ class Assembly:
         except nx.NetworkXUnfeasible:
             loop = " -> ".join(source for source, _ in nx.find_cycle(order))
             raise FrontendError(f"the loop {loop} has no delay") from None
-        graph = Graph(tuple(self._nodes[key] for key in names), dt_ms=dt * _MILLISECONDS, name=name)
+        graph = Graph(tuple(self._nodes[key] for key in names), dt_ms=dt_ms, name=name)
         verify(graph)
         return graph
 
@@ -255,7 +254,7 @@ class Assembly:
             name=name,
             inputs=(tie,),
             du=ones,
-            dv=ones,
+            dv=np.zeros(shape),
             vth=0.5 * ones,
             bias=ones,
             origin=Origin("constant", np.full(size_of(shape), -1)),

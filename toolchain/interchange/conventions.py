@@ -16,6 +16,8 @@ from toolchain.errors import UnknownNameError, UsageError
 
 Floats = NDArray[np.float64]
 
+NIR: Final = "nir"
+"""The convention of the equations themselves."""
 PRODUCER: Final = "pumice"
 """Written into our files, which are meant as their reader means them."""
 
@@ -64,6 +66,7 @@ class Convention:
     Attributes:
         name: As typed on the command line.
         dt: Length of a step, in the file's unit of time.
+        step_ms: Length of a step in milliseconds for reports, where the file's unit is another; else None.
         decay: How much of a state a step loses.
         synapse: What input adds to the current of CubaLIF and CubaLI.
         membrane: What the current adds to a potential that leaks.
@@ -77,6 +80,7 @@ class Convention:
 
     name: str
     dt: float = 1e-4
+    step_ms: float | None = None
     decay: Decay = Decay.EULER
     synapse: Drive = Drive.INTEGRATED
     membrane: Drive = Drive.INTEGRATED
@@ -104,11 +108,17 @@ class Convention:
                 return self.dt / decays
             return self.dt / np.minimum(-np.log1p(-decays), _FORGOTTEN)
 
+    def _step(self) -> str:
+        if self.step_ms is None:
+            return f"{self.dt:g} s"
+        return f"{self.dt:g} in the file's unit of time, taken as {self.step_ms:g} ms"
+
     def sentence(self) -> str:
         """Return the convention in words."""
         equal = "at or above" if self.fires_at_threshold else "above"
         return (
-            f"{self.name}: a step is {self.dt:g} s, a state loses {self.decay.value}, a neuron fires {equal} "
+            f"{self.name}: a step is {self._step()}, a state loses {self.decay.value}, a neuron fires "
+            f"{equal} "
             f"its threshold, reset {self.reset.value}" + (f". {self.note}" if self.note else "")
         )
 
@@ -116,7 +126,7 @@ class Convention:
 CONVENTIONS: Final[Mapping[str, Convention]] = {
     item.name: item
     for item in (
-        Convention(name="nir", note="Euler's method, because the file names no framework"),
+        Convention(name=NIR, note="Euler's method, because the file names no framework"),
         Convention(
             name="snntorch",
             integrator=Drive.ADDED,
@@ -126,6 +136,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         Convention(
             name="norse",
             dt=1e-6,
+            step_ms=1.0,
             synapse=Drive.ADDED,
             integrator=Drive.ADDED,
             rest=Rest.LEAK,
@@ -135,6 +146,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         Convention(
             name="sinabs",
             dt=1.0,
+            step_ms=1.0,
             decay=Decay.EXPONENTIAL,
             membrane=Drive.ADDED,
             integrator=Drive.ADDED,
@@ -145,6 +157,7 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         Convention(
             name="sinabs-normalised",
             dt=1.0,
+            step_ms=1.0,
             decay=Decay.EXPONENTIAL,
             integrator=Drive.ADDED,
             fires_at_threshold=True,

@@ -22,6 +22,7 @@ from toolchain.errors import FrontendError
 from toolchain.interchange.assembly import Assembly
 from toolchain.interchange.conventions import (
     CONVENTIONS,
+    NIR,
     PRODUCER,
     Convention,
     convention,
@@ -49,7 +50,7 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
     """
     metadata = cast("Mapping[str, object]", graph.metadata)
     told = str(metadata.get("convention", ""))
-    chosen = name or (told if told in CONVENTIONS else "nir")
+    chosen = name or (told if told in CONVENTIONS else NIR)
     if dt is None and "dt" in metadata:
         dt = float(numbers("graph", "dt", metadata["dt"]))
     ours = name is None and str(metadata.get("producer", "")) == PRODUCER
@@ -101,7 +102,7 @@ def from_nir(
         for leaf in structure.outputs:
             _leave(assembly, structure, leaf, _joined(structure, values, leaf), decode, classes)
         notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
-        return Imported(assembly.graph(name, chosen.dt), tuple(notes))
+        return Imported(assembly.graph(name, chosen.step_ms or 1000 * chosen.dt), tuple(notes))
 
 
 def _joined(structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:

@@ -6,6 +6,7 @@ from toolchain.passes.cluster_decays import ClusterDecays
 from toolchain.passes.dequantize_graph import DequantizeGraph
 from toolchain.passes.explain_quantization import explain_quantization
 from toolchain.passes.fold_delays import FoldDelays
+from toolchain.passes.join_signs import JoinSigns
 from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph, Rounding
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
@@ -17,6 +18,7 @@ __all__ = [
     "ClusterDecays",
     "DequantizeGraph",
     "FoldDelays",
+    "JoinSigns",
     "Pass",
     "Pipeline",
     "QuantizeGraph",
