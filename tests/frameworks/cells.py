@@ -49,6 +49,8 @@ class Import:
         run: Builds the model, runs it on `[batch, time, *shape]` and exports it.
         why: Why it is not exact; empty where it is.
         refused: Whether it is refused, and not only different.
+        convention: Of its files, if not the framework's.
+        ours: Shape of one step here, if it is another.
     """
 
     framework: str
@@ -58,10 +60,15 @@ class Import:
     why: str = ""
     refused: bool = False
     convention: str = ""
+    ours: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:
         return f"{self.framework}: {self.layer}"
+
+    def entering(self, x: Array) -> Array:
+        """Return a stimulus as it enters here."""
+        return x.reshape(*x.shape[:2], *(self.ours or self.shape))
 
     def stimulus(self) -> Array:
         return np.random.default_rng(len(self.title)).random((SAMPLES, STEPS, *self.shape)) < 0.4
@@ -81,7 +88,7 @@ class Import:
         x = self.stimulus()
         theirs = self.run(x)
         graph = self.imported(theirs, folder)
-        ours = reference.run(graph, x)
+        ours = reference.run(graph, self.entering(x))
         last = graph.outputs[0].inputs[0]
         silent = np.isinf(graph[last].vth).all()
         end = (ours.v if silent else ours.spikes)[last]

@@ -67,6 +67,12 @@ def _resting(x: Array) -> Theirs:
     return _stepped(norse.SequentialState(nn.Linear(6, 8), norse.LIFBoxCell(p=parameters)), x, (1,))
 
 
+def _recurrent(x: Array) -> Theirs:
+    torch.manual_seed(5)
+    net = norse.SequentialState(nn.Linear(6, 8), norse.LIFRecurrentCell(8, 8))
+    return _stepped(net, x, ())
+
+
 def _read(graph: nir.NIRGraph, x: Array) -> Array:
     """Import and run sample by sample: its Flatten takes the batch along."""
     samples: list[Array] = []
@@ -84,6 +90,14 @@ CELLS: list[Import | Export] = [
     Import(NAME, "Linear, CubaLIF with bias (LIFCell)", (6,), _cuba),
     Import(NAME, "Linear, LIF (LIFBoxCell)", (6,), _box),
     Import(NAME, "IF (IAFCell), LI read-out (LIBoxCell)", (6,), _readout),
+    Import(
+        NAME,
+        "recurrent CubaLIF (LIFRecurrentCell)",
+        (6,),
+        _recurrent,
+        "its exporter writes a node without content",
+        refused=True,
+    ),
     Import(
         NAME,
         "LIF with v_leak that is not v_reset (LIFBoxCell)",

@@ -39,6 +39,12 @@ def _normalised(x: Array) -> Theirs:
     return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
 
 
+def _synaptic(x: Array) -> Theirs:
+    torch.manual_seed(5)
+    lif = sl.LIFSqueeze(tau_mem=4.0, tau_syn=3.0, spike_threshold=THRESHOLD, norm_input=False, **HARD)
+    return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
+
+
 def _images(x: Array) -> Theirs:
     torch.manual_seed(3)
 
@@ -80,6 +86,7 @@ CELLS: list[Import | Export] = [
     Import(NAME, "Linear, LIF (SingleSpike, MembraneReset), LI read-out (ExpLeak)", (6,), _lif),
     Import(NAME, "LIF with norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
     Import(NAME, "Conv2d, IF (IAF), SumPool2d, Flatten", (2, 8, 8), _images),
+    Import(NAME, "CubaLIF (LIF with tau_syn)", (6,), _synaptic, "its exporter drops tau_syn in silence"),
     Import(
         NAME,
         "IF with the defaults (MultiSpike, MembraneSubtract)",

@@ -75,6 +75,11 @@ def _images(x: Array) -> Theirs:
     )
 
 
+def _filtered(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    return _stepped(nn.Sequential(layer.Conv2d(2, 3, 3), neuron.CUBALIFNode(v_threshold=0.7)), x)
+
+
 def _line(x: Array) -> Theirs:
     torch.manual_seed(6)
     return _stepped(
@@ -109,6 +114,8 @@ CELLS: list[Import | Export] = [
     Import(NAME, "LIF (ParametricLIFNode)", (6,), _parametric),
     Import(NAME, "CubaLIF with bias (CUBALIFNode)", (6,), _cuba),
     Import(NAME, "Conv2d, IF, AvgPool2d, Flatten, LIF", (2, 8, 8), _images),
+    Import(NAME, "Conv2d with bias, CubaLIF", (2, 8, 8), _filtered),
+    Import(NAME, "Conv1d, IF, Flatten", (2, 8), _line, ours=(2, 1, 8)),
     Import(NAME, "reset by subtraction (v_reset=None)", (6,), _soft, "its exporter refuses it", refused=True),
     Export(NAME, "Linear, LIF", networks.leaky, _read),
     Export(NAME, "Linear, CubaLIF", lambda: networks.leaky(du=0.4), _read),
@@ -126,4 +133,3 @@ CELLS: list[Import | Export] = [
     Export(NAME, "Conv2d, SumPool2d, Flatten, LIF", lambda: networks.images(pooled=True), _read),
     Export(NAME, "LI read-out", networks.readout, _read, "its importer knows no LI", refused=True),
 ]
-LINE = Import(NAME, "Conv1d, IF, Flatten", (2, 8), _line)

@@ -58,10 +58,8 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
             # Some graphs can be handed over in memory only.
             continue
         chosen = cell.convention or cell.framework
-        build = compile_file(
-            tmp_path / "theirs.nir", target="lava", convention=chosen, stimulus=Stimulus.of(x[:, :10])
-        )
-        part = Stimulus.of(x[:, :10])
+        part = Stimulus.of(cell.entering(x)[:, :10])
+        build = compile_file(tmp_path / "theirs.nir", target="lava", convention=chosen, stimulus=part)
         traces = [
             load_target(name).build(build.fixed_graph).run(part, record=QUANTITIES)
             for name in ("emulator", "lava")
