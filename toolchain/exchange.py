@@ -117,7 +117,8 @@ def compile_file(
         source,
         convention=convention,
         dt=dt,
-        samples=stimulus or calibration,
+        # What is judged by should not have chosen anything, if there is a choice.
+        samples=calibration or stimulus,
         decode=decode,
         classes=classes,
         code=code,

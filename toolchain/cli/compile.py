@@ -42,7 +42,9 @@ def compile_model(
     ] = True,
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="stimulus.npz to calibrate on; by default training samples that the run kept"),
+        typer.Option(
+            help="stimulus.npz to calibrate on; by default training samples that the run kept, or --example"
+        ),
     ] = None,
     calibrated: Annotated[
         bool, typer.Option(help="round weights together on the calibration samples, or one by one")
