@@ -41,6 +41,24 @@ def recurrent(**changes: Any) -> Graph:
     )
 
 
+def feedback(**changes: Any) -> Graph:
+    """Two layers of neurons; the second reaches the first one step later, and itself."""
+    rng = np.random.default_rng(7)
+    return Graph(
+        (
+            Input(name="x", shape=(6,)),
+            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            Delay(name="before", inputs=("second",), shape=(5,)),
+            Dense(name="back", inputs=("before",), weights=rng.normal(size=(8, 5))),
+            neurons("first", ("fc", "back"), (8,), **({"vth": 1.0} | changes)),
+            Dense(name="on", inputs=("first",), weights=rng.normal(size=(5, 8))),
+            Dense(name="own", inputs=("before",), weights=rng.normal(size=(5, 5)) * 0.3),
+            neurons("second", ("on", "own"), (5,), **({"vth": 1.0} | changes)),
+            Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
 def readout() -> Graph:
     """Neurons that never fire, behind others."""
     rng = np.random.default_rng(5)

@@ -130,6 +130,7 @@ CELLS: list[Import | Export] = [
     Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read),
     Export(NAME, "recurrent LIF with bias", lambda: networks.recurrent(bias=0.1), _read),
     Export(NAME, "recurrent CubaLIF", lambda: networks.recurrent(du=0.5), _read),
+    Export(NAME, "feedback from a later layer, CubaLIF", lambda: networks.feedback(du=0.5), _read),
     Export(NAME, "Conv2d, SumPool2d, Flatten, LIF", lambda: networks.images(pooled=True), _read),
     Export(NAME, "LI read-out", networks.readout, _read, "its importer knows no LI", refused=True),
 ]

@@ -47,11 +47,13 @@ class Hdf5Reader:
 
     Args:
         seconds: Least time a file may take; large files have more.
-        limit: Most bytes that the data sets of one file may claim together.
+        limit: Most bytes that the data sets of one file may claim together; by default what no archive may
+            exceed, and a quarter of this machine's memory.
     """
 
-    def __init__(self, seconds: int = 20, limit: int = MAX_ARRAY_BYTES) -> None:
-        self._seconds, self._limit = seconds, limit
+    def __init__(self, seconds: int = 20, limit: int | None = None) -> None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self._seconds, self._limit = seconds, limit or min(MAX_ARRAY_BYTES, memory // 4)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="pumice-hdf5-")
 
@@ -107,7 +109,7 @@ class Hdf5Reader:
         return line
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        memory = _MEMORY + 3 * self._limit
+        memory = _MEMORY + 2 * self._limit
         self._process = subprocess.Popen(  # noqa: S603 - our own script
             [sys.executable, "-P", str(_SCRIPT), str(self._limit), str(memory)],
             stdin=subprocess.PIPE,
