@@ -44,7 +44,7 @@ class Import:
 
     Attributes:
         framework: Its name, which is that of a convention unless one is given.
-        layer: What the model is made of.
+        layer: Of the table; after a colon, how the model says it.
         shape: Of one step of input.
         run: Builds the model, runs it on `[batch, time, *shape]` and exports it.
         why: Why it is not exact; empty where it is.
@@ -108,7 +108,7 @@ class Export:
 
     Attributes:
         framework: Its name, that of the convention its importer follows.
-        layer: What the network is made of.
+        layer: Of the table; after a colon, what the network has.
         graph: Ours.
         run: Imports the graph there and runs it on `[batch, time, *shape]`.
         why: Why it is not exact; empty where it is.

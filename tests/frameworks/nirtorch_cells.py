@@ -90,12 +90,12 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 
 NAME = "nirtorch"
 CELLS: list[Import | Export] = [
-    Import(NAME, "two paths that meet (torch_to_nir)", (6,), _skipping, convention="nir"),
-    Export("nir", "recurrent LIF (nir_to_torch)", networks.recurrent, _read),
-    Export("nir", "recurrent CubaLIF (nir_to_torch)", lambda: networks.recurrent(du=0.5), _read),
+    Import(NAME, "two paths that meet: torch_to_nir", (6,), _skipping, convention="nir"),
+    Export("nir", "recurrent LIF: nir_to_torch", networks.recurrent, _read),
+    Export("nir", "recurrent CubaLIF: nir_to_torch", lambda: networks.recurrent(du=0.5), _read),
     Export(
         "nir",
-        "Affine with a bias (nir_to_torch)",
+        "Affine with a bias: nir_to_torch",
         lambda: networks.leaky(bias=0.1),
         _read,
         "its own map of Affine (2.6) stores the bias where nothing reads it and keeps a random one",

@@ -67,6 +67,18 @@ def _resting(x: Array) -> Theirs:
     return _stepped(norse.SequentialState(nn.Linear(6, 8), norse.LIFBoxCell(p=parameters)), x, (1,))
 
 
+def _images(x: Array) -> Theirs:
+    torch.manual_seed(6)
+    shape = (3, 4, 4)
+    parameters = LIFBoxParameters(
+        v_th=torch.full(shape, 0.05),
+        tau_mem_inv=torch.full(shape, 100.0),
+        v_leak=torch.zeros(shape),
+        v_reset=torch.zeros(shape),
+    )
+    return _stepped(norse.SequentialState(nn.Conv2d(2, 3, 3), norse.LIFBoxCell(p=parameters)), x, (1,))
+
+
 def _recurrent(x: Array) -> Theirs:
     torch.manual_seed(5)
     net = norse.SequentialState(nn.Linear(6, 8), norse.LIFRecurrentCell(8, 8))
@@ -87,12 +99,14 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 
 NAME = "norse"
 CELLS: list[Import | Export] = [
-    Import(NAME, "Linear, CubaLIF with bias (LIFCell)", (6,), _cuba),
-    Import(NAME, "Linear, LIF (LIFBoxCell)", (6,), _box),
-    Import(NAME, "IF (IAFCell), LI read-out (LIBoxCell)", (6,), _readout),
+    Import(NAME, "CubaLIF: LIFCell behind a bias", (6,), _cuba),
+    Import(NAME, "LIF: LIFBoxCell", (6,), _box),
+    Import(NAME, "IF: IAFCell", (6,), _readout),
+    Import(NAME, "LI: LIBoxCell", (6,), _readout),
+    Import(NAME, "Conv2d: LIFBoxCell", (2, 6, 6), _images),
     Import(
         NAME,
-        "recurrent CubaLIF (LIFRecurrentCell)",
+        "recurrent CubaLIF: LIFRecurrentCell",
         (6,),
         _recurrent,
         "its exporter writes a node without content",
@@ -100,26 +114,26 @@ CELLS: list[Import | Export] = [
     ),
     Import(
         NAME,
-        "LIF with v_leak that is not v_reset (LIFBoxCell)",
+        "v_leak: LIFBoxCell",
         (6,),
         _resting,
         "it begins at v_leak and is reset elsewhere; only neurons that begin where a spike sets them convert",
         refused=True,
     ),
-    Export(NAME, "Linear, LIF", networks.leaky, _read),
-    Export(NAME, "Linear, CubaLIF", lambda: networks.leaky(du=0.4), _read),
+    Export(NAME, "LIF", networks.leaky, _read),
+    Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read),
     Export(
         NAME,
-        "CubaLIF with a bias of the potential",
+        "v_leak: CubaLIF",
         lambda: networks.leaky(du=0.4, bias=0.1),
         _read,
         "it would begin at v_leak",
         refused=True,
     ),
     Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read),
-    Export(NAME, "recurrent LIF with bias", lambda: networks.recurrent(bias=0.1), _read),
+    Export(NAME, "recurrent LIF: with a bias", lambda: networks.recurrent(bias=0.1), _read),
     Export(NAME, "recurrent CubaLIF", lambda: networks.recurrent(du=0.5), _read),
-    Export(NAME, "feedback from a later layer, CubaLIF", lambda: networks.feedback(du=0.5), _read),
-    Export(NAME, "LI read-out", networks.readout, _read, "its importer passes LI over in silence"),
-    Export(NAME, "Conv2d, SumPool2d, Flatten, LIF", lambda: networks.images(pooled=True), _read),
+    Export(NAME, "feedback from a later layer: CubaLIF", lambda: networks.feedback(du=0.5), _read),
+    Export(NAME, "LI", networks.readout, _read, "its importer passes LI over in silence"),
+    Export(NAME, "Conv2d, pooling, Flatten: SumPool2d", lambda: networks.images(pooled=True), _read),
 ]

@@ -39,6 +39,12 @@ def _normalised(x: Array) -> Theirs:
     return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
 
 
+def _integrating(x: Array) -> Theirs:
+    torch.manual_seed(6)
+    iaf = sl.IAFSqueeze(spike_threshold=THRESHOLD, record_states=True, **HARD)
+    return _whole(nn.Sequential(nn.Linear(6, 8), iaf), x)
+
+
 def _synaptic(x: Array) -> Theirs:
     torch.manual_seed(5)
     lif = sl.LIFSqueeze(tau_mem=4.0, tau_syn=3.0, spike_threshold=THRESHOLD, norm_input=False, **HARD)
@@ -83,22 +89,31 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 SUBTRACTS = "its importer makes neurons that fire several times a step and subtract"
 NAME = "sinabs"
 CELLS: list[Import | Export] = [
-    Import(NAME, "Linear, LIF (SingleSpike, MembraneReset), LI read-out (ExpLeak)", (6,), _lif),
-    Import(NAME, "LIF with norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
-    Import(NAME, "Conv2d, IF (IAF), SumPool2d, Flatten", (2, 8, 8), _images),
-    Import(NAME, "CubaLIF (LIF with tau_syn)", (6,), _synaptic, "its exporter drops tau_syn in silence"),
+    Import(NAME, "LIF: SingleSpike, MembraneReset", (6,), _lif),
+    Import(NAME, "LI: ExpLeak", (6,), _lif),
+    Import(NAME, "IF: IAF, SingleSpike, MembraneReset", (6,), _integrating),
+    Import(NAME, "LIF: norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
+    Import(NAME, "Conv2d, pooling, Flatten: IAF, SumPool2d", (2, 8, 8), _images),
+    Import(NAME, "CubaLIF: LIF with tau_syn", (6,), _synaptic, "its exporter drops tau_syn in silence"),
     Import(
         NAME,
-        "IF with the defaults (MultiSpike, MembraneSubtract)",
+        "reset by subtraction: IAF with the defaults",
         (6,),
         _defaults,
         "several spikes a step and a reset by subtraction, which the file does not say",
     ),
-    Export(NAME, "Linear, LIF", networks.leaky, _read, SUBTRACTS),
+    Export(NAME, "LIF", networks.leaky, _read, SUBTRACTS),
     Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read, SUBTRACTS),
     Export(
         NAME,
-        "Linear, CubaLIF",
+        "Conv2d, pooling, Flatten: SumPool2d",
+        lambda: networks.images(pooled=True, dv=0.0),
+        _read,
+        SUBTRACTS,
+    ),
+    Export(
+        NAME,
+        "CubaLIF",
         lambda: networks.leaky(du=0.4),
         _read,
         "its importer knows no CubaLIF",

@@ -6,7 +6,6 @@ Needs `make frameworks`, which installs them.
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -75,14 +74,24 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
 
 
 def table() -> str:
-    """The table of the README, from the cells."""
-    rows = ["| framework | layer | import | export | why not |", "|---|---|---|---|---|"]
-    for cell in chain.from_iterable(map(cells, FRAMEWORKS)):
-        result = "no" if cell.why else "exact"
-        columns = (result, "") if isinstance(cell, Import) else ("", result)
-        name = "nirtorch" if cell.framework == "nir" else cell.framework
-        rows.append(f"| {name} | {cell.layer} | {columns[0]} | {columns[1]} | {cell.why} |")
+    """The table of the README, from the cells: a row for every framework and layer."""
+    rows = ["| framework | layer | import | export | how, and why not |", "|---|---|---|---|---|"]
+    for framework in FRAMEWORKS:
+        layers: dict[str, list[Import | Export]] = {}
+        for cell in cells(framework):
+            layers.setdefault(cell.layer.partition(": ")[0], []).append(cell)
+        for layer, members in layers.items():
+            ways = [[cell for cell in members if isinstance(cell, kind)] for kind in (Import, Export)]
+            results = [", ".join("no" if cell.why else "exact" for cell in way) or "-" for way in ways]
+            said = "; ".join(filter(None, map(_said, members)))
+            rows.append(f"| {framework} | {layer} | {results[0]} | {results[1]} | {said} |")
     return "\n".join(rows)
+
+
+def _said(cell: Import | Export) -> str:
+    detail = cell.layer.partition(": ")[2]
+    way = "in" if isinstance(cell, Import) else "out"
+    return " ".join(filter(None, [f"{way}: {detail}" if detail else "", cell.why and f"({way}: {cell.why})"]))
 
 
 def test_the_readme_holds_the_table(repository: Path) -> None:
