@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import networkx as nx
 import numpy as np
@@ -35,6 +35,8 @@ from toolchain.ir.types import size_of
 Floats = NDArray[np.float64]
 
 GRADED_BITS: Final = 8
+_THRESHOLD: Final = 32.0
+"""Of neurons that fire at every step: a whole number that any chip holds, reached by twice as much."""
 
 
 @final
@@ -55,6 +57,7 @@ class Assembly:
         self._names: dict[str, str] = {}
         self._silent: set[str] = set()
         self._before: dict[str, str] = {}
+        self._constants: dict[str, str] = {}
         self._taken: set[str] = set()
 
     def enter(self, leaf: str, shape: tuple[int, ...]) -> Sent:
@@ -162,7 +165,7 @@ class Assembly:
         bias = gained.bias.reshape(-1, *[1] * (len(current.shape) - 1))
         inputs = [self._connect(leaf, branch) for branch in gained.branches]
         if gained.bias.any() and not instant:
-            inputs.append(self._constant(leaf, gained))
+            inputs.append(self._constant(leaf, gained, inputs[0]))
         self._nodes[name] = Lif(
             name=name,
             inputs=tuple(inputs),
@@ -215,14 +218,14 @@ class Assembly:
             name = node.inputs[0]
         return name, waits
 
-    def _constant(self, leaf: str, current: Current) -> str:
+    def _constant(self, leaf: str, current: Current, beside: str) -> str:
         """Add a connection that carries a constant: from a neuron that fires at every step.
 
         A bias in front of a current filter is none of the neuron's registers.
         """
         flat = len(current.shape) == 1
         shape = (1,) if flat else (1, *current.shape[1:])
-        source = self._always("constant" if flat else f"constant.{leaf}", shape, current)
+        source = self._always("constant" if flat else f"constant.{leaf}", shape, beside)
         name = self._name(f"{leaf}.bias")
         self._nodes[name] = (
             Dense(name=name, inputs=(source,), weights=current.bias.reshape(-1, 1))
@@ -235,28 +238,34 @@ class Assembly:
         )
         return name
 
-    def _always(self, wanted: str, shape: tuple[int, ...], current: Current) -> str:
-        """Return neurons that fire at every step; a connection without weight ties them to the network."""
-        if wanted in self._nodes:
-            return wanted
+    def _always(self, wanted: str, shape: tuple[int, ...], beside: str) -> str:
+        """Return neurons that fire at every step; a connection without weight ties them to the network.
+
+        Args:
+            wanted: Name; asked for again, the same neurons are returned.
+            shape: Of one step.
+            beside: A connection of the population that they drive.
+        """
+        if wanted in self._constants:
+            return self._constants[wanted]
         name, tie = self._name(wanted), self._name(f"{wanted}.tie")
-        if len(shape) == 1:
-            node = next(node for node in self._nodes.values() if isinstance(node, Input))
-            silent = csr_array((1, size_of(node.shape)))
-            self._nodes[tie] = Dense(name=tie, inputs=(node.name,), weights=silent)
+        self._constants[wanted] = name
+        like = self._nodes[beside]
+        if isinstance(like, Conv2d):
+            silent = np.zeros((1, like.weights.shape[1] * like.groups, *like.weights.shape[2:]))
+            self._nodes[tie] = replace(like, name=tie, weights=silent, groups=1)
         else:
-            branch = current.branches[0]
-            rows, columns = cast("Floats", branch.weights).shape[2:]
-            silent = np.zeros((1, branch.source.shape[0], rows, columns))
-            self._nodes[tie] = replace(branch, weights=silent, groups=1).node(tie)
+            node = next(node for node in self._nodes.values() if isinstance(node, Input))
+            empty = csr_array((1, size_of(node.shape)))
+            self._nodes[tie] = Dense(name=tie, inputs=(node.name,), weights=empty)
         ones = np.ones(shape)
         self._nodes[name] = Lif(
             name=name,
             inputs=(tie,),
             du=ones,
             dv=np.zeros(shape),
-            vth=0.5 * ones,
-            bias=ones,
+            vth=_THRESHOLD * ones,
+            bias=2 * _THRESHOLD * ones,
             origin=Origin("constant", np.full(size_of(shape), -1)),
         )
         return name

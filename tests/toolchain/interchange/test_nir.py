@@ -208,6 +208,45 @@ def test_a_bias_before_a_filter_of_images_comes_from_a_map_of_constants() -> Non
     assert np.allclose(biased, expected)
 
 
+def test_constants_stay_apart_from_nodes_that_are_called_so() -> None:
+    cuba = nir.CubaLI(full(2, 2 * DT), full(2, DT), full(2, 1.0), full(2, 0.0), full(2, 2.0))
+    plain = chain(nir.Linear(W), lif(2), nir.Affine(V, np.array([1.0, -1.0])), cuba)
+    names = {"n1": "constant", "n2": "constant.tie"}
+    nodes = {names.get(name, name): node for name, node in plain.nodes.items()}
+    edges = [(names.get(a, a), names.get(b, b)) for a, b in plain.edges]
+    renamed = imported(nir.NIRGraph(nodes, edges, type_check=False))
+    before, after = reference.run(imported(plain), X), reference.run(renamed, X)
+    assert np.array_equal(before.v["n3"], after.v["n3"])
+    assert np.array_equal(before.spikes["n1"], after.spikes["constant"])
+
+
+def test_a_loop_of_images_has_its_bias_too() -> None:
+    rng, shape = np.random.default_rng(8), (2, 4, 4)
+    kernels, bias = rng.normal(size=(2, 2, 2, 3, 3)), np.array([0.3, -0.2])
+    first, back = (nir.Conv2d((4, 4), kernel, 1, 1, 1, 1, bias) for kernel in kernels)
+    zero = full(shape, 0.0)
+    current, potential, one = full(shape, 2 * DT), full(shape, 4 * DT), full(shape, 1.0)
+    cuba = nir.CubaLIF(current, potential, 4 * one, zero, one, zero, 2 * one)
+    nodes = {"lif": cuba, "back": back, "input": nir.Input(np.array(shape)), "first": first}
+    edges = [("back", "lif"), ("input", "first"), ("first", "lif"), ("lif", "back"), ("lif", "output")]
+    graph = imported(nir.NIRGraph(nodes | {"output": nir.Output(np.array(shape))}, edges, type_check=False))
+    image = rng.random((1, 6, *shape)) < 0.5
+    trace = reference.run(graph, image)
+    u, v, spikes = zero, zero, zero
+    for t in range(6):
+        u = 0.5 * u + _convolved(image[0, t], first) + _convolved(spikes, back)
+        v = 0.75 * v + u
+        spikes = (v > 1).astype(float)
+        v = v * (1 - spikes)
+        assert np.allclose(trace.v["lif"][0, t], v)
+
+
+def _convolved(x: np.ndarray, node: nir.Conv2d) -> np.ndarray:
+    padded = np.pad(x.astype(float), ((0, 0), (1, 1), (1, 1)))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    return np.einsum("oikl,iyxkl->oyx", node.weight, patches) + np.asarray(node.bias)[:, None, None]
+
+
 def test_at_the_threshold_conventions_differ_and_rests_are_subtracted() -> None:
     one = chain(
         nir.Linear(np.ones((1, 1))),
