@@ -52,7 +52,10 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
     told = str(metadata.get("convention", ""))
     chosen = name or (told if told in CONVENTIONS else NIR)
     if dt is None and "dt" in metadata:
-        dt = float(numbers("graph", "dt", metadata["dt"]))
+        told_dt = numbers("graph", "dt", metadata["dt"])
+        if told_dt.size != 1:
+            raise FrontendError(f"the metadata of the graph say dt = {told_dt}, expected one number")
+        dt = float(told_dt.ravel()[0])
     ours = name is None and str(metadata.get("producer", "")) == PRODUCER
     return reader_convention(chosen, dt) if ours else convention(chosen, dt)
 
@@ -236,7 +239,9 @@ def _leave(
     classes: Sequence[str],
 ) -> None:
     """Read a population; what is not one goes through neurons that hold a value for one step."""
-    told = str(getattr(structure.nodes[leaf], "metadata", {}).get("decode", ""))
+    # A file may hold anything in its place.
+    metadata = cast("object", structure.nodes[leaf].metadata)
+    told = str(metadata.get("decode", "")) if isinstance(metadata, dict) else ""
     known = {item.value: item for item in Decode}
     asked = decode or known.get(told)
     if not isinstance(value, Current) and len(value) == 1 and value[0].plain:

@@ -12,6 +12,7 @@ from tests.graphs import Recipe, random_fixed
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.conventions import reader_convention
+from toolchain.interchange.from_nir import named_convention
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Lif
@@ -117,3 +118,17 @@ TALL = nir.Linear(np.ones((5000, 1)))
 def test_a_few_bytes_cannot_ask_for_much_memory(graph: nir.NIRGraph) -> None:
     with pytest.raises(FrontendError, match="asks for|reads"):
         imported(graph)
+
+
+def test_metadata_of_any_sort_are_data() -> None:
+    graph = chain(nir.Linear(W), lif(2))
+    graph.metadata = {"dt": np.ones(3)}
+    with pytest.raises(FrontendError, match="expected one number"):
+        named_convention(graph)
+    graph.metadata = {"dt": "soon"}
+    with pytest.raises(FrontendError, match="expected finite numbers as dt"):
+        named_convention(graph)
+    graph.metadata = {"convention": np.ones(2)}
+    assert named_convention(graph).name == "nir"
+    graph.nodes["output"].metadata = np.ones(3)
+    assert imported(graph).outputs
