@@ -25,6 +25,7 @@ from toolchain.interchange.conventions import (
     NIR,
     PRODUCER,
     Convention,
+    Reset,
     convention,
     reader_convention,
 )
@@ -43,10 +44,12 @@ _WHOLE: Final = 1e-6
 def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | None = None) -> Convention:
     """Return the convention of a graph: as asked, or as its metadata say, or NIR's own equations.
 
-    Files of ours are meant as the framework they were written for reads them.
+    Metadata may hold `convention`, `dt` and `reset` (`zero`, `to v_reset`, `subtract`). Files of ours are
+    meant as the framework they were written for reads them.
 
     Raises:
         UnknownNameError: No convention has that name.
+        FrontendError: The metadata say something else.
     """
     metadata = cast("Mapping[str, object]", graph.metadata)
     told = str(metadata.get("convention", ""))
@@ -57,7 +60,18 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
             raise FrontendError(f"the metadata of the graph say dt = {told_dt}, expected one number")
         dt = float(told_dt.ravel()[0])
     ours = name is None and str(metadata.get("producer", "")) == PRODUCER
-    return reader_convention(chosen, dt) if ours else convention(chosen, dt)
+    found = reader_convention(chosen, dt) if ours else convention(chosen, dt)
+    if "reset" not in metadata:
+        return found
+    resets = {item.value: item for item in Reset} | {"zero": Reset.TO_VALUE, "subtract": Reset.SUBTRACT}
+    told_reset = str(metadata["reset"])
+    if told_reset not in resets:
+        raise FrontendError(
+            f"the metadata of the graph say reset = '{told_reset}', expected one of {', '.join(resets)}"
+        )
+    # Who names a convention knows better, but not that a spike sets what the file says it subtracts.
+    asked = name is not None and resets[told_reset] is Reset.TO_VALUE
+    return found if asked else replace(found, reset=resets[told_reset])
 
 
 def from_nir(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain.errors import PreconditionError
-from toolchain.interchange.conventions import PRODUCER, Convention, Drive, Rest
+from toolchain.interchange.conventions import PRODUCER, Convention, Drive, Reset, Rest
 from toolchain.interchange.nir_structure import flattened
 from toolchain.ir import (
     Conv2d,
@@ -256,7 +256,12 @@ class _Writer:
 
     def finished(self) -> Exported:
         """Return the graph, once its loops are known to come round where they do here."""
-        metadata = {"dt": self.reader.dt, "convention": self.reader.name, "producer": PRODUCER}
+        metadata = {
+            "dt": self.reader.dt,
+            "convention": self.reader.name,
+            "reset": Reset.TO_VALUE.value,
+            "producer": PRODUCER,
+        }
         graph = nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
         rank = flattened(graph).rank
         for source, population, steps in self.loops:

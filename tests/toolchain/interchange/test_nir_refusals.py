@@ -11,8 +11,8 @@ import pytest
 from tests.graphs import Recipe, random_fixed
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
-from toolchain.interchange.conventions import reader_convention
-from toolchain.interchange.from_nir import named_convention
+from toolchain.interchange.conventions import Reset, reader_convention
+from toolchain.interchange.from_nir import from_nir, named_convention
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Lif
@@ -128,6 +128,16 @@ def test_metadata_of_any_sort_are_data() -> None:
     graph.metadata = {"dt": "soon"}
     with pytest.raises(FrontendError, match="expected finite numbers as dt"):
         named_convention(graph)
+    graph.metadata = {"reset": "sometimes"}
+    with pytest.raises(FrontendError, match="say reset = 'sometimes'"):
+        named_convention(graph)
+    graph.metadata = {"reset": "subtract"}
+    with pytest.raises(FrontendError, match="nir subtracts the threshold"):
+        from_nir(graph, named_convention(graph))
+    assert named_convention(graph, "snntorch").reset is Reset.SUBTRACT
+    graph.metadata = {"reset": "zero"}
+    assert named_convention(graph).reset is Reset.TO_VALUE
+    assert named_convention(graph, "rockpool").reset is Reset.SUBTRACT
     graph.metadata = {"convention": np.ones(2)}
     assert named_convention(graph).name == "nir"
     graph.nodes["output"].metadata = np.ones(3)
