@@ -20,7 +20,7 @@ from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.rate_coding import RateCode
 from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
-from toolchain.ir import Decode, Stage
+from toolchain.ir import Decode, Graph, Stage
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.quantization import EMULATOR, Quantization
 from toolchain.stimulus import Stimulus
@@ -188,14 +188,23 @@ def export_build(
             chosen = reader_convention(NIR, graph.dt_ms / 1000)
         exported = to_nir(JoinSigns()(graph) if graph.stage is Stage.FLOAT else graph, chosen)
         write_nir(exported.graph, folder / "network.nir")
-        return exported.notes
+        return (*exported.notes, *_left_out(graph))
     if written == "netx":
         to_netx(graph, folder / "network.net")
-        return ()
+        return _left_out(graph)
     program = load_target(written).build(graph)
     if isinstance(program, PortableProgram):
         program.export(folder)
     return ()
+
+
+def _left_out(graph: Graph) -> tuple[str, ...]:
+    """Return what the host does with outputs, for which these files have no place."""
+    return tuple(
+        f"the weights with which the host reads '{node.name}' are not written"
+        for node in graph.outputs
+        if node.weights is not None
+    )
 
 
 def _stage_of(written: str) -> Stage:

@@ -19,7 +19,7 @@ from toolchain.exchange import WRITTEN, compile_file, export_build, import_file
 from toolchain.interchange.conventions import reader_convention
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
-from toolchain.ir import AnyNode, EdgeKind, Lif, same_structure
+from toolchain.ir import AnyNode, EdgeKind, Lif, Output, same_structure
 from toolchain.judge import compare_build
 from toolchain.quantization import Quantization
 from toolchain.stimulus import Stimulus
@@ -230,3 +230,12 @@ def test_the_commands_of_the_pages_work(
     for command in commands:
         assert main(command.split()[1:]) == 0, command
     assert (network.parent / "again/manifest.json").exists()
+
+
+def test_what_the_host_reads_with_is_said_to_stay(tmp_path: Path, rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    weighed = graph.map(
+        lambda node: replace(node, weights=np.ones((3, 3))) if isinstance(node, Output) else node
+    )
+    build = compile_graph(weighed, stimulus=Stimulus.of(rng.random((2, 10, 6)) < 0.4))
+    assert "are not written" in export_build(build, tmp_path / "nir", "nir")[-1]

@@ -221,8 +221,7 @@ def _delayed(assembly: Assembly, leaf: str, node: nir.Delay, value: Value) -> Va
     if (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)).any() or (whole < 0).any():
         raise FrontendError(
             f"delay '{leaf}' is {delay.ravel()[0]:g} steps of {assembly.convention.dt:g} s, expected "
-            "whole ones; "
-            "state the step with --dt"
+            "whole ones; state the step with --dt"
         )
     if not isinstance(value, Current):
         return tuple(

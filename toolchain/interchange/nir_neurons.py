@@ -150,6 +150,8 @@ def numbers(name: str, parameter: str, values: object) -> Floats:
         array = np.asarray(values)
     except (RuntimeError, TypeError, ValueError) as error:
         raise FrontendError(f"node '{name}': {parameter} cannot be read as numbers: {error}") from None
+    if not array.size:
+        raise FrontendError(f"node '{name}': expected numbers as {parameter}, got none")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise FrontendError(f"node '{name}': expected finite numbers as {parameter}, got {array.dtype}")
     return array.astype(np.float64)

@@ -77,21 +77,19 @@ def netx_layers(graph: Graph) -> list[Values]:
                 chain.enter(node)
             case FixedLif():
                 chain.layer(node)
-            case Output():
-                if node.inputs != (chain.last,):
-                    raise PreconditionError(
-                        f"output '{node.name}' is not read from the last layer; {_REASON}"
-                    )
             case SumPool2d() | MaxPool2d():
                 raise PreconditionError(
                     f"pooling '{node.name}': netx raises NotImplementedError for poolings"
                 )
-            case FixedDense() | FixedConv2d() | Delay():
+            case FixedDense() | FixedConv2d() | Delay() | Output():
                 pass
             case Dense() | Conv2d() | Lif():
                 raise PreconditionError(f"node '{node.name}' is in real numbers, netx holds integers")
             case _:
                 assert_never(node)
+    for node in graph.outputs:
+        if node.inputs != (chain.last,):
+            raise PreconditionError(f"output '{node.name}' is not read from the last layer; {_REASON}")
     _prove(graph, chain)
     return chain.layers
 
@@ -150,8 +148,7 @@ class _Chain:
             else:
                 raise PreconditionError(
                     f"connection '{name}' comes from '{source.name}' after {steps} steps: netx has "
-                    "neither skips nor "
-                    "feedback between layers"
+                    "neither skips nor feedback between layers"
                 )
         kinds = {type(connection) for connection in forward}
         if len(kinds) != 1:
@@ -239,11 +236,19 @@ class _Chain:
     def _delays(self, node: FixedLif, forward: list[FixedDense]) -> Integers | None:
         """Return steps per synapse, those of `Delay` nodes included."""
         total = np.zeros_like(_matrix(forward[0].weights))
+        taken = np.zeros(total.shape, bool)
         for place, item in enumerate(forward):
             _, steps = self.graph.source(item.inputs[0])
             stored = (_matrix(item.weights) != 0) | (place == 0)
-            own = np.zeros_like(total) if item.delays is None else _matrix(item.delays)
-            total = np.where(stored, own + steps, total)
+            own = steps + (np.zeros_like(total) if item.delays is None else _matrix(item.delays))
+            twice = stored & taken & (own != total)
+            if twice.any():
+                raise PreconditionError(
+                    f"population '{node.name}' is reached by the same sources after different delays; "
+                    "netx has "
+                    "one synapse for each source"
+                )
+            total, taken = np.where(stored, own, total), taken | (_matrix(item.weights) != 0)
         if total.max(initial=0) > LARGEST_DELAY:
             raise PreconditionError(
                 f"population '{node.name}' is reached after {total.max()} steps, netx knows {LARGEST_DELAY}"

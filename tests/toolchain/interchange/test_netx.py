@@ -20,7 +20,7 @@ from toolchain.fidelity import check_integers, first_mismatch
 from toolchain.interchange.from_netx import from_netx, layers_to_graphs
 from toolchain.interchange.netx_layers import Layer
 from toolchain.interchange.to_netx import netx_layers, to_netx
-from toolchain.ir import Decode, FixedConv2d, FixedDense, FixedLif, Graph, same_structure
+from toolchain.ir import Decode, Delay, FixedConv2d, FixedDense, FixedLif, Graph, Output, same_structure
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
 
@@ -282,3 +282,20 @@ def test_exponents_and_odd_biases_are_not_written() -> None:
     )
     with pytest.raises(PreconditionError, match="multiple of 64"):
         netx_layers(odd)
+
+
+def test_two_delays_of_one_source_and_outputs_of_the_middle_are_not_written() -> None:
+    layers = [{"type": "input", "shape": [2]}, dense(np.array([[2, 4], [-6, 8]])), dense(np.array([[2, 4]]))]
+    fixed = _fixed(_read(layers))
+    again = Delay(name="later", inputs=("layer1",), shape=(2,), steps=2)
+    extra = replace(fixed["layer2.weights"], name="extra", inputs=("later",))
+    nodes = [
+        replace(node, inputs=(*node.inputs, "extra")) if node.name == "layer2" else node for node in fixed
+    ]
+    place = next(i for i, node in enumerate(nodes) if node.name == "layer2")
+    with pytest.raises(PreconditionError, match="after different delays"):
+        netx_layers(fixed.with_nodes([*nodes[:place], again, extra, *nodes[place:]]))
+    middle = Output(name="middle", inputs=("layer1",), decode=Decode.SPIKE_COUNT)
+    place = next(i for i, node in enumerate(fixed) if node.name == "layer1") + 1
+    with pytest.raises(PreconditionError, match="'middle' is not read from the last layer"):
+        netx_layers(fixed.with_nodes([*fixed.nodes[:place], middle, *fixed.nodes[place:]]))
