@@ -101,6 +101,10 @@ class _Writer:
 
     def add(self, name: str, node: nir.NIRNode, *sources: str) -> str:
         """Add a node that reads others."""
+        if name in self.nodes:
+            raise PreconditionError(
+                f"two nodes of the file would be called '{name}'; rename the one you have"
+            )
         self.nodes[name] = node
         self.edges.extend((source, name) for source in sources)
         return name

@@ -8,14 +8,14 @@ import nir
 import numpy as np
 import pytest
 
-from tests.graphs import Recipe, random_fixed
+from tests.graphs import Recipe, random_fixed, recurrent, varied
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.conventions import Reset, reader_convention
 from toolchain.interchange.from_nir import from_nir, named_convention
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
-from toolchain.ir import Lif
+from toolchain.ir import Lif, Output
 from toolchain.passes import DequantizeGraph
 
 
@@ -143,3 +143,11 @@ def test_metadata_of_any_sort_are_data() -> None:
     assert named_convention(graph).name == "nir"
     graph.nodes["output"].metadata = np.ones(3)
     assert imported(graph).outputs
+
+
+def test_names_that_would_meet_in_a_file_are_refused(rng: np.random.Generator) -> None:
+    graph = varied(recurrent(rng), rng)
+    renamed = graph.map(lambda node: replace(node, name="recur.delay") if isinstance(node, Output) else node)
+    assert to_nir(graph, reader_convention("nir")).graph.nodes
+    with pytest.raises(PreconditionError, match="would be called 'recur.delay'"):
+        to_nir(renamed, reader_convention("nir"))
