@@ -1,11 +1,12 @@
 """A graph made ready for the emulator, and how a stimulus is cut so that it fits the memory and the cores."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import local
 from typing import Any, Final, Protocol, final
 
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from targets.emulator.integers.events import MOST_LANES
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.session import IntegerSession
+from targets.emulator.integers.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, Stage, save_graph, verify
@@ -103,10 +105,13 @@ class EmulatorProgram:
             slice(start, min(start + cut.samples, fitted.samples))
             for start in range(0, fitted.samples, cut.samples)
         ]
-        done = 0
-        with _side_by_side(cut.workers) as in_turn:
+        done, held = 0, local()
+        with _threads(torch.get_num_threads() if self._compiled else 1) as pool:
+            # Samples need no barrier between them. A single part shares its blocks among the threads instead.
+            shared = pool if cut.workers == 1 else None
+            in_turn = map if pool is None or cut.workers == 1 else pool.map
             for samples in in_turn(
-                lambda part: self._run_batch(fitted.take(part), records, part, cut.steps), parts
+                lambda part: self._run_batch(held, shared, fitted.take(part), records, part, cut.steps), parts
             ):
                 done += samples
                 progress(done, fitted.samples)
@@ -147,23 +152,39 @@ class EmulatorProgram:
     def _network(self) -> Network:
         return Network.of(self._graph)
 
-    def _session(self, batch: int, steps: int) -> BlockSession:
+    def _session(self, batch: int, steps: int, pool: Executor | None = None) -> BlockSession:
         if self._compiled:
-            return IntegerSession(self._network, batch, steps)
+            return IntegerSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
         return TensorSession(self._graph, batch, self._device)
 
-    def _run_batch(self, stimulus: Stimulus, records: Records, part: slice, block: int) -> int:
+    def _session_of(self, held: local, batch: int, steps: int, pool: Executor | None) -> BlockSession:
+        """Return a session at rest: the last one of this thread if it has the same size."""
+        known: tuple[int, BlockSession] | None = getattr(held, "session", None)
+        if known is not None and known[0] == batch:
+            known[1].reset()
+            return known[1]
+        session = self._session(batch, steps, pool)
+        held.session = (batch, session)
+        return session
+
+    def _run_batch(
+        self,
+        held: local,
+        pool: Executor | None,
+        stimulus: Stimulus,
+        records: Records,
+        part: slice,
+        block: int,
+    ) -> int:
         kept = kept_quantities(records, self._graph)
         try:
-            session = self._session(stimulus.samples, block)
+            session = self._session_of(held, stimulus.samples, block, pool)
             for start in range(0, stimulus.steps, block):
                 steps = slice(start, min(start + block, stimulus.steps))
-                held = session.advance(
-                    {name: array[:, steps] for name, array in stimulus.values.items()}, kept
-                )
-                for quantity, populations in held.items():
-                    for name, values in populations.items():
-                        records[quantity][name][part, steps] = values
+                values = {name: array[:, steps] for name, array in stimulus.values.items()}
+                for quantity, populations in session.advance(values, kept).items():
+                    for name, array in populations.items():
+                        records[quantity][name][part, steps] = array
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise TargetError(
                 f"the emulator ran out of memory with {stimulus.samples} samples: {error}"
@@ -171,23 +192,14 @@ class EmulatorProgram:
         return stimulus.samples
 
 
-Map = Callable[[Callable[[slice], int], list[slice]], Iterator[int]]
-
-
 @contextmanager
-def _side_by_side(workers: int) -> Generator[Map]:
-    """Yield a `map` over threads in which PyTorch uses one core each.
-
-    Batches are independent: they need no barrier. With one worker, PyTorch keeps all its threads.
-    """
-    if workers == 1:
-        yield map
+def _threads(count: int) -> Generator[ThreadPoolExecutor | None]:
+    """Yield a pool of threads that ends with the run, or None if one is enough."""
+    if count == 1:
+        yield None
         return
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(count)
     try:
-        yield pool.map
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-        # PyTorch remembers the last number for threads to come; ours are gone.
-        torch.set_num_threads(threads)

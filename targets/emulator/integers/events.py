@@ -93,11 +93,11 @@ class LoopPlan:
         table: list[tuple[int, ...]] = []
         pointer = place = 0
         for slot in self.slots:
-            rows = slot.rows
-            table.append((slot.source, slot.target, slot.delay, int(rows.dense), rows.right, pointer, place))
+            rows, right = slot.rows.listed, slot.rows.right
+            table.append((slot.source, slot.target, slot.delay, int(rows.dense), right, pointer, place))
             pointer += rows.indptr.size
             place += rows.weights.size
-        held = [slot.rows for slot in self.slots]
+        held = [slot.rows.listed for slot in self.slots]
         # Dense rows need no targets, but places in both arrays are counted alike.
         indices = [
             np.zeros(rows.weights.size, rows.indices.dtype) if rows.dense else rows.indices for rows in held

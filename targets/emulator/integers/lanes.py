@@ -1,8 +1,10 @@
 """Many samples at once: one bit of a word is one sample, one lane of a vector register its sum.
 
 A spike is a bit. For a synapse from `j` to `i` the word of `j` says which lanes of the sum of `i` get its
-weight: one masked addition per synapse for 32 or 64 samples, whatever the activity. Numba has no type for
-such a vector, so the innermost loop is written in LLVM's language, which fits it to any machine's registers.
+weight: one masked addition per synapse for 32 or 64 samples, whatever the activity.
+
+A sum has 16 bits, which `LoopPlan.by_target` proves to be enough for every choice of spikes: the magnitudes of
+all weights of a target add up to less than 2^15.
 """
 
 # ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in
@@ -10,75 +12,15 @@ such a vector, so the innermost loop is written in LLVM's language, which fits i
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba import njit
 from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import ALIGNMENT, decayed, potential_of, transpose_bytes, wrapped
+from targets.emulator.integers.vectors import pack_row, sum_lanes
 
 Array = NDArray[Any]
 
-_LANE: Final = ir.IntType(16)
 _TILE: Final = 8
-
-
-def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:  # noqa: ANN401 - Numba ships no types
-    return make_array(kind)(context, builder, value).data
-
-
-@intrinsic
-def _sum_lanes(typing: Any, bits: Any, sources: Any, weights: Any, start: Any, stop: Any, out: Any) -> Any:  # noqa: ANN401
-    """Write to `out` (int16) per bit the summed weights of the synapses whose source has that bit set."""
-    del typing
-    width = bits.dtype.bitwidth
-    signature = types.void(bits, sources, weights, start, stop, out)
-
-    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        vector, mask = ir.VectorType(_LANE, width), ir.VectorType(ir.IntType(1), width)
-        index, nothing = values[3].type, ir.Constant(ir.VectorType(_LANE, width), None)
-        words, origins, numbers, target = (
-            _data(context, builder, call.args[k], values[k]) for k in (0, 1, 2, 5)
-        )
-        total = cgutils.alloca_once_value(builder, nothing)
-        with cgutils.loop_nest(builder, [builder.sub(values[4], values[3])], index) as places:
-            p = builder.add(values[3], *places)
-            source = builder.zext(builder.load(builder.gep(origins, [p])), index)
-            weight = builder.load(builder.gep(numbers, [p]))
-            first = ir.Constant(ir.IntType(32), 0)
-            undefined = ir.Constant(vector, ir.Undefined)
-            spread = builder.shuffle_vector(
-                builder.insert_element(undefined, weight, first),
-                undefined,
-                ir.Constant(ir.VectorType(ir.IntType(32), width), None),
-            )
-            chosen = builder.bitcast(builder.load(builder.gep(words, [source])), mask)
-            builder.store(builder.add(builder.load(total), builder.select(chosen, spread, nothing)), total)
-        builder.store(builder.load(total), builder.bitcast(target, vector.as_pointer()), align=2)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@intrinsic
-def _pack(typing: Any, flags: Any, words: Any, row: Any) -> Any:  # noqa: ANN401
-    """Write word `row`: a bit for every byte of that row of `flags` that is not 0."""
-    del typing
-    width = words.dtype.bitwidth
-    signature = types.void(flags, words, row)
-
-    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        vector = ir.VectorType(ir.IntType(8), width)
-        rows = builder.bitcast(_data(context, builder, call.args[0], values[0]), vector.as_pointer())
-        seen = builder.load(builder.gep(rows, [values[2]]), align=1)
-        bits = builder.icmp_unsigned("!=", seen, ir.Constant(vector, None))
-        word = builder.gep(_data(context, builder, call.args[1], values[1]), [values[2]])
-        builder.store(builder.bitcast(bits, ir.IntType(width)), word)
-        return context.get_dummy_value()
-
-    return signature, generate
 
 
 @njit(nogil=True, cache=True)
@@ -117,7 +59,7 @@ def turn(x: Array, out: Array) -> None:
 def _pack_all(flags: Array, words: Array) -> None:
     """Write one word per row of `flags`, a bit for every byte that is not 0."""
     for i in range(words.size):
-        _pack(flags, words, i)
+        pack_row(flags, words, i)
 
 
 @njit(nogil=True, cache=True)
@@ -127,7 +69,7 @@ def _sum_slot(
     """Add to `a`, `[targets, width]`, what the synapses of one slot bring."""
     left, right = np.int32(max(exponent, 0)), np.int32(max(-exponent, 0))
     for i in range(a.shape[0]):
-        _sum_lanes(sent, sources, weights, indptr[i], indptr[i + 1], total)
+        sum_lanes(sent, sources, weights, indptr[i], indptr[i + 1], total)
         for k in range(a.shape[1]):
             a[i, k] += np.int32(np.int32(np.int32(total[k]) >> right) << left)
 

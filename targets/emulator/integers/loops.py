@@ -66,7 +66,7 @@ def _update(
 ) -> None:
     """Advance some neurons of one sample by one step; see `fixedpoint.lif_step`."""
     for i in range(fired.size):
-        current = np.int32(np.int32(np.int32(a[i]) * factor) << ALIGNMENT)
+        current = np.int32(np.int32(a[i] * factor) << ALIGNMENT)
         if not forgets:
             current = np.int32(current + decayed(u[i], keep_u[i]))
         current = wrapped(current)
@@ -98,7 +98,7 @@ def advance_neurons(
     of a chunk of neurons stays in the cache for all steps.
 
     Args:
-        a: Synaptic input, int32 or whole float32; one step of it serves all steps.
+        a: Synaptic input, int32; one step of it serves all steps.
         gain: Its factor.
         u: Current `[batch, size]`, updated in place; may be empty if the population forgets it at once.
         v: Potential, updated in place.
@@ -309,12 +309,12 @@ def run_loop(
 
 @njit(nogil=True, cache=True)
 def add_scaled(product: Array, gain: int, out: Array) -> None:
-    """Add `gain * product`, whole float32 or int32 numbers, to `out`."""
+    """Add `gain * product`, int32, to `out`."""
     factor = np.int32(gain)
     for row in range(len(product)):
         seen, a = product[row], out[row]
         for i in range(seen.size):
-            a[i] += np.int32(seen[i]) * factor
+            a[i] += seen[i] * factor
 
 
 @njit(nogil=True, cache=True)

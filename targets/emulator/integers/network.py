@@ -8,7 +8,6 @@ from typing import assert_never, final
 import networkx as nx
 import numpy as np
 
-from targets.emulator.integers.byte_kernels import BYTE_MAX
 from targets.emulator.integers.convolutions import ConvolutionLink
 from targets.emulator.integers.events import LoopPlan
 from targets.emulator.integers.items import Item, Link, Neurons, Part, PooledNode, StreamPlan, name_of, reads
@@ -92,13 +91,13 @@ def _items(graph: Graph, types: Mapping[str, ValueType]) -> Iterable[Item]:
 def _link(graph: Graph, types: Mapping[str, ValueType], name: str) -> Link:
     node = graph[name]
     source, delay = graph.source(node.inputs[0])
-    largest = graph.largest_message(node)
+    shape, largest = types[source.name].shape, graph.largest_message(node)
+    counts = graph.graded_input(node) is None
     match node:
         case FixedDense():
-            return DenseLink.of(node, source.name, types[source.name].shape, delay, largest)
+            return DenseLink.of(node, source.name, shape, delay, largest, counts=counts)
         case FixedConv2d():
-            counts = graph.graded_input(node) is None
-            return ConvolutionLink.of(node, source.name, delay, largest, counts=counts)
+            return ConvolutionLink.of(node, source.name, shape, delay, largest, counts=counts)
         case _:
             raise node.fail("is not an integer connection")
 
@@ -108,7 +107,7 @@ def _stream_type(graph: Graph, item: Item) -> type[np.integer]:
         return np.int32 if item.edge is EdgeKind.GRADED else np.uint8
     if isinstance(item, PooledNode):
         graded = graph.graded_input(item.node) is not None
-        return np.int32 if graded or _message(graph, item) > BYTE_MAX else np.uint8
+        return np.int32 if graded or _message(graph, item) > np.iinfo(np.uint8).max else np.uint8
     return np.uint8
 
 

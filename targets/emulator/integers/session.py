@@ -8,12 +8,12 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.integers.convolutions import ConvolutionLink
 from targets.emulator.integers.events import EventLoop
 from targets.emulator.integers.items import Neurons, Part, PooledNode, name_of
 from targets.emulator.integers.loops import advance_neurons, pool
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import Stream, enter, leave
+from targets.emulator.integers.workspace import Workspace
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
 from toolchain.target import Records
@@ -45,10 +45,14 @@ class IntegerSession:
         network: Of a fixed graph.
         batch: Samples that advance together.
         steps: Longest block.
+        workspace: Where to work; a new one if None.
     """
 
-    def __init__(self, network: Network, batch: int, steps: int = 1) -> None:
+    def __init__(
+        self, network: Network, batch: int, steps: int = 1, workspace: Workspace | None = None
+    ) -> None:
         self._network = network
+        self._workspace = workspace or Workspace()
         self._batch = batch
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
@@ -186,15 +190,17 @@ class IntegerSession:
     def currents(
         self, item: Neurons, start: int, stop: int, within: frozenset[str] = frozenset()
     ) -> tuple[Array, int]:
-        """Return the summed input of a population and a factor, leaving out what comes from `within`."""
+        """Return the summed input of a population and a factor, leaving out what comes from `within`.
+
+        It is valid until the next call.
+        """
         links = [link for link in item.links if link.source not in within]
-        if len(links) == 1 and isinstance(links[0], ConvolutionLink) and not links[0].wraps:
-            product = links[0].product(self._streams, start, stop)
-            if product.dtype == np.float32:
-                return product, links[0].gain
-        total = np.zeros((stop - start, self._batch, item.size), np.int32)
+        if len(links) == 1 and links[0].is_product:
+            return links[0].product(self._streams, start, stop, self._workspace), links[0].gain
+        total = self._workspace.room("total", (stop - start, self._batch, item.size))
+        total[:] = 0
         for link in links:
-            link.add(self._streams, start, stop, total)
+            link.add(self._streams, start, stop, total, self._workspace)
         return total, 1
 
     def _run_event_loop(
@@ -204,7 +210,7 @@ class IntegerSession:
         drives: list[Array] = []
         for item in loop.plan.members:
             a, gain = self.currents(item, 0, steps, loop.plan.names)
-            whole = a if a.dtype == np.int32 else a.astype(np.int32) * np.int32(gain)
+            whole = a * np.int32(gain)
             drives.append(np.broadcast_to(whole, (steps, *whole.shape[1:])))
         held = loop.run(
             drives, [self._streams[item.node.name].rows(0, steps) for item in loop.plan.members], kept

@@ -1,39 +1,51 @@
-"""Dense and sparse connections: events where few neurons fire, a matrix product where many do.
+"""Dense and sparse connections: rows in blocks where a source reaches many, jumps from target to target where few.
 
-Both are exact, so the cheaper one may be taken anew for every block, by the spikes counted in it.
+Both go from spike to spike and are exact, so the cheaper one is taken for each connection once.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.emulator.integers.byte_kernels import BYTE_MAX, as_bytes, multiplies_exactly, multiply_bytes
 from targets.emulator.integers.loops import add_events, add_scaled
 from targets.emulator.integers.streams import Streams, internal_order
+from targets.emulator.integers.vectors import BLOCK
+from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
+from targets.emulator.integers.workspace import Workspace
 from toolchain import fixedpoint
 from toolchain.ir import FixedDense
 from toolchain.ir.matrix import Matrix, columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 Array = NDArray[Any]
 
-FLOAT32_EXACT: Final = 2**24
-"""Whole numbers below this are exact in float32, and so is every partial sum of a product."""
-_PRODUCT_ELEMENTS: Final = 2**24
-"""Matrices of up to this many elements may be multiplied whole."""
+_BLOCK_SHARE: Final = 1 / 32
+"""From this density on, adding whole rows in vectors costs less than jumping from target to target."""
 _DENSE_SHARE: Final = 1 / 8
-"""From this density on, adding a whole row in vectors costs less than jumping from target to target."""
+"""The same within a loop of populations, where rows are not laid out in blocks."""
 
 # Nanoseconds on one core (AVX-512, 3.5 GHz). Only their ratios matter, and only for speed.
 _EVENT_NS: Final = 0.45
 _ROW_ELEMENT_NS: Final = 0.06
-_LOOK_NS: Final = 0.7
-_PRODUCT_NS: Final = 0.004
-_SUM_NS: Final = 0.5
+
+
+class Listed(NamedTuple):
+    """Synapses by source, as the compiled loops read them.
+
+    Attributes:
+        dense: Whether `weights` holds whole rows; otherwise CSR.
+        indptr: `[sources + 1]`; unused if dense.
+        indices: Targets; empty if dense.
+        weights: int16, with a positive exponent folded in.
+    """
+
+    dense: bool
+    indptr: Array
+    indices: Array
+    weights: Array
 
 
 @final
@@ -42,115 +54,106 @@ class Rows:
     """The synapses of one connection and one delay, by source.
 
     Attributes:
-        dense: Whether `weights` holds whole rows; otherwise CSR.
-        indptr: `[sources + 1]`; unused if dense.
-        indices: Targets; empty if dense.
-        weights: int16, with a positive exponent folded in.
-        right: Bits that a negative exponent drops from the sum.
-        shape: Sources, targets.
         plain: The matrix as it came, `[targets, sources]`, before the exponent.
-        exponent: Of the connection.
-        largest: Largest message a source can send.
+        exponent: Power of two of the connection.
+        largest: The largest magnitude of a message.
+        counts: Whether messages are never negative.
     """
 
-    dense: bool
-    indptr: Array = field(repr=False)
-    indices: Array = field(repr=False)
-    weights: Array = field(repr=False)
-    right: int
-    shape: tuple[int, int]
     plain: Matrix = field(repr=False)
     exponent: int
     largest: int
+    counts: bool = True
 
-    @classmethod
-    def of(cls, matrix: Matrix, exponent: int, largest: int) -> "Rows":
-        """Return the rows of a matrix `[targets, sources]`."""
-        shape = (sources_of(matrix), targets_of(matrix))
-        values = values_of(matrix)
-        used = values != 0
-        dense = int(np.count_nonzero(used)) >= _DENSE_SHARE * shape[0] * shape[1]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sources, targets."""
+        return sources_of(self.plain), targets_of(self.plain)
+
+    @property
+    def right(self) -> int:
+        """Bits that a negative exponent drops from the sum."""
+        return max(-self.exponent, 0)
+
+    @cached_property
+    def synapses(self) -> int:
+        """How many weights are not 0."""
+        return int(np.count_nonzero(values_of(self.plain)))
+
+    @cached_property
+    def listed(self) -> Listed:
+        """The weights by source."""
+        sources, targets = self.shape
+        dense = self.synapses >= _DENSE_SHARE * sources * targets
         if dense:
             indptr, indices = np.zeros(1, np.int64), np.zeros(0, np.int64)
-            weights = np.ascontiguousarray(_whole(matrix).T).ravel()
+            weights = np.ascontiguousarray(self._whole.T).ravel()
         else:
-            places = (columns_of(matrix)[used], rows_of(matrix)[used])
-            by_source = csr_array((values[used], places), shape=shape)
+            used = values_of(self.plain) != 0
+            places = (columns_of(self.plain)[used], rows_of(self.plain)[used])
+            by_source = csr_array((values_of(self.plain)[used], places), shape=self.shape)
             indptr, indices, weights = by_source.indptr, by_source.indices, by_source.data
-        return cls(
+        return Listed(
             dense,
             indptr.astype(np.int64),
-            indices.astype(_index_type(shape[1])),
-            np.left_shift(weights, max(exponent, 0)).astype(np.int16),
-            max(-exponent, 0),
-            shape,
-            matrix,
-            exponent,
-            largest,
+            indices.astype(_index_type(targets)),
+            np.left_shift(weights, max(self.exponent, 0)).astype(np.int16),
         )
+
+    @cached_property
+    def blocks(self) -> WeightBlocks:
+        """The weights laid out in blocks: a window of one position over an image of one position."""
+        weights = self._whole[:, :, None, None]
+        return WeightBlocks.of(weights, 1, POINT, largest=self.largest, counts=self.counts)
+
+    @property
+    def prefers_blocks(self) -> bool:
+        """Whether a source reaches so many targets that whole rows cost less."""
+        sources, targets = self.shape
+        return self.synapses >= _BLOCK_SHARE * sources * -(-targets // BLOCK) * BLOCK
 
     @property
     def spike_ns(self) -> float:
-        """What one spike costs, about, in nanoseconds."""
+        """What one spike costs within a loop of populations, about, in nanoseconds."""
         sources, targets = self.shape
-        return targets * _ROW_ELEMENT_NS if self.dense else self.weights.size / max(sources, 1) * _EVENT_NS
+        listed = self.listed
+        return (
+            targets * _ROW_ELEMENT_NS if listed.dense else listed.weights.size / max(sources, 1) * _EVENT_NS
+        )
 
-    def add(self, x: Array, out: Array) -> None:
+    def add(self, x: Array, out: Array, workspace: Workspace) -> None:
         """Add what messages `x`, `[rows, sources]`, bring to `out`, `[rows, targets]`, int32."""
-        if x.dtype != np.uint8:
-            self._add_messages(x, out)
-        elif self._prefers_product(x):
-            self._add_product(x, out)
+        if self.prefers_blocks:
+            self.add_blocks(x, out, workspace)
+        elif x.dtype == np.uint8:
+            self.add_events(x, out)
         else:
-            add_events(
-                x, out, self.dense, self.indptr, self.indices, self.weights, self.right, self.largest > 1
-            )
+            self.add_messages(x, out)
 
-    def _prefers_product(self, x: Array) -> bool:
-        sources, targets = self.shape
-        if sources * targets > _PRODUCT_ELEMENTS:
-            return False
-        events = int(x.sum(dtype=np.int64)) if self.largest > 1 else int(np.count_nonzero(x))
-        by_events = x.size * _LOOK_NS + events * self.spike_ns
-        return by_events > len(x) * targets * (sources * _PRODUCT_NS + _SUM_NS)
+    def product(self, x: Array, workspace: Workspace) -> Array:
+        """Return the sums of whole rows `[rows, targets]`, before gain and exponent; see `WeightBlocks.product`."""
+        return self.blocks.product(x[:, None, None, :], (1, 1), workspace).reshape(len(x), -1)
 
-    @cached_property
-    def _floats(self) -> torch.Tensor:
-        """The matrix `[sources, targets]` in the narrowest floating-point type that multiplies exactly."""
-        whole = _whole(self.plain)
-        return torch.from_numpy(whole.T.copy()).to(exact_type(whole, self.largest))
-
-    @cached_property
-    def _bytes(self) -> tuple[torch.Tensor, int] | None:
-        """The matrix `[sources, targets]` in int8 and the factor taken out; None if that is not possible."""
-        halved = as_bytes(_whole(self.plain))
-        if halved is None or self.largest > BYTE_MAX:
-            return None
-        return torch.from_numpy(halved[0].T.copy()), halved[1]
-
-    def _add_product(self, x: Array, out: Array) -> None:
-        if self._bytes is None or not multiplies_exactly(*x.shape, out.shape[1], torch.get_num_threads()):
-            out += fixedpoint.shift(self._multiplied(x), self.exponent)
-            return
-        matrix, gain = self._bytes
-        product = multiply_bytes(torch.from_numpy(x.view(np.int8)), matrix).numpy()
+    def add_blocks(self, x: Array, out: Array, workspace: Workspace) -> None:
+        """Add whole rows: exact modulo 2^32, which is what `fixedpoint.shift` reduces a sum by."""
+        product = self.product(x, workspace)
         if self.right:
-            out += (product * np.int32(gain)) >> np.int32(self.right)
+            out += (product * np.int32(self.blocks.gain)) >> np.int32(self.right)
         else:
-            add_scaled(product, gain << self.exponent, out)
+            add_scaled(product, self.blocks.gain << self.exponent, out)
 
-    def _add_messages(self, x: Array, out: Array) -> None:
-        """Graded messages of up to 24 bits, positive or negative."""
-        sources, targets = self.shape
-        if isinstance(self.plain, csr_array) and sources * targets > _PRODUCT_ELEMENTS:
-            product = (self.plain.astype(np.int64) @ x.T.astype(np.int64)).T
-        else:
-            product = self._multiplied(x)
-        out += fixedpoint.shift(product, self.exponent)
+    def add_events(self, x: Array, out: Array) -> None:
+        """Add weight by weight what spikes or small counts bring."""
+        add_events(x, out, *self.listed, self.right, self.largest > 1)
 
-    def _multiplied(self, x: Array) -> NDArray[np.int64]:
-        matrix = self._floats
-        return (torch.from_numpy(x).to(matrix.dtype) @ matrix).numpy().astype(np.int64)
+    def add_messages(self, x: Array, out: Array) -> None:
+        """Add what graded messages of any sign bring."""
+        product = self.plain.astype(np.int64) @ x.T.astype(np.int64)
+        out += fixedpoint.shift(product.T, self.exponent)
+
+    @property
+    def _whole(self) -> Array:
+        return self.plain.toarray() if isinstance(self.plain, csr_array) else self.plain
 
 
 @final
@@ -168,15 +171,24 @@ class DenseLink:
 
     @classmethod
     def of(
-        cls, node: FixedDense, source: str, shape: tuple[int, ...], wait: int, largest: int
+        cls, node: FixedDense, source: str, shape: tuple[int, ...], wait: int, largest: int, *, counts: bool
     ) -> "DenseLink":
-        """Return a connection that reads a stream of features `shape`, `wait` steps late."""
+        """Return a connection that reads a stream of features `shape`, `wait` steps late.
+
+        Args:
+            node: The connection.
+            source: Name of the stream.
+            shape: Features of the stream.
+            wait: Its delay.
+            largest: The largest magnitude of a message.
+            counts: Whether messages are never negative.
+        """
         order = internal_order(shape)
         slots: list[tuple[int, Rows]] = []
         # A matrix without a synapse has no delays either.
         for delay, matrix in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
             held = matrix if order is None else matrix[:, order]
-            slots.append((wait + delay, Rows.of(held, node.exponent, largest)))
+            slots.append((wait + delay, Rows(held, node.exponent, largest, counts)))
         return cls(source, tuple(slots))
 
     @property
@@ -184,21 +196,28 @@ class DenseLink:
         """The largest delay."""
         return max(delay for delay, _ in self.slots)
 
-    def add(self, streams: Streams, start: int, stop: int, out: Array) -> None:
+    @property
+    def is_product(self) -> bool:
+        """Whether what it brings is one product of a block, times a factor."""
+        return len(self.slots) == 1 and self.slots[0][1].prefers_blocks and not self.slots[0][1].right
+
+    @property
+    def gain(self) -> int:
+        """The factor of the product."""
+        _, rows = self.slots[0]
+        return rows.blocks.gain << rows.exponent
+
+    def product(self, streams: Streams, start: int, stop: int, workspace: Workspace) -> Array:
+        """Return sums `[steps, batch, targets]`, int32, to be multiplied with `gain`; see `WeightBlocks.product`."""
+        delay, rows = self.slots[0]
+        x = streams[self.source].rows(start, stop, delay)
+        return rows.product(x.reshape(-1, rows.shape[0]), workspace).reshape(*x.shape[:2], rows.shape[1])
+
+    def add(self, streams: Streams, start: int, stop: int, out: Array, workspace: Workspace) -> None:
         """Add the currents of some steps of the block to `out`, `[steps, batch, targets]`."""
         for delay, rows in self.slots:
             x = streams[self.source].rows(start, stop, delay)
-            rows.add(x.reshape(-1, rows.shape[0]), out.reshape(-1, rows.shape[1]))
-
-
-def _whole(matrix: Matrix) -> Array:
-    return matrix.toarray() if isinstance(matrix, csr_array) else matrix
-
-
-def exact_type(weights: Array, message: float) -> torch.dtype:
-    """Return the narrowest floating-point type in which every partial sum is exact."""
-    reach = float(np.abs(weights.reshape(len(weights), -1)).sum(axis=1, dtype=np.float64).max(initial=0.0))
-    return torch.float32 if reach * message < FLOAT32_EXACT else torch.float64
+            rows.add(x.reshape(-1, rows.shape[0]), out.reshape(-1, rows.shape[1]), workspace)
 
 
 def _index_type(targets: int) -> type[np.unsignedinteger[Any]]:

@@ -1,0 +1,139 @@
+"""Weights of a connection laid out as `window_sums` reads them: the row of a source holds a block of targets."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.emulator.integers.vectors import BLOCK
+from targets.emulator.integers.window_sums import Window, sum_rows, sum_windows
+from targets.emulator.integers.workspace import Workspace
+
+Array = NDArray[Any]
+
+POINT: Final[Window] = (1, 1, 1, 1, 0, 0, 1, 1)
+"""A kernel of one element: over an image of one pixel it is a dense connection."""
+_SUM_MAX: Final = 2**15 - 1
+_SUM_BYTES: Final = 256
+"""Rows of -128 .. 127 whose sum always fits 16 bits."""
+_SUM_WORDS: Final = 128
+"""Rows of -256 .. 255 whose sum always fits 16 bits."""
+_BYTE: Final = np.iinfo(np.int8)
+_MOST_REPEATS: Final = 16
+"""Counts up to here are so many spikes; larger ones are multiplied."""
+_TOGETHER: Final = 2**18
+"""Elements of images whose spikes are listed together, so that the lists stay near."""
+_WORD: Final = 8
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WeightBlocks:
+    """Weights laid out for `window_sums.sum_windows`.
+
+    Attributes:
+        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int8 or int16.
+        channels: `[blocks, 2]`: which sources a block reads.
+        gain: 2 if all weights are even and were halved, otherwise 1.
+        limit: Rows that may be added in 16 bits before the sum moves on; 0 if any number may.
+        targets: How many channels or neurons are reached.
+        window: How the kernel moves.
+        binary: Whether every message is 0 or 1.
+        weighs: Whether messages are multiplied; otherwise a number counts as so many spikes.
+    """
+
+    rows: Array = field(repr=False)
+    channels: Array = field(repr=False)
+    gain: int
+    limit: int
+    targets: int
+    window: Window
+    binary: bool
+    weighs: bool
+
+    @classmethod
+    def of(cls, weights: Array, groups: int, window: Window, *, largest: int, counts: bool) -> "WeightBlocks":
+        """Lay out the weights of a convolution, or of a dense connection with a kernel of one element.
+
+        Args:
+            weights: `[targets, sources / groups, kernel rows, kernel columns]`, within -256 .. 255.
+            groups: How many parts the channels fall into.
+            window: How the kernel moves.
+            largest: The largest magnitude of a message.
+            counts: Whether messages are never negative.
+        """
+        gain = 1 if (weights & 1).any() else 2
+        halved = weights // gain
+        fits = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
+        channels = _channels(len(weights), weights.shape[1], groups)
+        weighs = not counts or largest > _MOST_REPEATS
+        return cls(
+            _laid_out(halved.astype(np.int8 if fits else np.int16), groups, channels),
+            channels,
+            gain,
+            _limit(halved, 1 if weighs else largest, narrow=fits),
+            len(weights),
+            window,
+            counts and largest == 1,
+            weighs,
+        )
+
+    def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> NDArray[np.int32]:
+        """Return the sums `[images, *size, targets]`, to be multiplied with `gain`, modulo 2^32.
+
+        They are valid until the next product of the same workspace.
+
+        Args:
+            images: `[images, rows, columns, channels]`, uint8 or int32.
+            size: Rows and columns of the result.
+            workspace: Where to work.
+        """
+        out = workspace.room("product", (len(images), *size, self.targets))
+        whole = self.binary and images.shape[-1] % _WORD == 0
+        words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
+
+        def work(part: slice) -> None:
+            x, seen, sums = images[part], words[part], out[part]
+            if images.shape[1:3] == (1, 1) and self.window == POINT:
+                sum_rows(x, seen, self.rows, self.limit, self.weighs, sums.reshape(len(x), -1))
+            else:
+                sum_windows(x, seen, self.rows, self.channels, self.window, self.limit, self.weighs, sums)
+
+        workspace.split(work, len(images), max(1, _TOGETHER // int(np.prod(images.shape[1:]))))
+        return out
+
+
+def _channels(targets: int, sources: int, groups: int) -> NDArray[np.int64]:
+    """Return for every block the first channel that it reads and the one after the last, `[blocks, 2]`."""
+    starts = np.arange(0, targets, BLOCK)
+    ends = np.minimum(starts + BLOCK, targets)
+    of_group = targets // groups
+    return np.stack([starts // of_group * sources, ((ends - 1) // of_group + 1) * sources], axis=1)
+
+
+def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
+    """Return rows `[blocks, kernel rows, kernel columns, span, BLOCK]`, zero where a target reads nothing."""
+    targets, sources, *kernel = weights.shape
+    span = int((channels[:, 1] - channels[:, 0]).max())
+    rows = np.zeros((len(channels), BLOCK, span, *kernel), weights.dtype)
+    flat = rows.reshape(-1, span, *kernel)
+    if groups == 1:
+        flat[:targets] = weights
+    else:
+        for target in range(targets):
+            first = target * groups // targets * sources - channels[target // BLOCK, 0]
+            flat[target, first : first + sources] = weights[target]
+    return np.ascontiguousarray(np.moveaxis(rows, (1, 2), (4, 3)))
+
+
+def _limit(weights: Array, largest: int, *, narrow: bool) -> int:
+    """Return how many rows 16 bits can always add, or 0 if they hold every sum of these weights."""
+    by_target = weights.reshape(len(weights), -1).astype(np.int64)
+    reach = max(
+        np.maximum(by_target, 0).sum(axis=1).max(initial=0),
+        np.maximum(-by_target, 0).sum(axis=1).max(initial=0),
+    )
+    if reach * largest <= _SUM_MAX:
+        return 0
+    return _SUM_BYTES if narrow else _SUM_WORDS

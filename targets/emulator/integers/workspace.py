@@ -1,0 +1,51 @@
+"""What a session works with: room that is used again at every block, and the cores it may use."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@final
+class Workspace:
+    """Room for sums, and cores.
+
+    Memory that is asked for anew at every block costs more than the sums that are written to it.
+
+    Args:
+        pool: Threads that may share the work of one session; None to work alone.
+        cores: How many threads it has.
+    """
+
+    def __init__(self, pool: Executor | None = None, cores: int = 1) -> None:
+        self._pool = pool
+        self._cores = cores if pool is not None else 1
+        self._held: dict[str, NDArray[np.int32]] = {}
+
+    def room(self, purpose: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
+        """Return an int32 array of any content. The next call for the same purpose returns the same memory."""
+        size = int(np.prod(shape))
+        held = self._held.get(purpose)
+        if held is None or held.size < size:
+            held = self._held[purpose] = np.empty(size, np.int32)
+        return held[:size].reshape(shape)
+
+    def split(self, work: Callable[[slice], None], count: int, most: int) -> None:
+        """Do some work for `count` things, at most `most` at once, on all cores.
+
+        Args:
+            work: Takes the part to be done. Parts must not touch one another's results.
+            count: Of things.
+            most: Of a part.
+        """
+        step = max(1, min(most, -(-count // self._cores)))
+        parts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+        if self._pool is None or len(parts) == 1:
+            for part in parts:
+                work(part)
+        else:
+            list(self._pool.map(work, parts))
