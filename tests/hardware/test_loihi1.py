@@ -1,7 +1,7 @@
 """A network of 250-25-1 neurons that was recorded on Loihi 1 is what every executor computes.
 
-Compared with ==: all 639 recorded hidden spikes and every silence, the potential of hidden neuron 24, both output
-spikes, the potential of the output. At the steps of spikes the probe shows 128, which is asserted.
+Compared with ==: all 639 recorded hidden spikes and every silence, the potential of hidden neuron 24, both
+output spikes, the potential of the output. At the steps of spikes the probe shows 128, which is asserted.
 """
 
 from functools import cache

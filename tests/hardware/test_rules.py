@@ -1,7 +1,7 @@
 """Which choices of the rule the recordings decide, and which they leave open.
 
-A plain NumPy neuron (`rules.py`) with one choice changed at a time. Where the recording contradicts the change,
-it decides; where it does not, the test says so, and nothing may be claimed.
+A plain NumPy neuron (`rules.py`) with one choice changed at a time. Where the recording contradicts the
+change, it decides; where it does not, the test says so, and nothing may be claimed.
 """
 
 from dataclasses import replace
@@ -56,6 +56,10 @@ def _agrees2(rule: Rule, neuron: Loihi2) -> bool:
 def test_the_rule_computes_both_recordings(network: Loihi1, neuron: Loihi2) -> None:
     assert all(_agrees(Rule(), network).values())
     assert _agrees2(_LOIHI2, neuron)
+
+
+def _label(change: dict[str, object]) -> str:
+    return ", ".join(f"{name} {getattr(value, '__name__', value)}" for name, value in change.items())
 
 
 _SPIKES, _POTENTIAL = "hidden spikes", "output potential"
@@ -121,7 +125,7 @@ def test_one_potential_equals_its_threshold_and_decides_that_the_comparison_is_s
         {"delay": 0},
         {"delay": 2},
     ],
-    ids=lambda change: _label(change),
+    ids=_label,
 )
 def test_loihi_2_decides(change: dict[str, Any], neuron: Loihi2) -> None:
     assert not _agrees2(replace(_LOIHI2, **change), neuron)
@@ -140,7 +144,7 @@ def test_loihi_2_decides(change: dict[str, Any], neuron: Loihi2) -> None:
         {"bound_current": saturate},
         {"bound_potential": wrap},
     ],
-    ids=lambda change: _label(change),
+    ids=_label,
 )
 def test_loihi_2_leaves_open(change: dict[str, Any], neuron: Loihi2) -> None:
     """The state is never negative, the current is gone after one step, nothing comes right after a spike."""
@@ -155,7 +159,3 @@ def test_other_registers_in_our_own_integers_contradict_loihi_1(
     got = execute("reference", network.graph(**change), network.x).v["out"][0, :499, 0]
     quiet = ~network.output_spikes[:, 0]
     assert not np.array_equal(got[quiet], network.output_potential[quiet])
-
-
-def _label(change: dict[str, object]) -> str:
-    return ", ".join(f"{name} {getattr(value, '__name__', value)}" for name, value in change.items())
