@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from tests.hardware.recordings import ARTEFACT, EXECUTORS, Loihi1, execute, loihi1
+from toolchain.ir import FixedLif
+from toolchain.passes.chip_registers import chip_registers
 from toolchain.trace import Trace
 
 
@@ -86,7 +88,19 @@ def test_128_is_also_a_true_potential_so_the_artefact_cannot_be_found_by_its_val
     assert recording.hidden_weights[24, recording.x[49]].tolist() == [2]
 
 
-def test_registers_and_weights_are_what_a_mixed_matrix_of_8_bits_holds(recording: Loihi1) -> None:
+@pytest.mark.parametrize("population", ["hidden", "out"])
+def test_the_registers_we_say_a_chip_takes_are_those_of_the_recording(
+    population: str, recording: Loihi1
+) -> None:
+    node = recording.graph()[population]
+    assert isinstance(node, FixedLif)
+    registers = {name: set(span.values()) for name, span in chip_registers(node)["loihi1"].items()}
+    assert registers["iDecay"] == {recording.current_decay}
+    assert registers["vDecay"] == {recording.potential_decay}
+    assert registers["vThMant"] == {recording.threshold}
+
+
+def test_the_weights_are_what_a_mixed_matrix_of_8_bits_holds(recording: Loihi1) -> None:
     for weights in (recording.hidden_weights, recording.output_weights):
         assert not (weights % 2).any()
         assert np.abs(weights).max() <= 254
