@@ -9,6 +9,7 @@ from toolchain.errors import UnknownNameError
 from toolchain.fidelity.compare import thresholds
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
+from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.ranges import by_rows
 
 
@@ -90,6 +91,7 @@ def _population(before: Graph, document: Mapping[str, Any], node: FixedLif) -> I
         f"off by {100 * max(row['largest_tau_error'], row['largest_tau_current_error']):.2f} %."
     )
     yield _range(row, document["calibration_samples"])
+    yield from _registers(node)
     float_node = before[node.name]
     if isinstance(float_node, Lif) and np.isfinite(float_node.vth).all():
         error = np.abs(thresholds(node) - float_node.vth) / float_node.vth
@@ -106,6 +108,29 @@ _LIMITS: Mapping[str, str] = {
     "bias": "the bias register",
     "range": "the 24-bit range of u and v, or a scale that rounds better",
 }
+
+
+def _registers(node: FixedLif) -> Iterator[str]:
+    registers = chip_registers(node)
+    lava = {name: _span(values) for name, values in registers["lava"].items()}
+    chip = {name: _span(values) for name, values in registers["loihi1"].items()}
+    yield (
+        f"Lava's current decay du is {lava['du']}; what Loihi 1 takes as iDecay is one more, "
+        f"{chip['iDecay']}, since the hidden + 1 is Lava's. The others are the same: dv {lava['dv']} is "
+        f"vDecay, vth {lava['vth']} is vThMant, biases are mantissas of {lava['bias_mant']} with "
+        f"exponents of {lava['bias_exp']}."
+    )
+    if registers["beyond_12_bits"]:
+        yield (
+            f"{registers['beyond_12_bits']:,} of its {node.vth.size:,} neurons have an iDecay of 4096, "
+            "beyond the 12 bits of the register: their core has to add the one (its bit ds_offset), and the "
+            "register takes du."
+        )
+
+
+def _span(values: Mapping[str, int]) -> str:
+    least, most = values["least"], values["most"]
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _range(row: Mapping[str, Any], samples: int) -> str:

@@ -10,6 +10,7 @@ from toolchain import fixedpoint
 from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.calibration import Calibration
+from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.integers import LOST_PER_DECAY
 from toolchain.passes.quantization_warnings import find_warnings
 from toolchain.passes.ranges import by_rows, potential_limit, prove_bounds
@@ -67,7 +68,8 @@ def explain_quantization(
         what rounding decays toward zero costs (in thresholds), decays that no register holds
         (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges against 24 bits and how they
         are known, what limits the scale, distinct thresholds and decays, neurons that can never or must
-        always fire. And `warnings`: node and sentence for whatever a user should know.
+        always fire, and the registers as Lava and as Loihi 1 count them. And `warnings`: node and sentence
+        for whatever a user should know.
     """
     connections, populations = {}, {}
     for node in after.synapses:
@@ -160,6 +162,7 @@ def _explain_population(
         "always_fire": int(restless.sum()),
         "largest_decay_loss": float(np.where(fires, loss / np.maximum(level, 1), 0.0).max(initial=0.0)),
         "origin": after.origin.path,
+        "registers": chip_registers(after),
     }
 
 

@@ -11,6 +11,7 @@ from toolchain.errors import UnknownNameError
 from toolchain.fidelity.why import explain_node
 from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Lif, Output
 from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
+from toolchain.passes.explain_quantization import is_explanation
 from toolchain.stimulus import Stimulus
 
 
@@ -72,6 +73,31 @@ def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> No
     assert any("is measured on 4 samples with twofold head-room, not proved" in text for text in texts), texts
 
 
+@pytest.mark.parametrize(
+    ("du", "said"),
+    [
+        (0.25, "Lava's current decay du is 1023; what Loihi 1 takes as iDecay is one more, 1024"),
+        ([0.25, 0.5], "du is 1023 to 2047; what Loihi 1 takes as iDecay is one more, 1024 to 2048,"),
+        (1.0, "1 of its 1 neurons have an iDecay of 4096, beyond the 12 bits of the register"),
+    ],
+)  # fmt: skip
+def test_what_a_chips_registers_take_is_said(du: float | list[float], said: str) -> None:
+    graph = _plain(np.ones((np.size(du), 2)), du=du, dv=0.25)
+    fixed = QuantizeGraph()(graph)
+    sentences = explain_node((graph, fixed), explain_quantization(graph, fixed), "p")
+    assert any(said in text for text in sentences), sentences
+    assert any("dv 1024 is vDecay" in text for text in sentences), sentences
+
+
+def test_what_a_chips_registers_take_is_said_of_builds_that_do_not_list_them() -> None:
+    graph = _plain(np.ones((1, 2)), du=0.25)
+    fixed = QuantizeGraph()(graph)
+    document = explain_quantization(graph, fixed)
+    del document["populations"]["p"]["registers"]
+    assert is_explanation(document)
+    assert any("iDecay" in text for text in explain_node((graph, fixed), document, "p"))
+
+
 def test_a_node_is_explained_in_sentences_with_its_least_exact_number(rng: np.random.Generator) -> None:
     graph = SplitSigns()(recurrent(rng))
     fixed = QuantizeGraph(weight_bits=3)(graph)
@@ -85,6 +111,8 @@ def test_a_node_is_explained_in_sentences_with_its_least_exact_number(rng: np.ra
     assert any("What keeps S from doubling: " in text and "their largest weight" in text for text in hidden)
     assert any("cannot overflow, whatever comes" in text for text in hidden)
     assert any(text.startswith("Its least exact threshold is") for text in hidden)
+    registers = document["populations"]["hidden"]["registers"]
+    assert registers["loihi1"]["iDecay"]["least"] == registers["lava"]["du"]["least"] + 1
     readout = explain_node((graph, fixed), document, "readout")
     assert not any("least exact threshold" in text for text in readout)
     with pytest.raises(UnknownNameError, match="did you mean 'hidden'"):
