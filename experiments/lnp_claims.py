@@ -210,12 +210,12 @@ def _tasks(study: Study) -> str:
     better = [study.pairs.comparisons[*glass, arm, "unpruned"].mean for arm in ALL_NEURONS]
     shown = counted(sum((*glass, arm, "unpruned") in study.pairs.discovered for arm in ALL_NEURONS))
     return f"""
-        **Not every task tells the arms apart.** Of the {of} differences to LNP on each task, B-H leaves
-        {said}. On Mackey-Glass recurrence is not shown to pay: all neurons with it differ from
-        {KEPT_NEURONS} without it by {_pair(study, "unpruned", BARE, glass)} values, and the
-        {len(ALL_NEURONS)} ways to keep all neurons and few synapses differ from the unpruned network by
-        {min(better):+.1f} to {max(better):+.1f} ({shown} of them survive B-H). Nor does it on still digits,
-        where all arms lie within a point."""
+        **Not every task tells the arms apart.** Of {of} differences to LNP on each task, B-H leaves {said}.
+        On Mackey-Glass recurrence is not shown to pay: all neurons with it differ from {KEPT_NEURONS}
+        without it by {_pair(study, "unpruned", BARE, glass)} values, and the {len(ALL_NEURONS)} ways to keep
+        all neurons and few synapses differ from the unpruned network by {min(better):+.1f} to
+        {max(better):+.1f} ({shown} of them survive B-H). Nor is it shown to pay on still digits, where all
+        arms lie within a point."""
 
 
 FINDINGS: Sequence[Callable[[Study], str]] = (
@@ -246,7 +246,7 @@ def in_short(study: Study) -> str:
         Every arm has the spectral radius of the unpruned network. Differences are means over {study.seeds}
         paired seeds ± half their 95 % interval. Where two stand in a row, the first is in values of
         {HORIZON} on Lorenz63 and the second in points on sequential digits. In brackets is said what a
-        difference survives: Holm's correction for the number of comparisons, only the one of Benjamini and
+        difference survives: Holm's correction for the number of comparisons, only that of Benjamini and
         Hochberg ("B-H"), or neither ("not shown")."""
     return "\n".join([paragraph(introduction), "", *(bullet(finding(study)) for finding in FINDINGS)])
 
@@ -267,10 +267,10 @@ def first_page(study: Study) -> str:
     said = f"""
         Pumice has the whole of Lyapunov Noise Pruning, for which no other code is public, its baselines, and
         a study of what each of its steps is worth over {study.seeds} paired seeds:
-        [`toolchain/pruning/lnp`](toolchain/pruning/lnp/README.md). At {KEPT} of the synapses,
-        all neurons kept, networks pruned without data need {recurrent} times fewer operations in the recurrent
-        synapses and {everything} times fewer in all, since the input stays as it is. Their difference to the
-        unpruned network is {series.mean:+.1f} ± {series.half:.1f} of {HORIZON} values of Lorenz63 and
+        [`toolchain/pruning/lnp`](toolchain/pruning/lnp/README.md). At {KEPT} of the synapses, all neurons
+        kept, networks pruned without data need {recurrent} times fewer operations in the recurrent synapses
+        and {everything} times fewer in all, since the input stays as it is. Their difference to the unpruned
+        network is {series.mean:+.1f} ± {series.half:.1f} of {HORIZON} values of Lorenz63 and
         {digits.mean:+.1f} ± {digits.half:.1f} points on digits read row by row: neither a gain nor a loss is
         shown. Pruning at random does the same at that size, and other claims of the paper did not hold: the
         study says which. [`examples/lorenz63.py`](examples/lorenz63.py) prunes a clustered network, predicts

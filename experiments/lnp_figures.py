@@ -78,21 +78,23 @@ class Study:
     @cached_property
     def to_lnp(self) -> Family[tuple[str, str]]:
         """Every arm against LNP on every task of the tables."""
-        found = {
-            (task, arm): compare(self.scores(task, arm), self.scores(task, "LNP"))
-            for task, arm in product(TASKS, self.arms)
-            if arm != "LNP"
-        }
-        return judged_together({key: each for key, each in found.items() if each is not None})
+        return judged_together(
+            {
+                (task, arm): compare(self.scores(task, arm), self.scores(task, "LNP"))
+                for task, arm in product(TASKS, self.arms)
+                if arm != "LNP"
+            }
+        )
 
     @cached_property
     def pairs(self) -> Family[tuple[str, str, str]]:
         """The other pairs that the text speaks of, on every task."""
-        found = {
-            (task, *pair): compare(*(self.scores(task, arm) for arm in pair))
-            for task, pair in product(TASKS, PAIRS)
-        }
-        return judged_together({key: each for key, each in found.items() if each is not None})
+        return judged_together(
+            {
+                (task, *pair): compare(*(self.scores(task, arm) for arm in pair))
+                for task, pair in product(TASKS, PAIRS)
+            }
+        )
 
 
 def epochs(arm: str) -> int:

@@ -209,8 +209,8 @@ def introduction(study: Study) -> str:
     """Return what has to be known to read the tables."""
     said = (
         f"""{study.seeds} paired seeds; {NEURONS} neurons at density 0.1 pruned to {KEPT_NEURONS} neurons and
-        {KEPT} of the synapses. Mean ± 95 % t interval; in brackets the paired difference to LNP.
-        VPT is the number of the next 100 values with a normalised error below 0.1. ({MEASURED_ON})""",
+        {KEPT} of the synapses. Mean ± 95 % t interval; in brackets the paired difference to LNP. VPT is the
+        number of the next 100 values with a normalised error below 0.1. ({MEASURED_ON})""",
         f"""**How many comparisons.** The tables hold {study.to_lnp.counted()}. **Bold** is what survives Holm
         (error rate of the family 5 %), *italic* what survives only Benjamini-Hochberg (false discovery rate
         5 %); everything else is not shown, whatever its own interval says.""",

@@ -79,11 +79,11 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), half
 
 
-def compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison | None:
-    """Return first minus second, paired by seed; None with fewer than two common seeds."""
-    paired = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
-    if len(paired) < 2:
-        return None
+def compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparison:
+    """Return first minus second, paired by seed; both need the same seeds, at least two."""
+    if first.keys() != second.keys() or len(first) < 2:
+        raise ValueError(f"expected the same seeds, at least two, got {[*first]} and {[*second]}")
+    paired = [first[seed] - second[seed] for seed in sorted(first)]
     mean, half = interval(paired)
     if np.ptp(paired) == 0:
         return Comparison(mean, half, float(mean == 0))
