@@ -97,8 +97,8 @@ def _scratch(study: Study) -> str:
     return f"""
         **The same small network, trained from scratch, is not shown to be worse**: the pruned one differs
         from it by {_pair(study, STRICT, SCRATCH)} (its widths are those of an earlier run of the strict arm,
-        not quite the ones above). What the pruning found is the widths. That is the result to beat, and
-        nothing here beats it."""
+        not quite the ones above). What the pruning found may be no more than the widths. That is the
+        result to beat, and nothing here is shown to beat it."""
 
 
 def _before_training(study: Study) -> str:
@@ -153,4 +153,4 @@ def first_page(study: Study) -> str:
         convolution weights and {_fewer(study, STRICT)} times fewer synaptic operations, all layers counted.
         Without regrowth {min(lost):.0f} to {max(lost):.0f} points are lost on average, and seeds differ
         much. The same small network trained from scratch is not shown to be worse ({-scratch.mean:+.2f} ±
-        {scratch.half:.2f}): what is found is the widths.""")
+        {scratch.half:.2f}): what is found may be no more than the widths.""")

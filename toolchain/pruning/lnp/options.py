@@ -54,8 +54,8 @@ STEPS_ONE_TO_THREE: Final = frozenset({Step.NOISE, Step.CENTRALITY, Step.DELOCAL
 class LnpOptions:
     """How far, in how many rounds and by which steps to prune.
 
-    Where the defaults differ from the paper's choices, which `published` has, our study found fewer synaptic
-    operations and no loss of accuracy that it could show.
+    Where the defaults differ from the paper's choices, which `published` has, our study, which changed one
+    thing at a time, found fewer synaptic operations and no loss of accuracy that it could show.
 
     Attributes:
         neurons: Neurons that remain.
