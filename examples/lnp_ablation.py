@@ -1,8 +1,9 @@
 """The ablation of the LNP paper (its figure 13): which step does what to size, activity and spectrum.
 
 An untrained network is pruned with steps left out, from the dense network A to all four steps E. Nothing
-is trained, so it takes seconds; `make lnp-study` has the accuracies. Run it with
-`python examples/lnp_ablation.py`; `--report FOLDER` writes one page per variant.
+is trained, so it takes seconds; `make lnp-study` has the accuracies. Operations are those of the recurrent
+synapses under noise. Run it with `python examples/lnp_ablation.py`; `--report FOLDER` writes one page per
+variant.
 """
 
 import argparse

@@ -103,7 +103,7 @@ def draw(
     figure = Figure(figsize=(8, 7), layout="constrained")
     *axes, last = figure.subplots(4, 1)
     last.plot(*zip(*course, strict=True), marker="o", color="black")
-    last.set(xlabel="synaptic operations a step under noise", ylabel="RMSE", xscale="log")
+    last.set(xlabel="recurrent operations a step under noise", ylabel="RMSE", xscale="log")
     for axis, dimension, name in zip(axes, range(3), "xyz", strict=True):
         axis.plot(future[:, dimension], color="black", label="Lorenz63")
         for label, values in predicted.items():

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import stats
+from study_tables import between
 
 import toolchain
 from toolchain.build_folder import Build
@@ -228,14 +229,6 @@ def write_tables(rows: list[Row]) -> None:
     said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
     between(README, "study", f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}")
     between(FIRST_PAGE, "chips", short_table(rows))
-
-
-def between(page: Path, name: str, text: str) -> None:
-    """Put text between the markers of a page."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, rest = page.read_text().split(begin)
-    _, after = rest.split(end)
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main() -> None:

@@ -1,8 +1,13 @@
-"""Lyapunov Noise Pruning against its baselines: many seeds, equal sizes, equal gain, equal operations.
+"""Lyapunov Noise Pruning against its baselines: many seeds, equal sizes, equal gain.
+
+Training is not equal: on digits, activity pruning trains for an epoch after each of its rounds and keeps
+those weights, so it has 30 epochs where every other arm has 20. On the series no network is trained, and
+its retraining does nothing. Operations are not equal either, in spite of the names of three arms: their
+synapses are scaled once, as if recurrent operations grew in proportion.
 
 Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
-again, so the study can be interrupted and continued. `--table` writes the tables into the README of the
-pruner. Run it with `make lnp-study`; it takes about two and a half hours of one core.
+again, so the study can be interrupted and continued. `lnp_tables.py` writes tables and sentences into the
+READMEs. Run it with `make lnp-study`; it takes about two and a half hours of one core.
 """
 
 import argparse
@@ -54,6 +59,8 @@ KEPT_NEURONS, KEPT_SYNAPSES, ITERATIONS = 220, 0.06, 10
 DEPLOYED_STARTS = 200
 CLUSTERS = (5.0, 10.0, 20.0, 40.0, 80.0)
 DEPLOYMENT = "deployment"
+# The machine that the committed lines were measured on.
+MEASURED_ON = "2 cores, one thread per process, Python 3.11.7"
 
 
 @dataclass(frozen=True)
@@ -206,7 +213,7 @@ def done() -> dict[tuple[str, str, int], dict[str, float]]:
     return {(line["task"], line["arm"], line["seed"]): line["figures"] for line in lines}
 
 
-def _jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
+def jobs(tasks: list[str], seeds: range) -> Iterator[tuple[str, str, int]]:
     for seed in seeds:
         for task in tasks:
             if task == "digits":
@@ -285,7 +292,7 @@ def deploy(seed: int) -> dict[str, float]:
 def main(tasks: list[str], seeds: range) -> None:
     """Compute what is missing."""
     torch.set_num_threads(1)
-    for job in _jobs(tasks, seeds):
+    for job in jobs(tasks, seeds):
         known = done()
         if job in known:
             continue

@@ -1,25 +1,32 @@
-"""The tables of the LNP study: from `lnp_study.jsonl` into the README of the pruner."""
+"""The tables and sentences of the LNP study: from `lnp_study.jsonl` into the READMEs that speak of it."""
 
-import os
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from lnp_study import DEPLOYMENT, KEPT_NEURONS, KEPT_SYNAPSES, NETWORKS, done
+from lnp_claims import first_page, in_short
+from lnp_figures import (
+    ALL,
+    ALL_NEURONS,
+    DIGITS,
+    KEPT,
+    PAIRS,
+    RECURRENT,
+    SCALED,
+    SERIES,
+    TASKS,
+    Study,
+    epochs,
+    fewer,
+)
+from lnp_study import DEPLOYMENT, KEPT_NEURONS, MEASURED_ON, NETWORKS, done, jobs
 from lnp_tasks import NEURONS
-from scipy.stats import t
+from study_tables import interval, paragraph, replaced, rows_of, span
 
-README = Path(__file__).parent.parent / "toolchain" / "pruning" / "lnp" / "README.md"
-BEGIN, END = "<!-- study: written by make lnp-study -->", "<!-- end of study -->"
+REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "toolchain" / "pruning" / "lnp" / "README.md"
+FIRST_PAGE = REPOSITORY / "README.md"
 
-Figures = dict[tuple[str, str, int], dict[str, float]]
-TASKS = {
-    "lorenz63": ("Lorenz63", "vpt"),
-    "rossler": ("Rössler", "vpt"),
-    "mackey_glass": ("Mackey-Glass", "vpt"),
-    "sequential_digits": ("sequential digits, %", "accuracy"),
-}
 MAIN = (
     "unpruned",
     "LNP",
@@ -33,17 +40,6 @@ MAIN = (
     "Erdős–Rényi",
     "LNP's neurons, no recurrence",
 )
-ALL_NEURONS = (
-    "unpruned",
-    "Steps I, III, |w| for L, leaves first",
-    "Steps I, III",
-    "Step I",
-    "strongest synapses, all neurons",
-    "random synapses, all neurons",
-    "AP",
-    "AP, magnitude",
-)
-EQUAL = ("LNP", *(f"{arm}, equal operations" for arm in ("AP, magnitude", "random", "Erdős–Rényi")))
 STEPS = ("unpruned", "Step I", "Steps I, II", "Steps I, III", "LNP", "LNP with Step IV")
 RULES = (
     "LNP",
@@ -57,141 +53,225 @@ KINDS = tuple(
     for arm in ("unpruned", "LNP", "AP, magnitude")
     for kind in ("", *(f", {k}" for k in NETWORKS))
 )
+STILL = ("unpruned", "LNP", "AP, magnitude", "random", "LNP's neurons, no recurrence")
 
 
-def _values(figures: Figures, task: str, arm: str, key: str) -> dict[int, float]:
-    return {seed: f[key] for (a, b, seed), f in figures.items() if (a, b) == (task, arm) and key in f}
+def shown(arm: str) -> str:
+    """Return the name of an arm for a table; what was meant to have equal operations has not."""
+    return arm.replace("equal operations", "synapses scaled").replace("|", "\\|")
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and half the 95 % t interval."""
-    n = len(values)
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
-    return float(np.mean(values)), half
+def _score(study: Study, task: str, arm: str) -> str:
+    text = "{:.1f} ± {:.1f}".format(*interval([*study.scores(task, arm).values()]))
+    return text if arm == "LNP" else f"{text} ({study.to_lnp.marked((task, arm))})"
 
 
-def _cell(figures: Figures, task: str, arm: str) -> str:
-    key = TASKS[task][1]
-    values = _values(figures, task, arm, key)
-    if not values:
-        return ""
-    mean, half = _interval(list(values.values()))
-    text = f"{mean:.1f} ± {half:.1f}"
-    other = _values(figures, task, "LNP", key)
-    paired = [values[seed] - other[seed] for seed in values if seed in other]
-    if arm == "LNP" or len(paired) < 2:
-        return text
-    difference, half = _interval(paired)
-    # Bold: the paired difference to LNP is larger than its interval.
-    shown = f"{difference:+.1f} ± {half:.1f}"
-    return f"{text} ({f'**{shown}**' if abs(difference) > half else shown})"
+def _operations(study: Study, task: str, arm: str, key: str) -> str:
+    mean = study.mean(task, arm, key)
+    if mean == 0:
+        return "0"
+    compared = "" if arm == "unpruned" else f" ({fewer(study.ratio(task, 'unpruned', arm, key))})"
+    return f"{mean:,.0f}{compared}"
 
 
-def _operations(figures: Figures, task: str, arm: str) -> str:
-    values = _values(figures, task, arm, "recurrent_operations")
-    whole = _values(figures, task, "unpruned", "recurrent_operations")
-    if not values or arm == "unpruned":
-        return "" if not values else f"{np.mean(list(values.values())):,.0f}"
-    mean = float(np.mean(list(values.values())))
-    base = float(np.mean([whole[seed] for seed in values if seed in whole]))
-    return "0" if mean == 0 else f"{mean:,.0f} ({base / mean:.1f} × fewer)"
-
-
-def table(figures: Figures, arms: Sequence[str]) -> str:
-    """Return one row per arm, one column per task, and the recurrent operations of two tasks."""
+def table(study: Study, arms: Sequence[str]) -> str:
+    """Return one row per arm: the four tasks, then the operations of two of them, recurrent and in all."""
     head = [
         "",
         *(name for name, _ in TASKS.values()),
-        "operations a value, Lorenz63",
-        "an image, sequential digits",
+        "recurrent operations a value, Lorenz63",
+        "in all",
+        "recurrent operations an image, sequential digits",
+        "in all",
     ]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for arm in arms:
-        cells = [arm.replace("|", "\\|"), *(_cell(figures, task, arm) for task in TASKS)]
-        cells += [_operations(figures, task, arm) for task in ("lorenz63", "sequential_digits")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [
+        [
+            shown(arm),
+            *(_score(study, task, arm) for task in TASKS),
+            *(_operations(study, task, arm, key) for task in (SERIES, DIGITS) for key in (RECURRENT, ALL)),
+        ]
+        for arm in arms
+    ]
+    return rows_of(head, rows)
 
 
-def noise_table(figures: Figures) -> str:
+def scaled_table(study: Study) -> str:
+    """Return the arms whose synapses were scaled for equal operations, and how equal they became."""
+    names = [name.removesuffix(", %") for name, _ in TASKS.values()]
+    rows = [
+        [
+            shown(arm),
+            *(f"{study.ratio(task, arm, 'LNP', key):.2f}" for key in (RECURRENT, ALL) for task in TASKS),
+        ]
+        for arm in SCALED
+    ]
+    head = ["operations over LNP's", *(f"recurrent, {name}" for name in names)]
+    head += [f"in all, {name}" for name in names]
+    return f"{table(study, ('LNP', *SCALED))}\n\n{rows_of(head, rows)}"
+
+
+def operations_table(study: Study) -> str:
+    """Return how many times fewer operations every arm needs than the unpruned network, on every task."""
+    arms = [arm for arm in study.arms if arm != "unpruned"]
+    names = [name.removesuffix(", %") for name, _ in TASKS.values()]
+    rows = [
+        [
+            shown(arm),
+            *(
+                "no recurrent"
+                if study.mean(task, arm, key) == 0
+                else fewer(study.ratio(task, "unpruned", arm, key))
+                for key in (RECURRENT, ALL)
+                for task in TASKS
+            ),
+        ]
+        for arm in arms
+    ]
+    head = [
+        "than unpruned",
+        *(f"recurrent, {name}" for name in names),
+        *(f"in all, {name}" for name in names),
+    ]
+    return rows_of(head, rows)
+
+
+def pair_table(study: Study) -> str:
+    """Return the other pairs the text speaks of: differences, and operations of the first over the second."""
+    rows: list[list[str]] = []
+    for first, second in PAIRS:
+        differences = [study.pairs.marked((task, first, second)) for task in TASKS]
+        spans = [
+            "–" if study.mean(SERIES, second, key) == 0 else span(study.ratios(first, second, key), 2)
+            for key in (RECURRENT, ALL)
+        ]
+        rows.append([f"{shown(first)} − {shown(second)}", *differences, *spans])
+    head = [
+        "",
+        *(name for name, _ in TASKS.values()),
+        "recurrent operations, first over second, four tasks",
+        "in all",
+    ]
+    return f"They are a family of their own: {study.pairs.counted()}.\n\n{rows_of(head, rows)}"
+
+
+def noise_table(study: Study) -> str:
     """Return closed-loop RMSE on Lorenz63 against the signal-to-noise ratio of the history."""
     levels = (50, 40, 30, 20, 10)
-    lines = ["| | " + " | ".join(f"{level} dB" for level in levels) + " |", "|" + "---|" * (len(levels) + 1)]
-    arms = (
+    arms = [
         f"{arm}{kind}" for arm in ("unpruned", "LNP", "AP", "AP, magnitude") for kind in ("", ", clustered")
-    )
-    for arm in arms:
-        found = [list(_values(figures, "lorenz63", arm, f"rmse_{level}dB").values()) for level in levels]
-        if all(found):
-            cells = ("{:.3f} ± {:.3f}".format(*_interval(values)) for values in found)
-            lines.append(f"| {arm} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    ]
+    rows = [
+        [
+            arm,
+            *(
+                "{:.3f} ± {:.3f}".format(*interval([*study.values(SERIES, arm, f"rmse_{level}dB").values()]))
+                for level in levels
+            ),
+        ]
+        for arm in arms
+        if (SERIES, arm, 0) in study.figures
+    ]
+    return rows_of(["", *(f"{level} dB" for level in levels)], rows)
 
 
-def deployment_table(figures: Figures) -> str:
+def deployment_table(study: Study) -> str:
     """Return float against integers, per seed, and the mean paired change."""
-    rows = sorted((seed, f) for (task, _, seed), f in figures.items() if task == DEPLOYMENT)
-    if not rows:
-        return "Not measured yet."
-    lines = [
-        "| seed | VPT float | integers | RMSE float | integers | one-step float | integers | Lava equal |",
-        "|" + "---|" * 8,
+    found = sorted((seed, f) for (task, _, seed), f in study.figures.items() if task == DEPLOYMENT)
+    head = [
+        "seed",
+        "VPT float",
+        "integers",
+        "RMSE float",
+        "integers",
+        "one-step float",
+        "integers",
+        "Lava equal",
     ]
-    for seed, f in rows:
-        lines.append(
-            f"| {seed} | {f['vpt_float']:.2f} | {f['vpt_fixed']:.2f} | {f['rmse_float']:.3f} "
-            f"| {f['rmse_fixed']:.3f} | {f['one_step_float']:.5f} | {f['one_step_fixed']:.5f} "
-            f"| {'yes' if f['lava_equal'] else 'NO'} |"
-        )
+    rows = [
+        [
+            str(seed),
+            *(f"{f[f'vpt_{kind}']:.2f}" for kind in ("float", "fixed")),
+            *(f"{f[f'rmse_{kind}']:.3f}" for kind in ("float", "fixed")),
+            *(f"{f[f'one_step_{kind}']:.5f}" for kind in ("float", "fixed")),
+            "yes" if f["lava_equal"] else "NO",
+        ]
+        for seed, f in found
+    ]
+    text = [rows_of(head, rows)]
     for key, name in (("vpt", "VPT"), ("rmse", "RMSE"), ("one_step", "one-step RMSE")):
-        base = float(np.mean([f[f"{key}_float"] for _, f in rows]))
-        change = [100 * (f[f"{key}_fixed"] - f[f"{key}_float"]) / base for _, f in rows]
-        lines.append(f"\nMean change of {name}: {'{:+.1f} ± {:.1f} %'.format(*_interval(change))}.")
-    return "\n".join(lines)
+        base = float(np.mean([f[f"{key}_float"] for _, f in found]))
+        change = [100 * (f[f"{key}_fixed"] - f[f"{key}_float"]) / base for _, f in found]
+        text.append(f"Mean change of {name}: {'{:+.1f} ± {:.1f} %'.format(*interval(change))}.")
+    return "\n\n".join(text)
 
 
-def static_digits(figures: Figures) -> str:
+def introduction(study: Study) -> str:
+    """Return what has to be known to read the tables."""
+    said = (
+        f"""{study.seeds} paired seeds; {NEURONS} neurons at density 0.1 pruned to {KEPT_NEURONS} neurons and
+        {KEPT} of the synapses. Mean ± 95 % t interval; in brackets the paired difference to LNP. VPT is the
+        number of the next 100 values with a normalised error below 0.1. ({MEASURED_ON})""",
+        f"""**How many comparisons.** The tables hold {study.to_lnp.counted()}. **Bold** is what survives Holm
+        (error rate of the family 5 %), *italic* what survives only Benjamini-Hochberg (false discovery rate
+        5 %); everything else is not shown, whatever its own interval says.""",
+        f"""**Training.** On digits every arm is trained for {epochs("LNP")} epochs after pruning, but AP and
+        AP, magnitude for {epochs("AP")} in all: they also train for an epoch after each of their rounds and
+        keep those weights. On the series no arm is trained: a linear read-out is fitted by ridge regression,
+        and AP's retraining does nothing. AP sees training data on every task, to find the quiet neurons.""",
+        """**Operations** are spikes times the synapses they reach, on the test part, in real numbers.
+        *Recurrent* is the pruned connection alone; *in all* adds the input and the read-out, measured in the
+        same run. No method prunes these two, but the synapses of a neuron that is removed go with it.""",
+    )
+    return "\n\n".join(paragraph(each) for each in said)
+
+
+def still_digits(study: Study) -> str:
     """Return one sentence about still digits."""
-    parts = []
-    for arm in ("unpruned", "LNP", "AP, magnitude", "random", "LNP's neurons, no recurrence"):
-        values = list(_values(figures, "digits", arm, "accuracy").values())
-        if values:
-            parts.append(f"{arm} {'{:.1f} ± {:.1f}'.format(*_interval(values))}")
-    return "Still digits, as a check only: " + "; ".join(parts) + " %."
-
-
-def sections(figures: Figures) -> list[tuple[str, Callable[[], str]]]:
-    """Return headings and what stands under them."""
-    return [
-        ("Equal neurons, equal synapses, equal gain", lambda: table(figures, MAIN)),
-        ("Equal synapses, all neurons stay (but for AP)", lambda: table(figures, ALL_NEURONS)),
-        ("Equal recurrent operations", lambda: table(figures, EQUAL)),
-        ("What each step does", lambda: table(figures, STEPS)),
-        ("What a synapse is weighed by", lambda: table(figures, RULES)),
-        ("How many iterations", lambda: table(figures, ROUNDS)),
-        ("One pool, clusters, and neurons that are all alike", lambda: table(figures, KINDS)),
-        ("Noise on the input, Lorenz63, closed-loop RMSE", lambda: noise_table(figures)),
-        ("Float and integers, Lorenz63, LNP, clustered", lambda: deployment_table(figures)),
+    parts = [
+        f"{arm} {'{:.1f} ± {:.1f}'.format(*interval([*study.values('digits', arm, 'accuracy').values()]))}"
+        for arm in STILL
     ]
+    return f"Still digits, as a check only (AP with {epochs('AP')} epochs here, too): {'; '.join(parts)} %."
+
+
+def tables(study: Study) -> str:
+    """Return everything that stands between the marks of the study."""
+    sections = {
+        "Equal neurons, equal synapses, equal gain": table(study, MAIN),
+        "Equal synapses, all neurons stay (but for AP)": table(
+            study, ("unpruned", *ALL_NEURONS, "AP", "AP, magnitude")
+        ),
+        "Recurrent operations that were meant to be equal": scaled_table(study),
+        "What each step does": table(study, STEPS),
+        "What a synapse is weighed by": table(study, RULES),
+        "How many iterations": table(study, ROUNDS),
+        "One pool, clusters, and neurons that are all alike": table(study, KINDS),
+        "Other pairs": pair_table(study),
+        "Operations on every task": operations_table(study),
+        "Noise on the input, Lorenz63, closed-loop RMSE": noise_table(study),
+        "Float and integers, Lorenz63, LNP, clustered": deployment_table(study),
+    }
+    headed = [f"### {title}\n\n{body}" for title, body in sections.items()]
+    return "\n\n".join([introduction(study), still_digits(study), *headed])
+
+
+def pages(study: Study) -> dict[Path, str]:
+    """Return the pages that speak of the study, with what it says renewed."""
+    readme = replaced(README.read_text(encoding="utf-8"), "in short", in_short(study))
+    return {
+        README: replaced(readme, "study", tables(study)),
+        FIRST_PAGE: replaced(FIRST_PAGE.read_text(encoding="utf-8"), "lnp", first_page(study)),
+    }
 
 
 def main() -> None:
-    """Write the tables between the marks in the README."""
+    """Write what the study says into the pages that speak of it."""
     figures = done()
-    seeds = len({seed for _, _, seed in figures})
-    introduction = (
-        f"{seeds} paired seeds; {NEURONS} neurons at density 0.1 pruned to {KEPT_NEURONS} neurons and "
-        f"{KEPT_SYNAPSES:.0%} of the synapses. Mean ± 95 % t interval; in brackets the paired difference to "
-        "LNP, bold where it exceeds its interval. VPT is the number of the next 100 values with a normalised "
-        f"error below 0.1. ({os.cpu_count()} cores, one thread per process, Python "
-        f"{platform.python_version()})"
-    )
-    text = [BEGIN, introduction, static_digits(figures)]
-    for title, body in sections(figures):
-        text += [f"### {title}", body()]
-    page = README.read_text(encoding="utf-8")
-    start, stop = page.index(BEGIN), page.index(END)
-    README.write_text(page[:start] + "\n\n".join(text) + "\n\n" + page[stop:], encoding="utf-8")
+    missing = [job for job in jobs([*TASKS, "digits"], range(8)) if job not in figures]
+    if missing:
+        raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make lnp-study")
+    for path, text in pages(Study(figures)).items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,89 +1,96 @@
-"""The tables of the study of channel pruning: from `sca_study.jsonl` into the README of the pruning."""
+"""The tables and sentences of the study of channel pruning: from `sca_study.jsonl` into the READMEs."""
 
-import os
-import platform
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from sca_study import ARMS, EPOCHS, LNP, PLANS, SCRATCH, SEEDS, known
-from scipy.stats import t
+from sca_claims import first_page, in_short
+from sca_figures import ORDER, PAIRS, Study
+from sca_study import EPOCHS, MEASURED_ON, PLANS, SEEDS, known
+from study_tables import paragraph, replaced, rows_of
 
-README = Path(__file__).parent.parent / "toolchain" / "pruning" / "README.md"
-BEGIN, END = "<!-- study: written by make sca-study -->", "<!-- end of study -->"
-ORDER = (*ARMS, *SCRATCH, *LNP)
-ROW = "| {} |"
-
-Rows = dict[int, dict[str, Any]]
+REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "toolchain" / "pruning" / "README.md"
+FIRST_PAGE = REPOSITORY / "README.md"
 
 
-def rows_of(width: str, arm: str) -> Rows:
-    return {seed: row for (w, a, seed), row in known().items() if (w, a) == (width, arm)}
-
-
-def interval(values: np.ndarray) -> str:
-    """Return mean and half width of the 95 % interval (Student's t)."""
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():+.2f} ± {half:.2f}"
-
-
-def line(width: str, arm: str) -> str | None:
-    rows, dense = rows_of(width, arm), rows_of(width, "dense")
-    seeds = sorted(rows.keys() & dense.keys())
-    if not seeds:
-        return None
-    accuracy = np.array([rows[s]["masked_accuracy"] for s in seeds])
-    change = accuracy - np.array([dense[s]["masked_accuracy"] for s in seeds])
-    # Rows of an earlier day fed integers of eight bits, which leave the weights less room.
-    lost = np.array([rows[s]["integers"] - rows[s]["accuracy"] for s in seeds if "input_bits" in rows[s]])
-    weights = np.mean([rows[s]["conv_parameters"] / dense[s]["conv_parameters"] for s in seeds])
-    silent = any(rows[s]["operations"] == 0 for s in seeds)
-    fewer = 0.0 if silent else np.mean([dense[s]["operations"] / rows[s]["operations"] for s in seeds])
-    kept = (
-        [round(float(n)) for n in np.mean([rows[s]["kept"] for s in seeds], axis=0)]
-        if "kept" in rows[seeds[0]]
-        else []
-    )
-    cells = [
+def line(study: Study, width: str, arm: str) -> list[str]:
+    """Return the row of an arm."""
+    accuracy, lost = study.values(width, arm, "masked_accuracy"), study.integers(width, arm)
+    fewer = study.fewer(width, arm)
+    return [
         arm,
         f"{accuracy.mean():.2f} ({accuracy.min():.2f})",
-        "" if arm == "dense" else interval(change),
-        f"{lost.mean():+.2f} ({lost.min():+.2f})" if lost.size == len(seeds) else "",
-        f"{100 * weights:.1f}",
-        "silent" if silent else f"{fewer:.1f}",
-        " ".join(map(str, kept)),
+        "" if arm == "dense" else study.to_dense.marked((width, arm), 2),
+        f"{lost.mean():+.2f} ({lost.min():+.2f})" if lost.size else "",
+        f"{study.weights(width, arm):.1f}",
+        "silent" if fewer is None else f"{fewer:.1f}",
+        " ".join(f"{count:.0f}" for count in study.kept(width, arm)),
     ]
-    return ROW.format(" | ".join(cells))
 
 
-def table(width: str) -> list[str]:
+def table(study: Study, width: str) -> str:
+    """Return one row per arm."""
     head = [
-        ROW.format(
-            "arm | accuracy, % (worst seed) | against dense, points | integers against float | "
-            "convolution weights, % | × fewer operations | channels kept"
-        ),
-        ROW.format(" | ".join(["---"] * 7)),
+        "arm",
+        "accuracy, % (worst seed)",
+        "against dense, points",
+        "integers against float",
+        "convolution weights, %",
+        "× fewer operations, all layers",
+        "channels kept",
     ]
-    return head + [found for arm in ORDER if (found := line(width, arm)) is not None]
+    return rows_of(head, [line(study, width, arm) for arm in ORDER])
+
+
+def pair_table(study: Study) -> str:
+    """Return the other pairs the text speaks of."""
+    rows = [
+        [f"{first} − {second}", *(study.pairs.marked((width, first, second), 2) for width in PLANS)]
+        for first, second in PAIRS
+    ]
+    return rows_of(["points", *(f"{width} width" for width in PLANS)], rows)
+
+
+def introduction(study: Study) -> str:
+    """Return what has to be known to read the tables."""
+    rows = study.rows.values()
+    slowest = max(row.get("seconds", 0.0) for row in rows)
+    equal = [row["compact_equals_masked"] for row in rows if "compact_equals_masked" in row]
+    said = (
+        f"""{len(rows)} networks, {SEEDS} seeds, {EPOCHS} epochs each for every arm ({MEASURED_ON}); the
+        slowest took {slowest:.0f} s on one core, with another beside it. The compact network spiked exactly
+        as the masked one, in double precision, in {sum(equal)} of {len(equal)}.""",
+        f"""The differences to the dense network are {study.to_dense.counted()}. **Bold** is what survives
+        Holm (error rate of the family 5 %), *italic* what survives only Benjamini-Hochberg (false discovery
+        rate 5 %). Operations are spikes, or inputs that are not zero, times the synapses they reach; all
+        connections count, from the input to the classifier, and the ratio is the mean over seeds.""",
+    )
+    return "\n\n".join(paragraph(each) for each in said)
+
+
+def tables(study: Study) -> str:
+    """Return everything that stands between the marks of the study."""
+    widths = [f"**{sum(plan)} channels**\n\n{table(study, width)}" for width, plan in PLANS.items()]
+    pairs = f"**Other pairs**: a family of its own, {study.pairs.counted()}.\n\n{pair_table(study)}"
+    return "\n\n".join([introduction(study), *widths, pairs])
+
+
+def pages(study: Study) -> dict[Path, str]:
+    """Return the pages that speak of the study, with what it says renewed."""
+    readme = replaced(README.read_text(encoding="utf-8"), "study", tables(study))
+    return {
+        README: replaced(readme, "in short", in_short(study)),
+        FIRST_PAGE: replaced(FIRST_PAGE.read_text(encoding="utf-8"), "sca", first_page(study)),
+    }
 
 
 def main() -> None:
+    """Write what the study says into the pages that speak of it."""
     rows = known()
-    slowest = max(row.get("seconds", 0.0) for row in rows.values())
-    equal = [row["compact_equals_masked"] for row in rows.values() if "compact_equals_masked" in row]
-    summary = (
-        f"{len(rows)} networks, {SEEDS} seeds, {EPOCHS} epochs each ({os.cpu_count()} cores, Python "
-        f"{platform.python_version()}); the slowest took {slowest:.0f} s on one core, with another beside "
-        "it. The compact network spiked exactly as the masked one, in double precision, in "
-        f"{sum(equal)} of {len(equal)}."
-    )
-    parts = [BEGIN, "", summary, ""]
-    for width, plan in PLANS.items():
-        parts += [f"**{sum(plan)} channels**", "", *table(width), ""]
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(before + "\n".join([*parts, END]) + after, encoding="utf-8")
+    expected = {(width, arm, seed) for width in PLANS for arm in ORDER for seed in range(SEEDS)}
+    if missing := sorted(expected - rows.keys()):
+        raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make sca-study")
+    for path, text in pages(Study(rows)).items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

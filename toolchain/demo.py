@@ -29,7 +29,8 @@ class DemoResult:
         neurons_after: After pruning.
         synapses_before: Recurrent synapses.
         synapses_after: After pruning.
-        synops_before: Synaptic operations per image, float.
+        synops_before: Synaptic operations per image over all connections, input and read-out included,
+            float.
         synops_after: After pruning, float.
         spike_f1: Float against fixed.
         lava_images: Images run on Lava.

@@ -109,7 +109,9 @@ class PruningSection(_Section):
     synapse_fraction: Fraction = Field(
         default=0.07, description="share of the recurrent synapses that remains"
     )
-    iterations: Positive = Field(default=20, description="rounds (lnp and activity)")
+    iterations: Positive = Field(
+        default=20, description="rounds (lnp and activity, which also trains for an epoch after each)"
+    )
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] = Field(
         default=(Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION),
         description="steps of lnp: noise, centrality, delocalization, time_scales",

@@ -47,7 +47,7 @@ def prune(
             "neurons",
             "synapses",
             "rate",
-            "operations/step",
+            "recurrent operations/step",
             "largest exponent",
             "localisation",
         )

@@ -1,4 +1,8 @@
-"""Baseline: activity pruning with retraining (the paper's algorithm 4)."""
+"""Baseline: activity pruning with retraining (the paper's algorithm 4).
+
+The only baseline that sees data. What it trains between its rounds comes on top of the training that follows:
+who compares at equal training takes it off there, or gives it to the others, too.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ def write_pruning_report(
         ("recurrent synapses", before.synapses, after.pool.synapses),
     ]
     if records:
-        sizes.append(("synaptic operations a step", records[0].operations, records[-1].operations))
+        sizes.append(("recurrent operations a step", records[0].operations, records[-1].operations))
     write_page(
         path,
         "toolchain.pruning",
@@ -60,7 +60,7 @@ def _course(records: Sequence[LnpRecord]) -> Markup:
     series: list[tuple[str, list[float]]] = [
         ("neurons", [record.neurons for record in records]),
         ("recurrent synapses", [record.synapses for record in records]),
-        ("operations a step", [record.operations for record in records]),
+        ("recurrent operations a step", [record.operations for record in records]),
     ]
     for axis, (name, values) in zip(axes.flat, series, strict=False):
         axis.plot(at, values, color=ACCENT)

@@ -1,4 +1,4 @@
-"""Step III: give edges back, so that the eigenvectors of the pruned graph spread out."""
+"""Step III: give edges back, which the paper does so that the eigenvectors of the pruned graph spread out."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +16,8 @@ class Preference(Enum):
     HUBS = "hubs"
     """Edges between neurons of high degree: maximises the variance of degrees (the paper)."""
     LEAVES = "leaves"
-    """Edges between neurons of low degree: what delocalises by evening out degrees. Ours."""
+    """Edges between neurons of low degree, which evens out the degrees. Ours; whether it spreads the
+    eigenvectors has not been measured."""
     RANDOM = "random"
     """Any. Ours, for comparison."""
 
@@ -29,8 +30,8 @@ class DelocalizationRule:
     Attributes:
         fraction: Edges added per iteration as a share of the present ones (the paper's `m`, whose
             value it does not give).
-        prefer: Which. Leaves cost a fifth fewer synaptic operations than the paper's hubs in our study, and
-            no accuracy.
+        prefer: Which. In our study leaves needed fewer synaptic operations than the paper's hubs, 7 to 23 %
+            in the recurrent connection and 4 to 9 % in all, and no loss of accuracy was shown.
     """
 
     fraction: float = 0.01

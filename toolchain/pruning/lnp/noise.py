@@ -58,7 +58,7 @@ class NoiseResponse:
         samples: Filtered rates, centred per neuron, `[N, samples]`.
         exponents: Diagonal local Lyapunov exponent `<log(beta (1 - s) + 1e-6)>` per neuron, `[N]`.
         rates: Mean spikes per step, per neuron, `[N]`.
-        operations: Mean synaptic operations per step: spikes times fan-out.
+        operations: Mean synaptic operations of the pool per step: spikes times fan-out.
     """
 
     samples: NDArray[np.float32]

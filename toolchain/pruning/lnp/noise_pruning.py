@@ -54,8 +54,9 @@ class KeepRule:
     """How keep probabilities are formed.
 
     Attributes:
-        importance: What multiplies the covariance term. The paper's Lyapunov matrix kept networks no more
-            accurate than the weight in our study, at twice the synaptic operations.
+        importance: What multiplies the covariance term. In our study the paper's Lyapunov matrix was not
+            shown to keep networks more accurate than the weight did, and needed more synaptic operations:
+            about twice as many in the recurrent connection, a quarter more in all.
         covariance: Where the covariance comes from.
         sharpness: Exponent on the score. 1 is the paper; 0 keeps all synapses alike (pruning at
             random with the same rescaling); -1 keeps what the paper would drop. Ours.
