@@ -53,6 +53,11 @@ check: $(READY) ## format, lint, types, import arrows, architecture tests
 parity: $(READY) ## hundreds of random graphs: reference == emulator == Lava (long)
 	$(BIN)/python -m pytest -m long tests/parity
 
+.PHONY: sweep
+GRAPHS ?= 20000
+sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)
+	for kind in wide-images images integers; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
+
 .PHONY: lnp-study
 lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py

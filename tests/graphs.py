@@ -135,6 +135,13 @@ recipes = st.builds(
 )
 
 
+def drawn_integers(rng: np.random.Generator) -> Recipe:
+    """Return a recipe that may be anything `recipes` may be, for sweeps without Hypothesis."""
+    flags = [bool(flag) for flag in rng.integers(0, 2, 9)]
+    sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
+    return Recipe(int(rng.integers(2**32)), sizes, int(rng.integers(1, 6)), *flags)
+
+
 def random_fixed(recipe: Recipe) -> Graph:
     """An integer graph in which currents wrap and potentials saturate, if the recipe is extreme."""
     rng = np.random.default_rng(recipe.seed)

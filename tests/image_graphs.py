@@ -48,14 +48,18 @@ class ImageRecipe:
     feedback: bool = False
     biased: bool = False
     extreme: bool = False
+    wide: bool = False
+    """Whether kernels, strides, paddings and dilations are any, also such as nobody would choose."""
+    rate: float = 0.5
+    """Share of pixels that spike."""
 
 
 image_recipes = st.builds(
     ImageRecipe,
     seed=st.integers(0, 2**32 - 1),
     layers=st.integers(1, 3),
-    channels=st.sampled_from([1, 2, 4]),
-    size=st.tuples(st.integers(4, 8), st.integers(4, 8)),
+    channels=st.one_of(st.sampled_from([1, 2, 4]), st.integers(1, 33)),
+    size=st.tuples(st.integers(3, 13), st.integers(3, 13)),
     graded=st.booleans(),
     grouped=st.booleans(),
     dilated=st.booleans(),
@@ -66,7 +70,20 @@ image_recipes = st.builds(
     feedback=st.booleans(),
     biased=st.booleans(),
     extreme=st.booleans(),
+    wide=st.booleans(),
+    rate=st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]),
 )
+
+
+def drawn_recipe(rng: np.random.Generator, *, wide: bool) -> ImageRecipe:
+    """Return a recipe that may be anything `image_recipes` may be, for sweeps without Hypothesis."""
+    flags = [bool(flag) for flag in rng.integers(0, 2, 10)]
+    channels = int(rng.integers(1, 34)) if wide else 2 ** int(rng.integers(3))
+    size = (int(rng.integers(3, 14)), int(rng.integers(3, 14)))
+    rate = float(rng.choice([0.0, 0.02, 0.1, 0.5, 1.0]))
+    return ImageRecipe(
+        int(rng.integers(2**32)), int(rng.integers(1, 4)), channels, size, *flags, wide=wide, rate=rate
+    )
 
 
 def random_images(recipe: ImageRecipe) -> Graph:
@@ -77,7 +94,7 @@ def random_images(recipe: ImageRecipe) -> Graph:
 def random_pictures(recipe: ImageRecipe, samples: int, steps: int) -> NDArray[Any]:
     rng = np.random.default_rng([recipe.seed, 1])
     shape = (samples, steps, recipe.channels, *recipe.size)
-    return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < 0.5
+    return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < recipe.rate
 
 
 class _Builder:
@@ -111,8 +128,8 @@ class _Builder:
     def layer(self, i: int, source: str) -> str:
         rng, recipe = self.rng, self.recipe
         before = self.shapes[source]
-        groups = 2 if recipe.grouped and before[0] % 2 == 0 else 1
-        targets = groups * int(rng.integers(1, 3))
+        groups = self.groups(before[0])
+        targets = groups * int(rng.integers(1, 34 // groups + 1 if recipe.wide else 3))
         window = self.window(before)
         convolutions = [self.convolution(f"c{i}", source, targets, window, groups)]
         shape = self.shapes[f"c{i}"]
@@ -133,9 +150,16 @@ class _Builder:
         for kind, wanted in ((MaxPool2d, recipe.pooled), (SumPool2d, recipe.summed)):
             size = self.shapes[pooled][1:]
             if wanted and min(size) >= 2:
-                kernel, padding = (2, min(size[1], 3)), (int(rng.integers(2)), 0)
+                kernel, stride, padding = (2, min(size[1], 3)), (2, 1), (int(rng.integers(2)), 0)
+                if recipe.wide:
+                    kernel = (int(rng.integers(1, size[0] + 1)), int(rng.integers(1, min(size[1], 5) + 1)))
+                    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+                    padding = (
+                        int(rng.integers(0, kernel[0] // 2 + 1)),
+                        int(rng.integers(0, kernel[1] // 2 + 1)),
+                    )
                 node = kind(
-                    name=f"{kind.kind}{i}", inputs=(pooled,), kernel=kernel, stride=(2, 1), padding=padding
+                    name=f"{kind.kind}{i}", inputs=(pooled,), kernel=kernel, stride=stride, padding=padding
                 )
                 pooled = node.name
                 inner = ValueType(self.shapes[node.inputs[0]], EdgeKind.SPIKE)
@@ -143,8 +167,24 @@ class _Builder:
                 self.nodes.append(node)
         return pooled
 
+    def groups(self, channels: int) -> int:
+        """Two where that is possible; in wide recipes any number that divides the channels."""
+        if not self.recipe.grouped:
+            return 1
+        if not self.recipe.wide:
+            return 2 if channels % 2 == 0 else 1
+        return int(self.rng.choice([n for n in range(1, channels + 1) if channels % n == 0]))
+
     def window(self, shape: tuple[int, ...]) -> Window:
         rng, recipe = self.rng, self.recipe
+        while recipe.wide:
+            kernel, stride, padding, dilation = (
+                (int(rng.integers(least, most)), int(rng.integers(least, most)))
+                for least, most in ((1, 6), (1, 4), (0, 4), (1, 4))
+            )
+            window = Window(kernel, stride, padding, dilation)
+            if min(window.positions((shape[1], shape[2]))) >= 1:
+                return window
         kernel = (min(3, shape[1]), min(2, shape[2]))
         dilation = (2, 1) if recipe.dilated and shape[1] >= 5 else (1, 1)
         stride = (1, 2) if recipe.strided else (1, 1)

@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, example, given, note, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
 from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests import exactness
 from tests.exactness import Make, check_equal, check_on_lava, shrink
-from tests.graphs import Recipe, fixed_lif, random_fixed, random_stimulus, recipes
+from tests.graphs import Recipe, drawn_integers, fixed_lif, random_fixed, random_stimulus, recipes
 from toolchain import reference
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
@@ -109,25 +108,7 @@ def test_currents_wrap_and_potentials_saturate_in_the_extreme_graphs() -> None:
 
 
 @pytest.mark.long
-@given(recipe=recipes, samples=st.sampled_from([1, 2, 9]), steps=st.integers(1, 20))
-@settings(max_examples=7000, phases=[Phase.generate, Phase.shrink])
-def test_the_emulator_equals_the_reference_on_thousands_of_graphs(
-    recipe: Recipe, samples: int, steps: int
-) -> None:
-    graph = random_fixed(recipe)
-    note(print_graph(graph))
-    stimulus = random_stimulus(recipe, samples, steps)
-    check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("block", range(38))
 def test_lava_equals_the_reference_on_hundreds_of_graphs(block: int) -> None:
     rng = np.random.default_rng([2024, block])
-    check_on_lava([_random_recipe(rng) for _ in range(10)], _make(2))
-
-
-def _random_recipe(rng: np.random.Generator) -> Recipe:
-    flags = [bool(flag) for flag in rng.integers(0, 2, 9)]
-    sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
-    return Recipe(int(rng.integers(2**32)), sizes, int(rng.integers(1, 6)), *flags)
+    check_on_lava([drawn_integers(rng) for _ in range(10)], _make(2))

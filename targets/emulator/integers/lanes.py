@@ -3,8 +3,8 @@
 A spike is a bit. For a synapse from `j` to `i` the word of `j` says which lanes of the sum of `i` get its
 weight: one masked addition per synapse for 32 or 64 samples, whatever the activity.
 
-A sum has 16 bits, which `LoopPlan.by_target` proves to be enough for every choice of spikes: the magnitudes of
-all weights of a target add up to less than 2^15.
+A sum has 16 bits, which `LoopPlan.by_target` proves to be enough for every choice of spikes: the magnitudes
+of all weights of a target add up to less than 2^15.
 """
 
 # ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in

@@ -1,4 +1,4 @@
-"""Dense and sparse connections: rows in blocks where a source reaches many, jumps from target to target where few.
+"""Dense and sparse connections: whole rows where a source reaches many, jumps to its targets where few.
 
 Both go from spike to spike and are exact, so the cheaper one is taken for each connection once.
 """
@@ -131,7 +131,7 @@ class Rows:
             self.add_messages(x, out)
 
     def product(self, x: Array, workspace: Workspace) -> Array:
-        """Return the sums of whole rows `[rows, targets]`, before gain and exponent; see `WeightBlocks.product`."""
+        """Return sums of whole rows, without gain and exponent; see `WeightBlocks.product`."""
         return self.blocks.product(x[:, None, None, :], (1, 1), workspace).reshape(len(x), -1)
 
     def add_blocks(self, x: Array, out: Array, workspace: Workspace) -> None:
@@ -208,7 +208,7 @@ class DenseLink:
         return rows.blocks.gain << rows.exponent
 
     def product(self, streams: Streams, start: int, stop: int, workspace: Workspace) -> Array:
-        """Return sums `[steps, batch, targets]`, int32, to be multiplied with `gain`; see `WeightBlocks.product`."""
+        """Return sums `[steps, batch, targets]` without `gain`; see `WeightBlocks.product`."""
         delay, rows = self.slots[0]
         x = streams[self.source].rows(start, stop, delay)
         return rows.product(x.reshape(-1, rows.shape[0]), workspace).reshape(*x.shape[:2], rows.shape[1])

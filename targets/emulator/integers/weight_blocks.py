@@ -1,4 +1,4 @@
-"""Weights of a connection laid out as `window_sums` reads them: the row of a source holds a block of targets."""
+"""Weights laid out as `window_sums` reads them: the row of a source holds a block of its targets."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final, final
@@ -24,6 +24,8 @@ _MOST_REPEATS: Final = 16
 """Counts up to here are so many spikes; larger ones are multiplied."""
 _TOGETHER: Final = 2**18
 """Elements of images whose spikes are listed together, so that the lists stay near."""
+_WORTH_A_THREAD: Final = 2**16
+"""Elements of images below which a second thread costs more than it brings."""
 _WORD: Final = 8
 
 
@@ -72,7 +74,7 @@ class WeightBlocks:
             _laid_out(halved.astype(np.int8 if fits else np.int16), groups, channels),
             channels,
             gain,
-            _limit(halved, 1 if weighs else largest, narrow=fits),
+            0 if weighs else _limit(halved, largest, narrow=fits),
             len(weights),
             window,
             counts and largest == 1,
@@ -100,7 +102,10 @@ class WeightBlocks:
             else:
                 sum_windows(x, seen, self.rows, self.channels, self.window, self.limit, self.weighs, sums)
 
-        workspace.split(work, len(images), max(1, _TOGETHER // int(np.prod(images.shape[1:]))))
+        size_of_one = int(np.prod(images.shape[1:]))
+        workspace.split(
+            work, len(images), most=_TOGETHER // size_of_one, least=_WORTH_A_THREAD // size_of_one
+        )
         return out
 
 

@@ -121,9 +121,6 @@ def _add_run(
     wide: Array,
 ) -> None:
     """Add the rows of some spikes to the sum of one position, no more than `limit` before it moves on."""
-    if not limit:
-        add_rows(rows, shift, places, start, stop, sums, position)
-        return
     while start < stop:
         if held[position] == limit:
             _move(sums[position], wide[position])
@@ -134,7 +131,7 @@ def _add_run(
         start = end
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _leave(sums: Array, out: Array) -> None:
     """Write one sum of `BLOCK` lanes to as many targets as there are, and clear it."""
     if out.size == BLOCK:
@@ -176,6 +173,76 @@ def _list_images(
 
 
 @njit(nogil=True, cache=True)
+def _sum_kernel_row(
+    ends: Array,
+    places: Array,
+    messages: Array,
+    rows: Array,
+    base: int,
+    span: int,
+    across: tuple[int, int, int, int],
+    limit: int,
+    weighs: bool,  # noqa: FBT001
+    sums: Array,
+    held: Array,
+    wide: Array,
+) -> None:
+    """Add what one row of pixels brings through one row of the kernel to all positions above it.
+
+    Args:
+        ends: Where the spikes of the pixels begin, and where the last ones end, `[columns + 1]`.
+        places: Of all spikes.
+        messages: Of all spikes, if `weighs`.
+        rows: All weights, flat.
+        base: Where the rows of this row of the kernel begin.
+        span: Rows of one element of the kernel.
+        across: Columns of the kernel, stride, padding and dilation.
+        limit: See `sum_windows`, as are the others.
+        weighs: Whether rows are multiplied.
+        sums: `[positions, BLOCK]`, int16.
+        held: Rows in each of them.
+        wide: `[positions, BLOCK]`, int32.
+    """
+    kernel, stride, padding, dilation = across
+    width = ends.size - 1
+    # Without dilation the pixels of a kernel row lie side by side, and so do their spikes: one run.
+    runs, reach = (1, kernel) if dilation == 1 else (kernel, 1)
+    for position in range(len(sums)):
+        for run in range(runs):
+            column = position * stride + run * dilation - padding
+            left, right = max(column, 0), min(column + reach, width)
+            if left >= right:
+                continue
+            start, stop, shift = ends[left], ends[right], base + (run - column) * span
+            if weighs:
+                add_scaled_rows(rows, shift, places, messages, start, stop, wide, position)
+            elif limit:
+                _add_run(rows, shift, places, start, stop, sums, position, limit, held, wide)
+            else:
+                add_rows(rows, shift, places, start, stop, sums, position)
+
+
+@njit(nogil=True, cache=True)
+def _leave_positions(
+    sums: Array,
+    held: Array,
+    wide: Array,
+    limit: int,
+    weighs: bool,  # noqa: FBT001
+    out: Array,
+) -> None:
+    """Write the sums of all positions of a row to `out`, `[positions, targets]`, and clear them."""
+    for position in range(len(out)):
+        if limit:
+            _move(sums[position], wide[position])
+            held[position] = 0
+        if limit or weighs:
+            _leave(wide[position], out[position])
+        else:
+            _leave(sums[position], out[position])
+
+
+@njit(nogil=True, cache=True)
 def sum_windows(
     x: Array,
     words: Array,
@@ -195,20 +262,17 @@ def sum_windows(
         rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int8 or int16: weights by source.
         channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
             `span` of them.
-        window: Of the kernel.
-        limit: Rows that may be added in 16 bits; 0 if any number may.
+        window: How the kernel moves.
+        limit: Rows that may be added in 16 bits; 0 if any number may, and if `weighs`.
         weighs: Whether rows are multiplied by messages; otherwise a number counts as so many spikes.
         out: `[images, rows, columns, targets]`, int32, written.
     """
-    kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, step_y, step_x = window
+    kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
+    across = (kernel_x, stride_x, padding_x, dilation_x)
     images, height, width, _ = x.shape
-    span = rows.shape[3]
-    flat = rows.reshape(rows.size)
-    # Without dilation the pixels of a kernel row lie side by side, and so do their spikes: one run.
-    runs, reach = (1, kernel_x) if step_x == 1 else (kernel_x, 1)
+    span, flat = rows.shape[3], rows.reshape(rows.size)
     room = images * height * width * span + 1 if weighs else np.int64(x.sum())
-    places = np.empty(room, np.uint32)
-    messages = np.empty(room if weighs else 0, np.int32)
+    places, messages = np.empty(room, np.uint32), np.empty(room if weighs else 0, np.int32)
     ends = np.empty((images, height * width + 1), np.int64)
     sums, wide = np.zeros((out.shape[2], BLOCK), np.int16), np.zeros((out.shape[2], BLOCK), np.int32)
     held = np.zeros(out.shape[2], np.int64)
@@ -216,34 +280,28 @@ def sum_windows(
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
             _list_images(x, words, first, last, span, weighs, ends, places, messages)
-        targets = out[..., block * BLOCK : (block + 1) * BLOCK]
         for n in range(images):
             for y in range(out.shape[1]):
-                for i in range(kernel_y):
-                    row = y * stride_y + i * step_y - pad_y
-                    if row < 0 or row >= height:
-                        continue
-                    base = (block * kernel_y + i) * kernel_x * span
-                    seen = ends[n, row * width : (row + 1) * width + 1]
-                    for position in range(out.shape[2]):
-                        for run in range(runs):
-                            column = position * stride_x + run * step_x - pad_x
-                            left, right = max(column, 0), min(column + reach, width)
-                            if left >= right:
-                                continue
-                            start, stop, shift = seen[left], seen[right], base + (run - column) * span
-                            if weighs:
-                                add_scaled_rows(flat, shift, places, messages, start, stop, wide, position)
-                            else:
-                                _add_run(flat, shift, places, start, stop, sums, position, limit, held, wide)
-                for position in range(out.shape[2]):
-                    if limit:
-                        _move(sums[position], wide[position])
-                        held[position] = 0
-                    if limit or weighs:
-                        _leave(wide[position], targets[n, y, position])
-                    else:
-                        _leave(sums[position], targets[n, y, position])
+                for i in range(kernel):
+                    row = y * stride + i * dilation - padding
+                    if 0 <= row < height:
+                        _sum_kernel_row(
+                            ends[n, row * width : (row + 1) * width + 1],
+                            places,
+                            messages,
+                            flat,
+                            (block * kernel + i) * kernel_x * span,
+                            span,
+                            across,
+                            limit,
+                            weighs,
+                            sums,
+                            held,
+                            wide,
+                        )
+                _leave_positions(
+                    sums, held, wide, limit, weighs, out[n, y, :, block * BLOCK : (block + 1) * BLOCK]
+                )
 
 
 @njit(nogil=True, cache=True)
@@ -279,12 +337,8 @@ def sum_rows(
             start, stop = ends[n, 0], ends[n, 1]
             if weighs:
                 add_scaled_rows(flat, shift, places, messages, start, stop, wide, 0)
-            else:
+            elif limit:
                 _add_run(flat, shift, places, start, stop, sums, 0, limit, held, wide)
-            if limit:
-                _move(sums[0], wide[0])
-                held[0] = 0
-            if limit or weighs:
-                _leave(wide[0], out[n, first:last])
             else:
-                _leave(sums[0], out[n, first:last])
+                add_rows(flat, shift, places, start, stop, sums, 0)
+            _leave_positions(sums, held, wide, limit, weighs, out[n : n + 1, first:last])

@@ -27,22 +27,23 @@ class Workspace:
         self._held: dict[str, NDArray[np.int32]] = {}
 
     def room(self, purpose: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
-        """Return an int32 array of any content. The next call for the same purpose returns the same memory."""
+        """Return an array of any content; the next call for the same purpose returns the same memory."""
         size = int(np.prod(shape))
         held = self._held.get(purpose)
         if held is None or held.size < size:
             held = self._held[purpose] = np.empty(size, np.int32)
         return held[:size].reshape(shape)
 
-    def split(self, work: Callable[[slice], None], count: int, most: int) -> None:
-        """Do some work for `count` things, at most `most` at once, on all cores.
+    def split(self, work: Callable[[slice], None], count: int, *, most: int, least: int) -> None:
+        """Do some work for `count` things, on all cores if it is worth it.
 
         Args:
             work: Takes the part to be done. Parts must not touch one another's results.
-            count: Of things.
-            most: Of a part.
+            count: How many things there are.
+            most: So many fit into one part.
+            least: Fewer are not worth waking another thread.
         """
-        step = max(1, min(most, -(-count // self._cores)))
+        step = max(1, min(most, max(least, -(-count // self._cores))))
         parts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
         if self._pool is None or len(parts) == 1:
             for part in parts:

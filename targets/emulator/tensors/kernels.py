@@ -26,6 +26,8 @@ from toolchain.ir.matrix import columns_of, delay_slots, rows_of, sources_of, ta
 
 _FLOAT32_EXACT: Final = 2**24
 """Integers below this are exact in float32, and so is every partial sum of a product."""
+_BFLOAT16_EXACT: Final = 2**8
+"""Integers up to this have all their digits in bfloat16, and so in TF32."""
 _DENSE_ELEMENTS: Final = 2**24
 """A CSR matrix of up to this many elements is multiplied as a dense one: 64 MiB of float32."""
 
@@ -70,17 +72,27 @@ class ConvolutionKernel:
     groups: int
 
     def apply(self, x: Tensor, slot: Tensor) -> Tensor:
-        """Return the current `[batch, C, H, W]`; int32 if the connection is integer."""
+        """Return the current `[batch, C, H, W]`; int32 if the connection is integer.
+
+        Integers are gathered by window and multiplied as matrices: a library is free to compute a convolution
+        by a transform whose intermediate results are not whole numbers, but not a product of matrices.
+        """
         window = self.window
-        product = functional.conv2d(
-            x.to(slot.dtype), slot, None, window.stride, window.padding, window.dilation, self.groups
-        )
         if self.exponent is None:
-            return product
+            return functional.conv2d(
+                x.to(slot.dtype), slot, None, window.stride, window.padding, window.dilation, self.groups
+            )
+        seen = functional.unfold(
+            x.to(slot.dtype), window.kernel, window.dilation, window.padding, window.stride
+        )
+        batch, _, positions = seen.shape
+        by_group = slot.reshape(self.groups, len(slot) // self.groups, -1)
+        product = by_group @ seen.reshape(batch, self.groups, -1, positions)
         # As in Lava, the sum of a convolution wraps at 24 bits.
         half = fixedpoint.STATE_LIMIT
-        total = product.round_().to(torch.int64) << self.exponent
-        return total.add_(half).remainder_(2 * half).sub_(half).to(torch.int32)
+        total = product.to(torch.int64) << self.exponent
+        wrapped = total.add_(half).remainder_(2 * half).sub_(half).to(torch.int32)
+        return wrapped.reshape(batch, len(slot), *window.positions((x.shape[2], x.shape[3])))
 
 
 def pool(node: Pooling, x: Tensor) -> Tensor:
@@ -112,20 +124,22 @@ def _convolution_kernel(
     node: Conv2d | FixedConv2d, message: float, device: torch.device
 ) -> ConvolutionKernel:
     fixed = isinstance(node, FixedConv2d)
-    # A GPU may transform a float32 convolution (Winograd, TF32) and lose exactness; float64 has room.
-    narrow = fixed and device.type == "cpu"
-    dtype = _exact_type(node.weights, message) if narrow else torch.float64
+    by_target = node.weights.reshape(len(node.weights), -1)
+    dtype = _exact_type(by_target, message) if fixed else torch.float64
     weights = torch.from_numpy(node.weights.astype(np.float64)).to(device, dtype)
-    if dtype is torch.float32:
-        weights = weights.contiguous(memory_format=torch.channels_last)
     return ConvolutionKernel(((0, weights),), node.exponent if fixed else None, node.window, node.groups)
 
 
 def _exact_type(weights: Matrix, message: float) -> torch.dtype:
-    """Return the narrowest floating-point type in which every partial sum of integers is exact."""
+    """Return the narrowest floating-point type in which every partial sum of integers is exact.
+
+    PyTorch may be told to multiply float32 in TF32 or bfloat16. Both keep factors of up to eight bits whole
+    and add in float32, so float32 is taken for such factors only; nothing narrows float64.
+    """
     magnitudes = np.abs(values_of(weights).astype(np.float64))
     largest = float(np.bincount(rows_of(weights), magnitudes, minlength=1).max()) * message
-    return torch.float32 if largest < _FLOAT32_EXACT else torch.float64
+    narrow = max(message, magnitudes.max(initial=0.0)) <= _BFLOAT16_EXACT
+    return torch.float32 if narrow and largest < _FLOAT32_EXACT else torch.float64
 
 
 def _shifted(product: Tensor, exponent: int) -> Tensor:
