@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import ALIGNMENT, decayed, potential_of, transpose_bytes, wrapped
+from toolchain.compiled import njit
 
 Array = NDArray[Any]
 
