@@ -7,10 +7,11 @@ from typing import Any, Final
 import nir
 import numpy as np
 
-from toolchain.atomic import sha256
+from toolchain.atomic import replacing_folder, sha256
 from toolchain.build_folder import Build
+from toolchain.disk import check_file
 from toolchain.driver import compile_graph
-from toolchain.errors import MissingFileError, UnknownNameError, UsageError
+from toolchain.errors import UnknownNameError, UsageError
 from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -63,8 +64,7 @@ def import_file(
     if isinstance(source, nir.NIRGraph):
         return _from_graph(source, convention, dt, samples, decode, classes, "nir")
     path = Path(source)
-    if not path.is_file():
-        raise MissingFileError("model", path)
+    check_file("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
         raise UsageError(
             "--convention and --dt say what a step of a .nir file is; other files say it themselves"
@@ -179,9 +179,14 @@ def export_build(
         raise UsageError(
             "--convention and --dt say what a step of a .nir file is; this format says it itself"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
     graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
+    with replacing_folder(folder) as temporary:
+        return _write(graph, temporary, written, convention, dt)
+
+
+def _write(
+    graph: Graph, folder: Path, written: str, convention: str | None, dt: float | None
+) -> tuple[str, ...]:
     if written == "nir":
         chosen = reader_convention(convention or NIR, dt)
         if convention is None and dt is None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolchain.data.encoders import Encoding
-from toolchain.errors import ExperimentError, MissingFileError
+from toolchain.disk import check_file
+from toolchain.errors import ExperimentError
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
@@ -185,8 +186,7 @@ def load_experiment(path: Path) -> Experiment:
         MissingFileError: There is no such file.
         ExperimentError: It is not TOML, or not an experiment.
     """
-    if not path.is_file():
-        raise MissingFileError("experiment file", path)
+    check_file("experiment file", path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

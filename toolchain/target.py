@@ -22,6 +22,8 @@ from toolchain.trace import QUANTITIES, Trace
 if TYPE_CHECKING:
     from toolchain.passes import Pass
 
+RESUMED = "finished.npz"
+"""File of the finished samples in the folder of a run that can be resumed."""
 Records = dict[str, dict[str, NDArray[Any]]]
 """What a run keeps, by quantity and population, `[samples, steps, *features]`."""
 

@@ -18,7 +18,8 @@ from typing import Any, Final, final
 from numpy.typing import NDArray
 
 from toolchain.atomic import MAX_ARRAY_BYTES, read_arrays
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError
 
 _SCRIPT: Final = Path(__file__).with_name("hdf5_process.py")
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -68,8 +69,7 @@ class Hdf5Reader:
 
     def read(self, path: Path) -> dict[str, NDArray[Any]]:
         """Return what `read_hdf5` does."""
-        if not path.is_file():
-            raise MissingFileError("file", path)
+        check_file("file", path)
         with path.open("rb") as file:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 raise CorruptArtifactError(path, "is not an HDF5 file")
