@@ -21,14 +21,13 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from toolchain.disk import check_file, check_replaceable, writing
+from toolchain.disk import OTHER_TEMPORARY, check_file, check_replaceable, writing
 from toolchain.errors import CorruptArtifactError, StorageError
 
 # An archive may not claim more than this many bytes in all: a few bytes could otherwise ask
 # for the whole memory of the machine.
 MAX_ARRAY_BYTES = 8 * 2**30
 MAX_JSON_BYTES = 256 * 2**20
-_OTHER_TEMPORARY: Final = "free some space there, or set TMPDIR to a folder on another disk"
 
 # What zipfile, zlib and numpy raise on damaged files: found by flipping bytes.
 _UNREADABLE: Final = (
@@ -178,16 +177,16 @@ def temporary_folder(prefix: str) -> Generator[Path, None, None]:
     except FileNotFoundError as error:
         place = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - only named, not used
         raise StorageError(
-            place, "cannot be written, nor any other temporary folder", _OTHER_TEMPORARY
+            place, "cannot be written, nor any other temporary folder", OTHER_TEMPORARY
         ) from error
-    with writing(place, mend=_OTHER_TEMPORARY):
+    with writing(place, mend=OTHER_TEMPORARY):
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         try:
             yield folder
         except StorageError as error:
             if not error.path.is_relative_to(folder):
                 raise
-            raise StorageError(place, error.problem, _OTHER_TEMPORARY) from error
+            raise StorageError(place, error.problem, OTHER_TEMPORARY) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -251,7 +250,10 @@ def reserve_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArr
         StorageError: There is no room.
     """
     size = np.dtype(dtype).itemsize * math.prod(shape)
-    with writing(path, size, _OTHER_TEMPORARY):
+    with writing(path, size, OTHER_TEMPORARY):
+        # Asked before: taking more than there is would fill the disk for everybody before it fails.
+        if size > shutil.disk_usage(path.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         array = npy_format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
         if hasattr(os, "posix_fallocate"):
             _take_room(path)
@@ -265,6 +267,7 @@ def _take_room(path: Path) -> None:
         except OSError as error:
             # Some network disks do not know how; there a full disk is told later.
             if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                path.unlink()
                 raise
 
 

@@ -99,8 +99,8 @@ def check_demo_output(folder: Path) -> None:
     if not folder.is_dir():
         check_output_folder(folder)
         return
-    check_output_folder(folder / "run", EXPERIMENT)
-    check_output_folder(folder / "build", MANIFEST)
+    check_output_folder(folder / "run", EXPERIMENT, "a run folder")
+    check_output_folder(folder / "build", MANIFEST, "a build folder")
     check_output_file(folder / _REPORT)
 
 

@@ -32,6 +32,7 @@ _NUMBER: Final = re.compile(r"\(os error (\d+)\)|errno = (\d+)")
 _SHORT: Final = re.compile(r"^\d+ requested and \d+ written$")
 _LEFT_BY_BROWSERS: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """Files that file browsers leave in every folder they show: nobody's work."""
+OTHER_TEMPORARY: Final = "free some space there, or set TMPDIR to a folder on another disk"
 ROOM: Final = "free some space, or choose a place on another disk"
 
 
@@ -177,13 +178,14 @@ def check_output_file(path: Path, option: str = "-o") -> None:
     _probe(path, parent)
 
 
-def check_output_folder(path: Path, marker: str = "", option: str = "-o") -> None:
+def check_output_folder(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:
     """Raise unless a folder can be written; called before the work, not after it.
 
     Args:
         path: The folder as it was asked for.
         marker: File that every folder of this sort holds: such a folder will be replaced or continued. An
             empty folder will be filled, any other is somebody's.
+        kind: Such a folder in words.
         option: Where it was asked for.
 
     Raises:
@@ -191,11 +193,11 @@ def check_output_folder(path: Path, marker: str = "", option: str = "-o") -> Non
         StorageError: It cannot be written.
     """
     parent = _parent_of(path, option)
-    check_replaceable(path, marker, option)
+    check_replaceable(path, marker, kind, option)
     _probe(path, path if path.is_dir() else parent)
 
 
-def check_replaceable(path: Path, marker: str = "", option: str = "-o") -> None:
+def check_replaceable(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:
     """Raise if something stands where a folder is to be written that must not be lost; see above."""
     if not os.path.lexists(path):
         return
@@ -204,8 +206,8 @@ def check_replaceable(path: Path, marker: str = "", option: str = "-o") -> None:
     if marker and (path / marker).is_file():
         return
     if any(item.name not in _LEFT_BY_BROWSERS for item in path.iterdir()):
-        kind = f"a folder with '{marker}' that could be replaced" if marker else "an empty folder"
-        raise UsageError(f"'{path}' exists and is not {kind}; choose another {option}")
+        usual = f"a folder with '{marker}' that could be replaced" if marker else "an empty folder"
+        raise UsageError(f"'{path}' exists and is not {kind or usual}; choose another {option}")
 
 
 def _parent_of(path: Path, option: str) -> Path:

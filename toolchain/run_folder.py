@@ -10,7 +10,7 @@ from toolchain.atomic import read_json, write_json
 from toolchain.data import Images
 from toolchain.disk import check_folder, check_replaceable
 from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
-from toolchain.experiment import Experiment, parse_experiment
+from toolchain.experiment import Experiment, check_room, parse_experiment
 from toolchain.models import Network
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
@@ -74,7 +74,7 @@ class TrainedRun:
         files, facts = document.get("files"), document.get("facts")
         if not isinstance(files, dict) or not isinstance(facts, dict) or "classes" not in document:
             raise CorruptArtifactError(folder / _RUN, "lists no files, facts or classes")
-        check_seal(folder, files, _LOADED, optional=_UNPRUNED, what="run", written_by="train")
+        check_seal(folder, files, _LOADED, optional=_UNPRUNED, what="training", written_by="train")
         return cls(
             load_network(folder / "network"),
             load_network(folder / "unpruned") if set(_UNPRUNED) <= set(files) else None,
@@ -177,7 +177,8 @@ def _claim(folder: Path, experiment: Experiment) -> None:
     """Take the folder for this experiment, or raise."""
     wanted = experiment.model_dump(mode="json")
     path = folder / EXPERIMENT
-    check_replaceable(folder, EXPERIMENT)
+    check_replaceable(folder, EXPERIMENT, "a run folder")
+    check_room(experiment)
     if path.is_file():
         if parse_experiment(read_json(path)) != experiment:
             raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")

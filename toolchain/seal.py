@@ -58,7 +58,7 @@ def check_seal(
             continue
         if sha256(folder / name) != recorded:
             raise CorruptArtifactError(
-                folder / name, f"was changed after it was written (its hash differs); {written_by} again"
+                folder / name, f"was changed after the {what} (its hash differs); {written_by} again"
             )
 
 

@@ -79,7 +79,7 @@ def compile_model(
     from toolchain.quantization import Quantization, parse_bits
     from toolchain.stimulus import Stimulus
 
-    check_output_folder(output, MANIFEST)
+    check_output_folder(output, MANIFEST, "a build folder")
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,

@@ -25,7 +25,7 @@ def prune(
     from toolchain.run_folder import EXPERIMENT
     from toolchain.run_folder import prune as run
 
-    check_output_folder(output, EXPERIMENT)
+    check_output_folder(output, EXPERIMENT, "a run folder")
     chosen = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         pruned = run(chosen, output, progress)

@@ -35,7 +35,7 @@ def run(
 
     check_output_file(output)
     if resume is not None:
-        check_output_folder(resume, RESUMED, "--resume")
+        check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
     loaded = load(build)
     given = None if stimulus is None else Stimulus.load(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))

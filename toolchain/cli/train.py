@@ -24,7 +24,7 @@ def train(
     from toolchain.run_folder import EXPERIMENT
     from toolchain.run_folder import train as run
 
-    check_output_folder(output, EXPERIMENT)
+    check_output_folder(output, EXPERIMENT, "a run folder")
     chosen = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         trained = run(chosen, output, progress)

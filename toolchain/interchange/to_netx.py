@@ -5,6 +5,7 @@ weights without exponent; it may be recurrent within itself. Halves of a connect
 are put together again. Whatever is written is read back, and must be the same integers.
 """
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, assert_never, cast, final
