@@ -1,8 +1,10 @@
 """Files and folders that are written whole or not at all, and read as data only."""
 
+import errno
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import struct
@@ -11,15 +13,16 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.disk import OTHER_TEMPORARY, check_file, check_replaceable, writing
+from toolchain.errors import CorruptArtifactError, StorageError
 
 # An archive may not claim more than this many bytes in all: a few bytes could otherwise ask
 # for the whole memory of the machine.
@@ -44,64 +47,148 @@ _UNREADABLE: Final = (
 
 
 @contextmanager
-def replacing_file(path: Path) -> Generator[Path, None, None]:
+def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, None, None]:
     """Yield a temporary path beside `path`; move it into place if the block succeeds.
 
     Args:
         path: The file to write. Its parent folders are created.
+        needed: How many bytes it may take, if that is known.
 
     Yields:
-        The path to write to. On any error it is removed and `path` stays as it was.
+        The path to write to. On any error it is removed, with the folders made for it, and `path` stays as it
+        was.
+
+    Raises:
+        StorageError: The disk is full or refuses; names the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path, needed), _parents_of(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def replacing_folder(path: Path, *, marker: str) -> Generator[Path, None, None]:
-    """Yield an empty temporary folder beside `path`; swap it into place if the block succeeds.
+def replacing_folder(path: Path, *, marker: str = "") -> Generator[Path, None, None]:
+    """Yield an empty temporary folder; swap it into the place of `path` if the block succeeds.
+
+    The temporary folder lies beside `path`. Where `path` cannot be exchanged as a whole, since it is a mount
+    point, the current folder, or in a folder that this user may not write, it lies inside, and its files are
+    moved out of it at the end.
 
     Args:
-        path: The folder to write. An existing one is replaced only if it is empty or holds
-            `marker`, so that a mistyped path never deletes somebody's files.
-        marker: Name of a file that every folder of this sort holds.
+        path: The folder to write. Its parent folders are created. An existing one is replaced only if it is
+            empty or holds `marker`, so that a mistyped path never deletes somebody's files.
+        marker: Name of a file that every folder of this sort holds; empty if none may be replaced.
 
     Yields:
         The folder to write into. On any error it is removed and `path` stays as it was.
 
     Raises:
         UsageError: `path` exists and is not a folder of this sort.
+        StorageError: The disk is full or refuses; names the file.
     """
-    if path.exists() and not _replaceable(path, marker):
-        raise UsageError(
-            f"'{path}' exists and is not a folder with '{marker}' that could be replaced; choose another -o"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    check_replaceable(path, marker)
+    place = path.resolve()
+    inside = place.is_dir() and not _exchangeable(place)
+    with writing(path), _parents_of(place):
+        beside = place if inside else place.parent
+        temporary = Path(tempfile.mkdtemp(dir=beside, prefix=f".{place.name}."))
+        try:
+            with _told_as(path, temporary):
+                yield temporary
+            if inside:
+                _move_out(temporary, place, marker)
+            else:
+                _exchange(temporary, place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchangeable(folder: Path) -> bool:
+    here = folder.is_mount() or folder.samefile(Path.cwd())
+    return not here and os.access(folder.parent, os.W_OK | os.X_OK)
+
+
+def _exchange(temporary: Path, path: Path) -> None:
+    """Put a folder in the place of another, which goes; or leave both as they are."""
     old = temporary.with_name(temporary.name + ".old")
+    temporary.chmod(0o755)
     try:
-        yield temporary
-        temporary.chmod(0o755)
         if path.exists():
             path.replace(old)
         temporary.replace(path)
     finally:
         if old.exists() and not path.exists():
             old.replace(path)
-        shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _replaceable(path: Path, marker: str) -> bool:
-    return path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))
+def _move_out(temporary: Path, path: Path, marker: str) -> None:
+    """Put the files of a folder in the place of those around it; the marker, which makes it whole, last."""
+    (path / marker if marker else temporary / "none").unlink(missing_ok=True)
+    for item in path.iterdir():
+        if item != temporary:
+            shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+    for item in sorted(temporary.iterdir(), key=lambda each: each.name == marker):
+        item.replace(path / item.name)
+
+
+@contextmanager
+def _parents_of(path: Path) -> Generator[None, None, None]:
+    """Make the folders above a path; on any error, remove those that were made."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _told_as(path: Path, temporary: Path) -> Generator[None, None, None]:
+    """Name files of a temporary folder, in what a disk refuses, as they would have been named."""
+    try:
+        yield
+    except StorageError as error:
+        if not error.path.is_relative_to(temporary):
+            raise
+        known = path / error.path.relative_to(temporary)
+        raise StorageError(known, error.problem, error.mend) from error
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Generator[Path, None, None]:
+    """Yield a folder for files of this process only; it is removed whatever happens.
+
+    Raises:
+        StorageError: There is no room for them, or no folder at all.
+    """
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        place = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - only named, not used
+        raise StorageError(
+            place, "cannot be written, nor any other temporary folder", OTHER_TEMPORARY
+        ) from error
+    with writing(place, mend=OTHER_TEMPORARY):
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        try:
+            yield folder
+        except StorageError as error:
+            if not error.path.is_relative_to(folder):
+                raise
+            raise StorageError(place, error.problem, OTHER_TEMPORARY) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:
@@ -112,9 +199,18 @@ def sha256(path: Path) -> str:
 
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
-    text = json.dumps(value, indent=2, allow_nan=False)
-    with replacing_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the content of a file."""
+    with replacing_file(path, len(content)) as temporary:
+        temporary.write_bytes(content)
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file says; callers check it
@@ -124,8 +220,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
         MissingFileError: There is no such file.
         CorruptArtifactError: It is too large or not JSON.
     """
-    if not path.is_file():
-        raise MissingFileError("file", path)
+    check_file("file", path)
     if path.stat().st_size > MAX_JSON_BYTES:
         raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
     try:
@@ -136,8 +231,44 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write named arrays as a compressed `.npz`. The bytes depend only on the content."""
-    with replacing_file(path) as temporary, temporary.open("wb") as file:
+    needed = sum(np.asanyarray(array).nbytes for array in arrays.values())
+    with replacing_file(path, needed) as temporary, temporary.open("wb") as file:
         _write_archive(file, arrays)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write one array as `.npy`, for a process that maps it; not atomic, for temporary folders."""
+    reserve_array(path, array.dtype, array.shape)[...] = array
+
+
+def reserve_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a file `.npy`, all zero, mapped into memory, whose room on the disk is already taken.
+
+    A mapped file is otherwise given room when it is written, where a full disk ends the process.
+
+    Raises:
+        StorageError: There is no room.
+    """
+    size = np.dtype(dtype).itemsize * math.prod(shape)
+    with writing(path, size, OTHER_TEMPORARY):
+        # Asked before: taking more than there is would fill the disk for everybody before it fails.
+        if size > shutil.disk_usage(path.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        array = npy_format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            _take_room(path)
+    return array
+
+
+def _take_room(path: Path) -> None:
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            # Some network disks do not know how; there a full disk is told later.
+            if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                path.unlink()
+                raise
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -164,8 +295,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         CorruptArtifactError: It is not an archive of plain arrays, or an entry claims a size
             that differs from its content or exceeds `MAX_ARRAY_BYTES`.
     """
-    if not path.is_file():
-        raise MissingFileError("file", path)
+    check_file("file", path)
     with path.open("rb") as file:
         return _read_archive(path, file)
 

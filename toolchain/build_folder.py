@@ -7,14 +7,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, final
 
-from toolchain.atomic import read_json, replacing_folder, sha256, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
-from toolchain.ir import Graph, load_graph, save_graph
+from toolchain.atomic import read_json, replacing_folder, write_json
+from toolchain.disk import check_folder
+from toolchain.errors import CorruptArtifactError, FormatVersionError, StimulusError, UsageError
+from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
+from toolchain.seal import check_seal, hashes
 from toolchain.stimulus import Stimulus, fit_stimulus
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
+_QUANTIZATION: Final = "quantization.json"
+_STIMULUS: Final = "stimulus.npz"
+_LOADED: Final = (
+    *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
+    _QUANTIZATION,
+)
 
 
 class LongerThanProvedWarning(UserWarning):
@@ -55,9 +63,9 @@ class Build:
         with replacing_folder(folder, marker=MANIFEST) as temporary:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
-            write_json(temporary / "quantization.json", dict(self.quantization))
+            write_json(temporary / _QUANTIZATION, dict(self.quantization))
             if self.stimulus is not None:
-                self.stimulus.save(temporary / "stimulus.npz")
+                self.stimulus.save(temporary / _STIMULUS)
             if write_more is not None:
                 write_more(temporary)
             _seal(temporary, self.target, self.facts)
@@ -70,12 +78,13 @@ class Build:
 
         Raises:
             UsageError: There is neither.
-            StimulusError: It does not fit the inputs of the network.
+            StimulusError: It does not fit the inputs of the network, or a label is none of its classes.
         """
         chosen = given or self.stimulus
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
         fitted = fit_stimulus(self.float_graph, chosen)
+        _check_labels(self.float_graph, fitted)
         proved = self.quantization.get("steps")
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -95,18 +104,35 @@ class Build:
             FormatVersionError: It was written by another version of the format.
             CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
         """
-        if not folder.is_dir():
-            raise MissingFileError("build folder", folder)
+        check_folder("build folder", folder)
         manifest = check_manifest(folder)
-        stimulus = folder / "stimulus.npz"
+        stimulus = folder / _STIMULUS
         return cls(
             load_graph(folder / "float"),
             load_graph(folder / "fixed"),
             str(manifest["target"]),
-            _read_quantization(folder / "quantization.json"),
-            Stimulus.load(stimulus) if stimulus.is_file() else None,
+            _read_quantization(folder / _QUANTIZATION),
+            Stimulus.load(stimulus) if _STIMULUS in manifest["files"] else None,
             dict(manifest.get("facts", {})),
         )
+
+
+def _check_labels(graph: Graph, stimulus: Stimulus) -> None:
+    """Raise for labels that no score can ever meet: every accuracy would be too low, in silence."""
+    if stimulus.labels is None or not graph.outputs:
+        return
+    output = graph.outputs[0]
+    sizes = {node.name: node.vth.size for node in graph.populations}
+    classes = sizes[output.inputs[0]] if output.weights is None else len(output.weights)
+    wrong = (stimulus.labels < 0) | (stimulus.labels >= classes)
+    if not wrong.any():
+        return
+    first = int(wrong.argmax())
+    names = f" ({', '.join(output.classes)})" if output.classes else ""
+    raise StimulusError(
+        f"labels are classes of '{output.name}', 0 .. {classes - 1}{names}, but {int(wrong.sum())} of "
+        f"{len(wrong)} are not, first {stimulus.labels[first]} of sample {first}; number the classes from 0"
+    )
 
 
 def _read_quantization(path: Path) -> dict[str, Any]:
@@ -117,7 +143,7 @@ def _read_quantization(path: Path) -> dict[str, Any]:
 
 
 def check_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a build whose files all have their recorded hashes."""
+    """Return the manifest of a build whose files have their recorded hashes."""
     path = folder / MANIFEST
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != "pumice-build":
@@ -127,27 +153,18 @@ def check_manifest(folder: Path) -> dict[str, Any]:
     files = manifest.get("files")
     if not isinstance(files, dict) or "target" not in manifest:
         raise CorruptArtifactError(path, "lists no files or no target")
-    present = {item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file()}
-    for name in sorted(files.keys() - present):
-        raise MissingFileError("file of the build", folder / name)
-    for name in sorted(present - files.keys() - {MANIFEST}):
-        raise CorruptArtifactError(folder / name, "is not listed in the manifest; remove it or compile again")
-    for name, recorded in files.items():
-        if sha256(folder / name) != recorded:
-            raise CorruptArtifactError(
-                folder / name, "was changed after the build (its hash differs); compile again"
-            )
+    check_seal(folder, files, _LOADED, optional=(_STIMULUS,), what="build", written_by="compile")
     return manifest
 
 
 def _seal(folder: Path, target: str, facts: Mapping[str, Any]) -> None:
-    files = sorted(item for item in folder.rglob("*") if item.is_file())
+    names = (item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file())
     manifest = {
         "format": "pumice-build",
         "version": FORMAT_VERSION,
         "pumice": version("pumice"),
         "target": target,
         "facts": dict(facts),
-        "files": {item.relative_to(folder).as_posix(): sha256(item) for item in files},
+        "files": hashes(folder, names),
     }
     write_json(folder / MANIFEST, manifest)

@@ -4,16 +4,20 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
+from toolchain.atomic import write_bytes
 from toolchain.build_folder import MANIFEST, Build
+from toolchain.disk import check_output_file, check_output_folder
 from toolchain.driver import compile_trained
 from toolchain.errors import UsageError
 from toolchain.experiment import Experiment
 from toolchain.judge import Judgement, compare_build, save_build
 from toolchain.progress import StageProgress, no_stages
-from toolchain.run_folder import can_continue, is_run, train
+from toolchain.run_folder import EXPERIMENT, can_continue, train
 from toolchain.target import load_target
+
+_REPORT: Final = "report.html"
 
 
 @final
@@ -82,8 +86,23 @@ def run_demo(
     build = compile_trained(trained, "lava")
     judgement = compare_build(build, exact=("lava",), samples=lava_images, attribute=True, progress=progress)
     save_build(build, folder / "build", judgement)
-    shutil.copyfile(folder / "build" / "report.html", folder / "report.html")
+    write_bytes(folder / _REPORT, (folder / "build" / _REPORT).read_bytes())
     return _demo_result(build, judgement, time.monotonic() - started), build, judgement
+
+
+def check_demo_output(folder: Path) -> None:
+    """Raise unless a demo can be written to a folder; what else it holds stays.
+
+    Raises:
+        UsageError: Something that is no part of a demo stands where a part will.
+        StorageError: It cannot be written.
+    """
+    if not folder.is_dir():
+        check_output_folder(folder)
+        return
+    check_output_folder(folder / "run", EXPERIMENT, "a run folder")
+    check_output_folder(folder / "build", MANIFEST, "a build folder")
+    check_output_file(folder / _REPORT)
 
 
 def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResult:
@@ -114,12 +133,9 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
 def _clear_demo(folder: Path, experiment: Experiment) -> None:
     """Remove an earlier demo, and nothing else; an interrupted training of the same demo stays."""
     run, build = folder / "run", folder / "build"
-    if run.exists() and not is_run(run):
-        raise UsageError(f"'{run}' exists and is not a run folder; choose another -o")
-    if build.exists() and not (build / MANIFEST).is_file():
-        raise UsageError(f"'{build}' exists and is not a build folder; choose another -o")
+    check_demo_output(folder)
     if not can_continue(run, experiment):
         shutil.rmtree(run, ignore_errors=True)
     shutil.rmtree(build, ignore_errors=True)
-    (folder / "report.html").unlink(missing_ok=True)
+    (folder / _REPORT).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
 
+from toolchain.compiled import kept_in
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, FixedDense, FixedLif, Graph, Input, Origin, Output
@@ -74,7 +76,8 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Look at everything. Each target runs a two-neuron network and is compared with the reference."""
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-    checks = [_python(), _numpy(), *(_target(name) for name in sorted(installed_targets())), _cores(), _gpu()]
+    targets = [_target(name) for name in sorted(installed_targets())]
+    checks = [_python(), _numpy(), *targets, _cores(), _gpu(), _compiled()]
     if not installed_targets():
         checks.append(
             Check("targets", ok=False, finding="none installed", mend="python -m pip install pumice")
@@ -168,6 +171,13 @@ def _cores() -> Check:
         ok=True,
         finding=str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
     )
+
+
+def _compiled() -> Check:
+    """Say where compiled code is kept; without a folder that is slow, but works."""
+    place = kept_in(Path(__file__).parent / "passes")
+    finding = "kept nowhere, compiled anew by every process; NUMBA_CACHE_DIR may name a folder for it"
+    return Check("compiled code", ok=True, finding=finding if place is None else f"kept in {place}")
 
 
 def _gpu() -> Check:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.build_folder import Build
-from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.disk import check_exists
+from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
@@ -114,8 +115,7 @@ def compile_run(
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         progress: Told the stage and how far it is.
     """
-    if not folder.exists():
-        raise MissingFileError("model", folder)
+    check_exists("model", folder)
     if not is_run(folder):
         raise UsageError(
             f"'{folder}' is neither a run folder, as 'pumice train EXPERIMENT.toml -o RUN' writes, "

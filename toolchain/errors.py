@@ -19,6 +19,7 @@
     ├── ArtifactError                     a file or folder on disk is not what it should be
     │   ├── FormatVersionError              the file's version, ours, what to do
     │   └── CorruptArtifactError            content differs from its recorded hash, or cannot be read safely
+    ├── StorageError                      the disk is full or refuses: which file, what to do
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -231,6 +232,22 @@ class CorruptArtifactError(ArtifactError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(f"'{path}' {reason}")
+
+
+class StorageError(ToolchainError):
+    """A file or folder can be sound and yet not be read or written: the disk or its permissions refuse.
+
+    Attributes:
+        path: The file or folder.
+        problem: What was refused, and why.
+        mend: What to do.
+    """
+
+    def __init__(self, path: Path, problem: str, mend: str) -> None:
+        self.path = path
+        self.problem = problem
+        self.mend = mend
+        super().__init__(f"'{path}' {problem}; {mend}")
 
 
 class TrainingError(ToolchainError):

@@ -6,11 +6,13 @@ from typing import Any, Final
 
 import nir
 import numpy as np
+from numpy.typing import NDArray
 
-from toolchain.atomic import sha256
+from toolchain.atomic import replacing_folder, sha256
 from toolchain.build_folder import Build
+from toolchain.disk import check_file
 from toolchain.driver import compile_graph
-from toolchain.errors import MissingFileError, UnknownNameError, UsageError
+from toolchain.errors import StimulusError, UnknownNameError, UsageError
 from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -56,15 +58,17 @@ def import_file(
 
     Raises:
         MissingFileError: There is no such file.
+        StimulusError: The samples hold what is no number.
         UsageError: Its ending is not known, or a convention is given for a file that needs none.
         ArtifactError: It is damaged, or not what its ending says.
         FrontendError: The network has a part without counterpart: names it and why.
     """
+    for name, array in () if samples is None else samples.values.items():
+        _check_finite(name, array)
     if isinstance(source, nir.NIRGraph):
         return _from_graph(source, convention, dt, samples, decode, classes, "nir")
     path = Path(source)
-    if not path.is_file():
-        raise MissingFileError("model", path)
+    check_file("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
         raise UsageError(
             "--convention and --dt say what a step of a .nir file is; other files say it themselves"
@@ -179,9 +183,14 @@ def export_build(
         raise UsageError(
             "--convention and --dt say what a step of a .nir file is; this format says it itself"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; choose another -o")
     graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
+    with replacing_folder(folder) as temporary:
+        return _write(graph, temporary, written, convention, dt)
+
+
+def _write(
+    graph: Graph, folder: Path, written: str, convention: str | None, dt: float | None
+) -> tuple[str, ...]:
     if written == "nir":
         chosen = reader_convention(convention or NIR, dt)
         if convention is None and dt is None:
@@ -209,6 +218,18 @@ def _left_out(graph: Graph) -> tuple[str, ...]:
 
 def _stage_of(written: str) -> Stage:
     return Stage.FLOAT if written == "nir" else Stage.FIXED
+
+
+def _check_finite(name: str, array: NDArray[Any]) -> None:
+    """Raise for NaN and infinity, which would pass for the scale of the samples."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    wrong = ~np.isfinite(array)
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise StimulusError(
+        f"array '{name}' holds {int(wrong.sum())} values that are not finite, the first ({array[first]}) at "
+        f"{list(first)} of {list(array.shape)}; replace them or leave out their samples"
+    )
 
 
 def _peak(samples: Stimulus | None) -> float | None:

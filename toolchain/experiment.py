@@ -1,20 +1,28 @@
 """The experiment file: one validated schema, every key documented, every default a working one."""
 
+import math
+import os
 import tomllib
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolchain.data.encoders import Encoding
-from toolchain.errors import ExperimentError, MissingFileError
+from toolchain.disk import check_file, readable_size
+from toolchain.errors import ExperimentError
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DIGITS: Final = 1797
+CLASSES: Final = 10
+PIXELS: Final = 64
+"""Of the one data set there is: images, classes, and pixels of an image."""
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -57,7 +65,7 @@ class DataSection(_Section):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.3, description="share held out for testing"
     )
-    split_seed: int = Field(default=0, description="seed of the split, apart from the seed of the network")
+    split_seed: Seed = Field(default=0, description="seed of the split, apart from the seed of the network")
 
 
 class EncodingSection(_Section):
@@ -148,7 +156,7 @@ class TrainingSection(_Section):
 class Experiment(_Section):
     """Everything that decides what `pumice train` does. The defaults are the demo."""
 
-    seed: int = Field(default=0, ge=0, description="of weights, pruning and the order of samples")
+    seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
     data: DataSection = DataSection()
     encoding: EncodingSection = EncodingSection()
     model: ModelSection = ModelSection()
@@ -171,13 +179,52 @@ def parse_experiment(document: dict[str, Any]) -> Experiment:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
         raise _explain(error) from None
-    pruning = experiment.pruning
-    if pruning is not None and pruning.neurons > experiment.model.neurons:
-        raise ExperimentError(
-            "pruning.neurons",
-            f"expected at most model.neurons = {experiment.model.neurons}, got {pruning.neurons}",
-        )
+    _check_together(experiment)
     return experiment
+
+
+def _check_together(experiment: Experiment) -> None:
+    """Raise for values that are accepted alone, but not with one another or with the data."""
+    pruning, model = experiment.pruning, experiment.model
+    if pruning is not None and pruning.neurons > model.neurons:
+        raise ExperimentError(
+            "pruning.neurons", f"expected at most model.neurons = {model.neurons}, got {pruning.neurons}"
+        )
+    if len(model.cluster_tau_ms) > model.neurons:
+        raise ExperimentError(
+            "model.cluster_tau_ms",
+            f"expected at most model.neurons = {model.neurons} clusters, got {len(model.cluster_tau_ms)}",
+        )
+    _check_split(experiment.data.test_fraction)
+
+
+def _check_split(share: float) -> None:
+    held_out = math.ceil(share * DIGITS)
+    if not CLASSES <= held_out <= DIGITS - CLASSES:
+        least, most = CLASSES / DIGITS, 1 - CLASSES / DIGITS
+        raise ExperimentError(
+            "data.test_fraction",
+            f"expected a share that leaves one image of each of the {CLASSES} classes on either side of the "
+            f"split of {DIGITS} images, about {least:.4f} .. {most:.4f}, got {share:g}",
+        )
+
+
+def check_room(experiment: Experiment) -> None:
+    """Raise for sizes whose arrays alone are more than this machine's memory."""
+    steps, neurons = experiment.encoding.steps, experiment.model.neurons
+    needs = {
+        # Dense recurrent weights in double precision, and their mask.
+        "model.neurons": 9 * neurons**2,
+        # Encoded images, a byte a pixel.
+        "encoding.steps": DIGITS * PIXELS * steps,
+    }
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for key, needed in needs.items():
+        if needed > memory:
+            raise ExperimentError(
+                key,
+                f"needs {readable_size(needed)}, the machine has {readable_size(memory)} of memory",
+            )
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -187,8 +234,7 @@ def load_experiment(path: Path) -> Experiment:
         MissingFileError: There is no such file.
         ExperimentError: It is not TOML, or not an experiment.
     """
-    if not path.is_file():
-        raise MissingFileError("experiment file", path)
+    check_file("experiment file", path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_json, sha256, write_json
+from toolchain.atomic import read_json, write_json
 from toolchain.data import Encoding, Images, encode, in_rows, load_digits
 from toolchain.errors import CorruptArtifactError
 from toolchain.experiment import DatasetName, Experiment, PruningMethod, PruningSection
@@ -30,7 +30,8 @@ from toolchain.pruning import (
 from toolchain.pruning.lnp import DelocalizationRule, KeepRule
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
-from toolchain.training import FitOptions, fit, load_network, save_network
+from toolchain.seal import check_seal, hashes
+from toolchain.training import NETWORK_FILES, FitOptions, fit, load_network, save_network
 
 LAYER: Final = "hidden"
 _DOCUMENT: Final = "pruning.json"
@@ -145,7 +146,7 @@ def prune_stage(
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
     write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
     plain = [asdict(record) | {"spectrum": list(record.spectrum)} for record in lnp]
-    files = {item.name: sha256(item) for item in sorted((folder / "network").iterdir())}
+    files = hashes(folder / "network", NETWORK_FILES)
     write_json(folder / _DOCUMENT, {"records": plain, "files": files})
     return PrunedStage(network, plain, report)
 
@@ -154,10 +155,10 @@ def _known_records(folder: Path) -> list[dict[str, Any]]:
     document = read_json(folder / _DOCUMENT)
     if not isinstance(document, dict) or not {"records", "files"} <= set(document):
         raise CorruptArtifactError(folder / _DOCUMENT, "lists no records or files")
-    for name, recorded in document["files"].items():
-        path = folder / "network" / Path(name).name
-        if not path.is_file() or sha256(path) != recorded:
-            raise CorruptArtifactError(path, "is missing or was changed after the pruning (its hash differs)")
+    files = document["files"]
+    if not isinstance(files, dict):
+        raise CorruptArtifactError(folder / _DOCUMENT, "lists no files")
+    check_seal(folder / "network", files, NETWORK_FILES, what="pruning", written_by="prune")
     return list(document["records"])
 
 

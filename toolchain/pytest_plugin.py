@@ -75,8 +75,8 @@ class FidelityCheck:
             FaultyIntegersError: The integers are not those of the float graph.
             SimulationError: A target differs: names population, neuron, step.
         """
+        from toolchain.disk import check_file  # noqa: PLC0415
         from toolchain.driver import load  # noqa: PLC0415 - loads torch
-        from toolchain.errors import MissingFileError  # noqa: PLC0415
         from toolchain.fidelity import check_baseline, check_gates, write_baseline  # noqa: PLC0415
         from toolchain.judge import compare_build  # noqa: PLC0415
 
@@ -88,8 +88,7 @@ class FidelityCheck:
             path = self.folder / baseline
             if self.update:
                 write_baseline(path, judgement.comparison)
-            elif not path.is_file():
-                raise MissingFileError("baseline", path)
             else:
+                check_file("baseline", path)
                 check_baseline(path, judgement.comparison)
         return judgement

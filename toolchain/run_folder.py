@@ -6,10 +6,11 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_json, sha256, write_json
+from toolchain.atomic import read_json, write_json
 from toolchain.data import Images
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
-from toolchain.experiment import Experiment, parse_experiment
+from toolchain.disk import check_folder, check_replaceable
+from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
+from toolchain.experiment import Experiment, check_room, parse_experiment
 from toolchain.models import Network
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
@@ -21,12 +22,15 @@ from toolchain.prune_stage import (
     untrained_network,
 )
 from toolchain.quantization import RepairOptions
+from toolchain.seal import check_seal, hashes
 from toolchain.stimulus import Stimulus
-from toolchain.training import EpochRecord, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, EpochRecord, fit, load_network, save_network
 
 FORMAT_VERSION: Final = 1
 _RUN: Final = "run.json"
-_EXPERIMENT: Final = "experiment.json"
+EXPERIMENT: Final = "experiment.json"
+_UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
+_LOADED: Final = (*(f"network/{name}" for name in NETWORK_FILES), "stimulus.npz", "calibration.npz")
 
 
 @final
@@ -59,9 +63,8 @@ class TrainedRun:
             CorruptArtifactError: A file differs from its recorded hash.
             FormatVersionError: It was written by another version of the format.
         """
-        if not folder.is_dir():
-            raise MissingFileError("run folder", folder)
-        if not (folder / _RUN).is_file() and (folder / _EXPERIMENT).is_file():
+        check_folder("run folder", folder)
+        if not (folder / _RUN).is_file() and (folder / EXPERIMENT).is_file():
             raise UsageError(f"the training in '{folder}' is not finished; continue it with 'pumice train'")
         document = read_json(folder / _RUN)
         if not isinstance(document, dict) or document.get("format") != "pumice-run":
@@ -71,15 +74,10 @@ class TrainedRun:
         files, facts = document.get("files"), document.get("facts")
         if not isinstance(files, dict) or not isinstance(facts, dict) or "classes" not in document:
             raise CorruptArtifactError(folder / _RUN, "lists no files, facts or classes")
-        for name, recorded in files.items():
-            if not (folder / name).is_file():
-                raise MissingFileError("file of the run", folder / name)
-            if sha256(folder / name) != recorded:
-                raise CorruptArtifactError(folder / name, "was changed after the training (its hash differs)")
-        unpruned = folder / "unpruned"
+        check_seal(folder, files, _LOADED, optional=_UNPRUNED, what="training", written_by="train")
         return cls(
             load_network(folder / "network"),
-            load_network(unpruned) if unpruned.is_dir() else None,
+            load_network(folder / "unpruned") if set(_UNPRUNED) <= set(files) else None,
             Stimulus.load(folder / "stimulus.npz"),
             Stimulus.load(folder / "calibration.npz"),
             tuple(document["classes"]),
@@ -165,27 +163,26 @@ def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is a run, finished or not."""
-    return (folder / _EXPERIMENT).is_file()
+    return (folder / EXPERIMENT).is_file()
 
 
 def can_continue(folder: Path, experiment: Experiment) -> bool:
     """Return whether a folder holds an unfinished run of this experiment."""
     if not is_run(folder) or (folder / _RUN).is_file():
         return False
-    return parse_experiment(read_json(folder / _EXPERIMENT)) == experiment
+    return parse_experiment(read_json(folder / EXPERIMENT)) == experiment
 
 
 def _claim(folder: Path, experiment: Experiment) -> None:
     """Take the folder for this experiment, or raise."""
     wanted = experiment.model_dump(mode="json")
-    path = folder / _EXPERIMENT
+    path = folder / EXPERIMENT
+    check_replaceable(folder, EXPERIMENT, "a run folder")
+    check_room(experiment)
     if path.is_file():
         if parse_experiment(read_json(path)) != experiment:
             raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not a run folder; choose another -o")
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(path, wanted)
 
 
@@ -212,10 +209,7 @@ def _fit(
 
 def _finish(folder: Path, experiment: Experiment, images: Images, history: dict[str, Any]) -> None:
     """Write `run.json` last: its presence says that the run is complete."""
-    files = sorted(
-        item for name in ("network", "unpruned") for item in (folder / name).rglob("*") if item.is_file()
-    )
-    files += [folder / "stimulus.npz", folder / "calibration.npz"]
+    unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
     write_json(
         folder / _RUN,
         {
@@ -223,6 +217,6 @@ def _finish(folder: Path, experiment: Experiment, images: Images, history: dict[
             "version": FORMAT_VERSION,
             "classes": list(images.classes),
             "facts": {"experiment": experiment.model_dump(mode="json"), "history": history},
-            "files": {item.relative_to(folder).as_posix(): sha256(item) for item in files},
+            "files": hashes(folder, (*_LOADED, *unpruned)),
         },
     )

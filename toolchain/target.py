@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,15 @@ from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameErr
 from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
-from toolchain.passes import Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus
 from toolchain.trace import QUANTITIES, Trace
 
+if TYPE_CHECKING:
+    from toolchain.passes import Pass
+
+RESUMED = "finished.npz"
+"""File of the finished samples in the folder of a run that can be resumed."""
 Records = dict[str, dict[str, NDArray[Any]]]
 """What a run keeps, by quantity and population, `[samples, steps, *features]`."""
 
@@ -178,7 +182,7 @@ class Target(Protocol):
         """Raise `TargetUnavailableError` if it cannot be used on this machine."""
         ...
 
-    def legalization(self) -> Sequence[Pass]:
+    def legalization(self) -> "Sequence[Pass]":
         """Return the passes that bring a graph within its rules."""
         ...
 

@@ -16,7 +16,7 @@ from targets.lava import compatibility
 from targets.lava.job import in_lava_order
 from targets.lava.plan import Plan, plan_processes
 from toolchain import fixedpoint
-from toolchain.atomic import replacing_file, write_arrays
+from toolchain.atomic import write_arrays, write_text
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import EdgeKind, FixedLif, Graph, Stage
@@ -46,10 +46,8 @@ def write_artifact(graph: Graph, folder: Path) -> None:
         if _plain(node.name) != node.name:
             raise TargetError(f"the name {node.name!r} cannot stand in a Python file; rename the module")
     plan = plan_processes(graph)
-    folder.mkdir(parents=True, exist_ok=True)
     write_arrays(folder / WEIGHTS, _arrays(plan))
-    with replacing_file(folder / FILE) as temporary:
-        temporary.write_text(_source(graph, plan), encoding="utf-8")
+    write_text(folder / FILE, _source(graph, plan))
 
 
 def _source(graph: Graph, plan: Plan) -> str:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan
-from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
+from toolchain.atomic import read_arrays, read_json, reserve_array, write_array, write_arrays, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
@@ -139,7 +138,7 @@ def write_job(
     _write_sources(folder, plan, graph, stimulus, window)
     write_arrays(folder / "arrays.npz", arrays)
     write_json(folder / "job.json", document)
-    np.save(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
+    write_array(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
     return window
 
 
@@ -151,9 +150,7 @@ def _make_records(
     shape = (window.samples, window.steps, *item.neurons.vth.shape)
     paths = {quantity: str(folder / f"{item.name}.{quantity}.npy") for quantity in quantities}
     for quantity, path in paths.items():
-        npy_format.open_memmap(
-            path, mode="w+", dtype=np.bool_ if quantity == "spikes" else number, shape=shape
-        )
+        reserve_array(Path(path), np.bool_ if quantity == "spikes" else number, shape)
     return paths
 
 
@@ -241,4 +238,4 @@ def _write_sources(folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, w
             start = item.offset + item.wait + sample * window.period
             stop = min(start + window.steps, window.total)
             rows[start:stop] = values[sample, : stop - start].reshape(stop - start, -1)
-        np.save(folder / f"{item.name}.npy", rows)
+        write_array(folder / f"{item.name}.npy", rows)

@@ -1,7 +1,6 @@
 """Samples that a run finished before it ended early: kept in a folder, not run again."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -9,13 +8,12 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_arrays, sha256, write_arrays
+from toolchain.atomic import read_arrays, sha256, temporary_folder, write_arrays
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, save_graph
 from toolchain.stimulus import Stimulus
-from toolchain.target import Records
+from toolchain.target import RESUMED, Records
 
-_FILE: Final = "finished.npz"
 _KEY: Final = "key"
 
 
@@ -31,7 +29,7 @@ class FinishedSamples:
     """
 
     def __init__(self, folder: Path, graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> None:
-        self.path = folder / _FILE
+        self.path = folder / RESUMED
         self._key = np.frombuffer(_digest(graph, stimulus, record), np.uint8)
 
     def load(self, records: Records) -> int:
@@ -61,7 +59,6 @@ class FinishedSamples:
         held = {
             f"{name}.{quantity}": v[:done] for quantity, part in records.items() for name, v in part.items()
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(self.path, held | {_KEY: self._key})
 
     def remove(self) -> None:
@@ -71,9 +68,9 @@ class FinishedSamples:
 
 def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
     digest = hashlib.sha256(",".join(record).encode())
-    with tempfile.TemporaryDirectory(prefix="pumice-key-") as folder:
-        save_graph(graph, Path(folder))
-        for path in sorted(Path(folder).iterdir()):
+    with temporary_folder("pumice-key-") as folder:
+        save_graph(graph, folder)
+        for path in sorted(folder.iterdir()):
             digest.update(sha256(path).encode())
     for name, values in sorted(stimulus.values.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())

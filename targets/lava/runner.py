@@ -3,11 +3,9 @@
 import json
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import Final, final
 import numpy as np
 
 from targets.lava.job import RUNNING, Window, process_names, read_job, remove_shared_memory
+from toolchain.atomic import temporary_folder
 from toolchain.errors import SimulationError
 from toolchain.progress import Progress
 
@@ -44,11 +43,8 @@ class Limits:
 @contextmanager
 def job_folder() -> Generator[Path, None, None]:
     """Yield a temporary folder that is removed whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="pumice-lava-"))
-    try:
+    with temporary_folder("pumice-lava-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) -> None:

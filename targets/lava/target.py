@@ -15,7 +15,7 @@ from targets.lava.job import Models, write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, job_folder, run_job
-from toolchain.errors import TargetError, TargetUnavailableError
+from toolchain.errors import StorageError, TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
@@ -199,7 +199,7 @@ def _kept(kept: FinishedSamples, records: Records, done: int) -> str:
     """Keep finished samples; a disk that is full must not hide why the run ended."""
     try:
         kept.save(records, done)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         return f"they could not be kept in '{kept.path.parent}': {error}"
     return f"they are kept in '{kept.path.parent}'"
 

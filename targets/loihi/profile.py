@@ -8,7 +8,8 @@ from typing import Annotated, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from toolchain.errors import MissingFileError, ProfileError
+from toolchain.disk import check_file
+from toolchain.errors import ProfileError
 from toolchain.fit import Fact
 
 T = TypeVar("T")
@@ -212,8 +213,7 @@ def load_profile(source: str | Path) -> ChipProfile:
         name, text = str(source), files("targets.loihi").joinpath(f"{source}.toml").read_text("utf-8")
     else:
         path = Path(source)
-        if not path.is_file():
-            raise MissingFileError("chip profile", path)
+        check_file("chip profile", path)
         name, text = str(path), _read(path)
     try:
         return ChipProfile.model_validate(tomllib.loads(text))

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from targets.onnx.models import described, next_state, sequence_model, step_model
-from toolchain.atomic import replacing_file
+from toolchain.atomic import write_bytes
 from toolchain.errors import TargetError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
@@ -110,8 +110,7 @@ class OnnxProgram:
     def export(self, directory: Path) -> None:
         """Write `network.onnx`, a loop over time, and `step.onnx`, one step with its state."""
         for name, model in ((SEQUENCE, sequence_model(self._graph)), (STEP, step_model(self._graph))):
-            with replacing_file(directory / name) as temporary:
-                temporary.write_bytes(described(model, self._graph).SerializeToString())
+            write_bytes(directory / name, described(model, self._graph).SerializeToString())
 
 
 @final

@@ -99,6 +99,16 @@ def test_nothing_unpickles(repository: Path) -> None:
                 assert ast.unparse(node) != "torch.load", path
 
 
+def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -> None:
+    wrong = re.compile(r"from numba import .*\b(n?jit|vectorize|guvectorize)\b|numba\.(n?jit|vectorize)\(")
+    found = {
+        path.relative_to(repository).as_posix()
+        for path in _sources(repository)
+        if wrong.search(path.read_text())
+    }
+    assert found == {"toolchain/compiled.py"}
+
+
 @pytest.mark.parametrize(
     "handler",
     [

@@ -32,7 +32,7 @@ def test_doctor_runs_every_target_and_prints_versions(capsys: pytest.CaptureFixt
     assert document["versions"]["lava-nc"] == "0.10.0"
     findings = {check["name"]: check["finding"] for check in document["checks"]}
     assert findings["target lava runs"] == "yes, equal to the integer reference"
-    assert {"python", "cores", "gpu"} <= findings.keys()
+    assert {"python", "cores", "gpu", "compiled code"} <= findings.keys()
 
 
 def test_doctor_prints_the_command_that_mends(

@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+from toolchain.disk import check_output_file
 from toolchain.fit import Fit
 
 
@@ -33,6 +34,8 @@ def check(
     from toolchain.stimulus import Stimulus
     from toolchain.trace import Trace
 
+    if report is not None:
+        check_output_file(report, "--report")
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(

@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+from toolchain.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
     from toolchain.attribution import Attribution
@@ -34,7 +35,7 @@ def compare(
 ) -> None:
     """Compare the float network with its integers. A gate that is not met exits with 4."""
     from toolchain.driver import load
-    from toolchain.errors import MissingFileError, UsageError
+    from toolchain.errors import UsageError
     from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline
     from toolchain.judge import compare_build
     from toolchain.stimulus import Stimulus
@@ -42,8 +43,10 @@ def compare(
     gates = parse_gates(gate or [])
     if update and baseline is None:
         raise UsageError("--update writes a baseline; name it with --baseline FILE")
-    if baseline is not None and not update and not baseline.is_file():
-        raise MissingFileError("baseline", baseline)
+    if baseline is not None and update:
+        check_output_file(baseline, "--baseline")
+    elif baseline is not None:
+        check_file("baseline", baseline)
     loaded = load(build)
     given = None if stimulus is None else Stimulus.load(stimulus)
     with stages(quiet=as_json) as progress:

@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+from toolchain.disk import check_output_folder
 from toolchain.errors import UsageError
 
 _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
@@ -70,6 +71,7 @@ def compile_model(
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
+    from toolchain.build_folder import MANIFEST
     from toolchain.driver import compile_run
     from toolchain.exchange import FORMATS, compile_file
     from toolchain.judge import compare_build, save_build
@@ -77,6 +79,7 @@ def compile_model(
     from toolchain.quantization import Quantization, parse_bits
     from toolchain.stimulus import Stimulus
 
+    check_output_folder(output, MANIFEST, "a build folder")
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,

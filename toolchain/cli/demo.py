@@ -22,13 +22,13 @@ def demo(
 ) -> None:
     """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
     from toolchain.cli.compare import print_comparison
-    from toolchain.demo import run_demo
-    from toolchain.experiment import Experiment
+    from toolchain.demo import check_demo_output, run_demo
+    from toolchain.experiment import parse_experiment
 
+    check_demo_output(output)
+    experiment = parse_experiment({"seed": seed})
     with stages(quiet=as_json) as progress:
-        result, _, judgement = run_demo(
-            output, experiment=Experiment(seed=seed), lava_images=images, progress=progress
-        )
+        result, _, judgement = run_demo(output, experiment=experiment, lava_images=images, progress=progress)
     if as_json:
         print_json(asdict(result))
     else:

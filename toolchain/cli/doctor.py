@@ -4,11 +4,12 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table
 from toolchain.cli.options import AsJson
-from toolchain.diagnosis import diagnose
 
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Check versions, Lava (by running it), cores and GPU; exit 3 if something is missing."""
+    from toolchain.diagnosis import diagnose
+
     diagnosis = diagnose()
     if as_json:
         print_json(diagnosis.to_json())

@@ -6,6 +6,7 @@ import typer
 
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder, OutFolder
+from toolchain.disk import check_output_folder
 from toolchain.ir import Stage
 
 
@@ -35,6 +36,7 @@ def export(
     from toolchain.driver import load
     from toolchain.exchange import export_build
 
+    check_output_folder(output)
     notes = export_build(load(build), output, written, stage, convention=convention, dt=dt)
     files = sorted(item.name for item in output.iterdir())
     if as_json:

@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder
+from toolchain.disk import check_output_folder
 
 
 def prune(
@@ -21,8 +22,10 @@ def prune(
     and folder goes on from here.
     """
     from toolchain.experiment import load_experiment
+    from toolchain.run_folder import EXPERIMENT
     from toolchain.run_folder import prune as run
 
+    check_output_folder(output, EXPERIMENT, "a run folder")
     chosen = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         pruned = run(chosen, output, progress)

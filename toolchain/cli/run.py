@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
+from toolchain.disk import check_output_file, check_output_folder
 from toolchain.ir import Stage
 
 
@@ -30,7 +31,11 @@ def run(
     from toolchain.driver import load, run_build
     from toolchain.progress import of_stage
     from toolchain.stimulus import Stimulus
+    from toolchain.target import RESUMED
 
+    check_output_file(output)
+    if resume is not None:
+        check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
     loaded = load(build)
     given = None if stimulus is None else Stimulus.load(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))

@@ -2,11 +2,12 @@
 
 from toolchain.cli.console import print_json, print_table
 from toolchain.cli.options import AsJson
-from toolchain.target import target_statuses
 
 
 def targets(*, as_json: AsJson = False) -> None:
     """List the installed targets and whether each is usable here."""
+    from toolchain.target import target_statuses
+
     found = target_statuses()
     if as_json:
         print_json({item.name: {"stages": item.stages, "problem": item.problem} for item in found})

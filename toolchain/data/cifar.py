@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.images import Images
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError
 
 CIFAR10_MEAN: Final = (0.4914, 0.4822, 0.4465)
 CIFAR10_DEVIATION: Final = (0.247, 0.243, 0.261)
@@ -69,8 +70,7 @@ def load_cifar100(folder: Path, *, records: tuple[int, int] = (50_000, 10_000)) 
 def _read(
     path: Path, records: int, *, labels: int, classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    if not path.is_file():
-        raise MissingFileError("CIFAR file", path)
+    check_file("CIFAR file", path)
     size, expected = path.stat().st_size, records * (labels + _PIXELS)
     if size != expected:
         raise CorruptArtifactError(
@@ -87,8 +87,7 @@ def _read(
 
 
 def _names(path: Path, expected: int) -> tuple[str, ...]:
-    if not path.is_file():
-        raise MissingFileError("CIFAR class names", path)
+    check_file("CIFAR class names", path)
     try:
         names = tuple(path.read_text(encoding="utf-8").split())
     except UnicodeDecodeError as error:

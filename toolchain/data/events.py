@@ -12,6 +12,7 @@ from typing import Any, Final, assert_never, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 
 _N_MNIST_EVENT: Final = 5
@@ -205,8 +206,7 @@ def _frame_of(times: NDArray[Any], count: int, slicing: Slicing) -> NDArray[np.i
 def _check_present(data: EventData, part: Path, source: _Source, *, train: bool, partial: bool) -> None:
     if data is EventData.SHD:
         path = part / f"shd_{'train' if train else 'test'}.h5"
-        if not path.is_file():
-            raise MissingFileError("SHD file", path)
+        check_file("SHD file", path)
         return
     found = sorted(part.glob(source.pattern)) if part.is_dir() else []
     expected = source.samples[0 if train else 1]

@@ -9,7 +9,8 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import MissingFileError, SeriesError
+from toolchain.disk import check_file
+from toolchain.errors import SeriesError
 
 Floats = NDArray[np.float64]
 Derivative = Callable[[Floats], Floats]
@@ -168,8 +169,7 @@ def load_csv(
         MissingFileError: There is no such file.
         SeriesError: A column is unknown, a cell is not a number, or there are too few rows.
     """
-    if not path.is_file():
-        raise MissingFileError("series", path)
+    check_file("series", path)
     if path.stat().st_size > MAX_CSV_BYTES:
         raise SeriesError(str(path), f"is larger than {MAX_CSV_BYTES >> 20} MiB")
     try:

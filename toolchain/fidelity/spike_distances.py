@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from toolchain.compiled import njit
 
 Spikes = NDArray[np.bool_]
 
@@ -58,7 +59,7 @@ def _over_trains(expected: Spikes, got: Spikes, tau: float, cost: float) -> tupl
     return float(result[0]), int(result[1])
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _sum_distances(expected: Any, got: Any, tau: float, cost: float) -> Any:  # noqa: ANN401 - Numba's arrays
     """Return the sum of distances and the number of trains; van Rossum's if tau > 0."""
     total, trains = 0.0, 0
@@ -72,7 +73,7 @@ def _sum_distances(expected: Any, got: Any, tau: float, cost: float) -> Any:  # 
     return total, trains
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _filtered(first: Any, other: Any, tau: float) -> float:  # noqa: ANN401
     keep, state, squares = np.exp(-1.0 / tau), 0.0, 0.0
     for t in range(len(first)):
@@ -81,7 +82,7 @@ def _filtered(first: Any, other: Any, tau: float) -> float:  # noqa: ANN401
     return np.sqrt(2.0 * squares / tau)
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _edited(first: Any, other: Any, cost: float) -> float:  # noqa: ANN401
     a, b = np.flatnonzero(first), np.flatnonzero(other)
     row = np.arange(len(b) + 1).astype(np.float64)

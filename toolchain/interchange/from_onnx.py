@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from toolchain.atomic import MAX_JSON_BYTES, unpack_arrays
+from toolchain.atomic import MAX_JSON_BYTES, temporary_folder, unpack_arrays
 from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
@@ -100,9 +99,9 @@ def _writes(graph: Graph, model: onnx.ModelProto) -> bool:
     program = load_target("onnx").build(graph)
     if not isinstance(program, PortableProgram):  # pragma: no cover - the target is ours
         return False
-    with tempfile.TemporaryDirectory(prefix="pumice-onnx-") as folder:
-        program.export(Path(folder))
-        written = [onnx.load_model(item) for item in sorted(Path(folder).iterdir())]
+    with temporary_folder("pumice-onnx-") as folder:
+        program.export(folder)
+        written = [onnx.load_model(item) for item in sorted(folder.iterdir())]
     return any(
         item.graph == model.graph and list(item.functions) == list(model.functions) for item in written
     )

@@ -18,7 +18,8 @@ from typing import Any, Final, final
 from numpy.typing import NDArray
 
 from toolchain.atomic import MAX_ARRAY_BYTES, read_arrays
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.disk import OTHER_TEMPORARY, check_file, writing
+from toolchain.errors import CorruptArtifactError
 
 _SCRIPT: Final = Path(__file__).with_name("hdf5_process.py")
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -68,8 +69,7 @@ class Hdf5Reader:
 
     def read(self, path: Path) -> dict[str, NDArray[Any]]:
         """Return what `read_hdf5` does."""
-        if not path.is_file():
-            raise MissingFileError("file", path)
+        check_file("file", path)
         with path.open("rb") as file:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 raise CorruptArtifactError(path, "is not an HDF5 file")
@@ -78,6 +78,9 @@ class Hdf5Reader:
             raise CorruptArtifactError(path, f"has {size} bytes; more than {self._limit} are not read")
         archive = Path(self._folder.name) / "arrays.npz"
         said = self._ask(path.resolve(), archive, self._seconds + size // _PER_SECOND)
+        if said.startswith("disk "):
+            with writing(archive.parent.parent, mend=OTHER_TEMPORARY):
+                raise OSError(int(said.removeprefix("disk ")), "no room for the arrays")
         if said != "ok":
             raise CorruptArtifactError(path, said.removeprefix("error "))
         arrays = read_arrays(archive)

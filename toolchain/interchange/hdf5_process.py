@@ -4,6 +4,7 @@ A script that needs NumPy and h5py only. It answers one line per line of its inp
 ARCHIVE`: `ok` once the archive is written, or what is wrong with the file, after `error `.
 """
 
+import errno
 import resource
 import sys
 import zipfile
@@ -112,6 +113,11 @@ def answer(seconds: int, source: str, archive: str, limit: int) -> str:
         convert(source, archive, limit)
     except RefusedError as error:
         return f"error {error}"
+    except OSError as error:
+        # The archive has no room, which says nothing of the file.
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            return f"disk {error.errno}"
+        return f"error {type(error).__name__}: {error}"
     except MemoryError:
         return "error needs more memory than files of its size may"
     except Exception as error:  # noqa: BLE001 - h5py raises whatever its library says

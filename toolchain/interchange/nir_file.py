@@ -1,5 +1,6 @@
 """NIR files: HDF5 that is read as data, and written whole or not at all."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +9,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_file
+from toolchain.atomic import write_bytes
 from toolchain.errors import CorruptArtifactError
 from toolchain.interchange.hdf5 import Hdf5Reader
 
@@ -53,8 +54,10 @@ def read_nir(path: Path, reader: Hdf5Reader | None = None) -> nir.NIRGraph:
 
 def write_nir(graph: nir.NIRGraph, path: Path) -> None:
     """Write a NIR graph for `nir.read`."""
-    with replacing_file(path) as temporary:
-        nir.write(temporary, graph)
+    # In memory first: after a full disk the HDF5 library can neither close a file nor let go of it.
+    content = io.BytesIO()
+    nir.write(content, graph)  # pyright: ignore[reportArgumentType] - it takes any file
+    write_bytes(path, content.getvalue())
 
 
 def _nested(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError
 
 _LARGEST: Final = 2**31 - 1
 """Bytes of a model: a limit of the format."""
@@ -31,8 +32,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         MissingFileError: There is no such file.
         CorruptArtifactError: It is not an ONNX model, is too large, or keeps values in other files.
     """
-    if not path.is_file():
-        raise MissingFileError("file", path)
+    check_file("file", path)
     if path.stat().st_size > _LARGEST:
         raise CorruptArtifactError(path, "is larger than 2 GiB, which no ONNX model is")
     model = onnx.ModelProto()

@@ -5,6 +5,7 @@ weights without exponent; it may be recurrent within itself. Halves of a connect
 are put together again. Whatever is written is read back, and must be the same integers.
 """
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, assert_never, cast, final
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain.atomic import replacing_file
+from toolchain.atomic import write_bytes
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.from_netx import BIAS_EXPONENT, LARGEST_DELAY, layers_to_graphs
 from toolchain.interchange.netx_layers import Layer
@@ -50,7 +51,9 @@ def to_netx(graph: Graph, path: Path) -> None:
         PreconditionError: netx cannot hold it; names the node and why.
     """
     layers = netx_layers(graph)
-    with replacing_file(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: after a full disk the HDF5 library can neither close a file nor let go of it.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         for number, values in enumerate(layers):
             group = file.create_group(f"layer/{number}")
             for name, value in values.items():
@@ -60,6 +63,7 @@ def to_netx(graph: Graph, path: Path) -> None:
                 else:
                     group.create_dataset(name, data=value)
         file.create_dataset("simulation/Ts", data=1)
+    write_bytes(path, content.getvalue())
 
 
 def netx_layers(graph: Graph) -> list[Values]:

@@ -8,13 +8,14 @@ from toolchain.ir.node import Node
 from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.printer import print_graph
 from toolchain.ir.routing import Delay, Input, Output
-from toolchain.ir.store import graph_document, graph_from, load_graph, save_graph
+from toolchain.ir.store import GRAPH_FILES, graph_document, graph_from, load_graph, save_graph
 from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import Decode, EdgeKind, Origin, ValueType
 from toolchain.ir.verify import verify
 from toolchain.ir.windows import Window
 
 __all__ = [
+    "GRAPH_FILES",
     "AnyNode",
     "Conv2d",
     "Decode",

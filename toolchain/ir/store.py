@@ -25,6 +25,8 @@ from toolchain.ir.types import Decode, EdgeKind, Origin
 from toolchain.ir.verify import verify
 
 FORMAT_VERSION: Final = 1
+GRAPH_FILES: Final = ("graph.json", "arrays.npz")
+"""What a folder of a graph holds."""
 _NODES: Final[dict[str, type[AnyNode]]] = {node.kind: node for node in get_args(AnyNode)}
 _ENUMS: Final[dict[str, type[Enum]]] = {item.__name__: item for item in (EdgeKind, Decode, SignMode)}
 

@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from toolchain.errors import UsageError
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.topology import clustered_small_world, dale_weights, small_world, spectral_radius
 
 BETA_LIMITS: Final = (2 / np.e, 0.995)
+_LARGEST: Final = 1e150
 """Range of `exp(-dt / tau)`: the defaults of Perez-Nieves et al. 2021 (code)."""
 
 
@@ -130,6 +132,9 @@ def _recurrent_weights(
     else:
         mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
     weights = dale_weights(mask, shape.inhibitory, shape.inhibition, rng)
+    # Below the root of the largest number, so that no product of two weights leaves the numbers either.
+    if np.abs(weights).max(initial=0) > _LARGEST:
+        raise UsageError(f"inhibition {shape.inhibition:g} makes weights too large for a number; take less")
     radius = spectral_radius(weights)
     return weights * (shape.gain / radius if radius > 0 else 1.0), mask
 

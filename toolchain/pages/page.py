@@ -9,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from toolchain.atomic import replacing_file
+from toolchain.atomic import write_text
 
 INK: Final = "#1f2933"
 ACCENT: Final = "#0b7285"
@@ -29,8 +29,7 @@ def write_page(path: Path, package: str, template: str, **values: object) -> Non
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("toolchain.pages")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     page = environment.get_template(template).render(number=number, **values)
-    with replacing_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def svg(figure: Figure) -> Markup:

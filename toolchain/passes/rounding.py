@@ -3,10 +3,10 @@
 from itertools import pairwise
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.compiled import njit
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.scales import Incoming, whole_thresholds
 
@@ -107,7 +107,7 @@ def _each(item: Incoming, *values: int) -> tuple[Floats, ...]:
     return tuple(np.full(size, float(value)) for value in values)
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _descend(moments: Any, ends: Any, units: Any, columns: Any, *row: Any) -> Any:  # noqa: ANN401 - Numba's arrays
     """Return the units after coordinate descent, row by row; a row is `ends[i] .. ends[i + 1]`."""
     slope, real, step, low, high = row
@@ -119,7 +119,7 @@ def _descend(moments: Any, ends: Any, units: Any, columns: Any, *row: Any) -> An
     return units, left
 
 
-@numba.njit(cache=True)
+@njit(cache=True)
 def _descend_row(moments: Any, columns: Any, state: Any, wanted: Any, limits: Any) -> Any:  # noqa: ANN401
     (units, slope), (real, step), (low, high) = state, wanted, limits
     whole = len(columns) == len(moments)

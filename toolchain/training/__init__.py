@@ -1,7 +1,7 @@
 """Training, and what it leaves on disk."""
 
 from toolchain.training.callback import Callback
-from toolchain.training.checkpoint import load_network, save_network
+from toolchain.training.checkpoint import NETWORK_FILES, load_network, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import EpochRecord, FitOptions, Optimizer, Schedule, fit
 from toolchain.training.graph_network import GraphNetwork
@@ -13,6 +13,7 @@ from toolchain.training.stdp import StdpOptions, learn_stdp
 
 __all__ = [
     "ALL_RULES",
+    "NETWORK_FILES",
     "Callback",
     "EpochRecord",
     "FitOptions",

@@ -9,12 +9,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from toolchain.atomic import read_json, replacing_file, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, TrainingError
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError, FormatVersionError, TrainingError
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
 
 FORMAT_VERSION: Final = 1
+NETWORK_FILES: Final = ("network.json", "network.safetensors")
+"""What a folder of a network holds."""
 
 
 def save_network(network: Network, folder: Path) -> None:
@@ -83,7 +86,8 @@ def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
 def save_tensors(path: Path, tensors: dict[str, Tensor], note: str = "") -> None:
     """Write tensors, and a note in the header, as one safetensors file, atomically."""
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with replacing_file(path) as temporary:
+    needed = sum(tensor.nbytes for tensor in plain.values())
+    with replacing_file(path, needed) as temporary:
         save_file(plain, temporary, metadata={"note": note})
 
 
@@ -94,8 +98,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         MissingFileError: There is no such file.
         CorruptArtifactError: It is not a safetensors file.
     """
-    if not path.is_file():
-        raise MissingFileError("file", path)
+    check_file("file", path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

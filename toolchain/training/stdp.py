@@ -9,10 +9,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from toolchain.compiled import njit
 from toolchain.errors import TrainingError
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses

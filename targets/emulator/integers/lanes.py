@@ -12,11 +12,11 @@ of all weights of a target add up to less than 2^15.
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import ALIGNMENT, decayed, potential_of, transpose_bytes, wrapped
 from targets.emulator.integers.vectors import pack_row, sum_lanes
+from toolchain.compiled import njit
 
 Array = NDArray[Any]
 

@@ -7,10 +7,10 @@ Arrays of a block are `[steps, batch, size]`, C-contiguous. All arithmetic is in
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.compiled import njit
 
 Array = NDArray[Any]
 

@@ -17,10 +17,10 @@ Every sum is exact for all data and all shapes:
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from targets.emulator.integers.vectors import BLOCK, add_rows, add_scaled_rows
+from toolchain.compiled import njit
 
 Array = NDArray[Any]
 Window = tuple[int, int, int, int, int, int, int, int]

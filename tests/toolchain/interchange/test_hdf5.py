@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from toolchain.errors import CorruptArtifactError, MissingFileError
-from toolchain.interchange import hdf5
+from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError
+from toolchain.interchange import hdf5, hdf5_process
 from toolchain.interchange.hdf5 import Hdf5Reader, read_hdf5
 
 
@@ -163,3 +163,14 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert process.poll() is not None
     assert not folder.exists()
     assert not os.path.exists(f"/proc/{process.pid}")  # noqa: PTH110 - a path of the system, not of ours
+
+
+def test_a_full_temporary_folder_is_not_the_files_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.arange(6.0)
+    assert hdf5_process.answer(20, str(tmp_path / "a.h5"), "/dev/full", 1 << 20) == "disk 28"
+    monkeypatch.setattr(Hdf5Reader, "_ask", lambda *_: "disk 28")
+    with pytest.raises(StorageError, match="the disk is full.*set TMPDIR"):
+        read_hdf5(tmp_path / "a.h5")

@@ -95,7 +95,6 @@ def save_state(folder: Path, identity: str, state: LoopState) -> None:
         arrays[f"spectrum.{record.iteration}"] = np.array(record.spectrum)
     arrays["identity"] = np.frombuffer(identity.encode(), dtype=np.uint8)
     arrays["scalars"] = np.array([state.iteration, state.gain, state.loss_exponent])
-    folder.mkdir(parents=True, exist_ok=True)
     write_arrays(folder / _STATE, arrays)
 
 

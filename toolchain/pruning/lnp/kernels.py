@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from toolchain.compiled import njit
 
 PARTS: Final = 8
 

@@ -1,0 +1,65 @@
+"""Compiled code that is kept, and a cache that may fail."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolchain import compiled
+from toolchain.compiled import njit
+
+_SOURCE = """
+from toolchain.compiled import njit
+
+@njit(nogil=True, cache=True)
+def twice(x):
+    return x + x
+"""
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> Any:
+    """A compiled function of a module of its own, which keeps its code beside itself."""
+    path = tmp_path / "module.py"
+    path.write_text(_SOURCE)
+    names: dict[str, Any] = {}
+    exec(compile(_SOURCE, str(path), "exec"), names)  # noqa: S102 - six lines of our own
+    return names["twice"]
+
+
+def test_code_is_kept_beside_its_source(twice: Any, tmp_path: Path) -> None:
+    assert twice(3) == 6
+    assert Path(twice.stats.cache_path) == tmp_path / "__pycache__" == compiled.kept_in(tmp_path)
+    assert list((tmp_path / "__pycache__").glob("*.nbc"))
+
+
+def test_a_cache_that_cannot_be_written_does_not_end_the_run(
+    twice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_data", full)
+    assert twice(3) == 6
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._save_index", full)
+    assert twice(3.5) == 7.0
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_cache_does_not_end_the_run(twice: Any, tmp_path: Path, ending: str) -> None:
+    assert twice(3) == 6
+    for path in (tmp_path / "__pycache__").glob(f"*.{ending}"):
+        path.write_bytes(path.read_bytes()[:-40])
+    names: dict[str, Any] = {}
+    exec(compile(_SOURCE, str(tmp_path / "module.py"), "exec"), names)  # noqa: S102 - likewise
+    assert names["twice"](3) == 6
+    assert names["twice"].stats.cache_hits == {}
+
+
+def test_a_function_without_cache_is_compiled_and_kept_nowhere() -> None:
+    @njit(inline="always")
+    def half(x: int) -> int:
+        return x // 2
+
+    assert half(8) == 4
+    assert half.stats.cache_path is None  # pyright: ignore[reportFunctionMemberAccess]

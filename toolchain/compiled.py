@@ -1,0 +1,150 @@
+"""Numba's `njit`, with compiled code kept where that is possible and safe, and nowhere else.
+
+Numba keeps what it compiled as pickles: whoever can write them runs code as whoever reads them. It also ends
+the import of a module for whose code it finds no folder, as in an install that nobody may write to, used by
+somebody without a home. So the folder is chosen here, per folder of sources, the first that will do of:
+
+1. `NUMBA_CACHE_DIR`, if it is set;
+2. `__pycache__` beside the source: whoever can write there could change the source as well;
+3. `pumice` in the user's own cache folder;
+4. `pumice-UID` in the temporary folder.
+
+The last two must belong to this user and be closed to all others; a link or a folder of somebody else's is
+left alone. Where none will do, functions are compiled anew by every process, which is said once. A full disk
+or a damaged file there costs time, never the run.
+"""
+
+import os
+import stat
+import tempfile
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+from numba.core import config
+from numba.core.caching import FunctionCache
+
+_VARIABLE: Final = "NUMBA_CACHE_DIR"
+_SETTINGS: Final[Any] = config
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class UncachedWarning(UserWarning):
+    """Compiled code can be kept nowhere: every process compiles anew."""
+
+
+def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Numba's
+    """Compile a function as `numba.njit` does.
+
+    Args:
+        cache: Whether its code is kept for later processes.
+        options: Of `numba.njit`.
+    """
+
+    def compile_function(function: Function) -> Function:
+        dispatcher: Any = numba.njit(**options)(function)
+        # With NUMBA_DISABLE_JIT it is the plain function.
+        if cache and dispatcher is not function:
+            _keep(dispatcher, Path(function.__code__.co_filename).parent)
+        return dispatcher
+
+    return compile_function
+
+
+def kept_in(sources: Path) -> Path | None:
+    """Return the folder that keeps the compiled code of a folder of sources; None if there is none."""
+    place = _place(sources)
+    return sources / "__pycache__" if place == "" else None if place is None else Path(place)
+
+
+class _CodeCache(FunctionCache):
+    """A cache that may fail: then code is compiled, as if it had never been kept."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - Numba's
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - a damaged pickle raises anything
+            self._forget()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:  # noqa: ANN401 - Numba's
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # noqa: BLE001 - likewise for a damaged index
+            self._forget()
+
+    def _forget(self) -> None:
+        with suppress(OSError):
+            self.flush()
+
+
+def _keep(dispatcher: Any, sources: Path) -> None:  # noqa: ANN401 - Numba has no types
+    """Give a dispatcher its cache, as `Dispatcher.enable_caching` does."""
+    place = _place(sources)
+    if place is None:
+        return
+    # The folder is asked for once, while the cache is made; other users of Numba keep theirs.
+    theirs, _SETTINGS.CACHE_DIR = _SETTINGS.CACHE_DIR, place
+    try:
+        dispatcher._cache = _CodeCache(dispatcher.py_func)  # noqa: SLF001 - there is no public way
+    finally:
+        _SETTINGS.CACHE_DIR = theirs
+
+
+@lru_cache
+def _place(sources: Path) -> str | None:
+    """Return Numba's `CACHE_DIR` for a folder of sources: empty for beside them; None for nowhere."""
+    asked = os.environ.get(_VARIABLE)
+    if asked and _writable(Path(asked)):
+        return asked
+    if _writable(sources / "__pycache__"):
+        return ""
+    for folder in _private_folders():
+        if _is_private(folder) and _writable(folder):
+            return str(folder)
+    warnings.warn(
+        "compiled code can be kept nowhere, so it is compiled anew by every process, which takes long; "
+        f"set {_VARIABLE} to a folder of your own",
+        UncachedWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def _private_folders() -> list[Path]:
+    found: list[Path] = []
+    with suppress(RuntimeError):
+        home = os.environ.get("XDG_CACHE_HOME")
+        found.append((Path(home) if home else Path.home() / ".cache") / "pumice")
+    # There may be no temporary folder either.
+    with suppress(OSError):
+        found.append(Path(tempfile.gettempdir()) / f"pumice-{os.geteuid()}")
+    return found
+
+
+def _is_private(folder: Path) -> bool:
+    """Return whether a folder, made if needed, is this user's alone and cannot be exchanged by others."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        itself, parent = folder.lstat(), folder.parent.stat()
+    except OSError:
+        return False
+    closed = stat.S_ISDIR(itself.st_mode) and not stat.S_IMODE(itself.st_mode) & 0o077
+    held = not parent.st_mode & _OTHERS_WRITE or bool(parent.st_mode & stat.S_ISVTX)
+    return closed and itself.st_uid == os.geteuid() and held and parent.st_uid in {0, os.geteuid()}
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
