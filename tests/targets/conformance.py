@@ -21,7 +21,7 @@ from toolchain.trace import QUANTITIES, Trace
 
 RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
 LATE = Recipe(
-    seed=3,
+    seed=4,
     sizes=(4, 3),
     channels=3,
     graded=True,
@@ -30,7 +30,7 @@ LATE = Recipe(
     biased=True,
     inputs=2,
     waits=3,
-    longest=4,
+    longest=2,
 )
 """Much of what it sends arrives after more steps than a sample has."""
 
