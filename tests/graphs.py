@@ -23,6 +23,9 @@ from toolchain.ir import (
     Matrix,
     Origin,
     Output,
+    Pooling,
+    Synapses,
+    verify,
 )
 
 
@@ -116,6 +119,12 @@ class Recipe:
     extreme: bool = False
     wide: bool = False
     """Whether graded messages have all 24 bits, so that sums leave 32."""
+    inputs: int = 1
+    """The second input, and every second one after it, sends the other kind of message."""
+    waits: int = 0
+    """The longest delay in front of a connection; 0 for none."""
+    longest: int = 3
+    """The longest delay of a synapse, where synapses have delays."""
 
 
 recipes = st.builds(
@@ -132,29 +141,41 @@ recipes = st.builds(
     biased=st.booleans(),
     extreme=st.booleans(),
     wide=st.booleans(),
+    waits=st.integers(0, 8),
+    longest=st.integers(1, 9),
 )
+"""Of one input."""
+
+wide_recipes = st.builds(replace, recipes, inputs=st.integers(1, 3))
 
 
-def drawn_integers(rng: np.random.Generator) -> Recipe:
-    """Return a recipe that may be anything `recipes` may be, for sweeps without Hypothesis."""
+def random_recipe(rng: np.random.Generator) -> Recipe:
+    """The same, drawn without Hypothesis: where one run holds many graphs, it cannot shrink them."""
     flags = [bool(flag) for flag in rng.integers(0, 2, 9)]
     sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
-    return Recipe(int(rng.integers(2**32)), sizes, int(rng.integers(1, 6)), *flags)
+    seed, channels, inputs = (int(rng.integers(1, most)) for most in (2**32, 6, 4))
+    waits, longest = int(rng.integers(0, 9)), int(rng.integers(1, 10))
+    return Recipe(seed, sizes, channels, *flags, inputs=inputs, waits=waits, longest=longest)
 
 
 def random_fixed(recipe: Recipe) -> Graph:
     """An integer graph in which currents wrap and potentials saturate, if the recipe is extreme."""
     rng = np.random.default_rng(recipe.seed)
     builder = _Builder(recipe, rng)
-    edge = EdgeKind.GRADED if recipe.graded else EdgeKind.SPIKE
-    scale, bits = ((2.0**23, 24) if recipe.wide else (16.0, 5)) if recipe.graded else (1.0, 1)
-    nodes: list[AnyNode] = [Input(name="x", shape=(recipe.channels,), edge=edge, scale=scale, bits=bits)]
+    entries = _inputs(recipe)
+    nodes: list[AnyNode] = [*entries]
     last = len(recipe.sizes) - 1
     for i, size in enumerate(recipe.sizes):
         before, width = ("x", recipe.channels) if i == 0 else (f"p{i - 1}", recipe.sizes[i - 1])
         connections = [builder.dense(f"w{i}", before, size, width)]
+        connections += [
+            builder.dense(f"{node.name}.w", node.name, size, recipe.channels)
+            for node in entries[1:]
+            if i == 0
+        ]
         if recipe.skip and i > 0:
-            connections.append(builder.dense(f"skip{i}", "x", size, recipe.channels))
+            entry = entries[i % len(entries)].name
+            connections.append(builder.dense(f"skip{i}", entry, size, recipe.channels))
         if recipe.recurrent:
             nodes.append(Delay(name=f"d{i}", inputs=(f"p{i}",), shape=(size,), steps=int(rng.integers(1, 4))))
             connections.append(builder.dense(f"r{i}", f"d{i}", size, size))
@@ -166,13 +187,56 @@ def random_fixed(recipe: Recipe) -> Graph:
         nodes += connections
         nodes.append(builder.population(f"p{i}", tuple(node.name for node in connections), size))
     nodes.append(Output(name="output", inputs=(f"p{last}",), decode=Decode.SPIKE_COUNT))
-    return Graph(tuple(nodes), name="random")
+    graph = Graph(tuple(nodes), name="random")
+    return late(graph, rng, recipe.waits) if recipe.waits else graph
+
+
+def _inputs(recipe: Recipe) -> list[Input]:
+    entries: list[Input] = []
+    for i in range(recipe.inputs):
+        graded = recipe.graded is (i % 2 == 0)
+        scale, bits = ((2.0**23, 24) if recipe.wide else (16.0, 5)) if graded else (1.0, 1)
+        edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
+        name = "x" if i == 0 else f"x{i}"
+        entries.append(Input(name=name, shape=(recipe.channels,), edge=edge, scale=scale, bits=bits))
+    return entries
 
 
 def random_stimulus(recipe: Recipe, samples: int, steps: int) -> NDArray[Any]:
+    """What the first input gets."""
     rng = np.random.default_rng([recipe.seed, 1])
     shape = (samples, steps, recipe.channels)
     return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < 0.5
+
+
+def random_stimuli(recipe: Recipe, samples: int, steps: int) -> dict[str, NDArray[Any]]:
+    """What every input gets."""
+    found: dict[str, NDArray[Any]] = {}
+    for i, node in enumerate(_inputs(recipe)):
+        part = replace(recipe, seed=recipe.seed + i, graded=node.edge is EdgeKind.GRADED)
+        found[node.name] = random_stimulus(part, samples, steps)
+    return found
+
+
+def late(graph: Graph, rng: np.random.Generator, longest: int) -> Graph:
+    """The graph with a delay of 0 to `longest` steps in front of every connection and pooling."""
+    types = verify(graph)
+    nodes: list[AnyNode] = []
+    for node in graph:
+        if isinstance(node, Synapses | Pooling):
+            before = types[node.inputs[0]]
+            steps = int(rng.integers(0, longest + 1))
+            wait = Delay(
+                name=f"{node.name}.late",
+                inputs=node.inputs,
+                shape=before.shape,
+                edge=before.kind,
+                steps=steps,
+            )
+            nodes += [wait, replace(node, inputs=(wait.name,))]
+        else:
+            nodes.append(node)
+    return graph.with_nodes(nodes)
 
 
 class _Builder:
@@ -189,7 +253,7 @@ class _Builder:
             rng.integers(lowest, highest + 1, (targets, sources)).astype(float), mode, bits
         )
         delays: NDArray[Any] | None = (
-            rng.integers(0, 4, weights.shape) if self.recipe.synaptic_delays else None
+            rng.integers(0, self.recipe.longest + 1, weights.shape) if self.recipe.synaptic_delays else None
         )
         matrix: Matrix = weights
         if self.recipe.sparse:

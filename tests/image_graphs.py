@@ -1,13 +1,13 @@
 """Random networks on images, in integers and in real numbers: convolutions, poolings, streams, feedback."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import fixed_lif
+from tests.graphs import fixed_lif, late
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits
 from toolchain.ir import (
     AnyNode,
@@ -52,6 +52,12 @@ class ImageRecipe:
     """Whether kernels, strides, paddings and dilations are any, also such as nobody would choose."""
     rate: float = 0.5
     """Share of pixels that spike."""
+    inputs: int = 1
+    """A second input sends the other kind of message."""
+    waits: int = 0
+    """The longest delay in front of a connection or pooling; 0 for none."""
+    longest: int = 0
+    """The longest delay of a synapse of the last layer."""
 
 
 image_recipes = st.builds(
@@ -72,29 +78,63 @@ image_recipes = st.builds(
     extreme=st.booleans(),
     wide=st.booleans(),
     rate=st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]),
+    waits=st.integers(0, 6),
+    longest=st.integers(0, 7),
 )
+"""Of one input."""
+
+wide_image_recipes = st.builds(replace, image_recipes, inputs=st.integers(1, 2))
 
 
-def drawn_recipe(rng: np.random.Generator, *, wide: bool) -> ImageRecipe:
-    """Return a recipe that may be anything `image_recipes` may be, for sweeps without Hypothesis."""
+def random_image_recipe(rng: np.random.Generator, *, wide: bool = False) -> ImageRecipe:
+    """The same, drawn without Hypothesis: where one run holds many graphs, it cannot shrink them.
+
+    Args:
+        rng: What to draw from.
+        wide: Whether geometry is any, with up to 33 channels; Lava takes long for many of them.
+    """
     flags = [bool(flag) for flag in rng.integers(0, 2, 10)]
+    least, end = (3, 14) if wide else (4, 9)
+    size = (int(rng.integers(least, end)), int(rng.integers(least, end)))
     channels = int(rng.integers(1, 34)) if wide else 2 ** int(rng.integers(3))
-    size = (int(rng.integers(3, 14)), int(rng.integers(3, 14)))
+    seed, layers = int(rng.integers(2**32)), int(rng.integers(1, 4))
+    inputs, waits, longest = (int(rng.integers(low, end)) for low, end in ((1, 3), (0, 7), (0, 8)))
     rate = float(rng.choice([0.0, 0.02, 0.1, 0.5, 1.0]))
     return ImageRecipe(
-        int(rng.integers(2**32)), int(rng.integers(1, 4)), channels, size, *flags, wide=wide, rate=rate
+        seed,
+        layers,
+        channels,
+        size,
+        *flags,
+        wide=wide,
+        rate=rate,
+        inputs=inputs,
+        waits=waits,
+        longest=longest,
     )
 
 
 def random_images(recipe: ImageRecipe) -> Graph:
     """An integer network on images; in the extreme ones sums wrap, currents wrap and potentials saturate."""
-    return _Builder(recipe).graph()
+    builder = _Builder(recipe)
+    graph = builder.graph()
+    return late(graph, builder.rng, recipe.waits) if recipe.waits else graph
 
 
 def random_pictures(recipe: ImageRecipe, samples: int, steps: int) -> NDArray[Any]:
+    """What the first input gets."""
     rng = np.random.default_rng([recipe.seed, 1])
     shape = (samples, steps, recipe.channels, *recipe.size)
     return rng.uniform(-2, 2, shape) if recipe.graded else rng.random(shape) < recipe.rate
+
+
+def random_stimuli_of_pictures(recipe: ImageRecipe, samples: int, steps: int) -> dict[str, NDArray[Any]]:
+    """What every input gets."""
+    found = {"x": random_pictures(recipe, samples, steps)}
+    if recipe.inputs > 1:
+        other = replace(recipe, seed=recipe.seed + 1, graded=not recipe.graded)
+        found["y"] = random_pictures(other, samples, steps)
+    return found
 
 
 class _Builder:
@@ -106,24 +146,37 @@ class _Builder:
 
     def graph(self) -> Graph:
         recipe = self.recipe
-        bits = 9 if recipe.extreme else 5
-        self.shapes["x"] = (recipe.channels, *recipe.size)
-        self.nodes.append(
-            Input(name="x", shape=self.shapes["x"], edge=EdgeKind.GRADED, scale=2.0**bits / 4, bits=bits)
-            if recipe.graded
-            else Input(name="x", shape=self.shapes["x"])
-        )
+        self.enter("x", graded=recipe.graded)
+        if recipe.inputs > 1:
+            self.enter("y", graded=not recipe.graded)
         source = "x"
         for i in range(recipe.layers):
             source = self.layer(i, source)
         size = int(np.prod(self.shapes[source]))
         weights = round_weights(self.rng.integers(-254, 255, (3, size)).astype(float), SignMode.MIXED, 8)
+        delays = self.rng.integers(0, recipe.longest + 1, weights.shape) if recipe.longest else None
         self.nodes += [
-            FixedDense(name="flat", inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+            FixedDense(
+                name="flat",
+                inputs=(source,),
+                weights=weights,
+                exponent=0,
+                sign_mode=SignMode.MIXED,
+                delays=delays,
+            ),
             fixed_lif("last", ("flat",), 3),
             Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
         ]
         return Graph(tuple(self.nodes), name="images")
+
+    def enter(self, name: str, *, graded: bool) -> None:
+        bits = 9 if self.recipe.extreme else 5
+        self.shapes[name] = (self.recipe.channels, *self.recipe.size)
+        self.nodes.append(
+            Input(name=name, shape=self.shapes[name], edge=EdgeKind.GRADED, scale=2.0**bits / 4, bits=bits)
+            if graded
+            else Input(name=name, shape=self.shapes[name])
+        )
 
     def layer(self, i: int, source: str) -> str:
         rng, recipe = self.rng, self.recipe
@@ -133,6 +186,8 @@ class _Builder:
         window = self.window(before)
         convolutions = [self.convolution(f"c{i}", source, targets, window, groups)]
         shape = self.shapes[f"c{i}"]
+        if recipe.inputs > 1 and i == 0:
+            convolutions.append(self.convolution("other", "y", targets, window, groups))
         if recipe.skip:
             # The same input again, over a window of another kernel but with as many positions.
             convolutions.append(self.convolution(f"skip{i}", source, targets, _point(window), 1))

@@ -3,7 +3,7 @@
 The parent writes the folder, the child reads it, and neither shares anything else:
 
 - `job.json`, `arrays.npz`: the plan;
-- `<source>.npy`: what each source sends, one row per step;
+- `<source>.npy`: what each source sends, one row per step, for every simulation;
 - `<node>.<quantity>.npy`: records, mapped and filled row by row;
 - `heartbeat.npy`: per process, its step and whether it waits for a message;
 - `failure.json`: written by whoever fails first.
@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan
+from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan, SourceProcess
 from toolchain.atomic import read_arrays, read_json, reserve_array, write_array, write_arrays, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
-from toolchain.ir.types import size_of
 from toolchain.stimulus import Stimulus
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
@@ -52,7 +51,7 @@ class Window:
     """Sample windows in clock time.
 
     Attributes:
-        period: Steps from one sample to the next.
+        period: Steps from one sample to the next; where every sample is a simulation, its length.
         steps: Length of a sample.
         samples: How many.
         total: Steps of the whole run.
@@ -70,13 +69,12 @@ class Window:
 
 
 def window_of(plan: Plan, samples: int, steps: int, models: Models = Models.MIXED) -> Window:
-    """Return windows that keep samples apart: the gap is the largest logical delay.
+    """Return windows between which lies the gap of the plan, or one simulation after the other.
 
     Lava's own populations have no windows: there every sample is a simulation of its own.
     """
-    latest = max(item.offset for item in plan.neurons)
-    period = steps + (latest if models is Models.STOCK else plan.schedule.gap)
-    return Window(period, steps, samples, (samples - 1) * period + steps + latest)
+    period = steps + (plan.latest if models is Models.STOCK else plan.gap)
+    return Window(period, steps, samples, (samples - 1) * period + steps + plan.latest)
 
 
 def write_job(
@@ -135,7 +133,7 @@ def write_job(
         "connections": [_describe(link, f"c{i}") for i, link in enumerate(plan.connections)],
         "convolutions": [_describe_convolution(link, f"v{i}") for i, link in enumerate(plan.convolutions)],
     }
-    _write_sources(folder, plan, graph, stimulus, window)
+    _write_sources(folder, plan, graph, stimulus, window, models)
     write_arrays(folder / "arrays.npz", arrays)
     write_json(folder / "job.json", document)
     write_array(folder / "heartbeat.npy", np.zeros((len(process_names(document)), 2), dtype=np.int64))
@@ -225,17 +223,35 @@ def _matrix_parts(key: str, matrix: NDArray[Any] | csr_array) -> dict[str, NDArr
     return {f"{key}.dense": matrix}
 
 
-def _write_sources(folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, window: Window) -> None:
-    """Write one file per source: samples one period apart, shifted by offset and wait."""
+def _write_sources(
+    folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, window: Window, models: Models
+) -> None:
+    """Write one file per source: `[steps, size]`, or `[samples, steps, size]` if each is a simulation.
+
+    What a simulation is sent is made from the samples that it runs and from nothing else.
+    """
     inputs = {node.name: node for node in graph.inputs}
     number = np.int32 if plan.stage is Stage.FIXED else np.float64
     for item in plan.sources:
         node, values = inputs[item.input], stimulus.values[item.input]
         if node.edge is EdgeKind.GRADED and plan.stage is Stage.FIXED:
             values = encode_graded(values, node.scale, node.bits)
-        rows = np.zeros((window.total, size_of(item.shape)), number)
-        for sample in range(window.samples):
-            start = item.offset + item.wait + sample * window.period
-            stop = min(start + window.steps, window.total)
-            rows[start:stop] = values[sample, : stop - start].reshape(stop - start, -1)
+        flat = values.reshape(*values.shape[:2], -1)
+        if models is Models.STOCK:
+            rows = np.zeros((window.samples, window.period, flat.shape[2]), number)
+            for sample, part in zip(flat, rows, strict=True):
+                _send(sample[None], item, window, part)
+        else:
+            rows = np.zeros((window.total, flat.shape[2]), number)
+            _send(flat, item, window, rows)
         write_array(folder / f"{item.name}.npy", rows)
+
+
+def _send(values: NDArray[Any], item: SourceProcess, window: Window, rows: NDArray[Any]) -> None:
+    """Write samples `[samples, steps, size]` into the rows of one simulation, each a period after the last.
+
+    What would be sent after the last row is for steps that nobody records.
+    """
+    for sample, value in enumerate(values):
+        sent = rows[item.offset + item.wait + sample * window.period :][: window.steps]
+        sent[:] = value[: len(sent)]

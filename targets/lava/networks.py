@@ -48,13 +48,16 @@ def build_stock(document: Document, arrays: Arrays, sample: int) -> dict[str, An
 
     Only the relay of a graded message is ours: Lava has none. A biased population that starts late begins
     without its bias, which is set when its turn comes.
+
+    No other sample can be felt. The processes are new: every population is at rest, every connection holds
+    nothing, every source holds what this sample sends. And no population leaves rest before its offset: at
+    rest, without bias and without input it does not spike, since no threshold is negative; so by induction
+    nothing is sent to it before.
     """
     period = document["period"]
     processes: dict[str, Any] = {}
     for item in document["sources"]:
-        rows = np.load(item["path"], mmap_mode="r", allow_pickle=False)[
-            sample * period : (sample + 1) * period
-        ]
+        rows = np.load(item["path"], mmap_mode="r", allow_pickle=False)[sample]
         shown = np.ascontiguousarray(rows.T).reshape(*item["shape"], period)
         processes[item["name"]] = RingBuffer(data=shown)
     for item in document["neurons"]:

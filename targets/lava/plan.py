@@ -156,7 +156,7 @@ class Plan:
         graded: Sum poolings and their relays.
         connections: Synapses.
         convolutions: Those with shared weights.
-        schedule: Offsets and the gap between samples.
+        schedule: Offsets.
     """
 
     stage: Stage
@@ -166,6 +166,29 @@ class Plan:
     connections: tuple[ConnectionProcess, ...]
     convolutions: tuple[ConvolutionProcess, ...]
     schedule: Schedule
+
+    @property
+    def latest(self) -> int:
+        """Steps that a run goes on after the last input of a sample: the largest offset of a population."""
+        return max(item.offset for item in self.neurons if not item.relay)
+
+    @property
+    def gap(self) -> int:
+        r"""Steps of silence between two samples of one simulation, so that nothing of one reaches the next.
+
+        A process of offset o acts for sample k at the steps :math:`o + kP, \dots, o + kP + T - 1` and is
+        silent at all others, with T steps a sample and a period :math:`P = T + gap`. Every connection is
+        one step late, so at step t of a sample a target of offset o' gets what its source sent at step
+        :math:`o' + kP + t - 1 = o + kP + (t - d)`, where :math:`d = o + 1 - o'` is the logical delay. If
+        :math:`t \geq d`, that is step t - d of the same sample. If :math:`t < d`, it lies in the gap before
+        the source's window, since :math:`d \leq gap`: the source was silent, as it must be before the first
+        step of a sample. The gap is therefore the largest d of all connections; how many steps a sample
+        has, and what the delay is made of, does not matter.
+        """
+        sends = {item.name: item.offset + item.wait for item in self.sources}
+        sends |= {item.name: item.offset for item in (*self.neurons, *self.graded)}
+        links = (*self.connections, *self.convolutions)
+        return max((sends[link.source] + 1 - sends[link.target] for link in links), default=0)
 
     @property
     def relay_neurons(self) -> int:

@@ -9,18 +9,20 @@ import argparse
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from targets.emulator.program import Cut, EmulatorProgram
 from targets.emulator.target import EmulatorTarget
-from tests.graphs import drawn_integers, random_fixed, random_stimulus
-from tests.image_graphs import drawn_recipe, random_images, random_pictures
+from tests.graphs import random_fixed, random_recipe, random_stimuli
+from tests.image_graphs import ImageRecipe, random_image_recipe, random_images, random_stimuli_of_pictures
 from toolchain import reference
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, print_graph
@@ -29,6 +31,10 @@ from toolchain.trace import QUANTITIES, Trace
 _CHUNK = 200
 _CUTS = 3
 _BEGINS, _DIFFERS = "begins", "differs"
+
+
+Made = tuple[Graph, Mapping[str, NDArray[Any]]]
+"""A graph and what its inputs get."""
 
 
 @dataclass
@@ -46,23 +52,27 @@ class Verdict:
     deaths: list[tuple[int, int]] = field(default_factory=list)
 
 
-def _wide_images(rng: np.random.Generator) -> tuple[Graph, object]:
-    recipe = drawn_recipe(rng, wide=True)
-    return random_images(recipe), random_pictures(recipe, int(rng.integers(1, 4)), int(rng.integers(1, 7)))
+def _wide_images(rng: np.random.Generator) -> Made:
+    return _pictured(random_image_recipe(rng, wide=True), rng)
 
 
-def _images(rng: np.random.Generator) -> tuple[Graph, object]:
-    recipe = drawn_recipe(rng, wide=False)
-    return random_images(recipe), random_pictures(recipe, int(rng.integers(1, 4)), int(rng.integers(1, 7)))
+def _images(rng: np.random.Generator) -> Made:
+    return _pictured(random_image_recipe(rng), rng)
 
 
-def _integers(rng: np.random.Generator) -> tuple[Graph, object]:
-    recipe = drawn_integers(rng)
-    samples = int(rng.choice([1, 2, 3, 9]))
-    return random_fixed(recipe), random_stimulus(recipe, samples, int(rng.integers(1, 21)))
+def _pictured(recipe: ImageRecipe, rng: np.random.Generator) -> Made:
+    samples, steps = int(rng.integers(1, 4)), int(rng.integers(1, 7))
+    return random_images(recipe), random_stimuli_of_pictures(recipe, samples, steps)
 
 
-KINDS: dict[str, Callable[[np.random.Generator], tuple[Graph, object]]] = {
+def _integers(rng: np.random.Generator) -> Made:
+    recipe = random_recipe(rng)
+    return random_fixed(recipe), random_stimuli(
+        recipe, int(rng.choice([1, 2, 3, 9])), int(rng.integers(1, 21))
+    )
+
+
+KINDS: dict[str, Callable[[np.random.Generator], Made]] = {
     "wide-images": _wide_images,
     "images": _images,
     "integers": _integers,
@@ -73,13 +83,13 @@ def check_seed(kind: str, seed: int) -> str | None:
     """Return how the emulator differs from the reference on one graph, or None."""
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
     graph, stimulus = KINDS[kind](rng)
-    expected = reference.run(graph, stimulus)  # type: ignore[arg-type]
+    expected = reference.run(graph, stimulus)
     program = EmulatorTarget().build(graph)
     samples, steps = next(iter(expected.spikes.values())).shape[:2]
     for cut in itertools.chain([program.cut(samples, steps)], _cuts(rng, samples, steps)):
         with patch.object(EmulatorProgram, "cut", lambda *_, cut=cut: cut):
             torch.set_num_threads(cut.workers if cut.workers > 1 else int(rng.integers(1, 4)))
-            mismatch = first_mismatch(expected, program.run(stimulus, record=QUANTITIES))  # type: ignore[arg-type]
+            mismatch = first_mismatch(expected, program.run(stimulus, record=QUANTITIES))
         if mismatch is not None:
             return f"{cut}: {mismatch}\n{print_graph(graph)}"
     return _stepped(program, stimulus, expected)
@@ -90,13 +100,13 @@ def _cuts(rng: np.random.Generator, samples: int, steps: int) -> Iterator[Cut]:
         yield Cut(int(rng.integers(1, samples + 1)), int(rng.integers(1, steps + 1)), int(rng.integers(1, 4)))
 
 
-def _stepped(program: EmulatorProgram, stimulus: object, expected: Trace) -> str | None:
+def _stepped(program: EmulatorProgram, stimulus: Mapping[str, NDArray[Any]], expected: Trace) -> str | None:
     """Step by hand, and once more after a reset."""
-    values = np.asarray(stimulus)
-    session = program.session(len(values))
+    samples, steps = next(iter(stimulus.values())).shape[:2]
+    session = program.session(samples)
     for turn in range(2):
-        for t in range(values.shape[1]):
-            for name, spikes in session.step({"x": values[:, t]}).items():
+        for t in range(steps):
+            for name, spikes in session.step({x: values[:, t] for x, values in stimulus.items()}).items():
                 if not np.array_equal(spikes, expected.spikes[name][:, t]):
                     return f"session, turn {turn}: {name} at step {t}"
         session.reset()

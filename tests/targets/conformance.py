@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.graphs import Recipe, random_fixed, random_stimulus
+from tests.graphs import Recipe, random_fixed, random_stimuli, random_stimulus
 from toolchain import reference
 from toolchain.fidelity import first_mismatch
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
@@ -20,6 +20,19 @@ from toolchain.target import Target
 from toolchain.trace import QUANTITIES, Trace
 
 RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
+LATE = Recipe(
+    seed=4,
+    sizes=(4, 3),
+    channels=3,
+    graded=True,
+    recurrent=True,
+    synaptic_delays=True,
+    biased=True,
+    inputs=2,
+    waits=3,
+    longest=2,
+)
+"""Much of what it sends arrives after more steps than a sample has."""
 
 
 @final
@@ -94,11 +107,17 @@ def check_equal_to_the_reference(target: Target) -> None:
 
 
 def check_rest(target: Target) -> None:
-    """Every sample starts from rest: a batch equals its samples run alone, and twice is the same."""
-    program = target.build(graph())
-    together = program.run(stimulus(), record=QUANTITIES)
-    assert first_mismatch(together, program.run(stimulus(), record=QUANTITIES)) is None
-    alone = program.run(stimulus()[1:2], record=QUANTITIES)
+    """Every sample starts from rest: a batch equals its samples run alone, and twice is the same.
+
+    Samples are shorter than the delays: what is still on its way when one ends must not reach the next.
+    """
+    late, x = random_fixed(LATE), random_stimuli(LATE, 3, 4)
+    assert late.largest_delay() > 4
+    program = target.build(late)
+    together = program.run(x, record=QUANTITIES)
+    assert first_mismatch(reference.run(late, x), together) is None
+    assert first_mismatch(together, program.run(x, record=QUANTITIES)) is None
+    alone = program.run({name: values[1:2] for name, values in x.items()}, record=QUANTITIES)
     for key, values in alone.items().items():
         assert np.array_equal(values[0], together.items()[key][1])
 

@@ -32,11 +32,9 @@ class Schedule:
 
     Attributes:
         offsets: Step of the target at which each input, population and pooling does logical step 0.
-        gap: Steps between two samples after which nothing of the first is left in flight.
     """
 
     offsets: dict[str, int]
-    gap: int
 
     @property
     def latest(self) -> int:
@@ -75,8 +73,7 @@ def find_schedule(graph: Graph) -> Schedule:
     edges = list(_edges(graph))
     nodes = [node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)]
     _check_feasible(edges)
-    offsets = _solve(graph, nodes, edges)
-    return Schedule(offsets, graph.largest_delay())
+    return Schedule(_solve(graph, nodes, edges))
 
 
 @final

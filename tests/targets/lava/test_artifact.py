@@ -11,8 +11,9 @@ import pytest
 
 from targets.emulator.target import EmulatorTarget
 from targets.lava.artifact import FILE, WEIGHTS, write_artifact
-from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimulus
+from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimuli, random_stimulus, union
 from tests.networks import images, small_vgg, stirred
+from tests.targets import conformance
 from toolchain.driver import compile_module
 from toolchain.errors import TargetError
 from toolchain.fidelity import first_mismatch
@@ -63,6 +64,20 @@ def _check_equal(graph: Graph, x: Any, tmp_path: Path, *options: str) -> None:
 @pytest.mark.parametrize("options", [(), ("--stock",)])
 def test_a_recurrent_network_gives_our_integers(tmp_path: Path, options: tuple[str, ...]) -> None:
     _check_equal(random_fixed(RECURRENT), random_stimulus(RECURRENT, 2, 7), tmp_path, *options)
+
+
+@pytest.mark.parametrize("options", [(), ("--stock",)])
+def test_samples_shorter_than_the_delays_stay_apart(tmp_path: Path, options: tuple[str, ...]) -> None:
+    graph, stimuli = random_fixed(conformance.LATE), random_stimuli(conformance.LATE, 2, 1)
+    _check_equal(graph, stimuli, tmp_path, *options)
+
+
+@pytest.mark.parametrize("options", [(), ("--stock",)])
+def test_parts_that_are_not_connected_all_run(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Lava runs one at a time: the others would be silent, or never end."""
+    recipes = [Recipe(seed=seed, biased=True) for seed in (1, 2)]
+    stimuli = {f"g{i}-x": random_stimulus(recipe, 2, 4) for i, recipe in enumerate(recipes)}
+    _check_equal(union([random_fixed(recipe) for recipe in recipes]), stimuli, tmp_path, *options)
 
 
 def test_a_convolutional_network_gives_our_integers(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_samples_start_from_rest_even_without_a_gap_between_them() -> None:
             Output(name="o", inputs=("p",), decode=Decode.LAST_V),
         )
     )
-    assert plan_processes(graph).schedule.gap == 0
+    assert plan_processes(graph).gap == 0
     x = np.ones((3, 4, 2), bool)
     trace = LavaTarget().build(graph).run(x, record=QUANTITIES)
     assert first_mismatch(reference.run(graph, x), trace) is None
@@ -156,8 +156,8 @@ def test_float_graphs_run_on_every_choice_of_models(rng: np.random.Generator, mo
 def test_a_window_leaves_room_for_the_latest_population_and_the_longest_delay() -> None:
     plan = plan_processes(conformance.graph())
     window = window_of(plan, samples=3, steps=10)
-    assert window.period == 10 + plan.schedule.gap
-    assert window.total == 2 * window.period + 10 + plan.schedule.latest
+    assert window.period == 10 + plan.gap
+    assert window.total == 2 * window.period + 10 + plan.latest
 
 
 def test_without_lava_the_target_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,20 +9,31 @@ import onnx
 import onnxruntime
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from targets.onnx.models import sequence_model, step_model
 from targets.onnx.target import SEQUENCE, STEP, OnnxTarget
+from tests.exactness import check_apart, check_session
 from tests.graphs import (
     Recipe,
     feed_forward,
     random_fixed,
+    random_stimuli,
     random_stimulus,
     recipes,
     recurrent,
     spikes,
     varied,
+    wide_recipes,
 )
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import (
+    ImageRecipe,
+    image_recipes,
+    random_images,
+    random_pictures,
+    random_stimuli_of_pictures,
+    wide_image_recipes,
+)
 from tests.networks import images, small_preresnet, small_vgg, stirred
 from toolchain import reference
 from toolchain.driver import compile_module
@@ -50,6 +61,24 @@ def test_random_networks_equal_the_reference(recipe: Recipe) -> None:
 @given(image_recipes)
 def test_random_networks_of_images_equal_the_reference(recipe: ImageRecipe) -> None:
     _check(random_images(recipe), random_pictures(recipe, 2, 5))
+
+
+@settings(max_examples=15)
+@given(recipe=wide_recipes, steps=st.integers(1, 5))
+def test_samples_shorter_than_the_delays_do_what_they_do_alone(recipe: Recipe, steps: int) -> None:
+    graph, stimuli = random_fixed(recipe), random_stimuli(recipe, 3, steps)
+    program, expected = OnnxTarget().build(graph), reference.run(graph, stimuli)
+    check_apart(program, graph, stimuli, expected)
+    check_session(program, graph, stimuli, expected)
+
+
+@settings(max_examples=10)
+@given(recipe=wide_image_recipes, steps=st.integers(1, 3))
+def test_so_do_samples_of_images(recipe: ImageRecipe, steps: int) -> None:
+    graph, stimuli = random_images(recipe), random_stimuli_of_pictures(recipe, 2, steps)
+    program, expected = OnnxTarget().build(graph), reference.run(graph, stimuli)
+    check_apart(program, graph, stimuli, expected)
+    check_session(program, graph, stimuli, expected)
 
 
 @settings(max_examples=10)

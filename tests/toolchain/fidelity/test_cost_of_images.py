@@ -35,7 +35,8 @@ def test_fan_out_is_counted_at_every_position(recipe: ImageRecipe) -> None:
     cost = measure_cost(graph, Stimulus.of(pictures), trace)
     values = dict(fit_stimulus(graph, pictures).values) | dict(trace.spikes)
     for node in graph.poolings:
-        source = values[node.inputs[0]]
+        # What waits in front of a pooling is counted as sent, as everything is that is on its way at the end.
+        source = values[graph.source(node.inputs[0])[0].name]
         seen = [[np.sum(node.window.patches(x.astype(int)), axis=0) for x in sample] for sample in source]
         values[node.name] = np.array(seen)
         if node.kind == "max_pool2d":

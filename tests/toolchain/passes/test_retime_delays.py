@@ -40,7 +40,6 @@ def test_every_population_does_the_same_at_its_offset(recipe: Recipe) -> None:
 def test_a_skip_waits_at_the_input_where_waiting_is_free(rng: np.random.Generator) -> None:
     schedule = find_schedule(recurrent(rng))
     assert schedule.offsets == {"x": 0, "hidden": 1, "readout": 2}
-    assert schedule.gap == 1
 
 
 def test_the_shorter_chain_of_relays_is_chosen() -> None:
