@@ -7,8 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, final
 
+from numpy.typing import NDArray
+
 from toolchain.atomic import read_json, replacing_folder, sha256, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.intake import PathText, path_of
 from toolchain.ir import Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
 from toolchain.stimulus import Stimulus, fit_stimulus
@@ -42,7 +45,7 @@ class Build:
     stimulus: Stimulus | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def save(self, folder: Path, write_more: Callable[[Path], None] | None = None) -> None:
+    def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
 
         Args:
@@ -52,7 +55,7 @@ class Build:
         Raises:
             UsageError: Something that is not a build stands there.
         """
-        with replacing_folder(folder, marker=MANIFEST) as temporary:
+        with replacing_folder(path_of(folder, "folder"), marker=MANIFEST) as temporary:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
             write_json(temporary / "quantization.json", dict(self.quantization))
@@ -62,7 +65,7 @@ class Build:
                 write_more(temporary)
             _seal(temporary, self.target, self.facts)
 
-    def stimulus_for(self, given: Stimulus | None) -> Stimulus:
+    def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
         """Return what is given, or else the build's own stimulus, fitted to the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
@@ -72,7 +75,7 @@ class Build:
             UsageError: There is neither.
             StimulusError: It does not fit the inputs of the network.
         """
-        chosen = given or self.stimulus
+        chosen = self.stimulus if given is None else given
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
         fitted = fit_stimulus(self.float_graph, chosen)
@@ -87,7 +90,7 @@ class Build:
         return fitted
 
     @classmethod
-    def load(cls, folder: Path) -> "Build":
+    def load(cls, folder: PathText) -> "Build":
         """Read and check a folder.
 
         Raises:
@@ -95,6 +98,7 @@ class Build:
             FormatVersionError: It was written by another version of the format.
             CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
         """
+        folder = path_of(folder, "folder")
         if not folder.is_dir():
             raise MissingFileError("build folder", folder)
         manifest = check_manifest(folder)

@@ -1,16 +1,17 @@
 """Networks from files of other frameworks, and into files for them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import nir
 import numpy as np
+from numpy.typing import NDArray
 
 from toolchain.atomic import sha256
 from toolchain.build_folder import Build
 from toolchain.driver import compile_graph
 from toolchain.errors import MissingFileError, UnknownNameError, UsageError
+from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
 from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -34,7 +35,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 
 
 def import_file(
-    source: Path | str | nir.NIRGraph,
+    source: PathText | nir.NIRGraph,
     *,
     convention: str | None = None,
     dt: float | None = None,
@@ -60,9 +61,11 @@ def import_file(
         ArtifactError: It is damaged, or not what its ending says.
         FrontendError: The network has a part without counterpart: names it and why.
     """
+    classes = names_of(classes, "classes")
+    dt = None if dt is None else real_of(dt, "dt")
     if isinstance(source, nir.NIRGraph):
         return _from_graph(source, convention, dt, samples, decode, classes, "nir")
-    path = Path(source)
+    path = path_of(source, "source")
     if not path.is_file():
         raise MissingFileError("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
@@ -94,13 +97,13 @@ def _from_graph(
 
 
 def compile_file(
-    source: Path | str | nir.NIRGraph,
+    source: PathText | nir.NIRGraph,
     *,
     target: str = EMULATOR,
     convention: str | None = None,
     dt: float | None = None,
-    stimulus: Stimulus | None = None,
-    calibration: Stimulus | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    calibration: Stimulus | NDArray[Any] | None = None,
     quantization: Quantization | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
@@ -113,26 +116,29 @@ def compile_file(
     Raises:
         UsageError: Options of quantization are given for a file of integers.
     """
+    stimulus = None if stimulus is None else Stimulus.of(stimulus)
+    calibration = stimulus if calibration is None else Stimulus.of(calibration)
     found = import_file(
         source,
         convention=convention,
         dt=dt,
         # What is judged by should not have chosen anything, if there is a choice.
-        samples=calibration or stimulus,
+        samples=calibration,
         decode=decode,
         classes=classes,
         code=code,
     )
     origin: dict[str, Any] = {"notes": list(found.notes)}
     if not isinstance(source, nir.NIRGraph):
-        origin |= {"file": Path(source).name, "sha256": sha256(Path(source))}
+        path = path_of(source, "source")
+        origin |= {"file": path.name, "sha256": sha256(path)}
     facts = {"imported": origin}
     if found.fixed is None:
         return compile_graph(
             found.graph,
             target=target,
             stimulus=stimulus,
-            calibration=calibration or stimulus,
+            calibration=calibration,
             quantization=quantization,
             facts=facts,
         )
@@ -146,7 +152,7 @@ def compile_file(
 
 def export_build(
     build: Build,
-    folder: Path,
+    folder: PathText,
     written: str,
     stage: Stage | None = None,
     *,
@@ -173,6 +179,9 @@ def export_build(
         UsageError: The format is not known or needs no convention, or the folder holds other files.
         PreconditionError: The format has no words for a part of the network.
     """
+    folder = path_of(folder, "folder")
+    stage = None if stage is None else choice_of(stage, "stage", Stage)
+    dt = None if dt is None else real_of(dt, "dt")
     if written not in WRITTEN:
         raise UnknownNameError("format", written, WRITTEN)
     if written != "nir" and (convention is not None or dt is not None):

@@ -2,13 +2,13 @@
 
 import tomllib
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolchain.data.encoders import Encoding
 from toolchain.errors import ExperimentError, MissingFileError
+from toolchain.intake import PathText, path_of
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
@@ -178,13 +178,14 @@ def parse_experiment(document: dict[str, Any]) -> Experiment:
     return experiment
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(path: PathText) -> Experiment:
     """Read an experiment file.
 
     Raises:
         MissingFileError: There is no such file.
         ExperimentError: It is not TOML, or not an experiment.
     """
+    path = path_of(path, "path")
     if not path.is_file():
         raise MissingFileError("experiment file", path)
     try:

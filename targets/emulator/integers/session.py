@@ -16,6 +16,7 @@ from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import Stream, enter, leave
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
+from toolchain.stimulus import fit_step
 from toolchain.target import Records
 
 Array = NDArray[Any]
@@ -50,6 +51,7 @@ class IntegerSession:
     def __init__(self, network: Network, batch: int, steps: int = 1) -> None:
         self._network = network
         self._batch = batch
+        self._inputs = [item for part in network.parts for item in part.items if isinstance(item, Input)]
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -82,7 +84,8 @@ class IntegerSession:
             Spikes per population, bool `[batch, *features]`.
         """
         kept = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
-        block = self.advance({name: np.asarray(array)[:, None] for name, array in values.items()}, kept)
+        fitted = fit_step(self._inputs, values, self._batch)
+        block = self.advance({name: array[:, None] for name, array in fitted.items()}, kept)
         return {name: spikes[:, 0].copy() for name, spikes in block["spikes"].items()}
 
     def advance(self, values: Mapping[str, Array], kept: Mapping[str, tuple[str, ...]]) -> Records:
