@@ -55,21 +55,17 @@ def compile_module(
     Returns:
         The build: float graph, fixed graph, and what quantization did.
     """
-    stimulus = None if example is None else Stimulus.of(example)
+    stimulus = None if example is None else Stimulus.of(example, "example")
     values = None if stimulus is None else next(iter(stimulus.values.values()), None)
     network = as_model(module, values)
     graph = from_torch(network, classes=names_of(classes, "classes"))
     stimulus = _shown(network, stimulus)
-    observed = stimulus if calibration is None else _shown(network, Stimulus.of(calibration))
-    facts = {} if stimulus is None else float_facts(network, graph, stimulus)
-    return compile_graph(
-        graph,
-        target=target,
-        stimulus=stimulus,
-        calibration=observed,
-        quantization=quantization,
-        facts=facts,
+    observed = stimulus if calibration is None else _shown(network, Stimulus.of(calibration, "calibration"))
+    build = compile_graph(
+        graph, target=target, stimulus=stimulus, calibration=observed, quantization=quantization
     )
+    # Compiling has looked at the samples first, and says what is wrong with them.
+    return build if stimulus is None else replace(build, facts=float_facts(network, graph, stimulus))
 
 
 def compile_graph(

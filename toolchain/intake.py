@@ -299,12 +299,14 @@ def _fits(shape: tuple[int, ...], form: Axes) -> bool:
 
 def _shape_advice(shape: tuple[int, ...], forms: Sequence[Axes]) -> str:
     if 0 in shape:
-        return "it is empty: give at least one sample of at least one step"
-    for form in forms:
-        for i, axis in enumerate(form):
-            if isinstance(axis, str) and _fits(shape, (*form[:i], *form[i + 1 :])):
-                return f"the axis of {axis} is missing: array[{':, ' * i}None] adds one of length 1"
-    return ""
+        return "it is empty"
+    missing = {
+        f"array[{':, ' * i}None] if {axis} is missing": None
+        for form in forms
+        for i, axis in enumerate(form)
+        if isinstance(axis, str) and _fits(shape, (*form[:i], *form[i + 1 :]))
+    }
+    return f"an axis is missing; give {', or '.join(missing)}" if missing else ""
 
 
 def _label_advice(array: NDArray[Any]) -> str:

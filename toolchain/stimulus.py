@@ -54,9 +54,22 @@ class Stimulus:
                 object.__setattr__(self, companion, labels_of(numbers, companion))
 
     @classmethod
-    def of(cls, values: object) -> "Stimulus":
-        """Return a stimulus from an array (one input), a mapping by input name, or a stimulus."""
-        return values if isinstance(values, Stimulus) else cls(cast("Mapping[str, NDArray[Any]]", values))
+    def of(cls, values: object, name: str = "stimulus") -> "Stimulus":
+        """Return a stimulus from an array (one input), a mapping by input name, or a stimulus.
+
+        Args:
+            values: What a caller gave.
+            name: Of the argument.
+
+        Raises:
+            StimulusError: It is not made of numbers.
+        """
+        if isinstance(values, Stimulus):
+            return values
+        try:
+            return cls(cast("Mapping[str, NDArray[Any]]", values))
+        except ArgumentError as error:
+            raise StimulusError(f"{name}: {error}") from None
 
     @property
     def samples(self) -> int:
@@ -131,7 +144,7 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
     extents = {array.shape[:2] for array in fitted.values()}
     if len(extents) > 1:
         raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
-    _check_companions(given, *extents.pop())
+    _check_companions(graph, given, *extents.pop())
     return Stimulus(fitted, given.labels, given.lengths)
 
 
@@ -148,7 +161,7 @@ def check_stimulus(graph: Graph, stimulus: Stimulus, name: str) -> None:
         for start in range(0, max(samples, 1), _AT_ONCE):
             part = {key: array[start : start + _AT_ONCE] for key, array in stimulus.values.items()}
             fit_stimulus(graph, part)
-        _check_companions(stimulus, samples, steps)
+        _check_companions(graph, stimulus, samples, steps)
     except UsageError as error:
         raise StimulusError(f"{name}: {error}") from None
 
@@ -197,11 +210,17 @@ def _fit_values(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> NDAr
     return spikes
 
 
-def _check_companions(stimulus: Stimulus, samples: int, steps: int) -> None:
+def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int) -> None:
     for name in ("labels", "lengths"):
         values: NDArray[Any] | None = getattr(stimulus, name)
         if values is not None and values.shape != (samples,):
             raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")
+    labels, classes = stimulus.labels, graph.scores
+    if labels is not None and classes and not ((labels >= 0) & (labels < classes)).all():
+        raise StimulusError(
+            f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}: "
+            "number the classes from 0"
+        )
     lengths = stimulus.lengths
     if lengths is not None and not ((lengths >= 1) & (lengths <= steps)).all():
         raise StimulusError(f"lengths must lie in 1 .. {steps}, got {lengths.min()} .. {lengths.max()}")

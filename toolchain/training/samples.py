@@ -23,7 +23,6 @@ from toolchain.intake import (
     not_finite,
     samples_of,
 )
-from toolchain.ir.types import size_of
 from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
 
@@ -69,9 +68,7 @@ class Feed:
                 return cls((still, ("samples", "time", *network.shape)), last.out_features)
             case GraphNetwork():
                 inputs = {node.name: node.shape for node in network.graph.inputs}
-                output = network.graph.outputs[0]
-                read = network.graph[output.inputs[0]].vth.shape  # pyright: ignore[reportAttributeAccessIssue]
-                outputs = size_of(read) if output.weights is None else len(output.weights)
+                outputs = network.graph.scores
         if len(inputs) != 1:
             names = ", ".join(inputs)
             raise ArgumentError("network", "one input, as training takes", f"{len(inputs)}: {names}")
