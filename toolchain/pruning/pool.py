@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from toolchain.errors import PruningError
-from toolchain.intake import array_of, check_shape, labels_of
+from toolchain.intake import array_of, labels_of
 from toolchain.models.topology import spectral_radius
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,8 @@ class RecurrentPool:
             PruningError: The parts do not fit, or hold values that are not finite.
         """
         dense = weights if issparse(weights) else array_of(weights, "weights")
-        check_shape(np.shape(dense), "weights", ("neurons", "neurons"))
+        if len(np.shape(dense)) != 2:
+            raise PruningError(f"expected weights [N, N], got {list(np.shape(dense))}")
         matrix = csr_array(dense, dtype=np.float64)
         matrix.eliminate_zeros()
         matrix.sort_indices()
