@@ -7,9 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, final
 
+from numpy.typing import NDArray
+
 from toolchain.atomic import read_json, replacing_folder, write_json
 from toolchain.disk import check_folder
 from toolchain.errors import CorruptArtifactError, FormatVersionError, StimulusError, UsageError
+from toolchain.intake import PathText, path_of
 from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
 from toolchain.seal import check_seal, hashes
@@ -50,7 +53,7 @@ class Build:
     stimulus: Stimulus | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def save(self, folder: Path, write_more: Callable[[Path], None] | None = None) -> None:
+    def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
 
         Args:
@@ -60,7 +63,7 @@ class Build:
         Raises:
             UsageError: Something that is not a build stands there.
         """
-        with replacing_folder(folder, marker=MANIFEST) as temporary:
+        with replacing_folder(path_of(folder, "folder"), marker=MANIFEST) as temporary:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
             write_json(temporary / _QUANTIZATION, dict(self.quantization))
@@ -70,7 +73,7 @@ class Build:
                 write_more(temporary)
             _seal(temporary, self.target, self.facts)
 
-    def stimulus_for(self, given: Stimulus | None) -> Stimulus:
+    def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
         """Return what is given, or else the build's own stimulus, fitted to the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
@@ -80,7 +83,7 @@ class Build:
             UsageError: There is neither.
             StimulusError: It does not fit the inputs of the network, or a label is none of its classes.
         """
-        chosen = given or self.stimulus
+        chosen = self.stimulus if given is None else given
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
         fitted = fit_stimulus(self.float_graph, chosen)
@@ -96,7 +99,7 @@ class Build:
         return fitted
 
     @classmethod
-    def load(cls, folder: Path) -> "Build":
+    def load(cls, folder: PathText) -> "Build":
         """Read and check a folder.
 
         Raises:
@@ -104,6 +107,7 @@ class Build:
             FormatVersionError: It was written by another version of the format.
             CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
         """
+        folder = path_of(folder, "folder")
         check_folder("build folder", folder)
         manifest = check_manifest(folder)
         stimulus = folder / _STIMULUS

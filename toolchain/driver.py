@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,20 +15,21 @@ from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
+from toolchain.intake import PathText, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
 from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, explain_quantization
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.target import load_target, resumed
 from toolchain.trace import Trace
 
 _STILL: Final = 4
 _CHECKED_SAMPLES: Final = 64
 
-Example = Tensor | NDArray[Any] | Stimulus
+Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
 
 
 def compile_module(
@@ -56,21 +56,17 @@ def compile_module(
     Returns:
         The build: float graph, fixed graph, and what quantization did.
     """
-    stimulus = _as_stimulus(example)
-    values = None if stimulus is None else next(iter(stimulus.values.values()))
+    stimulus = None if example is None else Stimulus.of(example, "example")
+    values = None if stimulus is None else next(iter(stimulus.values.values()), None)
     network = as_model(module, values)
-    graph = from_torch(network, classes=classes)
+    graph = from_torch(network, classes=names_of(classes, "classes"))
     stimulus = _shown(network, stimulus)
-    observed = _shown(network, _as_stimulus(calibration)) or stimulus
-    facts = {} if stimulus is None else float_facts(network, graph, stimulus)
-    return compile_graph(
-        graph,
-        target=target,
-        stimulus=stimulus,
-        calibration=observed,
-        quantization=quantization,
-        facts=facts,
+    observed = stimulus if calibration is None else _shown(network, Stimulus.of(calibration, "calibration"))
+    build = compile_graph(
+        graph, target=target, stimulus=stimulus, calibration=observed, quantization=quantization
     )
+    # Compiling has looked at the samples first, and says what is wrong with them.
+    return build if stimulus is None else replace(build, facts=float_facts(network, graph, stimulus))
 
 
 def compile_graph(
@@ -84,6 +80,9 @@ def compile_graph(
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
     place = load_target(target)
+    for name, given in (("example", stimulus), ("calibration", calibration)):
+        if given is not None:
+            check_stimulus(graph, given, name)
     chosen = (quantization or Quantization()).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays(), *chosen.preparation()))(graph)
@@ -97,7 +96,7 @@ def compile_graph(
 
 
 def compile_run(
-    folder: Path,
+    folder: PathText,
     *,
     target: str,
     quantization: Quantization | None = None,
@@ -115,6 +114,8 @@ def compile_run(
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         progress: Told the stage and how far it is.
     """
+    folder = path_of(folder, "folder")
+    epochs = count_of(qat_epochs, "qat_epochs")
     check_exists("model", folder)
     if not is_run(folder):
         raise UsageError(
@@ -125,9 +126,9 @@ def compile_run(
     trained = TrainedRun.load(folder)
     kept = trained if calibration is None else replace(trained, calibration=calibration)
     build = compile_trained(kept, target, quantization)
-    if qat_epochs:
+    if epochs:
         experiment = parse_experiment(trained.facts["experiment"])
-        options = repair_options(experiment, qat_epochs)
+        options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
         build = repair_build(build, training_samples(experiment), options, progress=told)
     return build
@@ -183,12 +184,12 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
 def run_build(
     build: Build,
     target: str | None = None,
-    stimulus: Stimulus | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
     *,
     stage: Stage = Stage.FIXED,
     samples: int | None = None,
     record: tuple[str, ...] = ("spikes",),
-    resume: Path | None = None,
+    resume: PathText | None = None,
     progress: Progress = no_progress,
 ) -> Trace:
     """Run a graph of a build on a target.
@@ -207,18 +208,14 @@ def run_build(
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    given = build.stimulus_for(stimulus).take(slice(0, samples))
-    graph = build.fixed_graph if stage is Stage.FIXED else build.float_graph
+    first = None if samples is None else count_of(samples, "samples", least=1)
+    given = build.stimulus_for(stimulus).take(slice(0, first))
+    chosen = choice_of(stage, "stage", Stage)
+    graph = build.fixed_graph if chosen is Stage.FIXED else build.float_graph
     program = load_target(target or build.target).build(graph)
     if resume is not None:
-        program = resumed(program, resume)
+        program = resumed(program, path_of(resume, "resume"))
     return program.run(given, record=record, progress=progress)
-
-
-def _as_stimulus(example: Example | None) -> Stimulus | None:
-    if example is None or isinstance(example, Stimulus):
-        return example
-    return Stimulus.of(np.asarray(example.detach().cpu()) if isinstance(example, Tensor) else example)
 
 
 def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
@@ -232,13 +229,13 @@ def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulu
     return Stimulus(values, stimulus.labels, stimulus.lengths)
 
 
-def load(folder: Path | str) -> Build:
+def load(folder: PathText) -> Build:
     """Read a build folder; see `Build.load`.
 
     Raises:
         CorruptArtifactError: The folder is a run, or was edited.
     """
-    path = Path(folder)
+    path = path_of(folder, "folder")
     if is_run(path):
         raise CorruptArtifactError(path, "is a run folder; compile it first with 'pumice compile'")
     return Build.load(path)

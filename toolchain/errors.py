@@ -4,6 +4,7 @@
 
     ToolchainError                        exit 3 unless said otherwise; anything else is a bug (exit 1)
     ├── UsageError                        exit 2: the request is wrong
+    │   ├── ArgumentError                   a value a Python caller gave: its name, expected, got, what to do
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
     │   ├── MissingFileError                a path that was given does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
@@ -49,6 +50,19 @@ class UsageError(ToolchainError):
     """The request itself is wrong."""
 
     exit_code: ClassVar[int] = 2
+
+
+class ArgumentError(UsageError):
+    """A value that a Python caller gave cannot be used.
+
+    Attributes:
+        argument: Name of the argument.
+    """
+
+    def __init__(self, argument: str, expected: str, got: str, mend: str = "") -> None:
+        self.argument = argument
+        advice = f"; {mend}" if mend else ""
+        super().__init__(f"{argument}: expected {expected}, got {got}{advice}")
 
 
 class UnknownNameError(UsageError):

@@ -13,6 +13,7 @@ from toolchain.build_folder import Build
 from toolchain.disk import check_file
 from toolchain.driver import compile_graph
 from toolchain.errors import StimulusError, UnknownNameError, UsageError
+from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
 from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -36,7 +37,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 
 
 def import_file(
-    source: Path | str | nir.NIRGraph,
+    source: PathText | nir.NIRGraph,
     *,
     convention: str | None = None,
     dt: float | None = None,
@@ -65,9 +66,11 @@ def import_file(
     """
     for name, array in () if samples is None else samples.values.items():
         _check_finite(name, array)
+    classes = names_of(classes, "classes")
+    dt = None if dt is None else real_of(dt, "dt")
     if isinstance(source, nir.NIRGraph):
         return _from_graph(source, convention, dt, samples, decode, classes, "nir")
-    path = Path(source)
+    path = path_of(source, "source")
     check_file("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
         raise UsageError(
@@ -98,13 +101,13 @@ def _from_graph(
 
 
 def compile_file(
-    source: Path | str | nir.NIRGraph,
+    source: PathText | nir.NIRGraph,
     *,
     target: str = EMULATOR,
     convention: str | None = None,
     dt: float | None = None,
-    stimulus: Stimulus | None = None,
-    calibration: Stimulus | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    calibration: Stimulus | NDArray[Any] | None = None,
     quantization: Quantization | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
@@ -117,26 +120,29 @@ def compile_file(
     Raises:
         UsageError: Options of quantization are given for a file of integers.
     """
+    stimulus = None if stimulus is None else Stimulus.of(stimulus)
+    calibration = stimulus if calibration is None else Stimulus.of(calibration, "calibration")
     found = import_file(
         source,
         convention=convention,
         dt=dt,
         # What is judged by should not have chosen anything, if there is a choice.
-        samples=calibration or stimulus,
+        samples=calibration,
         decode=decode,
         classes=classes,
         code=code,
     )
     origin: dict[str, Any] = {"notes": list(found.notes)}
     if not isinstance(source, nir.NIRGraph):
-        origin |= {"file": Path(source).name, "sha256": sha256(Path(source))}
+        path = path_of(source, "source")
+        origin |= {"file": path.name, "sha256": sha256(path)}
     facts = {"imported": origin}
     if found.fixed is None:
         return compile_graph(
             found.graph,
             target=target,
             stimulus=stimulus,
-            calibration=calibration or stimulus,
+            calibration=calibration,
             quantization=quantization,
             facts=facts,
         )
@@ -150,7 +156,7 @@ def compile_file(
 
 def export_build(
     build: Build,
-    folder: Path,
+    folder: PathText,
     written: str,
     stage: Stage | None = None,
     *,
@@ -177,6 +183,9 @@ def export_build(
         UsageError: The format is not known or needs no convention, or the folder holds other files.
         PreconditionError: The format has no words for a part of the network.
     """
+    folder = path_of(folder, "folder")
+    stage = None if stage is None else choice_of(stage, "stage", Stage)
+    dt = None if dt is None else real_of(dt, "dt")
     if written not in WRITTEN:
         raise UnknownNameError("format", written, WRITTEN)
     if written != "nir" and (convention is not None or dt is not None):

@@ -4,7 +4,6 @@ import math
 import os
 import tomllib
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolchain.data.encoders import Encoding
 from toolchain.disk import check_file, readable_size
 from toolchain.errors import ExperimentError
+from toolchain.intake import PathText, path_of
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
@@ -227,13 +227,14 @@ def check_room(experiment: Experiment) -> None:
             )
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(path: PathText) -> Experiment:
     """Read an experiment file.
 
     Raises:
         MissingFileError: There is no such file.
         ExperimentError: It is not TOML, or not an experiment.
     """
+    path = path_of(path, "path")
     check_file("experiment file", path)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

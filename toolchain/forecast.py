@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from toolchain.data.series_codes import SeriesCode
 from toolchain.errors import SeriesError
 from toolchain.fidelity.decode import scores
+from toolchain.intake import count_of, samples_of
 from toolchain.ir import Graph
 from toolchain.target import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
@@ -107,6 +108,7 @@ def fit_forecaster(
         SeriesError: The series is too short for the pieces and their wash-out.
         TargetError: The target cannot be stepped.
     """
+    train = samples_of(train, "train", ("time", code.dimensions)).astype(np.float64, copy=False)
     length = (len(train) - 1) // options.segments
     if length <= options.wash_out + 1:
         raise SeriesError(
@@ -123,6 +125,12 @@ def fit_forecaster(
     wanted = after - present if options.increments else after
     readout = fit_ridge(features, wanted.reshape(-1, code.dimensions), options.strength)
     return Forecaster(code, options, readout)
+
+
+def _series_of(values: object, name: str, code: SeriesCode) -> Floats:
+    """Return a batch of series `[batch, time, D]` of the dimensions of a code."""
+    given = samples_of(values, name, ("batch", "time", code.dimensions))
+    return given.astype(np.float64, copy=False)
 
 
 def run_states(
@@ -144,6 +152,7 @@ def run_states(
     Returns:
         `[batch, time, features]`.
     """
+    values = _series_of(values, "values", code)
     runner = _Runner(session_of(program, len(values)), code, options, len(values), rng)
     return np.stack([runner.show(values[:, t]) for t in range(values.shape[1])], axis=1)
 
@@ -162,6 +171,7 @@ def predict_open_loop(
     Returns:
         `[batch, time, D]`: at each time the prediction of the value after it.
     """
+    values = _series_of(values, "values", forecaster.code)
     trace = program.run({_INPUT: forecaster.code.encode_all(values, rng)})
     spikes = trace.spikes[forecaster.options.layer]
     states = states_of_spikes(spikes, forecaster.code.steps, forecaster.options.windows)
@@ -206,6 +216,7 @@ def predict_closed_loop(
         `[batch, horizon, D]`.
     """
     options, code = forecaster.options, forecaster.code
+    history, horizon = _series_of(history, "history", code), count_of(horizon, "horizon", least=1)
     runner = _Runner(session_of(program, len(history)), code, options, len(history), rng)
     states = np.zeros(0)
     for t in range(history.shape[1]):
@@ -259,7 +270,9 @@ def windows_of(series: Floats, length: int, *, increments: bool = True) -> tuple
     Raises:
         SeriesError: The series is not longer than a window.
     """
-    if length < 1 or len(series) <= length:
+    series = samples_of(series, "series", ("time", "dimensions")).astype(np.float64, copy=False)
+    length = count_of(length, "length", least=1)
+    if len(series) <= length:
         raise SeriesError("given", f"has {len(series)} values; a window of {length} needs one more at least")
     index = np.arange(len(series) - length)[:, None] + np.arange(length)
     after = series[length:]
@@ -292,7 +305,8 @@ def predict_from_windows(
     Returns:
         `[batch, horizon, D]`.
     """
-    window, predicted = history, list[Floats]()
+    horizon = count_of(horizon, "horizon", least=1)
+    window, predicted = _series_of(history, "history", code), list[Floats]()
     for _ in range(horizon):
         trace = program.run({_INPUT: code.encode_all(window, rng)})
         value = scores(graph, trace, graph.outputs[0])

@@ -13,6 +13,7 @@ from toolchain.errors import SimulationError, TargetError, TargetUnavailableErro
 from toolchain.fidelity import Comparison, Mismatch, check_integers, compare_traces, first_mismatch
 from toolchain.fidelity.cost import Cost, measure_cost
 from toolchain.fidelity.report import ReportContent, write_report
+from toolchain.intake import PathText, count_of, names_of
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.reference import run as run_reference
 from toolchain.resources import Resources, check_build
@@ -128,6 +129,7 @@ def compare_build(
     Raises:
         FaultyIntegersError: The fixed graph is not a rounding of the float graph: names node and neuron.
     """
+    names, part_samples = names_of(exact, "exact"), count_of(samples, "samples", least=1)
     given = build.stimulus_for(stimulus)
     clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
@@ -139,8 +141,8 @@ def compare_build(
         traces.append(emulator.build(graph).run(given, record=("spikes", "v"), progress=told))
     comparison = compare_traces(graphs, (traces[0], traces[1]), labels=given.labels, lengths=given.lengths)
     costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
-    part = given.take(slice(0, samples))
-    proved = {name: _check_exact(build, name, part, progress) for name in exact}
+    part = given.take(slice(0, part_samples))
+    proved = {name: _check_exact(build, name, part, progress) for name in names}
     causes = None
     if attribute:
         causes = attribute_loss(build, given, progress=of_stage(progress, "split the loss by cause"))
@@ -175,7 +177,7 @@ def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgres
     return Exactness(part.samples)
 
 
-def save_build(build: Build, folder: Path, judgement: Judgement | None) -> None:
+def save_build(build: Build, folder: PathText, judgement: Judgement | None) -> None:
     """Write a build with the figures and the report of its judgement, and as a stand-alone Lava network.
 
     Beside what `Build.save` writes: `fidelity.json`, `report.html`, `resources.json` for a chip that it

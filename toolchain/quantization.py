@@ -8,6 +8,7 @@ from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.fixedpoint import WEIGHT_BITS
 from toolchain.hardware import HardwareProfile
+from toolchain.intake import choice_of, count_of, name_of, real_of
 from toolchain.ir import FixedConv2d, FixedDense, Graph
 from toolchain.models.surrogates import Surrogate
 from toolchain.passes import (
@@ -59,6 +60,26 @@ class Quantization:
     decay_profiles: int | None = None
     tau_error: float = 0.5
     exponents: bool = True
+
+    def __post_init__(self) -> None:
+        bits: Any = self.weight_bits
+        if isinstance(bits, Mapping):
+            pairs = bits.items()
+            bits = {
+                name_of(name, "weight_bits"): _bits(given, f"weight_bits[{name!r}]") for name, given in pairs
+            }
+        else:
+            bits = _bits(bits, "weight_bits")
+        checked = {
+            "weight_bits": bits,
+            "rounding": choice_of(self.rounding, "rounding", Rounding),
+            "tau_error": real_of(self.tau_error, "tau_error", least=0),
+        }
+        for name in ("threshold_profiles", "decay_profiles"):
+            number = getattr(self, name)
+            checked[name] = None if number is None else count_of(number, name, least=1)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options as they stand in `quantization.json`."""
@@ -115,6 +136,10 @@ class Quantization:
         for name in set(self.weight_bits) - {OTHERS}:
             if name not in names:
                 raise UnknownNameError("connection", name, names)
+
+
+def _bits(value: object, name: str) -> int:
+    return count_of(value, name, least=2, most=WEIGHT_BITS)
 
 
 def _fewer(asked: int | None, held: int | None) -> int | None:
@@ -178,6 +203,7 @@ def repair_build(
         UsageError: The samples have no labels, differ in length, or enter through several inputs.
     """
     chosen = options or RepairOptions()
+    samples = Stimulus.of(samples, "samples")
     if samples.labels is None:
         raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
     given = build.stimulus_for(samples)

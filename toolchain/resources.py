@@ -1,7 +1,6 @@
 """Whether a build fits a chip, and what it would cost there."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, final
 
 from toolchain.activity import count_events
@@ -9,6 +8,7 @@ from toolchain.build_folder import Build
 from toolchain.errors import DoesNotFitError, TraceError
 from toolchain.fidelity.neurobench import NeuroBench, neurobench
 from toolchain.fit import Fit
+from toolchain.intake import PathText, count_of, path_of
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_chip, load_target
 from toolchain.trace import Trace
@@ -55,7 +55,7 @@ def check_build(
     stimulus: Stimulus | None = None,
     trace: Trace | None = None,
     chips: int = 1,
-    profile: Path | None = None,
+    profile: PathText | None = None,
 ) -> Resources:
     """Spread a build over the cores of a chip and say what that takes.
 
@@ -73,6 +73,8 @@ def check_build(
         DoesNotFitError: A part of the network is too large for any core.
     """
     chip = load_chip(target or build.target)
+    chips = count_of(chips, "chips", least=1)
+    profile = None if profile is None else path_of(profile, "profile")
     given = build.stimulus_for(stimulus)
     if trace is None:
         trace = load_target(_EMULATOR).build(build.fixed_graph).run(given)

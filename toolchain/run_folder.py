@@ -11,6 +11,7 @@ from toolchain.data import Images
 from toolchain.disk import check_folder, check_replaceable
 from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
 from toolchain.experiment import Experiment, check_room, parse_experiment
+from toolchain.intake import PathText, path_of
 from toolchain.models import Network
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
@@ -55,7 +56,7 @@ class TrainedRun:
     facts: dict[str, Any]
 
     @classmethod
-    def load(cls, folder: Path) -> "TrainedRun":
+    def load(cls, folder: PathText) -> "TrainedRun":
         """Read and check a finished run.
 
         Raises:
@@ -63,6 +64,7 @@ class TrainedRun:
             CorruptArtifactError: A file differs from its recorded hash.
             FormatVersionError: It was written by another version of the format.
         """
+        folder = path_of(folder, "folder")
         check_folder("run folder", folder)
         if not (folder / _RUN).is_file() and (folder / EXPERIMENT).is_file():
             raise UsageError(f"the training in '{folder}' is not finished; continue it with 'pumice train'")
@@ -85,7 +87,7 @@ class TrainedRun:
         )
 
 
-def train(experiment: Experiment, folder: Path, progress: StageProgress = no_stages) -> TrainedRun:
+def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
     Everything is decided by the experiment and its seed, so a continued training ends with the
@@ -99,6 +101,7 @@ def train(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     Raises:
         UsageError: The folder holds something else, or a run of another experiment.
     """
+    folder = path_of(folder, "folder")
     _claim(folder, experiment)
     if (folder / _RUN).is_file():
         return TrainedRun.load(folder)
@@ -126,7 +129,7 @@ def train(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     return TrainedRun.load(folder)
 
 
-def prune(experiment: Experiment, folder: Path, progress: StageProgress = no_stages) -> PrunedStage:
+def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 
     Args:
@@ -139,6 +142,7 @@ def prune(experiment: Experiment, folder: Path, progress: StageProgress = no_sta
     """
     if experiment.pruning is None:
         raise UsageError("the experiment does not prune; give it a [pruning] section")
+    folder = path_of(folder, "folder")
     _claim(folder, experiment)
     images = load_images(experiment)
     inputs = encode_images(experiment, images)[0]

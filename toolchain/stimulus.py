@@ -1,18 +1,21 @@
 """What is given to a network: one array per input, with labels and lengths if there are any."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.atomic import read_arrays, write_arrays
-from toolchain.errors import StimulusError
+from toolchain.errors import ArgumentError, StimulusError, UsageError
+from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
 from toolchain.ir import EdgeKind, Graph, Input
 
-_SINGLE = "input"
+_SINGLE: Final = "input"
+_AXES: Final = ("batch", "time")
+_AT_ONCE: Final = 256
+"""Samples that are checked together."""
 
 
 @final
@@ -22,35 +25,76 @@ class Stimulus:
 
     Attributes:
         values: Per input node, `[batch, time, *features]`; bool, integer or float. A network
-            with one input accepts the name `input` for it.
+            with one input accepts the name `input` for it. May be given as one array, for that name; arrays
+            may be given as whatever `intake.array_of` reads.
         labels: Optional class per sample, `[batch]`.
         lengths: Optional number of valid steps per sample, `[batch]`.
+
+    Raises:
+        ArgumentError: Values are not arrays of numbers, or labels or lengths not whole numbers.
     """
 
     values: Mapping[str, NDArray[Any]] = field(repr=False)
     labels: NDArray[np.int64] | None = field(default=None, repr=False)
     lengths: NDArray[np.int64] | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        given: Any = self.values
+        if not isinstance(given, Mapping):
+            given = {_SINGLE: given}
+        values: dict[str, NDArray[Any]] = {}
+        for name, array in given.items():
+            if not isinstance(name, str):
+                raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
+            values[name] = array_of(array, name)
+        object.__setattr__(self, "values", values)
+        for companion in ("labels", "lengths"):
+            numbers: object = getattr(self, companion)
+            if numbers is not None:
+                object.__setattr__(self, companion, labels_of(numbers, companion))
+
     @classmethod
-    def of(cls, values: "Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]") -> "Stimulus":
-        """Return a stimulus from an array (one input), a mapping by input name, or a stimulus."""
-        match values:
-            case Stimulus():
-                return values
-            case Mapping():
-                return cls({name: np.asarray(array) for name, array in values.items()})
-            case _:
-                return cls({_SINGLE: np.asarray(values)})
+    def of(cls, values: object, name: str = "stimulus") -> "Stimulus":
+        """Return a stimulus from an array (one input), a mapping by input name, or a stimulus.
+
+        Args:
+            values: What a caller gave.
+            name: Of the argument.
+
+        Raises:
+            StimulusError: It is not made of numbers.
+        """
+        if isinstance(values, Stimulus):
+            return values
+        try:
+            return cls(cast("Mapping[str, NDArray[Any]]", values))
+        except ArgumentError as error:
+            raise StimulusError(f"{name}: {error}") from None
 
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return int(next(iter(self.values.values())).shape[0])
+        return self.extent[0]
 
     @property
     def steps(self) -> int:
         """Number of time steps."""
-        return int(next(iter(self.values.values())).shape[1])
+        return self.extent[1]
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Number of samples, and of their time steps.
+
+        Raises:
+            StimulusError: There is no input, or it has no time.
+        """
+        for name, array in self.values.items():
+            if array.ndim < len(_AXES):
+                raise StimulusError(
+                    f"input '{name}' expects [batch, time, features], got {list(array.shape)}"
+                )
+            return array.shape[0], array.shape[1]
+        raise StimulusError(f"the stimulus holds no input; expected an array named '{_SINGLE}'")
 
     def take(self, index: slice | NDArray[Any]) -> "Stimulus":
         """Return the selected samples."""
@@ -60,24 +104,29 @@ class Stimulus:
             None if self.lengths is None else self.lengths[index],
         )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathText) -> None:
         """Write `stimulus.npz`: one array per input, and `labels`, `lengths` if present."""
         extra = {"labels": self.labels, "lengths": self.lengths}
-        write_arrays(path, {**self.values, **{k: v for k, v in extra.items() if v is not None}})
+        write_arrays(
+            path_of(path, "path"), {**self.values, **{k: v for k, v in extra.items() if v is not None}}
+        )
 
     @classmethod
-    def load(cls, path: Path) -> "Stimulus":
+    def load(cls, path: PathText) -> "Stimulus":
         """Read `stimulus.npz`.
 
         Raises:
-            StimulusError: It holds no input.
+            StimulusError: It holds no input, or something that is not numbers.
             CorruptArtifactError: It is not an archive of plain arrays.
         """
-        arrays = read_arrays(path)
+        arrays = read_arrays(path_of(path, "path"))
         labels, lengths = arrays.pop("labels", None), arrays.pop("lengths", None)
         if not arrays:
             raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
-        return cls(arrays, labels, lengths)
+        try:
+            return cls(arrays, labels, lengths)
+        except ArgumentError as error:
+            raise StimulusError(f"'{path}' holds what is no stimulus: {error}") from None
 
 
 def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
@@ -86,34 +135,74 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
     Spike inputs become bool, graded inputs float64.
 
     Raises:
+        ArgumentError: It is not made of numbers.
         StimulusError: A name, shape, length or value does not fit.
     """
     given = Stimulus.of(stimulus)
-    inputs = {node.name: node for node in graph.inputs}
-    values = dict(given.values)
+    inputs, values = _by_input(graph.inputs, given.values)
+    fitted = {name: _fit_values(inputs[name], array, _AXES) for name, array in values.items()}
+    extents = {array.shape[:2] for array in fitted.values()}
+    if len(extents) > 1:
+        raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
+    _check_companions(graph, given, *extents.pop())
+    return Stimulus(fitted, given.labels, given.lengths)
+
+
+def check_stimulus(graph: Graph, stimulus: Stimulus, name: str) -> None:
+    """Raise, naming the argument, unless a stimulus fits a graph; see `fit_stimulus`.
+
+    Samples are looked at in parts, so that large ones are not converted as a whole.
+
+    Raises:
+        StimulusError: A name, shape, length or value does not fit.
+    """
+    try:
+        samples, steps = stimulus.extent
+        for start in range(0, max(samples, 1), _AT_ONCE):
+            part = {key: array[start : start + _AT_ONCE] for key, array in stimulus.values.items()}
+            fit_stimulus(graph, part)
+        _check_companions(graph, stimulus, samples, steps)
+    except UsageError as error:
+        raise StimulusError(f"{name}: {error}") from None
+
+
+def fit_step(
+    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]], batch: int
+) -> dict[str, NDArray[Any]]:
+    """Return one step of a stimulus, `[batch, *features]` per input, as `fit_stimulus` returns whole ones.
+
+    Raises:
+        ArgumentError: It is not made of numbers.
+        StimulusError: A name, shape or value does not fit, or the batch is another.
+    """
+    inputs, arrays = _by_input(nodes, Stimulus(values).values)
+    fitted = {name: _fit_values(inputs[name], array, _AXES[:1]) for name, array in arrays.items()}
+    for name, array in fitted.items():
+        if len(array) != batch:
+            raise StimulusError(f"input '{name}' expects a batch of {batch}, got {len(array)}")
+    return fitted
+
+
+def _by_input(
+    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Input], Mapping[str, NDArray[Any]]]:
+    """Return the inputs and the arrays for them, both by name."""
+    inputs = {node.name: node for node in nodes}
     if len(inputs) == 1 and set(values) == {_SINGLE}:
         values = {next(iter(inputs)): values[_SINGLE]}
     if set(values) != set(inputs):
         raise StimulusError(f"expected arrays named {sorted(inputs)}, got {sorted(values)}")
-    fitted = {name: _fit_values(inputs[name], array) for name, array in values.items()}
-    extents = {array.shape[:2] for array in fitted.values()}
-    if len(extents) > 1:
-        raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
-    _check_companions(given, *extents.pop())
-    return Stimulus(fitted, given.labels, given.lengths)
+    return inputs, values
 
 
-def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
-    if array.ndim != 2 + len(node.shape) or array.shape[2:] != node.shape:
-        expected = "x".join(map(str, node.shape))
-        raise StimulusError(f"input '{node.name}' expects [batch, time, {expected}], got {list(array.shape)}")
+def _fit_values(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
+    if array.ndim != len(axes) + len(node.shape) or array.shape[len(axes) :] != node.shape:
+        expected = ", ".join((*axes, "x".join(map(str, node.shape))))
+        raise StimulusError(f"input '{node.name}' expects [{expected}], got {list(array.shape)}")
     if 0 in array.shape:
         raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
-    if array.dtype.kind not in "biuf":
-        raise StimulusError(f"input '{node.name}' expects bool, integer or float, got {array.dtype}")
+    check_finite(array, f"input '{node.name}'")
     if node.edge is EdgeKind.GRADED:
-        if not np.isfinite(array).all():
-            raise StimulusError(f"input '{node.name}' holds values that are not finite")
         return array.astype(np.float64)
     spikes = array.astype(bool)
     if not np.array_equal(spikes, array):
@@ -121,11 +210,17 @@ def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
     return spikes
 
 
-def _check_companions(stimulus: Stimulus, samples: int, steps: int) -> None:
+def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int) -> None:
     for name in ("labels", "lengths"):
         values: NDArray[Any] | None = getattr(stimulus, name)
-        if values is not None and (values.shape != (samples,) or values.dtype.kind not in "iu"):
+        if values is not None and values.shape != (samples,):
             raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")
+    labels, classes = stimulus.labels, graph.scores
+    if labels is not None and classes and not ((labels >= 0) & (labels < classes)).all():
+        raise StimulusError(
+            f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}: "
+            "number the classes from 0"
+        )
     lengths = stimulus.lengths
     if lengths is not None and not ((lengths >= 1) & (lengths <= steps)).all():
         raise StimulusError(f"lengths must lie in 1 .. {steps}, got {lengths.min()} .. {lengths.max()}")

@@ -14,6 +14,7 @@ from toolchain.activity import Activity
 from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
 from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
+from toolchain.intake import name_of
 from toolchain.ir import Graph, Stage
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus
@@ -251,6 +252,7 @@ def load_target(name: str) -> Target:
         UnknownNameError: No target of that name is installed.
     """
     points = installed_targets()
+    name = name_of(name, "target")
     if name not in points:
         raise UnknownNameError("target", name, points)
     target: Target = points[name].load()()

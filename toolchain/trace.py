@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
 from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, UnknownNameError
+from toolchain.intake import PathText, names_of, path_of
 
 QUANTITIES: Final = ("spikes", "v", "u")
 
@@ -36,13 +36,14 @@ class Trace:
             for node, values in getattr(self, quantity).items()
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathText) -> None:
         """Write the records as a `.npz` with keys `"<node>.spikes"`, `"<node>.v"`, `"<node>.u"`."""
-        write_arrays(path, self.items())
+        write_arrays(path_of(path, "path"), self.items())
 
     @classmethod
-    def load(cls, path: Path) -> "Trace":
+    def load(cls, path: PathText) -> "Trace":
         """Read what `save` wrote."""
+        path = path_of(path, "path")
         records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
         for key, values in read_arrays(path).items():
             node, _, quantity = key.rpartition(".")
@@ -54,6 +55,6 @@ class Trace:
 
 def check_quantities(record: tuple[str, ...]) -> None:
     """Raise `UnknownNameError` unless every name is a quantity that can be recorded."""
-    for name in record:
+    for name in names_of(record, "record"):
         if name not in QUANTITIES:
             raise UnknownNameError("quantity", name, QUANTITIES)

@@ -18,6 +18,7 @@ from targets.emulator.integers.session import IntegerSession
 from targets.emulator.integers.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
 from toolchain.errors import TargetError
+from toolchain.intake import count_of
 from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
@@ -83,7 +84,7 @@ class EmulatorProgram:
 
     def session(self, batch: int) -> BlockSession:
         """Return a batch at rest that is stepped by hand."""
-        return self._session(batch, 1)
+        return self._session(count_of(batch, "batch", least=1), 1)
 
     def run(
         self,

@@ -17,6 +17,7 @@ from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, job_folder, run_job
 from toolchain.errors import StorageError, TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.intake import path_of
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
@@ -51,7 +52,7 @@ class LavaProgram:
 
     def resume_in(self, folder: Path) -> "LavaProgram":
         """Return the program that keeps its finished samples in a folder, and begins after those it finds."""
-        return LavaProgram(self._graph, self._limits, self._models, folder)
+        return LavaProgram(self._graph, self._limits, self._models, path_of(folder, "folder"))
 
     def run(
         self,
@@ -114,7 +115,7 @@ class LavaProgram:
         Raises:
             TargetError: The graph is not in integers.
         """
-        write_artifact(self._graph, directory)
+        write_artifact(self._graph, path_of(directory, "directory"))
 
 
 @final

@@ -14,10 +14,11 @@ from targets.onnx.models import described, next_state, sequence_model, step_mode
 from toolchain.atomic import write_bytes
 from toolchain.errors import TargetError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
+from toolchain.intake import count_of, path_of
 from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus, fit_step, fit_stimulus
 from toolchain.target import PortableProgram, Session, SteppedProgram, Target, empty_records, kept_quantities
 from toolchain.trace import Trace, check_quantities
 
@@ -59,7 +60,8 @@ class OnnxSession:
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""
         spikes = [node.name for node in self._graph.populations]
         names = [*(f"{name}.spikes" for name in spikes), *(next_state(name) for name in self.state)]
-        found = self._model.run(names, _typed(self._graph, values) | self.state)
+        fitted = fit_step(self._graph.inputs, values, self._batch)
+        found = self._model.run(names, _typed(self._graph, fitted) | self.state)
         self.state = dict(zip(self.state, found[len(spikes) :], strict=True))
         return dict(zip(spikes, found, strict=False))
 
@@ -79,7 +81,7 @@ class OnnxProgram:
 
     def session(self, batch: int) -> OnnxSession:
         """Return a batch at rest."""
-        return OnnxSession(self._graph, batch)
+        return OnnxSession(self._graph, count_of(batch, "batch", least=1))
 
     def run(
         self,
@@ -110,7 +112,9 @@ class OnnxProgram:
     def export(self, directory: Path) -> None:
         """Write `network.onnx`, a loop over time, and `step.onnx`, one step with its state."""
         for name, model in ((SEQUENCE, sequence_model(self._graph)), (STEP, step_model(self._graph))):
-            write_bytes(directory / name, described(model, self._graph).SerializeToString())
+            write_bytes(
+                path_of(directory, "directory") / name, described(model, self._graph).SerializeToString()
+            )
 
 
 @final

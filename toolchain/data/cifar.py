@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolchain.data.images import Images
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.intake import PathText, count_of, path_of
 
 CIFAR10_MEAN: Final = (0.4914, 0.4822, 0.4465)
 CIFAR10_DEVIATION: Final = (0.247, 0.243, 0.261)
@@ -24,7 +25,7 @@ _PIXELS: Final = 3072
 _BATCHES: Final = 5
 
 
-def load_cifar10(folder: Path, *, records: int = 10_000) -> Images:
+def load_cifar10(folder: PathText, *, records: int = 10_000) -> Images:
     """Read CIFAR-10: `data_batch_1.bin` .. `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`.
 
     Args:
@@ -38,6 +39,7 @@ def load_cifar10(folder: Path, *, records: int = 10_000) -> Images:
         MissingFileError: Names the file that is missing.
         CorruptArtifactError: A file has another size than its records need, or an impossible label.
     """
+    folder, records = path_of(folder, "folder"), count_of(records, "records", least=1)
     classes = _names(folder / "batches.meta.txt", 10)
     parts = [
         _read(folder / f"data_batch_{i}.bin", records, labels=1, classes=10) for i in range(1, _BATCHES + 1)
@@ -47,7 +49,7 @@ def load_cifar10(folder: Path, *, records: int = 10_000) -> Images:
     return Images(train, np.concatenate([labels for _, labels in parts]), test, test_labels, classes)
 
 
-def load_cifar100(folder: Path, *, records: tuple[int, int] = (50_000, 10_000)) -> Images:
+def load_cifar100(folder: PathText, *, records: tuple[int, int] = (50_000, 10_000)) -> Images:
     """Read CIFAR-100 with its fine labels: `train.bin`, `test.bin`, `fine_label_names.txt`.
 
     Args:
@@ -61,9 +63,11 @@ def load_cifar100(folder: Path, *, records: tuple[int, int] = (50_000, 10_000)) 
         MissingFileError: Names the file that is missing.
         CorruptArtifactError: A file has another size than its records need, or an impossible label.
     """
+    folder = path_of(folder, "folder")
+    train_records, test_records = (count_of(number, "records", least=1) for number in records)
     classes = _names(folder / "fine_label_names.txt", 100)
-    train, train_labels = _read(folder / "train.bin", records[0], labels=2, classes=100)
-    test, test_labels = _read(folder / "test.bin", records[1], labels=2, classes=100)
+    train, train_labels = _read(folder / "train.bin", train_records, labels=2, classes=100)
+    test, test_labels = _read(folder / "test.bin", test_records, labels=2, classes=100)
     return Images(train, train_labels, test, test_labels, classes)
 
 

@@ -6,6 +6,9 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.errors import ArgumentError
+from toolchain.intake import choice_of, count_of, real_of, samples_of
+
 Intensities = NDArray[np.floating[Any]]
 
 
@@ -38,11 +41,30 @@ def encode(
 
     Returns:
         bool `[batch, T, channels]`, T times the frames if there are any; float64 for the direct code.
+
+    Raises:
+        ArgumentError: The intensities are not of that shape, empty, not finite or outside 0 .. 1.
     """
-    if intensities.ndim == 3:
-        frames = range(intensities.shape[1])
-        parts = [encode(intensities[:, i], encoding, steps, rng=rng, max_rate=max_rate) for i in frames]
-        return np.concatenate(parts, axis=1)
+    encoding, steps = choice_of(encoding, "encoding", Encoding), count_of(steps, "steps", least=1)
+    max_rate = real_of(max_rate, "max_rate", least=0, most=1)
+    given = samples_of(intensities, "intensities", ("batch", "channels"), ("batch", "frames", "channels"))
+    if given.min() < 0 or given.max() > 1:
+        raise ArgumentError(
+            "intensities",
+            "values in 0 .. 1",
+            f"{given.min():.9g} .. {given.max():.9g}",
+            "scale them, such as pixels / 255",
+        )
+    # Numbers that are whole, or of 16 bits, would make steps and rates so.
+    wide = given if given.dtype in {np.dtype(np.float32), np.dtype(np.float64)} else given.astype(np.float64)
+    frames = [wide] if wide.ndim == 2 else [wide[:, i] for i in range(wide.shape[1])]
+    parts = [_encode(frame, encoding, steps, rng, max_rate) for frame in frames]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _encode(
+    intensities: Intensities, encoding: Encoding, steps: int, rng: np.random.Generator, max_rate: float
+) -> NDArray[Any]:
     match encoding:
         case Encoding.RATE:
             return rate_code(intensities * max_rate, steps)

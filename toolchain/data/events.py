@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.disk import check_file
-from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, UsageError
+from toolchain.intake import PathText, choice_of, count_of, path_of
 
 _N_MNIST_EVENT: Final = 5
 """Bytes of one event."""
@@ -88,11 +89,14 @@ class Recordings(Sequence[tuple[Events, int]]):
         CorruptArtifactError: There are fewer than were published, or a file is cut off.
     """
 
-    def __init__(self, data: EventData, folder: Path, *, train: bool = True, partial: bool = False) -> None:
+    def __init__(
+        self, data: EventData, folder: PathText, *, train: bool = True, partial: bool = False
+    ) -> None:
         if importlib.util.find_spec("tonic") is None:
             raise UsageError(
                 "event recordings are read by tonic, run: python -m pip install 'pumice[events]'"
             )
+        folder, data = path_of(folder, "folder"), choice_of(data, "data", EventData)
         source = _SOURCES[data]
         self.data = data
         part = folder / source.reader / source.folders[0 if train else 1]
@@ -170,8 +174,13 @@ def bin_events(
     Raises:
         UsageError: `count` is not positive, or an event lies outside the sensor.
     """
-    if count < 1:
-        raise UsageError(f"expected 1 frame or more, got {count}")
+    count, slicing = count_of(count, "count", least=1), choice_of(slicing, "slicing", Slicing)
+    fields = np.asarray(events).dtype.names or ()
+    wanted = ("t", "x", "p", "y") if shape[1] > 1 else ("t", "x", "p")
+    if not set(wanted) <= set(fields):
+        raise ArgumentError(
+            "events", f"a structured array with {', '.join(wanted)}", f"fields {list(fields)}"
+        )
     channels, height, width = shape
     frames = np.zeros((count, *shape), np.uint16)
     if len(events):

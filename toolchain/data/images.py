@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import zoom
 
-from toolchain.errors import UsageError
+from toolchain.errors import ArgumentError, UsageError
+from toolchain.intake import array_of, check_finite, check_shape, count_of, labels_of, names_of, samples_of
 
 
 @final
@@ -31,13 +32,37 @@ class Images:
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        classes = names_of(self.classes, "classes")
+        for part in ("train", "test"):
+            images = array_of(getattr(self, part), part)
+            check_finite(images, part)
+            labels = labels_of(
+                getattr(self, f"{part}_labels"), f"{part}_labels", samples=len(images), classes=len(classes)
+            )
+            object.__setattr__(self, part, images)
+            object.__setattr__(self, f"{part}_labels", labels)
+        object.__setattr__(self, "classes", classes)
+
+
+def _side(images: Images) -> int:
+    """Return height and width of flat square images."""
+    shape = images.train.shape
+    side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+    if side == 0 or side * side != shape[1]:
+        raise UsageError(f"expected flat square images [samples, side * side], got {list(shape)}")
+    return side
+
 
 def in_rows(images: Images) -> Images:
     """Return square images as sequences of their rows, top to bottom: `[samples, rows, columns]`.
 
     What was in the rows above is gone when a row is seen, so that a network has to remember it.
+
+    Raises:
+        UsageError: The images are not square.
     """
-    side = math.isqrt(images.train.shape[1])
+    side = _side(images)
 
     def rows(flat: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         return flat.reshape(len(flat), side, side)
@@ -55,11 +80,8 @@ def as_pictures(images: Images, size: int | None = None) -> Images:
     Raises:
         UsageError: The images are not square, or `size` is smaller than they are.
     """
-    side = math.isqrt(images.train.shape[1])
-    if images.train.ndim != 2 or side * side != images.train.shape[1]:
-        raise UsageError(
-            f"expected flat square images [samples, side * side], got {list(images.train.shape)}"
-        )
+    side = _side(images)
+    size = None if size is None else count_of(size, "size", least=1)
     if size is not None and size < side:
         raise UsageError(f"images of {side}x{side} can only be made larger, got size {size}")
 
@@ -81,6 +103,16 @@ def normalised(images: Images, mean: tuple[float, ...], deviation: tuple[float, 
         images: `[samples, C, H, W]`.
         mean: Per channel.
         deviation: Per channel.
+
+    Raises:
+        ArgumentError: There is not one mean and one positive deviation per channel.
     """
-    shift, scale = (np.asarray(values, np.float32)[:, None, None] for values in (mean, deviation))
+    check_shape(images.train.shape, "images", ("samples", "C", "H", "W"))
+    channels = images.train.shape[1]
+    shift, scale = (
+        samples_of(values, name, (channels,)).astype(np.float32)[:, None, None]
+        for name, values in (("mean", mean), ("deviation", deviation))
+    )
+    if not (scale > 0).all():
+        raise ArgumentError("deviation", "values above 0", f"{deviation}")
     return replace(images, train=(images.train - shift) / scale, test=(images.test - shift) / scale)

@@ -3,14 +3,14 @@
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.disk import check_file
-from toolchain.errors import SeriesError
+from toolchain.errors import ArgumentError, SeriesError
+from toolchain.intake import PathText, array_of, count_of, names_of, path_of, real_of
 
 Floats = NDArray[np.float64]
 Derivative = Callable[[Floats], Floats]
@@ -38,6 +38,9 @@ class Series:
     test: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", array_of(self.values, "values").astype(np.float64))
+        for name in ("train", "validation", "test"):
+            object.__setattr__(self, name, count_of(getattr(self, name), name))
         if self.values.ndim != 2 or not 0 < self.train <= self.validation <= self.test <= len(self.values):
             raise SeriesError(
                 self.name,
@@ -131,6 +134,7 @@ def mackey_glass(delay: float = 17.0, samples: int = 10_000) -> Series:
         delay: `tau`; above 16.8 the series is chaotic.
         samples: Number of values.
     """
+    delay, samples = real_of(delay, "delay", least=0), count_of(samples, "samples", least=1)
     per_unit, dropped = 10, 1_000
     lag = delay * per_unit
     whole, part = int(np.floor(lag)), lag - np.floor(lag)
@@ -155,7 +159,7 @@ def mackey_glass(delay: float = 17.0, samples: int = 10_000) -> Series:
 
 
 def load_csv(
-    path: Path, columns: tuple[str, ...] = (), *, train: float = 0.6, validation: float = 0.2
+    path: PathText, columns: tuple[str, ...] = (), *, train: float = 0.6, validation: float = 0.2
 ) -> Series:
     """Read columns of numbers from a CSV file with a header line.
 
@@ -169,6 +173,13 @@ def load_csv(
         MissingFileError: There is no such file.
         SeriesError: A column is unknown, a cell is not a number, or there are too few rows.
     """
+    path, columns = path_of(path, "path"), names_of(columns, "columns")
+    train = real_of(train, "train", above=0, most=1)
+    validation = real_of(validation, "validation", least=0, most=1)
+    if train + validation > 1:
+        raise ArgumentError(
+            "train and validation", "shares of at most 1 together", f"{train:g} and {validation:g}"
+        )
     check_file("series", path)
     if path.stat().st_size > MAX_CSV_BYTES:
         raise SeriesError(str(path), f"is larger than {MAX_CSV_BYTES >> 20} MiB")

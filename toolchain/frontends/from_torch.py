@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
-from toolchain.errors import FrontendError, UnsupportedModuleError
+from toolchain.errors import ArgumentError, FrontendError, UnsupportedModuleError
 from toolchain.frontends.from_feed_forward import chain_of_blocks, check_images, from_feed_forward
+from toolchain.intake import array_of, check_finite
 from toolchain.ir import (
     AnyNode,
     Decode,
@@ -78,7 +78,7 @@ def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) ->
         UnsupportedModuleError: A layer without meaning in the graph; names its path.
         FrontendError: The parts do not fit each other or the example.
     """
-    values = None if example is None else np.asarray(torch.as_tensor(example).detach().cpu())
+    values = None if example is None else _example(example)
     if isinstance(module, nn.Sequential) and any(isinstance(part, Spiking) for part in module):
         module = chain_of_blocks(module, values)
     if isinstance(module, FeedForward):
@@ -87,6 +87,14 @@ def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) ->
     network = module if isinstance(module, Network) else _chain(module, values)
     _check_example(network, values)
     return network
+
+
+def _example(example: Tensor | NDArray[Any]) -> NDArray[Any]:
+    values = array_of(example, "example")
+    if values.size == 0:
+        raise ArgumentError("example", "at least one sample", f"{list(values.shape)}", "it is empty")
+    check_finite(values, "example")
+    return values
 
 
 def _inputs(network: Network) -> list[AnyNode]:

@@ -92,6 +92,16 @@ class Graph:
         return tuple(node for node in self.nodes if isinstance(node, Output))
 
     @property
+    def scores(self) -> int:
+        """How many scores the first output gives, one per class; 0 without an output."""
+        for output in self.outputs:
+            source = self[output.inputs[0]]
+            if output.weights is None and isinstance(source, Lif | FixedLif):
+                return source.vth.size
+            return 0 if output.weights is None else len(output.weights)
+        return 0
+
+    @property
     def populations(self) -> tuple[Population, ...]:
         """The neuron populations, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Lif | FixedLif))

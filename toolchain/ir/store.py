@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, IRError
 from toolchain.fixedpoint import SignMode
+from toolchain.intake import PathText, path_of
 from toolchain.ir.graph import AnyNode, Graph
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.types import Decode, EdgeKind, Origin
@@ -33,8 +34,9 @@ _ENUMS: Final[dict[str, type[Enum]]] = {item.__name__: item for item in (EdgeKin
 Arrays = dict[str, NDArray[Any]]
 
 
-def save_graph(graph: Graph, folder: Path) -> None:
+def save_graph(graph: Graph, folder: PathText) -> None:
     """Write a graph into `folder`, which is created if needed."""
+    folder = path_of(folder, "folder")
     document, arrays = graph_document(graph)
     write_arrays(folder / "arrays.npz", arrays)
     write_json(folder / "graph.json", document)
@@ -56,7 +58,7 @@ def graph_document(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     return header | {"nodes": nodes}, {key.replace("/", "."): value for key, value in arrays.items()}
 
 
-def load_graph(folder: Path) -> Graph:
+def load_graph(folder: PathText) -> Graph:
     """Read and verify a graph.
 
     Raises:
@@ -64,6 +66,7 @@ def load_graph(folder: Path) -> Graph:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is not a graph, or breaks a rule of the graph.
     """
+    folder = path_of(folder, "folder")
     path = folder / "graph.json"
     return graph_from(read_json(path), lambda: read_arrays(folder / "arrays.npz"), path)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import FrontendError
+from toolchain.models.entering import tensor_of
 from toolchain.models.network import Activity
 from toolchain.models.spiking import Spiking
 
@@ -151,12 +152,15 @@ class FeedForward(nn.Module):
         """Run a batch from rest.
 
         Args:
-            x: Still images `[batch, C, H, W]`, shown for `steps` steps; or frames `[batch, time, C, H, W]`.
+            x: Still images `[batch, C, H, W]`, shown for `steps` steps; or frames `[batch, time, C, H, W]`;
+                computed in the network's own precision, whatever type of number it has.
             record: Whether to keep spikes and potentials of every layer of neurons (else none are).
 
         Raises:
             FrontendError: The images are of another size.
         """
+        like = next(self.parameters())
+        x = tensor_of(x, "x").to(like.device, like.dtype)
         frames = self._frames(x)
         steps = self.steps if len(frames) == 1 and x.dim() == 4 else len(frames)
         values: dict[str, Tensor] = {INPUT: frames}
@@ -186,13 +190,15 @@ class FeedForward(nn.Module):
         if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:
             expected = "x".join(map(str, self.shape))
             raise FrontendError(
-                f"expected images [batch, {expected}] or frames [batch, time, {expected}], "
+                f"x: expected images [batch, {expected}] or frames [batch, time, {expected}], "
                 f"got {list(x.shape)}"
             )
+        if x.shape[0] < 1:
+            raise FrontendError("x: expected at least 1 sample, got none")
         if x.dim() == 4:
             return x.contiguous(memory_format=torch.channels_last)[None]
         if x.shape[1] < 1:
-            raise FrontendError("expected at least 1 frame, got none")
+            raise FrontendError("x: expected at least 1 frame, got none")
         batch, steps = x.shape[:2]
         folded = x.transpose(0, 1).reshape(steps * batch, *self.shape)
         return folded.contiguous(memory_format=torch.channels_last).unflatten(0, (steps, batch))

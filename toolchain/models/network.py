@@ -8,7 +8,9 @@ from typing import assert_never, cast, final
 import torch
 from torch import Tensor, nn
 
-from toolchain.errors import FeedbackError, FrontendError
+from toolchain.errors import ArgumentError, FeedbackError, FrontendError
+from toolchain.intake import Axes, check_shape
+from toolchain.models.entering import tensor_of
 from toolchain.models.neurons import CubaLif
 
 
@@ -150,10 +152,14 @@ class Network(nn.Module):
         """Run a batch from rest.
 
         Args:
-            x: `[batch, time, channels]`, or one such tensor per input name.
+            x: `[batch, time, channels]`, or one such tensor per input name; computed in the network's own
+                precision, whatever type of number it has.
             record: Whether to keep potentials and currents of every layer.
+
+        Raises:
+            ArgumentError: It is not of that shape: the time may be missing.
         """
-        streams = dict(x) if isinstance(x, Mapping) else {next(iter(self.inputs)): x}
+        streams = self._streams(x)
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
         # What comes straight from an input needs no loop: one product for all steps.
@@ -182,6 +188,21 @@ class Network(nn.Module):
         filtered = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
         scores = self._scores(stacked[self.output], kept[self.output])
         return Activity(scores, stacked, kept if record else {}, filtered)
+
+    def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what enters by input name, of the right shapes, as the network's own sort of tensors."""
+        given = dict(x) if isinstance(x, Mapping) else {next(iter(self.inputs)): x}
+        if set(given) != set(self.inputs):
+            raise ArgumentError("x", f"tensors named {sorted(self.inputs)}", f"{sorted(map(str, given))}")
+        like = self.layer(self.output).vth
+        streams: dict[str, Tensor] = {}
+        extent: Axes = ("batch", "time")
+        for name, values in given.items():
+            stream = tensor_of(values, "x")
+            check_shape(stream.shape, f"x of input '{name}'", (*extent, self.inputs[name]))
+            extent = tuple(stream.shape[:2])
+            streams[name] = stream.to(like.device, like.dtype)
+        return streams
 
     def _input_current(
         self,

@@ -5,10 +5,11 @@ from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from toolchain.errors import PruningError
+from toolchain.intake import array_of, labels_of
 from toolchain.models.topology import spectral_radius
 
 Floats = NDArray[np.float64]
@@ -49,10 +50,16 @@ class RecurrentPool:
         Raises:
             PruningError: The parts do not fit, or hold values that are not finite.
         """
-        matrix = csr_array(weights, dtype=np.float64)
+        dense = weights if issparse(weights) else array_of(weights, "weights")
+        if len(np.shape(dense)) != 2:
+            raise PruningError(f"expected weights [N, N], got {list(np.shape(dense))}")
+        matrix = csr_array(dense, dtype=np.float64)
         matrix.eliminate_zeros()
         matrix.sort_indices()
         size = len(matrix.indptr) - 1
+        beta, threshold = array_of(beta, "beta"), array_of(threshold, "threshold")
+        if cluster is not None:
+            cluster = labels_of(cluster, "cluster", samples=size)
         shape: Any = matrix.shape
         if shape != (size, size) or beta.shape != (size,) or threshold.shape != (size,):
             raise PruningError(

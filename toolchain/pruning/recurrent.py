@@ -1,13 +1,13 @@
 """The recurrent pool of a PyTorch network: taken out, pruned, put back into a smaller network."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
+from toolchain.intake import PathText
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
 from toolchain.progress import Progress, no_progress
@@ -23,7 +23,7 @@ def prune_recurrent(
     rng: np.random.Generator,
     *,
     cluster: NDArray[np.int64] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: PathText | None = None,
     observe: Callable[[LnpRecord, Network], None] | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Network, LnpResult]:

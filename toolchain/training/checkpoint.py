@@ -11,6 +11,7 @@ from torch import Tensor
 from toolchain.atomic import read_json, replacing_file, write_json
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, FormatVersionError, TrainingError
+from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
@@ -20,8 +21,9 @@ NETWORK_FILES: Final = ("network.json", "network.safetensors")
 """What a folder of a network holds."""
 
 
-def save_network(network: Network, folder: Path) -> None:
+def save_network(network: Network, folder: PathText) -> None:
     """Write `network.json` and `network.safetensors` into `folder`."""
+    folder = path_of(folder, "folder")
     layers = {name: _layer_header(network.layer(name)) for name in network.layers}
     connections = [
         {"name": arrow.name, "source": arrow.source, "target": arrow.target, "delay": arrow.delay}
@@ -50,7 +52,7 @@ def save_network(network: Network, folder: Path) -> None:
     write_json(folder / "network.json", document)
 
 
-def load_network(folder: Path) -> Network:
+def load_network(folder: PathText) -> Network:
     """Read a network.
 
     Raises:
@@ -58,6 +60,7 @@ def load_network(folder: Path) -> Network:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is not a network.
     """
+    folder = path_of(folder, "folder")
     path = folder / "network.json"
     document = read_header(path, "pumice-network", FORMAT_VERSION)
     tensors, _ = load_tensors(folder / "network.safetensors")

@@ -1,6 +1,5 @@
 """Feed-forward networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -8,6 +7,7 @@ from torch import nn
 
 from toolchain.atomic import write_json
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError
+from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
 from toolchain.training.checkpoint import load_tensors, read_header, save_tensors
 
@@ -27,12 +27,13 @@ _FIELDS: Final[dict[type[nn.Module], tuple[str, ...]]] = {
 _TYPES: Final = {kind.__name__: kind for kind in _FIELDS}
 
 
-def save_feed_forward(network: FeedForward, folder: Path) -> None:
+def save_feed_forward(network: FeedForward, folder: PathText) -> None:
     """Write `network.json` and `network.safetensors` into `folder`.
 
     Raises:
         TrainingError: A block is of a type that cannot be saved.
     """
+    folder = path_of(folder, "folder")
     document = {
         "format": "pumice-feed-forward",
         "version": FORMAT_VERSION,
@@ -48,7 +49,7 @@ def save_feed_forward(network: FeedForward, folder: Path) -> None:
     write_json(folder / "network.json", document)
 
 
-def load_feed_forward(folder: Path) -> FeedForward:
+def load_feed_forward(folder: PathText) -> FeedForward:
     """Read a network, in evaluation mode.
 
     Raises:
@@ -56,6 +57,7 @@ def load_feed_forward(folder: Path) -> FeedForward:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is not a feed-forward network.
     """
+    folder = path_of(folder, "folder")
     path = folder / "network.json"
     document = read_header(path, "pumice-feed-forward", FORMAT_VERSION)
     tensors, _ = load_tensors(folder / "network.safetensors")

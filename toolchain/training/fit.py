@@ -13,14 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.errors import TrainingError
+from toolchain.errors import TrainingError, UnknownNameError
+from toolchain.intake import PathText, choice_of, count_of, path_of, real_of
 from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_tensors, save_tensors
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.samples import SampleReader, Samples
 
 _STATE: Final = "state.safetensors"
+_DEVICES: Final = ("auto", "cpu", "cuda")
 _MOMENTUM: Final = 0.9
 _WARM_UP: Final = 0.3
 _FIRST, _LAST = 1 / 25, 1 / 1000
@@ -71,6 +74,22 @@ class FitOptions:
     optimizer: Optimizer = Optimizer.ADAMW
     schedule: Schedule = Schedule.ONE_CYCLE
 
+    def __post_init__(self) -> None:
+        checked: dict[str, object] = {
+            "epochs": count_of(self.epochs, "epochs"),
+            "batch_size": count_of(self.batch_size, "batch_size", least=1),
+            "learning_rate": real_of(self.learning_rate, "learning_rate", least=0),
+            "weight_decay": real_of(self.weight_decay, "weight_decay", least=0),
+            "gradient_clip": real_of(self.gradient_clip, "gradient_clip", above=0, infinite=True),
+            "label_smoothing": real_of(self.label_smoothing, "label_smoothing", least=0, most=1),
+            "optimizer": choice_of(self.optimizer, "optimizer", Optimizer),
+            "schedule": choice_of(self.schedule, "schedule", Schedule),
+        }
+        if self.device not in _DEVICES:
+            raise UnknownNameError("device", str(self.device), _DEVICES)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
     def rate(self, part: float) -> float:
         """Return the learning rate after `part` (0 .. 1) of all steps."""
         match self.schedule:
@@ -112,12 +131,12 @@ class EpochRecord:
 
 def fit(
     network: Network | FeedForward | GraphNetwork,
-    inputs: NDArray[Any],
-    labels: NDArray[Any],
+    inputs: Samples,
+    labels: Samples | None,
     options: FitOptions,
     *,
     seed: int,
-    checkpoint: Path | None = None,
+    checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = no_progress,
 ) -> tuple[EpochRecord, ...]:
@@ -129,9 +148,11 @@ def fit(
 
     Args:
         network: Trained in place.
-        inputs: `[samples, time, channels]`; what the network takes, one row per sample.
-        labels: Classes `[samples]`, learnt by cross-entropy; or values `[samples, outputs]`, learnt by
-            squared error.
+        inputs: `[samples, time, channels]`; what the network takes, one row per sample: an array (in
+            memory or memory-mapped), a tensor, or anything with a length that gives a sample per index.
+            Read batch by batch, never copied as a whole.
+        labels: Classes `[samples]`, whole numbers from 0, learnt by cross-entropy; or real values
+            `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
         seed: Of the order of samples.
         checkpoint: Folder for the state after every epoch; continued from if it holds one.
@@ -139,13 +160,18 @@ def fit(
         progress: Told after every epoch.
 
     Raises:
+        ArgumentError: Inputs or labels do not fit the network, are empty or not finite: names which. The
+            numbers of a sample are looked at when it is read.
         TrainingError: The loss is not finite, the checkpoint is of another training, or the device
             does not exist.
     """
+    samples = SampleReader(network, inputs, labels, paired=labels is None)
+    start = count_of(seed, "seed")
+    folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     network.to(_device(options.device))
     network.train()
     try:
-        return _Training(network, options, seed, tuple(callbacks)).run(inputs, labels, checkpoint, progress)
+        return _Training(network, options, start, tuple(callbacks)).run(samples, folder, progress)
     finally:
         network.eval()
         network.to("cpu")
@@ -190,9 +216,8 @@ class _Training:
         self.records: list[EpochRecord] = []
 
     def run(
-        self, inputs: NDArray[Any], labels: NDArray[Any], checkpoint: Path | None, progress: Progress
+        self, samples: SampleReader, checkpoint: Path | None, progress: Progress
     ) -> tuple[EpochRecord, ...]:
-        x, y = torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(labels))
         epochs = self.options.epochs
         for each in self.callbacks:
             each.begin(self.network, self.optimizer, epochs)
@@ -201,8 +226,8 @@ class _Training:
                 self._resume(checkpoint)
             for epoch in range(len(self.records) + 1, epochs + 1):
                 progress(epoch - 1, epochs)
-                order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(x)))
-                self.records.append(self._epoch(x, y, order, epoch))
+                order = np.random.default_rng([self.seed, epoch]).permutation(len(samples))
+                self.records.append(self._epoch(samples, order, epoch))
                 for each in self.callbacks:
                     each.after_epoch(self.network, epoch)
                 if checkpoint is not None:
@@ -213,15 +238,16 @@ class _Training:
                 each.end(self.network)
         return tuple(self.records)
 
-    def _epoch(self, x: Tensor, y: Tensor, order: Tensor, epoch: int) -> EpochRecord:
-        batches = order.split(self.options.batch_size)
+    def _epoch(self, samples: SampleReader, order: NDArray[np.int64], epoch: int) -> EpochRecord:
+        size = self.options.batch_size
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         weight = next(self.network.parameters())
-        total, right = 0.0, 0
+        total, right, values_learnt = 0.0, 0, False
         for i, batch in enumerate(batches):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.options.rate((epoch - 1 + i / len(batches)) / self.options.epochs)
-            target = y[batch].to(weight.device)
-            scores = self.network(x[batch].to(weight.device, weight.dtype)).scores
+            x, target = samples.read_pairs(batch, weight)
+            scores = self.network(x).scores
             loss = _loss(scores, target, self.options)
             value = float(loss.detach())
             if not math.isfinite(value):
@@ -230,9 +256,10 @@ class _Training:
                 )
             self._move(loss)
             total += value * len(batch)
-            if not y.is_floating_point():
+            values_learnt = target.is_floating_point()
+            if not values_learnt:
                 right += int((scores.argmax(dim=1) == target).sum())
-        return EpochRecord(epoch, total / len(x), None if y.is_floating_point() else 100 * right / len(x))
+        return EpochRecord(epoch, total / len(order), None if values_learnt else 100 * right / len(order))
 
     def _move(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from toolchain import fixedpoint
-from toolchain.errors import TrainingError
+from toolchain.errors import ArgumentError, TrainingError
+from toolchain.intake import check_shape
 from toolchain.ir import (
     AnyNode,
     Conv2d,
@@ -30,6 +31,7 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import with_values
 from toolchain.models import Activity
+from toolchain.models.entering import tensor_of
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.graph_connection import Connection
 from toolchain.training.integer_rules import ALL_RULES, Neurons, Rule, straight_through
@@ -106,7 +108,7 @@ class GraphNetwork(nn.Module):
         Returns:
             Scores of the first output, in the model's units, and records.
         """
-        streams = dict(x) if isinstance(x, Mapping) else {self.graph.inputs[0].name: x}
+        streams = self._streams(x)
         entering = {node.name: self._enter(node, streams[node.name]) for node in self.graph.inputs}
         first = next(iter(entering.values()))
         slots = {node.name: self.connection(node.name).slots() for node in self.graph.synapses}
@@ -144,6 +146,16 @@ class GraphNetwork(nn.Module):
             {name: torch.stack(layer.v_rows, 1) for name, layer in layers.items()},
             {name: torch.stack(layer.u_rows, 1) for name, layer in layers.items()},
         )
+
+    def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+        given = dict(x) if isinstance(x, Mapping) else {self.graph.inputs[0].name: x}
+        names = [node.name for node in self.graph.inputs]
+        if set(given) != set(names):
+            raise ArgumentError("x", f"tensors named {names}", f"{sorted(map(str, given))}")
+        streams = {name: tensor_of(values, "x") for name, values in given.items()}
+        for node in self.graph.inputs:
+            check_shape(streams[node.name].shape, f"x of input '{node.name}'", ("batch", "time", *node.shape))
+        return streams
 
     def tuned(self) -> Graph:
         """Return the float graph with the weights and biases that act now.

@@ -1,19 +1,19 @@
 """Training with the integers: a few epochs that repair what quantization broke."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from toolchain.intake import PathText
 from toolchain.ir import Graph
 from toolchain.models.surrogates import Surrogate
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
 from toolchain.training.fit import EpochRecord, FitOptions, fit
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.samples import Samples
 
 
 @final
@@ -29,14 +29,14 @@ class HoldInRange(Callback):
 def tune_graph(
     graph: Graph,
     fixed: Graph | None,
-    inputs: NDArray[Any],
-    labels: NDArray[Any],
+    inputs: Samples,
+    labels: Samples | None,
     options: FitOptions,
     *,
     seed: int,
     surrogate: Surrogate = Surrogate.FAST_SIGMOID,
     slope: float = 2.0,
-    checkpoint: Path | None = None,
+    checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = no_progress,
 ) -> tuple[Graph, tuple[EpochRecord, ...]]:
@@ -50,7 +50,7 @@ def tune_graph(
     Args:
         graph: The float graph.
         fixed: The fixed graph quantized from it; None trains in real numbers, for comparison.
-        inputs: Training samples `[samples, time, *features]`, in the model's units.
+        inputs: Training samples `[samples, time, *features]`, in the model's units, as `fit` takes them.
         labels: Classes or values, as `fit` takes them.
         options: How to train.
         seed: Of the order of samples.

@@ -10,38 +10,49 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from toolchain.errors import TrainingError
+from toolchain.intake import (
+    MAX_SEED,
+    array_of,
+    check_finite,
+    check_shape,
+    count_of,
+    labels_of,
+    real_of,
+    samples_of,
+)
 from toolchain.models.network import Network, Readout
+from toolchain.training.samples import SampleReader, Samples
 
 Floats = NDArray[np.float64]
 
 _BATCH = 256
 
 
-def filtered_spikes(network: Network, layer: str, inputs: NDArray[Any], beta: Floats | float) -> Floats:
+def filtered_spikes(network: Network, layer: str, inputs: Samples, beta: Floats | float) -> Floats:
     """Return `sum_t beta^(T - t) s_t` of a layer for every sample: what a read-out neuron adds up.
 
     Args:
         network: Run from rest.
         layer: Whose spikes.
-        inputs: `[samples, time, channels]`.
+        inputs: `[samples, time, channels]`, as `fit` takes them.
         beta: Leak of the filter per step.
 
     Returns:
         `[samples, N]`.
     """
     kept: list[Floats] = []
-    dtype = network.layer(layer).vth.dtype
+    samples = SampleReader(network, inputs)
     with torch.inference_mode():
-        for start in range(0, len(inputs), _BATCH):
-            x = torch.from_numpy(np.asarray(inputs[start : start + _BATCH])).to(dtype)
-            spikes = network(x).spikes[layer].double().numpy()
+        for start in range(0, len(samples), _BATCH):
+            batch = np.arange(start, min(start + _BATCH, len(samples)))
+            spikes = network(samples.read(batch, network.layer(layer).vth)).spikes[layer].double().numpy()
             weight = np.power(beta, np.arange(spikes.shape[1])[::-1])
             kept.append(np.einsum("btn,t->bn", spikes, weight))
     return np.concatenate(kept)
 
 
 def fit_linear_layer(
-    network: Network, layer: str, inputs: NDArray[Any], labels: NDArray[np.int64], strength: float = 1.0
+    network: Network, layer: str, inputs: Samples, labels: NDArray[np.int64], strength: float = 1.0
 ) -> None:
     """Fit the connection from a layer to the output layer by logistic regression, in place.
 
@@ -51,19 +62,27 @@ def fit_linear_layer(
     Args:
         network: With read-out `last_v` and one connection between the two layers.
         layer: Whose spikes are read.
-        inputs: `[samples, time, channels]`.
+        inputs: `[samples, time, channels]`, as `fit` takes them.
         labels: `[samples]`.
         strength: Of the regularisation.
 
     Raises:
+        ArgumentError: Inputs or labels do not fit the network: names which.
         TrainingError: The network is read in another way, or the layer does not spike.
     """
+    strength = real_of(strength, "strength", above=0)
     arrows = [
         arrow for arrow in network.connections if (arrow.source, arrow.target) == (layer, network.output)
     ]
     if network.readout is not Readout.LAST_V or len(arrows) != 1 or arrows[0].delay:
         raise TrainingError(
             f"expected read-out last_v and one connection without delay from '{layer}' to '{network.output}'"
+        )
+    classes = network.layer(network.output).size
+    labels = labels_of(labels, "labels", samples=len(SampleReader(network, inputs)), classes=classes)
+    if len(np.unique(labels)) != classes:
+        raise TrainingError(
+            f"expected a sample of every one of {classes} classes, got classes {np.unique(labels).tolist()}"
         )
     beta = float(1 - network.layer(network.output).dv[0])
     features = filtered_spikes(network, layer, inputs, beta)
@@ -72,11 +91,6 @@ def fit_linear_layer(
         raise TrainingError(f"layer '{layer}' does not tell samples apart: its spikes are the same for all")
     model: Any = LogisticRegression(C=1 / strength, fit_intercept=False, max_iter=2000)
     model.fit(features / scale, labels)
-    if not np.array_equal(model.classes_, np.arange(network.layer(network.output).size)):
-        raise TrainingError(
-            f"expected a sample of every one of {network.layer(network.output).size} classes, got classes "
-            f"{model.classes_.tolist()}"
-        )
     module: Any = network.synapses[arrows[0].name]
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(model.coef_ / scale))
@@ -126,10 +140,14 @@ def fit_host_decoder(
         seed: Of its initial weights.
 
     Raises:
-        TrainingError: States or targets are not finite.
+        ArgumentError: States, targets or neurons do not fit each other or are not finite: names which.
     """
-    if not (np.isfinite(states).all() and np.isfinite(targets).all()):
-        raise TrainingError("states or targets of the decoder are not finite")
+    states = samples_of(states, "states", ("samples", "neurons"))
+    neurons = labels_of(neurons, "neurons", classes=states.shape[1])
+    targets = array_of(targets, "targets")
+    check_shape(targets.shape, "targets", (len(states),), (len(states), "outputs"))
+    check_finite(targets, "targets")
+    hidden, seed = count_of(hidden, "hidden", least=1), count_of(seed, "seed", most=MAX_SEED)
     read = states[:, neurons]
     mean, deviation = read.mean(axis=0), read.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)

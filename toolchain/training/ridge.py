@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from toolchain.errors import TrainingError
+from toolchain.intake import real_of, samples_of
 
 Floats = NDArray[np.float64]
 
@@ -40,10 +41,12 @@ def fit_ridge(features: NDArray[Any], targets: Floats, strength: float) -> Linea
             any number of samples and any scale of the features.
 
     Raises:
-        TrainingError: Features or targets are not finite, or no feature varies.
+        ArgumentError: Features or targets do not fit each other or are not finite: names which.
+        TrainingError: No feature varies.
     """
-    if not (np.isfinite(features).all() and np.isfinite(targets).all()):
-        raise TrainingError("features or targets of the read-out are not finite")
+    features = samples_of(features, "features", ("samples", "features"))
+    targets = samples_of(targets, "targets", (len(features), "outputs"))
+    strength = real_of(strength, "strength", least=0)
     scale = float(features.var(axis=0, dtype=np.float64).mean()) * len(features)
     if scale == 0:
         raise TrainingError(

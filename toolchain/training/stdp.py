@@ -14,9 +14,11 @@ from scipy.sparse import csc_array, csr_array
 
 from toolchain.compiled import njit
 from toolchain.errors import TrainingError
+from toolchain.intake import real_of
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
 from toolchain.progress import Progress, no_progress
+from toolchain.training.samples import SampleReader, Samples
 
 
 @final
@@ -42,11 +44,17 @@ class StdpOptions:
     tau_target_ms: float = 20.0
     bound: float = 3.0
 
+    def __post_init__(self) -> None:
+        for name in ("potentiation", "depression"):
+            object.__setattr__(self, name, real_of(getattr(self, name), name, least=0))
+        for name in ("tau_source_ms", "tau_target_ms", "bound"):
+            object.__setattr__(self, name, real_of(getattr(self, name), name, above=0))
+
 
 def learn_stdp(
     network: Network,
     layer: str,
-    inputs: NDArray[Any],
+    inputs: Samples,
     options: StdpOptions,
     *,
     progress: Progress = no_progress,
@@ -56,11 +64,12 @@ def learn_stdp(
     Args:
         network: Its layer must be driven by inputs and itself only.
         layer: Name of the recurrent layer.
-        inputs: `[samples, time, channels]`; every sample starts from rest.
+        inputs: `[samples, time, channels]`, as `fit` takes them; every sample starts from rest.
         options: The rule.
         progress: Told after every sample.
 
     Raises:
+        ArgumentError: The inputs do not fit the network, are empty or not finite.
         TrainingError: The layer is driven by something else, filters its current, or has no synapse.
     """
     loop, drives = _parts(network, layer)
@@ -74,9 +83,10 @@ def learn_stdp(
     places = csr_array((np.arange(weights.nnz), weights.indices, weights.indptr), weights.shape)
     by_source = csc_array(places)
     forget = np.exp(-network.dt_ms / np.array([options.tau_source_ms, options.tau_target_ms]))
-    for i in range(len(inputs)):
+    samples = SampleReader(network, inputs)
+    for i in range(len(samples)):
         with torch.no_grad():
-            x = torch.from_numpy(np.asarray(inputs[i : i + 1])).to(population.vth.dtype)
+            x = samples.read(np.array([i]), population.vth)
             current = torch.stack([synapses(x)[0] for synapses in drives]).sum(dim=0) + population.bias
         _run(
             (weights.indptr, weights.indices, weights.data, excitatory),
@@ -85,7 +95,7 @@ def learn_stdp(
             current.double().numpy(),
             (float(forget[0]), float(forget[1]), options.potentiation, options.depression, limit),
         )
-        progress(i + 1, len(inputs))
+        progress(i + 1, len(samples))
     with torch.no_grad():
         loop.weight.copy_(torch.from_numpy(weights.toarray()))
 

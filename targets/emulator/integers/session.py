@@ -16,6 +16,7 @@ from targets.emulator.integers.streams import Stream, enter, leave
 from targets.emulator.integers.workspace import Workspace
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
+from toolchain.stimulus import fit_step
 from toolchain.target import Records
 
 Array = NDArray[Any]
@@ -54,6 +55,7 @@ class IntegerSession:
         self._network = network
         self._workspace = workspace or Workspace()
         self._batch = batch
+        self._inputs = [item for part in network.parts for item in part.items if isinstance(item, Input)]
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -86,7 +88,8 @@ class IntegerSession:
             Spikes per population, bool `[batch, *features]`.
         """
         kept = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
-        block = self.advance({name: np.asarray(array)[:, None] for name, array in values.items()}, kept)
+        fitted = fit_step(self._inputs, values, self._batch)
+        block = self.advance({name: array[:, None] for name, array in fitted.items()}, kept)
         return {name: spikes[:, 0].copy() for name, spikes in block["spikes"].items()}
 
     def advance(self, values: Mapping[str, Array], kept: Mapping[str, tuple[str, ...]]) -> Records:

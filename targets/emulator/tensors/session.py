@@ -36,6 +36,7 @@ from toolchain.ir import (
     Synapses,
     verify,
 )
+from toolchain.stimulus import fit_step
 from toolchain.target import Records
 
 
@@ -85,9 +86,8 @@ class TensorSession:
             Spikes per population, bool `[batch, *features]`.
         """
         with torch.inference_mode():
-            spikes = self._advance(
-                {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
-            )
+            fitted = fit_step(self._graph.inputs, values, self._batch)
+            spikes = self._advance({name: torch.from_numpy(array) for name, array in fitted.items()})
             return {name: array.cpu().numpy() for name, array in spikes.items()}
 
     def advance(self, values: Mapping[str, NDArray[Any]], kept: Mapping[str, tuple[str, ...]]) -> Records:

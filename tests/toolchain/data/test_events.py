@@ -51,7 +51,7 @@ def test_no_event_is_lost(seed: int, number: int, count: int, slicing: Slicing) 
 
 
 def test_impossible_frames_are_named() -> None:
-    with pytest.raises(UsageError, match="1 frame or more, got 0"):
+    with pytest.raises(UsageError, match="count: expected a whole number, 1 or more, got 0"):
         bin_events(_events((0, 0, 0, 0)), (2, 1, 1), 0)
     with pytest.raises(UsageError, match="x = 7, but the sensor has 5"):
         bin_events(_events((7, 0, 0, 0)), (2, 1, 5), 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never, final
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain.errors import PruningError
+from toolchain.intake import PathText, path_of
 from toolchain.models.topology import spectral_radius
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.centrality import NeuronCriterion, most_central, updated_centrality
@@ -37,7 +37,7 @@ def prune_pool(
     rng: np.random.Generator,
     *,
     dt_ms: float = 1.0,
-    checkpoint: Path | None = None,
+    checkpoint: PathText | None = None,
     observe: Observer | None = None,
     progress: Progress = no_progress,
 ) -> LnpResult:
@@ -65,13 +65,14 @@ def prune_pool(
     """
     options.check(pool)
     loop = _Loop(pool, options, int(rng.integers(2**62)), dt_ms)
-    if checkpoint is not None:
-        loop.resume(load_state(checkpoint, loop.identity, pool))
+    folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
+    if folder is not None:
+        loop.resume(load_state(folder, loop.identity, pool))
     while loop.state.iteration < options.iterations:
         loop.advance()
         done = loop.state.iteration
-        if checkpoint is not None and loop.measured(done):
-            save_state(checkpoint, loop.identity, loop.state)
+        if folder is not None and loop.measured(done):
+            save_state(folder, loop.identity, loop.state)
         if observe is not None:
             observe(loop.state.records[-1], Selection(loop.pool(), np.flatnonzero(loop.state.neurons)))
         progress(done, options.iterations)

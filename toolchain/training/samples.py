@@ -1,0 +1,231 @@
+"""Training samples, read batch by batch from wherever they are.
+
+An array, a memory-mapped array and a tensor are indexed, so that only the rows of a batch are read. Anything
+else that has a length and gives one sample per index, such as a `torch.utils.data.Dataset`, is asked for one
+sample after the other. Nothing is ever held as a whole that the caller does not hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolchain.errors import ArgumentError
+from toolchain.intake import (
+    Axes,
+    array_of,
+    check_shape,
+    labels_of,
+    not_finite,
+    samples_of,
+)
+from toolchain.models import FeedForward, Network
+from toolchain.training.graph_network import GraphNetwork
+
+_PAIR = 2
+
+
+class Samples(Protocol):
+    """Samples by index: an array, a tensor, a list, a data set."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any:  # noqa: ANN401 - a sample, or rows of an array
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Feed:
+    """What a network takes and gives.
+
+    Attributes:
+        forms: The shapes of its inputs.
+        outputs: Number of scores, the classes.
+    """
+
+    forms: tuple[Axes, ...]
+    outputs: int
+
+    @classmethod
+    def of(cls, network: Network | FeedForward | GraphNetwork) -> "Feed":
+        """Return what a network takes and gives.
+
+        Raises:
+            ArgumentError: It has several inputs.
+        """
+        match network:
+            case Network():
+                inputs: dict[str, Sequence[int]] = {name: (size,) for name, size in network.inputs.items()}
+                outputs = network.layer(network.output).size
+            case FeedForward():
+                still: Axes = ("samples", *network.shape)
+                last = cast("nn.Linear", network.parts[network.blocks[-1].name])
+                return cls((still, ("samples", "time", *network.shape)), last.out_features)
+            case GraphNetwork():
+                inputs = {node.name: node.shape for node in network.graph.inputs}
+                outputs = network.graph.scores
+        if len(inputs) != 1:
+            names = ", ".join(inputs)
+            raise ArgumentError("network", "one input, as training takes", f"{len(inputs)}: {names}")
+        (shape,) = inputs.values()
+        return cls((("samples", "time", *shape),), outputs)
+
+
+@final
+class SampleReader:
+    """Reads the samples of a batch as tensors, with what is to be learnt of them.
+
+    Args:
+        network: Says which shapes fit.
+        inputs: `Samples`; pairs `(sample, label)` if `labels` is None and `paired`.
+        labels: Classes `[samples]` or values `[samples, outputs]`.
+        paired: Whether samples come with their labels.
+        name: Of the argument that holds the inputs.
+
+    Raises:
+        ArgumentError: Inputs or labels are not what the network can learn from: names the argument.
+    """
+
+    def __init__(
+        self,
+        network: Network | FeedForward | GraphNetwork,
+        inputs: object,
+        labels: object = None,
+        *,
+        paired: bool = False,
+        name: str = "inputs",
+    ) -> None:
+        self._feed = Feed.of(network)
+        self._name = name
+        self._paired = paired
+        self._source = _source(inputs, name)
+        if len(self._source) == 0:
+            raise ArgumentError(name, "at least one sample", "none", "it is empty")
+        if isinstance(self._source, np.ndarray | Tensor):
+            if paired:
+                raise ArgumentError("labels", "labels, one per sample", "None")
+            shape = tuple(self._source.shape)
+            check_shape(shape, name, *self._feed.forms)
+        else:
+            shape = (1, *self._item(0)[0].shape)
+            check_shape(shape, f"{name}, one sample in a batch", *self._feed.forms)
+        self._shape = shape[1:]
+        self._targets = None if labels is None else self._targets_of(labels)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, batch: NDArray[np.int64], like: Tensor) -> Tensor:
+        """Return the inputs of some samples, of the type and on the device of `like`."""
+        rows = self._rows(batch)
+        return self._ready(rows, batch, like)
+
+    def read_pairs(self, batch: NDArray[np.int64], like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the inputs of some samples, and their classes (int64) or values (float)."""
+        if self._targets is not None:
+            return self.read(batch, like), torch.from_numpy(self._targets[batch]).to(like.device)
+        items = [self._item(int(i)) for i in batch]
+        targets = self._checked([target for _, target in items])
+        x = self._ready(self._stacked([sample for sample, _ in items], batch), batch, like)
+        return x, torch.from_numpy(targets).to(like.device)
+
+    def _rows(self, batch: NDArray[np.int64]) -> Tensor:
+        if isinstance(self._source, Tensor):
+            return self._source.detach()[torch.from_numpy(batch).to(self._source.device)]
+        if isinstance(self._source, np.ndarray):
+            return _tensor(array_of(self._source[batch], self._name))
+        return self._stacked([self._item(int(i))[0] for i in batch], batch)
+
+    def _ready(self, rows: Tensor, batch: NDArray[np.int64], like: Tensor) -> Tensor:
+        x = rows.contiguous().to(like.device, like.dtype)
+        if rows.is_floating_point() and not bool(torch.isfinite(x).all()):
+            bad = ~torch.isfinite(x).flatten(1).all(dim=1)
+            raise not_finite(self._name, int(batch[int(bad.nonzero()[0])]))
+        return x
+
+    def _stacked(self, samples: list[NDArray[Any]], batch: NDArray[np.int64]) -> Tensor:
+        for i, sample in zip(batch, samples, strict=True):
+            if sample.shape != self._shape:
+                raise ArgumentError(
+                    self._name,
+                    f"samples of one shape, {list(self._shape)} as the first",
+                    f"{list(sample.shape)} for sample {i}",
+                    "pad or cut them to one length",
+                )
+        return _tensor(np.stack(samples))
+
+    def _item(self, index: int) -> tuple[NDArray[Any], object]:
+        """Return one sample of a sequence, and its label if they come in pairs."""
+        try:
+            item = self._source[index]
+        except (LookupError, TypeError, ValueError, OSError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ArgumentError(self._name, f"a sample for index {index}", reason) from error
+        if not self._paired:
+            return array_of(item, f"{self._name}[{index}]"), None
+        if not isinstance(item, tuple | list) or len(cast("list[object]", item)) != _PAIR:
+            raise ArgumentError(
+                "labels",
+                "labels, or pairs (sample, label) as inputs",
+                f"None, and {type(item).__name__} for sample {index}",
+            )
+        sample, target = cast("tuple[object, object]", item)
+        return array_of(sample, f"{self._name}[{index}]"), target
+
+    def _targets_of(self, labels: object) -> NDArray[Any]:
+        array = self._checked(labels)
+        if len(array) != len(self):
+            raise ArgumentError(
+                "labels", f"as many as samples, {len(self)}", str(len(array)), "give one per sample"
+            )
+        return array
+
+    def _checked(self, labels: object) -> NDArray[Any]:
+        """Return classes or values that the network can learn."""
+        array = array_of(labels, "labels")
+        if array.ndim == _PAIR and array.dtype.kind == "f":
+            return samples_of(array, "labels", ("samples", self._feed.outputs))
+        return labels_of(array, "labels", classes=self._feed.outputs)
+
+
+def _source(inputs: object, name: str) -> Samples:
+    """Return what is indexed for samples."""
+    if isinstance(inputs, Tensor):
+        if inputs.layout is not torch.strided or inputs.is_quantized or inputs.is_complex():
+            raise ArgumentError(name, "a dense tensor of real numbers", f"{inputs.dtype}, {inputs.layout}")
+        if inputs.dim() == 0:
+            raise ArgumentError(name, "samples", "a tensor of one number")
+        return inputs
+    if isinstance(inputs, np.ndarray):
+        return _checked_array(inputs, name)
+    odd = isinstance(inputs, str | bytes | Mapping) or not hasattr(inputs, "__getitem__")
+    try:
+        size = None if odd else len(cast("Samples", inputs))
+    except TypeError:
+        size = None
+    if size is None:
+        raise ArgumentError(
+            name,
+            "an array, a tensor or a sequence of samples",
+            f"a {type(inputs).__name__}",
+            "what has no length and no index cannot be shuffled: give a list",
+        )
+    return cast("Samples", inputs)
+
+
+def _checked_array(inputs: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return an array whose rows are read later, once its type is known to be that of numbers."""
+    if np.ma.isMaskedArray(inputs):
+        return array_of(inputs, name)
+    array_of(inputs[:1] if inputs.ndim else inputs, name)
+    return inputs.reshape(-1) if inputs.ndim == 0 else inputs
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    contiguous = np.ascontiguousarray(array)
+    return torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy())
