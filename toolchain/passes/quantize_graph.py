@@ -38,6 +38,7 @@ from toolchain.passes.scales import (
     common_scale,
     largest_scale,
     search_scale,
+    smallest_exponents,
 )
 from toolchain.passes.threshold_profiles import share_thresholds
 
@@ -169,8 +170,24 @@ class _Population:
         self.kept = kept if isinstance(kept, FixedLif) else None
 
     def quantized(self) -> list[AnyNode]:
-        """Return the population and its connections in integers that fit every register."""
+        """Return the population and its connections in integers that fit every register.
+
+        Exponents are chosen before the range is known. Where the range lowers the scale they fall behind it, so
+        that weights use their integers; exponents only fall, hence this ends.
+        """
         exponents = self._exponents()
+        nodes, scale = self._fitted(exponents)
+        while self.options.keep is None:
+            needed = smallest_exponents(self.incoming, scale)
+            smaller = [min(pair) for pair in zip(exponents, needed, strict=True)]
+            if smaller == exponents:
+                break
+            exponents = smaller
+            nodes, scale = self._fitted(exponents)
+        return nodes
+
+    def _fitted(self, exponents: list[int]) -> tuple[list[AnyNode], Floats]:
+        """Return integers that fit every register, and the scale of every row."""
         bias = np.abs(by_rows(self.node.bias)).max(axis=1)
         ceiling = cap_scale(
             largest_scale(self.incoming, exponents), self.threshold, bias, self.options.profile
@@ -183,7 +200,7 @@ class _Population:
             if (excess <= 1).all() and self.calibrated:
                 nodes, excess = self._try(exponents, scale, self.options.rounding)
             if (excess <= 1).all():
-                return nodes
+                return nodes, scale
             if not np.isfinite(excess).all():
                 break
             smaller = scale / np.maximum(excess, _LEAST_SHRINKING)

@@ -1,5 +1,6 @@
 """Choosing the exponent of every connection and the scale of every neuron."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, cast, final
 
@@ -19,6 +20,8 @@ _CANDIDATES: Final = np.linspace(1.0, 0.5, 33)
 """Shares of the largest possible scale that are tried: below one half the rounding only doubles."""
 _FINE_THRESHOLD: Final = 512
 """Thresholds of at least this many units make their rounding error smaller than a weight's."""
+_SAME: Final = 1e-9
+"""Powers of two are the same to rounding."""
 
 
 @final
@@ -99,6 +102,18 @@ def choose_exponents(incoming: list[Incoming], threshold: Floats, profile: Hardw
             break
         exponents += 1
     return exponents.tolist()
+
+
+def smallest_exponents(incoming: list[Incoming], scale: Floats) -> list[int]:
+    """Return, per connection, the smallest exponent from 0 at which all its weights fit at a scale.
+
+    The grid of a smaller exponent holds that of a larger one, so that no weight is further from it.
+    """
+    found: list[int] = []
+    for item in incoming:
+        share = float((item.peaks() * scale).max()) / item.limit
+        found.append(max(0, math.ceil(math.log2(share) - _SAME)) if share > 0 else 0)
+    return found
 
 
 def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:
