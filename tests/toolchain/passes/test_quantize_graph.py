@@ -201,8 +201,8 @@ def test_integers_and_unfolded_delays_are_refused(rng: np.random.Generator) -> N
     with pytest.raises(PreconditionError, match="run 'fold-delays' first"):
         QuantizeGraph()(varied)
     assert QuantizeGraph()(FoldDelays()(varied)).stage is Stage.FIXED
-    with pytest.raises(PreconditionError, match="2 to 8 weight bits"):
-        QuantizeGraph(weight_bits=9)(graph)
+    with pytest.raises(PreconditionError, match="2 to 15 weight bits"):
+        QuantizeGraph(weight_bits=1)(graph)
 
 
 def test_a_connection_into_two_populations_is_refused() -> None:
