@@ -193,15 +193,16 @@ def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> t
     """Return coarse and fine weights, with `coarse * 2^(weight_bits - 8) + fine` equal to the weights.
 
     Each is a weight of 8 bits that `apply_weight_rule` leaves unchanged. Of one sign, the fine half is the
-    low bits of the magnitude; mixed, both are even and the fine half has either sign.
+    low bits of the magnitude; mixed, both are even and the fine half has either sign. A weight that the fine
+    half holds alone has no coarse one.
 
     Args:
         weights: As `round_weights` returns them.
         sign_mode: Signs of both halves.
         weight_bits: 9 .. 15.
 
-    >>> [x.tolist() for x in halve_weights(np.array([300, 4095]), SignMode.EXCITATORY, 12)]
-    [[18, 255], [12, 15]]
+    >>> [x.tolist() for x in halve_weights(np.array([255, 300, 4095]), SignMode.EXCITATORY, 12)]
+    [[0, 18, 255], [255, 12, 15]]
     >>> [x.tolist() for x in halve_weights(np.array([300, -4064]), SignMode.MIXED, 12)]
     [[18, -254], [12, 0]]
     """
@@ -210,6 +211,8 @@ def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> t
         coarse = 2 * np.rint(weights / (2 * unit)).astype(np.int32)
     else:
         coarse = np.sign(weights) * (np.abs(weights) // unit)
+    alone = np.abs(weights) <= (MIXED_WEIGHT_MAX if sign_mode is SignMode.MIXED else PURE_WEIGHT_MAX)
+    coarse = np.where(alone, 0, coarse)
     return coarse.astype(np.int32), (weights - coarse * unit).astype(np.int32)
 
 

@@ -285,7 +285,8 @@ class _Population:
         neurons = replace(neurons, inputs=tuple(each.name for each in connections))
         if self.kept is not None:
             neurons = replace(neurons, du=self.kept.du, dv=self.kept.dv)
-        nodes: dict[str, list[AnyNode]] = {key: [*each] for key, each in found.items()} | {name: [neurons]}
+        nodes: dict[str, list[AnyNode]] = {key: [*each] for key, each in found.items()}
+        nodes[name] = [neurons]
         return nodes, by_rows(self._excess(connections, neurons)).max(axis=1)
 
     def _excess(self, connections: list[FixedDense | FixedConv2d], neurons: FixedLif) -> Floats:
