@@ -195,7 +195,7 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
         "allow more profiles or a larger tau_error",
         capsys,
     )
-    _fails(["compile", str(small_run), "-o", build, "--weight-bits", "12"], 2, "weight bits 2 .. 8", capsys)
+    _fails(["compile", str(small_run), "-o", build, "--weight-bits", "16"], 2, "weight bits 2 .. 15", capsys)
     _fails(
         ["compile", str(small_run), "-o", build, "--weight-bits", "encod=4"], 2, "did you mean 'enc", capsys
     )
