@@ -32,8 +32,8 @@ def find_warnings(document: Mapping[str, Any]) -> list[QuantizationWarning]:
     """Return what is worth knowing in a document of `explain_quantization`."""
     found: list[QuantizationWarning] = []
     for name, row in document["connections"].items():
-        # A fine half holds what is left of larger weights: few and small integers are what it is for.
-        if not (name.endswith(FINE) and name.removesuffix(FINE) + COARSE in document["connections"]):
+        # A half holds part of every weight: few and small integers are what it is for.
+        if not name.endswith((COARSE, FINE)):
             found += [QuantizationWarning(name, text) for text in _of_connection(row)]
     samples, steps = document["calibration_samples"], document["steps"]
     for name, row in document["populations"].items():

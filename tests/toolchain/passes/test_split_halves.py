@@ -18,7 +18,14 @@ from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
 from toolchain.hardware import LAVA_FIXED_POINT
 from toolchain.ir import Dense, FixedConv2d, FixedDense, Graph
-from toolchain.passes import FoldDelays, JoinSigns, QuantizeGraph, SplitHalves, SplitSigns
+from toolchain.passes import (
+    FoldDelays,
+    JoinSigns,
+    QuantizeGraph,
+    SplitHalves,
+    SplitSigns,
+    explain_quantization,
+)
 from toolchain.passes.integers import COARSE, FINE
 
 
@@ -115,6 +122,14 @@ def test_synapses_that_one_half_holds_are_not_doubled(rng: np.random.Generator) 
         assert coarse.weights.nnz + fine.weights.nnz < 2 * np.count_nonzero(node.weights.toarray())
         stored = (coarse.weights + fine.weights).astype(bool)
         assert stored.nnz <= node.weights.nnz
+
+
+def test_halves_are_not_warned_about(rng: np.random.Generator) -> None:
+    """The coarse one uses few integers and the fine one small ones: that is how they are made."""
+    graph = SplitSigns()(_heavy(recurrent(rng, neurons=40, channels=20), rng))
+    fixed = QuantizeGraph(weight_bits=12, steps=40)(graph)
+    document = explain_quantization(SplitHalves(fixed=fixed)(graph), fixed, steps=40)
+    assert not [item for item in document["warnings"] if item["node"].endswith((COARSE, FINE))]
 
 
 def test_images_have_halves_too() -> None:
