@@ -121,7 +121,7 @@ def nmnist_part(data: Path, part: slice) -> Stimulus:
     return Stimulus({"input": frames}, labels)
 
 
-def nmnist(data: Path) -> Row:
+def nmnist(data: Path, bits: int) -> Row:
     """Judge the convolutional network on the first recordings, calibrated on the last."""
     judged = nmnist_part(data, slice(0, RECORDINGS))
     build = compile_file(
@@ -129,8 +129,9 @@ def nmnist(data: Path) -> Row:
         convention="sinabs",
         stimulus=judged,
         calibration=Stimulus.of(nmnist_part(data, slice(-OTHERS, None)).values),
+        quantization=Quantization(weight_bits=bits),
     )
-    return {"bits": 8} | measured(build, judged, NMNIST_LAVA)
+    return {"bits": bits} | measured(build, judged, NMNIST_LAVA)
 
 
 def one_lif(data: Path) -> Row:
@@ -174,7 +175,8 @@ TASKS: dict[str, Callable[[Path], Row]] = {
         for number in range(FOLDS)
     },
     "one LIF": one_lif,
-    "N-MNIST": nmnist,
+    "N-MNIST, 8 bits": lambda data: nmnist(data, 8),
+    "N-MNIST, 12 bits": lambda data: nmnist(data, 12),
 }
 
 
