@@ -18,7 +18,7 @@ from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
-from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, explain_quantization
+from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, SplitHalves, explain_quantization
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
@@ -90,6 +90,7 @@ def compile_graph(
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes)(float_graph)
+    float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     document["options"] = chosen.to_json()
     return Build(float_graph, fixed_graph, target, document, stimulus, dict(facts or {}))

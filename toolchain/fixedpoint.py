@@ -28,6 +28,8 @@ BIAS_MANTISSA_MAX: Final = 2**12 - 1
 BIAS_EXPONENT_MAX: Final = 7
 WEIGHT_BITS: Final = 8
 WEIGHT_EXPONENTS: Final = (-8, 7)
+WIDE_BITS: Final = WEIGHT_BITS + WEIGHT_EXPONENTS[1]
+"""Bits of a weight that two synapses make together: exponents differ by 7 at most."""
 MESSAGE_BITS: Final = 24
 """Magnitude bits of a graded message."""
 MIXED_WEIGHT_MAX: Final = 254
@@ -134,20 +136,25 @@ def wrap_sum(total: NDArray[np.int64]) -> IntArray:
     return ((total + STATE_LIMIT) % (2 * STATE_LIMIT) - STATE_LIMIT).astype(np.int32)
 
 
-def weight_limits(sign_mode: SignMode) -> tuple[int, int]:
-    """Return the smallest and largest weight that the quantizer may emit."""
+def weight_limits(sign_mode: SignMode, weight_bits: int = WEIGHT_BITS) -> tuple[int, int]:
+    """Return the smallest and largest weight that the quantizer may emit.
+
+    More than 8 bits are those of two synapses together, see `halve_weights`.
+    """
+    spare = max(weight_bits - WEIGHT_BITS, 0)
+    mixed, pure = MIXED_WEIGHT_MAX << spare, (PURE_WEIGHT_MAX + 1 << spare) - 1
     match sign_mode:
         case SignMode.MIXED:
-            return -MIXED_WEIGHT_MAX, MIXED_WEIGHT_MAX
+            return -mixed, mixed
         case SignMode.EXCITATORY:
-            return 0, PURE_WEIGHT_MAX
+            return 0, pure
         case SignMode.INHIBITORY:
-            return -PURE_WEIGHT_MAX, 0
+            return -pure, 0
 
 
 def weight_granularity(sign_mode: SignMode, weight_bits: int) -> int:
     """Return the distance between neighbouring weights: the sign of a mixed matrix costs one bit."""
-    return 1 << (WEIGHT_BITS - weight_bits + (sign_mode is SignMode.MIXED))
+    return 1 << (max(WEIGHT_BITS - weight_bits, 0) + (sign_mode is SignMode.MIXED))
 
 
 def apply_weight_rule(weights: NDArray[Any], sign_mode: SignMode, weight_bits: int) -> IntArray:
@@ -177,9 +184,36 @@ def sign_mode_of(weights: NDArray[Any]) -> SignMode:
 def round_weights(weights: NDArray[np.float64], sign_mode: SignMode, weight_bits: int) -> IntArray:
     """Return the nearest weights that `apply_weight_rule` leaves unchanged, clipped to the limits."""
     step = weight_granularity(sign_mode, weight_bits)
-    lowest, highest = weight_limits(sign_mode)
+    lowest, highest = weight_limits(sign_mode, weight_bits)
     lowest, highest = -((-lowest) // step) * step, (highest // step) * step
     return np.clip(np.rint(weights / step) * step, lowest, highest).astype(np.int32)
+
+
+def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> tuple[IntArray, IntArray]:
+    """Return coarse and fine weights, with `coarse * 2^(weight_bits - 8) + fine` equal to the weights.
+
+    Each is a weight of 8 bits that `apply_weight_rule` leaves unchanged. Of one sign, the fine half is the
+    low bits of the magnitude; mixed, both are even and the fine half has either sign. A weight that the fine
+    half holds alone has no coarse one.
+
+    Args:
+        weights: As `round_weights` returns them.
+        sign_mode: Signs of both halves.
+        weight_bits: 9 .. 15.
+
+    >>> [x.tolist() for x in halve_weights(np.array([255, 300, 4095]), SignMode.EXCITATORY, 12)]
+    [[0, 18, 255], [255, 12, 15]]
+    >>> [x.tolist() for x in halve_weights(np.array([300, -4064]), SignMode.MIXED, 12)]
+    [[18, -254], [12, 0]]
+    """
+    unit = 1 << (weight_bits - WEIGHT_BITS)
+    if sign_mode is SignMode.MIXED:
+        coarse = 2 * np.rint(weights / (2 * unit)).astype(np.int32)
+    else:
+        coarse = np.sign(weights) * (np.abs(weights) // unit)
+    alone = np.abs(weights) <= (MIXED_WEIGHT_MAX if sign_mode is SignMode.MIXED else PURE_WEIGHT_MAX)
+    coarse = np.where(alone, 0, coarse)
+    return coarse.astype(np.int32), (weights - coarse * unit).astype(np.int32)
 
 
 def split_bias(bias: NDArray[np.float64]) -> tuple[IntArray, IntArray]:

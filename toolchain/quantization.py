@@ -6,7 +6,7 @@ from typing import Any, Final, final
 
 from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
-from toolchain.fixedpoint import WEIGHT_BITS
+from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
 from toolchain.intake import choice_of, count_of, name_of, real_of
 from toolchain.ir import FixedConv2d, FixedDense, Graph
@@ -28,6 +28,7 @@ from toolchain.trace import QUANTITIES
 from toolchain.training import FitOptions, tune_graph
 
 EMULATOR: Final = "emulator"
+_BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
 _OBSERVED: Final = 256
 """Training samples on which the ranges of a repaired network are observed."""
 _RECORDED_VALUES: Final = 2**24
@@ -40,8 +41,8 @@ class Quantization:
     """How a float graph becomes integers.
 
     Attributes:
-        weight_bits: Bits of a weight, sign included, 2 .. 8: for all connections, or per connection by name
-            (`*` means all others; without it they have 8).
+        weight_bits: Bits of a weight, sign included, 2 .. 15: for all connections, or per connection by name
+            (`*` means all others; without it they have 8). More than 8 take two synapses for a large weight.
         split_signs: Whether excitatory and inhibitory synapses get connections of their own, which
             saves the bit of the sign: rounding errors halve, connections double.
         rounding: Whether weights are rounded one by one, or together on the calibration data.
@@ -153,13 +154,13 @@ def parse_bits(texts: Sequence[str]) -> int | dict[str, int]:
     (4, {'*': 4, 'encode': 6})
 
     Raises:
-        UsageError: Not of that form, or not 2 .. 8.
+        UsageError: Not of that form, or not 2 .. 15.
     """
     bits: dict[str, int] = {}
     for text in texts:
         name, _, number = text.rpartition("=")
-        if number not in {"2", "3", "4", "5", "6", "7", "8"}:
-            raise UsageError(f"expected weight bits 2 .. 8 or NAME=BITS, got '{text}'")
+        if number not in _BITS:
+            raise UsageError(f"expected weight bits 2 .. {WIDE_BITS} or NAME=BITS, got '{text}'")
         bits[name or OTHERS] = int(number)
     return bits.get(OTHERS, WEIGHT_BITS) if set(bits) <= {OTHERS} else bits
 

@@ -195,7 +195,7 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
         "allow more profiles or a larger tau_error",
         capsys,
     )
-    _fails(["compile", str(small_run), "-o", build, "--weight-bits", "12"], 2, "weight bits 2 .. 8", capsys)
+    _fails(["compile", str(small_run), "-o", build, "--weight-bits", "16"], 2, "weight bits 2 .. 15", capsys)
     _fails(
         ["compile", str(small_run), "-o", build, "--weight-bits", "encod=4"], 2, "did you mean 'enc", capsys
     )
@@ -227,7 +227,7 @@ def test_the_commands_of_the_fidelity_page_work(
     lines = [line.partition("#")[0].split() for line in commands if line.startswith("pumice ")]
     build = shutil.copytree(small_build, tmp_path / "BUILD")
     names = {"RUN": str(small_run), "BUILD": str(build), "fidelity.json": str(tmp_path / "f.json"), "10": "1"}
-    assert len(lines) == 8
+    assert len(lines) == 9
     for line in lines:
         gated = "--gate" in line
         assert main([names.get(word, word.replace("BUILD/", f"{build}/")) for word in line[1:]]) in (

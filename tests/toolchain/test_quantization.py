@@ -48,9 +48,9 @@ def _build(rng: np.random.Generator, samples: Stimulus, **options: object) -> Bu
 _QUICK = RepairOptions(fit=FitOptions(5, 20, 0.05, device="cpu"))
 
 
-@pytest.mark.parametrize("texts", [["9"], ["1"], ["x"], ["encode="], ["encode=eight"]])
+@pytest.mark.parametrize("texts", [["16"], ["1"], ["x"], ["encode="], ["encode=eight"]])
 def test_bits_that_are_no_bits_are_refused(texts: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"weight bits 2 \.\. 8 or NAME=BITS"):
+    with pytest.raises(UsageError, match=r"weight bits 2 \.\. 15 or NAME=BITS"):
         parse_bits(texts)
     assert parse_bits([]) == 8
     assert parse_bits(["3"]) == 3
@@ -109,6 +109,16 @@ def test_training_with_the_integers_repairs_a_build_and_keeps_it_exact(
     assert judged[0] is not None
     assert judged[1] is not None
     assert judged[1] > judged[0]
+
+
+def test_wide_weights_train_and_run_as_two_synapses(rng: np.random.Generator, samples: Stimulus) -> None:
+    build = _build(rng, samples, weight_bits=13)
+    assert any(node.name.endswith(".coarse") for node in build.fixed_graph.synapses)
+    again = repair_build(build, samples.take(slice(0, 40)), _QUICK)
+    x = samples.take(slice(0, 3))
+    for each in (build, again):
+        check_integers(each.float_graph, each.fixed_graph)
+        assert compare_build(each, x, exact=("lava",), samples=3).exact["lava"].equal
 
 
 def test_a_repaired_build_is_saved_and_read_as_it_was(

@@ -35,7 +35,7 @@ def compile_model(
     weight_bits: Annotated[
         list[str] | None,
         typer.Option(
-            help="bits of a weight, 2 .. 8: a number, or NAME=BITS for a connection; may be repeated"
+            help="bits of a weight, 2 .. 15, above 8 in two synapses: a number or NAME=BITS; may be repeated"
         ),
     ] = None,
     split_signs: Annotated[

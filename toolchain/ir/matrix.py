@@ -63,6 +63,18 @@ def columns_of(matrix: Matrix) -> NDArray[np.int64]:
     return np.tile(np.arange(columns), rows)
 
 
+def kept_synapses(matrix: Matrix, pattern: Matrix, kept: NDArray[np.bool_]) -> csr_array:
+    """Return some of the values of a matrix as CSR.
+
+    Args:
+        matrix: Its values are taken; stored like `pattern`.
+        pattern: Where they stand.
+        kept: Which, in the order of `values_of`.
+    """
+    parts = (values_of(matrix)[kept], (rows_of(pattern)[kept], columns_of(pattern)[kept]))
+    return csr_array(parts, shape=(targets_of(pattern), sources_of(pattern)))
+
+
 def submatrix(matrix: Matrix, rows: NDArray[Any] | slice, columns: NDArray[Any] | slice) -> Matrix:
     """Return the rows and columns selected by masks, indices or slices."""
     if isinstance(matrix, csr_array):

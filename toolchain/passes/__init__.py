@@ -10,6 +10,7 @@ from toolchain.passes.join_signs import JoinSigns
 from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph, Rounding
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
+from toolchain.passes.split_halves import SplitHalves
 from toolchain.passes.split_signs import SplitSigns
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RetimeDelays",
     "Rounding",
     "Schedule",
+    "SplitHalves",
     "SplitSigns",
     "explain_quantization",
     "find_schedule",

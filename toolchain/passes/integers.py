@@ -1,18 +1,23 @@
 """The integer counterpart of a node, once its scale and exponent are chosen."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
 from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Lif
-from toolchain.ir.matrix import rows_of, values_of, with_values
+from toolchain.ir.matrix import kept_synapses, rows_of, values_of, with_values
 from toolchain.passes.scales import Incoming
 
 Floats = NDArray[np.float64]
 
 _AVERAGED: Final = 4.0
+COARSE: Final = ".coarse"
+FINE: Final = ".fine"
+"""What the names of two connections end in whose synapses make weights of more than eight bits."""
 LOST_PER_DECAY: Final = 0.494
 """Mean units that rounding toward zero takes from a state per step (measured for nengo-loihi)."""
 
@@ -23,10 +28,46 @@ def nearest_weights(item: Incoming, exponent: int, scale: Floats) -> NDArray[np.
     return fixedpoint.round_weights(values_of(item.weights) * factor, item.sign_mode, item.weight_bits)
 
 
-def fixed_connection(
+def fixed_connections(
+    node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
+) -> list[FixedDense | FixedConv2d]:
+    """Return a connection of integers; two, `<name>.coarse` and `<name>.fine`, if one cannot hold them.
+
+    A synapse is in the coarse half only if its weight needs it, and in the fine half if something is left;
+    what weighs zero is in the fine half.
+    """
+    narrow = replace(item, weight_bits=min(item.weight_bits, fixedpoint.WEIGHT_BITS))
+    if np.abs(integers).max(initial=0) <= narrow.limit:
+        return [_connection(node, narrow, exponent, integers)]
+    coarse, fine = fixedpoint.halve_weights(integers, item.sign_mode, item.weight_bits)
+    return [
+        _half(node, COARSE, narrow, exponent + item.spare, coarse, coarse != 0),
+        _half(node, FINE, narrow, exponent, fine, (fine != 0) | (coarse == 0)),
+    ]
+
+
+def _half(
+    node: Dense | Conv2d,
+    suffix: str,
+    item: Incoming,
+    exponent: int,
+    integers: NDArray[np.int32],
+    kept: NDArray[np.bool_],
+) -> FixedDense | FixedConv2d:
+    named = replace(node, name=node.name + suffix)
+    if isinstance(named, Conv2d):
+        return _connection(named, item, exponent, integers)
+    if not isinstance(item.weights, csr_array):
+        # In a dense array zero means no synapse.
+        kept = kept & (values_of(item.weights) != 0)
+    stored = replace(item, weights=kept_synapses(item.weights, item.weights, kept))
+    delays = None if named.delays is None else kept_synapses(named.delays, item.weights, kept)
+    return _connection(replace(named, delays=delays), stored, exponent, integers[kept])
+
+
+def _connection(
     node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
 ) -> FixedDense | FixedConv2d:
-    """Return a connection of integers."""
     weights = with_values(item.weights, integers)
     if isinstance(node, Dense):
         return FixedDense(

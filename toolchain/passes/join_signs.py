@@ -1,5 +1,6 @@
-"""Put the halves of a connection together again."""
+"""Put the parts of a connection together again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, cast, final
 
@@ -7,16 +8,18 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Dense, Graph, Lif, Matrix, Stage
+from toolchain.ir import AnyNode, Conv2d, Dense, Graph, Lif, Matrix, Stage
 from toolchain.passes.base import Pass
+from toolchain.passes.integers import COARSE, FINE
 
-_HALVES: Final = (".excitatory", ".inhibitory")
+_HALVES: Final = ((COARSE, FINE), (".excitatory", ".inhibitory"))
+"""Inner halves first. Coarse and fine synapses may stand for the same one, those of two signs may not."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class JoinSigns(Pass):
-    """Undo `split-signs`: halves of one connection become one, under its name.
+    """Undo `split-halves` and `split-signs`: parts of one connection become one, under its name.
 
     For files of frameworks that have one connection where the chip has two. What the graph computes does not
     change, but for the order in which sums are rounded.
@@ -31,43 +34,61 @@ class JoinSigns(Pass):
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph with whole connections."""
-        whole = {
-            name: joined
-            for node in graph
-            if isinstance(node, Dense) and node.name.endswith(_HALVES[0])
-            for name in [node.name.removesuffix(_HALVES[0])]
-            if (joined := _joined(graph, name, node)) is not None
-        }
-        if not whole:
-            return graph
-        nodes: list[AnyNode] = []
-        for node in graph:
-            base = _base(node.name, whole)
-            if isinstance(node, Lif):
-                inputs = tuple(dict.fromkeys(_base(name, whole) or name for name in node.inputs))
-                nodes.append(replace(node, inputs=inputs))
-            elif base is None:
-                nodes.append(node)
-            elif node.name.endswith(_HALVES[0]):
-                nodes.append(whole[base])
-        return graph.with_nodes(nodes)
+        for halves in _HALVES:
+            graph = _without(graph, halves)
+        return graph
 
 
-def _base(name: str, whole: dict[str, Dense]) -> str | None:
+def _without(graph: Graph, halves: tuple[str, str]) -> Graph:
+    """Return the graph without halves whose names end so."""
+    whole = {
+        name: joined
+        for node in graph
+        if isinstance(node, Dense | Conv2d) and node.name.endswith(halves[0])
+        for name in [node.name.removesuffix(halves[0])]
+        if (joined := _joined(graph, name, node, halves)) is not None
+    }
+    if not whole:
+        return graph
+    nodes: list[AnyNode] = []
+    for node in graph:
+        base = _base(node.name, whole, halves)
+        if isinstance(node, Lif):
+            inputs = tuple(dict.fromkeys(_base(name, whole, halves) or name for name in node.inputs))
+            nodes.append(replace(node, inputs=inputs))
+        elif base is None:
+            nodes.append(node)
+        elif node.name.endswith(halves[0]):
+            nodes.append(whole[base])
+    return graph.with_nodes(nodes)
+
+
+def _base(name: str, whole: Mapping[str, object], halves: tuple[str, str]) -> str | None:
     """Return the name of the whole that a half belongs to."""
-    base = next((name.removesuffix(half) for half in _HALVES if name.endswith(half)), "")
+    base = next((name.removesuffix(half) for half in halves if name.endswith(half)), "")
     return base if base in whole else None
 
 
-def _joined(graph: Graph, name: str, first: Dense) -> Dense | None:
+def _joined(graph: Graph, name: str, first: Dense | Conv2d, halves: tuple[str, str]) -> Dense | Conv2d | None:
     """Return the sum of two halves, or None if they are not halves of one connection."""
-    if name + _HALVES[1] not in graph:
+    if name + halves[1] not in graph:
         return None
-    second = graph[name + _HALVES[1]]
-    if not isinstance(second, Dense) or second.inputs != first.inputs or name in graph:
+    second = graph[name + halves[1]]
+    if not isinstance(second, Dense | Conv2d) or second.inputs != first.inputs or name in graph:
         return None
-    if graph.readers(first.name) != graph.readers(second.name) or _overlap(first.weights, second.weights):
+    if graph.readers(first.name) != graph.readers(second.name):
         return None
+    apart = halves[0] != COARSE
+    match first, second:
+        case Dense(), Dense() if not (apart and _overlap(first.weights, second.weights)):
+            return _together(first, second, name)
+        case Conv2d(), Conv2d() if not apart:
+            return replace(first, name=name, weights=first.weights + second.weights)
+        case _:
+            return None
+
+
+def _together(first: Dense, second: Dense, name: str) -> Dense:
     delays = None
     if first.delays is not None and second.delays is not None:
         delays = _where_stored(first, second)
@@ -91,4 +112,8 @@ def _where_stored(first: Dense, second: Dense) -> Matrix:
     rows = np.concatenate([coo.coords[0] for coo, _ in parts])
     columns = np.concatenate([coo.coords[1] for coo, _ in parts])
     steps = np.concatenate([np.asarray(cast("Any", half.delays)[coo.coords]).ravel() for coo, half in parts])
-    return csr_array((steps, (rows, columns)), shape=cast("tuple[int, int]", first.weights.shape))
+    # A synapse of two halves has one delay, twice.
+    _, once = np.unique(np.stack([rows, columns]), axis=1, return_index=True)
+    return csr_array(
+        (steps[once], (rows[once], columns[once])), shape=cast("tuple[int, int]", first.weights.shape)
+    )

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from toolchain.passes.integers import COARSE, FINE
+
 _ZEROED: Final = 0.01
 _ROUGH: Final = 0.05
 _COARSE: Final = 0.25
@@ -30,7 +32,9 @@ def find_warnings(document: Mapping[str, Any]) -> list[QuantizationWarning]:
     """Return what is worth knowing in a document of `explain_quantization`."""
     found: list[QuantizationWarning] = []
     for name, row in document["connections"].items():
-        found += [QuantizationWarning(name, text) for text in _of_connection(row)]
+        # A half holds part of every weight: few and small integers are what it is for.
+        if not name.endswith((COARSE, FINE)):
+            found += [QuantizationWarning(name, text) for text in _of_connection(row)]
     samples, steps = document["calibration_samples"], document["steps"]
     for name, row in document["populations"].items():
         found += [QuantizationWarning(name, text) for text in _of_population(row, samples, steps)]

@@ -28,7 +28,7 @@ from toolchain.ir import (
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.passes.base import Pass
 from toolchain.passes.calibration import HEAD_ROOM, Calibration
-from toolchain.passes.integers import fixed_connection, fixed_neurons, nearest_weights
+from toolchain.passes.integers import fixed_connections, fixed_neurons, nearest_weights
 from toolchain.passes.ranges import by_rows, over_rows, potential_limit, prove_bounds
 from toolchain.passes.rounding import round_together, search_together
 from toolchain.passes.scales import (
@@ -38,6 +38,7 @@ from toolchain.passes.scales import (
     common_scale,
     largest_scale,
     search_scale,
+    smallest_exponents,
 )
 from toolchain.passes.threshold_profiles import share_thresholds
 
@@ -78,8 +79,9 @@ class QuantizeGraph(Pass):
     for what rounding toward zero takes from small states.
 
     Attributes:
-        weight_bits: Bits of a weight, sign included, 2 .. 8; for all, or per connection. A name also
-            means the halves that `split-signs` made of it; `*` means all others, without it they have 8.
+        weight_bits: Bits of a weight, sign included, 2 .. 15; for all, or per connection. A name also
+            means the halves that `split-signs` made of it; `*` means all others, without it they have 8. More
+            than 8 are two synapses, whose connections end in `.coarse` and `.fine`.
         per_neuron: False gives each population one scale (the usual way elsewhere, kept for
             comparison).
         threshold_profiles: At most so many distinct thresholds per population, for chips that hold few; None
@@ -116,24 +118,32 @@ class QuantizeGraph(Pass):
             if isinstance(node, Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         for node in graph.synapses:
-            bits = bits_of(self.weight_bits, node.name)
-            if not 2 <= bits <= self.profile.weight_bits:
-                raise PreconditionError(
-                    f"expected 2 to {self.profile.weight_bits} weight bits, got {bits} for '{node.name}'"
-                )
+            self._check_bits(node.name)
             if len(graph.readers(node.name)) != 1:
                 raise PreconditionError(
                     f"connection '{node.name}' has {len(graph.readers(node.name))} readers, "
                     "expected one population"
                 )
 
+    def _check_bits(self, connection: str) -> None:
+        bits, room = bits_of(self.weight_bits, connection), self.profile.exponents[1]
+        if not 2 <= bits <= fixedpoint.WIDE_BITS:
+            raise PreconditionError(
+                f"expected 2 to {fixedpoint.WIDE_BITS} weight bits, got {bits} for '{connection}'"
+            )
+        if bits > self.profile.weight_bits + room:
+            raise PreconditionError(
+                f"'{connection}' has {bits} weight bits; more than {self.profile.weight_bits} need "
+                f"exponents, and the largest here is {room}"
+            )
+
     def rewrite(self, graph: Graph) -> Graph:
-        """Return the integer graph; names, order and origins stay."""
-        replaced: dict[str, AnyNode] = {}
+        """Return the integer graph; order and origins stay, and names but those of wide weights."""
+        replaced: dict[str, list[AnyNode]] = {}
         for population in graph.populations:
             if isinstance(population, Lif):
-                replaced |= {node.name: node for node in _Population(self, graph, population).quantized()}
-        return graph.map(lambda node: replaced.get(node.name, node))
+                replaced |= _Population(self, graph, population).quantized()
+        return graph.with_nodes([new for node in graph for new in replaced.get(node.name, [node])])
 
     def ensures(self, graph: Graph) -> None:
         """Promise that nothing can leave its register unseen and that no float operation is left."""
@@ -168,9 +178,25 @@ class _Population:
         kept = None if options.keep is None else options.keep[node.name]
         self.kept = kept if isinstance(kept, FixedLif) else None
 
-    def quantized(self) -> list[AnyNode]:
-        """Return the population and its connections in integers that fit every register."""
+    def quantized(self) -> dict[str, list[AnyNode]]:
+        """Return integers that fit every register, by the name of the node that they replace.
+
+        Exponents are chosen before the range is known. Where the range lowers the scale they fall behind it,
+        so that weights use their integers; exponents only fall, hence this ends.
+        """
         exponents = self._exponents()
+        nodes, scale = self._fitted(exponents)
+        while self.options.keep is None:
+            needed = smallest_exponents(self.incoming, scale)
+            smaller = [min(pair) for pair in zip(exponents, needed, strict=True)]
+            if smaller == exponents:
+                break
+            exponents = smaller
+            nodes, scale = self._fitted(exponents)
+        return nodes
+
+    def _fitted(self, exponents: list[int]) -> tuple[dict[str, list[AnyNode]], Floats]:
+        """Return integers that fit every register, and the scale of every row."""
         bias = np.abs(by_rows(self.node.bias)).max(axis=1)
         ceiling = cap_scale(
             largest_scale(self.incoming, exponents), self.threshold, bias, self.options.profile
@@ -183,7 +209,7 @@ class _Population:
             if (excess <= 1).all() and self.calibrated:
                 nodes, excess = self._try(exponents, scale, self.options.rounding)
             if (excess <= 1).all():
-                return nodes
+                return nodes, scale
             if not np.isfinite(excess).all():
                 break
             smaller = scale / np.maximum(excess, _LEAST_SHRINKING)
@@ -237,7 +263,9 @@ class _Population:
             raise PreconditionError(f"a threshold of '{self.node.name}' is below one unit; it has no profile")
         return share_thresholds(largest, self.options.threshold_profiles) / self.threshold
 
-    def _try(self, exponents: list[int], scale: Floats, rounding: Rounding) -> tuple[list[AnyNode], Floats]:
+    def _try(
+        self, exponents: list[int], scale: Floats, rounding: Rounding
+    ) -> tuple[dict[str, list[AnyNode]], Floats]:
         """Return the integers at a scale, and by how much each row exceeds its registers."""
         if rounding is Rounding.CALIBRATED and self.moments is not None:
             integers, _ = round_together(self.incoming, exponents, scale, self.moments)
@@ -247,15 +275,19 @@ class _Population:
                 for item, exponent in zip(self.incoming, exponents, strict=True)
             ]
         parts = zip(self.synapses, self.incoming, exponents, integers, strict=True)
-        connections = [fixed_connection(*part) for part in parts]
+        found = {part[0].name: fixed_connections(*part) for part in parts}
+        connections = [each for name in self.node.inputs for each in found[name]]
         name = self.node.name
         sizes = None
         if self.seen is not None and self.options.compensate_decays:
             sizes = self.seen.u_mean[name], self.seen.v_mean[name]
         neurons = fixed_neurons(self.node, over_rows(scale, self.node.vth.shape), sizes)
+        neurons = replace(neurons, inputs=tuple(each.name for each in connections))
         if self.kept is not None:
             neurons = replace(neurons, du=self.kept.du, dv=self.kept.dv)
-        return [*connections, neurons], by_rows(self._excess(connections, neurons)).max(axis=1)
+        nodes: dict[str, list[AnyNode]] = {key: [*each] for key, each in found.items()}
+        nodes[name] = [neurons]
+        return nodes, by_rows(self._excess(connections, neurons)).max(axis=1)
 
     def _excess(self, connections: list[FixedDense | FixedConv2d], neurons: FixedLif) -> Floats:
         """Return by how much u or v may exceed its register, in the population's shape; at most 1 is safe."""

@@ -1,5 +1,6 @@
 """Choosing the exponent of every connection and the scale of every neuron."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, cast, final
 
@@ -19,6 +20,8 @@ _CANDIDATES: Final = np.linspace(1.0, 0.5, 33)
 """Shares of the largest possible scale that are tried: below one half the rounding only doubles."""
 _FINE_THRESHOLD: Final = 512
 """Thresholds of at least this many units make their rounding error smaller than a weight's."""
+_SAME: Final = 1e-9
+"""Powers of two are the same to rounding."""
 
 
 @final
@@ -30,7 +33,7 @@ class Incoming:
         weights: `[N, sources]`, divided by the scale of a graded source; of a convolution
             `[C, in, rows, columns]`, whose output channels share a scale.
         sign_mode: Signs it holds.
-        weight_bits: Bits of a weight.
+        weight_bits: Bits of a weight; more than 8 are those of two synapses together.
         importance: Mean square of what each source sends, `[sources]`: an error of a synapse that is
             seldom used costs little. None if nothing is known.
     """
@@ -41,6 +44,11 @@ class Incoming:
     importance: Floats | None = None
 
     @property
+    def spare(self) -> int:
+        """By how much the exponent of the coarse synapses is larger, where two make a weight; else 0."""
+        return max(self.weight_bits - fixedpoint.WEIGHT_BITS, 0)
+
+    @property
     def step(self) -> int:
         """Distance between neighbouring integer weights."""
         return fixedpoint.weight_granularity(self.sign_mode, self.weight_bits)
@@ -48,12 +56,12 @@ class Incoming:
     @property
     def lowest(self) -> int:
         """Smallest integer weight."""
-        return -((-fixedpoint.weight_limits(self.sign_mode)[0]) // self.step) * self.step
+        return -((-fixedpoint.weight_limits(self.sign_mode, self.weight_bits)[0]) // self.step) * self.step
 
     @property
     def highest(self) -> int:
         """Largest integer weight."""
-        return (fixedpoint.weight_limits(self.sign_mode)[1] // self.step) * self.step
+        return (fixedpoint.weight_limits(self.sign_mode, self.weight_bits)[1] // self.step) * self.step
 
     @property
     def limit(self) -> int:
@@ -91,14 +99,27 @@ def choose_exponents(incoming: list[Incoming], threshold: Floats, profile: Hardw
     relative = (
         np.rint(np.log2(np.maximum(sizes, smallest) / smallest)) if np.isfinite(smallest) else sizes * 0
     )
-    exponents = np.minimum(relative, profile.exponents[1]).astype(int)
+    largest = profile.exponents[1] - np.array([item.spare for item in incoming], int)
+    exponents = np.minimum(relative, largest).astype(int)
     finite = np.isfinite(threshold)
-    while finite.any() and exponents.max(initial=0) < profile.exponents[1]:
+    while finite.any() and (exponents < largest).all():
         scale = largest_scale(incoming, exponents.tolist())
         if np.quantile((threshold * scale)[finite], 0.1) >= _FINE_THRESHOLD:
             break
         exponents += 1
     return exponents.tolist()
+
+
+def smallest_exponents(incoming: list[Incoming], scale: Floats) -> list[int]:
+    """Return, per connection, the smallest exponent from 0 at which all its weights fit at a scale.
+
+    The grid of a smaller exponent holds that of a larger one, so that no weight is further from it.
+    """
+    found: list[int] = []
+    for item in incoming:
+        share = float((item.peaks() * scale).max()) / item.limit
+        found.append(max(0, math.ceil(math.log2(share) - _SAME)) if share > 0 else 0)
+    return found
 
 
 def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Dense, Graph, Lif, Matrix, Stage
-from toolchain.ir.matrix import columns_of, rows_of, sources_of, targets_of, values_of
+from toolchain.ir.matrix import kept_synapses, values_of
 from toolchain.passes.base import Pass
 
 
@@ -65,15 +65,9 @@ def _halves(node: Dense) -> tuple[Dense, Dense]:
 
 
 def _half(node: Dense, sign: str, kept: NDArray[np.bool_]) -> Dense:
-    delays = None if node.delays is None else _kept(node.delays, node.weights, kept)
-    return replace(
-        node, name=f"{node.name}.{sign}", weights=_kept(node.weights, node.weights, kept), delays=delays
-    )
-
-
-def _kept(matrix: Matrix, pattern: Matrix, kept: NDArray[np.bool_]) -> csr_array:
-    parts = (values_of(matrix)[kept], (rows_of(pattern)[kept], columns_of(pattern)[kept]))
-    return csr_array(parts, shape=(targets_of(pattern), sources_of(pattern)))
+    delays = None if node.delays is None else kept_synapses(node.delays, node.weights, kept)
+    weights = kept_synapses(node.weights, node.weights, kept)
+    return replace(node, name=f"{node.name}.{sign}", weights=weights, delays=delays)
 
 
 def _renamed(inputs: tuple[str, ...], halves: dict[str, tuple[Dense, Dense]]) -> tuple[str, ...]:

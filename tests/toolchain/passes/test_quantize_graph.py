@@ -131,6 +131,28 @@ def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> No
     assert fixed["p"].scale[0] < 254 / 2
 
 
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=25)
+def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) -> None:
+    """Where the range holds the scale down, weights at a large exponent would use few of their integers."""
+    rng = np.random.default_rng(seed)
+    nodes = (
+        Input(name="x", shape=(20,)),
+        Dense(name="w", inputs=("x",), weights=rng.normal(size=(6, 20)) * rng.gamma(0.5, 8, (6, 20))),
+        Dense(name="down", inputs=("x",), weights=-rng.uniform(0, 40, (6, 20))),
+        lif("p", ("w", "down"), 6, dv=0.01, vth=1.0),
+        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+    )
+    fixed = QuantizeGraph(steps=200)(Graph(nodes))
+    assert explain_quantization(Graph(nodes), fixed)["populations"]["p"]["limited_by"]["range"] > 0
+    for name in ("w", "down"):
+        node = fixed[name]
+        assert isinstance(node, FixedDense)
+        largest = np.abs(np.asarray(node.weights)).max()
+        highest = 254 if node.sign_mode is fixedpoint.SignMode.MIXED else 255
+        assert node.exponent == 0 or 2 * largest >= highest - 2
+
+
 def test_a_read_out_stays_below_the_largest_threshold() -> None:
     """Between 2^17 - 1 thresholds and saturation lie 63 units in which it would fire."""
     nodes = (
@@ -179,8 +201,8 @@ def test_integers_and_unfolded_delays_are_refused(rng: np.random.Generator) -> N
     with pytest.raises(PreconditionError, match="run 'fold-delays' first"):
         QuantizeGraph()(varied)
     assert QuantizeGraph()(FoldDelays()(varied)).stage is Stage.FIXED
-    with pytest.raises(PreconditionError, match="2 to 8 weight bits"):
-        QuantizeGraph(weight_bits=9)(graph)
+    with pytest.raises(PreconditionError, match="2 to 15 weight bits"):
+        QuantizeGraph(weight_bits=1)(graph)
 
 
 def test_a_connection_into_two_populations_is_refused() -> None:

@@ -193,4 +193,4 @@ def test_a_range_that_no_scale_holds_is_a_named_error() -> None:
         compile_graph(endless, target="lava")
     wide = feed_forward().map(lambda n: replace(n, du=np.zeros(n.vth.shape)) if n.name == "hidden" else n)  # type: ignore[union-attr,arg-type]
     with pytest.raises(ToolchainError):
-        QuantizeGraph(weight_bits=9)(wide)
+        QuantizeGraph(weight_bits=16)(wide)

@@ -1,0 +1,277 @@
+"""The tasks of the NIR paper (Nature Communications 2024): float, integers and Lava beside published figures.
+
+Networks and recordings are those that its authors and others published; none is part of this repository.
+`--data`, or PUMICE_DATA, names the folder that holds `nir/`, `braille/` and `nmnist/`. Figures are lines of
+`nir_study.jsonl`, keyed by task; what is there is not computed again, so the study can be interrupted and
+continued. Run it with `make nir-study`; it takes some minutes and writes the tables of
+`toolchain/interchange/README.md`.
+"""
+
+import argparse
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolchain.build_folder import Build
+from toolchain.data.events import Events
+from toolchain.exchange import compile_file
+from toolchain.fidelity import compare_traces
+from toolchain.fidelity.metrics import compare_spikes
+from toolchain.ir import Graph
+from toolchain.ir.matrix import values_of
+from toolchain.judge import compare_build
+from toolchain.quantization import Quantization
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES, Trace
+
+REPOSITORY = Path(__file__).parents[1]
+DATA = REPOSITORY.parent / "shared" / "data"
+README = REPOSITORY / "toolchain" / "interchange" / "README.md"
+RESULTS = Path(__file__).parent / "nir_study.jsonl"
+FOLDS, CALIBRATED, BRAILLE_LAVA = 3, 256, 4
+RECORDINGS, OTHERS, NMNIST_LAVA = 100, 50, 1
+STEPS, STEP_US = 100, 3000
+BRAILLE_PUBLISHED = "snnTorch 95.0, Norse 94.3, SpiNNaker2 85.0, Spyx 84.3, Nengo 55.7, Lava 48.6"
+NMNIST_PUBLISHED = "sinabs 98.5, Lava 98.15"
+Row = dict[str, Any]
+
+
+def measured(build: Build, stimulus: Stimulus, lava: int) -> Row:
+    """Return how integers agree with real numbers, and whether Lava has the same integers."""
+    emulator, graphs = load_target("emulator"), (build.float_graph, build.fixed_graph)
+    traces = [emulator.build(graph).run(stimulus, record=("spikes", "v")) for graph in graphs]
+    found = compare_traces(graphs, (traces[0], traces[1]), labels=stimulus.labels)
+    judged = compare_build(build, stimulus.take(slice(0, lava)), exact=("lava",), samples=lava)
+    return {
+        "samples": stimulus.samples,
+        "float": found.float_accuracy,
+        "fixed": found.fixed_accuracy,
+        "agreement": found.prediction_agreement,
+        "f1": found.spike_f1,
+        "own f1": files_f1(graphs[0], traces),
+        "synapses": sum(int(np.count_nonzero(values_of(node.weights))) for node in graphs[1].synapses),
+        "lava samples": lava,
+        "lava equal": judged.exact["lava"].equal,
+    }
+
+
+def files_f1(graph: Graph, traces: list[Trace]) -> float:
+    """Return the spike F1 without the neurons that stand for a bias and always fire."""
+    names = [node.name for node in graph.populations if node.origin.path != "constant"]
+    expected, got = (np.concatenate([each.spikes[name].ravel() for name in names]) for each in traces)
+    return compare_spikes(expected.astype(bool), got.astype(bool))[3]
+
+
+def braille_fold(data: Path, number: int) -> Stimulus:
+    """Return a fold of tactile readings of seven Braille letters."""
+    with np.load(data / "braille" / f"encoded_val_{number}.npz", allow_pickle=False) as arrays:
+        return Stimulus({"input": arrays["input"]}, arrays["labels"].astype(np.int64))
+
+
+def braille_others(data: Path, number: int) -> Stimulus:
+    """Return samples of the other folds to calibrate on, without those that the judged fold holds too."""
+    judged = {each.tobytes() for each in braille_fold(data, number).values["input"]}
+    others = [braille_fold(data, other).values["input"] for other in range(FOLDS) if other != number]
+    fresh = np.stack([each for each in np.concatenate(others) if each.tobytes() not in judged])
+    return Stimulus({"input": fresh[np.random.default_rng(0).permutation(len(fresh))[:CALIBRATED]]})
+
+
+def braille(data: Path, number: int, bits: int) -> Row:
+    """Judge the recurrent network with reset to zero on one fold."""
+    fold = braille_fold(data, number)
+    build = compile_file(
+        data / "nir" / "braille_zero.nir",
+        convention="snntorch",
+        stimulus=fold,
+        calibration=braille_others(data, number),
+        quantization=Quantization(weight_bits=bits),
+    )
+    return {"bits": bits} | measured(build, fold, BRAILLE_LAVA)
+
+
+def read_recording(content: bytes) -> Events:
+    """Return the events of a recording: x, y, then polarity and time in 1 + 23 bits, five bytes each."""
+    columns = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64).T
+    events = np.zeros(columns.shape[1], [("t", "i8"), ("x", "i8"), ("y", "i8"), ("p", "i8")])
+    events["x"], events["y"], events["p"] = columns[0], columns[1], columns[2] >> 7
+    events["t"] = ((columns[2] & 127) << 16) + (columns[3] << 8) + columns[4]
+    return events
+
+
+def nmnist_part(data: Path, part: slice) -> Stimulus:
+    """Return recordings in the order of their numbers, as spikes in steps of 3 ms."""
+    with zipfile.ZipFile(data / "nmnist" / "nmnist_train_1000.zip") as archive:
+        names = sorted(archive.namelist(), key=lambda name: Path(name).stem)[part]
+        frames = np.zeros((len(names), STEPS, 2, 34, 34), bool)
+        for frame, name in zip(frames, names, strict=True):
+            events = read_recording(archive.read(name))
+            step = events["t"] // STEP_US
+            kept = events[step < STEPS]
+            frame[step[step < STEPS], kept["p"], kept["y"], kept["x"]] = True
+    labels = np.array([int(Path(name).parent.name) for name in names], np.int64)
+    return Stimulus({"input": frames}, labels)
+
+
+def nmnist(data: Path, bits: int) -> Row:
+    """Judge the convolutional network on the first recordings, calibrated on the last."""
+    judged = nmnist_part(data, slice(0, RECORDINGS))
+    build = compile_file(
+        data / "nir" / "nmnist_sinabs.nir",
+        convention="sinabs",
+        stimulus=judged,
+        calibration=Stimulus.of(nmnist_part(data, slice(-OTHERS, None)).values),
+        quantization=Quantization(weight_bits=bits),
+    )
+    return {"bits": bits} | measured(build, judged, NMNIST_LAVA)
+
+
+def one_lif(data: Path) -> Row:
+    """Compare one neuron with the traces that other frameworks made of the same file."""
+    traces = {
+        name: np.loadtxt(io.StringIO((data / "nir" / f"lif_{name}.csv").read_text()), delimiter=",")
+        for name in ("norse", "snntorch", "exact", "lava_cpu_float")
+    }
+    stimulus = Stimulus({"input": traces["norse"][None, :, :1] > 0})
+    build = compile_file(data / "nir" / "lif_norse.nir", convention="nir", stimulus=stimulus)
+    name = build.float_graph.populations[0].name
+    real, whole = (
+        load_target("emulator").build(graph).run(stimulus, record=QUANTITIES)
+        for graph in (build.float_graph, build.fixed_graph)
+    )
+    found: Row = {"spikes": np.flatnonzero(real.spikes[name][0, :, 0]).tolist()}
+    found["integers"] = np.flatnonzero(whole.spikes[name][0, :, 0]).tolist()
+    for other, columns in traces.items():
+        # Lava's own connections deliver one step late.
+        late = 1 if other == "lava_cpu_float" else 0
+        steps = len(columns) - late
+        apart = np.abs(real.v[name][0, :steps, 0] - columns[late:, 1]).max()
+        found[other] = {
+            "spikes": bool(np.array_equal(real.spikes[name][0, :steps, 0], columns[late:, 2] > 0)),
+            # snnTorch's trace has another unit of potential.
+            "potential": None if other == "snntorch" else float(apart),
+        }
+    asked = compile_file(data / "nir" / "lif_norse.nir", convention="norse", stimulus=stimulus)
+    found["spikes as norse 1.1 writes"] = int(
+        load_target("emulator").build(asked.float_graph).run(stimulus).spikes[name].sum()
+    )
+    return found | measured(build, stimulus, 1)
+
+
+TASKS: dict[str, Callable[[Path], Row]] = {
+    **{
+        f"Braille, fold {number}, {bits} bits": lambda data, number=number, bits=bits: braille(
+            data, number, bits
+        )
+        for bits in (8, 12)
+        for number in range(FOLDS)
+    },
+    "one LIF": one_lif,
+    "N-MNIST, 8 bits": lambda data: nmnist(data, 8),
+    "N-MNIST, 12 bits": lambda data: nmnist(data, 12),
+}
+
+
+def accuracy_table(rows: dict[str, Row]) -> str:
+    """Return accuracy and agreement of the two tasks with labels."""
+    head = [
+        "task", "samples", "float, %", "integers, %", "spike F1", "without constants", "synapses", "on Lava",
+    ]  # fmt: skip
+    lines = [head, ["---"] * len(head)]
+    for name, row in rows.items():
+        if row.get("float") is None:
+            continue
+        equal = "equal" if row["lava equal"] else "differs"
+        lines.append(
+            [
+                name,
+                str(row["samples"]),
+                f"{row['float']:.2f}",
+                f"{row['fixed']:.2f}",
+                f"{row['f1']:.4f}",
+                f"{row['own f1']:.4f}",
+                f"{row['synapses']:,}",
+                f"{equal}, {row['lava samples']} of them",
+            ]
+        )
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def lif_sentences(row: Row) -> str:
+    """Return what one neuron shows."""
+    steps = ", ".join(str(step) for step in row["spikes"])
+    same = "the same" if row["integers"] == row["spikes"] else f"{row['integers']}"
+    names = {"norse": "Norse", "snntorch": "snnTorch", "exact": "the exact solution"}
+    equal = [said for key, said in names.items() if row[key]["spikes"]]
+    return (
+        f"One LIF (`lif_norse.nir --convention nir`): spikes at steps {steps}, as {', '.join(equal)}, "
+        f"{'and Lava in real numbers one step later' if row['lava_cpu_float']['spikes'] else 'not as Lava'}; "
+        f"integers: {same}; Lava in integers {'equal' if row['lava equal'] else 'differs'}. "
+        f"Potentials differ from Norse's by at most {row['norse']['potential']:.1e}, from Lava's by "
+        f"{row['lava_cpu_float']['potential']:.1e}, and from the exact solution by "
+        f"{row['exact']['potential']:.1e}, because a step is Euler's. With `--convention norse` the same "
+        f"file gives {row['spikes as norse 1.1 writes']} spikes: an older Norse wrote it, which put tau "
+        "itself in the file and no v_reset; the convention is that of Norse 1.1."
+    )
+
+
+def page(rows: dict[str, Row]) -> str:
+    """Return what stands between the markers."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    said = (
+        f"Made by `make nir-study` on {datetime.now(tz=UTC).date()}, {os.cpu_count()} cores and "
+        f"{memory:.0f} GiB. "
+        "Braille (`braille_zero.nir --convention snntorch`, 256 steps): all samples of a validation fold are "
+        f"judged; calibrated on {CALIBRATED} samples of the other folds that the judged one does not hold. "
+        f"N-MNIST (`nmnist_sinabs.nir --convention sinabs`, {STEPS} binary steps of 3 ms): the first "
+        f"{RECORDINGS} of 1,000 recordings of the training set are judged, calibrated on the last {OTHERS}. "
+        "The networks may have been trained on some of these samples, and the published figures are of "
+        "other splits, so accuracy is not to be ranked against them; that integers keep it can be. "
+        "'Without constants' leaves out the neuron that fires at every step in place of a bias."
+    )
+    published = (
+        f"Published, Braille with reset to zero: {BRAILLE_PUBLISHED} %. N-MNIST: {NMNIST_PUBLISHED} %. Lava "
+        "here is its CPU model of the chip's integers, equal to reference and emulator in u, v and spikes at "
+        "every step."
+    )
+    return "\n\n".join([said, accuracy_table(rows), published, lif_sentences(rows["one LIF"])])
+
+
+def write_page(rows: dict[str, Row]) -> None:
+    """Put the tables between the markers of the page."""
+    begin, end = "<!-- nir-study: begin -->", "<!-- nir-study: end -->"
+    before, rest = README.read_text().split(begin)
+    _, after = rest.split(end)
+    README.write_text(f"{before}{begin}\n{page(rows)}\n{end}{after}")
+
+
+def main() -> None:
+    """Run what is missing, keep every row, write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA") or DATA))
+    data: Path = parser.parse_args().data
+    if not (data / "nir").is_dir():
+        parser.error(f"'{data}' has no folder 'nir'; name the folder of the published files with --data")
+    rows: dict[str, Row] = {}
+    if RESULTS.exists():
+        rows = {row["task"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
+    for task, judge in TASKS.items():
+        if task not in rows:
+            started = time.monotonic()
+            rows[task] = {"task": task, **judge(data), "seconds": round(time.monotonic() - started, 1)}
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(rows[task]) + "\n")
+            print(task, f"{rows[task]['seconds']} s", flush=True)
+    write_page({task: rows[task] for task in TASKS})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Give the float graph the two connections that wide weights have in integers."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import PreconditionError
+from toolchain.ir import AnyNode, Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif, Stage
+from toolchain.ir.matrix import Matrix, columns_of, kept_synapses, rows_of, sources_of, values_of
+from toolchain.passes.base import Pass
+from toolchain.passes.integers import COARSE, FINE
+from toolchain.passes.ranges import by_rows
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SplitHalves(Pass):
+    """Split the connections whose integers are in two halves, so that both graphs have the same nodes.
+
+    The coarse half gets what its integers stand for, the fine half the rest of the real weight. What the
+    graph computes does not change, but for the order in which sums are rounded.
+
+    Attributes:
+        fixed: What `quantize-graph` made of the graph.
+    """
+
+    name: ClassVar[str] = "split-halves"
+
+    fixed: Graph
+
+    def requires(self, graph: Graph) -> None:
+        """Accept float graphs only."""
+        if graph.stage is not Stage.FLOAT:
+            raise PreconditionError("'split-halves' needs a float graph")
+
+    def rewrite(self, graph: Graph) -> Graph:
+        """Return the graph with halves in place of wide connections."""
+        nodes: list[AnyNode] = []
+        for node in graph:
+            if isinstance(node, Dense | Conv2d) and node.name not in self.fixed:
+                nodes += self._halves(graph, node)
+            elif isinstance(node, Lif):
+                nodes.append(replace(node, inputs=self.fixed[node.name].inputs))
+            else:
+                nodes.append(node)
+        return graph if len(nodes) == len(graph.nodes) else graph.with_nodes(nodes)
+
+    def _halves(self, graph: Graph, node: Dense | Conv2d) -> list[AnyNode]:
+        coarse, fine = self.fixed[node.name + COARSE], self.fixed[node.name + FINE]
+        target = self.fixed.readers(coarse.name)[0]
+        match node, coarse, fine, target:
+            case Dense(), FixedDense(), FixedDense(), FixedLif():
+                places = _places(node.weights)
+                held = [np.isin(places, _places(half.weights)) for half in (coarse, fine)]
+                integers = np.zeros(places.size)
+                integers[held[0]] = values_of(coarse.weights)
+                factor = _per_integer(node.weights, coarse, target) * graph.message_scale(node)
+                real = _parts(values_of(node.weights), integers * factor, both=held[0] & held[1])
+                return [
+                    _dense(node, coarse.name, real[0], held[0]),
+                    _dense(node, fine.name, real[1], held[1]),
+                ]
+            case Conv2d(), FixedConv2d(), FixedConv2d(), FixedLif():
+                factor = _per_integer(node.weights, coarse, target) * graph.message_scale(node)
+                both = ((coarse.weights != 0) & (fine.weights != 0)).ravel()
+                real = _parts(node.weights.ravel(), coarse.weights.ravel() * factor, both=both)
+                shape = node.weights.shape
+                return [
+                    replace(node, name=half.name, weights=part.reshape(shape))
+                    for half, part in zip((coarse, fine), real, strict=True)
+                ]
+            case _:
+                raise PreconditionError(f"the halves of '{node.name}' are not those of a connection")
+
+
+def _parts(real: Floats, grid: Floats, *, both: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the coarse and the fine part of weights; where one half holds the synapse, all of it."""
+    coarse = np.where(both, grid, np.where(grid != 0, real, 0.0))
+    return coarse, real - coarse
+
+
+def _places(matrix: Matrix) -> NDArray[np.int64]:
+    """Return a number per stored value that says where it stands."""
+    return rows_of(matrix) * sources_of(matrix) + columns_of(matrix)
+
+
+def _per_integer(weights: Matrix, half: FixedDense | FixedConv2d, target: FixedLif) -> Floats:
+    """Return what one unit of an integer weight stands for, per stored value."""
+    return 2.0**half.exponent / by_rows(target.scale)[rows_of(weights), 0]
+
+
+def _dense(node: Dense, name: str, real: Floats, held: NDArray[np.bool_]) -> Dense:
+    pattern = node.weights
+    weights = kept_synapses(pattern, pattern, held)
+    weights.data = real[held]
+    delays = None if node.delays is None else kept_synapses(node.delays, pattern, held)
+    return replace(node, name=name, weights=weights, delays=delays)
