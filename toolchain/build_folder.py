@@ -11,7 +11,7 @@ from toolchain.atomic import read_json, replacing_folder, sha256, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.ir import Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus, check_stimulus
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -63,7 +63,7 @@ class Build:
             _seal(temporary, self.target, self.facts)
 
     def stimulus_for(self, given: Stimulus | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus, fitted to the network.
+        """Return what is given, or else the build's own stimulus, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
         were proved.
@@ -75,7 +75,7 @@ class Build:
         chosen = given or self.stimulus
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
-        fitted = fit_stimulus(self.float_graph, chosen)
+        fitted = check_stimulus(self.float_graph, chosen)
         proved = self.quantization.get("steps")
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -104,7 +104,7 @@ class Build:
             load_graph(folder / "fixed"),
             str(manifest["target"]),
             _read_quantization(folder / "quantization.json"),
-            Stimulus.load(stimulus) if stimulus.is_file() else None,
+            Stimulus.open(stimulus) if stimulus.is_file() else None,
             dict(manifest.get("facts", {})),
         )
 

@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.archive import open_arrays
 from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import StimulusError
 from toolchain.ir import EdgeKind, Graph, Input
+from toolchain.ir.types import size_of
 
 _SINGLE = "input"
+_CHECKED_VALUES: Final = 2**22
+"""Values of a large stimulus that are checked at a time."""
 
 
 @final
@@ -73,7 +77,20 @@ class Stimulus:
             StimulusError: It holds no input.
             CorruptArtifactError: It is not an archive of plain arrays.
         """
-        arrays = read_arrays(path)
+        return cls._of_arrays(path, read_arrays(path))
+
+    @classmethod
+    def open(cls, path: Path) -> "Stimulus":
+        """Return what `stimulus.npz` holds; large arrays stay there and are read as they are needed.
+
+        Raises:
+            StimulusError: It holds no input.
+            CorruptArtifactError: It is not an archive of plain arrays; see `toolchain.archive.open_arrays`.
+        """
+        return cls._of_arrays(path, open_arrays(path))
+
+    @classmethod
+    def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":
         labels, lengths = arrays.pop("labels", None), arrays.pop("lengths", None)
         if not arrays:
             raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
@@ -88,6 +105,30 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
     Raises:
         StimulusError: A name, shape, length or value does not fit.
     """
+    given = _named(graph, stimulus)
+    values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
+    return Stimulus(values, given.labels, given.lengths)
+
+
+def check_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, its values checked but left as they are.
+
+    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes that
+    part fit with `fit_stimulus`.
+
+    Raises:
+        StimulusError: A name, shape, length or value does not fit.
+    """
+    given = _named(graph, stimulus)
+    size = sum(size_of(node.shape) for node in graph.inputs) * given.steps
+    together = max(1, _CHECKED_VALUES // size)
+    for start in range(0, given.samples, together):
+        fit_stimulus(graph, given.take(slice(start, start + together)))
+    return given
+
+
+def _named(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, everything checked but the values."""
     given = Stimulus.of(stimulus)
     inputs = {node.name: node for node in graph.inputs}
     values = dict(given.values)
@@ -95,15 +136,17 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
         values = {next(iter(inputs)): values[_SINGLE]}
     if set(values) != set(inputs):
         raise StimulusError(f"expected arrays named {sorted(inputs)}, got {sorted(values)}")
-    fitted = {name: _fit_values(inputs[name], array) for name, array in values.items()}
-    extents = {array.shape[:2] for array in fitted.values()}
+    for name, array in values.items():
+        _check_kind(inputs[name], array)
+    extents = {array.shape[:2] for array in values.values()}
     if len(extents) > 1:
         raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
     _check_companions(given, *extents.pop())
-    return Stimulus(fitted, given.labels, given.lengths)
+    return Stimulus(values, given.labels, given.lengths)
 
 
-def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
+def _check_kind(node: Input, array: NDArray[Any]) -> None:
+    """Raise unless an array has the shape and the type of what enters a network."""
     if array.ndim != 2 + len(node.shape) or array.shape[2:] != node.shape:
         expected = "x".join(map(str, node.shape))
         raise StimulusError(f"input '{node.name}' expects [batch, time, {expected}], got {list(array.shape)}")
@@ -111,12 +154,16 @@ def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
         raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
     if array.dtype.kind not in "biuf":
         raise StimulusError(f"input '{node.name}' expects bool, integer or float, got {array.dtype}")
+
+
+def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
+    values = np.asarray(array)
     if node.edge is EdgeKind.GRADED:
-        if not np.isfinite(array).all():
+        if not np.isfinite(values).all():
             raise StimulusError(f"input '{node.name}' holds values that are not finite")
-        return array.astype(np.float64)
-    spikes = array.astype(bool)
-    if not np.array_equal(spikes, array):
+        return values.astype(np.float64, order="C")
+    spikes = values.astype(bool, order="C")
+    if not np.array_equal(spikes, values):
         raise StimulusError(f"input '{node.name}' takes spikes, expected only 0 and 1")
     return spikes
 

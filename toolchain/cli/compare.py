@@ -45,7 +45,7 @@ def compare(
     if baseline is not None and not update and not baseline.is_file():
         raise MissingFileError("baseline", baseline)
     loaded = load(build)
-    given = None if stimulus is None else Stimulus.load(stimulus)
+    given = None if stimulus is None else Stimulus.open(stimulus)
     with stages(quiet=as_json) as progress:
         judgement = compare_build(
             loaded, given, exact=exact or (), samples=samples, attribute=causes, progress=progress

@@ -32,7 +32,7 @@ def run(
     from toolchain.stimulus import Stimulus
 
     loaded = load(build)
-    given = None if stimulus is None else Stimulus.load(stimulus)
+    given = None if stimulus is None else Stimulus.open(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:
         trace = run_build(
