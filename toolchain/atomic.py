@@ -155,7 +155,7 @@ def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> Non
 
 
 def array_entry(name: str) -> zipfile.ZipInfo:
-    """Return the entry of an array in a `.npz`: compressed, without a date, so that equal arrays are equal bytes."""
+    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes."""
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry

@@ -47,7 +47,6 @@ def of_part(progress: Progress, before: int, size: int, total: int) -> Progress:
         size: Units of the part.
         total: Units of the whole.
     """
-
     whole = total
 
     def told(done: int, total: int) -> None:

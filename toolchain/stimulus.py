@@ -113,8 +113,8 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
 def check_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
     """Return the stimulus keyed by the graph's input names, its values checked but left as they are.
 
-    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes that
-    part fit with `fit_stimulus`.
+    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes
+    that part fit with `fit_stimulus`.
 
     Raises:
         StimulusError: A name, shape, length or value does not fit.

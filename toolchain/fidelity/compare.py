@@ -54,8 +54,8 @@ class Comparison:
 class Comparer:
     """Compares a float execution with a fixed one of the same network, part by part.
 
-    It keeps counts and exact sums, no records: memory does not grow with the samples, and no figure depends on
-    how they are divided into parts.
+    It keeps counts and exact sums, no records: memory does not grow with the samples, and no figure depends
+    on how they are divided into parts.
 
     Args:
         graphs: The float graph and the fixed graph quantized from it.

@@ -61,10 +61,10 @@ class ReportContent:
 
     @property
     def start(self) -> int:
-        """Which of the samples shown is seen first: the one in which a population first differs, if any does."""
+        """Which of the samples shown is seen first: one in which a population first differs, if any does."""
         found = (node.first.sample for node in self.comparison.nodes.values() if node.first)
         sample = next(found, self.samples[0])
-        return self.samples.index(sample)
+        return self.samples.index(sample) if sample in self.samples else 0
 
 
 def write_report(path: Path, content: ReportContent) -> None:

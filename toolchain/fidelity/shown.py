@@ -20,9 +20,9 @@ Pair = tuple[Trace, Trace]
 class ShownSamples:
     """Keeps samples of a run that goes by in parts: the first ones, and those where populations first differ.
 
-    The kept traces are those that were compared, not those of another run. Of the populations that differ, the
-    first ones in order of execution count; more of them come while parts go by, so that one which is pushed out
-    by earlier ones stays out. What is kept in the end therefore does not depend on the parts.
+    The kept traces are those that were compared, not those of another run. Of the populations that differ,
+    the first ones in order of execution count. Their number only grows while parts go by, so that one that is
+    pushed out by earlier ones stays out: what is kept in the end does not depend on the parts.
     """
 
     def __init__(self) -> None:

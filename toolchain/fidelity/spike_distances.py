@@ -20,8 +20,8 @@ COST: Final = 0.2
 class SpikeDistances:
     """Mean van Rossum and Victor-Purpura distances per neuron and sample, added part by part.
 
-    Every sample has sums of its own, taken in the order of its neurons. Those of all samples are added exactly,
-    so the means do not depend on how samples are divided into parts.
+    Every sample has sums of its own, taken in the order of its neurons. Those of all samples are added
+    exactly, so the means do not depend on how samples are divided into parts.
 
     Args:
         tau: Time constant of the van Rossum kernel, in steps.
