@@ -132,7 +132,7 @@ class StoredArray(NDArrayOperatorsMixin):
         rows = np.arange(len(self))[index]
         if rows.ndim == 0:
             return self._read(int(rows), int(rows) + 1)[0]
-        if rows.size and np.array_equal(rows, np.arange(rows[0], rows[0] + rows.size)):
+        if rows.ndim == 1 and rows.size and np.array_equal(rows, np.arange(rows[0], rows[0] + rows.size)):
             return self._read(int(rows[0]), int(rows[0]) + rows.size)
         chosen = np.empty((*rows.shape, *self.shape[1:]), self.dtype)
         for place in np.argsort(rows.ravel(), kind="stable"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from toolchain.activity import Activity, count_events
 from toolchain.archive import writing_arrays
 from toolchain.build_folder import Build
-from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.errors import CorruptArtifactError, MissingFileError, ToolchainError, UsageError
 from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
@@ -257,8 +257,8 @@ def record_build(
 ) -> Recording:
     """Run a graph of a build on a target, a part of the samples at a time, and write the records to a file.
 
-    The file is the one that `run_build(...).save(path)` would write; it appears whole or not at all. Parts are
-    as large as the memory allows, since some targets take seconds to start.
+    The file is the one that `run_build(...).save(path)` would write; it appears whole or not at all. Parts
+    are as large as the memory allows, since some targets take seconds to start.
 
     Args:
         build: What to run.
@@ -287,7 +287,12 @@ def record_build(
     with writing_arrays(path) as writer:
         for start, part in in_parts(given, per_sample, program, room):
             told = of_part(progress, start, part.samples, given.samples)
-            trace = program.run(part, record=record, progress=told)
+            try:
+                trace = program.run(part, record=record, progress=told)
+            except ToolchainError as error:
+                if part.samples < given.samples:
+                    error.add_note(f"this was in a part of the run that begins at sample {start}")
+                raise
             writer.append(trace.items())
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -26,6 +28,8 @@ from toolchain.trace import QUANTITIES, Trace
 _EMULATOR: Final = "emulator"
 _LAVA: Final = "lava"
 _COMPARED: Final = ("spikes", "v")
+_PART_BYTES: Final = 128 * 2**20
+"""What float and fixed may record of a part."""
 _EXECUTIONS: Final = 3
 """The target that must be exact, the integer reference and the emulator."""
 _EXACT_BYTES: Final = 512 * 2**20
@@ -166,20 +170,21 @@ def _compare_in_parts(
     The float program says where parts may be cut; integers are the same wherever they are.
     """
     graphs = build.float_graph, build.fixed_graph
-    programs = [load_target(_EMULATOR).build(graph) for graph in graphs]
+    programs = tuple(load_target(_EMULATOR).build(graph) for graph in graphs)
     per_sample = sum(recorded_bytes(graph, stimulus.steps, _COMPARED) for graph in graphs)
-    seen: list[Activity] = []
-    for start, part in in_parts(stimulus, per_sample, programs[0]):
+
+    def compare(start: int, part: Stimulus) -> tuple[Activity, Activity]:
+        # A function of its own: the traces of a part are gone before those of the next come.
         traces: list[Trace] = []
         for program, label in zip(programs, ("float", "fixed"), strict=True):
             told = of_part(of_stage(progress, f"emulate {label}"), start, part.samples, stimulus.samples)
             traces.append(program.run(part, record=_COMPARED, progress=told))
-        pair = traces[0], traces[1]
-        comparer.add(pair, labels=part.labels, lengths=part.lengths)
-        shown.keep(start, pair, comparer.firsts())
-        counted = [count_events(graph, part, trace) for graph, trace in zip(graphs, traces, strict=True)]
-        seen = [a.merged(b) for a, b in zip(seen, counted, strict=True)] if seen else counted
-    return seen[0], seen[1]
+        comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths)
+        shown.keep(start, (traces[0], traces[1]), comparer.firsts())
+        return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
+
+    counted = starmap(compare, in_parts(stimulus, per_sample, programs[0], _PART_BYTES))
+    return reduce(lambda sums, part: (sums[0].merged(part[0]), sums[1].merged(part[1])), counted)
 
 
 def _on_chip(build: Build, activity: Activity) -> tuple[Resources | None, str]:
@@ -205,9 +210,8 @@ def _check_exact(build: Build, name: str, stimulus: Stimulus, progress: StagePro
     for start, part in in_parts(stimulus, per_sample, room=_EXACT_BYTES):
         told = of_part(stage, start, part.samples, stimulus.samples)
         trace = program.run(part, record=QUANTITIES, progress=told)
-        others = run_reference(graph, part), emulator.run(part, record=QUANTITIES)
-        for search, expected in zip(searches.values(), others, strict=True):
-            search.add(expected, trace)
+        searches["the integer reference"].add(run_reference(graph, part), trace)
+        searches["the emulator"].add(emulator.run(part, record=QUANTITIES), trace)
     for other, search in searches.items():
         if search.first is not None:
             return Exactness(stimulus.samples, other, search.first)

@@ -11,7 +11,7 @@ ROOM_BYTES: Final = 128 * 2**20
 
 
 def in_parts(
-    stimulus: Stimulus, per_sample: int, program: Program | None = None, room: int = ROOM_BYTES
+    stimulus: Stimulus, per_sample: int, program: Program | None = None, room: int | None = None
 ) -> Iterator[tuple[int, Stimulus]]:
     """Yield the first sample of each part, and the part.
 
@@ -22,9 +22,10 @@ def in_parts(
         stimulus: Checked, or fitted to the graph.
         per_sample: Bytes that are recorded of a sample.
         program: What runs the parts; None if it gives the same however samples are cut.
-        room: Bytes that a part may record, unless a single batch of the program records more.
+        room: Bytes that a part may record, unless a single batch of the program records more; by default
+            `ROOM_BYTES`.
     """
     batch = program.batch_size(stimulus.steps) if isinstance(program, BatchedProgram) else 1
-    size = max(1, room // max(1, per_sample * batch)) * batch
+    size = max(1, (room or ROOM_BYTES) // max(1, per_sample * batch)) * batch
     for start in range(0, stimulus.samples, size):
         yield start, stimulus.take(slice(start, start + size))

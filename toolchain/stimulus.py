@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.archive import open_arrays
+from toolchain.archive import HELD_BYTES, open_arrays
 from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import StimulusError
 from toolchain.ir import EdgeKind, Graph, Input
@@ -80,14 +80,14 @@ class Stimulus:
         return cls._of_arrays(path, read_arrays(path))
 
     @classmethod
-    def open(cls, path: Path) -> "Stimulus":
-        """Return what `stimulus.npz` holds; large arrays stay there and are read as they are needed.
+    def open(cls, path: Path, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what `stimulus.npz` holds; arrays of more bytes stay there and are read as they are needed.
 
         Raises:
             StimulusError: It holds no input.
             CorruptArtifactError: It is not an archive of plain arrays; see `toolchain.archive.open_arrays`.
         """
-        return cls._of_arrays(path, open_arrays(path))
+        return cls._of_arrays(path, open_arrays(path, held_bytes))
 
     @classmethod
     def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":

@@ -1,7 +1,7 @@
 """What comparing and recording a build take of the memory: `python -m tests.benchmarks.memory`.
 
-Every figure is the peak of a process of its own. The network is a VGG of random weights, the pictures are random
-and shown still; they are written to a file part by part, so that no process ever holds them all.
+Every figure is the peak of a process of its own. The network is a VGG of random weights, the pictures are
+random and shown still; they are written to a file part by part, so that no process ever holds them all.
 """
 
 import argparse
@@ -31,7 +31,9 @@ def make_build(folder: Path, channels: int) -> None:
     from toolchain.models import POOL, VggShape, build_vgg  # noqa: PLC0415
 
     torch.manual_seed(0)
-    shape = VggShape(plan=(channels, POOL, channels, POOL), image=(1, SIDE, SIDE), steps=STEPS, classes=CLASSES)
+    shape = VggShape(
+        plan=(channels, POOL, channels, POOL), image=(1, SIDE, SIDE), steps=STEPS, classes=CLASSES
+    )
     network = build_vgg(shape, torch.Generator().manual_seed(0))
     pictures = np.random.default_rng(1).random((8, 1, SIDE, SIDE)).astype(np.float32)
     toolchain.compile(network, pictures).save(folder)
@@ -47,7 +49,9 @@ def make_pictures(path: Path, samples: int) -> None:
             count = min(_AT_ONCE, samples - start)
             # Few grey levels: such pictures are quickly compressed.
             pictures = (rng.integers(0, 16, (count, 1, 1, SIDE, SIDE)) / 15).astype(np.float32)
-            writer.append({"input": np.repeat(pictures, STEPS, axis=1), "labels": rng.integers(0, CLASSES, count)})
+            writer.append(
+                {"input": np.repeat(pictures, STEPS, axis=1), "labels": rng.integers(0, CLASSES, count)}
+            )
 
 
 def run_child(action: str, build: Path, pictures: Path) -> None:
@@ -72,7 +76,7 @@ def run_child(action: str, build: Path, pictures: Path) -> None:
 
         record_build(loaded, build.parent / "trace.npz", stimulus=given, record=("spikes", "v"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"peak": peak, "seconds": time.monotonic() - started, "found": found}))
+    _say(json.dumps({"peak": peak, "seconds": time.monotonic() - started, "found": found}))
 
 
 def measure(action: str, build: Path, pictures: Path) -> dict[str, Any]:
@@ -89,12 +93,14 @@ def measured(action: str, channels: int, counts: Sequence[int], folder: Path) ->
     for samples in counts:
         make_pictures(folder / "pictures.npz", samples)
         results[samples] = measure(action, folder / "build", folder / "pictures.npz")
-        print(
-            f"{action}, {channels} channels, {samples:,} pictures: {results[samples]['peak'] / 2**30:.2f} GiB, "
-            f"{results[samples]['seconds']:.0f} s",
-            flush=True,
-        )
+        peak, seconds = results[samples]["peak"], results[samples]["seconds"]
+        _say(f"{action}, {channels} channels, {samples:,} pictures: {peak / 2**30:.2f} GiB, {seconds:.0f} s")
     return results
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
