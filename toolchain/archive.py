@@ -154,9 +154,9 @@ class StoredArray(NDArrayOperatorsMixin):
         return getattr(np.asarray(self), name)
 
     def _read(self, start: int, stop: int) -> Array:
-        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        room: Any = memoryview(cast("Any", rows.reshape(-1).view(np.uint8)))
         try:
+            rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+            room: Any = memoryview(cast("Any", rows.reshape(-1).view(np.uint8)))
             with self._lock:
                 self._file.seek(self._start + start * self._row_bytes)
                 for place in range(0, len(room), _COPIED_AT_ONCE):

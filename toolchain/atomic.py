@@ -226,7 +226,7 @@ def read_header(
         shape, fortran, dtype = npy_format.read_array_header_2_0(file)
     content = entry.file_size - file.tell()
     claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if dtype.hasobject or claimed != content:
+    if dtype.hasobject or claimed != content or min(shape, default=0) < 0:
         raise CorruptArtifactError(
             path, f"entry '{entry.filename}' claims {claimed} bytes of {dtype} but holds {content}"
         )

@@ -62,7 +62,7 @@ def test_real_numbers_are_cut_where_the_emulator_cuts(
     build: Build, runs: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their last digits may depend on what is summed side by side: whole batches have the same."""
-    monkeypatch.setattr("targets.emulator.program._MEMORY_BYTES", 2**16)
+    monkeypatch.setattr("targets.emulator.program._MEMORY_BYTES", 2**13)
     batch = EmulatorProgram(build.float_graph, "cpu").batch_size(12)
     assert 1 < batch < SAMPLES
     record = ("spikes", "v", "u")
