@@ -296,6 +296,7 @@ def record_build(
             writer.append(trace.items())
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
+            del trace  # Before the next part is recorded.
     return Recording(given.samples, counts)
 
 
