@@ -85,6 +85,10 @@ nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, i
 endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)
 	$(BIN)/python -m pytest -s -m long tests/targets/lava
 
+.PHONY: memory
+memory: $(READY) ## the memory of comparing and recording up to 50,000 pictures (half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m long tests/benchmarks/test_memory.py
+
 .PHONY: bench
 bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side (an hour)
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly

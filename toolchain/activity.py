@@ -38,6 +38,11 @@ class Activity:
         """Return the mean events per step of each element of a source."""
         return self.events[name] / max(self.samples * self.steps, 1)
 
+    def merged(self, other: "Activity") -> "Activity":
+        """Return the events of both runs of one graph: counts of its parts are those of the whole."""
+        events = {name: counts + other.events[name] for name, counts in self.events.items()}
+        return Activity(self.samples + other.samples, self.steps, events, self.still & other.still)
+
 
 def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
     """Return what every source of a graph sent.

@@ -30,7 +30,7 @@ MAX_ARRAY_BYTES = 8 * 2**30
 MAX_JSON_BYTES = 256 * 2**20
 
 # What zipfile, zlib and numpy raise on damaged files: found by flipping bytes.
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -281,10 +281,15 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(arrays):
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with archive.open(entry, "w", force_zip64=True) as file:
+            with archive.open(array_entry(name), "w", force_zip64=True) as file:
                 npy_format.write_array(file, np.asanyarray(arrays[name]), allow_pickle=False)
+
+
+def array_entry(name: str) -> zipfile.ZipInfo:
+    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes."""
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -308,36 +313,51 @@ def unpack_arrays(packed: bytes, path: Path) -> dict[str, NDArray[Any]]:
 def _read_archive(path: Path, source: IO[bytes]) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(source) as archive:
-            claimed = sum(entry.file_size for entry in archive.infolist())
-            if claimed > MAX_ARRAY_BYTES:
-                raise CorruptArtifactError(
-                    path, f"claims {claimed} bytes; more than {MAX_ARRAY_BYTES} are not read"
-                )
-            return {
-                _entry_name(path, entry): _read_entry(path, archive, entry) for entry in archive.infolist()
-            }
-    except _UNREADABLE as error:
+            check_claim(path, archive)
+            return {entry_name(path, entry): read_entry(path, archive, entry) for entry in archive.infolist()}
+    except UNREADABLE as error:
         raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None
 
 
-def _entry_name(path: Path, entry: zipfile.ZipInfo) -> str:
+def check_claim(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise if an archive claims more bytes than are ever read."""
+    claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > MAX_ARRAY_BYTES:
+        raise CorruptArtifactError(path, f"claims {claimed} bytes; more than {MAX_ARRAY_BYTES} are not read")
+
+
+def entry_name(path: Path, entry: zipfile.ZipInfo) -> str:
+    """Return the name of an array in a `.npz`."""
     if not entry.filename.endswith(".npy"):
         raise CorruptArtifactError(path, f"holds '{entry.filename}', which is not an array")
     return entry.filename.removesuffix(".npy")
 
 
-def _read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+def read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read one array of a `.npz`; see `read_arrays`."""
     with archive.open(entry) as file:
-        version = npy_format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = npy_format.read_array_header_1_0(file)
-        else:
-            shape, _, dtype = npy_format.read_array_header_2_0(file)
-        content = entry.file_size - file.tell()
-        claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
-        if dtype.hasobject or claimed != content:
-            raise CorruptArtifactError(
-                path, f"entry '{entry.filename}' claims {claimed} bytes of {dtype} but holds {content}"
-            )
+        read_header(path, entry, file)
     with archive.open(entry) as file:
         return np.asarray(npy_format.read_array(file, allow_pickle=False))
+
+
+def read_header(
+    path: Path, entry: zipfile.ZipInfo, file: IO[bytes]
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, Fortran order and type of an array in a `.npz`, and leave `file` at its content.
+
+    Raises:
+        CorruptArtifactError: It holds objects, or claims a size that differs from its content.
+    """
+    version = npy_format.read_magic(file)
+    if version == (1, 0):
+        shape, fortran, dtype = npy_format.read_array_header_1_0(file)
+    else:
+        shape, fortran, dtype = npy_format.read_array_header_2_0(file)
+    content = entry.file_size - file.tell()
+    claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
+    if dtype.hasobject or claimed != content or min(shape, default=0) < 0:
+        raise CorruptArtifactError(
+            path, f"entry '{entry.filename}' claims {claimed} bytes of {dtype} but holds {content}"
+        )
+    return shape, fortran, dtype

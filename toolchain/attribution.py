@@ -1,6 +1,6 @@
 """Where a loss comes from: each integer rule switched on alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from toolchain.build_folder import Build
-from toolchain.fidelity import Comparison, compare_traces
+from toolchain.fidelity import Comparer, Comparison
 from toolchain.ir import EdgeKind, Graph
+from toolchain.parts import in_parts
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.trace import Trace
@@ -113,32 +114,48 @@ def attribute_loss(
         samples: At most how many of the first samples are run; large networks run fewer.
         progress: Told how many of the runs are done.
     """
-    given = build.stimulus_for(stimulus)
-    size = sum(node.vth.size for node in build.fixed_graph.populations) * given.steps
-    part = given.take(slice(0, min(samples, max(1, 2 * _BATCH_VALUES // size))))
-    chosen = [rule for rule in Rule if _matters(rule, build.fixed_graph)]
+    part = _first_samples(build, stimulus, samples)
+    rules = [rule for rule in Rule if _matters(rule, build.fixed_graph)]
+    runs = [*(frozenset({rule}) for rule in rules), ROUNDED, ALL_RULES]
+    comparisons, arithmetic = _compare_runs(build, part, runs, progress)
+    *alone, rounded, together = map(Share.of, comparisons)
+    shares = dict(zip(rules, alone, strict=True))
+    return Attribution(part.samples, shares, rounded, together, Share.of(arithmetic))
 
-    def share(expected: Trace, got: Trace) -> Share:
-        graphs = build.fixed_graph, build.fixed_graph
-        compared = compare_traces(graphs, (expected, got), labels=part.labels, lengths=part.lengths)
-        return Share.of(compared)
 
-    real = run_rules(build, part, frozenset())
-    shares: list[Share] = []
-    for done, rule in enumerate(chosen):
-        progress(done, len(chosen) + 2)
-        shares.append(share(real, run_rules(build, part, frozenset({rule}))))
-    progress(len(chosen), len(chosen) + 2)
-    rounded = run_rules(build, part, ROUNDED)
-    integers = run_rules(build, part, ALL_RULES)
-    progress(len(chosen) + 2, len(chosen) + 2)
-    return Attribution(
-        part.samples,
-        dict(zip(chosen, shares, strict=True)),
-        share(real, rounded),
-        share(real, integers),
-        share(rounded, integers),
-    )
+def _first_samples(build: Build, stimulus: Stimulus | None, samples: int) -> Stimulus:
+    """Return the samples to run, checked: at most `samples`, and two batches."""
+    chosen = stimulus or build.stimulus
+    part = build.stimulus_for(None if chosen is None else chosen.take(slice(0, samples)))
+    return part.take(slice(0, max(1, 2 * _BATCH_VALUES // _values(build, part))))
+
+
+def _compare_runs(
+    build: Build, stimulus: Stimulus, runs: Sequence[frozenset[Rule]], progress: Progress
+) -> tuple[list[Comparison], Comparison]:
+    """Compare runs by some of the rules with real numbers, and the last, by all rules, with rounded numbers.
+
+    One batch goes through all runs before the next: only two of its traces are kept meanwhile.
+    """
+    graphs = build.fixed_graph, build.fixed_graph
+    comparers, arithmetic = [Comparer(graphs) for _ in runs], Comparer(graphs)
+    batches = list(in_parts(stimulus, _values(build, stimulus), room=_BATCH_VALUES))
+    total = len(batches) * len(runs)
+    for first, (_, batch) in enumerate(batches):
+        real, rounded = (run_rules(build, batch, rules) for rules in (frozenset[Rule](), ROUNDED))
+        trace = rounded
+        for i, rules in enumerate(runs):
+            progress(first * len(runs) + i, total)
+            trace = rounded if rules == ROUNDED else run_rules(build, batch, rules)
+            comparers[i].add((real, trace), labels=batch.labels, lengths=batch.lengths)
+        arithmetic.add((rounded, trace), labels=batch.labels, lengths=batch.lengths)
+    progress(total, total)
+    return [each.result() for each in comparers], arithmetic.result()
+
+
+def _values(build: Build, stimulus: Stimulus) -> int:
+    """Return how many states a sample has, times its steps."""
+    return sum(node.vth.size for node in build.fixed_graph.populations) * stimulus.steps
 
 
 def run_rules(build: Build, stimulus: Stimulus, rules: frozenset[Rule]) -> Trace:
@@ -151,13 +168,10 @@ def run_rules(build: Build, stimulus: Stimulus, rules: frozenset[Rule]) -> Trace
     """
     network = GraphNetwork(build.float_graph, build.fixed_graph, rules=rules)
     fitted = fit_stimulus(build.float_graph, stimulus)
-    size = sum(node.vth.size for node in build.fixed_graph.populations) * fitted.steps
-    batch = max(1, _BATCH_VALUES // size)
     parts: list[Trace] = []
     with torch.inference_mode():
-        for start in range(0, fitted.samples, batch):
-            values = fitted.take(slice(start, start + batch)).values
-            streams = {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
+        for _, part in in_parts(fitted, _values(build, fitted), room=_BATCH_VALUES):
+            streams = {name: torch.from_numpy(np.array(array)) for name, array in part.values.items()}
             activity = network(streams, record=True)
             parts.append(
                 Trace(

@@ -16,7 +16,7 @@ from toolchain.intake import PathText, path_of
 from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
 from toolchain.seal import check_seal, hashes
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus, check_stimulus
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -74,7 +74,7 @@ class Build:
             _seal(temporary, self.target, self.facts)
 
     def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus, fitted to the network.
+        """Return what is given, or else the build's own stimulus, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
         were proved.
@@ -86,7 +86,7 @@ class Build:
         chosen = self.stimulus if given is None else given
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
-        fitted = fit_stimulus(self.float_graph, chosen)
+        fitted = check_stimulus(self.float_graph, chosen)
         _check_labels(self.float_graph, fitted)
         proved = self.quantization.get("steps")
         if proved is not None and fitted.steps > proved:
@@ -116,7 +116,7 @@ class Build:
             load_graph(folder / "fixed"),
             str(manifest["target"]),
             _read_quantization(folder / _QUANTIZATION),
-            Stimulus.load(stimulus) if _STIMULUS in manifest["files"] else None,
+            Stimulus.open(stimulus) if _STIMULUS in manifest["files"] else None,
             dict(manifest.get("facts", {})),
         )
 

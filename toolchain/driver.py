@@ -1,33 +1,38 @@
 """Compiling and running as plain calls. The command line adds nothing to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolchain.activity import Activity, count_events
+from toolchain.archive import writing_arrays
 from toolchain.build_folder import Build
 from toolchain.disk import check_exists
-from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
-from toolchain.fidelity.cost import Cost, measure_cost, recurrent_synapses
+from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
+from toolchain.parts import in_parts
 from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, SplitHalves, explain_quantization
-from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_stage
+from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_part, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, check_stimulus, fit_stimulus
-from toolchain.target import load_target, resumed
-from toolchain.trace import Trace
+from toolchain.target import load_target, recorded_bytes, resumed
+from toolchain.trace import Trace, check_quantities
 
 _STILL: Final = 4
 _CHECKED_SAMPLES: Final = 64
+_RECORDED_BYTES: Final = 512 * 2**20
+"""What a part of a run that is written to a file may record."""
 
 Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
 
@@ -177,9 +182,17 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
     """Return cost and accuracy of a float graph on labelled samples."""
     if stimulus.labels is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
-    trace = load_target(EMULATOR).build(graph).run(stimulus)
-    right = accuracy(predictions(graph, trace, stimulus.lengths), stimulus.labels)
-    return measure_cost(graph, stimulus, trace), right
+    program = load_target(EMULATOR).build(graph)
+    predicted: list[NDArray[np.int64]] = []
+    seen: Activity | None = None
+    for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
+        trace = program.run(part)
+        predicted.append(predictions(graph, trace, part.lengths))
+        counted = count_events(graph, part, trace)
+        seen = counted if seen is None else seen.merged(counted)
+    if seen is None:
+        raise UsageError("there are no test samples; accuracy cannot be measured")
+    return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
 
 
 def run_build(
@@ -193,7 +206,9 @@ def run_build(
     resume: PathText | None = None,
     progress: Progress = no_progress,
 ) -> Trace:
-    """Run a graph of a build on a target.
+    """Run a graph of a build on a target, and return all that is recorded in memory.
+
+    What does not fit there, `record_build` writes to a file.
 
     Args:
         build: What to run.
@@ -209,14 +224,92 @@ def run_build(
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    first = None if samples is None else count_of(samples, "samples", least=1)
-    given = build.stimulus_for(stimulus).take(slice(0, first))
-    chosen = choice_of(stage, "stage", Stage)
-    graph = build.fixed_graph if chosen is Stage.FIXED else build.float_graph
-    program = load_target(target or build.target).build(graph)
+    given = build.stimulus_for(stimulus).take(slice(0, _first(samples)))
+    program = load_target(target or build.target).build(_graph_of(build, stage))
     if resume is not None:
         program = resumed(program, path_of(resume, "resume"))
     return program.run(given, record=record, progress=progress)
+
+
+@final
+@dataclass(frozen=True)
+class Recording:
+    """What a run wrote to a file.
+
+    Attributes:
+        samples: How many were run.
+        spikes: Per population, over all of them.
+    """
+
+    samples: int
+    spikes: dict[str, int]
+
+
+def record_build(
+    build: Build,
+    path: PathText,
+    target: str | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    *,
+    stage: Stage = Stage.FIXED,
+    samples: int | None = None,
+    record: tuple[str, ...] = ("spikes",),
+    resume: PathText | None = None,
+    progress: Progress = no_progress,
+) -> Recording:
+    """Run a graph of a build on a target, a part of the samples at a time, and write the records to a file.
+
+    The file is the one that `run_build(...).save(path)` would write; it appears whole or not at all. Parts
+    are as large as the memory allows, since some targets take seconds to start.
+
+    Args:
+        build: What to run.
+        path: The `.npz` to write; see `Trace.save`.
+        target: Name of an installed target; by default the build's.
+        stimulus: By default the build's own.
+        stage: Whether the integers run, or the real numbers they came from.
+        samples: How many of the first samples; by default all.
+        record: Which of `spikes`, `v`, `u` to keep.
+        resume: Folder that keeps the samples a run finished before it ended early. Such a run is one part.
+        progress: Told how far it is.
+
+    Raises:
+        UsageError: There is no stimulus.
+        TargetError: The target cannot resume.
+    """
+    check_quantities(record)
+    path = path_of(path, "path")
+    given = build.stimulus_for(stimulus).take(slice(0, _first(samples)))
+    graph = _graph_of(build, stage)
+    program = load_target(target or build.target).build(graph)
+    per_sample = recorded_bytes(graph, given.steps, record)
+    room = _RECORDED_BYTES
+    if resume is not None:
+        program, room = resumed(program, path_of(resume, "resume")), per_sample * given.samples
+    counts = dict.fromkeys((node.name for node in graph.populations), 0)
+    with writing_arrays(path) as writer:
+        for start, part in in_parts(given, per_sample, program, room):
+            told = of_part(progress, start, part.samples, given.samples)
+            try:
+                trace = program.run(part, record=record, progress=told)
+            except ToolchainError as error:
+                if part.samples < given.samples:
+                    error.add_note(f"this was in a part of the run that begins at sample {start}")
+                raise
+            writer.append(trace.items())
+            for name, spikes in trace.spikes.items():
+                counts[name] += int(spikes.sum())
+            del trace  # Before the next part is recorded.
+    return Recording(given.samples, counts)
+
+
+def _graph_of(build: Build, stage: Stage) -> Graph:
+    chosen = choice_of(stage, "stage", Stage)
+    return build.fixed_graph if chosen is Stage.FIXED else build.float_graph
+
+
+def _first(samples: int | None) -> int | None:
+    return None if samples is None else count_of(samples, "samples", least=1)
 
 
 def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
@@ -224,10 +317,15 @@ def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulu
     if stimulus is None or not isinstance(network, FeedForward):
         return stimulus
     values = {
-        name: np.repeat(array[:, None], network.steps, axis=1) if array.ndim == _STILL else array
+        name: _repeated(array, network.steps) if array.ndim == _STILL else array
         for name, array in stimulus.values.items()
     }
     return Stimulus(values, stimulus.labels, stimulus.lengths)
+
+
+def _repeated(images: NDArray[Any], steps: int) -> NDArray[Any]:
+    """Return still images at every step, in the memory of one."""
+    return np.broadcast_to(images[:, None], (len(images), steps, *images.shape[1:]))
 
 
 def load(folder: PathText) -> Build:

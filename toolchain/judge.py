@@ -3,27 +3,38 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from itertools import starmap
 from pathlib import Path
 from typing import Any, Final, final
 
+from toolchain.activity import Activity, count_events
 from toolchain.atomic import write_json
 from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
 from toolchain.errors import SimulationError, TargetError, TargetUnavailableError
-from toolchain.fidelity import Comparison, Mismatch, check_integers, compare_traces, first_mismatch
-from toolchain.fidelity.cost import Cost, measure_cost
+from toolchain.fidelity import Comparer, Comparison, Mismatch, MismatchSearch, check_integers
+from toolchain.fidelity.cost import Cost, cost_of
 from toolchain.fidelity.report import ReportContent, write_report
+from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import PathText, count_of, names_of
-from toolchain.progress import StageProgress, no_stages, of_stage
+from toolchain.parts import in_parts
+from toolchain.progress import StageProgress, no_stages, of_part, of_stage
 from toolchain.reference import run as run_reference
-from toolchain.resources import Resources, check_build
+from toolchain.resources import Resources, fit_activity
 from toolchain.stimulus import Stimulus
-from toolchain.target import ChipTarget, PortableProgram, load_target
+from toolchain.target import ChipTarget, PortableProgram, load_target, recorded_bytes
 from toolchain.trace import QUANTITIES, Trace
 
 _EMULATOR: Final = "emulator"
 _LAVA: Final = "lava"
-_SHOWN_SAMPLES: Final = 4
+_COMPARED: Final = ("spikes", "v")
+_PART_BYTES: Final = 128 * 2**20
+"""What float and fixed may record of a part."""
+_EXECUTIONS: Final = 3
+"""The target that must be exact, the integer reference and the emulator."""
+_EXACT_BYTES: Final = 512 * 2**20
+"""What the records of these may take."""
 
 
 @final
@@ -64,7 +75,8 @@ class Judgement:
     Attributes:
         comparison: Float against fixed over the whole stimulus.
         costs: Float and fixed.
-        shown: Traces of the first samples with potentials, float and fixed.
+        shown: Traces of the samples that a report shows, with potentials, float and fixed.
+        shown_samples: Which these are: the first ones, and those in which populations first differ.
         exact: Per further target, whether its integers are equal.
         attribution: The loss split by cause; None if it was not asked for.
         resources: What the build's chip says of it; None if its target knows no chip, or it does not fit.
@@ -74,6 +86,7 @@ class Judgement:
     comparison: Comparison
     costs: tuple[Cost, Cost]
     shown: tuple[Trace, Trace]
+    shown_samples: tuple[int, ...]
     exact: Mapping[str, Exactness]
     attribution: Attribution | None = None
     resources: Resources | None = None
@@ -133,48 +146,78 @@ def compare_build(
     given = build.stimulus_for(stimulus)
     clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
-    graphs = (build.float_graph, build.fixed_graph)
-    emulator = load_target(_EMULATOR)
-    traces: list[Trace] = []
-    for graph, label in zip(graphs, ("float", "fixed"), strict=True):
-        told = of_stage(progress, f"emulate {label}")
-        traces.append(emulator.build(graph).run(given, record=("spikes", "v"), progress=told))
-    comparison = compare_traces(graphs, (traces[0], traces[1]), labels=given.labels, lengths=given.lengths)
-    costs = tuple(measure_cost(graph, given, trace) for graph, trace in zip(graphs, traces, strict=True))
+    comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
+    activities = _compare_in_parts(build, given, comparer, shown, progress)
     part = given.take(slice(0, part_samples))
     proved = {name: _check_exact(build, name, part, progress) for name in names}
     causes = None
     if attribute:
         causes = attribute_loss(build, given, progress=of_stage(progress, "split the loss by cause"))
-    shown = _first(traces[0]), _first(traces[1])
-    resources, misfit = _on_chip(build, given, traces[1])
-    return Judgement(comparison, (costs[0], costs[1]), shown, proved, causes, resources, misfit)
+    return Judgement(
+        comparer.result(),
+        (cost_of(build.float_graph, activities[0]), cost_of(build.fixed_graph, activities[1])),
+        shown.traces(),
+        shown.samples,
+        proved,
+        causes,
+        *_on_chip(build, activities[1]),
+    )
 
 
-def _on_chip(build: Build, stimulus: Stimulus, trace: Trace) -> tuple[Resources | None, str]:
+def _compare_in_parts(
+    build: Build, stimulus: Stimulus, comparer: Comparer, shown: ShownSamples, progress: StageProgress
+) -> tuple[Activity, Activity]:
+    """Run float and fixed a part of the samples at a time; return what their sources sent in all of them.
+
+    The float program says where parts may be cut; integers are the same wherever they are.
+    """
+    graphs = build.float_graph, build.fixed_graph
+    programs = tuple(load_target(_EMULATOR).build(graph) for graph in graphs)
+    per_sample = sum(recorded_bytes(graph, stimulus.steps, _COMPARED) for graph in graphs)
+
+    def compare(start: int, part: Stimulus) -> tuple[Activity, Activity]:
+        # A function of its own: the traces of a part are gone before those of the next come.
+        traces: list[Trace] = []
+        for program, label in zip(programs, ("float", "fixed"), strict=True):
+            told = of_part(of_stage(progress, f"emulate {label}"), start, part.samples, stimulus.samples)
+            traces.append(program.run(part, record=_COMPARED, progress=told))
+        comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths)
+        shown.keep(start, (traces[0], traces[1]), comparer.firsts())
+        return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
+
+    counted = starmap(compare, in_parts(stimulus, per_sample, programs[0], _PART_BYTES))
+    return reduce(lambda sums, part: (sums[0].merged(part[0]), sums[1].merged(part[1])), counted)
+
+
+def _on_chip(build: Build, activity: Activity) -> tuple[Resources | None, str]:
     """Return what the build's chip says of it, or why it does not fit."""
     if not isinstance(load_target(build.target), ChipTarget):
         return None, ""
     try:
-        return check_build(build, stimulus=stimulus, trace=trace), ""
+        return fit_activity(build.fixed_graph, activity, build.target), ""
     except TargetError as error:
         return None, str(error)
 
 
-def _check_exact(build: Build, name: str, part: Stimulus, progress: StageProgress) -> Exactness:
-    stage = f"run on {name}"
-    progress(stage, 0, part.samples)
-    program = load_target(name).build(build.fixed_graph)
-    trace = program.run(part, record=QUANTITIES, progress=of_stage(progress, stage))
-    others = {
-        "the integer reference": run_reference(build.fixed_graph, part),
-        "the emulator": load_target(_EMULATOR).build(build.fixed_graph).run(part, record=QUANTITIES),
-    }
-    for other, expected in others.items():
-        mismatch = first_mismatch(expected, trace)
-        if mismatch is not None:
-            return Exactness(part.samples, other, mismatch)
-    return Exactness(part.samples)
+def _check_exact(build: Build, name: str, stimulus: Stimulus, progress: StageProgress) -> Exactness:
+    """Compare a target with the integer reference and the emulator, a part of the samples at a time.
+
+    Parts are as large as the memory allows, since some targets take seconds to start.
+    """
+    graph, stage = build.fixed_graph, of_stage(progress, f"run on {name}")
+    stage(0, stimulus.samples)
+    program, emulator = (load_target(each).build(graph) for each in (name, _EMULATOR))
+    searches = {"the integer reference": MismatchSearch(), "the emulator": MismatchSearch()}
+    per_sample = _EXECUTIONS * recorded_bytes(graph, stimulus.steps, QUANTITIES)
+    for start, part in in_parts(stimulus, per_sample, room=_EXACT_BYTES):
+        told = of_part(stage, start, part.samples, stimulus.samples)
+        trace = program.run(part, record=QUANTITIES, progress=told)
+        searches["the integer reference"].add(run_reference(graph, part), trace)
+        searches["the emulator"].add(emulator.run(part, record=QUANTITIES), trace)
+    for other, search in searches.items():
+        if search.first is not None:
+            return Exactness(stimulus.samples, other, search.first)
+    return Exactness(stimulus.samples)
 
 
 def save_build(build: Build, folder: PathText, judgement: Judgement | None) -> None:
@@ -207,6 +250,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         f"Fidelity of {build.fixed_graph.name} for {build.target}",
         (build.float_graph, build.fixed_graph),
         judgement.shown,
+        judgement.shown_samples,
         judgement.comparison,
         judgement.costs,
         build.quantization,
@@ -214,12 +258,4 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         (*checks, *judgement.sentences()),
         None if judgement.attribution is None else judgement.attribution.to_json(),
         None if judgement.resources is None else (judgement.resources.fit, judgement.resources.metrics),
-    )
-
-
-def _first(trace: Trace) -> Trace:
-    part = slice(0, _SHOWN_SAMPLES)
-    return Trace(
-        {name: values[part] for name, values in trace.spikes.items()},
-        {name: values[part] for name, values in trace.v.items()},
     )

@@ -36,3 +36,20 @@ def of_stage(progress: StageProgress, stage: str) -> Progress:
         progress(stage, done, total)
 
     return told
+
+
+def of_part(progress: Progress, before: int, size: int, total: int) -> Progress:
+    """Return a callback that reports one part of a piece of work, in the units of the whole.
+
+    Args:
+        progress: Told about the whole; as the part tells it if the part is the whole.
+        before: Units that are done when the part begins.
+        size: Units of the part.
+        total: Units of the whole.
+    """
+    whole = total
+
+    def told(done: int, total: int) -> None:
+        progress(before + size * done // max(total, 1), whole)
+
+    return progress if size == whole else told

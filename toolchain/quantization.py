@@ -22,7 +22,7 @@ from toolchain.passes import (
     explain_quantization,
 )
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus
+from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
 from toolchain.training import FitOptions, tune_graph
@@ -207,7 +207,7 @@ def repair_build(
     samples = Stimulus.of(samples, "samples")
     if samples.labels is None:
         raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
-    given = build.stimulus_for(samples)
+    given = fit_stimulus(build.float_graph, build.stimulus_for(samples))
     if given.lengths is not None and (given.lengths != given.steps).any():
         raise UsageError("quantization-aware training reads whole samples; cut or pad them to one length")
     if len(given.values) != 1:

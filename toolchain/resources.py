@@ -1,16 +1,20 @@
 """Whether a build fits a chip, and what it would cost there."""
 
 from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
 from typing import Any, Final, final
 
-from toolchain.activity import count_events
+from toolchain.activity import Activity, count_events
 from toolchain.build_folder import Build
 from toolchain.errors import DoesNotFitError, TraceError
 from toolchain.fidelity.neurobench import NeuroBench, neurobench
 from toolchain.fit import Fit
 from toolchain.intake import PathText, count_of, path_of
+from toolchain.ir import Graph
+from toolchain.parts import in_parts
 from toolchain.stimulus import Stimulus
-from toolchain.target import load_chip, load_target
+from toolchain.target import load_chip, load_target, recorded_bytes
 from toolchain.trace import Trace
 
 _EMULATOR: Final = "emulator"
@@ -72,16 +76,39 @@ def check_build(
         TraceError: The trace is of another network.
         DoesNotFitError: A part of the network is too large for any core.
     """
-    chip = load_chip(target or build.target)
+    place = target or build.target
+    load_chip(place)
     chips = count_of(chips, "chips", least=1)
     profile = None if profile is None else path_of(profile, "profile")
-    given = build.stimulus_for(stimulus)
+    graph, given = build.fixed_graph, build.stimulus_for(stimulus)
     if trace is None:
-        trace = load_target(_EMULATOR).build(build.fixed_graph).run(given)
-    given = given.take(slice(0, _samples_of(trace)))
-    activity = count_events(build.fixed_graph, given, trace)
-    fit = chip.fit(build.fixed_graph, activity, chips=chips, profile=profile)
-    return Resources(fit, neurobench(build.fixed_graph, activity))
+        activity = observe_activity(graph, given)
+    else:
+        activity = count_events(graph, given.take(slice(0, _samples_of(trace))), trace)
+    return fit_activity(graph, activity, place, chips=chips, profile=profile)
+
+
+def fit_activity(
+    graph: Graph, activity: Activity, target: str, *, chips: int = 1, profile: Path | None = None
+) -> Resources:
+    """Spread a fixed graph over the cores of a chip; see `check_build`.
+
+    Args:
+        graph: Fixed.
+        activity: What its sources sent in a run.
+        target: Name of an installed target that knows a chip.
+        chips: How many there may be.
+        profile: File with the limits of another chip.
+    """
+    fit = load_chip(target).fit(graph, activity, chips=chips, profile=profile)
+    return Resources(fit, neurobench(graph, activity))
+
+
+def observe_activity(graph: Graph, stimulus: Stimulus) -> Activity:
+    """Run a graph on the emulator, a part of the samples at a time, and return what its sources sent."""
+    program = load_target(_EMULATOR).build(graph)
+    parts = in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program)
+    return reduce(Activity.merged, (count_events(graph, part, program.run(part)) for _, part in parts))
 
 
 def _samples_of(trace: Trace) -> int:

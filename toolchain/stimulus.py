@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import ArgumentError, StimulusError, UsageError
 from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
 from toolchain.ir import EdgeKind, Graph, Input
+from toolchain.ir.types import size_of
 
 _SINGLE: Final = "input"
 _AXES: Final = ("batch", "time")
-_AT_ONCE: Final = 256
-"""Samples that are checked together."""
+_CHECKED_VALUES: Final = 2**22
+"""Values of a large stimulus that are checked at a time."""
 
 
 @final
@@ -46,7 +49,7 @@ class Stimulus:
         for name, array in given.items():
             if not isinstance(name, str):
                 raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
-            values[name] = array_of(array, name)
+            values[name] = _number_array(array, name)
         object.__setattr__(self, "values", values)
         for companion in ("labels", "lengths"):
             numbers: object = getattr(self, companion)
@@ -119,7 +122,22 @@ class Stimulus:
             StimulusError: It holds no input, or something that is not numbers.
             CorruptArtifactError: It is not an archive of plain arrays.
         """
-        arrays = read_arrays(path_of(path, "path"))
+        path = path_of(path, "path")
+        return cls._of_arrays(path, read_arrays(path))
+
+    @classmethod
+    def open(cls, path: PathText, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what `stimulus.npz` holds; arrays of more bytes stay there and are read as they are needed.
+
+        Raises:
+            StimulusError: It holds no input, or something that is not numbers.
+            CorruptArtifactError: It is not an archive of plain arrays; see `toolchain.archive.open_arrays`.
+        """
+        path = path_of(path, "path")
+        return cls._of_arrays(path, open_arrays(path, held_bytes))
+
+    @classmethod
+    def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":
         labels, lengths = arrays.pop("labels", None), arrays.pop("lengths", None)
         if not arrays:
             raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
@@ -127,6 +145,15 @@ class Stimulus:
             return cls(arrays, labels, lengths)
         except ArgumentError as error:
             raise StimulusError(f"'{path}' holds what is no stimulus: {error}") from None
+
+
+def _number_array(array: object, name: str) -> NDArray[Any]:
+    """Return an array of numbers; one that stays in its file stays there."""
+    if not isinstance(array, StoredArray):
+        return array_of(array, name)
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(name, "numbers (bool, integer or float)", f"{array.dtype} {list(array.shape)}")
+    return cast("NDArray[Any]", array)
 
 
 def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
@@ -138,32 +165,38 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
         ArgumentError: It is not made of numbers.
         StimulusError: A name, shape, length or value does not fit.
     """
-    given = Stimulus.of(stimulus)
-    inputs, values = _by_input(graph.inputs, given.values)
-    fitted = {name: _fit_values(inputs[name], array, _AXES) for name, array in values.items()}
-    extents = {array.shape[:2] for array in fitted.values()}
-    if len(extents) > 1:
-        raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
-    _check_companions(graph, given, *extents.pop())
-    return Stimulus(fitted, given.labels, given.lengths)
+    given = _named(graph, stimulus)
+    values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
+    return Stimulus(values, given.labels, given.lengths)
 
 
-def check_stimulus(graph: Graph, stimulus: Stimulus, name: str) -> None:
-    """Raise, naming the argument, unless a stimulus fits a graph; see `fit_stimulus`.
+def check_stimulus(
+    graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]], name: str | None = None
+) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, its values checked but left as they are.
 
-    Samples are looked at in parts, so that large ones are not converted as a whole.
+    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes
+    that part fit with `fit_stimulus`.
+
+    Args:
+        graph: The network.
+        stimulus: What it is given.
+        name: The argument that errors speak of; None if there is none to name.
 
     Raises:
         StimulusError: A name, shape, length or value does not fit.
     """
     try:
-        samples, steps = stimulus.extent
-        for start in range(0, max(samples, 1), _AT_ONCE):
-            part = {key: array[start : start + _AT_ONCE] for key, array in stimulus.values.items()}
-            fit_stimulus(graph, part)
-        _check_companions(graph, stimulus, samples, steps)
+        given = _named(graph, stimulus)
+        size = sum(size_of(node.shape) for node in graph.inputs) * given.steps
+        together = max(1, _CHECKED_VALUES // size)
+        for start in range(0, given.samples, together):
+            fit_stimulus(graph, given.take(slice(start, start + together)))
     except UsageError as error:
+        if name is None:
+            raise
         raise StimulusError(f"{name}: {error}") from None
+    return given
 
 
 def fit_step(
@@ -176,11 +209,24 @@ def fit_step(
         StimulusError: A name, shape or value does not fit, or the batch is another.
     """
     inputs, arrays = _by_input(nodes, Stimulus(values).values)
-    fitted = {name: _fit_values(inputs[name], array, _AXES[:1]) for name, array in arrays.items()}
-    for name, array in fitted.items():
+    for name, array in arrays.items():
+        _check_shape(inputs[name], array, _AXES[:1])
         if len(array) != batch:
             raise StimulusError(f"input '{name}' expects a batch of {batch}, got {len(array)}")
-    return fitted
+    return {name: _fit_values(inputs[name], array) for name, array in arrays.items()}
+
+
+def _named(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, everything checked but the values."""
+    given = Stimulus.of(stimulus)
+    inputs, values = _by_input(graph.inputs, given.values)
+    for name, array in values.items():
+        _check_shape(inputs[name], array, _AXES)
+    extents = {array.shape[:2] for array in values.values()}
+    if len(extents) > 1:
+        raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
+    _check_companions(graph, given, *extents.pop())
+    return Stimulus(values, given.labels, given.lengths)
 
 
 def _by_input(
@@ -195,17 +241,21 @@ def _by_input(
     return inputs, values
 
 
-def _fit_values(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
+def _check_shape(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> None:
     if array.ndim != len(axes) + len(node.shape) or array.shape[len(axes) :] != node.shape:
         expected = ", ".join((*axes, "x".join(map(str, node.shape))))
         raise StimulusError(f"input '{node.name}' expects [{expected}], got {list(array.shape)}")
     if 0 in array.shape:
         raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
-    check_finite(array, f"input '{node.name}'")
+
+
+def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
+    values = np.asarray(array)
+    check_finite(values, f"input '{node.name}'")
     if node.edge is EdgeKind.GRADED:
-        return array.astype(np.float64)
-    spikes = array.astype(bool)
-    if not np.array_equal(spikes, array):
+        return values.astype(np.float64, order="C")
+    spikes = values.astype(bool, order="C")
+    if not np.array_equal(spikes, values):
         raise StimulusError(f"input '{node.name}' takes spikes, expected only 0 and 1")
     return spikes
 

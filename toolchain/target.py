@@ -37,7 +37,7 @@ def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> 
     """
     number = np.int32 if graph.stage is Stage.FIXED else np.float64
     kept = graph.recorded(record)
-    _check_room(graph, stimulus, kept, np.dtype(number).itemsize)
+    _check_room(stimulus, recorded_bytes(graph, stimulus.steps, record))
     records: Records = {quantity: {} for quantity in QUANTITIES}
     for node in graph.populations:
         extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
@@ -46,13 +46,20 @@ def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> 
     return records
 
 
-def _check_room(graph: Graph, stimulus: Stimulus, kept: Mapping[str, tuple[str, ...]], width: int) -> None:
-    """Raise before the operating system would have to end this process."""
-    each = sum(
-        node.vth.size * sum(1 if quantity == "spikes" else width for quantity in kept[node.name])
+def recorded_bytes(graph: Graph, steps: int, record: tuple[str, ...]) -> int:
+    """Return how many bytes a run keeps of one sample: a spike takes 1, a real number 8, an integer 4."""
+    number = 4 if graph.stage is Stage.FIXED else 8
+    kept = graph.recorded(record)
+    return steps * sum(
+        node.vth.size * (1 if quantity == "spikes" else number)
         for node in graph.populations
+        for quantity in kept[node.name]
     )
-    needed = each * stimulus.samples * stimulus.steps
+
+
+def _check_room(stimulus: Stimulus, per_sample: int) -> None:
+    """Raise before the operating system would have to end this process."""
+    needed = per_sample * stimulus.samples
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise TargetError(
@@ -127,6 +134,18 @@ def session_of(program: Program, batch: int) -> Session:
             "stepped, such as the emulator"
         )
     return program.session(batch)
+
+
+@runtime_checkable
+class BatchedProgram(Program, Protocol):
+    """A program whose real numbers depend, in their last digits, on which samples run side by side."""
+
+    def batch_size(self, steps: int) -> int:
+        """Return after how many samples of so many steps a batch ends; 1 if that makes no difference.
+
+        It depends on nothing else: a run that is cut at multiples of it gives the records of one that is not.
+        """
+        ...
 
 
 @runtime_checkable

@@ -44,11 +44,19 @@ class Trace:
     def load(cls, path: PathText) -> "Trace":
         """Read what `save` wrote."""
         path = path_of(path, "path")
-        records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
-        for key, values in read_arrays(path).items():
+        items = read_arrays(path)
+        for key in items:
             node, _, quantity = key.rpartition(".")
-            if not node or quantity not in records:
+            if not node or quantity not in QUANTITIES:
                 raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
+        return cls.of_items(items)
+
+    @classmethod
+    def of_items(cls, items: Mapping[str, NDArray[Any]]) -> "Trace":
+        """Return the trace whose `items` these are."""
+        records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
+        for key, values in items.items():
+            node, _, quantity = key.rpartition(".")
             records[quantity][node] = values
         return cls(**records)
 

@@ -32,6 +32,9 @@ _LONGEST_BLOCK: Final = 256
 _TENSOR_STEPS: Final = 4
 _MEMORY_BYTES: Final = 256 * 2**20
 """Working memory of one batch; larger stimuli are cut."""
+_BATCH_RECORD_BYTES: Final = 128 * 2**20
+_RECORDED_BYTES: Final = 9
+"""A spike and a potential in real numbers."""
 
 
 class BlockSession(Protocol):
@@ -125,7 +128,13 @@ class EmulatorProgram:
             # Records of a block, spikes and two doubles per neuron, lie beside the state until it ends.
             block = min(steps, _TENSOR_STEPS)
             per_sample = sum(neurons) * (64 + history + 17 * block) + channels * 8 * (block + history)
-            return Cut(max(1, _MEMORY_BYTES // per_sample), block, 1)
+            together = max(1, _MEMORY_BYTES // per_sample)
+            if self._device.type == "cpu":
+                # Whoever reads a batch at a time needs no more memory for long samples than for short ones.
+                together = min(
+                    together, max(1, _BATCH_RECORD_BYTES // (_RECORDED_BYTES * sum(neurons) * steps))
+                )
+            return Cut(together, block, 1)
         cores = max(1, min(torch.get_num_threads(), samples))
         rows = max(1, _CACHE_BYTES // (4 * max(neurons)))
         if self._network.loops:
@@ -137,6 +146,10 @@ class EmulatorProgram:
             together = min(-(-samples // cores), rows // block)
         per_sample = sum(neurons) * (8 + history + block) + channels * 4 * (history + block)
         return Cut(max(1, min(together, _MEMORY_BYTES // per_sample)), block, cores)
+
+    def batch_size(self, steps: int) -> int:
+        """Return how many samples of a float graph run together; integers do not depend on cuts."""
+        return 1 if self._graph.stage is Stage.FIXED else self.cut(1, steps).samples
 
     def save(self, directory: Path) -> None:
         """Write the graph; the emulator needs nothing else."""

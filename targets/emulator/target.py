@@ -11,7 +11,7 @@ from toolchain.errors import TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
-from toolchain.target import Target
+from toolchain.target import BatchedProgram, Target
 
 
 @final
@@ -61,3 +61,4 @@ class EmulatorTarget:
 
 if TYPE_CHECKING:
     _conforms: type[Target] = EmulatorTarget
+    _is_batched: type[BatchedProgram] = EmulatorProgram

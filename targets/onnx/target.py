@@ -19,7 +19,15 @@ from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_step, fit_stimulus
-from toolchain.target import PortableProgram, Session, SteppedProgram, Target, empty_records, kept_quantities
+from toolchain.target import (
+    BatchedProgram,
+    PortableProgram,
+    Session,
+    SteppedProgram,
+    Target,
+    empty_records,
+    kept_quantities,
+)
 from toolchain.trace import Trace, check_quantities
 
 SEQUENCE: Final = "network.onnx"
@@ -105,6 +113,11 @@ class OnnxProgram:
             progress(min(start + _AT_ONCE, fitted.samples), fitted.samples)
         return Trace(**records)
 
+    def batch_size(self, steps: int) -> int:
+        """Return how many samples of a float graph run together; integers do not depend on cuts."""
+        del steps
+        return 1 if self._graph.stage is Stage.FIXED else _AT_ONCE
+
     def save(self, directory: Path) -> None:
         """Write the graph."""
         save_graph(self._graph, directory)
@@ -174,6 +187,7 @@ def _typed(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
 
 if TYPE_CHECKING:
     _conforms: type[Target] = OnnxTarget
+    _is_batched: type[BatchedProgram] = OnnxProgram
     _is_stepped: type[SteppedProgram] = OnnxProgram
     _is_portable: type[PortableProgram] = OnnxProgram
     _is_session: type[Session] = OnnxSession

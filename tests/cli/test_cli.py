@@ -297,8 +297,9 @@ def test_a_full_disk_is_not_our_bug(
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("toolchain.trace.write_arrays", full)
+    monkeypatch.setattr("toolchain.archive.ArrayWriter.append", full)
     _fails(["run", str(small_build), "-o", str(tmp_path / "t.npz")], 3, "No space left on device", capsys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_on_lava_can_be_told_where_to_keep_finished_samples(

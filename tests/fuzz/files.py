@@ -48,6 +48,11 @@ def _stimulus(path: Path, reader: Hdf5Reader) -> object:
     return Stimulus.load(path)
 
 
+def _stored(path: Path, reader: Hdf5Reader) -> object:
+    stimulus = Stimulus.open(path, held_bytes=0)
+    return [(values[:1], np.asarray(values)) for values in stimulus.values.values()]
+
+
 def _trace(path: Path, reader: Hdf5Reader) -> object:
     return Trace.load(path)
 
@@ -112,6 +117,7 @@ FORMATS: dict[str, tuple[Callable[[Path], list[Path]], Read]] = {
     "onnx": (_write_onnx, _onnx),
     "classifier": (_write_classifier, _classifier),
     "stimulus": (_write_archives, _stimulus),
+    "stimulus in its file": (_write_archives, _stored),
     "trace": (_write_traces, _trace),
 }
 

@@ -45,6 +45,16 @@ def test_a_module_is_compiled_compared_saved_and_loaded(tmp_path: Path, rng: np.
     assert loaded.float_graph.outputs[0].classes == ("a", "b", "c")
 
 
+def test_still_images_are_shown_at_every_step_in_the_memory_of_one() -> None:
+    network = small_vgg()
+    pictures = images(network, 3).numpy()
+    build = toolchain.compile(network, pictures)
+    assert build.stimulus is not None
+    shown = next(iter(build.stimulus.values.values()))
+    assert np.array_equal(shown, np.repeat(pictures[:, None], network.steps, axis=1))
+    assert np.shares_memory(shown, pictures)
+
+
 def test_a_build_runs_on_its_target_by_default(rng: np.random.Generator) -> None:
     build = toolchain.compile(_model(), _example(rng))
     trace = driver.run_build(build)

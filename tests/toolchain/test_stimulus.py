@@ -8,7 +8,7 @@ import pytest
 from tests.graphs import feed_forward
 from toolchain.errors import ArgumentError, StimulusError
 from toolchain.ir import Dense, EdgeKind, Graph, Input
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus, check_stimulus, fit_stimulus
 
 
 def _graded() -> Graph:
@@ -70,3 +70,19 @@ def test_inputs_must_agree_in_batch_and_time() -> None:
     two = graph.with_nodes([graph.nodes[0], *second, *graph.nodes[1:]])
     with pytest.raises(StimulusError, match="disagree"):
         fit_stimulus(two, {"x": np.ones((1, 2, 2)), "y": np.ones((1, 3, 2))})
+
+
+def test_a_large_stimulus_is_checked_a_few_samples_at_a_time_and_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toolchain.stimulus._CHECKED_VALUES", 8)
+    frames = np.full((7, 2, 2), 0.5, np.float32)
+    checked = check_stimulus(_graded(), frames)
+    assert checked.values["x"] is frames
+    frames[6, 1, 0] = np.nan
+    with pytest.raises(StimulusError, match="not finite"):
+        check_stimulus(_graded(), frames)
+    with pytest.raises(StimulusError, match="expected only 0 and 1"):
+        check_stimulus(feed_forward(), np.full((7, 2, 2), 2))
+    with pytest.raises(StimulusError, match=r"expects \[batch, time, 2\], got \[7, 2, 3\]"):
+        check_stimulus(_graded(), np.ones((7, 2, 3)))

@@ -41,7 +41,7 @@ def check(
         resources = check_build(
             load(build),
             target,
-            stimulus=None if stimulus is None else Stimulus.load(stimulus),
+            stimulus=None if stimulus is None else Stimulus.open(stimulus),
             trace=None if trace is None else Trace.load(trace),
             chips=chips,
             profile=profile,

@@ -48,7 +48,7 @@ def compare(
     elif baseline is not None:
         check_file("baseline", baseline)
     loaded = load(build)
-    given = None if stimulus is None else Stimulus.load(stimulus)
+    given = None if stimulus is None else Stimulus.open(stimulus)
     with stages(quiet=as_json) as progress:
         judgement = compare_build(
             loaded, given, exact=exact or (), samples=samples, attribute=causes, progress=progress

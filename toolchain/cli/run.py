@@ -28,7 +28,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target and write what every population did."""
-    from toolchain.driver import load, run_build
+    from toolchain.driver import load, record_build
     from toolchain.progress import of_stage
     from toolchain.stimulus import Stimulus
     from toolchain.target import RESUMED
@@ -37,11 +37,12 @@ def run(
     if resume is not None:
         check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
     loaded = load(build)
-    given = None if stimulus is None else Stimulus.load(stimulus)
+    given = None if stimulus is None else Stimulus.open(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:
-        trace = run_build(
+        recording = record_build(
             loaded,
+            output,
             target,
             given,
             stage=stage,
@@ -50,12 +51,9 @@ def run(
             resume=resume,
             progress=of_stage(progress, "run"),
         )
-    trace.save(output)
-    counts = {name: int(values.sum()) for name, values in trace.spikes.items()}
-    ran = len(next(iter(trace.spikes.values())))
     if as_json:
-        print_json({"trace": str(output), "samples": ran, "spikes": counts})
+        print_json({"trace": str(output), "samples": recording.samples, "spikes": recording.spikes})
         return
-    for name, count in counts.items():
-        out.print(f"{name}: {count} spikes in {ran} samples", markup=False)
+    for name, count in recording.spikes.items():
+        out.print(f"{name}: {count} spikes in {recording.samples} samples", markup=False)
     out.print(f"trace: {output}", markup=False, soft_wrap=True)

@@ -12,7 +12,8 @@ from toolchain.errors import (
     UnknownNameError,
     UsageError,
 )
-from toolchain.fidelity.compare import Agreement, Comparison
+from toolchain.fidelity.agreement import Agreement
+from toolchain.fidelity.compare import Comparison
 
 FORMAT_VERSION: Final = 2
 _TOLERANCE: Final = 1e-6

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.activity import count_events
+from toolchain.activity import Activity, count_events
 from toolchain.ir import (
     Conv2d,
     FixedConv2d,
@@ -18,7 +18,7 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import columns_of, values_of
 from toolchain.ir.types import size_of
-from toolchain.stimulus import Stimulus, fit_stimulus
+from toolchain.stimulus import Stimulus
 from toolchain.trace import Trace
 
 Array = NDArray[Any]
@@ -67,17 +67,20 @@ def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
         stimulus: What was given.
         trace: What the populations did, with spikes.
     """
-    fitted = fit_stimulus(graph, stimulus)
-    counts = count_events(graph, fitted, trace).events
-    reached = fan_outs(graph)
+    return cost_of(graph, count_events(graph, stimulus, trace))
+
+
+def cost_of(graph: Graph, activity: Activity) -> Cost:
+    """Return the size of a graph, and the activity of a run whose events were counted; see `measure_cost`."""
+    counts, reached = activity.events, fan_outs(graph)
     return Cost(
         {node.name: int(node.vth.size) for node in graph.populations},
         {name: int(fan_out.sum()) for name, fan_out in reached.items()},
         {node.name: int(np.count_nonzero(values_of(node.weights))) for node in graph.synapses},
-        {node.name: float(trace.spikes[node.name].sum() / fitted.samples) for node in graph.populations},
+        {node.name: int(counts[node.name].sum()) / activity.samples for node in graph.populations},
         {
             node.name: float(counts[graph.source(node.inputs[0])[0].name] @ reached[node.name])
-            / fitted.samples
+            / activity.samples
             for node in graph.synapses
         },
     )

@@ -31,7 +31,8 @@ def scores(
         values = trace.spikes[name].astype(np.float64)
     read = _read(output.decode, values, lengths)
     if output.weights is not None:
-        read = read @ output.weights.T
+        # Not a matrix product, whose order of summation depends on how many samples are read together.
+        read = (read[:, None, :] * output.weights).sum(axis=2)
     return read if output.bias is None else read + output.bias
 
 

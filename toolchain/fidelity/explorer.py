@@ -1,11 +1,12 @@
 """What the explorer of a report shows: spikes and potentials of a few samples."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.fidelity.compare import thresholds
+from toolchain.fidelity.agreement import thresholds
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.metrics import flattened
 from toolchain.ir import Graph
@@ -18,12 +19,15 @@ _STEPS: Final = 512
 _DIGITS: Final = 5
 
 
-def explorer_data(graphs: tuple[Graph, Graph], traces: tuple[Trace, Trace]) -> dict[str, Any]:
+def explorer_data(
+    graphs: tuple[Graph, Graph], traces: tuple[Trace, Trace], samples: Sequence[int]
+) -> dict[str, Any]:
     """Return spikes and potentials of both executions as JSON holds them.
 
     Args:
         graphs: Float and fixed.
         traces: Of the samples shown, with spikes and potentials.
+        samples: Which samples these are, as they stand in the stimulus.
 
     Returns:
         `samples`, `steps`, and per population: name, size, the neurons shown and their element in the user's
@@ -33,7 +37,7 @@ def explorer_data(graphs: tuple[Graph, Graph], traces: tuple[Trace, Trace]) -> d
     first = next(iter(traces[0].spikes.values()))
     steps = min(int(first.shape[1]), _STEPS)
     populations = [_population(graphs, traces, name, steps) for name in traces[0].spikes]
-    return {"samples": int(first.shape[0]), "steps": steps, "populations": populations}
+    return {"samples": list(samples), "steps": steps, "populations": populations}
 
 
 def _population(

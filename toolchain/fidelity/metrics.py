@@ -1,11 +1,63 @@
 """How far two executions of one network agree, in numbers."""
 
-from typing import Any
+from dataclasses import astuple, dataclass
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Spikes = NDArray[np.bool_]
+
+
+@final
+@dataclass(frozen=True)
+class SpikeCounts:
+    """Entries of two executions, counted: whole numbers, which may be added part by part.
+
+    Attributes:
+        entries: Neurons, steps and samples.
+        equal: Entries that are equal.
+        both: Spikes of both.
+        wanted: Spikes of the first.
+        found: Spikes of the second.
+    """
+
+    entries: int = 0
+    equal: int = 0
+    both: int = 0
+    wanted: int = 0
+    found: int = 0
+
+    @classmethod
+    def of(cls, expected: Spikes, got: Spikes) -> "SpikeCounts":
+        """Count the entries of two arrays of one shape."""
+        both, wanted, found = (int(np.count_nonzero(each)) for each in (expected & got, expected, got))
+        # What differs are the spikes of one of them only.
+        return cls(expected.size, expected.size - (wanted + found - 2 * both), both, wanted, found)
+
+    def __add__(self, other: "SpikeCounts") -> "SpikeCounts":
+        return SpikeCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def agreement(self) -> float:
+        """Share of equal entries."""
+        return self.equal / self.entries
+
+    @property
+    def precision(self) -> float:
+        """Of the second's spikes, the share that the first has too; of none, whether the first has none."""
+        return self.both / self.found if self.found else float(not self.wanted)
+
+    @property
+    def recall(self) -> float:
+        """Of the first's spikes, the share that the second has too; of none, whether the second has none."""
+        return self.both / self.wanted if self.wanted else float(not self.found)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 1 if neither spikes."""
+        spikes = self.wanted + self.found
+        return 2 * self.both / spikes if spikes else 1.0
 
 
 def compare_spikes(expected: Spikes, got: Spikes) -> tuple[float, float, float, float]:
@@ -14,26 +66,29 @@ def compare_spikes(expected: Spikes, got: Spikes) -> tuple[float, float, float, 
     >>> compare_spikes(np.array([True, True, False]), np.array([True, False, False]))[1:3]
     (1.0, 0.5)
     """
-    both = float(np.count_nonzero(expected & got))
-    wanted, found = float(np.count_nonzero(expected)), float(np.count_nonzero(got))
-    precision = both / found if found else float(not wanted)
-    recall = both / wanted if wanted else float(not found)
-    f1 = 2 * both / (wanted + found) if wanted + found else 1.0
-    return float(np.mean(expected == got)), precision, recall, f1
+    counts = SpikeCounts.of(expected, got)
+    return counts.agreement, counts.precision, counts.recall, counts.f1
 
 
-def rate_error(expected: Spikes, got: Spikes) -> float:
-    """Return the mean |difference of spike counts| over the mean count; 0 if neither spikes."""
-    counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
-    difference = float(np.abs(counts - others).mean())
-    return difference / float(counts.mean()) if counts.any() else difference
+@final
+class RateError:
+    """Mean |difference of spike counts| per neuron and sample, over the mean count; added part by part."""
 
+    def __init__(self) -> None:
+        self._trains = self._difference = self._spikes = 0
 
-def membrane_error(
-    expected: NDArray[np.float64], got: NDArray[np.float64], unit: NDArray[np.float64]
-) -> float:
-    """Return the root mean square difference in units of `unit`, one per neuron."""
-    return float(np.sqrt(np.mean(((expected - got) / unit) ** 2)))
+    def add(self, expected: Spikes, got: Spikes) -> None:
+        """Take in `[batch, time, *features]` of both executions."""
+        counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
+        self._trains += counts.size
+        self._difference += int(np.abs(counts - others).sum())
+        self._spikes += int(counts.sum())
+
+    @property
+    def value(self) -> float:
+        """The error; if the first execution is silent, the mean difference itself."""
+        difference = self._difference / self._trains
+        return difference / (self._spikes / self._trains) if self._spikes else difference
 
 
 def normalised_error(
@@ -77,9 +132,10 @@ def flattened(values: NDArray[Any]) -> NDArray[Any]:
 
 def first_difference(expected: NDArray[Any], got: NDArray[Any]) -> tuple[int, int, int] | None:
     """Return sample, step and neuron of the earliest difference (by step, then sample), or None."""
-    different = expected != got
-    if not different.any():
+    different = flattened(expected != got)
+    steps = different.any(axis=(0, 2))
+    if not steps.any():
         return None
-    by_step = np.argwhere(np.moveaxis(flattened(different), 1, 0))
-    step, sample, neuron = by_step[0]
-    return int(sample), int(step), int(neuron)
+    step = int(steps.argmax())
+    sample = int(different[:, step].any(axis=1).argmax())
+    return sample, step, int(different[sample, step].argmax())

@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from toolchain.fidelity.compare import Comparison, thresholds
+from toolchain.fidelity.agreement import thresholds
+from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.diagram import path_diagram
@@ -36,6 +37,7 @@ class ReportContent:
         title: Heading.
         graphs: Float and fixed.
         traces: Of the samples shown, with spikes and potentials, one per graph.
+        samples: Which samples these are, as they stand in the stimulus.
         comparison: Over the whole stimulus.
         costs: Float and fixed.
         quantization: The document of `quantization.json`.
@@ -48,6 +50,7 @@ class ReportContent:
     title: str
     graphs: tuple[Graph, Graph]
     traces: tuple[Trace, Trace]
+    samples: tuple[int, ...]
     comparison: Comparison
     costs: tuple[Cost, Cost]
     quantization: Mapping[str, Any]
@@ -55,6 +58,13 @@ class ReportContent:
     checks: tuple[str, ...] = ()
     attribution: Mapping[str, Any] | None = None
     resources: tuple[Fit, NeuroBench] | None = None
+
+    @property
+    def start(self) -> int:
+        """Which of the samples shown is seen first: one in which a population first differs, if any does."""
+        found = (node.first.sample for node in self.comparison.nodes.values() if node.first)
+        sample = next(found, self.samples[0])
+        return self.samples.index(sample) if sample in self.samples else 0
 
 
 def write_report(path: Path, content: ReportContent) -> None:
@@ -71,7 +81,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         fixed_cost=content.costs[1],
         printed=print_graph(content.graphs[1]),
         diagram=path_diagram(content.graphs[1]),
-        explorer=explorer_data(content.graphs, content.traces),
+        explorer=explorer_data(content.graphs, content.traces, content.samples) | {"start": content.start},
         causes=causes,
         chain=_chain(content.attribution),
         worst=max((1 - row["spike_f1"] for _, row in causes), default=0.0),
@@ -106,13 +116,13 @@ def _chain(attribution: Mapping[str, Any] | None) -> list[tuple[str, str, Mappin
 
 
 def _raster(content: ReportContent) -> Markup:
-    """Spikes of the first sample: both executions in one plot per population."""
+    """Spikes of one sample: both executions in one plot per population."""
     names = [name for name in content.traces[0].spikes if content.traces[0].spikes[name].any()]
     figure, axes = subplots(max(len(names), 1), 1, 7.5, 0.6 + 2.6 * max(len(names), 1))
     for axis, name in zip(axes[:, 0], names, strict=False):
         pairs = zip(content.traces, ("float", "fixed"), (ACCENT, WARM), ("o", "x"), strict=True)
         for trace, label, colour, mark in pairs:
-            step, neuron = np.nonzero(flattened(trace.spikes[name])[0])
+            step, neuron = np.nonzero(flattened(trace.spikes[name])[content.start])
             hollow = {"facecolors": "none", "edgecolors": colour} if mark == "o" else {"color": colour}
             axis.scatter(step, neuron, s=9, marker=mark, linewidths=0.7, label=label, **hollow)
         axis.set(xlabel="step", ylabel=f"neuron of '{name}'")
@@ -121,15 +131,17 @@ def _raster(content: ReportContent) -> Markup:
 
 
 def _membranes(content: ReportContent) -> Markup:
-    """Potentials of the busiest neurons of each population in the first sample, in thresholds."""
+    """Potentials of the busiest neurons of each population in one sample, in thresholds."""
     names = list(content.traces[0].v)
     figure, axes = subplots(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
     for row, name in zip(axes, names, strict=False):
         pair = tuple(
-            flattened(in_model_units(graph, name, trace.v[name]))[0]
+            flattened(in_model_units(graph, name, trace.v[name]))[content.start]
             for graph, trace in zip(content.graphs, content.traces, strict=True)
         )
-        for axis, neuron in zip(row, _busiest(content.traces[0], name, pair[0]), strict=False):
+        for axis, neuron in zip(
+            row, _busiest(content.traces[0].spikes[name][content.start], pair[0]), strict=False
+        ):
             _plot_membrane(axis, content.graphs[0], name, neuron, pair)
     return svg(figure)
 
@@ -150,9 +162,9 @@ def _plot_membrane(
     axis.set_title(f"{name} {neuron}", fontsize=8)
 
 
-def _busiest(trace: Trace, name: str, v: NDArray[np.float64]) -> list[int]:
-    """Return the neurons whose potential moves most, those that spike first."""
-    fired = flattened(trace.spikes[name])[0].any(axis=0)
+def _busiest(spikes: NDArray[np.bool_], v: NDArray[np.float64]) -> list[int]:
+    """Return the neurons of a sample whose potential moves most, those that spike first."""
+    fired = spikes.reshape(len(v), -1).any(axis=0)
     activity = fired * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)
     return np.argsort(-activity, kind="stable")[:_TRACES].tolist()
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from toolchain.errors import UnknownNameError
-from toolchain.fidelity.compare import thresholds
+from toolchain.fidelity.agreement import thresholds
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.chip_registers import chip_registers

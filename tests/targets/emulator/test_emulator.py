@@ -101,6 +101,15 @@ def test_a_stimulus_that_does_not_fit_the_memory_is_cut(
     assert first_mismatch(whole, cut) is None
 
 
+def test_batches_of_real_numbers_depend_on_the_steps_alone_and_record_no_more_than_there_is_room() -> None:
+    real = EmulatorProgram(feed_forward(), "cpu")
+    for steps in (1, 10, 1_000, 1_000_000):
+        batch = real.batch_size(steps)
+        assert batch == real.cut(1, steps).samples == real.cut(10**6, steps).samples
+        assert 9 * 5 * steps * batch <= program._BATCH_RECORD_BYTES
+    assert EmulatorProgram(conformance.graph(), "cpu").batch_size(10) == 1
+
+
 @pytest.mark.parametrize("bytes_near", [1, 100, 10_000])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_blocks_and_cores_change_nothing(

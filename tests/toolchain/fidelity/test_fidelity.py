@@ -30,7 +30,8 @@ from toolchain.fidelity import (
     write_baseline,
 )
 from toolchain.fidelity.cost import measure_cost, recurrent_synapses
-from toolchain.fidelity.metrics import compare_spikes, first_difference, membrane_error, rate_error
+from toolchain.fidelity.membrane import MembraneError
+from toolchain.fidelity.metrics import RateError, compare_spikes, first_difference
 from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Output
 from toolchain.passes import QuantizeGraph
 from toolchain.stimulus import Stimulus
@@ -63,10 +64,11 @@ def test_two_silent_executions_agree_and_one_silent_one_does_not() -> None:
 def test_rate_and_membrane_errors_by_hand() -> None:
     expected = np.array([[[1], [1], [0], [0]]], bool)
     got = np.array([[[1], [0], [0], [0]]], bool)
-    assert rate_error(expected, got) == 0.5
-    assert membrane_error(np.zeros((1, 2, 1)), np.array([[[3.0], [4.0]]]), np.array([5.0])) == pytest.approx(
-        np.sqrt(12.5) / 5
-    )
+    rates, membrane = RateError(), MembraneError(np.array([5.0]))
+    rates.add(expected, got)
+    membrane.add(np.zeros((1, 2, 1)), np.array([[[3.0], [4.0]]]))
+    assert rates.value == 0.5
+    assert membrane.value == pytest.approx(np.sqrt(12.5) / 5)
 
 
 def test_the_first_difference_is_the_earliest_step_not_the_earliest_sample() -> None:

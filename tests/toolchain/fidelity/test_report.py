@@ -185,9 +185,10 @@ def test_the_page_is_whole_in_itself(page_file: Path) -> None:
 
 def test_the_explorer_holds_both_executions_and_prefers_neurons_that_differ(build: Build) -> None:
     judged = compare_build(build)
-    data = json.loads(json.dumps(explorer_data((build.float_graph, build.fixed_graph), judged.shown)))
+    graphs = build.float_graph, build.fixed_graph
+    data = json.loads(json.dumps(explorer_data(graphs, judged.shown, judged.shown_samples)))
     hidden = next(group for group in data["populations"] if group["name"] == "hidden")
-    assert data["samples"] == 4
+    assert data["samples"] == list(judged.shown_samples)
     assert hidden["size"] == 30
     assert hidden["neurons"] == list(range(30))
     for i, trace in enumerate(judged.shown):

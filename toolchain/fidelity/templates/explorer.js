@@ -137,7 +137,8 @@
   }
 
   options(population, data.populations.map((group) => group.name));
-  options(sample, Array.from({ length: data.samples }, (_, i) => "sample " + i));
+  options(sample, data.samples.map((index) => "sample " + index));
+  sample.value = String(data.start);
   neurons();
   root.hidden = false;
   population.addEventListener("change", () => { neurons(); draw(); });

@@ -1,0 +1,135 @@
+"""How far two executions of one population agree, added up part by part."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.fidelity.decode import in_model_units
+from toolchain.fidelity.divergence import Divergence, different_inputs
+from toolchain.fidelity.membrane import MembraneError
+from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference
+from toolchain.fidelity.spike_distances import SpikeDistances
+from toolchain.ir import FixedLif, Graph, Population
+from toolchain.trace import Trace
+
+
+@final
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of one population.
+
+    Attributes:
+        spike_agreement: Share of equal entries.
+        precision: Of the second execution's spikes, the share that the first has too.
+        recall: Of the first execution's spikes, the share that the second has too.
+        spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
+        rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
+        membrane_error: Root mean square difference of potentials in thresholds (for a read-out:
+            in standard deviations of the first); None if not recorded.
+        van_rossum: Mean distance of spike trains, 0 if equal; see `spike_distances.van_rossum`.
+        victor_purpura: Mean cost of turning one train into the other.
+        diverged: Share of samples with at least one different spike.
+        first: The earliest difference, or None.
+    """
+
+    spike_agreement: float
+    precision: float
+    recall: float
+    spike_f1: float
+    rate_error: float
+    membrane_error: float | None
+    van_rossum: float
+    victor_purpura: float
+    diverged: float
+    first: Divergence | None
+
+
+@final
+class PopulationTally:
+    """What is counted of one population until its agreement is known.
+
+    Args:
+        graphs: Float and fixed.
+        name: Of the population.
+    """
+
+    def __init__(self, graphs: tuple[Graph, Graph], name: str) -> None:
+        self._graphs = graphs
+        self._node = next(node for node in graphs[0].populations if node.name == name)
+        self._rates = RateError()
+        self._distances = SpikeDistances()
+        self._membrane = MembraneError(thresholds(self._node))
+        self._has_potentials = True
+        self._samples = self._diverged = 0
+        self.counts = SpikeCounts()
+        self.first: Divergence | None = None
+
+    def add(self, traces: tuple[Trace, Trace]) -> None:
+        """Take in the next samples."""
+        name = self._node.name
+        expected, got = (np.asarray(trace.spikes[name], bool) for trace in traces)
+        self.counts += SpikeCounts.of(expected, got)
+        self._rates.add(expected, got)
+        self._distances.add(expected, got)
+        self._add_potentials(traces)
+        self._find_first(traces)
+        self._diverged += int((expected != got).reshape(len(expected), -1).any(axis=1).sum())
+        self._samples += len(expected)
+
+    def _add_potentials(self, traces: tuple[Trace, Trace]) -> None:
+        name = self._node.name
+        self._has_potentials &= all(name in trace.v for trace in traces)
+        if self._has_potentials:
+            pairs = zip(self._graphs, traces, strict=True)
+            self._membrane.add(*(in_model_units(graph, name, trace.v[name]) for graph, trace in pairs))
+
+    def _find_first(self, traces: tuple[Trace, Trace]) -> None:
+        """Keep the earliest difference: of the least step, and there of the first sample."""
+        where = first_difference(*(trace.spikes[self._node.name] for trace in traces))
+        if where is None or (self.first is not None and where[1] >= self.first.step):
+            return
+        sample, step, neuron = where
+        values = (None, None)
+        if self._has_potentials:
+            values = tuple(self._potential(*pair, where) for pair in zip(self._graphs, traces, strict=True))
+        self.first = Divergence(
+            self._samples + sample,
+            step,
+            neuron,
+            int(self._node.origin.elements[neuron]),
+            values[0],
+            values[1],
+            float(thresholds(self._node).flat[neuron]),
+            different_inputs(self._graphs[0], traces, self._node.name, where),
+        )
+
+    def _potential(self, graph: Graph, trace: Trace, where: tuple[int, int, int]) -> float:
+        sample, step, neuron = where
+        name = self._node.name
+        return float(in_model_units(graph, name, trace.v[name][sample, step]).flat[neuron])
+
+    def result(self) -> Agreement:
+        """Return the agreement over all samples that were added."""
+        return Agreement(
+            self.counts.agreement,
+            self.counts.precision,
+            self.counts.recall,
+            self.counts.f1,
+            self._rates.value,
+            self._membrane.value if self._has_potentials else None,
+            self._distances.van_rossum,
+            self._distances.victor_purpura,
+            self._diverged / self._samples,
+            self.first,
+        )
+
+
+def thresholds(node: Population) -> NDArray[np.float64]:
+    """Return the thresholds in model units, infinite for a read-out, in the population's shape."""
+    if isinstance(node, FixedLif):
+        never = node.vth >= fixedpoint.THRESHOLD_MAX
+        return np.where(never, np.inf, node.vth / node.scale)
+    return node.vth
