@@ -140,7 +140,7 @@ class Quantization:
 
 
 def _bits(value: object, name: str) -> int:
-    return count_of(value, name, least=2, most=WEIGHT_BITS)
+    return count_of(value, name, least=2, most=WIDE_BITS)
 
 
 def _fewer(asked: int | None, held: int | None) -> int | None:

@@ -1,10 +1,10 @@
-"""Four innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
+"""Six innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
 Everything that is written through Numba's internals stands in this one file. What it is worth, one thread,
-beside the same loop in plain Numba in one process (`python -m tests.benchmarks.vectors`): `add_rows` 2.4
-times on a convolution of 64 to 64 channels with 10 % of spikes and 3.3 times with 50 %, `sum_lanes` 8 times
-on 1,024 recurrent neurons (AVX-512, 2026-11-26). Plain Numba keeps a sum of many lanes in memory between two
-rows; here it stays in registers.
+beside the same loop in plain Numba in one process (`python -m tests.benchmarks.vectors`): `add_pairs` 4.5 times
+on a convolution of 64 to 64 channels, at 10 and at 50 % of spikes, `sum_lanes` 8 times on 1,024 recurrent
+neurons (AVX-512, 2026-11-26). Plain Numba keeps a sum of many lanes in memory between two rows; here it stays
+in registers.
 
 All arithmetic is that of whole numbers of stated widths, from which LLVM makes instructions of any machine.
 No instruction of one processor is named, and none that saturates can be chosen: LLVM keeps the meaning of an
@@ -38,34 +38,110 @@ def _spread(builder: Any, number: Any, vector: Any) -> Any:  # noqa: ANN401 - Nu
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(place, vector.count), None))
 
 
-def _add_listed(context: Any, builder: Any, call: Any, values: Any, *, scaled: bool) -> Any:  # noqa: ANN401
-    """Write the loop of `add_rows` and `add_scaled_rows`."""
-    rows, shift, places, numbers, start, stop, sums, row = range(8)
-    if not scaled:
-        numbers, start, stop, sums, row = -1, 3, 4, 5, 6
+def _over_rows(
+    context: Any,  # noqa: ANN401
+    builder: Any,  # noqa: ANN401
+    call: Any,  # noqa: ANN401
+    values: Any,  # noqa: ANN401
+    width: int,
+) -> tuple[Any, Any, Any, Any, Any]:
+    """Return what all loops over listed rows begin with.
+
+    Their first arguments are rows, shift and places, their last ones start, stop, sums and position.
+
+    Returns:
+        A pointer to the row `shift`, one to the listed places, one to the sum, and start and stop.
+    """
+    start, stop, sums, position = range(len(values) - 4, len(values))
+    row = ir.VectorType(ir.IntType(16), width).as_pointer()
+    weights = builder.bitcast(_data(context, builder, call.args[0], values[0]), row)
     lane = ir.IntType(call.args[sums].dtype.bitwidth)
-    vector = ir.VectorType(lane, BLOCK)
-    stored = ir.VectorType(ir.IntType(call.args[rows].dtype.bitwidth), BLOCK)
-    index = values[start].type
-    weights = builder.bitcast(_data(context, builder, call.args[rows], values[rows]), stored.as_pointer())
-    weights = builder.gep(weights, [values[shift]])
-    listed = _data(context, builder, call.args[places], values[places])
-    messages = _data(context, builder, call.args[numbers], values[numbers]) if scaled else None
-    target = builder.bitcast(_data(context, builder, call.args[sums], values[sums]), vector.as_pointer())
-    target = builder.gep(target, [values[row]])
-    total = cgutils.alloca_once(builder, vector)
-    builder.store(builder.load(target, align=2), total)
-    with cgutils.loop_nest(builder, [builder.sub(values[stop], values[start])], index) as steps:
-        place = builder.add(values[start], *steps)
-        source = builder.zext(builder.load(builder.gep(listed, [place])), index)
-        brought = builder.load(builder.gep(weights, [source]), align=1)
-        brought = brought if stored == vector else builder.sext(brought, vector)
-        if scaled:
-            number = builder.load(builder.gep(messages, [place]))
-            brought = builder.mul(brought, _spread(builder, number, vector))
-        builder.store(builder.add(builder.load(total), brought), total)
-    builder.store(builder.load(total), target, align=2)
-    return context.get_dummy_value()
+    target = _data(context, builder, call.args[sums], values[sums])
+    target = builder.bitcast(target, ir.VectorType(lane, BLOCK).as_pointer())
+    return (
+        builder.gep(weights, [values[1]]),
+        _data(context, builder, call.args[2], values[2]),
+        builder.gep(target, [values[position]]),
+        values[start],
+        values[stop],
+    )
+
+
+def _listed_row(builder: Any, weights: Any, places: Any, place: Any) -> Any:  # noqa: ANN401
+    source = builder.zext(builder.load(builder.gep(places, [place])), place.type)
+    return builder.load(builder.gep(weights, [source]), align=2)
+
+
+@intrinsic
+def list_word(typing: Any, word: Any, table: Any, base: Any, places: Any, found: Any) -> Any:  # noqa: ANN401
+    """Write `base + k` to `places[found ...]` for every byte `k` of a word that is 1; return the end.
+
+    There is no branch to guess: always eight places are written, and `found` moves on by as many as count.
+
+    Args:
+        typing: Numba's.
+        word: uint64, bytes of 0 or 1.
+        table: `[256, 8]`, uint32: for every pattern of eight bits the places of its ones, first.
+        base: int64.
+        places: uint32, with room for eight more.
+        found: int64.
+    """
+    del typing
+    signature = types.int64(word, table, base, places, found)
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        long, byte = ir.IntType(64), ir.Constant(ir.IntType(64), 56)
+        vector = ir.VectorType(ir.IntType(32), 8)
+        # The product has bit 0 of byte k in bit 56 + k; no two of its terms meet, so nothing is carried.
+        bits = builder.lshr(builder.mul(values[0], ir.Constant(long, 0x0102040810204080)), byte)
+        known = builder.bitcast(_data(context, builder, call.args[1], values[1]), vector.as_pointer())
+        ones = builder.load(builder.gep(known, [bits]), align=4)
+        target = builder.gep(_data(context, builder, call.args[3], values[3]), [values[4]])
+        target = builder.bitcast(target, vector.as_pointer())
+        offset = _spread(builder, builder.trunc(values[2], vector.element), vector)
+        builder.store(builder.add(ones, offset), target, align=4)
+        return builder.add(values[4], builder.ctpop(bits))
+
+    return signature, generate
+
+
+@intrinsic
+def add_pairs(
+    typing: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    shift: Any,  # noqa: ANN401
+    places: Any,  # noqa: ANN401
+    start: Any,  # noqa: ANN401
+    stop: Any,  # noqa: ANN401
+    sums: Any,  # noqa: ANN401
+    position: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Add the rows `shift + places[start .. stop - 1]`, two weights of one byte in every word.
+
+    `rows` is flat, int16, half a `BLOCK` of words a row. `sums[position]`, int16, gets in its first half the
+    words, and in its second half the words shifted right by eight bits: half the loads of `add_rows`.
+    """
+    del typing
+    signature = types.void(rows, shift, places, start, stop, sums, position)
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK // 2)
+        half = ir.VectorType(ir.IntType(16), BLOCK // 2)
+        halves = builder.bitcast(target, half.as_pointer())
+        targets = [builder.gep(halves, [ir.Constant(ir.IntType(32), k)]) for k in range(2)]
+        totals = [cgutils.alloca_once(builder, half) for _ in targets]
+        for total, place in zip(totals, targets, strict=True):
+            builder.store(builder.load(place, align=2), total)
+        eight = ir.Constant(half, [8] * (BLOCK // 2))
+        with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
+            words = _listed_row(builder, weights, listed, builder.add(first, *steps))
+            for total, brought in zip(totals, (words, builder.ashr(words, eight)), strict=True):
+                builder.store(builder.add(builder.load(total), brought), total)
+        for total, place in zip(totals, targets, strict=True):
+            builder.store(builder.load(total), place, align=2)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @intrinsic
@@ -77,17 +153,23 @@ def add_rows(
     start: Any,  # noqa: ANN401
     stop: Any,  # noqa: ANN401
     sums: Any,  # noqa: ANN401
-    row: Any,  # noqa: ANN401
+    position: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Add to row `row` of `sums`, int16, the weights of the rows `shift + places[start .. stop - 1]`.
+    """Add the rows `shift + places[start .. stop - 1]` to `sums[position]`, int16.
 
-    `rows` is flat, int8 or int16, `BLOCK` weights a row; `places` is uint32.
+    `rows` is flat, int16, `BLOCK` weights a row; `places` is uint32.
     """
     del typing
-    signature = types.void(rows, shift, places, start, stop, sums, row)
+    signature = types.void(rows, shift, places, start, stop, sums, position)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        return _add_listed(context, builder, call, values, scaled=False)
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK)
+        total = cgutils.alloca_once_value(builder, builder.load(target, align=2))
+        with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
+            row = _listed_row(builder, weights, listed, builder.add(first, *steps))
+            builder.store(builder.add(builder.load(total), row), total)
+        builder.store(builder.load(total), target, align=2)
+        return context.get_dummy_value()
 
     return signature, generate
 
@@ -102,14 +184,24 @@ def add_scaled_rows(
     start: Any,  # noqa: ANN401
     stop: Any,  # noqa: ANN401
     sums: Any,  # noqa: ANN401
-    row: Any,  # noqa: ANN401
+    position: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Do the same with rows multiplied by messages, int32; `sums` is int32 and counts modulo 2^32."""
+    """Add the same rows multiplied by messages, int32; `sums` is int32 and counts modulo 2^32."""
     del typing
-    signature = types.void(rows, shift, places, messages, start, stop, sums, row)
+    signature = types.void(rows, shift, places, messages, start, stop, sums, position)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        return _add_listed(context, builder, call, values, scaled=True)
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK)
+        numbers = _data(context, builder, call.args[3], values[3])
+        vector = ir.VectorType(ir.IntType(32), BLOCK)
+        total = cgutils.alloca_once_value(builder, builder.load(target, align=2))
+        with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
+            place = builder.add(first, *steps)
+            row = builder.sext(_listed_row(builder, weights, listed, place), vector)
+            number = _spread(builder, builder.load(builder.gep(numbers, [place])), vector)
+            builder.store(builder.add(builder.load(total), builder.mul(row, number)), total)
+        builder.store(builder.load(total), target, align=2)
+        return context.get_dummy_value()
 
     return signature, generate
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.emulator.integers.vectors import BLOCK
-from targets.emulator.integers.window_sums import Window, sum_rows, sum_windows
+from targets.emulator.integers.window_sums import ONES, PAIRED, PLAIN, WEIGHED, Window, sum_rows, sum_windows
 from targets.emulator.integers.workspace import Workspace
 
 Array = NDArray[Any]
@@ -24,8 +24,8 @@ _MOST_REPEATS: Final = 16
 """Counts up to here are so many spikes; larger ones are multiplied."""
 _TOGETHER: Final = 2**18
 """Elements of images whose spikes are listed together, so that the lists stay near."""
-_WORTH_A_THREAD: Final = 2**16
-"""Elements of images below which a second thread costs more than it brings."""
+_WORTH_A_THREAD: Final = 2**20
+"""Rows that could be added, below which a second thread costs more than it brings."""
 _WORD: Final = 8
 
 
@@ -35,24 +35,24 @@ class WeightBlocks:
     """Weights laid out for `window_sums.sum_windows`.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int8 or int16.
+        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16, or half as many pairs of bytes.
         channels: `[blocks, 2]`: which sources a block reads.
         gain: 2 if all weights are even and were halved, otherwise 1.
+        form: How rows hold weights and what becomes of numbers; see `sum_windows`.
         limit: Rows that may be added in 16 bits before the sum moves on; 0 if any number may.
         targets: How many channels or neurons are reached.
         window: How the kernel moves.
         binary: Whether every message is 0 or 1.
-        weighs: Whether messages are multiplied; otherwise a number counts as so many spikes.
     """
 
     rows: Array = field(repr=False)
     channels: Array = field(repr=False)
     gain: int
+    form: int
     limit: int
     targets: int
     window: Window
     binary: bool
-    weighs: bool
 
     @classmethod
     def of(cls, weights: Array, groups: int, window: Window, *, largest: int, counts: bool) -> "WeightBlocks":
@@ -66,19 +66,21 @@ class WeightBlocks:
             counts: Whether messages are never negative.
         """
         gain = 1 if (weights & 1).any() else 2
-        halved = weights // gain
-        fits = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
+        halved = (weights // gain).astype(np.int16)
+        narrow = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
+        weighed = not counts or largest > _MOST_REPEATS
+        form = WEIGHED if weighed else PAIRED if narrow else PLAIN
         channels = _channels(len(weights), weights.shape[1], groups)
-        weighs = not counts or largest > _MOST_REPEATS
+        rows = _laid_out(halved, groups, channels)
         return cls(
-            _laid_out(halved.astype(np.int8 if fits else np.int16), groups, channels),
+            _pairs(rows) if form == PAIRED else rows,
             channels,
             gain,
-            0 if weighs else _limit(halved, largest, narrow=fits),
+            form,
+            0 if weighed else _limit(halved, largest, narrow=narrow),
             len(weights),
             window,
             counts and largest == 1,
-            weighs,
         )
 
     def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> NDArray[np.int32]:
@@ -98,14 +100,13 @@ class WeightBlocks:
         def work(part: slice) -> None:
             x, seen, sums = images[part], words[part], out[part]
             if images.shape[1:3] == (1, 1) and self.window == POINT:
-                sum_rows(x, seen, self.rows, self.limit, self.weighs, sums.reshape(len(x), -1))
+                sum_rows(x, seen, ONES, self.rows, self.form, self.limit, sums.reshape(len(x), -1))
             else:
-                sum_windows(x, seen, self.rows, self.channels, self.window, self.limit, self.weighs, sums)
+                sum_windows(x, seen, ONES, self.rows, self.channels, self.window, self.form, self.limit, sums)
 
-        size_of_one = int(np.prod(images.shape[1:]))
-        workspace.split(
-            work, len(images), most=_TOGETHER // size_of_one, least=_WORTH_A_THREAD // size_of_one
-        )
+        elements = int(np.prod(images.shape[1:]))
+        rows = elements * len(self.rows) * self.window[0] * self.window[1]
+        workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
         return out
 
 
@@ -130,6 +131,12 @@ def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array
             first = target * groups // targets * sources - channels[target // BLOCK, 0]
             flat[target, first : first + sources] = weights[target]
     return np.ascontiguousarray(np.moveaxis(rows, (1, 2), (4, 3)))
+
+
+def _pairs(rows: Array) -> Array:
+    """Return two weights of one byte in a word: `256 high + (low + 128)`, the halves of a block."""
+    low, high = np.split(rows, 2, axis=-1)
+    return np.left_shift(high, 8) + (low + np.int16(128))
 
 
 def _limit(weights: Array, largest: int, *, narrow: bool) -> int:

@@ -49,4 +49,8 @@ class Workspace:
             for part in parts:
                 work(part)
         else:
-            list(self._pool.map(work, parts))
+            # This thread works as well: waking another one costs more than a small part.
+            others = [self._pool.submit(work, part) for part in parts[1:]]
+            work(parts[0])
+            for other in others:
+                other.result()
