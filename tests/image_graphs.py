@@ -253,7 +253,7 @@ class _Builder:
         shape = self.shapes[source]
         drawn = rng.integers(lowest, highest + 1, (targets, shape[0] // groups, *window.kernel))
         self.shapes[name] = (targets, *window.positions((shape[1], shape[2])))
-        return FixedConv2d(
+        node = FixedConv2d(
             name=name,
             inputs=(source,),
             weights=round_weights(drawn.astype(float), mode, bits),
@@ -265,6 +265,21 @@ class _Builder:
             dilation=window.dilation,
             groups=groups,
         )
+        return self.within_words(node)
+
+    def within_words(self, node: FixedConv2d) -> FixedConv2d:
+        """Return the convolution with sums below 2^31, as verified: a smaller exponent, or fewer sources."""
+        # What feeds back are spikes of a population that is not yet made.
+        feeds_back = node.inputs[0].startswith("back")
+        largest = 1 if feeds_back else Graph(tuple(self.nodes)).largest_message(node)
+        while np.abs(node.weights).sum(axis=(1, 2, 3)).max() * largest << node.exponent >= 2**31:
+            if node.exponent:
+                node = replace(node, exponent=node.exponent - 1)
+            else:
+                weights = node.weights.copy()
+                weights[:, np.flatnonzero(weights.any(axis=(0, 2, 3)))[::2]] = 0
+                node = replace(node, weights=weights)
+        return node
 
     def population(self, name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> FixedLif:
         rng, recipe = self.rng, self.recipe

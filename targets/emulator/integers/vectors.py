@@ -1,7 +1,7 @@
 """Six innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
 Everything that is written through Numba's internals stands in this one file. What it is worth, one thread,
-beside the same loop in plain Numba in one process (`python -m tests.benchmarks.vectors`): `add_pairs` 4.5 times
+beside the same loop in plain Numba (`python -m tests.benchmarks.vectors`, by turns): `add_pairs` 4.5 times
 on a convolution of 64 to 64 channels, at 10 and at 50 % of spikes, `sum_lanes` 8 times on 1,024 recurrent
 neurons (AVX-512, 2026-11-26). Plain Numba keeps a sum of many lanes in memory between two rows; here it stays
 in registers.
