@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolchain.atomic import read_json, replacing_folder, write_json
 from toolchain.disk import check_folder
-from toolchain.errors import CorruptArtifactError, FormatVersionError, StimulusError, UsageError
+from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
@@ -87,7 +87,6 @@ class Build:
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
         fitted = check_stimulus(self.float_graph, chosen)
-        _check_labels(self.float_graph, fitted)
         proved = self.quantization.get("steps")
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -119,24 +118,6 @@ class Build:
             Stimulus.open(stimulus) if _STIMULUS in manifest["files"] else None,
             dict(manifest.get("facts", {})),
         )
-
-
-def _check_labels(graph: Graph, stimulus: Stimulus) -> None:
-    """Raise for labels that no score can ever meet: every accuracy would be too low, in silence."""
-    if stimulus.labels is None or not graph.outputs:
-        return
-    output = graph.outputs[0]
-    sizes = {node.name: node.vth.size for node in graph.populations}
-    classes = sizes[output.inputs[0]] if output.weights is None else len(output.weights)
-    wrong = (stimulus.labels < 0) | (stimulus.labels >= classes)
-    if not wrong.any():
-        return
-    first = int(wrong.argmax())
-    names = f" ({', '.join(output.classes)})" if output.classes else ""
-    raise StimulusError(
-        f"labels are classes of '{output.name}', 0 .. {classes - 1}{names}, but {int(wrong.sum())} of "
-        f"{len(wrong)} are not, first {stimulus.labels[first]} of sample {first}; number the classes from 0"
-    )
 
 
 def _read_quantization(path: Path) -> dict[str, Any]:

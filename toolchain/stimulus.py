@@ -265,12 +265,23 @@ def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int
         values: NDArray[Any] | None = getattr(stimulus, name)
         if values is not None and values.shape != (samples,):
             raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")
-    labels, classes = stimulus.labels, graph.scores
-    if labels is not None and classes and not ((labels >= 0) & (labels < classes)).all():
-        raise StimulusError(
-            f"labels must lie in 0 .. {classes - 1}, got {labels.min()} .. {labels.max()}: "
-            "number the classes from 0"
-        )
+    if stimulus.labels is not None and graph.scores:
+        _check_labels(graph, stimulus.labels)
     lengths = stimulus.lengths
     if lengths is not None and not ((lengths >= 1) & (lengths <= steps)).all():
         raise StimulusError(f"lengths must lie in 1 .. {steps}, got {lengths.min()} .. {lengths.max()}")
+
+
+def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
+    """Raise for labels that no score can ever meet: every accuracy would be too low, in silence."""
+    classes = graph.scores
+    wrong = (labels < 0) | (labels >= classes)
+    if not wrong.any():
+        return
+    first, output = int(wrong.argmax()), graph.outputs[0]
+    names = f" ({', '.join(output.classes)})" if output.classes else ""
+    raise StimulusError(
+        f"labels must lie in 0 .. {classes - 1}, the classes of '{output.name}'{names}, but "
+        f"{int(wrong.sum())} of {len(wrong)} do not, first {labels[first]} of sample {first}; "
+        "number the classes from 0"
+    )

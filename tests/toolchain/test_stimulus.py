@@ -80,7 +80,7 @@ def test_a_large_stimulus_is_checked_a_few_samples_at_a_time_and_left_as_it_is(
     checked = check_stimulus(_graded(), frames)
     assert checked.values["x"] is frames
     frames[6, 1, 0] = np.nan
-    with pytest.raises(StimulusError, match="not finite"):
+    with pytest.raises(ArgumentError, match="input 'x': expected finite numbers, got NaN or infinity"):
         check_stimulus(_graded(), frames)
     with pytest.raises(StimulusError, match="expected only 0 and 1"):
         check_stimulus(feed_forward(), np.full((7, 2, 2), 2))
