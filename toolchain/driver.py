@@ -17,7 +17,7 @@ from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
-from toolchain.intake import PathText, choice_of, count_of, names_of, path_of
+from toolchain.intake import PathText, check_type, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
 from toolchain.parts import in_parts
@@ -61,12 +61,14 @@ def compile_module(
     Returns:
         The build: float graph, fixed graph, and what quantization did.
     """
-    stimulus = None if example is None else Stimulus.of(example, "example")
+    stimulus = None if example is None else Stimulus.of(example, name="example")
     values = None if stimulus is None else next(iter(stimulus.values.values()), None)
     network = as_model(module, values)
     graph = from_torch(network, classes=names_of(classes, "classes"))
     stimulus = _shown(network, stimulus)
-    observed = stimulus if calibration is None else _shown(network, Stimulus.of(calibration, "calibration"))
+    observed = (
+        stimulus if calibration is None else _shown(network, Stimulus.of(calibration, name="calibration"))
+    )
     build = compile_graph(
         graph, target=target, stimulus=stimulus, calibration=observed, quantization=quantization
     )
@@ -88,7 +90,7 @@ def compile_graph(
     for name, given in (("example", stimulus), ("calibration", calibration)):
         if given is not None:
             check_stimulus(graph, given, name)
-    chosen = (quantization or Quantization()).within(place.profile)
+    chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays(), *chosen.preparation()))(graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)

@@ -121,7 +121,7 @@ def compile_file(
         UsageError: Options of quantization are given for a file of integers.
     """
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
-    calibration = stimulus if calibration is None else Stimulus.of(calibration, "calibration")
+    calibration = stimulus if calibration is None else Stimulus.of(calibration, name="calibration")
     found = import_file(
         source,
         convention=convention,

@@ -39,6 +39,7 @@ _SHOWN: Final = 60
 """Characters of a value that a message shows."""
 
 Choice = TypeVar("Choice", bound=Enum)
+Options = TypeVar("Options")
 
 
 def path_of(value: object, name: str) -> Path:
@@ -229,6 +230,17 @@ def check_shape(shape: Iterable[int], name: str, *forms: Axes) -> None:
         return
     expected = " or ".join(f"[{', '.join(map(str, form))}]" for form in forms)
     raise ArgumentError(name, expected, str(list(got)), _shape_advice(got, forms))
+
+
+def check_type(value: Any, name: str, kind: type[Options]) -> Options:  # noqa: ANN401 - anything may come
+    """Return options if they are of the class that holds them.
+
+    Raises:
+        ArgumentError: They are something else, such as a dictionary or one of their numbers.
+    """
+    if not isinstance(value, kind):
+        raise ArgumentError(name, f"{kind.__name__}(...)", type(value).__name__)
+    return value
 
 
 def check_finite(array: NDArray[Any], name: str) -> None:

@@ -204,7 +204,7 @@ def repair_build(
         UsageError: The samples have no labels, differ in length, or enter through several inputs.
     """
     chosen = options or RepairOptions()
-    samples = Stimulus.of(samples, "samples")
+    samples = Stimulus.of(samples, name="samples")
     if samples.labels is None:
         raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
     given = fit_stimulus(build.float_graph, build.stimulus_for(samples))

@@ -57,12 +57,14 @@ class Stimulus:
                 object.__setattr__(self, companion, labels_of(numbers, companion))
 
     @classmethod
-    def of(cls, values: object, name: str = "stimulus") -> "Stimulus":
+    def of(cls, values: object, *, name: str = "stimulus") -> "Stimulus":
         """Return a stimulus from an array (one input), a mapping by input name, or a stimulus.
+
+        One with labels or lengths is `Stimulus(values, labels, lengths)`.
 
         Args:
             values: What a caller gave.
-            name: Of the argument.
+            name: The argument that errors speak of.
 
         Raises:
             StimulusError: It is not made of numbers.

@@ -1,7 +1,7 @@
 """Everything that is known about the quantization of one node, in sentences."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.ranges import by_rows
 
+_PARTS: Final = (".excitatory", ".inhibitory", ".coarse", ".fine")
+"""What the names of a connection's parts end with, by sign and by size of weight."""
+
 
 def explain_node(graphs: tuple[Graph, Graph], document: Mapping[str, Any], name: str) -> list[str]:
     """Return what quantization did to a connection or population and why, one sentence each.
@@ -19,13 +22,15 @@ def explain_node(graphs: tuple[Graph, Graph], document: Mapping[str, Any], name:
     Args:
         graphs: Float and fixed.
         document: Of `quantization.json`.
-        name: Of the node; the name a connection had before it was split means both halves.
+        name: Of the node; the name a connection had before it was split means all of its parts.
 
     Raises:
         UnknownNameError: Lists the nodes that were quantized.
     """
     known = {**document["connections"], **document["populations"]}
-    chosen = [each for each in known if each == name or each.rpartition(".")[0] == name]
+    chosen = [
+        each for each in known if each == name or (each.startswith(f"{name}.") and each.endswith(_PARTS))
+    ]
     if not chosen:
         raise UnknownNameError("node", name, known)
     sentences: list[str] = []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import TrainingError, UnknownNameError
-from toolchain.intake import PathText, choice_of, count_of, path_of, real_of
+from toolchain.intake import PathText, check_type, choice_of, count_of, path_of, real_of
 from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
@@ -165,6 +165,7 @@ def fit(
         TrainingError: The loss is not finite, the checkpoint is of another training, or the device
             does not exist.
     """
+    options = check_type(options, "options", FitOptions)
     samples = SampleReader(network, inputs, labels, paired=labels is None)
     start = count_of(seed, "seed")
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")

@@ -69,6 +69,13 @@ class Feed:
             case GraphNetwork():
                 inputs = {node.name: node.shape for node in network.graph.inputs}
                 outputs = network.graph.scores
+            case _:
+                raise ArgumentError(
+                    "network",
+                    "a Network, a FeedForward or a GraphNetwork",
+                    type(network).__name__,
+                    "toolchain.frontends.as_model makes one of an nn.Sequential",
+                )
         if len(inputs) != 1:
             names = ", ".join(inputs)
             raise ArgumentError("network", "one input, as training takes", f"{len(inputs)}: {names}")

@@ -10,7 +10,7 @@ from toolchain import reference
 from toolchain.errors import UnknownNameError
 from toolchain.fidelity.why import explain_node
 from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Lif, Output
-from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
+from toolchain.passes import Calibration, QuantizeGraph, SplitHalves, SplitSigns, explain_quantization
 from toolchain.passes.explain_quantization import is_explanation
 from toolchain.stimulus import Stimulus
 
@@ -117,3 +117,15 @@ def test_a_node_is_explained_in_sentences_with_its_least_exact_number(rng: np.ra
     assert not any("least exact threshold" in text for text in readout)
     with pytest.raises(UnknownNameError, match="did you mean 'hidden'"):
         explain_node((graph, fixed), document, "hiden")
+
+
+def test_a_connection_in_four_parts_is_explained_by_its_own_name(rng: np.random.Generator) -> None:
+    """By sign, and each sign by size of weight."""
+    graph = SplitSigns()(recurrent(rng))
+    fixed = QuantizeGraph(weight_bits=12)(graph)
+    document = explain_quantization(SplitHalves(fixed=fixed)(graph), fixed)
+    sentences = explain_node((SplitHalves(fixed=fixed)(graph), fixed), document, "encode")
+    named = {text.split("'")[1] for text in sentences if text.startswith("'encode.")}
+    assert named == {
+        f"encode.{sign}.{size}" for sign in ("excitatory", "inhibitory") for size in ("coarse", "fine")
+    }

@@ -309,3 +309,13 @@ def _growth(file: Path, samples: int) -> int:
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory is read from /proc")
 def test_a_gigabyte_on_disk_trains_in_little_memory(tmp_path: Path) -> None:
     assert _growth(tmp_path / "x", 10_000) < 200 * 2**20
+
+
+def test_a_network_or_options_of_another_kind_are_refused_by_name() -> None:
+    inputs, labels = np.zeros((2, 3, 4), np.float32), np.zeros(2, int)
+    with pytest.raises(
+        ArgumentError, match="network: expected a Network.*as_model makes one of an nn.Sequential"
+    ):
+        fit(torch.nn.Sequential(), inputs, labels, FitOptions(1, 1, 0.1), seed=0)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"options: expected FitOptions\(\.\.\.\), got dict"):
+        fit(torch.nn.Sequential(), inputs, labels, {}, seed=0)  # type: ignore[arg-type]
