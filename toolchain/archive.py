@@ -25,7 +25,8 @@ from toolchain.atomic import (
     read_header,
     replacing_file,
 )
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError
 
 Array = NDArray[Any]
 
@@ -177,8 +178,7 @@ def open_arrays(path: Path, held_bytes: int = HELD_BYTES) -> dict[str, Array]:
         MissingFileError: There is no such file.
         CorruptArtifactError: As `read_arrays`.
     """
-    if not path.is_file():
-        raise MissingFileError("file", path)
+    check_file("file", path)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()

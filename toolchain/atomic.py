@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from toolchain.disk import OTHER_TEMPORARY, check_file, check_replaceable, writing
+from toolchain.disk import OTHER_TEMPORARY, check_file, check_replaceable, check_replaceable_file, writing
 from toolchain.errors import CorruptArtifactError, StorageError
 
 # An archive may not claim more than this many bytes in all: a few bytes could otherwise ask
@@ -59,8 +59,10 @@ def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, Non
         was.
 
     Raises:
+        UsageError: A folder, a pipe or a device stands there.
         StorageError: The disk is full or refuses; names the file.
     """
+    check_replaceable_file(path)
     with writing(path, needed), _parents_of(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
         os.close(handle)

@@ -120,6 +120,22 @@ class Build:
         )
 
 
+def check_apart(folder: Path, output: Path) -> None:
+    """Raise if an output would take the place of a file of a build.
+
+    Args:
+        folder: Of the build.
+        output: The file to be written.
+
+    Raises:
+        UsageError: The build lists it.
+    """
+    inside = output.resolve()
+    for name in check_manifest(folder)["files"]:
+        if inside == (folder / name).resolve():
+            raise UsageError(f"'{output}' is a file of the build '{folder}'; name another file")
+
+
 def _read_quantization(path: Path) -> dict[str, Any]:
     document = read_json(path)
     if not is_explanation(document):

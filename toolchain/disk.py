@@ -171,11 +171,25 @@ def check_output_file(path: Path, option: str = "-o") -> None:
         StorageError: Its folder cannot be written.
     """
     parent = _parent_of(path, option)
-    if path.is_dir():
-        raise UsageError(f"{option} '{path}' is a folder; name a file, such as '{path / 'NAME'}'")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{option} '{path}' is a pipe or a device; name a file")
+    check_replaceable_file(path, option)
     _probe(path, parent)
+
+
+def check_replaceable_file(path: Path, option: str = "") -> None:
+    """Raise for what a file must never take the place of.
+
+    Args:
+        path: The file that will be written.
+        option: Where it was asked for, if on the command line.
+
+    Raises:
+        UsageError: A folder, a pipe or a device stands there.
+    """
+    asked = f"{option} '{path}'".lstrip()
+    if path.is_dir():
+        raise UsageError(f"{asked} is a folder; name a file, such as '{path / 'NAME'}'")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{asked} is a pipe or a device; name a file")
 
 
 def check_output_folder(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:

@@ -226,7 +226,7 @@ def run_build(
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    given = build.stimulus_for(stimulus).take(slice(0, _first(samples)))
+    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     program = load_target(target or build.target).build(_graph_of(build, stage))
     if resume is not None:
         program = resumed(program, path_of(resume, "resume"))
@@ -281,7 +281,7 @@ def record_build(
     """
     check_quantities(record)
     path = path_of(path, "path")
-    given = build.stimulus_for(stimulus).take(slice(0, _first(samples)))
+    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = _graph_of(build, stage)
     program = load_target(target or build.target).build(graph)
     per_sample = recorded_bytes(graph, given.steps, record)

@@ -13,7 +13,7 @@ from toolchain.build_folder import Build
 from toolchain.disk import check_file
 from toolchain.driver import compile_graph
 from toolchain.errors import StimulusError, UnknownNameError, UsageError
-from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
+from toolchain.intake import PathText, check_type, choice_of, names_of, path_of, real_of
 from toolchain.interchange.conventions import NIR, reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -184,6 +184,8 @@ def export_build(
         PreconditionError: The format has no words for a part of the network.
     """
     folder = path_of(folder, "folder")
+    build = check_type(build, "build", Build)
+    written = check_type(written, "written", str)
     stage = None if stage is None else choice_of(stage, "stage", Stage)
     dt = None if dt is None else real_of(dt, "dt")
     if written not in WRITTEN:

@@ -32,6 +32,8 @@ _AT_ONCE: Final = 2**20
 _UNREADABLE: Final = (TypeError, ValueError, RuntimeError, OverflowError)
 """What NumPy and tensors raise about values that are no array."""
 
+_LONGEST_NAME: Final = 255
+"""Bytes of a file's name, on all common file systems."""
 MAX_SEED: Final = 2**32 - 1
 """Largest seed that scikit-learn takes."""
 
@@ -46,7 +48,7 @@ def path_of(value: object, name: str) -> Path:
     """Return a path from text or a path object.
 
     Raises:
-        ArgumentError: It is something else, empty, or holds a NUL character, which no file system has.
+        ArgumentError: It is something else, empty, or nothing that a file system could hold.
     """
     try:
         text = os.fspath(cast("PathText", value))
@@ -56,6 +58,12 @@ def path_of(value: object, name: str) -> Path:
         raise ArgumentError(name, "a path (text or pathlib.Path)", _kind(value))
     if not text or "\0" in text:
         raise ArgumentError(name, "a path", "an empty text" if not text else f"{text!r} with a NUL in it")
+    try:
+        longest = max(len(os.fsencode(part)) for part in Path(text).parts or (text,))
+    except UnicodeEncodeError:
+        raise ArgumentError(name, "a path that a file system can hold", ascii(text[:_SHOWN])) from None
+    if longest > _LONGEST_NAME:
+        raise ArgumentError(name, f"names of at most {_LONGEST_NAME} bytes in a path", f"one of {longest}")
     return Path(text)
 
 

@@ -17,7 +17,7 @@ from toolchain.fidelity import Comparer, Comparison, Mismatch, MismatchSearch, c
 from toolchain.fidelity.cost import Cost, cost_of
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.fidelity.shown import ShownSamples
-from toolchain.intake import PathText, count_of, names_of
+from toolchain.intake import PathText, check_type, count_of, names_of
 from toolchain.parts import in_parts
 from toolchain.progress import StageProgress, no_stages, of_part, of_stage
 from toolchain.reference import run as run_reference
@@ -143,7 +143,9 @@ def compare_build(
         FaultyIntegersError: The fixed graph is not a rounding of the float graph: names node and neuron.
     """
     names, part_samples = names_of(exact, "exact"), count_of(samples, "samples", least=1)
-    given = build.stimulus_for(stimulus)
+    for name in names:
+        load_target(name)
+    given = check_type(build, "build", Build).stimulus_for(stimulus)
     clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()

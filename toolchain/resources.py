@@ -10,7 +10,7 @@ from toolchain.build_folder import Build
 from toolchain.errors import DoesNotFitError, TraceError
 from toolchain.fidelity.neurobench import NeuroBench, neurobench
 from toolchain.fit import Fit
-from toolchain.intake import PathText, count_of, path_of
+from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.ir import Graph
 from toolchain.parts import in_parts
 from toolchain.stimulus import Stimulus
@@ -76,7 +76,7 @@ def check_build(
         TraceError: The trace is of another network.
         DoesNotFitError: A part of the network is too large for any core.
     """
-    place = target or build.target
+    place = target or check_type(build, "build", Build).target
     load_chip(place)
     chips = count_of(chips, "chips", least=1)
     profile = None if profile is None else path_of(profile, "profile")

@@ -136,7 +136,7 @@ class EmulatorProgram:
                 )
             return Cut(together, block, 1)
         cores = max(1, min(torch.get_num_threads(), samples))
-        rows = max(1, _CACHE_BYTES // (4 * max(neurons)))
+        rows = max(1, _CACHE_BYTES // (4 * max(*neurons, 1)))
         if self._network.loops:
             # A loop runs many samples side by side; elsewhere the state of a few stays near for many steps.
             together = min(-(-samples // cores), rows, MOST_LANES)

@@ -163,3 +163,14 @@ def test_what_file_browsers_leave_does_not_fill_a_folder(small_build: Path, tmp_
     (tmp_path / "out" / ".DS_Store").touch()
     Build.load(small_build).save(tmp_path / "out")
     assert Build.load(tmp_path / "out").target == "emulator"
+
+
+def test_a_run_never_takes_the_place_of_a_file_of_its_build(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(small_build, build)
+    before = (build / "stimulus.npz").read_bytes()
+    assert main(["run", str(build), "--target", "emulator", "-o", str(build / "stimulus.npz")]) == 2
+    assert "is a file of the build" in capsys.readouterr().err
+    assert (build / "stimulus.npz").read_bytes() == before

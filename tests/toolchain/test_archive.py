@@ -1,5 +1,6 @@
 """Arrays larger than the memory: written part by part, read part by part, whole or not at all."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from toolchain.archive import StoredArray, open_arrays, writing_arrays
 from toolchain.atomic import read_arrays, write_arrays
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError, UsageError
+from toolchain.stimulus import Stimulus
 
 Array = np.ndarray[Any, Any]
 
@@ -56,7 +58,8 @@ def test_whatever_ends_the_writing_leaves_the_old_file_and_nothing_else(
 ) -> None:
     write_arrays(tmp_path / "a.npz", {"old": np.ones(1)})
     parts = [_arrays(rng) for _ in range(3)]
-    with pytest.raises(type(ends)), writing_arrays(tmp_path / "a.npz") as writer:
+    expected = StorageError if isinstance(ends, OSError) else type(ends)
+    with pytest.raises(expected), writing_arrays(tmp_path / "a.npz") as writer:
         for i, part in enumerate(parts):
             if i == before:
                 raise ends
@@ -85,7 +88,7 @@ def test_a_disk_that_is_full_when_parts_are_put_together_leaves_nothing_behind(
     room: int, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toolchain.archive.shutil.copyfileobj", _FullDisk(room))
-    with pytest.raises(OSError, match="No space left"), writing_arrays(tmp_path / "a.npz") as writer:
+    with pytest.raises(StorageError, match="disk is full"), writing_arrays(tmp_path / "a.npz") as writer:
         for _ in range(3):
             writer.append(_arrays(rng))
     assert list(tmp_path.iterdir()) == []
@@ -180,3 +183,17 @@ def test_damage_is_found_when_the_rows_are_read(tmp_path: Path, rng: np.random.G
         open_arrays(path)
     with pytest.raises(MissingFileError):
         open_arrays(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("write", [Stimulus.save, lambda given, path: write_arrays(path, given.values)])
+def test_a_pipe_is_never_replaced_by_a_file(write: Any, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="is a pipe or a device; name a file"):
+        write(Stimulus({"x": np.zeros((1, 2, 3))}), pipe)
+    assert pipe.is_fifo()
+
+
+def test_what_is_no_file_is_not_called_missing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        Stimulus.open(tmp_path)

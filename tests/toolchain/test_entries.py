@@ -348,3 +348,9 @@ def test_a_stage_may_be_its_text_and_is_not_taken_for_the_other() -> None:
         run_build(build, stage="fix")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="^samples: expected a whole number, 1 or more, got -1"):
         run_build(build, samples=-1)
+
+
+def test_what_is_no_build_is_refused_by_name() -> None:
+    for call in (toolchain.compare, toolchain.check, run_build):
+        with pytest.raises(ArgumentError, match=r"build: expected Build\(\.\.\.\), got str"):
+            call("build")  # type: ignore[operator]

@@ -204,3 +204,11 @@ def test_a_choice_may_be_its_text() -> None:
             intake.choice_of(value, "colour", Colour)
     with pytest.raises(ArgumentError, match="^target: expected a text, got None"):
         intake.name_of(None, "target")
+
+
+@pytest.mark.parametrize(
+    ("value", "what"), [("x" * 300, "at most 255 bytes"), ("\ud800", "a file system can hold")]
+)
+def test_names_that_no_file_system_holds_are_refused(value: str, what: str) -> None:
+    with pytest.raises(ArgumentError, match=f"folder: expected .*{what}"):
+        intake.path_of(value, "folder")

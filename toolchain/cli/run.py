@@ -28,6 +28,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target and write what every population did."""
+    from toolchain.build_folder import check_apart
     from toolchain.driver import load, record_build
     from toolchain.progress import of_stage
     from toolchain.stimulus import Stimulus
@@ -37,6 +38,7 @@ def run(
     if resume is not None:
         check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
     loaded = load(build)
+    check_apart(build, output)
     given = None if stimulus is None else Stimulus.open(stimulus)
     wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:

@@ -172,5 +172,25 @@ def _shrink_dense(node: Dense, rows: Mask, columns: Mask | None) -> Dense:
 def _shrink_convolution(node: Conv2d, rows: Mask, columns: Mask | None) -> Conv2d:
     if rows.all() and (columns is None or columns.all()):
         return node
-    weights = node.weights[rows]
-    return replace(node, weights=weights if columns is None else weights[:, columns])
+    chosen = np.ones(node.weights.shape[1] * node.groups, bool) if columns is None else columns
+    if node.groups == 1:
+        return replace(node, weights=node.weights[rows][:, chosen])
+    targets, sources = (mask.reshape(node.groups, -1) for mask in (rows, chosen))
+    left = targets.any(axis=1) | sources.any(axis=1)
+    sizes = np.stack([targets.sum(axis=1), sources.sum(axis=1)], axis=1)[left]
+    if not (sizes.all() and (sizes == sizes[:1]).all()):
+        # Groups of unequal size are none: each target names all sources, with weights of 0 for the others.
+        return replace(node, weights=_ungrouped(node)[np.ix_(rows, chosen)], groups=1)
+    of_target = sources[np.arange(len(rows)) // targets.shape[1]]
+    kept = [node.weights[target][of_target[target]] for target in np.flatnonzero(rows)]
+    return replace(node, weights=np.stack(kept), groups=int(left.sum()))
+
+
+def _ungrouped(node: Conv2d) -> NDArray[np.float64]:
+    """Return the weights of all sources for every target, `[targets, sources, rows, columns]`."""
+    targets, sources = node.weights.shape[:2]
+    whole = np.zeros((targets, sources * node.groups, *node.weights.shape[2:]))
+    for target, weights in enumerate(node.weights):
+        first = target * node.groups // targets * sources
+        whole[target, first : first + sources] = weights
+    return whole

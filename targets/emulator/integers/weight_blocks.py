@@ -94,12 +94,19 @@ class WeightBlocks:
             workspace: Where to work.
         """
         out = workspace.room("product", (len(images), *size, self.targets))
+        if not out.size or not images.size:
+            out[:] = 0
+            return out
         whole = self.binary and images.shape[-1] % _WORD == 0
         words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
 
+        # Groups let blocks read different sources, which is no dense connection.
+        alike = bool((self.channels == self.channels[:1]).all())
+        dense = alike and images.shape[1:3] == (1, 1) and self.window == POINT
+
         def work(part: slice) -> None:
             x, seen, sums = images[part], words[part], out[part]
-            if images.shape[1:3] == (1, 1) and self.window == POINT:
+            if dense:
                 sum_rows(x, seen, ONES, self.rows, self.form, self.limit, sums.reshape(len(x), -1))
             else:
                 sum_windows(x, seen, ONES, self.rows, self.channels, self.window, self.form, self.limit, sums)
@@ -121,7 +128,7 @@ def _channels(targets: int, sources: int, groups: int) -> NDArray[np.int64]:
 def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
     """Return rows `[blocks, kernel rows, kernel columns, span, BLOCK]`, zero where a target reads nothing."""
     targets, sources, *kernel = weights.shape
-    span = int((channels[:, 1] - channels[:, 0]).max())
+    span = int((channels[:, 1] - channels[:, 0]).max(initial=0))
     rows = np.zeros((len(channels), BLOCK, span, *kernel), weights.dtype)
     flat = rows.reshape(-1, span, *kernel)
     if groups == 1:

@@ -214,7 +214,7 @@ def test_sums_of_windows_are_exact_modulo_32_bits(
 ) -> None:
     """Spikes, counts and messages; weights of one byte and of two; all channels, and groups of them."""
     size, window = windows
-    groups, inner, outer = (data.draw(st.integers(1, n)) for n in (5, 9, 40))
+    groups, inner, outer = (data.draw(st.integers(1, n)) for n in (7, 9, 70))
     kind, rate = data.draw(st.sampled_from(["spikes", "counts", "messages"])), data.draw(st.floats(0, 1))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     extreme = data.draw(st.booleans())
@@ -263,6 +263,39 @@ def test_sums_that_leave_sixteen_bits_move_on_in_time(weight: int, sources: int)
         assert (
             wide.product(np.repeat(x, 2, axis=2), (1, 1), Workspace()) * wide.gain == 2 * weight * spikes
         ).all()
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(128, 2), (192, 3), (128, 128), (65, 65), (130, 5), (64, 64)]
+)
+def test_groups_of_a_point_over_a_point_read_their_own_channels(
+    channels: int, groups: int, rng: np.random.Generator
+) -> None:
+    """They look like a dense connection, but blocks of targets read different sources."""
+    weights = rng.integers(-127, 128, (channels, channels // groups, 1, 1)).astype(np.int32) * 2
+    blocks = WeightBlocks.of(weights, groups, POINT, largest=1, counts=True)
+    x = (rng.random((7, 1, 1, channels)) < 0.5).astype(np.uint8)
+    got = blocks.product(x, (1, 1), Workspace()) * np.int32(blocks.gain)
+    assert np.array_equal(got, _convolved(x, weights, Window((1, 1)), groups))
+
+
+def test_a_population_of_no_neurons_sends_nothing() -> None:
+    graph = Graph(
+        (
+            Input(name="x", shape=(4,)),
+            FixedDense(
+                name="w",
+                inputs=("x",),
+                weights=np.zeros((0, 4), np.int32),
+                exponent=0,
+                sign_mode=SignMode.MIXED,
+            ),
+            fixed_lif("p", ("w",), 0),
+            Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    trace = EmulatorTarget().build(graph).run(np.ones((2, 3, 4), bool))
+    assert trace.spikes["p"].shape == (2, 3, 0)
 
 
 def test_threads_share_the_blocks_of_one_sample(rng: np.random.Generator) -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
+from tests.graphs import Recipe, feed_forward, lif, random_fixed, recurrent, spikes
 from toolchain import reference
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Delay, Dense, EdgeKind, Graph, Input, Lif
+from toolchain.ir import AnyNode, Conv2d, Decode, Delay, Dense, EdgeKind, Graph, Input, Lif, Output
 from toolchain.passes import RemoveDeadNeurons
 
 
@@ -104,3 +104,40 @@ def test_integers_are_refused() -> None:
     with pytest.raises(PreconditionError, match="before 'quantize-graph'") as caught:
         RemoveDeadNeurons()(random_fixed(Recipe()))
     assert "remove-dead-neurons" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("dead", [(0,), (0, 1), (0, 2), (1, 2, 3)])
+def test_groups_behind_dead_channels_keep_their_meaning(
+    groups: int, dead: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    """Equal groups stay groups; unequal ones become one group with weights of 0."""
+    weights = np.abs(rng.normal(size=(4, 1, 1, 1))) + 1
+    weights[list(dead)] = -1.0
+    graph = Graph(
+        (
+            Input(name="x", shape=(1, 3, 3)),
+            Conv2d(name="c", inputs=("x",), weights=weights),
+            _image_lif("p", ("c",), 4),
+            Conv2d(name="g", inputs=("p",), weights=rng.normal(size=(8, 4 // groups, 2, 2)), groups=groups),
+            _image_lif("q", ("g",), 8, side=2),
+            Dense(name="d", inputs=("q",), weights=rng.normal(size=(2, 32))),
+            lif("r", ("d",), 2),
+            Output(name="o", inputs=("r",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+    smaller = RemoveDeadNeurons()(graph)
+    stimulus = rng.random((3, 6, 1, 3, 3)) < 0.5
+    before, after = reference.run(graph, stimulus), reference.run(smaller, stimulus)
+    assert len(smaller["p"].vth) == 4 - len(dead)  # type: ignore[union-attr]
+    assert np.array_equal(before.spikes["r"], after.spikes["r"])
+    assert np.allclose(before.v["r"], after.v["r"], atol=1e-12)
+
+
+def _image_lif(name: str, inputs: tuple[str, ...], channels: int, side: int = 3) -> Lif:
+    size = channels * side * side
+    flat = lif(name, inputs, size)
+    shaped = {
+        field: getattr(flat, field).reshape(channels, side, side) for field in ("du", "dv", "vth", "bias")
+    }
+    return replace(flat, **shaped)
