@@ -130,7 +130,7 @@ def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array
     targets, sources, *kernel = weights.shape
     span = int((channels[:, 1] - channels[:, 0]).max(initial=0))
     rows = np.zeros((len(channels), BLOCK, span, *kernel), weights.dtype)
-    flat = rows.reshape(-1, span, *kernel)
+    flat = rows.reshape(len(channels) * BLOCK, span, *kernel)
     if groups == 1:
         flat[:targets] = weights
     else:
