@@ -128,7 +128,7 @@ def _channels(targets: int, sources: int, groups: int) -> NDArray[np.int64]:
 def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
     """Return rows `[blocks, kernel rows, kernel columns, span, BLOCK]`, zero where a target reads nothing."""
     targets, sources, *kernel = weights.shape
-    span = int((channels[:, 1] - channels[:, 0]).max(initial=0))
+    span = int((channels[:, 1] - channels[:, 0]).max(initial=sources))
     rows = np.zeros((len(channels), BLOCK, span, *kernel), weights.dtype)
     flat = rows.reshape(len(channels) * BLOCK, span, *kernel)
     if groups == 1:
