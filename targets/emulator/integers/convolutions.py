@@ -86,7 +86,8 @@ class ConvolutionLink:
             stop = start + 1
         images = stream.images(start, stop, self.delay)
         product = self.blocks.product(images, self.size, workspace)
-        return product.reshape(stop - start, -1, int(np.prod(product.shape[1:])))
+        steps = stop - start
+        return product.reshape(steps, len(images) // steps, int(np.prod(product.shape[1:])))
 
     def add(self, streams: Streams, start: int, stop: int, out: Array, workspace: Workspace) -> None:
         """Add the currents of some steps of the block to `out`, `[steps, batch, size]`."""

@@ -132,7 +132,7 @@ class Rows:
 
     def product(self, x: Array, workspace: Workspace) -> Array:
         """Return sums of whole rows, without gain and exponent; see `WeightBlocks.product`."""
-        return self.blocks.product(x[:, None, None, :], (1, 1), workspace).reshape(len(x), -1)
+        return self.blocks.product(x[:, None, None, :], (1, 1), workspace).reshape(len(x), self.shape[1])
 
     def add_blocks(self, x: Array, out: Array, workspace: Workspace) -> None:
         """Add whole rows: exact modulo 2^32, which is what `fixedpoint.shift` reduces a sum by."""
