@@ -148,10 +148,9 @@ def _pairs(rows: Array) -> Array:
 
 def _limit(weights: Array, largest: int, *, narrow: bool) -> int:
     """Return how many rows 16 bits can always add, or 0 if they hold every sum of these weights."""
-    by_target = weights.reshape(len(weights), -1).astype(np.int64)
     reach = max(
-        np.maximum(by_target, 0).sum(axis=1).max(initial=0),
-        np.maximum(-by_target, 0).sum(axis=1).max(initial=0),
+        int(np.maximum(sign * weights.astype(np.int64), 0).sum(axis=(1, 2, 3)).max(initial=0))
+        for sign in (1, -1)
     )
     if reach * largest <= _SUM_MAX:
         return 0
