@@ -230,7 +230,7 @@ def page(rows: dict[str, Row]) -> str:
         f"Made by `make nir-study` on {datetime.now(tz=UTC).date()}, {os.cpu_count()} cores and "
         f"{memory:.0f} GiB. "
         "Braille (`braille_zero.nir --convention snntorch`, 256 steps): all samples of a validation fold are "
-        f"judged; calibrated on {CALIBRATED} samples of the other folds that the judged one does not hold. "
+        f"judged; calibrated on {CALIBRATED} samples from outside the judged fold. "
         f"N-MNIST (`nmnist_sinabs.nir --convention sinabs`, {STEPS} binary steps of 3 ms): the first "
         f"{RECORDINGS} of 1,000 recordings of the training set are judged, calibrated on the last {OTHERS}. "
         "The networks may have been trained on some of these samples, and the published figures are of "
