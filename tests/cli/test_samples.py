@@ -25,7 +25,7 @@ def test_labels_outside_of_the_classes_are_refused(
     arguments = [command, str(small_build), "--input", str(tmp_path / "s.npz")]
     if command == "run":
         arguments += ["-o", str(tmp_path / "t.npz")]
-    told = f"0 .. 9 (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), but 2 of 4 are not, first {label} of sample 2"
+    told = f"(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), but 2 of 4 do not, first {label} of sample 2"
     _refused(arguments, told, capsys)
     assert not (tmp_path / "t.npz").exists()
 

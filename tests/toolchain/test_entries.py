@@ -295,7 +295,7 @@ def test_options_are_refused_where_they_are_given() -> None:
         with pytest.raises(ToolchainError, match=name):
             FitOptions(**(good | {name: value}))
     for name, value in {
-        "weight_bits": 9,
+        "weight_bits": 16,
         "rounding": "up",
         "decay_profiles": 0,
         "tau_error": float("nan"),

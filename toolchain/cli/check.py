@@ -19,12 +19,19 @@ def check(
         typer.Option("--target", "-t", help="loihi1, loihi2 or another chip; by default the build's"),
     ] = None,
     chips: Annotated[int, typer.Option(min=1, help="how many chips there are")] = 1,
-    profile: Annotated[Path | None, typer.Option(help="TOML file with the limits of another chip")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(readable=False, help="TOML file with the limits of another chip")
+    ] = None,
     stimulus: StimulusFile = None,
     trace: Annotated[
-        Path | None, typer.Option(help="trace.npz of a run on that input; by default the emulator runs it")
+        Path | None,
+        typer.Option(
+            readable=False, help="trace.npz of a run on that input; by default the emulator runs it"
+        ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML page to write, with a map of the cores")] = None,
+    report: Annotated[
+        Path | None, typer.Option(readable=False, help="HTML page to write, with a map of the cores")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say whether a build fits a chip, on which cores, and what a step would take."""

@@ -27,7 +27,9 @@ def compare(
     causes: Annotated[
         bool, typer.Option("--causes", help="split the loss by cause: each integer rule switched on alone")
     ] = False,
-    baseline: Annotated[Path | None, typer.Option(help="figures that must not get worse")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(readable=False, help="figures that must not get worse")
+    ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="write the baseline instead of checking it")
     ] = False,

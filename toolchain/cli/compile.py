@@ -16,13 +16,18 @@ _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 def compile_model(
     model: Annotated[
         Path,
-        typer.Argument(help="run folder, as written by 'pumice train', or a .nir, .onnx or netx .net file"),
+        typer.Argument(
+            readable=False,
+            help="run folder, as written by 'pumice train', or a .nir, .onnx or netx .net file",
+        ),
     ],
     output: OutFolder,
     *,
     example: Annotated[
         Path | None,
-        typer.Option(help="for a file: stimulus.npz to judge and calibrate on, kept in the build"),
+        typer.Option(
+            readable=False, help="for a file: stimulus.npz to judge and calibrate on, kept in the build"
+        ),
     ] = None,
     convention: Annotated[
         str | None,
@@ -44,7 +49,8 @@ def compile_model(
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            help="stimulus.npz to calibrate on; by default training samples that the run kept, or --example"
+            readable=False,
+            help="stimulus.npz to calibrate on; by default training samples that the run kept, or --example",
         ),
     ] = None,
     calibrated: Annotated[

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder to write")] = Path("pumice-demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", readable=False, help="folder to write")] = Path(
+        "pumice-demo"
+    ),
     *,
     seed: Annotated[int, typer.Option(min=0, help="of weights, pruning and the order of samples")] = 0,
     images: Annotated[int, typer.Option(min=1, help="test images that Lava runs")] = 32,

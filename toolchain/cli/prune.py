@@ -11,7 +11,7 @@ from toolchain.disk import check_output_folder
 
 
 def prune(
-    experiment: Annotated[Path, typer.Argument(help="experiment file (TOML)")],
+    experiment: Annotated[Path, typer.Argument(readable=False, help="experiment file (TOML)")],
     output: OutFolder,
     *,
     as_json: AsJson = False,

@@ -13,7 +13,7 @@ from toolchain.ir import Stage
 
 def run(
     build: BuildFolder,
-    output: Annotated[Path, typer.Option("--output", "-o", help="trace.npz to write")],
+    output: Annotated[Path, typer.Option("--output", "-o", readable=False, help="trace.npz to write")],
     *,
     target: Annotated[str | None, typer.Option("--target", "-t", help="by default the build's own")] = None,
     stimulus: StimulusFile = None,
@@ -23,7 +23,8 @@ def run(
     ] = Stage.FIXED,
     record: Annotated[str, typer.Option(help="further records, such as v,u")] = "",
     resume: Annotated[
-        Path | None, typer.Option(help="folder that keeps finished samples if a run on Lava ends early")
+        Path | None,
+        typer.Option(readable=False, help="folder that keeps finished samples if a run on Lava ends early"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
