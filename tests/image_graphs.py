@@ -94,9 +94,11 @@ def random_image_recipe(rng: np.random.Generator, *, wide: bool = False) -> Imag
         wide: Whether geometry is any, with up to 33 channels; Lava takes long for many of them.
     """
     flags = [bool(flag) for flag in rng.integers(0, 2, 10)]
-    least, end = (3, 14) if wide else (4, 9)
+    # One pixel now and then, and more channels than a block of weights holds.
+    least, end = ((1, int(rng.integers(2, 4))) if rng.random() < 0.15 else (3, 14)) if wide else (4, 9)
     size = (int(rng.integers(least, end)), int(rng.integers(least, end)))
-    channels = int(rng.integers(1, 34)) if wide else 2 ** int(rng.integers(3))
+    most = 140 if end <= 3 else 34
+    channels = int(rng.integers(1, most)) if wide else 2 ** int(rng.integers(3))
     seed, layers = int(rng.integers(2**32)), int(rng.integers(1, 4))
     inputs, waits, longest = (int(rng.integers(low, end)) for low, end in ((1, 3), (0, 7), (0, 8)))
     rate = float(rng.choice([0.0, 0.02, 0.1, 0.5, 1.0]))
@@ -182,7 +184,8 @@ class _Builder:
         rng, recipe = self.rng, self.recipe
         before = self.shapes[source]
         groups = self.groups(before[0])
-        targets = groups * int(rng.integers(1, 34 // groups + 1 if recipe.wide else 3))
+        most = 140 if max(before[1:]) <= 2 else 34
+        targets = groups * int(rng.integers(1, max(most // groups, 1) + 1 if recipe.wide else 3))
         window = self.window(before)
         convolutions = [self.convolution(f"c{i}", source, targets, window, groups)]
         shape = self.shapes[f"c{i}"]
@@ -232,6 +235,8 @@ class _Builder:
 
     def window(self, shape: tuple[int, ...]) -> Window:
         rng, recipe = self.rng, self.recipe
+        if recipe.wide and max(shape[1:]) == 1 and rng.random() < 0.5:
+            return Window((1, 1))
         while recipe.wide:
             kernel, stride, padding, dilation = (
                 (int(rng.integers(least, most)), int(rng.integers(least, most)))
