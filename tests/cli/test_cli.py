@@ -227,6 +227,7 @@ def test_the_commands_of_the_fidelity_page_work(
     lines = [line.partition("#")[0].split() for line in commands if line.startswith("pumice ")]
     build = shutil.copytree(small_build, tmp_path / "BUILD")
     names = {"RUN": str(small_run), "BUILD": str(build), "fidelity.json": str(tmp_path / "f.json"), "10": "1"}
+    names["mine.npz"] = str(small_run / "calibration.npz")
     assert len(lines) == 9
     for line in lines:
         gated = "--gate" in line

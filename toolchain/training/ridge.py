@@ -44,8 +44,9 @@ def fit_ridge(features: NDArray[Any], targets: Floats, strength: float) -> Linea
         ArgumentError: Features or targets do not fit each other or are not finite: names which.
         TrainingError: No feature varies.
     """
-    features = samples_of(features, "features", ("samples", "features"))
-    targets = samples_of(targets, "targets", (len(features), "outputs"))
+    # In double precision whatever came, so that the same numbers give the same read-out.
+    features = samples_of(features, "features", ("samples", "features")).astype(np.float64, copy=False)
+    targets = samples_of(targets, "targets", (len(features), "outputs")).astype(np.float64, copy=False)
     strength = real_of(strength, "strength", least=0)
     scale = float(features.var(axis=0, dtype=np.float64).mean()) * len(features)
     if scale == 0:
