@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from toolchain.errors import FrontendError
 from toolchain.ir import Conv2d, Dense
 from toolchain.ir.matrix import Matrix, columns_of, rows_of, values_of, with_values
+from toolchain.ir.windows import Window
 
 Floats = NDArray[np.float64]
 Pair = tuple[int, int]
@@ -127,6 +128,31 @@ class Branch:
             groups=self.groups,
         )
 
+    def unrolled(self) -> "Branch":
+        """Return a convolution as a sparse matrix over flattened feature maps.
+
+        Raises:
+            FrontendError: It would hold too many weights.
+        """
+        kernels = cast("Floats", self.weights)
+        channels, (outputs, inputs, *extents) = self.source.shape[0], kernels.shape
+        window = Window((extents[0], extents[1]), self.stride, self.padding, self.dilation)
+        places = window.positions((self.source.shape[1], self.source.shape[2]))
+        check_size(self.name, outputs, *places, inputs, window.area)
+        # Sources are numbered from 1, so that 0 is outside of the image.
+        numbered = np.arange(1, math.prod(self.source.shape) + 1).reshape(self.source.shape)
+        seen = np.stack(window.patches(numbered), axis=1).reshape(channels, window.area, -1)
+        group = np.arange(outputs) // (outputs // self.groups)
+        columns = seen.reshape(self.groups, inputs * window.area, -1).transpose(0, 2, 1)[group]
+        values = np.broadcast_to(kernels.reshape(outputs, 1, -1), columns.shape)
+        inside = columns > 0
+        rows = np.broadcast_to(np.arange(outputs * math.prod(places)).reshape(outputs, -1, 1), columns.shape)
+        matrix = csr_array(
+            (values[inside], (rows[inside], columns[inside] - 1)),
+            shape=(outputs * math.prod(places), math.prod(self.source.shape)),
+        )
+        return Branch(self.name, self.source, matrix)
+
     def _kernels(self) -> Floats:
         kernels = cast("Floats", self.weights)
         if isinstance(self.source.factor, float):
@@ -162,13 +188,20 @@ class Current:
         branches = tuple(branch.scaled(factor) for branch in self.branches)
         return replace(self, branches=branches, bias=self.bias * factor + offset)
 
+    def dense(self) -> "Current":
+        """Return the same current, flat: every convolution as the sparse matrix that it is."""
+        if len(self.shape) == 1:
+            return self
+        branches = tuple(branch.unrolled() for branch in self.branches)
+        return Current(branches, np.repeat(self.bias, math.prod(self.shape[1:])), (math.prod(self.shape),))
+
     def channels(self, values: Floats, reader: str) -> Floats:
         """Return values of the features per channel: one for all, or equal within every feature map.
 
         Raises:
             FrontendError: They do not fit, or differ within a feature map.
         """
-        maps = spread(values, self.shape, reader).reshape(self.shape[0], -1)
+        maps = spread(values, self.shape, f"the scale of '{reader}'").reshape(self.shape[0], -1)
         if (maps != maps[:, :1]).any():
             raise FrontendError(
                 f"'{reader}' scales its input differently within a feature map, but a convolution shares its "
@@ -189,7 +222,9 @@ def check_size(reader: str, *extents: int) -> None:
 
 
 def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:
-    """Return parameters for every neuron of a shape: one for all, one per channel, or one each.
+    """Return parameters for every neuron of a shape: one for all, or as NumPy broadcasts.
+
+    Axes of one element may stand in front of the shape: a batch of one.
 
     Raises:
         FrontendError: They do not fit the shape.
@@ -197,11 +232,15 @@ def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:
     array = np.asarray(values, np.float64)
     if array.size == 1:
         return np.full(shape, array.ravel()[0])
-    if array.size == np.prod(shape):
-        return array.reshape(shape)
-    if array.size == shape[0] and array.ravel().shape == array.squeeze().shape:
-        return np.broadcast_to(array.reshape(-1, *[1] * (len(shape) - 1)), shape)
-    raise FrontendError(f"'{reader}' has parameters of shape {array.shape}, but its input has {shape}")
+    while array.ndim > len(shape) and len(array) == 1:
+        array = array[0]
+    fits = zip(array.shape[::-1], shape[::-1], strict=False)
+    if array.ndim <= len(shape) and all(own in {1, extent} for own, extent in fits):
+        return np.broadcast_to(array, shape)
+    raise FrontendError(
+        f"{reader} has shape {np.shape(values)}, but is for {shape}; expected one value, one per element, or "
+        "a shape that NumPy broadcasts to it"
+    )
 
 
 def identity(name: str, source: Sent) -> Current:
@@ -216,12 +255,15 @@ def identity(name: str, source: Sent) -> Current:
 
 
 def summed(values: Sequence[Current]) -> Current:
-    """Return the sum of currents: the branches of all."""
+    """Return the sum of currents: the branches of all.
+
+    Flattened feature maps that meet values which are none become a matrix.
+    """
     shapes = {value.features for value in values}
     if len(shapes) > 1:
         raise FrontendError(f"a sum reads currents of different shapes: {sorted(shapes)}")
     if len({value.shape for value in values}) > 1:
-        raise FrontendError("a sum reads feature maps and flat values; flatten after the neurons")
+        values = [value.dense() for value in values]
     branches = tuple(branch for value in values for branch in value.branches)
     return Current(
         branches, np.sum([value.bias for value in values], axis=0), values[0].shape, values[0].flat

@@ -1,9 +1,9 @@
 """Puts a float graph together from what stands in a file: names, delays of loops, constant input."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, final
+from typing import Final, final
 
 import networkx as nx
 import numpy as np
@@ -45,18 +45,17 @@ class Assembly:
 
     Args:
         convention: What a step is.
-        rank: Order in which the neurons of the file run.
         peak: Largest absolute value that enters; None for spikes.
     """
 
-    def __init__(self, convention: Convention, rank: Mapping[str, int], peak: float | None) -> None:
+    def __init__(self, convention: Convention, peak: float | None) -> None:
         self.convention, self.notes = convention, list[str]()
-        self._rank, self._peak = rank, peak
+        self._peak = peak
         self._nodes: dict[str, AnyNode] = {}
         self._leaves: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._silent: set[str] = set()
-        self._before: dict[str, str] = {}
+        self._later: dict[str, str] = {}
         self._constants: dict[str, str] = {}
         self._taken: set[str] = set()
 
@@ -85,8 +84,6 @@ class Assembly:
 
     def pool(self, leaf: str, sent: Sent, window: Window, factor: float) -> Sent:
         """Add a sum over windows; an average is one whose factor goes into the weights that read it."""
-        if sent.flat or len(sent.shape) != 3:
-            raise FrontendError(f"pooling '{leaf}' reads {sent.features}, expected feature maps [C, H, W]")
         name = self._name(leaf)
         self._nodes[name] = SumPool2d(
             name=name, inputs=(sent.node,), kernel=window.kernel, stride=window.stride, padding=window.padding
@@ -98,19 +95,65 @@ class Assembly:
         return Sent(name, shape, spikes=False, factor=kept)
 
     def wait(self, leaf: str, sent: Sent, steps: NDArray[np.int64]) -> Sent:
-        """Add a delay of what is sent, the same for all or per element."""
+        """Add a delay of what is sent, the same for all or per element; two in a row are one."""
         if not steps.any():
             return sent
+        behind = self._nodes.get(sent.node)
+        base = sent.node
+        if isinstance(behind, Delay):
+            base, steps = behind.inputs[0], steps + behind.steps
         uniform = bool((steps == steps.ravel()[0]).all())
         name = self._name(leaf)
         self._nodes[name] = Delay(
             name=name,
-            inputs=(sent.node,),
+            inputs=(base,),
             shape=sent.shape,
             edge=EdgeKind.SPIKE if sent.spikes else EdgeKind.GRADED,
             steps=int(steps.ravel()[0]) if uniform else steps,
         )
         return replace(sent, node=name)
+
+    def later(self, sent: Sent) -> Sent:
+        """Return what is sent at least one step late: elements that wait already wait no longer.
+
+        Raises:
+            FrontendError: Delays that differ per element stand before and behind a pooling, so that no delay
+                in one place adds a step where both are 0.
+        """
+        if sent.node not in self._later:
+            self._later[sent.node] = self._one_later(sent)
+        return replace(sent, node=self._later[sent.node])
+
+    def _one_later(self, sent: Sent) -> str:
+        node, before = self._nodes.get(sent.node), f"{sent.node}.before"
+        least, most = self._range(sent.node)
+        if least >= 1:
+            return sent.node
+        if most == 0:
+            return self.wait(before, sent, np.ones(sent.shape, np.int64)).node
+        if isinstance(node, SumPool2d):
+            # The pooling sums elements that wait and others: they are told apart before it.
+            behind = self._nodes[node.inputs[0]]
+            shape = behind.shape if isinstance(behind, Delay) else sent.shape
+            base = self.later(Sent(behind.name, shape, spikes=not isinstance(behind, SumPool2d)))
+            name = self._name(before)
+            self._nodes[name] = replace(node, name=name, inputs=(base.node,))
+            return name
+        if isinstance(node, Delay) and self._range(node.inputs[0])[1] == 0:
+            missing = (np.broadcast_to(node.steps, node.shape) == 0).astype(np.int64)
+            return self.wait(before, sent, missing).node
+        raise FrontendError(
+            f"delay '{sent.node}' lies in a loop, as does another before its pooling; both differ per "
+            "element and are 0 for some: let one of them be one step or more"
+        )
+
+    def _range(self, name: str) -> tuple[int, int]:
+        """Return the smallest and the largest delay since a node was fired."""
+        node = self._nodes.get(name)
+        if not isinstance(node, Delay | SumPool2d):
+            return 0, 0
+        least, most = self._range(node.inputs[0])
+        return (least + node.least, most + node.most) if isinstance(node, Delay) else (least, most)
 
     def population(self, leaf: str, node: Neuron, current: Current) -> None:
         """Add a population and its connections.
@@ -143,18 +186,19 @@ class Assembly:
         self._nodes[name] = Output(name=name, inputs=(population,), decode=chosen, classes=tuple(classes))
 
     def graph(self, name: str, dt_ms: float) -> Graph:
-        """Return the graph, in an order in which it can run."""
+        """Return the graph, in an order in which it can run, without delays that nothing reads."""
+        unread = {""}
+        while unread:
+            read = {operand for node in self._nodes.values() for operand in node.inputs}
+            unread = {key for key, node in self._nodes.items() if isinstance(node, Delay | SumPool2d)} - read
+            self._nodes = {key: node for key, node in self._nodes.items() if key not in unread}
         order = nx.DiGraph()
         order.add_nodes_from(self._nodes)
         for node in self._nodes.values():
             if not (isinstance(node, Delay) and node.least >= 1):
                 order.add_edges_from((operand, node.name) for operand in node.inputs)
         place = {key: i for i, key in enumerate(self._nodes)}
-        try:
-            names = list(nx.lexicographical_topological_sort(order, key=lambda key: place[key]))
-        except nx.NetworkXUnfeasible:
-            loop = " -> ".join(source for source, _ in nx.find_cycle(order))
-            raise FrontendError(f"the loop {loop} has no delay") from None
+        names = nx.lexicographical_topological_sort(order, key=lambda key: place[key])
         graph = Graph(tuple(self._nodes[key] for key in names), dt_ms=dt_ms, name=name)
         verify(graph)
         return graph
@@ -183,40 +227,22 @@ class Assembly:
         return current.affine(current.channels(gain, leaf), np.zeros_like(current.bias))
 
     def _connect(self, leaf: str, branch: Branch) -> str:
-        """Add a connection; where the order goes back, what it reads comes one step later."""
-        source, waits = self._origin(branch.source.node)
+        """Add a connection."""
+        source = self._origin(branch.source.node)
         if source in self._silent:
             raise FrontendError(
-                f"node '{self._leaves[source]}' never fires, but '{branch.name}' reads it; only "
-                "spikes travel, "
-                "so such neurons can only be read out"
+                f"node '{self._leaves[source]}' never fires, but '{branch.name}' reads it; only spikes "
+                "travel, so such neurons can only be read out"
             )
-        back = source in self._leaves and self._rank[self._leaves[source]] >= self._rank.get(
-            leaf, len(self._rank)
-        )
-        sent = branch.source
-        if back and not waits:
-            self.notes.append(
-                f"'{self._leaves[source]}' reaches '{leaf}' through '{branch.name}' one step later: "
-                "it closes a loop"
-            )
-            if sent.node not in self._before:
-                self._before[sent.node] = self.wait(
-                    f"{sent.node}.before", sent, np.ones(sent.shape, int)
-                ).node
-            sent = replace(sent, node=self._before[sent.node])
         name = self._name(branch.name, f"{branch.name}.{branch.source.node}", f"{branch.name}.{leaf}")
-        self._nodes[name] = replace(branch, source=sent).node(name)
+        self._nodes[name] = branch.node(name)
         return name
 
-    def _origin(self, name: str) -> tuple[str, bool]:
-        """Return the input or population that a node reads from, and whether every path to it waits."""
-        waits = False
-        while name in self._nodes and isinstance(self._nodes[name], Delay | SumPool2d):
-            node: Any = self._nodes[name]
-            waits = waits or (isinstance(node, Delay) and node.least >= 1)
+    def _origin(self, name: str) -> str:
+        """Return the input or population that a node reads from."""
+        while isinstance(node := self._nodes.get(name), Delay | SumPool2d):
             name = node.inputs[0]
-        return name, waits
+        return name
 
     def _constant(self, leaf: str, current: Current, beside: str) -> str:
         """Add a connection that carries a constant: from a neuron that fires at every step.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, cast
+from typing import cast
 
 import nir
 import numpy as np
@@ -15,7 +15,6 @@ from toolchain.currents import (
     convolved,
     identity,
     multiplied,
-    spread,
     summed,
 )
 from toolchain.errors import FrontendError
@@ -32,13 +31,12 @@ from toolchain.interchange.conventions import (
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.nir_geometry import groups_of, kernels_of, window_of
 from toolchain.interchange.nir_neurons import NEURONS, numbers
-from toolchain.interchange.nir_structure import Leaf, Structure, flattened, matrix_of
+from toolchain.interchange.nir_shapes import Form, fitted, matrix_of
+from toolchain.interchange.nir_structure import Leaf, Structure, flattened, steps_of
 from toolchain.ir import Decode
 
 Floats = NDArray[np.float64]
 Value = tuple[Sent, ...] | Current
-
-_WHOLE: Final = 1e-6
 
 
 def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | None = None) -> Convention:
@@ -86,7 +84,9 @@ def from_nir(
     """Convert a NIR graph exactly, or say which node cannot be.
 
     Linear nodes between neurons become connections; parameters go through the convention; a loop without a
-    `Delay` comes round one step later, as in every framework with a clock.
+    `Delay` comes round one step later, as in every framework with a clock, where `nir_loops` says: over an
+    edge that goes back, a spike arrives at least one step after it was fired. If a `Delay` on its way waits
+    already, it waits no longer, element by element: delays of 0 and 2 steps in a loop are 1 and 2.
 
     Args:
         graph: With shapes of its inputs.
@@ -101,30 +101,35 @@ def from_nir(
     """
     # What is too large for a number is refused by the graph, by name.
     with np.errstate(all="ignore"):
-        structure = flattened(graph)
-        assembly = Assembly(chosen, structure.rank, peak)
+        structure = flattened(graph, chosen.dt)
+        assembly = Assembly(chosen, peak)
         values: dict[str, Value] = {}
         for leaf in structure.inputs:
             values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape),)
         for leaf in structure.neurons:
-            values[leaf] = (
-                assembly.announce(leaf, structure.forms[leaf].shape, flat=structure.forms[leaf].flat),
-            )
+            form = structure.forms[leaf]
+            values[leaf] = (assembly.announce(leaf, form.shape, flat=form.flat),)
         for leaf in structure.linear_order():
-            values[leaf] = _linear(assembly, leaf, structure.nodes[leaf], _joined(structure, values, leaf))
+            value = _joined(assembly, structure, values, leaf)
+            values[leaf] = _linear(assembly, leaf, structure.nodes[leaf], value, structure.forms[leaf])
         for leaf in structure.neurons:
             node = structure.nodes[leaf]
             if isinstance(node, NEURONS):
-                assembly.population(leaf, node, _current(leaf, _joined(structure, values, leaf)))
+                current = _current(leaf, _joined(assembly, structure, values, leaf))
+                assembly.population(leaf, fitted(leaf, node, structure.forms[leaf]), current)
         for leaf in structure.outputs:
-            _leave(assembly, structure, leaf, _joined(structure, values, leaf), decode, classes)
+            value = _joined(assembly, structure, values, leaf)
+            _leave(assembly, structure, leaf, value, decode, classes)
         notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
         return Imported(assembly.graph(name, chosen.step_ms or 1000 * chosen.dt), tuple(notes))
 
 
-def _joined(structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:
+def _joined(assembly: Assembly, structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:
     """Return the sum of what reaches a node."""
-    found = [values[source] for source in structure.sources(leaf)]
+    found = [
+        _later(assembly, source, leaf, values[source]) if (source, leaf) in structure.back else values[source]
+        for source in structure.sources(leaf)
+    ]
     if len(found) == 1:
         return found[0]
     if all(not isinstance(value, Current) for value in found):
@@ -132,24 +137,37 @@ def _joined(structure: Structure, values: Mapping[str, Value], leaf: str) -> Val
     return summed([_current(leaf, value) for value in found])
 
 
+def _later(assembly: Assembly, source: str, leaf: str, value: Value) -> Value:
+    """Return what comes over an edge that goes back; a linear node's bias is there from the first step."""
+    assembly.notes.append(f"what '{source}' sends to '{leaf}' arrives one step later: it closes a loop")
+    if isinstance(value, Current):
+        branches = [replace(branch, source=assembly.later(branch.source)) for branch in value.branches]
+        return replace(value, branches=tuple(branches))
+    return tuple(assembly.later(sent) for sent in value)
+
+
 def _current(leaf: str, value: Value) -> Current:
     """Return what reaches neurons as a current: spikes without a connection go one to one."""
     if isinstance(value, Current):
         return value
-    parts = [identity(f"{leaf}.from.{sent.node}", sent) for sent in value]
+    # Flattened feature maps go on as maps, so that they can meet others.
+    parts = [
+        replace(identity(f"{leaf}.from.{sent.node}", replace(sent, flat=False)), flat=sent.flat)
+        for sent in value
+    ]
     return parts[0] if len(parts) == 1 else summed(parts)
 
 
-def _linear(assembly: Assembly, leaf: str, node: Leaf, value: Value) -> Value:
+def _linear(assembly: Assembly, leaf: str, node: Leaf, value: Value, form: Form) -> Value:
     match node:
         case nir.Affine() | nir.Linear():
             weights = matrix_of(leaf, node)
             bias = (
                 numbers(leaf, "bias", node.bias) if isinstance(node, nir.Affine) else np.zeros(len(weights))
             )
-            return _affine(leaf, value, weights, np.array(spread(bias, (len(weights),), leaf)))
+            return _affine(leaf, value, weights, Form((len(weights),)).fit(leaf, "bias", bias))
         case nir.Scale():
-            return _scaled(leaf, value, numbers(leaf, "scale", node.scale))
+            return _scaled(leaf, value, node, form)
         case nir.Conv1d() | nir.Conv2d():
             return _convolution(leaf, node, value)
         case nir.SumPool2d() | nir.AvgPool2d():
@@ -159,32 +177,28 @@ def _linear(assembly: Assembly, leaf: str, node: Leaf, value: Value) -> Value:
                 return replace(value, flat=True)
             return tuple(replace(sent, flat=True) for sent in value)
         case nir.Delay():
-            return _delayed(assembly, leaf, node, value)
-        case nir.Input() | nir.Output():
-            return value
+            return _delayed(assembly, leaf, node, value, form)
         case _:
-            raise FrontendError(f"node '{leaf}' is a {type(node).__name__}, which has no meaning in steps")
+            return value
 
 
 def _affine(leaf: str, value: Value, weights: Floats, bias: Floats) -> Current:
     if isinstance(value, Current):
         return multiplied(leaf, value, weights).affine(np.ones(len(bias)), bias)
-    for sent in value:
-        if sent.features != (weights.shape[1],):
-            raise FrontendError(f"node '{leaf}' reads {weights.shape[1]} values, but {sent.features} come")
     branches = tuple(Branch(leaf, sent, weights) for sent in value)
     return Current(branches, bias, (len(weights),))
 
 
-def _scaled(leaf: str, value: Value, scale: Floats) -> Value:
+def _scaled(leaf: str, value: Value, node: nir.Scale, form: Form) -> Value:
+    scale = form.fit(leaf, "scale", node.scale)
     if isinstance(value, Current):
-        return value.affine(value.channels(scale, leaf), np.zeros(len(value.bias)))
-    return tuple(sent.scaled(np.array(spread(scale, sent.shape, leaf))) for sent in value)
+        return value.affine(value.channels(scale.reshape(value.shape), leaf), np.zeros(len(value.bias)))
+    return tuple(sent.scaled(scale) for sent in value)
 
 
 def _convolution(leaf: str, node: nir.Conv1d | nir.Conv2d, value: Value) -> Current:
     kernels, window, groups = kernels_of(leaf, node), window_of(leaf, node), groups_of(leaf, node)
-    bias = np.array(spread(numbers(leaf, "bias", node.bias), (len(kernels),), leaf))
+    bias = Form((len(kernels),)).fit(leaf, "bias", node.bias)
     if isinstance(value, Current):
         if window.padding != (0, 0):
             raise FrontendError(
@@ -197,8 +211,6 @@ def _convolution(leaf: str, node: nir.Conv1d | nir.Conv2d, value: Value) -> Curr
     branches: list[Branch] = []
     rows = columns = 0
     for sent in value:
-        if sent.flat or len(sent.shape) != 3 or kernels.shape[1] * groups != sent.shape[0]:
-            raise FrontendError(f"convolution '{leaf}' of {kernels.shape} cannot read {sent.features}")
         rows, columns = window.positions((sent.shape[1], sent.shape[2]))
         branches.append(Branch(leaf, sent, kernels, window.stride, window.padding, window.dilation, groups))
     return Current(tuple(branches), bias, (len(kernels), rows, columns))
@@ -215,19 +227,10 @@ def _pooling(assembly: Assembly, leaf: str, node: nir.SumPool2d | nir.AvgPool2d,
     return tuple(assembly.pool(leaf, sent, window, factor) for sent in value)
 
 
-def _delayed(assembly: Assembly, leaf: str, node: nir.Delay, value: Value) -> Value:
-    delay = numbers(leaf, "delay", node.delay) / assembly.convention.dt
-    whole = np.rint(delay)
-    if (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)).any() or (whole < 0).any():
-        raise FrontendError(
-            f"delay '{leaf}' is {delay.ravel()[0]:g} steps of {assembly.convention.dt:g} s, expected "
-            "whole ones; state the step with --dt"
-        )
+def _delayed(assembly: Assembly, leaf: str, node: nir.Delay, value: Value, form: Form) -> Value:
+    whole = form.fit(leaf, "delay", steps_of(leaf, node, assembly.convention.dt)).astype(np.int64)
     if not isinstance(value, Current):
-        return tuple(
-            assembly.wait(leaf, sent, np.array(spread(whole, sent.shape, leaf)).astype(np.int64))
-            for sent in value
-        )
+        return tuple(assembly.wait(leaf, sent, whole.reshape(sent.shape)) for sent in value)
     if (whole != whole.ravel()[0]).any() or value.bias.any():
         raise FrontendError(
             f"delay '{leaf}' follows a linear layer with a bias, or differs per target; delay the spikes "

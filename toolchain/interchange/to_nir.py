@@ -1,16 +1,18 @@
 """From a float graph to a NIR graph that means the same, and that other frameworks can read."""
 
 from dataclasses import dataclass, field
-from typing import Any, assert_never, final
+from typing import assert_never, final
 
+import networkx as nx
 import nir
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain.errors import PreconditionError
+from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.conventions import PRODUCER, Convention, Drive, Reset, Rest
-from toolchain.interchange.nir_structure import flattened
+from toolchain.interchange.nir_neurons import NEURONS
+from toolchain.interchange.nir_structure import Structure, flattened
 from toolchain.ir import (
     Conv2d,
     Delay,
@@ -45,8 +47,9 @@ class Exported:
 def to_nir(graph: Graph, reader: Convention) -> Exported:
     """Convert a float graph for the importer of a framework.
 
-    A loop of one step is closed without a `Delay`, as every framework reads it. Thresholds are written so
-    that the reader fires where this network does.
+    A loop of one step is closed without a `Delay`, as every framework reads it, if a reader would delay the
+    same connection (`nir_loops`); if it would delay another, all loops are written with a `Delay` each.
+    Thresholds are written so that the reader fires where this network does.
 
     Args:
         graph: In real numbers.
@@ -57,13 +60,24 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
     """
     if graph.stage is not Stage.FLOAT:
         raise PreconditionError("NIR holds real numbers; export the float graph (--stage float)")
-    writer = _Writer(graph, reader)
+    writer = _written(graph, reader, explicit=False)
+    if not writer.is_read_as_meant():
+        # Every loop of a graph waits at least one step somewhere: with that step in the file none is cut.
+        writer = _written(graph, reader, explicit=True)
+        writer.notes.append(
+            "loops are written with a Delay each: without, a reader would delay other connections than these"
+        )
+    return writer.finished()
+
+
+def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_Writer":
+    writer = _Writer(graph, reader, explicit=explicit)
     for node in graph:
         match node:
             case Input():
                 writer.add(node.name, nir.Input({"input": np.array(node.shape)}))
             case Output():
-                writer.add(node.name, _output(node, writer.types), node.inputs[0])
+                writer.add(node.name, _output(node, writer.types), writer.sent(node, node.name))
             case Lif():
                 writer.population(node)
             case SumPool2d() | MaxPool2d():
@@ -74,7 +88,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
                 raise PreconditionError(f"node '{node.name}' holds integers, NIR real numbers")
             case _:
                 assert_never(node)
-    return writer.finished()
+    return writer
 
 
 def _output(node: Output, types: dict[str, ValueType]) -> nir.Output:
@@ -86,18 +100,28 @@ def _output(node: Output, types: dict[str, ValueType]) -> nir.Output:
 @final
 @dataclass
 class _Writer:
-    """Adds nodes and edges."""
+    """Adds nodes and edges.
+
+    Attributes:
+        graph: To be written.
+        reader: What the importing framework makes of it.
+        explicit: Whether loops of one step have a `Delay`, too.
+    """
 
     graph: Graph
     reader: Convention
+    explicit: bool
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    loops: list[tuple[str, str, int]] = field(default_factory=list)
+    late: set[str] = field(default_factory=set)
+    connections: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.types = verify(self.graph)
-        self.places = {node.name: i for i, node in enumerate(self.graph)}
+        whole = nx.DiGraph((operand, node.name) for node in self.graph for operand in node.inputs)
+        parts = nx.strongly_connected_components(whole)
+        self.part = {name: i for i, names in enumerate(parts) for name in names}
 
     def add(self, name: str, node: nir.NIRNode, *sources: str) -> str:
         """Add a node that reads others."""
@@ -112,7 +136,7 @@ class _Writer:
     def pool(self, node: SumPool2d | MaxPool2d) -> None:
         """Add a pooling; the largest of spikes is whether their sum is more than a half."""
         window = [np.array(pair) for pair in (node.kernel, node.stride, node.padding)]
-        source = self.sent(node.inputs[0], node.name, node.name)
+        source = self.sent(node, node.name)
         if isinstance(node, SumPool2d):
             self.add(node.name, nir.SumPool2d(*window), source)
             return
@@ -121,27 +145,27 @@ class _Writer:
         self.add(node.name, nir.Threshold(half), summed)
         self.notes.append(f"max-pooling '{node.name}' is written as a sum over a threshold: NIR has none")
 
-    def sent(self, name: str, reader: str, population: str, extra: int = 0) -> str:
-        """Return the node that holds what a connection reads, delays included."""
-        source, steps = self.graph[name], extra
-        per_element: NDArray[np.int64] | None = None
+    def sent(self, node: Output | SumPool2d | MaxPool2d | Dense | Conv2d, reader: str, extra: int = 0) -> str:
+        """Return the node of the file that holds what a node reads, delays included.
+
+        Args:
+            node: What reads.
+            reader: What it will be called in the file.
+            extra: Steps that its synapses wait.
+        """
+        source, steps = self.graph[node.inputs[0]], np.int64(extra)
         while isinstance(source, Delay):
-            if isinstance(source.steps, int):
-                steps += source.steps
-            else:
-                per_element = source.steps if per_element is None else per_element + source.steps
+            steps = steps + source.steps
             source = self.graph[source.inputs[0]]
-        base: Any = source
-        while isinstance(base, SumPool2d | MaxPool2d | Delay):
-            base = self.graph[base.inputs[0]]
-        back = self.places[base.name] >= self.places[population]
-        if per_element is None and (not steps or (back and steps == 1)):
-            self.loops.append((base.name, population, steps))
+        if not steps.any():
             return source.name
-        shape = self.types[source.name].shape
-        delays = np.full(shape, steps) if per_element is None else per_element + steps
+        loops = self.part[node.name] == self.part[source.name]
+        if loops and not self.explicit and (steps == 1).all():
+            self.late.add(reader)
+            return source.name
+        delays = np.broadcast_to(steps * self.reader.dt, self.types[source.name].shape)
         delay = f"{reader}.delay{extra}" if extra else f"{reader}.delay"
-        return self.add(delay, nir.Delay(delays * self.reader.dt), source.name)
+        return self.add(delay, nir.Delay(np.array(delays)), source.name)
 
     def population(self, node: Lif) -> None:
         """Add neurons and their connections."""
@@ -155,6 +179,7 @@ class _Writer:
         leftover = np.zeros_like(node.bias) if bias is None else bias
         self.add(node.name, self._neuron(node, leftover))
         self.edges.extend((name, node.name) for name in self.incoming)
+        self.connections.extend((name, node.name) for name in self.incoming)
 
     def _connect(self, node: Lif, bias: Floats | None) -> Floats | None:
         """Add the connections of a population; return the bias that none of them could take."""
@@ -164,7 +189,7 @@ class _Writer:
             connection = self.graph[name]
             if isinstance(connection, Dense):
                 taken = left
-                self._dense(connection, node.name, taken)
+                self._dense(connection, taken)
                 left = None
             elif isinstance(connection, Conv2d):
                 channels = None if left is None else left.reshape(len(left), -1)
@@ -176,11 +201,11 @@ class _Writer:
                 left = None if shared else left
         return left
 
-    def _dense(self, node: Dense, population: str, bias: Floats | None) -> None:
+    def _dense(self, node: Dense, bias: Floats | None) -> None:
         slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
         for number, (delay, weights) in enumerate(slots):
             name = node.name if len(slots) == 1 else f"{node.name}.{delay}"
-            source = self.sent(node.inputs[0], name, population, delay)
+            source = self.sent(node, name, delay)
             shape = self.types[node.inputs[0]].shape
             if len(shape) > 1:
                 source = self.add(f"{name}.flatten", nir.Flatten({"input": np.array(shape)}, 0, -1), source)
@@ -191,7 +216,7 @@ class _Writer:
 
     def _convolution(self, node: Conv2d, population: str, bias: Floats) -> None:
         shape = self.types[node.inputs[0]].shape
-        source = self.sent(node.inputs[0], node.name, population)
+        source = self.sent(node, node.name)
         gain = self.gain.reshape(len(node.weights), -1)
         if (gain != gain[:, :1]).any():
             raise PreconditionError(
@@ -258,28 +283,45 @@ class _Writer:
     def _refuse(self, node: Lif, what: str, need: str) -> None:
         raise PreconditionError(f"population '{node.name}' has {what}; NIR would need {need}")
 
-    def finished(self) -> Exported:
-        """Return the graph, once its loops are known to come round where they do here."""
+    def is_read_as_meant(self) -> bool:
+        """Return whether a reader delays just the connections that are one step late."""
+        try:
+            structure = flattened(self._whole(), self.reader.dt)
+        except FrontendError:
+            return False
+        return all(self._waits(structure, *connection) for connection in self.connections)
+
+    def _waits(self, structure: Structure, connection: str, population: str) -> bool:
+        """Return whether a connection waits in the file as long as in the graph."""
+        path = [(connection, population)]
+        delayed = False
+        while not isinstance(structure.nodes[path[-1][0]], (*NEURONS, nir.Input)) or self._pools(path[-1][0]):
+            (source,) = structure.sources(path[-1][0])
+            delayed |= isinstance(structure.nodes[source], nir.Delay)
+            path.append((source, path[-1][0]))
+        back = sum(edge in structure.back for edge in path)
+        return back == sum(name in self.late for name, _ in path) and not (back and delayed)
+
+    def _pools(self, name: str) -> bool:
+        """Return whether neurons of the file are a max-pooling here."""
+        return name in self.graph and isinstance(self.graph[name], MaxPool2d)
+
+    def _whole(self) -> nir.NIRGraph:
         metadata = {
             "dt": self.reader.dt,
             "convention": self.reader.name,
             "reset": Reset.TO_VALUE.value,
             "producer": PRODUCER,
         }
-        graph = nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
-        rank = flattened(graph).rank
-        for source, population, steps in self.loops:
-            if (rank[source] >= rank[population]) != bool(steps) and source != population:
-                raise PreconditionError(
-                    f"the loop from '{source}' to '{population}' is entered in several places, so a "
-                    "reader would "
-                    "delay another of its connections; NIR cannot say which"
-                )
+        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
+
+    def finished(self) -> Exported:
+        """Return the graph."""
         if any(isinstance(node, nir.Delay) for node in self.nodes.values()):
             self.notes.append(
                 "delays are written as Delay, which snnTorch, Norse, sinabs and SpikingJelly refuse"
             )
-        return Exported(graph, tuple(self.notes))
+        return Exported(self._whole(), tuple(self.notes))
 
 
 def _array(weights: Matrix) -> Floats:

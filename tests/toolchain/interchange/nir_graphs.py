@@ -24,9 +24,15 @@ def lif(size: int | tuple[int, ...], decay: float = 0.25, threshold: float = 1.0
     return nir.LIF(full(size, DT / decay), full(size, 1 / decay), zero, full(size, threshold), zero)
 
 
-def chain(*nodes: nir.NIRNode, shape: Sequence[int] = (3,), out: Sequence[int] = (2,)) -> nir.NIRGraph:
+def chain(*nodes: nir.NIRNode, shape: Sequence[int] = (3,), out: Sequence[int] | None = None) -> nir.NIRGraph:
+    """Nodes in a row; what leaves is what the last declares, or as large as what enters."""
+    declared = nodes[-1].output_type["output"]
+    one = declared is None or np.prod(declared) <= 1
     names = ["input", *(f"n{i}" for i in range(len(nodes))), "output"]
-    ends = (nir.Input({"input": np.array(shape)}), nir.Output({"output": np.array(out)}))
+    ends = (
+        nir.Input({"input": np.array(shape)}),
+        nir.Output({"output": np.array(out or (shape if one else declared))}),
+    )
     every = dict(zip(names, (ends[0], *nodes, ends[1]), strict=True))
     return nir.NIRGraph(every, list(pairwise(names)), type_check=False)
 
