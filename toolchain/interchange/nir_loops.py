@@ -42,6 +42,8 @@ def feedback(
     """
     held = set(waiting)
     instant = nx.DiGraph([edge for edge in sorted(edges) if edge[1] not in held])
+    if not _looping(instant):
+        return frozenset()
     first = _dominance(edges, inputs)
     last = _dominance([(target, source) for source, target in edges], outputs)
     back = [edge for edge in _looping(instant) if first(edge[1], edge[0])]

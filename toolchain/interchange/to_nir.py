@@ -257,7 +257,9 @@ class _Writer:
         if (node.dv == 0).any():
             self._refuse(node, "dv = 0 beside a current filter or other decays", "an infinite time constant")
         leak = bias / node.dv
-        if leak.any() and self.reader.rest is Rest.LEAK:
+        # Neurons that never fire have no v_reset to begin at.
+        begins = {Rest.LEAK, Rest.RESET} if silent else {Rest.LEAK}
+        if leak.any() and self.reader.rest in begins:
             self._refuse(
                 node, "a bias behind its current filter", f"one that {self.reader.name} does not begin at"
             )

@@ -1,0 +1,394 @@
+"""NIR's equations, step by step in NumPy: what a graph means, written from the specification.
+
+Nothing here is Pumice's own: nested graphs are opened, loops cut and every node is computed once more, in the
+plainest way, so that the importer is held against something else than itself. Shapes are those of the file.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import nir
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Edge = tuple[str, str]
+FIRING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)
+SILENT = (nir.LI, nir.CubaLI, nir.I)
+LIMIT = 2e-9
+"""A potential this near to its threshold, relatively, may fall on either side after rounding."""
+
+
+class MalformedError(ValueError):
+    """The specification gives the graph no meaning."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a framework makes a step of an equation: the table of the interchange README."""
+
+    exponential: bool = False
+    synapse_adds: bool = False
+    membrane_adds: bool = False
+    integrator_adds: bool = False
+    at_threshold: bool = False
+    begins: str = "zero"
+
+
+RULES = {
+    "nir": Rule(),
+    "snntorch": Rule(integrator_adds=True),
+    "norse": Rule(synapse_adds=True, integrator_adds=True, begins="v_leak"),
+    "sinabs": Rule(exponential=True, membrane_adds=True, integrator_adds=True, at_threshold=True),
+    "sinabs-normalised": Rule(exponential=True, integrator_adds=True, at_threshold=True),
+    "spikingjelly": Rule(at_threshold=True, begins="v_reset"),
+    "lava-dl": Rule(at_threshold=True),
+}
+
+
+def opened(graph: nir.NIRGraph, prefix: str = "") -> tuple[dict[str, nir.NIRNode], list[Edge]]:
+    """Nodes and edges without nesting: an edge to a nested graph leads to its input."""
+    nodes: dict[str, nir.NIRNode] = {}
+    edges: list[Edge] = []
+    enters, leaves = {}, {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.NIRGraph):
+            inner, between = opened(node, f"{prefix}{name}.")
+            here = [(f"{prefix}{name}.{key}", leaf) for key, leaf in node.nodes.items()]
+            enters[name] = [key for key, leaf in here if isinstance(leaf, nir.Input)]
+            leaves[name] = [key for key, leaf in here if isinstance(leaf, nir.Output)]
+            nodes |= inner
+            edges += between
+        else:
+            nodes[f"{prefix}{name}"] = node
+            enters[name] = leaves[name] = [f"{prefix}{name}"]
+    for source, target in graph.edges:
+        if source not in leaves or target not in enters:
+            raise MalformedError(f"{source} -> {target} leads nowhere")
+        (before,), (after,) = leaves[source], enters[target]
+        edges.append((before, after))
+    return nodes, sorted(set(edges))
+
+
+class Simulation:
+    """One graph and what enters it, `[steps, *shape]` per input; everything is computed when it is asked for."""
+
+    def __init__(self, graph: nir.NIRGraph, entering: Mapping[str, Array], dt: float, rule: str) -> None:
+        self.nodes, self.edges = opened(graph)
+        self.entering, self.dt, self.rule = entering, dt, RULES[rule]
+        self.steps = len(next(iter(entering.values())))
+        self.sources = {name: [a for a, b in self.edges if b == name] for name in self.nodes}
+        self.outputs = [name for name in graph.nodes if isinstance(graph.nodes[name], nir.Output)]
+        self._sent: dict[tuple[str, int, bool], Array] = {}
+        self.v: dict[str, list[Array]] = {name: [] for name in self.neurons}
+        self.spikes: dict[str, list[Array]] = {name: [] for name in self.neurons}
+        self._u: dict[str, Array] = {}
+        self._known: dict[str, dict[str, Array]] = {}
+        self.undecided = self.steps
+        """The first step at which a potential lies so near to its threshold that rounding decides."""
+
+    @cached_property
+    def neurons(self) -> list[str]:
+        return [name for name, node in self.nodes.items() if isinstance(node, FIRING + SILENT)]
+
+    def run(self) -> None:
+        """Compute every step of every neuron."""
+        for t in range(self.steps):
+            for name in self.neurons:
+                self._advance(name, t)
+
+    # Which edges go back: by definition of dominance, with the node taken out.
+
+    @cached_property
+    def back(self) -> set[Edge]:
+        instant = [edge for edge in self.edges if not self._waits(edge[1])]
+        cut = {(u, v) for u, v in self._looping(instant) if self._without(v, self._starts, self.edges, u)}
+        left = [edge for edge in instant if edge not in cut]
+        ends = self.outputs
+        against = [(v, u) for u, v in self.edges]
+        return cut | {
+            (u, v)
+            for u, v in self._looping(left)
+            if self._reached([v], self.edges).intersection(ends) and self._without(u, ends, against, v)
+        }
+
+    @cached_property
+    def _starts(self) -> list[str]:
+        return list(self.entering)
+
+    def _waits(self, name: str) -> bool:
+        node = self.nodes[name]
+        return isinstance(node, nir.Delay) and bool((self._delay(name) >= 1).all())
+
+    def _delay(self, name: str) -> Array:
+        return np.rint(np.asarray(self.nodes[name].delay, np.float64) / self.dt).astype(int)
+
+    def _without(self, removed: str, starts: list[str], edges: list[Edge], goal: str) -> bool:
+        """Whether the goal is not reached once a node is taken out."""
+        if removed == goal:
+            return True
+        kept = [edge for edge in edges if removed not in edge]
+        return goal not in self._reached([name for name in starts if name != removed], kept)
+
+    @staticmethod
+    def _reached(starts: list[str], edges: list[Edge]) -> set[str]:
+        found = set(starts)
+        while more := {b for a, b in edges if a in found} - found:
+            found |= more
+        return found
+
+    def _looping(self, edges: list[Edge]) -> list[Edge]:
+        return [(u, v) for u, v in edges if u in self._reached([v], edges)]
+
+    # What a node sends at a step. `late`: what was fired in this very step counts as fired one step ago.
+
+    def sent(self, name: str, t: int, *, late: bool = False) -> Array:
+        key = (name, t, late)
+        if key not in self._sent:
+            self._sent[key] = self._compute(name, t, late)
+        return self._sent[key]
+
+    def _compute(self, name: str, t: int, late: bool) -> Array:
+        node = self.nodes[name]
+        if name in self.entering:
+            at = t - late
+            return self.entering[name][at] if at >= 0 else np.zeros(self.entering[name].shape[1:])
+        if isinstance(node, FIRING + SILENT):
+            at = t - late
+            if at < 0:
+                return np.zeros(self.shape(name))
+            self._advance(name, at)
+            return self.spikes[name][at] if isinstance(node, FIRING) else self.v[name][at]
+        if isinstance(node, nir.Delay):
+            return self._delayed(name, t, late)
+        return self._linear(node, self._arriving(name, t, late))
+
+    def _delayed(self, name: str, t: int, late: bool) -> Array:
+        shape = self.shape(name)
+        steps = spread(self._delay(name), shape)
+        value = np.zeros(shape)
+        for wait in np.unique(steps):
+            wanted = steps == wait
+            if wait == 0:
+                value[wanted] = self._arriving(name, t, late)[wanted]
+            elif t >= wait:
+                value[wanted] = self._arriving(name, t - int(wait), late=False)[wanted]
+        return value
+
+    def _arriving(self, name: str, t: int, late: bool) -> Array:
+        total: Any = None
+        for source in self.sources[name]:
+            value = self.sent(source, t, late=late or (source, name) in self.back)
+            if total is not None and total.shape != value.shape:
+                raise MalformedError(f"{name} adds {total.shape} and {value.shape}")
+            total = value if total is None else total + value
+        if total is None:
+            raise MalformedError(f"{name} reads nothing")
+        return total
+
+    def shape(self, name: str, asked: frozenset[str] = frozenset()) -> tuple[int, ...]:
+        """The shape of what a node sends, found from any source that does not need the node itself."""
+        if name not in self._shapes:
+            self._shapes[name] = self._shape(name, asked | {name})
+        return self._shapes[name]
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: values.shape[1:] for name, values in self.entering.items()}
+
+    def _shape(self, name: str, asked: frozenset[str]) -> tuple[int, ...]:
+        node = self.nodes[name]
+        if isinstance(node, nir.Linear | nir.Affine):
+            return (len(node.weight),)
+        for source in self.sources[name]:
+            if source in asked:
+                continue
+            try:
+                arriving = self.shape(source, asked)
+            except MalformedError:
+                continue
+            if isinstance(node, FIRING + SILENT + (nir.Delay,)):
+                return arriving
+            return self._linear(node, np.zeros(arriving)).shape
+        raise MalformedError(f"{name} has no shape")
+
+    def _linear(self, node: nir.NIRNode, x: Array) -> Array:
+        match node:
+            case nir.Linear():
+                return matrix(node.weight, x)
+            case nir.Affine():
+                y = matrix(node.weight, x)
+                return y + spread(node.bias, y.shape)
+            case nir.Scale():
+                return x * spread(node.scale, x.shape)
+            case nir.Conv2d() | nir.Conv1d():
+                return convolution(node, x)
+            case nir.SumPool2d() | nir.AvgPool2d():
+                return pooling(node, x)
+            case nir.Flatten():
+                check_declared(node.input_type["input"], x.shape)
+                return x.reshape(-1)
+            case nir.Output():
+                check_declared(node.output_type["output"], x.shape)
+                return x
+            case nir.Input():
+                check_declared(node.input_type["input"], x.shape)
+                return x
+            case _:
+                raise MalformedError(f"what is a {type(node).__name__}?")
+
+    # Neurons.
+
+    def _parameters(self, name: str) -> dict[str, Array]:
+        if name not in self._known:
+            self._known[name] = self._read(name)
+        return self._known[name]
+
+    def _read(self, name: str) -> dict[str, Array]:
+        node, shape = self.nodes[name], self.shape(name)
+        others = {"input_type", "output_type", "metadata"}
+        names = [item.name for item in fields(node) if item.name not in others]
+        return {key: spread(getattr(node, key), shape) for key in names}
+
+    def start(self, name: str) -> Array:
+        """Where the potential begins."""
+        node, p = self.nodes[name], self._parameters(name)
+        zero = np.zeros(self.shape(name))
+        if self.rule.begins == "zero" or isinstance(node, nir.IF | nir.I | nir.Threshold):
+            return p.get("v_reset", zero) if self.rule.begins == "v_reset" else zero
+        silent = isinstance(node, SILENT)
+        return p["v_leak"] if self.rule.begins == "v_leak" or silent else p["v_reset"]
+
+    def _lost(self, tau: Array) -> Array:
+        return 1 - np.exp(-self.dt / tau) if self.rule.exponential else self.dt / tau
+
+    def _advance(self, name: str, t: int) -> None:
+        while len(self.v[name]) <= t:
+            self._step(name, len(self.v[name]))
+
+    def _step(self, name: str, t: int) -> None:
+        node, p, rule = self.nodes[name], self._parameters(name), self.rule
+        x = self._arriving(name, t, late=False)
+        if x.shape != self.shape(name):
+            raise MalformedError(f"{name} of {self.shape(name)} reads {x.shape}")
+        v = self.v[name][t - 1] if t else self.start(name)
+        match node:
+            case nir.LIF() | nir.LI():
+                lost = self._lost(p["tau"])
+                v = v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * x
+            case nir.CubaLIF() | nir.CubaLI():
+                lost = self._lost(p["tau_syn"])
+                u = self._u.get(name, np.zeros(x.shape))
+                u = u - lost * u + p["w_in"] * (1 if rule.synapse_adds else lost) * x
+                self._u[name] = u
+                lost = self._lost(p["tau_mem"])
+                v = v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * u
+            case nir.IF() | nir.I():
+                v = v + p["r"] * (1 if rule.integrator_adds else self.dt) * x
+            case _:
+                v = x
+        if isinstance(node, SILENT):
+            self.v[name].append(v)
+            self.spikes[name].append(np.zeros(v.shape))
+            return
+        threshold = p["threshold" if isinstance(node, nir.Threshold) else "v_threshold"]
+        scale = np.maximum(1.0, np.maximum(np.abs(v), np.abs(threshold)))
+        if (np.abs(v - threshold) < LIMIT * scale).any():
+            self.undecided = min(self.undecided, t)
+        fired = v >= threshold if rule.at_threshold else v > threshold
+        self.spikes[name].append(fired.astype(float))
+        self.v[name].append(np.where(fired, p.get("v_reset", np.zeros(v.shape)), v))
+
+
+def spread(values: Any, shape: tuple[int, ...]) -> Array:
+    """A parameter for every element: one for all, or as NumPy broadcasts."""
+    array = np.asarray(values, np.float64)
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    if array.size == 1:
+        array = array.reshape(())
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise MalformedError(f"{array.shape} is for {shape}") from None
+
+
+def matrix(weight: Any, x: Array) -> Array:
+    weight = np.asarray(weight, np.float64)
+    if x.shape != weight.shape[1:]:
+        raise MalformedError(f"{weight.shape} times {x.shape}")
+    return weight @ x
+
+
+def check_declared(declared: Any, shape: tuple[int, ...]) -> None:
+    if declared is not None and tuple(np.ravel(declared)) not in {shape, (1, *shape)}:
+        raise MalformedError(f"declared {declared}, came {shape}")
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    one = np.ravel(value).astype(int)
+    return int(one[0]), int(one[-1])
+
+
+def convolution(node: nir.Conv1d | nir.Conv2d, x: Array) -> Array:
+    """Cross-correlation, element by element of the output."""
+    kernels = np.asarray(node.weight, np.float64)
+    line = isinstance(node, nir.Conv1d)
+    if x.ndim != kernels.ndim - 1:
+        raise MalformedError(f"{kernels.shape} reads {x.shape}")
+    extents = x.shape[1:]
+    if node.input_shape is not None and tuple(np.ravel(node.input_shape)) != extents:
+        raise MalformedError(f"declares {node.input_shape}, reads {x.shape}")
+    if line:
+        kernels, x = kernels[:, :, None], x[:, None]
+    stride, dilation = ((1, _pair(v)[0]) if line else _pair(v) for v in (node.stride, node.dilation))
+    padding = _padding(node.padding, kernels.shape[2:], dilation, line)
+    groups = int(np.ravel(node.groups)[0])
+    if x.shape[0] != kernels.shape[1] * groups:
+        raise MalformedError(f"{kernels.shape} in {groups} groups reads {x.shape}")
+    x = np.pad(x, [(0, 0), (padding[0],) * 2, (padding[1],) * 2])
+    rows, columns = (
+        (n - d * (k - 1) - 1) // s + 1
+        for n, k, s, d in zip(x.shape[1:], kernels.shape[2:], stride, dilation, strict=True)
+    )
+    outputs = len(kernels)
+    y = np.zeros((outputs, rows, columns))
+    for o in range(outputs):
+        first = o // (outputs // groups) * kernels.shape[1]
+        part = x[first : first + kernels.shape[1]]
+        for i in range(rows):
+            for j in range(columns):
+                a, b = i * stride[0], j * stride[1]
+                seen = part[:, a : a + dilation[0] * (kernels.shape[2] - 1) + 1 : dilation[0]]
+                seen = seen[:, :, b : b + dilation[1] * (kernels.shape[3] - 1) + 1 : dilation[1]]
+                y[o, i, j] = (seen * kernels[o]).sum()
+    y += spread(node.bias, (outputs,))[:, None, None]
+    return y[:, 0] if line else y
+
+
+def _padding(padding: Any, kernel: Any, dilation: tuple[int, int], line: bool) -> tuple[int, int]:
+    if isinstance(padding, str):
+        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return (0, 0) if padding == "valid" else (total[0] // 2, total[1] // 2)
+    return (0, _pair(padding)[0]) if line else _pair(padding)
+
+
+def pooling(node: nir.SumPool2d | nir.AvgPool2d, x: Array) -> Array:
+    kernel, stride, padding = _pair(node.kernel_size), _pair(node.stride), _pair(node.padding)
+    if x.ndim != 3:
+        raise MalformedError(f"a pooling reads {x.shape}")
+    x = np.pad(x, [(0, 0), (padding[0],) * 2, (padding[1],) * 2])
+    rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[1:], kernel, stride, strict=True))
+    y = np.zeros((len(x), rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            a, b = i * stride[0], j * stride[1]
+            y[:, i, j] = x[:, a : a + kernel[0], b : b + kernel[1]].sum(axis=(1, 2))
+    return y / (kernel[0] * kernel[1]) if isinstance(node, nir.AvgPool2d) else y
+
+
+def names_a_node(message: str, nodes: Mapping[str, nir.NIRNode]) -> bool:
+    """Whether a refusal says which node it is about."""
+    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", message) for name in nodes)
