@@ -99,6 +99,12 @@ class Branch:
         """Whether its weights are a matrix, not the kernels of a convolution."""
         return len(cast("tuple[int, ...]", self.weights.shape)) == _MATRIX
 
+    @property
+    def window(self) -> Window:
+        """The window of a convolution."""
+        rows, columns = cast("Floats", self.weights).shape[2:]
+        return Window((rows, columns), self.stride, self.padding, self.dilation)
+
     def scaled(self, factor: Floats) -> "Branch":
         """Return the branch with every output channel, or target neuron, multiplied."""
         return replace(
@@ -135,8 +141,8 @@ class Branch:
             FrontendError: It would hold too many weights.
         """
         kernels = cast("Floats", self.weights)
-        channels, (outputs, inputs, *extents) = self.source.shape[0], kernels.shape
-        window = Window((extents[0], extents[1]), self.stride, self.padding, self.dilation)
+        channels, (outputs, inputs) = self.source.shape[0], kernels.shape[:2]
+        window = self.window
         places = window.positions((self.source.shape[1], self.source.shape[2]))
         check_size(self.name, outputs, *places, inputs, window.area)
         # Sources are numbered from 1, so that 0 is outside of the image.

@@ -73,7 +73,7 @@ def opened(graph: nir.NIRGraph, prefix: str = "") -> tuple[dict[str, nir.NIRNode
 
 
 class Simulation:
-    """One graph and what enters it, `[steps, *shape]` per input; everything is computed when it is asked for."""
+    """One graph and what enters it, `[steps, *shape]` per input; values are computed when asked for."""
 
     def __init__(self, graph: nir.NIRGraph, entering: Mapping[str, Array], dt: float, rule: str) -> None:
         self.nodes, self.edges = opened(graph)

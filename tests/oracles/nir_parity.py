@@ -1,4 +1,4 @@
-"""Random NIR graphs, imported and simulated from their equations: equal, or refused by name; then out and in."""
+"""Random NIR graphs, imported and simulated from their equations: equal, or refused by name; out and in."""
 
 import re
 from collections import Counter

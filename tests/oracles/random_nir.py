@@ -99,6 +99,8 @@ class _Builder:
     shapes: dict[str, Shape] = field(default_factory=dict)
     reads: dict[str, Shape] = field(default_factory=dict)
     """The shape of what a node reads."""
+    silent: set[str] = field(default_factory=set)
+    """What never fires, nested graphs that end in such neurons included."""
     plain: set[str] = field(default_factory=set)
     """What sends spikes, or those pooled, scaled or delayed: no weights since the last neurons."""
 
@@ -121,6 +123,8 @@ class _Builder:
         self.nodes[name], self.shapes[name] = node, sends
         self.reads[name] = self.shapes[sources[0]] if sources else sends
         self.edges.extend((source, name) for source in sources)
+        if isinstance(node, SILENT):
+            self.silent.add(name)
         keeps = isinstance(node, (nir.Scale, nir.Delay, nir.Flatten, nir.SumPool2d, nir.AvgPool2d))
         if isinstance(node, (*FIRING, nir.Input)) or (keeps and self.plain.issuperset(sources)):
             self.plain.add(name)
@@ -169,8 +173,8 @@ class _Builder:
         """Nodes behind nodes, mostly behind the last; returns the last."""
         last = list(self.nodes)[-1]
         for _ in range(count):
-            open_ends = [name for name in self.nodes if not isinstance(self.nodes[name], SILENT)]
-            if self._maybe(0.25) or isinstance(self.nodes[last], SILENT):
+            open_ends = [name for name in self.nodes if name not in self.silent]
+            if self._maybe(0.25) or last in self.silent:
                 last = str(self.rng.choice(open_ends))
             last = self._next(last)
         return last
@@ -180,7 +184,12 @@ class _Builder:
         if self.depth < 2 and self._maybe(0.1):
             inner = _Builder(self.rng, self.convention, self.exact, self.depth + 1)
             graph = inner.graph(shape)
-            return self.add(graph, inner.shapes[list(graph.nodes)[-1]], source)
+            last = self.add(graph, inner.shapes[list(graph.nodes)[-1]], source)
+            if inner.silent & {
+                start for start, end in graph.edges if isinstance(graph.nodes[end], nir.Output)
+            }:
+                self.silent.add(last)
+            return last
         spikes = isinstance(self.nodes[source], (*FIRING, nir.Input, nir.NIRGraph))
         if self._maybe(0.25 if spikes else 0.6):
             return self.add(self.neuron(shape), shape, source)
@@ -209,14 +218,14 @@ class _Builder:
     def _skip(self) -> None:
         names = list(self.nodes)
         i, j = sorted(int(self.rng.integers(len(names))) for _ in range(2))
-        if (
-            i != j
-            and not isinstance(self.nodes[names[j]], nir.Input)
-            and not isinstance(self.nodes[names[i]], SILENT)
-        ):
+        if i != j and names[i] not in self.silent and not isinstance(self.nodes[names[j]], nir.Input):
             self._lead(names[i], names[j])
 
     def _lead(self, source: str, target: str) -> None:
+        if self._maybe(0.8) and not isinstance(
+            self.nodes[target], (*FIRING, *SILENT, nir.Affine, nir.Linear)
+        ):
+            return
         goal = self.reads[target]
         here = source
         if here in self.plain and self._maybe(0.3):

@@ -107,6 +107,7 @@ def _check_decided(instant: "nx.DiGraph[str]", back: Sequence[Edge]) -> None:
     named = [f"'{source}' -> '{target}'" for source, target in loop]
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     raise FrontendError(
-        "a loop is entered and left in several places, so that it is ambiguous which of its edges comes round "
-        f"one step later: {', '.join(named[:_NAMED])}{more}; put a Delay of one step where it is fed back"
+        "a loop is entered and left in several places, so that it is ambiguous which of its edges comes "
+        f"round one step later: {', '.join(named[:_NAMED])}{more}; put a Delay of one step where it is fed "
+        "back"
     )

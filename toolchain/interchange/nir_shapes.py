@@ -90,21 +90,17 @@ def infer_forms(
         readers[source].append(target)
     forms: dict[str, Form] = {}
     arriving: dict[str, Form] = {}
-    waiting = list(reversed(order))
-    while waiting:
-        name = waiting.pop()
-        known = {source: forms[source] for source in sources[name] if source in forms}
-        if not known and sources[name]:
-            continue
-        form = _joined(name, known) if known else _entered(name, nodes, readers)
-        if arriving.get(name) == form:
-            continue
-        arriving[name] = form
-        sent = _sent(name, nodes[name], form)
-        check_size(name, *sent.shape)
-        if forms.get(name) != sent:
-            forms[name] = sent
-            waiting += readers[name]
+    changed = True
+    while changed:
+        changed = False
+        for name in order:
+            known = {source: forms[source] for source in sources[name] if source in forms}
+            if sources[name] and not known:
+                continue
+            form = _joined(name, known) if known else _entered(name, nodes, readers)
+            if arriving.get(name) != form:
+                arriving[name], forms[name], changed = form, _sent(name, nodes[name], form), True
+                check_size(name, *forms[name].shape)
     check_size(
         "all neurons", sum(size_of(forms[name].shape) for name in order if isinstance(nodes[name], NEURONS))
     )
