@@ -95,6 +95,8 @@ class Simulation:
 
     def run(self) -> None:
         """Compute every step of every neuron."""
+        if self._looping([edge for edge in self.edges if not self._waits(edge[1]) and edge not in self.back]):
+            raise MalformedError("a loop is ambiguous")
         for t in range(self.steps):
             for name in self.neurons:
                 self._advance(name, t)

@@ -271,6 +271,12 @@ class _Builder:
             return self.dt * 2.0 ** self.rng.integers(0, 3, shape)
         return (self.dt / self.rng.uniform(0.05, 0.95, shape)).astype(self.dtype)
 
+    def threshold(self, part: Shape, reset: np.ndarray) -> np.ndarray:
+        threshold = (self.number(part, 0.5, 2.0) + np.maximum(reset, 0)).astype(self.dtype)
+        if self.exact:
+            return np.maximum(threshold, 0.5)
+        return np.ceil(threshold).astype(np.int32) if self._maybe(0.1) else threshold
+
     # Nodes.
 
     def neuron(self, shape: Shape) -> nir.NIRNode:
@@ -282,9 +288,7 @@ class _Builder:
         reset = zero
         if self.convention in {"norse", "spikingjelly"}:
             reset = leak
-        threshold = (self.number(part, 0.5, 2.0) + np.maximum(reset, 0)).astype(self.dtype)
-        if self.exact:
-            threshold = np.maximum(threshold, 0.5)
+        threshold = self.threshold(part, reset)
         r = self.number(part, 0.5, 3.0)
         kind = self.rng.choice(["lif", "lif", "cubalif", "cubalif", "if", "threshold", "li", "cubali", "i"])
         step = 1.0 if CONVENTIONS[self.convention].integrator.name == "ADDED" else 1 / self.dt
@@ -350,13 +354,16 @@ class _Builder:
         weight = self.weights(outputs, shape[0] // groups, *kernel)
         bias = self.number((outputs,), -0.5, 0.5) if self._maybe(0.5) else np.zeros(outputs, self.dtype)
         declared: Any = None if self._maybe(0.3) else shape[1] if line else shape[1:]
-        if line:
-            sends = (outputs, *extents)
-            return nir.Conv1d(declared, weight, stride[0], padding[0], dilation[0], groups, bias), sends
         sends = (outputs, *extents)
-        return nir.Conv2d(
-            declared, weight, tuple(stride), tuple(padding), tuple(dilation), groups, bias
-        ), sends
+        if line:
+            return nir.Conv1d(declared, weight, stride[0], padding[0], dilation[0], groups, bias), sends
+        around: Any = tuple(padding)
+        whole = all(d * (k - 1) == 2 * p for k, d, p in zip(kernel, dilation, padding, strict=True))
+        if whole and stride == [1, 1] and self._maybe(0.5):
+            around = "same"
+        elif not any(padding) and self._maybe(0.3):
+            around = "valid"
+        return nir.Conv2d(declared, weight, tuple(stride), around, tuple(dilation), groups, bias), sends
 
     def pooling(self, shape: Shape, *, padded: bool = True) -> tuple[nir.NIRNode, Shape]:
         most = 2 if self.exact else 3
