@@ -58,6 +58,10 @@ GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)
 	for kind in wide-images images integers; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
 
+.PHONY: nir-sweep
+nir-sweep: $(READY) ## 10,000 random NIR graphs against their equations in NumPy (a quarter of an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.nir_sweep 10000
+
 .PHONY: lnp-study
 lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py

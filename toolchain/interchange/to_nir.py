@@ -57,6 +57,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
 
     Raises:
         PreconditionError: NIR has no words for a node, or the reader would read something else.
+        FrontendError: Part of the network is reached from no input, which no reader takes.
     """
     if graph.stage is not Stage.FLOAT:
         raise PreconditionError("NIR holds real numbers; export the float graph (--stage float)")
@@ -64,6 +65,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
     if not writer.is_read_as_meant():
         # Every loop of a graph waits at least one step somewhere: with that step in the file none is cut.
         writer = _written(graph, reader, explicit=True)
+        flattened(writer.whole(), reader.dt)
         writer.notes.append(
             "loops are written with a Delay each: without, a reader would delay other connections than these"
         )
@@ -285,10 +287,20 @@ class _Writer:
     def _refuse(self, node: Lif, what: str, need: str) -> None:
         raise PreconditionError(f"population '{node.name}' has {what}; NIR would need {need}")
 
+    def whole(self) -> nir.NIRGraph:
+        """Return the graph as the reader gets it."""
+        metadata = {
+            "dt": self.reader.dt,
+            "convention": self.reader.name,
+            "reset": Reset.TO_VALUE.value,
+            "producer": PRODUCER,
+        }
+        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
+
     def is_read_as_meant(self) -> bool:
         """Return whether a reader delays just the connections that are one step late."""
         try:
-            structure = flattened(self._whole(), self.reader.dt)
+            structure = flattened(self.whole(), self.reader.dt)
         except FrontendError:
             return False
         return all(self._waits(structure, *connection) for connection in self.connections)
@@ -308,22 +320,13 @@ class _Writer:
         """Return whether neurons of the file are a max-pooling here."""
         return name in self.graph and isinstance(self.graph[name], MaxPool2d)
 
-    def _whole(self) -> nir.NIRGraph:
-        metadata = {
-            "dt": self.reader.dt,
-            "convention": self.reader.name,
-            "reset": Reset.TO_VALUE.value,
-            "producer": PRODUCER,
-        }
-        return nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)
-
     def finished(self) -> Exported:
         """Return the graph."""
         if any(isinstance(node, nir.Delay) for node in self.nodes.values()):
             self.notes.append(
                 "delays are written as Delay, which snnTorch, Norse, sinabs and SpikingJelly refuse"
             )
-        return Exported(self._whole(), tuple(self.notes))
+        return Exported(self.whole(), tuple(self.notes))
 
 
 def _array(weights: Matrix) -> Floats:
