@@ -44,7 +44,6 @@ RULES = {
     "sinabs": Rule(exponential=True, membrane_adds=True, integrator_adds=True, at_threshold=True),
     "sinabs-normalised": Rule(exponential=True, integrator_adds=True, at_threshold=True),
     "spikingjelly": Rule(at_threshold=True, begins="v_reset"),
-    "lava-dl": Rule(at_threshold=True),
 }
 
 

@@ -58,7 +58,7 @@ def random_case(rng: np.random.Generator, *, samples: int = 2, steps: int = 8) -
     return Case(shuffled(graph, rng), entering, convention, exact, spoiled, 1.5 if graded else None)
 
 
-_OTHERS = ("snntorch", "norse", "sinabs", "sinabs-normalised", "spikingjelly", "lava-dl")
+_OTHERS = ("snntorch", "norse", "sinabs", "sinabs-normalised", "spikingjelly")
 
 
 def shuffled(graph: nir.NIRGraph, rng: np.random.Generator) -> nir.NIRGraph:
