@@ -165,6 +165,7 @@ class Assembly:
         step = dynamics(leaf, node, current.shape, self.convention)
         if isinstance(node, SILENT):
             self._silent.add(name)
+        self.notes.extend(step.notes)
         if step.rest.any():
             self.notes.append(f"potentials of '{leaf}' are measured from where they begin")
         self._add(name, leaf, current, step)

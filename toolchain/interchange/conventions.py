@@ -38,6 +38,8 @@ class Drive(Enum):
 
     INTEGRATED = "gain times the decay"
     """As the equation says: `r dt / tau`, and `r dt` where nothing leaks."""
+    EULER = "gain times dt / tau"
+    """As the equation says by Euler's method, whatever the state loses."""
     ADDED = "gain"
     """The input as it is, times `r` or `w_in`."""
 
@@ -75,6 +77,11 @@ class Convention:
         fires_at_threshold: Whether a potential equal to the threshold fires.
         rest: Where potentials begin.
         ignores_r: Whether the resistance of LIF and LI counts as 1, whatever the file says.
+        floor: What the framework stops potentials at by its own default, which no file says and nothing here
+            does; None where it has no such limit.
+        longest: Steps per time constant from which on a file is not one of this convention: it means its
+            numbers in another unit.
+        otherwise: The convention that such a file is likely to have been written in.
         note: What the file cannot say.
     """
 
@@ -89,6 +96,9 @@ class Convention:
     fires_at_threshold: bool = False
     rest: Rest = Rest.ZERO
     ignores_r: bool = False
+    floor: float | None = None
+    longest: float = np.inf
+    otherwise: str = ""
     note: str = ""
 
     def decays(self, tau: Floats) -> Floats:
@@ -107,6 +117,16 @@ class Convention:
             if self.decay is Decay.EULER:
                 return self.dt / decays
             return self.dt / np.minimum(-np.log1p(-decays), _FORGOTTEN)
+
+    def gain(self, tau: Floats, drive: Drive) -> Floats:
+        """Return what a unit of input, before its resistance or weight, adds to a state in a step."""
+        match drive:
+            case Drive.INTEGRATED:
+                return self.decays(tau)
+            case Drive.EULER:
+                return self.dt / tau
+            case Drive.ADDED:
+                return np.ones_like(tau)
 
     def _step(self) -> str:
         if self.step_ms is None:
@@ -140,8 +160,19 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             synapse=Drive.ADDED,
             integrator=Drive.ADDED,
             rest=Rest.LEAK,
+            longest=1000.0,
+            otherwise="norse-seconds",
             note="Norse 1.1 writes dt * tau where NIR has tau, so a step of 1 ms stands in the file as 1e-6, "
             "and its current jumps by the input",
+        ),
+        Convention(
+            name="norse-seconds",
+            dt=1e-3,
+            synapse=Drive.ADDED,
+            integrator=Drive.ADDED,
+            rest=Rest.LEAK,
+            note="Norse before 1.1 and after it writes tau itself, in seconds, so a step is the dt of its "
+            "cells, which the file does not say: 1 ms unless they were given another",
         ),
         Convention(
             name="sinabs",
@@ -151,8 +182,10 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             membrane=Drive.ADDED,
             integrator=Drive.ADDED,
             fires_at_threshold=True,
-            note="The file does not say spike_fn, reset_fn, norm_input and tau_syn: it is right for "
-            "SingleSpike, MembraneReset, norm_input=False without tau_syn, not for the defaults",
+            floor=-1.0,
+            note="The file does not say spike_fn, reset_fn, norm_input, tau_syn and min_v_mem: it is right "
+            "for SingleSpike, MembraneReset, norm_input=False and min_v_mem=None without tau_syn, not for "
+            "the defaults",
         ),
         Convention(
             name="sinabs-normalised",
@@ -161,30 +194,50 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             decay=Decay.EXPONENTIAL,
             integrator=Drive.ADDED,
             fires_at_threshold=True,
+            floor=-1.0,
             note="As sinabs, for layers with norm_input=True, the default of LIF and ExpLeak",
         ),
         Convention(name="spikingjelly", fires_at_threshold=True, rest=Rest.RESET),
         Convention(
             name="lava-dl",
-            fires_at_threshold=True,
-            note="SLAYER fires at the threshold, Lava above it",
+            integrator=Drive.ADDED,
+            note="SLAYER rounds its states toward zero, to multiples of 1 / 4096; here they are not rounded",
         ),
         Convention(
             name="rockpool",
+            dt=1e-3,
             decay=Decay.EXPONENTIAL,
+            synapse=Drive.EULER,
+            membrane=Drive.EULER,
+            reset=Reset.SUBTRACT,
+            fires_at_threshold=True,
+            note="Rockpool subtracts the threshold at a spike, sends several spikes a step, and its files "
+            "leave out biases",
+        ),
+        Convention(
+            name="spyx",
+            dt=1.0,
+            step_ms=1.0,
             synapse=Drive.ADDED,
             membrane=Drive.ADDED,
+            integrator=Drive.ADDED,
             reset=Reset.SUBTRACT,
-            note="Rockpool subtracts the threshold at a spike",
+            ignores_r=True,
+            note="Spyx subtracts the threshold at a spike and sends it one step late; the r of its files is "
+            "the share of the potential that stays, which it does not multiply by",
         ),
     )
 }
 """How every framework's own exporter means its files."""
 
+_NORSE_READER: Final = Convention(
+    name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK, ignores_r=True
+)
+"""Its importer takes tau as it stands, and the current of CubaLIF is a leaky integrator of its own."""
 READERS: Final[Mapping[str, Convention]] = {
-    **CONVENTIONS,
-    # Its importer takes tau as it stands, and the current of CubaLIF is a leaky integrator of its own.
-    "norse": Convention(name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK, ignores_r=True),
+    **{name: replace(item, floor=None) for name, item in CONVENTIONS.items()},
+    "norse": _NORSE_READER,
+    "norse-seconds": replace(_NORSE_READER, name="norse-seconds"),
 }
 """How every framework's own importer means a file; the same unless said here."""
 
@@ -211,4 +264,5 @@ def _chosen(known: Mapping[str, Convention], name: str, dt: float | None) -> Con
         return known[name]
     if not (np.isfinite(dt) and dt > 0):
         raise UsageError(f"expected a step --dt of more than 0 seconds, got {dt}")
-    return replace(known[name], dt=float(dt))
+    # Who states the step has judged the unit of the file.
+    return replace(known[name], dt=float(dt), longest=np.inf)

@@ -23,53 +23,91 @@ from toolchain.interchange.conventions import (
     CONVENTIONS,
     NIR,
     PRODUCER,
+    READERS,
     Convention,
     Reset,
     convention,
     reader_convention,
 )
 from toolchain.interchange.imported import Imported
+from toolchain.interchange.lowest_potentials import falling
+from toolchain.interchange.nir_file import VERSION
 from toolchain.interchange.nir_geometry import groups_of, kernels_of, window_of
 from toolchain.interchange.nir_neurons import NEURONS, numbers
 from toolchain.interchange.nir_shapes import Form, fitted, matrix_of
 from toolchain.interchange.nir_structure import Leaf, Structure, flattened, steps_of
-from toolchain.ir import Decode
+from toolchain.ir import Decode, Graph
 
 Floats = NDArray[np.float64]
 Value = tuple[Sent, ...] | Current
+
+_RESETS: Final = {item.value: item for item in Reset} | {"zero": Reset.TO_VALUE, "subtract": Reset.SUBTRACT}
 
 
 def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | None = None) -> Convention:
     """Return the convention of a graph: as asked, or as its metadata say, or NIR's own equations.
 
-    Metadata may hold `convention`, `dt` and `reset` (`zero`, `to v_reset`, `subtract`). Files of ours are
-    meant as the framework they were written for reads them.
+    Metadata may hold `convention`, `dt` and `reset` (`zero`, `to v_reset`, `subtract`), and hold all three in
+    files of ours, which are meant as the framework they were written for reads them. `nir_version` is what
+    `read_nir` found.
 
     Raises:
         UnknownNameError: No convention has that name.
-        FrontendError: The metadata say something else.
+        FrontendError: The metadata say something else, or the file is older than the convention.
     """
     metadata = cast("Mapping[str, object]", graph.metadata)
-    told = str(metadata.get("convention", ""))
-    chosen = name or (told if told in CONVENTIONS else NIR)
+    written_here = str(metadata.get("producer", "")) == PRODUCER
+    if written_here:
+        _check_own(metadata)
+    told = metadata.get("convention")
+    chosen = name or (told if isinstance(told, str) and told in CONVENTIONS else NIR)
     if dt is None and "dt" in metadata:
-        told_dt = numbers("graph", "dt", metadata["dt"])
-        if told_dt.size != 1:
-            raise FrontendError(f"the metadata of the graph say dt = {told_dt}, expected one number")
-        dt = float(told_dt.ravel()[0])
-    ours = name is None and str(metadata.get("producer", "")) == PRODUCER
+        dt = _stated_step(metadata["dt"])
+    ours = name is None and written_here
     found = reader_convention(chosen, dt) if ours else convention(chosen, dt)
+    version = str(metadata.get(VERSION, ""))
+    if version.startswith("0.") and np.isfinite(found.longest):
+        raise FrontendError(
+            f"the file was written by nir {version}, which is older than what '{found.name}' stands for; "
+            f"name the convention '{found.otherwise}', with the dt of its cells as --dt, or state --dt "
+            f"{found.dt:g} if '{found.name}' is meant all the same"
+        )
     if "reset" not in metadata:
         return found
-    resets = {item.value: item for item in Reset} | {"zero": Reset.TO_VALUE, "subtract": Reset.SUBTRACT}
     told_reset = str(metadata["reset"])
-    if told_reset not in resets:
+    if told_reset not in _RESETS:
         raise FrontendError(
-            f"the metadata of the graph say reset = '{told_reset}', expected one of {', '.join(resets)}"
+            f"the metadata of the graph say reset = '{told_reset}', expected one of {', '.join(_RESETS)}"
         )
     # Who names a convention knows better, but not that a spike sets what the file says it subtracts.
-    asked = name is not None and resets[told_reset] is Reset.TO_VALUE
-    return found if asked else replace(found, reset=resets[told_reset])
+    asked = name is not None and _RESETS[told_reset] is Reset.TO_VALUE
+    return found if asked else replace(found, reset=_RESETS[told_reset])
+
+
+def _check_own(metadata: Mapping[str, object]) -> None:
+    """Raise if metadata that this toolchain wrote are not what it writes."""
+    told = metadata.get("convention")
+    if not (isinstance(told, str) and told in READERS):
+        raise FrontendError(
+            f"the metadata of the graph say convention = {told!r}, expected one of {', '.join(READERS)}, as "
+            f"'{PRODUCER}' writes; the file was edited or is damaged"
+        )
+    for key in ("dt", "reset"):
+        if key not in metadata:
+            raise FrontendError(
+                f"the metadata of the graph say no {key}, which '{PRODUCER}' always writes; the file was "
+                "edited or is damaged"
+            )
+
+
+def _stated_step(told: object) -> float:
+    values = numbers("graph", "dt", told)
+    if values.size != 1 or np.asarray(told).dtype.kind == "b" or not values.ravel()[0] > 0:
+        raise FrontendError(
+            f"the metadata of the graph say dt = {told}, expected one number of more than 0; state the step "
+            "with --dt"
+        )
+    return float(values.ravel()[0])
 
 
 def from_nir(
@@ -120,8 +158,21 @@ def from_nir(
         for leaf in structure.outputs:
             value = _joined(assembly, structure, values, leaf)
             _leave(assembly, structure, leaf, value, decode, classes)
+        converted = assembly.graph(name, chosen.step_ms or 1000 * chosen.dt)
         notes = [f"convention {chosen.sentence()}", *structure.notes, *assembly.notes]
-        return Imported(assembly.graph(name, chosen.step_ms or 1000 * chosen.dt), tuple(notes))
+        return Imported(converted, (*notes, *_unlimited(converted, chosen)))
+
+
+def _unlimited(graph: Graph, chosen: Convention) -> list[str]:
+    """Return what a limit of the framework, which is none here, may change."""
+    names = [] if chosen.floor is None else falling(graph, chosen.floor)
+    if not names:
+        return []
+    return [
+        f"potentials of {', '.join(map(repr, names))} may fall below {chosen.floor:g}, where {chosen.name} "
+        "stops them by default (min_v_mem of from_model); here nothing does. If the network was run with "
+        "that limit, its spikes differ: train or convert it with min_v_mem=None"
+    ]
 
 
 def _joined(assembly: Assembly, structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:

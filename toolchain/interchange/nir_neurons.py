@@ -1,6 +1,6 @@
 """From NIR's neurons to populations: an equation, a convention, and what becomes of both in a step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 import nir
@@ -19,6 +19,8 @@ SILENT: Final = (nir.LI, nir.CubaLI, nir.I)
 """Neurons that never fire: read-outs."""
 _ROUNDING: Final = 1e-6
 """Far more than single precision loses, far less than anybody means."""
+_LONG: Final = 1000.0
+"""Steps per time constant that are worth a word: few networks are run that long."""
 
 
 @final
@@ -33,6 +35,7 @@ class Dynamics:
         bias: Added to the potential every step.
         vth: Threshold over the resting potential.
         rest: Potential that is zero here: where potentials begin and return to.
+        notes: What a user should look at.
     """
 
     du: Floats
@@ -41,6 +44,7 @@ class Dynamics:
     bias: Floats
     vth: Floats
     rest: Floats
+    notes: tuple[str, ...] = ()
 
 
 def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Convention) -> Dynamics:
@@ -54,21 +58,26 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
     which is `Lif` with incoming weights times `g_s g_m`, and everything measured from where potentials begin.
 
     Raises:
-        FrontendError: A time constant is shorter than a step, a spike subtracts, or potentials begin
-            elsewhere than a spike sets them to.
+        FrontendError: A time constant is shorter than a step or too long for the convention, a spike
+            subtracts, or potentials begin elsewhere than a spike sets them to.
     """
     reader = _Parameters(name, node, shape)
     ones, zeros = np.ones(shape), np.zeros(shape)
     leak = reader.get("v_leak") if hasattr(node, "v_leak") else zeros
     match node:
         case nir.CubaLIF() | nir.CubaLI():
+            if np.shape(node.w_in) not in ((), (1,), np.shape(node.v_leak)):
+                raise FrontendError(
+                    f"node '{name}': expected w_in as one value or one per neuron, {np.shape(node.v_leak)}, "
+                    f"got {np.shape(node.w_in)}; weights between neurons belong into a Linear node before it"
+                )
             du, dv = reader.decay("tau_syn", convention), reader.decay("tau_mem", convention)
-            gain = reader.get("w_in") * _driven(du, convention.synapse)
-            gain = gain * reader.get("r") * _driven(dv, convention.membrane)
+            gain = reader.get("w_in") * convention.gain(reader.get("tau_syn"), convention.synapse)
+            gain = gain * reader.get("r") * convention.gain(reader.get("tau_mem"), convention.membrane)
         case nir.LIF() | nir.LI():
             du, dv = ones, reader.decay("tau", convention)
             r = np.ones(shape) if convention.ignores_r else reader.get("r")
-            gain = r * _driven(dv, convention.membrane)
+            gain = r * convention.gain(reader.get("tau"), convention.membrane)
         case nir.IF() | nir.I():
             du, dv = ones, zeros
             step = convention.dt if convention.integrator is Drive.INTEGRATED else 1.0
@@ -94,7 +103,7 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
         above = np.where(np.isfinite(above), np.nextafter(above, -np.inf), above)
     # A resistance that undoes the decay does so but for rounding.
     gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
-    return Dynamics(du, dv, gain, dv * (leak - start), above, start)
+    return Dynamics(du, dv, gain, dv * (leak - start), above, start, tuple(reader.notes))
 
 
 def _firing(name: str, node: Neuron, reader: "_Parameters", convention: Convention) -> tuple[Floats, Floats]:
@@ -111,10 +120,6 @@ def _firing(name: str, node: Neuron, reader: "_Parameters", convention: Conventi
     return reader.get("v_threshold"), reader.get("v_reset")
 
 
-def _driven(decay: Floats, drive: Drive) -> Floats:
-    return decay if drive is Drive.INTEGRATED else np.ones_like(decay)
-
-
 @final
 @dataclass(frozen=True)
 class _Parameters:
@@ -123,6 +128,7 @@ class _Parameters:
     name: str
     node: Neuron
     shape: tuple[int, ...]
+    notes: list[str] = field(default_factory=list)
 
     def get(self, parameter: str) -> Floats:
         values = numbers(self.name, parameter, getattr(self.node, parameter))
@@ -136,6 +142,19 @@ class _Parameters:
             raise FrontendError(
                 f"node '{self.name}' has {parameter} = {tau[wrong][0]:g} s, expected at least one step of "
                 f"{convention.dt:g} s; state the convention or the step of the file (--convention, --dt)"
+            )
+        steps = float((tau / convention.dt).max())
+        if steps >= convention.longest:
+            raise FrontendError(
+                f"node '{self.name}' has {parameter} = {tau.max():g}, which is {steps:,.0f} steps under the "
+                f"convention '{convention.name}': the file hardly means that. Name the convention "
+                f"'{convention.otherwise}', with the dt of its cells as --dt, or state --dt "
+                f"{convention.dt:g} if it does"
+            )
+        if steps >= _LONG:
+            self.notes.append(
+                f"'{self.name}' has a {parameter} of {steps:,.0f} steps and hardly forgets; make sure that "
+                "the convention and the step of the file are right (--convention, --dt)"
             )
         return decays
 

@@ -247,6 +247,11 @@ class _Writer:
             raise PreconditionError(
                 f"population '{node.name}' has read-out and spiking neurons; NIR cannot say so"
             )
+        if self.reader.reset is Reset.SUBTRACT and not silent:
+            raise PreconditionError(
+                f"population '{node.name}' fires, and {self.reader.name} would subtract its threshold at a "
+                "spike, where this network returns to zero; export for another framework"
+            )
         vth = np.array(node.vth)
         if self.reader.fires_at_threshold and not silent:
             vth = np.nextafter(vth, np.inf)
@@ -278,7 +283,8 @@ class _Writer:
 
     def _filter(self, decay: Floats, drive: Drive) -> tuple[Floats, Floats]:
         """Return time constants, and gains with which a unit of input adds a unit."""
-        return self.reader.taus(decay), 1.0 / decay if drive is Drive.INTEGRATED else np.ones_like(decay)
+        taus = self.reader.taus(decay)
+        return taus, 1.0 / (decay if drive is Drive.INTEGRATED else self.reader.gain(taus, drive))
 
     def _refuse_bias(self, node: Lif, bias: Floats) -> None:
         if bias.any():

@@ -5,10 +5,15 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
+from experiments.nir_study import nmnist_part
 from tests.real_data import real_data
+from toolchain.errors import FrontendError
 from toolchain.exchange import compile_file, import_file
+from toolchain.interchange.nir_file import read_nir
 from toolchain.judge import compare_build
 from toolchain.quantization import Quantization
 from toolchain.stimulus import Stimulus
@@ -22,16 +27,15 @@ def _fold(number: int, part: slice) -> Stimulus:
         return Stimulus({"input": arrays["input"][part]}, arrays["labels"][part].astype(np.int64))
 
 
-def _braille(x: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Run the equations of `braille_zero.nir` by Euler's method; the recurrent spikes come a step later."""
-    outer: Any = nir.read(str(real_data("nir", "braille_zero.nir")))
-    nodes = outer.nodes
+def _braille(file: str, x: NDArray[np.bool_], *, subtract: bool = False) -> list[NDArray[np.bool_]]:
+    """Run the equations of a Braille network by Euler's method; the recurrent spikes come a step later."""
+    nodes: Any = nir.read(str(real_data("nir", file))).nodes
     layers = [(nodes["fc1"], nodes["lif1.lif"], nodes["lif1.w_rec"]), (nodes["fc2"], nodes["lif2"], None)]
     sent = x.astype(np.float64)
     found: list[NDArray[np.bool_]] = []
     for affine, neuron, loop in layers:
-        weights, bias = affine.weight.astype(np.float64), affine.bias.astype(np.float64)
-        size = len(bias)
+        weights, bias = affine.weight.astype(np.float64), _bias(affine)
+        size = len(weights)
         slow, fast = (_DT / np.asarray(tau, np.float64) for tau in (neuron.tau_mem, neuron.tau_syn))
         gain = neuron.w_in * fast * neuron.r * slow
         # Exported so that the input of a step is added as it is.
@@ -42,21 +46,25 @@ def _braille(x: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
             a = sent[:, t] @ weights.T + bias
             if loop is not None:
                 back = spikes[:, t - 1].astype(np.float64) * (t > 0)
-                a = a + back @ loop.weight.astype(np.float64).T + loop.bias.astype(np.float64)
+                a = a + back @ loop.weight.astype(np.float64).T + _bias(loop)
             i = (1 - fast) * i + a
             v = (1 - slow) * v + i
             spikes[:, t] = v > neuron.v_threshold
-            v = np.where(spikes[:, t], neuron.v_reset, v)
+            v = np.where(spikes[:, t], v - neuron.v_threshold if subtract else neuron.v_reset, v)
         found.append(spikes)
         sent = spikes.astype(np.float64)
     return found
+
+
+def _bias(node: nir.Affine | nir.Linear) -> NDArray[np.float64]:
+    return np.asarray(node.bias, np.float64) if isinstance(node, nir.Affine) else np.zeros(len(node.weight))
 
 
 def test_the_braille_network_is_read_as_its_equations_spike_by_spike() -> None:
     samples = _fold(0, slice(0, 280, 14))
     graph = import_file(real_data("nir", "braille_zero.nir"), convention="snntorch").graph
     trace = load_target("emulator").build(graph).run(samples)
-    hidden, output = _braille(samples.values["input"])
+    hidden, output = _braille("braille_zero.nir", samples.values["input"])
     assert hidden.any()
     assert np.array_equal(trace.spikes["lif1.lif"], hidden)
     assert np.array_equal(trace.spikes["lif2"], output)
@@ -81,11 +89,118 @@ def test_integers_of_the_braille_network_fire_as_real_numbers_do(bits: int, leas
         assert min(node.spike_f1 for node in comparison.nodes.values()) >= least
 
 
-def test_the_single_neuron_fires_where_its_traces_do() -> None:
-    """Norse's own trace, to single precision; `nir` reads the old file as it was meant."""
-    trace = np.loadtxt(real_data("nir", "lif_norse.csv"), delimiter=",")
-    graph = import_file(real_data("nir", "lif_norse.nir"), convention="nir").graph
+def _single(convention: str, dt: float | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return spikes and potentials of the one neuron, driven as in Norse's trace."""
+    x = np.loadtxt(real_data("nir", "lif_norse.csv"), delimiter=",")[None, :, :1] > 0
+    graph = import_file(real_data("nir", "lif_norse.nir"), convention=convention, dt=dt).graph
     (name,) = (node.name for node in graph.populations)
-    got = load_target("emulator").build(graph).run(trace[None, :, :1] > 0, record=("spikes", "v"))
-    assert np.array_equal(got.spikes[name][0, :, 0], trace[:, 2] > 0)
-    assert np.abs(got.v[name][0, :, 0] - trace[:, 1]).max() < 1e-6
+    trace = load_target("emulator").build(graph).run(x, record=("spikes", "v"))
+    return trace.spikes[name][0, :, 0], trace.v[name][0, :, 0]
+
+
+@pytest.mark.parametrize(("convention", "dt"), [("nir", None), ("norse-seconds", 1e-4), ("norse", 1e-4)])
+def test_the_single_neuron_fires_where_its_traces_do(convention: str, dt: float | None) -> None:
+    """An older Norse wrote the file, with tau in seconds, for cells with a dt of 0.1 ms."""
+    spikes, v = _single(convention, dt)
+    norse, snntorch, exact, lava = (
+        np.loadtxt(real_data("nir", f"lif_{name}.csv"), delimiter=",")
+        for name in ("norse", "snntorch", "exact", "lava_cpu_float")
+    )
+    assert spikes.sum() == 4
+    # Norse, to single precision; snnTorch's trace has another unit of potential.
+    assert np.array_equal(spikes, norse[:, 2] > 0)
+    assert np.abs(v - norse[:, 1]).max() < 1e-6
+    assert np.array_equal(spikes, snntorch[:, 2] > 0)
+    # Lava's own connections deliver one step late.
+    assert np.array_equal(spikes[:-1], lava[1:, 2] > 0)
+    assert np.abs(v[:-1] - lava[1:, 1]).max() < 1e-6
+    # The solution of the equation itself, which Euler's method approaches.
+    assert np.array_equal(spikes, exact[:, 2] > 0)
+    assert np.abs(v - exact[:, 1]).max() < 0.01
+
+
+def test_the_single_neuron_is_not_taken_for_one_of_norse_1_1() -> None:
+    path = real_data("nir", "lif_norse.nir")
+    with pytest.raises(FrontendError, match="nir 0.1.1, which is older than .* 'norse-seconds'.* --dt"):
+        import_file(path, convention="norse")
+    graph = read_nir(path)
+    graph.metadata = {}
+    with pytest.raises(FrontendError, match="'1' has tau = 0.0025, which is 2,500 steps .* 'norse-seconds'"):
+        import_file(graph, convention="norse")
+    notes = import_file(path, convention="norse", dt=1e-6).notes
+    assert any("'1' has a tau of 2,500 steps" in note for note in notes)
+
+
+def test_a_reset_that_the_file_cannot_say_is_in_the_note() -> None:
+    """The network of `braille_subtract.nir` subtracted its thresholds; its file is as any other."""
+    path = real_data("nir", "braille_subtract.nir")
+    found = import_file(path, convention="snntorch")
+    assert any("does not say the reset" in note for note in found.notes)
+    samples = _fold(0, slice(0, 2))
+    trace = load_target("emulator").build(found.graph).run(samples)
+    zero, subtracted = (
+        _braille("braille_subtract.nir", samples.values["input"], subtract=subtract)
+        for subtract in (False, True)
+    )
+    assert np.array_equal(trace.spikes["lif1.lif"], zero[0])
+    assert np.array_equal(trace.spikes["lif2"], zero[1])
+    assert not np.array_equal(zero[0], subtracted[0])
+    told = read_nir(path)
+    told.metadata = {"reset": "subtract"}
+    with pytest.raises(FrontendError, match=r"'lif1.lif': snntorch subtracts the threshold at a spike"):
+        import_file(told, convention="snntorch")
+
+
+def test_edges_to_a_node_that_is_not_there_are_refused_by_its_name() -> None:
+    """As found in the wild: inner edges name `lif`, the node is `lif1`."""
+    with pytest.raises(FrontendError, match="no node 'lif1.lif'"):
+        import_file(real_data("nir", "braille_zero_subgraph.nir"), convention="snntorch")
+
+
+def _nmnist(x: NDArray[np.bool_], floor: float) -> dict[str, NDArray[np.bool_]]:
+    """Run the layers of `nmnist_sinabs.nir` as sinabs does: IAF, SingleSpike, MembraneReset, min_v_mem.
+
+    Args:
+        x: Of one recording, `[time, 2, 34, 34]`.
+        floor: min_v_mem.
+    """
+    nodes: Any = nir.read(str(real_data("nir", "nmnist_sinabs.nir"))).nodes
+    sent, found = torch.tensor(x, dtype=torch.float64), dict[str, NDArray[np.bool_]]()
+    for name in sorted((name for name in nodes if name.isdigit()), key=int):
+        node = nodes[name]
+        match node:
+            case nir.Conv2d():
+                weight, bias = (torch.tensor(each, dtype=torch.float64) for each in (node.weight, node.bias))
+                sent = functional.conv2d(sent, weight, bias, tuple(node.stride), tuple(node.padding))
+            case nir.SumPool2d():
+                area = float(np.prod(node.kernel_size))
+                sent = area * functional.avg_pool2d(sent, tuple(node.kernel_size), tuple(node.stride))
+            case nir.Flatten():
+                sent = sent.flatten(1)
+            case nir.Affine():
+                weight, bias = (torch.tensor(each, dtype=torch.float64) for each in (node.weight, node.bias))
+                sent = functional.linear(sent, weight, bias)
+            case _:
+                v, spikes = torch.zeros_like(sent[0]), torch.zeros_like(sent)
+                for t in range(len(sent)):
+                    v = v + sent[t]
+                    spikes[t] = v >= 1
+                    v = torch.clamp(v * (spikes[t] == 0), min=floor)
+                sent, found[name] = spikes, spikes.numpy() > 0
+    return found
+
+
+def test_the_convolutional_network_is_read_as_sinabs_runs_it_without_a_limit_of_potentials() -> None:
+    """Two recordings, all neurons and steps; the default limit makes layer 1 fire 1.6 times as often."""
+    path = real_data("nir", "nmnist_sinabs.nir")
+    samples = nmnist_part(real_data("nmnist", "nmnist_train_1000.zip").parents[1], slice(0, 2))
+    found = import_file(path, convention="sinabs")
+    trace = load_target("emulator").build(found.graph).run(samples)
+    for i, x in enumerate(samples.values["input"]):
+        free, limited = _nmnist(x, -np.inf), _nmnist(x, -1.0)
+        for name, spikes in free.items():
+            assert np.array_equal(trace.spikes[name][i].reshape(spikes.shape), spikes), name
+        assert 1.5 * free["1"].sum() < limited["1"].sum() < 1.8 * free["1"].sum()
+    (said,) = (note for note in found.notes if "min_v_mem of from_model" in note)
+    assert "'1', '3', '6', '10', '12' may fall below -1" in said
+    assert "min_v_mem=None" in said

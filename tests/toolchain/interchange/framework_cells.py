@@ -1,0 +1,431 @@
+"""One layer of neurons of every framework: a step as its sources say it, and what its exporter writes.
+
+Nothing here comes from `toolchain`: a cell is written from the source of the framework that its docstring
+names, in that framework's own parameters.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A layer.
+
+    Attributes:
+        node: What its exporter writes.
+        step: Takes the state and the input of a step, changes `state["v"]`, returns the spikes.
+        begin: Potential at the start.
+        silent: Whether it never fires.
+    """
+
+    node: nir.NIRNode
+    step: Callable[[State, Floats], Floats]
+    begin: Floats | float = 0.0
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Parameters for every neuron of a layer.
+
+    Attributes:
+        rng: Where they come from.
+        size: Neurons.
+        exact: Whether all are binary fractions, so that potentials meet thresholds exactly.
+    """
+
+    rng: np.random.Generator
+    size: int
+    exact: bool
+
+    def lost(self) -> Floats:
+        """Return shares of a state that a step loses."""
+        if self.exact:
+            return self.rng.choice([1.0, 0.5], self.size)
+        return self.rng.uniform(0.02, 1.0, self.size)
+
+    def threshold(self) -> Floats:
+        if self.exact:
+            return self.rng.integers(1, 6, self.size) / 4
+        return self.rng.uniform(0.2, 1.5, self.size)
+
+    def gain(self) -> Floats:
+        if self.exact:
+            return self.rng.choice([0.5, 1.0, 2.0], self.size)
+        return self.rng.uniform(-2.0, 5.0, self.size)
+
+    def tau(self) -> Floats:
+        return self.rng.uniform(0.5, 30.0, self.size)
+
+    def offset(self) -> Floats:
+        return self.rng.integers(-4, 1, self.size) / 4 if self.exact else self.rng.uniform(-1, 0.1, self.size)
+
+    def zeros(self) -> Floats:
+        return np.zeros(self.size)
+
+    def ones(self) -> Floats:
+        return np.ones(self.size)
+
+
+def nir_lif(draw: Draw) -> Cell:
+    """NIR's own equation, `tau dv/dt = v_leak - v + r i`, by Euler's method with a step of 0.1 ms."""
+    tau, r, leak, threshold = 1e-4 / draw.lost(), draw.gain(), draw.offset(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + 1e-4 / tau * (leak - state["v"] + r * x)
+        spikes = v > threshold
+        state["v"] = np.where(spikes, 0.0, v)
+        return spikes
+
+    return Cell(nir.LIF(tau, r, leak, threshold, draw.zeros()), step)
+
+
+def nir_cuba_lif(draw: Draw) -> Cell:
+    """NIR's own equations of CubaLIF by Euler's method: the current first, then the potential."""
+    tau_syn, tau_mem, r, w_in = 1e-4 / draw.lost(), 1e-4 / draw.lost(), draw.gain(), draw.gain()
+    leak, threshold = draw.offset(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        i = state.get("i", 0.0)
+        i = i + 1e-4 / tau_syn * (w_in * x - i)
+        v = state["v"] + 1e-4 / tau_mem * (leak - state["v"] + r * i)
+        spikes = v > threshold
+        state |= {"v": np.where(spikes, 0.0, v), "i": i}
+        return spikes
+
+    return Cell(nir.CubaLIF(tau_syn, tau_mem, r, leak, threshold, draw.zeros(), w_in), step)
+
+
+def nir_if(draw: Draw) -> Cell:
+    """NIR's own equation, `dv/dt = r i`."""
+    r, threshold = draw.gain() / 1e-4, draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + r * 1e-4 * x
+        spikes = v > threshold
+        state["v"] = np.where(spikes, 0.0, v)
+        return spikes
+
+    return Cell(nir.IF(r, threshold, draw.zeros()), step)
+
+
+def nir_cuba_li(draw: Draw) -> Cell:
+    """NIR's own equations of CubaLI, which never fires."""
+    tau_syn, tau_mem, r, w_in = 1e-4 / draw.lost(), 1e-4 / draw.lost(), draw.gain(), draw.gain()
+    leak = draw.offset()
+
+    def step(state: State, x: Floats) -> Floats:
+        i = state.get("i", 0.0)
+        i = i + 1e-4 / tau_syn * (w_in * x - i)
+        state |= {"v": state["v"] + 1e-4 / tau_mem * (leak - state["v"] + r * i), "i": i}
+        return draw.zeros()
+
+    return Cell(nir.CubaLI(tau_syn, tau_mem, r, leak, w_in), step, silent=True)
+
+
+def nir_threshold(draw: Draw) -> Cell:
+    """NIR's Threshold: a step function of what comes."""
+    threshold = draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        state["v"] = np.where(x > threshold, 0.0, x)
+        return x > threshold
+
+    return Cell(nir.Threshold(threshold), step)
+
+
+def snntorch_leaky(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Leaky` with `reset_mechanism="zero"`, `reset_delay=False`."""
+    beta, threshold = 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        mem = beta * state["v"] + x
+        spikes = mem - threshold > 0
+        state["v"] = mem - mem * spikes
+        return spikes
+
+    tau = 1e-4 / (1 - beta)
+    return Cell(nir.LIF(tau, tau / 1e-4, draw.zeros(), threshold, draw.zeros()), step)
+
+
+def snntorch_synaptic(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Synaptic` with `reset_mechanism="zero"`, `reset_delay=False`."""
+    alpha, beta, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        syn = alpha * state.get("syn", 0.0) + x
+        mem = beta * state["v"] + syn
+        spikes = mem - threshold > 0
+        state |= {"v": mem - mem * spikes, "syn": syn}
+        return spikes
+
+    syn, mem = 1e-4 / (1 - alpha), 1e-4 / (1 - beta)
+    zero = draw.zeros()
+    return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
+
+
+def _norse_lif_box(draw: Draw, scale: float, rest: Floats) -> Cell:
+    inverse, threshold = 1000 * draw.lost(), rest + draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + 0.001 * inverse * ((rest - state["v"]) + x)
+        spikes = v - threshold > 0
+        state["v"] = (1 - spikes) * v + spikes * rest
+        return spikes
+
+    return Cell(nir.LIF(scale / inverse, draw.ones(), rest, threshold, rest), step, rest)
+
+
+def _norse_lif(draw: Draw, scale: float, rest: Floats) -> Cell:
+    syn, mem, threshold = 1000 * draw.lost(), 1000 * draw.lost(), rest + draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        jumped = state.get("i", 0.0) + x
+        v = state["v"] + 0.001 * mem * ((rest - state["v"]) + jumped)
+        spikes = v - threshold > 0
+        state |= {"v": (1 - spikes) * v + spikes * rest, "i": jumped - 0.001 * syn * jumped}
+        return spikes
+
+    node = nir.CubaLIF(scale / syn, scale / mem, draw.ones(), rest, threshold, rest, draw.ones())
+    return Cell(node, step, rest)
+
+
+def _norse_li_box(draw: Draw, scale: float, rest: Floats) -> Cell:
+    inverse = 1000 * draw.lost()
+
+    def step(state: State, x: Floats) -> Floats:
+        state["v"] = state["v"] + 0.001 * inverse * ((rest - state["v"]) + x)
+        return draw.zeros()
+
+    return Cell(nir.LI(scale / inverse, draw.ones(), rest), step, rest, silent=True)
+
+
+def norse_lif_box(draw: Draw) -> Cell:
+    """Norse 1.1, `LIFBoxCell`; the exporter multiplies by dt and leaves v_reset to NIR."""
+    return _norse_lif_box(draw, 0.001, draw.zeros())
+
+
+def norse_lif(draw: Draw) -> Cell:
+    """Norse 1.1, `LIFCell`: the current jumps, the potential follows, then the current decays."""
+    return _norse_lif(draw, 0.001, draw.zeros())
+
+
+def norse_iaf(draw: Draw) -> Cell:
+    """Norse, `IAFCell`."""
+    threshold = draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + x
+        spikes = v - threshold > 0
+        state["v"] = (1 - spikes) * v
+        return spikes
+
+    return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
+
+
+def norse_li_box(draw: Draw) -> Cell:
+    """Norse 1.1, `LIBoxCell`."""
+    return _norse_li_box(draw, 0.001, draw.offset())
+
+
+def norse_seconds_lif_box(draw: Draw) -> Cell:
+    """Norse before and after 1.1, `LIFBoxCell`: tau itself, and v_reset as it is."""
+    return _norse_lif_box(draw, 1.0, draw.offset())
+
+
+def norse_seconds_lif(draw: Draw) -> Cell:
+    """Norse before and after 1.1, `LIFCell`."""
+    return _norse_lif(draw, 1.0, draw.offset())
+
+
+def norse_seconds_li_box(draw: Draw) -> Cell:
+    """Norse before and after 1.1, `LIBoxCell`."""
+    return _norse_li_box(draw, 1.0, draw.offset())
+
+
+def _sinabs_lif(draw: Draw, *, normalised: bool, silent: bool) -> Cell:
+    tau, threshold = draw.tau(), draw.threshold()
+    alpha = np.exp(-1 / tau)
+
+    def step(state: State, x: Floats) -> Floats:
+        v = alpha * state["v"] + (x * (1 - alpha) if normalised else x)
+        spikes = np.zeros_like(v) if silent else (v >= threshold).astype(float)
+        state["v"] = v * (spikes == 0)
+        return spikes
+
+    zero, one = draw.zeros(), draw.ones()
+    node = nir.LI(tau, one, zero) if silent else nir.LIF(tau, one, zero, threshold, zero)
+    return Cell(node, step, silent=silent)
+
+
+def sinabs_lif(draw: Draw) -> Cell:
+    """sinabs 3.1, `LIF` with `SingleSpike`, `MembraneReset`, `norm_input=False`, `min_v_mem=None`."""
+    return _sinabs_lif(draw, normalised=False, silent=False)
+
+
+def sinabs_normalised_lif(draw: Draw) -> Cell:
+    """sinabs 3.1, `LIF` with `SingleSpike`, `MembraneReset`, `norm_input=True`, `min_v_mem=None`."""
+    return _sinabs_lif(draw, normalised=True, silent=False)
+
+
+def sinabs_exp_leak(draw: Draw) -> Cell:
+    """sinabs 3.1, `ExpLeak` with `norm_input=False`."""
+    return _sinabs_lif(draw, normalised=False, silent=True)
+
+
+def sinabs_iaf(draw: Draw) -> Cell:
+    """sinabs 3.1, `IAF` with `SingleSpike`, `MembraneReset`, `min_v_mem=None`."""
+    threshold = draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + x
+        spikes = v >= threshold
+        state["v"] = v * ~spikes
+        return spikes
+
+    return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
+
+
+def spikingjelly_lif(draw: Draw) -> Cell:
+    """SpikingJelly 2.0, `LIFNode`, with and without `decay_input`; it begins at `v_reset`."""
+    tau, decays = 1 / draw.lost(), bool(draw.rng.random() < 0.5)
+    reset = draw.offset()
+    threshold = reset + draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"]
+        v = v + (x - (v - reset)) / tau if decays else v - (v - reset) / tau + x
+        spikes = v - threshold >= 0
+        state["v"] = np.where(spikes, reset, v)
+        return spikes
+
+    r = draw.ones() if decays else tau
+    return Cell(nir.LIF(tau * 1e-4, r, reset, threshold, reset), step, reset)
+
+
+def spikingjelly_if(draw: Draw) -> Cell:
+    """SpikingJelly 2.0, `IFNode`."""
+    reset = draw.offset()
+    threshold = reset + draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + x
+        spikes = v - threshold >= 0
+        state["v"] = np.where(spikes, reset, v)
+        return spikes
+
+    return Cell(nir.IF(draw.ones() / 1e-4, threshold, reset), step, reset)
+
+
+def spikingjelly_cuba_lif(draw: Draw) -> Cell:
+    """SpikingJelly 2.0, `CUBALIFNode`, whose potential decays toward zero."""
+    current, potential, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        c = current * state.get("c", 0.0) + x
+        v = potential * state["v"] + c
+        spikes = v - threshold >= 0
+        state |= {"v": np.where(spikes, 0.0, v), "c": c}
+        return spikes
+
+    syn, mem, zero = 1e-4 / (1 - current), 1e-4 / (1 - potential), draw.zeros()
+    return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
+
+
+def lava_dl_cuba(draw: Draw) -> Cell:
+    """Lava-DL 0.6, `slayer.neuron.cuba.Neuron` without its rounding, as the NIR paper's scripts write it.
+
+    It compares with `threshold + 0.01 / s_scale`, and states are multiples of `1 / s_scale`: above.
+    """
+    current, voltage, threshold = draw.lost(), draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        u = (1 - current) * state.get("u", 0.0) + x
+        v = (1 - voltage) * state["v"] + u
+        spikes = v > threshold
+        state |= {"v": v * ~spikes, "u": u}
+        return spikes
+
+    syn, mem, zero = 1e-4 / current, 1e-4 / voltage, draw.zeros()
+    return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
+
+
+def rockpool_exp_syn(draw: Draw) -> Cell:
+    """Rockpool 3.1, `ExpSynTorch` with its dt of 1 ms: what comes in a step decays with the rest."""
+    tau = 1e-3 * draw.tau()
+    beta = np.exp(-1e-3 / tau)
+
+    def step(state: State, x: Floats) -> Floats:
+        state["v"] = (state["v"] + x) * beta
+        return draw.zeros()
+
+    return Cell(nir.LI(tau, tau * np.exp(-1e-3 / tau) / 1e-3, draw.zeros()), step, silent=True)
+
+
+def spyx_li(draw: Draw) -> Cell:
+    """Spyx 0.1.20, `LI`, whose exporter writes beta as r."""
+    beta = 1 - draw.lost()
+
+    def step(state: State, x: Floats) -> Floats:
+        state["v"] = beta * state["v"] + x
+        return draw.zeros()
+
+    return Cell(nir.LI(1 / (1 - beta), beta, draw.zeros()), step, silent=True)
+
+
+CELLS: list[tuple[str, Callable[[Draw], Cell]]] = [
+    ("nir", nir_lif),
+    ("nir", nir_cuba_lif),
+    ("nir", nir_if),
+    ("nir", nir_cuba_li),
+    ("nir", nir_threshold),
+    ("snntorch", snntorch_leaky),
+    ("snntorch", snntorch_synaptic),
+    ("norse", norse_lif_box),
+    ("norse", norse_lif),
+    ("norse", norse_iaf),
+    ("norse", norse_li_box),
+    ("norse-seconds", norse_seconds_lif_box),
+    ("norse-seconds", norse_seconds_lif),
+    ("norse-seconds", norse_iaf),
+    ("norse-seconds", norse_seconds_li_box),
+    ("sinabs", sinabs_lif),
+    ("sinabs", sinabs_iaf),
+    ("sinabs", sinabs_exp_leak),
+    ("sinabs-normalised", sinabs_normalised_lif),
+    ("sinabs-normalised", sinabs_iaf),
+    ("spikingjelly", spikingjelly_lif),
+    ("spikingjelly", spikingjelly_if),
+    ("spikingjelly", spikingjelly_cuba_lif),
+    ("lava-dl", lava_dl_cuba),
+    ("rockpool", rockpool_exp_syn),
+    ("spyx", spyx_li),
+]
+"""Every layer that converts, with the name of its convention."""
+
+
+def refused_rockpool(draw: Draw) -> list[nir.NIRNode]:
+    """Return what Rockpool 3.1 writes of LIFNeuronTorch and LIFTorch, which subtract their thresholds."""
+    tau, threshold, zero = 1e-3 * draw.tau(), draw.threshold(), draw.zeros()
+    r = tau * np.exp(-1e-3 / tau) / 1e-3
+    return [nir.LIF(tau, r, zero, threshold), nir.CubaLIF(tau, tau, r, zero, threshold)]
+
+
+def refused_spyx(draw: Draw) -> list[nir.NIRNode]:
+    """Return what Spyx writes of LIF, CuBaLIF and IF, which subtract their thresholds a step later."""
+    beta, threshold, zero = 1 - draw.lost(), draw.threshold(), draw.zeros()
+    tau = 1 / (1 - beta)
+    return [
+        nir.LIF(tau, beta, zero, threshold),
+        nir.CubaLIF(tau, tau, beta, zero, threshold),
+        nir.IF(draw.ones(), threshold),
+    ]
