@@ -112,13 +112,14 @@ def compile_file(
     decode: Decode | None = None,
     classes: Sequence[str] = (),
     code: RateCode | None = None,
+    loop_delay: bool = False,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `driver.compile_graph`.
 
     Integers that a file holds stay as they are.
 
     Raises:
-        UsageError: Options of quantization are given for a file of integers.
+        UsageError: Options of quantization, or delays, are asked for a file of integers.
     """
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
     calibration = stimulus if calibration is None else Stimulus.of(calibration, name="calibration")
@@ -145,6 +146,11 @@ def compile_file(
             calibration=calibration,
             quantization=quantization,
             facts=facts,
+            loop_delay=loop_delay,
+        )
+    if loop_delay:
+        raise UsageError(
+            "the file holds integers and their delays, which stay as they are; leave out --loop-delay"
         )
     if quantization is not None and quantization != Quantization():
         raise UsageError("the file holds integers, which stay as they are; leave out options of quantization")

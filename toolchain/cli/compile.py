@@ -71,6 +71,13 @@ def compile_model(
     exponents: Annotated[
         bool, typer.Option(help="powers of two per connection; netx files know none")
     ] = True,
+    loop_delay: Annotated[
+        bool,
+        typer.Option(
+            "--loop-delay",
+            help="give loops the steps that clocked chips need, in real numbers too; says which",
+        ),
+    ] = False,
     qat_epochs: Annotated[
         int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
     ] = 0,
@@ -106,6 +113,7 @@ def compile_model(
                 quantization=quantization,
                 calibration=observed,
                 qat_epochs=qat_epochs,
+                loop_delay=loop_delay,
                 progress=progress,
             )
         else:
@@ -118,11 +126,12 @@ def compile_model(
                 stimulus=None if example is None else Stimulus.load(example),
                 calibration=observed,
                 quantization=quantization,
+                loop_delay=loop_delay,
             )
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
         save_build(build, output, judgement)
-    notes = [str(note) for note in build.facts.get("imported", {}).get("notes", [])]
+    notes = list(build.notes)
     if as_json:
         document = {"build": str(output), "target": target, "quantization": build.quantization}
         print_json(document | ({"notes": notes} if notes else {}))
@@ -130,6 +139,8 @@ def compile_model(
     for note in notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
     print_quantization(dict(build.quantization))
+    for item in () if judgement is None else judgement.clipped:
+        out.print(f"warning: {item}", markup=False, soft_wrap=True)
     if judgement is None:
         out.print("not judged: give samples with --example stimulus.npz", markup=False)
         return
@@ -151,8 +162,15 @@ def _none_given(options: dict[str, object], given: str) -> None:
 
 
 def print_quantization(document: dict[str, Any]) -> None:
-    """Print what quantization did to every connection and population."""
+    """Print what quantization did to every graded input, connection and population."""
     connections, populations = document["connections"], document["populations"]
+    for name, row in document.get("inputs", {}).items():
+        out.print(
+            f"input '{name}': calibrated for values of {-row['range']:.4g} .. {row['range']:.4g} in "
+            f"{row['bits']} bits; what lies beyond is clipped",
+            markup=False,
+            soft_wrap=True,
+        )
     columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
     print_table(
         "connections",
