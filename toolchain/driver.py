@@ -139,6 +139,7 @@ def compile_run(
     calibration: Stimulus | None = None,
     qat_epochs: int = 0,
     loop_delay: bool = False,
+    resume: PathText | None = None,
     progress: StageProgress = no_stages,
 ) -> Build:
     """Compile a finished training.
@@ -150,6 +151,7 @@ def compile_run(
         calibration: Samples to calibrate on; by default the training samples that the run kept.
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
+        resume: Folder for the state of that training after every epoch; see `repair_build`.
         progress: Told the stage and how far it is.
     """
     folder = path_of(folder, "folder")
@@ -168,7 +170,7 @@ def compile_run(
         experiment = parse_experiment(trained.facts["experiment"])
         options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
-        build = repair_build(build, training_samples(experiment), options, progress=told)
+        build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)
     return build
 
 

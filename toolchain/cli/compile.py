@@ -81,6 +81,20 @@ def compile_model(
     qat_epochs: Annotated[
         int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
     ] = 0,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            help="for a file: samples.npz with labels, for --qat-epochs; also to calibrate on, by default",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the order of --train samples")] = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False, help="folder that keeps the state after every epoch of --qat-epochs; continues it"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
@@ -89,10 +103,12 @@ def compile_model(
     from toolchain.exchange import FORMATS, compile_file
     from toolchain.judge import compare_build, save_build
     from toolchain.passes import Rounding
-    from toolchain.quantization import Quantization, parse_bits
+    from toolchain.quantization import Quantization, RepairOptions, parse_bits
     from toolchain.stimulus import Stimulus
 
     check_output_folder(output, MANIFEST, "a build folder")
+    if resume is not None and not qat_epochs:
+        raise UsageError("--resume keeps the state of --qat-epochs; give a number of epochs, or leave it out")
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,
@@ -107,6 +123,9 @@ def compile_model(
     with stages(quiet=as_json) as progress:
         if model.suffix not in FORMATS:
             _none_given({"--example": example, "--convention": convention, "--dt": dt}, "a run folder")
+            _none_given(
+                {"--train": train, "--seed": seed or None}, "a run folder, which names its own samples"
+            )
             build = compile_run(
                 model,
                 target=target,
@@ -114,10 +133,11 @@ def compile_model(
                 calibration=observed,
                 qat_epochs=qat_epochs,
                 loop_delay=loop_delay,
+                resume=resume,
                 progress=progress,
             )
         else:
-            _none_given({"--qat-epochs": qat_epochs or None}, "a file, which has no training samples")
+            _check_training(train, example, qat_epochs)
             build = compile_file(
                 model,
                 target=target,
@@ -127,6 +147,10 @@ def compile_model(
                 calibration=observed,
                 quantization=quantization,
                 loop_delay=loop_delay,
+                train=None if train is None else Stimulus.load(train),
+                repair=RepairOptions.of_epochs(qat_epochs, seed) if qat_epochs else None,
+                resume=resume,
+                progress=progress,
             )
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
@@ -138,6 +162,10 @@ def compile_model(
         return
     for note in notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
+    repair = build.facts.get("repair")
+    if repair is not None:
+        epochs = "1 epoch" if repair["epochs"] == 1 else f"{repair['epochs']} epochs"
+        out.print(f"trained {epochs} with the integers, loss {repair['loss']:.4f}", markup=False)
     print_quantization(dict(build.quantization))
     for item in () if judgement is None else judgement.clipped:
         out.print(f"warning: {item}", markup=False, soft_wrap=True)
@@ -152,6 +180,24 @@ def compile_model(
     elif judgement.misfit:
         out.print(f"warning: it does not fit its chip: {judgement.misfit}", markup=False)
     out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _check_training(train: Path | None, example: Path | None, epochs: int) -> None:
+    """Raise for half a training, and for one that would be judged by its own samples."""
+    if train is None and epochs:
+        raise UsageError(
+            "a file has no training samples: --qat-epochs needs some with labels; give them with --train "
+            "samples.npz (arrays by the names of inputs, and 'labels')"
+        )
+    if train is not None and not epochs:
+        raise UsageError("--train does nothing by itself; say how long to train with --qat-epochs")
+    if train is None or example is None or not (train.exists() and example.exists()):
+        return
+    if train.samefile(example):
+        raise UsageError(
+            f"'{example}' is given as --train and as --example: a network cannot be judged by what it was "
+            "trained on; hold some samples out for --example"
+        )
 
 
 def _none_given(options: dict[str, object], given: str) -> None:
