@@ -85,8 +85,10 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
-    for name in trace.spikes.keys() - {node.name for node in graph.populations}:
-        raise TraceError(name, "is in the trace, but not in the network")
+    known = {node.name for node in graph.populations}
+    for name in trace.spikes:
+        if name not in known:
+            raise TraceError(name, "is in the trace, but not in the network")
 
 
 def _pooled(node: Pooling, x: Array) -> Array:

@@ -53,6 +53,15 @@ class Build:
     stimulus: Stimulus | None = None
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user must know of how the network came to be: its import, and delays that were added."""
+        imported = self.facts.get("imported", {}).get("notes", [])
+        delays = self.facts.get("loop_delays")
+        if delays is not None and not delays:
+            delays = ["no loop had too little delay: nothing was added"]
+        return (*map(str, imported), *map(str, delays or ()))
+
     def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from toolchain.activity import Activity, count_events
 from toolchain.archive import writing_arrays
 from toolchain.build_folder import Build
+from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.experiment import parse_experiment
@@ -21,7 +22,15 @@ from toolchain.intake import PathText, check_type, choice_of, count_of, names_of
 from toolchain.ir import Graph, Stage
 from toolchain.models import FeedForward, Network
 from toolchain.parts import in_parts
-from toolchain.passes import FoldDelays, Pipeline, RemoveDeadNeurons, SplitHalves, explain_quantization
+from toolchain.passes import (
+    DelayLoops,
+    FoldDelays,
+    Pipeline,
+    RemoveDeadNeurons,
+    SplitHalves,
+    explain_quantization,
+    find_loop_delays,
+)
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_part, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
@@ -45,6 +54,7 @@ def compile_module(
     calibration: Example | None = None,
     classes: Sequence[str] = (),
     quantization: Quantization | None = None,
+    loop_delay: bool = False,
 ) -> Build:
     """Compile a PyTorch module for a target.
 
@@ -57,6 +67,8 @@ def compile_module(
         calibration: Training samples on which ranges are observed; by default `example`.
         classes: Names of the classes.
         quantization: How real numbers become integers.
+        loop_delay: Whether loops that no clocked target can run get the steps they lack, in real numbers too;
+            `Build.notes` says which. See `passes.DelayLoops`.
 
     Returns:
         The build: float graph, fixed graph, and what quantization did.
@@ -70,10 +82,17 @@ def compile_module(
         stimulus if calibration is None else _shown(network, Stimulus.of(calibration, name="calibration"))
     )
     build = compile_graph(
-        graph, target=target, stimulus=stimulus, calibration=observed, quantization=quantization
+        graph,
+        target=target,
+        stimulus=stimulus,
+        calibration=observed,
+        quantization=quantization,
+        loop_delay=loop_delay,
     )
-    # Compiling has looked at the samples first, and says what is wrong with them.
-    return build if stimulus is None else replace(build, facts=float_facts(network, graph, stimulus))
+    # Compiling has looked at the samples first, and says what is wrong with them. PyTorch adds no delays.
+    if stimulus is None or build.facts.get("loop_delays"):
+        return build
+    return replace(build, facts=dict(build.facts) | float_facts(network, graph, stimulus))
 
 
 def compile_graph(
@@ -84,6 +103,7 @@ def compile_graph(
     calibration: Stimulus | None = None,
     quantization: Quantization | None = None,
     facts: Mapping[str, Any] | None = None,
+    loop_delay: bool = False,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
     place = load_target(target)
@@ -92,7 +112,15 @@ def compile_graph(
             check_stimulus(graph, given, name)
     chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
-    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays(), *chosen.preparation()))(graph)
+    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
+    told = dict(facts or {})
+    if loop_delay:
+        told["loop_delays"] = [str(each) for each in find_loop_delays(float_graph)]
+        if told["loop_delays"]:
+            # PyTorch was compared with the network before.
+            told.pop("float_agreement", None)
+        float_graph = DelayLoops()(float_graph)
+    float_graph = Pipeline(chosen.preparation())(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
@@ -100,7 +128,7 @@ def compile_graph(
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     document["options"] = chosen.to_json()
-    return Build(float_graph, fixed_graph, target, document, stimulus, dict(facts or {}))
+    return Build(float_graph, fixed_graph, target, document, stimulus, told)
 
 
 def compile_run(
@@ -110,6 +138,8 @@ def compile_run(
     quantization: Quantization | None = None,
     calibration: Stimulus | None = None,
     qat_epochs: int = 0,
+    loop_delay: bool = False,
+    resume: PathText | None = None,
     progress: StageProgress = no_stages,
 ) -> Build:
     """Compile a finished training.
@@ -120,6 +150,8 @@ def compile_run(
         quantization: How real numbers become integers.
         calibration: Samples to calibrate on; by default the training samples that the run kept.
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
+        loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
+        resume: Folder for the state of that training after every epoch; see `repair_build`.
         progress: Told the stage and how far it is.
     """
     folder = path_of(folder, "folder")
@@ -133,16 +165,18 @@ def compile_run(
         )
     trained = TrainedRun.load(folder)
     kept = trained if calibration is None else replace(trained, calibration=calibration)
-    build = compile_trained(kept, target, quantization)
+    build = compile_trained(kept, target, quantization, loop_delay=loop_delay)
     if epochs:
         experiment = parse_experiment(trained.facts["experiment"])
         options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
-        build = repair_build(build, training_samples(experiment), options, progress=told)
+        build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)
     return build
 
 
-def compile_trained(trained: TrainedRun, target: str, quantization: Quantization | None = None) -> Build:
+def compile_trained(
+    trained: TrainedRun, target: str, quantization: Quantization | None = None, *, loop_delay: bool = False
+) -> Build:
     """Compile a network that was trained in this process."""
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
     return compile_graph(
@@ -152,6 +186,7 @@ def compile_trained(trained: TrainedRun, target: str, quantization: Quantization
         calibration=trained.calibration,
         quantization=quantization,
         facts=size_facts(trained, graph) | float_facts(trained.network, graph, trained.stimulus),
+        loop_delay=loop_delay,
     )
 
 
@@ -210,7 +245,8 @@ def run_build(
 ) -> Trace:
     """Run a graph of a build on a target, and return all that is recorded in memory.
 
-    What does not fit there, `record_build` writes to a file.
+    What does not fit there, `record_build` writes to a file. Warns with `ClippedInputWarning` if integers are
+    given less than came.
 
     Args:
         build: What to run.
@@ -227,9 +263,11 @@ def run_build(
         TargetError: The target cannot resume.
     """
     given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
-    program = load_target(target or build.target).build(_graph_of(build, stage))
+    graph = _graph_of(build, stage)
+    program = load_target(target or build.target).build(graph)
     if resume is not None:
         program = resumed(program, path_of(resume, "resume"))
+    warn_clipped(clipped_inputs(graph, given))
     return program.run(given, record=record, progress=progress)
 
 
@@ -241,10 +279,12 @@ class Recording:
     Attributes:
         samples: How many were run.
         spikes: Per population, over all of them.
+        clipped: The graded inputs of which the integers were given less than came.
     """
 
     samples: int
     spikes: dict[str, int]
+    clipped: tuple[ClippedInput, ...] = ()
 
 
 def record_build(
@@ -288,10 +328,11 @@ def record_build(
     room = _RECORDED_BYTES
     if resume is not None:
         program, room = resumed(program, path_of(resume, "resume")), per_sample * given.samples
-    counts = dict.fromkeys((node.name for node in graph.populations), 0)
+    counts, clipping = dict.fromkeys((node.name for node in graph.populations), 0), ClippingTally.of(graph)
     with writing_arrays(path) as writer:
         for start, part in in_parts(given, per_sample, program, room):
             told = of_part(progress, start, part.samples, given.samples)
+            clipping.add(part.values)
             try:
                 trace = program.run(part, record=record, progress=told)
             except ToolchainError as error:
@@ -302,7 +343,7 @@ def record_build(
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
             del trace  # Before the next part is recorded.
-    return Recording(given.samples, counts)
+    return Recording(given.samples, counts, clipping.found)
 
 
 def _graph_of(build: Build, stage: Stage) -> Graph:

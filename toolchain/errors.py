@@ -208,9 +208,15 @@ class FeedbackError(IRError):
         self.cycle = tuple(cycle)
         self.needed = needed
         steps = "one step" if needed == 1 else f"{needed} steps"
+        # A loop without any delay means nothing; one with too little means something, but on no clocked chip.
+        remedy = (
+            ", or compile with --loop-delay (loop_delay=True), which adds what is missing, in real numbers "
+            "and integers alike, and says where"
+        )
+        option = "" if needed == 1 else remedy
         super().__init__(
             f"the loop {' -> '.join((*self.cycle, self.cycle[0]))} has too little delay; "
-            f"give its feedback connection a delay of at least {steps}"
+            f"give its feedback connection a delay of at least {steps}{option}"
         )
 
 

@@ -25,8 +25,9 @@ from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Decode, Graph, Stage
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
-from toolchain.quantization import EMULATOR, Quantization
-from toolchain.stimulus import Stimulus
+from toolchain.progress import StageProgress, no_stages, of_stage
+from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
+from toolchain.stimulus import Stimulus, shared_samples
 from toolchain.target import PortableProgram, load_target
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -112,16 +113,41 @@ def compile_file(
     decode: Decode | None = None,
     classes: Sequence[str] = (),
     code: RateCode | None = None,
+    loop_delay: bool = False,
+    train: Stimulus | None = None,
+    repair: RepairOptions | None = None,
+    resume: PathText | None = None,
+    progress: StageProgress = no_stages,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `driver.compile_graph`.
 
-    Integers that a file holds stay as they are.
+    Integers that a file holds stay as they are, unless they are trained on.
+
+    Args:
+        source: See `import_file`, as for what is not told here.
+        target: Name of an installed target.
+        convention: For NIR.
+        dt: For NIR.
+        stimulus: Samples to judge the build by, kept in it.
+        calibration: Samples on which ranges are observed; by default `train`, or else `stimulus`.
+        quantization: How real numbers become integers.
+        decode: How outputs are read.
+        classes: Names of the classes.
+        code: For a classifier in ONNX.
+        loop_delay: Whether loops get the steps that a clocked target needs; see `driver.compile_module`.
+        train: Labelled samples on which the network is trained on with its integers; see `repair_build`.
+        repair: How that is done.
+        resume: Folder for the state of the training after every epoch.
+        progress: Told the stage and how far it is.
 
     Raises:
-        UsageError: Options of quantization are given for a file of integers.
+        UsageError: Options of quantization, delays or training are asked for a file of integers, the
+            training samples have no labels, or the network would be judged by what it was trained on.
     """
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
-    calibration = stimulus if calibration is None else Stimulus.of(calibration, name="calibration")
+    train = None if train is None else Stimulus.of(train, name="train")
+    calibration = (train or stimulus) if calibration is None else Stimulus.of(calibration, name="calibration")
+    held = _check_training(train, stimulus, repair, resume)
     found = import_file(
         source,
         convention=convention,
@@ -132,26 +158,65 @@ def compile_file(
         classes=classes,
         code=code,
     )
-    origin: dict[str, Any] = {"notes": list(found.notes)}
+    origin: dict[str, Any] = {"notes": [*found.notes, *held]}
     if not isinstance(source, nir.NIRGraph):
         path = path_of(source, "source")
         origin |= {"file": path.name, "sha256": sha256(path)}
     facts = {"imported": origin}
     if found.fixed is None:
-        return compile_graph(
+        build = compile_graph(
             found.graph,
             target=target,
             stimulus=stimulus,
             calibration=calibration,
             quantization=quantization,
             facts=facts,
+            loop_delay=loop_delay,
         )
-    if quantization is not None and quantization != Quantization():
-        raise UsageError("the file holds integers, which stay as they are; leave out options of quantization")
-    fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
-    steps = None if stimulus is None else stimulus.steps
-    document = explain_quantization(found.graph, fixed, steps=steps)
-    return Build(found.graph, fixed, target, document, stimulus, facts)
+    else:
+        if quantization is not None and quantization != Quantization():
+            raise UsageError(
+                "the file holds integers, which stay as they are; leave out options of quantization"
+            )
+        if loop_delay:
+            raise UsageError("the file holds integers with their delays; leave out --loop-delay")
+        fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
+        steps = None if stimulus is None else stimulus.steps
+        document = explain_quantization(found.graph, fixed, steps=steps)
+        build = Build(found.graph, fixed, target, document, stimulus, facts)
+    if train is None:
+        return build
+    told = of_stage(progress, "train with integers")
+    return repair_build(build, train, repair, resume=resume, progress=told)
+
+
+def _check_training(
+    train: Stimulus | None, stimulus: Stimulus | None, repair: RepairOptions | None, resume: PathText | None
+) -> tuple[str, ...]:
+    """Return what is to be said of training samples that the network is also judged by.
+
+    Raises:
+        UsageError: They have no labels, or are all that it is judged by; or options of a training are given
+            without samples.
+    """
+    if train is None:
+        if repair is not None or resume is not None:
+            raise UsageError("training with the integers needs samples with labels; give some with --train")
+        return ()
+    if train.labels is None:
+        raise UsageError(
+            "the training samples have no labels: add an array named 'labels' with the class of every "
+            "sample, whole numbers from 0, to the file of --train"
+        )
+    shared = 0 if stimulus is None else shared_samples(stimulus, train)
+    if stimulus is None or not shared:
+        return ()
+    if shared == stimulus.samples:
+        raise UsageError(
+            f"all {shared:,} samples of --example are among those of --train: a network cannot be judged by "
+            "what it was trained on; hold some samples out for --example"
+        )
+    return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
 
 
 def export_build(

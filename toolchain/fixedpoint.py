@@ -238,3 +238,14 @@ def encode_graded(x: NDArray[np.floating[Any]], scale: float, bits: int) -> IntA
     """Return `clip(round(x * scale))` as signed integers of `bits` magnitude bits."""
     limit = 2**bits - 1
     return np.clip(np.rint(np.asarray(x, np.float64) * scale), -limit, limit).astype(np.int32)
+
+
+def is_clipped(x: NDArray[np.floating[Any]], scale: float, bits: int) -> NDArray[np.bool_]:
+    """Return which values `encode_graded` has to clip.
+
+    >>> is_clipped(np.array([0.5, -3.7, 3.5]), 2.0, 3).tolist()
+    [False, False, False]
+    >>> is_clipped(np.array([3.8, -4.0]), 2.0, 3).tolist()
+    [True, True]
+    """
+    return np.abs(np.rint(np.asarray(x, np.float64) * scale)) > 2**bits - 1

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.clipping import warn_clipped
 from toolchain.data.series_codes import SeriesCode
 from toolchain.errors import SeriesError
 from toolchain.fidelity.decode import scores
@@ -154,7 +155,9 @@ def run_states(
     """
     values = _series_of(values, "values", code)
     runner = _Runner(session_of(program, len(values)), code, options, len(values), rng)
-    return np.stack([runner.show(values[:, t]) for t in range(values.shape[1])], axis=1)
+    states = np.stack([runner.show(values[:, t]) for t in range(values.shape[1])], axis=1)
+    warn_clipped(runner.session.clipped)
+    return states
 
 
 def predict_open_loop(
@@ -226,6 +229,7 @@ def predict_closed_loop(
         present = np.clip(forecaster.next(states, present), -2 * code.reach, 2 * code.reach)
         predicted.append(present)
         states = runner.show(present)
+    warn_clipped(runner.session.clipped)
     return np.stack(predicted, axis=1)
 
 
@@ -241,7 +245,7 @@ class _Runner:
         batch: int,
         rng: np.random.Generator,
     ) -> None:
-        self._session = session
+        self.session = session
         self._code = code
         self._layer = options.layer
         self._filter = _Filter(options.windows)
@@ -252,7 +256,7 @@ class _Runner:
         """Show a value `[batch, D]`; return the filtered spikes after it."""
         steps, self._state = self._code.encode(values, self._state, self._rng)
         for t in range(steps.shape[1]):
-            self._filter.add(self._session.step({_INPUT: steps[:, t]})[self._layer])
+            self._filter.add(self.session.step({_INPUT: steps[:, t]})[self._layer])
         return self._filter.read()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from itertools import starmap
 from pathlib import Path
@@ -12,6 +12,7 @@ from toolchain.activity import Activity, count_events
 from toolchain.atomic import write_json
 from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
+from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.errors import SimulationError, TargetError, TargetUnavailableError
 from toolchain.fidelity import Comparer, Comparison, Mismatch, MismatchSearch, check_integers
 from toolchain.fidelity.cost import Cost, cost_of
@@ -81,6 +82,7 @@ class Judgement:
         attribution: The loss split by cause; None if it was not asked for.
         resources: What the build's chip says of it; None if its target knows no chip, or it does not fit.
         misfit: Why it does not fit; empty otherwise.
+        clipped: The graded inputs of which the integers were given less than the real numbers.
     """
 
     comparison: Comparison
@@ -91,19 +93,22 @@ class Judgement:
     attribution: Attribution | None = None
     resources: Resources | None = None
     misfit: str = ""
+    clipped: tuple[ClippedInput, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document stored as `fidelity.json`."""
         return self.comparison.to_json() | {
             "exact": {name: item.equal for name, item in self.exact.items()},
             "attribution": None if self.attribution is None else self.attribution.to_json(),
+            "clipped": [asdict(item) for item in self.clipped],
         }
 
     def sentences(self) -> list[str]:
-        """Return what was found about the targets that had to be exact, and about the causes of the loss."""
+        """Return what was found: clipped inputs, the targets that had to be exact, the causes of the loss."""
         causes = [] if self.attribution is None else [self.attribution.sentence()]
         misfit = [f"It does not fit its chip: {self.misfit}."] if self.misfit else []
-        return [*(item.sentence(name) for name, item in self.exact.items()), *causes, *misfit]
+        clipped = [f"{item}." for item in self.clipped]
+        return [*clipped, *(item.sentence(name) for name, item in self.exact.items()), *causes, *misfit]
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.
@@ -149,7 +154,8 @@ def compare_build(
     clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
-    activities = _compare_in_parts(build, given, comparer, shown, progress)
+    clipping = ClippingTally.of(build.fixed_graph)
+    activities = _compare_in_parts(build, given, comparer, shown, clipping, progress)
     part = given.take(slice(0, part_samples))
     proved = {name: _check_exact(build, name, part, progress) for name in names}
     causes = None
@@ -163,11 +169,17 @@ def compare_build(
         proved,
         causes,
         *_on_chip(build, activities[1]),
+        clipping.found,
     )
 
 
 def _compare_in_parts(
-    build: Build, stimulus: Stimulus, comparer: Comparer, shown: ShownSamples, progress: StageProgress
+    build: Build,
+    stimulus: Stimulus,
+    comparer: Comparer,
+    shown: ShownSamples,
+    clipping: ClippingTally,
+    progress: StageProgress,
 ) -> tuple[Activity, Activity]:
     """Run float and fixed a part of the samples at a time; return what their sources sent in all of them.
 
@@ -180,10 +192,11 @@ def _compare_in_parts(
     def compare(start: int, part: Stimulus) -> tuple[Activity, Activity]:
         # A function of its own: the traces of a part are gone before those of the next come.
         traces: list[Trace] = []
+        clipping.add(part.values)
         for program, label in zip(programs, ("float", "fixed"), strict=True):
             told = of_part(of_stage(progress, f"emulate {label}"), start, part.samples, stimulus.samples)
             traces.append(program.run(part, record=_COMPARED, progress=told))
-        comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths)
+        comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths, entered=part.values)
         shown.keep(start, (traces[0], traces[1]), comparer.firsts())
         return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
 
@@ -247,7 +260,7 @@ def save_build(build: Build, folder: PathText, judgement: Judgement | None) -> N
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
     checks = [build.facts["float_agreement"]] if "float_agreement" in build.facts else []
-    checks += build.facts.get("imported", {}).get("notes", [])
+    checks += build.notes
     return ReportContent(
         f"Fidelity of {build.fixed_graph.name} for {build.target}",
         (build.float_graph, build.fixed_graph),

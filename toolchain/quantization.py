@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Final, final
+
+import numpy as np
 
 from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
-from toolchain.intake import choice_of, count_of, name_of, real_of
-from toolchain.ir import FixedConv2d, FixedDense, Graph
+from toolchain.intake import PathText, choice_of, count_of, name_of, real_of
+from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
+from toolchain.ir.matrix import values_of
 from toolchain.models.surrogates import Surrogate
 from toolchain.passes import (
     OTHERS,
@@ -26,6 +30,7 @@ from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
 from toolchain.training import FitOptions, tune_graph
+from toolchain.training.callback import Callback
 
 EMULATOR: Final = "emulator"
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
@@ -134,8 +139,8 @@ class Quantization:
             return
         names = {node.name for node in graph.synapses}
         names |= {name.rpartition(".")[0] for name in names} - {""}
-        for name in set(self.weight_bits) - {OTHERS}:
-            if name not in names:
+        for name in self.weight_bits:
+            if name not in names | {OTHERS}:
                 raise UnknownNameError("connection", name, names)
 
 
@@ -175,12 +180,34 @@ class RepairOptions:
         surrogate: Shape of the spike derivative.
         slope: Its sharpness.
         seed: Of the order of samples.
+        typical_weights: Whether the learning rate counts in typical weights of the network, which makes it
+            fit networks of any units; see `of_epochs`.
     """
 
     fit: FitOptions = field(default_factory=lambda: FitOptions(10, 32, 1e-4, label_smoothing=0.1))
     surrogate: Surrogate = Surrogate.FAST_SIGMOID
     slope: float = 2.0
     seed: int = 0
+    typical_weights: bool = False
+
+    @classmethod
+    def of_epochs(cls, epochs: int, seed: int = 0) -> "RepairOptions":
+        """Return options for a network of any origin: a weight may move by a thousandth of a typical one."""
+        fit = FitOptions(epochs, 32, 1e-3, label_smoothing=0.1)
+        return cls(fit=fit, seed=seed, typical_weights=True)
+
+    def fit_for(self, graph: Graph) -> FitOptions:
+        r"""Return how to train a graph.
+
+        A typical weight is :math:`\exp(\mathrm{mean}_c \log \mathrm{rms}_c)` over the connections c, without
+        the weights that are zero.
+        """
+        if not self.typical_weights:
+            return self.fit
+        stored = (values_of(node.weights) for node in graph.synapses)
+        sizes = [np.sqrt(np.mean(each[each != 0] ** 2)) for each in stored if each.any()]
+        typical = float(np.exp(np.mean(np.log(sizes)))) if sizes else 1.0
+        return replace(self.fit, learning_rate=self.fit.learning_rate * typical)
 
 
 def repair_build(
@@ -188,6 +215,7 @@ def repair_build(
     samples: Stimulus,
     options: RepairOptions | None = None,
     *,
+    resume: PathText | None = None,
     progress: Progress = no_progress,
 ) -> Build:
     """Return the build after quantization-aware training; pruned synapses stay pruned.
@@ -198,15 +226,21 @@ def repair_build(
         build: A compiled network.
         samples: Training samples with labels.
         options: How to train.
+        resume: Folder for the state after every epoch; a training that ended early continues from it, and
+            ends with the same numbers.
         progress: Told after every epoch.
 
     Raises:
+        TrainingError: The folder holds another training.
         UsageError: The samples have no labels, differ in length, or enter through several inputs.
     """
     chosen = options or RepairOptions()
     samples = Stimulus.of(samples, name="samples")
     if samples.labels is None:
-        raise UsageError("quantization-aware training needs labels; give a stimulus with labels")
+        raise UsageError(
+            "quantization-aware training needs labels: add an array 'labels' with the class of every sample, "
+            f"whole numbers from 0 to {max(build.float_graph.scores - 1, 0)}"
+        )
     given = fit_stimulus(build.float_graph, build.stimulus_for(samples))
     if given.lengths is not None and (given.lengths != given.steps).any():
         raise UsageError("quantization-aware training reads whole samples; cut or pad them to one length")
@@ -217,10 +251,12 @@ def repair_build(
         build.fixed_graph,
         next(iter(given.values.values())),
         samples.labels,
-        chosen.fit,
+        chosen.fit_for(build.float_graph),
         seed=chosen.seed,
         surrogate=chosen.surrogate,
         slope=chosen.slope,
+        checkpoint=resume,
+        callbacks=() if resume is None else (_OfOneTraining(build, given),),
         progress=progress,
     )
     steps, asked = build.quantization.get("steps"), dict(build.quantization.get("options", {}))
@@ -243,6 +279,24 @@ def repair_build(
     # What PyTorch computed was compared with the weights before.
     facts.pop("float_agreement", None)
     return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=document, facts=facts)
+
+
+@final
+class _OfOneTraining(Callback):
+    """Says what is trained on what, so that a state is continued by no other network and no other samples."""
+
+    def __init__(self, build: Build, samples: Stimulus) -> None:
+        nodes = (*build.float_graph.synapses, *build.float_graph.populations)
+        weights = (values_of(node.weights) if isinstance(node, Synapses) else node.bias for node in nodes)
+        labels = () if samples.labels is None else (samples.labels,)
+        found = sha256()
+        for values in (*weights, *samples.values.values(), *labels):
+            found.update(f"{values.dtype}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
+        self._digest = found.hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the hash of all numbers that it starts from."""
+        return {"numbers": self._digest}
 
 
 def bits_used(graph: Graph) -> dict[str, int]:

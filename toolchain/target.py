@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.activity import Activity
+from toolchain.clipping import ClippedInput
 from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
 from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
@@ -103,6 +104,11 @@ class Program(Protocol):
 
 class Session(Protocol):
     """A batch in the middle of a run: closed loops and streams step it by hand."""
+
+    @property
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """What was clipped of graded inputs since the last reset, because no integer holds it."""
+        ...
 
     def step(self, values: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""

@@ -17,6 +17,7 @@ from targets.emulator.integers.network import Network
 from targets.emulator.integers.session import IntegerSession
 from targets.emulator.integers.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
+from toolchain.clipping import ClippedInput
 from toolchain.errors import TargetError
 from toolchain.intake import count_of
 from toolchain.ir import Graph, Stage, save_graph, verify
@@ -39,6 +40,11 @@ _RECORDED_BYTES: Final = 9
 
 class BlockSession(Protocol):
     """A batch in the middle of a run that advances over blocks of steps."""
+
+    @property
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """What was clipped of the values that `step` was given since the last reset."""
+        ...
 
     def step(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""

@@ -26,9 +26,9 @@ def components(document: dict[str, Any]) -> list[list[str]]:
     graph = nx.Graph()
     for item in (*document["connections"], *document["convolutions"]):
         graph.add_edges_from([(item["source"], item["name"]), (item["name"], item["target"])])
-    names = set(process_names(document))
+    names = dict.fromkeys(process_names(document))
     graph.add_nodes_from(names)
-    groups = (sorted(names & group) for group in nx.connected_components(graph))
+    groups = (sorted(names.keys() & group) for group in nx.connected_components(graph))
     return [group for group in groups if group]
 
 

@@ -162,7 +162,7 @@ class EntryCores:
 def _patterns(cover: NDArray[np.bool_]) -> list[int]:
     """Return how many elements of the kernel each distinct row uses; empty rows do not count."""
     distinct = {row.tobytes() for row in cover}
-    return [count for row in distinct if (count := sum(row))]
+    return [count for row in sorted(distinct) if (count := sum(row))]
 
 
 def _one_list(memory: EntryMemory, rows: int, columns: int, channels: int, bits: int, index: int) -> int:

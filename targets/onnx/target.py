@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from targets.onnx.models import described, next_state, sequence_model, step_model
 from toolchain.atomic import write_bytes
+from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.errors import TargetError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import count_of, path_of
@@ -52,10 +53,17 @@ class OnnxSession:
     def __init__(self, graph: Graph, batch: int) -> None:
         self._graph, self._batch = graph, batch
         self._model = _loaded(step_model(graph))
+        self._clipping = ClippingTally.of(graph)
         self.reset()
+
+    @property
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """What was clipped of the values that `step` was given since the last reset."""
+        return self._clipping.found
 
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
+        self._clipping.reset()
         inputs = {node.name for node in self._graph.inputs}
         number = np.int64 if self._graph.stage is Stage.FIXED else np.float64
         self.state: dict[str, Array] = {}
@@ -69,6 +77,7 @@ class OnnxSession:
         spikes = [node.name for node in self._graph.populations]
         names = [*(f"{name}.spikes" for name in spikes), *(next_state(name) for name in self.state)]
         fitted = fit_step(self._graph.inputs, values, self._batch)
+        self._clipping.add(fitted)
         found = self._model.run(names, _typed(self._graph, fitted) | self.state)
         self.state = dict(zip(self.state, found[len(spikes) :], strict=True))
         return dict(zip(spikes, found, strict=False))

@@ -71,9 +71,30 @@ def compile_model(
     exponents: Annotated[
         bool, typer.Option(help="powers of two per connection; netx files know none")
     ] = True,
+    loop_delay: Annotated[
+        bool,
+        typer.Option(
+            "--loop-delay",
+            help="give loops the steps that clocked chips need, in real numbers too; says which",
+        ),
+    ] = False,
     qat_epochs: Annotated[
         int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
     ] = 0,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            help="for a file: samples.npz with labels, for --qat-epochs; also to calibrate on, by default",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the order of --train samples")] = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False, help="folder that keeps the state after every epoch of --qat-epochs; continues it"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
@@ -82,10 +103,12 @@ def compile_model(
     from toolchain.exchange import FORMATS, compile_file
     from toolchain.judge import compare_build, save_build
     from toolchain.passes import Rounding
-    from toolchain.quantization import Quantization, parse_bits
+    from toolchain.quantization import Quantization, RepairOptions, parse_bits
     from toolchain.stimulus import Stimulus
 
     check_output_folder(output, MANIFEST, "a build folder")
+    if resume is not None and not qat_epochs:
+        raise UsageError("--resume keeps the state of --qat-epochs; give a number of epochs, or leave it out")
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,
@@ -100,16 +123,21 @@ def compile_model(
     with stages(quiet=as_json) as progress:
         if model.suffix not in FORMATS:
             _none_given({"--example": example, "--convention": convention, "--dt": dt}, "a run folder")
+            _none_given(
+                {"--train": train, "--seed": seed or None}, "a run folder, which names its own samples"
+            )
             build = compile_run(
                 model,
                 target=target,
                 quantization=quantization,
                 calibration=observed,
                 qat_epochs=qat_epochs,
+                loop_delay=loop_delay,
+                resume=resume,
                 progress=progress,
             )
         else:
-            _none_given({"--qat-epochs": qat_epochs or None}, "a file, which has no training samples")
+            _check_training(train, example, qat_epochs)
             build = compile_file(
                 model,
                 target=target,
@@ -118,18 +146,29 @@ def compile_model(
                 stimulus=None if example is None else Stimulus.load(example),
                 calibration=observed,
                 quantization=quantization,
+                loop_delay=loop_delay,
+                train=None if train is None else Stimulus.load(train),
+                repair=RepairOptions.of_epochs(qat_epochs, seed) if qat_epochs else None,
+                resume=resume,
+                progress=progress,
             )
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
         save_build(build, output, judgement)
-    notes = [str(note) for note in build.facts.get("imported", {}).get("notes", [])]
+    notes = list(build.notes)
     if as_json:
         document = {"build": str(output), "target": target, "quantization": build.quantization}
         print_json(document | ({"notes": notes} if notes else {}))
         return
     for note in notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
+    repair = build.facts.get("repair")
+    if repair is not None:
+        epochs = "1 epoch" if repair["epochs"] == 1 else f"{repair['epochs']} epochs"
+        out.print(f"trained {epochs} with the integers, loss {repair['loss']:.4f}", markup=False)
     print_quantization(dict(build.quantization))
+    for item in () if judgement is None else judgement.clipped:
+        out.print(f"warning: {item}", markup=False, soft_wrap=True)
     if judgement is None:
         out.print("not judged: give samples with --example stimulus.npz", markup=False)
         return
@@ -143,6 +182,24 @@ def compile_model(
     out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
 
 
+def _check_training(train: Path | None, example: Path | None, epochs: int) -> None:
+    """Raise for half a training, and for one that would be judged by its own samples."""
+    if train is None and epochs:
+        raise UsageError(
+            "a file has no training samples: --qat-epochs needs some with labels; give them with --train "
+            "samples.npz (arrays by the names of inputs, and 'labels')"
+        )
+    if train is not None and not epochs:
+        raise UsageError("--train does nothing by itself; say how long to train with --qat-epochs")
+    if train is None or example is None or not (train.exists() and example.exists()):
+        return
+    if train.samefile(example):
+        raise UsageError(
+            f"'{example}' is given as --train and as --example: a network cannot be judged by what it was "
+            "trained on; hold some samples out for --example"
+        )
+
+
 def _none_given(options: dict[str, object], given: str) -> None:
     """Raise for options that would be without effect."""
     for name, value in options.items():
@@ -151,8 +208,15 @@ def _none_given(options: dict[str, object], given: str) -> None:
 
 
 def print_quantization(document: dict[str, Any]) -> None:
-    """Print what quantization did to every connection and population."""
+    """Print what quantization did to every graded input, connection and population."""
     connections, populations = document["connections"], document["populations"]
+    for name, row in document.get("inputs", {}).items():
+        out.print(
+            f"input '{name}': calibrated for values of {-row['range']:.4g} .. {row['range']:.4g} in "
+            f"{row['bits']} bits; what lies beyond is clipped",
+            markup=False,
+            soft_wrap=True,
+        )
     columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
     print_table(
         "connections",

@@ -1,5 +1,6 @@
 """`pumice run`: execute a build on a target."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -55,8 +56,12 @@ def run(
             progress=of_stage(progress, "run"),
         )
     if as_json:
-        print_json({"trace": str(output), "samples": recording.samples, "spikes": recording.spikes})
+        clipped = [asdict(item) for item in recording.clipped]
+        document = {"trace": str(output), "samples": recording.samples, "spikes": recording.spikes}
+        print_json(document | {"clipped": clipped})
         return
+    for item in recording.clipped:
+        out.print(f"warning: {item}", markup=False, soft_wrap=True)
     for name, count in recording.spikes.items():
         out.print(f"{name}: {count} spikes in {recording.samples} samples", markup=False)
     out.print(f"trace: {output}", markup=False, soft_wrap=True)

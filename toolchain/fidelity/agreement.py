@@ -1,7 +1,8 @@
 """How far two executions of one population agree, added up part by part."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,15 +68,20 @@ class PopulationTally:
         self.counts = SpikeCounts()
         self.first: Divergence | None = None
 
-    def add(self, traces: tuple[Trace, Trace]) -> None:
-        """Take in the next samples."""
+    def add(self, traces: tuple[Trace, Trace], entered: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Take in the next samples.
+
+        Args:
+            traces: What each execution did.
+            entered: What entered, per input; then clipped values are blamed where they are to blame.
+        """
         name = self._node.name
         expected, got = (np.asarray(trace.spikes[name], bool) for trace in traces)
         self.counts += SpikeCounts.of(expected, got)
         self._rates.add(expected, got)
         self._distances.add(expected, got)
         self._add_potentials(traces)
-        self._find_first(traces)
+        self._find_first(traces, entered)
         self._diverged += int((expected != got).reshape(len(expected), -1).any(axis=1).sum())
         self._samples += len(expected)
 
@@ -86,7 +92,7 @@ class PopulationTally:
             pairs = zip(self._graphs, traces, strict=True)
             self._membrane.add(*(in_model_units(graph, name, trace.v[name]) for graph, trace in pairs))
 
-    def _find_first(self, traces: tuple[Trace, Trace]) -> None:
+    def _find_first(self, traces: tuple[Trace, Trace], entered: Mapping[str, NDArray[Any]] | None) -> None:
         """Keep the earliest difference: of the least step, and there of the first sample."""
         where = first_difference(*(trace.spikes[self._node.name] for trace in traces))
         if where is None or (self.first is not None and where[1] >= self.first.step):
@@ -103,7 +109,7 @@ class PopulationTally:
             values[0],
             values[1],
             float(thresholds(self._node).flat[neuron]),
-            different_inputs(self._graphs[0], traces, self._node.name, where),
+            different_inputs(self._graphs[0], traces, self._node.name, where, entered),
         )
 
     def _potential(self, graph: Graph, trace: Trace, where: tuple[int, int, int]) -> float:

@@ -73,6 +73,7 @@ class Comparer:
         *,
         labels: NDArray[np.int64] | None = None,
         lengths: NDArray[np.int64] | None = None,
+        entered: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
         """Take in the next samples.
 
@@ -80,9 +81,10 @@ class Comparer:
             traces: What each did, with spikes; potentials if membrane errors are wanted.
             labels: True classes, `[batch]`; for all samples or for none.
             lengths: Valid steps per sample.
+            entered: What entered, per input, if clipped values are to be blamed for differences.
         """
         for tally in self._populations.values():
-            tally.add(traces)
+            tally.add(traces, entered)
         pairs = zip(self._graphs, traces, strict=True)
         predicted = [predictions(graph, trace, lengths) for graph, trace in pairs]
         self._samples += len(predicted[0])

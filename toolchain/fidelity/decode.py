@@ -29,7 +29,8 @@ def scores(
         values = in_model_units(graph, name, trace.v[name])
     else:
         values = trace.spikes[name].astype(np.float64)
-    read = _read(output.decode, values, lengths)
+    # Feature maps are read flattened, as everywhere.
+    read = _read(output.decode, values.reshape(*values.shape[:2], -1), lengths)
     if output.weights is not None:
         # Not a matrix product, whose order of summation depends on how many samples are read together.
         read = (read[:, None, :] * output.weights).sum(axis=2)

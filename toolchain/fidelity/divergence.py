@@ -1,13 +1,16 @@
 """Where two executions first differ, and whether the neuron or something it read is to blame."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.clipping import clips, graded_range
+from toolchain.errors import VerifyError
 from toolchain.fidelity.metrics import flattened
-from toolchain.ir import Conv2d, FixedConv2d, Graph, Input, Pooling, Synapses, Window
+from toolchain.ir import Conv2d, FixedConv2d, Graph, Input, Pooling, Population, Synapses, Window
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 from toolchain.trace import Trace
 
@@ -15,19 +18,38 @@ from toolchain.trace import Trace
 @final
 @dataclass(frozen=True)
 class DifferentInput:
-    """A spike that reached a neuron in one execution only.
+    """A spike that reached a neuron in one execution only, or a graded value that the integers clipped.
 
     Attributes:
         connection: Through which it came.
-        source: Population that sent it.
-        neuron: Index in that population.
+        source: Population that sent it, or the graded input.
+        neuron: Index in that population or input.
         step: When it was sent.
+        clipped: How many values of a graded input the neuron had read that were clipped; 0 for a population.
+        excess: How far the farthest of these lies, as a multiple of the end of the range.
     """
 
     connection: str
     source: str
     neuron: int
     step: int
+    clipped: int = 0
+    excess: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """What differed, and when."""
+        if not self.clipped:
+            return (
+                f"neuron {self.neuron} of '{self.source}' had differed at step {self.step}, "
+                f"through '{self.connection}'"
+            )
+        values = "1 value" if self.clipped == 1 else f"{self.clipped:,} values"
+        return (
+            f"the integers had read {values} of the graded input '{self.source}' that had been clipped, "
+            f"the first of element {self.neuron} at step {self.step}, the farthest at {self.excess:.3g} "
+            f"times the end of the calibrated range, through '{self.connection}'"
+        )
 
 
 @final
@@ -43,8 +65,8 @@ class Divergence:
         expected: Its potential in the first execution, model units; None if not recorded.
         got: Its potential in the second.
         threshold: Its threshold, model units.
-        inputs: The first different spike on every connection it reads; empty if all it read was equal, so
-            that its own numbers made the difference.
+        inputs: The first different spike, or clipped value, on every connection it reads; empty if all it
+            read was equal, so that its own numbers made the difference.
     """
 
     sample: int
@@ -61,21 +83,24 @@ class Divergence:
         """Which input differed first, or that none did."""
         if not self.inputs:
             return "all it had read was equal: its own rounded numbers made the difference"
-        item = min(self.inputs, key=lambda each: each.step)
-        who = f"neuron {item.neuron} of '{item.source}'"
-        return f"{who} had differed at step {item.step}, through '{item.connection}'"
+        return min(self.inputs, key=lambda each: (each.step, not each.clipped)).sentence
 
 
 def different_inputs(
-    graph: Graph, traces: tuple[Trace, Trace], name: str, where: tuple[int, int, int]
+    graph: Graph,
+    traces: tuple[Trace, Trace],
+    name: str,
+    where: tuple[int, int, int],
+    entered: Mapping[str, NDArray[Any]] | None = None,
 ) -> tuple[DifferentInput, ...]:
-    """Return the first different spike that a neuron had read on each of its connections.
+    """Return what first differed of all that a neuron had read, on each of its connections.
 
     Args:
         graph: Of either execution; both have the same connections.
         traces: With spikes.
         name: Population of the neuron.
         where: Sample, step and neuron of its own first difference.
+        entered: What entered, `[batch, time, *features]` per input; then clipped values count as different.
     """
     sample, step, neuron = where
     found: list[DifferentInput] = []
@@ -85,27 +110,36 @@ def different_inputs(
             continue
         source, delay, reads = _reads(graph, node, neuron)
         last = step - delay + 1
-        if source is None or last <= 0:
+        if last <= 0:
             continue
-        pair = (flattened(trace.spikes[source])[sample, :last] for trace in traces)
-        different = np.not_equal(*pair) & reads
-        if different.any():
-            when, which = np.argwhere(different)[0]
-            found.append(DifferentInput(connection, source, int(which), int(when)))
+        if not isinstance(source, Input):
+            pair = (flattened(trace.spikes[source.name])[sample, :last] for trace in traces)
+            different = np.not_equal(*pair) & reads
+            if different.any():
+                when, which = np.argwhere(different)[0]
+                found.append(DifferentInput(connection, source.name, int(which), int(when)))
+        elif entered is not None:
+            values = flattened(entered[source.name][sample : sample + 1])[0, :last]
+            beyond = clips(source, values) & reads
+            if beyond.any():
+                when, which = np.argwhere(beyond)[0]
+                excess = float(np.abs(values[beyond]).max()) / graded_range(source)
+                count = int(beyond.sum())
+                found.append(DifferentInput(connection, source.name, int(which), int(when), count, excess))
     return tuple(found)
 
 
-def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[str | None, int, NDArray[np.bool_]]:
-    """Return the population that a neuron reads through a connection, the least delay, and which neurons."""
+def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[Input | Population, int, NDArray[np.bool_]]:
+    """Return the input or population that a neuron reads, the least delay, and which elements of it."""
     operand, delay = graph.source(node.inputs[0])
     chain: list[Any] = []
     while isinstance(operand, Pooling):
         chain.append(operand)
         operand, more = graph.source(operand.inputs[0])
         delay += more
-    if isinstance(operand, Input):
-        return None, delay, np.zeros(0, bool)
-    size = graph[operand.name].vth.shape  # pyright: ignore[reportAttributeAccessIssue] - a population
+    if not isinstance(operand, Input | Population):
+        raise VerifyError(node.name, "reads neither an input nor a population")
+    size: tuple[Any, ...] = operand.shape if isinstance(operand, Input) else operand.vth.shape
     shapes = [size]
     for pool in reversed(chain):
         shapes.append((size[0], *pool.window.positions(shapes[-1][1:])))
@@ -127,7 +161,7 @@ def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[str | None, int, 
         for channel, row, column in np.argwhere(seen):
             wider[channel] |= _under(shape, pool.window, (int(row), int(column)))[channel]
         seen = wider
-    return operand.name, delay, seen.ravel()
+    return operand, delay, seen.ravel()
 
 
 def _under(shape: tuple[int, ...], window: Window, position: tuple[int, int]) -> NDArray[np.bool_]:

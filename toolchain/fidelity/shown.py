@@ -39,7 +39,7 @@ class ShownSamples:
         stop = start + len(next(iter(traces[0].spikes.values())))
         wanted = {*range(_FIRST), *(first.sample for first in list(firsts.values())[:_DIFFERENT])}
         self._kept = {sample: pair for sample, pair in self._kept.items() if sample in wanted}
-        for sample in wanted & set(range(start, stop)):
+        for sample in sorted(wanted & set(range(start, stop))):
             self._kept[sample] = _only(traces[0], sample - start), _only(traces[1], sample - start)
 
     @property

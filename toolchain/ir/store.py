@@ -143,4 +143,4 @@ def _decode_node(entry: dict[str, Any], arrays: Arrays) -> AnyNode:
     missing = {item.name for item in fields(node) if item.default is MISSING} - entry.keys()
     if unknown or missing:
         raise ValueError(f"node '{entry.get('name')}': unknown {sorted(unknown)}, missing {sorted(missing)}")
-    return node(**{name: _decode(entry[name], arrays) for name in known & entry.keys()})
+    return node(**{name: _decode(entry[name], arrays) for name in sorted(known & entry.keys())})

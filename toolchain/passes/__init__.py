@@ -3,6 +3,7 @@
 from toolchain.passes.base import Pass, Pipeline
 from toolchain.passes.calibration import Calibration
 from toolchain.passes.cluster_decays import ClusterDecays
+from toolchain.passes.delay_loops import DelayLoops, LoopDelay, find_loop_delays
 from toolchain.passes.dequantize_graph import DequantizeGraph
 from toolchain.passes.explain_quantization import explain_quantization
 from toolchain.passes.fold_delays import FoldDelays
@@ -17,9 +18,11 @@ __all__ = [
     "OTHERS",
     "Calibration",
     "ClusterDecays",
+    "DelayLoops",
     "DequantizeGraph",
     "FoldDelays",
     "JoinSigns",
+    "LoopDelay",
     "Pass",
     "Pipeline",
     "QuantizeGraph",
@@ -30,5 +33,6 @@ __all__ = [
     "SplitHalves",
     "SplitSigns",
     "explain_quantization",
+    "find_loop_delays",
     "find_schedule",
 ]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
-from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif
+from toolchain.clipping import graded_range
+from toolchain.ir import Conv2d, Dense, EdgeKind, FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.calibration import Calibration
 from toolchain.passes.chip_registers import chip_registers
@@ -42,10 +43,19 @@ def is_explanation(document: object) -> bool:
             "connections": dict(rows),
             "populations": dict(others),
             "warnings": list(found),
+            **others_told,
         }:
-            kinds = ((rows, _CONNECTION), (others, _POPULATION), (dict(enumerate(found)), {"node", "text"}))
+            kinds = (
+                (rows, _CONNECTION),
+                (others, _POPULATION),
+                (dict(enumerate(found)), frozenset({"node", "text"})),
+                # Builds of before this was told have none.
+                (others_told.get("inputs", {}), frozenset({"bits", "range"})),
+            )
             return version == FORMAT_VERSION and all(
-                isinstance(row, dict) and set(row) >= keys for part, keys in kinds for row in part.values()
+                isinstance(part, dict)
+                and all(isinstance(row, dict) and set(row) >= keys for row in part.values())
+                for part, keys in kinds
             )
         case _:
             return False
@@ -63,13 +73,13 @@ def explain_quantization(
         calibration: As given to the quantizer.
 
     Returns:
-        Per connection: exponent, sign mode, bits, clipped weights, weights rounded to zero,
-        relative RMS error. Per population: scale, threshold, bias and time-constant errors,
-        what rounding decays toward zero costs (in thresholds), decays that no register holds
-        (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges against 24 bits and how they
-        are known, what limits the scale, distinct thresholds and decays, neurons that can never or must
-        always fire, and the registers as Lava and as Loihi 1 count them. And `warnings`: node and sentence
-        for whatever a user should know.
+        Per graded input: bits and the range of values that they hold. Per connection: exponent, sign
+        mode, bits, clipped weights, weights rounded to zero, relative RMS error. Per population: scale,
+        threshold, bias and time-constant errors, what rounding decays toward zero costs (in thresholds),
+        decays that no register holds (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges
+        against 24 bits and how they are known, what limits the scale, distinct thresholds and decays,
+        neurons that can never or must always fire, and the registers as Lava and as Loihi 1 count them.
+        And `warnings`: node and sentence for whatever a user should know.
     """
     connections, populations = {}, {}
     for node in after.synapses:
@@ -91,6 +101,11 @@ def explain_quantization(
         "version": FORMAT_VERSION,
         "calibration_samples": 0 if calibration is None else calibration.samples,
         "steps": steps,
+        "inputs": {
+            node.name: {"bits": node.bits, "range": graded_range(node)}
+            for node in after.inputs
+            if node.edge is EdgeKind.GRADED
+        },
         "connections": connections,
         "populations": populations,
     }

@@ -1,10 +1,9 @@
 """Retiming: where a clocked target must wait, so that every connection may take one step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-import networkx as nx
 import numpy as np
 from scipy.optimize import linprog
 
@@ -44,11 +43,16 @@ class Schedule:
 
 @final
 @dataclass(frozen=True)
-class _Edge:
+class ClockedEdge:
     """One connection between two clocked nodes: `source -> target` with its logical delays.
 
-    `reader` is what reads the source: synapses, or a pooling, which is a connection and the neurons
-    behind it in one.
+    Attributes:
+        reader: What reads the source: synapses, or a pooling, which is a connection and the neurons behind
+            it in one.
+        source: An input, population or pooling.
+        target: A population or pooling.
+        least: Steps that its fastest synapse takes.
+        most: Steps that its slowest synapse takes.
     """
 
     reader: str
@@ -70,9 +74,11 @@ def find_schedule(graph: Graph) -> Schedule:
     Raises:
         FeedbackError: A cycle has too little delay; names it.
     """
-    edges = list(_edges(graph))
+    edges = list(clocked_edges(graph))
     nodes = [node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)]
-    _check_feasible(edges)
+    loop = slow_loop(edges)
+    if loop is not None:
+        raise FeedbackError(loop, needed=len(loop))
     return Schedule(_solve(graph, nodes, edges))
 
 
@@ -98,7 +104,7 @@ class RetimeDelays(Pass):
     def rewrite(self, graph: Graph) -> Graph:
         """Return the retimed graph."""
         offsets = find_schedule(graph).offsets
-        edges = {edge.reader: edge for edge in _edges(graph)}
+        edges = {edge.reader: edge for edge in clocked_edges(graph)}
         types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
@@ -120,7 +126,8 @@ class RetimeDelays(Pass):
                 raise PostconditionError(f"connection '{node.name}' has no step to take; this is a bug")
 
 
-def _edges(graph: Graph) -> Iterator[_Edge]:
+def clocked_edges(graph: Graph) -> Iterator[ClockedEdge]:
+    """Yield every connection and pooling, in the order of the graph."""
     for node in graph.synapses:
         source, steps = graph.source(node.inputs[0])
         readers = graph.readers(node.name)
@@ -129,10 +136,10 @@ def _edges(graph: Graph) -> Iterator[_Edge]:
                 f"connection '{node.name}' has {len(readers)} readers, expected one population"
             )
         low, high = _delay_range(_delays(node))
-        yield _Edge(node.name, source.name, readers[0].name, steps + low, steps + high)
+        yield ClockedEdge(node.name, source.name, readers[0].name, steps + low, steps + high)
     for node in graph.poolings:
         source, steps = graph.source(node.inputs[0])
-        yield _Edge(node.name, source.name, node.name, steps, steps)
+        yield ClockedEdge(node.name, source.name, node.name, steps, steps)
 
 
 def _delays(node: Synapses | Pooling) -> Matrix | None:
@@ -146,21 +153,38 @@ def _delay_range(delays: Matrix | None) -> tuple[int, int]:
     return int(values.min()), int(values.max())
 
 
-def _check_feasible(edges: list[_Edge]) -> None:
-    """Raise for a cycle of more connections than logical delay: a negative cycle."""
-    slack = nx.DiGraph()
-    for edge in edges:
-        weight = edge.least - 1
-        if not slack.has_edge(edge.source, edge.target) or slack[edge.source][edge.target]["weight"] > weight:
-            slack.add_edge(edge.source, edge.target, weight=weight)
-    for component in nx.strongly_connected_components(slack):
-        part = slack.subgraph(component).copy()
-        if nx.negative_edge_cycle(part):
-            cycle = nx.find_negative_cycle(part, next(iter(component)))[:-1]
-            raise FeedbackError(cycle, needed=len(cycle))
+def slow_loop(edges: Sequence[ClockedEdge]) -> list[str] | None:
+    """Return the nodes of a loop of more connections than logical delay, or None.
+
+    It is a negative cycle, found by Bellman and Ford's method in the order of the edges, and told from that
+    of its nodes that comes first there: nothing else decides which is found.
+    """
+    names = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
+    order = {name: i for i, name in enumerate(names)}
+    distance, before = dict.fromkeys(order, 0), dict[str, str]()
+    last: str | None = None
+    for _ in order:
+        last = None
+        for edge in edges:
+            if distance[edge.source] + edge.least - 1 < distance[edge.target]:
+                distance[edge.target] = distance[edge.source] + edge.least - 1
+                before[edge.target] = edge.source
+                last = edge.target
+        if last is None:
+            return None
+    if last is None:
+        return None
+    for _ in order:
+        last = before[last]
+    loop = [last]
+    while before[loop[-1]] != last:
+        loop.append(before[loop[-1]])
+    loop.reverse()
+    first = loop.index(min(loop, key=order.__getitem__))
+    return loop[first:] + loop[:first]
 
 
-def _solve(graph: Graph, nodes: list[str], edges: list[_Edge]) -> dict[str, int]:
+def _solve(graph: Graph, nodes: list[str], edges: Sequence[ClockedEdge]) -> dict[str, int]:
     """Minimise relay neurons, then offsets. The constraint matrix is totally unimodular."""
     index = {name: i for i, name in enumerate(nodes)}
     types = verify(graph)

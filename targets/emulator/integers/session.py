@@ -14,6 +14,7 @@ from targets.emulator.integers.loops import advance_neurons, pool
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import Stream, enter, leave
 from targets.emulator.integers.workspace import Workspace
+from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
 from toolchain.stimulus import fit_step
@@ -56,6 +57,7 @@ class IntegerSession:
         self._workspace = workspace or Workspace()
         self._batch = batch
         self._inputs = [item for part in network.parts for item in part.items if isinstance(item, Input)]
+        self._clipping = ClippingTally(self._inputs)
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -68,8 +70,14 @@ class IntegerSession:
             if neurons.node.name not in in_loops
         }
 
+    @property
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """What was clipped of the values that `step` was given since the last reset."""
+        return self._clipping.found
+
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
+        self._clipping.reset()
         for stream in self._streams.values():
             stream.clear()
         for loop in self._loops.values():
@@ -89,6 +97,7 @@ class IntegerSession:
         """
         kept = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
         fitted = fit_step(self._inputs, values, self._batch)
+        self._clipping.add(fitted)
         block = self.advance({name: array[:, None] for name, array in fitted.items()}, kept)
         return {name: spikes[:, 0].copy() for name, spikes in block["spikes"].items()}
 

@@ -16,6 +16,7 @@ from targets.emulator.tensors.kernels import (
     pool,
     synapse_kernel,
 )
+from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import (
     AnyNode,
@@ -57,6 +58,7 @@ class TensorSession:
         self._fixed = graph.stage is Stage.FIXED
         self._types = verify(graph)
         self._span = graph.largest_delay() + 1
+        self._clipping = ClippingTally.of(graph)
         self._kernels: dict[str, SynapseKernel | ConvolutionKernel] = {
             node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
         }
@@ -66,8 +68,14 @@ class TensorSession:
         }
         self.reset()
 
+    @property
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """What was clipped of the values that `step` was given since the last reset."""
+        return self._clipping.found
+
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
+        self._clipping.reset()
         self._t = 0
         self.state = {name: neurons.rest(self._batch) for name, neurons in self._neurons.items()}
         self._past: dict[str, list[Tensor]] = {
@@ -87,6 +95,7 @@ class TensorSession:
         """
         with torch.inference_mode():
             fitted = fit_step(self._graph.inputs, values, self._batch)
+            self._clipping.add(fitted)
             spikes = self._advance({name: torch.from_numpy(array) for name, array in fitted.items()})
             return {name: array.cpu().numpy() for name, array in spikes.items()}
 
