@@ -174,7 +174,7 @@ class Current:
 
     Attributes:
         branches: Connections.
-        bias: Constant per channel or target neuron, `[C]`.
+        bias: Constant per channel or target neuron, `[C]`; or per element, in the current's shape.
         shape: Of one step.
         flat: Whether it was flattened.
     """
@@ -188,6 +188,13 @@ class Current:
     def features(self) -> tuple[int, ...]:
         """The shape as the next module sees it."""
         return (int(np.prod(self.shape)),) if self.flat else self.shape
+
+    @property
+    def offsets(self) -> Floats:
+        """The constant of every element, in the current's shape."""
+        if self.bias.shape == self.shape:
+            return self.bias
+        return np.broadcast_to(self.bias.reshape(-1, *[1] * (len(self.shape) - 1)), self.shape)
 
     def affine(self, factor: Floats, offset: Floats) -> "Current":
         """Return `factor x + offset` per channel."""

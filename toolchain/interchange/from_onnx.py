@@ -13,8 +13,10 @@ import onnx
 from toolchain.atomic import MAX_JSON_BYTES, temporary_folder, unpack_arrays
 from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
+from toolchain.interchange.activations import frames_of
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
+from toolchain.interchange.onnx_layers import activation_network, re_named
 from toolchain.interchange.rate_coding import RateCode, rate_coded
 from toolchain.ir import Graph, Stage, graph_from, verify
 from toolchain.passes import DequantizeGraph
@@ -67,7 +69,11 @@ def _read(
             "rates; give "
             "some with --example stimulus.npz"
         )
-    return rate_coded(path, model, samples, classes=classes, code=code)
+    frames = frames_of(model, samples)
+    network = activation_network(path, model, frames.shape[1:])
+    return rate_coded(
+        network, frames, name=re_named(path.stem), steps=samples.steps, classes=classes, code=code
+    )
 
 
 def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:

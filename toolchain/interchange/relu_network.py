@@ -57,6 +57,17 @@ def check_operators(model: onnx.ModelProto) -> None:
         raise FrontendError("sparse weights and functions of a model are not read")
 
 
+def entering(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Return the inputs that are not weights."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [item for item in model.graph.input if item.name not in stored]
+
+
+def entering_name(model: onnx.ModelProto) -> str:
+    """Return the name of the input."""
+    return entering(model)[0].name
+
+
 @final
 class Attributes:
     """The attributes of an operator, with the defaults of ONNX."""
