@@ -1,7 +1,7 @@
 """Lava's own process models without its runtime: a thread for each, a queue for each connection.
 
-Lava starts a process of the operating system per model; here the same models, ports and transformations of the
-network that Lava-DL built are run in one, so that a thousand networks take minutes.
+Lava starts a process of the operating system per model; here the same models, ports and transformations of
+the network that Lava-DL built are run in one, so that a thousand networks take minutes.
 """
 
 import queue

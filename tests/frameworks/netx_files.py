@@ -89,7 +89,7 @@ def _type(rng: Rng, usual: type[np.generic], *others: type[np.generic]) -> type[
     return usual if rng.random() < 0.85 else others[int(rng.integers(len(others)))]
 
 
-def _weights(rng: Rng, *shape: int) -> NDArray[Any]:
+def any_weights(rng: Rng, *shape: int) -> NDArray[Any]:
     """Return weights of every kind that 8 bits hold, and some that they do not, in any type."""
     makers: list[Callable[[], NDArray[Any]]] = [
         lambda: rng.integers(-20, 21, shape) * 2,
@@ -152,7 +152,7 @@ def _bias(rng: Rng, shape: tuple[int, ...]) -> Values:
 
 def _dense(rng: Rng, sources: int) -> Values:
     size = int(rng.integers(1, 9))
-    weights = _weights(rng, size, sources)
+    weights = any_weights(rng, size, sources)
     layer: Values = {"type": "dense", "shape": [size], "weight": weights}
     if rng.random() < 0.2:
         layer["shape"] = [size, 1, 1]
@@ -164,9 +164,9 @@ def _dense(rng: Rng, sources: int) -> Values:
     elif rng.random() < 0.2:
         layer |= _bias(rng, (size,))
     if rng.random() < 0.25:
-        layer |= {"type": "dense_rec", "weight_rec": _weights(rng, size, size)}
+        layer |= {"type": "dense_rec", "weight_rec": any_weights(rng, size, size)}
         if rng.random() < 0.7:
-            both = _weights(rng, size, sources + size)
+            both = any_weights(rng, size, sources + size)
             layer |= {"weight": both[:, :sources], "weight_rec": both[:, sources:]}
     elif rng.random() < 0.3:
         layer["delay"] = _delay(rng, size, sources)
@@ -197,7 +197,7 @@ def _convolution(rng: Rng, image: tuple[int, ...]) -> Values:
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, p, d, k, s in zip(size, padding, dilation, kernel, stride, strict=True)
     )
-    weights = _weights(rng, out, into, *kernel)
+    weights = any_weights(rng, out, into, *kernel)
     geometry = {"stride": stride, "padding": padding, "dilation": dilation}
     shape = (out, rows, columns)
     layer: Values = {"type": "conv", "shape": list(shape), "groups": groups}

@@ -45,7 +45,7 @@ _NAMED = re.compile(
 _UNREAD = {
     "weights that are all 0": re.compile("OverflowError: cannot convert float infinity"),
     "whole numbers stored as floating point": re.compile(
-        "ufunc '(left|right)_shift' not supported|object cannot be interpreted as an integer|for object of type 'float'"
+        "ufunc '(left|right)_shift' not supported|cannot be interpreted as an integer|object of type 'float'"
     ),
 }
 """Where Lava-DL ends in an error although a file says what it means."""
@@ -144,7 +144,7 @@ def _words(text: str) -> str:
 
 
 def run_netx(library: Path, folder: Path, runtime: str = "models") -> None:
-    """Run every file of a folder with Lava-DL; one that ends its process, or hangs, is an error of its own."""
+    """Run every file of a folder with Lava-DL; one that ends its process, or hangs, has that as its error."""
     waiting = {path.stem for path in folder.glob("*.net")}
     while waiting:
         command = [sys.executable, "-m", "tests.frameworks.run_netx", runtime, str(library), str(folder)]
@@ -187,8 +187,8 @@ def _judge(path: Path, seed: int, graph: Graph, verdict: Verdict) -> None:
 def first_difference(graph: Graph, x: NDArray[np.int64], theirs: dict[str, NDArray[np.int64]]) -> str | None:
     """Return where a network differs from what Lava-DL recorded, or None.
 
-    Currents are compared where Lava-DL has them: it drives an input layer by the bias, and lets the current of
-    a layer without neurons do what the potential does here.
+    Currents are compared where Lava-DL has them: it drives an input layer by the bias, and lets the current
+    of a layer without neurons do what the potential does here.
     """
     (entry,) = graph.inputs
     trace = reference.run(in_lavas_time(graph), x.reshape(1, len(x), *entry.shape).astype(np.float64))
@@ -259,7 +259,7 @@ def main() -> None:
             [f"{title}:"], (f"  {count:5} {text}" for text, count in counts.most_common())
         )
     lines.append(
-        f"{verdict.files} files: {verdict.equal} equal to Lava-DL, {verdict.refused.total()} refused by layer, "
+        f"{verdict.files} files: {verdict.equal} equal to Lava-DL, {verdict.refused.total()} refused, "
         f"{verdict.unread.total()} read although Lava-DL fails, {len(verdict.differences)} differences; "
         f"{verdict.unwritten.total()} not written again"
     )

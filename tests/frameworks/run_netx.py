@@ -1,9 +1,9 @@
 """Run netx files with Lava-DL's own reader and Lava's own models, in a process of its own.
 
-Arguments: `lava` for Lava's runtime or `models` for its models alone, the folder with `lava/lib/dl`, and a folder of
-files `NAME.net` with what enters them, `NAME.npy`: `[time, *features]`; where the input layer has neurons, whose
-bias netx drives, the first step stands for all. Beside them is written `NAME.npz`, `u0`, `v0` and `s0` of the first
-layer and so on, `[time, *features]`; or `NAME.error`.
+Arguments: `lava` for Lava's runtime or `models` for its models alone, the folder with `lava/lib/dl`, and a
+folder of files `NAME.net` with what enters them, `NAME.npy`: `[time, *features]`; where the input layer has
+neurons, whose bias netx drives, the first step stands for all. Beside them is written `NAME.npz`, `u0`, `v0`
+and `s0` of the first layer and so on, `[time, *features]`; or `NAME.error`.
 """
 
 import sys

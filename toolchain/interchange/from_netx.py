@@ -1,8 +1,8 @@
 """From Lava-DL's netx files to integers: the network that `lava.lib.dl.netx.hdf5.Network` would build.
 
 A file is a chain of layers with integer weights. Its meaning is netx's own: `du = iDecay - 1`, `dv = vDecay`,
-a bias times 64 and a threshold times 64; the weight exponent `wgtExp` is written and never read. Registers may
-differ per channel or per neuron. What netx would change, drop or not run is refused by layer and field.
+a bias times 64 and a threshold times 64; the weight exponent `wgtExp` is written and never read. Registers
+may differ per channel or per neuron. What netx would change, drop or not run is refused by layer and field.
 """
 
 from collections.abc import Mapping, Sequence
@@ -227,9 +227,9 @@ class _Chain:
             parts.append(self._weights(layer, "weight_rec", size, size))
         changed = changed_by_netx(*parts)
         if changed is not None:
+            lowest, highest = min(part.min() for part in parts), max(part.max() for part in parts)
             raise layer.fail(
-                f"has a 'weight' of {min(part.min() for part in parts)} .. {max(part.max() for part in parts)}, "
-                f"of which netx would make another: it {changed}"
+                f"has a 'weight' of {lowest} .. {highest}, of which netx would make another: it {changed}"
             )
         names = self._matrix(layer, name, self.source, weights, _delays(layer, weights, self.notes))
         if layer.kind == "dense_rec":
@@ -261,8 +261,8 @@ class _Chain:
         weights = layer.cut(name, self.notes)
         if weights.ndim > 2 or weights.size != size * sources or (weights.ndim == 2 and len(weights) != size):
             raise layer.fail(
-                f"has a '{name}' of shape {weights.shape}, expected {(size, sources)} for {sources} sources and "
-                f"{size} neurons"
+                f"has a '{name}' of shape {weights.shape}, expected {(size, sources)} for {sources} sources "
+                f"and {size} neurons"
             )
         return weights.reshape(size, sources)
 
@@ -358,8 +358,8 @@ def _delays(layer: Layer, weights: Integers, notes: list[str]) -> Integers | Non
         steps = steps.reshape(-1, 1)
     elif steps.shape not in {(), weights.shape[1:], weights.shape}:
         raise layer.fail(
-            f"has a 'delay' of shape {steps.shape} for weights {weights.shape}, expected one, one per target, "
-            "one per source or one per synapse"
+            f"has a 'delay' of shape {steps.shape} for weights {weights.shape}, expected one, one per "
+            "target, one per source or one per synapse"
         )
     return np.array(np.broadcast_to(steps, weights.shape)) if steps.any() else None
 

@@ -84,7 +84,7 @@ class Layer:
         return found
 
     def cut(self, name: str, notes: list[str]) -> Integers:
-        """Return whole numbers; what lies behind the point is cut off, as netx does with what it multiplies."""
+        """Return numbers without what lies behind the point, which netx cuts off weights and biases."""
         found = self.numbers(name)
         if (np.trunc(found) != found).any():
             notes.append(f"'{name}' of layer {self.number} is cut to whole numbers, as netx does")
@@ -156,8 +156,8 @@ class Layer:
                 raise self.fail(f"sends graded spikes ('{name}'); neurons here send 0 or 1")
         if "neuron/refDelay" in self.values and self.one("neuron/refDelay") != 1:
             raise self.fail(
-                f"has 'refDelay' {self.one('neuron/refDelay')}; netx passes it over, and neurons here have no "
-                "refractory time: 1 means none"
+                f"has 'refDelay' {self.one('neuron/refDelay')}; netx passes it over, and neurons here have "
+                "no refractory time: 1 means none"
             )
         if "neuron/wgtExp" in self.values and self.whole("neuron/wgtExp").any():
             notes.append(f"'wgtExp' of layer {self.number} is not 0; netx never reads it")
@@ -177,9 +177,10 @@ class Layer:
 
 
 def in_lavas_order(values: Integers, shape: tuple[int, ...]) -> Integers | None:
-    """Return values for every neuron, C, H, W, from an array that Lava spreads over W, H, C; None if it fails.
+    """Return values for every neuron, C, H, W, from an array that Lava spreads over W, H, C.
 
-    NumPy's rules of broadcasting apply to Lava's order of axes, so that one value per channel is `[C]`.
+    NumPy's rules of broadcasting apply to Lava's order of axes, so that one value per channel is `[C]`. None
+    where the array does not spread.
     """
     while values.ndim > len(shape) and len(values) == 1:
         values = values[0]

@@ -1,8 +1,8 @@
 """What becomes of the weights of a dense layer between a netx file and Lava's synapses.
 
 netx shifts a matrix left as far as 8 bits hold it, counts the bits that are left, and lets Lava drop the
-others. The rule has corners in which another weight comes out, so it is followed here step by step, and whoever reads or
-writes a file asks whether the weights survive it.
+others. The rule has corners in which another weight comes out, so it is followed here step by step, and who
+reads or writes a file asks whether the weights survive it.
 """
 
 import math
@@ -46,14 +46,10 @@ def changed_by_netx(*parts: Integers) -> str | None:
         return f"cannot hold {lowest} .. {highest}"
     bits = _MOST - left - (_common_zeros(values) - mixed)
     for part in parts:
-        kept = _kept_by_lava(part << left, bits)
-        if kept is None:
-            return (
-                f"asks for {bits} bits, which Lava turns into an undefined shift, for {lowest} .. {highest}"
-            )
-        other = np.flatnonzero((kept >> left).ravel() != part.ravel())
+        kept = _kept_by_lava(part << left, bits) >> left
+        other = np.flatnonzero(kept.ravel() != part.ravel())
         if other.size:
-            return f"makes {(kept >> left).ravel()[other[0]]} of {part.ravel()[other[0]]}"
+            return f"makes {kept.ravel()[other[0]]} of {part.ravel()[other[0]]}"
     return None
 
 
@@ -70,12 +66,13 @@ def _common_zeros(values: Integers) -> int:
     return next(n for n in range(_MOST, -1, -1) if not (values % 2**n).any())
 
 
-def _kept_by_lava(weights: Integers, bits: int) -> Integers | None:
-    """Return the weights after Lava's clipping and dropping of bits; None where the shift is negative."""
+def _kept_by_lava(weights: Integers, bits: int) -> Integers:
+    """Return the weights after Lava's clipping and dropping of bits."""
     mode = fixedpoint.sign_mode_of(weights)
     dropped = _MOST - bits + (mode is SignMode.MIXED)
     if dropped < 0:
-        return None
+        # Of one sign and more than 8 bits: NumPy shifts all of them out.
+        return np.zeros_like(weights)
     mirrored = -1 if mode is SignMode.INHIBITORY else 1
     held = np.clip(weights * mirrored, _LOWEST if mode is SignMode.MIXED else 0, 255)
     return ((held >> dropped) << dropped) * mirrored

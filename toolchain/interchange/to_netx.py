@@ -208,7 +208,8 @@ class _Chain:
         alone = len(forward) == 1 and not back and not forward[0].exponent
         if not alone or not single or not np.array_equal(first, eye):
             self.refuse(
-                f"input '{entered.name}' sends graded values through weights; netx adds them to neurons as they are"
+                f"input '{entered.name}' sends graded values through weights; netx adds them to neurons as "
+                "they are"
             )
         elif (node.du != fixedpoint.DECAY_UNITY - 1).any():
             self.refuse(f"population '{node.name}' filters the graded input by its current; netx does not")
@@ -239,8 +240,8 @@ class _Chain:
         self.effective.append((node.name, weights))
         if weights.min() < -fixedpoint.PURE_WEIGHT_MAX or weights.max() > fixedpoint.PURE_WEIGHT_MAX:
             self.curable.append(
-                f"population '{node.name}' has weights {weights.min()} .. {weights.max()}, which 8 bits and a sign do "
-                "not hold"
+                f"population '{node.name}' has weights {weights.min()} .. {weights.max()}, which 8 bits and "
+                "a sign do not hold"
             )
         return {
             "type": "conv",
@@ -310,8 +311,8 @@ class _Chain:
         lowest, highest = (limit << BIAS_EXPONENT for limit in BIAS_LIMITS)
         if (bias % 2**BIAS_EXPONENT).any() or bias.min() < lowest or bias.max() > highest:
             self.refuse(
-                f"population '{node.name}' has biases {bias.min()} .. {bias.max()}; netx has multiples of 64 in "
-                f"{lowest} .. {highest}"
+                f"population '{node.name}' has biases {bias.min()} .. {bias.max()}; netx has multiples of 64 "
+                f"in {lowest} .. {highest}"
             )
         return bias >> BIAS_EXPONENT
 
@@ -325,8 +326,8 @@ class _Chain:
             own = steps + (np.zeros_like(total) if item.delays is None else matrix_of(item.delays))
             if (stored & taken & (own != total)).any():
                 self.refuse(
-                    f"population '{node.name}' is reached by the same sources after different delays; netx has one "
-                    "synapse for each source"
+                    f"population '{node.name}' is reached by the same sources after different delays; netx "
+                    "has one synapse for each source"
                 )
             total, taken = np.where(stored, own, total), taken | (matrix_of(item.weights) != 0)
         if total.max(initial=0) > LARGEST_DELAY:
