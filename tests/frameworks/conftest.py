@@ -1,3 +1,10 @@
 """Only `make frameworks` imports the frameworks: neither doctests nor other tests collect these modules."""
 
-collect_ignore_glob = ["*_cells.py", "cells.py", "networks.py", "run_netx.py"]
+collect_ignore_glob = [
+    "*_cells.py",
+    "cells.py",
+    "networks.py",
+    "lava_models.py",
+    "netx_weights.py",
+    "run_netx.py",
+]

@@ -1,5 +1,4 @@
-"""Lava-DL: its reader runs our files, its PilotNet gives the spikes that it ships. Needs `make "
-"frameworks`."""
+"""Lava-DL: its reader runs our files, its networks give the spikes that it ships. Needs `make frameworks`."""
 
 import subprocess
 import sys
@@ -9,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.frameworks.netx_sweep import first_difference, run_netx, sweep
 from tests.toolchain.interchange.test_netx import Values, conv, dense, even, save
+from toolchain.errors import FrontendError
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.to_netx import to_netx
-from toolchain.ir import Graph, same_structure
+from toolchain.ir import same_structure
 from toolchain.target import load_target
 
 WHEELS = sorted((Path(sys.prefix) / "peers").glob("lava_dl-*.whl"))
@@ -34,49 +35,59 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_random_files_equal_lava_dl_or_are_refused_by_layer(library: Path) -> None:
+    verdict = sweep(library, range(10_000, 10_020), processes=1)
+    assert verdict.differences == []
+    assert min(verdict.equal, verdict.refused.total()) >= 3
+
+
 def _dense(rng: np.random.Generator) -> list[Values]:
-    recurrent = even(rng, 8, 8).astype(np.float32)
+    both = rng.integers(-60, 61, (8, 14))
+    registers = {"neuron/iDecay": rng.integers(1, 4097, 8), "neuron/vDecay": rng.integers(0, 4096, 8)}
     return [
         {"type": "input", "shape": [6]},
-        dense(even(rng, 8, 6) * 3 + 1, bias=rng.integers(-3, 9, 8).astype(float)),
-        dense(even(rng, 8, 8) * 2, type="dense_rec", weight_rec=recurrent),
+        dense(even(rng, 8, 6) * 3 + 1, bias=rng.integers(-3, 9, 8).astype(float), **registers),
+        dense(both[:, :8], type="dense_rec", weight_rec=both[:, 8:]),
         dense(even(rng, 5, 8) * 3, delay=rng.integers(0, 4, (5, 8))),
     ]
 
 
 def _images(rng: np.random.Generator) -> list[Values]:
+    bias = {"bias": np.array([5.0, -3.0, 0.0]), "neuron/vDecay": np.array([100, 0, 4095])}
     return [
         {"type": "input", "shape": [2, 6, 7]},
-        conv(
-            even(rng, 3, 2, 3, 3), (3, 4, 3), stride=[1, 2], padding=[0, 0], bias=np.array([5.0, -3.0, 0.0])
-        ),
-        conv(even(rng, 4, 3, 2, 2), (4, 3, 2)),
+        conv(even(rng, 3, 2, 3, 3), (3, 4, 3), stride=[1, 2], padding=[0, 0], **bias),
+        conv(even(rng, 4, 3, 2, 2), (4, 3, 2), bias=rng.integers(-9, 10, (2, 3, 4))),
         {"type": "flatten", "shape": [24]},
         dense(even(rng, 5, 24)),
     ]
 
 
 @pytest.mark.parametrize("make", [_dense, _images])
-def test_lava_dl_runs_our_file_with_our_integers(make: object, library: Path, tmp_path: Path) -> None:
+def test_lava_runs_our_file_with_our_integers(make: object, library: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    read = from_netx(save(tmp_path / "theirs.net", make(rng))).fixed  # type: ignore[operator]
+    read = from_netx(save(tmp_path / "theirs", make(rng))).fixed  # type: ignore[operator]
     assert read is not None
     to_netx(read, tmp_path / "ours.net")
-    x = rng.random((30, *read.inputs[0].shape)) < 0.4
-    np.save(tmp_path / "x.npy", x)
-    script = Path(__file__).with_name("run_netx.py")
-    command = [sys.executable, str(script), str(library), str(tmp_path / "ours.net"), str(tmp_path / "x.npy")]
-    subprocess.run([*command, str(tmp_path / "y.npy")], check=True, timeout=300, capture_output=True)
-    theirs = np.load(tmp_path / "y.npy").astype(bool)
-    ours = _last(read, x[None])[0]
-    assert 0 < ours.mean() < 1
-    # Every connection of theirs delivers one step late.
-    late = len(read.populations)
-    assert np.array_equal(theirs[late:], ours[:-late])
+    x = (rng.random((20, *read.inputs[0].shape)) < 0.4).astype(int)
+    np.save(tmp_path / "ours.npy", x)
+    found = {}
+    for runtime in ("lava", "models"):
+        run_netx(library, tmp_path, runtime)
+        with np.load(tmp_path / "ours.npz") as theirs:
+            found[runtime] = dict(theirs)
+        (tmp_path / "ours.done").rename(tmp_path / "ours.net")
+    assert 0 < found["lava"][f"s{len(read.populations) - 1}"].mean() < 1
+    assert first_difference(read, x, found["lava"]) is None
+    # Lava's models alone, which the sweep runs, are what its runtime runs.
+    assert all(np.array_equal(values, found["models"][name]) for name, values in found["lava"].items())
 
 
-def _last(graph: Graph, x: np.ndarray) -> np.ndarray:
-    return load_target("emulator").build(graph).run(x).spikes[graph.outputs[0].inputs[0]]
+def test_the_rule_of_weights_is_that_of_netx_and_lava(library: Path) -> None:
+    script = Path(__file__).with_name("netx_weights.py")
+    assert (
+        subprocess.run([sys.executable, str(script), str(library)], check=False, timeout=300).returncode == 0
+    )
 
 
 def test_their_pilotnet_gives_the_spikes_that_they_recorded(library: Path) -> None:
@@ -105,3 +116,28 @@ def test_their_files_are_written_and_read_again_without_a_change(
     again = from_netx(tmp_path / path.name).fixed
     assert again is not None
     assert same_structure(first, again)
+
+
+def test_their_tiny_network_gives_the_spikes_that_they_recorded(library: Path) -> None:
+    folder = library / "tests/lava/lib/dl/netx"
+    found = from_netx(folder / "tiny.net")
+    assert found.fixed is not None
+    bias = np.load(folder / "gts/tinynet/input_bias.npy").transpose(2, 1, 0)
+    recorded = np.load(folder / "gts/tinynet/output.npy")[0, ..., 1:]
+    x = np.repeat((bias[None, None] - 34) / 36, recorded.shape[-1] + 2, axis=1)
+    spikes = load_target("emulator").build(found.fixed).run(x).spikes[found.fixed.populations[-1].name][0]
+    assert recorded.any()
+    assert np.array_equal(spikes[: recorded.shape[-1]], recorded.transpose(3, 0, 1, 2).astype(bool))
+
+
+def test_their_network_with_delays_is_read_up_to_the_average_that_netx_does_not_run(library: Path) -> None:
+    with pytest.raises(FrontendError, match=r"layer 5 \('average'\) is not read: netx does not run averages"):
+        from_netx(library / "tests/lava/lib/dl/netx/gts/ntidigits/ntidigits.net")
+
+
+@pytest.mark.parametrize("name", ["network.net", "square_network.net"])
+def test_their_sigma_delta_networks_are_refused_by_layer(library: Path, name: str) -> None:
+    with pytest.raises(
+        FrontendError, match=r"layer 0 \('input'\) has neurons 'SDNN', expected CUBA or LOIHI"
+    ):
+        from_netx(library / "tests/lava/lib/dl/netx/gts/pilotnet_sdnn" / name)

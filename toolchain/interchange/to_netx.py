@@ -1,11 +1,13 @@
 """From integers to Lava-DL's netx files: what `lava.lib.dl.netx.hdf5.Network` can read, or why it cannot.
 
-netx knows chains of layers. A layer has one threshold, one pair of decays, a bias in units of 64 and integer
-weights without exponent; it may be recurrent within itself. Halves of a connection that were split by sign
-are put together again. Whatever is written is read back, and must be the same integers.
+netx knows chains of layers. A layer has registers, one for all or one per neuron, a bias in units of 64 and
+integer weights without exponent; it may be recurrent within itself. Halves of a connection that were split by
+sign are put together again. Whatever is written is read back, and must be the same integers. What netx cannot
+hold is told all at once.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, assert_never, cast, final
@@ -13,12 +15,18 @@ from typing import Any, Final, assert_never, cast, final
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
+from toolchain import fixedpoint
 from toolchain.atomic import write_bytes
-from toolchain.errors import FrontendError, PreconditionError
-from toolchain.interchange.from_netx import BIAS_EXPONENT, LARGEST_DELAY, layers_to_graphs
-from toolchain.interchange.netx_layers import Layer
+from toolchain.errors import PreconditionError
+from toolchain.interchange.from_netx import (
+    BIAS_EXPONENT,
+    BIAS_LIMITS,
+    GRADED_BITS,
+    LARGEST_DELAY,
+)
+from toolchain.interchange.netx_proof import prove
+from toolchain.interchange.netx_weights import changed_by_netx, matrix_of, total_weights
 from toolchain.ir import (
     Conv2d,
     Delay,
@@ -35,20 +43,20 @@ from toolchain.ir import (
     Stage,
     SumPool2d,
 )
-from toolchain.ir.matrix import Matrix
 
 Integers = NDArray[np.int64]
 Values = dict[str, Any]
 
-_REASON: Final = "a chain of layers is all that netx reads"
-_LAYERS: Final = "compile with --per-population --decay-profiles 1 --no-split-signs --no-exponents"
+_OPTIONS: Final = "--weight-bits 8 --no-split-signs --no-exponents"
+"""What the compiler is told so that weights are as netx holds them."""
+_OTHERS: Final = "'--format nir' and '--format lava' hold them"
 
 
 def to_netx(graph: Graph, path: Path) -> None:
     """Write a fixed graph as a netx file.
 
     Raises:
-        PreconditionError: netx cannot hold it; names the node and why.
+        PreconditionError: netx cannot hold it; names every node that it cannot hold, why, and what to do.
     """
     layers = netx_layers(graph)
     # In memory first: after a full disk the HDF5 library can neither close a file nor let go of it.
@@ -82,9 +90,8 @@ def netx_layers(graph: Graph) -> list[Values]:
             case FixedLif():
                 chain.layer(node)
             case SumPool2d() | MaxPool2d():
-                raise PreconditionError(
-                    f"pooling '{node.name}': netx raises NotImplementedError for poolings"
-                )
+                chain.refuse(f"pooling '{node.name}': netx raises NotImplementedError for poolings")
+                chain.told.add(node.name)
             case FixedDense() | FixedConv2d() | Delay() | Output():
                 pass
             case Dense() | Conv2d() | Lif():
@@ -93,47 +100,71 @@ def netx_layers(graph: Graph) -> list[Values]:
                 assert_never(node)
     for node in graph.outputs:
         if node.inputs != (chain.last,):
-            raise PreconditionError(f"output '{node.name}' is not read from the last layer; {_REASON}")
-    _prove(graph, chain)
+            chain.refuse(f"output '{node.name}' is not read from the last layer, '{chain.last}'")
+    chain.check()
+    prove(graph, chain.layers, chain.effective)
     return chain.layers
 
 
 @final
 @dataclass
 class _Chain:
-    """Writes layers; remembers what each is made of, in integers."""
+    """Writes layers; remembers what each is made of, in integers, and what netx cannot hold.
+
+    Attributes:
+        last: Node from which the next layer has to come.
+        told: Nodes that were refused, so that what reads them is not refused for it once more.
+        curable: What other options of the compiler change.
+        lasting: What they do not.
+    """
 
     graph: Graph
     layers: list[Values] = field(default_factory=list)
     last: str = ""
     entered: Input | None = None
     effective: list[tuple[str, Integers]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+    curable: list[str] = field(default_factory=list)
+    lasting: list[str] = field(default_factory=list)
+
+    def refuse(self, why: str) -> None:
+        """Remember what netx cannot hold, whatever the compiler does."""
+        self.lasting.append(why)
+
+    def check(self) -> None:
+        """Raise for all that was remembered, with what to do."""
+        found = [*self.curable, *self.lasting]
+        if not found:
+            return
+        advice = f"compile with {_OPTIONS}" if self.curable else f"no option of the compiler helps: {_OTHERS}"
+        if self.curable and self.lasting:
+            advice += f"; no option helps with the last {len(self.lasting)}: {_OTHERS}"
+        listed = f": {found[0]}; " if len(found) == 1 else "".join(f"\n- {line}" for line in found) + "\n"
+        raise PreconditionError(f"netx cannot hold the network{listed}{advice}")
 
     def enter(self, node: Input) -> None:
+        """Begin with what enters."""
         if self.entered is not None:
-            raise PreconditionError(f"input '{node.name}' is a second one; {_REASON}")
+            self.refuse(f"input '{node.name}' is a second one, after '{self.entered.name}'")
+            self.told.add(node.name)
+            return
         self.entered, self.last = node, node.name
         if node.edge is EdgeKind.SPIKE:
             self.layers.append({"type": "input", "shape": np.array(node.shape)})
 
     def layer(self, node: FixedLif) -> None:
+        """Add a population with its connections."""
         forward, back = self._incoming(node)
         values: Values = {f"neuron/{name}": value for name, value in _registers(node).items()}
-        bias = _bias(node)
-        graded = self.entered is not None and self.last == self.entered.name and not self.layers
-        if graded and self.entered is not None:
-            self._graded(self.entered, forward, back)
-            values |= {"type": "input", "shape": np.array(node.vth.shape), "weight": int(self.entered.scale)}
-            if (bias != bias.ravel()[0]).any():
-                raise PreconditionError(
-                    f"population '{node.name}' has biases that differ; netx has one for the input"
-                )
-            values["bias"] = int(bias.ravel()[0])
-        elif isinstance(forward[0], FixedConv2d):
+        bias = self._bias(node)
+        entered = self.entered
+        if entered is not None and entered.edge is EdgeKind.GRADED and self.last == entered.name:
+            values |= self._graded(entered, node, forward, back, bias)
+        elif forward and isinstance(forward[0], FixedConv2d):
             values |= self._convolution(node, cast("list[FixedConv2d]", forward), bias)
             if back:
-                raise PreconditionError(f"'{back[0].name}' is recurrent beside a convolution; netx has none")
-        else:
+                self.refuse(f"'{back[0].name}' is recurrent beside a convolution")
+        elif forward:
             values |= self._dense(node, cast("list[FixedDense]", forward), back, bias)
         self.layers.append(values)
         self.last = node.name
@@ -142,6 +173,7 @@ class _Chain:
         """Return what comes from the layer before, and from the layer itself."""
         forward: list[FixedDense | FixedConv2d] = []
         back: list[FixedDense] = []
+        refused = len(self.lasting)
         for name in node.inputs:
             connection = cast("FixedDense | FixedConv2d", self.graph[name])
             source, steps = self.graph.source(connection.inputs[0])
@@ -149,49 +181,68 @@ class _Chain:
                 back.append(connection)
             elif source.name == self.last:
                 forward.append(connection)
-            else:
-                raise PreconditionError(
-                    f"connection '{name}' comes from '{source.name}' after {steps} steps: netx has "
-                    "neither skips nor feedback between layers"
+            elif source.name not in self.told:
+                self.refuse(
+                    f"connection '{name}' comes from '{source.name}' after {steps} steps: netx has neither "
+                    "skips nor feedback between layers"
                 )
-        kinds = {type(connection) for connection in forward}
-        if len(kinds) != 1:
-            raise PreconditionError(
-                f"population '{node.name}' is not one layer after '{self.last}'; {_REASON}"
-            )
+        if len({type(connection) for connection in forward}) > 1:
+            self.refuse(f"population '{node.name}' has a convolution and a dense connection")
+            return [], back
+        if not forward and refused == len(self.lasting) and not self.told:
+            self.refuse(f"population '{node.name}' reads nothing of the layer before, '{self.last}'")
         return forward, back
 
-    def _graded(self, entered: Input, forward: list[Any], back: list[FixedDense]) -> None:
-        weights = [_matrix(item.weights) for item in forward]
-        first = weights[0]
+    def _graded(
+        self,
+        entered: Input,
+        node: FixedLif,
+        forward: list[FixedDense | FixedConv2d],
+        back: list[FixedDense],
+        bias: Integers,
+    ) -> Values:
+        """Return the input layer: neurons to whose potential netx adds what enters."""
+        first = matrix_of(forward[0].weights) if forward else np.zeros(0)
         eye = np.eye(len(first), dtype=np.int64) if first.ndim == 2 else np.ones_like(first)
         single = first.shape[1:] == (1, 1, 1) or first.ndim == 2
-        if back or len(weights) > 1 or not single or not np.array_equal(first, eye) or forward[0].exponent:
-            raise PreconditionError(
-                f"input '{entered.name}' sends graded values through weights; netx adds them to "
-                "neurons as they are"
+        alone = len(forward) == 1 and not back and not forward[0].exponent
+        if not alone or not single or not np.array_equal(first, eye):
+            self.refuse(
+                f"input '{entered.name}' sends graded values through weights; netx adds them to neurons as "
+                "they are"
             )
-        if entered.scale != int(entered.scale) or entered.bits != 16:
-            raise PreconditionError(
-                f"input '{entered.name}' has scale {entered.scale:g}; netx multiplies by integers"
+        elif (node.du != fixedpoint.DECAY_UNITY - 1).any():
+            self.refuse(f"population '{node.name}' filters the graded input by its current; netx does not")
+        if entered.scale != int(entered.scale) or entered.bits != GRADED_BITS:
+            self.refuse(
+                f"input '{entered.name}' has scale {entered.scale:g}; netx multiplies by integers, 16 bits"
             )
+        if (bias != bias.ravel()[0]).any():
+            self.refuse(f"population '{node.name}' has biases that differ; netx has one for the input")
+        return {
+            "type": "input",
+            "shape": np.array(node.vth.shape),
+            "weight": int(entered.scale),
+            "bias": int(bias.ravel()[0]),
+        }
 
     def _convolution(self, node: FixedLif, forward: list[FixedConv2d], bias: Integers) -> Values:
         first = forward[0]
-        for item in forward[1:]:
-            if (item.stride, item.padding, item.dilation, item.groups) != (
-                first.stride,
-                first.padding,
-                first.dilation,
-                first.groups,
-            ) or item.weights.shape != first.weights.shape:
-                raise PreconditionError(f"population '{node.name}' has several convolutions; {_REASON}")
-        self._undelayed(first.name, first.inputs[0])
-        maps = bias.reshape(len(bias), -1)
-        if (maps != maps[:, :1]).any():
-            raise PreconditionError(f"population '{node.name}' has biases that differ within a feature map")
-        weights = np.sum([_effective(item) for item in forward], axis=0)
+        geometries = {
+            (item.stride, item.padding, item.dilation, item.groups, item.weights.shape) for item in forward
+        }
+        if len(geometries) > 1:
+            self.refuse(f"population '{node.name}' has convolutions of several geometries")
+            return {}
+        if self.graph.source(first.inputs[0])[1]:
+            self.refuse(f"convolution '{first.name}' reads what was sent before; netx has no such delay")
+        weights = self._total(node, forward)
         self.effective.append((node.name, weights))
+        if weights.min() < -fixedpoint.PURE_WEIGHT_MAX or weights.max() > fixedpoint.PURE_WEIGHT_MAX:
+            self.curable.append(
+                f"population '{node.name}' has weights {weights.min()} .. {weights.max()}, which 8 bits and "
+                "a sign do not hold"
+            )
         return {
             "type": "conv",
             "shape": np.array(node.vth.shape),
@@ -203,13 +254,13 @@ class _Chain:
             "dilation": np.array(first.dilation),
             "groups": first.groups,
             "weight": weights.astype(np.float32),
-            "bias": maps[:, 0].astype(np.float32),
+            "bias": np.atleast_1d(_stored(bias, channels=True)).astype(np.float32),
         }
 
     def _dense(
         self, node: FixedLif, forward: list[FixedDense], back: list[FixedDense], bias: Integers
     ) -> Values:
-        weights = np.sum([_effective(item) for item in forward], axis=0)
+        weights = self._total(node, forward)
         self.effective.append((node.name, weights))
         source = self.graph[self.last]
         if isinstance(source, Input | FixedLif):
@@ -227,122 +278,85 @@ class _Chain:
         delays = self._delays(node, forward)
         if delays is not None:
             values["delay"] = delays
+        parts = [weights]
         if back:
-            recurrent = np.sum([_effective(item) for item in back], axis=0)
-            self.effective.append((f"{node.name} to itself", recurrent))
-            values["weight_rec"] = recurrent.astype(np.float32)
+            parts.append(self._total(node, back))
+            self.effective.append((f"{node.name} to itself", parts[1]))
+            values["weight_rec"] = parts[1].astype(np.float32)
             if delays is not None or any(item.delays is not None for item in back):
-                raise PreconditionError(
-                    f"population '{node.name}' has delays and recurrence, which netx mixes up"
-                )
+                self.refuse(f"population '{node.name}' has delays and recurrence, which netx mixes up")
+        self._check_weights(node, parts)
         return values
+
+    def _check_weights(self, node: FixedLif, parts: list[Integers]) -> None:
+        lowest, highest = min(part.min() for part in parts), max(part.max() for part in parts)
+        if lowest == highest == 0:
+            self.refuse(f"population '{node.name}' has weights that are all 0, by which netx divides")
+            return
+        changed = changed_by_netx(*parts)
+        if changed is not None:
+            self.curable.append(f"population '{node.name}' has weights {lowest} .. {highest}: netx {changed}")
+
+    def _total(self, node: FixedLif, parts: Sequence[FixedDense | FixedConv2d]) -> Integers:
+        total, exponent = total_weights(parts)
+        if (total % 2**-exponent).any():
+            self.curable.append(
+                f"population '{node.name}' has weights times 2^{exponent}; netx has no exponents"
+            )
+        return total >> -exponent
+
+    def _bias(self, node: FixedLif) -> Integers:
+        """Return the bias in the units of netx."""
+        bias = node.bias.astype(np.int64)
+        lowest, highest = (limit << BIAS_EXPONENT for limit in BIAS_LIMITS)
+        if (bias % 2**BIAS_EXPONENT).any() or bias.min() < lowest or bias.max() > highest:
+            self.refuse(
+                f"population '{node.name}' has biases {bias.min()} .. {bias.max()}; netx has multiples of 64 "
+                f"in {lowest} .. {highest}"
+            )
+        return bias >> BIAS_EXPONENT
 
     def _delays(self, node: FixedLif, forward: list[FixedDense]) -> Integers | None:
         """Return steps per synapse, those of `Delay` nodes included."""
-        total = np.zeros_like(_matrix(forward[0].weights))
+        total = np.zeros_like(matrix_of(forward[0].weights))
         taken = np.zeros(total.shape, bool)
         for place, item in enumerate(forward):
             _, steps = self.graph.source(item.inputs[0])
-            stored = (_matrix(item.weights) != 0) | (place == 0)
-            own = steps + (np.zeros_like(total) if item.delays is None else _matrix(item.delays))
-            twice = stored & taken & (own != total)
-            if twice.any():
-                raise PreconditionError(
-                    f"population '{node.name}' is reached by the same sources after different delays; "
-                    "netx has "
-                    "one synapse for each source"
+            stored = (matrix_of(item.weights) != 0) | (place == 0)
+            own = steps + (np.zeros_like(total) if item.delays is None else matrix_of(item.delays))
+            if (stored & taken & (own != total)).any():
+                self.refuse(
+                    f"population '{node.name}' is reached by the same sources after different delays; netx "
+                    "has one synapse for each source"
                 )
-            total, taken = np.where(stored, own, total), taken | (_matrix(item.weights) != 0)
+            total, taken = np.where(stored, own, total), taken | (matrix_of(item.weights) != 0)
         if total.max(initial=0) > LARGEST_DELAY:
-            raise PreconditionError(
+            self.refuse(
                 f"population '{node.name}' is reached after {total.max()} steps, netx knows {LARGEST_DELAY}"
             )
         return total if total.any() else None
 
-    def _undelayed(self, name: str, source: str) -> None:
-        if self.graph.source(source)[1]:
-            raise PreconditionError(
-                f"convolution '{name}' reads what was sent before; netx has no such delay"
-            )
-
 
 def _registers(node: FixedLif) -> Values:
-    for name in ("du", "dv", "vth"):
-        values = getattr(node, name)
-        if (values != values.ravel()[0]).any():
-            raise PreconditionError(
-                f"population '{node.name}' has {name} of {values.min()} .. {values.max()}; netx has "
-                "one for a layer: " + _LAYERS
-            )
     return {
         "type": "CUBA",
-        "iDecay": int(node.du.ravel()[0]) + 1,
-        "vDecay": int(node.dv.ravel()[0]),
-        "vThMant": int(node.vth.ravel()[0]),
+        "iDecay": _stored(node.du + 1),
+        "vDecay": _stored(node.dv),
+        "vThMant": _stored(node.vth),
         "refDelay": 1,
         "gradedSpike": False,
     }
 
 
-def _bias(node: FixedLif) -> Integers:
-    """Return the bias in the units of netx."""
-    bias = node.bias.astype(np.int64)
-    if (bias % 2**BIAS_EXPONENT).any() or (np.abs(bias) > 4095 * 2**BIAS_EXPONENT).any():
-        raise PreconditionError(
-            f"population '{node.name}' has a bias that is not a multiple of 64 up to 4095 times 64, "
-            "as netx has it"
-        )
-    return bias >> BIAS_EXPONENT
+def _stored(values: NDArray[Any], *, channels: bool = False) -> Integers:
+    """Return values of neurons as netx spreads them: one, one per channel, or columns, rows, channels.
 
-
-def _effective(node: FixedDense | FixedConv2d) -> Integers:
-    """Return what a spike really adds, in units of 64."""
-    weights = _matrix(node.weights)
-    if node.exponent >= 0:
-        return weights << node.exponent
-    if (weights % 2**-node.exponent).any():
-        raise PreconditionError(
-            f"connection '{node.name}' has weights times 2^{node.exponent}; netx has no exponents: {_LAYERS}"
-        )
-    return weights >> -node.exponent
-
-
-def _matrix(weights: Matrix) -> Integers:
-    return (weights.toarray() if isinstance(weights, csr_array) else np.asarray(weights)).astype(np.int64)
-
-
-def _prove(graph: Graph, chain: _Chain) -> None:
-    """Raise unless what netx would read is what is here."""
-    layers = [
-        Layer(number, str(values["type"]), {name: _stored(value) for name, value in values.items()})
-        for number, values in enumerate(chain.layers)
-    ]
-    try:
-        read = layers_to_graphs(layers, graph.name)
-    except FrontendError as error:
-        raise PreconditionError(f"netx would not read it: {error}") from None
-    if read.fixed is None:  # pragma: no cover - netx files hold integers
-        raise PreconditionError("netx would not read integers")
-    found = iter(
-        np.sum([_effective(cast("FixedDense", read.fixed[name])) for name in names], axis=0)
-        for population in read.fixed.populations
-        for names in _grouped(read.fixed, population)
-    )
-    skipped = 1 if chain.layers[0].keys() & {"weight"} and chain.layers[0]["type"] == "input" else 0
-    for _ in range(skipped):
-        next(found)
-    for (name, expected), values in zip(chain.effective, found, strict=True):
-        if not np.array_equal(expected, values):
-            raise PreconditionError(f"netx would read other weights than those of '{name}'")
-
-
-def _grouped(graph: Graph, population: Any) -> list[list[str]]:  # noqa: ANN401 - either population
-    """Return the connections of a population by where they come from."""
-    groups: dict[str, list[str]] = {}
-    for name in population.inputs:
-        groups.setdefault(graph[name].inputs[0], []).append(name)
-    return list(groups.values())
-
-
-def _stored(value: Any) -> NDArray[Any]:  # noqa: ANN401 - numbers or text
-    return np.asarray(value)
+    Args:
+        values: `[N]` or `[C, H, W]`.
+        channels: Whether there has to be one per channel at least.
+    """
+    array = values.astype(np.int64)
+    if not channels and (array == array.ravel()[0]).all():
+        return np.array(array.ravel()[0])
+    maps = array.reshape(len(array), -1)
+    return maps[:, 0] if (maps == maps[:, :1]).all() else array.transpose()

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -122,13 +122,21 @@ def test_an_input_layer_adds_a_weighted_value_and_a_bias(tmp_path: Path) -> None
 
 def test_odd_weights_of_both_signs_are_kept(tmp_path: Path, rng: np.random.Generator) -> None:
     weights, kernel = np.array([[3, -5], [7, 1]]), rng.integers(-9, 10, (2, 1, 2, 2)) | 1
-    layers = [{"type": "input", "shape": [1, 2, 3]}, conv(kernel, (2, 1, 2)), dense(np.tile(weights, (1, 2)))]
+    layers = [
+        {"type": "input", "shape": [1, 2, 3]},
+        conv(kernel, (2, 1, 2)),
+        {"type": "flatten"},
+        dense(np.tile(weights, (1, 2))),
+        dense(weights * 31),
+    ]
     fixed = from_netx(save(tmp_path / "net.net", layers)).fixed
     assert fixed is not None
     halves = [node for node in fixed.synapses if isinstance(node, FixedConv2d)]
     assert np.array_equal(sum(node.weights for node in halves), kernel)
-    (last,) = (node for node in fixed.synapses if isinstance(node, FixedDense))
-    assert (last.exponent, np.asarray(last.weights)[0, 0]) == (-1, 6)
+    first, *halves = (node for node in fixed.synapses if isinstance(node, FixedDense))
+    assert (first.exponent, np.asarray(first.weights)[0, 0]) == (-1, 6)
+    assert [node.name for node in halves] == ["layer4.weights.excitatory", "layer4.weights.inhibitory"]
+    assert np.array_equal(sum(np.asarray(node.weights) for node in halves), weights * 31)
 
 
 @st.composite
@@ -160,7 +168,11 @@ def chains(draw: st.DrawFn) -> list[Values]:
 @settings(max_examples=60)
 @given(layers=chains())
 def test_what_was_read_is_written_and_read_again_without_a_change(layers: list[Values]) -> None:
-    first = _read(layers)
+    try:
+        first = _read(layers)
+    except FrontendError as error:
+        assert "netx would make another" in str(error)  # noqa: PT017 - some are drawn, and left out
+        reject()
     again = _read(netx_layers(_fixed(first)))
     assert same_structure(_fixed(first), _fixed(again))
     assert same_structure(first.graph, again.graph)
@@ -194,34 +206,144 @@ def test_what_is_read_runs_on_lava_with_the_same_integers(tmp_path: Path, rng: n
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"type": "pool"}, "layer 1 is 'pool': netx does not run poolings"),
+        ({"type": "pool"}, "is not read: netx does not run poolings"),
         ({"type": "concat"}, "netx does not run skips"),
         ({"type": "average"}, "netx does not run averages"),
-        ({"type": "banana"}, "which netx does not know"),
-        ({"neuron/type": "SDNN"}, "has neurons 'SDNN'"),
-        ({"neuron/messageBits": 8}, "graded spikes"),
+        ({"type": "banana"}, "of a type that netx does not know"),
+        ({"type": "input"}, "is an input, but is not the first layer"),
+        ({"neuron/type": "SDNN"}, "has neurons 'SDNN', expected CUBA or LOIHI"),
+        ({"neuron/messageBits": 8}, "graded spikes .'messageBits'."),
+        ({"neuron/gradedSpike": True}, "graded spikes .'gradedSpike'."),
+        ({"neuron/refDelay": 3}, "'refDelay' 3; netx passes it over"),
         ({"neuron/iDecay": 0}, "iDecay = 0, the register holds 1 .. 4096"),
         ({"neuron/vDecay": 4096}, "vDecay = 4096"),
+        ({"neuron/vDecay": 10.5}, "expected whole numbers as 'neuron/vDecay', got 10.5"),
+        ({"neuron/vDecay": np.array([1, 2, 3])}, "vDecay of shape .3,., expected one"),
+        ({"neuron/iDecay": np.array([1, 5000])}, "iDecay = 5000"),
         ({"neuron/vThMant": 2**18}, "vThMant"),
-        ({"weight": np.array([[300.0, -2.0], [2.0, 2.0]])}, "netx would clip"),
-        ({"weight": np.zeros((3, 2))}, "weights from 2 to 2"),
+        ({"weight": np.array([[300.0, -2.0], [2.0, 2.0]])}, "it clips 300 to 254"),
+        ({"weight": np.array([[-64.0, -2.0], [-2.0, -2.0]])}, "it makes -62 of -64"),
+        ({"weight": np.array([[-255.0, 0.0], [-2.0, -2.0]])}, "it makes 0 of -255"),
+        ({"weight": np.zeros((3, 2))}, "'weight' of shape .3, 2., expected .2, 2."),
+        ({"weight": np.zeros((1, 4))}, "'weight' of shape .1, 4., expected .2, 2."),
         ({"weight": np.array([[np.nan, 1.0], [1.0, 1.0]])}, "expected numbers as 'weight'"),
-        ({"delay": np.array([-1, 2])}, "delays"),
-        ({"delay": np.zeros((2, 3))}, "delays of shape"),
-        ({"bias": np.array([5000.0, 0.0])}, "a bias of 5000"),
-        ({"bias": np.zeros(3)}, "3 biases"),
-        ({"shape": [0]}, "has shape"),
+        ({"weight": np.full((2, 2), 2.0**40)}, "'weight' below 2.31"),
+        ({"inFeatures": 3}, "says 'inFeatures' .3., but before it are .2."),
+        ({"delay": np.array([-1, 2])}, "a 'delay' of -1 steps"),
+        ({"delay": np.zeros((2, 3))}, "'delay' of shape .2, 3."),
+        ({"bias": np.array([5000.0, 0.0])}, "'bias' of 0 .. 5000, the register holds -4096 .. 4095"),
+        ({"bias": np.zeros(3)}, "'bias' of shape .3,., expected one per channel .2,."),
+        ({"shape": [0]}, "'shape' .0,., expected"),
         ({"type": "dense_rec"}, "has no 'weight_rec'"),
-        ({"type": "dense_rec", "weight_rec": np.eye(2), "delay": 1}, "loses the weights' exponent"),
-        ({"type": "input"}, "is not the first"),
+        ({"type": "dense_rec", "weight_rec": np.eye(2), "delay": 1}, "a 'delay', which netx mixes up"),
+        ({"type": "dense_rec", "weight": np.full((2, 2), 255), "weight_rec": -np.eye(2)}, "clips 255 to 254"),
     ],
 )
 def test_what_netx_does_not_run_is_refused_by_layer(
     tmp_path: Path, change: Mapping[str, Any], said: str
 ) -> None:
     layers = [{"type": "input", "shape": [2]}, dense(np.array([[2, 4], [-6, 8]]), **change)]
-    with pytest.raises(FrontendError, match=said):
+    with pytest.raises(FrontendError, match=rf"^layer 1 \('\w+'\) .*{said}"):
         from_netx(save(tmp_path / "bad.net", layers))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shape": [3, 4, 5]}, "says 'shape' .3, 4, 5., but its convolution makes .3, 4, 4."),
+        ({"stride": 0}, "expected one or two numbers of 1 or more as 'stride'"),
+        ({"padding": np.array([1, 2, 3])}, "of 0 or more as 'padding'"),
+        ({"groups": 3}, "in 3 groups over 2 channels"),
+        (
+            {"bias": np.zeros((3, 4, 4))},
+            "'bias' of shape .3, 4, 4., expected one per channel .3,. or one per ",
+        ),
+        ({"bias": np.zeros(1)}, "'bias' of shape .1,."),
+        ({"delay": 1}, "a 'delay', which netx drops"),
+        ({"kernelSize": [3, 2]}, "says 'kernelSize' .3, 2., but its 'weight' says .3, 3."),
+        ({"neuron/vDecay": np.zeros((3, 4, 4), int)}, "vDecay of shape"),
+        ({"weight": np.full((3, 2, 3, 3), 300)}, "which 8 bits and a sign do not hold"),
+    ],
+)
+def test_a_convolution_that_netx_does_not_run_is_refused_by_layer(
+    change: Mapping[str, Any], said: str, rng: np.random.Generator
+) -> None:
+    layers = [{"type": "input", "shape": [2, 6, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)) | change]
+    with pytest.raises(FrontendError, match=rf"^layer 1 \('conv'\) .*{said}"):
+        _read(layers)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ({"bias": np.zeros(2)}, "expected one 'bias' for all that enters, got 2"),
+        ({"weight": 0}, "'weight' of 0: nothing would enter"),
+        ({"delay": 1}, "a 'delay', which netx drops"),
+    ],
+)
+def test_an_input_layer_that_netx_does_not_run_is_refused(first: Values, said: str) -> None:
+    layers = [{"type": "input", "shape": [2], **cuba(), **first}, dense(np.array([[2, 4], [-6, 8]]))]
+    with pytest.raises(FrontendError, match=rf"^layer 0 \('input'\) .*{said}"):
+        _read(layers)
+
+
+def test_layers_that_netx_does_not_join_are_refused(rng: np.random.Generator) -> None:
+    image = {"type": "input", "shape": [2, 6, 6]}
+    unjoined = [image, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)), dense(even(rng, 5, 48))]
+    with pytest.raises(FrontendError, match=r"layer 2 \('dense'\) reads images .* without a layer 'flatten'"):
+        _read(unjoined)
+    bare = conv(even(rng, 3, 2, 3, 3), (3, 4, 4))
+    with pytest.raises(FrontendError, match=r"layer 1 \('conv'\) has no 'neuron'"):
+        _read([image, {name: value for name, value in bare.items() if "/" not in name}])
+    with pytest.raises(FrontendError, match=r"layer 0 \('conv'\) is a convolution, and no layer before it"):
+        _read([bare])
+    with pytest.raises(FrontendError, match=r"layer 1 \('flatten'\) says 'shape' of 71 values"):
+        _read([image, {"type": "flatten", "shape": [71]}])
+    with pytest.raises(FrontendError, match=r"layer 1 \('dense'\) has a 'bias' but no neurons"):
+        _read([image, {"type": "dense", "shape": [1], "weight": even(rng, 1, 72), "bias": np.ones(1)}])
+    with pytest.raises(FrontendError, match="no layer has neurons"):
+        _read([image])
+
+
+def test_registers_differ_per_neuron_and_per_channel_in_lavas_order(rng: np.random.Generator) -> None:
+    each, channel = rng.integers(1, 4096, (4, 5, 3)), rng.integers(0, 4096, 3)
+    bias = rng.integers(-4096, 4096, (4, 5, 3))
+    more = {"neuron/iDecay": each, "neuron/vDecay": channel, "bias": bias}
+    layers = [{"type": "input", "shape": [2, 7, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 5, 4), **more)]
+    fixed = _fixed(_read(layers))
+    (node,) = (node for node in fixed.populations if isinstance(node, FixedLif))
+    assert np.array_equal(node.du, each.transpose() - 1)
+    assert np.array_equal(node.dv, np.broadcast_to(channel[:, None, None], (3, 5, 4)))
+    assert np.array_equal(node.bias, bias.transpose() * 64)
+    assert same_structure(fixed, _fixed(_read(netx_layers(fixed))))
+
+
+def test_an_input_layer_does_not_filter_what_enters() -> None:
+    first = {"type": "input", "shape": [1], "weight": 40} | cuba(vth=10**5, decay=0, current=1024)
+    fixed = _fixed(_read([first, dense(np.array([[2]]))]))
+    trace = reference.run(fixed, np.array([[[1.0], [0.0], [0.0]]]))
+    assert trace.v["layer0"][0, :, 0].tolist() == [40 * 64] * 3
+    filtering = fixed.map(
+        lambda node: (
+            replace(node, du=node.du // 2) if isinstance(node, FixedLif) and node.name == "layer0" else node
+        )
+    )
+    with pytest.raises(PreconditionError, match="'layer0' filters the graded input by its current"):
+        netx_layers(filtering)
+
+
+def test_a_first_layer_without_shape_says_nothing() -> None:
+    weights = np.array([[2, 4], [-6, 8]])
+    found, same = (
+        _read([{"type": "input"}, dense(weights)]),
+        _read([{"type": "input", "shape": [2]}, dense(weights)]),
+    )
+    assert same_structure(_fixed(found), _fixed(same))
+
+
+def test_a_weight_exponent_that_netx_never_reads_is_told() -> None:
+    found = _read([{"type": "input", "shape": [2]}, dense(np.array([[2, 4]]), **{"neuron/wgtExp": 2})])
+    assert any("'wgtExp' of layer 1 is not 0" in note for note in found.notes)
 
 
 def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
@@ -231,9 +353,6 @@ def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
     del untyped["type"]
     with pytest.raises(CorruptArtifactError, match="type of layer 0"):
         from_netx(save(tmp_path / "untyped.net", [untyped]))
-    late = [{"type": "input", "shape": [1, 5, 5]}, conv(np.ones((1, 2, 3, 3)), (1, 3, 3))]
-    with pytest.raises(CorruptArtifactError, match="is not a network"):
-        from_netx(save(tmp_path / "late.net", late))
 
 
 @pytest.mark.parametrize(
@@ -242,14 +361,12 @@ def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
         (Recipe(seed=1, sizes=(3, 3), skip=True), "neither skips"),
         (Recipe(seed=1, sizes=(3, 3), feedback=True), "neither skips"),
         (Recipe(seed=1, graded=True), "graded values through weights"),
-        (Recipe(seed=1), "netx has one for a layer"),
         (ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True), "NotImplementedError for poolings"),
     ],
 )
 def test_what_netx_cannot_hold_is_not_written(recipe: Recipe | ImageRecipe, said: str) -> None:
     fixed = random_fixed(recipe) if isinstance(recipe, Recipe) else random_images(recipe)
-    same = said != "netx has one for a layer"
-    changed = fixed.map(lambda node: _uniform(node) if same and isinstance(node, FixedLif) else node)
+    changed = fixed.map(lambda node: _uniform(node) if isinstance(node, FixedLif) else node)
     with pytest.raises(PreconditionError, match=said):
         netx_layers(changed)
 
@@ -271,7 +388,7 @@ def test_exponents_and_odd_biases_are_not_written() -> None:
     with pytest.raises(PreconditionError, match="no exponents"):
         netx_layers(finer)
     coarser = fixed.map(lambda node: replace(node, exponent=6) if isinstance(node, FixedDense) else node)
-    with pytest.raises(PreconditionError, match="would not read it"):
+    with pytest.raises(PreconditionError, match="'layer1' has weights -384 .. 512: netx clips 512 to 254"):
         netx_layers(coarser)
     odd = fixed.map(
         lambda node: (
@@ -280,7 +397,7 @@ def test_exponents_and_odd_biases_are_not_written() -> None:
             else node
         )
     )
-    with pytest.raises(PreconditionError, match="multiple of 64"):
+    with pytest.raises(PreconditionError, match="biases 1 .. 1; netx has multiples of 64"):
         netx_layers(odd)
 
 
