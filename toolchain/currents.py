@@ -192,14 +192,20 @@ class Current:
     @property
     def offsets(self) -> Floats:
         """The constant of every element, in the current's shape."""
-        if self.bias.shape == self.shape:
-            return self.bias
-        return np.broadcast_to(self.bias.reshape(-1, *[1] * (len(self.shape) - 1)), self.shape)
+        return self._spread(self.bias)
 
     def affine(self, factor: Floats, offset: Floats) -> "Current":
-        """Return `factor x + offset` per channel."""
+        """Return `factor x + offset`: factors per channel, offsets per channel or per element."""
+        per_channel = self.bias.ndim == offset.ndim == 1
+        bias, added = (self.bias, offset) if per_channel else (self._spread(self.bias), self._spread(offset))
         branches = tuple(branch.scaled(factor) for branch in self.branches)
-        return replace(self, branches=branches, bias=self.bias * factor + offset)
+        factors = factor.reshape(-1, *[1] * (bias.ndim - 1))
+        return replace(self, branches=branches, bias=bias * factors + added)
+
+    def _spread(self, values: Floats) -> Floats:
+        if values.shape == self.shape:
+            return values
+        return np.broadcast_to(values.reshape(-1, *[1] * (len(self.shape) - 1)), self.shape)
 
     def dense(self) -> "Current":
         """Return the same current, flat: every convolution as the sparse matrix that it is."""
@@ -278,9 +284,9 @@ def summed(values: Sequence[Current]) -> Current:
     if len({value.shape for value in values}) > 1:
         values = [value.dense() for value in values]
     branches = tuple(branch for value in values for branch in value.branches)
-    return Current(
-        branches, np.sum([value.bias for value in values], axis=0), values[0].shape, values[0].flat
-    )
+    per_channel = all(value.bias.ndim == 1 for value in values)
+    bias = np.sum([value.bias if per_channel else value.offsets for value in values], axis=0)
+    return Current(branches, bias, values[0].shape, values[0].flat)
 
 
 def selected(value: Current, index: NDArray[np.int64]) -> Current:
@@ -318,63 +324,124 @@ def product_rows(matrix: Matrix) -> int:
 
 
 def convolved(
-    name: str, value: Current, kernels: Floats, *, stride: Pair, dilation: Pair = (1, 1), groups: int = 1
+    name: str,
+    value: Current,
+    kernels: Floats,
+    *,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Current:
-    r"""Return an unpadded convolution, or pooling, of a current: one convolution per branch.
+    r"""Return a convolution, or pooling, of a current: one convolution per branch.
 
     With kernels `W` at distance `d` and stride `s` before, `V` at distance `e` and stride `r` after, the
     product has stride `r s` and the elements
 
     .. math:: U_{o,i,\, s e j + d k} = \sum_m V_{o,m,j} W_{m,i,k}
 
-    Zeros around the image stay outside the first convolution, so a second one may not pad.
+    Zeros around the image stay outside the first convolution, so that a second one may pad only where the
+    first has one element and pads nothing; the constant then differs at the edges.
 
     Raises:
-        FrontendError: A branch is dense.
+        FrontendError: A branch is dense, the sizes differ, or what is padded reads more than one element.
     """
     if len(value.shape) != _IMAGE or value.flat or not all(not branch.dense for branch in value.branches):
         raise FrontendError(f"'{name}' reads flat values, expected feature maps [C, H, W]")
-    outer = _ungrouped(name, kernels, groups)
-    if outer.shape[1] != value.shape[0]:
-        raise FrontendError(f"'{name}' reads {outer.shape[1]} channels, but {value.shape[0]} come")
-    branches: list[Branch] = []
-    for branch in value.branches:
-        apart: Pair = (branch.stride[0] * dilation[0], branch.stride[1] * dilation[1])
-        inner = _ungrouped(name, cast("Floats", branch.weights), branch.groups)
-        # A single element after the first convolution leaves its elements as far apart as they are.
-        single = outer.shape[2:] == (1, 1)
-        weights = _composed(name, outer, inner, apart, (1, 1) if single else branch.dilation)
-        steps: Pair = (branch.stride[0] * stride[0], branch.stride[1] * stride[1])
-        merged = replace(branch, name=f"{branch.name}.{name}", weights=weights, stride=steps, groups=1)
-        branches.append(merged if single else replace(merged, dilation=(1, 1)))
-    extents = zip(value.shape[1:], outer.shape[2:], stride, dilation, strict=True)
-    rows, columns = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in extents)
-    bias = outer.sum(axis=(2, 3)) @ value.bias
-    return Current(tuple(branches), bias, (len(outer), rows, columns))
+    if kernels.shape[1] * groups != value.shape[0]:
+        raise FrontendError(f"'{name}' reads {kernels.shape[1] * groups} channels, but {value.shape[0]} come")
+    window = Window((kernels.shape[2], kernels.shape[3]), stride, padding, dilation)
+    rows, columns = window.positions((value.shape[1], value.shape[2]))
+    if rows < 1 or columns < 1:
+        raise FrontendError(f"'{name}' has a window larger than the {value.shape} that it reads")
+    check_size(name, len(kernels), rows, columns)
+    if not may_pad(value, padding):
+        raise FrontendError(f"'{name}' pads what is itself a convolution; put neurons between them")
+    branches = tuple(_merged(name, branch, kernels, window, groups) for branch in value.branches)
+    return Current(branches, _constant(value, kernels, window, groups), (len(kernels), rows, columns))
 
 
-def _ungrouped(name: str, kernels: Floats, groups: int) -> Floats:
-    """Return the kernels over all channels, zero outside their group."""
-    if groups == 1:
+def may_pad(value: Current, padding: Pair) -> bool:
+    """Return whether zeros around a current are zeros around what its branches read."""
+    return all(
+        extent == 1 and inner == 0
+        for branch in value.branches
+        for extent, inner, outer in zip(
+            cast("Floats", branch.weights).shape[2:], branch.padding, padding, strict=True
+        )
+        if outer
+    )
+
+
+def correlated(x: Floats, kernels: Floats, window: Window, groups: int) -> Floats:
+    """Return the convolution of feature maps `[batch, C, H, W]` with kernels `[O, C / groups, h, w]`."""
+    rows, columns = window.positions((x.shape[2], x.shape[3]))
+    grouped = kernels.reshape(groups, -1, kernels.shape[1], window.area)
+    total = np.zeros((len(x), groups, grouped.shape[1], rows * columns))
+    for place, patch in enumerate(window.patches(x)):
+        seen = patch.reshape(len(x), groups, kernels.shape[1], rows * columns)
+        total += grouped[:, :, :, place] @ seen
+    return total.reshape(len(x), len(kernels), rows, columns)
+
+
+def _constant(value: Current, kernels: Floats, window: Window, groups: int) -> Floats:
+    if not value.bias.any():
+        return np.zeros(len(kernels))
+    if value.bias.ndim == 1 and window.padding == (0, 0):
+        grouped = kernels.sum(axis=(2, 3)).reshape(groups, -1, kernels.shape[1])
+        return (grouped @ value.bias.reshape(groups, -1, 1)).ravel()
+    return correlated(value.offsets[None], kernels, window, groups)[0]
+
+
+def _merged(name: str, branch: Branch, kernels: Floats, window: Window, groups: int) -> Branch:
+    """Return one convolution that does what a branch and then a convolution do."""
+    common = math.gcd(groups, branch.groups)
+    outer = _regrouped(name, kernels, groups, common)
+    inner = _regrouped(name, cast("Floats", branch.weights), branch.groups, common)
+    (down, right), (row, column) = branch.stride, window.dilation
+    apart, near = (down * row, right * column), branch.dilation
+    dilation = (1, 1)
+    # Where one of the two has a single element, those of the other stay as far apart as they are.
+    if outer.shape[2:] == (1, 1):
+        apart, near, dilation = (1, 1), (1, 1), near
+    elif inner.shape[2:] == (1, 1):
+        apart, near, dilation = (1, 1), (1, 1), apart
+    (top, left), (more, further) = branch.padding, window.padding
+    return replace(
+        branch,
+        name=f"{branch.name}.{name}",
+        weights=_composed(name, outer, inner, apart, near, common),
+        stride=(down * window.stride[0], right * window.stride[1]),
+        padding=(top + down * more, left + right * further),
+        dilation=dilation,
+        groups=common,
+    )
+
+
+def _regrouped(name: str, kernels: Floats, groups: int, fewer: int) -> Floats:
+    """Return kernels as those of fewer groups, zero outside their own."""
+    if groups == fewer:
         return kernels
-    outputs, inputs = kernels.shape[0] // groups, kernels.shape[1]
-    check_size(name, kernels.size, groups)
-    whole = np.zeros((kernels.shape[0], inputs * groups, *kernels.shape[2:]))
-    for g in range(groups):
-        rows, columns = slice(g * outputs, (g + 1) * outputs), slice(g * inputs, (g + 1) * inputs)
-        whole[rows, columns] = kernels[rows]
-    return whole
+    ratio = groups // fewer
+    check_size(name, kernels.size, ratio)
+    parts = kernels.reshape(fewer, ratio, len(kernels) // groups, *kernels.shape[1:])
+    whole = np.zeros((*parts.shape[:3], ratio, *parts.shape[3:]))
+    for place in range(ratio):
+        whole[:, place, :, place] = parts[:, place]
+    return whole.reshape(len(kernels), ratio * kernels.shape[1], *kernels.shape[2:])
 
 
-def _composed(name: str, outer: Floats, inner: Floats, apart: Pair, dilation: Pair) -> Floats:
+def _composed(name: str, outer: Floats, inner: Floats, apart: Pair, dilation: Pair, groups: int) -> Floats:
     reach = [
         a * (j - 1) + d * (k - 1) + 1
         for a, j, d, k in zip(apart, outer.shape[2:], dilation, inner.shape[2:], strict=True)
     ]
     check_size(name, outer.shape[0], inner.shape[1], *reach)
-    weights = np.zeros((outer.shape[0], inner.shape[1], *reach))
+    after = outer.reshape(groups, -1, *outer.shape[1:])
+    before = inner.reshape(groups, -1, *inner.shape[1:])
+    weights = np.zeros((groups, after.shape[1], inner.shape[1], *reach))
     for j in np.ndindex(outer.shape[2:]):
         for k in np.ndindex(inner.shape[2:]):
             row, column = (a * m + d * n for a, m, d, n in zip(apart, j, dilation, k, strict=True))
-            weights[:, :, row, column] += outer[:, :, j[0], j[1]] @ inner[:, :, k[0], k[1]]
-    return weights
+            weights[..., row, column] += after[..., j[0], j[1]] @ before[..., k[0], k[1]]
+    return weights.reshape(outer.shape[0], inner.shape[1], *reach)

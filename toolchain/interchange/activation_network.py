@@ -16,7 +16,7 @@ from typing import Any, Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import Branch, Current, Sent
+from toolchain.currents import Branch, Current, Sent, correlated
 from toolchain.ir import Window
 from toolchain.ir.types import size_of
 
@@ -124,10 +124,4 @@ def _connected(branch: Branch, values: Floats) -> Floats:
         return np.asarray((branch.weights @ flat.T).T)
     kernels = cast("Floats", branch.weights)
     window = Window((kernels.shape[2], kernels.shape[3]), branch.stride, branch.padding, branch.dilation)
-    grouped = kernels.reshape(branch.groups, -1, kernels.shape[1], window.area)
-    rows, columns = window.positions((source.shape[1], source.shape[2]))
-    total = np.zeros((len(scaled), branch.groups, grouped.shape[1], rows * columns))
-    for place, patch in enumerate(window.patches(scaled)):
-        seen = patch.reshape(len(scaled), branch.groups, kernels.shape[1], rows * columns)
-        total += grouped[:, :, :, place] @ seen
-    return total.reshape(len(scaled), len(kernels), rows, columns)
+    return correlated(scaled, kernels, window, branch.groups)

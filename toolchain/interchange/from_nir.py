@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 import nir
 import numpy as np
@@ -169,9 +169,11 @@ def _unlimited(graph: Graph, chosen: Convention) -> list[str]:
     if not names:
         return []
     return [
-        f"potentials of {', '.join(map(repr, names))} may fall below {chosen.floor:g}, where {chosen.name} "
-        "stops them by default (min_v_mem of from_model); here nothing does. If the network was run with "
-        "that limit, its spikes differ: train or convert it with min_v_mem=None"
+        (
+            f"potentials of {', '.join(map(repr, names))} may fall below {chosen.floor:g}, where "
+            f"{chosen.name} stops them by default (min_v_mem of from_model); here nothing does. If the network was run with "
+            "that limit, its spikes differ: train or convert it with min_v_mem=None"
+        )
     ]
 
 

@@ -13,11 +13,12 @@ import onnx
 from toolchain.atomic import MAX_JSON_BYTES, temporary_folder, unpack_arrays
 from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
-from toolchain.interchange.activations import frames_of
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
-from toolchain.interchange.onnx_layers import activation_network, re_named
+from toolchain.interchange.onnx_input import check_input, frames_of
+from toolchain.interchange.onnx_layers import activation_network
 from toolchain.interchange.rate_coding import RateCode, rate_coded
+from toolchain.interchange.rectified_layers import graph_name
 from toolchain.ir import Graph, Stage, graph_from, verify
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
@@ -69,10 +70,16 @@ def _read(
             "rates; give "
             "some with --example stimulus.npz"
         )
-    frames = frames_of(model, samples)
-    network = activation_network(path, model, frames.shape[1:])
+    check_input(model, samples)
+    shape = next(iter(samples.values.values())).shape[2:]
+    network, layout = activation_network(path, model, shape)
     return rate_coded(
-        network, frames, name=re_named(path.stem), steps=samples.steps, classes=classes, code=code
+        network,
+        frames_of(samples, layout),
+        name=graph_name(path.stem),
+        steps=samples.steps,
+        classes=classes,
+        code=code,
     )
 
 

@@ -18,6 +18,10 @@ _LARGEST: Final = 2**31 - 1
 _FIELDS: Final[dict[int, str]] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
+    TensorProto.INT8: "int32_data",
+    TensorProto.UINT8: "int32_data",
+    TensorProto.INT16: "int32_data",
+    TensorProto.UINT16: "int32_data",
     TensorProto.INT32: "int32_data",
     TensorProto.INT64: "int64_data",
     TensorProto.BOOL: "int32_data",
