@@ -84,7 +84,7 @@ def renamed(graph: nir.NIRGraph, rng: np.random.Generator) -> tuple[nir.NIRGraph
         else:
             nodes[new[name]] = node
             leaves[name] = new[name]
-    edges = [(new[source], new[target]) for source, target in graph.edges]
+    edges = [(new.get(source, source), new.get(target, target)) for source, target in graph.edges]
     return nir.NIRGraph(nodes, edges, type_check=False), leaves
 
 
