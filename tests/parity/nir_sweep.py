@@ -27,7 +27,9 @@ def sweep(count: int, *, first: int = 0, processes: int = 2) -> Tally:
         range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)
     ]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for tally in pool.map(_chunk, chunks):
+        for chunk, tally in zip(chunks, pool.map(_chunk, chunks), strict=True):
+            sys.stdout.write(f"to {chunk.stop}: {len(tally.differences)} different\n")
+            sys.stdout.flush()
             total.outcomes += tally.outcomes
             total.reasons += tally.reasons
             total.differences += tally.differences
