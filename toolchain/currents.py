@@ -212,7 +212,9 @@ class Current:
         if len(self.shape) == 1:
             return self
         branches = tuple(branch.unrolled() for branch in self.branches)
-        return Current(branches, np.repeat(self.bias, math.prod(self.shape[1:])), (math.prod(self.shape),))
+        maps = (self.shape[0], math.prod(self.shape[1:]))
+        bias = np.broadcast_to(self.bias.reshape(maps[0], -1), maps).ravel()
+        return Current(branches, bias, bias.shape)
 
     def channels(self, values: Floats, reader: str) -> Floats:
         """Return values of the features per channel: one for all, or equal within every feature map.

@@ -76,7 +76,9 @@ class Simulation:
 
     def __init__(self, graph: nir.NIRGraph, entering: Mapping[str, Array], dt: float, rule: str) -> None:
         self.nodes, self.edges = opened(graph)
-        self.entering, self.dt, self.rule = entering, dt, RULES[rule]
+        # Two spikes that meet are two, not one or the other.
+        self.entering = {name: np.asarray(values, np.float64) for name, values in entering.items()}
+        self.dt, self.rule = dt, RULES[rule]
         self.steps = len(next(iter(entering.values())))
         self.sources = {name: [a for a, b in self.edges if b == name] for name in self.nodes}
         self.outputs = [name for name in graph.nodes if isinstance(graph.nodes[name], nir.Output)]

@@ -40,7 +40,7 @@ class Case:
         return CONVENTIONS[self.convention].dt
 
 
-def random_case(rng: np.random.Generator, *, samples: int = 2, steps: int = 8) -> Case:
+def random_case(rng: np.random.Generator, *, samples: int = 1, steps: int = 8) -> Case:
     """Any graph, of any sort."""
     convention = "nir" if rng.random() < 0.6 else str(rng.choice(_OTHERS))
     exact = convention in {"nir", "snntorch"} and rng.random() < 0.3
@@ -84,7 +84,7 @@ def renamed(graph: nir.NIRGraph, rng: np.random.Generator) -> tuple[nir.NIRGraph
         else:
             nodes[new[name]] = node
             leaves[name] = new[name]
-    edges = [(new[source], new[target]) for source, target in graph.edges]
+    edges = [(new.get(source, source), new.get(target, target)) for source, target in graph.edges]
     return nir.NIRGraph(nodes, edges, type_check=False), leaves
 
 
@@ -329,7 +329,8 @@ class _Builder:
     def delay(self, shape: Shape) -> tuple[nir.NIRNode, Shape]:
         part = (1,) if self._maybe(0.5) else self.part(shape)
         steps = self.rng.integers(0, 4, part)
-        return nir.Delay(steps * self.dt), shape
+        fine = np.float64 if self.dtype == np.float16 else self.dtype
+        return nir.Delay((steps * self.dt).astype(fine)), shape
 
     def flatten(self, shape: Shape) -> tuple[nir.NIRNode, Shape]:
         declared = np.array(shape) if self._maybe(0.5) else None

@@ -27,11 +27,18 @@ def sweep(count: int, *, first: int = 0, processes: int = 2) -> Tally:
         range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)
     ]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for tally in pool.map(_chunk, chunks):
+        for chunk, tally in zip(chunks, pool.map(_chunk, chunks), strict=True):
             total.outcomes += tally.outcomes
             total.reasons += tally.reasons
             total.differences += tally.differences
+            sys.stdout.write(f"{chunk.stop - first} graphs: {_summary(total)}\n")
+            sys.stdout.flush()
     return total
+
+
+def _summary(tally: Tally) -> str:
+    found = ", ".join(f"{times} {outcome}" for outcome, times in sorted(tally.outcomes.items()))
+    return f"{found}, {len(tally.differences)} different"
 
 
 def main() -> None:
@@ -46,8 +53,7 @@ def main() -> None:
         sys.stdout.write(f"{times:6} {reason}\n")
     for seed, text in tally.differences:
         sys.stdout.write(f"seed {seed} differs: {text}\n")
-    found = ", ".join(f"{times} {outcome}" for outcome, times in sorted(tally.outcomes.items()))
-    sys.stdout.write(f"{options.count} graphs: {found}, {len(tally.differences)} different\n")
+    sys.stdout.write(f"{options.count} graphs: {_summary(tally)}\n")
     sys.exit(bool(tally.differences))
 
 

@@ -108,6 +108,11 @@ class _Writer:
         graph: To be written.
         reader: What the importing framework makes of it.
         explicit: Whether loops of one step have a `Delay`, too.
+        nodes: Of the file, so far.
+        edges: Between them.
+        notes: What the file says in another way.
+        late: Names of nodes in the file that read one step late without a `Delay`.
+        connections: Linear nodes in the file, each with its population.
     """
 
     graph: Graph

@@ -75,6 +75,9 @@ def test_a_loop_that_waits_is_not_cut_and_does_not_hide_another() -> None:
 def test_a_loop_that_is_entered_and_left_everywhere_is_refused_with_its_edges() -> None:
     with pytest.raises(FrontendError, match="ambiguous .* 'a' -> 'b', 'b' -> 'a'; put a Delay of one step"):
         cut([*BOTH_ENTERED, ("a", "o")])
+    # Here `a` would run first by the one condition and last by the other.
+    with pytest.raises(FrontendError, match="ambiguous"):
+        cut([("i", "a"), ("i", "c"), ("a", "b"), ("b", "a"), ("b", "c"), ("c", "a"), ("a", "o")])
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -11,7 +11,12 @@ from tests.toolchain.interchange.nir_graphs import DT, chain, full, imported, li
 from toolchain import reference
 from toolchain.currents import Branch, Current, Sent
 from toolchain.errors import FrontendError
+from toolchain.exchange import compile_file
+from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, Lif
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+from toolchain.trace import QUANTITIES
 
 RNG = np.random.default_rng(3)
 CUBE = (4, 4, 4)
@@ -162,3 +167,20 @@ def test_a_convolution_as_a_matrix_is_the_convolution(groups: int) -> None:
     assert np.allclose(matrix @ x.ravel(), reference._convolve(x, node.weights, node.window, groups).ravel())
     assert np.array_equal(maps.bias, np.repeat(np.arange(4.0), rows * columns))
     assert maps.dense() is maps
+
+
+def test_recurrent_neurons_behind_flattened_maps_run_on_lava() -> None:
+    nodes = {
+        "input": nir.Input(np.array([1, 2, 2])),
+        "conv": nir.Conv2d(None, RNG.normal(size=(2, 1, 2, 2)), 1, 0, 1, 1, np.array([0.1, -0.2])),
+        "flat": nir.Flatten({"input": None}, 0, -1),
+        "lif": lif(2),
+        "w": nir.Linear(RNG.normal(size=(2, 2))),
+        "output": nir.Output(np.array([2])),
+    }
+    edges = [*pairwise(["input", "conv", "flat", "lif", "w", "lif"]), ("lif", "output")]
+    x = RNG.random((2, 8, 1, 2, 2)) < 0.5
+    graph = nir.NIRGraph(nodes, edges, type_check=False)
+    build = compile_file(graph, stimulus=Stimulus.of(x), target="lava")
+    found = load_target("lava").build(build.fixed_graph).run(build.stimulus, record=QUANTITIES)
+    assert first_mismatch(reference.run(build.fixed_graph, x), found) is None
