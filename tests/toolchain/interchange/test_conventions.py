@@ -109,3 +109,11 @@ def test_neurons_that_fire_are_not_written_for_who_would_subtract(
     graph = imported(chain(nir.Linear(rng.normal(size=(2, 3))), lif(2)))
     with pytest.raises(PreconditionError, match=f"'n1' fires, and {name} would subtract its threshold"):
         to_nir(graph, reader_convention(name))
+
+
+def test_who_exports_for_sinabs_is_told_what_its_importer_makes(rng: np.random.Generator) -> None:
+    firing = imported(chain(nir.Linear(rng.normal(size=(2, 3))), lif(2)))
+    assert any("MembraneReset" in note for note in to_nir(firing, reader_convention("sinabs")).notes)
+    assert not to_nir(firing, reader_convention("snntorch")).notes
+    silent = imported(chain(nir.Linear(rng.normal(size=(2, 3)))))
+    assert not to_nir(silent, reader_convention("sinabs")).notes
