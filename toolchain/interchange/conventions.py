@@ -234,12 +234,20 @@ _NORSE_READER: Final = Convention(
     name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK, ignores_r=True
 )
 """Its importer takes tau as it stands, and the current of CubaLIF is a leaky integrator of its own."""
+_SINABS_READS: Final = (
+    "sinabs's importer makes neurons that fire several times a step, subtract their thresholds and stop at "
+    "min_v_mem: give them SingleSpike, MembraneReset and min_v_mem=None by hand"
+)
 READERS: Final[Mapping[str, Convention]] = {
-    **{name: replace(item, floor=None) for name, item in CONVENTIONS.items()},
+    **{name: replace(item, floor=None, note="") for name, item in CONVENTIONS.items()},
+    **{
+        name: replace(CONVENTIONS[name], floor=None, note=_SINABS_READS)
+        for name in ("sinabs", "sinabs-normalised")
+    },
     "norse": _NORSE_READER,
     "norse-seconds": replace(_NORSE_READER, name="norse-seconds"),
 }
-"""How every framework's own importer means a file; the same unless said here."""
+"""How every framework's own importer means a file; the same unless said here. A note is for who exports."""
 
 
 def convention(name: str, dt: float | None = None) -> Convention:

@@ -165,16 +165,15 @@ def from_nir(
 
 def _unlimited(graph: Graph, chosen: Convention) -> list[str]:
     """Return what a limit of the framework, which is none here, may change."""
-    names = [] if chosen.floor is None else falling(graph, chosen.floor)
-    if not names:
+    if chosen.floor is None:
         return []
-    return [
-        (
-            f"potentials of {', '.join(map(repr, names))} may fall below {chosen.floor:g}, where "
-            f"{chosen.name} stops them by default (min_v_mem of from_model); here nothing does. If the network was run with "
-            "that limit, its spikes differ: train or convert it with min_v_mem=None"
-        )
-    ]
+    names = falling(graph, chosen.floor)
+    said = (
+        f"potentials of {', '.join(map(repr, names))} may fall below {chosen.floor:g}, where {chosen.name} "
+        "stops them by default (min_v_mem of from_model); here nothing does. If the network was run with "
+        "that limit, its spikes differ: train or convert it with min_v_mem=None"
+    )
+    return [said] if names else []
 
 
 def _joined(assembly: Assembly, structure: Structure, values: Mapping[str, Value], leaf: str) -> Value:

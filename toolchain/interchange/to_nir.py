@@ -337,6 +337,8 @@ class _Writer:
             self.notes.append(
                 "delays are written as Delay, which snnTorch, Norse, sinabs and SpikingJelly refuse"
             )
+        if self.reader.note and any(isinstance(node, nir.IF | nir.LIF) for node in self.nodes.values()):
+            self.notes.append(self.reader.note)
         return Exported(self.whole(), tuple(self.notes))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -21,6 +22,7 @@ from tests.toolchain.interchange.framework_cells import (
 from tests.toolchain.interchange.nir_graphs import chain, imported, lif
 from toolchain import reference
 from toolchain.errors import FrontendError, PreconditionError
+from toolchain.interchange import conventions
 from toolchain.interchange.conventions import (
     CONVENTIONS,
     Convention,
@@ -98,8 +100,10 @@ def test_a_layer_that_subtracts_its_threshold_is_refused(
             imported(chain(nir.Linear(rng.normal(size=(4, 3))), node, out=(4,)), name)
 
 
-def test_every_convention_has_a_layer_that_proves_it() -> None:
+def test_every_convention_has_a_layer_that_proves_it_and_a_row_in_the_readme() -> None:
     assert {name for name, _ in CELLS} == set(CONVENTIONS)
+    readme = Path(conventions.__file__).with_name("README.md").read_text()
+    assert all(f"\n| {name} | " in readme for name in CONVENTIONS)
 
 
 @pytest.mark.parametrize("name", [name for name, item in CONVENTIONS.items() if item.reset is Reset.SUBTRACT])
@@ -109,3 +113,11 @@ def test_neurons_that_fire_are_not_written_for_who_would_subtract(
     graph = imported(chain(nir.Linear(rng.normal(size=(2, 3))), lif(2)))
     with pytest.raises(PreconditionError, match=f"'n1' fires, and {name} would subtract its threshold"):
         to_nir(graph, reader_convention(name))
+
+
+def test_who_exports_for_sinabs_is_told_what_its_importer_makes(rng: np.random.Generator) -> None:
+    firing = imported(chain(nir.Linear(rng.normal(size=(2, 3))), lif(2)))
+    assert any("MembraneReset" in note for note in to_nir(firing, reader_convention("sinabs")).notes)
+    assert not to_nir(firing, reader_convention("snntorch")).notes
+    silent = imported(chain(nir.Linear(rng.normal(size=(2, 3)))))
+    assert not to_nir(silent, reader_convention("sinabs")).notes

@@ -5,11 +5,9 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from experiments.nir_study import nmnist_part
+from experiments.nir_study import nmnist_part, sinabs_spikes
 from tests.real_data import real_data
 from toolchain.errors import FrontendError
 from toolchain.exchange import compile_file, import_file
@@ -157,39 +155,6 @@ def test_edges_to_a_node_that_is_not_there_are_refused_by_its_name() -> None:
         import_file(real_data("nir", "braille_zero_subgraph.nir"), convention="snntorch")
 
 
-def _nmnist(x: NDArray[np.bool_], floor: float) -> dict[str, NDArray[np.bool_]]:
-    """Run the layers of `nmnist_sinabs.nir` as sinabs does: IAF, SingleSpike, MembraneReset, min_v_mem.
-
-    Args:
-        x: Of one recording, `[time, 2, 34, 34]`.
-        floor: min_v_mem.
-    """
-    nodes: Any = nir.read(str(real_data("nir", "nmnist_sinabs.nir"))).nodes
-    sent, found = torch.tensor(x, dtype=torch.float64), dict[str, NDArray[np.bool_]]()
-    for name in sorted((name for name in nodes if name.isdigit()), key=int):
-        node = nodes[name]
-        match node:
-            case nir.Conv2d():
-                weight, bias = (torch.tensor(each, dtype=torch.float64) for each in (node.weight, node.bias))
-                sent = functional.conv2d(sent, weight, bias, tuple(node.stride), tuple(node.padding))
-            case nir.SumPool2d():
-                area = float(np.prod(node.kernel_size))
-                sent = area * functional.avg_pool2d(sent, tuple(node.kernel_size), tuple(node.stride))
-            case nir.Flatten():
-                sent = sent.flatten(1)
-            case nir.Affine():
-                weight, bias = (torch.tensor(each, dtype=torch.float64) for each in (node.weight, node.bias))
-                sent = functional.linear(sent, weight, bias)
-            case _:
-                v, spikes = torch.zeros_like(sent[0]), torch.zeros_like(sent)
-                for t in range(len(sent)):
-                    v = v + sent[t]
-                    spikes[t] = v >= 1
-                    v = torch.clamp(v * (spikes[t] == 0), min=floor)
-                sent, found[name] = spikes, spikes.numpy() > 0
-    return found
-
-
 def test_the_convolutional_network_is_read_as_sinabs_runs_it_without_a_limit_of_potentials() -> None:
     """Two recordings, all neurons and steps; the default limit makes layer 1 fire 1.6 times as often."""
     path = real_data("nir", "nmnist_sinabs.nir")
@@ -197,7 +162,7 @@ def test_the_convolutional_network_is_read_as_sinabs_runs_it_without_a_limit_of_
     found = import_file(path, convention="sinabs")
     trace = load_target("emulator").build(found.graph).run(samples)
     for i, x in enumerate(samples.values["input"]):
-        free, limited = _nmnist(x, -np.inf), _nmnist(x, -1.0)
+        free, limited = sinabs_spikes(path, x, -np.inf), sinabs_spikes(path, x, -1.0)
         for name, spikes in free.items():
             assert np.array_equal(trace.spikes[name][i].reshape(spikes.shape), spikes), name
         assert 1.5 * free["1"].sum() < limited["1"].sum() < 1.8 * free["1"].sum()
