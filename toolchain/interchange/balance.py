@@ -1,42 +1,78 @@
-"""Thresholds that make mean rates what they should be, although spikes throw away what is above them."""
+"""What rates are on samples, and what they then stand for: the loss of the reset, made up for."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.ir import AnyNode, Graph, Lif
+from toolchain.ir import AnyNode, Decode, Graph, Output
+from toolchain.parts import in_parts
 from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
+from toolchain.target import load_target, recorded_bytes
 
-_EMULATOR: Final = "emulator"
-_SHOWN: Final = 128
+Floats = NDArray[np.float64]
+
+SHOWN: Final = 128
 """Most samples that are shown."""
+_EMULATOR: Final = "emulator"
 _LOWEST: Final = 0.25
 """Share of a threshold that is always left."""
 
 
-def balanced(graph: Graph, frames: NDArray[Any], rates: Mapping[str, float], steps: int) -> Graph:
-    """Return a network whose mean rates are as asked for: layer by layer, by the threshold.
+@final
+@dataclass(frozen=True)
+class Shown:
+    """Still frames on which rates are measured.
+
+    Attributes:
+        frames: `[batch, *features]`.
+        steps: How long each is shown.
+    """
+
+    frames: NDArray[Any]
+    steps: int
+
+    def rates(self, nodes: tuple[AnyNode, ...]) -> Floats:
+        """Return the spikes per step of the last node, `[batch, *shape]`.
+
+        Args:
+            nodes: A graph without its output, up to a population.
+        """
+        name = nodes[-1].name
+        graph = Graph((*nodes, Output(name="output", inputs=(name,), decode=Decode.SPIKE_COUNT)))
+        still = np.broadcast_to(self.frames[:, None], (len(self.frames), self.steps, *self.frames.shape[1:]))
+        program = load_target(_EMULATOR).build(graph)
+        parts = in_parts(Stimulus.of(still), recorded_bytes(graph, self.steps, ("spikes",)), program)
+        return np.concatenate([program.run(part).spikes[name].mean(axis=1) for _, part in parts])
+
+
+def lowered_share(rates: Floats, wanted: Floats) -> float:
+    """Return by what to multiply the threshold of a layer so that its mean rate is the one asked for."""
+    asked = float(wanted.mean())
+    return min(max(float(rates.mean()) / asked, _LOWEST), 1.0) if asked > 0 else 1.0
+
+
+def fitted_units(activations: Floats, rates: Floats, otherwise: float) -> Floats:
+    r"""Return what one spike per step stands for, `[C, 1, ...]`: one number per neuron or feature map.
+
+    The straight line through zero that is nearest to the activations, drawn to that of the whole layer as if
+    an average channel had been seen besides:
+
+    .. math:: g_c = \frac{\sum a r + \lambda g}{\sum r^2 + \lambda}, \qquad
+        g = \frac{\sum_c \sum a r}{\sum_c \sum r^2}, \qquad \lambda = \operatorname{mean}_c \sum r^2
 
     Args:
-        graph: Made for those rates.
-        frames: Samples, `[batch, *features]`.
-        rates: Spikes per neuron and step, by population.
-        steps: How long each sample is shown.
+        activations: `[batch, C, ...]`.
+        rates: Of the same shape, in spikes per step.
+        otherwise: What it is where nothing fires.
     """
-    shown = Stimulus.of(np.repeat(frames[:_SHOWN, None].astype(np.float64), steps, axis=1))
-    for name, wanted in rates.items():
-        trace = load_target(_EMULATOR).build(graph).run(shown)
-        share = float(trace.spikes[name].mean()) / wanted if wanted > 0 else 1.0
-        lowered = min(max(share, _LOWEST), 1.0)
-        graph = graph.map(lambda node, name=name, lowered=lowered: _lowered(node, name, lowered))
-    return graph
-
-
-def _lowered(node: AnyNode, name: str, share: float) -> AnyNode:
-    if not isinstance(node, Lif) or node.name != name:
-        return node
-    return replace(node, vth=node.vth * share)
+    axes = (0, *range(2, rates.ndim))
+    energy, product = (
+        (rates**2).sum(axis=axes, keepdims=True)[0],
+        (activations * rates).sum(axis=axes, keepdims=True)[0],
+    )
+    if not energy.any():
+        return np.full(energy.shape, otherwise)
+    prior = energy.mean()
+    return (product + prior * product.sum() / energy.sum()) / (energy + prior)

@@ -5,12 +5,13 @@ the largest activation of its layer on samples: data-based threshold balancing (
 percentile of Rueckauer et al. 2017). Here the threshold is `theta = lambda / rho` and the weights that read a
 neuron are multiplied by its `theta`.
 
-Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are two
-remedies: the largest rate `rho`, which for a constant drive bounds the loss, and thresholds that are lowered
-layer by layer until the mean rates on samples are those of the activations.
+Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are three
+remedies: the largest rate `rho`, which for a constant drive bounds the loss; thresholds that are lowered,
+layer by layer, until the mean rates on samples are those of the activations; and connections that read a
+neuron, or a feature map, not by `theta` but by what a spike of it stands for on the samples (`fitted_units`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
@@ -20,13 +21,15 @@ from numpy.typing import NDArray
 from toolchain.currents import Branch, Current
 from toolchain.errors import UsageError
 from toolchain.interchange.activation_network import INPUT, ActivationNetwork, Rectified, WindowSum
-from toolchain.interchange.activations import Activation, measure_activations
-from toolchain.interchange.balance import balanced
+from toolchain.interchange.activations import largest_activations, measure_activations
+from toolchain.interchange.balance import SHOWN, Shown, fitted_units, lowered_share
+from toolchain.interchange.graded_input import graded_input
 from toolchain.interchange.imported import Imported
-from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Input, Lif, Origin, Output, SumPool2d, verify
+from toolchain.ir import AnyNode, Decode, Graph, Lif, Origin, Output, SumPool2d, verify
 from toolchain.ir.types import size_of
 
-_GRADED_BITS: Final = 8
+Floats = NDArray[np.float64]
+
 _STEPS: Final = 32
 """Least steps for which samples are shown while thresholds are lowered."""
 
@@ -39,7 +42,8 @@ class RateCode:
     Attributes:
         largest_rate: Spikes per step of the largest activation.
         percentile: Which activation of a layer counts as the largest, in percent.
-        balance: Whether thresholds are lowered until the mean rates on the samples are those asked for.
+        balance: Whether thresholds are lowered until the mean rates on the samples are those asked for, and
+            what a spike stands for is measured there.
     """
 
     largest_rate: float = 0.5
@@ -77,14 +81,11 @@ def rate_coded(
     Raises:
         FrontendError: Activations are not finite.
     """
-    measured = measure_activations(network, frames, code.percentile)
-    conversion = _Conversion(network, frames, code, measured)
-    graph = conversion.graph(name, classes)
-    if code.balance:
-        graph = balanced(graph, frames, conversion.rates, max(steps, _STEPS))
-        conversion.notes.append(
-            "thresholds were lowered until mean rates on the samples were those asked for"
-        )
+    activations = measure_activations(network, frames)
+    peaks = largest_activations(network, activations, code.percentile)
+    shown = Shown(frames[:SHOWN], max(steps, _STEPS))
+    conversion = _Conversion(network, activations, peaks, shown, code)
+    graph = conversion.graph(name, frames, classes)
     return Imported(graph, (*network.notes, *conversion.notes))
 
 
@@ -94,26 +95,22 @@ class _Conversion:
     """Follows the layers; each becomes a population whose rate stands for its activation.
 
     A source sends `activation / unit` spikes per step, so that connections that read it are multiplied by its
-    unit.
+    unit: a number for all, or one per neuron or feature map.
     """
 
     network: ActivationNetwork
-    frames: NDArray[np.float32]
+    activations: dict[str, Floats]
+    peaks: dict[str, float]
+    shown: Shown
     code: RateCode
-    measured: Mapping[str, Activation]
     notes: list[str] = field(default_factory=list)
     nodes: list[AnyNode] = field(default_factory=list)
-    units: dict[str, float] = field(default_factory=dict)
-    rates: dict[str, float] = field(default_factory=dict)
+    units: dict[str, float | Floats] = field(default_factory=dict)
 
-    def graph(self, name: str, classes: Sequence[str]) -> Graph:
+    def graph(self, name: str, frames: NDArray[np.float32], classes: Sequence[str]) -> Graph:
         """Return the network; the last layer integrates what it gets."""
-        peak = float(np.abs(self.frames).max()) or 1.0
-        scale = (2**_GRADED_BITS - 1) / peak
-        shape = self.network.shape
-        self.nodes.append(
-            Input(name=INPUT, shape=shape, edge=EdgeKind.GRADED, scale=scale, bits=_GRADED_BITS)
-        )
+        thresholds = {layer: peak / self.code.largest_rate for layer, peak in self.peaks.items()}
+        self.nodes.append(graded_input(self.network, frames, thresholds))
         self.units[INPUT] = 1.0
         for step in self.network.steps:
             match step:
@@ -127,6 +124,8 @@ class _Conversion:
         )
         graph = Graph(tuple(self.nodes), name=name)
         verify(graph)
+        if self.code.balance:
+            self.notes.append("thresholds were lowered until mean rates on the samples were those asked for")
         self.notes.append(
             f"activations became rates of at most {self.code.largest_rate:g} spikes per step; show a "
             "still input at every step, and more steps if classes differ from those of the classifier"
@@ -134,14 +133,22 @@ class _Conversion:
         return graph
 
     def _layer(self, layer: Rectified) -> None:
-        found, name = self.measured[layer.name], layer.name
-        threshold = found.largest / self.code.largest_rate
-        self.rates[name] = found.mean * self.code.largest_rate / found.largest
+        name, largest, rate = layer.name, self.peaks[layer.name], self.code.largest_rate
+        threshold = largest / rate
         self.units[name] = threshold
         self._population(name, layer.current, threshold)
-        self.notes.append(
-            f"'{name}': activations up to {found.largest:.4g} become rates up to {self.code.largest_rate:g}"
-        )
+        if self.code.balance:
+            self._balance(self.activations[name][: len(self.shown.frames)], threshold)
+        self.notes.append(f"'{name}': activations up to {largest:.4g} become rates up to {rate:g}")
+
+    def _balance(self, activations: Floats, threshold: float) -> None:
+        """Lower the threshold of the last population until its mean rate is that of the activations."""
+        population = self.nodes[-1]
+        share = lowered_share(self.shown.rates(tuple(self.nodes)), activations / threshold)
+        if isinstance(population, Lif):
+            self.nodes[-1] = replace(population, vth=population.vth * share)
+        rates = self.shown.rates(tuple(self.nodes))
+        self.units[population.name] = fitted_units(activations, rates, threshold)
 
     def _pool(self, step: WindowSum) -> None:
         self.units[step.name] = self.units[step.source.node]

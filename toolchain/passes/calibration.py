@@ -24,7 +24,7 @@ class Calibration:
     """Ranges and means per population, of its shape and in the model's units.
 
     Attributes:
-        v_low: Smallest potential.
+        v_low: Smallest potential that matters: what falls below it may as well stay there, see `lowest_floor`.
         v_high: Largest potential after the reset.
         u_peak: Largest magnitude of the current.
         v_mean: Mean magnitude of the potential.
@@ -56,8 +56,13 @@ class Calibration:
             for node in graph.populations
             if isinstance(node, Lif) and can_observe(graph, node)
         }
+        lows = {
+            node.name: lowest_floor(node, trace.v[node.name], trace.spikes[node.name])
+            for node in graph.populations
+            if isinstance(node, Lif)
+        }
         return cls(
-            {name: values.min(axis=(0, 1)) for name, values in trace.v.items()},
+            lows,
             {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
             {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
             {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.v.items()},
@@ -85,3 +90,32 @@ class Calibration:
             {name: values + other.drives[name] for name, values in self.drives.items()},
             total,
         )
+
+
+def lowest_floor(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+    r"""Return the potential, at most 0, at which every neuron could be held from below without another spike.
+
+    A potential that is held at a floor is above the free one from then on, and the difference leaks:
+    :math:`D_{t+1} = (1 - d_v) D_t`. The next spike resets both to zero. So no spike changes as long as
+
+    .. math:: D_t \le R_t, \qquad R_t = \theta - v_t \text{ before a spike or the end}, \quad
+        R_t = \min\Big(\theta - v_t,\; \frac{R_{t+1}}{1 - d_v}\Big) \text{ otherwise}
+
+    and the floor may be anything up to the least of all :math:`v_t + R_t`. Where the potential only falls, as
+    that of a neuron whose input is negative, any floor will do, however long it falls.
+
+    Args:
+        population: One of the graph's populations; what never fires is read by its potential, and its floor
+            is the smallest potential.
+        v: Its potentials after the reset, `[batch, time, *shape]`.
+        spikes: Its spikes, of the same shape.
+    """
+    keep, floor = 1 - population.dv, np.zeros(population.dv.shape)
+    room = np.full((len(v), *floor.shape), np.inf)
+    for t in range(v.shape[1] - 1, -1, -1):
+        np.divide(room, keep, out=room, where=keep > 0)
+        room[:, keep == 0] = np.inf
+        np.minimum(room, population.vth - v[:, t], out=room)
+        floor = np.minimum(floor, (v[:, t] + room).min(axis=0))
+        room[spikes[:, t]] = np.inf
+    return np.where(np.isfinite(population.vth), floor, np.minimum(v.min(axis=(0, 1)), 0.0))

@@ -18,6 +18,7 @@ from toolchain.frontends import from_torch
 from toolchain.ir import Decode, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Input, Lif, Output
 from toolchain.ir.matrix import values_of
 from toolchain.passes import Calibration, QuantizeGraph, Rounding, SplitSigns
+from toolchain.passes.calibration import lowest_floor
 from toolchain.passes.drives import can_observe, observe_drive
 from toolchain.passes.integers import decay_register
 from toolchain.passes.rounding import round_together, search_together
@@ -246,3 +247,52 @@ def test_kept_scales_stay_unless_the_range_demands_less(rng: np.random.Generator
         if isinstance(before, FixedLif) and isinstance(after, FixedLif):
             assert np.array_equal(before.scale, after.scale)
             assert np.array_equal(before.vth, after.vth)
+
+
+def _held(population: Lif, drive: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Potentials and spikes of neurons whose potential is held at a floor, `[batch, time, N]`."""
+    v, potentials, spikes = np.zeros(drive[:, 0].shape), [], []
+    for t in range(drive.shape[1]):
+        v = np.maximum((1 - population.dv) * v + drive[:, t], floor)
+        fires = v > population.vth
+        v = np.where(fires, 0.0, v)
+        potentials.append(v)
+        spikes.append(fires)
+    return np.stack(potentials, axis=1), np.stack(spikes, axis=1)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    steps=st.integers(1, 60),
+    push=st.floats(-1.5, 1.5),
+    leak=st.sampled_from([0.0, 0.001, 0.1, 0.6, 1.0]),
+)
+@settings(max_examples=60)
+def test_a_potential_held_at_its_floor_fires_as_a_free_one_and_a_higher_floor_does_not(
+    seed: int, steps: int, push: float, leak: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    population = lif("p", ("x",), 7, dv=leak * rng.choice([0.5, 1.0], 7), vth=rng.uniform(0.2, 4.0, 7))
+    drive = rng.normal(size=(3, steps, 7)) + push * rng.normal(size=7)
+    v, spikes = _held(population, drive, np.full(7, -np.inf))
+    floor = lowest_floor(population, v, spikes)
+    assert (floor <= 0).all()
+    assert np.array_equal(_held(population, drive, floor * (1 + 1e-9))[1], spikes)
+    higher = _held(population, drive, floor * (1 - 1e-6))[1]
+    assert ((higher != spikes).any(axis=(0, 1)) == (floor < 0)).all()
+
+
+def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
+    """Its register would have to hold the sum of all steps; but no spike depends on how far it falls."""
+    graph = feed_forward().map(
+        lambda node: replace(node, dv=np.zeros(3)) if isinstance(node, Lif) and node.name == "hidden" else node
+    )
+    scales: list[np.ndarray] = []
+    for steps in (8, 2000):
+        x = np.tile(np.array([[0.0, 1.0], [1.0, 0.0]])[:, None], (1, steps, 1)) > 0
+        fixed = QuantizeGraph(calibration=_seen(graph, x), steps=steps)(graph)
+        hidden = fixed["hidden"]
+        assert isinstance(hidden, FixedLif)
+        scales.append(hidden.scale)
+        assert np.array_equal(reference.run(fixed, x).spikes["hidden"], reference.run(graph, x).spikes["hidden"])
+    assert np.array_equal(*scales)

@@ -1,0 +1,57 @@
+r"""How fine a still input is sent: bits of the message and bits of the weights share one register.
+
+The input of a neuron is a sum of weights times messages of `b` bits, and its threshold has 17 bits. A finer
+message takes its bits from the weights: with `S` units of threshold per unit of activation, a value is
+rounded to a multiple of `p / (2^b - 1)` and a weight to one of `(2^b - 1) / (p S)`, where `p` is the largest
+value. A still input is rounded alike at every step, so that neither error averages out over time. Their sum
+over the sources of a neuron, errors independent of one another, is least for
+
+.. math:: 2^b - 1 = p\, \sqrt{S\, \frac{\operatorname{rms} w}{\operatorname{rms} x}}
+
+so that a picture is sent coarser to a dense layer of many small weights than to a convolution.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.currents import Branch
+from toolchain.fixedpoint import THRESHOLD_MAX
+from toolchain.interchange.activation_network import INPUT, ActivationNetwork
+from toolchain.ir import EdgeKind, Input
+from toolchain.ir.matrix import values_of
+
+_FEWEST, _MOST = 4, 8
+"""Bits of a message."""
+
+
+def graded_input(network: ActivationNetwork, frames: NDArray[Any], thresholds: Mapping[str, float]) -> Input:
+    """Return the input of a network, with the bits that cost its layers least.
+
+    Args:
+        network: What reads it.
+        frames: Samples of it, `[batch, *features]`.
+        thresholds: Of the layers, by name, in units of their activations.
+    """
+    peak = float(np.abs(frames).max()) or 1.0
+    power = float(np.mean(np.square(frames, dtype=np.float64)))
+    levels = [
+        found
+        for layer in network.layers
+        for branch in layer.current.branches
+        if branch.source.node == INPUT
+        for found in [_levels(branch, peak, power, THRESHOLD_MAX / thresholds[layer.name])]
+        if found > 0
+    ]
+    bits = math.ceil(math.log2(max(levels, default=2.0**_MOST) + 1))
+    bits = min(max(bits, _FEWEST), _MOST)
+    return Input(name=INPUT, shape=network.shape, edge=EdgeKind.GRADED, scale=(2**bits - 1) / peak, bits=bits)
+
+
+def _levels(branch: Branch, peak: float, power: float, units: float) -> float:
+    """Return how many levels the input should have for the weights of a connection; 0 if nothing is sent."""
+    squares = float(np.mean(values_of(branch.node(branch.name).weights) ** 2))
+    return peak * math.sqrt(units * math.sqrt(squares / power)) if power > 0 else 0.0
