@@ -1,7 +1,7 @@
 """Thousands of random ONNX classifiers against onnxruntime: `python -m tests.parity.onnx_sweep COUNT`.
 
-Every model must give what onnxruntime gives, sample by sample, or be refused by the name of an operator. Models are
-known by their seeds.
+Every model must give what onnxruntime gives, sample by sample, or be refused by the name of an operator.
+Models are known by their seeds.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What an ONNX classifier means: its layers give what onnxruntime gives, or an operator is refused by name."""
+"""What an ONNX classifier means: its layers give what onnxruntime gives, or it is refused by an operator."""
 
 from collections import Counter
 from pathlib import Path
@@ -83,8 +83,6 @@ def test_two_activations_broadcast_by_the_rules_of_numpy(
     shapes: tuple[tuple[int, ...], ...], rng: np.random.Generator
 ) -> None:
     first, second = shapes
-    kept = [0] * len(second)
-    ends = list(second)
     made = model_of(
         [
             node("Relu", ["x"], ["r"]),
@@ -92,8 +90,8 @@ def test_two_activations_broadcast_by_the_rules_of_numpy(
             node("Sub", ["r", "p"], ["y"]),
         ],
         list(first),
-        b=np.array(kept),
-        e=np.array(ends),
+        b=np.zeros(len(second), np.int64),
+        e=np.array(second),
         a=np.arange(1, len(second) + 1),
     )
     assert difference(made, rng) is None
@@ -152,8 +150,10 @@ def test_dropout_is_nothing_but_in_training(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("size", [7, 8])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.parametrize("kind", ["SAME_UPPER", "SAME_LOWER", [0, 0, 1, 1], [2, 0, 1, 3]])
+@pytest.mark.parametrize(
+    ("kind", "dilation"),
+    [("SAME_UPPER", 1), ("SAME_LOWER", 1), ([0, 0, 1, 1], 1), ([0, 0, 1, 1], 2), ([2, 0, 1, 3], 2)],
+)
 def test_uneven_padding_is_a_kernel_with_zeros(
     size: int, stride: int, dilation: int, kind: Any, rng: np.random.Generator
 ) -> None:
@@ -354,7 +354,10 @@ def test_a_batch_that_operators_may_count_on_is_refused(rng: np.random.Generator
         (node("ConstantOfShape", ["s"], ["k"], name="huge"), {"s": np.array([2**20, 2**20])}),
         (node("Expand", ["one", "s"], ["k"], name="huge"), {"one": np.ones(1), "s": np.array([2**40])}),
         (node("Tile", ["one", "s"], ["k"], name="huge"), {"one": np.ones(1), "s": np.array([2**40])}),
-        (node("Range", ["a", "b", "c"], ["k"], name="huge"), {"a": np.array(0), "b": np.array(2**50), "c": np.array(1)}),
+        (
+            node("Range", ["a", "b", "c"], ["k"], name="huge"),
+            {"a": np.array(0), "b": np.array(2**50), "c": np.array(1)},
+        ),
         (node("Add", ["a", "b"], ["k"], name="huge"), {"a": np.ones((5000, 1)), "b": np.ones((1, 5000))}),
     ],
 )  # fmt: skip
