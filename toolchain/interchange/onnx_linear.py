@@ -28,6 +28,8 @@ from toolchain.interchange.onnx_translation import Translation, Translator
 Floats = NDArray[np.float64]
 _ONE: Final = np.ones(1)
 _ZERO: Final = np.zeros(1)
+INFERRING: Final = 7
+"""First opset whose norms and dropouts infer unless they are told to train."""
 
 
 def convolution(t: Translation, operator: Operator) -> Value:
@@ -242,7 +244,8 @@ def _multiplied(operator: Operator, value: Value, weights: Floats) -> Value:
 def norm(t: Translation, operator: Operator) -> Value:
     """Translate a batch norm as it infers: one factor and one offset per channel."""
     value = t.read(operator)
-    if operator.integer("training_mode", 0) or not operator.integer("spatial", 1):
+    trained = operator.opset >= INFERRING or operator.integer("is_test", 0)
+    if operator.integer("training_mode", 0) or not operator.integer("spatial", 1) or not trained:
         raise operator.refuse("it takes its statistics from the samples; export the model for inference")
     gamma, beta, mean, variance = (t.constant(operator, place).ravel() for place in (1, 2, 3, 4))
     channels = value.shape[1] if value.elements.ndim > 1 else 1
@@ -309,6 +312,8 @@ def _added(operator: Operator, first: Value, second: Value) -> Value:
 
 
 def _affine(operator: Operator, value: Value, factor: Floats, offset: Floats) -> Value:
+    rank = value.elements.ndim
+    factor, offset = operator.aligned(factor, rank), operator.aligned(offset, rank)
     try:
         return affine(operator.name, value, factor, offset)
     except ValueError:

@@ -6,10 +6,11 @@ from typing import Final, final
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from toolchain.errors import FrontendError
 
-OLDEST: Final = 7
+_NUMPY: Final = 7
 """First opset whose arithmetic broadcasts as NumPy does."""
 _LARGEST: Final = 2**31
 _CURVED: Final = "it is curved, and layers of ReLU are straight lines; train with Relu, LeakyRelu or Clip"
@@ -89,6 +90,13 @@ class Operator:
     def tensor(self, name: str) -> onnx.TensorProto | None:
         """Return a tensor, if it is given."""
         return self._values[name].t if name in self._values else None
+
+    def aligned(self, constant: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
+        """Return a constant as NumPy's rules broadcast it; old models say at which axis it begins."""
+        if self.opset >= _NUMPY or not self.has("axis"):
+            return constant
+        behind = rank - self.integer("axis", 0) - constant.ndim
+        return constant.reshape(*constant.shape, *[1] * max(behind, 0))
 
     def placed(self, kernel: Sequence[int], size: Sequence[int]) -> "Placement":
         """Return where a window stands on an image, all paddings worked out.
@@ -199,11 +207,6 @@ def check_operators(model: onnx.ModelProto) -> None:
             names.add(name)
     if model.graph.sparse_initializer or model.functions:
         raise FrontendError("sparse weights and functions of a model are not read")
-    if opset_of(model) < OLDEST:
-        raise FrontendError(
-            f"the model is of opset {opset_of(model)}, whose arithmetic broadcasts by rules of its own; "
-            f"expected {OLDEST} or later: convert it with onnx.version_converter, or export it again"
-        )
 
 
 def opset_of(model: onnx.ModelProto) -> int:

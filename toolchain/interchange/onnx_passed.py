@@ -10,6 +10,7 @@ import onnx
 
 from toolchain.interchange.activation_values import Value
 from toolchain.interchange.onnx_constants import shape_of
+from toolchain.interchange.onnx_linear import INFERRING
 from toolchain.interchange.onnx_operators import Operator
 from toolchain.interchange.onnx_shapes import MOVING, moved
 from toolchain.interchange.onnx_translation import Translation, Translator
@@ -35,10 +36,11 @@ def cast(t: Translation, operator: Operator) -> Value:
 def dropout(t: Translation, operator: Operator) -> Value:
     """Translate a dropout that drops nothing."""
     training, ratio = t.stored(operator, 2), t.stored(operator, 1)
-    if training is not None and training.any() and (ratio is None or ratio.any()):
-        raise operator.refuse(
-            "it is in training mode, which drops activations; export the model for inference"
-        )
+    drops = ratio is None or ratio.any()
+    if operator.opset < INFERRING:
+        training = np.array(operator.integer("is_test", 0) == 0)
+    if training is not None and training.any() and drops:
+        raise operator.refuse("it is in training mode, which drops activations; export it for inference")
     return t.read(operator)
 
 

@@ -118,11 +118,11 @@ def _largest(t: Translation, operator: Operator, value: Value, placement: Placem
         raise operator.refuse("some of its windows see nothing of the image")
     source = replace(whole(maps, (1, *maps.shape)), nonnegative=value.nonnegative)
     readers = t.readers.get(operator.outputs[0], [])
-    if placement.padded and not source.nonnegative:
-        if not readers or any(reader.kind != "Relu" for reader in readers):
-            raise operator.refuse("it pads what may be negative, so that zeros could win; put Relu before it")
+    if readers and all(reader.kind == "Relu" for reader in readers):
         # The largest of positive parts is the positive part of the largest.
         source = t.layers.positive(readers[0].name, source)
+    if placement.padded and not source.nonnegative:
+        raise operator.refuse("it pads what may be negative, so that zeros could win; put Relu before it")
     found = t.layers.max_pool(operator.name, source, source.current, placement)
     return images(found.current, value.elements.ndim, nonnegative=found.nonnegative)
 

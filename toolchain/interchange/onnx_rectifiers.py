@@ -13,6 +13,8 @@ from toolchain.interchange.onnx_translation import Translation, Translator
 
 Floats = NDArray[np.float64]
 _ONE: Final = np.ones(1)
+_NUMPY: Final = 7
+"""First opset whose slopes broadcast as NumPy does."""
 _INFINITE: Final = 3e38
 """Bounds beyond this are those of no bound: the largest of single precision."""
 
@@ -44,6 +46,8 @@ def leaky_relu(t: Translation, operator: Operator) -> Value:
 def parametric_relu(t: Translation, operator: Operator) -> Value:
     """Translate a positive part that leaks by learned slopes."""
     value, slope = t.read(operator), t.constant(operator, 1)
+    if operator.opset < _NUMPY and slope.ndim == 1:
+        slope = slope.reshape(-1, *[1] * (value.elements.ndim - 2))
     if np.broadcast_shapes(value.shape, slope.shape) != value.shape:
         raise operator.refuse(f"its slopes {list(slope.shape)} do not fit {list(value.shape)}")
     return t.layers.leaky(operator.name, value, slope)

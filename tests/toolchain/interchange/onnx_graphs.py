@@ -24,6 +24,13 @@ Array = NDArray[Any]
 _TYPES = {np.float16: TensorProto.FLOAT16, np.float32: TensorProto.FLOAT, np.float64: TensorProto.DOUBLE}
 _TOLERANCES = {np.float16: 3e-2, np.float32: 1e-4, np.float64: 1e-9}
 """Of the largest value that stands anywhere in a graph."""
+_SHAPES = (
+    ([1, 3, 3], [4, 9, 9]),
+    ([1, 4], [4, 12]),
+    ([2], [12]),
+    ([2, 3, 2, 2], [3, 4, 3, 3]),
+)
+"""Least and largest extents of what enters: images, rows, lists, and what no convolution reads."""
 _CURVED = ("Sigmoid", "Tanh", "Elu", "HardSigmoid", "Softplus", "Exp", "Erf", "Sqrt")
 _SQUASHING = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax")
 _LAST = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax", "Identity", "Dropout")
@@ -424,8 +431,7 @@ def random_model(rng: np.random.Generator) -> RandomModel:
 def _drawn(rng: np.random.Generator) -> RandomModel | None:
     dtype = [np.float32, np.float32, np.float32, np.float64, np.float16][int(rng.integers(5))]
     b = _Builder(rng, int(rng.integers(7, 21)), dtype, fixed=bool(rng.integers(2)))
-    shapes = [(int(rng.integers(1, 4)), int(rng.integers(3, 9)), int(rng.integers(3, 9))), (int(rng.integers(1, 4)),
-              int(rng.integers(4, 12))), (int(rng.integers(2, 12)),), (2, 3, 2, 2)]  # fmt: skip
+    shapes = [tuple(int(n) for n in rng.integers(low, high)) for low, high in _SHAPES]
     shape = shapes[int(rng.choice(4, p=[0.55, 0.2, 0.2, 0.05]))]
     x = b.fresh()
     b.values[x] = rng.normal(size=(1, *shape)).astype(dtype)
@@ -503,11 +509,8 @@ def difference(made: RandomModel, rng: np.random.Generator) -> str | None:
     found = scores_of(network.scores, activations_of(network, entered))
     if found.shape != expected.shape:
         return f"shapes {found.shape} and {expected.shape}"
-    largest = max(
-        float(np.abs(values).max())
-        for values in (expected, *made.values.values())
-        if values.dtype.kind == "f"
-    )
+    reals = [values for values in (expected, *made.values.values()) if values.dtype.kind == "f"]
+    largest = max(float(np.abs(values).max()) for values in reals)
     text = onnx.printer.to_text(made.model)
     bound = _TOLERANCES[made.dtype] * max(largest, 1.0)
     squashed = sum("is left out" in note for note in network.notes)

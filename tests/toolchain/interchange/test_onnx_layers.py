@@ -1,0 +1,374 @@
+"""What an ONNX classifier means: its layers give what onnxruntime gives, or it is refused by an operator."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.toolchain.interchange.onnx_graphs import RandomModel, difference, verdict
+from toolchain.errors import FrontendError
+from toolchain.interchange.activation_network import ActivationNetwork
+from toolchain.interchange.onnx_layers import activation_network
+
+Array = NDArray[Any]
+Node = onnx.NodeProto
+node = helper.make_node
+
+
+def model_of(
+    nodes: list[Node], shape: list[int], *, opset: int = 17, batch: Any = "n", **tensors: Array
+) -> RandomModel:
+    last = nodes[-1].output[0]
+    graph = helper.make_graph(
+        nodes,
+        "case",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_empty_tensor_value_info(last)],
+        [
+            numpy_helper.from_array(values.astype(np.float32) if values.dtype == np.float64 else values, name)
+            for name, values in tensors.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return RandomModel(model, last, tuple(shape), np.float32, {}, "")
+
+
+def layers_of(made: RandomModel) -> ActivationNetwork:
+    return activation_network(Path("case.onnx"), made.model, made.shape)[0]
+
+
+def test_random_models_are_equal_or_refused_by_the_name_of_an_operator() -> None:
+    """The quick part; `python -m tests.parity.onnx_sweep` runs thousands."""
+    found = Counter[str]()
+    for seed in range(100):
+        what, why = verdict(seed)
+        found[what] += 1
+        assert what == "equal" or (what == "refused" and "'" in why), why
+    assert found["equal"] > 50
+
+
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (4, 1), (1, 4, 1), (5,), (4, 5), (3, 1, 1), (3, 4, 5), (1, 3, 1, 1)]
+)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_constants_broadcast_by_the_rules_of_numpy(
+    kind: str, shape: tuple[int, ...], reverse: bool, rng: np.random.Generator
+) -> None:
+    if kind == "Div" and reverse:
+        pytest.skip("divides by activations")
+    inputs = ["c", "k"][:: -1 if reverse else 1]
+    made = model_of(
+        [
+            node("Conv", ["x", "w"], ["c"], pads=[1] * 4),
+            node(kind, inputs, ["s"]),
+            node("Flatten", ["s"], ["y"]),
+        ],
+        [2, 4, 5],
+        w=rng.normal(size=(3, 2, 3, 3)),
+        k=rng.uniform(0.5, 2, shape),
+    )
+    assert difference(made, rng) is None
+
+
+@pytest.mark.parametrize(
+    "shapes", [((3, 4, 5), (3, 1, 1)), ((3, 4, 5), (1, 4, 5)), ((3, 4, 5), (1, 4, 1)), ((6,), (1,))]
+)
+def test_two_activations_broadcast_by_the_rules_of_numpy(
+    shapes: tuple[tuple[int, ...], ...], rng: np.random.Generator
+) -> None:
+    first, second = shapes
+    made = model_of(
+        [
+            node("Relu", ["x"], ["r"]),
+            node("Slice", ["x", "b", "e", "a"], ["p"]),
+            node("Sub", ["r", "p"], ["y"]),
+        ],
+        list(first),
+        b=np.zeros(len(second), np.int64),
+        e=np.array(second),
+        a=np.arange(1, len(second) + 1),
+    )
+    assert difference(made, rng) is None
+
+
+def test_a_constant_that_makes_a_batch_of_one_sample_is_refused(rng: np.random.Generator) -> None:
+    made = model_of([node("Add", ["x", "k"], ["y"], name="sum")], [4], k=rng.normal(size=(4, 1)))
+    with pytest.raises(FrontendError, match="'sum' makes a batch of 4"):
+        layers_of(made)
+
+
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax", "Sigmoid", "Tanh"])
+def test_what_keeps_the_order_of_the_classes_is_left_out_only_where_it_is_last(
+    kind: str, rng: np.random.Generator
+) -> None:
+    weights = {"w": rng.normal(size=(4, 4))}
+    first, second = node("MatMul", ["x", "w"], ["a"]), node(kind, ["a"], ["s"], name="squash")
+    last = model_of([first, second, node("Identity", ["s"], ["y"])], [4], **weights)
+    assert any("'squash'" in note and "is left out" in note for note in layers_of(last).notes)
+    for reader in (node("MatMul", ["s", "w"], ["y"], name="next"), node("Relu", ["s"], ["y"], name="next")):
+        with pytest.raises(
+            FrontendError, match=f"'squash' is a {kind}: it may stand last only.*'next' reads"
+        ):
+            layers_of(model_of([first, second, reader], [4], **weights))
+
+
+def test_a_softmax_along_another_axis_than_the_classes_is_refused() -> None:
+    with pytest.raises(FrontendError, match="3 of the 12 values"):
+        layers_of(model_of([node("Softmax", ["x"], ["y"], axis=1)], [3, 4]))
+    with pytest.raises(FrontendError, match="1 of the 4 values"):
+        layers_of(model_of([node("Softmax", ["x"], ["y"], axis=0)], [4]))
+    assert layers_of(model_of([node("Softmax", ["x"], ["y"], axis=1)], [3, 4], opset=11)).notes
+
+
+def test_the_choice_of_a_class_is_left_out_with_what_follows_it(rng: np.random.Generator) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("ArgMax", ["a"], ["m"], axis=1),
+        node("Cast", ["m"], ["y"], to=TensorProto.INT32),
+    ]
+    made = model_of(nodes, [4], w=rng.normal(size=(4, 3)))
+    assert layers_of(made).scores.features == (3,)
+    with pytest.raises(FrontendError, match="it makes INT32 of activations"):
+        layers_of(model_of([node("Cast", ["x"], ["y"], to=TensorProto.INT32)], [4]))
+
+
+def test_dropout_is_nothing_but_in_training(rng: np.random.Generator) -> None:
+    inference = model_of([node("Dropout", ["x"], ["y"], name="drop")], [4])
+    assert difference(inference, rng) is None
+    training = model_of(
+        [node("Dropout", ["x", "r", "t"], ["y"], name="drop")], [4], r=np.array(0.5), t=np.array(True)
+    )
+    with pytest.raises(FrontendError, match="'drop' is a Dropout: it is in training mode"):
+        layers_of(training)
+
+
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("kind", "dilation"),
+    [("SAME_UPPER", 1), ("SAME_LOWER", 1), ([0, 0, 1, 1], 1), ([0, 0, 1, 1], 2), ([2, 0, 1, 3], 2)],
+)
+def test_uneven_padding_is_a_kernel_with_zeros(
+    size: int, stride: int, dilation: int, kind: Any, rng: np.random.Generator
+) -> None:
+    pads = {"auto_pad": kind} if isinstance(kind, str) else {"pads": kind}
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], strides=[stride] * 2, dilations=[dilation] * 2, **pads),
+        node("Relu", ["c"], ["y"]),
+    ]
+    assert difference(model_of(nodes, [2, size, size], w=rng.normal(size=(3, 2, 2, 3))), rng) is None
+
+
+@pytest.mark.parametrize("level", [0.0, 0.7])
+def test_a_pad_is_part_of_what_reads_it(level: float, rng: np.random.Generator) -> None:
+    nodes = [
+        node("Relu", ["x"], ["r"]),
+        node("Pad", ["r", "p", "v"], ["q"]),
+        node("Conv", ["q", "w"], ["y"], strides=[2, 2]),
+    ]
+    made = model_of(
+        nodes,
+        [2, 5, 6],
+        p=np.array([0, 0, 1, 2, 0, 0, 0, 1]),
+        v=np.array(level),
+        w=rng.normal(size=(3, 2, 3, 3)),
+    )
+    assert difference(made, rng) is None
+    assert len(layers_of(made).steps) == 1
+
+
+@pytest.mark.parametrize("order", [("MaxPool", "Relu"), ("Relu", "MaxPool")])
+@pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 1, 0]])
+def test_max_pooling_before_or_after_a_relu_is_layers_of_differences(
+    order: tuple[str, str], pads: list[int], rng: np.random.Generator
+) -> None:
+    window: dict[str, Any] = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": pads}
+    nodes = [node("Conv", ["x", "w"], ["t0"])]
+    for i, kind in enumerate(order):
+        nodes.append(node(kind, [f"t{i}"], [f"t{i + 1}"], **(window if kind == "MaxPool" else {})))
+    nodes.append(node("Flatten", ["t2"], ["y"]))
+    assert difference(model_of(nodes, [2, 9, 9], w=rng.normal(size=(3, 2, 3, 3))), rng) is None
+
+
+def test_max_pooling_that_pads_what_may_be_negative_is_refused() -> None:
+    nodes = [
+        node("MaxPool", ["x"], ["m"], kernel_shape=[2, 2], pads=[1] * 4, name="pool"),
+        node("Neg", ["m"], ["y"]),
+    ]
+    with pytest.raises(FrontendError, match="'pool' is a MaxPool: it pads what may be negative"):
+        layers_of(model_of(nodes, [1, 4, 4]))
+
+
+def test_straight_lines_are_layers(rng: np.random.Generator) -> None:
+    bounds = {
+        "low": np.array(0.0),
+        "high": np.array(6.0),
+        "slope": rng.normal(size=(2, 1, 1)),
+        "floor": np.array(0.2),
+    }
+    for item in (
+        node("Clip", ["c", "low", "high"], ["s"]),
+        node("LeakyRelu", ["c"], ["s"], alpha=0.1),
+        node("PRelu", ["c", "slope"], ["s"]),
+        node("Abs", ["c"], ["s"]),
+        node("Max", ["c", "floor"], ["s"]),
+        node("Min", ["c", "x"], ["s"]),
+    ):
+        used = {name: bounds[name] for name in item.input if name in bounds}
+        nodes = [
+            node("Mul", ["x", "k"], ["c"]),
+            item,
+            node("Conv", ["s", "w"], ["y"], pads=[1] * 4),
+        ]
+        made = model_of(nodes, [2, 4, 4], k=np.array(9.0), w=rng.normal(size=(3, 2, 3, 3)), **used)
+        assert difference(made, rng) is None, item.op_type
+
+
+def test_a_norm_before_a_padded_convolution_keeps_its_edges(rng: np.random.Generator) -> None:
+    parts = {
+        "g": rng.uniform(0.5, 2, 2),
+        "b": rng.normal(size=2),
+        "m": rng.normal(size=2),
+        "v": rng.uniform(1, 2, 2),
+    }
+    nodes = [
+        node("Relu", ["x"], ["r"]),
+        node("BatchNormalization", ["r", "g", "b", "m", "v"], ["n"]),
+        node("Conv", ["n", "w"], ["c"], pads=[1] * 4),
+        node("Relu", ["c"], ["y"]),
+    ]
+    made = model_of(nodes, [2, 5, 5], w=rng.normal(size=(3, 2, 3, 3)), **parts)
+    assert difference(made, rng) is None
+    assert layers_of(made).layers[1].current.bias.shape == (3, 5, 5)
+
+
+def test_a_padded_convolution_of_a_convolution_reads_two_halves(rng: np.random.Generator) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], pads=[1] * 4),
+        node("Conv", ["c", "v"], ["y"], pads=[1] * 4, name="two"),
+    ]
+    made = model_of(nodes, [2, 4, 4], w=rng.normal(size=(3, 2, 3, 3)), v=rng.normal(size=(2, 3, 3, 3)))
+    assert difference(made, rng) is None
+    assert any("'two' pads what may be negative" in note for note in layers_of(made).notes)
+
+
+def test_an_export_of_tensorflow_comes_in_with_its_columns_permuted(rng: np.random.Generator) -> None:
+    """Channels last outside, first inside; the batch of the flattening is computed from the shape."""
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        node("Conv", ["t", "w"], ["c"], auto_pad="SAME_UPPER", strides=[2, 2]),
+        node("Relu", ["c"], ["r"]),
+        node("Transpose", ["r"], ["u"], perm=[0, 2, 3, 1]),
+        node("Shape", ["u"], ["s"]),
+        node("Slice", ["s", "zero", "one", "zero"], ["b"]),
+        node("Concat", ["b", "rest"], ["f"], axis=0),
+        node("Reshape", ["u", "f"], ["flat"]),
+        node("MatMul", ["flat", "d"], ["y"]),
+    ]
+    made = model_of(
+        nodes, [6, 5, 2], w=rng.normal(size=(3, 2, 3, 3)), d=rng.normal(size=(27, 4)),
+        zero=np.array([0]), one=np.array([1]), rest=np.array([-1]),
+    )  # fmt: skip
+    assert difference(made, rng) is None
+    network = layers_of(made)
+    assert network.shape == (2, 6, 5)
+    assert "samples enter as [2, 6, 5], where the file has [6, 5, 2] for 'x'" in network.notes
+
+
+def test_rows_are_images_of_one_row(rng: np.random.Generator) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], pads=[1, 2]),
+        node("Relu", ["c"], ["r"]),
+        node("GlobalAveragePool", ["r"], ["y"]),
+    ]
+    made = model_of(nodes, [2, 9], w=rng.normal(size=(3, 2, 4)))
+    assert difference(made, rng) is None
+    assert layers_of(made).shape == (2, 1, 9)
+
+
+def _whole(values: Array) -> tuple[Array, Array]:
+    scale = np.array(np.abs(values).max() / 127, np.float32)
+    return np.round(values / scale).astype(np.int8), scale
+
+
+def test_weights_that_are_whole_numbers_enter_as_they_stand(rng: np.random.Generator) -> None:
+    whole, scale = _whole(rng.normal(size=(4, 3)))
+    nodes = [node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", ["x", "w"], ["y"])]
+    made = model_of(nodes, [4], q=whole, s=scale)
+    (branch,) = layers_of(made).scores.branches
+    assert np.array_equal(branch.weights, (whole.T.astype(np.float32) * scale).astype(np.float64))
+    columns = np.array([0.5, 0.25, 2.0], np.float32)
+    nodes[0] = node("DequantizeLinear", ["q", "s"], ["w"], axis=1)
+    (branch,) = layers_of(model_of(nodes, [4], q=whole, s=columns)).scores.branches
+    assert np.array_equal(branch.weights, (whole * columns).T)
+
+
+def test_quantized_activations_are_not_rounded_but_keep_the_relu_that_exporters_drop(
+    rng: np.random.Generator,
+) -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["a"]),
+        node("QuantizeLinear", ["a", "s", "z"], ["q"], name="quant"),
+        node("DequantizeLinear", ["q", "s", "z"], ["b"]),
+        node("MatMul", ["b", "v"], ["y"]),
+    ]
+    tensors = {"w": rng.normal(size=(6, 5)), "v": rng.normal(size=(5, 3)), "s": np.array(0.05, np.float32)}
+    network = layers_of(model_of(nodes, [6], **tensors, z=np.array(0, np.uint8)))
+    assert [layer.name for layer in network.layers] == ["quant"]
+    assert any("'quant': activations are neither rounded" in note for note in network.notes)
+    assert not layers_of(model_of(nodes, [6], **tensors, z=np.array(128, np.uint8))).layers
+    nodes[2] = node("Cast", ["q"], ["b"], to=TensorProto.FLOAT, name="other")
+    with pytest.raises(FrontendError, match="'other' reads its whole numbers"):
+        layers_of(model_of(nodes, [6], **tensors, z=np.array(0, np.uint8)))
+
+
+def test_only_what_the_scores_depend_on_is_translated(rng: np.random.Generator) -> None:
+    made = model_of(
+        [node("Erf", ["x"], ["e"]), node("MatMul", ["x", "w"], ["y"])], [4], w=rng.normal(size=(4, 3))
+    )
+    assert difference(made, rng) is None
+    made.model.graph.output.append(helper.make_tensor_value_info("e", TensorProto.INT64, None))
+    made.model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    assert layers_of(made).scores.features == (3,)
+    made.model.graph.output[1].type.tensor_type.elem_type = TensorProto.FLOAT
+    with pytest.raises(FrontendError, match=r"expected one output.*\['y', 'e'\]"):
+        layers_of(made)
+
+
+def test_a_batch_that_operators_may_count_on_is_refused(rng: np.random.Generator) -> None:
+    nodes = [node("Reshape", ["x", "s"], ["r"], name="shape"), node("MatMul", ["r", "w"], ["y"])]
+    made = model_of(nodes, [4], batch=2, s=np.array([2, 4]), w=rng.normal(size=(4, 3)))
+    with pytest.raises(FrontendError, match="'x' takes 2 samples at once, and operator 'shape'"):
+        layers_of(made)
+
+
+@pytest.mark.parametrize(
+    ("item", "tensors"),
+    [
+        (node("ConstantOfShape", ["s"], ["k"], name="huge"), {"s": np.array([2**20, 2**20])}),
+        (node("Expand", ["one", "s"], ["k"], name="huge"), {"one": np.ones(1), "s": np.array([2**40])}),
+        (node("Tile", ["one", "s"], ["k"], name="huge"), {"one": np.ones(1), "s": np.array([2**40])}),
+        (
+            node("Range", ["a", "b", "c"], ["k"], name="huge"),
+            {"a": np.array(0), "b": np.array(2**50), "c": np.array(1)},
+        ),
+        (node("Add", ["a", "b"], ["k"], name="huge"), {"a": np.ones((5000, 1)), "b": np.ones((1, 5000))}),
+    ],
+)  # fmt: skip
+def test_constants_larger_than_a_classifier_are_refused_before_they_are_made(
+    item: Node, tensors: dict[str, Array]
+) -> None:
+    with pytest.raises(FrontendError, match="'huge' is a .*more than 16777216 are not made"):
+        layers_of(model_of([item, node("Add", ["x", "k"], ["y"])], [4], **tensors))
+
+
+def test_old_models_say_at_which_axis_a_constant_begins(rng: np.random.Generator) -> None:
+    bias = rng.normal(size=2)
+    made = model_of([node("Add", ["x", "b"], ["y"], broadcast=1, axis=1)], [2, 3, 4], opset=6, b=bias)
+    assert np.allclose(layers_of(made).scores.offsets, np.broadcast_to(bias[:, None, None], (2, 3, 4)))
