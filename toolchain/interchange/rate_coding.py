@@ -49,8 +49,8 @@ class RateCode:
         largest_rate: Spikes per step of the largest activation.
         percentile: Which activation of a layer counts as the largest, in percent.
         current_decay: Share of its current that a population which reads spikes loses per step; 1 for no
-            filter. By default a quarter, or more if all filters together would delay by more than an eighth of
-            the time that samples are shown.
+            filter. By default a quarter, or more if all filters together would delay by more than an eighth
+            of the time that samples are shown.
         balance: Whether thresholds are lowered until the mean rates on the samples are those asked for, and
             what a spike stands for is measured there.
     """

@@ -285,7 +285,9 @@ def test_a_potential_held_at_its_floor_fires_as_a_free_one_and_a_higher_floor_do
 def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
     """Its register would have to hold the sum of all steps; but no spike depends on how far it falls."""
     graph = feed_forward().map(
-        lambda node: replace(node, dv=np.zeros(3)) if isinstance(node, Lif) and node.name == "hidden" else node
+        lambda node: (
+            replace(node, dv=np.zeros(3)) if isinstance(node, Lif) and node.name == "hidden" else node
+        )
     )
     scales: list[np.ndarray] = []
     for steps in (8, 2000):
@@ -294,5 +296,6 @@ def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
         hidden = fixed["hidden"]
         assert isinstance(hidden, FixedLif)
         scales.append(hidden.scale)
-        assert np.array_equal(reference.run(fixed, x).spikes["hidden"], reference.run(graph, x).spikes["hidden"])
+        real, whole = (reference.run(each, x).spikes["hidden"] for each in (graph, fixed))
+        assert np.array_equal(real, whole)
     assert np.array_equal(*scales)
