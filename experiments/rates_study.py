@@ -211,10 +211,10 @@ def page(rows: dict[str, Row]) -> str:
         )
     said = (
         f"Made by `make rates-study` on {datetime.now(tz=UTC).date()}: networks trained there "
-        "(784-256-128-10; two convolutions of 16 and 32 channels with average pooling, and dense layers of 64 and 10), written "
-        f"to ONNX and compiled with the defaults, calibrated on the first {CALIBRATED} training pictures, "
-        "judged on held-out ones. Differences are in points, on the same samples, with 95 % intervals; 'same class' "
-        "compares float with onnxruntime, and integers with float."
+        "(784-256-128-10; two convolutions of 16 and 32 channels with average pooling, and dense layers of "
+        "64 and 10), written to ONNX and compiled with the defaults, calibrated on the first "
+        f"{CALIBRATED} training pictures, judged on held-out ones. Differences are in points, on the same "
+        "samples, with 95 % intervals; 'same class' compares float with onnxruntime, and integers with float."
     )
     return "\n\n".join([said, "\n".join("| " + " | ".join(line) + " |" for line in lines)])
 
