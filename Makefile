@@ -85,6 +85,10 @@ fidelity-study: $(READY) ## what quantization costs and what mends it, into tool
 nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, into toolchain/interchange/README.md (minutes; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/nir_study.py
 
+.PHONY: rates-study
+rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into toolchain/interchange/README.md (half an hour; PUMICE_DATA names the files)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/rates_study.py
+
 .PHONY: endurance
 endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)
 	$(BIN)/python -m pytest -s -m long tests/targets/lava

