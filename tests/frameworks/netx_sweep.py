@@ -14,13 +14,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.frameworks.netx_files import NetxFile, random_file
-from tests.toolchain.interchange.test_netx import save
+from tests.toolchain.interchange.test_netx import numbered, save
 from toolchain import fixedpoint, reference
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.from_netx import from_netx
@@ -223,23 +222,6 @@ def in_lavas_time(graph: Graph) -> Graph:
             node = replace(node, inputs=(f"{node.name}.late",))  # noqa: PLW2901
         nodes.append(node)
     return graph.with_nodes(nodes)
-
-
-def numbered(graph: Graph) -> Graph:
-    """Return the graph with its populations numbered in order, whatever the places of layers in a file."""
-    places = {node.name: f"layer{place}" for place, node in enumerate(graph.populations)}
-
-    def again(name: str) -> str:
-        layer, dot, rest = name.partition(".")
-        return places.get(layer, layer) + dot + rest
-
-    def renamed(node: AnyNode) -> AnyNode:
-        names: dict[str, Any] = {"name": again(node.name), "inputs": tuple(map(again, node.inputs))}
-        if isinstance(node, FixedLif):
-            names["origin"] = replace(node.origin, path=names["name"])
-        return replace(node, **names)
-
-    return replace(graph.map(renamed), name="")
 
 
 def main() -> None:

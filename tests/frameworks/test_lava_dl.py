@@ -42,7 +42,7 @@ def test_random_files_equal_lava_dl_or_are_refused_by_layer(library: Path) -> No
 
 
 def _dense(rng: np.random.Generator) -> list[Values]:
-    both = rng.integers(-60, 61, (8, 14))
+    both = rng.integers(-60, 61, (8, 16))
     registers = {"neuron/iDecay": rng.integers(1, 4097, 8), "neuron/vDecay": rng.integers(0, 4096, 8)}
     return [
         {"type": "input", "shape": [6]},
