@@ -58,6 +58,11 @@ GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)
 	for kind in wide-images images integers; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
 
+.PHONY: netx-sweep
+FILES ?= 1000
+netx-sweep: peers ## random netx files against Lava-DL's reader and Lava's models (FILES=1000; a quarter of an hour)
+	$(BIN)/python -m tests.frameworks.netx_sweep $(FILES)
+
 .PHONY: lnp-study
 lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py

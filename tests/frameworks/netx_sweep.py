@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -224,16 +225,29 @@ def in_lavas_time(graph: Graph) -> Graph:
     return graph.with_nodes(nodes)
 
 
+def unpacked(folder: Path) -> Path:
+    """Unpack Lava-DL's reader, and the files that it is tested with, from the wheel that `make peers` fetches."""
+    (*_, path) = sorted((Path(sys.prefix) / "peers").glob("lava_dl-*.whl"))
+    with zipfile.ZipFile(path) as wheel:
+        wanted = ("lava/lib/dl/", "tests/lava/lib/dl/netx/")
+        wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(wanted)])
+    return folder
+
+
 def main() -> None:
     """Sweep, print what was found, and fail if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
-    parser.add_argument("library", type=Path, help="a folder with lava/lib/dl, as in Lava-DL's wheel")
+    parser.add_argument(
+        "--library", type=Path, help="a folder with lava/lib/dl; by default what make peers fetched"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.count)
-    verdict = sweep(options.library, seeds, processes=options.processes)
+    with tempfile.TemporaryDirectory() as folder:
+        library = options.library or unpacked(Path(folder))
+        verdict = sweep(library, seeds, processes=options.processes)
     lines = [f"seed {seed} differs: {text}" for seed, text in verdict.differences]
     for title in ("refused", "unread", "unwritten"):
         counts: Counter[str] = getattr(verdict, title)

@@ -65,7 +65,7 @@ def save(path: Path, layers: list[Values]) -> Path:
         for number, layer in enumerate(layers):
             for name, value in layer.items():
                 place = f"layer/{number}/{name}"
-                if name == "type":
+                if name == "type" and isinstance(value, str):
                     file.create_dataset(place, (1,), "S10", [value.encode()])
                 elif isinstance(value, str):
                     file.create_dataset(place, data=value, dtype="S10")
