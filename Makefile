@@ -62,6 +62,12 @@ sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each
 nir-sweep: $(READY) ## 10,000 random NIR graphs against their equations in NumPy (a quarter of an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.nir_sweep 10000
 
+
+.PHONY: netx-sweep
+FILES ?= 1000
+netx-sweep: peers ## random netx files against Lava-DL's reader and Lava's models (FILES=1000; a quarter of an hour)
+	$(BIN)/python -m tests.frameworks.netx_sweep $(FILES)
+
 .PHONY: lnp-study
 lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py

@@ -10,17 +10,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.frameworks.netx_files import NetxFile, random_file
-from tests.toolchain.interchange.test_netx import save
+from tests.toolchain.interchange.test_netx import numbered, save
 from toolchain import fixedpoint, reference
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.from_netx import from_netx
@@ -225,33 +225,29 @@ def in_lavas_time(graph: Graph) -> Graph:
     return graph.with_nodes(nodes)
 
 
-def numbered(graph: Graph) -> Graph:
-    """Return the graph with its populations numbered in order, whatever the places of layers in a file."""
-    places = {node.name: f"layer{place}" for place, node in enumerate(graph.populations)}
-
-    def again(name: str) -> str:
-        layer, dot, rest = name.partition(".")
-        return places.get(layer, layer) + dot + rest
-
-    def renamed(node: AnyNode) -> AnyNode:
-        names: dict[str, Any] = {"name": again(node.name), "inputs": tuple(map(again, node.inputs))}
-        if isinstance(node, FixedLif):
-            names["origin"] = replace(node.origin, path=names["name"])
-        return replace(node, **names)
-
-    return replace(graph.map(renamed), name="")
+def unpacked(folder: Path) -> Path:
+    """Unpack Lava-DL's reader, and the files that it is tested with, from the wheel that `make peers` fetches."""
+    (*_, path) = sorted((Path(sys.prefix) / "peers").glob("lava_dl-*.whl"))
+    with zipfile.ZipFile(path) as wheel:
+        wanted = ("lava/lib/dl/", "tests/lava/lib/dl/netx/")
+        wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(wanted)])
+    return folder
 
 
 def main() -> None:
     """Sweep, print what was found, and fail if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
-    parser.add_argument("library", type=Path, help="a folder with lava/lib/dl, as in Lava-DL's wheel")
+    parser.add_argument(
+        "--library", type=Path, help="a folder with lava/lib/dl; by default what make peers fetched"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.count)
-    verdict = sweep(options.library, seeds, processes=options.processes)
+    with tempfile.TemporaryDirectory() as folder:
+        library = options.library or unpacked(Path(folder))
+        verdict = sweep(library, seeds, processes=options.processes)
     lines = [f"seed {seed} differs: {text}" for seed, text in verdict.differences]
     for title in ("refused", "unread", "unwritten"):
         counts: Counter[str] = getattr(verdict, title)

@@ -14,13 +14,30 @@ from numpy.typing import NDArray
 
 from tests.graphs import Recipe, random_fixed
 from tests.image_graphs import ImageRecipe, random_images
+from tests.real_data import real_data
 from toolchain import fixedpoint, reference
+from toolchain.driver import compile_graph
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.fidelity import check_integers, first_mismatch
+from toolchain.fixedpoint import SignMode
 from toolchain.interchange.from_netx import from_netx, layers_to_graphs
 from toolchain.interchange.netx_layers import Layer
 from toolchain.interchange.to_netx import netx_layers, to_netx
-from toolchain.ir import Decode, Delay, FixedConv2d, FixedDense, FixedLif, Graph, Output, same_structure
+from toolchain.ir import (
+    AnyNode,
+    Decode,
+    Delay,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    MaxPool2d,
+    Output,
+    SumPool2d,
+    same_structure,
+)
+from toolchain.quantization import Quantization
+from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
 
@@ -48,7 +65,7 @@ def save(path: Path, layers: list[Values]) -> Path:
         for number, layer in enumerate(layers):
             for name, value in layer.items():
                 place = f"layer/{number}/{name}"
-                if name == "type":
+                if name == "type" and isinstance(value, str):
                     file.create_dataset(place, (1,), "S10", [value.encode()])
                 elif isinstance(value, str):
                     file.create_dataset(place, data=value, dtype="S10")
@@ -176,6 +193,23 @@ def test_what_was_read_is_written_and_read_again_without_a_change(layers: list[V
     again = _read(netx_layers(_fixed(first)))
     assert same_structure(_fixed(first), _fixed(again))
     assert same_structure(first.graph, again.graph)
+
+
+def numbered(graph: Graph) -> Graph:
+    """Return the graph with its populations numbered in order, whatever the places of layers in a file."""
+    places = {node.name: f"layer{place}" for place, node in enumerate(graph.populations)}
+
+    def again(name: str) -> str:
+        layer, dot, rest = name.partition(".")
+        return places.get(layer, layer) + dot + rest
+
+    def renamed(node: AnyNode) -> AnyNode:
+        names: dict[str, Any] = {"name": again(node.name), "inputs": tuple(map(again, node.inputs))}
+        if isinstance(node, FixedLif):
+            names["origin"] = replace(node.origin, path=names["name"])
+        return replace(node, **names)
+
+    return replace(graph.map(renamed), name="")
 
 
 def _read(layers: list[Values]) -> Any:
@@ -399,6 +433,71 @@ def test_exponents_and_odd_biases_are_not_written() -> None:
     )
     with pytest.raises(PreconditionError, match="biases 1 .. 1; netx has multiples of 64"):
         netx_layers(odd)
+
+
+def test_all_that_netx_cannot_hold_is_told_at_once_with_what_helps() -> None:
+    fixed = random_images(ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True))
+    changed = fixed.map(
+        lambda node: (
+            replace(node, exponent=4, weights=np.full_like(node.weights, 100), sign_mode=SignMode.EXCITATORY)
+            if isinstance(node, FixedConv2d)
+            else replace(node, bias_mantissa=node.bias_mantissa * 0 + 1, bias_exponent=node.bias_exponent * 0)
+            if isinstance(node, FixedLif)
+            else node
+        )
+    )
+    with pytest.raises(PreconditionError) as caught:
+        netx_layers(changed)
+    text = str(caught.value)
+    assert text.count("NotImplementedError for poolings") == sum(
+        isinstance(node, SumPool2d | MaxPool2d) for node in fixed
+    )
+    assert text.count("netx has multiples of 64") == len(fixed.populations)
+    assert "weights 1600 .. 1600, which 8 bits and a sign do not hold" in text
+    assert (
+        "compile with --weight-bits 8 --no-split-signs --no-exponents; no option helps with the last" in text
+    )
+    assert "skips" not in text
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_advice_makes_is_written(seed: int, tmp_path: Path) -> None:
+    """A usual build has exponents and signs apart; with the options that the error names it leaves."""
+    rng = np.random.default_rng(seed)
+    registers = {"neuron/iDecay": rng.integers(1000, 4097, 5), "neuron/vDecay": rng.integers(50, 1000, 5)}
+    recurrent = dense(even(rng, 5, 4), type="dense_rec", weight_rec=even(rng, 5, 5), **registers)
+    graph = _read([{"type": "input", "shape": [4]}, recurrent, dense(even(rng, 3, 5))]).graph
+    stimulus = Stimulus.of(rng.random((3, 12, 4)) < 0.5)
+    usual = compile_graph(graph, stimulus=stimulus)
+    with pytest.raises(PreconditionError, match=r"--weight-bits 8 --no-split-signs --no-exponents$"):
+        to_netx(usual.fixed_graph, tmp_path / "usual.net")
+    options = Quantization(weight_bits=8, split_signs=False, exponents=False)
+    build = compile_graph(graph, stimulus=stimulus, quantization=options)
+    to_netx(build.fixed_graph, tmp_path / "network.net")
+    back = _fixed(from_netx(tmp_path / "network.net"))
+    one, other = (load_target("emulator").build(item).run(stimulus) for item in (build.fixed_graph, back))
+    names = zip(build.fixed_graph.populations, back.populations, strict=True)
+    assert all(np.array_equal(one.spikes[a.name], other.spikes[b.name]) for a, b in names)
+
+
+@pytest.mark.parametrize("name", ["tiny.net", "oxford.net"])
+def test_public_files_are_read_and_written_again(name: str, tmp_path: Path) -> None:
+    first = _fixed(from_netx(real_data("netx", name)))
+    to_netx(first, tmp_path / name)
+    again = _fixed(from_netx(tmp_path / name))
+    assert same_structure(numbered(first), numbered(again))
+
+
+def test_the_public_image_network_has_the_kernels_and_biases_of_its_file() -> None:
+    fixed = _fixed(from_netx(real_data("netx", "tiny.net")))
+    with h5py.File(real_data("netx", "tiny.net")) as file:
+        kernels, entered = file["layer/1/weight"][()], file["layer/0/bias"][()]
+    assert (kernels.shape, entered.shape) == ((24, 3, 5, 5, 1), (1,))
+    found = [node.weights for node in fixed.synapses if isinstance(node, FixedConv2d)]
+    first, second = (node for node in fixed.populations[:2] if isinstance(node, FixedLif))
+    assert np.array_equal(found[1], kernels[..., 0])
+    assert (first.bias == 64 * entered[0]).all()
+    assert second.bias.shape == (24, 6, 6)
 
 
 def test_two_delays_of_one_source_and_outputs_of_the_middle_are_not_written() -> None:
