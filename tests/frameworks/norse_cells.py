@@ -1,5 +1,7 @@
 """Norse: SequentialState stepped by hand, exported with its own exporter."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nir
@@ -7,7 +9,7 @@ import norse.torch as norse
 import numpy as np
 import torch
 from norse.torch.functional.lif_box import LIFBoxParameters
-from norse.torch.utils.export_nir import to_nir
+from norse.torch.utils.export_nir import _extract_norse_module, to_nir
 from norse.torch.utils.import_nir import from_nir
 from torch import nn
 
@@ -19,7 +21,15 @@ def _full(size: int, value: float) -> torch.Tensor:
     return torch.full((size,), value)
 
 
-def _stepped(net: Any, x: Array, layers: tuple[int, ...]) -> Theirs:
+def extracted(module: nn.Module) -> nir.NIRNode:
+    """Return what its exporter makes of one module, before anything is checked."""
+    node = _extract_norse_module(module)
+    assert node is not None
+    return node
+
+
+def stepped(net: Any, x: Array, layers: tuple[int, ...]) -> tuple[Array, list[Array]]:
+    """Run a SequentialState; return what leaves and the potentials of the layers at these places."""
     state: Any = None
     spikes: list[Array] = []
     kept: list[list[Array]] = [[] for _ in layers]
@@ -28,8 +38,12 @@ def _stepped(net: Any, x: Array, layers: tuple[int, ...]) -> Theirs:
         spikes.append(out.detach().numpy())
         for place, rows in zip(layers, kept, strict=True):
             rows.append(state[place].v.detach().numpy())
-    graph = to_nir(net, torch.zeros(1, *x.shape[2:]))
-    return Theirs(graph, np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept])
+    return np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept]
+
+
+def _stepped(net: Any, x: Array, layers: tuple[int, ...]) -> Theirs:
+    spikes, kept = stepped(net, x, layers)
+    return Theirs(to_nir(net, torch.zeros(1, *x.shape[2:])), spikes, kept)
 
 
 def _cuba(x: Array) -> Theirs:
@@ -85,6 +99,27 @@ def _recurrent(x: Array) -> Theirs:
     return _stepped(net, x, ())
 
 
+def _defaults(cell: Callable[[], Any], x: Array, factor: float = 8.0) -> Theirs:
+    """A layer as its constructor makes it, behind weights large enough for a threshold of 1."""
+    torch.manual_seed(7)
+    linear = nn.Linear(6, 8)
+    with torch.no_grad():
+        linear.weight *= factor
+    return _stepped(norse.SequentialState(linear, cell()), x, (1,))
+
+
+def _reset_below(x: Array) -> Theirs:
+    return _defaults(lambda: norse.LIFCell(p=norse.LIFParameters(v_reset=torch.tensor(-0.5))), x)
+
+
+def _flattened(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    net = norse.SequentialState(
+        nn.Conv2d(2, 3, 3), norse.LIFCell(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 5), norse.LIFCell()
+    )
+    return _stepped(net, x, ())
+
+
 def _read(graph: nir.NIRGraph, x: Array) -> Array:
     """Import and run sample by sample: its Flatten takes the batch along."""
     samples: list[Array] = []
@@ -118,6 +153,38 @@ CELLS: list[Import | Export] = [
         (6,),
         _resting,
         "it begins at v_leak and is reset elsewhere; only neurons that begin where a spike sets them convert",
+        refused=True,
+    ),
+    *(
+        Import(NAME, f"defaults of {cell.__name__}", (6,), partial(_defaults, cell, factor=factor))
+        for cell, factor in ((norse.LIFCell, 8.0), (norse.LIFBoxCell, 8.0), (norse.IAFCell, 2.0))
+    ),
+    *(
+        Import(
+            NAME,
+            f"defaults of {cell.__name__}",
+            (6,),
+            partial(_defaults, cell),
+            "its exporter (1.1.0) writes a node without content",
+            refused=True,
+        )
+        for cell in (norse.LICell, norse.LSNNCell, norse.LIFAdExCell)
+    ),
+    Import(
+        NAME,
+        "v_reset: LIFCell, v_reset=-0.5",
+        (6,),
+        _reset_below,
+        "its exporter leaves v_reset out, which then reads as 0",
+        apart=73,
+        noted="leaves v_reset out",
+    ),
+    Import(
+        NAME,
+        "pooling, Flatten: AvgPool2d",
+        (2, 6, 6),
+        _flattened,
+        "its exporter (1.1.0) writes nodes without content",
         refused=True,
     ),
     Export(NAME, "LIF", networks.leaky, _read),

@@ -3,10 +3,10 @@
 from typing import Any
 
 import nir
-import numpy as np
 import sinabs.layers as sl
 import torch
 from sinabs.activation import MembraneReset, SingleSpike
+from sinabs.from_torch import from_model
 from sinabs.nir import from_nir, to_nir
 from torch import nn
 
@@ -75,8 +75,39 @@ def _images(x: Array) -> Theirs:
 def _defaults(x: Array) -> Theirs:
     torch.manual_seed(4)
     lif = sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES)
-    theirs = _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
-    return Theirs(theirs.graph, np.minimum(theirs.spikes, 1))
+    return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
+
+
+def _default_lif(x: Array) -> Theirs:
+    torch.manual_seed(7)
+    lif = sl.LIFSqueeze(tau_mem=10.0, spike_threshold=torch.tensor(0.1), batch_size=SAMPLES)
+    return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
+
+
+def _default_leak(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    return _whole(nn.Sequential(nn.Linear(6, 8), sl.ExpLeakSqueeze(tau_mem=10.0, batch_size=SAMPLES)), x)
+
+
+def _recurrent(x: Array) -> Theirs:
+    torch.manual_seed(9)
+    net = nn.Sequential(nn.Linear(6, 8), sl.LIFRecurrent(rec_connect=nn.Linear(8, 8), tau_mem=10.0))
+    values = torch.tensor(x, dtype=torch.float32)
+    return Theirs(to_nir(net, values), net(values).detach().numpy())
+
+
+def _converted(x: Array, **options: Any) -> Theirs:
+    """What `from_model` makes of a network with ReLU."""
+    torch.manual_seed(11)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.ReLU())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4)
+    return _whole(from_model(model, batch_size=SAMPLES, **options).spiking_model, x)
+
+
+def _floored(x: Array) -> Theirs:
+    return _converted(x, spike_fn=SingleSpike, reset_fn=MembraneReset())
 
 
 def _read(graph: nir.NIRGraph, x: Array) -> Array:
@@ -86,7 +117,8 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
     return result.detach().numpy().reshape(*x.shape[:2], -1)
 
 
-SUBTRACTS = "its importer makes neurons that fire several times a step and subtract"
+SEVERAL = "several spikes a step and a reset by subtraction, which the file does not say"
+SUBTRACTS = "its importer passes Linear over, and makes neurons that fire several times a step and subtract"
 NAME = "sinabs"
 CELLS: list[Import | Export] = [
     Import(NAME, "LIF: SingleSpike, MembraneReset", (6,), _lif),
@@ -94,16 +126,47 @@ CELLS: list[Import | Export] = [
     Import(NAME, "IF: IAF, SingleSpike, MembraneReset", (6,), _integrating),
     Import(NAME, "LIF: norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
     Import(NAME, "Conv2d, pooling, Flatten: IAF, SumPool2d", (2, 8, 8), _images),
-    Import(NAME, "CubaLIF: LIF with tau_syn", (6,), _synaptic, "its exporter drops tau_syn in silence"),
     Import(
         NAME,
-        "reset by subtraction: IAF with the defaults",
+        "CubaLIF: LIF with tau_syn",
         (6,),
-        _defaults,
-        "several spikes a step and a reset by subtraction, which the file does not say",
+        _synaptic,
+        "its exporter drops tau_syn in silence",
+        apart=42,
+        noted="tau_syn",
     ),
-    Export(NAME, "LIF", networks.leaky, _read, SUBTRACTS),
-    Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read, SUBTRACTS),
+    Import(NAME, "LI: ExpLeak with the defaults", (6,), _default_leak),
+    Import(NAME, "defaults of IAF", (6,), _defaults, SEVERAL, apart=49, noted="spike_fn, reset_fn"),
+    Import(
+        NAME,
+        "defaults of LIF",
+        (6,),
+        _default_lif,
+        SEVERAL,
+        apart=70,
+        noted="SingleSpike, MembraneReset",
+        convention="sinabs-normalised",
+    ),
+    Import(NAME, "defaults of from_model", (6,), _converted, SEVERAL, apart=94, noted="spike_fn, reset_fn"),
+    Import(
+        NAME,
+        "min_v_mem: from_model with SingleSpike, MembraneReset",
+        (6,),
+        _floored,
+        "min_v_mem=-1, the default of from_model, is not in the file: nothing falls below it there",
+        apart=54,
+        noted="min_v_mem",
+    ),
+    Import(
+        NAME,
+        "recurrent LIF: LIFRecurrent",
+        (6,),
+        _recurrent,
+        "its exporter knows no LIFRecurrent",
+        refused=True,
+    ),
+    Export(NAME, "LIF", networks.leaky, _read, SUBTRACTS, refused=True),
+    Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read, SUBTRACTS, refused=True),
     Export(
         NAME,
         "Conv2d, pooling, Flatten: SumPool2d",

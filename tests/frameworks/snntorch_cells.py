@@ -7,7 +7,7 @@ import numpy as np
 import snntorch as snn
 import torch
 from snntorch import utils
-from snntorch.export_nir import export_to_nir
+from snntorch.export_nir import _extract_snntorch_module, export_to_nir
 from snntorch.import_nir import import_from_nir
 from torch import nn
 
@@ -23,8 +23,15 @@ def _leaky(shape: tuple[int, ...], beta: float, threshold: float, **options: Any
     )
 
 
-def _stepped(net: nn.Sequential, x: Array) -> Theirs:
-    """Run a Sequential whose neurons keep their own state."""
+def extracted(module: nn.Module) -> nir.NIRNode:
+    """Return what its exporter makes of one module, before anything is checked."""
+    node = _extract_snntorch_module(module)
+    assert node is not None
+    return node
+
+
+def stepped(net: nn.Sequential, x: Array) -> tuple[Array, list[Array]]:
+    """Run a Sequential whose neurons keep their own state; return spikes and potentials."""
     utils.reset(net)
     layers = [layer for layer in net if isinstance(layer, snn.SpikingNeuron)]
     spikes: list[Array] = []
@@ -35,9 +42,13 @@ def _stepped(net: nn.Sequential, x: Array) -> Theirs:
         for layer, rows in zip(layers, kept, strict=True):
             rows.append(layer.mem.detach().numpy().copy())
     utils.reset(net)
-    sample = torch.zeros(1, *x.shape[2:])
-    graph = export_to_nir(net, sample, ignore_dims=[0])
-    return Theirs(graph, np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept])
+    return np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept]
+
+
+def _stepped(net: nn.Sequential, x: Array, *, potentials: bool = True) -> Theirs:
+    spikes, kept = stepped(net, x)
+    graph = export_to_nir(net, torch.zeros(1, *x.shape[2:]), ignore_dims=[0])
+    return Theirs(graph, spikes, kept if potentials else ())
 
 
 def _two_leaky(x: Array) -> Theirs:
@@ -93,6 +104,53 @@ def _subtracting(x: Array) -> Theirs:
     return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
 
 
+def _late_zero(x: Array) -> Theirs:
+    """A reset to zero as late as the default has it: potentials are read before it."""
+    torch.manual_seed(7)
+    return _stepped(
+        nn.Sequential(nn.Linear(6, 8), _leaky((8,), 0.8, 0.3, reset_delay=True)), x, potentials=False
+    )
+
+
+def _late_synaptic(x: Array) -> Theirs:
+    torch.manual_seed(2)
+    full = torch.full((8,), 1.0)
+    layer = snn.Synaptic(
+        alpha=0.6 * full, beta=0.8 * full, threshold=0.6 * full, init_hidden=True, reset_mechanism="zero"
+    )
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
+def _one_beta(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), snn.Leaky(beta=0.9, init_hidden=True)), x)
+
+
+def _default_leaky(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    layer = snn.Leaky(beta=torch.full((8,), 0.9), threshold=torch.full((8,), 1.0), init_hidden=True)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
+def _default_synaptic(x: Array) -> Theirs:
+    torch.manual_seed(9)
+    full = torch.full((8,), 1.0)
+    layer = snn.Synaptic(alpha=0.5 * full, beta=0.9 * full, threshold=full, init_hidden=True)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
+def _default_rleaky(x: Array) -> Theirs:
+    torch.manual_seed(12)
+    layer = snn.RLeaky(beta=0.9, linear_features=8, init_hidden=True)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
+def _default_rsynaptic(x: Array) -> Theirs:
+    torch.manual_seed(12)
+    layer = snn.RSynaptic(alpha=0.5, beta=0.9, linear_features=8, init_hidden=True)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
 def _images(x: Array) -> Theirs:
     torch.manual_seed(6)
     return _stepped(
@@ -111,7 +169,7 @@ def _images(x: Array) -> Theirs:
     )
 
 
-def _read(graph: nir.NIRGraph, x: Array) -> Array:
+def read(graph: nir.NIRGraph, x: Array) -> Array:
     """Import and run sample by sample: its Flatten takes the batch along."""
     samples: list[Array] = []
     for sample in x:
@@ -127,6 +185,7 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 
 
 NESTED = "nirtorch 2.6 fails on the nested graph that its importer makes of a loop"
+SUBTRACTS = "a spike subtracts the threshold one step late; the file says v_reset = 0 all the same"
 NAME = "snntorch"
 CELLS: list[Import | Export] = [
     Import(NAME, "LIF: Leaky", (6,), _two_leaky),
@@ -135,20 +194,58 @@ CELLS: list[Import | Export] = [
     Import(NAME, "recurrent CubaLIF: RSynaptic with a bias, reset to zero by hand", (6,), _rsynaptic_by_hand),
     Import(
         NAME,
-        "recurrent CubaLIF: RSynaptic, reset_mechanism='zero'",
+        "reset one step late, recurrent: RSynaptic, reset_mechanism='zero'",
         (6,),
         _rsynaptic,
         "it resets one step late and loses what comes in that step; the file says v_reset = 0 all the same",
+        apart=142,
+        noted="reset_delay",
     ),
-    Import(NAME, "reset by subtraction: Leaky", (6,), _subtracting, "the file says v_reset = 0 all the same"),
+    Import(
+        NAME,
+        "reset by subtraction: Leaky, reset_delay=False",
+        (6,),
+        _subtracting,
+        "the file says v_reset = 0 all the same",
+        apart=21,
+        noted="'subtract'",
+    ),
+    Import(NAME, "reset one step late, LIF: Leaky, reset_mechanism='zero'", (6,), _late_zero),
+    Import(
+        NAME,
+        "reset one step late, CubaLIF: Synaptic, reset_mechanism='zero'",
+        (6,),
+        _late_synaptic,
+        "it loses what comes in that step; the file says v_reset = 0 all the same",
+        apart=89,
+        noted="reset_delay",
+    ),
+    Import(
+        NAME,
+        "defaults of Leaky: one beta for all",
+        (6,),
+        _one_beta,
+        "its exporter (1.0.0) and nir 1.0.8 disagree on parameters without a shape; give beta and threshold "
+        "one value per neuron",
+        refused=True,
+    ),
+    *(
+        Import(NAME, f"defaults of {layer}", (6,), run, SUBTRACTS, apart=apart, noted="'subtract'")
+        for layer, run, apart in (
+            ("Leaky", _default_leaky, 41),
+            ("Synaptic", _default_synaptic, 31),
+            ("RLeaky", _default_rleaky, 83),
+            ("RSynaptic", _default_rsynaptic, 48),
+        )
+    ),
     Import(NAME, "Conv2d, pooling, Flatten: grouped, AvgPool2d, Leaky", (2, 8, 8), _images),
-    Export(NAME, "LIF", networks.leaky, _read),
-    Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read),
+    Export(NAME, "LIF", networks.leaky, read),
+    Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), read),
     Export(
         NAME,
         "v_leak: CubaLIF",
         lambda: networks.leaky(du=0.4, bias=0.1),
-        _read,
+        read,
         "its importer refuses v_leak",
         refused=True,
     ),
@@ -156,19 +253,19 @@ CELLS: list[Import | Export] = [
         NAME,
         "IF",
         lambda: networks.leaky(dv=0.0),
-        _read,
-        "its importer makes IF a Leaky with beta = 0.9",
+        read,
+        "its importer makes IF a Leaky with beta = 0.9, which hands on its potential as a second value",
         refused=True,
     ),
-    Export(NAME, "recurrent LIF", networks.recurrent, _read, NESTED, refused=True),
+    Export(NAME, "recurrent LIF", networks.recurrent, read, NESTED, refused=True),
     Export(
         NAME,
         "recurrent CubaLIF",
         lambda: networks.recurrent(du=0.5),
-        _read,
+        read,
         NESTED,
         refused=True,
     ),
-    Export(NAME, "LI", networks.readout, _read, "its importer knows no LI", refused=True),
-    Export(NAME, "Conv2d, pooling, Flatten: SumPool2d", lambda: networks.images(pooled=True), _read),
+    Export(NAME, "LI", networks.readout, read, "its importer knows no LI", refused=True),
+    Export(NAME, "Conv2d, pooling, Flatten: SumPool2d", lambda: networks.images(pooled=True), read),
 ]

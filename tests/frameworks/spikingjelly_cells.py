@@ -11,7 +11,8 @@ from tests.frameworks import networks
 from tests.frameworks.cells import Array, Export, Import, Theirs
 
 
-def _stepped(net: nn.Sequential, x: Array, *, potentials: bool = True) -> Theirs:
+def stepped(net: nn.Sequential, x: Array) -> tuple[Array, list[Array]]:
+    """Run a network in double precision, step by step; return spikes and potentials."""
     net = net.double()
     functional.reset_net(net)
     layers = [item for item in net if isinstance(item, neuron.BaseNode)]
@@ -23,9 +24,14 @@ def _stepped(net: nn.Sequential, x: Array, *, potentials: bool = True) -> Theirs
             for item, rows in zip(layers, kept, strict=True):
                 rows.append(item.v.numpy().copy())
     functional.reset_net(net)
+    return np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept]
+
+
+def _stepped(net: nn.Sequential, x: Array, *, potentials: bool = True) -> Theirs:
+    spikes, kept = stepped(net, x)
     graph = export_to_nir(net, torch.tensor(x[:, 0], dtype=torch.float64))
     functional.reset_net(net)
-    return Theirs(graph, np.stack(spikes, 1), [np.stack(rows, 1) for rows in kept] if potentials else ())
+    return Theirs(graph, spikes, kept if potentials else ())
 
 
 def _lif(x: Array) -> Theirs:
@@ -94,6 +100,20 @@ def _line(x: Array) -> Theirs:
     )
 
 
+def _defaults(x: Array) -> Theirs:
+    torch.manual_seed(9)
+    first = layer.Linear(6, 8)
+    with torch.no_grad():
+        first.weight *= 4
+    return _stepped(nn.Sequential(first, neuron.LIFNode(), layer.Linear(8, 5), neuron.IFNode()), x)
+
+
+def _normalised(x: Array) -> Theirs:
+    torch.manual_seed(10)
+    net = nn.Sequential(layer.Conv2d(2, 4, 3), layer.BatchNorm2d(4), neuron.IFNode(v_threshold=0.3))
+    return _stepped(net.eval(), x)
+
+
 def _soft(x: Array) -> Theirs:
     torch.manual_seed(7)
     return _stepped(nn.Sequential(layer.Linear(6, 8), neuron.IFNode(v_threshold=0.3, v_reset=None)), x)
@@ -117,6 +137,15 @@ CELLS: list[Import | Export] = [
     Import(NAME, "Conv2d, pooling, Flatten: AvgPool2d", (2, 8, 8), _images),
     Import(NAME, "Conv2d, CubaLIF: with a bias", (2, 8, 8), _filtered),
     Import(NAME, "Conv1d: IFNode, Flatten", (2, 8), _line, ours=(2, 1, 8)),
+    Import(NAME, "defaults of LIFNode and IFNode", (6,), _defaults),
+    Import(
+        NAME,
+        "BatchNorm2d: behind a Conv2d",
+        (2, 8, 8),
+        _normalised,
+        "its exporter knows no BatchNorm2d; fold it into the convolution",
+        refused=True,
+    ),
     Import(NAME, "reset by subtraction: v_reset=None", (6,), _soft, "its exporter refuses it", refused=True),
     Export(NAME, "LIF", networks.leaky, _read),
     Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.frameworks.cells import SAMPLES, Export, Import, verdict
+from tests.frameworks.cells import SAMPLES, Export, Import
 from toolchain.exchange import compile_file
 from toolchain.fidelity import first_mismatch
 from toolchain.interchange.nir_file import write_nir
@@ -20,7 +20,7 @@ from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
 
-FRAMEWORKS = ("snntorch", "norse", "sinabs", "spikingjelly", "nirtorch")
+FRAMEWORKS = ("snntorch", "norse", "sinabs", "spikingjelly", "rockpool", "nirtorch")
 MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]
 
 pytestmark = [
@@ -35,11 +35,24 @@ def cells(framework: str) -> tuple[Import | Export, ...]:
     return tuple(import_module(f"tests.frameworks.{framework}_cells").CELLS)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+PENDING = {
+    "sinabs": "the note does not yet name min_v_mem",
+    "rockpool": "its convention does not yet have the step and the gain of ExpSynTorch",
+}
+
+
+@pytest.mark.parametrize(
+    "framework",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=PENDING[name]))
+        if name in PENDING
+        else name
+        for name in FRAMEWORKS
+    ],
+)
 def test_every_layer_is_exact_or_the_table_says_why_not(framework: str, tmp_path: Path) -> None:
-    found = {cell.title: (verdict(cell, tmp_path), cell.why) for cell in cells(framework)}
-    wrong = {title: result for title, (result, why) in found.items() if (result == "exact") != (not why)}
-    assert not wrong
+    wrong = {cell.title: cell.wrong(tmp_path) for cell in cells(framework)}
+    assert not {title: what for title, what in wrong.items() if what}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -82,10 +95,16 @@ def table() -> str:
             layers.setdefault(cell.layer.partition(": ")[0], []).append(cell)
         for layer, members in layers.items():
             ways = [[cell for cell in members if isinstance(cell, kind)] for kind in (Import, Export)]
-            results = [", ".join("no" if cell.why else "exact" for cell in way) or "-" for way in ways]
+            results = ["; ".join(map(_became, way)) or "-" for way in ways]
             said = "; ".join(filter(None, map(_said, members)))
             rows.append(f"| {framework} | {layer} | {results[0]} | {results[1]} | {said} |")
     return "\n".join(rows)
+
+
+def _became(cell: Import | Export) -> str:
+    if isinstance(cell, Export):
+        return "no" if cell.why else "exact"
+    return cell.result if cell.result != "differs" else f"noted: {cell.apart} % of spikes"
 
 
 def _said(cell: Import | Export) -> str:

@@ -163,7 +163,8 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             longest=1000.0,
             otherwise="norse-seconds",
             note="Norse 1.1 writes dt * tau where NIR has tau, so a step of 1 ms stands in the file as 1e-6, "
-            "and its current jumps by the input",
+            "and its current jumps by the input. It leaves v_reset out, which then reads as 0: it is right "
+            "for the default, v_reset=0",
         ),
         Convention(
             name="norse-seconds",
@@ -195,9 +196,17 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             integrator=Drive.ADDED,
             fires_at_threshold=True,
             floor=-1.0,
-            note="As sinabs, for layers with norm_input=True, the default of LIF and ExpLeak",
+            note="As sinabs, for layers with norm_input=True, the default of LIF. The file does not say "
+            "spike_fn, reset_fn, tau_syn and min_v_mem: it is right for SingleSpike, MembraneReset and "
+            "min_v_mem=None without tau_syn, not for the defaults",
         ),
-        Convention(name="spikingjelly", fires_at_threshold=True, rest=Rest.RESET),
+        Convention(
+            name="spikingjelly",
+            fires_at_threshold=True,
+            rest=Rest.RESET,
+            note="SpikingJelly before 2.0 wrote v_reset=None, a reset by subtraction, as 0, which the file "
+            "does not say: it is right for a v_reset that is a number",
+        ),
         Convention(
             name="lava-dl",
             integrator=Drive.ADDED,

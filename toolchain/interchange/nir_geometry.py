@@ -50,7 +50,8 @@ def window_of(name: str, node: Windowed) -> Window:
     rows, columns = kernels_of(name, node).shape[2:]
     dilation = _pair(name, node.dilation, least=1, line=line)
     stride = _pair(name, node.stride, least=1, line=line)
-    return Window((rows, columns), stride, _padding(name, node, (rows, columns), dilation), dilation)
+    padding = _padding(name, node, (rows, columns), stride, dilation)
+    return Window((rows, columns), stride, padding, dilation)
 
 
 def _pair(name: str, value: object, *, least: int, line: bool = False) -> Pair:
@@ -67,15 +68,16 @@ def _pair(name: str, value: object, *, least: int, line: bool = False) -> Pair:
     return (least, int(found[0])) if line else (int(found[0]), int(found[-1]))
 
 
-def _padding(name: str, node: nir.Conv1d | nir.Conv2d, kernel: Pair, dilation: Pair) -> Pair:
+def _padding(name: str, node: nir.Conv1d | nir.Conv2d, kernel: Pair, stride: Pair, dilation: Pair) -> Pair:
+    """Return the zeros on both sides; frameworks differ in `same` behind a stride, which some refuse."""
     if not isinstance(node.padding, str):
         return _pair(name, node.padding, least=0, line=isinstance(node, nir.Conv1d))
     if node.padding == "valid":
         return (0, 0)
     total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    if node.padding != "same" or any(extent % 2 for extent in total):
+    if node.padding != "same" or any(extent % 2 for extent in total) or max(stride) > 1:
         raise FrontendError(
-            f"convolution '{name}' has padding '{node.padding}', which is not the same on both sides; "
-            "state the zeros"
+            f"convolution '{name}' has padding '{node.padding}', expected 'valid', or 'same' of an odd "
+            "window without stride, the only one that is the same on both sides everywhere; state the zeros"
         )
     return total[0] // 2, total[1] // 2

@@ -1,0 +1,60 @@
+"""Rockpool: torch modules over whole samples, exported with its own exporter."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from rockpool.nn.combinators import Sequential
+from rockpool.nn.modules.torch import ExpSynTorch, LIFNeuronTorch, LIFTorch, LinearTorch
+from rockpool.nn.modules.torch.nir import from_nir, to_nir
+
+from tests.frameworks import networks
+from tests.frameworks.cells import Array, Export, Import, Theirs
+
+
+def _whole(layer: Callable[[], Any], x: Array) -> Theirs:
+    torch.manual_seed(1)
+    net = Sequential(LinearTorch((6, 8)), layer())
+    graph = to_nir(net)
+    for node in graph.nodes.values():
+        # Its exporter leaves time constants in the graph of autograd, which nir cannot write.
+        if isinstance(node, nir.LI):
+            node.tau = node.tau.detach()
+    out, _, _ = net(torch.tensor(x, dtype=torch.float32))
+    return Theirs(graph, out.detach().numpy())
+
+
+def _read(graph: nir.NIRGraph, x: Array) -> Array:
+    net, state, rows = from_nir(graph), None, []
+    for t in range(x.shape[1]):
+        out, state = net(torch.tensor(x[:, t : t + 1], dtype=torch.float32), state)
+        rows.append(out.detach().numpy())
+    return np.concatenate(rows, 1)
+
+
+SUBTRACTS = "several spikes a step and a reset by subtraction"
+DROPS = "its exporter drops the loop in silence"
+NAME = "rockpool"
+CELLS: list[Import | Export] = [
+    *(
+        Import(
+            NAME,
+            f"defaults of {layer}",
+            (6,),
+            partial(_whole, make),
+            why,
+            refused=True,
+            noted="rockpool subtracts the threshold at a spike",
+        )
+        for layer, make, why in (
+            ("LIFTorch", partial(LIFTorch, 8), SUBTRACTS),
+            ("LIFTorch, has_rec=True", partial(LIFTorch, 8, has_rec=True), f"{SUBTRACTS}; {DROPS}"),
+            ("LIFNeuronTorch", partial(LIFNeuronTorch, 8), SUBTRACTS),
+        )
+    ),
+    Import(NAME, "LI: ExpSynTorch with the defaults", (6,), partial(_whole, partial(ExpSynTorch, 8))),
+    Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read, SUBTRACTS, refused=True),
+]
