@@ -53,6 +53,11 @@ check: $(READY) ## format, lint, types, import arrows, architecture tests
 parity: $(READY) ## hundreds of random graphs: reference == emulator == Lava (long)
 	$(BIN)/python -m pytest -m long tests/parity
 
+.PHONY: hashseeds
+SEEDS ?= 0 1 2
+hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one order: no message or result may change (long)
+	for seed in $(SEEDS); do PYTHONHASHSEED=$$seed $(BIN)/python -m pytest -q -p no:randomly -m "not long and not bench and not frameworks"; done
+
 .PHONY: sweep
 GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)

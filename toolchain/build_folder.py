@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolchain.atomic import read_json, replacing_folder, write_json
 from toolchain.disk import check_folder
-from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
+from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
@@ -60,6 +60,11 @@ class Build:
         delays = self.facts.get("loop_delays")
         if delays is not None and not delays:
             delays = ["no loop had too little delay: nothing was added"]
+        elif "fast_loop" in self.facts:
+            told = f"the loop {self.facts['fast_loop']} has more connections than steps, so no clocked target"
+            delays = [
+                f"{told} (Lava, Loihi) can run it; --loop-delay adds what is missing, in real numbers too"
+            ]
         return (*map(str, imported), *map(str, delays or ()))
 
     def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
@@ -155,6 +160,8 @@ def _read_quantization(path: Path) -> dict[str, Any]:
 def check_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a build whose files have their recorded hashes."""
     path = folder / MANIFEST
+    if not path.exists():
+        raise MissingFileError(f"'{folder}' is no build folder, as 'pumice compile' writes: file", path)
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != "pumice-build":
         raise CorruptArtifactError(path, "is not the manifest of a pumice build")

@@ -31,6 +31,7 @@ from toolchain.passes import (
     explain_quantization,
     find_loop_delays,
 )
+from toolchain.passes.retime_delays import clocked_edges, slow_loop
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_part, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
@@ -120,6 +121,8 @@ def compile_graph(
             # PyTorch was compared with the network before.
             told.pop("float_agreement", None)
         float_graph = DelayLoops()(float_graph)
+    elif (loop := slow_loop(list(clocked_edges(float_graph)))) is not None:
+        told["fast_loop"] = " -> ".join((*loop, loop[0]))
     float_graph = Pipeline(chosen.preparation())(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)

@@ -26,6 +26,27 @@ PIXELS: Final = 64
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+_EXPECTED: Final = {
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "enum": "expected {expected}",
+    "literal_error": "expected {expected}",
+    "finite_number": "expected a finite number",
+    "missing": "is missing",
+    "too_short": "expected at least {min_length} values",
+    "too_long": "expected at most {max_length} values",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "expected a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "expected a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "expected true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a section of keys"),
+    "string_type": "expected a text",
+}
+"""What Pydantic's kinds of errors mean to whoever wrote the file."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -253,7 +274,8 @@ def _explain(error: ValidationError) -> ExperimentError:
     key = ".".join(path)
     if first["type"] == "extra_forbidden":
         return ExperimentError(key, "is not known", known=_known_keys(path[:-1]))
-    return ExperimentError(key or "(file)", f"{first['msg'].lower()}, got {first['input']!r}")
+    expected = _EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
+    return ExperimentError(key or "(file)", f"{expected}, got {first['input']!r}")
 
 
 def _known_keys(path: list[str]) -> list[str]:

@@ -13,7 +13,13 @@ from toolchain.atomic import write_json
 from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally
-from toolchain.errors import SimulationError, TargetError, TargetUnavailableError
+from toolchain.errors import (
+    FeedbackError,
+    SimulationError,
+    TargetError,
+    TargetUnavailableError,
+    ToolchainError,
+)
 from toolchain.fidelity import Comparer, Comparison, Mismatch, MismatchSearch, check_integers
 from toolchain.fidelity.cost import Cost, cost_of
 from toolchain.fidelity.report import ReportContent, write_report
@@ -29,6 +35,7 @@ from toolchain.trace import QUANTITIES, Trace
 
 _EMULATOR: Final = "emulator"
 _LAVA: Final = "lava"
+_UNCLOCKED: Final = (_EMULATOR, "onnx")
 _COMPARED: Final = ("spikes", "v")
 _PART_BYTES: Final = 128 * 2**20
 """What float and fixed may record of a part."""
@@ -239,7 +246,8 @@ def save_build(build: Build, folder: PathText, judgement: Judgement | None) -> N
     """Write a build with the figures and the report of its judgement, and as a stand-alone Lava network.
 
     Beside what `Build.save` writes: `fidelity.json`, `report.html`, `resources.json` for a chip that it
-    fits, and `lava/network.py` with its weights. A build that was never run has no figures.
+    fits, and `lava/network.py` with its weights, unless its loops are too fast for Lava and its target is
+    another. A build that was never run has no figures.
     """
 
     def write(temporary: Path) -> None:
@@ -249,12 +257,17 @@ def save_build(build: Build, folder: PathText, judgement: Judgement | None) -> N
         if judgement is not None and judgement.resources is not None:
             write_json(temporary / "resources.json", judgement.resources.to_json())
         # Without Lava there is nobody here who could run it.
-        with suppress(TargetUnavailableError):
+        with suppress(TargetUnavailableError, *_without_clock(build)):
             program = load_target(_LAVA).build(build.fixed_graph)
             if isinstance(program, PortableProgram):
                 program.export(temporary / _LAVA)
 
     build.save(folder, write)
+
+
+def _without_clock(build: Build) -> tuple[type[ToolchainError], ...]:
+    """Return what Lava may refuse of a build whose own target runs loops of any delay."""
+    return (FeedbackError,) if build.target in _UNCLOCKED else ()
 
 
 def report_of(build: Build, judgement: Judgement) -> ReportContent:

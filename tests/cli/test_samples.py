@@ -53,3 +53,34 @@ def test_a_seed_that_no_generator_takes_is_refused(
 ) -> None:
     _refused(["demo", "-o", str(tmp_path / "d"), "--seed", str(2**70)], "experiment key 'seed'", capsys)
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("folder", ["", "."])
+def test_a_folder_that_is_no_build_is_named(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _refused(["run", folder, "-o", "t.npz"], "'.' is no build folder, as 'pumice compile' writes", capsys)
+
+
+def test_a_damaged_baseline_is_refused_before_the_work(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.json").write_text("{}")
+    assert main(["compare", str(small_build), "--baseline", str(tmp_path / "b.json")]) == 3
+    said = capsys.readouterr()
+    assert "is not a baseline" in " ".join(said.err.split())
+    assert said.out == ""
+    assert "emulate" not in said.err
+
+
+def test_what_is_piped_is_not_cut_at_the_width_of_a_terminal(
+    small_build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(small_build)]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if "hidden-readout.excitatory" in line)
+    assert row.count("│") == 9
+    assert main(["compare", str(small_build)]) == 0
+    first = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("first different"))
+    assert "it fired in " in first
+    assert " in integers)" not in first

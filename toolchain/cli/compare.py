@@ -38,7 +38,7 @@ def compare(
     """Compare the float network with its integers. A gate that is not met exits with 4."""
     from toolchain.driver import load
     from toolchain.errors import UsageError
-    from toolchain.fidelity import check_baseline, check_gates, parse_gates, write_baseline
+    from toolchain.fidelity import check_baseline, check_gates, parse_gates, read_baseline, write_baseline
     from toolchain.judge import compare_build
     from toolchain.stimulus import Stimulus
 
@@ -49,6 +49,8 @@ def compare(
         check_output_file(baseline, "--baseline")
     elif baseline is not None:
         check_file("baseline", baseline)
+        # What is wrong with it is said before minutes of work, not after.
+        read_baseline(baseline)
     loaded = load(build)
     given = None if stimulus is None else Stimulus.open(stimulus)
     with stages(quiet=as_json) as progress:
@@ -115,14 +117,10 @@ def print_comparison(comparison: "Comparison") -> None:
     diverging = next(found, None)
     if diverging is not None:
         name, first = diverging
-        seen = (
-            ""
-            if first.expected is None
-            else f" (v {first.expected:.5g} in float, {first.got:.5g} in integers)"
-        )
+        outcome = f"{first.outcome}; " if first.outcome else ""
         out.print(
             f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
-            f"sample {first.sample}{seen}, threshold {first.threshold:.5g}; {first.blame}",
+            f"sample {first.sample}, threshold {first.threshold:.5g}; {outcome}{first.blame}",
             markup=False,
         )
     out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")

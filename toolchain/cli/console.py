@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -21,7 +21,10 @@ from rich.table import Table
 from toolchain.errors import ToolchainError
 from toolchain.progress import StageProgress
 
-out = Console(highlight=False)
+_PIPED: Final = 10_000
+"""Columns of what is no terminal: whoever reads it there cuts lines themselves."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
 err = Console(stderr=True, highlight=False)
 
 

@@ -1,7 +1,14 @@
 """How far the network on the chip is the network that was trained."""
 
 from toolchain.fidelity.agreement import Agreement
-from toolchain.fidelity.baseline import GATES, check_baseline, check_gates, parse_gates, write_baseline
+from toolchain.fidelity.baseline import (
+    GATES,
+    check_baseline,
+    check_gates,
+    parse_gates,
+    read_baseline,
+    write_baseline,
+)
 from toolchain.fidelity.compare import Comparer, Comparison, compare_traces
 from toolchain.fidelity.decode import accuracy, in_model_units, predictions, scores
 from toolchain.fidelity.divergence import Divergence
@@ -27,6 +34,7 @@ __all__ = [
     "in_model_units",
     "parse_gates",
     "predictions",
+    "read_baseline",
     "scores",
     "write_baseline",
 ]

@@ -110,6 +110,7 @@ class PopulationTally:
             values[1],
             float(thresholds(self._node).flat[neuron]),
             different_inputs(self._graphs[0], traces, self._node.name, where, entered),
+            bool(traces[0].spikes[self._node.name][sample, step].flat[neuron]),
         )
 
     def _potential(self, graph: Graph, trace: Trace, where: tuple[int, int, int]) -> float:

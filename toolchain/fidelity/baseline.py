@@ -106,14 +106,14 @@ def write_baseline(path: Path, comparison: Comparison) -> None:
     )
 
 
-def check_baseline(path: Path, comparison: Comparison) -> None:
-    """Raise `FidelityError` if any figure of any layer is worse than in the baseline.
-
-    Figures are rounded to six digits, as they are written.
+def read_baseline(path: Path) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the samples, the figures of the output and those of the layers that a baseline holds.
 
     Raises:
-        FidelityError: Names the figure and the layer.
-        UsageError: The stimulus or the network is another one.
+        CorruptArtifactError: It is no baseline.
+        FormatVersionError: It was written by another version of the format.
+        MissingFileError: There is none.
+        UnknownNameError: It names a figure that does not exist.
     """
     document = read_json(path)
     if not isinstance(document, dict) or document.get("format") != "pumice-baseline":
@@ -126,6 +126,22 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
         samples = int(document["samples"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise CorruptArtifactError(path, "holds no samples, output or layers") from None
+    for gate in (name for figures in (output, *layers.values()) for name in figures):
+        if gate not in GATES:
+            raise UnknownNameError("gate", gate, GATES)
+    return samples, output, layers
+
+
+def check_baseline(path: Path, comparison: Comparison) -> None:
+    """Raise `FidelityError` if any figure of any layer is worse than in the baseline.
+
+    Figures are rounded to six digits, as they are written.
+
+    Raises:
+        FidelityError: Names the figure and the layer.
+        UsageError: The stimulus or the network is another one.
+    """
+    samples, output, layers = read_baseline(path)
     if samples != comparison.samples or set(layers) != set(comparison.nodes):
         raise UsageError(
             f"'{path}' is of {samples} samples and the layers {', '.join(sorted(layers))}; this "
@@ -133,7 +149,7 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
             "write it with --update"
         )
     for gate, value in output.items():
-        _check(gate, "output", measure(comparison, gate)[1] if gate in GATES else None, value)
+        _check(gate, "output", measure(comparison, gate)[1], value)
     for name, figures in layers.items():
         for gate, value in figures.items():
             read = _NODE_GATES.get(gate)
@@ -145,8 +161,6 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _check(gate: str, node: str, measured: float | None, required: Any) -> None:  # noqa: ANN401 - from a file
-    if gate not in GATES:
-        raise UnknownNameError("gate", gate, GATES)
     if required is None:
         return
     if not isinstance(required, int | float) or measured is None:

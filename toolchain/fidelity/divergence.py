@@ -65,6 +65,7 @@ class Divergence:
         expected: Its potential in the first execution, model units; None if not recorded.
         got: Its potential in the second.
         threshold: Its threshold, model units.
+        fired: Whether it fired in the first execution, and so not in the second; None if that is not known.
         inputs: The first different spike, or clipped value, on every connection it reads; empty if all it
             read was equal, so that its own numbers made the difference.
     """
@@ -77,6 +78,20 @@ class Divergence:
     got: float | None
     threshold: float
     inputs: tuple[DifferentInput, ...] = ()
+    fired: bool | None = None
+
+    @property
+    def outcome(self) -> str:
+        """In which execution it fired, and where its potential stood in the other; empty if not known.
+
+        The potential of the one that fired says nothing: it was reset.
+        """
+        if self.fired is None:
+            return ""
+        firing, silent = ("float", "integers") if self.fired else ("integers", "float")
+        stood = self.got if self.fired else self.expected
+        where = "" if stood is None else f", where its potential was {stood:.5g}"
+        return f"it fired in {firing}, not in {silent}{where}"
 
     @property
     def blame(self) -> str:

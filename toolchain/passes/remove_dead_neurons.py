@@ -37,7 +37,8 @@ class RemoveDeadNeurons(Pass):
 
     A neuron of finite threshold is dead if it has neither a positive incoming weight nor a
     positive bias: its potential never rises above zero. A neuron is unread if it is in no
-    output population and all its outgoing weights are zero. Removing one can make others
+    output population and all its outgoing weights are zero. Output populations stay whole, even
+    where a neuron is silent: what it is read as depends on its place. Removing one neuron can make others
     dead, so this repeats until nothing changes. Every remaining neuron does exactly what it
     did before; a population keeps at least one neuron or channel. The neurons of a feature map share
     their weights, so they go together; a channel that a grouped convolution reads stays.
@@ -65,6 +66,8 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
     """Return which neurons, or channels, of a population have an effect."""
     if not isinstance(node, Lif):
         return np.ones(0, dtype=bool)
+    if any(isinstance(reader, Output) for reader in graph.readers(node.name)):
+        return np.ones(len(node.vth), dtype=bool)
     alive: Mask = np.any((np.isinf(node.vth) | (node.bias > 0)).reshape(len(node.vth), -1), axis=1)
     for name in node.inputs:
         connection = _connection(graph, name)

@@ -141,3 +141,18 @@ def _image_lif(name: str, inputs: tuple[str, ...], channels: int, side: int = 3)
         field: getattr(flat, field).reshape(channels, side, side) for field in ("du", "dv", "vth", "bias")
     }
     return replace(flat, **shaped)
+
+
+@pytest.mark.parametrize("decode", list(Decode))
+def test_an_output_keeps_a_silent_neuron_because_its_place_is_its_class(decode: Decode) -> None:
+    """With the first of three gone, what was class 2 would be read as class 1."""
+    weights = np.array([[-1.0, -0.5], [1.5, -1.0], [-1.0, 2.0]])
+    graph = Graph(
+        (
+            Input(name="x", shape=(2,)),
+            Dense(name="w", inputs=("x",), weights=weights),
+            lif("scores", ("w",), 3),
+            Output(name="o", inputs=("scores",), decode=decode, classes=("silent", "left", "right")),
+        )
+    )
+    assert RemoveDeadNeurons()(graph) is graph
