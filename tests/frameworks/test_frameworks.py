@@ -35,21 +35,7 @@ def cells(framework: str) -> tuple[Import | Export, ...]:
     return tuple(import_module(f"tests.frameworks.{framework}_cells").CELLS)
 
 
-PENDING = {
-    "sinabs": "the note does not yet name min_v_mem",
-    "rockpool": "its convention does not yet have the step and the gain of ExpSynTorch",
-}
-
-
-@pytest.mark.parametrize(
-    "framework",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=PENDING[name]))
-        if name in PENDING
-        else name
-        for name in FRAMEWORKS
-    ],
-)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_layer_is_exact_or_the_table_says_why_not(framework: str, tmp_path: Path) -> None:
     wrong = {cell.title: cell.wrong(tmp_path) for cell in cells(framework)}
     assert not {title: what for title, what in wrong.items() if what}

@@ -207,7 +207,6 @@ def test_an_input_without_shape_is_refused_by_its_name() -> None:
     wrong="a node that is only a `NIRNode` is written, and reading it fails with an empty assertion",
     does="refused by the node, with the types that are known",
 )
-@pytest.mark.xfail(strict=True, reason="files and graphs do not yet name a node of no known type")
 def test_a_node_without_type_is_refused_by_its_name(tmp_path: Path) -> None:
     nothing = object.__new__(nir.NIRNode)
     nothing.metadata, nothing.input_type, nothing.output_type = {}, {}, {}
@@ -286,8 +285,8 @@ def test_parameters_without_a_shape_count_for_all_neurons(tmp_path: Path) -> Non
     "shape",
     [
         (8, 8),
-        pytest.param((8, 6), marks=pytest.mark.xfail(strict=True, reason="files do not yet name the node")),
-        pytest.param((6,), marks=pytest.mark.xfail(strict=True, reason="files do not yet name the node")),
+        (8, 6),
+        (6,),
     ],
 )
 def test_a_matrix_as_input_weight_is_refused_by_the_node(shape: tuple[int, ...], tmp_path: Path) -> None:
@@ -319,7 +318,7 @@ def test_a_batch_in_the_shape_of_the_input_is_dropped_or_refused() -> None:
 
 @pytest.mark.parametrize(
     "batch",
-    [pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="read as an image of two rows")), 4],
+    [2, 4],
 )
 def test_a_batch_in_front_of_a_line_is_not_taken_for_rows(batch: int) -> None:
     line = nir.Conv1d(None, weights(3, 2, 3), 1, 0, 1, 1, np.zeros(3))
@@ -377,7 +376,6 @@ def test_synaptic_neurons_of_no_shape_take_that_of_what_reaches_them(
     "`[]`, a batch in the input",
     does="read, equal to snnTorch with a reset to zero; the batch is refused by the input",
 )
-@pytest.mark.xfail(strict=True, reason="files whose convolutions do not know their image are not yet read")
 def test_a_network_of_images_with_tensors_and_without_shapes_is_read(tmp_path: Path) -> None:
     torch.manual_seed(5)
 
@@ -446,7 +444,6 @@ def test_an_integrator_does_not_leak() -> None:
     does="nodes that were left out are refused by their name; what the merged exporter writes is read, equal "
     "to Norse, potentials of LICell included",
 )
-@pytest.mark.xfail(strict=True, reason="files whose convolutions do not know their image are not yet read")
 def test_what_norse_left_out_is_refused_and_what_it_writes_now_is_read(tmp_path: Path) -> None:
     theirs = cells("norse")
     norse = theirs.norse

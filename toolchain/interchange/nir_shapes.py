@@ -229,11 +229,11 @@ def _flat(name: str, node: nir.Flatten, known: Form) -> Form:
 
 
 def _check_declared(name: str, what: str, declared: object, known: Form) -> None:
-    """Raise if a node declares another shape than what arrives; a batch of one may stand in front."""
-    if declared is None:
+    """Raise if a node declares another shape than what arrives; a batch and a time of one may stand in front."""
+    if declared is None or np.size(np.asarray(declared)) == 0:
         return
     shape = _whole_numbers(name, what, declared)
-    expected = {known.features, (1, *known.features)}
+    expected = {(*ones, *known.features) for ones in ((), (1,), (1, 1))}
     if known.line:
         expected.add(known.shape)
     if shape not in expected:
