@@ -95,11 +95,16 @@ def _last(t: Translation, operator: Operator, value: Value, together: int) -> Va
             f"it runs over {together} of the {value.elements.size} values of {list(value.shape)}, which "
             "changes their order; expected the axis of the classes"
         )
-    t.ordered[operator.outputs[0]] = operator
-    t.layers.notes.append(
-        f"'{operator.name}', a {operator.kind}, is left out: it is last and changes no order of the classes"
-    )
+    leave_out(t, operator, operator.outputs[0], operator.kind)
     return value
+
+
+def leave_out(t: Translation, operator: Operator, output: str, kind: str) -> None:
+    """Remember that a result keeps no more than the order of the classes, and say so."""
+    t.ordered[output] = operator
+    t.layers.notes.append(
+        f"'{operator.name}', a {kind}, is left out: it is last and changes no order of the classes"
+    )
 
 
 def quantize(t: Translation, operator: Operator) -> Value:
@@ -156,7 +161,8 @@ PASSED: Final[Mapping[str, Translator]] = {
     "Tanh": monotone,
 } | dict.fromkeys(MOVING, move)
 AFTER_LAST: Final = frozenset(
-    {"ArgMax", "Cast", "Dropout", "Identity", "LogSoftmax", "Sigmoid", "Softmax", "Tanh", *MOVING}
+    {"ArgMax", "Cast", "Dropout", "Identity", "LogSoftmax", "Normalizer", "Sigmoid", "Softmax", "Tanh"}
+    | {"ZipMap", *MOVING}
 )
 """What may follow an operator that was left out because it is last."""
 
