@@ -259,7 +259,7 @@ def norm(t: Translation, operator: Operator) -> Value:
 
 def add(t: Translation, operator: Operator) -> Value:
     """Translate a sum of any number of tensors and constants."""
-    values = [t.read(operator, i) for i, name in enumerate(operator.inputs) if name not in t.constants]
+    values = t.depending(operator)
     offsets = [t.constant(operator, i) for i, name in enumerate(operator.inputs) if name in t.constants]
     found = reduce(lambda first, second: _added(operator, first, second), values)
     for offset in offsets:

@@ -28,7 +28,8 @@ def identity(t: Translation, operator: Operator) -> Value:
 def cast(t: Translation, operator: Operator) -> Value:
     """Translate a change of precision; classes may become whole numbers where they are last."""
     if operator.integer("to", 0) not in _REAL and operator.reads(0) not in t.ordered:
-        kind = onnx.TensorProto.DataType.Name(operator.integer("to", 0))
+        kinds = {number: name for name, number in onnx.TensorProto.DataType.items()}
+        kind = kinds.get(operator.integer("to", 0), "nothing known")
         raise operator.refuse(f"it makes {kind} of activations; expected real numbers")
     return t.read(operator)
 
