@@ -18,6 +18,7 @@ from toolchain.interchange.activation_values import Value, flattened
 from toolchain.interchange.onnx_constants import Constants
 from toolchain.interchange.onnx_input import Layout, input_layout
 from toolchain.interchange.onnx_linear import LINEAR
+from toolchain.interchange.onnx_ml import MACHINE_LEARNING
 from toolchain.interchange.onnx_operators import (
     REASONS,
     Operator,
@@ -30,8 +31,11 @@ from toolchain.interchange.onnx_pooling import POOLING
 from toolchain.interchange.onnx_rectifiers import RECTIFIERS
 from toolchain.interchange.onnx_translation import Translation, Translator
 
-TRANSLATORS: Final[Mapping[str, Translator]] = {**LINEAR, **POOLING, **RECTIFIERS, **PASSED}
-"""Every operator that has a counterpart."""
+TRANSLATORS: Final[Mapping[str, Mapping[str, Translator]]] = {
+    "": {**LINEAR, **POOLING, **RECTIFIERS, **PASSED},
+    "ai.onnx.ml": MACHINE_LEARNING,
+}
+"""Every operator that has a counterpart, by the domain that it comes from."""
 
 
 def activation_network(
@@ -86,13 +90,14 @@ def needed(operators: Sequence[Operator], scores: str) -> list[Operator]:
 
 
 def _translate(translation: Translation, operator: Operator) -> None:
-    if operator.domain or operator.kind not in TRANSLATORS:
-        known = f"known are {', '.join(sorted(TRANSLATORS))}"
+    translators = TRANSLATORS.get(operator.domain, {})
+    if operator.kind not in translators:
+        known = f"known are {', '.join(sorted([name for names in TRANSLATORS.values() for name in names]))}"
         raise operator.refuse(REASONS.get(operator.kind, known))
     refuse_if_read(translation, operator)
     ordered = [translation.ordered[name] for name in operator.inputs if name in translation.ordered]
-    found = TRANSLATORS[operator.kind](translation, operator)
+    found = translators[operator.kind](translation, operator)
     for name, value in zip(operator.outputs, found if isinstance(found, list) else [found], strict=False):
         translation.add(operator, name, value)
         if ordered:
-            translation.ordered[name] = ordered[0]
+            translation.ordered.setdefault(name, ordered[0])

@@ -198,7 +198,7 @@ def gemm(t: Translation, operator: Operator) -> Value:
     if operator.integer("transA", 0):
         value = replace(value, elements=value.elements.T)
     matrix = weights.T if operator.integer("transB", 0) else weights
-    found = _multiplied(operator, value, operator.real("alpha", 1.0) * matrix)
+    found = multiplied_by(operator, value, operator.real("alpha", 1.0) * matrix)
     bias = t.optional(operator, 2)
     if bias is None:
         return found
@@ -213,11 +213,11 @@ def matmul(t: Translation, operator: Operator) -> Value:
         if value.elements.ndim < 2:
             raise operator.refuse(f"it multiplies {list(weights.shape)} with {list(value.shape)}")
         swapped = replace(value, elements=value.elements.swapaxes(-1, -2))
-        found = _multiplied(operator, swapped, weights.T)
+        found = multiplied_by(operator, swapped, weights.T)
         return replace(found, elements=found.elements.swapaxes(-1, -2))
     if operator.reads(1) not in t.constants:
         raise operator.refuse("activations are multiplied with activations, but rates only add up")
-    return _multiplied(operator, t.read(operator), _matrix(operator, t.constant(operator, 1)))
+    return multiplied_by(operator, t.read(operator), _matrix(operator, t.constant(operator, 1)))
 
 
 def _matrix(operator: Operator, weights: Floats) -> Floats:
@@ -226,7 +226,7 @@ def _matrix(operator: Operator, weights: Floats) -> Floats:
     return weights.reshape(weights.shape[-2:])
 
 
-def _multiplied(operator: Operator, value: Value, weights: Floats) -> Value:
+def multiplied_by(operator: Operator, value: Value, weights: Floats) -> Value:
     """Return a tensor `[..., K]` times a matrix `[K, M]`."""
     inputs, outputs = weights.shape
     if value.shape[-1] != inputs or 0 in weights.shape:
@@ -259,7 +259,7 @@ def norm(t: Translation, operator: Operator) -> Value:
 
 def add(t: Translation, operator: Operator) -> Value:
     """Translate a sum of any number of tensors and constants."""
-    values = [t.read(operator, i) for i, name in enumerate(operator.inputs) if name not in t.constants]
+    values = t.depending(operator)
     offsets = [t.constant(operator, i) for i, name in enumerate(operator.inputs) if name in t.constants]
     found = reduce(lambda first, second: _added(operator, first, second), values)
     for offset in offsets:

@@ -83,6 +83,10 @@ class Operator:
         """Return real numbers, if they are given."""
         return tuple(self._values[name].floats) if name in self._values else None
 
+    def texts(self, name: str) -> tuple[bytes, ...] | None:
+        """Return texts, if they are given."""
+        return tuple(self._values[name].strings) if name in self._values else None
+
     def text(self, name: str, otherwise: str) -> str:
         """Return a text."""
         return self._values[name].s.decode(errors="replace") if name in self._values else otherwise

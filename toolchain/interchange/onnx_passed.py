@@ -28,7 +28,8 @@ def identity(t: Translation, operator: Operator) -> Value:
 def cast(t: Translation, operator: Operator) -> Value:
     """Translate a change of precision; classes may become whole numbers where they are last."""
     if operator.integer("to", 0) not in _REAL and operator.reads(0) not in t.ordered:
-        kind = onnx.TensorProto.DataType.Name(operator.integer("to", 0))
+        kinds = {number: name for name, number in onnx.TensorProto.DataType.items()}
+        kind = kinds.get(operator.integer("to", 0), "nothing known")
         raise operator.refuse(f"it makes {kind} of activations; expected real numbers")
     return t.read(operator)
 
@@ -95,11 +96,16 @@ def _last(t: Translation, operator: Operator, value: Value, together: int) -> Va
             f"it runs over {together} of the {value.elements.size} values of {list(value.shape)}, which "
             "changes their order; expected the axis of the classes"
         )
-    t.ordered[operator.outputs[0]] = operator
-    t.layers.notes.append(
-        f"'{operator.name}', a {operator.kind}, is left out: it is last and changes no order of the classes"
-    )
+    leave_out(t, operator, operator.outputs[0], operator.kind)
     return value
+
+
+def leave_out(t: Translation, operator: Operator, output: str, kind: str) -> None:
+    """Remember that a result keeps no more than the order of the classes, and say so."""
+    t.ordered[output] = operator
+    t.layers.notes.append(
+        f"'{operator.name}', a {kind}, is left out: it is last and changes no order of the classes"
+    )
 
 
 def quantize(t: Translation, operator: Operator) -> Value:
@@ -156,7 +162,8 @@ PASSED: Final[Mapping[str, Translator]] = {
     "Tanh": monotone,
 } | dict.fromkeys(MOVING, move)
 AFTER_LAST: Final = frozenset(
-    {"ArgMax", "Cast", "Dropout", "Identity", "LogSoftmax", "Sigmoid", "Softmax", "Tanh", *MOVING}
+    {"ArgMax", "Cast", "Dropout", "Identity", "LogSoftmax", "Normalizer", "Sigmoid", "Softmax", "Tanh"}
+    | {"ZipMap", *MOVING}
 )
 """What may follow an operator that was left out because it is last."""
 

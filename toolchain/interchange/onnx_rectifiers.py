@@ -48,7 +48,11 @@ def parametric_relu(t: Translation, operator: Operator) -> Value:
     value, slope = t.read(operator), t.constant(operator, 1)
     if operator.opset < _NUMPY and slope.ndim == 1:
         slope = slope.reshape(-1, *[1] * (value.elements.ndim - 2))
-    if np.broadcast_shapes(value.shape, slope.shape) != value.shape:
+    try:
+        fits = np.broadcast_shapes(value.shape, slope.shape) == value.shape
+    except ValueError:
+        fits = False
+    if not fits:
         raise operator.refuse(f"its slopes {list(slope.shape)} do not fit {list(value.shape)}")
     return t.layers.leaky(operator.name, value, slope)
 
@@ -69,11 +73,7 @@ def smallest(t: Translation, operator: Operator) -> Value:
 
 
 def _extreme(t: Translation, operator: Operator, sign: Floats) -> Value:
-    values = [
-        scaled(operator.name, t.read(operator, i), sign) if sign[0] < 0 else t.read(operator, i)
-        for i, name in enumerate(operator.inputs)
-        if name not in t.constants
-    ]
+    values = [scaled(operator.name, value, sign) if sign[0] < 0 else value for value in t.depending(operator)]
     floors = [sign * t.constant(operator, i) for i, name in enumerate(operator.inputs) if name in t.constants]
     try:
         found = reduce(lambda first, second: t.layers.maximum(operator.name, first, second), values)

@@ -63,6 +63,17 @@ class Translation:
             )
         return self.values[name]
 
+    def depending(self, operator: Operator) -> list[Value]:
+        """Return all inputs that depend on the sample.
+
+        Raises:
+            FrontendError: There is none.
+        """
+        places = [place for place, name in enumerate(operator.inputs) if name not in self.constants]
+        if not places:
+            raise operator.refuse("nothing that it reads depends on the sample")
+        return [self.read(operator, place) for place in places]
+
     def stored(self, operator: Operator, place: int) -> NDArray[Any] | None:
         """Return an input that does not depend on the sample, as it is stored; None if it is left out.
 

@@ -180,6 +180,30 @@ def test_rates_stand_for_the_activations_of_convolutions(tmp_path: Path, rng: np
     assert errors[1] < 0.15 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("order", [("Relu", "MaxPool"), ("MaxPool", "Relu")])
+def test_rates_stand_for_the_largest_of_a_window(
+    tmp_path: Path, order: tuple[str, str], rng: np.random.Generator
+) -> None:
+    """A window is neurons of differences: with many steps, the read-out is that of the classifier."""
+    nodes = [helper.make_node("Conv", ["x", "k"], ["t0"], pads=[1] * 4, name="conv")]
+    for i, kind in enumerate(order):
+        window = {"kernel_shape": [2, 2], "strides": [2, 2]} if kind == "MaxPool" else {}
+        nodes.append(helper.make_node(kind, [f"t{i}"], [f"t{i + 1}"], name=kind, **window))
+    nodes += [helper.make_node("Flatten", ["t2"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    tensors = {"k": rng.normal(size=(4, 2, 3, 3)) * 0.3, "w": rng.normal(size=(16, 3))}
+    weights = {name: values.astype(np.float32) for name, values in tensors.items()}
+    path = classifier(tmp_path / "net.onnx", nodes, weights, [2, 4, 4], 3)
+    images = rng.random((12, 2, 4, 4))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"x": images.astype(np.float32)})
+    shown = Stimulus.of(np.repeat(images[:, None], 400, axis=1))
+    graph = from_onnx(path, samples=shown, code=RateCode(largest_rate=0.2, percentile=100)).graph
+    assert sum(isinstance(item, Lif) for item in graph.nodes) == 4
+    trace = load_target("emulator").build(graph).run(shown, record=("v",))
+    error = np.abs(trace.v["readout"][:, -1] / 400 - expected).max()
+    assert error < 0.15 * np.abs(expected).max()
+
+
 def _simple(path: Path, *nodes: onnx.NodeProto, **tensors: NDArray[Any]) -> Path:
     given = {"w": np.ones((8, 3), np.float32)} | tensors
     last = helper.make_node("MatMul", [nodes[-1].output[0] if nodes else "x", "w"], ["y"], name="last")
