@@ -258,7 +258,8 @@ def main() -> None:
                 print(json.dumps(row), flush=True)
     if not asked.only:
         rows = read_rows()
-        write_page({f"{name}, {steps}": rows[f"{name}, {steps}"] for name in TASKS for steps in STEPS})
+        keys = [f"{name}, {steps}" for name in TASKS for steps in STEPS]
+        write_page({key: rows[key] for key in keys if key in rows})
 
 
 if __name__ == "__main__":

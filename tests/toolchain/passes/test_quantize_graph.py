@@ -95,8 +95,12 @@ def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.G
     proved = QuantizeGraph()(graph)
     assert (measured["readout"].scale >= proved["readout"].scale).all()
     trace = reference.run(measured, x)
-    for values in (*trace.v.values(), *trace.u.values()):
+    for values in (trace.v["readout"], *trace.u.values()):
         assert np.abs(values).max() < 2**22 * 1.05, "the head-room is not twofold"
+    # Lower than any spike depends on, a potential may saturate.
+    for node in measured.populations:
+        lowest = calibration.v_low[node.name] * 64 * node.scale  # type: ignore[union-attr]
+        assert lowest.min() > -(2**22) * 1.05, "the head-room is not twofold"
 
 
 def test_a_graded_input_is_absorbed_into_the_weights() -> None:
