@@ -98,6 +98,7 @@ class _Chain:
         shape: What comes from there.
         joined: Whether a layer `flatten` came since the last dense one: netx remembers it over convolutions.
         never: Whether the last layer cannot fire, so that its potentials are read.
+        silent: The last layer, if it has no neurons.
     """
 
     nodes: list[AnyNode] = field(default_factory=list)
@@ -106,6 +107,7 @@ class _Chain:
     shape: tuple[int, ...] = ()
     joined: bool = False
     never: bool = False
+    silent: str = ""
 
     def add(self, layer: Layer) -> None:
         """Add one layer."""
@@ -113,6 +115,8 @@ class _Chain:
             raise layer.fail(f"is not read: {_REFUSED[layer.kind]}")
         if "delay" in layer.values and layer.kind != "dense":
             raise layer.fail(f"has a 'delay', which netx {'mixes up' if 'rec' in layer.kind else 'drops'}")
+        if self.silent and layer.kind != "flatten":
+            raise layer.fail(f"reads '{self.silent}', which has no neurons and so sends nothing in netx")
         match layer.kind:
             case "input":
                 self._enter(layer)
@@ -314,7 +318,7 @@ class _Chain:
                 origin=Origin.whole(layer.name, size_of(shape)),
             )
         )
-        self.source = layer.name
+        self.source, self.silent = layer.name, layer.name if cuba.default else ""
         self.never = bool((cuba.vth >= fixedpoint.THRESHOLD_MAX).all())
 
     def finished(self, name: str) -> Imported:

@@ -138,8 +138,8 @@ class Layer:
         """
         if not self.has_neuron:
             notes.append(
-                f"layer {self.number} has no neurons: it integrates and is read out, as in netx; beyond 2^23 "
-                "netx wraps and this fires"
+                f"layer {self.number} has no neurons: it integrates and is read out, as in netx while its "
+                "potential fits 24 bits; beyond, netx wraps around and this begins anew"
             )
             registers = (fixedpoint.DECAY_UNITY - 1, 0, fixedpoint.THRESHOLD_MAX)
             return Cuba(*(np.full(shape, value, np.int64) for value in registers), default=True)

@@ -335,6 +335,9 @@ def test_layers_that_netx_does_not_join_are_refused(rng: np.random.Generator) ->
         _read([image, {"type": "flatten", "shape": [71]}])
     with pytest.raises(FrontendError, match=r"layer 1 \('dense'\) has a 'bias' but no neurons"):
         _read([image, {"type": "dense", "shape": [1], "weight": even(rng, 1, 72), "bias": np.ones(1)}])
+    without = {"type": "dense", "shape": [2], "weight": even(rng, 2, 72)}
+    with pytest.raises(FrontendError, match=r"layer 2 \('dense'\) reads 'layer1', which has no neurons"):
+        _read([image, without, dense(even(rng, 3, 2))])
     with pytest.raises(FrontendError, match="no layer has neurons"):
         _read([image])
 
