@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.currents import Current, Pair, convolved
+from toolchain.convolved_currents import convolved
+from toolchain.currents import Current, Pair
 from toolchain.errors import FrontendError
 from toolchain.models import GatedNorm
 

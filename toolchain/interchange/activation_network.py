@@ -16,7 +16,8 @@ from typing import Any, Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import Branch, Current, Sent, correlated
+from toolchain.convolved_currents import correlated
+from toolchain.currents import Branch, Current, Sent
 from toolchain.ir import Window
 from toolchain.ir.types import size_of
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain.convolved_currents import convolved
 from toolchain.currents import (
     Branch,
     Current,
     Pair,
     Sent,
     check_size,
-    convolved,
     identity,
     multiplied,
     product_rows,

@@ -8,15 +8,8 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import (
-    Branch,
-    Current,
-    Sent,
-    convolved,
-    identity,
-    multiplied,
-    summed,
-)
+from toolchain.convolved_currents import convolved
+from toolchain.currents import Branch, Current, Sent, identity, multiplied, summed
 from toolchain.errors import FrontendError
 from toolchain.interchange.assembly import Assembly
 from toolchain.interchange.conventions import (

@@ -229,7 +229,7 @@ def _flat(name: str, node: nir.Flatten, known: Form) -> Form:
 
 
 def _check_declared(name: str, what: str, declared: object, known: Form) -> None:
-    """Raise if a node declares another shape than what arrives; a batch and a time of one may stand in front."""
+    """Raise if a node declares another shape than what arrives, but for a batch and a time of one."""
     if declared is None or np.size(np.asarray(declared)) == 0:
         return
     shape = _whole_numbers(name, what, declared)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron
 
-from toolchain.currents import check_size, may_pad
+from toolchain.convolved_currents import may_pad
+from toolchain.currents import check_size
 from toolchain.interchange.activation_values import (
     Value,
     added,

@@ -14,7 +14,8 @@ from typing import Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import Current, Sent, convolved, correlated, may_pad
+from toolchain.convolved_currents import convolved, correlated, may_pad
+from toolchain.currents import Current, Sent
 from toolchain.interchange.activation_network import INPUT, Rectified, WindowSum
 from toolchain.interchange.activation_values import (
     Value,
