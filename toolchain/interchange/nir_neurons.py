@@ -66,11 +66,6 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
     leak = reader.get("v_leak") if hasattr(node, "v_leak") else zeros
     match node:
         case nir.CubaLIF() | nir.CubaLI():
-            if np.shape(node.w_in) not in ((), (1,), np.shape(node.v_leak)):
-                raise FrontendError(
-                    f"node '{name}': expected w_in as one value or one per neuron, {np.shape(node.v_leak)}, "
-                    f"got {np.shape(node.w_in)}; weights between neurons belong into a Linear node before it"
-                )
             du, dv = reader.decay("tau_syn", convention), reader.decay("tau_mem", convention)
             gain = reader.get("w_in") * convention.gain(reader.get("tau_syn"), convention.synapse)
             gain = gain * reader.get("r") * convention.gain(reader.get("tau_mem"), convention.membrane)

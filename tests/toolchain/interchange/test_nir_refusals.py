@@ -183,7 +183,7 @@ def test_a_convolution_without_input_shape_is_read(tmp_path: Path) -> None:
 
 def test_weights_between_neurons_are_no_w_in() -> None:
     node = nir.CubaLIF(full(2, DT), full(2, DT), ONE, full(2, 0.0), ONE, w_in=np.ones((2, 2)))
-    with pytest.raises(FrontendError, match=r"'n1': expected w_in as one value or one per neuron"):
+    with pytest.raises(FrontendError, match=r"node 'n1': w_in has shape \(2, 2\), but is for \(2,\)"):
         imported(chain(nir.Linear(W), node))
 
 
@@ -191,11 +191,6 @@ def _far_apart() -> nir.NIRGraph:
     first = nir.Conv2d((4096, 4096), np.ones((16, 1, 2, 2)), 1, 0, 1, 1, np.zeros(16))
     second = nir.Conv2d((4095, 4095), np.ones((1, 16, 2, 2)), 1, 0, 4090, 1, np.zeros(1))
     return chain(first, second, nir.IF(full(1, 1.0), full(1, 1.0)), shape=(1, 4096, 4096))
-
-
-def _grouped() -> nir.NIRGraph:
-    wide = nir.Conv2d((2, 2), np.ones((5000, 1, 1, 1)), 1, 0, 1, 5000, np.zeros(5000))
-    return chain(wide, wide, nir.IF(full(1, 1.0), full(1, 1.0)), shape=(5000, 2, 2))
 
 
 TALL = nir.Linear(np.ones((5000, 1)))
@@ -208,9 +203,8 @@ TALL = nir.Linear(np.ones((5000, 1)))
         chain(*(nir.IF(np.array(1.0), np.array(1.0)) for _ in range(40)), shape=(2**20,)),
         chain(nir.Linear(np.ones((1, 5000))), TALL, lif(5000), shape=(5000,)),
         _far_apart(),
-        _grouped(),
     ],
-    ids=["neurons", "layers", "product", "distance", "groups"],
+    ids=["neurons", "layers", "product", "distance"],
 )  # fmt: skip
 def test_a_few_bytes_cannot_ask_for_much_memory(graph: nir.NIRGraph) -> None:
     with pytest.raises(FrontendError, match="asks for|reads"):
