@@ -53,7 +53,7 @@ def lowered_share(rates: Floats, wanted: Floats) -> float:
     return min(max(float(rates.mean()) / asked, _LOWEST), 1.0) if asked > 0 else 1.0
 
 
-def fitted_units(activations: Floats, rates: Floats, otherwise: float) -> Floats:
+def fitted_units(activations: Floats, rates: Floats, otherwise: float, *, shared: bool = False) -> Floats:
     r"""Return what one spike per step stands for, `[C, 1, ...]`: one number per neuron or feature map.
 
     The straight line through zero that is nearest to the activations, drawn to that of the whole layer as if
@@ -66,6 +66,7 @@ def fitted_units(activations: Floats, rates: Floats, otherwise: float) -> Floats
         activations: `[batch, C, ...]`.
         rates: Of the same shape, in spikes per step.
         otherwise: What it is where nothing fires.
+        shared: Whether it is `g` for the whole layer.
     """
     axes = (0, *range(2, rates.ndim))
     energy, product = (
@@ -74,5 +75,8 @@ def fitted_units(activations: Floats, rates: Floats, otherwise: float) -> Floats
     )
     if not energy.any():
         return np.full(energy.shape, otherwise)
+    whole = product.sum() / energy.sum()
+    if shared:
+        return np.full(energy.shape, whole)
     prior = energy.mean()
-    return (product + prior * product.sum() / energy.sum()) / (energy + prior)
+    return (product + prior * whole) / (energy + prior)

@@ -8,7 +8,8 @@ over the sources of a neuron, errors independent of one another, is least for
 
 .. math:: 2^b - 1 = p\, \sqrt{S\, \frac{\operatorname{rms} w}{\operatorname{rms} x}}
 
-so that a picture is sent coarser to a dense layer of many small weights than to a convolution.
+so that a picture is sent coarser to a dense layer of many small weights than to a convolution. Weights that
+are quantized already, multiples of a step `g`, stay them where `2^b - 1` is at most `p S g`.
 """
 
 import math
@@ -22,7 +23,8 @@ from toolchain.currents import Branch
 from toolchain.fixedpoint import THRESHOLD_MAX
 from toolchain.interchange.activation_network import INPUT, ActivationNetwork
 from toolchain.ir import EdgeKind, Input
-from toolchain.ir.matrix import values_of
+from toolchain.ir.matrix import rows_of, targets_of, values_of
+from toolchain.passes.weight_grids import grid_steps
 
 _FEWEST, _MOST = 4, 8
 """Bits of a message."""
@@ -38,16 +40,18 @@ def graded_input(network: ActivationNetwork, frames: NDArray[Any], thresholds: M
     """
     peak = float(np.abs(frames).max()) or 1.0
     power = float(np.mean(np.square(frames, dtype=np.float64)))
-    levels = [
-        found
+    # Connections that read it, with the units of threshold per unit of activation.
+    readers = [
+        (branch, THRESHOLD_MAX / thresholds[layer.name])
         for layer in network.layers
         for branch in layer.current.branches
         if branch.source.node == INPUT
-        for found in [_levels(branch, peak, power, THRESHOLD_MAX / thresholds[layer.name])]
-        if found > 0
     ]
-    bits = math.ceil(math.log2(max(levels, default=2.0**_MOST) + 1))
-    bits = min(max(bits, _FEWEST), _MOST)
+    best = max((_levels(branch, peak, power, units) for branch, units in readers), default=0.0)
+    kept = min((peak * units * _step(branch) for branch, units in readers), default=math.inf)
+    wanted = math.ceil(math.log2((best or 2.0**_MOST) + 1))
+    held = math.floor(math.log2(min(kept, 2.0**_MOST) + 1))
+    bits = min(max(min(wanted, held), _FEWEST), _MOST)
     return Input(name=INPUT, shape=network.shape, edge=EdgeKind.GRADED, scale=(2**bits - 1) / peak, bits=bits)
 
 
@@ -55,3 +59,10 @@ def _levels(branch: Branch, peak: float, power: float, units: float) -> float:
     """Return how many levels the input should have for the weights of a connection; 0 if nothing is sent."""
     squares = float(np.mean(values_of(branch.node(branch.name).weights) ** 2))
     return peak * math.sqrt(units * math.sqrt(squares / power)) if power > 0 else 0.0
+
+
+def _step(branch: Branch) -> float:
+    """Return the typical step of quantized weights; infinite for any others."""
+    weights = branch.node(branch.name).weights
+    steps = grid_steps(rows_of(weights), values_of(weights).ravel(), targets_of(weights))
+    return math.inf if steps is None else float(np.median(steps[np.isfinite(steps)]))

@@ -10,7 +10,8 @@ remedies: the largest rate `rho`, which for a constant drive bounds the loss; a 
 enter, so that the drive is nearly constant, spikes that come together are not lost together, and those of a
 neuron whose input is negative on average are few; thresholds that are lowered, layer by layer, until the mean
 rates on samples are those of the activations; and connections that read a neuron, or a feature map, not by
-`theta` but by what a spike of it stands for on the samples (`fitted_units`).
+`theta` but by what a spike of it stands for on the samples (`fitted_units`); where those connections hold
+quantized weights, by one such number for the whole layer, so that their whole numbers stay what they are.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ from toolchain.interchange.balance import SHOWN, Shown, fitted_units, lowered_sh
 from toolchain.interchange.graded_input import graded_input
 from toolchain.interchange.imported import Imported
 from toolchain.ir import AnyNode, Decode, Graph, Lif, Origin, Output, SumPool2d, verify
+from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.ir.types import size_of
+from toolchain.passes.weight_grids import grid_steps
 
 Floats = NDArray[np.float64]
 
@@ -160,6 +163,16 @@ class _Conversion:
         filters = sum(map(_reads_spikes, self.network.layers))
         return max(_LEAST_DECAY, filters / (filters + self.shown.steps / _DELAY_SHARE))
 
+    @cached_property
+    def quantized(self) -> set[str]:
+        """The layers that quantized weights read: one unit for all neurons leaves those what they are."""
+        currents = [*(layer.current for layer in self.network.layers), self.network.scores]
+        read = {
+            branch.source.node for current in currents for branch in current.branches if _on_a_grid(branch)
+        }
+        pools = {step.name: step.source.node for step in self.network.steps if isinstance(step, WindowSum)}
+        return {pools.get(name, name) for name in read}
+
     def _balance(self, activations: Floats, threshold: float) -> None:
         """Lower the threshold of the last population until its mean rate is that of the activations."""
         population = self.nodes[-1]
@@ -167,7 +180,8 @@ class _Conversion:
         if isinstance(population, Lif):
             self.nodes[-1] = replace(population, vth=population.vth * share)
         rates = self.shown.rates(tuple(self.nodes))
-        self.units[population.name] = fitted_units(activations, rates, threshold)
+        shared = population.name in self.quantized
+        self.units[population.name] = fitted_units(activations, rates, threshold, shared=shared)
 
     def _pool(self, step: WindowSum) -> None:
         self.units[step.name] = self.units[step.source.node]
@@ -205,6 +219,11 @@ class _Conversion:
         """Return a connection that reads rates instead of activations, into a current with a filter."""
         source = branch.source
         return replace(branch, source=replace(source, factor=source.factor * self.units[source.node] * decay))
+
+
+def _on_a_grid(branch: Branch) -> bool:
+    rows, values = rows_of(branch.weights), values_of(branch.weights).ravel()
+    return grid_steps(rows, values, targets_of(branch.weights)) is not None
 
 
 def _reads_spikes(layer: Rectified) -> bool:

@@ -36,6 +36,8 @@ from toolchain.passes.scales import (
     cap_scale,
     choose_exponents,
     common_scale,
+    incoming_steps,
+    kept_scale,
     largest_scale,
     search_scale,
     smallest_exponents,
@@ -71,7 +73,8 @@ class QuantizeGraph(Pass):
     Read-out populations share one scale, because their potentials are compared.
 
     The scale is the largest at which weights, threshold and bias fit, lowered by at most a
-    factor of two to where rounding hurts least, and then until `u` and `v` stay inside 24 bits:
+    factor of two to where rounding hurts least (weights that are whole numbers times a step, as those of
+    a quantized network, stay them), and then until `u` and `v` stay inside 24 bits:
     proved from the weights, or else observed on calibration data with twofold head-room. Without
     data it shrinks until proved. Observed is how low a potential may be held without another spike
     (`lowest_floor`), not how low it falls: below that, it saturates.
@@ -173,6 +176,7 @@ class _Population:
         self.moments = None if self.seen is None else self.seen.drives.get(node.name)
         self.calibrated = options.rounding is Rounding.CALIBRATED and self.moments is not None
         self.incoming = self._incoming()
+        self.steps = incoming_steps(self.incoming)
         # One value per neuron, or per feature map: the dearest of its neurons decides.
         self.threshold = by_rows(node.vth).max(axis=1)
         self.compared = not np.isfinite(self.threshold).all()
@@ -250,11 +254,13 @@ class _Population:
         if self.kept is not None and not self.compared and self.options.threshold_profiles is None:
             return ceiling
         if self.compared or not self.options.per_neuron:
-            return common_scale(ceiling)
-        if self.options.threshold_profiles is None and self.moments is not None and self.calibrated:
-            return search_together(self.incoming, exponents, ceiling, self.threshold, self.moments)
+            return self._common(exponents, ceiling)
         if self.options.threshold_profiles is None:
-            return search_scale(self.incoming, exponents, ceiling, self.threshold)
+            searched = self._searched(exponents, ceiling)
+            if self.steps is None:
+                return searched
+            kept = kept_scale(self.steps, exponents, ceiling, self.threshold)
+            return np.where(np.isfinite(kept), kept, searched)
         if (by_rows(self.node.vth) != self.threshold[:, None]).any():
             raise PreconditionError(
                 f"thresholds differ inside the feature maps of '{self.node.name}'; they cannot share profiles"
@@ -263,6 +269,21 @@ class _Population:
         if largest.min() < 1:
             raise PreconditionError(f"a threshold of '{self.node.name}' is below one unit; it has no profile")
         return share_thresholds(largest, self.options.threshold_profiles) / self.threshold
+
+    def _common(self, exponents: list[int], ceiling: Floats) -> Floats:
+        """Return one scale for all, at which weights that are quantized alike stay what they are."""
+        scale = common_scale(ceiling)
+        steps = np.array([]) if self.steps is None else self.steps[np.isfinite(self.steps)]
+        if not steps.size or not np.allclose(steps, steps[0], rtol=1e-6):
+            return scale
+        kept = kept_scale(np.full(scale.shape, steps[0]), exponents, scale, self.threshold)
+        return kept if np.isfinite(kept).all() else scale
+
+    def _searched(self, exponents: list[int], ceiling: Floats) -> Floats:
+        """Return the scale of every neuron at which rounding hurts least."""
+        if self.moments is not None and self.calibrated:
+            return search_together(self.incoming, exponents, ceiling, self.threshold, self.moments)
+        return search_scale(self.incoming, exponents, ceiling, self.threshold)
 
     def _try(
         self, exponents: list[int], scale: Floats, rounding: Rounding

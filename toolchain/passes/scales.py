@@ -13,6 +13,7 @@ from toolchain.fixedpoint import SignMode
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Matrix
 from toolchain.ir.matrix import columns_of, rows_of, targets_of, values_of
+from toolchain.passes.weight_grids import grid_steps
 
 Floats = NDArray[np.float64]
 
@@ -172,6 +173,28 @@ def whole_thresholds(scale: Floats, threshold: Floats) -> Floats:
     finite = np.where(np.isfinite(threshold), threshold, 1.0)
     units = np.floor(finite * scale * (1 + 1e-12))
     return np.where(np.isfinite(threshold) & (units >= 1), units / finite, scale)
+
+
+def incoming_steps(incoming: list[Incoming]) -> Floats | None:
+    """Return the steps of which all weights of a neuron are multiples, `[N]`; see `grid_steps`."""
+    rows = np.concatenate([rows_of(item.weights) for item in incoming])
+    values = np.concatenate([values_of(item.weights).ravel() for item in incoming])
+    return grid_steps(rows, values, targets_of(incoming[0].weights))
+
+
+def kept_scale(steps: Floats, exponents: list[int], ceiling: Floats, threshold: Floats) -> Floats:
+    """Return, per neuron, the largest scale up to the ceiling at which quantized weights stay what they are.
+
+    A row of weights `q g` becomes the integers `2^m q`, where `m` is no less than any exponent. NaN for a
+    neuron that no such scale fits, or whose threshold, which is rounded in turn, would have less than 512
+    units. Neurons without weights keep the ceiling.
+    """
+    there = np.isfinite(steps)
+    step = np.where(there, steps, 1.0)
+    powers = np.floor(np.log2(ceiling * step) + _SAME)
+    scale = np.where(there, 2.0**powers / step, ceiling)
+    fits = (powers >= max(exponents)) | ~there
+    return np.where(fits & (threshold * scale >= _FINE_THRESHOLD), scale, np.nan)
 
 
 def common_scale(ceiling: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Classifiers as rates: real numbers keep what onnxruntime says, and integers keep what real numbers say."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save_model
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
@@ -20,7 +22,7 @@ from toolchain.interchange.balance import fitted_units, lowered_share
 from toolchain.interchange.from_onnx import from_onnx
 from toolchain.interchange.graded_input import graded_input
 from toolchain.interchange.rate_coding import RateCode
-from toolchain.ir import Graph, Lif
+from toolchain.ir import FixedDense, Graph, Lif
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 
@@ -28,18 +30,26 @@ Images = NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Images, Images, NDArray[np.int64]]:
-    """A classifier of two hidden layers as a file; training images, images it has not seen and their classes
-    in scikit-learn."""
-    data = load_digits()
+def trained() -> tuple[MLPClassifier, Images, Images]:
+    """A classifier of two hidden layers, the images it was trained on, and some it has not seen."""
+    data: Any = load_digits()
     x, order = data.data / 16, np.random.default_rng(0).permutation(len(data.data))
     seen, other = x[order[:1300]], x[order[1300:]]
-    model = MLPClassifier((64, 32), max_iter=60, random_state=0, tol=1e-3).fit(
-        seen, data.target[order[:1300]]
-    )
-    tensors, nodes, value = {}, [], "x"
+    model = MLPClassifier((64, 32), max_iter=60, random_state=0, tol=1e-3)
+    return model.fit(seen, data.target[order[:1300]]), seen, other[:250]
+
+
+def _saved(model: MLPClassifier, path: Path, steps: list[np.ndarray] | None = None) -> Path:
+    """Write a classifier; with steps, one per layer or per neuron, as whole numbers."""
+    tensors: dict[str, np.ndarray] = {}
+    nodes, value = [], "x"
     for i, (weights, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
         tensors |= {f"w{i}": weights.astype(np.float32), f"b{i}": bias.astype(np.float32)}
+        if steps is not None:
+            tensors |= {f"q{i}": _whole(weights, steps[i]), f"s{i}": steps[i].astype(np.float32)}
+            del tensors[f"w{i}"]
+            inputs = [f"q{i}", f"s{i}"]
+            nodes.append(helper.make_node("DequantizeLinear", inputs, [f"w{i}"], name=f"weights{i}", axis=1))
         nodes.append(helper.make_node("Gemm", [value, f"w{i}", f"b{i}"], [f"g{i}"], name=f"dense{i}"))
         value = f"g{i}"
         if i < len(model.coefs_) - 1:
@@ -52,10 +62,22 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Images, Imag
         [helper.make_tensor_value_info(value, TensorProto.FLOAT, ["n", 10])],
         [numpy_helper.from_array(array, name) for name, array in tensors.items()],
     )
-    path = tmp_path_factory.mktemp("digits") / "digits.onnx"
-    model_proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    save_model(model_proto, path)
-    return path, seen, other[:250], model.predict(other[:250])
+    save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def _whole(weights: np.ndarray, step: np.ndarray) -> NDArray[np.int8]:
+    return np.rint(weights / step).astype(np.int8)
+
+
+@pytest.fixture(scope="module")
+def digits(
+    trained: tuple[MLPClassifier, Images, Images], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Images, Images, NDArray[np.int64]]:
+    """A classifier as a file; training images, images it has not seen and their classes in scikit-learn."""
+    model, seen, other = trained
+    path = _saved(model, tmp_path_factory.mktemp("digits") / "digits.onnx")
+    return path, seen, other, np.asarray(model.predict(other))
 
 
 def _classes(graph: Graph, images: Images, steps: int) -> NDArray[np.int64]:
@@ -145,3 +167,34 @@ def test_filters_delay_by_an_eighth_of_the_time_shown(
 def test_a_code_outside_of_its_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="none of them 0"):
         RateCode(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("per_neuron", [False, True])
+def test_whole_numbers_of_a_quantized_classifier_are_the_integers_of_its_synapses(
+    trained: tuple[MLPClassifier, Images, Images], per_neuron: bool, tmp_path: Path
+) -> None:
+    model, seen, images = trained
+    # Read-outs are compared with one another and share a scale, so the last layer has one step.
+    peaks = [np.abs(weights).max(axis=0) for weights in model.coefs_]
+    steps = [peak / 127 if per_neuron and i < 2 else peak.max() / 127 for i, peak in enumerate(peaks)]
+    path = _saved(model, tmp_path / "quantized.onnx", steps)
+    build = compile_file(path, stimulus=np.repeat(seen[:100, None], 32, axis=1))
+    fixed = build.fixed_graph
+    for population, weights, step in zip(fixed.populations, model.coefs_, steps, strict=True):
+        halves = [fixed[name] for name in population.inputs]
+        held = sum(_dense(half) * 2.0**half.exponent for half in halves if isinstance(half, FixedDense))
+        whole = _whole(weights, step).T.astype(np.float64)
+        factor = np.abs(held).max(axis=1, keepdims=True) / np.abs(whole).max(axis=1, keepdims=True)
+        exact = (held == whole * factor).all(axis=1)
+        # Weights so small that 17 bits of threshold do not hold their step are rounded.
+        assert exact.mean() > (0.9 if population.name == "relu0" else 0.999)
+        assert np.array_equal(np.log2(factor[exact]), np.rint(np.log2(factor[exact])))
+    real, integers = (_classes(graph, images, 32) for graph in (build.float_graph, fixed))
+    assert np.mean(real == model.predict(images)) > 0.95
+    assert np.mean(integers == real) > 0.97
+
+
+def _dense(node: FixedDense) -> NDArray[np.float64]:
+    weights = node.weights.toarray() if isinstance(node.weights, csr_array) else node.weights
+    return np.asarray(weights, np.float64)
