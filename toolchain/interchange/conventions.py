@@ -150,8 +150,8 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
         Convention(
             name="snntorch",
             integrator=Drive.ADDED,
-            note="The file does not say the reset: it is right for reset_mechanism='zero' with "
-            "reset_delay=False, not for the default 'subtract'",
+            note="The file does not say the reset: it is right for reset_mechanism='zero' (of Synaptic and "
+            "recurrent layers with reset_delay=False), not for the default 'subtract'",
         ),
         Convention(
             name="norse",

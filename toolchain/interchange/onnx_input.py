@@ -103,7 +103,8 @@ def _stored_shape(
         return tuple(extents[1:])
     if len(extents) != 1 + len(samples):
         raise StimulusError(
-            f"the samples have frames of {list(samples)}, but '{item.name}' takes {extents[1:]}"
+            f"the samples have frames of {list(samples)}, but '{item.name}' takes {extents[1:]}; samples are "
+            "[batch, steps, ...], a still one the same at every step: np.repeat(x[:, None], 32, axis=1)"
         )
     return tuple(want or have for want, have in zip(extents[1:], samples, strict=True))
 
@@ -139,7 +140,10 @@ def frames_of(samples: Stimulus, layout: Layout) -> NDArray[np.float32]:
     frames = values.astype(np.float64).mean(axis=1).astype(np.float32)
     if frames.shape[1:] != layout.shape:
         said = "; ".join(layout.notes) or f"'{layout.name}' takes {list(layout.shape)}"
-        raise StimulusError(f"the samples have frames of {list(frames.shape[1:])}, but {said}")
+        raise StimulusError(
+            f"the samples have frames of {list(frames.shape[1:])}, but {said}; samples are "
+            "[batch, steps, ...], a still one the same at every step: np.repeat(x[:, None], 32, axis=1)"
+        )
     return frames
 
 

@@ -29,6 +29,7 @@ from toolchain.interchange.activations import largest_activations, measure_activ
 from toolchain.interchange.balance import SHOWN, Shown, fitted_units, lowered_share
 from toolchain.interchange.graded_input import graded_input
 from toolchain.interchange.imported import Imported
+from toolchain.interchange.rectified_layers import graph_name
 from toolchain.ir import AnyNode, Decode, Graph, Lif, Origin, Output, SumPool2d, verify
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.ir.types import size_of
@@ -199,7 +200,7 @@ class _Conversion:
     def _population(self, name: str, current: Current, threshold: float, decay: float) -> None:
         inputs: list[str] = []
         for i, branch in enumerate(current.branches):
-            unique = f"{name}.{i}.{branch.name}"[-180:].lstrip(".-")
+            unique = f"{name}.{i}.{graph_name(branch.name)}"
             self.nodes.append(self._rated(branch, decay).node(unique))
             inputs.append(unique)
         shape = current.shape

@@ -9,16 +9,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from hypothesis import given, settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
+from torch import nn
 
 from tests.graphs import Recipe, random_fixed, recipes, recurrent
 from tests.image_graphs import ImageRecipe, random_images
 from toolchain import reference
 from toolchain.errors import CorruptArtifactError, FrontendError, MissingFileError, StimulusError, UsageError
+from toolchain.exchange import compile_file
 from toolchain.fidelity import check_integers, predictions
 from toolchain.interchange.from_onnx import from_onnx
 from toolchain.interchange.rate_coding import RateCode
@@ -301,3 +304,21 @@ def test_integers_back_in_real_numbers_are_those_of_the_graph(rng: np.random.Gen
     x = rng.random((1, 6, 2)) < 0.5
     assert set(reference.run(real, x).spikes) == set(reference.run(fixed, x).spikes)
     assert same_structure(real, DequantizeGraph()(replace(fixed)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["dense", "image"])
+def test_what_pytorch_exports_is_compiled(kind: str, tmp_path: Path) -> None:
+    """Its names hold slashes, and several layers of it may be one connection here."""
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 4), nn.Linear(4, 3))
+    maps = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2))
+    image = nn.Sequential(maps, nn.Flatten(), nn.Linear(12, 3))
+    network, shape = {"dense": (dense, (6,)), "image": (image, (1, 6, 6))}[kind]
+    x = torch.rand(12, *shape)
+    torch.onnx.export(network.eval(), (x,), str(tmp_path / "net.onnx"), dynamo=False)
+    shown = np.repeat(x.numpy()[:, None], 16, axis=1)
+    build = compile_file(tmp_path / "net.onnx", stimulus=shown)
+    assert {node.name for node in build.fixed_graph.populations} >= {"readout"}
+    with pytest.raises(StimulusError, match=r"np.repeat\(x\[:, None\], 32, axis=1\)"):
+        compile_file(tmp_path / "net.onnx", stimulus=x.numpy())
