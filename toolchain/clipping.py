@@ -74,7 +74,8 @@ class ClippingTally:
             given = np.asarray(values[node.name])
             clipped, entered, peak = self._counts[node.name]
             clipped += int(np.count_nonzero(clips(node, given)))
-            peak = max(peak, float(np.abs(given).max(initial=0.0)))
+            # The least of whole numbers has no absolute value among them.
+            peak = max(peak, float(given.max(initial=0)), -float(given.min(initial=0)))
             self._counts[node.name] = (clipped, entered + given.size, peak)
 
     @property

@@ -27,7 +27,7 @@ from toolchain.ir import Decode, Graph, Stage
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
-from toolchain.stimulus import Stimulus, shared_samples
+from toolchain.stimulus import Stimulus, check_stimulus, shared_samples
 from toolchain.target import PortableProgram, load_target
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -98,7 +98,7 @@ def _from_graph(
     name: str,
 ) -> Imported:
     chosen = named_convention(graph, convention, dt)
-    return from_nir(graph, chosen, peak=_peak(samples), decode=decode, classes=classes, name=name)
+    return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
 def compile_file(
@@ -158,6 +158,8 @@ def compile_file(
         classes=classes,
         code=code,
     )
+    if train is not None:
+        check_stimulus(found.graph, train, "train")
     origin: dict[str, Any] = {"notes": [*found.notes, *held]}
     if not isinstance(source, nir.NIRGraph):
         path = path_of(source, "source")
@@ -308,8 +310,12 @@ def _check_finite(name: str, array: NDArray[Any]) -> None:
     )
 
 
-def _peak(samples: Stimulus | None) -> float | None:
-    """Return the largest absolute value of samples that are not spikes; None for spikes."""
-    if samples is None or all(np.isin(array, (0, 1)).all() for array in samples.values.values()):
-        return None
-    return max(float(np.abs(array).max()) for array in samples.values.values())
+def _peaks(samples: Stimulus | None) -> dict[str, float]:
+    """Return the largest absolute value of every input that is not spikes."""
+    given = {} if samples is None else samples.values
+    return {
+        # The least of whole numbers has no absolute value among them.
+        name: float(np.abs(array.astype(np.float64)).max())
+        for name, array in given.items()
+        if not np.isin(array, (0, 1)).all()
+    }

@@ -265,7 +265,11 @@ class Simulation:
         return p["v_leak"] if self.rule.begins == "v_leak" or silent else p["v_reset"]
 
     def _lost(self, tau: Array) -> Array:
-        return 1 - np.exp(-self.dt / tau) if self.rule.exponential else self.dt / tau
+        if self.rule.exponential:
+            return 1 - np.exp(-self.dt / tau)
+        # One step in single precision may be a hair shorter than one.
+        lost = self.dt / tau
+        return np.where((lost > 1) & (lost < 1 + 1e-6), 1.0, lost)
 
     def _advance(self, name: str, t: int) -> None:
         while len(self.v[name]) <= t:

@@ -249,3 +249,23 @@ def test_what_the_host_reads_with_is_said_to_stay(tmp_path: Path, rng: np.random
     )
     build = compile_graph(weighed, stimulus=Stimulus.of(rng.random((2, 10, 6)) < 0.4))
     assert "are not written" in export_build(build, tmp_path / "nir", "nir")[-1]
+
+
+def test_every_input_has_a_scale_of_its_own(rng: np.random.Generator) -> None:
+    ones, shape = np.ones(4), np.array([4])
+    neurons = [nir.LIF(1e-3 * ones, 10 * ones, 0 * ones, ones, 0 * ones) for _ in range(2)]
+    nodes = {
+        "analog": nir.Input({"input": shape}),
+        "events": nir.Input({"input": shape}),
+        "a": neurons[0],
+        "b": neurons[1],
+        "first": nir.Output({"output": shape}),
+        "second": nir.Output({"output": shape}),
+    }
+    edges = [("analog", "a"), ("a", "first"), ("events", "b"), ("b", "second")]
+    graph = nir.NIRGraph(nodes, edges, type_check=False)
+    analog, events = rng.integers(-128, 100, (2, 20, 4)).astype(np.int8), rng.random((2, 20, 4)) < 0.5
+    analog[0, 0, 0] = -128
+    build = compile_file(graph, stimulus=Stimulus({"analog": analog, "events": events}))
+    scales = {node.name: (node.edge, node.scale) for node in build.fixed_graph.inputs}
+    assert scales == {"analog": (EdgeKind.GRADED, 255 / 128), "events": (EdgeKind.SPIKE, 1.0)}

@@ -14,7 +14,7 @@ from tests.graphs import recurrent
 from tests.toolchain.interchange.test_netx import save, small
 from toolchain.cli.main import main
 from toolchain.driver import load
-from toolchain.errors import TrainingError, UsageError
+from toolchain.errors import StimulusError, TrainingError, UsageError
 from toolchain.exchange import compile_file
 from toolchain.interchange.conventions import reader_convention
 from toolchain.interchange.nir_file import write_nir
@@ -184,3 +184,11 @@ def test_the_learning_rate_counts_in_typical_weights() -> None:
     rates = [USUAL.fit_for(each).learning_rate for each in (graph, larger)]
     assert rates[1] == pytest.approx(64 * rates[0])
     assert RepairOptions().fit_for(larger).learning_rate == 1e-4
+
+
+def test_what_is_wrong_with_training_samples_is_said_of_them(tmp_path: Path) -> None:
+    path, train, held = _nir(tmp_path)
+    assert train.labels is not None
+    wrong = Stimulus(train.values, train.labels - 1)
+    with pytest.raises(StimulusError, match="^train: labels must lie in"):
+        compile_file(path, convention="snntorch", train=wrong, repair=EPOCHS, stimulus=held)

@@ -1,7 +1,7 @@
 """Puts a float graph together from what stands in a file: names, delays of loops, constant input."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, final
 
@@ -45,12 +45,10 @@ class Assembly:
 
     Args:
         convention: What a step is.
-        peak: Largest absolute value that enters; None for spikes.
     """
 
-    def __init__(self, convention: Convention, peak: float | None) -> None:
+    def __init__(self, convention: Convention) -> None:
         self.convention, self.notes = convention, list[str]()
-        self._peak = peak
         self._nodes: dict[str, AnyNode] = {}
         self._leaves: dict[str, str] = {}
         self._names: dict[str, str] = {}
@@ -59,15 +57,16 @@ class Assembly:
         self._constants: dict[str, str] = {}
         self._taken: set[str] = set()
 
-    def enter(self, leaf: str, shape: tuple[int, ...]) -> Sent:
-        """Add an input."""
+    def enter(self, leaf: str, shape: tuple[int, ...], peak: float | Mapping[str, float] | None) -> Sent:
+        """Add an input; of graded values if it has a largest one."""
         name = self._name(leaf)
-        graded = self._peak is not None
+        largest = peak.get(name) if isinstance(peak, Mapping) else peak
+        graded = largest is not None
         self._nodes[name] = Input(
             name=name,
             shape=shape,
             edge=EdgeKind.GRADED if graded else EdgeKind.SPIKE,
-            scale=(2**GRADED_BITS - 1) / (self._peak or 1.0) if graded else 1.0,
+            scale=(2**GRADED_BITS - 1) / (largest or 1.0) if graded else 1.0,
             bits=GRADED_BITS if graded else 1,
         )
         return Sent(name, shape, spikes=not graded)

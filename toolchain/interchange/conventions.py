@@ -24,6 +24,8 @@ PRODUCER: Final = "pumice"
 
 _FORGOTTEN: Final = 1000.0
 """Steps per time constant after which nothing is left of a state, to the last bit."""
+_ROUNDING: Final = 1e-6
+"""More than single precision loses, less than anybody means."""
 
 
 class Decay(Enum):
@@ -105,7 +107,10 @@ class Convention:
         """Return the share of a state that is lost in a step; outside 0 .. 1 the step is too long."""
         with np.errstate(divide="ignore", over="ignore"):
             ratio = self.dt / tau
-            return ratio if self.decay is Decay.EULER else -np.expm1(-ratio)
+            if self.decay is Decay.EXPONENTIAL:
+                return -np.expm1(-ratio)
+            # A time constant of one step is that in single precision, too.
+            return np.where((ratio > 1) & (ratio < 1 + _ROUNDING), 1.0, ratio)
 
     def taus(self, decays: Floats) -> Floats:
         """Return the time constants of decays; infinite for 0.

@@ -107,7 +107,7 @@ def from_nir(
     graph: nir.NIRGraph,
     chosen: Convention,
     *,
-    peak: float | None = None,
+    peak: float | Mapping[str, float] | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
     name: str = "nir",
@@ -122,7 +122,7 @@ def from_nir(
     Args:
         graph: With shapes of its inputs.
         chosen: What a step is; see `named_convention`.
-        peak: Largest absolute value that enters, for inputs that are not spikes.
+        peak: Largest absolute value that enters, for inputs that are not spikes; by name, where they differ.
         decode: How outputs are read; by default spikes are counted and potentials averaged.
         classes: Names of the classes.
         name: Of the graph.
@@ -133,10 +133,12 @@ def from_nir(
     # What is too large for a number is refused by the graph, by name.
     with np.errstate(all="ignore"):
         structure = flattened(graph, chosen.dt)
-        assembly = Assembly(chosen, peak)
+        assembly = Assembly(chosen)
+        if isinstance(peak, Mapping) and len(peak) == len(structure.inputs) == 1:
+            (peak,) = peak.values()
         values: dict[str, Value] = {}
         for leaf in structure.inputs:
-            values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape),)
+            values[leaf] = (assembly.enter(leaf, structure.forms[leaf].shape, peak),)
         for leaf in structure.neurons:
             form = structure.forms[leaf]
             values[leaf] = (assembly.announce(leaf, form.shape, flat=form.flat),)

@@ -28,6 +28,8 @@ from toolchain.passes.weight_grids import grid_steps
 
 _FEWEST, _MOST = 4, 8
 """Bits of a message."""
+_USUAL, _FAR = 0.999, 10.0
+"""Values that large, compared with the others, leave those few of the levels."""
 
 
 def graded_input(network: ActivationNetwork, frames: NDArray[Any], thresholds: Mapping[str, float]) -> Input:
@@ -66,3 +68,24 @@ def _step(branch: Branch) -> float:
     weights = branch.node(branch.name).weights
     steps = grid_steps(rows_of(weights), values_of(weights).ravel(), targets_of(weights))
     return math.inf if steps is None else float(np.median(steps[np.isfinite(steps)]))
+
+
+def range_notes(frames: NDArray[Any]) -> list[str]:
+    """Return what one scale for all values of the input costs, where that is much."""
+    peaks = np.abs(frames.astype(np.float64)).reshape(len(frames), -1)
+    largest, usual = float(peaks.max()), float(np.quantile(peaks, _USUAL))
+    each = peaks.max(axis=0)
+    typical = float(np.median(each[each > 0])) if each.any() else 0.0
+    said = ""
+    if usual > 0 and largest > _FAR * usual:
+        said = (
+            f"the largest value of the samples, {largest:.4g}, is {largest / usual:.3g} times what all but "
+            "one in a thousand stay below, and the input has one scale: leave such samples out of "
+            "--calibrate, and they are clipped"
+        )
+    elif typical > 0 and largest > _FAR * typical:
+        said = (
+            f"values of the input reach {largest:.4g}, but those of a typical element {typical:.4g}, and the "
+            "input has one scale: bring all elements to one range before the first layer"
+        )
+    return [said] if said else []

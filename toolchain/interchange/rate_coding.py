@@ -27,7 +27,7 @@ from toolchain.errors import UsageError
 from toolchain.interchange.activation_network import INPUT, ActivationNetwork, Rectified, WindowSum
 from toolchain.interchange.activations import largest_activations, measure_activations
 from toolchain.interchange.balance import SHOWN, Shown, fitted_units, lowered_share
-from toolchain.interchange.graded_input import graded_input
+from toolchain.interchange.graded_input import graded_input, range_notes
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.rectified_layers import graph_name
 from toolchain.ir import AnyNode, Decode, Graph, Lif, Origin, Output, SumPool2d, verify
@@ -125,6 +125,7 @@ class _Conversion:
         """Return the network; the last layer integrates what it gets."""
         thresholds = {layer: peak / self.code.largest_rate for layer, peak in self.peaks.items()}
         self.nodes.append(graded_input(self.network, frames, thresholds))
+        self.notes += range_notes(frames)
         self.units[INPUT] = 1.0
         for step in self.network.steps:
             match step:

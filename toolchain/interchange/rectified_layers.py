@@ -80,7 +80,7 @@ class RectifiedLayers:
             above = self.positive(f"{name}.above", shifted(name, value, -high))
             cut = added(name, cut, scaled(name, above, -_ONE))
         # A sum that is cut from below by a layer cannot be negative, although its parts are.
-        return replace(cut, nonnegative=value.nonnegative or low >= 0)
+        return replace(cut, nonnegative=(value.nonnegative or low >= 0) and high >= 0)
 
     def leaky(self, name: str, value: Value, slope: Floats) -> Value:
         """Return a tensor whose negative elements are multiplied by a slope."""

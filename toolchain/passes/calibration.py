@@ -14,6 +14,8 @@ from toolchain.trace import Trace
 
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
+_SLACK: Final = 1e-9
+"""Share of the room below a threshold that is left, far more than double precision loses."""
 
 Floats = NDArray[np.float64]
 
@@ -116,6 +118,7 @@ def lowest_floor(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Float
         np.divide(room, keep, out=room, where=keep > 0)
         room[:, keep == 0] = np.inf
         np.minimum(room, population.vth - v[:, t], out=room)
-        floor = np.minimum(floor, (v[:, t] + room).min(axis=0))
+        # A hair's breadth lower, so that rounding does not decide.
+        floor = np.minimum(floor, (v[:, t] + room * (1 - _SLACK)).min(axis=0))
         room[spikes[:, t]] = np.inf
     return np.where(np.isfinite(population.vth), floor, np.minimum(v.min(axis=(0, 1)), 0.0))

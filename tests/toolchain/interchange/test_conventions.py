@@ -26,6 +26,7 @@ from toolchain.interchange import conventions
 from toolchain.interchange.conventions import (
     CONVENTIONS,
     Convention,
+    Decay,
     Reset,
     convention,
     reader_convention,
@@ -121,3 +122,10 @@ def test_who_exports_for_sinabs_is_told_what_its_importer_makes(rng: np.random.G
     assert not to_nir(firing, reader_convention("snntorch")).notes
     silent = imported(chain(nir.Linear(rng.normal(size=(2, 3)))))
     assert not to_nir(silent, reader_convention("sinabs")).notes
+
+
+def test_a_time_constant_of_one_step_may_be_in_single_precision() -> None:
+    for chosen in CONVENTIONS.values():
+        tau = np.array([chosen.dt], np.float32).astype(np.float64)
+        assert chosen.decays(tau)[0] <= 1
+        assert chosen.decays(tau * 0.9)[0] > 1 or chosen.decay is Decay.EXPONENTIAL

@@ -322,3 +322,20 @@ def test_what_pytorch_exports_is_compiled(kind: str, tmp_path: Path) -> None:
     assert {node.name for node in build.fixed_graph.populations} >= {"readout"}
     with pytest.raises(StimulusError, match=r"np.repeat\(x\[:, None\], 32, axis=1\)"):
         compile_file(tmp_path / "net.onnx", stimulus=x.numpy())
+
+
+@pytest.mark.parametrize("name", ["/0/Gemm", "node gemm:0", "\u00e9", "-.x", "readout", "layer" * 60])
+def test_operators_may_be_called_anything(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
+    weights = {key: rng.normal(size=(4, 4)).astype(np.float32) for key in "uvw"}
+    nodes = [
+        helper.make_node("MatMul", ["x", "u"], ["a"], name=name),
+        helper.make_node("MatMul", ["a", "v"], ["b"], name=f"{name}.second"),
+        helper.make_node("Relu", ["b"], ["c"], name=f"{name}.third"),
+        helper.make_node("MatMul", ["c", "w"], ["y"], name=f"{name}.fourth"),
+    ]
+    values = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", 4]) for key in "xy"]
+    constants = [numpy_helper.from_array(array, key) for key, array in weights.items()]
+    graph = helper.make_graph(nodes, "net", values[:1], values[1:], constants)
+    onnx.save_model(helper.make_model(graph, ir_version=9), tmp_path / "net.onnx")
+    build = compile_file(tmp_path / "net.onnx", stimulus=rng.random((6, 8, 4)))
+    assert len(build.fixed_graph.populations) == 2

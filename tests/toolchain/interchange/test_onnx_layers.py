@@ -411,3 +411,22 @@ def test_a_linear_classifier_of_scikit_learn_comes_in_by_its_scores(
     network, _ = activation_network(Path("case.onnx"), model, (4,))
     scores = evaluate(network.scores, activations_of(network, frames))
     assert np.array_equal(scores.argmax(axis=1), labels)
+
+
+@pytest.mark.parametrize("high", [-1.0, 0.0, 2.0])
+def test_what_is_cut_below_zero_is_negative_again(high: float, rng: np.random.Generator) -> None:
+    for item in (
+        node("Relu", ["c"], ["s"]),
+        node("LeakyRelu", ["c"], ["s"], alpha=0.1),
+        node("Abs", ["c"], ["s"]),
+    ):
+        nodes = [
+            node("Mul", ["x", "k"], ["a"]),
+            node("Relu", ["a"], ["b"]),
+            node("Clip", ["b", "", "high"], ["c"]),
+            item,
+            node("Conv", ["s", "w"], ["y"]),
+        ]
+        weights = rng.normal(size=(3, 2, 3, 3))
+        made = model_of(nodes, [2, 4, 4], k=np.array(9.0), w=weights, high=np.array(high))
+        assert difference(made, rng) is None, item.op_type

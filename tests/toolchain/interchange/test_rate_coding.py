@@ -20,7 +20,7 @@ from toolchain.fidelity import predictions
 from toolchain.interchange.activation_network import INPUT, ActivationNetwork, Rectified
 from toolchain.interchange.balance import fitted_units, lowered_share
 from toolchain.interchange.from_onnx import from_onnx
-from toolchain.interchange.graded_input import graded_input
+from toolchain.interchange.graded_input import graded_input, range_notes
 from toolchain.interchange.rate_coding import RateCode
 from toolchain.ir import FixedDense, Graph, Lif
 from toolchain.stimulus import Stimulus
@@ -198,3 +198,14 @@ def test_whole_numbers_of_a_quantized_classifier_are_the_integers_of_its_synapse
 def _dense(node: FixedDense) -> NDArray[np.float64]:
     weights = node.weights.toarray() if isinstance(node.weights, csr_array) else node.weights
     return np.asarray(weights, np.float64)
+
+
+def test_one_scale_for_values_of_many_sizes_is_said_to_cost(rng: np.random.Generator) -> None:
+    frames = rng.random((200, 32)).astype(np.float32)
+    assert not range_notes(frames)
+    assert not range_notes(np.zeros((2, 3), np.float32))
+    (said,) = range_notes(frames * np.where(np.arange(32) % 4, 1, 100))
+    assert "those of a typical element" in said
+    frames[3, 5] = -500
+    (said,) = range_notes(frames)
+    assert "leave such samples out" in said
