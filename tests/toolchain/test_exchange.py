@@ -57,6 +57,7 @@ def test_a_nir_file_is_compiled_judged_and_exact_on_lava(
     assert "closes a loop" in said
     assert "not judged" not in said
     assert main(["compare", str(tmp_path / "build"), "--exact", "lava", "--samples", "2"]) == 0
+    assert "note: convention snntorch: a step is 0.0001 s" in capsys.readouterr().out
     build = load(tmp_path / "build")
     assert build.facts["imported"]["file"] == "net.nir"
     assert "snntorch" in (tmp_path / "build/report.html").read_text()

@@ -66,6 +66,9 @@ def compare(
             print_attribution(judgement.attribution)
         for sentence in judgement.sentences():
             out.print(sentence, markup=False)
+        # Float is the network as it was read; what the file could not say is not in these figures.
+        for note in loaded.notes if "imported" in loaded.facts else ():
+            out.print(f"note: {note}", markup=False, soft_wrap=True)
     judgement.require_exact()
     check_gates(comparison, gates)
     if baseline is not None and update:
