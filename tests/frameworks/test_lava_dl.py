@@ -78,11 +78,9 @@ def test_lava_runs_our_file_with_our_integers(make: object, library: Path, tmp_p
     assert all(np.array_equal(values, found["models"][name]) for name, values in found["lava"].items())
 
 
-def test_the_rule_of_weights_is_that_of_netx_and_lava(library: Path) -> None:
-    script = Path(__file__).with_name("netx_weights.py")
-    assert (
-        subprocess.run([sys.executable, str(script), str(library)], check=False, timeout=300).returncode == 0
-    )
+def test_the_rule_of_weights_is_that_of_netx_and_lava(library: Path, repository: Path) -> None:
+    command = [sys.executable, "-m", "tests.frameworks.netx_weights", str(library)]
+    assert subprocess.run(command, cwd=repository, check=False, timeout=300).returncode == 0
 
 
 def test_their_pilotnet_gives_the_spikes_that_they_recorded(library: Path) -> None:
