@@ -1,4 +1,4 @@
-"""The rule of weights against netx's and Lava's own functions (`python -m tests.frameworks.netx_weights LIBRARY`).
+"""netx's and Lava's own rule of weights (`python -m tests.frameworks.netx_weights LIBRARY`).
 
 Random matrices of every kind go through `optimize_weight_bits` of netx and the clipping and dropping of bits
 of Lava's synapses. What they leave unchanged must be what `changed_by_netx` says they do, and nothing else.
