@@ -255,12 +255,13 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_ends_a_run_in_less_than_a_second(repository: Path) -> None:
+def test_ctrl_c_ends_a_run_without_waiting_for_its_samples(repository: Path) -> None:
     code = _INTERRUPTED.replace("signal.raise_signal", "print(time.time(), flush=True); signal.raise_signal")
     child = subprocess.Popen([sys.executable, "-c", code], cwd=repository, stdout=subprocess.PIPE, text=True)
     told, _ = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert time.time() - float(told.split()[0]) < 1.0
+    # Less than a second on a quiet machine; the samples would take minutes.
+    assert time.time() - float(told.split()[0]) < 15
 
 
 @pytest.mark.parametrize("models", Models)
