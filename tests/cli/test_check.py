@@ -140,7 +140,7 @@ def test_the_commands_of_the_page_on_chips_work(
     assert len(lines) == 3
     for line in lines:
         assert main([names.get(word, word) for word in line[1:]]) == 0, line
-    assert "Intel Loihi 1: fits; 1 of 128 cores; 'pumice check" in " ".join(capsys.readouterr().out.split())
+    assert "Intel Loihi 1: fits; 2 of 128 cores; 'pumice check" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_network_that_no_core_holds_compiles_with_a_warning(

@@ -26,7 +26,7 @@ class Calibration:
     """Ranges and means per population, of its shape and in the model's units.
 
     Attributes:
-        v_low: Smallest potential that matters: what falls lower may as well stay there, see `lowest_floor`.
+        v_low: Smallest potential; where nothing leaks, the smallest that matters, see `lowest_floor`.
         v_high: Largest potential after the reset.
         u_peak: Largest magnitude of the current.
         v_mean: Mean magnitude of the potential.
@@ -59,7 +59,7 @@ class Calibration:
             if isinstance(node, Lif) and can_observe(graph, node)
         }
         lows = {
-            node.name: lowest_floor(node, trace.v[node.name], trace.spikes[node.name])
+            node.name: _low(node, trace.v[node.name], trace.spikes[node.name])
             for node in graph.populations
             if isinstance(node, Lif)
         }
@@ -92,6 +92,17 @@ class Calibration:
             {name: values + other.drives[name] for name, values in self.drives.items()},
             total,
         )
+
+
+def _low(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+    """Return how low every neuron must be able to fall, at most 0.
+
+    A leak bounds how far a potential falls. A floor there would give neurons that never fire the largest
+    scales of all, whose weights then raise the exponent that they share with those that fire.
+    """
+    lowest = np.minimum(v.min(axis=(0, 1)), 0.0)
+    leaks = population.dv > 0
+    return lowest if leaks.all() else np.where(leaks, lowest, lowest_floor(population, v, spikes))
 
 
 def lowest_floor(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:

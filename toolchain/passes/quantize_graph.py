@@ -76,8 +76,8 @@ class QuantizeGraph(Pass):
     factor of two to where rounding hurts least (weights that are whole numbers times a step, as those of
     a quantized network, stay them), and then until `u` and `v` stay inside 24 bits:
     proved from the weights, or else observed on calibration data with twofold head-room. Without
-    data it shrinks until proved. Observed is how low a potential may be held without another spike
-    (`lowest_floor`), not how low it falls: below that, it saturates.
+    data it shrinks until proved. Observed where nothing leaks is how low a potential may be held without
+    another spike (`lowest_floor`), not how low it falls: below that, it saturates.
 
     With calibration data, weights are rounded together so that their errors cancel, and decays make up
     for what rounding toward zero takes from small states.

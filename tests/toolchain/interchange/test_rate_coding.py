@@ -1,5 +1,6 @@
 """Classifiers as rates: real numbers keep what onnxruntime says, and integers keep what real numbers say."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save_model
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from toolchain.currents import Branch, Current, Sent
@@ -36,7 +38,10 @@ def trained() -> tuple[MLPClassifier, Images, Images]:
     x, order = data.data / 16, np.random.default_rng(0).permutation(len(data.data))
     seen, other = x[order[:1300]], x[order[1300:]]
     model = MLPClassifier((64, 32), max_iter=60, random_state=0, tol=1e-3)
-    return model.fit(seen, data.target[order[:1300]]), seen, other[:250]
+    with warnings.catch_warnings():
+        # Sixty epochs are enough here; more would only take time.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(seen, data.target[order[:1300]]), seen, other[:250]
 
 
 def _saved(model: MLPClassifier, path: Path, steps: list[np.ndarray] | None = None) -> Path:
@@ -85,7 +90,6 @@ def _classes(graph: Graph, images: Images, steps: int) -> NDArray[np.int64]:
     return predictions(graph, load_target("emulator").build(graph).run(shown, record=("spikes", "v")))
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("steps", [16, 128])
 def test_rates_and_integers_keep_the_classes_however_long_an_image_is_shown(
     digits: tuple[Path, Images, Images, NDArray[np.int64]], steps: int
@@ -169,7 +173,6 @@ def test_a_code_outside_of_its_range_is_refused(wrong: dict[str, float]) -> None
         RateCode(**wrong)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("per_neuron", [False, True])
 def test_whole_numbers_of_a_quantized_classifier_are_the_integers_of_its_synapses(
     trained: tuple[MLPClassifier, Images, Images], per_neuron: bool, tmp_path: Path

@@ -299,3 +299,12 @@ def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
         real, whole = (reference.run(each, x).spikes["hidden"] for each in (graph, fixed))
         assert np.array_equal(real, whole)
     assert np.array_equal(*scales)
+
+
+def test_a_leak_bounds_how_far_a_potential_falls_and_needs_no_floor(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    x = spikes(rng, 3, 15, 6)
+    seen, trace, hidden = _seen(graph, x), reference.run(graph, x), graph["hidden"]
+    assert isinstance(hidden, Lif)
+    assert (hidden.dv > 0).all()
+    assert np.array_equal(seen.v_low["hidden"], np.minimum(trace.v["hidden"].min(axis=(0, 1)), 0))
