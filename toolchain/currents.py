@@ -135,27 +135,29 @@ class Branch:
         )
 
     def unrolled(self) -> "Branch":
-        """Return a convolution as a sparse matrix over flattened feature maps.
+        """Return a convolution as a sparse matrix over flattened feature maps: a row per position.
 
         Raises:
             FrontendError: It would hold too many weights.
         """
-        kernels = cast("Floats", self.weights)
-        channels, (outputs, inputs) = self.source.shape[0], kernels.shape[:2]
-        window = self.window
-        places = window.positions((self.source.shape[1], self.source.shape[2]))
-        check_size(self.name, outputs, *places, inputs, window.area)
+        if self.dense:
+            return self
+        kernels, window, shape = cast("Floats", self.weights), self.window, self.source.shape
+        area = math.prod(window.positions((shape[1], shape[2])))
+        elements = kernels.reshape(*kernels.shape[:2], -1)
+        output, channel, place = np.nonzero(elements)
+        check_size(self.name, len(output), area)
         # Sources are numbered from 1, so that 0 is outside of the image.
-        numbered = np.arange(1, math.prod(self.source.shape) + 1).reshape(self.source.shape)
-        seen = np.stack(window.patches(numbered), axis=1).reshape(channels, window.area, -1)
-        group = np.arange(outputs) // (outputs // self.groups)
-        columns = seen.reshape(self.groups, inputs * window.area, -1).transpose(0, 2, 1)[group]
-        values = np.broadcast_to(kernels.reshape(outputs, 1, -1), columns.shape)
+        numbered = np.arange(1, math.prod(shape) + 1).reshape(shape)
+        seen = np.stack([patch.reshape(shape[0], area) for patch in window.patches(numbered)])
+        group = output // (len(kernels) // self.groups)
+        columns = seen[place, group * kernels.shape[1] + channel].ravel()
+        rows = (output[:, None] * area + np.arange(area)).ravel()
+        values = np.repeat(elements[output, channel, place], area)
         inside = columns > 0
-        rows = np.broadcast_to(np.arange(outputs * math.prod(places)).reshape(outputs, -1, 1), columns.shape)
         matrix = csr_array(
             (values[inside], (rows[inside], columns[inside] - 1)),
-            shape=(outputs * math.prod(places), math.prod(self.source.shape)),
+            shape=(len(kernels) * area, math.prod(shape)),
         )
         return Branch(self.name, self.source, matrix)
 
@@ -212,8 +214,7 @@ class Current:
         if len(self.shape) == 1:
             return self
         branches = tuple(branch.unrolled() for branch in self.branches)
-        maps = (self.shape[0], math.prod(self.shape[1:]))
-        bias = np.broadcast_to(self.bias.reshape(maps[0], -1), maps).ravel()
+        bias = self.offsets.ravel()
         return Current(branches, bias, bias.shape)
 
     def channels(self, values: Floats, reader: str) -> Floats:

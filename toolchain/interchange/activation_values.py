@@ -4,7 +4,6 @@ Reshaping, transposing, slicing and the like move the numbers of elements and le
 are exact whatever they do; what reads the tensor looks where its elements are.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast, final
@@ -116,7 +115,7 @@ def _cut(name: str, current: Current, axis: int, places: Numbers) -> Current:
 
 def flattened(name: str, value: Value) -> Current:
     """Return the elements of a tensor, in its order, as a current of dense connections."""
-    current = unrolled(name, value.current)
+    current = value.current.dense()
     if value.in_order:
         return current
     size = value.elements.size
@@ -124,37 +123,6 @@ def flattened(name: str, value: Value) -> Current:
         (np.ones(size), value.elements.ravel(), np.arange(size + 1)), shape=(size, current.shape[0])
     )
     return multiplied(name, current, chosen)
-
-
-def unrolled(name: str, current: Current) -> Current:
-    """Return a current of feature maps as one of dense connections, `[C H W]`."""
-    if len(current.shape) == 1:
-        return current
-    branches = tuple(
-        branch if branch.dense else _unrolled(name, branch, current) for branch in current.branches
-    )
-    return Current(branches, current.offsets.ravel(), (size_of(current.shape),))
-
-
-def _unrolled(name: str, branch: Branch, current: Current) -> Branch:
-    """Return a convolution as a sparse matrix: one row per position, one column per element it reads."""
-    kernels = cast("Floats", branch.weights)
-    window = Window((kernels.shape[2], kernels.shape[3]), branch.stride, branch.padding, branch.dilation)
-    source = branch.source.shape
-    area = math.prod(current.shape[1:])
-    output, channel, place = np.nonzero(kernels.reshape(*kernels.shape[:2], -1))
-    check_size(name, len(output), area)
-    # Numbers from 1, so that 0 is what is padded.
-    numbers = np.arange(1, size_of(source) + 1).reshape(source)
-    seen = np.stack([patch.reshape(source[0], area) for patch in window.patches(numbers)])
-    group = output // (len(kernels) // branch.groups)
-    columns = seen[place, group * kernels.shape[1] + channel].ravel()
-    rows = (output[:, None] * area + np.arange(area)).ravel()
-    values = np.repeat(kernels.reshape(*kernels.shape[:2], -1)[output, channel, place], area)
-    inside = columns > 0
-    shape = (size_of(current.shape), size_of(source))
-    matrix = csr_array((values[inside], (rows[inside], columns[inside] - 1)), shape=shape)
-    return Branch(branch.name, branch.source, matrix)
 
 
 def convolve(
@@ -209,7 +177,7 @@ def affine(name: str, value: Value, factor: Floats, offset: Floats) -> Value:
     per_channel = [array.reshape(current.shape[0], -1) for array in (factors, offsets)]
     scaled, moved = (bool((maps == maps[:, :1]).all()) for maps in per_channel)
     if not scaled:
-        current = unrolled(name, current)
+        current = current.dense()
         return replace(value, current=current.affine(factors, offsets), nonnegative=False)
     bias = per_channel[1][:, 0] if moved else offsets.reshape(current.shape)
     nonnegative = value.nonnegative and bool((factor >= 0).all() and (offset >= 0).all())
@@ -267,7 +235,7 @@ def concatenated(name: str, values: Sequence[Value], axis: int) -> Value:
     """Return tensors behind one another along an axis."""
     parts = [value.current for value in values]
     if len({part.shape[1:] for part in parts}) > 1 or any(len(part.shape) != _IMAGE for part in parts):
-        parts = [unrolled(name, part) for part in parts]
+        parts = [part.dense() for part in parts]
     sizes = [size_of(part.shape) for part in parts]
     first = np.cumsum([0, *sizes])
     elements = np.concatenate(

@@ -206,7 +206,6 @@ class Assembly:
     def _add(self, name: str, leaf: str, current: Current, step: Dynamics) -> None:
         gained = self._gained(leaf, current, step.gain)
         instant = bool((step.du == 1).all())
-        bias = gained.bias.reshape(-1, *[1] * (len(current.shape) - 1))
         inputs = [self._connect(leaf, branch) for branch in gained.branches]
         if gained.bias.any() and not instant:
             inputs.append(self._constant(leaf, gained, inputs[0]))
@@ -216,7 +215,7 @@ class Assembly:
             du=step.du,
             dv=step.dv,
             vth=step.vth,
-            bias=step.bias + (np.broadcast_to(bias, current.shape) if instant else 0.0),
+            bias=step.bias + (gained.offsets if instant else 0.0),
             origin=Origin.whole(leaf, size_of(current.shape)),
         )
 

@@ -157,6 +157,11 @@ class _Conversion:
         self.notes.append(f"'{name}': activations up to {largest:.4g} become rates up to {rate:g}")
 
     @cached_property
+    def taken(self) -> set[str]:
+        """Names that no connection may have: those of the steps, which may hold points, too."""
+        return {step.name for step in self.network.steps}
+
+    @cached_property
     def decay(self) -> float:
         """Share of its current that a population which reads spikes loses per step."""
         if self.code.current_decay is not None:
@@ -202,6 +207,8 @@ class _Conversion:
         inputs: list[str] = []
         for i, branch in enumerate(current.branches):
             unique = f"{name}.{i}.{graph_name(branch.name)}"
+            while unique in self.taken:
+                unique += "_"
             self.nodes.append(self._rated(branch, decay).node(unique))
             inputs.append(unique)
         shape = current.shape

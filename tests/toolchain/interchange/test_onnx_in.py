@@ -339,3 +339,21 @@ def test_operators_may_be_called_anything(name: str, rng: np.random.Generator, t
     onnx.save_model(helper.make_model(graph, ir_version=9), tmp_path / "net.onnx")
     build = compile_file(tmp_path / "net.onnx", stimulus=rng.random((6, 8, 4)))
     assert len(build.fixed_graph.populations) == 2
+
+
+def test_a_layer_may_have_the_name_that_a_connection_would_get(
+    rng: np.random.Generator, tmp_path: Path
+) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "u"], ["a"], name="fc"),
+        helper.make_node("Relu", ["a"], ["b"], name="relu"),
+        helper.make_node("MatMul", ["b", "v"], ["c"], name="other"),
+        helper.make_node("Relu", ["c"], ["d"], name="relu.0.fc"),
+        helper.make_node("MatMul", ["d", "w"], ["y"], name="last"),
+    ]
+    values = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", 4]) for key in "xy"]
+    constants = [numpy_helper.from_array(rng.normal(size=(4, 4)).astype(np.float32), key) for key in "uvw"]
+    graph = helper.make_graph(nodes, "net", values[:1], values[1:], constants)
+    onnx.save_model(helper.make_model(graph, ir_version=9), tmp_path / "net.onnx")
+    build = compile_file(tmp_path / "net.onnx", stimulus=rng.random((6, 8, 4)))
+    assert {"relu", "relu.0.fc", "readout"} == {node.name for node in build.fixed_graph.populations}
