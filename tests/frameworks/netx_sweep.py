@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.frameworks.netx_files import NetxFile, random_file
-from tests.toolchain.interchange.test_netx import numbered, save
+from tests.toolchain.interchange.netx_graphs import numbered, save
 from toolchain import fixedpoint, reference
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.from_netx import from_netx

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.frameworks.netx_sweep import first_difference, run_netx, sweep, unpacked
-from tests.toolchain.interchange.test_netx import Values, conv, dense, even, save
+from tests.toolchain.interchange.netx_graphs import Values, conv, dense, even, save
 from toolchain.errors import FrontendError
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.to_netx import to_netx

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toolchain.interchange.test_netx import Values, conv, cuba, dense, even, save
+from tests.toolchain.interchange.netx_graphs import Values, conv, cuba, dense, even, save
 from toolchain import reference
 from toolchain.errors import FrontendError
 from toolchain.interchange.from_netx import from_netx

@@ -10,7 +10,7 @@ import numpy as np
 from onnx import helper
 
 from tests.graphs import Recipe, random_fixed, recurrent
-from tests.toolchain.interchange.test_netx import save, small
+from tests.toolchain.interchange.netx_graphs import save, small
 from tests.toolchain.interchange.test_onnx_in import classifier
 from toolchain.interchange.conventions import reader_convention
 from toolchain.interchange.from_netx import from_netx

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import nir
 import numpy as np
 
-from tests.oracles.nir_equations import MalformedError, Simulation, names_a_node, opened
+from tests.oracles.nir_arrays import MalformedError
+from tests.oracles.nir_equations import Simulation, names_a_node, opened
 from tests.oracles.random_nir import Case, random_case
 from toolchain import reference
 from toolchain.errors import FrontendError, PreconditionError

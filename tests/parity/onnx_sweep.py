@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.toolchain.interchange.onnx_graphs import verdict
+from tests.toolchain.interchange.onnx_parity import verdict
 
 
 def _judged(seed: int) -> tuple[int, str, str]:

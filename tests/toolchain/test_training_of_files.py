@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.graphs import recurrent
-from tests.toolchain.interchange.test_netx import save, small
+from tests.toolchain.interchange.netx_graphs import save, small
 from toolchain.cli.main import main
 from toolchain.driver import load
 from toolchain.errors import StimulusError, TrainingError, UsageError

@@ -5,75 +5,20 @@ names, in that framework's own parameters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-State = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A layer.
-
-    Attributes:
-        node: What its exporter writes.
-        step: Takes the state and the input of a step, changes `state["v"]`, returns the spikes.
-        begin: Potential at the start.
-        silent: Whether it never fires.
-    """
-
-    node: nir.NIRNode
-    step: Callable[[State, Floats], Floats]
-    begin: Floats | float = 0.0
-    silent: bool = False
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Parameters for every neuron of a layer.
-
-    Attributes:
-        rng: Where they come from.
-        size: Neurons.
-        exact: Whether all are binary fractions, so that potentials meet thresholds exactly.
-    """
-
-    rng: np.random.Generator
-    size: int
-    exact: bool
-
-    def lost(self) -> Floats:
-        """Return shares of a state that a step loses."""
-        if self.exact:
-            return self.rng.choice([1.0, 0.5], self.size)
-        return self.rng.uniform(0.02, 1.0, self.size)
-
-    def threshold(self) -> Floats:
-        if self.exact:
-            return self.rng.integers(1, 6, self.size) / 4
-        return self.rng.uniform(0.2, 1.5, self.size)
-
-    def gain(self) -> Floats:
-        if self.exact:
-            return self.rng.choice([0.5, 1.0, 2.0], self.size)
-        return self.rng.uniform(-2.0, 5.0, self.size)
-
-    def tau(self) -> Floats:
-        return self.rng.uniform(0.5, 30.0, self.size)
-
-    def offset(self) -> Floats:
-        return self.rng.integers(-4, 1, self.size) / 4 if self.exact else self.rng.uniform(-1, 0.1, self.size)
-
-    def zeros(self) -> Floats:
-        return np.zeros(self.size)
-
-    def ones(self) -> Floats:
-        return np.ones(self.size)
+from tests.toolchain.interchange.framework_layer import Cell, Draw, Floats, State
+from tests.toolchain.interchange.norse_cells import (
+    norse_iaf,
+    norse_li_box,
+    norse_lif,
+    norse_lif_box,
+    norse_seconds_li_box,
+    norse_seconds_lif,
+    norse_seconds_lif_box,
+)
 
 
 def nir_lif(draw: Draw) -> Cell:
@@ -171,85 +116,6 @@ def snntorch_synaptic(draw: Draw) -> Cell:
     syn, mem = 1e-4 / (1 - alpha), 1e-4 / (1 - beta)
     zero = draw.zeros()
     return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
-
-
-def _norse_lif_box(draw: Draw, scale: float, rest: Floats) -> Cell:
-    inverse, threshold = 1000 * draw.lost(), rest + draw.threshold()
-
-    def step(state: State, x: Floats) -> Floats:
-        v = state["v"] + 0.001 * inverse * ((rest - state["v"]) + x)
-        spikes = v - threshold > 0
-        state["v"] = (1 - spikes) * v + spikes * rest
-        return spikes
-
-    return Cell(nir.LIF(scale / inverse, draw.ones(), rest, threshold, rest), step, rest)
-
-
-def _norse_lif(draw: Draw, scale: float, rest: Floats) -> Cell:
-    syn, mem, threshold = 1000 * draw.lost(), 1000 * draw.lost(), rest + draw.threshold()
-
-    def step(state: State, x: Floats) -> Floats:
-        jumped = state.get("i", 0.0) + x
-        v = state["v"] + 0.001 * mem * ((rest - state["v"]) + jumped)
-        spikes = v - threshold > 0
-        state |= {"v": (1 - spikes) * v + spikes * rest, "i": jumped - 0.001 * syn * jumped}
-        return spikes
-
-    node = nir.CubaLIF(scale / syn, scale / mem, draw.ones(), rest, threshold, rest, draw.ones())
-    return Cell(node, step, rest)
-
-
-def _norse_li_box(draw: Draw, scale: float, rest: Floats) -> Cell:
-    inverse = 1000 * draw.lost()
-
-    def step(state: State, x: Floats) -> Floats:
-        state["v"] = state["v"] + 0.001 * inverse * ((rest - state["v"]) + x)
-        return draw.zeros()
-
-    return Cell(nir.LI(scale / inverse, draw.ones(), rest), step, rest, silent=True)
-
-
-def norse_lif_box(draw: Draw) -> Cell:
-    """Norse 1.1, `LIFBoxCell`; the exporter multiplies by dt and leaves v_reset to NIR."""
-    return _norse_lif_box(draw, 0.001, draw.zeros())
-
-
-def norse_lif(draw: Draw) -> Cell:
-    """Norse 1.1, `LIFCell`: the current jumps, the potential follows, then the current decays."""
-    return _norse_lif(draw, 0.001, draw.zeros())
-
-
-def norse_iaf(draw: Draw) -> Cell:
-    """Norse, `IAFCell`."""
-    threshold = draw.threshold()
-
-    def step(state: State, x: Floats) -> Floats:
-        v = state["v"] + x
-        spikes = v - threshold > 0
-        state["v"] = (1 - spikes) * v
-        return spikes
-
-    return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
-
-
-def norse_li_box(draw: Draw) -> Cell:
-    """Norse 1.1, `LIBoxCell`."""
-    return _norse_li_box(draw, 0.001, draw.offset())
-
-
-def norse_seconds_lif_box(draw: Draw) -> Cell:
-    """Norse before and after 1.1, `LIFBoxCell`: tau itself, and v_reset as it is."""
-    return _norse_lif_box(draw, 1.0, draw.offset())
-
-
-def norse_seconds_lif(draw: Draw) -> Cell:
-    """Norse before and after 1.1, `LIFCell`."""
-    return _norse_lif(draw, 1.0, draw.offset())
-
-
-def norse_seconds_li_box(draw: Draw) -> Cell:
-    """Norse before and after 1.1, `LIBoxCell`."""
-    return _norse_li_box(draw, 1.0, draw.offset())
 
 
 def _sinabs_lif(draw: Draw, *, normalised: bool, silent: bool) -> Cell:

@@ -8,86 +8,34 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import Recipe, random_fixed
-from tests.image_graphs import ImageRecipe, random_images
 from tests.real_data import real_data
+from tests.toolchain.interchange.netx_graphs import (
+    Values,
+    conv,
+    cuba,
+    dense,
+    even,
+    fixed_of,
+    graphs_of,
+    save,
+    small,
+)
 from toolchain import fixedpoint, reference
-from toolchain.driver import compile_graph
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.fidelity import check_integers, first_mismatch
-from toolchain.fixedpoint import SignMode
-from toolchain.interchange.from_netx import from_netx, layers_to_graphs
-from toolchain.interchange.netx_layers import Layer
-from toolchain.interchange.to_netx import netx_layers, to_netx
+from toolchain.interchange.from_netx import from_netx
+from toolchain.interchange.to_netx import netx_layers
 from toolchain.ir import (
-    AnyNode,
     Decode,
-    Delay,
     FixedConv2d,
     FixedDense,
     FixedLif,
-    Graph,
-    MaxPool2d,
-    Output,
-    SumPool2d,
     same_structure,
 )
-from toolchain.quantization import Quantization
-from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES
-
-Values = dict[str, Any]
-
-
-def cuba(vth: int = 80, decay: int = 123, current: int = 4096) -> Values:
-    registers = {"iDecay": current, "vDecay": decay, "vThMant": vth, "refDelay": 1, "gradedSpike": False}
-    return {"neuron/type": "CUBA"} | {f"neuron/{name}": value for name, value in registers.items()}
-
-
-def dense(weights: NDArray[Any], **more: Any) -> Values:
-    """A layer as Lava-DL writes it."""
-    sizes = {"shape": [len(weights)], "inFeatures": weights.shape[1], "outFeatures": len(weights)}
-    return {"type": "dense", **sizes, "weight": weights.astype(np.float32), **cuba(), **more}
-
-
-def conv(weights: NDArray[Any], shape: tuple[int, ...], **more: Any) -> Values:
-    geometry = {"shape": shape, "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
-    return {"type": "conv", **geometry, "weight": weights.astype(np.float32)[..., None], **cuba(), **more}
-
-
-def save(path: Path, layers: list[Values]) -> Path:
-    with h5py.File(path, "w") as file:
-        for number, layer in enumerate(layers):
-            for name, value in layer.items():
-                place = f"layer/{number}/{name}"
-                if name == "type" and isinstance(value, str):
-                    file.create_dataset(place, (1,), "S10", [value.encode()])
-                elif isinstance(value, str):
-                    file.create_dataset(place, data=value, dtype="S10")
-                else:
-                    file[place] = value
-        file["simulation/Ts"] = 1
-    return path
-
-
-def even(rng: np.random.Generator, *shape: int) -> NDArray[Any]:
-    return rng.integers(-20, 21, shape) * 2
-
-
-def small(rng: np.random.Generator) -> list[Values]:
-    """A convolution, a dense layer and one without neurons."""
-    return [
-        {"type": "input", "shape": [2, 6, 6]},
-        conv(even(rng, 3, 2, 3, 3), (3, 4, 4), bias=np.array([5.0, -3.0, 0.0])),
-        {"type": "flatten", "shape": [48]},
-        dense(even(rng, 10, 48), bias=rng.integers(-9, 9, 10).astype(float)),
-        {"type": "dense", "shape": [4], "weight": even(rng, 4, 10).astype(np.float32)},
-    ]
 
 
 def test_a_file_is_the_network_that_netx_would_build(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -156,82 +104,8 @@ def test_odd_weights_of_both_signs_are_kept(tmp_path: Path, rng: np.random.Gener
     assert np.array_equal(sum(np.asarray(node.weights) for node in halves), weights * 31)
 
 
-@st.composite
-def chains(draw: st.DrawFn) -> list[Values]:
-    """Random files: dense and recurrent layers of any weights that fit, delays, biases, registers."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    width = draw(st.integers(1, 5))
-    layers: list[Values] = [{"type": "input", "shape": [width]}]
-    for _ in range(draw(st.integers(1, 3))):
-        size = draw(st.integers(1, 5))
-        step, reach = draw(st.sampled_from([(1, 127), (2, 127), (1, 60)]))
-        more = cuba(int(rng.integers(1, 2**17 - 1)), int(rng.integers(0, 4096)), int(rng.integers(1, 4097)))
-        if draw(st.booleans()):
-            more["bias"] = rng.integers(-4095, 4096, size).astype(np.float32)
-        weights = rng.integers(-reach, reach + 1, (size, width)) * step
-        if draw(st.booleans()):
-            more |= {
-                "type": "dense_rec",
-                "weight_rec": (rng.integers(-60, 61, (size, size)) * 2).astype(np.float32),
-            }
-        elif draw(st.booleans()):
-            kinds = (int(rng.integers(0, 63)), rng.integers(0, 63, width), rng.integers(0, 63, (size, width)))
-            more["delay"] = kinds[rng.integers(3)]
-        layers.append(dense(weights, **more))
-        width = size
-    return layers
-
-
-@settings(max_examples=60)
-@given(layers=chains())
-def test_what_was_read_is_written_and_read_again_without_a_change(layers: list[Values]) -> None:
-    try:
-        first = _read(layers)
-    except FrontendError as error:
-        assert "netx would make another" in str(error)  # noqa: PT017 - some are drawn, and left out
-        reject()
-    again = _read(netx_layers(_fixed(first)))
-    assert same_structure(_fixed(first), _fixed(again))
-    assert same_structure(first.graph, again.graph)
-
-
-def numbered(graph: Graph) -> Graph:
-    """Return the graph with its populations numbered in order, whatever the places of layers in a file."""
-    places = {node.name: f"layer{place}" for place, node in enumerate(graph.populations)}
-
-    def again(name: str) -> str:
-        layer, dot, rest = name.partition(".")
-        return places.get(layer, layer) + dot + rest
-
-    def renamed(node: AnyNode) -> AnyNode:
-        names: dict[str, Any] = {"name": again(node.name), "inputs": tuple(map(again, node.inputs))}
-        if isinstance(node, FixedLif):
-            names["origin"] = replace(node.origin, path=names["name"])
-        return replace(node, **names)
-
-    return replace(graph.map(renamed), name="")
-
-
-def _read(layers: list[Values]) -> Any:
-    stored = [{name: np.asarray(value) for name, value in layer.items()} for layer in layers]
-    return layers_to_graphs([Layer(i, str(v["type"]), v) for i, v in enumerate(stored)], "net")
-
-
-def _fixed(found: Any) -> Graph:
-    assert found.fixed is not None
-    return found.fixed
-
-
-def test_a_file_of_images_is_written_and_read_again(tmp_path: Path, rng: np.random.Generator) -> None:
-    first = from_netx(save(tmp_path / "net.net", small(rng)))
-    to_netx(_fixed(first), tmp_path / "again.net")
-    again = from_netx(tmp_path / "again.net")
-    # The names of graphs are those of their files.
-    assert same_structure(replace(_fixed(first), name=""), replace(_fixed(again), name=""))
-
-
 def test_what_is_read_runs_on_lava_with_the_same_integers(tmp_path: Path, rng: np.random.Generator) -> None:
-    fixed = _fixed(from_netx(save(tmp_path / "net.net", small(rng))))
+    fixed = fixed_of(from_netx(save(tmp_path / "net.net", small(rng))))
     image = rng.random((2, 8, 2, 6, 6)) < 0.3
     traces = [load_target(name).build(fixed).run(image, record=QUANTITIES) for name in ("emulator", "lava")]
     assert first_mismatch(*traces) is None
@@ -304,7 +178,7 @@ def test_a_convolution_that_netx_does_not_run_is_refused_by_layer(
 ) -> None:
     layers = [{"type": "input", "shape": [2, 6, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)) | change]
     with pytest.raises(FrontendError, match=rf"^layer 1 \('conv'\) .*{said}"):
-        _read(layers)
+        graphs_of(layers)
 
 
 @pytest.mark.parametrize(
@@ -318,28 +192,28 @@ def test_a_convolution_that_netx_does_not_run_is_refused_by_layer(
 def test_an_input_layer_that_netx_does_not_run_is_refused(first: Values, said: str) -> None:
     layers = [{"type": "input", "shape": [2], **cuba(), **first}, dense(np.array([[2, 4], [-6, 8]]))]
     with pytest.raises(FrontendError, match=rf"^layer 0 \('input'\) .*{said}"):
-        _read(layers)
+        graphs_of(layers)
 
 
 def test_layers_that_netx_does_not_join_are_refused(rng: np.random.Generator) -> None:
     image = {"type": "input", "shape": [2, 6, 6]}
     unjoined = [image, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)), dense(even(rng, 5, 48))]
     with pytest.raises(FrontendError, match=r"layer 2 \('dense'\) reads images .* without a layer 'flatten'"):
-        _read(unjoined)
+        graphs_of(unjoined)
     bare = conv(even(rng, 3, 2, 3, 3), (3, 4, 4))
     with pytest.raises(FrontendError, match=r"layer 1 \('conv'\) has no 'neuron'"):
-        _read([image, {name: value for name, value in bare.items() if "/" not in name}])
+        graphs_of([image, {name: value for name, value in bare.items() if "/" not in name}])
     with pytest.raises(FrontendError, match=r"layer 0 \('conv'\) is a convolution, and no layer before it"):
-        _read([bare])
+        graphs_of([bare])
     with pytest.raises(FrontendError, match=r"layer 1 \('flatten'\) says 'shape' of 71 values"):
-        _read([image, {"type": "flatten", "shape": [71]}])
+        graphs_of([image, {"type": "flatten", "shape": [71]}])
     with pytest.raises(FrontendError, match=r"layer 1 \('dense'\) has a 'bias' but no neurons"):
-        _read([image, {"type": "dense", "shape": [1], "weight": even(rng, 1, 72), "bias": np.ones(1)}])
+        graphs_of([image, {"type": "dense", "shape": [1], "weight": even(rng, 1, 72), "bias": np.ones(1)}])
     without = {"type": "dense", "shape": [2], "weight": even(rng, 2, 72)}
     with pytest.raises(FrontendError, match=r"layer 2 \('dense'\) reads 'layer1', which has no neurons"):
-        _read([image, without, dense(even(rng, 3, 2))])
+        graphs_of([image, without, dense(even(rng, 3, 2))])
     with pytest.raises(FrontendError, match="no layer has neurons"):
-        _read([image])
+        graphs_of([image])
 
 
 def test_registers_differ_per_neuron_and_per_channel_in_lavas_order(rng: np.random.Generator) -> None:
@@ -347,17 +221,17 @@ def test_registers_differ_per_neuron_and_per_channel_in_lavas_order(rng: np.rand
     bias = rng.integers(-4096, 4096, (4, 5, 3))
     more = {"neuron/iDecay": each, "neuron/vDecay": channel, "bias": bias}
     layers = [{"type": "input", "shape": [2, 7, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 5, 4), **more)]
-    fixed = _fixed(_read(layers))
+    fixed = fixed_of(graphs_of(layers))
     (node,) = (node for node in fixed.populations if isinstance(node, FixedLif))
     assert np.array_equal(node.du, each.transpose() - 1)
     assert np.array_equal(node.dv, np.broadcast_to(channel[:, None, None], (3, 5, 4)))
     assert np.array_equal(node.bias, bias.transpose() * 64)
-    assert same_structure(fixed, _fixed(_read(netx_layers(fixed))))
+    assert same_structure(fixed, fixed_of(graphs_of(netx_layers(fixed))))
 
 
 def test_an_input_layer_does_not_filter_what_enters() -> None:
     first = {"type": "input", "shape": [1], "weight": 40} | cuba(vth=10**5, decay=0, current=1024)
-    fixed = _fixed(_read([first, dense(np.array([[2]]))]))
+    fixed = fixed_of(graphs_of([first, dense(np.array([[2]]))]))
     trace = reference.run(fixed, np.array([[[1.0], [0.0], [0.0]]]))
     assert trace.v["layer0"][0, :, 0].tolist() == [40 * 64] * 3
     filtering = fixed.map(
@@ -372,14 +246,14 @@ def test_an_input_layer_does_not_filter_what_enters() -> None:
 def test_a_first_layer_without_shape_says_nothing() -> None:
     weights = np.array([[2, 4], [-6, 8]])
     found, same = (
-        _read([{"type": "input"}, dense(weights)]),
-        _read([{"type": "input", "shape": [2]}, dense(weights)]),
+        graphs_of([{"type": "input"}, dense(weights)]),
+        graphs_of([{"type": "input", "shape": [2]}, dense(weights)]),
     )
-    assert same_structure(_fixed(found), _fixed(same))
+    assert same_structure(fixed_of(found), fixed_of(same))
 
 
 def test_a_weight_exponent_that_netx_never_reads_is_told() -> None:
-    found = _read([{"type": "input", "shape": [2]}, dense(np.array([[2, 4]]), **{"neuron/wgtExp": 2})])
+    found = graphs_of([{"type": "input", "shape": [2]}, dense(np.array([[2, 4]]), **{"neuron/wgtExp": 2})])
     assert any("'wgtExp' of layer 1 is not 0" in note for note in found.notes)
 
 
@@ -392,107 +266,8 @@ def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
         from_netx(save(tmp_path / "untyped.net", [untyped]))
 
 
-@pytest.mark.parametrize(
-    ("recipe", "said"),
-    [
-        (Recipe(seed=1, sizes=(3, 3), skip=True), "neither skips"),
-        (Recipe(seed=1, sizes=(3, 3), feedback=True), "neither skips"),
-        (Recipe(seed=1, graded=True), "graded values through weights"),
-        (ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True), "NotImplementedError for poolings"),
-    ],
-)
-def test_what_netx_cannot_hold_is_not_written(recipe: Recipe | ImageRecipe, said: str) -> None:
-    fixed = random_fixed(recipe) if isinstance(recipe, Recipe) else random_images(recipe)
-    changed = fixed.map(lambda node: _uniform(node) if isinstance(node, FixedLif) else node)
-    with pytest.raises(PreconditionError, match=said):
-        netx_layers(changed)
-
-
-def _uniform(node: FixedLif) -> FixedLif:
-    return replace(
-        node,
-        du=np.full_like(node.du, 4095),
-        dv=np.full_like(node.dv, 100),
-        vth=np.full_like(node.vth, 500),
-        bias_mantissa=np.zeros_like(node.bias_mantissa),
-    )
-
-
-def test_exponents_and_odd_biases_are_not_written() -> None:
-    weights = np.array([[2, 4], [-6, 8]])
-    fixed = _fixed(_read([{"type": "input", "shape": [2]}, dense(weights)]))
-    finer = fixed.map(lambda node: replace(node, exponent=-3) if isinstance(node, FixedDense) else node)
-    with pytest.raises(PreconditionError, match="no exponents"):
-        netx_layers(finer)
-    coarser = fixed.map(lambda node: replace(node, exponent=6) if isinstance(node, FixedDense) else node)
-    with pytest.raises(PreconditionError, match="'layer1' has weights -384 .. 512: netx clips 512 to 254"):
-        netx_layers(coarser)
-    odd = fixed.map(
-        lambda node: (
-            replace(node, bias_mantissa=node.bias_mantissa + 1, bias_exponent=node.bias_exponent * 0)
-            if isinstance(node, FixedLif)
-            else node
-        )
-    )
-    with pytest.raises(PreconditionError, match="biases 1 .. 1; netx has multiples of 64"):
-        netx_layers(odd)
-
-
-def test_all_that_netx_cannot_hold_is_told_at_once_with_what_helps() -> None:
-    fixed = random_images(ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True))
-    changed = fixed.map(
-        lambda node: (
-            replace(node, exponent=4, weights=np.full_like(node.weights, 100), sign_mode=SignMode.EXCITATORY)
-            if isinstance(node, FixedConv2d)
-            else replace(node, bias_mantissa=node.bias_mantissa * 0 + 1, bias_exponent=node.bias_exponent * 0)
-            if isinstance(node, FixedLif)
-            else node
-        )
-    )
-    with pytest.raises(PreconditionError) as caught:
-        netx_layers(changed)
-    text = str(caught.value)
-    assert text.count("NotImplementedError for poolings") == sum(
-        isinstance(node, SumPool2d | MaxPool2d) for node in fixed
-    )
-    assert text.count("netx has multiples of 64") == len(fixed.populations)
-    assert "weights 1600 .. 1600, which 8 bits and a sign do not hold" in text
-    assert (
-        "compile with --weight-bits 8 --no-split-signs --no-exponents; no option helps with the last" in text
-    )
-    assert "skips" not in text
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_what_the_advice_makes_is_written(seed: int, tmp_path: Path) -> None:
-    """A usual build has exponents and signs apart; with the options that the error names it leaves."""
-    rng = np.random.default_rng(seed)
-    registers = {"neuron/iDecay": rng.integers(1000, 4097, 5), "neuron/vDecay": rng.integers(50, 1000, 5)}
-    recurrent = dense(even(rng, 5, 4), type="dense_rec", weight_rec=even(rng, 5, 5), **registers)
-    graph = _read([{"type": "input", "shape": [4]}, recurrent, dense(even(rng, 3, 5))]).graph
-    stimulus = Stimulus.of(rng.random((3, 12, 4)) < 0.5)
-    usual = compile_graph(graph, stimulus=stimulus)
-    with pytest.raises(PreconditionError, match=r"--weight-bits 8 --no-split-signs --no-exponents$"):
-        to_netx(usual.fixed_graph, tmp_path / "usual.net")
-    options = Quantization(weight_bits=8, split_signs=False, exponents=False)
-    build = compile_graph(graph, stimulus=stimulus, quantization=options)
-    to_netx(build.fixed_graph, tmp_path / "network.net")
-    back = _fixed(from_netx(tmp_path / "network.net"))
-    one, other = (load_target("emulator").build(item).run(stimulus) for item in (build.fixed_graph, back))
-    names = zip(build.fixed_graph.populations, back.populations, strict=True)
-    assert all(np.array_equal(one.spikes[a.name], other.spikes[b.name]) for a, b in names)
-
-
-@pytest.mark.parametrize("name", ["tiny.net", "oxford.net"])
-def test_public_files_are_read_and_written_again(name: str, tmp_path: Path) -> None:
-    first = _fixed(from_netx(real_data("netx", name)))
-    to_netx(first, tmp_path / name)
-    again = _fixed(from_netx(tmp_path / name))
-    assert same_structure(numbered(first), numbered(again))
-
-
 def test_the_public_image_network_has_the_kernels_and_biases_of_its_file() -> None:
-    fixed = _fixed(from_netx(real_data("netx", "tiny.net")))
+    fixed = fixed_of(from_netx(real_data("netx", "tiny.net")))
     with h5py.File(real_data("netx", "tiny.net")) as file:
         kernels, entered = file["layer/1/weight"][()], file["layer/0/bias"][()]
     assert (kernels.shape, entered.shape) == ((24, 3, 5, 5, 1), (1,))
@@ -501,20 +276,3 @@ def test_the_public_image_network_has_the_kernels_and_biases_of_its_file() -> No
     assert np.array_equal(found[1], kernels[..., 0])
     assert (first.bias == 64 * entered[0]).all()
     assert second.bias.shape == (24, 6, 6)
-
-
-def test_two_delays_of_one_source_and_outputs_of_the_middle_are_not_written() -> None:
-    layers = [{"type": "input", "shape": [2]}, dense(np.array([[2, 4], [-6, 8]])), dense(np.array([[2, 4]]))]
-    fixed = _fixed(_read(layers))
-    again = Delay(name="later", inputs=("layer1",), shape=(2,), steps=2)
-    extra = replace(fixed["layer2.weights"], name="extra", inputs=("later",))
-    nodes = [
-        replace(node, inputs=(*node.inputs, "extra")) if node.name == "layer2" else node for node in fixed
-    ]
-    place = next(i for i, node in enumerate(nodes) if node.name == "layer2")
-    with pytest.raises(PreconditionError, match="after different delays"):
-        netx_layers(fixed.with_nodes([*nodes[:place], again, extra, *nodes[place:]]))
-    middle = Output(name="middle", inputs=("layer1",), decode=Decode.SPIKE_COUNT)
-    place = next(i for i, node in enumerate(fixed) if node.name == "layer1") + 1
-    with pytest.raises(PreconditionError, match="'middle' is not read from the last layer"):
-        netx_layers(fixed.with_nodes([*fixed.nodes[:place], middle, *fixed.nodes[place:]]))
