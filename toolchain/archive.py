@@ -15,7 +15,10 @@ from numpy.lib import format as npy_format
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
-from toolchain.atomic import (
+from toolchain.atomic import replacing_file
+from toolchain.disk import check_file
+from toolchain.errors import CorruptArtifactError
+from toolchain.npz import (
     UNREADABLE,
     array_entry,
     check_claim,
@@ -23,10 +26,7 @@ from toolchain.atomic import (
     read_arrays,
     read_entry,
     read_header,
-    replacing_file,
 )
-from toolchain.disk import check_file
-from toolchain.errors import CorruptArtifactError
 
 Array = NDArray[Any]
 

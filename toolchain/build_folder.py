@@ -9,8 +9,9 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_json, replacing_folder, write_json
+from toolchain.atomic import replacing_folder
 from toolchain.disk import check_folder
+from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph

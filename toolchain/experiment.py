@@ -1,7 +1,6 @@
 """The experiment file: one validated schema, every key documented, every default a working one."""
 
 import math
-import os
 import tomllib
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -12,6 +11,7 @@ from toolchain.data.encoders import Encoding
 from toolchain.disk import check_file, readable_size
 from toolchain.errors import ExperimentError
 from toolchain.intake import PathText, path_of
+from toolchain.memory import machine_memory
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 
@@ -239,7 +239,7 @@ def check_room(experiment: Experiment) -> None:
         # Encoded images, a byte a pixel.
         "encoding.steps": DIGITS * PIXELS * steps,
     }
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     for key, needed in needs.items():
         if needed > memory:
             raise ExperimentError(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from toolchain.activity import Activity, count_events
-from toolchain.atomic import write_json
 from toolchain.attribution import Attribution, attribute_loss
 from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally
+from toolchain.documents import write_json
 from toolchain.errors import (
     FeedbackError,
     SimulationError,

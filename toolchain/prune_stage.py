@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_json, write_json
 from toolchain.data import Encoding, Images, encode, in_rows, load_digits
+from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError
 from toolchain.experiment import DatasetName, Experiment, PruningMethod, PruningSection
 from toolchain.models import HrsnnShape, Network, build_hrsnn

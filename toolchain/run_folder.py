@@ -6,9 +6,9 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_json, write_json
 from toolchain.data import Images
 from toolchain.disk import check_folder, check_replaceable
+from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
 from toolchain.experiment import Experiment, check_room, parse_experiment
 from toolchain.intake import PathText, path_of

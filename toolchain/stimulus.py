@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.archive import HELD_BYTES, StoredArray, open_arrays
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import ArgumentError, StimulusError, UsageError
 from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
 from toolchain.ir import EdgeKind, Graph, Input
 from toolchain.ir.types import size_of
+from toolchain.npz import read_arrays, write_arrays
 
 _SINGLE: Final = "input"
 _AXES: Final = ("batch", "time")

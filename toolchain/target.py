@@ -1,6 +1,5 @@
 """The seam to the places where a graph can run, and how installed ones are found."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +16,7 @@ from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
 from toolchain.intake import name_of
 from toolchain.ir import Graph, Stage
+from toolchain.memory import machine_memory
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus
 from toolchain.trace import QUANTITIES, Trace
@@ -61,7 +61,7 @@ def recorded_bytes(graph: Graph, steps: int, record: tuple[str, ...]) -> int:
 def _check_room(stimulus: Stimulus, per_sample: int) -> None:
     """Raise before the operating system would have to end this process."""
     needed = per_sample * stimulus.samples
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     if needed > memory:
         raise TargetError(
             f"the records of {stimulus.samples} samples of {stimulus.steps} steps need {needed / 2**30:.1f} "

@@ -6,9 +6,9 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, UnknownNameError
 from toolchain.intake import PathText, names_of, path_of
+from toolchain.npz import read_arrays, write_arrays
 
 QUANTITIES: Final = ("spikes", "v", "u")
 

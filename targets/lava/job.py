@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan, SourceProcess
-from toolchain.atomic import read_arrays, read_json, reserve_array, write_array, write_arrays, write_json
+from toolchain.documents import read_json, write_json
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
+from toolchain.npz import read_arrays, reserve_array, write_array, write_arrays
 from toolchain.stimulus import Stimulus
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux

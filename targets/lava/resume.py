@@ -8,9 +8,10 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_arrays, sha256, temporary_folder, write_arrays
+from toolchain.atomic import sha256, temporary_folder
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, save_graph
+from toolchain.npz import read_arrays, write_arrays
 from toolchain.stimulus import Stimulus
 from toolchain.target import RESUMED, Records
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from toolchain.archive import StoredArray, open_arrays, writing_arrays
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError, UsageError
+from toolchain.npz import read_arrays, write_arrays
 from toolchain.stimulus import Stimulus
 
 Array = np.ndarray[Any, Any]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.atomic import replacing_file, reserve_array, temporary_folder, write_array, write_arrays
+from toolchain.atomic import replacing_file, temporary_folder
 from toolchain.disk import check_file, check_folder, writing
 from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError, UsageError
+from toolchain.npz import reserve_array, write_array, write_arrays
 
 
 @pytest.mark.parametrize(

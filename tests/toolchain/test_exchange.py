@@ -11,8 +11,8 @@ import pytest
 
 import toolchain
 from tests.graphs import recurrent
-from toolchain.atomic import read_json
 from toolchain.cli.main import main
+from toolchain.documents import read_json
 from toolchain.driver import compile_graph, load
 from toolchain.errors import PreconditionError, UsageError
 from toolchain.exchange import WRITTEN, compile_file, export_build, import_file

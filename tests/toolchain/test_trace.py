@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.atomic import write_arrays
 from toolchain.errors import CorruptArtifactError
+from toolchain.npz import write_arrays
 from toolchain.trace import Trace
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from toolchain.atomic import read_json, write_json
+from toolchain.documents import read_json, write_json
 from toolchain.errors import (
     CorruptArtifactError,
     FidelityError,

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import onnx
 
-from toolchain.atomic import MAX_JSON_BYTES, temporary_folder, unpack_arrays
+from toolchain.atomic import temporary_folder
 from toolchain.currents import check_size
+from toolchain.documents import MAX_JSON_BYTES
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
@@ -20,6 +21,7 @@ from toolchain.interchange.onnx_layers import activation_network
 from toolchain.interchange.rate_coding import RateCode, rate_coded
 from toolchain.interchange.rectified_layers import graph_name
 from toolchain.ir import Graph, Stage, graph_from, verify
+from toolchain.npz import unpack_arrays
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target

@@ -17,9 +17,10 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import MAX_ARRAY_BYTES, read_arrays
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
 from toolchain.errors import CorruptArtifactError
+from toolchain.memory import machine_memory
+from toolchain.npz import MAX_ARRAY_BYTES, read_arrays
 
 _SCRIPT: Final = Path(__file__).with_name("hdf5_process.py")
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -53,7 +54,7 @@ class Hdf5Reader:
     """
 
     def __init__(self, seconds: int = 20, limit: int | None = None) -> None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = machine_memory()
         self._seconds, self._limit = seconds, limit or min(MAX_ARRAY_BYTES, memory // 4)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="pumice-hdf5-")

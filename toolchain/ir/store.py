@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain.atomic import read_arrays, read_json, write_arrays, write_json
+from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, IRError
 from toolchain.fixedpoint import SignMode
 from toolchain.intake import PathText, path_of
@@ -24,6 +24,7 @@ from toolchain.ir.graph import AnyNode, Graph
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.types import Decode, EdgeKind, Origin
 from toolchain.ir.verify import verify
+from toolchain.npz import read_arrays, write_arrays
 
 FORMAT_VERSION: Final = 1
 GRAPH_FILES: Final = ("graph.json", "arrays.npz")

@@ -8,8 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from toolchain.atomic import read_json, replacing_file, write_json
+from toolchain.atomic import replacing_file
 from toolchain.disk import check_file
+from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, TrainingError
 from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout

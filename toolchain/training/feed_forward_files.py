@@ -5,7 +5,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from toolchain.atomic import write_json
+from toolchain.documents import write_json
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate

@@ -8,8 +8,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, PruningError
+from toolchain.npz import read_arrays, write_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.toolchain.pruning.pools import random_pool, world
-from toolchain.atomic import read_arrays, write_arrays
 from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.models.topology import spectral_radius
+from toolchain.npz import read_arrays, write_arrays
 from toolchain.pruning.lnp import (
     Attribution,
     CentralityRule,
