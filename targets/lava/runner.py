@@ -22,6 +22,7 @@ from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
 _PROCESSES: Final = Path("/proc")
+_CHILD: Final = Path(__file__).with_name("child.py")
 
 
 @final
@@ -63,8 +64,8 @@ def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) ->
     # One thread per process: Lava itself is the parallelism. `-P` keeps the current folder out.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with log.open("wb") as output:
-        child = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), str(os.getpid()), prefix],
+        child = subprocess.Popen(  # noqa: S603 - our own script, no shell
+            [sys.executable, "-P", str(_CHILD), str(folder), str(os.getpid()), prefix],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
