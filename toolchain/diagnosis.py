@@ -12,7 +12,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from toolchain.compiled import kept_in
-from toolchain.errors import TargetError, TargetImportError, TargetUnavailableError
+from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, FixedDense, FixedLif, Graph, Input, Origin, Output
 from toolchain.reference import run as run_reference
@@ -116,7 +116,7 @@ def _target(name: str) -> Check:
 def _attempt(name: str, action: Callable[[], str]) -> Check:
     try:
         return Check(name, ok=True, finding=action())
-    except (TargetUnavailableError, TargetImportError) as error:
+    except TargetUnavailableError as error:
         return Check(name, ok=False, finding=str(error), mend=error.mend)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the rest is looked at
         finding = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"

@@ -29,7 +29,6 @@
     ├── TargetError                       the graph does not fit the target, or the target failed
     │   ├── DoesNotFitError                 a network is too large for a chip: which part, which limit
     │   ├── TargetUnavailableError          what is missing and the command that mends it
-    │   ├── TargetImportError               code of a target that cannot be loaded: why, which file it is
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
     └── FidelityError                     exit 4: a gate was not met (measured, required)
@@ -326,20 +325,6 @@ class TargetUnavailableError(TargetError):
         self.target = target
         self.mend = mend
         super().__init__(f"target '{target}' is not usable here: {missing}; run: {mend}")
-
-
-class TargetImportError(TargetError):
-    """The code of an installed target cannot be loaded.
-
-    Attributes:
-        target: Name of the target.
-        mend: Command that installs it again.
-    """
-
-    def __init__(self, target: str, distribution: str, reason: str) -> None:
-        self.target = target
-        self.mend = f"python -m pip install --force-reinstall {distribution}"
-        super().__init__(f"target '{target}' of '{distribution}' cannot be loaded: {reason} run: {self.mend}")
 
 
 class SimulationError(TargetError):

@@ -14,7 +14,6 @@ from toolchain.activity import Activity
 from toolchain.clipping import ClippedInput
 from toolchain.errors import (
     TargetError,
-    TargetImportError,
     TargetUnavailableError,
     ToolchainError,
     UnknownNameError,
@@ -283,7 +282,7 @@ def load_target(name: str) -> Target:
 
     Raises:
         UnknownNameError: No target of that name is installed.
-        TargetImportError: Its code cannot be loaded, or gives something else than a target.
+        TargetUnavailableError: Its code cannot be loaded, or gives something else than a target.
     """
     points = installed_targets()
     name = name_of(name, "target")
@@ -303,17 +302,21 @@ def load_target(name: str) -> Target:
     return target
 
 
-def _unloadable(point: EntryPoint, reason: str) -> TargetImportError:
+def _unloadable(point: EntryPoint, reason: str) -> TargetUnavailableError:
     """Return the error for a target whose code is broken, missing, or hidden by a file of the same name."""
     package = point.module.partition(".")[0]
     distribution = package if point.dist is None else point.dist.name
     place = _place(package)
     advice = (
-        f"there is no '{package}':"
+        f"there is no '{package}'"
         if place is None
-        else f"if {place!r} is no part of '{distribution}', rename it or run from another folder; if it is,"
+        else f"if {place!r} is no part of '{distribution}', rename it or run from another folder, otherwise "
+        "install it again"
     )
-    return TargetImportError(point.name, distribution, f"{reason}; {advice}")
+    missing = f"it cannot be loaded ({reason}); {advice}"
+    return TargetUnavailableError(
+        point.name, missing, f"python -m pip install --force-reinstall {distribution}"
+    )
 
 
 def _place(package: str) -> str | None:
@@ -337,7 +340,7 @@ def _status(name: str) -> TargetStatus:
         target = load_target(name)
         stages = tuple(sorted(stage.value for stage in target.stages))
         target.check()
-    except (TargetUnavailableError, TargetImportError) as error:
+    except TargetUnavailableError as error:
         return TargetStatus(name, stages, str(error))
     except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the others are listed
         return TargetStatus(name, stages, f"its check failed: {type(error).__name__}: {error}")

@@ -63,7 +63,7 @@ def test_a_script_beside_targets_of_its_own_is_told_by_an_error_of_ours(tmp_path
     done = projects.python(tmp_path, str(script))
     last = done.stderr.splitlines()[-1]
     assert last.startswith(
-        "toolchain.errors.TargetImportError: target 'emulator' of 'pumice' cannot be loaded"
+        "toolchain.errors.TargetUnavailableError: target 'emulator' is not usable here: it"
     )
     assert f"if '{tmp_path / 'targets.py'}' is no part of 'pumice', rename it or run from another" in last
 

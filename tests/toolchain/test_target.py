@@ -8,7 +8,7 @@ import pytest
 
 from toolchain.cli.main import main
 from toolchain.diagnosis import diagnose
-from toolchain.errors import TargetImportError, TargetUnavailableError
+from toolchain.errors import TargetUnavailableError
 from toolchain.target import load_target, target_statuses
 
 _MODULE = """
@@ -35,12 +35,12 @@ def gives():
 _POINTS = {
     "missing": (
         "nowhere.target:Target",
-        "ModuleNotFoundError: No module named 'nowhere'; there is no 'nowhere'",
+        "ModuleNotFoundError: No module named 'nowhere'); there is no 'nowhere'",
     ),
     "renamed": ("stranger:Target", "AttributeError: module 'stranger' has no attribute 'Target'"),
     "hidden": (
         "stranger.target:Target",
-        "'stranger' is not a package; if '{}' is no part of 'stranger-targets'",
+        "'stranger' is not a package); if '{}' is no part of 'stranger-targets'",
     ),
     "unfit": ("stranger:raises", "ValueError: no board"),
     "script": ("leaves:Target", "SystemExit: 7"),
@@ -68,10 +68,10 @@ def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.mark.parametrize("name", _POINTS)
 def test_a_target_that_cannot_be_loaded_is_an_error_that_says_why(strangers: Path, name: str) -> None:
-    with pytest.raises(TargetImportError) as caught:
+    with pytest.raises(TargetUnavailableError) as caught:
         load_target(name)
     text = str(caught.value)
-    assert text.startswith(f"target '{name}' of 'stranger-targets' cannot be loaded: ")
+    assert text.startswith(f"target '{name}' is not usable here: it cannot be loaded (")
     assert _POINTS[name][1].format(strangers / "stranger.py") in text
     assert text.endswith("run: python -m pip install --force-reinstall stranger-targets")
 
