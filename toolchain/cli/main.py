@@ -2,7 +2,7 @@
 
 import signal
 import sys
-import traceback
+import warnings
 from types import FrameType
 from typing import Annotated
 
@@ -11,7 +11,14 @@ import typer
 from toolchain.cli.check import check
 from toolchain.cli.compare import compare
 from toolchain.cli.compile import compile_model
-from toolchain.cli.console import err, print_error
+from toolchain.cli.console import (
+    WrongUsage,
+    err,
+    print_error,
+    print_traceback,
+    print_usage,
+    print_warning,
+)
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
 from toolchain.cli.export import export
@@ -20,8 +27,9 @@ from toolchain.cli.run import run
 from toolchain.cli.show import show
 from toolchain.cli.targets import targets
 from toolchain.cli.train import train
-from toolchain.errors import ToolchainError
+from toolchain.errors import ToolchainError, UsageError
 
+_BUG = 1
 _INTERRUPTED = 130
 _DEBUG = {"on": False}
 
@@ -59,23 +67,26 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     previous = signal.signal(signal.SIGINT, _interrupt)
     try:
-        app(args=arguments, prog_name="pumice")
+        code = app(args=arguments, prog_name="pumice", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except WrongUsage as error:
+        print_usage(error)
+        return UsageError.exit_code
     except ToolchainError as error:
         if _DEBUG["on"]:
-            traceback.print_exc()
+            print_traceback()
         print_error(error)
         return error.exit_code
     except OSError as error:
         # A full disk or a folder without permission is the machine's, not our, bug.
         if _DEBUG["on"]:
-            traceback.print_exc()
-        err.print(f"error: {error}", style="red", markup=False)
+            print_traceback()
+        print_error(error)
         return ToolchainError.exit_code
     finally:
         signal.signal(signal.SIGINT, previous)
-    return 0
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -87,4 +98,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def entry() -> None:
     """Run as the installed command."""
-    sys.exit(main())
+    warnings.showwarning = print_warning
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001 - our bug: all of it is shown
+        print_traceback()
+        code = _BUG
+    sys.exit(code)
