@@ -99,7 +99,6 @@ def test_arguments_are_shown(build: Path, tmp_path: Path, say: Callable[..., str
         ("compile", f"{ESC}.onnx", "-o", tmp_path / ESC),
         ("run", build, "-o", tmp_path / "t.npz", "--target", ESC),
         ("export", build, "-o", tmp_path / "e", "--format", ESC),
-        ("compile", tmp_path, "-o", tmp_path / "b", "--weight-bits", f"{ESC}=3"),
         ("compare", tmp_path, "--gate", f"{ESC}=3"),
     ):
         assert re.search(r"\\x1b\[2J", say(*arguments)), arguments
