@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from toolchain.disk import OTHER_TEMPORARY, check_replaceable, check_replaceable_file, writing
+from toolchain.disk import check_replaceable, check_replaceable_file, writing
 from toolchain.errors import StorageError
 
 
@@ -131,32 +131,6 @@ def _told_as(path: Path, temporary: Path) -> Generator[None, None, None]:
             raise
         known = path / error.path.relative_to(temporary)
         raise StorageError(known, error.problem, error.mend) from error
-
-
-@contextmanager
-def temporary_folder(prefix: str) -> Generator[Path, None, None]:
-    """Yield a folder for files of this process only; it is removed whatever happens.
-
-    Raises:
-        StorageError: There is no room for them, or no folder at all.
-    """
-    try:
-        place = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        place = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - only named, not used
-        raise StorageError(
-            place, "cannot be written, nor any other temporary folder", OTHER_TEMPORARY
-        ) from error
-    with writing(place, mend=OTHER_TEMPORARY):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        try:
-            yield folder
-        except StorageError as error:
-            if not error.path.is_relative_to(folder):
-                raise
-            raise StorageError(place, error.problem, OTHER_TEMPORARY) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

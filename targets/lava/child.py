@@ -1,4 +1,4 @@
-"""The child, `python -P child.py FOLDER PARENT PREFIX`: runs the worker from its parent's packages.
+"""The child, `python -P child.py FOLDER PARENT`: runs the worker from its parent's packages.
 
 By their names alone it could find others: a `targets.py` in a folder of PYTHONPATH, or an older installation.
 """

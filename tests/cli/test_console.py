@@ -59,8 +59,8 @@ def _raise(name: str) -> None:
     error.add_note(name)
     try:
         raise error
-    except ValueError:
-        print_traceback()
+    except ValueError as caught:
+        print_traceback(caught)
 
 
 def _progress(name: str) -> None:

@@ -112,8 +112,8 @@ def test_a_path_that_is_no_unicode_is_shown(tmp_path: Path, say: Callable[..., s
 def test_our_own_bugs_are_shown_like_that(tmp_path: Path, encoding: str) -> None:
     code = (
         "import sys, warnings; import toolchain.cli.main as m; name = '\\x1b[2J\\udcff層'\n"
-        "def main(): warnings.warn(name); raise KeyError(1, name) from ValueError(name)\n"
-        "m.main = main; m.entry()"
+        "def app(**_): warnings.warn(name); raise KeyError(1, name) from ValueError(name)\n"
+        "m.app = app; m.entry()"
     )
     done = subprocess.run(
         [sys.executable, "-W", "default", "-c", code],

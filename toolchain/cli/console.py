@@ -42,7 +42,9 @@ class Terminal(Console):
     """A console that shows every text, and obeys none."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        piped = not (sys.stderr if stderr else sys.stdout).isatty()
+        stream = sys.stderr if stderr else sys.stdout
+        # There is none where it was closed before the start.
+        piped = stream is None or not stream.isatty()
         super().__init__(
             stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED if piped else None
         )
@@ -128,9 +130,9 @@ def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
     err.print(f"error: {said}", style="red", soft_wrap=True)
 
 
-def print_traceback() -> None:
-    """Print the error that is being handled, and where it came from."""
-    err.print(traceback.format_exc(), end="", soft_wrap=True)
+def print_traceback(error: BaseException) -> None:
+    """Print where an error came from."""
+    err.print("".join(traceback.format_exception(error)), end="", soft_wrap=True)
 
 
 def print_warning(
