@@ -39,23 +39,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from toolchain.visible import visible
+from toolchain.visible import VisibleError
 
 
-class ToolchainError(Exception):
-    """Base of every error raised on purpose; `exit_code` is what the command line returns.
-
-    Its text may hold names from files of strangers, and ends in a terminal: it is made visible.
-    """
+class ToolchainError(VisibleError):
+    """Base of every error raised on purpose; `exit_code` is what the command line returns."""
 
     exit_code: ClassVar[int] = 3
-
-    def __str__(self) -> str:
-        return visible(super().__str__())
-
-    def add_note(self, note: str, /) -> None:
-        """Add a line that says where."""
-        super().add_note(visible(note))
 
 
 class UsageError(ToolchainError):

@@ -24,3 +24,14 @@ def visible(text: str) -> str:
         ascii(character)[1:-1] if category(character) in _WRITTEN_OUT and character != "\n" else character
         for character in text
     )
+
+
+class VisibleError(Exception):
+    """An error that a terminal shows and does not obey: its text, and the notes that say where."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
+
+    def add_note(self, note: str, /) -> None:
+        """Add a note, made visible: Python prints notes as they are."""
+        super().add_note(visible(note))
