@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from toolchain.atomic import replacing_file
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.hidden import hidden_folder
 from toolchain.npz import (
     UNREADABLE,
     array_entry,
@@ -89,11 +89,8 @@ def writing_arrays(path: Path) -> Generator[ArrayWriter, None, None]:
     Args:
         path: The file to write. Its parent folders are created.
     """
-    with (
-        replacing_file(path) as temporary,
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
-    ):
-        writer = ArrayWriter(Path(folder))
+    with replacing_file(path) as temporary, hidden_folder(temporary, temporary.parent) as folder:
+        writer = ArrayWriter(folder)
         yield writer
         writer.finish(temporary)
 

@@ -9,7 +9,6 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_folder
 from toolchain.disk import check_folder
 from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
@@ -18,6 +17,7 @@ from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
 from toolchain.passes.explain_quantization import is_explanation
 from toolchain.seal import check_seal, hashes
 from toolchain.stimulus import Stimulus, check_stimulus
+from toolchain.swapping import replacing_folder
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"

@@ -8,7 +8,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_folder, sha256
+from toolchain.atomic import sha256
 from toolchain.build_folder import Build
 from toolchain.disk import check_file
 from toolchain.driver import compile_graph
@@ -28,6 +28,7 @@ from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
 from toolchain.stimulus import Stimulus, check_stimulus, shared_samples
+from toolchain.swapping import replacing_folder
 from toolchain.target import PortableProgram, load_target
 
 FORMATS: Final = (".nir", ".net", ".onnx")
