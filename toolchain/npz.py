@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from toolchain.atomic import replacing_file
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
-from toolchain.errors import CorruptArtifactError
+from toolchain.errors import ArgumentError, CorruptArtifactError
 
 MAX_ARRAY_BYTES = 8 * 2**30
 """An archive may not claim more in all: a few bytes could otherwise ask for the whole memory."""
@@ -97,8 +97,14 @@ def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> Non
 
 
 def array_entry(name: str) -> zipfile.ZipInfo:
-    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes."""
+    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes.
+
+    Raises:
+        ArgumentError: The name would be another there: it holds a zero byte, or is no Unicode.
+    """
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    if entry.filename != f"{name}.npy" or name.encode(errors="ignore").decode() != name:
+        raise ArgumentError("name of an array", "a name that an archive can hold", repr(name))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
 

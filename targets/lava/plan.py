@@ -257,7 +257,7 @@ class _Planner:
         shape = self.types[wait.inputs[0]].shape
         matrix = pooling_matrix(node.window, shape, self._number)
         source = self._tap(wait.inputs[0], wait.least - 1)
-        self._link(f"{node.name}.pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
+        self._link(f"{node.name}@pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
         """Add one connection process per delay slot."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from targets.lava.artifact import write_artifact
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, write_job
+from targets.lava.job import Models, record_file, write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, job_folder, run_job
@@ -96,14 +96,14 @@ class LavaProgram:
                 run_job(folder, window, self._limits, progress)
             except BaseException as error:
                 finished = finished_samples(folder, window)
-                _collect(folder, records, done, finished)
+                _collect(folder, self.plan, records, done, finished)
                 error.add_note(_told(done + finished, stimulus.samples))
                 if kept is None:
                     error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
                 elif finished:
                     error.add_note(_kept(kept, records, done + finished))
                 raise
-            _collect(folder, records, done, window.samples)
+            _collect(folder, self.plan, records, done, window.samples)
 
     def save(self, directory: Path) -> None:
         """Write the graph; offsets and relays are laid out again when it is built."""
@@ -184,11 +184,11 @@ class LavaTarget:
         return LavaProgram(graph, self.limits, self.models)
 
 
-def _collect(folder: Path, records: Records, first: int, samples: int) -> None:
+def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: int) -> None:
     """Copy the samples that a job finished to where they belong."""
     for quantity, populations in records.items():
         for name, values in populations.items():
-            part = np.load(folder / f"{name}.{quantity}.npy", mmap_mode="r", allow_pickle=False)
+            part = np.load(record_file(folder, plan, name, quantity), mmap_mode="r", allow_pickle=False)
             values[first : first + samples] = part[:samples]
 
 

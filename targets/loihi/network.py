@@ -218,7 +218,7 @@ class _Reader:
         delay = self.wait(node)
         self.check_delay(node.name, delay)
         return ConvolutionLink(
-            f"{node.name}.pool",
+            f"{node.name}@pool",
             source.name,
             node.name,
             outside,

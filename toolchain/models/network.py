@@ -109,6 +109,9 @@ class Network(nn.Module):
         self._check()
 
     def _check(self) -> None:
+        for name in self.inputs:
+            if name in self.layers:
+                raise FrontendError(f"'{name}' is both an input and a layer; rename one of them")
         order = dict.fromkeys(self.inputs, -1) | {name: i for i, name in enumerate(self.layers)}
         for arrow in self.connections:
             for end in (arrow.source, arrow.target):
