@@ -8,53 +8,17 @@ import numpy as np
 
 from toolchain.ir import Graph
 
+# fmt: off
 _FIRST = [
-    "labels",
-    "lengths",
-    "input",
-    "key",
-    "heartbeat",
-    "source0",
-    "record0-v",
-    "step",
-    "const",
-    "axis",
-    "batch",
-    "silence",
-    "p",
-    "P",
-    "x",
-    "X",
-    "0",
+    "labels", "lengths", "input", "key", "heartbeat", "source0", "record0-v", "step", "const", "axis",
+    "batch", "silence", "p", "P", "x", "X", "0",
 ]
 _THEN = [
-    "v",
-    "u",
-    "spikes",
-    "past",
-    "next",
-    "vth",
-    "du",
-    "bias",
-    "bias_mant",
-    "data",
-    "indices",
-    "indptr",
-    "dense",
-    "kernel",
-    "weights",
-    "elements",
-    "origin",
-    "pool",
-    "sum",
-    "row",
-    "message",
-    "npy",
-    "0",
-    "1",
-    "steps",
-    "end",
+    "v", "u", "spikes", "past", "next", "vth", "du", "bias", "bias_mant", "data", "indices", "indptr",
+    "dense", "kernel", "weights", "elements", "origin", "pool", "sum", "row", "message", "npy", "0", "1",
+    "steps", "end",
 ]
+# fmt: on
 
 
 def renamed(graph: Graph, rng: np.random.Generator) -> tuple[Graph, Mapping[str, str]]:
