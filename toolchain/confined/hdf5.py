@@ -1,18 +1,18 @@
-"""Reads HDF5 files in a process of its own; `hdf5.py` starts it and says why.
+"""Reads HDF5 files as plain data, inside of the process of `process.py`.
 
-A script that needs NumPy and h5py only. It answers one line per line of its input, `SECONDS <tab> FILE <tab>
-ARCHIVE`: `ok` once the archive is written, or what is wrong with the file, after `error `.
+Links out of the file, values stored elsewhere, plug-in filters and data sets that claim more than they store
+are refused.
 """
 
-import errno
-import resource
-import sys
-import zipfile
+from pathlib import Path
 from typing import Any, Final
 
 import h5py
 import numpy as np
 
+from toolchain.confined.process import RefusedError
+
+SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH: Final = 32
 MAX_OBJECTS: Final = 100_000
 LARGEST_RATIO: Final = 1032
@@ -25,10 +25,6 @@ FILTERS: Final = {
     h5py.h5z.FILTER_FLETCHER32,
     h5py.h5z.FILTER_LZF,
 }
-
-
-class RefusedError(Exception):
-    """The file holds what is not read."""
 
 
 class Walk:
@@ -92,49 +88,17 @@ class Walk:
         self.left -= claimed
 
 
-def convert(source: str, archive: str, limit: int) -> None:
-    """Write every data set of a file into an archive of plain arrays."""
+def check_hdf5(path: str) -> None:
+    """Raise unless a file begins as HDF5 does."""
+    with Path(path).open("rb") as file:
+        if file.read(len(SIGNATURE)) != SIGNATURE:
+            raise RefusedError("is not an HDF5 file")
+
+
+def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
+    """Return every data set of a file by its path in it; text as `str_`."""
+    check_hdf5(path)
     walk = Walk(limit)
-    with h5py.File(source, "r", locking=False) as file:
+    with h5py.File(path, "r", locking=False) as file:
         walk.group(file, "", 0)
-    with zipfile.ZipFile(archive, "w") as target:
-        for name, array in walk.arrays.items():
-            with target.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
-
-
-def answer(seconds: int, source: str, archive: str, limit: int) -> str:
-    """Convert one file and say how it went."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    # The library can loop for ever on a damaged file; the system ends it even if nobody waits any more.
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + seconds + 1, hard))
-    try:
-        convert(source, archive, limit)
-    except RefusedError as error:
-        return f"error {error}"
-    except OSError as error:
-        # The archive has no room, which says nothing of the file.
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            return f"disk {error.errno}"
-        return f"error {type(error).__name__}: {error}"
-    except MemoryError:
-        return "error needs more memory than files of its size may"
-    except Exception as error:  # noqa: BLE001 - h5py raises whatever its library says
-        return f"error {type(error).__name__}: {error}"
-    return "ok"
-
-
-def main() -> None:
-    """Answer every line of the input."""
-    limit, memory = int(sys.argv[1]), int(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in sys.stdin:
-        seconds, source, archive = line.rstrip("\n").split("\t")
-        sys.stdout.write(" ".join(answer(int(seconds), source, archive, limit).split()) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    return {name: np.asarray(array) for name, array in walk.arrays.items()}
