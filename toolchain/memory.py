@@ -13,7 +13,7 @@ from typing import Final, final
 from toolchain.errors import ArgumentError, CorruptArtifactError, OutOfMemoryError
 
 VARIABLE: Final = "PUMICE_MEMORY"
-"""Environment variable that says how much memory there is, such as `16G`, instead of what the machine says."""
+"""Environment variable that says how much memory there is, such as `16G`, and not the machine."""
 TOML_GROWTH: Final = 400
 """Bytes of objects, and of errors about them, for every byte of TOML at worst."""
 
@@ -41,7 +41,7 @@ class Budget:
     limit: int
 
     def excess(self, needed: int) -> str:
-        """Return why so many bytes cannot be taken, to follow the name of what needs them; empty if they can."""
+        """Return why so many bytes cannot be taken, in words that follow a name; empty if they can."""
         if needed <= self.limit:
             return ""
         may = f"at most {readable_size(self.limit)} may be taken here"
@@ -140,7 +140,7 @@ def readable_size(size: int) -> str:
     for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if size >= unit:
             parts = size / unit
-            return f"{parts:.1f} {name}" if parts < 10**6 else f"{parts:.2g} {name}"  # noqa: PLR2004
+            return f"{parts:.1f} {name}" if parts < 10**6 else f"{parts:.2g} {name}"
     return f"{size} bytes"
 
 

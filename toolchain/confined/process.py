@@ -53,13 +53,18 @@ def confine(seconds: int, limit: int) -> None:
     """Limit what reading one file may take; what is exceeded ends this process or is an error in it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime)
-    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
     # A library can loop for ever on a damaged file; the system ends it even if nobody waits any more.
-    for kind, most in ((resource.RLIMIT_CPU, spent + seconds + 1), (resource.RLIMIT_AS, held + room(limit))):
-        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds + 1, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    allow(room(limit))
     # No file grows, and a crash leaves no core.
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(kind, (0, 0))
+
+
+def allow(room: int) -> None:
+    """Limit by how many bytes this process may grow from now on, until it is asked for the next file."""
+    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
+    resource.setrlimit(resource.RLIMIT_AS, (held + room, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def room(limit: int) -> int:

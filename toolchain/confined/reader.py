@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
-from toolchain.memory import machine_memory
-from toolchain.npz import MAX_ARRAY_BYTES
+from toolchain.memory import budget
 
 _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -65,7 +64,7 @@ class ConfinedReader:
     """
 
     def __init__(self, seconds: int = 20, limit: int | None = None) -> None:
-        self._seconds, self._limit = seconds, limit or min(MAX_ARRAY_BYTES, machine_memory() // 4)
+        self._seconds, self._limit = seconds, limit or budget().limit // 2
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "ConfinedReader":
