@@ -36,6 +36,8 @@ EXPECTED: Final = {
     "too_short": "expected at least {min_length} values",
     "too_long": "expected at most {max_length} values",
     "extra_forbidden": "is not known",
+    "union_tag_invalid": "expected {discriminator} to be one of {expected_tags}",
+    "union_tag_not_found": "expected a section with {discriminator}",
     **dict.fromkeys(
         ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "expected a whole number"
     ),
@@ -98,10 +100,20 @@ def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is too large, not JSON, or not of this form: names the first wrong key.
     """
+    return parse_document(read_content(path), path, kind, named=named)
+
+
+def read_content(path: Path) -> bytes:
+    """Return what stands in a JSON file, for `parse_document`.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is too large.
+    """
     check_file("file", path)
     if path.stat().st_size > MAX_JSON_BYTES:
         raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
-    return parse_document(path.read_bytes(), path, kind, named=named)
+    return path.read_bytes()
 
 
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
@@ -159,10 +171,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
         MissingFileError: There is no such file.
         CorruptArtifactError: It is too large or not JSON.
     """
-    check_file("file", path)
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_content(path))
     except (ValueError, RecursionError) as error:
         raise CorruptArtifactError(path, f"is not JSON: {error}") from None
