@@ -21,7 +21,7 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there are of something."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 as hexadecimal text."""
 
 EXPECTED: Final = {

@@ -129,11 +129,10 @@ class Output(Node):
         if operand.kind is not EdgeKind.SPIKE:
             raise self.fail(f"expected a population of neurons, got {operand}")
         size = int(np.prod(operand.shape))
-        if self.weights is not None and self.weights.shape != (
-            max(len(np.atleast_1d(self.weights)), 1),
-            size,
-        ):
-            raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
+        if self.weights is not None:
+            rows, *columns = self.weights.shape or (0,)
+            if not rows or columns != [size]:
+                raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
         if self.bias is not None and (self.weights is None or self.bias.shape != self.weights.shape[:1]):
             raise self.fail("a read-out bias needs weights with as many rows")
         for name in ("weights", "bias"):
