@@ -29,7 +29,7 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there are of something."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 as hexadecimal text."""
 
 EXPECTED: Final = {
@@ -44,6 +44,8 @@ EXPECTED: Final = {
     "too_short": "expected at least {min_length} values",
     "too_long": "expected at most {max_length} values",
     "extra_forbidden": "is not known",
+    "union_tag_invalid": "expected {discriminator} to be one of {expected_tags}",
+    "union_tag_not_found": "expected a section with {discriminator}",
     **dict.fromkeys(
         ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "expected a whole number"
     ),
@@ -106,7 +108,19 @@ def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is too large, not JSON, or not of this form: names the first wrong key.
     """
-    return parse_document(_read(path), path, kind, named=named)
+    return parse_document(read_content(path), path, kind, named=named)
+
+
+def read_content(path: Path) -> bytes:
+    """Return what stands in a JSON file, for `parse_document`.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is too large.
+    """
+    check_file("file", path)
+    budget().check_document(path, path.stat().st_size)
+    return path.read_bytes()
 
 
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
@@ -167,12 +181,6 @@ def parsed_bytes(content: bytes | str) -> int:
     return len(content) + _OBJECT_BYTES * (objects + content.count(b"[")) + _ERROR_BYTES * errors
 
 
-def _read(path: Path) -> bytes:
-    check_file("file", path)
-    budget().check_document(path, path.stat().st_size)
-    return path.read_bytes()
-
-
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -185,7 +193,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
         MissingFileError: There is no such file.
         CorruptArtifactError: It is too large or not JSON.
     """
-    content = _read(path)
+    content = read_content(path)
     budget().check_document(path, parsed_bytes(content))
     try:
         return json.loads(content.decode("utf-8"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from toolchain.activity import Activity, count_events
 from toolchain.archive import writing_arrays
+from toolchain.build_facts import BuildFacts, Change, Sizes
 from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
@@ -91,9 +92,10 @@ def compile_module(
         loop_delay=loop_delay,
     )
     # Compiling has looked at the samples first, and says what is wrong with them. PyTorch adds no delays.
-    if stimulus is None or build.facts.get("loop_delays"):
+    if stimulus is None or build.facts.loop_delays:
         return build
-    return replace(build, facts=dict(build.facts) | float_facts(network, graph, stimulus))
+    agreement = float_agreement(network, graph, stimulus)
+    return replace(build, facts=build.facts.model_copy(update={"float_agreement": agreement}))
 
 
 def compile_graph(
@@ -103,7 +105,7 @@ def compile_graph(
     stimulus: Stimulus | None = None,
     calibration: Stimulus | None = None,
     quantization: Quantization | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: BuildFacts | None = None,
     loop_delay: bool = False,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
@@ -114,24 +116,24 @@ def compile_graph(
     chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
-    told = dict(facts or {})
+    told = facts or BuildFacts()
     if loop_delay:
-        told["loop_delays"] = [str(each) for each in find_loop_delays(float_graph)]
-        if told["loop_delays"]:
-            # PyTorch was compared with the network before.
-            told.pop("float_agreement", None)
+        delays = tuple(str(each) for each in find_loop_delays(float_graph))
+        # PyTorch was compared with the network before.
+        agreement = None if delays else told.float_agreement
+        told = told.model_copy(update={"loop_delays": delays, "float_agreement": agreement})
         float_graph = DelayLoops()(float_graph)
     elif (loop := slow_loop(list(clocked_edges(float_graph)))) is not None:
-        told["fast_loop"] = " -> ".join((*loop, loop[0]))
+        told = told.model_copy(update={"fast_loop": " -> ".join((*loop, loop[0]))})
     float_graph = Pipeline(chosen.preparation())(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
-    document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
-    document["options"] = chosen.to_json()
-    return Build(float_graph, fixed_graph, target, document, stimulus, told)
+    report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
+    report = report.model_copy(update={"options": chosen.told()})
+    return Build(float_graph, fixed_graph, target, report, stimulus, told)
 
 
 def compile_run(
@@ -188,34 +190,42 @@ def compile_trained(
         stimulus=trained.stimulus,
         calibration=trained.calibration,
         quantization=quantization,
-        facts=size_facts(trained, graph) | float_facts(trained.network, graph, trained.stimulus),
+        facts=BuildFacts(
+            sizes=sizes_of(trained, graph),
+            float_agreement=float_agreement(trained.network, graph, trained.stimulus),
+        ),
         loop_delay=loop_delay,
     )
 
 
-def float_facts(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
-    """Return how far PyTorch's own forward pass agrees with the float graph, on the first samples."""
+def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:
+    """Return in words how far PyTorch's forward pass agrees with the float graph, on the first samples."""
     checked = min(_CHECKED_SAMPLES, part_size(graph, stimulus.steps))
     part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
     trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
-    return {"float_agreement": str(check_float(network, part.values, trace))}
+    return str(check_float(network, part.values, trace))
 
 
-def size_facts(trained: TrainedRun, graph: Graph) -> dict[str, Any]:
-    """Return sizes and accuracies before and after pruning, both measured on the test split."""
+def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
+    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
     if trained.unpruned is None:
-        return {}
+        return None
     before = from_torch(trained.unpruned, classes=trained.classes)
     costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
-    rows = [
-        ("neurons in the pool", costs[0].neurons["hidden"], costs[1].neurons["hidden"]),
-        ("recurrent synapses", recurrent_synapses(before, costs[0]), recurrent_synapses(graph, costs[1])),
-        ("all synapses", sum(costs[0].synapses.values()), sum(costs[1].synapses.values())),
-        ("spikes per sample", costs[0].spikes["hidden"], costs[1].spikes["hidden"]),
-        ("synaptic operations per sample", costs[0].total_operations, costs[1].total_operations),
-        ("float accuracy, %", rates[0], rates[1]),
-    ]
-    return {"sizes": [{"name": name, "before": old, "after": new} for name, old, new in rows]}
+    recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
+    return Sizes(
+        neurons=_change([cost.neurons["hidden"] for cost in costs]),
+        recurrent_synapses=_change(recurrent),
+        synapses=_change([sum(cost.synapses.values()) for cost in costs]),
+        spikes=_change([cost.spikes["hidden"] for cost in costs]),
+        operations=_change([cost.total_operations for cost in costs]),
+        accuracy=_change(rates),
+    )
+
+
+def _change(figures: Sequence[float]) -> Change:
+    before, after = figures
+    return Change(before=before, after=after)
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:

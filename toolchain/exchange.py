@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.atomic import sha256
+from toolchain.build_facts import BuildFacts, ImportFacts
 from toolchain.build_folder import Build
 from toolchain.disk import check_file
 from toolchain.driver import compile_graph
@@ -161,11 +162,11 @@ def compile_file(
     )
     if train is not None:
         check_stimulus(found.graph, train, "train")
-    origin: dict[str, Any] = {"notes": [*found.notes, *held]}
+    origin = ImportFacts(notes=(*found.notes, *held))
     if not isinstance(source, nir.NIRGraph):
         path = path_of(source, "source")
-        origin |= {"file": path.name, "sha256": sha256(path)}
-    facts = {"imported": origin}
+        origin = origin.model_copy(update={"file": path.name, "sha256": sha256(path)})
+    facts = BuildFacts(imported=origin)
     if found.fixed is None:
         build = compile_graph(
             found.graph,
@@ -185,8 +186,8 @@ def compile_file(
             raise UsageError("the file holds integers with their delays; leave out --loop-delay")
         fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
         steps = None if stimulus is None else stimulus.steps
-        document = explain_quantization(found.graph, fixed, steps=steps)
-        build = Build(found.graph, fixed, target, document, stimulus, facts)
+        report = explain_quantization(found.graph, fixed, steps=steps)
+        build = Build(found.graph, fixed, target, report, stimulus, facts)
     if train is None:
         return build
     told = of_stage(progress, "train with integers")

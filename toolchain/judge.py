@@ -158,7 +158,8 @@ def compare_build(
     for name in names:
         load_target(name)
     given = check_type(build, "build", Build).stimulus_for(stimulus)
-    clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
+    options = build.quantization.options
+    clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
     clipping = ClippingTally.of(build.fixed_graph)
@@ -272,8 +273,8 @@ def _without_clock(build: Build) -> tuple[type[ToolchainError], ...]:
 
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
-    checks = [build.facts["float_agreement"]] if "float_agreement" in build.facts else []
-    checks += build.notes
+    agreement = build.facts.float_agreement
+    checks = [*(() if agreement is None else (agreement,)), *build.notes]
     return ReportContent(
         f"Fidelity of {build.fixed_graph.name} for {build.target}",
         (build.float_graph, build.fixed_graph),
@@ -282,7 +283,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         judgement.comparison,
         judgement.costs,
         build.quantization,
-        build.facts,
+        () if build.facts.sizes is None else build.facts.sizes.rows(),
         (*checks, *judgement.sentences()),
         None if judgement.attribution is None else judgement.attribution.to_json(),
         None if judgement.resources is None else (judgement.resources.fit, judgement.resources.metrics),

@@ -1,12 +1,13 @@
 """How real numbers become integers: the options of the compiler, and the repair of what they cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, final
 
 import numpy as np
 
+from toolchain.build_facts import RepairFacts
 from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
@@ -25,6 +26,7 @@ from toolchain.passes import (
     SplitSigns,
     explain_quantization,
 )
+from toolchain.passes.quantization_report import QuantizationOptions
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import load_target
@@ -87,10 +89,18 @@ class Quantization:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def to_json(self) -> dict[str, Any]:
+    def told(self) -> QuantizationOptions:
         """Return the options as they stand in `quantization.json`."""
-        bits = self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits)
-        return asdict(self) | {"weight_bits": bits, "rounding": self.rounding.value}
+        return QuantizationOptions(
+            weight_bits=self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits),
+            split_signs=bool(self.split_signs),
+            rounding=self.rounding,
+            per_neuron=bool(self.per_neuron),
+            threshold_profiles=self.threshold_profiles,
+            decay_profiles=self.decay_profiles,
+            tau_error=self.tau_error,
+            exponents=bool(self.exponents),
+        )
 
     def within(self, profile: HardwareProfile) -> "Quantization":
         """Return the options with at most as many profiles as a chip's core holds."""
@@ -259,11 +269,11 @@ def repair_build(
         callbacks=() if resume is None else (_OfOneTraining(build, given),),
         progress=progress,
     )
-    steps, asked = build.quantization.get("steps"), dict(build.quantization.get("options", {}))
+    steps, asked = build.quantization.steps, build.quantization.options
     observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
-        threshold_profiles=asked.get("threshold_profiles"),
+        threshold_profiles=None if asked is None else asked.threshold_profiles,
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,
@@ -271,14 +281,12 @@ def repair_build(
         profile=load_target(build.target).profile,
     )
     fixed = quantize(tuned)
-    document = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
-    document["options"] = asked
-    facts = dict(build.facts) | {
-        "repair": {"epochs": len(records), "loss": records[-1].loss if records else None}
-    }
+    report = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
+    report = report.model_copy(update={"options": asked})
+    done = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
     # What PyTorch computed was compared with the weights before.
-    facts.pop("float_agreement", None)
-    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=document, facts=facts)
+    facts = build.facts.model_copy(update={"repair": done, "float_agreement": None})
+    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=report, facts=facts)
 
 
 @final

@@ -141,8 +141,8 @@ class Graph:
     def graded_input(self, node: AnyNode) -> Input | None:
         """Return the graded input that a reader gets, pooled or not; None if it reads spikes."""
         source, _ = self.source(node.inputs[0])
-        if isinstance(source, SumPool2d):
-            return self.graded_input(source)
+        while isinstance(source, SumPool2d):
+            source, _ = self.source(source.inputs[0])
         return source if isinstance(source, Input) and source.edge is EdgeKind.GRADED else None
 
     def message_scale(self, node: AnyNode) -> float:
@@ -153,13 +153,13 @@ class Graph:
     def largest_message(self, node: AnyNode) -> int:
         """Return the largest integer that a connection or pooling can be sent: 1 for spikes."""
         source, _ = self.source(node.inputs[0])
-        match source:
-            case SumPool2d():
-                return source.window.area * self.largest_message(source)
-            case Input() if source.edge is EdgeKind.GRADED:
-                return 2**source.bits - 1
-            case _:
-                return 1
+        largest = 1
+        while isinstance(source, SumPool2d):
+            largest *= source.window.area
+            source, _ = self.source(source.inputs[0])
+        if isinstance(source, Input) and source.edge is EdgeKind.GRADED:
+            return largest * (2**source.bits - 1)
+        return largest
 
     def largest_delay(self) -> int:
         """Return the largest logical delay from any source to any reader, in steps."""

@@ -6,7 +6,16 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.ir.matrix import Matrix, frozen_matrix, rows_of, sources_of, targets_of, values_of
+from toolchain.ir.matrix import (
+    Matrix,
+    RealMatrix,
+    StepMatrix,
+    frozen_matrix,
+    rows_of,
+    sources_of,
+    targets_of,
+    values_of,
+)
 from toolchain.ir.node import Node
 from toolchain.ir.types import LONGEST_DELAY, EdgeKind, ValueType, frozen, size_of
 from toolchain.ir.windows import Pair, Window
@@ -29,8 +38,8 @@ class Dense(Node):
 
     kind: ClassVar[str] = "dense"
 
-    weights: Matrix
-    delays: Matrix | None = None
+    weights: RealMatrix
+    delays: StepMatrix | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen_matrix(self.weights, np.float64))
@@ -116,6 +125,7 @@ def _check_finite(node: Node, weights: Matrix, row: str) -> None:
             f"weight {bad} ({row} {rows_of(weights)[bad]}) is {values[bad]}, expected a finite number; "
             "was the training stable?"
         )
+    node.check_reals("weights", values)
 
 
 def matrix_type(node: Node, weights: Matrix, operand: ValueType) -> ValueType:
