@@ -21,7 +21,7 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there are of something."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 as hexadecimal text."""
 
 EXPECTED: Final = {
@@ -35,14 +35,16 @@ EXPECTED: Final = {
     "missing": "is missing",
     "too_short": "expected at least {min_length} values",
     "too_long": "expected at most {max_length} values",
-    "extra_forbidden": "is not known",
+    **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "is not known"),
     **dict.fromkeys(
         ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "expected a whole number"
     ),
     **dict.fromkeys(("float_parsing", "float_type"), "expected a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "expected true or false"),
     **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a section of keys"),
+    **dict.fromkeys(
+        ("model_type", "dict_type", "model_attributes_type", "dataclass_type"), "expected a section of keys"
+    ),
     "string_type": "expected a text",
 }
 """What Pydantic's kinds of errors mean to whoever wrote the file."""
@@ -128,7 +130,7 @@ def explain(error: ValidationError) -> tuple[str, str]:
     if first["type"] == "json_invalid":
         return "", f"it is not JSON: {first.get('ctx', {}).get('error')}"
     expected = EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
-    if first["type"] in {"missing", "extra_forbidden"}:
+    if first["type"] in {"missing", "extra_forbidden", "unexpected_keyword_argument"}:
         return key, expected
     shown = repr(first["input"])
     return key, f"{expected}, got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}"
