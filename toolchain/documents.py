@@ -129,6 +129,8 @@ def explain(error: ValidationError) -> tuple[str, str]:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return "", f"it is not JSON: {first.get('ctx', {}).get('error')}"
+    if first["type"] == "value_error":
+        return key, str(first.get("ctx", {}).get("error"))
     expected = EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
     if first["type"] in {"missing", "extra_forbidden", "unexpected_keyword_argument"}:
         return key, expected
