@@ -15,7 +15,6 @@ from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
-from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
@@ -172,7 +171,7 @@ def compile_run(
     kept = trained if calibration is None else replace(trained, calibration=calibration)
     build = compile_trained(kept, target, quantization, loop_delay=loop_delay)
     if epochs:
-        experiment = parse_experiment(trained.facts["experiment"])
+        experiment = trained.experiment
         options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
         build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)

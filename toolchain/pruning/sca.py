@@ -31,6 +31,8 @@ from toolchain.pruning.channels import (
 from toolchain.training import Callback
 
 _STRICT_TAIL: Final = 0.05
+_WORDS: Final = 4
+"""Of 32 bits, in each of the two numbers that say where a generator stands."""
 
 
 class Ranking(Enum):
@@ -278,17 +280,23 @@ class ChannelPruning(Callback):
         """Continue from what `state` returned."""
         try:
             masks = {name: state[f"mask.{name}"].numpy().astype(bool) for name in self.masks}
-            rows, words = state["updates"].tolist(), state["chance"].tolist()
+            updates, chance = state["updates"], state["chance"]
         except KeyError as error:
             raise PruningError(f"the state of the pruning lacks {error}; remove the checkpoint") from None
+        whole = not (updates.is_floating_point() or chance.is_floating_point())
+        if not whole or updates.shape[1:] != (3 + len(self.layers),) or chance.shape != (2 * _WORDS,):
+            raise PruningError(
+                "the state of the pruning holds no history or no chance; remove the checkpoint"
+            )
+        rows, words = updates.tolist(), [word & (2**32 - 1) for word in chance.tolist()]
         for name, mask in masks.items():
             if mask.shape != self.masks[name].shape:
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
         self.masks = masks
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
         numbers = [
-            sum(word << shift for word, shift in zip(words[i : i + 4], (96, 64, 32, 0), strict=True))
-            for i in (0, 4)
+            sum(word << shift for word, shift in zip(words[i : i + _WORDS], (96, 64, 32, 0), strict=True))
+            for i in (0, _WORDS)
         ]
         drawn = dict(self._rng.bit_generator.state)
         drawn["state"] = {"state": numbers[0], "inc": numbers[1]}
