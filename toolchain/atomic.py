@@ -1,16 +1,12 @@
-"""Files that are written whole or not at all; folders for what nobody keeps."""
+"""Files that are written whole or not at all."""
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from toolchain.disk import OTHER_TEMPORARY, check_replaceable_file, place_of, writing
+from toolchain.disk import check_replaceable_file, place_of, writing
 from toolchain.durable import sync
-from toolchain.errors import StorageError
 from toolchain.hidden import hidden_file, keep_permissions
 from toolchain.interrupts import Held
 
@@ -70,32 +66,6 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
-
-
-@contextmanager
-def temporary_folder(prefix: str) -> Generator[Path, None, None]:
-    """Yield a folder for files of this process only; it is removed whatever happens.
-
-    Raises:
-        StorageError: There is no room for them, or no folder at all.
-    """
-    try:
-        place = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        place = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - only named, not used
-        raise StorageError(
-            place, "cannot be written, nor any other temporary folder", OTHER_TEMPORARY
-        ) from error
-    with writing(place, mend=OTHER_TEMPORARY):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        try:
-            yield folder
-        except StorageError as error:
-            if not error.path.is_relative_to(folder):
-                raise
-            raise StorageError(place, error.problem, OTHER_TEMPORARY) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

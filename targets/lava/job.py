@@ -29,8 +29,6 @@ from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.npz import read_arrays, reserve_array, write_array, write_arrays
 from toolchain.stimulus import Stimulus
 
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
-
 _PARTS: Final = ("sources", "neurons", "graded", "connections", "convolutions")
 
 RUNNING: Final = 0
@@ -203,13 +201,6 @@ def in_lava_order(weights: NDArray[Any]) -> NDArray[Any]:
     Lava convolves in the sense of mathematics, whose kernel runs backwards.
     """
     return np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
-
-
-def remove_shared_memory(prefix: str) -> None:
-    """Remove the shared memory whose names begin with a prefix: segments outlive a killed process."""
-    if _SHARED_MEMORY.is_dir():
-        for segment in _SHARED_MEMORY.glob(f"{prefix.removeprefix('/')}*"):
-            segment.unlink(missing_ok=True)
 
 
 def process_names(document: Mapping[str, Any]) -> list[str]:

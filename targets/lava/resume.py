@@ -8,12 +8,13 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import sha256, temporary_folder
+from toolchain.atomic import sha256
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, save_graph
 from toolchain.npz import read_arrays, write_arrays
 from toolchain.stimulus import Stimulus
 from toolchain.target import RESUMED, Records
+from toolchain.temporary import temporary_folder
 
 _KEY: Final = "key"
 
@@ -69,7 +70,7 @@ class FinishedSamples:
 
 def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
     digest = hashlib.sha256(",".join(record).encode())
-    with temporary_folder("pumice-key-") as folder:
+    with temporary_folder("key") as folder:
         save_graph(graph, folder)
         for path in sorted(folder.iterdir()):
             digest.update(sha256(path).encode())
