@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from toolchain.errors import CorruptArtifactError
+from toolchain.memory import budget
 
 _BLOCK: Final = 2**20
 """Bytes that are hashed and read at a time; for each, 32 bytes stay in memory."""
@@ -41,6 +42,17 @@ class HashedFile(io.RawIOBase):
             self._hashes.append(hashlib.sha256(content).digest())
             self.size += len(content)
         self.sha256 = whole.hexdigest()
+
+    def whole(self) -> bytes:
+        """Return all that the file holds, and close it.
+
+        Raises:
+            CorruptArtifactError: It takes more memory than a file may, or was changed since it was hashed.
+        """
+        with self:
+            budget().check_file(self._path, self.size)
+            self.seek(0)
+            return self.readall()
 
     def readable(self) -> bool:
         """Return True."""

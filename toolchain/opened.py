@@ -70,8 +70,7 @@ class OpenedFolder:
 
     def read(self, name: str, what: str = "file") -> bytes:
         """Return what a file holds; see `open`."""
-        with self.open(name, what) as file:
-            return file.readall()
+        return self.open(name, what).whole()
 
     def holds(self, name: str) -> bool:
         """Return whether there is such a file, a link included."""

@@ -14,6 +14,7 @@ from toolchain.data import Encoding, Images, encode, in_rows, load_digits
 from toolchain.documents import Digest, Document, read_document, write_document
 from toolchain.experiment import DatasetName, Experiment, PruningMethod, PruningSection
 from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.opened import OpenedFolder, read_folder
 from toolchain.progress import Progress, StageProgress, no_stages, of_stage
 from toolchain.pruning import (
     ActivityOptions,
@@ -31,7 +32,7 @@ from toolchain.pruning.lnp import DelocalizationRule, KeepRule
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
 from toolchain.seal import check_seal, hashes
-from toolchain.training import NETWORK_FILES, FitOptions, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, FitOptions, fit, network_of, save_network
 
 LAYER: Final = "hidden"
 _DOCUMENT: Final = "pruning.json"
@@ -148,8 +149,15 @@ def prune_stage(
     report = folder / "report.html"
     if (folder / _DOCUMENT).is_file():
         known = read_document(folder / _DOCUMENT, PruningDocument)
-        check_seal(folder / "network", known.files, NETWORK_FILES, what="pruning", written_by="prune")
-        return PrunedStage(load_network(folder / "network"), known.records, report)
+
+        def read(opened: OpenedFolder) -> Network:
+            files = check_seal(opened, known.files, NETWORK_FILES, what="pruning", written_by="prune")
+            structure, numbers = (files.read(name) for name in NETWORK_FILES)
+            return network_of(structure, numbers, opened.path)
+
+        return PrunedStage(
+            read_folder("folder of the pruned network", folder / "network", read), known.records, report
+        )
     dense = untrained_network(experiment, images)
     told = of_stage(progress, f"prune by {section.method.value}")
     network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)

@@ -1,5 +1,6 @@
 """The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, final
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolchain.data import Images
-from toolchain.disk import check_folder, check_replaceable
-from toolchain.documents import Digest, Document, FileDocument, read_document, write_document
+from toolchain.disk import check_replaceable
+from toolchain.documents import Digest, Document, FileDocument, parse_document, write_document
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.experiment import Experiment, check_room, read_experiment
 from toolchain.intake import PathText, path_of
 from toolchain.models import Network
+from toolchain.opened import OpenedFolder, read_folder
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
     PrunedStage,
@@ -25,9 +27,9 @@ from toolchain.prune_stage import (
 )
 from toolchain.pruning import LnpRecord
 from toolchain.quantization import RepairOptions
-from toolchain.seal import check_seal, hashes
+from toolchain.seal import SealedFiles, check_seal, hashes
 from toolchain.stimulus import Stimulus
-from toolchain.training import NETWORK_FILES, EpochRecord, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, EpochRecord, fit, network_of, save_network
 
 _RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
@@ -103,28 +105,45 @@ class TrainedRun:
             CorruptArtifactError: A file differs from its recorded hash.
             FormatVersionError: It was written by another version of the format.
         """
-        folder = path_of(folder, "folder")
-        check_folder("run folder", folder)
-        if not (folder / _RUN).is_file() and (folder / EXPERIMENT).is_file():
-            raise UsageError(f"the training in '{folder}' is not finished; continue it with 'pumice train'")
-        document = read_document(folder / _RUN, RunDocument, named=f"run '{folder}'")
-        files = document.files
-        check_seal(folder, files, _LOADED, optional=_UNPRUNED, what="training", written_by="train")
-        network = load_network(folder / "network")
+        return read_folder("run folder", path_of(folder, "folder"), cls._read)
+
+    @classmethod
+    def _read(cls, folder: OpenedFolder) -> "TrainedRun":
+        if not folder.holds(_RUN) and folder.holds(EXPERIMENT):
+            raise UsageError(
+                f"the training in '{folder.path}' is not finished; continue it with 'pumice train'"
+            )
+        path = folder.path / _RUN
+        document = parse_document(folder.read(_RUN), path, RunDocument, named=f"run '{folder.path}'")
+        files = check_seal(
+            folder, document.files, _LOADED, optional=_UNPRUNED, what="training", written_by="train"
+        )
+        network = _read_network(files, folder.path, "network")
         scores = network.layer(network.output).size
         if scores != len(document.classes):
             raise CorruptArtifactError(
-                folder / _RUN, f"names {len(document.classes)} classes, the network has {scores}; train again"
+                path, f"names {len(document.classes)} classes, the network has {scores}; train again"
             )
+        stimulus, calibration = (
+            Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize)
+            for name in ("stimulus.npz", "calibration.npz")
+        )
         return cls(
             network,
-            load_network(folder / "unpruned") if set(_UNPRUNED) <= set(files) else None,
-            Stimulus.load(folder / "stimulus.npz"),
-            Stimulus.load(folder / "calibration.npz"),
+            _read_network(files, folder.path, "unpruned")
+            if all(name in files for name in _UNPRUNED)
+            else None,
+            stimulus,
+            calibration,
             document.classes,
             document.facts.experiment,
             document.facts.history,
         )
+
+
+def _read_network(files: SealedFiles, folder: Path, part: str) -> Network:
+    structure, numbers = (files.read(f"{part}/{name}") for name in NETWORK_FILES)
+    return network_of(structure, numbers, folder / part)
 
 
 def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:

@@ -36,8 +36,7 @@ class SealedFiles:
 
     def read(self, name: str) -> bytes:
         """Return what a file holds. Each file is read once."""
-        with self._files.pop(name) as file:
-            return file.readall()
+        return self._files.pop(name).whole()
 
     def open(self, name: str) -> BufferedReader:
         """Return a file to be read in parts, and closed by whoever reads it. Each file is read once."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import IO, Any, Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,11 @@ class Stimulus:
         """
         path = path_of(path, "path")
         return cls._of_arrays(path, open_arrays(path, held_bytes))
+
+    @classmethod
+    def of_file(cls, file: IO[bytes], path: Path, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what an opened `stimulus.npz` holds, and close it when nothing more is read; see `open`."""
+        return cls._of_arrays(path, open_arrays(path, held_bytes, file))
 
     @classmethod
     def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":

@@ -1,7 +1,7 @@
 """Training, and what it leaves on disk."""
 
 from toolchain.training.callback import Callback
-from toolchain.training.checkpoint import NETWORK_FILES, load_network, save_network
+from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import FitOptions, Optimizer, Schedule, fit
 from toolchain.training.graph_network import GraphNetwork
@@ -32,6 +32,7 @@ __all__ = [
     "learn_stdp",
     "load_feed_forward",
     "load_network",
+    "network_of",
     "save_feed_forward",
     "save_network",
     "tune_graph",
