@@ -173,9 +173,16 @@ def _check_manifest(folder: OpenedFolder) -> tuple[Manifest, SealedFiles]:
     path = folder.path / MANIFEST
     content = folder.read(MANIFEST, f"'{folder.path}' is no build folder, as 'pumice compile' writes: file")
     manifest = parse_document(content, path, Manifest, named=f"build '{folder.path}'")
-    return manifest, check_seal(
-        folder, manifest.files, _LOADED, optional=(_STIMULUS,), what="build", written_by="compile"
+    files = check_seal(
+        folder,
+        manifest.files,
+        _LOADED,
+        optional=(_STIMULUS,),
+        streamed=(_STIMULUS,),
+        what="build",
+        written_by="compile",
     )
+    return manifest, files
 
 
 def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:

@@ -17,6 +17,7 @@ from typing import Final, TypeVar, final
 from toolchain.disk import check_file, check_folder
 from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError
 from toolchain.hashed import HashedFile
+from toolchain.memory import budget
 
 _TIMES: Final = 50
 """How often a folder is read again that is replaced while it is read: for ever would be a trap."""
@@ -40,18 +41,19 @@ class OpenedFolder:
         self._handle = handle
         self._state = _state_of(os.fstat(handle))
 
-    def open(self, name: str, what: str = "file") -> HashedFile:
+    def open(self, name: str, what: str = "file", *, streamed: bool = False) -> HashedFile:
         """Open and hash a file.
 
         Args:
             name: Its path from the folder, with `/` between names.
             what: Such a file in words.
+            streamed: Whether it may be larger than the memory, since it is read in parts.
 
         Raises:
             MissingFileError: There is none.
             UsageError: It is a folder, a pipe or a device.
             StorageError: This user may not read it, or no more files may be open.
-            CorruptArtifactError: It is a link, or lies behind one.
+            CorruptArtifactError: It is a link, or lies behind one, or is larger than what may be read.
         """
         path = self.path / name
         try:
@@ -66,6 +68,8 @@ class OpenedFolder:
                 raise StorageError(path, problem, "raise that limit") from None
             check_file(what, path)
             raise MissingFileError(what, path) from None
+        if not streamed:
+            _check_size(handle, path)
         return HashedFile(handle, path)
 
     def read(self, name: str, what: str = "file") -> bytes:
@@ -139,6 +143,18 @@ def _opened(what: str, path: Path) -> Generator[OpenedFolder, None, None]:
         yield OpenedFolder(path, handle)
     finally:
         os.close(handle)
+
+
+def _check_size(handle: int, path: Path) -> None:
+    """Raise for a file larger than what may be read, before it is hashed, which can take long."""
+    size = os.fstat(handle).st_size
+    try:
+        if path.suffix == ".json":
+            budget().check_document(path, size)
+        budget().check_file(path, size)
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _state_of(found: os.stat_result) -> tuple[int, int, int]:

@@ -49,6 +49,7 @@ def check_seal(
     loaded: Iterable[str],
     *,
     optional: Iterable[str] = (),
+    streamed: Iterable[str] = (),
     what: str,
     written_by: str,
 ) -> SealedFiles:
@@ -61,6 +62,7 @@ def check_seal(
         listed: Their recorded hashes by name, from a file that may be damaged.
         loaded: Files that will be loaded.
         optional: Files that will be loaded if they are listed.
+        streamed: Those of all that may be larger than the memory.
         what: The folder in words, such as `build`.
         written_by: What writes such a folder, such as `compile`.
 
@@ -76,7 +78,8 @@ def check_seal(
                 folder.path / name, f"is not listed by its {what}; remove it, or {written_by} again"
             )
     needed = sorted(required | possible & set(listed))
-    files = {name: folder.open(name, f"file of the {what}") for name in needed}
+    large = set(streamed)
+    files = {name: folder.open(name, f"file of the {what}", streamed=name in large) for name in needed}
     for name, recorded in listed.items():
         found = files[name].sha256 if name in files else _hash_if_plain(folder, name)
         if found not in (None, recorded):
