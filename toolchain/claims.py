@@ -170,8 +170,8 @@ def read_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
 class _Listed:
     """A file whose list of entries is not too long.
 
-    zipfile reads that list in one piece, and everything else in parts. The file is closed once nothing reads it
-    any more.
+    zipfile reads that list in one piece, and everything else in parts. The file is closed once nothing
+    reads it any more.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
