@@ -43,6 +43,8 @@ from toolchain.ir import (
     Stage,
     SumPool2d,
 )
+from toolchain.ir.footprint import check_node
+from toolchain.ir.matrix import sources_of, targets_of
 
 Integers = NDArray[np.int64]
 Values = dict[str, Any]
