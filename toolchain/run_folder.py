@@ -14,6 +14,7 @@ from toolchain.documents import Digest, Document, FileDocument, parse_document, 
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.experiment import Experiment, check_room, read_experiment
 from toolchain.intake import PathText, path_of
+from toolchain.memory import enough_memory
 from toolchain.models import Network
 from toolchain.opened import OpenedFolder, read_folder
 from toolchain.progress import StageProgress, no_stages, of_stage
@@ -146,6 +147,7 @@ def _read_network(files: SealedFiles, folder: Path, part: str) -> Network:
     return network_of(structure, numbers, folder / part)
 
 
+@enough_memory("training the network")
 def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
@@ -188,6 +190,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     return TrainedRun.load(folder)
 
 
+@enough_memory("pruning the network")
 def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 

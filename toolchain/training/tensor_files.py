@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from toolchain.atomic import replacing_file
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.memory import budget
 
 _HEADER: Final = 8
 """Bytes at the beginning that say how long the header is."""
+_HEADER_GROWTH: Final = 24
+"""Bytes of objects for every byte of a header of safetensors, measured."""
 _PRECISIONS: Final = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 _INFINITE: Final = "vth"
 """The one quantity that may be infinite: the threshold of a read-out."""
@@ -37,6 +40,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         CorruptArtifactError: It is not a safetensors file.
     """
     check_file("file", path)
+    budget().check_file(path, 2 * path.stat().st_size)
     return parse_tensors(path.read_bytes(), path)
 
 
@@ -45,9 +49,12 @@ def parse_tensors(content: bytes, path: Path) -> tuple[dict[str, Tensor], str]:
 
     Sizes in the header are compared with the content before anything is made of them.
     """
+    length = int.from_bytes(content[:_HEADER], "little")
+    # The library reads up to 100 MB of names and shapes into objects.
+    budget().check_document(path, _HEADER_GROWTH * length)
+    budget().check_file(path, 2 * len(content))
     try:
         tensors = {name: _plain(tensor) for name, tensor in load(content).items()}
-        length = int.from_bytes(content[:_HEADER], "little")
         header: dict[str, Any] = json.loads(content[_HEADER : _HEADER + length])
     except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, TypeError) as error:
         raise CorruptArtifactError(path, f"is not a safetensors file: {error}") from None
