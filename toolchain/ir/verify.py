@@ -8,6 +8,7 @@ import numpy as np
 
 from toolchain.errors import FeedbackError, VerifyError
 from toolchain.ir.fixed import FixedConv2d
+from toolchain.ir.footprint import check_footprint
 from toolchain.ir.graph import Graph, Population, Stage
 from toolchain.ir.pooling import SumPool2d
 from toolchain.ir.routing import Delay
@@ -24,8 +25,9 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     """Return the type of every node, or raise at the first rule that is broken.
 
     Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
-    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at
-    least one input, population and output, outputs that read populations, and a step that lasts.
+    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
+    one input, population and output, outputs that read populations, a step that lasts, and that
+    running it takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
@@ -48,6 +50,7 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     _check_delays(graph, types)
     _check_sums(graph)
     _check_ends(graph)
+    check_footprint(graph, types)
     return types
 
 
