@@ -12,6 +12,7 @@ from pydantic import Field
 
 from toolchain.atomic import replacing_folder
 from toolchain.build_facts import BuildFacts
+from toolchain.coherence import check_coherent
 from toolchain.disk import check_folder
 from toolchain.documents import Digest, FileDocument, read_document, write_document
 from toolchain.errors import MissingFileError, UsageError
@@ -139,15 +140,12 @@ class Build:
         folder = path_of(folder, "folder")
         check_folder("build folder", folder)
         manifest = check_manifest(folder)
-        stimulus = folder / _STIMULUS
-        return cls(
-            load_graph(folder / "float"),
-            load_graph(folder / "fixed"),
-            manifest.target,
-            read_document(folder / _QUANTIZATION, QuantizationReport),
-            Stimulus.open(stimulus) if _STIMULUS in manifest.files else None,
-            manifest.facts,
-        )
+        path = folder / _STIMULUS
+        graphs = load_graph(folder / "float"), load_graph(folder / "fixed")
+        report = read_document(folder / _QUANTIZATION, QuantizationReport)
+        stimulus = Stimulus.open(path) if _STIMULUS in manifest.files else None
+        check_coherent(folder, graphs, report, stimulus)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
 
 
 def check_apart(folder: Path, output: Path) -> None:
