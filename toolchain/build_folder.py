@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolchain.build_facts import BuildFacts
+from toolchain.coherence import check_coherent
 from toolchain.documents import Digest, FileDocument, parse_document, write_document
 from toolchain.errors import UsageError
 from toolchain.intake import PathText, path_of
@@ -142,14 +143,12 @@ class Build:
     @classmethod
     def _read(cls, folder: OpenedFolder) -> "Build":
         manifest, files = _check_manifest(folder)
-        return cls(
-            _read_graph(files, folder.path, "float"),
-            _read_graph(files, folder.path, "fixed"),
-            manifest.target,
-            parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport),
-            Stimulus.of_file(files.open(_STIMULUS), folder.path / _STIMULUS) if _STIMULUS in files else None,
-            manifest.facts,
-        )
+        path = folder.path / _STIMULUS
+        graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
+        report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
+        stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
+        check_coherent(folder.path, graphs, report, stimulus)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
 
 
 def check_apart(folder: Path, output: Path) -> None:

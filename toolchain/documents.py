@@ -113,18 +113,6 @@ def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
     return parse_document(read_content(path), path, kind, named=named)
 
 
-def read_content(path: Path) -> bytes:
-    """Return what stands in a JSON file, for `parse_document`.
-
-    Raises:
-        MissingFileError: There is no such file.
-        CorruptArtifactError: It is too large.
-    """
-    check_file("file", path)
-    budget().check_document(path, path.stat().st_size)
-    return path.read_bytes()
-
-
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
     """Return the document that stands in a file as these bytes; see `read_document`."""
     budget().check_document(path, parsed_bytes(content))
@@ -183,6 +171,18 @@ def parsed_bytes(content: bytes | str) -> int:
     objects = content.count(b"{")
     errors = content.count(b",") + objects * _MOST_FIELDS
     return len(content) + _OBJECT_BYTES * (objects + content.count(b"[")) + _ERROR_BYTES * errors
+
+
+def read_content(path: Path) -> bytes:
+    """Return what stands in a JSON file, for `parse_document`.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is too large.
+    """
+    check_file("file", path)
+    budget().check_document(path, path.stat().st_size)
+    return path.read_bytes()
 
 
 def write_json(path: Path, value: object) -> None:

@@ -192,7 +192,7 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
         ArgumentError: It is not made of numbers.
         StimulusError: A name, shape, length or value does not fit.
     """
-    given = _named(graph, stimulus)
+    given = named_stimulus(graph, stimulus)
     values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
     return Stimulus(values, given.labels, given.lengths)
 
@@ -214,7 +214,7 @@ def check_stimulus(
         StimulusError: A name, shape, length or value does not fit.
     """
     try:
-        given = _named(graph, stimulus)
+        given = named_stimulus(graph, stimulus)
         size = sum(size_of(node.shape) for node in graph.inputs) * given.steps
         together = max(1, _CHECKED_VALUES // size)
         for start in range(0, given.samples, together):
@@ -259,7 +259,7 @@ def fit_step(
     return {name: _fit_values(inputs[name], array) for name, array in arrays.items()}
 
 
-def _named(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
     """Return the stimulus keyed by the graph's input names, everything checked but the values."""
     given = Stimulus.of(stimulus)
     inputs, values = _by_input(graph.inputs, given.values)

@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 
 from toolchain.currents import check_size
-from toolchain.documents import MAX_JSON_BYTES
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
@@ -85,8 +84,6 @@ def _read(
 
 
 def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:
-    if len(document) > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"describes its graph in more than {MAX_JSON_BYTES} bytes")
     try:
         content = base64.b64decode(packed, validate=True)
     except (ValueError, binascii.Error) as error:

@@ -201,10 +201,11 @@ def stage_of(node: AnyNode) -> Stage | None:
 def same_structure(left: Graph, right: Graph) -> bool:
     """Return whether two graphs hold the same nodes with the same values, bit for bit."""
     same_header = (left.name, left.dt_ms, len(left.nodes)) == (right.name, right.dt_ms, len(right.nodes))
-    return same_header and all(_same_node(a, b) for a, b in zip(left.nodes, right.nodes, strict=True))
+    return same_header and all(same_node(a, b) for a, b in zip(left.nodes, right.nodes, strict=True))
 
 
-def _same_node(left: Node, right: Node) -> bool:
+def same_node(left: Node, right: Node) -> bool:
+    """Return whether two nodes hold the same values, bit for bit."""
     return type(left) is type(right) and all(
         _same_value(getattr(left, item.name), getattr(right, item.name)) for item in fields(left)
     )

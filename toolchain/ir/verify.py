@@ -25,9 +25,9 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     """Return the type of every node, or raise at the first rule that is broken.
 
     Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
-    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at
-    least one input, population and output, outputs that read populations, a step that
-    lasts, and that running it takes no more memory than a graph may.
+    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
+    one input, population and output, outputs that read populations, a step that lasts, and that
+    running it takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
