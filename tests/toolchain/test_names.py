@@ -18,7 +18,7 @@ from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import renamed, with_names
 from toolchain import reference
-from toolchain.errors import ArgumentError, FrontendError
+from toolchain.errors import ArgumentError
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import FixedLif, Graph, load_graph, same_structure, save_graph
 from toolchain.models import Network
@@ -179,17 +179,6 @@ def test_a_network_is_read_as_it_was_written(
     state = network.state_dict()
     assert found.state_dict().keys() == state.keys()
     assert all(torch.equal(tensor, state[key]) for key, tensor in found.state_dict().items())
-
-
-def test_an_input_and_a_layer_of_one_name_are_refused() -> None:
-    arrow = Connection("w", "same", "same")
-    with pytest.raises(FrontendError, match="'same' is both an input and a layer"):
-        Network(
-            inputs={"same": 2},
-            layers={"same": CubaLif(2)},
-            connections={arrow: Synapses(torch.rand(2, 2))},
-            output="same",
-        )
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\udcff"])

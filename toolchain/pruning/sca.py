@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import PruningError
+from toolchain.intake import count_of
 from toolchain.models import ActivityMeter, FeedForward
+from toolchain.options import MOST, choice, flag, hold, real, whole
 from toolchain.pruning.channel_choice import choose_channels, live_channels
 from toolchain.pruning.channels import (
     ChannelLayer,
@@ -115,6 +117,22 @@ class ScaOptions:
         return cls(sparsity=sparsity, regrowth=regrowth, anneal=False, frozen=0.0, l1=3e-5)
 
     def __post_init__(self) -> None:
+        hold(
+            self,
+            sparsity=real(),
+            regrowth=real(),
+            masking=choice(Masking),
+            ranking=choice(Ranking),
+            criterion=choice(Regrowth),
+            anneal=flag,
+            frozen=real(),
+            mean_gradient=flag,
+            l1=real(0),
+            gamma_l1=real(0),
+            seed=whole(),
+        )
+        for name in ("warm_up", "interval", "least"):
+            count_of(getattr(self, name), name, least=-MOST)
         if not (0 <= self.sparsity < 1 and 0 <= self.regrowth <= 1 and self.sparsity + self.regrowth <= 1):
             raise PruningError(
                 "expected 0 <= sparsity < 1, 0 <= regrowth and their sum at most 1, "

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import TrainingError, UnknownNameError
-from toolchain.intake import PathText, check_type, choice_of, count_of, path_of, real_of
+from toolchain.intake import PathText, check_type, count_of, path_of, real_of
 from toolchain.models import FeedForward, Network
+from toolchain.options import choice, hold, real, share, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
 from toolchain.training.graph_network import GraphNetwork
@@ -73,20 +74,19 @@ class FitOptions:
     schedule: Schedule = Schedule.ONE_CYCLE
 
     def __post_init__(self) -> None:
-        checked: dict[str, object] = {
-            "epochs": count_of(self.epochs, "epochs"),
-            "batch_size": count_of(self.batch_size, "batch_size", least=1),
-            "learning_rate": real_of(self.learning_rate, "learning_rate", least=0),
-            "weight_decay": real_of(self.weight_decay, "weight_decay", least=0),
-            "gradient_clip": real_of(self.gradient_clip, "gradient_clip", above=0, infinite=True),
-            "label_smoothing": real_of(self.label_smoothing, "label_smoothing", least=0, most=1),
-            "optimizer": choice_of(self.optimizer, "optimizer", Optimizer),
-            "schedule": choice_of(self.schedule, "schedule", Schedule),
-        }
+        hold(
+            self,
+            epochs=whole(),
+            batch_size=whole(1),
+            learning_rate=real(0),
+            weight_decay=real(0),
+            gradient_clip=lambda value, name: real_of(value, name, above=0, infinite=True),
+            label_smoothing=share,
+            optimizer=choice(Optimizer),
+            schedule=choice(Schedule),
+        )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
 
     def rate(self, part: float) -> float:
         """Return the learning rate after `part` (0 .. 1) of all steps."""
