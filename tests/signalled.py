@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from toolchain.interrupts import INTERRUPTS
 from toolchain.temporary import SHARED_MEMORY
@@ -18,7 +19,7 @@ from toolchain.temporary import SHARED_MEMORY
 _MARK = "PUMICE_SIGNALLED"
 _PROCESSES = Path("/proc")
 _PATIENCE_S = 15.0
-_REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,47 @@ class Ended:
     left: tuple[str, ...]
 
 
+class Child(Protocol):
+    """A command that runs."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code, the number of a signal that ended it below zero."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal."""
+        ...
+
+
+Start = Callable[[Sequence[str], Mapping[str, str], int], Child]
+"""Starts the command with arguments and environment variables; standard error is a file's number."""
+
+
+def command(arguments: Sequence[str], environment: Mapping[str, str], stderr: int) -> Child:
+    """Start the command in a new process, as a user does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "toolchain.cli", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        # Whoever runs the tests in the background ignores Ctrl-C, and would hand that down.
+        preexec_fn=_default_signals,  # noqa: PLW1509 - it takes no lock
+    )
+
+
 def signalled(
     arguments: Sequence[str],
     output: Path,
     after: float | Callable[[], bool] | None = None,
     numbers: Sequence[int] = (signal.SIGTERM,),
     *,
-    to: Callable[[subprocess.Popen[bytes]], object] | None = None,
-    program: Sequence[str] = (sys.executable, "-m", "toolchain.cli"),
-    environment: Mapping[str, str] | None = None,
-    temporary: Path | None = None,
+    start: Start = command,
 ) -> Ended:
     """Run a command in a temporary folder of its own, send it signals, and look for what it left.
 
@@ -56,33 +88,18 @@ def signalled(
         output: What it writes; in a folder of its own, nothing else may appear.
         after: Seconds until the first signal, or what says that it is time; None for no signal.
         numbers: The signals, a few milliseconds apart.
-        to: Sends the signals by itself, to whom it wants.
-        program: What is run with the arguments.
-        environment: Further variables.
-        temporary: The temporary folder; by default one that is made, looked at and removed.
+        start: Starts the command.
     """
     mark = secrets.token_hex(8)
     before, shared = _names(output.parent), _names(SHARED_MEMORY)
     with tempfile.TemporaryDirectory() as made, tempfile.TemporaryFile() as told:
-        place = temporary or Path(made)
+        place = Path(made)
         started = time.monotonic()
-        child = subprocess.Popen(
-            [*program, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=told,
-            cwd=_REPOSITORY,
-            env=os.environ
-            | {"OMP_NUM_THREADS": "1", _MARK: mark, "TMPDIR": str(place)}
-            | dict(environment or {}),
-            # Whoever runs the tests in the background ignores Ctrl-C, and would hand that down.
-            preexec_fn=_default_signals,
-        )
+        settings = {"OMP_NUM_THREADS": "1", _MARK: mark, "TMPDIR": made}
+        child = start(arguments, settings, told.fileno())
         if after is not None:
             _wait(child, after)
-            if to is not None:
-                to(child)
-            for number in () if to is not None else numbers:
+            for number in numbers:
                 child.send_signal(number)
                 time.sleep(0.003)
         code = child.wait(timeout=300)
@@ -104,7 +121,7 @@ def _default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _wait(child: subprocess.Popen[bytes], after: float | Callable[[], bool]) -> None:
+def _wait(child: Child, after: float | Callable[[], bool]) -> None:
     started = time.monotonic()
     while child.poll() is None and not (after() if callable(after) else time.monotonic() - started >= after):
         time.sleep(0.001)
