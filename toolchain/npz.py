@@ -1,6 +1,7 @@
 """Arrays in `.npz` files: written with bytes that depend on nothing but the content, read as data only."""
 
 import errno
+import hashlib
 import io
 import math
 import os
@@ -17,10 +18,13 @@ from numpy.typing import DTypeLike, NDArray
 from toolchain.atomic import replacing_file
 from toolchain.claims import Claim, check_room, claims_of, opened, reading_npz
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
-from toolchain.errors import ArgumentError
+from toolchain.errors import ArgumentError, CorruptArtifactError
 
 _UNPACKED_TWICE: Final = 64 * 2**20
 _AT_ONCE: Final = 2**20
+
+_HASH: Final = "/sha256"
+"""Where the hash of all other arrays stands; no array of ours is called so."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -103,6 +107,33 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     check_file("file", path)
     with path.open("rb") as file:
         return arrays_of(file, path)
+
+
+def write_sealed_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays with their hash, for `read_sealed_arrays`: a state that will be continued."""
+    write_arrays(path, {**arrays, _HASH: _hash_of(arrays)})
+
+
+def read_sealed_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `write_sealed_arrays` wrote.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: As `read_arrays`, or it was changed since it was written.
+    """
+    arrays = read_arrays(path)
+    if not np.array_equal(arrays.pop(_HASH, np.zeros(0)), _hash_of(arrays)):
+        raise CorruptArtifactError(path, "was changed after it was written (its hash differs); remove it")
+    return arrays
+
+
+def _hash_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(values.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def unpack_arrays(packed: bytes, path: Path) -> dict[str, NDArray[Any]]:

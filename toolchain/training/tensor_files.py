@@ -1,5 +1,6 @@
 """Tensors on disk as safetensors, never pickle; a module takes from a file only what fits it exactly."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: str = "") -> N
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     needed = sum(tensor.nbytes for tensor in plain.values())
     with replacing_file(path, needed) as temporary:
-        save_file(plain, temporary, metadata={"note": note})
+        save_file(plain, temporary, metadata={"note": note, "sha256": _hash_of(plain, note)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -54,11 +55,25 @@ def parse_tensors(content: bytes, path: Path) -> tuple[dict[str, Tensor], str]:
     budget().check_document(path, _HEADER_GROWTH * length)
     budget().check_file(path, 2 * len(content))
     try:
-        tensors = {name: _plain(tensor) for name, tensor in load(content).items()}
+        tensors = load(content)
         header: dict[str, Any] = json.loads(content[_HEADER : _HEADER + length])
     except (SafetensorError, KeyError, ValueError, RuntimeError, AssertionError, TypeError) as error:
         raise CorruptArtifactError(path, f"is not a safetensors file: {error}") from None
-    return tensors, header.get("__metadata__", {}).get("note", "")
+    stored = header.get("__metadata__", {})
+    note = stored.get("note", "")
+    # Files of others, and those of before, have none.
+    if stored.get("sha256", "") not in {"", _hash_of(tensors, note)}:
+        raise CorruptArtifactError(path, "was changed after it was written (its hash differs)")
+    return {name: _plain(tensor) for name, tensor in tensors.items()}, note
+
+
+def _hash_of(tensors: Mapping[str, Tensor], note: str) -> str:
+    digest = hashlib.sha256(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

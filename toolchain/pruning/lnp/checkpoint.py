@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import CorruptArtifactError, PruningError
-from toolchain.npz import read_arrays, write_arrays
+from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 
@@ -98,7 +98,7 @@ def save_state(folder: Path, identity: str, state: LoopState) -> None:
         arrays[f"spectrum.{record.iteration}"] = np.array(record.spectrum)
     arrays["identity"] = np.frombuffer(identity.encode(), dtype=np.uint8)
     arrays["scalars"] = np.array([state.iteration, state.gain, state.loss_exponent])
-    write_arrays(folder / _STATE, arrays)
+    write_sealed_arrays(folder / _STATE, arrays)
 
 
 def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | None:
@@ -111,7 +111,7 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
     path = folder / _STATE
     if not path.is_file():
         return None
-    arrays = read_arrays(path)
+    arrays = read_sealed_arrays(path)
     if arrays.get("identity", np.zeros(0, np.uint8)).tobytes() != identity.encode():
         raise PruningError(f"'{folder}' holds the state of another pruning; choose another folder")
     try:
