@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from targets.lava.artifact import write_artifact
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, Window, write_job
+from targets.lava.job import Models, Window, record_file, write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, run_job
@@ -96,9 +96,9 @@ class LavaProgram:
             window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
             try:
                 run_job(folder, window, self._limits, progress)
-                _collect(folder, records, done, window.samples)
+                _collect(folder, self.plan, records, done, window.samples)
             except BaseException as error:
-                _rescue(folder, window, records, done, kept, error)
+                _rescue(folder, self.plan, window, records, done, kept, error)
                 raise
 
     def save(self, directory: Path) -> None:
@@ -180,17 +180,18 @@ class LavaTarget:
         return LavaProgram(graph, self.limits, self.models)
 
 
-def _collect(folder: Path, records: Records, first: int, samples: int) -> None:
+def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: int) -> None:
     """Copy the samples that a job finished to where they belong."""
     for quantity, populations in records.items():
         for name, values in populations.items():
-            part = np.load(folder / f"{name}.{quantity}.npy", mmap_mode="r", allow_pickle=False)
+            part = np.load(record_file(folder, plan, name, quantity), mmap_mode="r", allow_pickle=False)
             values[first : first + samples] = part[:samples]
 
 
 @uninterrupted
 def _rescue(
     folder: Path,
+    plan: Plan,
     window: Window,
     records: Records,
     before: int,
@@ -199,7 +200,7 @@ def _rescue(
 ) -> None:
     """Keep the samples that a job finished before it ended early, and say so in what ended it."""
     finished = finished_samples(folder, window)
-    _collect(folder, records, before, finished)
+    _collect(folder, plan, records, before, finished)
     error.add_note(f"{before + finished} of {before + window.samples} samples were finished")
     if kept is None:
         error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")

@@ -21,6 +21,7 @@ from tests.small_run import TOML, small_experiment
 from toolchain import temporary
 from toolchain.cli.main import entry
 from toolchain.driver import compile_run, load
+from toolchain.exchange import export_build
 from toolchain.interrupts import INTERRUPTS
 from toolchain.judge import compare_build, save_build
 from toolchain.run_folder import TrainedRun, train
@@ -118,7 +119,7 @@ def verbs(folder: Path) -> Verbs:
         "export nir": (["export", build, "-f", "nir", "-o", "OUT"], _there),
         "export lava": (["export", build, "-f", "lava", "-o", "OUT"], _there),
         "compile": (["compile", run, "-o", "OUT"], load),
-        "compile nir": (["compile", str(folder / "x.nir"), "-o", "OUT"], load),
+        "compile nir": (["compile", str(folder / "nir" / "network.nir"), "-o", "OUT"], load),
         "prune": (["prune", toml, "-o", "OUT"], _trained),
         "train": (["train", toml, "-o", "OUT"], _trained),
         "demo": (["demo", "-o", "OUT"], _trained),
@@ -178,10 +179,7 @@ def main(arguments: Sequence[str]) -> int:
         train(small_experiment(), folder / "run")
         build = compile_run(folder / "run", target="emulator")
         save_build(build, folder / "build", compare_build(build))
-        if not chosen or "compile nir" in chosen:
-            from toolchain.exchange import export_build  # noqa: PLC0415
-
-            export_build(build, folder / "x.nir", "nir")
+        export_build(build, folder / "nir", "nir")
         wanted = {name: verb for name, verb in verbs(folder).items() if not chosen or name in chosen}
         bad = sum(attack(name, *verb, moments) for name, verb in wanted.items())
     _say(f"{bad} wrong")
