@@ -1,6 +1,7 @@
 """The process that reads files of strangers; `reader.py` starts it and says why.
 
-It is asked by lines of JSON on its input, `{"format": ..., "path": ..., "index": ..., "seconds": ...}`. Its
+It is asked by lines of JSON on its input: what to read (`format`, `path`, and `index` for files of several
+recordings), within how many `seconds` of the processor, and the `limit` of bytes of the arrays together. Its
 answer is a length of eight bytes, a JSON document of that length, and, one after the other, the bytes of the
 arrays that the document lists: `{"arrays": [[name, dtype, shape], ...]}`. Or the document says what is wrong
 with the file: `{"refused": "..."}`.
@@ -21,7 +22,11 @@ from numpy.typing import NDArray
 Read = Callable[[str, int, int], Mapping[str, NDArray[Any]]]
 """Returns the arrays of a file: its path, which recording of it, how many bytes they may have together."""
 
-_MODULES: Final = {"hdf5": "toolchain.confined.hdf5"}
+_RECORDINGS: Final = ("n_mnist", "cifar10_dvs", "dvs_gesture", "shd", "shd_labels")
+_MODULES: Final = {
+    "hdf5": "toolchain.confined.hdf5",
+    **dict.fromkeys(_RECORDINGS, "toolchain.confined.recordings"),
+}
 """Where the function `read_FORMAT` of a format is."""
 _WORKING: Final = 512 * 2**20
 """Bytes that a library may take beside twice what the arrays may have."""
@@ -34,19 +39,17 @@ class RefusedError(Exception):
     """The file holds what is not read."""
 
 
-def serve(limit: int) -> None:
-    """Answer every line of the input; the arrays of one answer have at most `limit` bytes."""
+def serve() -> None:
+    """Answer every line of the input."""
     # A library that prints must not disturb the answers.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin.buffer:
         asked = json.loads(line)
-        module = import_module(_MODULES[asked["format"]])
+        kind, limit = asked["format"], asked["limit"]
+        read = getattr(import_module(_MODULES[kind]), f"read_{kind}")
         confine(asked["seconds"], limit)
-        arrays, refused = answer(
-            getattr(module, f"read_{asked['format']}"), asked["path"], asked["index"], limit
-        )
-        send(output, arrays, refused)
+        send(output, *answer(read, asked["path"], asked["index"], limit))
 
 
 def confine(seconds: int, limit: int) -> None:
@@ -77,7 +80,9 @@ def answer(read: Read, path: str, index: int, limit: int) -> tuple[Mapping[str, 
         return {}, str(error)
     except MemoryError:
         return {}, "needs more memory than files of its size may"
-    except Exception as error:  # noqa: BLE001 - libraries raise whatever they like
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - libraries raise what they like; a panic is no Exception
         return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
     return arrays, ""
 
