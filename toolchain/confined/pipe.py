@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 _PLAIN: Final = re.compile(r"[<>|][biufU]\d{1,9}")
 """Types of arrays that are numbers or text."""
+_DOCUMENT: Final = 2**24
+"""Bytes of the longest document; the names of so many arrays are no file that anybody wrote."""
 _CONFUSED: Final = "confused the reading process"
 
 
@@ -55,7 +57,7 @@ class Pipe:
 
     def _document(self) -> dict[str, Any]:
         size = int.from_bytes(self._bytes(8), "big")
-        if size > self._left:
+        if size > _DOCUMENT:
             raise LostError(_CONFUSED)
         try:
             said = json.loads(self._bytes(size))

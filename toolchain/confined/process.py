@@ -83,7 +83,8 @@ def answer(read: Read, path: str, index: int, limit: int) -> tuple[Mapping[str, 
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - libraries raise what they like; a panic is no Exception
-        return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return {}, f"is damaged or of another format ({said})"
     return arrays, ""
 
 

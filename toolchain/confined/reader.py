@@ -137,6 +137,8 @@ class ConfinedReader:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
+            # Ctrl-C goes to all of a terminal's group; whoever asks decides when this one ends.
+            start_new_session=True,
             pipesize=_PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )

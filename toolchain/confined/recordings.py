@@ -3,7 +3,6 @@
 What the values mean, and whether they may be what they are, is judged by who asked.
 """
 
-import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +41,9 @@ def read_n_mnist(path: str, _: int, limit: int) -> Arrays:
 
 def read_cifar10_dvs(path: str, _: int, limit: int) -> Arrays:
     """Return the events of a recording of CIFAR10-DVS (Li et al. 2017), in the format AEDAT 4."""
-    decoder: Any = import_module("aedat").Decoder(os.fsencode(path))
+    with Path(path).open("rb") as file:
+        # By number: the library takes no name that is no UTF-8.
+        decoder: Any = import_module("aedat").Decoder(f"/dev/fd/{file.fileno()}")
     streams = [number for number, stream in decoder.id_to_stream().items() if stream["type"] == "events"]
     parts: list[NDArray[Any]] = []
     for packet in decoder:
@@ -80,7 +81,7 @@ def read_shd_labels(path: str, _: int, limit: int) -> Arrays:
     """Return the labels of a file of SHD, after its recordings were seen to be as many."""
     check_hdf5(path)
     with h5py.File(path, "r", locking=False) as file:
-        labels = data_set(file, "labels", limit, ragged=False)
+        labels = data_set(file, "labels", limit)
         for what in ("spikes/times", "spikes/units"):
             found = data_set(file, what, limit, ragged=True).shape
             if found != labels.shape:
@@ -88,7 +89,7 @@ def read_shd_labels(path: str, _: int, limit: int) -> Arrays:
         return {"labels": labels[()]}
 
 
-def data_set(file: Any, name: str, limit: int, *, ragged: bool) -> Any:  # noqa: ANN401 - h5py has no types
+def data_set(file: Any, name: str, limit: int, *, ragged: bool = False) -> Any:  # noqa: ANN401 - h5py has no types
     """Return a list of numbers, or of lists of numbers, in an HDF5 file, after its claims were checked."""
     item = file
     for part in name.split("/"):
@@ -100,10 +101,9 @@ def data_set(file: Any, name: str, limit: int, *, ragged: bool) -> Any:  # noqa:
     if not isinstance(item, h5py.Dataset) or item.shape is None or len(item.shape) != 1:
         raise RefusedError(f"'{name}' is not a list")
     kind = h5py.check_vlen_dtype(item.dtype) if ragged else item.dtype
-    if kind is None or kind.kind not in "iuf":
-        raise RefusedError(
-            f"'{name}' holds {item.dtype}, expected {'lists of numbers' if ragged else 'numbers'}"
-        )
+    if kind is None or kind.kind not in ("iuf" if ragged else "iu"):
+        wanted = "lists of numbers" if ragged else "whole numbers"
+        raise RefusedError(f"'{name}' holds {item.dtype}, expected {wanted}")
     Walk(limit).check_storage(item, name)
     return item
 

@@ -7,8 +7,9 @@ from toolchain.data.event_sources import EventData
 from toolchain.data.events import Slicing, bin_events
 from toolchain.data.images import Images, as_pictures, in_rows, normalised
 from toolchain.data.recordings import Recordings
-from toolchain.data.series import Series, load_csv, lorenz63, mackey_glass, rossler
+from toolchain.data.series import Series, lorenz63, mackey_glass, rossler
 from toolchain.data.series_codes import SeriesCode, SeriesEncoding
+from toolchain.data.series_file import load_csv
 
 __all__ = [
     "Encoding",

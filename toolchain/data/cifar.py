@@ -23,6 +23,8 @@ CIFAR100_DEVIATION: Final = (0.2673, 0.2564, 0.2762)
 _SHAPE: Final = (3, 32, 32)
 _PIXELS: Final = 3072
 _BATCHES: Final = 5
+_NAMES_BYTES: Final = 2**16
+"""More than any list of names has."""
 
 
 def load_cifar10(folder: PathText, *, records: int = 10_000) -> Images:
@@ -92,6 +94,8 @@ def _read(
 
 def _names(path: Path, expected: int) -> tuple[str, ...]:
     check_file("CIFAR class names", path)
+    if path.stat().st_size > _NAMES_BYTES:
+        raise CorruptArtifactError(path, f"is larger than {_NAMES_BYTES} bytes: it is no list of class names")
     try:
         names = tuple(path.read_text(encoding="utf-8").split())
     except UnicodeDecodeError as error:

@@ -54,7 +54,8 @@ class Recordings(Sequence[tuple[Events, int]]):
         self._items: list[tuple[Path, int | None, int]]
         if self.data is EventData.SHD:
             path = folder / self._source.folder / self._source.parts[0 if train else 1]
-            self._items = [(path, i, label) for i, label in enumerate(self._labels(path))]
+            labels = read_labels(self._source, path, self._reader)
+            self._items = [(path, i, label) for i, label in enumerate(labels)]
         else:
             found = self._source.find(folder, train=train, partial=partial)
             self._items = [(path, None, label) for path, label in found]
@@ -68,12 +69,7 @@ class Recordings(Sequence[tuple[Events, int]]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         path, place, label = self._items[index]
-        arrays = self._reader.read(self._source.form, path, place)
-        try:
-            return _judged(arrays, self._source), label
-        except ValueError as error:
-            which = "" if place is None else f"recording {place}: "
-            raise CorruptArtifactError(path, f"{which}{error}") from None
+        return read_events(self._source, path, place, self._reader), label
 
     def __iter__(self) -> Iterator[tuple[Events, int]]:
         return (self[i] for i in range(len(self)))
@@ -108,17 +104,44 @@ class Recordings(Sequence[tuple[Events, int]]):
             labels[i] = label
         return frames, labels
 
-    def _labels(self, path: Path) -> list[int]:
-        labels = self._reader.read(Format.SHD_LABELS, path)["labels"]
-        most = len(self._source.classes) - 1
-        wrong = first_outside(labels, most)
-        if wrong is not None:
-            raise CorruptArtifactError(
-                path, f"recording {wrong}: has label {labels[wrong]}, expected 0 .. {most}"
-            )
-        if not len(labels):
-            raise CorruptArtifactError(path, "holds no recordings")
-        return labels.astype(np.int64).tolist()
+
+def read_events(source: EventSource, path: Path, index: int | None, reader: ConfinedReader) -> Events:
+    """Return the events of a recording in the order of time.
+
+    Args:
+        source: The set it is of.
+        path: Its file.
+        index: Which of the file's recordings, if it holds several.
+        reader: The process that reads it.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is damaged, or holds what no such sensor sends.
+    """
+    arrays = reader.read(source.form, path, index)
+    try:
+        return _judged(arrays, source)
+    except ValueError as error:
+        which = "" if index is None else f"recording {index}: "
+        raise CorruptArtifactError(path, f"{which}{error}") from None
+
+
+def read_labels(source: EventSource, path: Path, reader: ConfinedReader) -> list[int]:
+    """Return the labels in a file of SHD.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is damaged, or holds a label that is no class.
+    """
+    labels, most = reader.read(Format.SHD_LABELS, path)["labels"], len(source.classes) - 1
+    wrong = first_outside(labels, most)
+    if wrong is not None:
+        raise CorruptArtifactError(
+            path, f"recording {wrong}: has label {labels[wrong]}, expected 0 .. {most}"
+        )
+    if not len(labels):
+        raise CorruptArtifactError(path, "holds no recordings")
+    return labels.astype(np.int64).tolist()
 
 
 def _judged(arrays: Mapping[str, NDArray[Any]], source: EventSource) -> Events:
