@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from toolchain.errors import MissingFileError, StorageError, ToolchainError, UsageError
+from toolchain.memory import readable_size
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSALS: Final = {
@@ -87,18 +88,6 @@ def _too_full(path: Path, needed: int | None) -> str:
     free = readable_size(shutil.disk_usage(_existing(path)).free)
     need = "more is needed" if needed is None else f"up to {readable_size(needed)} are needed"
     return f"cannot be written: the disk is full, {need}, {free} are free"
-
-
-def readable_size(size: int) -> str:
-    """Return a number of bytes for reading.
-
-    >>> readable_size(100), readable_size(108864), readable_size(3 * 2**30)
-    ('100 bytes', '106.3 KiB', '3.0 GiB')
-    """
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
 
 
 def _existing(path: Path) -> Path:

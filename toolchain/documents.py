@@ -14,8 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolchain.atomic import write_text
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, FormatVersionError
+from toolchain.memory import budget
 
-MAX_JSON_BYTES = 256 * 2**20
+_ERROR_BYTES: Final = 450
+"""What Pydantic keeps of every value that is not as expected, measured."""
+_MOST_FIELDS: Final = 16
+"""Fields that may be missing in one object, each of them an error."""
+_OBJECT_BYTES: Final = 220
+"""What an empty or small object or list takes, parsed twice, measured."""
+_MOST_LISTED: Final = 1000
+"""Errors of which the first is named; listing more takes too much memory."""
 
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
@@ -98,14 +106,12 @@ def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is too large, not JSON, or not of this form: names the first wrong key.
     """
-    check_file("file", path)
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
-    return parse_document(path.read_bytes(), path, kind, named=named)
+    return parse_document(_read(path), path, kind, named=named)
 
 
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
     """Return the document that stands in a file as these bytes; see `read_document`."""
+    budget().check_document(path, parsed_bytes(content))
     try:
         if issubclass(kind, FileDocument):
             _check_header(content, path, kind, named or f"'{path}'")
@@ -123,6 +129,8 @@ def write_document(path: Path, document: Document) -> None:
 
 def explain(error: ValidationError) -> tuple[str, str]:
     """Return the first key that Pydantic refused, dotted, and what was expected there and what came."""
+    if error.error_count() > _MOST_LISTED:
+        return "", f"{error.error_count()} of its values are missing or not as expected"
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
@@ -147,6 +155,24 @@ def _check_header(content: bytes | str, path: Path, kind: type[FileDocument], na
         raise FormatVersionError(named, header.version, kind.VERSION, kind.WRITTEN_BY)
 
 
+def parsed_bytes(content: bytes | str) -> int:
+    """Return how many bytes the objects of a JSON text take at worst, and the errors about them.
+
+    A text of a million `{}` is small, but each becomes an object, and each field that it lacks an error.
+    """
+    if isinstance(content, str):
+        content = content.encode(errors="surrogatepass")
+    objects = content.count(b"{")
+    errors = content.count(b",") + objects * _MOST_FIELDS
+    return len(content) + _OBJECT_BYTES * (objects + content.count(b"[")) + _ERROR_BYTES * errors
+
+
+def _read(path: Path) -> bytes:
+    check_file("file", path)
+    budget().check_document(path, path.stat().st_size)
+    return path.read_bytes()
+
+
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -159,10 +185,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
         MissingFileError: There is no such file.
         CorruptArtifactError: It is too large or not JSON.
     """
-    check_file("file", path)
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
+    content = _read(path)
+    budget().check_document(path, parsed_bytes(content))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptArtifactError(path, f"is not JSON: {error}") from None

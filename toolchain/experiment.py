@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolchain.data.encoders import Encoding
-from toolchain.disk import check_file, readable_size
+from toolchain.disk import check_file
 from toolchain.errors import ExperimentError
 from toolchain.intake import PathText, path_of
-from toolchain.memory import machine_memory
+from toolchain.memory import machine_memory, readable_size
 from toolchain.models.network import Readout
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
 

@@ -4,13 +4,15 @@ Links out of the file, values stored elsewhere, plug-in filters and data sets th
 are refused.
 """
 
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from toolchain.confined.process import RefusedError
+from toolchain.confined.process import RefusedError, allow
 
 SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH: Final = 32
@@ -19,6 +21,15 @@ LARGEST_RATIO: Final = 1032
 """No deflated stream holds more bytes per byte."""
 UNSTORED: Final = 4096
 """Bytes that a data set may claim without storing any."""
+TEXT_BYTES: Final = 32 * 2**20
+"""What text may take, as Python's objects or as an array: it names things."""
+OBJECT_BYTES: Final = 80
+"""Of a text as an object of Python, and where an array names it."""
+CHARACTER_BYTES: Final = 4
+"""Of a character, at most."""
+LEAST_CHUNK: Final = 2**24
+"""Bytes that a chunk of a smaller data set may have: it is unpacked whole."""
+PACKINGS: Final = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF}
 FILTERS: Final = {
     h5py.h5z.FILTER_DEFLATE,
     h5py.h5z.FILTER_SHUFFLE,
@@ -28,12 +39,17 @@ FILTERS: Final = {
 
 
 class Walk:
-    """Collects the data sets of one file, which may claim so many bytes in all."""
+    """Collects the data sets of one file, which may claim so many bytes in all.
+
+    Attributes:
+        found: The data sets by their paths; nothing of them was read yet.
+        left: Bytes that further data sets may claim.
+    """
 
     def __init__(self, limit: int) -> None:
-        self.left = limit
+        self.limit = self.left = limit
         self.seen: set[tuple[int, Any]] = set()
-        self.arrays: dict[str, Any] = {}
+        self.found: dict[str, Any] = {}
 
     def group(self, group: Any, prefix: str, depth: int) -> None:  # noqa: ANN401 - h5py has no types
         """Collect everything below a group."""
@@ -53,39 +69,82 @@ class Walk:
             if isinstance(item, h5py.Group):
                 self.group(item, f"{path}/", depth + 1)
             elif isinstance(item, h5py.Dataset):
-                self.arrays[path] = self.values(item, path)
+                self.check(item, path)
+                self.found[path] = item
             else:
                 raise RefusedError(f"'{path}' is neither a group nor a data set")
 
-    def values(self, item: Any, path: str) -> Any:  # noqa: ANN401 - likewise
-        """Return one data set, after its claims were checked."""
+    def check(self, item: Any, path: str) -> None:  # noqa: ANN401 - likewise
+        """Raise unless a data set holds plain values that may be read, and count them."""
         if item.shape is None:
             raise RefusedError(f"'{path}' holds nothing")
-        text = h5py.check_string_dtype(item.dtype)
-        if text is None and item.dtype.kind not in "biuf":
+        if h5py.check_string_dtype(item.dtype) is None and item.dtype.kind not in "biuf":
             raise RefusedError(f"'{path}' holds {item.dtype}, expected numbers or text")
-        self.check_storage(item, path)
-        if text is None:
-            return item[()]
-        found = np.asarray(item.asstr()[()], dtype=object)
-        self.left -= sum(4 * len(each) for each in found.ravel())
-        if self.left < 0:
-            raise RefusedError(f"'{path}' holds more text than the file has bytes for")
-        return found.astype(np.str_)
+        self.left -= check_storage(item, path, self.left)
 
-    def check_storage(self, item: Any, path: str) -> None:  # noqa: ANN401 - likewise
-        """Raise if values lie elsewhere, need a plug-in, or claim more than is stored."""
-        plan = item.id.get_create_plist()
-        if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
-            raise RefusedError(f"'{path}' keeps its values in another file")
-        unknown = {plan.get_filter(i)[0] for i in range(plan.get_nfilters())} - FILTERS
-        if unknown:
-            raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
-        claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
-        ratio = LARGEST_RATIO if plan.get_nfilters() else 1
-        if claimed > stored * ratio + UNSTORED or claimed > self.left:
-            raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
-        self.left -= claimed
+    @property
+    def room(self) -> int:
+        """Bytes that reading takes: all arrays, and unpacking the largest of them."""
+        largest = max((item.size * item.dtype.itemsize for item in self.found.values()), default=0)
+        return self.limit - self.left + 2 * max(largest, LEAST_CHUNK) + 3 * TEXT_BYTES
+
+
+def check_storage(item: Any, path: str, limit: int) -> int:  # noqa: ANN401 - likewise
+    """Return the bytes that a data set claims, or of lists of any length, the bytes of where they are.
+
+    Raises:
+        RefusedError: Values lie elsewhere, need a plug-in, or are claimed to be more than is stored.
+    """
+    plan = item.id.get_create_plist()
+    if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
+        raise RefusedError(f"'{path}' keeps its values in another file")
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    unknown = {*filters} - FILTERS
+    if unknown:
+        raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
+    if sum(each in PACKINGS for each in filters) > 1:
+        raise RefusedError(f"'{path}' is packed twice")
+    claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+    ratio = LARGEST_RATIO if filters else 1
+    if claimed > stored * ratio + UNSTORED or claimed > limit:
+        raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
+    chunk = prod(item.chunks or ()) * item.dtype.itemsize
+    if chunk > max(claimed, LEAST_CHUNK):
+        raise RefusedError(f"'{path}' has {claimed} bytes in chunks of {chunk} bytes")
+    return claimed
+
+
+def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN401 - likewise
+    """Return a data set of text, after what it takes was counted.
+
+    Elements may share their characters in the file, and an array of text gives each element as much room as
+    the longest one has.
+
+    Args:
+        item: The data set.
+        path: Of it in the file.
+        size: Of the file: no element of variable length has more bytes.
+
+    Raises:
+        RefusedError: It takes more than `TEXT_BYTES`.
+    """
+    variable = h5py.check_string_dtype(item.dtype).length is None
+    most = size if variable else item.dtype.itemsize
+    taken = item.size * (OBJECT_BYTES + CHARACTER_BYTES * most)
+    if taken > TEXT_BYTES and not (
+        variable and item.size * OBJECT_BYTES <= TEXT_BYTES >= CHARACTER_BYTES * most
+    ):
+        raise RefusedError(f"'{path}' holds more text than is read")
+    if taken <= TEXT_BYTES:
+        return np.asarray(item.asstr()[()], dtype=object).astype(np.str_)
+    lines: list[str] = []
+    longest = 0
+    for place in np.ndindex(item.shape):
+        lines.append(item.asstr()[place])
+        longest = max(longest, len(lines[-1]))
+        if item.size * (OBJECT_BYTES + CHARACTER_BYTES * longest) > TEXT_BYTES:
+            raise RefusedError(f"'{path}' holds more text than is read")
+    return np.array(lines, np.str_).reshape(item.shape)
 
 
 def check_hdf5(path: str) -> None:
@@ -101,4 +160,12 @@ def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
     walk = Walk(limit)
     with h5py.File(path, "r", locking=False) as file:
         walk.group(file, "", 0)
-    return {name: np.asarray(array) for name, array in walk.arrays.items()}
+        # Unpacking allocates what a chunk turns out to hold, whatever it claims.
+        allow(walk.room)
+        size = Path(path).stat().st_size
+        return {
+            name: np.asarray(
+                item[()] if h5py.check_string_dtype(item.dtype) is None else text_of(item, name, size)
+            )
+            for name, item in walk.found.items()
+        }

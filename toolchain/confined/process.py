@@ -28,8 +28,8 @@ _MODULES: Final = {
     **dict.fromkeys(_RECORDINGS, "toolchain.confined.recordings"),
 }
 """Where the function `read_FORMAT` of a format is."""
-_WORKING: Final = 512 * 2**20
-"""Bytes that a library may take beside twice what the arrays may have."""
+WORKING: Final = 256 * 2**20
+"""Bytes by which this process may grow until what a file claims was found to be no more than it may."""
 _PAGES: Final = Path("/proc/self/statm")
 _FIRST: Final = 2 * 2**30
 """Bytes of addresses that Python, NumPy and h5py take, where the system does not say."""
@@ -48,26 +48,32 @@ def serve() -> None:
         asked = json.loads(line)
         kind, limit = asked["format"], asked["limit"]
         read = getattr(import_module(_MODULES[kind]), f"read_{kind}")
-        confine(asked["seconds"], limit)
+        confine(asked["seconds"])
         send(output, *answer(read, asked["path"], asked["index"], limit))
 
 
-def confine(seconds: int, limit: int) -> None:
+def confine(seconds: int) -> None:
     """Limit what reading one file may take; what is exceeded ends this process or is an error in it."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime)
-    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
     # A library can loop for ever on a damaged file; the system ends it even if nobody waits any more.
-    for kind, most in ((resource.RLIMIT_CPU, spent + seconds + 1), (resource.RLIMIT_AS, held + room(limit))):
-        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+    _limit(resource.RLIMIT_CPU, spent + seconds + 1)
+    allow(WORKING)
     # No file grows, and a crash leaves no core.
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         resource.setrlimit(kind, (0, 0))
 
 
-def room(limit: int) -> int:
-    """Return the bytes by which this process may grow for arrays of so many bytes."""
-    return _WORKING + 2 * limit
+def allow(room: int) -> None:
+    """Limit by how many bytes this process may grow from now on, until it is asked for the next file."""
+    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
+    _limit(resource.RLIMIT_AS, held + room)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Set a limit that can be raised again, within what the user's own limits are."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def answer(read: Read, path: str, index: int, limit: int) -> tuple[Mapping[str, NDArray[Any]], str]:

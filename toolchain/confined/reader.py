@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from toolchain.confined.pipe import LostError, Pipe
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
-from toolchain.memory import machine_memory
-from toolchain.npz import MAX_ARRAY_BYTES
+from toolchain.memory import budget
 
 _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from toolchain.confined.process import serve; serve()"
@@ -31,8 +30,6 @@ _GRACE: Final = 10.0
 """Seconds of waiting beyond the time that reading may take."""
 _PER_SECOND: Final = 10 * 2**20
 """Bytes of a file that are read in a second even on a slow disk."""
-_RECORDING: Final = 2**27
-"""Most bytes of the arrays of one event recording: some four million events."""
 _PIPE: Final = 2**20
 """Bytes of an answer that the process may be ahead."""
 
@@ -54,6 +51,15 @@ class Format(Enum):
     """The `labels` of all recordings of SHD."""
 
 
+_MOST: Final = {
+    Format.N_MNIST: 2**26,
+    Format.CIFAR10_DVS: 2**26,
+    Format.SHD: 2**26,
+    Format.SHD_LABELS: 2**20,
+}
+"""Most bytes of the arrays of what takes more in memory than in its file: two million events and more."""
+
+
 @final
 class ConfinedReader:
     """A process that reads one file after another; it starts with the first, and ends with the block.
@@ -62,12 +68,12 @@ class ConfinedReader:
 
     Args:
         seconds: Least time a file may take; large files have more.
-        limit: Most bytes that the arrays of one file may have together; by default what no archive may
-            exceed, and a quarter of this machine's memory.
+        limit: Most bytes that the arrays of one file may have together; by default half of what one file may
+            take on this machine.
     """
 
     def __init__(self, seconds: int = 20, limit: int | None = None) -> None:
-        self._seconds, self._limit = seconds, limit or min(MAX_ARRAY_BYTES, machine_memory() // 4)
+        self._seconds, self._limit = seconds, limit or budget().limit // 2
         self._forget()
 
     def __reduce__(self) -> tuple[type["ConfinedReader"], tuple[int, int]]:
@@ -107,7 +113,7 @@ class ConfinedReader:
             "path": str(path.absolute()),
             "index": index,
             "seconds": self._seconds + size // _PER_SECOND,
-            "limit": self._limit if kind is Format.HDF5 else min(self._limit, _RECORDING),
+            "limit": min(self._limit, _MOST.get(kind, self._limit)),
         }
         if self._owner != os.getpid():
             self._forget()

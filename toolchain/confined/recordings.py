@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from toolchain.confined.hdf5 import Walk, check_hdf5
-from toolchain.confined.process import RefusedError
+from toolchain.confined.hdf5 import check_hdf5, check_storage
+from toolchain.confined.process import WORKING, RefusedError, allow
 
 N_MNIST_EVENT: Final = 5
 """Bytes of one event: column, row, then polarity and 23 bits of time."""
@@ -64,6 +64,7 @@ def read_dvs_gesture(path: str, _: int, limit: int) -> Arrays:
     if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":  # noqa: PLR2004 - x, y, p, t
         raise RefusedError(f"holds {rows.dtype} {list(rows.shape)}, expected numbers in four columns")
     check_size(rows.nbytes, limit)
+    allow(WORKING + rows.nbytes)
     return {name: np.array(rows[:, column]) for column, name in enumerate("xypt")}
 
 
@@ -104,7 +105,7 @@ def data_set(file: Any, name: str, limit: int, *, ragged: bool = False) -> Any: 
     if kind is None or kind.kind not in ("iuf" if ragged else "iu"):
         wanted = "lists of numbers" if ragged else "whole numbers"
         raise RefusedError(f"'{name}' holds {item.dtype}, expected {wanted}")
-    Walk(limit).check_storage(item, name)
+    check_storage(item, name, limit)
     return item
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.ir.node import Node
-from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
+from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen, size_of
 
 
 @final
@@ -73,5 +73,5 @@ def population_type(
             raise node.fail(f"expected currents, got {operand}; put a connection in between")
         if operand.shape != shape:
             raise node.fail(f"has shape {shape}, but its input has {operand.shape}")
-    if origin.elements.size != int(np.prod(shape)):
-        raise node.fail(f"origin names {origin.elements.size} neurons, expected {int(np.prod(shape))}")
+    if origin.elements.size != size_of(shape):
+        raise node.fail(f"origin names {origin.elements.size} neurons, expected {size_of(shape)}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain.fixedpoint import MESSAGE_BITS
 from toolchain.ir.node import Node
-from toolchain.ir.types import Decode, EdgeKind, ValueType, frozen
+from toolchain.ir.types import LONGEST_DELAY, Decode, EdgeKind, ValueType, frozen, size_of
 
 
 @final
@@ -85,8 +85,8 @@ class Delay(Node):
             raise self.fail("a delay holds spikes or graded values, not currents")
         if not isinstance(self.steps, int) and self.steps.shape != self.shape:
             raise self.fail(f"expected one delay per element {self.shape}, got {self.steps.shape}")
-        if self.least < 0:
-            raise self.fail(f"expected delays of 0 steps or more, got {self.least}")
+        if self.least < 0 or self.most > LONGEST_DELAY:
+            raise self.fail(f"expected delays of 0 to {LONGEST_DELAY} steps, got {self.least} .. {self.most}")
         return ValueType(self.shape, self.edge)
 
 
@@ -125,7 +125,7 @@ class Output(Node):
         operand = self.only(operands)
         if operand.kind is not EdgeKind.SPIKE:
             raise self.fail(f"expected a population of neurons, got {operand}")
-        size = int(np.prod(operand.shape))
+        size = size_of(operand.shape)
         if self.weights is not None and self.weights.shape[1:] != (size,):
             raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
         if self.bias is not None and (self.weights is None or self.bias.shape != self.weights.shape[:1]):

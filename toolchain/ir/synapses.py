@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain.ir.matrix import Matrix, frozen_matrix, rows_of, sources_of, targets_of, values_of
 from toolchain.ir.node import Node
-from toolchain.ir.types import EdgeKind, ValueType, frozen, size_of
+from toolchain.ir.types import LONGEST_DELAY, EdgeKind, ValueType, frozen, size_of
 from toolchain.ir.windows import Pair, Window
 
 _KERNEL: Final = 4
@@ -138,5 +138,5 @@ def check_delays(node: Node, weights: Matrix, delays: Matrix | None) -> None:
     stored, steps = values_of(weights), values_of(delays)
     if stored.size != steps.size or not np.array_equal(rows_of(weights), rows_of(delays)):
         raise node.fail("delays must be stored like the weights, one per synapse")
-    if steps.size and steps.min() < 0:
-        raise node.fail(f"expected delays of 0 steps or more, got {steps.min()}")
+    if steps.size and not (steps.min() >= 0 and steps.max() <= LONGEST_DELAY):
+        raise node.fail(f"expected delays of 0 to {LONGEST_DELAY} steps, got {steps.min()} .. {steps.max()}")

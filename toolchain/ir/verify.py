@@ -8,6 +8,7 @@ import numpy as np
 
 from toolchain.errors import FeedbackError, VerifyError
 from toolchain.ir.fixed import FixedConv2d
+from toolchain.ir.footprint import check_footprint
 from toolchain.ir.graph import Graph, Stage
 from toolchain.ir.routing import Delay
 from toolchain.ir.types import ValueType
@@ -21,8 +22,8 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     """Return the type of every node, or raise at the first rule that is broken.
 
     Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
-    fit, all numbers finite, every loop has delay, no mix of float and integer operations, and
-    at least one input, population and output.
+    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
+    one input, population and output, and that running it takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
@@ -43,6 +44,7 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     _check_delays(graph, types)
     _check_sums(graph)
     _check_ends(graph)
+    check_footprint(graph, types)
     return types
 
 

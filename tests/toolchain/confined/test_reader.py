@@ -144,6 +144,18 @@ def test_the_process_has_limits(
     assert not (tmp_path / "written").exists() or (tmp_path / "written").stat().st_size == 0
 
 
+def test_limits_of_the_user_are_kept(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = (
+        "import resource as r, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from toolchain.confined import hdf5, process\n"
+        "r.setrlimit(r.RLIMIT_AS, (2**28, 2**28)), r.setrlimit(r.RLIMIT_CPU, (9, 9))\n"
+        "process.serve()"
+    )
+    monkeypatch.setattr(reader, "_START", body)
+    with ConfinedReader() as started:
+        assert int(read_hdf5(good, started)["x"]) == 1
+
+
 def test_what_the_library_prints_does_not_disturb_the_answer(
     good: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
