@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolchain.errors import ArgumentError, UsageError
 from toolchain.intake import check_finite, choice_of, count_of
-from toolchain.memory import machine_memory
+from toolchain.memory import budget
 
 Events = NDArray[Any]
 """Structured array with the fields `t`, `x`, `p`, and `y` where the sensor has rows."""
@@ -56,9 +56,9 @@ def bin_events(
     """
     count, slicing = count_of(count, "count", least=1), choice_of(slicing, "slicing", Slicing)
     events = _checked(events, shape)
-    room = machine_memory() // 4
-    if count * prod(shape) * np.dtype(np.uint32).itemsize > room:
-        raise ArgumentError("count", f"at most {room // (4 * prod(shape))} frames of this sensor", f"{count}")
+    excess = budget().excess(2 * count * prod(shape) * np.dtype(np.uint32).itemsize)
+    if excess:
+        raise ArgumentError("count", "frames that fit into the memory", f"{count}", f"one recording {excess}")
     channels, height, width = shape
     counts = np.zeros(count * prod(shape), np.uint32)
     if len(events):

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from toolchain.confined.reader import ConfinedReader, Format
 from toolchain.data.event_sources import SOURCES, EventData, EventSource
 from toolchain.data.events import Events, Slicing, bin_events, first_outside
-from toolchain.disk import readable_size
 from toolchain.errors import ArgumentError, CorruptArtifactError, UsageError
 from toolchain.intake import PathText, choice_of, count_of, path_of
-from toolchain.memory import machine_memory
+from toolchain.memory import budget
 
 _LATEST: Final = 2**53
 """Microseconds that no event is later than, 285 years: `float64` holds every whole number up to here."""
@@ -90,13 +89,13 @@ class Recordings(Sequence[tuple[Events, int]]):
         count = count_of(count, "count", least=1)
         kind = np.dtype(bool if binary else np.uint16)
         shape = (len(self), count, *self.shape)
-        needed, memory = prod(shape) * kind.itemsize, machine_memory()
-        if needed > memory:
+        excess = budget().excess(prod(shape) * kind.itemsize)
+        if excess:
             raise ArgumentError(
                 "count",
-                f"frames that fit into {readable_size(memory)} of memory",
-                f"{count}, which take {readable_size(needed)}",
-                "take fewer, or bin_events of some recordings after the others",
+                "frames that fit into the memory",
+                f"{count} of {len(self)} recordings",
+                f"the whole {excess}; or bin_events of one recording after the other",
             )
         frames, labels = np.empty(shape, kind), np.empty(len(self), np.int64)
         for i, (events, label) in enumerate(self):

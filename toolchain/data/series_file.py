@@ -11,9 +11,8 @@ from toolchain.data.series import Floats, Series
 from toolchain.disk import check_file
 from toolchain.errors import ArgumentError, SeriesError
 from toolchain.intake import PathText, names_of, path_of, real_of
-from toolchain.memory import machine_memory
+from toolchain.memory import budget
 
-MAX_CSV_BYTES: Final = 512 * 2**20
 _GROWTH: Final = 16
 """A file takes at most so many times its size: two characters become a number, which is copied once."""
 _ROW: Final = 2**20
@@ -49,9 +48,9 @@ def load_csv(
             "train and validation", "shares of at most 1 together", f"{train:g} and {validation:g}"
         )
     check_file("series", path)
-    most = min(MAX_CSV_BYTES, machine_memory() // _GROWTH)
-    if path.stat().st_size > most:
-        raise SeriesError(str(path), f"is larger than {most >> 20} MiB")
+    excess = budget().excess(_GROWTH * path.stat().st_size)
+    if excess:
+        raise SeriesError(str(path), excess)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             values = _columns(str(path), _Lines(str(path), file), columns)

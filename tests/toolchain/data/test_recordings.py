@@ -84,7 +84,7 @@ def test_frames_hold_every_recording(tmp_path: Path) -> None:
     assert np.argwhere(frames[0, :, 0, 0]).tolist() == [[0, 3], [3, 699]]
     assert labels.tolist() == [17, 0]
     assert Recordings(EventData.SHD, tmp_path).frames(1, binary=False)[0].sum() == 5
-    with pytest.raises(ArgumentError, match="fit into .* of memory"):
+    with pytest.raises(ArgumentError, match="got 1000000000000 of 2 recordings.*the whole needs"):
         Recordings(EventData.SHD, tmp_path).frames(10**12)
 
 

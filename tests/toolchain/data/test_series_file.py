@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolchain.data import load_csv, series_file
+from toolchain.data import load_csv
 from toolchain.errors import MissingFileError, SeriesError
 
 
@@ -96,8 +96,8 @@ def test_a_file_larger_than_the_memory_allows_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _write(tmp_path / "a.csv", "a\n" + "1\n" * 2**20)
-    monkeypatch.setattr(series_file, "machine_memory", lambda: 2**24)
-    with pytest.raises(SeriesError, match="is larger than 1 MiB"):
+    monkeypatch.setenv("PUMICE_MEMORY", "32M")
+    with pytest.raises(SeriesError, match="a.csv. needs 32.0 MiB of memory, at most 16.0 MiB"):
         load_csv(path)
 
 
