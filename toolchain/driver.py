@@ -20,6 +20,7 @@ from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, check_type, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.parts import in_parts
 from toolchain.passes import (
@@ -47,6 +48,7 @@ _RECORDED_BYTES: Final = 512 * 2**20
 Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
 
 
+@enough_memory("compiling the network")
 def compile_module(
     module: nn.Module,
     example: Example | None = None,
@@ -96,6 +98,7 @@ def compile_module(
     return replace(build, facts=dict(build.facts) | float_facts(network, graph, stimulus))
 
 
+@enough_memory("compiling the network")
 def compile_graph(
     graph: Graph,
     *,
@@ -134,6 +137,7 @@ def compile_graph(
     return Build(float_graph, fixed_graph, target, document, stimulus, told)
 
 
+@enough_memory("compiling the run")
 def compile_run(
     folder: PathText,
     *,
@@ -235,6 +239,7 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
     return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
 
 
+@enough_memory("running the network")
 def run_build(
     build: Build,
     target: str | None = None,
@@ -290,6 +295,7 @@ class Recording:
     clipped: tuple[ClippedInput, ...] = ()
 
 
+@enough_memory("recording the network")
 def record_build(
     build: Build,
     path: PathText,
@@ -374,6 +380,7 @@ def _repeated(images: NDArray[Any], steps: int) -> NDArray[Any]:
     return np.broadcast_to(images[:, None], (len(images), steps, *images.shape[1:]))
 
 
+@enough_memory("loading the build")
 def load(folder: PathText) -> Build:
     """Read a build folder; see `Build.load`.
 

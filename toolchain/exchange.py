@@ -24,6 +24,7 @@ from toolchain.interchange.rate_coding import RateCode
 from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Decode, Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
@@ -37,6 +38,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 """Formats that `export_build` writes."""
 
 
+@enough_memory("reading the network")
 def import_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -101,6 +103,7 @@ def _from_graph(
     return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
+@enough_memory("compiling the file")
 def compile_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -221,6 +224,7 @@ def _check_training(
     return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
 
 
+@enough_memory("writing the file")
 def export_build(
     build: Build,
     folder: PathText,

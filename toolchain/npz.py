@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -17,6 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 from toolchain.atomic import replacing_file
 from toolchain.claims import Claim, check_room, claims_of, opened, reading_npz
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
+
+_UNPACKED_TWICE: Final = 64 * 2**20
+_AT_ONCE: Final = 2**20
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -110,5 +113,10 @@ def arrays_of(file: IO[bytes], path: Path) -> dict[str, NDArray[Any]]:
 
 def read_claim(archive: zipfile.ZipFile, claim: Claim) -> NDArray[Any]:
     """Read one array of an archive whose claims were checked."""
+    if claim.size > _UNPACKED_TWICE:
+        # Damage of a large entry is found before it takes any memory.
+        with archive.open(claim.entry) as file:
+            while file.read(_AT_ONCE):
+                pass
     with archive.open(claim.entry) as file:
         return np.asarray(npy_format.read_array(file, allow_pickle=False))

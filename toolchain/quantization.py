@@ -14,6 +14,7 @@ from toolchain.hardware import HardwareProfile
 from toolchain.intake import PathText, choice_of, count_of, name_of, real_of
 from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
 from toolchain.ir.matrix import values_of
+from toolchain.memory import enough_memory
 from toolchain.models.surrogates import Surrogate
 from toolchain.passes import (
     OTHERS,
@@ -210,6 +211,7 @@ class RepairOptions:
         return replace(self.fit, learning_rate=self.fit.learning_rate * typical)
 
 
+@enough_memory("training the build on")
 def repair_build(
     build: Build,
     samples: Stimulus,

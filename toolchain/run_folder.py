@@ -12,6 +12,7 @@ from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
 from toolchain.experiment import Experiment, check_room, parse_experiment
 from toolchain.intake import PathText, path_of
+from toolchain.memory import enough_memory
 from toolchain.models import Network
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
@@ -87,6 +88,7 @@ class TrainedRun:
         )
 
 
+@enough_memory("training the network")
 def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
@@ -129,6 +131,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     return TrainedRun.load(folder)
 
 
+@enough_memory("pruning the network")
 def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 

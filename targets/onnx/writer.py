@@ -36,7 +36,8 @@ from toolchain.ir import (
     Window,
     verify,
 )
-from toolchain.ir.matrix import delay_slots
+from toolchain.ir.footprint import check_node
+from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
 
 OPSET: Final = 21
@@ -175,9 +176,12 @@ class _Writer:
     def dense(self, node: FixedDense | Dense) -> None:
         source, steps = self.graph.source(node.inputs[0])
         shape = self.constant(f"{node.name}.flat", np.array([0, size_of(self.types[source.name].shape)]))
+        slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
+        elements = targets_of(node.weights) * sources_of(node.weights)
+        check_node(node.name, "as ONNX writes matrices it", 2 * self.dtype().nbytes * len(slots) * elements)
         total = ""
         # A connection whose synapses were all pruned sends zeros.
-        for delay, weights in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
+        for delay, weights in slots:
             # Not a dot: names of modules hold those.
             name = f"{node.name}/{delay}"
             seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}.row")

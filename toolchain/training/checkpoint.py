@@ -13,11 +13,14 @@ from toolchain.disk import check_file
 from toolchain.documents import read_json, write_json
 from toolchain.errors import CorruptArtifactError, FormatVersionError, TrainingError
 from toolchain.intake import PathText, path_of
+from toolchain.memory import budget
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
 
 FORMAT_VERSION: Final = 1
+_HEADER_GROWTH: Final = 24
+"""Bytes of objects for every byte of a header of safetensors, measured."""
 NETWORK_FILES: Final = ("network.json", "network.safetensors")
 """What a folder of a network holds."""
 
@@ -103,6 +106,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         CorruptArtifactError: It is not a safetensors file.
     """
     check_file("file", path)
+    with path.open("rb") as head:
+        # The library reads up to 100 MB of names and shapes into objects.
+        budget().check_document(path, _HEADER_GROWTH * int.from_bytes(head.read(8), "little"))
+    budget().check_file(path, 2 * path.stat().st_size)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
