@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.encoders import rate_code
+from toolchain.intake import choice_of, count_of, real_of
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +50,15 @@ class SeriesCode:
     max_rate: float = 1.0
     unit: float = 0.05
     bits: int = 10
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encoding", choice_of(self.encoding, "encoding", SeriesEncoding))
+        for name in ("dimensions", "steps", "fields"):
+            object.__setattr__(self, name, count_of(getattr(self, name), name, least=1, most=2**20))
+        object.__setattr__(self, "bits", count_of(self.bits, "bits", least=1, most=30))
+        for name in ("reach", "unit"):
+            object.__setattr__(self, name, real_of(getattr(self, name), name, above=0))
+        object.__setattr__(self, "max_rate", real_of(self.max_rate, "max_rate", least=0, most=1))
 
     @property
     def channels(self) -> int:
