@@ -12,7 +12,7 @@ import onnx
 
 from toolchain.atomic import temporary_folder
 from toolchain.currents import check_size
-from toolchain.documents import MAX_JSON_BYTES
+from toolchain.documents import parsed_bytes
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
@@ -21,6 +21,7 @@ from toolchain.interchange.onnx_layers import activation_network
 from toolchain.interchange.rate_coding import RateCode, rate_coded
 from toolchain.interchange.rectified_layers import graph_name
 from toolchain.ir import Graph, Stage, graph_from, verify
+from toolchain.memory import budget
 from toolchain.npz import unpack_arrays
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
@@ -86,8 +87,7 @@ def _read(
 
 
 def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:
-    if len(document) > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"describes its graph in more than {MAX_JSON_BYTES} bytes")
+    budget().check_document(path, parsed_bytes(document))
     try:
         read = json.loads(document)
         content = base64.b64decode(packed, validate=True)
