@@ -9,6 +9,7 @@ import resource
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +32,9 @@ SECONDS = 8.0
 """No file takes longer; the reading process has two seconds."""
 MEMORY = 2 * 2**30
 """Bytes by which this process may grow: a network of the most neurons that are made takes about one GiB."""
-HEADS = [b"", b"\x89HDF\r\n\x1a\n", b"\x08\x0a", b"PK\x03\x04"]
+HEADS = [b"", b"\x89HDF\r\n\x1a\n", b"\x08\x0a", b"PK\x03\x04", b"\x93NUMPY\x01\0", b"#!AER-DAT4.0\r\n"]
+BARE = {"n-mnist", "class names", "csv"}
+"""Formats whose files begin with nothing of their own: bytes of any sort can be good ones."""
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
@@ -70,17 +73,22 @@ def test_mutants_are_read_or_refused(name: str, tmp_path: Path) -> None:
     assert not outcomes[""]
 
 
+@pytest.fixture(scope="module")
+def started() -> Iterator[ConfinedReader]:
+    with ConfinedReader(seconds=2, limit=2**26) as reader:
+        yield reader
+
+
 @settings(max_examples=30)
 @given(content=st.binary(max_size=400), head=st.sampled_from(HEADS))
 def test_bytes_of_any_sort_are_refused(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, head: bytes
+    tmp_path_factory: pytest.TempPathFactory, started: ConfinedReader, content: bytes, head: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("bytes") / "file.bin"
     path.write_bytes(head + content)
-    with ConfinedReader(seconds=2, limit=2**26) as reader:
-        for _, read in FORMATS.values():
-            with pytest.raises(ToolchainError):
-                read(path, reader)
+    for name, (_, read) in FORMATS.items():
+        with suppress(ToolchainError) if name in BARE else pytest.raises(ToolchainError):
+            read(path, started)
 
 
 _ODD = (np.array("text"), np.zeros((0,)), np.ones((2, 2, 2)), np.array([np.nan] * 3))

@@ -54,10 +54,10 @@ class SeriesCode:
     def __post_init__(self) -> None:
         hold(
             self,
-            dimensions=whole(1),
+            dimensions=whole(1, 2**20),
             encoding=choice(SeriesEncoding),
-            steps=whole(1),
-            fields=whole(1),
+            steps=whole(1, 2**20),
+            fields=whole(1, 2**20),
             reach=factor,
             max_rate=share,
             unit=factor,
