@@ -111,7 +111,8 @@ def network_of(structure: bytes, numbers: bytes, folder: Path) -> Network:
     try:
         with torch.device("meta"):
             network = _rebuild(document, tensors)
-    except (FrontendError, IRError, UsageError) as error:
+    except (FrontendError, IRError, UsageError, RuntimeError) as error:
+        # PyTorch counts elements even of what holds none.
         raise CorruptArtifactError(path, f"is not a well-formed network: {error}") from None
     fill_module(network, tensors, tensor_path)
     return network
