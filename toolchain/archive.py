@@ -3,7 +3,6 @@
 import gzip
 import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from toolchain.atomic import replacing_file
 from toolchain.claims import Claim, check_room, claims_of, opened, read_header, reading_npz
 from toolchain.disk import check_file
+from toolchain.hidden import hidden_folder
 from toolchain.memory import budget
 from toolchain.npz import array_entry, read_claim
 
@@ -83,11 +83,8 @@ def writing_arrays(path: Path) -> Generator[ArrayWriter, None, None]:
     Args:
         path: The file to write. Its parent folders are created.
     """
-    with (
-        replacing_file(path) as temporary,
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
-    ):
-        writer = ArrayWriter(Path(folder))
+    with replacing_file(path) as temporary, hidden_folder(temporary, temporary.parent) as folder:
+        writer = ArrayWriter(folder)
         yield writer
         writer.finish(temporary)
 

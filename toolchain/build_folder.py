@@ -10,17 +10,18 @@ from typing import Annotated, Any, ClassVar, Final, final
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolchain.atomic import replacing_folder
 from toolchain.build_facts import BuildFacts
 from toolchain.coherence import check_coherent
-from toolchain.disk import check_folder
-from toolchain.documents import Digest, FileDocument, read_document, write_document
-from toolchain.errors import MissingFileError, UsageError
+from toolchain.documents import Digest, FileDocument, parse_document, write_document
+from toolchain.errors import UsageError
 from toolchain.intake import PathText, path_of
-from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
+from toolchain.ir import GRAPH_FILES, Graph, graph_from, save_graph
+from toolchain.npz import arrays_of
+from toolchain.opened import OpenedFolder, read_folder
 from toolchain.passes.quantization_report import QuantizationReport
-from toolchain.seal import check_seal, hashes
+from toolchain.seal import SealedFiles, check_seal, hashes
 from toolchain.stimulus import Stimulus, check_stimulus
+from toolchain.swapping import replacing_folder
 
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
@@ -137,14 +138,16 @@ class Build:
             FormatVersionError: It was written by another version of the format.
             CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
         """
-        folder = path_of(folder, "folder")
-        check_folder("build folder", folder)
-        manifest = check_manifest(folder)
-        path = folder / _STIMULUS
-        graphs = load_graph(folder / "float"), load_graph(folder / "fixed")
-        report = read_document(folder / _QUANTIZATION, QuantizationReport)
-        stimulus = Stimulus.open(path) if _STIMULUS in manifest.files else None
-        check_coherent(folder, graphs, report, stimulus)
+        return read_folder("build folder", path_of(folder, "folder"), cls._read)
+
+    @classmethod
+    def _read(cls, folder: OpenedFolder) -> "Build":
+        manifest, files = _check_manifest(folder)
+        path = folder.path / _STIMULUS
+        graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
+        report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
+        stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
+        check_coherent(folder.path, graphs, report, stimulus)
         return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
 
 
@@ -159,19 +162,33 @@ def check_apart(folder: Path, output: Path) -> None:
         UsageError: The build lists it.
     """
     inside = output.resolve()
-    for name in check_manifest(folder).files:
+    for name in read_folder("build folder", folder, _check_manifest)[0].files:
         if inside == (folder / name).resolve():
             raise UsageError(f"'{output}' is a file of the build '{folder}'; name another file")
 
 
-def check_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a build whose files have their recorded hashes."""
-    path = folder / MANIFEST
-    if not path.exists():
-        raise MissingFileError(f"'{folder}' is no build folder, as 'pumice compile' writes: file", path)
-    manifest = read_document(path, Manifest, named=f"build '{folder}'")
-    check_seal(folder, manifest.files, _LOADED, optional=(_STIMULUS,), what="build", written_by="compile")
-    return manifest
+def _check_manifest(folder: OpenedFolder) -> tuple[Manifest, SealedFiles]:
+    """Return the manifest of a build, and those of its files that are loaded, which are as it lists them."""
+    path = folder.path / MANIFEST
+    content = folder.read(MANIFEST, f"'{folder.path}' is no build folder, as 'pumice compile' writes: file")
+    manifest = parse_document(content, path, Manifest, named=f"build '{folder.path}'")
+    files = check_seal(
+        folder,
+        manifest.files,
+        _LOADED,
+        optional=(_STIMULUS,),
+        streamed=(_STIMULUS,),
+        what="build",
+        written_by="compile",
+    )
+    return manifest, files
+
+
+def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
+    structure, numbers = (f"{stage}/{name}" for name in GRAPH_FILES)
+    return graph_from(
+        files.read(structure), lambda: arrays_of(files.open(numbers), folder / numbers), folder / structure
+    )
 
 
 def _seal(folder: Path, target: str, facts: BuildFacts) -> None:

@@ -45,8 +45,10 @@ _UNSTORED: Final = 4096
 """Bytes that an entry may claim beyond that."""
 _ENTRY_BYTES: Final = 30
 """Of the shortest header of an entry."""
-_DIRECTORY_GROWTH: Final = 24
-"""Bytes of objects for every byte of the list of entries, measured."""
+_DIRECTORY_GROWTH: Final = 128
+"""Bytes of objects, entries and small arrays, for every byte of the list of entries."""
+_LARGEST_ELEMENT: Final = 2**20
+"""Bytes of a text, the only elements that are not numbers."""
 _LONGEST_HEADER: Final = 10_000
 """Characters in which a shape and a type are written at most; NumPy has the same limit, but reads first."""
 _LENGTHS: Final = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
@@ -158,7 +160,7 @@ def read_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
         shape, fortran, dtype = npy_format.read_array_header_2_0(file)
     content = entry.file_size - file.tell()
     claim = Claim(entry.filename.removesuffix(".npy"), entry, shape, fortran or not shape, dtype)
-    plain = dtype.kind in _KINDS and dtype.itemsize > 0
+    plain = dtype.kind in _KINDS and 0 < dtype.itemsize <= _LARGEST_ELEMENT
     if not plain or claim.size != content or not all(0 <= extent < 2**48 for extent in shape):
         raise CorruptArtifactError(
             path, f"entry '{entry.filename}' claims {claim.size} bytes of {dtype} but holds {content}"
@@ -170,8 +172,8 @@ def read_header(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) ->
 class _Listed:
     """A file whose list of entries is not too long.
 
-    zipfile reads that list in one piece, and everything else in parts. The file is closed once nothing reads it
-    any more.
+    zipfile reads that list in one piece, and everything else in parts. The file is closed once nothing
+    reads it any more.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:

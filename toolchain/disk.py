@@ -161,7 +161,7 @@ def check_output_file(path: Path, option: str = "-o") -> None:
     """
     parent = _parent_of(path, option)
     check_replaceable_file(path, option)
-    _probe(path, parent)
+    _probe(path, _parent_of(place_of(path), option) if path.is_symlink() else parent)
 
 
 def check_replaceable_file(path: Path, option: str = "") -> None:
@@ -179,6 +179,18 @@ def check_replaceable_file(path: Path, option: str = "") -> None:
         raise UsageError(f"{asked} is a folder; name a file, such as '{path / 'NAME'}'")
     if path.exists() and not path.is_file():
         raise UsageError(f"{asked} is a pipe or a device; name a file")
+
+
+def place_of(path: Path) -> Path:
+    """Return where something is written: a link stays, what it leads to is replaced.
+
+    Raises:
+        UsageError: The links lead in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise UsageError(f"'{path}' is a link that leads to itself; remove it") from None
 
 
 def check_output_folder(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:

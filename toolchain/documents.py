@@ -43,7 +43,7 @@ EXPECTED: Final = {
     "missing": "is missing",
     "too_short": "expected at least {min_length} values",
     "too_long": "expected at most {max_length} values",
-    "extra_forbidden": "is not known",
+    **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "is not known"),
     "union_tag_invalid": "expected {discriminator} to be one of {expected_tags}",
     "union_tag_not_found": "expected a section with {discriminator}",
     **dict.fromkeys(
@@ -52,7 +52,9 @@ EXPECTED: Final = {
     **dict.fromkeys(("float_parsing", "float_type"), "expected a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "expected true or false"),
     **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a section of keys"),
+    **dict.fromkeys(
+        ("model_type", "dict_type", "model_attributes_type", "dataclass_type"), "expected a section of keys"
+    ),
     "string_type": "expected a text",
 }
 """What Pydantic's kinds of errors mean to whoever wrote the file."""
@@ -137,8 +139,10 @@ def explain(error: ValidationError) -> tuple[str, str]:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return "", f"it is not JSON: {first.get('ctx', {}).get('error')}"
+    if first["type"] == "value_error":
+        return key, str(first.get("ctx", {}).get("error"))
     expected = EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
-    if first["type"] in {"missing", "extra_forbidden"}:
+    if first["type"] in {"missing", "extra_forbidden", "unexpected_keyword_argument"}:
         return key, expected
     shown = repr(first["input"])
     return key, f"{expected}, got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}"

@@ -15,12 +15,12 @@ from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
-from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, check_type, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.parts import in_parts
 from toolchain.passes import (
@@ -48,6 +48,7 @@ _RECORDED_BYTES: Final = 512 * 2**20
 Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
 
 
+@enough_memory("compiling the network")
 def compile_module(
     module: nn.Module,
     example: Example | None = None,
@@ -98,6 +99,7 @@ def compile_module(
     return replace(build, facts=build.facts.model_copy(update={"float_agreement": agreement}))
 
 
+@enough_memory("compiling the network")
 def compile_graph(
     graph: Graph,
     *,
@@ -136,6 +138,7 @@ def compile_graph(
     return Build(float_graph, fixed_graph, target, report, stimulus, told)
 
 
+@enough_memory("compiling the run")
 def compile_run(
     folder: PathText,
     *,
@@ -172,7 +175,7 @@ def compile_run(
     kept = trained if calibration is None else replace(trained, calibration=calibration)
     build = compile_trained(kept, target, quantization, loop_delay=loop_delay)
     if epochs:
-        experiment = parse_experiment(trained.facts["experiment"])
+        experiment = trained.experiment
         options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
         build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)
@@ -245,6 +248,7 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
     return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
 
 
+@enough_memory("running the network")
 def run_build(
     build: Build,
     target: str | None = None,
@@ -300,6 +304,7 @@ class Recording:
     clipped: tuple[ClippedInput, ...] = ()
 
 
+@enough_memory("recording the network")
 def record_build(
     build: Build,
     path: PathText,
@@ -384,6 +389,7 @@ def _repeated(images: NDArray[Any], steps: int) -> NDArray[Any]:
     return np.broadcast_to(images[:, None], (len(images), steps, *images.shape[1:]))
 
 
+@enough_memory("loading the build")
 def load(folder: PathText) -> Build:
     """Read a build folder; see `Build.load`.
 

@@ -8,7 +8,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_folder, sha256
+from toolchain.atomic import sha256
 from toolchain.build_facts import BuildFacts, ImportFacts
 from toolchain.build_folder import Build
 from toolchain.disk import check_file
@@ -25,10 +25,12 @@ from toolchain.interchange.rate_coding import RateCode
 from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Decode, Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
 from toolchain.stimulus import Stimulus, check_stimulus, shared_samples
+from toolchain.swapping import replacing_folder
 from toolchain.target import PortableProgram, load_target
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -38,6 +40,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 """Formats that `export_build` writes."""
 
 
+@enough_memory("reading the network")
 def import_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -102,6 +105,7 @@ def _from_graph(
     return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
+@enough_memory("compiling the file")
 def compile_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -222,6 +226,7 @@ def _check_training(
     return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
 
 
+@enough_memory("writing the file")
 def export_build(
     build: Build,
     folder: PathText,

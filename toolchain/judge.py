@@ -25,6 +25,7 @@ from toolchain.fidelity.cost import Cost, cost_of
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import PathText, check_type, count_of, names_of
+from toolchain.memory import enough_memory
 from toolchain.parts import in_parts
 from toolchain.progress import StageProgress, no_stages, of_part, of_stage
 from toolchain.reference import run as run_reference
@@ -129,6 +130,7 @@ class Judgement:
                 raise SimulationError(item.sentence(name), process=node, step=item.mismatch.step)
 
 
+@enough_memory("comparing the build")
 def compare_build(
     build: Build,
     stimulus: Stimulus | None = None,

@@ -1,6 +1,7 @@
 """Arrays in `.npz` files: written with bytes that depend on nothing but the content, read as data only."""
 
 import errno
+import hashlib
 import io
 import math
 import os
@@ -8,7 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -17,6 +18,13 @@ from numpy.typing import DTypeLike, NDArray
 from toolchain.atomic import replacing_file
 from toolchain.claims import Claim, check_room, claims_of, opened, reading_npz
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
+from toolchain.errors import ArgumentError, CorruptArtifactError
+
+_UNPACKED_TWICE: Final = 64 * 2**20
+_AT_ONCE: Final = 2**20
+
+_HASH: Final = "/sha256"
+"""Where the hash of all other arrays stands; no array of ours is called so."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -76,8 +84,14 @@ def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> Non
 
 
 def array_entry(name: str) -> zipfile.ZipInfo:
-    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes."""
+    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes.
+
+    Raises:
+        ArgumentError: The name would be another there: it holds a zero byte, or is no Unicode.
+    """
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    if entry.filename != f"{name}.npy" or name.encode(errors="ignore").decode() != name:
+        raise ArgumentError("name of an array", "a name that an archive can hold", repr(name))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
 
@@ -95,6 +109,33 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return arrays_of(file, path)
 
 
+def write_sealed_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays with their hash, for `read_sealed_arrays`: a state that will be continued."""
+    write_arrays(path, {**arrays, _HASH: _hash_of(arrays)})
+
+
+def read_sealed_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `write_sealed_arrays` wrote.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: As `read_arrays`, or it was changed since it was written.
+    """
+    arrays = read_arrays(path)
+    if not np.array_equal(arrays.pop(_HASH, np.zeros(0)), _hash_of(arrays)):
+        raise CorruptArtifactError(path, "was changed after it was written (its hash differs); remove it")
+    return arrays
+
+
+def _hash_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(values.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
 def unpack_arrays(packed: bytes, path: Path) -> dict[str, NDArray[Any]]:
     """Read what `pack_arrays` returned, out of the file `path`; see `read_arrays`."""
     return arrays_of(io.BytesIO(packed), path)
@@ -110,5 +151,10 @@ def arrays_of(file: IO[bytes], path: Path) -> dict[str, NDArray[Any]]:
 
 def read_claim(archive: zipfile.ZipFile, claim: Claim) -> NDArray[Any]:
     """Read one array of an archive whose claims were checked."""
+    if claim.size > _UNPACKED_TWICE:
+        # Damage of a large entry is found before it takes any memory.
+        with archive.open(claim.entry) as file:
+            while file.read(_AT_ONCE):
+                pass
     with archive.open(claim.entry) as file:
         return np.asarray(npy_format.read_array(file, allow_pickle=False))

@@ -12,10 +12,12 @@ from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
-from toolchain.intake import PathText, choice_of, count_of, name_of, real_of
+from toolchain.intake import PathText, check_type, choice_of, count_of, name_of, real_of
 from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
 from toolchain.ir.matrix import values_of
+from toolchain.memory import enough_memory
 from toolchain.models.surrogates import Surrogate
+from toolchain.options import choice, factor, flag, hold, whole
 from toolchain.passes import (
     OTHERS,
     Calibration,
@@ -83,6 +85,8 @@ class Quantization:
             "rounding": choice_of(self.rounding, "rounding", Rounding),
             "tau_error": real_of(self.tau_error, "tau_error", least=0),
         }
+        for name in ("split_signs", "per_neuron", "exponents"):
+            checked[name] = flag(getattr(self, name), name)
         for name in ("threshold_profiles", "decay_profiles"):
             number = getattr(self, name)
             checked[name] = None if number is None else count_of(number, name, least=1)
@@ -200,6 +204,16 @@ class RepairOptions:
     seed: int = 0
     typical_weights: bool = False
 
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            fit=lambda value, name: check_type(value, name, FitOptions),
+            surrogate=choice(Surrogate),
+            slope=factor,
+            seed=whole(),
+            typical_weights=flag,
+        )
+
     @classmethod
     def of_epochs(cls, epochs: int, seed: int = 0) -> "RepairOptions":
         """Return options for a network of any origin: a weight may move by a thousandth of a typical one."""
@@ -220,6 +234,7 @@ class RepairOptions:
         return replace(self.fit, learning_rate=self.fit.learning_rate * typical)
 
 
+@enough_memory("training the build on")
 def repair_build(
     build: Build,
     samples: Stimulus,

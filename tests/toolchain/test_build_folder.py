@@ -9,7 +9,8 @@ import pytest
 
 from tests.graphs import recurrent, spikes
 from toolchain.atomic import sha256
-from toolchain.build_folder import Build, check_manifest
+from toolchain.build_folder import MANIFEST, Build, Manifest
+from toolchain.documents import read_document
 from toolchain.driver import compile_graph, load
 from toolchain.errors import (
     ArtifactError,
@@ -41,7 +42,7 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "lava/network.py",
         "lava/weights.npz",
     }
-    manifest = check_manifest(small_build)
+    manifest = read_document(small_build / MANIFEST, Manifest)
     assert manifest.files.keys() == files - {"manifest.json"}
     assert manifest.target == "emulator"
 

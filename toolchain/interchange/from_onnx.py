@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import onnx
 
-from toolchain.atomic import temporary_folder
 from toolchain.currents import check_size
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
@@ -23,6 +22,7 @@ from toolchain.npz import unpack_arrays
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target
+from toolchain.temporary import temporary_folder
 
 _GRAPH: Final = "pumice.graph"
 _ARRAYS: Final = "pumice.arrays"
@@ -109,7 +109,7 @@ def _writes(graph: Graph, model: onnx.ModelProto) -> bool:
     program = load_target("onnx").build(graph)
     if not isinstance(program, PortableProgram):  # pragma: no cover - the target is ours
         return False
-    with temporary_folder("pumice-onnx-") as folder:
+    with temporary_folder("onnx") as folder:
         program.export(folder)
         written = [onnx.load_model(item) for item in sorted(folder.iterdir())]
     return any(

@@ -127,7 +127,7 @@ def check_node(name: str, what: str, needed: int) -> None:
 
 
 def _remembered(kind: ValueType, streams: int) -> int:
-    """Return the bytes of one more step that a source is remembered: all nodes keep as many places for steps."""
+    """Return the bytes of one more step that a source is remembered; all nodes then keep its place."""
     element = 1 if kind.kind is EdgeKind.SPIKE else _NUMBER
     return 2 * element * math.prod(kind.shape) + _NUMBER * streams
 

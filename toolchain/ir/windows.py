@@ -68,8 +68,10 @@ class Window:
         for name in ("kernel", "stride", "padding", "dilation"):
             pair: tuple[int, ...] = getattr(self, name)
             least = 0 if name == "padding" else 1
-            if len(pair) != 2 or not all(type(n) is int and least <= n < _LARGEST for n in pair):  # noqa: PLR2004
-                raise node.fail(f"expected {name} as two whole numbers from {least} to 2^31 - 1, got {pair}")
+            if len(pair) != 2 or not all(type(n) is int and n >= least for n in pair):  # noqa: PLR2004
+                raise node.fail(f"expected {name} as two whole numbers of {least} or more, got {pair}")
+            if max(pair) >= _LARGEST:
+                raise node.fail(f"expected {name} below 2^31, got {pair}")
         if len(operand.shape) != _IMAGE:
             raise node.fail(f"expected an image [C, H, W], got {operand}")
         rows, columns = self.positions((operand.shape[1], operand.shape[2]))
