@@ -19,7 +19,7 @@ import torch
 
 from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
-from toolchain.driver import compile_graph, compile_trained, judge_float
+from toolchain.driver import compile_graph, compile_trained
 from toolchain.experiment import parse_experiment
 from toolchain.frontends import from_torch
 from toolchain.ir import Conv2d, Dense, Graph, Lif
@@ -30,6 +30,7 @@ from toolchain.models.surrogates import Surrogate
 from toolchain.passes import QuantizeGraph, Rounding
 from toolchain.quantization import Quantization, RepairOptions, observe_ranges, repair_build
 from toolchain.run_folder import repair_options, train, training_samples
+from toolchain.sizes import judge_float
 from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit, tune_graph
 

@@ -8,15 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.activity import Activity, count_events
 from toolchain.archive import writing_arrays
-from toolchain.build_facts import BuildFacts, Change, Sizes
+from toolchain.build_facts import BuildFacts
 from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
-from toolchain.fidelity import accuracy, predictions
-from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, check_type, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
@@ -36,6 +33,7 @@ from toolchain.passes.retime_delays import clocked_edges, slow_loop
 from toolchain.progress import Progress, StageProgress, no_progress, no_stages, of_part, of_stage
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
+from toolchain.sizes import sizes_of
 from toolchain.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.target import load_target, recorded_bytes, resumed
 from toolchain.trace import Trace, check_quantities
@@ -207,45 +205,6 @@ def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stim
     part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
     trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
     return str(check_float(network, part.values, trace))
-
-
-def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
-    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
-    if trained.unpruned is None:
-        return None
-    before = from_torch(trained.unpruned, classes=trained.classes)
-    costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
-    recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
-    return Sizes(
-        neurons=_change([cost.neurons["hidden"] for cost in costs]),
-        recurrent_synapses=_change(recurrent),
-        synapses=_change([sum(cost.synapses.values()) for cost in costs]),
-        spikes=_change([cost.spikes["hidden"] for cost in costs]),
-        operations=_change([cost.total_operations for cost in costs]),
-        accuracy=_change(rates),
-    )
-
-
-def _change(figures: Sequence[float]) -> Change:
-    before, after = figures
-    return Change(before=before, after=after)
-
-
-def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
-    """Return cost and accuracy of a float graph on labelled samples."""
-    if stimulus.labels is None:
-        raise UsageError("the test samples have no labels; accuracy cannot be measured")
-    program = load_target(EMULATOR).build(graph)
-    predicted: list[NDArray[np.int64]] = []
-    seen: Activity | None = None
-    for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
-        trace = program.run(part)
-        predicted.append(predictions(graph, trace, part.lengths))
-        counted = count_events(graph, part, trace)
-        seen = counted if seen is None else seen.merged(counted)
-    if seen is None:
-        raise UsageError("there are no test samples; accuracy cannot be measured")
-    return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
 
 
 @enough_memory("running the network")

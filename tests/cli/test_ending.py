@@ -32,10 +32,14 @@ def _ended(error: BaseException) -> int:
         (
             MemoryError("Unable to allocate 29 TiB"),
             3,
-            "there is not enough memory (Unable to allocate 29 TiB)",
+            "there is not enough memory for this command (Unable to allocate 29 TiB)",
         ),
-        (MemoryError(), 3, "there is not enough memory (no room for an object)"),
-        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried"), 3, "there is not enough memory"),
+        (MemoryError(), 3, "there is not enough memory for this command"),
+        (
+            RuntimeError("CPUAllocator: not enough memory"),
+            3,
+            "not enough memory for this command",
+        ),
         (RecursionError("maximum recursion depth exceeded"), 3, "nested too deeply"),
         (OSError(5, "Input/output error"), 3, "Input/output error"),
         (StorageError(Path("x"), "is full", "empty it"), 3, "'x' is full; empty it"),

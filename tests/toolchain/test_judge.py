@@ -14,12 +14,13 @@ from targets.emulator.program import EmulatorProgram
 from tests.graphs import recurrent, spikes
 from toolchain import judge
 from toolchain.build_folder import Build
-from toolchain.driver import compile_graph, judge_float
+from toolchain.driver import compile_graph
 from toolchain.fidelity.report import write_report
 from toolchain.ir import Dense, Graph
 from toolchain.judge import Judgement, compare_build, report_of
 from toolchain.quantization import Quantization
 from toolchain.resources import check_build
+from toolchain.sizes import judge_float
 from toolchain.stimulus import Stimulus
 
 SAMPLES = 11

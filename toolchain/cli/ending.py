@@ -11,10 +11,9 @@ from toolchain.cli.console import WrongUsage, err, print_error, print_traceback,
 from toolchain.errors import ToolchainError, UsageError
 from toolchain.intake import check_working_folder
 from toolchain.interrupts import INTERRUPTS, Deferring
+from toolchain.memory import enough_memory
 
 _BUG: Final = 1
-_TORCH_FULL: Final = "not enough memory"
-"""PyTorch has no error of its own for the memory of the processor."""
 _SIGNALLED: Final = 128
 """What shells add to the number of the signal that ended a process."""
 
@@ -84,7 +83,8 @@ def _interruptible() -> Generator[_Interrupts, None, None]:
 def _attempt(step: Callable[[], object], interrupts: _Interrupts, debug: Callable[[], bool]) -> int:
     """Take a step and return the exit code that it gives, or the one for what became of it."""
     try:
-        code = step()
+        with enough_memory("this command"):
+            code = step()
     except BaseException as error:  # noqa: BLE001 - this is the last who can tell it
         interrupts.unwound = interrupts.first > 0
         if interrupts.unwound:
@@ -121,11 +121,6 @@ def _machines_fault(error: BaseException) -> ToolchainError | None:
     match error:
         case ToolchainError():
             return error
-        case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or _TORCH_FULL in str(error):
-            return ToolchainError(
-                f"there is not enough memory ({str(error) or 'no room for an object'}); use smaller batches or "
-                "fewer samples, or a machine with more"
-            )
         case RecursionError():
             return ToolchainError("something is nested too deeply to be followed; make it flatter")
         case OSError():
