@@ -1,5 +1,6 @@
 """Reading HDF5: plain data comes out, everything else is an error, in bounded time."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def _external_link(file: h5py.File, folder: Path) -> None:
     with h5py.File(folder / "other.h5", "w") as other:
         other["secret"] = 1
     file["there"] = h5py.ExternalLink(str(folder / "other.h5"), "/secret")
+
+
+def _link_to_a_pipe(file: h5py.File, folder: Path) -> None:
+    # Whoever opens it waits for ever.
+    os.mkfifo(folder / "pipe")
+    file["there"] = h5py.ExternalLink(str(folder / "pipe"), "/secret")
 
 
 def _external_storage(file: h5py.File, folder: Path) -> None:
@@ -88,6 +95,7 @@ def _nothing(file: h5py.File, folder: Path) -> None:
     [
         (_soft_link, "is a link"),
         (_external_link, "is a link"),
+        (_link_to_a_pipe, "is a link"),
         (_external_storage, "in another file"),
         (_virtual, "in another file"),
         (_circle, "twice"),
