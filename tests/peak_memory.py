@@ -59,7 +59,5 @@ def peak_of(
         env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", **(environment or {})},
         timeout=300,
     )
-    own, children, said = (
-        done.stdout.strip().split(" ", 2) if done.stdout.count(" ") > 1 else (*done.stdout.split(), "")
-    )
+    own, children, said = done.stdout.rstrip("\n").split(" ", 2)
     return Peak(int(own), int(children), said)
