@@ -7,24 +7,22 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CHILD = """
-import resource, sys, threading
+import resource, sys
 {imports}
 from toolchain.errors import ToolchainError
 
-def peak(who):
-    return resource.getrusage(who).ru_maxrss * 1024
+def status(key):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(key))
 
-def held():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-base, said = held(), ""
+# Not ru_maxrss, which begins with the memory of the process that started this one.
+base, said = status("VmRSS"), ""
 try:
     {statement}
 except ToolchainError as error:
     said = f"{{type(error).__name__}}: {{error}}"
-after = peak(resource.RUSAGE_SELF)
-print(max(after - base, 0), peak(resource.RUSAGE_CHILDREN), said)
+children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(max(status("VmHWM") - base, 0), children, said)
 """
 
 
@@ -61,7 +59,5 @@ def peak_of(
         env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", **(environment or {})},
         timeout=300,
     )
-    own, children, said = (
-        done.stdout.strip().split(" ", 2) if done.stdout.count(" ") > 1 else (*done.stdout.split(), "")
-    )
+    own, children, said = done.stdout.rstrip("\n").split(" ", 2)
     return Peak(int(own), int(children), said)
