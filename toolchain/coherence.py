@@ -26,7 +26,6 @@ from toolchain.ir import (
     same_node,
 )
 from toolchain.ir.matrix import values_of
-from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.quantization_report import QuantizationReport
 from toolchain.stimulus import Stimulus, named_stimulus
 
@@ -117,8 +116,7 @@ def _told(node: AnyNode, report: QuantizationReport) -> bool:
             return (link.exponent, link.sign_mode, link.weight_bits) == seen
         case FixedLif():
             row = report.populations[node.name]
-            seen = (node.vth.size, node.origin.path, chip_registers(node))
-            return (row.neurons, row.origin, row.registers) == seen
+            return (row.neurons, row.origin) == (node.vth.size, node.origin.path)
         case _:
             return True
 
