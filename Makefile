@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= pumice-demo
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+# Every worker computes on one core, and takes whole files, so that what their tests share is made once.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: help
 help: ## print this list
@@ -29,17 +32,17 @@ demo: $(READY) ## train, prune, compile, run on Lava and compare, on real digits
 	$(BIN)/pumice demo -o $(OUT)
 
 .PHONY: test
-test: $(READY) ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not long and not bench and not frameworks"
+test: $(READY) ## run the tests, on JOBS cores (minutes)
+	$(PYTEST) -m "not long and not bench and not frameworks"
 
 .PHONY: frameworks
 frameworks: peers ## networks of other frameworks, in and out, with their own exporters and importers
-	$(BIN)/python -m pytest -m frameworks tests/frameworks
+	$(PYTEST) -m frameworks tests/frameworks
 
 .PHONY: fuzz
 MUTANTS ?= 6000
 fuzz: $(READY) ## damaged files of every format are read or refused (MUTANTS=100000 for a long run)
-	PUMICE_MUTANTS=$(MUTANTS) $(BIN)/python -m pytest -p no:randomly tests/fuzz
+	PUMICE_MUTANTS=$(MUTANTS) $(PYTEST) -p no:randomly --dist load tests/fuzz
 
 .PHONY: check
 check: $(READY) ## format, lint, types, import arrows, architecture tests
