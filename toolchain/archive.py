@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from toolchain.atomic import replacing_file
 from toolchain.claims import Claim, check_room, claims_of, opened, read_header, reading_npz
-from toolchain.disk import check_file
+from toolchain.disk import check_file, place_of
 from toolchain.hidden import hidden_folder
 from toolchain.memory import budget
 from toolchain.npz import array_entry, read_claim
@@ -83,7 +83,8 @@ def writing_arrays(path: Path) -> Generator[ArrayWriter, None, None]:
     Args:
         path: The file to write. Its parent folders are created.
     """
-    with replacing_file(path) as temporary, hidden_folder(temporary, temporary.parent) as folder:
+    # Both names are those of the output, so that its next writer finds what a killed one left.
+    with replacing_file(path) as temporary, hidden_folder(place_of(path), temporary.parent) as folder:
         writer = ArrayWriter(folder)
         yield writer
         writer.finish(temporary)

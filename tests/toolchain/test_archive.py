@@ -1,6 +1,8 @@
 """Arrays larger than the memory: written part by part, read part by part, whole or not at all."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +199,26 @@ def test_a_pipe_is_never_replaced_by_a_file(write: Any, tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_called_missing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         Stimulus.open(tmp_path)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from toolchain.archive import writing_arrays
+
+with writing_arrays(Path(sys.argv[1])) as writer:
+    writer.append({"a": np.zeros((1, 2))})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_writer_removes_all_that_a_killed_one_left(tmp_path: Path) -> None:
+    place = tmp_path / "trace.npz"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", _KILLED, place], check=False, cwd=Path(__file__).parents[2])
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2, "the second one removed what the first one left"
+    with writing_arrays(place) as writer:
+        writer.append({"a": np.zeros((1, 2))})
+    assert list(tmp_path.iterdir()) == [place]
