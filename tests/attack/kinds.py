@@ -1,0 +1,200 @@
+"""Every kind of file that is read: a good one, and all that is done with it when it comes from a stranger."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+import torch
+
+from targets.loihi.profile import load_profile
+from tests.fuzz.files import FORMATS
+from tests.small_run import TOML, small_experiment
+from toolchain.data.cifar import load_cifar10
+from toolchain.data.series import load_csv
+from toolchain.driver import compile_run, load
+from toolchain.experiment import load_experiment
+from toolchain.fidelity import check_baseline, write_baseline
+from toolchain.interchange.hdf5 import Hdf5Reader
+from toolchain.judge import compare_build, save_build
+from toolchain.models.vgg import POOL, VggShape, build_vgg
+from toolchain.pruning.lnp.checkpoint import load_state
+from toolchain.resources import check_build
+from toolchain.run_folder import TrainedRun, train
+from toolchain.training import load_network
+from toolchain.training.checkpoint import load_tensors
+from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
+
+
+@final
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes:
+        name: In words.
+        write: Puts a good file into an empty folder, with what belongs to it, and returns it.
+        read: Does with the file what its user would.
+    """
+
+    name: str
+    write: Callable[[Path], Path]
+    read: Callable[[Path], object]
+
+
+def _of_formats(name: str) -> Kind:
+    """A format that the fuzzer knows; HDF5 is read by a process that starts for the file and ends with it."""
+    write, read = FORMATS[name]
+
+    def reading(path: Path) -> object:
+        with Hdf5Reader() as reader:
+            return read(path, reader)
+
+    return Kind(name, lambda folder: write(folder)[0], reading)
+
+
+def _copied(source: Path, name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        return Path(shutil.copytree(source, folder / source.name)) / name
+
+    return write
+
+
+def reseal(path: Path) -> None:
+    """List the file in the folder that holds it, as whoever made both of them would have done."""
+    for folder in path.parents[:2]:
+        for name in ("manifest.json", "run.json"):
+            sealed = folder / name
+            if not sealed.is_file() or sealed == path:
+                continue
+            document = json.loads(sealed.read_text())
+            listed = path.relative_to(folder).as_posix()
+            if listed in document["files"]:
+                document["files"][listed] = hashlib.sha256(path.read_bytes()).hexdigest()
+                sealed.write_text(json.dumps(document))
+
+
+def _in_build(path: Path) -> object:
+    if path.stat().st_size < 2**28:
+        reseal(path)
+    folder = path.parent if (path.parent / "manifest.json").exists() else path.parent.parent
+    build = load(folder)
+    check_build(build, target="loihi2")
+    return compare_build(build)
+
+
+def _in_run(path: Path) -> object:
+    if path.stat().st_size < 2**28:
+        reseal(path)
+    folder = path.parent if (path.parent / "run.json").exists() else path.parent.parent
+    return TrainedRun.load(folder)
+
+
+def _cifar(folder: Path) -> Path:
+    rows = np.zeros((2, 3073), np.uint8)
+    for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"):
+        rows.tofile(folder / name)
+    (folder / "batches.meta.txt").write_text("\n".join(f"class{number}" for number in range(10)))
+    return folder / "data_batch_1.bin"
+
+
+def _csv(folder: Path) -> Path:
+    (folder / "series.csv").write_text("t,x\n" + "".join(f"{n},{n % 7}.5\n" for n in range(30)))
+    return folder / "series.csv"
+
+
+def _toml(folder: Path) -> Path:
+    (folder / "x.toml").write_text(TOML)
+    return folder / "x.toml"
+
+
+def _profile(folder: Path) -> Path:
+    source = Path(__file__).parents[2] / "targets/loihi/loihi2.toml"
+    return Path(shutil.copy(source, folder / "chip.toml"))
+
+
+def _feed_forward(name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        shape = VggShape(plan=(4, POOL, 4), image=(1, 4, 4), classes=3, steps=2)
+        network = build_vgg(shape, torch.Generator().manual_seed(0))
+        save_feed_forward(network, folder)
+        return folder / name
+
+    return write
+
+
+def _network(path: Path) -> object:
+    return load_network(path.parent)
+
+
+@final
+class Kinds:
+    """All kinds; a small run and a small build of it are made once.
+
+    Args:
+        folder: Where they are kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.run, self.build = folder / "run", folder / "build"
+        self.experiment = small_experiment()
+        train(self.experiment, self.run)
+        build = compile_run(self.run, target="emulator")
+        self.judgement = compare_build(build)
+        save_build(build, self.build, self.judgement)
+        self.baseline = folder / "baseline.json"
+        write_baseline(self.baseline, self.judgement.comparison)
+
+    def all(self) -> dict[str, Kind]:
+        """Return every kind by its name."""
+        build = (
+            "manifest.json",
+            "fixed/graph.json",
+            "fixed/arrays.npz",
+            "float/graph.json",
+            "float/arrays.npz",
+            "quantization.json",
+            "fidelity.json",
+            "stimulus.npz",
+        )
+        run = ("run.json", "experiment.json", "network/network.json", "network/network.safetensors", "calibration.npz")
+        found = [_of_formats(name) for name in FORMATS]
+        found += [Kind(f"build: {name}", _copied(self.build, name), _in_build) for name in build]
+        found += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in run]
+        network = self.run / "network"
+        found += [
+            Kind("network.json", _copied(network, "network.json"), _network),
+            Kind("network.safetensors", _copied(network, "network.safetensors"), _network),
+            Kind("feed-forward network.json", _feed_forward("network.json"), lambda path: load_feed_forward(path.parent)),
+            Kind(
+                "feed-forward network.safetensors",
+                _feed_forward("network.safetensors"),
+                lambda path: load_feed_forward(path.parent),
+            ),
+            Kind("state of a training", _copied(self.run / "training", "state.safetensors"), self._training),
+            Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed),
+            Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed),
+            Kind("baseline", self._write_baseline, lambda path: check_baseline(path, self.judgement.comparison)),
+            Kind("experiment", _toml, load_experiment),
+            Kind("chip profile", _profile, load_profile),
+            Kind("series", _csv, load_csv),
+            Kind("CIFAR", _cifar, lambda path: load_cifar10(path.parent, records=2)),
+            Kind("CIFAR class names", lambda at: _cifar(at).with_name("batches.meta.txt"), lambda path: load_cifar10(path.parent, records=2)),
+        ]
+        return {kind.name: kind for kind in found}
+
+    def _write_baseline(self, folder: Path) -> Path:
+        return Path(shutil.copy(self.baseline, folder / "baseline.json"))
+
+    def _training(self, path: Path) -> object:
+        return load_tensors(path)
+
+    def _resumed(self, path: Path) -> object:
+        """Continue the run that the state belongs to: without its seal it is not finished."""
+        folder = path.parents[1] if path.parents[1].name == "run" else path.parents[2]
+        (folder / "run.json").unlink(missing_ok=True)
+        return train(self.experiment, folder)
