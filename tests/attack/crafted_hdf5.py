@@ -100,7 +100,9 @@ def _plug_in(file: h5py.File, folder: Path) -> None:
 
 
 _SAID: Final[dict[str, Make]] = {
-    "an external link": _file(lambda file, at: file.__setitem__("x", h5py.ExternalLink(str(_secret(at)), "/secret"))),
+    "an external link": _file(
+        lambda file, at: file.__setitem__("x", h5py.ExternalLink(str(_secret(at)), "/secret"))
+    ),
     "a soft link": _file(lambda file, at: file.__setitem__("x", h5py.SoftLink("/etc/passwd"))),
     "a virtual data set": _file(_virtual),
     "values in another file": _file(_stored_elsewhere),
@@ -155,7 +157,9 @@ def _with(place: str, *numbers: int) -> Make:
             shape = file[f"node/nodes/{place}"].shape
             del file[f"node/nodes/{place}"]
             file[f"node/nodes/{place}"] = (
-                np.array(numbers) if len(shape) == 1 and len(numbers) == shape[0] else np.full(shape, numbers[0])
+                np.array(numbers)
+                if len(shape) == 1 and len(numbers) == shape[0]
+                else np.full(shape, numbers[0])
             )
 
     return write
@@ -219,9 +223,12 @@ NETX: Final[dict[str, Make]] = _SAID | {
     "a stride of 0": _layers(conv(np.ones((1, 1, 3, 3)), (1, 2, 2), stride=[0, 0])),
     "1,000,000,000 groups": _layers(conv(np.ones((1, 1, 3, 3)), (1, 2, 2), groups=10**9)),
     "a picture of 10^5 x 10^5": lambda path: save(
-        path, [{"type": "input", "shape": [1, 10**5, 10**5]}, conv(np.ones((1, 1, 3, 3)), (1, 99_998, 99_998))]
+        path,
+        [{"type": "input", "shape": [1, 10**5, 10**5]}, conv(np.ones((1, 1, 3, 3)), (1, 99_998, 99_998))],
     ),
     "10^9 neurons": _layers(_FLAT, dense(np.ones((3, 16)), shape=[10**9], outFeatures=10**9)),
     "a delay of 10^9": _layers(_FLAT, dense(np.ones((3, 16)), delay=np.full(16, 1e9))),
-    "2,000 layers": _layers(_FLAT, *(dense(np.ones((2, 16 if number == 0 else 2))) for number in range(2_000))),
+    "2,000 layers": _layers(
+        _FLAT, *(dense(np.ones((2, 16 if number == 0 else 2))) for number in range(2_000))
+    ),
 }

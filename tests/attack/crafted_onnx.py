@@ -12,7 +12,9 @@ Make = Callable[[Path], object]
 _FLAT: Final = helper.make_node("Flatten", ["x"], ["f"], name="flat")
 
 
-def _model(nodes: list[onnx.NodeProto], tensors: list[TensorProto] | None = None, shape: Any = (None, 1, 4, 4)) -> bytes:
+def _model(
+    nodes: list[onnx.NodeProto], tensors: list[TensorProto] | None = None, shape: Any = (None, 1, 4, 4)
+) -> bytes:
     graph = helper.make_graph(
         nodes,
         "g",
@@ -34,6 +36,11 @@ def _tensor(name: str, *shape: int) -> TensorProto:
 
 def _dense(weights: TensorProto) -> bytes:
     return _model([_FLAT, helper.make_node("Gemm", ["f", "w"], ["y"], name="last")], [weights])
+
+
+def small_classifier() -> bytes:
+    """Return a good model of one layer."""
+    return _dense(_tensor("w", 16, 3))
 
 
 def _elsewhere(location: str) -> Make:
@@ -81,7 +88,9 @@ def _varint(value: int) -> bytes:
 
 def _chain(nodes: int) -> bytes:
     names = ["x", *(f"t{number}" for number in range(nodes - 1)), "y"]
-    return _model([helper.make_node("Relu", [a], [b], name=b) for a, b in zip(names, names[1:], strict=False)])
+    return _model(
+        [helper.make_node("Relu", [a], [b], name=b) for a, b in zip(names, names[1:], strict=False)]
+    )
 
 
 def _filled(shape: tuple[int, ...]) -> bytes:
@@ -160,11 +169,19 @@ ONNX: Final[dict[str, Make]] = {
     "dilation of 1,000,000": _written(lambda: _picture(dilations=[10**6] * 2, pads=[10**6] * 4)),
     "a stride of 0": _written(lambda: _picture(strides=[0, 0])),
     "10^9 groups": _written(lambda: _picture(group=10**9)),
-    "pooling with padding of 100,000": _written(lambda: _pooled("MaxPool", kernel_shape=[2, 2], pads=[10**5] * 4)),
+    "pooling with padding of 100,000": _written(
+        lambda: _pooled("MaxPool", kernel_shape=[2, 2], pads=[10**5] * 4)
+    ),
     "a kernel of 10^9": _written(lambda: _pooled("AveragePool", kernel_shape=[10**9] * 2, pads=[10**9] * 4)),
-    "an input of 2^62": _written(lambda: _model([_FLAT, helper.make_node("Gemm", ["f", "w"], ["y"])], [_tensor("w", 16, 3)], (None, 2**62))),
+    "an input of 2^62": _written(
+        lambda: _model(
+            [_FLAT, helper.make_node("Gemm", ["f", "w"], ["y"])], [_tensor("w", 16, 3)], (None, 2**62)
+        )
+    ),
     "a note of 100 MB": _written(lambda: _note("[" * 100_000_000)),
     "a note of brackets": _written(lambda: _note('{"format": "pumice-graph", "nodes": ' + "[" * 100_000)),
-    "an operator of ours": _written(lambda: _note('{"format": "pumice-graph", "version": 1, "nodes": [{"kind": "eval"}]}')),
+    "an operator of ours": _written(
+        lambda: _note('{"format": "pumice-graph", "version": 1, "nodes": [{"kind": "eval"}]}')
+    ),
     "a field of 2^60 bytes": lambda path: path.write_bytes(b"\x3a" + _varint(2**60) + b"x"),
 }

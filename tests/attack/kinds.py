@@ -161,7 +161,13 @@ class Kinds:
             "fidelity.json",
             "stimulus.npz",
         )
-        run = ("run.json", "experiment.json", "network/network.json", "network/network.safetensors", "calibration.npz")
+        run = (
+            "run.json",
+            "experiment.json",
+            "network/network.json",
+            "network/network.safetensors",
+            "calibration.npz",
+        )
         found = [_of_formats(name) for name in FORMATS]
         found += [Kind(f"build: {name}", _copied(self.build, name), _in_build) for name in build]
         found += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in run]
@@ -169,7 +175,11 @@ class Kinds:
         found += [
             Kind("network.json", _copied(network, "network.json"), _network),
             Kind("network.safetensors", _copied(network, "network.safetensors"), _network),
-            Kind("feed-forward network.json", _feed_forward("network.json"), lambda path: load_feed_forward(path.parent)),
+            Kind(
+                "feed-forward network.json",
+                _feed_forward("network.json"),
+                lambda path: load_feed_forward(path.parent),
+            ),
             Kind(
                 "feed-forward network.safetensors",
                 _feed_forward("network.safetensors"),
@@ -178,12 +188,18 @@ class Kinds:
             Kind("state of a training", _copied(self.run / "training", "state.safetensors"), self._training),
             Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed),
             Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed),
-            Kind("baseline", self._write_baseline, lambda path: check_baseline(path, self.judgement.comparison)),
+            Kind(
+                "baseline", self._write_baseline, lambda path: check_baseline(path, self.judgement.comparison)
+            ),
             Kind("experiment", _toml, load_experiment),
             Kind("chip profile", _profile, load_profile),
             Kind("series", _csv, load_csv),
             Kind("CIFAR", _cifar, lambda path: load_cifar10(path.parent, records=2)),
-            Kind("CIFAR class names", lambda at: _cifar(at).with_name("batches.meta.txt"), lambda path: load_cifar10(path.parent, records=2)),
+            Kind(
+                "CIFAR class names",
+                lambda at: _cifar(at).with_name("batches.meta.txt"),
+                lambda path: load_cifar10(path.parent, records=2),
+            ),
         ]
         return {kind.name: kind for kind in found}
 

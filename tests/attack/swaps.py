@@ -83,7 +83,9 @@ def beside(
     if read(place) != "whole":
         found["not whole in the end"] += 1
     found["left beside"] = len([item for item in place.parent.iterdir() if item != place])
-    return {name.partition(":")[0] if name.startswith("mixed") else name: count for name, count in found.items()}
+    return {
+        name.partition(":")[0] if name.startswith("mixed") else name: count for name, count in found.items()
+    }
 
 
 def _forked_writer(place: Path, write: Callable[[Path, int], None], number: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 from tests.attack.forked import WORD, processes_of
 from tests.small_run import TOML, small_experiment
@@ -67,7 +67,11 @@ VERBS: Final = (
     Verb("check", ("check", "BUILD", "--target", "loihi2", "--report", "OUT"), Path.read_text),
     Verb("run", ("run", "BUILD", "-o", "OUT", "--record", "v,u"), Trace.load),
     Verb("run on lava", ("run", "BUILD", "-o", "OUT", "--target", "lava", "--samples", "4"), Trace.load),
-    Verb("compare", ("compare", "BUILD", "--baseline", "OUT", "--update", "--exact", "lava", "--samples", "2"), Path.read_text),
+    Verb(
+        "compare",
+        ("compare", "BUILD", "--baseline", "OUT", "--update", "--exact", "lava", "--samples", "2"),
+        Path.read_text,
+    ),
     Verb("export", ("export", "BUILD", "-o", "OUT"), _exported),
     Verb("compile", ("compile", "RUN", "-o", "OUT"), load),
     Verb("prune", ("prune", "TOML", "-o", "OUT"), _pruned, goes_on=True),
@@ -270,7 +274,12 @@ def small_demo() -> None:
     """Let `demo` train the small network, in this process."""
     import toolchain.demo  # noqa: PLC0415
 
-    toolchain.demo.Experiment = small_experiment  # type: ignore[attr-defined, assignment, misc]
+    full = toolchain.demo.run_demo
+
+    def run_demo(folder: Path, **options: Any) -> object:
+        return full(folder, **(options | {"experiment": small_experiment()}))
+
+    toolchain.demo.run_demo = run_demo  # type: ignore[assignment]
 
 
 def breaches(call: Call, verb: Verb, *, beside: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]

@@ -19,6 +19,7 @@ from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import load_tensors, save_tensors
+from toolchain.training.compiler_cache import load_compiler
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import SampleReader, Samples
 
@@ -102,6 +103,7 @@ class FitOptions:
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """Return the optimizer of everything in a network that is trained."""
+        load_compiler()
         parameters = [p for p in network.parameters() if p.requires_grad]
         rate, decay = self.learning_rate, self.weight_decay
         match self.optimizer:
