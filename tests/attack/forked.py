@@ -25,7 +25,9 @@ WORD: Final = "PUMICE_ATTACK"
 """Name of the variable by which processes of an attack are known, however they detach themselves."""
 _PROCESSES: Final = Path("/proc")
 _POLL_S: Final = 0.02
-KIB: Final = 1024
+_KIB: Final = 1024
+BROKEN: Final = "broken: "
+"""How it begins what `Outcome` says of an error that no user should see."""
 
 
 @final
@@ -48,7 +50,7 @@ class Outcome:
     @property
     def broken(self) -> bool:
         """Whether it ended otherwise than by a result or an error of ours."""
-        return self.said.startswith("broken: ")
+        return self.said.startswith(BROKEN)
 
 
 def forked(work: Callable[[], object], *, seconds: float = 30.0, memory: int = 1536 * 2**20) -> Outcome:
@@ -78,7 +80,7 @@ def forked(work: Callable[[], object], *, seconds: float = 30.0, memory: int = 1
         with suppress(ProcessLookupError):
             os.kill(left, signal.SIGKILL)
     if not told:
-        return Outcome(f"broken: {reason or 'the process died'}", "", peak, spent)
+        return Outcome(f"{BROKEN}{reason or 'the process died'}", "", peak, spent)
     said, text, own = json.loads(told)
     return Outcome(said, text, max(peak, own), spent)
 
@@ -89,19 +91,25 @@ def _work(work: Callable[[], object], writer: int, word: str) -> None:
     os.environ[WORD] = word
     (_PROCESSES / "self/clear_refs").write_text("5")
     before = _status(os.getpid(), "VmRSS")
+    said, text = ended(work)
+    grown = (_status(os.getpid(), "VmHWM") - before) * _KIB
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write(json.dumps([said, text[-4000:], grown]).encode(errors="replace"))
+    os._exit(0)
+
+
+def ended(work: Callable[[], object]) -> tuple[str, str]:
+    """Do a piece of work here; return how it ended, as in `Outcome`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             work()
-        said, text = "read", ""
     except ToolchainError as error:
-        said, text = type(error).__name__, str(error)
+        # Whoever prints it must not stumble over it.
+        return type(error).__name__, str(error).encode().decode()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
-        said, text = f"broken: {type(error).__name__}", traceback.format_exc()
-    grown = (_status(os.getpid(), "VmHWM") - before) * KIB
-    with os.fdopen(writer, "wb") as pipe:
-        pipe.write(json.dumps([said, text[-4000:], grown]).encode(errors="replace"))
-    os._exit(0)
+        return f"{BROKEN}{type(error).__name__}", traceback.format_exc()
+    return "read", ""
 
 
 def _watch(child: int, word: str, deadline: float, memory: int) -> tuple[int, str]:
@@ -110,7 +118,7 @@ def _watch(child: int, word: str, deadline: float, memory: int) -> tuple[int, st
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         own = _status(child, "VmRSS") - before
         others = sum(_status(other, "VmHWM") for other in processes_of(word, child) if other != child)
-        peak = max(peak, (own + others) * KIB)
+        peak = max(peak, (own + others) * _KIB)
         late = time.monotonic() > deadline
         if late or peak > memory:
             os.kill(child, signal.SIGKILL)

@@ -39,11 +39,13 @@ class Kind:
         name: In words.
         write: Puts a good file into an empty folder, with what belongs to it, and returns it.
         read: Does with the file what its user would.
+        cost: How many times longer that takes than with other kinds: so much fewer are tried.
     """
 
     name: str
     write: Callable[[Path], Path]
     read: Callable[[Path], object]
+    cost: int = 1
 
 
 def _of_formats(name: str) -> Kind:
@@ -169,7 +171,7 @@ class Kinds:
             "calibration.npz",
         )
         found = [_of_formats(name) for name in FORMATS]
-        found += [Kind(f"build: {name}", _copied(self.build, name), _in_build) for name in build]
+        found += [Kind(f"build: {name}", _copied(self.build, name), _in_build, 4) for name in build]
         found += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in run]
         network = self.run / "network"
         found += [
@@ -186,8 +188,8 @@ class Kinds:
                 lambda path: load_feed_forward(path.parent),
             ),
             Kind("state of a training", _copied(self.run / "training", "state.safetensors"), self._training),
-            Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed),
-            Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed),
+            Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed, 20),
+            Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed, 20),
             Kind(
                 "baseline", self._write_baseline, lambda path: check_baseline(path, self.judgement.comparison)
             ),

@@ -1,79 +1,89 @@
 """Damaged bytes of every kind of file: read, or refused with an error of ours, in bounded time and memory.
 
-A hundred mutants are read by one process, which is a fork of this one; what ends it, or takes too long, is found
-by trying its mutants one by one.
+A fork of this process reads many mutants, one after another; after one that ends it, or that takes too long, the next
+fork goes on.
 """
 
+import json
 import random
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, NamedTuple, final
 
-from tests.attack.forked import Outcome, forked
+from tests.attack.forked import BROKEN, Outcome, ended, forked
 from tests.attack.kinds import Kind
 from tests.fuzz.files import mutant
 
-MEMORY: Final = 2 * 2**30
-SECONDS: Final = 45.0
+_MEMORY: Final = 2 * 2**30
+_SECONDS: Final = 45.0
+_BATCH: Final = 40
 
 
 @final
-@dataclass
-class Damage:
+class Damage(NamedTuple):
     """What became of the mutants of one kind.
 
     Attributes:
-        tried: How many.
-        outcomes: How they ended.
+        outcomes: How they ended, and how often.
         broken: Number of a mutant, and what no user should see.
-        slowest: Seconds of the slowest.
-        most: Bytes that one took.
+        memory: Bytes by which a process that read a batch grew.
     """
 
-    tried: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    broken: list[tuple[int, Outcome]] = field(default_factory=list)
-    slowest: float = 0.0
-    most: int = 0
+    outcomes: Counter[str]
+    broken: list[tuple[int, str]]
+    memory: int
 
 
 def damage(kind: Kind, numbers: range) -> Damage:
-    """Try the mutants of these numbers, of one kind; equal numbers are equal mutants."""
-    found = Damage()
+    """Try the mutants of these numbers; equal numbers are equal mutants."""
+    found = Damage(Counter(), [], 0)
+    todo = list(numbers)
     with tempfile.TemporaryDirectory() as place:
-        path = kind.write(Path(place) / "good" if not (Path(place) / "good").mkdir() else Path(place))
-        good = path.read_bytes()
-        for number in numbers:
-            rng = random.Random(f"{kind.name} {number}")  # noqa: S311 - mutants, not secrets
-            _fresh(kind, path)
-            path.write_bytes(mutant(good, [good], rng))
-            outcome = forked(lambda: kind.read(path), seconds=SECONDS, memory=MEMORY)
-            _count(found, number, outcome)
+        folder, told = Path(place) / "good", Path(place) / "told"
+        while todo:
+            batch, todo = todo[:_BATCH], todo[_BATCH:]
+            told.write_text("")
+            outcome = forked(
+                lambda: _read_all(kind, folder, batch, told),  # noqa: B023
+                seconds=_SECONDS * 2,
+                memory=_MEMORY,
+            )
+            lines: list[list[Any]] = [json.loads(line) for line in told.read_text().splitlines()]
+            todo = batch[len(lines) + outcome.broken :] + todo
+            found = _added(found, batch, lines, outcome)
     return found
 
 
-def _fresh(kind: Kind, path: Path) -> None:
-    """Write again what stands beside the file, if reading it changes that."""
-    if kind.changes:
-        folder = next(each for each in path.parents if each.name == "good")
-        shutil.rmtree(folder)
+def _read_all(kind: Kind, folder: Path, numbers: list[int], told: Path) -> None:
+    for number in numbers:
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        kind.write(folder)
+        path = kind.write(folder)
+        good = path.read_bytes()
+        path.write_bytes(mutant(good, [good], random.Random(f"{kind.name} {number}")))  # noqa: S311
+        said, text = ended(lambda: kind.read(path))  # noqa: B023
+        with told.open("a") as file:
+            file.write(json.dumps([said, text[-2000:]]) + "\n")
 
 
-def _count(found: Damage, number: int, outcome: Outcome) -> None:
-    found.tried += 1
-    found.outcomes["broken" if outcome.broken else outcome.said] += 1
+def _added(found: Damage, batch: list[int], lines: list[list[Any]], outcome: Outcome) -> Damage:
+    outcomes, broken = Counter(found.outcomes), list(found.broken)
+    results = [(said, text) for said, text in lines]
     if outcome.broken:
-        found.broken.append((number, outcome))
-    found.slowest = max(found.slowest, outcome.seconds)
-    found.most = max(found.most, outcome.memory)
+        results.append((outcome.said, outcome.text))
+    for number, (said, text) in zip(batch, results, strict=False):
+        outcomes["broken" if said.startswith(BROKEN) else said] += 1
+        if said.startswith(BROKEN):
+            last = text.strip().splitlines()[-1] if text else ""
+            broken.append((number, f"{said.removeprefix(BROKEN)}: {last[:200]}"))
+    return Damage(outcomes, broken, max(found.memory, outcome.memory))
 
 
-def numbered(count: int, part: int = 0) -> Iterator[int]:
-    """Yield the numbers of so many mutants."""
-    yield from range(part * count, (part + 1) * count)
+def mutants(kinds: dict[str, Kind], count: int, chosen: str = "") -> Iterator[tuple[str, Damage]]:
+    """Yield every kind and what became of so many mutants of it."""
+    for name, kind in kinds.items():
+        if chosen in name:
+            yield name, damage(kind, range(max(1, count // kind.cost)))
