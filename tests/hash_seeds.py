@@ -4,6 +4,7 @@ PYTHONHASHSEED=1 python -m tests.hash_seeds FOLDER
 """
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def _errors(graph: Graph) -> None:
     _refused(lambda: count_events(graph, Stimulus(shape), Trace(spikes)))
     strange = {"kind": "delay", **dict.fromkeys(NAMES, 1)}
     document, _ = graph_document(graph)
-    _refused(lambda: graph_from(document | {"nodes": [strange]}, dict, Path("graph.json")))
+    _refused(lambda: graph_from(json.dumps(document | {"nodes": [strange]}), dict, Path("graph.json")))
 
 
 def _files(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Arrays in `.npz` files that are larger than the memory: written part by part, read part by part."""
 
 import gzip
+import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -16,17 +16,11 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from toolchain.atomic import replacing_file
+from toolchain.claims import Claim, check_room, claims_of, opened, read_header, reading_npz
 from toolchain.disk import check_file
-from toolchain.errors import CorruptArtifactError
-from toolchain.npz import (
-    UNREADABLE,
-    array_entry,
-    check_claim,
-    entry_name,
-    read_arrays,
-    read_entry,
-    read_header,
-)
+from toolchain.hidden import hidden_folder
+from toolchain.memory import budget
+from toolchain.npz import array_entry, read_claim
 
 Array = NDArray[Any]
 
@@ -89,11 +83,8 @@ def writing_arrays(path: Path) -> Generator[ArrayWriter, None, None]:
     Args:
         path: The file to write. Its parent folders are created.
     """
-    with (
-        replacing_file(path) as temporary,
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder,
-    ):
-        writer = ArrayWriter(Path(folder))
+    with replacing_file(path) as temporary, hidden_folder(temporary, temporary.parent) as folder:
+        writer = ArrayWriter(folder)
         yield writer
         writer.finish(temporary)
 
@@ -106,22 +97,23 @@ class StoredArray(NDArrayOperatorsMixin):
     begins the file anew. For everything else it stands for the whole array, which is then read.
 
     Args:
-        path: The archive; kept open, so that it may be replaced meanwhile.
-        entry: Which of its arrays, in C order.
+        path: What errors call the file.
+        archive: The open archive; closed once no array needs it, so that the file may be replaced meanwhile.
+        claim: Which of its arrays, in C order.
 
     Raises:
         CorruptArtifactError: The array cannot be read safely, here or when its rows are read.
     """
 
-    def __init__(self, path: Path, entry: zipfile.ZipInfo) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile, claim: Claim) -> None:
         self._path = path
-        self._entry = entry
+        self._archive = archive
         self._lock = Lock()
-        self._archive = zipfile.ZipFile(path)
-        self._file: Any = self._archive.open(entry)
-        self.shape, _, self.dtype = read_header(path, entry, self._file)
+        _, file = read_header(path, archive, claim.entry)
+        self._file: Any = file
+        self.shape, self.dtype = claim.shape, claim.dtype
         self._start = self._file.tell()
-        self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=object))
+        self._row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         self.ndim = len(self.shape)
 
     def __len__(self) -> int:
@@ -155,7 +147,8 @@ class StoredArray(NDArrayOperatorsMixin):
         return getattr(np.asarray(self), name)
 
     def _read(self, start: int, stop: int) -> Array:
-        try:
+        budget().check_file(self._path, (stop - start) * self._row_bytes)
+        with reading_npz(self._path):
             rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
             room: Any = memoryview(cast("Any", rows.reshape(-1).view(np.uint8)))
             with self._lock:
@@ -164,39 +157,37 @@ class StoredArray(NDArrayOperatorsMixin):
                     wanted = room[place : place + _COPIED_AT_ONCE]
                     if self._file.readinto(wanted) != len(wanted):
                         raise EOFError("it ends early")
-        except UNREADABLE as error:
-            raise CorruptArtifactError(self._path, f"is not a readable .npz: {error}") from None
         return rows
 
 
-def open_arrays(path: Path, held_bytes: int = HELD_BYTES) -> dict[str, Array]:
+def open_arrays(
+    path: Path, held_bytes: int = HELD_BYTES, source: IO[bytes] | None = None
+) -> dict[str, Array]:
     """Read the arrays of a `.npz`; those of more than `held_bytes` stay in the file.
 
-    Such a `StoredArray` is used as an array is. Damage of its values shows when they are read.
+    Such a `StoredArray` is used as an array is. Damage of its values shows when they are read, and only then
+    is memory taken for them.
+
+    Args:
+        path: The file.
+        held_bytes: Arrays of up to so many bytes are read now.
+        source: The file, opened; it is closed once no array needs it. By default `path` is opened.
 
     Raises:
         MissingFileError: There is no such file.
         CorruptArtifactError: As `read_arrays`.
     """
-    check_file("file", path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if max((entry.file_size for entry in entries), default=0) <= held_bytes:
-                return read_arrays(path)
-            check_claim(path, archive)
-            return {entry_name(path, entry): _opened(path, archive, entry, held_bytes) for entry in entries}
-    except UNREADABLE as error:
-        raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None
-
-
-def _opened(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, held_bytes: int) -> Any:  # noqa: ANN401
-    with archive.open(entry) as file:
-        shape, fortran, _ = read_header(path, entry, file)
-    # The rows of an array in Fortran's order are scattered over all of it.
-    scattered = fortran or not shape
-    return (
-        read_entry(path, archive, entry)
-        if scattered or entry.file_size <= held_bytes
-        else StoredArray(path, entry)
-    )
+    if source is None:
+        check_file("file", path)
+        source = path.open("rb")
+    with reading_npz(path):
+        archive = opened(path, source)
+        claims = claims_of(path, archive)
+        # The rows of an array in Fortran's order are scattered over all of it.
+        held = {claim.name: claim for claim in claims if claim.scattered or claim.size <= held_bytes}
+        check_room(path, held.values())
+        arrays: dict[str, Any] = {}
+        for claim in claims:
+            is_held = claim.name in held
+            arrays[claim.name] = read_claim(archive, claim) if is_held else StoredArray(path, archive, claim)
+        return arrays

@@ -1,20 +1,24 @@
-"""Files and folders that are written whole or not at all, and read as data only."""
+"""Files that are written whole or not at all."""
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from toolchain.disk import OTHER_TEMPORARY, check_replaceable, check_replaceable_file, writing
-from toolchain.errors import StorageError
+from toolchain.disk import check_replaceable_file, place_of, writing
+from toolchain.durable import sync
+from toolchain.hidden import hidden_file, keep_permissions
+from toolchain.interrupts import Held
 
 
 @contextmanager
 def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, None, None]:
     """Yield a temporary path beside `path`; move it into place if the block succeeds.
+
+    Where `path` is a link, the file that it leads to is replaced and the link stays. A file that is replaced
+    keeps its permissions, a new one gets those of any new file (see `umask`). When the block has ended, the
+    file is on the disk, so that a power cut loses neither the old file nor, then, the new one. Of several
+    writers at a time the last one wins.
 
     Args:
         path: The file to write. Its parent folders are created.
@@ -29,134 +33,39 @@ def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, Non
         StorageError: The disk is full or refuses; names the file.
     """
     check_replaceable_file(path)
-    with writing(path, needed), _parents_of(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    place = place_of(path)
+    with writing(path, needed), making_parents(place), hidden_file(place, place.parent) as temporary:
+        yield temporary
+        sync(temporary)
+        keep_permissions(place, temporary)
+        temporary.replace(place)
+        sync(place.parent)
 
 
 @contextmanager
-def replacing_folder(path: Path, *, marker: str = "") -> Generator[Path, None, None]:
-    """Yield an empty temporary folder; swap it into the place of `path` if the block succeeds.
-
-    The temporary folder lies beside `path`. Where `path` cannot be exchanged as a whole, since it is a mount
-    point, the current folder, or in a folder that this user may not write, it lies inside, and its files are
-    moved out of it at the end.
-
-    Args:
-        path: The folder to write. Its parent folders are created. An existing one is replaced only if it is
-            empty or holds `marker`, so that a mistyped path never deletes somebody's files.
-        marker: Name of a file that every folder of this sort holds; empty if none may be replaced.
-
-    Yields:
-        The folder to write into. On any error it is removed and `path` stays as it was.
-
-    Raises:
-        UsageError: `path` exists and is not a folder of this sort.
-        StorageError: The disk is full or refuses; names the file.
-    """
-    check_replaceable(path, marker)
-    place = path.resolve()
-    inside = place.is_dir() and not _exchangeable(place)
-    with writing(path), _parents_of(place):
-        beside = place if inside else place.parent
-        temporary = Path(tempfile.mkdtemp(dir=beside, prefix=f".{place.name}."))
-        try:
-            with _told_as(path, temporary):
-                yield temporary
-            if inside:
-                _move_out(temporary, place, marker)
-            else:
-                _exchange(temporary, place)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _exchangeable(folder: Path) -> bool:
-    here = folder.is_mount() or folder.samefile(Path.cwd())
-    return not here and os.access(folder.parent, os.W_OK | os.X_OK)
-
-
-def _exchange(temporary: Path, path: Path) -> None:
-    """Put a folder in the place of another, which goes; or leave both as they are."""
-    old = temporary.with_name(temporary.name + ".old")
-    temporary.chmod(0o755)
-    try:
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-    finally:
-        if old.exists() and not path.exists():
-            old.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _move_out(temporary: Path, path: Path, marker: str) -> None:
-    """Put the files of a folder in the place of those around it; the marker, which makes it whole, last."""
-    (path / marker if marker else temporary / "none").unlink(missing_ok=True)
-    for item in path.iterdir():
-        if item != temporary:
-            shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
-    for item in sorted(temporary.iterdir(), key=lambda each: each.name == marker):
-        item.replace(path / item.name)
-
-
-@contextmanager
-def _parents_of(path: Path) -> Generator[None, None, None]:
-    """Make the folders above a path; on any error, remove those that were made."""
+def making_parents(path: Path) -> Generator[None, None, None]:
+    """Make the folders above a path; at the end, remove those that were made and hold nothing."""
     missing = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with Held(lambda: _make(missing), _remove_empty):
         yield
-    except BaseException:
         for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
+            sync(folder.parent)
+
+
+def _make(folders: list[Path]) -> list[Path]:
+    try:
+        for folder in reversed(folders):
+            folder.mkdir(exist_ok=True)
+    except BaseException:
+        _remove_empty(folders)
         raise
+    return folders
 
 
-@contextmanager
-def _told_as(path: Path, temporary: Path) -> Generator[None, None, None]:
-    """Name files of a temporary folder, in what a disk refuses, as they would have been named."""
-    try:
-        yield
-    except StorageError as error:
-        if not error.path.is_relative_to(temporary):
-            raise
-        known = path / error.path.relative_to(temporary)
-        raise StorageError(known, error.problem, error.mend) from error
-
-
-@contextmanager
-def temporary_folder(prefix: str) -> Generator[Path, None, None]:
-    """Yield a folder for files of this process only; it is removed whatever happens.
-
-    Raises:
-        StorageError: There is no room for them, or no folder at all.
-    """
-    try:
-        place = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        place = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - only named, not used
-        raise StorageError(
-            place, "cannot be written, nor any other temporary folder", OTHER_TEMPORARY
-        ) from error
-    with writing(place, mend=OTHER_TEMPORARY):
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        try:
-            yield folder
-        except StorageError as error:
-            if not error.path.is_relative_to(folder):
-                raise
-            raise StorageError(place, error.problem, OTHER_TEMPORARY) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def sha256(path: Path) -> str:

@@ -1,25 +1,28 @@
 """The BUILD folder: a compiled network with everything needed to run and judge it."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Annotated, Any, ClassVar, Final, final
 
 from numpy.typing import NDArray
+from pydantic import Field
 
-from toolchain.atomic import replacing_folder
-from toolchain.disk import check_folder
-from toolchain.documents import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.build_facts import BuildFacts
+from toolchain.coherence import check_coherent
+from toolchain.documents import Digest, FileDocument, parse_document, write_document
+from toolchain.errors import UsageError
 from toolchain.intake import PathText, path_of
-from toolchain.ir import GRAPH_FILES, Graph, load_graph, save_graph
-from toolchain.passes.explain_quantization import is_explanation
-from toolchain.seal import check_seal, hashes
+from toolchain.ir import GRAPH_FILES, Graph, graph_from, save_graph
+from toolchain.npz import arrays_of
+from toolchain.opened import OpenedFolder, read_folder
+from toolchain.passes.quantization_report import QuantizationReport
+from toolchain.seal import SealedFiles, check_seal, hashes
 from toolchain.stimulus import Stimulus, check_stimulus
+from toolchain.swapping import replacing_folder
 
-FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
 _STIMULUS: Final = "stimulus.npz"
@@ -33,6 +36,29 @@ class LongerThanProvedWarning(UserWarning):
     """Samples are longer than those for which currents and potentials were proved to fit."""
 
 
+class Manifest(FileDocument):
+    """The file that lists all others of a build.
+
+    Attributes:
+        pumice: Version that wrote it.
+        target: Name of the target that the network was compiled for.
+        facts: How the network came to be.
+        files: Their hashes by name, relative to the folder.
+    """
+
+    FORMAT: ClassVar[str] = "pumice-build"
+    VERSION: ClassVar[int] = 3
+    WHAT: ClassVar[str] = "manifest of a pumice build"
+    WRITTEN_BY: ClassVar[str] = "pumice compile"
+
+    format: str = FORMAT
+    version: int = VERSION
+    pumice: str
+    target: Annotated[str, Field(min_length=1, max_length=200)]
+    facts: BuildFacts
+    files: dict[str, Digest]
+
+
 @final
 @dataclass(frozen=True)
 class Build:
@@ -42,31 +68,22 @@ class Build:
         float_graph: What was trained.
         fixed_graph: What runs on the target, in logical time.
         target: Name of the target it was compiled for.
-        quantization: The document of `quantization.json`.
+        quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
-        facts: Further facts about the model for reports, such as sizes before pruning.
+        facts: How the network came to be.
     """
 
     float_graph: Graph
     fixed_graph: Graph
     target: str
-    quantization: Mapping[str, Any] = field(repr=False)
+    quantization: QuantizationReport = field(repr=False)
     stimulus: Stimulus | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: BuildFacts = field(default_factory=BuildFacts, repr=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user must know of how the network came to be: its import, and delays that were added."""
-        imported = self.facts.get("imported", {}).get("notes", [])
-        delays = self.facts.get("loop_delays")
-        if delays is not None and not delays:
-            delays = ["no loop had too little delay: nothing was added"]
-        elif "fast_loop" in self.facts:
-            told = f"the loop {self.facts['fast_loop']} has more connections than steps, so no clocked target"
-            delays = [
-                f"{told} (Lava, Loihi) can run it; --loop-delay adds what is missing, in real numbers too"
-            ]
-        return (*map(str, imported), *map(str, delays or ()))
+        return self.facts.notes()
 
     def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
@@ -81,7 +98,7 @@ class Build:
         with replacing_folder(path_of(folder, "folder"), marker=MANIFEST) as temporary:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
-            write_json(temporary / _QUANTIZATION, dict(self.quantization))
+            write_document(temporary / _QUANTIZATION, self.quantization)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
             if write_more is not None:
@@ -102,7 +119,7 @@ class Build:
         if chosen is None:
             raise UsageError("the build holds no stimulus; give one with --input")
         fitted = check_stimulus(self.float_graph, chosen)
-        proved = self.quantization.get("steps")
+        proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:
             warnings.warn(
                 f"samples of {fitted.steps} steps are longer than the {proved} for which ranges were proved; "
@@ -121,18 +138,17 @@ class Build:
             FormatVersionError: It was written by another version of the format.
             CorruptArtifactError: A file differs from its recorded hash, or is not what it should be.
         """
-        folder = path_of(folder, "folder")
-        check_folder("build folder", folder)
-        manifest = check_manifest(folder)
-        stimulus = folder / _STIMULUS
-        return cls(
-            load_graph(folder / "float"),
-            load_graph(folder / "fixed"),
-            str(manifest["target"]),
-            _read_quantization(folder / _QUANTIZATION),
-            Stimulus.open(stimulus) if _STIMULUS in manifest["files"] else None,
-            dict(manifest.get("facts", {})),
-        )
+        return read_folder("build folder", path_of(folder, "folder"), cls._read)
+
+    @classmethod
+    def _read(cls, folder: OpenedFolder) -> "Build":
+        manifest, files = _check_manifest(folder)
+        path = folder.path / _STIMULUS
+        graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
+        report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
+        stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
+        check_coherent(folder.path, graphs, report, stimulus)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
 
 
 def check_apart(folder: Path, output: Path) -> None:
@@ -146,43 +162,36 @@ def check_apart(folder: Path, output: Path) -> None:
         UsageError: The build lists it.
     """
     inside = output.resolve()
-    for name in check_manifest(folder)["files"]:
+    for name in read_folder("build folder", folder, _check_manifest)[0].files:
         if inside == (folder / name).resolve():
             raise UsageError(f"'{output}' is a file of the build '{folder}'; name another file")
 
 
-def _read_quantization(path: Path) -> dict[str, Any]:
-    document = read_json(path)
-    if not is_explanation(document):
-        raise CorruptArtifactError(path, "is not what quantization says of connections and populations")
-    return document
+def _check_manifest(folder: OpenedFolder) -> tuple[Manifest, SealedFiles]:
+    """Return the manifest of a build, and those of its files that are loaded, which are as it lists them."""
+    path = folder.path / MANIFEST
+    content = folder.read(MANIFEST, f"'{folder.path}' is no build folder, as 'pumice compile' writes: file")
+    manifest = parse_document(content, path, Manifest, named=f"build '{folder.path}'")
+    files = check_seal(
+        folder,
+        manifest.files,
+        _LOADED,
+        optional=(_STIMULUS,),
+        streamed=(_STIMULUS,),
+        what="build",
+        written_by="compile",
+    )
+    return manifest, files
 
 
-def check_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a build whose files have their recorded hashes."""
-    path = folder / MANIFEST
-    if not path.exists():
-        raise MissingFileError(f"'{folder}' is no build folder, as 'pumice compile' writes: file", path)
-    manifest = read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != "pumice-build":
-        raise CorruptArtifactError(path, "is not the manifest of a pumice build")
-    if manifest.get("version") != FORMAT_VERSION:
-        raise FormatVersionError(f"build '{folder}'", manifest.get("version"), FORMAT_VERSION)
-    files = manifest.get("files")
-    if not isinstance(files, dict) or "target" not in manifest:
-        raise CorruptArtifactError(path, "lists no files or no target")
-    check_seal(folder, files, _LOADED, optional=(_STIMULUS,), what="build", written_by="compile")
-    return manifest
+def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
+    structure, numbers = (f"{stage}/{name}" for name in GRAPH_FILES)
+    return graph_from(
+        files.read(structure), lambda: arrays_of(files.open(numbers), folder / numbers), folder / structure
+    )
 
 
-def _seal(folder: Path, target: str, facts: Mapping[str, Any]) -> None:
+def _seal(folder: Path, target: str, facts: BuildFacts) -> None:
     names = (item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file())
-    manifest = {
-        "format": "pumice-build",
-        "version": FORMAT_VERSION,
-        "pumice": version("pumice"),
-        "target": target,
-        "facts": dict(facts),
-        "files": hashes(folder, names),
-    }
-    write_json(folder / MANIFEST, manifest)
+    manifest = Manifest(pumice=version("pumice"), target=target, facts=facts, files=hashes(folder, names))
+    write_document(folder / MANIFEST, manifest)

@@ -7,7 +7,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import Branch, Current, Pair, check_size
+from toolchain.currents import Branch, Current, Pair, check_size, check_window
 from toolchain.errors import FrontendError
 from toolchain.ir.windows import Window
 
@@ -48,6 +48,7 @@ def convolved(
     if rows < 1 or columns < 1:
         raise FrontendError(f"'{name}' has a window larger than the {value.shape} that it reads")
     check_size(name, len(kernels), rows, columns)
+    check_window(name, value.shape, window)
     if not may_pad(value, padding):
         raise FrontendError(f"'{name}' pads what is itself a convolution; put neurons between them")
     branches = tuple(_merged(name, branch, kernels, window, groups) for branch in value.branches)

@@ -147,6 +147,7 @@ class Branch:
         elements = kernels.reshape(*kernels.shape[:2], -1)
         output, channel, place = np.nonzero(elements)
         check_size(self.name, len(output), area)
+        check_window(self.name, shape, window)
         # Sources are numbered from 1, so that 0 is outside of the image.
         numbered = np.arange(1, math.prod(shape) + 1).reshape(shape)
         seen = np.stack([patch.reshape(shape[0], area) for patch in window.patches(numbered)])
@@ -241,6 +242,17 @@ def check_size(reader: str, *extents: int) -> None:
     size = math.prod(extents)
     if size > LARGEST:
         raise FrontendError(f"'{reader}' asks for {size} values; more than {LARGEST} are not made")
+
+
+def check_window(reader: str, shape: Sequence[int], window: Window) -> None:
+    """Raise before feature maps are padded for a window, if that makes more values than a network can have.
+
+    Raises:
+        FrontendError: Names the node.
+    """
+    channels, height, width = shape
+    (top, left) = window.padding
+    check_size(reader, channels, height + 2 * top, width + 2 * left)
 
 
 def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:

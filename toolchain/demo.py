@@ -109,19 +109,19 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
     fixed = judgement.comparison.fixed_accuracy
     if fixed is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
-    rows = {row["name"]: (row["before"], row["after"]) for row in build.facts["sizes"]}
-    neurons, synapses = rows["neurons in the pool"], rows["recurrent synapses"]
-    operations, rates = rows["synaptic operations per sample"], rows["float accuracy, %"]
+    sizes = build.facts.sizes
+    if sizes is None:
+        raise UsageError("the run holds no unpruned network; nothing can be compared with it")
     return DemoResult(
-        float_accuracy=round(rates[0], 3),
-        pruned_accuracy=round(rates[1], 3),
+        float_accuracy=round(sizes.accuracy.before, 3),
+        pruned_accuracy=round(sizes.accuracy.after, 3),
         fixed_accuracy=round(fixed, 3),
-        neurons_before=neurons[0],
-        neurons_after=neurons[1],
-        synapses_before=synapses[0],
-        synapses_after=synapses[1],
-        synops_before=round(operations[0], 1),
-        synops_after=round(operations[1], 1),
+        neurons_before=int(sizes.neurons.before),
+        neurons_after=int(sizes.neurons.after),
+        synapses_before=int(sizes.recurrent_synapses.before),
+        synapses_after=int(sizes.recurrent_synapses.after),
+        synops_before=round(sizes.operations.before, 1),
+        synops_after=round(sizes.operations.after, 1),
         spike_f1=round(judgement.comparison.spike_f1, 5),
         lava_images=judgement.exact["lava"].samples,
         lava_equal=judgement.exact["lava"].equal,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from toolchain.errors import MissingFileError, StorageError, ToolchainError, UsageError
+from toolchain.memory import readable_size
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSALS: Final = {
@@ -89,18 +90,6 @@ def _too_full(path: Path, needed: int | None) -> str:
     return f"cannot be written: the disk is full, {need}, {free} are free"
 
 
-def readable_size(size: int) -> str:
-    """Return a number of bytes for reading.
-
-    >>> readable_size(100), readable_size(108864), readable_size(3 * 2**30)
-    ('100 bytes', '106.3 KiB', '3.0 GiB')
-    """
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
-
-
 def _existing(path: Path) -> Path:
     return next((place for place in (path, *path.absolute().parents) if place.exists()), Path("/"))
 
@@ -172,7 +161,7 @@ def check_output_file(path: Path, option: str = "-o") -> None:
     """
     parent = _parent_of(path, option)
     check_replaceable_file(path, option)
-    _probe(path, parent)
+    _probe(path, _parent_of(place_of(path), option) if path.is_symlink() else parent)
 
 
 def check_replaceable_file(path: Path, option: str = "") -> None:
@@ -190,6 +179,18 @@ def check_replaceable_file(path: Path, option: str = "") -> None:
         raise UsageError(f"{asked} is a folder; name a file, such as '{path / 'NAME'}'")
     if path.exists() and not path.is_file():
         raise UsageError(f"{asked} is a pipe or a device; name a file")
+
+
+def place_of(path: Path) -> Path:
+    """Return where something is written: a link stays, what it leads to is replaced.
+
+    Raises:
+        UsageError: The links lead in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise UsageError(f"'{path}' is a link that leads to itself; remove it") from None
 
 
 def check_output_folder(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:

@@ -14,14 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from toolchain.atomic import write_text
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, FormatVersionError
+from toolchain.memory import budget
 
-MAX_JSON_BYTES = 256 * 2**20
+_ERROR_BYTES: Final = 450
+"""What Pydantic keeps of every value that is not as expected, measured."""
+_MOST_FIELDS: Final = 16
+"""Fields that may be missing in one object, each of them an error."""
+_OBJECT_BYTES: Final = 220
+"""What an empty or small object or list takes, parsed twice, measured."""
+_MOST_LISTED: Final = 1000
+"""Errors of which the first is named; listing more takes too much memory."""
 
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there are of something."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 as hexadecimal text."""
 
 EXPECTED: Final = {
@@ -35,14 +43,18 @@ EXPECTED: Final = {
     "missing": "is missing",
     "too_short": "expected at least {min_length} values",
     "too_long": "expected at most {max_length} values",
-    "extra_forbidden": "is not known",
+    **dict.fromkeys(("extra_forbidden", "unexpected_keyword_argument"), "is not known"),
+    "union_tag_invalid": "expected {discriminator} to be one of {expected_tags}",
+    "union_tag_not_found": "expected a section with {discriminator}",
     **dict.fromkeys(
         ("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "expected a whole number"
     ),
     **dict.fromkeys(("float_parsing", "float_type"), "expected a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "expected true or false"),
     **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a section of keys"),
+    **dict.fromkeys(
+        ("model_type", "dict_type", "model_attributes_type", "dataclass_type"), "expected a section of keys"
+    ),
     "string_type": "expected a text",
 }
 """What Pydantic's kinds of errors mean to whoever wrote the file."""
@@ -98,14 +110,12 @@ def read_document(path: Path, kind: type[Kind], *, named: str = "") -> Kind:
         FormatVersionError: It was written by another version of the format.
         CorruptArtifactError: It is too large, not JSON, or not of this form: names the first wrong key.
     """
-    check_file("file", path)
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
-    return parse_document(path.read_bytes(), path, kind, named=named)
+    return parse_document(read_content(path), path, kind, named=named)
 
 
 def parse_document(content: bytes | str, path: Path, kind: type[Kind], *, named: str = "") -> Kind:
     """Return the document that stands in a file as these bytes; see `read_document`."""
+    budget().check_document(path, parsed_bytes(content))
     try:
         if issubclass(kind, FileDocument):
             _check_header(content, path, kind, named or f"'{path}'")
@@ -123,12 +133,16 @@ def write_document(path: Path, document: Document) -> None:
 
 def explain(error: ValidationError) -> tuple[str, str]:
     """Return the first key that Pydantic refused, dotted, and what was expected there and what came."""
+    if error.error_count() > _MOST_LISTED:
+        return "", f"{error.error_count()} of its values are missing or not as expected"
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return "", f"it is not JSON: {first.get('ctx', {}).get('error')}"
+    if first["type"] == "value_error":
+        return key, str(first.get("ctx", {}).get("error"))
     expected = EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
-    if first["type"] in {"missing", "extra_forbidden"}:
+    if first["type"] in {"missing", "extra_forbidden", "unexpected_keyword_argument"}:
         return key, expected
     shown = repr(first["input"])
     return key, f"{expected}, got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}"
@@ -147,6 +161,30 @@ def _check_header(content: bytes | str, path: Path, kind: type[FileDocument], na
         raise FormatVersionError(named, header.version, kind.VERSION, kind.WRITTEN_BY)
 
 
+def parsed_bytes(content: bytes | str) -> int:
+    """Return how many bytes the objects of a JSON text take at worst, and the errors about them.
+
+    A text of a million `{}` is small, but each becomes an object, and each field that it lacks an error.
+    """
+    if isinstance(content, str):
+        content = content.encode(errors="surrogatepass")
+    objects = content.count(b"{")
+    errors = content.count(b",") + objects * _MOST_FIELDS
+    return len(content) + _OBJECT_BYTES * (objects + content.count(b"[")) + _ERROR_BYTES * errors
+
+
+def read_content(path: Path) -> bytes:
+    """Return what stands in a JSON file, for `parse_document`.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It is too large.
+    """
+    check_file("file", path)
+    budget().check_document(path, path.stat().st_size)
+    return path.read_bytes()
+
+
 def write_json(path: Path, value: object) -> None:
     """Write `value` as JSON; NaN and infinity are refused, since JSON has no word for them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -159,10 +197,9 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is whatever the file sa
         MissingFileError: There is no such file.
         CorruptArtifactError: It is too large or not JSON.
     """
-    check_file("file", path)
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"is larger than {MAX_JSON_BYTES} bytes")
+    content = read_content(path)
+    budget().check_document(path, parsed_bytes(content))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CorruptArtifactError(path, f"is not JSON: {error}") from None

@@ -10,16 +10,17 @@ from torch import Tensor, nn
 
 from toolchain.activity import Activity, count_events
 from toolchain.archive import writing_arrays
+from toolchain.build_facts import BuildFacts, Change, Sizes
 from toolchain.build_folder import Build
 from toolchain.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.disk import check_exists
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
-from toolchain.experiment import parse_experiment
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.intake import PathText, check_type, choice_of, count_of, names_of, path_of
 from toolchain.ir import Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.parts import in_parts
 from toolchain.passes import (
@@ -47,6 +48,7 @@ _RECORDED_BYTES: Final = 512 * 2**20
 Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
 
 
+@enough_memory("compiling the network")
 def compile_module(
     module: nn.Module,
     example: Example | None = None,
@@ -91,11 +93,13 @@ def compile_module(
         loop_delay=loop_delay,
     )
     # Compiling has looked at the samples first, and says what is wrong with them. PyTorch adds no delays.
-    if stimulus is None or build.facts.get("loop_delays"):
+    if stimulus is None or build.facts.loop_delays:
         return build
-    return replace(build, facts=dict(build.facts) | float_facts(network, graph, stimulus))
+    agreement = float_agreement(network, graph, stimulus)
+    return replace(build, facts=build.facts.model_copy(update={"float_agreement": agreement}))
 
 
+@enough_memory("compiling the network")
 def compile_graph(
     graph: Graph,
     *,
@@ -103,7 +107,7 @@ def compile_graph(
     stimulus: Stimulus | None = None,
     calibration: Stimulus | None = None,
     quantization: Quantization | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: BuildFacts | None = None,
     loop_delay: bool = False,
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
@@ -114,26 +118,27 @@ def compile_graph(
     chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
-    told = dict(facts or {})
+    told = facts or BuildFacts()
     if loop_delay:
-        told["loop_delays"] = [str(each) for each in find_loop_delays(float_graph)]
-        if told["loop_delays"]:
-            # PyTorch was compared with the network before.
-            told.pop("float_agreement", None)
+        delays = tuple(str(each) for each in find_loop_delays(float_graph))
+        # PyTorch was compared with the network before.
+        agreement = None if delays else told.float_agreement
+        told = told.model_copy(update={"loop_delays": delays, "float_agreement": agreement})
         float_graph = DelayLoops()(float_graph)
     elif (loop := slow_loop(list(clocked_edges(float_graph)))) is not None:
-        told["fast_loop"] = " -> ".join((*loop, loop[0]))
+        told = told.model_copy(update={"fast_loop": " -> ".join((*loop, loop[0]))})
     float_graph = Pipeline(chosen.preparation())(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
-    document = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
-    document["options"] = chosen.to_json()
-    return Build(float_graph, fixed_graph, target, document, stimulus, told)
+    report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
+    report = report.model_copy(update={"options": chosen.told()})
+    return Build(float_graph, fixed_graph, target, report, stimulus, told)
 
 
+@enough_memory("compiling the run")
 def compile_run(
     folder: PathText,
     *,
@@ -170,7 +175,7 @@ def compile_run(
     kept = trained if calibration is None else replace(trained, calibration=calibration)
     build = compile_trained(kept, target, quantization, loop_delay=loop_delay)
     if epochs:
-        experiment = parse_experiment(trained.facts["experiment"])
+        experiment = trained.experiment
         options = repair_options(experiment, epochs)
         told = of_stage(progress, "train with integers")
         build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)
@@ -188,34 +193,42 @@ def compile_trained(
         stimulus=trained.stimulus,
         calibration=trained.calibration,
         quantization=quantization,
-        facts=size_facts(trained, graph) | float_facts(trained.network, graph, trained.stimulus),
+        facts=BuildFacts(
+            sizes=sizes_of(trained, graph),
+            float_agreement=float_agreement(trained.network, graph, trained.stimulus),
+        ),
         loop_delay=loop_delay,
     )
 
 
-def float_facts(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> dict[str, Any]:
-    """Return how far PyTorch's own forward pass agrees with the float graph, on the first samples."""
+def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:
+    """Return in words how far PyTorch's forward pass agrees with the float graph, on the first samples."""
     checked = min(_CHECKED_SAMPLES, part_size(graph, stimulus.steps))
     part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
     trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
-    return {"float_agreement": str(check_float(network, part.values, trace))}
+    return str(check_float(network, part.values, trace))
 
 
-def size_facts(trained: TrainedRun, graph: Graph) -> dict[str, Any]:
-    """Return sizes and accuracies before and after pruning, both measured on the test split."""
+def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
+    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
     if trained.unpruned is None:
-        return {}
+        return None
     before = from_torch(trained.unpruned, classes=trained.classes)
     costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
-    rows = [
-        ("neurons in the pool", costs[0].neurons["hidden"], costs[1].neurons["hidden"]),
-        ("recurrent synapses", recurrent_synapses(before, costs[0]), recurrent_synapses(graph, costs[1])),
-        ("all synapses", sum(costs[0].synapses.values()), sum(costs[1].synapses.values())),
-        ("spikes per sample", costs[0].spikes["hidden"], costs[1].spikes["hidden"]),
-        ("synaptic operations per sample", costs[0].total_operations, costs[1].total_operations),
-        ("float accuracy, %", rates[0], rates[1]),
-    ]
-    return {"sizes": [{"name": name, "before": old, "after": new} for name, old, new in rows]}
+    recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
+    return Sizes(
+        neurons=_change([cost.neurons["hidden"] for cost in costs]),
+        recurrent_synapses=_change(recurrent),
+        synapses=_change([sum(cost.synapses.values()) for cost in costs]),
+        spikes=_change([cost.spikes["hidden"] for cost in costs]),
+        operations=_change([cost.total_operations for cost in costs]),
+        accuracy=_change(rates),
+    )
+
+
+def _change(figures: Sequence[float]) -> Change:
+    before, after = figures
+    return Change(before=before, after=after)
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
@@ -235,6 +248,7 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
     return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
 
 
+@enough_memory("running the network")
 def run_build(
     build: Build,
     target: str | None = None,
@@ -290,6 +304,7 @@ class Recording:
     clipped: tuple[ClippedInput, ...] = ()
 
 
+@enough_memory("recording the network")
 def record_build(
     build: Build,
     path: PathText,
@@ -374,6 +389,7 @@ def _repeated(images: NDArray[Any], steps: int) -> NDArray[Any]:
     return np.broadcast_to(images[:, None], (len(images), steps, *images.shape[1:]))
 
 
+@enough_memory("loading the build")
 def load(folder: PathText) -> Build:
     """Read a build folder; see `Build.load`.
 

@@ -21,6 +21,7 @@
     │   ├── FormatVersionError              the file's version, ours, what to do
     │   └── CorruptArtifactError            content differs from its recorded hash, or cannot be read safely
     ├── StorageError                      the disk is full or refuses: which file, what to do
+    ├── OutOfMemoryError                  the memory did not suffice: for which work, what to do
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -268,6 +269,19 @@ class StorageError(ToolchainError):
         self.problem = problem
         self.mend = mend
         super().__init__(f"'{path}' {problem}; {mend}")
+
+
+class OutOfMemoryError(ToolchainError):
+    """The memory did not suffice, and that could not be foreseen.
+
+    Attributes:
+        work: What it was needed for.
+    """
+
+    def __init__(self, work: str, said: str, mend: str) -> None:
+        self.work = work
+        reason = f" ({said})" if said else ""
+        super().__init__(f"there is not enough memory for {work}{reason}; {mend}")
 
 
 class TrainingError(ToolchainError):

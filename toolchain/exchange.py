@@ -8,7 +8,8 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import replacing_folder, sha256
+from toolchain.atomic import sha256
+from toolchain.build_facts import BuildFacts, ImportFacts
 from toolchain.build_folder import Build
 from toolchain.disk import check_file
 from toolchain.driver import compile_graph
@@ -24,10 +25,12 @@ from toolchain.interchange.rate_coding import RateCode
 from toolchain.interchange.to_netx import to_netx
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Decode, Graph, Stage
+from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns, Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair_build
 from toolchain.stimulus import Stimulus, check_stimulus, shared_samples
+from toolchain.swapping import replacing_folder
 from toolchain.target import PortableProgram, load_target
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -37,6 +40,7 @@ WRITTEN: Final = (*TARGETS, "nir", "netx")
 """Formats that `export_build` writes."""
 
 
+@enough_memory("reading the network")
 def import_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -101,6 +105,7 @@ def _from_graph(
     return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
+@enough_memory("compiling the file")
 def compile_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -160,11 +165,11 @@ def compile_file(
     )
     if train is not None:
         check_stimulus(found.graph, train, "train")
-    origin: dict[str, Any] = {"notes": [*found.notes, *held]}
+    origin = ImportFacts(notes=(*found.notes, *held))
     if not isinstance(source, nir.NIRGraph):
         path = path_of(source, "source")
-        origin |= {"file": path.name, "sha256": sha256(path)}
-    facts = {"imported": origin}
+        origin = origin.model_copy(update={"file": path.name, "sha256": sha256(path)})
+    facts = BuildFacts(imported=origin)
     if found.fixed is None:
         build = compile_graph(
             found.graph,
@@ -184,8 +189,8 @@ def compile_file(
             raise UsageError("the file holds integers with their delays; leave out --loop-delay")
         fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
         steps = None if stimulus is None else stimulus.steps
-        document = explain_quantization(found.graph, fixed, steps=steps)
-        build = Build(found.graph, fixed, target, document, stimulus, facts)
+        report = explain_quantization(found.graph, fixed, steps=steps)
+        build = Build(found.graph, fixed, target, report, stimulus, facts)
     if train is None:
         return build
     told = of_stage(progress, "train with integers")
@@ -221,6 +226,7 @@ def _check_training(
     return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
 
 
+@enough_memory("writing the file")
 def export_build(
     build: Build,
     folder: PathText,

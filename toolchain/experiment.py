@@ -1,54 +1,38 @@
 """The experiment file: one validated schema, every key documented, every default a working one."""
 
+import json
 import math
-import tomllib
+from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from toolchain.data.encoders import Encoding
-from toolchain.disk import check_file, readable_size
+from toolchain.documents import Document, explain, read_document
 from toolchain.errors import ExperimentError
 from toolchain.intake import PathText, path_of
-from toolchain.memory import machine_memory
+from toolchain.memory import machine_memory, readable_size
 from toolchain.models.network import Readout
+from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR
 from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
+from toolchain.toml import read_toml
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)]
+Milliseconds = Annotated[float, Field(ge=SHORTEST_MS, le=LONGEST_MS)]
 DIGITS: Final = 1797
 CLASSES: Final = 10
 PIXELS: Final = 64
 """Of the one data set there is: images, classes, and pixels of an image."""
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-_EXPECTED: Final = {
-    "greater_than": "expected more than {gt}",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than": "expected less than {lt}",
-    "less_than_equal": "expected at most {le}",
-    "enum": "expected {expected}",
-    "literal_error": "expected {expected}",
-    "finite_number": "expected a finite number",
-    "missing": "is missing",
-    "too_short": "expected at least {min_length} values",
-    "too_long": "expected at most {max_length} values",
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "expected a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type"), "expected a number"),
-    **dict.fromkeys(("bool_parsing", "bool_type"), "expected true or false"),
-    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "expected a section of keys"),
-    "string_type": "expected a text",
-}
-"""What Pydantic's kinds of errors mean to whoever wrote the file."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+_ROWS: Final = 8
+"""Of an image that is shown row by row: each takes its own steps."""
+_KEPT_FOR_BACKWARD: Final = 16
+"""Bytes that training keeps per neuron, step and sample of a batch, at the least: four numbers of 4 bytes."""
 
 
 class DatasetName(Enum):
@@ -76,7 +60,7 @@ class Device(Enum):
     CUDA = "cuda"
 
 
-class DataSection(_Section):
+class DataSection(Document):
     """`[data]`: what is learnt."""
 
     name: DatasetName = Field(
@@ -89,7 +73,7 @@ class DataSection(_Section):
     split_seed: Seed = Field(default=0, description="seed of the split, apart from the seed of the network")
 
 
-class EncodingSection(_Section):
+class EncodingSection(Document):
     """`[encoding]`: how images become spikes."""
 
     name: Encoding = Field(default=Encoding.RATE, description="rate, poisson, latency or direct")
@@ -97,38 +81,36 @@ class EncodingSection(_Section):
     max_rate: Fraction = Field(default=1.0, description="spikes per step of the brightest pixel")
 
 
-class ModelSection(_Section):
+class ModelSection(Document):
     """`[model]`: the untrained heterogeneous recurrent network."""
 
     neurons: Positive = Field(default=512, description="neurons of the recurrent pool")
     density: Fraction = Field(default=0.6, description="share of possible recurrent synapses")
-    rewiring: Annotated[float, Field(ge=0, le=1)] = Field(default=0.1, description="small-world rewiring")
+    rewiring: Share = Field(default=0.1, description="small-world rewiring")
     input_density: Fraction = Field(default=0.2, description="share of possible input synapses")
-    tau_mean_ms: PositiveFloat = Field(
+    tau_mean_ms: Milliseconds = Field(
         default=20.0, description="mean membrane time constant (gamma-distributed)"
     )
-    tau_shape: PositiveFloat = Field(default=3.0, description="shape of that gamma distribution")
-    cluster_tau_ms: tuple[PositiveFloat, ...] = Field(
+    tau_shape: Factor = Field(default=3.0, description="shape of that gamma distribution")
+    cluster_tau_ms: tuple[Milliseconds, ...] = Field(
         default=(), description="mean time constant of each cluster; empty for one pool"
     )
-    between: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.1, description="density between clusters over the density inside"
-    )
-    inhibitory: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.2, description="share of inhibitory neurons"
-    )
-    inhibition: PositiveFloat = Field(default=4.0, description="inhibitory against excitatory strength")
-    gain: PositiveFloat = Field(default=0.8, description="spectral radius of the recurrent weights")
-    input_gain: PositiveFloat = Field(
+    between: Share = Field(default=0.1, description="density between clusters over the density inside")
+    inhibitory: Share = Field(default=0.2, description="share of inhibitory neurons")
+    inhibition: Factor = Field(default=4.0, description="inhibitory against excitatory strength")
+    gain: Factor = Field(default=0.8, description="spectral radius of the recurrent weights")
+    input_gain: Factor = Field(
         default=8.0, description="standard deviation of the summed input, in thresholds"
     )
-    bias: float = Field(default=0.0, allow_inf_nan=False, description="constant input, in thresholds")
+    bias: Annotated[float, Field(ge=-LARGEST_FACTOR, le=LARGEST_FACTOR)] = Field(
+        default=0.0, description="constant input, in thresholds"
+    )
     readout: Readout = Field(default=Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
-    readout_tau_ms: PositiveFloat = Field(default=100.0, description="membrane time constant of the read-out")
-    dt_ms: PositiveFloat = Field(default=1.0, description="length of a step")
+    readout_tau_ms: Milliseconds = Field(default=100.0, description="membrane time constant of the read-out")
+    dt_ms: Milliseconds = Field(default=1.0, description="length of a step")
 
 
-class PruningSection(_Section):
+class PruningSection(Document):
     """`[pruning]`: of the untrained network; only activity pruning sees data."""
 
     method: PruningMethod = Field(
@@ -158,15 +140,17 @@ class PruningSection(_Section):
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 
 
-class TrainingSection(_Section):
+class TrainingSection(Document):
     """`[training]`: surrogate-gradient training with AdamW and a one-cycle learning rate."""
 
     epochs: Positive = Field(default=40, description="passes over the training split")
     batch_size: Positive = Field(default=32, description="samples per step")
-    learning_rate: PositiveFloat = Field(default=0.005, description="peak of the cycle")
-    weight_decay: NonNegativeFloat = Field(default=0.0, description="decoupled weight decay")
-    gradient_clip: PositiveFloat = Field(default=1.0, description="largest norm of a gradient")
-    surrogate_slope: PositiveFloat = Field(default=2.0, description="sharpness of the spike derivative")
+    learning_rate: Factor = Field(default=0.005, description="peak of the cycle")
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST_FACTOR)] = Field(
+        default=0.0, description="decoupled weight decay"
+    )
+    gradient_clip: Factor = Field(default=1.0, description="largest norm of a gradient")
+    surrogate_slope: Factor = Field(default=2.0, description="sharpness of the spike derivative")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.1, description="of the cross-entropy"
     )
@@ -174,7 +158,7 @@ class TrainingSection(_Section):
     calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")
 
 
-class Experiment(_Section):
+class Experiment(Document):
     """Everything that decides what `pumice train` does. The defaults are the demo."""
 
     seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
@@ -187,21 +171,53 @@ class Experiment(_Section):
     training: TrainingSection = TrainingSection()
 
 
-def parse_experiment(document: dict[str, Any]) -> Experiment:
+_SECTIONS: Final[dict[str, type[Document]]] = {
+    "data": DataSection,
+    "encoding": EncodingSection,
+    "model": ModelSection,
+    "pruning": PruningSection,
+    "training": TrainingSection,
+}
+
+
+def parse_experiment(document: Mapping[str, Any]) -> Experiment:
     """Return a validated experiment.
+
+    Args:
+        document: What stands in the file; members of enumerations may stand for their texts.
 
     Raises:
         ExperimentError: Names the first key that is unknown or has a value that is not accepted.
     """
-    content = dict(document)
-    if content.get("pruning") is False:
-        content["pruning"] = None
+    content: Any = document
+    if isinstance(content, Mapping) and content.get("pruning") is False:
+        content = dict(content) | {"pruning": None}
     try:
-        experiment = Experiment.model_validate(content)
+        # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
+        experiment = Experiment.model_validate_json(json.dumps(content, default=_plain))
     except ValidationError as error:
         raise _explain(error) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ExperimentError("(file)", f"is none that a file could hold: {error}") from None
     _check_together(experiment)
     return experiment
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Return the experiment that a run folder holds.
+
+    Raises:
+        CorruptArtifactError: It is damaged.
+        ExperimentError: Its values do not go together.
+    """
+    experiment = read_document(path, Experiment)
+    _check_together(experiment)
+    return experiment
+
+
+def _plain(value: object) -> object:
+    """Return what JSON knows in place of what it does not: of an enumeration its text, of a date too."""
+    return value.value if isinstance(value, Enum) else str(value)
 
 
 def _check_together(experiment: Experiment) -> None:
@@ -233,11 +249,14 @@ def _check_split(share: float) -> None:
 def check_room(experiment: Experiment) -> None:
     """Raise for sizes whose arrays alone are more than this machine's memory."""
     steps, neurons = experiment.encoding.steps, experiment.model.neurons
+    rows = _ROWS if experiment.data.name is DatasetName.SEQUENTIAL_DIGITS else 1
+    together = min(experiment.training.batch_size, DIGITS)
     needs = {
         # Dense recurrent weights in double precision, and their mask.
         "model.neurons": 9 * neurons**2,
         # Encoded images, a byte a pixel.
         "encoding.steps": DIGITS * PIXELS * steps,
+        "training.batch_size": _KEPT_FOR_BACKWARD * together * steps * rows * neurons,
     }
     memory = machine_memory()
     for key, needed in needs.items():
@@ -256,37 +275,19 @@ def load_experiment(path: PathText) -> Experiment:
         ExperimentError: It is not TOML, or not an experiment.
     """
     path = path_of(path, "path")
-    check_file("experiment file", path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExperimentError(str(path), f"is not TOML: {error}") from None
-    try:
-        return parse_experiment(document)
+        return parse_experiment(read_toml(path, "experiment file"))
+    except ValueError as error:
+        raise ExperimentError(str(path), str(error)) from None
     except ExperimentError as error:
         error.add_note(f"in experiment file '{path}'")
         raise
 
 
 def _explain(error: ValidationError) -> ExperimentError:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
+    key, reason = explain(error)
+    first = error.errors(include_url=False)[0]
     if first["type"] == "extra_forbidden":
-        return ExperimentError(key, "is not known", known=_known_keys(path[:-1]))
-    expected = _EXPECTED.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"].lower()
-    return ExperimentError(key or "(file)", f"{expected}, got {first['input']!r}")
-
-
-def _known_keys(path: list[str]) -> list[str]:
-    section: type[BaseModel] = Experiment
-    sections: dict[str, type[BaseModel]] = {
-        "data": DataSection,
-        "encoding": EncodingSection,
-        "model": ModelSection,
-        "pruning": PruningSection,
-        "training": TrainingSection,
-    }
-    if path:
-        section = sections[path[0]]
-    return list(section.model_fields)
+        section = _SECTIONS[str(first["loc"][0])] if len(first["loc"]) > 1 else Experiment
+        return ExperimentError(key, reason, known=list(section.model_fields))
+    return ExperimentError(key or "(file)", reason)

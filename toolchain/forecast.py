@@ -18,6 +18,7 @@ from toolchain.errors import SeriesError
 from toolchain.fidelity.decode import scores
 from toolchain.intake import count_of, samples_of
 from toolchain.ir import Graph
+from toolchain.options import each, factor, flag, hold, real, whole
 from toolchain.target import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
 
@@ -48,6 +49,16 @@ class ForecastOptions:
     strength: float = 1e-4
     segments: int = 32
     wash_out: int = 60
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            windows=each(factor, least=1),
+            increments=flag,
+            strength=real(0),
+            segments=whole(1),
+            wash_out=whole(),
+        )
 
 
 @final

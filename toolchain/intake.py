@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import ArgumentError, UnknownNameError
+from toolchain.errors import ArgumentError, UnknownNameError, UsageError
 
 PathText = str | os.PathLike[str]
 """A path as callers may give it."""
@@ -49,6 +49,7 @@ def path_of(value: object, name: str) -> Path:
 
     Raises:
         ArgumentError: It is something else, empty, or nothing that a file system could hold.
+        UsageError: It is relative to a working folder that was deleted.
     """
     try:
         text = os.fspath(cast("PathText", value))
@@ -64,7 +65,18 @@ def path_of(value: object, name: str) -> Path:
         raise ArgumentError(name, "a path that a file system can hold", ascii(text[:_SHOWN])) from None
     if longest > _LONGEST_NAME:
         raise ArgumentError(name, f"names of at most {_LONGEST_NAME} bytes in a path", f"one of {longest}")
-    return Path(text)
+    path = Path(text)
+    if not path.is_absolute():
+        check_working_folder()
+    return path
+
+
+def check_working_folder() -> None:
+    """Raise `UsageError` if the folder that relative paths are in was deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working folder was deleted; change to one that exists, as 'cd' does") from None
 
 
 def array_of(value: object, name: str) -> NDArray[Any]:

@@ -25,6 +25,7 @@ from toolchain.fidelity.cost import Cost, cost_of
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import PathText, check_type, count_of, names_of
+from toolchain.memory import enough_memory
 from toolchain.parts import in_parts
 from toolchain.progress import StageProgress, no_stages, of_part, of_stage
 from toolchain.reference import run as run_reference
@@ -129,6 +130,7 @@ class Judgement:
                 raise SimulationError(item.sentence(name), process=node, step=item.mismatch.step)
 
 
+@enough_memory("comparing the build")
 def compare_build(
     build: Build,
     stimulus: Stimulus | None = None,
@@ -158,7 +160,8 @@ def compare_build(
     for name in names:
         load_target(name)
     given = check_type(build, "build", Build).stimulus_for(stimulus)
-    clustered = build.quantization.get("options", {}).get("decay_profiles") is not None
+    options = build.quantization.options
+    clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
     clipping = ClippingTally.of(build.fixed_graph)
@@ -272,8 +275,8 @@ def _without_clock(build: Build) -> tuple[type[ToolchainError], ...]:
 
 def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
-    checks = [build.facts["float_agreement"]] if "float_agreement" in build.facts else []
-    checks += build.notes
+    agreement = build.facts.float_agreement
+    checks = [*(() if agreement is None else (agreement,)), *build.notes]
     return ReportContent(
         f"Fidelity of {build.fixed_graph.name} for {build.target}",
         (build.float_graph, build.fixed_graph),
@@ -282,7 +285,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         judgement.comparison,
         judgement.costs,
         build.quantization,
-        build.facts,
+        () if build.facts.sizes is None else build.facts.sizes.rows(),
         (*checks, *judgement.sentences()),
         None if judgement.attribution is None else judgement.attribution.to_json(),
         None if judgement.resources is None else (judgement.resources.fit, judgement.resources.metrics),

@@ -1,14 +1,12 @@
 """Arrays in `.npz` files: written with bytes that depend on nothing but the content, read as data only."""
 
 import errno
+import hashlib
 import io
 import math
 import os
 import shutil
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
@@ -18,26 +16,15 @@ from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
 from toolchain.atomic import replacing_file
+from toolchain.claims import Claim, check_room, claims_of, opened, reading_npz
 from toolchain.disk import OTHER_TEMPORARY, check_file, writing
-from toolchain.errors import CorruptArtifactError
+from toolchain.errors import ArgumentError, CorruptArtifactError
 
-MAX_ARRAY_BYTES = 8 * 2**30
-"""An archive may not claim more in all: a few bytes could otherwise ask for the whole memory."""
-# What zipfile, zlib and numpy raise on damaged files: found by flipping bytes.
-UNREADABLE: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    ValueError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    SyntaxError,
-    tokenize.TokenError,
-    OverflowError,
-    MemoryError,
-)
+_UNPACKED_TWICE: Final = 64 * 2**20
+_AT_ONCE: Final = 2**20
+
+_HASH: Final = "/sha256"
+"""Where the hash of all other arrays stands; no array of ours is called so."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -97,78 +84,77 @@ def _write_archive(target: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> Non
 
 
 def array_entry(name: str) -> zipfile.ZipInfo:
-    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes."""
+    """Return the entry of an array in a `.npz`: without a date, so that equal arrays are equal bytes.
+
+    Raises:
+        ArgumentError: The name would be another there: it holds a zero byte, or is no Unicode.
+    """
     entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    if entry.filename != f"{name}.npy" or name.encode(errors="ignore").decode() != name:
+        raise ArgumentError("name of an array", "a name that an archive can hold", repr(name))
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a `.npz` without ever unpickling, and without trusting a header's size.
+    """Read a `.npz` without ever unpickling, and without trusting what it claims.
 
     Raises:
         MissingFileError: There is no such file.
-        CorruptArtifactError: It is not an archive of plain arrays, or an entry claims a size
-            that differs from its content or exceeds `MAX_ARRAY_BYTES`.
+        CorruptArtifactError: It is not an archive of plain arrays, an entry claims something else than it
+            holds, or all of them take more memory than a file may (see `toolchain.memory`).
     """
     check_file("file", path)
     with path.open("rb") as file:
-        return _read_archive(path, file)
+        return arrays_of(file, path)
+
+
+def write_sealed_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays with their hash, for `read_sealed_arrays`: a state that will be continued."""
+    write_arrays(path, {**arrays, _HASH: _hash_of(arrays)})
+
+
+def read_sealed_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `write_sealed_arrays` wrote.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: As `read_arrays`, or it was changed since it was written.
+    """
+    arrays = read_arrays(path)
+    if not np.array_equal(arrays.pop(_HASH, np.zeros(0)), _hash_of(arrays)):
+        raise CorruptArtifactError(path, "was changed after it was written (its hash differs); remove it")
+    return arrays
+
+
+def _hash_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(values.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def unpack_arrays(packed: bytes, path: Path) -> dict[str, NDArray[Any]]:
     """Read what `pack_arrays` returned, out of the file `path`; see `read_arrays`."""
-    return _read_archive(path, io.BytesIO(packed))
+    return arrays_of(io.BytesIO(packed), path)
 
 
-def _read_archive(path: Path, source: IO[bytes]) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            check_claim(path, archive)
-            return {entry_name(path, entry): read_entry(path, archive, entry) for entry in archive.infolist()}
-    except UNREADABLE as error:
-        raise CorruptArtifactError(path, f"is not a readable .npz: {error}") from None
+def arrays_of(file: IO[bytes], path: Path) -> dict[str, NDArray[Any]]:
+    """Read an open `.npz`, and close it; `path` is what errors call it. See `read_arrays`."""
+    with reading_npz(path), opened(path, file) as archive:
+        claims = claims_of(path, archive)
+        check_room(path, claims)
+        return {claim.name: read_claim(archive, claim) for claim in claims}
 
 
-def check_claim(path: Path, archive: zipfile.ZipFile) -> None:
-    """Raise if an archive claims more bytes than are ever read."""
-    claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > MAX_ARRAY_BYTES:
-        raise CorruptArtifactError(path, f"claims {claimed} bytes; more than {MAX_ARRAY_BYTES} are not read")
-
-
-def entry_name(path: Path, entry: zipfile.ZipInfo) -> str:
-    """Return the name of an array in a `.npz`."""
-    if not entry.filename.endswith(".npy"):
-        raise CorruptArtifactError(path, f"holds '{entry.filename}', which is not an array")
-    return entry.filename.removesuffix(".npy")
-
-
-def read_entry(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read one array of a `.npz`; see `read_arrays`."""
-    with archive.open(entry) as file:
-        read_header(path, entry, file)
-    with archive.open(entry) as file:
+def read_claim(archive: zipfile.ZipFile, claim: Claim) -> NDArray[Any]:
+    """Read one array of an archive whose claims were checked."""
+    if claim.size > _UNPACKED_TWICE:
+        # Damage of a large entry is found before it takes any memory.
+        with archive.open(claim.entry) as file:
+            while file.read(_AT_ONCE):
+                pass
+    with archive.open(claim.entry) as file:
         return np.asarray(npy_format.read_array(file, allow_pickle=False))
-
-
-def read_header(
-    path: Path, entry: zipfile.ZipInfo, file: IO[bytes]
-) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, Fortran order and type of an array in a `.npz`, and leave `file` at its content.
-
-    Raises:
-        CorruptArtifactError: It holds objects, or claims a size that differs from its content.
-    """
-    version = npy_format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = npy_format.read_array_header_1_0(file)
-    else:
-        shape, fortran, dtype = npy_format.read_array_header_2_0(file)
-    content = entry.file_size - file.tell()
-    claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if dtype.hasobject or claimed != content or min(shape, default=0) < 0:
-        raise CorruptArtifactError(
-            path, f"entry '{entry.filename}' claims {claimed} bytes of {dtype} but holds {content}"
-        )
-    return shape, fortran, dtype

@@ -1,19 +1,20 @@
 """The first stage of a run: the untrained network an experiment describes, and how it is pruned."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, assert_never, final
+from typing import Annotated, Any, Final, assert_never, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
 from toolchain.data import Encoding, Images, encode, in_rows, load_digits
-from toolchain.documents import read_json, write_json
-from toolchain.errors import CorruptArtifactError
+from toolchain.documents import Digest, Document, read_document, write_document
 from toolchain.experiment import DatasetName, Experiment, PruningMethod, PruningSection
 from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.opened import OpenedFolder, read_folder
 from toolchain.progress import Progress, StageProgress, no_stages, of_stage
 from toolchain.pruning import (
     ActivityOptions,
@@ -31,13 +32,25 @@ from toolchain.pruning.lnp import DelocalizationRule, KeepRule
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
 from toolchain.seal import check_seal, hashes
-from toolchain.training import NETWORK_FILES, FitOptions, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, FitOptions, fit, network_of, save_network
 
 LAYER: Final = "hidden"
 _DOCUMENT: Final = "pruning.json"
 _ACTIVITY_SAMPLES: Final = 256
 # Streams of random numbers, one per purpose: adding one never moves another.
 _WEIGHTS, _PRUNING, _ENCODING = range(3)
+
+
+class PruningDocument(Document):
+    """`pruning.json`: what a pruning did, and the files of its network.
+
+    Attributes:
+        records: Every iteration; none for methods without iterations.
+        files: Their hashes by name.
+    """
+
+    records: tuple[LnpRecord, ...]
+    files: Annotated[dict[str, Digest], Field(min_length=1)]
 
 
 @final
@@ -47,12 +60,12 @@ class PrunedStage:
 
     Attributes:
         network: What is left.
-        records: Of every iteration, as JSON holds them; empty for methods without iterations.
+        records: Of every iteration; empty for methods without iterations.
         report: The page that shows it.
     """
 
     network: Network
-    records: list[dict[str, Any]]
+    records: tuple[LnpRecord, ...]
     report: Path
 
 
@@ -135,8 +148,16 @@ def prune_stage(
     """
     report = folder / "report.html"
     if (folder / _DOCUMENT).is_file():
-        records = _known_records(folder)
-        return PrunedStage(load_network(folder / "network"), records, report)
+        known = read_document(folder / _DOCUMENT, PruningDocument)
+
+        def read(opened: OpenedFolder) -> Network:
+            files = check_seal(opened, known.files, NETWORK_FILES, what="pruning", written_by="prune")
+            structure, numbers = (files.read(name) for name in NETWORK_FILES)
+            return network_of(structure, numbers, opened.path)
+
+        return PrunedStage(
+            read_folder("folder of the pruned network", folder / "network", read), known.records, report
+        )
     dense = untrained_network(experiment, images)
     told = of_stage(progress, f"prune by {section.method.value}")
     network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)
@@ -145,21 +166,9 @@ def prune_stage(
     selection = Selection(pool_of(network, LAYER), kept)
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
     write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
-    plain = [asdict(record) | {"spectrum": list(record.spectrum)} for record in lnp]
     files = hashes(folder / "network", NETWORK_FILES)
-    write_json(folder / _DOCUMENT, {"records": plain, "files": files})
-    return PrunedStage(network, plain, report)
-
-
-def _known_records(folder: Path) -> list[dict[str, Any]]:
-    document = read_json(folder / _DOCUMENT)
-    if not isinstance(document, dict) or not {"records", "files"} <= set(document):
-        raise CorruptArtifactError(folder / _DOCUMENT, "lists no records or files")
-    files = document["files"]
-    if not isinstance(files, dict):
-        raise CorruptArtifactError(folder / _DOCUMENT, "lists no files")
-    check_seal(folder / "network", files, NETWORK_FILES, what="pruning", written_by="prune")
-    return list(document["records"])
+    write_document(folder / _DOCUMENT, PruningDocument(records=tuple(lnp), files=files))
+    return PrunedStage(network, tuple(lnp), report)
 
 
 def _pruned(

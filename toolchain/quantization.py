@@ -1,20 +1,23 @@
 """How real numbers become integers: the options of the compiler, and the repair of what they cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, final
 
 import numpy as np
 
+from toolchain.build_facts import RepairFacts
 from toolchain.build_folder import Build
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
-from toolchain.intake import PathText, choice_of, count_of, name_of, real_of
+from toolchain.intake import PathText, check_type, choice_of, count_of, name_of, real_of
 from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
 from toolchain.ir.matrix import values_of
+from toolchain.memory import enough_memory
 from toolchain.models.surrogates import Surrogate
+from toolchain.options import choice, factor, flag, hold, whole
 from toolchain.passes import (
     OTHERS,
     Calibration,
@@ -25,6 +28,7 @@ from toolchain.passes import (
     SplitSigns,
     explain_quantization,
 )
+from toolchain.passes.quantization_report import QuantizationOptions
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import load_target
@@ -81,16 +85,26 @@ class Quantization:
             "rounding": choice_of(self.rounding, "rounding", Rounding),
             "tau_error": real_of(self.tau_error, "tau_error", least=0),
         }
+        for name in ("split_signs", "per_neuron", "exponents"):
+            checked[name] = flag(getattr(self, name), name)
         for name in ("threshold_profiles", "decay_profiles"):
             number = getattr(self, name)
             checked[name] = None if number is None else count_of(number, name, least=1)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def to_json(self) -> dict[str, Any]:
+    def told(self) -> QuantizationOptions:
         """Return the options as they stand in `quantization.json`."""
-        bits = self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits)
-        return asdict(self) | {"weight_bits": bits, "rounding": self.rounding.value}
+        return QuantizationOptions(
+            weight_bits=self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits),
+            split_signs=bool(self.split_signs),
+            rounding=self.rounding,
+            per_neuron=bool(self.per_neuron),
+            threshold_profiles=self.threshold_profiles,
+            decay_profiles=self.decay_profiles,
+            tau_error=self.tau_error,
+            exponents=bool(self.exponents),
+        )
 
     def within(self, profile: HardwareProfile) -> "Quantization":
         """Return the options with at most as many profiles as a chip's core holds."""
@@ -190,6 +204,16 @@ class RepairOptions:
     seed: int = 0
     typical_weights: bool = False
 
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            fit=lambda value, name: check_type(value, name, FitOptions),
+            surrogate=choice(Surrogate),
+            slope=factor,
+            seed=whole(),
+            typical_weights=flag,
+        )
+
     @classmethod
     def of_epochs(cls, epochs: int, seed: int = 0) -> "RepairOptions":
         """Return options for a network of any origin: a weight may move by a thousandth of a typical one."""
@@ -210,6 +234,7 @@ class RepairOptions:
         return replace(self.fit, learning_rate=self.fit.learning_rate * typical)
 
 
+@enough_memory("training the build on")
 def repair_build(
     build: Build,
     samples: Stimulus,
@@ -259,11 +284,11 @@ def repair_build(
         callbacks=() if resume is None else (_OfOneTraining(build, given),),
         progress=progress,
     )
-    steps, asked = build.quantization.get("steps"), dict(build.quantization.get("options", {}))
+    steps, asked = build.quantization.steps, build.quantization.options
     observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
-        threshold_profiles=asked.get("threshold_profiles"),
+        threshold_profiles=None if asked is None else asked.threshold_profiles,
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,
@@ -271,14 +296,12 @@ def repair_build(
         profile=load_target(build.target).profile,
     )
     fixed = quantize(tuned)
-    document = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
-    document["options"] = asked
-    facts = dict(build.facts) | {
-        "repair": {"epochs": len(records), "loss": records[-1].loss if records else None}
-    }
+    report = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
+    report = report.model_copy(update={"options": asked})
+    done = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
     # What PyTorch computed was compared with the weights before.
-    facts.pop("float_agreement", None)
-    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=document, facts=facts)
+    facts = build.facts.model_copy(update={"repair": done, "float_agreement": None})
+    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=report, facts=facts)
 
 
 @final

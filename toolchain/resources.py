@@ -12,6 +12,7 @@ from toolchain.fidelity.neurobench import NeuroBench, neurobench
 from toolchain.fit import Fit
 from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.ir import Graph
+from toolchain.memory import enough_memory
 from toolchain.parts import in_parts
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_chip, load_target, recorded_bytes
@@ -52,6 +53,7 @@ class Resources:
             raise DoesNotFitError("", "cores", len(self.fit.cores), room, mend)
 
 
+@enough_memory("checking the build against the chip")
 def check_build(
     build: Build,
     target: str | None = None,

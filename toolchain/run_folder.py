@@ -1,18 +1,22 @@
 """The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
 
-from dataclasses import asdict, dataclass, replace
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Annotated, Any, ClassVar, Final, final
 
 from numpy.typing import NDArray
+from pydantic import Field
 
 from toolchain.data import Images
-from toolchain.disk import check_folder, check_replaceable
-from toolchain.documents import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, UsageError
-from toolchain.experiment import Experiment, check_room, parse_experiment
+from toolchain.disk import check_replaceable
+from toolchain.documents import Digest, Document, FileDocument, parse_document, write_document
+from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.experiment import Experiment, check_room, read_experiment
 from toolchain.intake import PathText, path_of
+from toolchain.memory import enough_memory
 from toolchain.models import Network
+from toolchain.opened import OpenedFolder, read_folder
 from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.prune_stage import (
     PrunedStage,
@@ -22,16 +26,52 @@ from toolchain.prune_stage import (
     prune_stage,
     untrained_network,
 )
+from toolchain.pruning import LnpRecord
 from toolchain.quantization import RepairOptions
-from toolchain.seal import check_seal, hashes
+from toolchain.seal import SealedFiles, check_seal, hashes
 from toolchain.stimulus import Stimulus
-from toolchain.training import NETWORK_FILES, EpochRecord, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, EpochRecord, fit, network_of, save_network
 
-FORMAT_VERSION: Final = 1
 _RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
 _UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
 _LOADED: Final = (*(f"network/{name}" for name in NETWORK_FILES), "stimulus.npz", "calibration.npz")
+
+
+class History(Document):
+    """What happened in the stages of a run.
+
+    Attributes:
+        pruning: Every iteration, for the methods that have some.
+        unpruned: Every epoch of the unpruned network, if it was trained too.
+        network: Every epoch of the network.
+    """
+
+    pruning: tuple[LnpRecord, ...] = ()
+    unpruned: tuple[EpochRecord, ...] = ()
+    network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
+
+
+class RunFacts(Document):
+    """How a run came about."""
+
+    experiment: Experiment
+    history: History
+
+
+class RunDocument(FileDocument):
+    """`run.json`: written last, so its presence says that the run is complete."""
+
+    FORMAT: ClassVar[str] = "pumice-run"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "list of a pumice run"
+    WRITTEN_BY: ClassVar[str] = "pumice train"
+
+    format: str = FORMAT
+    version: int = VERSION
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    facts: RunFacts
+    files: dict[str, Digest]
 
 
 @final
@@ -45,7 +85,8 @@ class TrainedRun:
         stimulus: Held-out test split with labels.
         calibration: Training samples for quantization.
         classes: Names of the classes.
-        facts: The experiment and its history.
+        experiment: What was asked for.
+        history: What happened.
     """
 
     network: Network
@@ -53,7 +94,8 @@ class TrainedRun:
     stimulus: Stimulus
     calibration: Stimulus
     classes: tuple[str, ...]
-    facts: dict[str, Any]
+    experiment: Experiment
+    history: History
 
     @classmethod
     def load(cls, folder: PathText) -> "TrainedRun":
@@ -64,29 +106,48 @@ class TrainedRun:
             CorruptArtifactError: A file differs from its recorded hash.
             FormatVersionError: It was written by another version of the format.
         """
-        folder = path_of(folder, "folder")
-        check_folder("run folder", folder)
-        if not (folder / _RUN).is_file() and (folder / EXPERIMENT).is_file():
-            raise UsageError(f"the training in '{folder}' is not finished; continue it with 'pumice train'")
-        document = read_json(folder / _RUN)
-        if not isinstance(document, dict) or document.get("format") != "pumice-run":
-            raise CorruptArtifactError(folder / _RUN, "is not a pumice run")
-        if document.get("version") != FORMAT_VERSION:
-            raise FormatVersionError(f"run '{folder}'", document.get("version"), FORMAT_VERSION)
-        files, facts = document.get("files"), document.get("facts")
-        if not isinstance(files, dict) or not isinstance(facts, dict) or "classes" not in document:
-            raise CorruptArtifactError(folder / _RUN, "lists no files, facts or classes")
-        check_seal(folder, files, _LOADED, optional=_UNPRUNED, what="training", written_by="train")
+        return read_folder("run folder", path_of(folder, "folder"), cls._read)
+
+    @classmethod
+    def _read(cls, folder: OpenedFolder) -> "TrainedRun":
+        if not folder.holds(_RUN) and folder.holds(EXPERIMENT):
+            raise UsageError(
+                f"the training in '{folder.path}' is not finished; continue it with 'pumice train'"
+            )
+        path = folder.path / _RUN
+        document = parse_document(folder.read(_RUN), path, RunDocument, named=f"run '{folder.path}'")
+        files = check_seal(
+            folder, document.files, _LOADED, optional=_UNPRUNED, what="training", written_by="train"
+        )
+        network = _read_network(files, folder.path, "network")
+        scores = network.layer(network.output).size
+        if scores != len(document.classes):
+            raise CorruptArtifactError(
+                path, f"names {len(document.classes)} classes, the network has {scores}; train again"
+            )
+        stimulus, calibration = (
+            Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize)
+            for name in ("stimulus.npz", "calibration.npz")
+        )
         return cls(
-            load_network(folder / "network"),
-            load_network(folder / "unpruned") if set(_UNPRUNED) <= set(files) else None,
-            Stimulus.load(folder / "stimulus.npz"),
-            Stimulus.load(folder / "calibration.npz"),
-            tuple(document["classes"]),
-            facts,
+            network,
+            _read_network(files, folder.path, "unpruned")
+            if all(name in files for name in _UNPRUNED)
+            else None,
+            stimulus,
+            calibration,
+            document.classes,
+            document.facts.experiment,
+            document.facts.history,
         )
 
 
+def _read_network(files: SealedFiles, folder: Path, part: str) -> Network:
+    structure, numbers = (files.read(f"{part}/{name}") for name in NETWORK_FILES)
+    return network_of(structure, numbers, folder / part)
+
+
+@enough_memory("training the network")
 def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
@@ -108,27 +169,28 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     images = load_images(experiment)
     encoded = encode_images(experiment, images)
     dense = untrained_network(experiment, images)
-    history: dict[str, Any] = {}
+    records: dict[str, Any] = {}
     network = dense
     if experiment.pruning is not None:
         pruned = prune_stage(experiment, experiment.pruning, folder / "pruning", images, encoded[0], progress)
-        network, history["pruning"] = pruned.network, pruned.records
+        network, records["pruning"] = pruned.network, pruned.records
         if experiment.pruning.baseline:
             stage = "train unpruned network"
-            history["unpruned"] = _fit(
+            records["unpruned"] = _fit(
                 experiment, dense, encoded[0], images, folder / "training-unpruned", stage, progress
             )
             save_network(dense, folder / "unpruned")
     stage = "train network" if experiment.pruning is None else "train pruned network"
-    history["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
+    records["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
     save_network(network, folder / "network")
     kept = slice(0, experiment.training.calibration_samples)
     Stimulus({"input": encoded[0][kept]}, images.train_labels[kept]).save(folder / "calibration.npz")
     Stimulus({"input": encoded[1]}, images.test_labels).save(folder / "stimulus.npz")
-    _finish(folder, experiment, images, history)
+    _finish(folder, experiment, images, History(**records))
     return TrainedRun.load(folder)
 
 
+@enough_memory("pruning the network")
 def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 
@@ -174,20 +236,19 @@ def can_continue(folder: Path, experiment: Experiment) -> bool:
     """Return whether a folder holds an unfinished run of this experiment."""
     if not is_run(folder) or (folder / _RUN).is_file():
         return False
-    return parse_experiment(read_json(folder / EXPERIMENT)) == experiment
+    return read_experiment(folder / EXPERIMENT) == experiment
 
 
 def _claim(folder: Path, experiment: Experiment) -> None:
     """Take the folder for this experiment, or raise."""
-    wanted = experiment.model_dump(mode="json")
     path = folder / EXPERIMENT
     check_replaceable(folder, EXPERIMENT, "a run folder")
     check_room(experiment)
     if path.is_file():
-        if parse_experiment(read_json(path)) != experiment:
+        if read_experiment(path) != experiment:
             raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
         return
-    write_json(path, wanted)
+    write_document(path, experiment)
 
 
 def _fit(
@@ -198,8 +259,8 @@ def _fit(
     checkpoint: Path,
     stage: str,
     progress: StageProgress,
-) -> list[dict[str, Any]]:
-    records: tuple[EpochRecord, ...] = fit(
+) -> tuple[EpochRecord, ...]:
+    return fit(
         network,
         inputs,
         images.train_labels,
@@ -208,19 +269,14 @@ def _fit(
         checkpoint=checkpoint,
         progress=of_stage(progress, stage),
     )
-    return [asdict(record) for record in records]
 
 
-def _finish(folder: Path, experiment: Experiment, images: Images, history: dict[str, Any]) -> None:
-    """Write `run.json` last: its presence says that the run is complete."""
+def _finish(folder: Path, experiment: Experiment, images: Images, history: History) -> None:
+    """Write `run.json`, last of all."""
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
-    write_json(
-        folder / _RUN,
-        {
-            "format": "pumice-run",
-            "version": FORMAT_VERSION,
-            "classes": list(images.classes),
-            "facts": {"experiment": experiment.model_dump(mode="json"), "history": history},
-            "files": hashes(folder, (*_LOADED, *unpruned)),
-        },
+    document = RunDocument(
+        classes=images.classes,
+        facts=RunFacts(experiment=experiment, history=history),
+        files=hashes(folder, (*_LOADED, *unpruned)),
     )
+    write_document(folder / _RUN, document)

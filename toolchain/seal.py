@@ -1,16 +1,22 @@
 """Folders whose files are listed with their hashes: what is loaded must be there, listed and unchanged.
 
+What is loaded are the very bytes that were hashed: each file is opened once, hashed and read through that
+one handle, and what is read late is hashed again. So it does not matter whether a file has a second name
+elsewhere (a hard link), under which somebody may write. Links are refused: a folder with links is not whole.
+
 Files that are not listed are nobody's business: what a file browser leaves, what `lava/network.py` writes.
 They are neither hashed nor read.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, final
 
 from toolchain.atomic import sha256
-from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, ToolchainError
+from toolchain.hashed import HashedFile
+from toolchain.opened import OpenedFolder, buffered
 
 
 def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -18,16 +24,36 @@ def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: sha256(folder / name) for name in sorted(names)}
 
 
+@final
+class SealedFiles:
+    """The files of a folder that may be loaded, opened and found to be as they were listed."""
+
+    def __init__(self, files: Mapping[str, HashedFile]) -> None:
+        self._files = dict(files)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def read(self, name: str) -> bytes:
+        """Return what a file holds. Each file is read once."""
+        return self._files.pop(name).whole()
+
+    def open(self, name: str) -> BufferedReader:
+        """Return a file to be read in parts, and closed by whoever reads it. Each file is read once."""
+        return buffered(self._files.pop(name))
+
+
 def check_seal(
-    folder: Path,
+    folder: OpenedFolder,
     listed: Mapping[str, Any],
     loaded: Iterable[str],
     *,
     optional: Iterable[str] = (),
+    streamed: Iterable[str] = (),
     what: str,
     written_by: str,
-) -> None:
-    """Raise unless every file that will be loaded is listed and unchanged.
+) -> SealedFiles:
+    """Return the files that will be loaded; raise unless every one is listed and unchanged.
 
     A listed file that nobody loads, such as a report, may be gone; if it is there, it must be unchanged.
 
@@ -36,6 +62,7 @@ def check_seal(
         listed: Their recorded hashes by name, from a file that may be damaged.
         loaded: Files that will be loaded.
         optional: Files that will be loaded if they are listed.
+        streamed: Those of all that may be larger than the memory.
         what: The folder in words, such as `build`.
         written_by: What writes such a folder, such as `compile`.
 
@@ -44,38 +71,28 @@ def check_seal(
         StorageError: This user may not read one.
         CorruptArtifactError: One is not listed, was changed, or is a link.
     """
-    needed = set(loaded)
-    for name in sorted(needed | {name for name in optional if (folder / name).exists()}):
+    required, possible = set(loaded), set(optional)
+    for name in sorted(required | {name for name in possible if folder.holds(name)}):
         if name not in listed:
             raise CorruptArtifactError(
-                folder / name, f"is not listed by its {what}; remove it, or {written_by} again"
+                folder.path / name, f"is not listed by its {what}; remove it, or {written_by} again"
             )
-    needed |= set(optional) & set(listed)
+    needed = sorted(required | possible & set(listed))
+    large = set(streamed)
+    files = {name: folder.open(name, f"file of the {what}", streamed=name in large) for name in needed}
     for name, recorded in listed.items():
-        if name in needed:
-            _check_loaded(folder, name, f"file of the {what}")
-        elif not _is_plain(folder, name):
-            continue
-        if sha256(folder / name) != recorded:
+        found = files[name].sha256 if name in files else _hash_if_plain(folder, name)
+        if found not in (None, recorded):
             raise CorruptArtifactError(
-                folder / name, f"was changed after the {what} (its hash differs); {written_by} again"
+                folder.path / name, f"was changed after the {what} (its hash differs); {written_by} again"
             )
+    return SealedFiles(files)
 
 
-def _check_loaded(folder: Path, name: str, what: str) -> None:
-    check_file(what, folder / name)
-    for place in (folder / name, *(folder / parent for parent in PurePosixPath(name).parents[:-1])):
-        if place.is_symlink():
-            raise CorruptArtifactError(
-                place, "is a link, whose file can change at any time; copy the file here"
-            )
-
-
-def _is_plain(folder: Path, name: str) -> bool:
-    """Return whether a name that a list holds is a file inside of its folder that can be read."""
-    path = folder / name
+def _hash_if_plain(folder: OpenedFolder, name: str) -> str | None:
+    """Return the hash of a file that a list holds, if it is one inside of the folder that can be read."""
     try:
-        check_file("file", path)
-        return path.resolve().is_relative_to(folder.resolve())
+        with folder.open(name) as file:
+            return file.sha256
     except ToolchainError:
-        return False
+        return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import IO, Any, Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from toolchain.ir.types import size_of
 from toolchain.npz import read_arrays, write_arrays
 
 _SINGLE: Final = "input"
+_COMPANIONS: Final = ("labels", "lengths")
+_MARK: Final = "input/"
 _AXES: Final = ("batch", "time")
 _CHECKED_VALUES: Final = 2**22
 """Values of a large stimulus that are checked at a time."""
@@ -52,7 +54,7 @@ class Stimulus:
                 raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
             values[name] = _number_array(array, name)
         object.__setattr__(self, "values", values)
-        for companion in ("labels", "lengths"):
+        for companion in _COMPANIONS:
             numbers: object = getattr(self, companion)
             if numbers is not None:
                 object.__setattr__(self, companion, labels_of(numbers, companion))
@@ -111,11 +113,13 @@ class Stimulus:
         )
 
     def save(self, path: PathText) -> None:
-        """Write `stimulus.npz`: one array per input, and `labels`, `lengths` if present."""
-        extra = {"labels": self.labels, "lengths": self.lengths}
-        write_arrays(
-            path_of(path, "path"), {**self.values, **{k: v for k, v in extra.items() if v is not None}}
-        )
+        """Write `stimulus.npz`: an array per input (see `stored_key`), `labels` and `lengths` if present."""
+        arrays = {stored_key(name): array for name, array in self.values.items()}
+        for name in _COMPANIONS:
+            numbers: NDArray[np.int64] | None = getattr(self, name)
+            if numbers is not None:
+                arrays[name] = numbers
+        write_arrays(path_of(path, "path"), arrays)
 
     @classmethod
     def load(cls, path: PathText) -> "Stimulus":
@@ -140,14 +144,34 @@ class Stimulus:
         return cls._of_arrays(path, open_arrays(path, held_bytes))
 
     @classmethod
+    def of_file(cls, file: IO[bytes], path: Path, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what an opened `stimulus.npz` holds, and close it when nothing more is read; see `open`."""
+        return cls._of_arrays(path, open_arrays(path, held_bytes, file))
+
+    @classmethod
     def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":
-        labels, lengths = arrays.pop("labels", None), arrays.pop("lengths", None)
+        companions = {name: arrays.pop(name, None) for name in _COMPANIONS}
         if not arrays:
             raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
         try:
-            return cls(arrays, labels, lengths)
+            return cls({_input_of(key): array for key, array in arrays.items()}, **companions)
         except ArgumentError as error:
             raise StimulusError(f"'{path}' holds what is no stimulus: {error}") from None
+
+
+def stored_key(name: str) -> str:
+    """Return the name of an input's array in `stimulus.npz`; no two inputs, nor labels or lengths, share one.
+
+    It is the name of the input, but for names that mean something else there or look like such a key.
+
+    >>> stored_key("image"), stored_key("labels"), stored_key("input/labels")
+    ('image', 'input/labels', 'input/input/labels')
+    """
+    return f"{_MARK}{name}" if name in _COMPANIONS or name.startswith(_MARK) else name
+
+
+def _input_of(key: str) -> str:
+    return key.removeprefix(_MARK)
 
 
 def _number_array(array: object, name: str) -> NDArray[Any]:
@@ -168,7 +192,7 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
         ArgumentError: It is not made of numbers.
         StimulusError: A name, shape, length or value does not fit.
     """
-    given = _named(graph, stimulus)
+    given = named_stimulus(graph, stimulus)
     values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
     return Stimulus(values, given.labels, given.lengths)
 
@@ -190,7 +214,7 @@ def check_stimulus(
         StimulusError: A name, shape, length or value does not fit.
     """
     try:
-        given = _named(graph, stimulus)
+        given = named_stimulus(graph, stimulus)
         size = sum(size_of(node.shape) for node in graph.inputs) * given.steps
         together = max(1, _CHECKED_VALUES // size)
         for start in range(0, given.samples, together):
@@ -235,7 +259,7 @@ def fit_step(
     return {name: _fit_values(inputs[name], array) for name, array in arrays.items()}
 
 
-def _named(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
     """Return the stimulus keyed by the graph's input names, everything checked but the values."""
     given = Stimulus.of(stimulus)
     inputs, values = _by_input(graph.inputs, given.values)
@@ -280,7 +304,7 @@ def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int) -> None:
-    for name in ("labels", "lengths"):
+    for name in _COMPANIONS:
         values: NDArray[Any] | None = getattr(stimulus, name)
         if values is not None and values.shape != (samples,):
             raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")

@@ -22,6 +22,7 @@ from toolchain.fixedpoint import SignMode
 from toolchain.ir import EdgeKind, FixedLif, Graph, Stage
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.npz import write_arrays
+from toolchain.stimulus import stored_key
 
 FILE: Final = "network.py"
 WEIGHTS: Final = "weights.npz"
@@ -58,7 +59,7 @@ def _source(graph: Graph, plan: Plan) -> str:
     read = sorted(node.inputs[0] for node in graph.outputs if node.reads_potential)
     inputs = {node.name: node for node in graph.inputs}
     single = len(inputs) == 1
-    keys = {name: "input" if single else name for name in inputs}
+    keys = {name: "input" if single else stored_key(name) for name in inputs}
     page = environment.get_template("network.py.j2").render(
         name=_plain(graph.name),
         version=version("pumice"),
@@ -68,7 +69,7 @@ def _source(graph: Graph, plan: Plan) -> str:
         gap=plan.gap,
         latest=plan.latest,
         potentials=read,
-        names={keys[name]: name for name in inputs},
+        names={keys[name]: stored_key(name) for name in inputs},
         inputs=[{"key": keys[name], "shape": list(node.shape)} for name, node in inputs.items()],
         sources=[
             {
@@ -123,18 +124,19 @@ def _plain(name: str) -> str:
 
 
 def _arrays(plan: Plan) -> dict[str, NDArray[Any]]:
+    """Return every array under `"<process>/<part>"`: names of processes hold no `/`."""
     arrays: dict[str, NDArray[Any]] = {}
     for item in plan.neurons:
         if isinstance(item.neurons, FixedLif):
-            arrays |= {f"{item.name}.{field}": values for field, values in _parameters(item.neurons).items()}
+            arrays |= {f"{item.name}/{field}": values for field, values in _parameters(item.neurons).items()}
     for link in plan.connections:
         if isinstance(link.weights, csr_array):
             arrays |= {
-                f"{link.name}.{part}": getattr(link.weights, part) for part in ("data", "indices", "indptr")
+                f"{link.name}/{part}": getattr(link.weights, part) for part in ("data", "indices", "indptr")
             }
         else:
-            arrays[f"{link.name}.dense"] = link.weights
-    return arrays | {link.name: in_lava_order(link.weights) for link in plan.convolutions}
+            arrays[f"{link.name}/dense"] = link.weights
+    return arrays | {f"{link.name}/kernel": in_lava_order(link.weights) for link in plan.convolutions}
 
 
 def _parameters(neurons: FixedLif) -> Mapping[str, NDArray[Any]]:

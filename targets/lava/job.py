@@ -3,10 +3,12 @@
 The parent writes the folder, the child reads it, and neither shares anything else:
 
 - `job.json`, `arrays.npz`: the plan;
-- `<source>.npy`: what each source sends, one row per step, for every simulation;
-- `<node>.<quantity>.npy`: records, mapped and filled row by row;
+- `source<n>.npy`: what each source sends, one row per step, for every simulation;
+- `record<n>-<quantity>.npy`: records, mapped and filled row by row;
 - `heartbeat.npy`: per process, its step and whether it waits for a message;
 - `failure.json`: written by whoever fails first.
+
+Files are numbered in the order of the plan: names can be those of other files, or differ only as `A` and `a`.
 """
 
 from collections.abc import Mapping
@@ -26,8 +28,6 @@ from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.npz import read_arrays, reserve_array, write_array, write_arrays
 from toolchain.stimulus import Stimulus
-
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 
 _PARTS: Final = ("sources", "neurons", "graded", "connections", "convolutions")
 
@@ -111,8 +111,8 @@ def write_job(
         "samples": window.samples,
         "models": models.value,
         "sources": [
-            {"name": item.name, "shape": list(item.shape), "path": str(folder / f"{item.name}.npy")}
-            for item in plan.sources
+            {"name": item.name, "shape": list(item.shape), "path": str(_source_file(folder, i))}
+            for i, item in enumerate(plan.sources)
         ],
         "neurons": [
             {
@@ -147,10 +147,20 @@ def _make_records(
     """Create the record files of a population, all zero; return their paths by quantity."""
     number = np.int32 if plan.stage is Stage.FIXED else np.float64
     shape = (window.samples, window.steps, *item.neurons.vth.shape)
-    paths = {quantity: str(folder / f"{item.name}.{quantity}.npy") for quantity in quantities}
+    paths = {quantity: str(record_file(folder, plan, item.name, quantity)) for quantity in quantities}
     for quantity, path in paths.items():
         reserve_array(Path(path), np.bool_ if quantity == "spikes" else number, shape)
     return paths
+
+
+def record_file(folder: Path, plan: Plan, population: str, quantity: str) -> Path:
+    """Return the file that a population writes a quantity to."""
+    index = [item.name for item in plan.neurons].index(population)
+    return folder / f"record{index}-{quantity}.npy"
+
+
+def _source_file(folder: Path, index: int) -> Path:
+    return folder / f"source{index}.npy"
 
 
 def _describe(link: ConnectionProcess, key: str) -> dict[str, Any]:
@@ -193,13 +203,6 @@ def in_lava_order(weights: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
 
 
-def remove_shared_memory(prefix: str) -> None:
-    """Remove the shared memory whose names begin with a prefix: segments outlive a killed process."""
-    if _SHARED_MEMORY.is_dir():
-        for segment in _SHARED_MEMORY.glob(f"{prefix.removeprefix('/')}*"):
-            segment.unlink(missing_ok=True)
-
-
 def process_names(document: Mapping[str, Any]) -> list[str]:
     """Return the names of all processes, in the order of the heartbeat's rows."""
     parts = ("neurons", "graded") if document["models"] == Models.LAYERS.value else _PARTS
@@ -233,7 +236,7 @@ def _write_sources(
     """
     inputs = {node.name: node for node in graph.inputs}
     number = np.int32 if plan.stage is Stage.FIXED else np.float64
-    for item in plan.sources:
+    for i, item in enumerate(plan.sources):
         node, values = inputs[item.input], stimulus.values[item.input]
         if node.edge is EdgeKind.GRADED and plan.stage is Stage.FIXED:
             values = encode_graded(values, node.scale, node.bits)
@@ -245,7 +248,7 @@ def _write_sources(
         else:
             rows = np.zeros((window.total, flat.shape[2]), number)
             _send(flat, item, window, rows)
-        write_array(folder / f"{item.name}.npy", rows)
+        write_array(_source_file(folder, i), rows)
 
 
 def _send(values: NDArray[Any], item: SourceProcess, window: Window, rows: NDArray[Any]) -> None:

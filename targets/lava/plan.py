@@ -31,10 +31,17 @@ from toolchain.ir import (
     Window,
     verify,
 )
+from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays, Schedule, find_schedule
 
+_POOLED: Final = 64
+"""Bytes that an element of a window takes while the matrix of a pooling is made."""
+_RELAY: Final = 2**14
+"""Bytes of a relay: a population, and the identity that leads to it."""
+_RELAY_NEURON: Final = 80
+"""Bytes of each of its neurons."""
 _FORGET_AT_ONCE: Final = fixedpoint.DECAY_UNITY - 1
 
 
@@ -255,9 +262,11 @@ class _Planner:
         """Connect a pooling to what it pools: every element of a window with weight 1."""
         wait = _wait_of(retimed, node)
         shape = self.types[wait.inputs[0]].shape
+        made = size_of(self.types[node.name].shape) * node.window.area
+        check_node(node.name, "on Lava the matrix of its windows", made * _POOLED)
         matrix = pooling_matrix(node.window, shape, self._number)
         source = self._tap(wait.inputs[0], wait.least - 1)
-        self._link(f"{node.name}.pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
+        self._link(f"{node.name}@pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
         """Add one connection process per delay slot."""
@@ -286,6 +295,8 @@ class _Planner:
             offset = self.schedule.offsets[name]
             self.sources[tap] = SourceProcess(tap, name, node.shape, wait, offset)
             return tap
+        each = _RELAY + _RELAY_NEURON * size_of(self.types[name].shape)
+        check_node(name, f"on Lava the populations that repeat it for {wait} steps", wait * each)
         for step in range(1, wait + 1):
             self._relay(name, step)
         return name if wait == 0 else f"{name}~{wait}"

@@ -8,12 +8,13 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import sha256, temporary_folder
+from toolchain.atomic import sha256
 from toolchain.errors import TargetError
 from toolchain.ir import Graph, save_graph
-from toolchain.npz import read_arrays, write_arrays
+from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.stimulus import Stimulus
 from toolchain.target import RESUMED, Records
+from toolchain.temporary import temporary_folder
 
 _KEY: Final = "key"
 
@@ -42,7 +43,7 @@ class FinishedSamples:
         """
         if not self.path.exists():
             return 0
-        arrays = read_arrays(self.path)
+        arrays = read_sealed_arrays(self.path)
         kept = {f"{name}.{quantity}": (quantity, name) for quantity in records for name in records[quantity]}
         if not np.array_equal(arrays.get(_KEY, np.zeros(0)), self._key) or arrays.keys() != {_KEY, *kept}:
             raise TargetError(
@@ -60,7 +61,7 @@ class FinishedSamples:
         held = {
             f"{name}.{quantity}": v[:done] for quantity, part in records.items() for name, v in part.items()
         }
-        write_arrays(self.path, held | {_KEY: self._key})
+        write_sealed_arrays(self.path, held | {_KEY: self._key})
 
     def remove(self) -> None:
         """Forget them: the run is complete."""
@@ -69,7 +70,7 @@ class FinishedSamples:
 
 def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
     digest = hashlib.sha256(",".join(record).encode())
-    with temporary_folder("pumice-key-") as folder:
+    with temporary_folder("key") as folder:
         save_graph(graph, folder)
         for path in sorted(folder.iterdir()):
             digest.update(sha256(path).encode())

@@ -2,26 +2,24 @@
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import BinaryIO, Final, final
 
 import numpy as np
 
-from targets.lava.job import RUNNING, Window, process_names, read_job, remove_shared_memory
-from toolchain.atomic import temporary_folder
+from targets.lava.job import RUNNING, Window, process_names, read_job
+from targets.lava.process_group import end_group
 from toolchain.errors import SimulationError
+from toolchain.interrupts import Held
 from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
-_PROCESSES: Final = Path("/proc")
 
 
 @final
@@ -40,42 +38,40 @@ class Limits:
     stall_s: float = 60.0
 
 
-@contextmanager
-def job_folder() -> Generator[Path, None, None]:
-    """Yield a temporary folder that is removed whatever happens."""
-    with temporary_folder("pumice-lava-") as folder:
-        yield folder
-
-
 def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) -> None:
-    """Run the job in `folder` in a child process, to its end or to an error.
+    """Run the job in a temporary folder in a child process, to its end or to an error.
 
-    Whatever happens, afterwards no process of the child's group lives and none of its shared
-    memory is left; Ctrl-C included.
+    Whatever happens, afterwards no process of the child's group lives; what it left in files and in shared
+    memory goes with the folder.
 
     Raises:
         SimulationError: Lava raised, died, made no step for too long or ran out of time; names
             the process and the step.
     """
-    # Python draws 2 random bytes after a prefix of this length, and retries names in use.
-    prefix = f"/p{secrets.token_hex(4)}"
-    log = folder / "log.txt"
-    # One thread per process: Lava itself is the parallelism. `-P` keeps the current folder out.
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    with log.open("wb") as output:
-        child = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), str(os.getpid()), prefix],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment,
-        )
-        try:
-            _watch(folder, child, window, limits, progress)
-        finally:
-            _kill_group(child)
-            remove_shared_memory(prefix)
+    with (folder / "log.txt").open("wb") as log, Held(lambda: _start(folder, log), _end) as child:
+        _watch(folder, child, window, limits, progress)
+
+
+def _start(folder: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
+    # One thread per process: Lava itself is the parallelism.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    # `-P` keeps the current folder out. In a session of its own, it does not get the Ctrl-C of a terminal.
+    return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env=os.environ | threads | {"TMPDIR": str(folder)},
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    # Before it is waited for: until then its number is nobody else's.
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    end_group(child.pid)
 
 
 def finished_samples(folder: Path, window: Window) -> int:
@@ -145,39 +141,3 @@ def _stopped(folder: Path, reason: str) -> SimulationError:
 def _last_words(folder: Path) -> str:
     text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-2000:]
     return f"last words of the simulator:\n{text}" if text else "the simulator printed nothing"
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    # The group's other members are not our children: wait until the last one is gone.
-    deadline = time.monotonic() + 5.0
-    while group_lives(child.pid) and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
-def group_lives(group: int) -> bool:
-    """Return whether any process of a group still runs.
-
-    Dead ones that nobody has asked for yet do not count: they hold nothing, and who adopted them may take
-    a second to ask.
-    """
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    if not _PROCESSES.is_dir():
-        return True
-    return any(state not in "ZX" for state in _states(group))
-
-
-def _states(group: int) -> Generator[str]:
-    """Yield the states of the processes of a group, from Linux's table of processes."""
-    for entry in _PROCESSES.glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, its_group, *_ = (
-                entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            )
-            if int(its_group) == group:
-                yield state

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from targets.lava.artifact import write_artifact
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, write_job
+from targets.lava.job import Models, Window, record_file, write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
-from targets.lava.runner import Limits, finished_samples, job_folder, run_job
+from targets.lava.runner import Limits, finished_samples, run_job
 from toolchain.errors import StorageError, TargetError, TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import path_of
+from toolchain.interrupts import uninterrupted
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import Stimulus, fit_stimulus
 from toolchain.target import Records, Target, empty_records, kept_quantities
+from toolchain.temporary import temporary_folder
 from toolchain.trace import Trace, check_quantities
 
 _STOCK_LIMIT: Final = 127
@@ -89,21 +91,15 @@ class LavaProgram:
         progress: Progress,
     ) -> None:
         wanted = kept_quantities(records, self._graph)
-        with job_folder() as folder:
+        with temporary_folder("lava") as folder:
             rest = stimulus.take(slice(done, None))
             window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
             try:
                 run_job(folder, window, self._limits, progress)
+                _collect(folder, self.plan, records, done, window.samples)
             except BaseException as error:
-                finished = finished_samples(folder, window)
-                _collect(folder, records, done, finished)
-                error.add_note(_told(done + finished, stimulus.samples))
-                if kept is None:
-                    error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
-                elif finished:
-                    error.add_note(_kept(kept, records, done + finished))
+                _rescue(folder, self.plan, window, records, done, kept, error)
                 raise
-            _collect(folder, records, done, window.samples)
 
     def save(self, directory: Path) -> None:
         """Write the graph; offsets and relays are laid out again when it is built."""
@@ -184,16 +180,32 @@ class LavaTarget:
         return LavaProgram(graph, self.limits, self.models)
 
 
-def _collect(folder: Path, records: Records, first: int, samples: int) -> None:
+def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: int) -> None:
     """Copy the samples that a job finished to where they belong."""
     for quantity, populations in records.items():
         for name, values in populations.items():
-            part = np.load(folder / f"{name}.{quantity}.npy", mmap_mode="r", allow_pickle=False)
+            part = np.load(record_file(folder, plan, name, quantity), mmap_mode="r", allow_pickle=False)
             values[first : first + samples] = part[:samples]
 
 
-def _told(finished: int, samples: int) -> str:
-    return f"{finished} of {samples} samples were finished"
+@uninterrupted
+def _rescue(
+    folder: Path,
+    plan: Plan,
+    window: Window,
+    records: Records,
+    before: int,
+    kept: FinishedSamples | None,
+    error: BaseException,
+) -> None:
+    """Keep the samples that a job finished before it ended early, and say so in what ended it."""
+    finished = finished_samples(folder, window)
+    _collect(folder, plan, records, before, finished)
+    error.add_note(f"{before + finished} of {before + window.samples} samples were finished")
+    if kept is None:
+        error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
+    elif finished:
+        error.add_note(_kept(kept, records, before + finished))
 
 
 def _kept(kept: FinishedSamples, records: Records, done: int) -> str:

@@ -6,12 +6,10 @@ are set before the fork, in the child only.
 
 import json
 import os
-import shutil
-import signal
 import threading
 import time
 import traceback
-from multiprocessing import shared_memory
+from multiprocessing import current_process, shared_memory
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +19,9 @@ from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
-from targets.lava.job import RUNNING, WAITING, remove_shared_memory
+from targets.lava.job import RUNNING, WAITING
+from targets.lava.process_group import end_group
+from toolchain.temporary import remove_folder, shared_memory_prefix
 
 _FAILURE: Final = "failure.json"
 
@@ -40,15 +40,21 @@ def report_failure(folder: Path, *, process: str, step: int, reason: str, detail
         temporary.unlink()
 
 
-def name_shared_memory(prefix: str) -> None:
-    """Give all shared memory of this process and its children names that begin with `prefix`.
+def stay_within(folder: Path) -> None:
+    """Let this process and its children leave nothing outside of a folder and of the names that go with it.
 
-    Segments outlive a killed process; by this name the parent finds and removes them.
+    Segments and semaphores outlive a killed process; by their names, whoever removes the folder finds them.
+    Sockets lie in the folder, as paths relative to it, since a socket's may have a hundred letters only.
     """
-    shared_memory._SHM_NAME_PREFIX = prefix  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001 - no public way
+    os.chdir(folder)
+    prefix = shared_memory_prefix(folder)
+    # There is no public way to any of these.
+    shared_memory._SHM_NAME_PREFIX = prefix  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001
+    settings: Any = current_process()._config  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001
+    settings |= {"semprefix": prefix, "tempdir": os.curdir}
 
 
-def die_with_parent(parent: int, folder: Path, prefix: str) -> None:
+def die_with_parent(parent: int, folder: Path) -> None:
     """Watch from a thread for the parent's death: then nobody waits for this run any more.
 
     The whole group ends, its shared memory and its folder go. Needed for a parent that was killed;
@@ -58,9 +64,13 @@ def die_with_parent(parent: int, folder: Path, prefix: str) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.2)
-        remove_shared_memory(prefix)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        # A process outside of the group outlives it, and removes what it can write no more.
+        if os.fork() == 0:
+            group = os.getpgid(0)
+            os.setsid()
+            end_group(group)
+            remove_folder(folder)
+            os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""The child, `python -m targets.lava.worker FOLDER PARENT PREFIX`: builds Lava processes and runs them.
+"""The child, `python -m targets.lava.worker FOLDER PARENT`: builds Lava processes and runs them.
 
 No torch is imported here: it hangs after a fork.
 """
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from targets.lava.job import Models, process_names, read_job
 from targets.lava.networks import build_layers, build_mixed, build_stock, is_gated
-from targets.lava.watch import Watch, die_with_parent, name_shared_memory, report_failure
+from targets.lava.watch import Watch, die_with_parent, report_failure, stay_within
+from toolchain.temporary import work_in
 
 Processes = dict[str, Any]
 Gates = dict[str, tuple[int, NDArray[Any]]]
@@ -106,9 +107,10 @@ def _simulate(
 
 def main(arguments: list[str]) -> int:
     """Run the job named on the command line; return the exit code."""
-    folder, parent, prefix = Path(arguments[0]), int(arguments[1]), arguments[2]
-    name_shared_memory(prefix)
-    die_with_parent(parent, folder, prefix)
+    folder, parent = Path(arguments[0]), int(arguments[1])
+    work_in(folder)
+    die_with_parent(parent, folder)
+    stay_within(folder)
     try:
         run(folder)
     except Exception as error:  # noqa: BLE001 - whatever Lava raises is reported to the parent

@@ -26,11 +26,14 @@ from toolchain.ir import (
     Window,
     verify,
 )
+from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, values_of
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays
 
 IMAGE: Final = 3
+_SYNAPSE: Final = 24
+"""Bytes of a synapse while it is composed with others."""
 
 
 @final
@@ -218,7 +221,7 @@ class _Reader:
         delay = self.wait(node)
         self.check_delay(node.name, delay)
         return ConvolutionLink(
-            f"{node.name}.pool",
+            f"{node.name}@pool",
             source.name,
             node.name,
             outside,
@@ -254,6 +257,9 @@ class _Reader:
             self.check_delay(node.name, delay + waits)
             weights = _sparse(node.weights)
             if pool is not None:
+                seen = size_of(self.types[pool.name].shape) * pool.window.area
+                needed = _SYNAPSE * (seen + weights.nnz * pool.window.area)
+                check_node(node.name, f"together with the pooling '{pool.name}' it", needed)
                 weights = csr_array(weights @ _pooling(pool.window, self.types[source.name].shape))
             return MatrixLink(
                 node.name, source.name, target.name, outside, weights, bits, node.exponent, delay + waits
@@ -317,6 +323,8 @@ def _composed(node: FixedConv2d, pool: SumPool2d) -> tuple[NDArray[Any], Window]
             f"'{node.name}' reads sums of overlapping or padded windows ('{pool.name}'), which a chip "
             "without graded spikes cannot hold: pool with stride = kernel and no padding, or check loihi2"
         )
+    needed = _SYNAPSE * node.weights.size * pool.window.area
+    check_node(node.name, f"together with the pooling '{pool.name}' it", needed)
     weights = node.weights.repeat(pool.kernel[0], axis=2).repeat(pool.kernel[1], axis=3)
     scale = np.asarray(pool.kernel)
     stride, padding = (tuple(map(int, np.asarray(pair) * scale)) for pair in (node.stride, node.padding))

@@ -1,26 +1,39 @@
 """The schema of a chip: every limit with its unit, its source and how sure it is."""
 
+import json
 import tomllib
 from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Final, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from toolchain.disk import check_file
+from toolchain.documents import Document, explain
 from toolchain.errors import ProfileError
 from toolchain.fit import Fact
+from toolchain.intake import path_of
+from toolchain.options import LARGEST_FACTOR
+from toolchain.toml import read_toml
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1, le=2**40)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Bits = Annotated[int, Field(ge=1, le=64)]
 MoreBits = Annotated[int, Field(ge=0, le=64)]
-Range = tuple[Bits, Bits]
+
+
+def _rising(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError(f"expected the least and the most, got {limits[0]} and {limits[1]}")
+    return limits
+
+
+Range = Annotated[tuple[Bits, Bits], AfterValidator(_rising)]
 
 _LARGEST_MESH: Final = 1 << 16
+_FORM: Final = "; expected { value = ..., unit = ..., source = ..., confidence = ... }"
 
 BUILT_IN: Final = ("loihi1", "loihi2")
 
@@ -38,11 +51,7 @@ class Confidence(Enum):
     """Stated nowhere; reasoned. Never a vendor's figure."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sourced(_Table, Generic[T]):
+class Sourced(Document, Generic[T]):
     """A value that says where it is from: `{ value, unit, source, confidence }`."""
 
     value: T
@@ -57,7 +66,7 @@ class Sourced(_Table, Generic[T]):
         return Fact(float(self.value), self.unit, self.source, self.confidence.value)
 
 
-class Mesh(_Table):
+class Mesh(Document):
     """`[mesh]`: how the cores of a chip are joined."""
 
     columns: Sourced[Count] = Field(description="routers from west to east")
@@ -80,7 +89,7 @@ class Mesh(_Table):
         return self
 
 
-class CoreLimits(_Table):
+class CoreLimits(Document):
     """`[core]`: what any core of the chip holds."""
 
     neurons: Sourced[Count] = Field(description="neurons of a core")
@@ -90,7 +99,7 @@ class CoreLimits(_Table):
     max_delay: Sourced[Count] = Field(description="steps that a synapse may wait")
 
 
-class EntryMemory(_Table):
+class EntryMemory(Document):
     """`[memory]` with `layout = "entries"`: synapses as lists of entries, as on Loihi 1."""
 
     layout: Literal["entries"]
@@ -119,7 +128,7 @@ class EntryMemory(_Table):
     wide_slots: Sourced[Count] = Field(description="slots of a wide population axon; a narrow one has 1")
 
 
-class PoolMemory(_Table):
+class PoolMemory(Document):
     """`[memory]` with `layout = "pool"`: one pool of words for everything, as inferred of Loihi 2."""
 
     layout: Literal["pool"]
@@ -131,7 +140,7 @@ class PoolMemory(_Table):
     neuron_groups: Sourced[Count] = Field(description="groups of neurons that run one program")
     synapse_overhead: Sourced[MoreBits] = Field(description="bits of a synapse beside its weight")
     axon_header: Sourced[MoreBits] = Field(description="bits at the head of an axon")
-    sparse_axon_words: Sourced[Annotated[int, Field(ge=0)]] = Field(
+    sparse_axon_words: Sourced[Annotated[int, Field(ge=0, le=2**40)]] = Field(
         description="words that a sparse axon takes beside its synapses"
     )
     delay_bits: Sourced[MoreBits] = Field(description="bits of a delay, where there are any")
@@ -139,7 +148,7 @@ class PoolMemory(_Table):
     mixed_neuron_words: Sourced[Count] = Field(description="words of a neuron with its own parameters")
 
 
-class Costs(_Table):
+class Costs(Document):
     """One of `[[costs]]`: what events cost. Without energies it gives times only."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -169,7 +178,9 @@ class Costs(_Table):
     barrier_time: Sourced[Annotated[tuple[Amount, ...], Field(min_length=1)]] = Field(
         description="time to end a step with so many"
     )
-    static_power: Sourced[tuple[Amount, Amount]] = Field(description="least and most")
+    static_power: Sourced[Annotated[tuple[Amount, Amount], AfterValidator(_rising)]] = Field(
+        description="least and most"
+    )
 
     @property
     def has_energies(self) -> bool:
@@ -188,7 +199,7 @@ class Costs(_Table):
         return self
 
 
-class ChipProfile(_Table):
+class ChipProfile(Document):
     """A chip, as read from its TOML file."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -210,32 +221,22 @@ def load_profile(source: str | Path) -> ChipProfile:
         ProfileError: A value is missing or impossible: names file and key.
     """
     if source in BUILT_IN:
-        name, text = str(source), files("targets.loihi").joinpath(f"{source}.toml").read_text("utf-8")
+        name = str(source)
+        document = tomllib.loads(files("targets.loihi").joinpath(f"{source}.toml").read_text("utf-8"))
     else:
-        path = Path(source)
-        check_file("chip profile", path)
-        name, text = str(path), _read(path)
+        path = path_of(source, "profile")
+        name, document = str(path), _read(path)
     try:
-        return ChipProfile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(name, "", f"is not TOML: {error}") from error
+        # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
+        return ChipProfile.model_validate_json(json.dumps(document, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ProfileError(
-            name, ".".join(map(str, first["loc"])), _reason(first["type"], first["msg"])
-        ) from None
+        key, reason = explain(error)
+        missing = error.errors(include_url=False)[0]["type"] == "missing"
+        raise ProfileError(name, key, reason + _FORM if missing else reason) from None
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return path.read_text("utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        raise ProfileError(str(path), "", f"cannot be read: {error}") from error
-
-
-def _reason(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "is missing; expected { value = ..., unit = ..., source = ..., confidence = ... }"
-    if kind == "extra_forbidden":
-        return "is not a key of a chip profile; see targets/loihi/README.md"
-    return message[0].lower() + message[1:]
+        return read_toml(path, "chip profile")
+    except ValueError as error:
+        raise ProfileError(str(path), "", f"{error}; see targets/loihi/README.md") from None

@@ -52,27 +52,27 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
     for name, shape in step.outputs.items():
         kind = TensorProto.BOOL if name.endswith(".spikes") else recorded
         held = _inside(name if name.endswith(".spikes") else next_state(name))
-        row = _inside(f"{name}.row")
+        row = _inside(f"{name}/row")
         nodes.append(helper.make_node("Cast", [held], [row], to=kind))
         body_outputs.append(_value(row, kind, ["batch", *shape]))
     tensors = [numpy_helper.from_array(value, _inside(name)) for name, value in step.initializers.items()]
     body = helper.make_graph(nodes, "step", body_inputs, body_outputs, tensors)
     outer: list[onnx.NodeProto] = []
     first = step.inputs[0][0]
-    outer.append(helper.make_node("Shape", [first], ["batch.size"], start=0, end=1))
+    outer.append(helper.make_node("Shape", [first], ["/batch"], start=0, end=1))
     constants: dict[str, Array] = {}
     starts: list[str] = []
     for name, shape in step.states.items():
-        parts = ["batch.size"]
+        parts = ["/batch"]
         if name in step.history:
-            constants[f"{name}.steps"] = np.array([step.history[name]])
-            parts.insert(0, f"{name}.steps")
-        constants[f"{name}.features"] = np.array(shape, np.int64)
-        outer.append(helper.make_node("Concat", [*parts, f"{name}.features"], [f"{name}.shape"], axis=0))
+            constants[f"{name}/steps"] = np.array([step.history[name]])
+            parts.insert(0, f"{name}/steps")
+        constants[f"{name}/features"] = np.array(shape, np.int64)
+        outer.append(helper.make_node("Concat", [*parts, f"{name}/features"], [f"{name}/shape"], axis=0))
         zero = numpy_helper.from_array(np.zeros(1, helper.tensor_dtype_to_np_dtype(step.number)))
-        outer.append(helper.make_node("ConstantOfShape", [f"{name}.shape"], [f"{name}.rest0"], value=zero))
-        starts.append(f"{name}.rest0")
-    ends = [f"{name}.end" for name in step.states]
+        outer.append(helper.make_node("ConstantOfShape", [f"{name}/shape"], [f"{name}/rest0"], value=zero))
+        starts.append(f"{name}/rest0")
+    ends = [f"{name}/end" for name in step.states]
     outer.append(
         helper.make_node(
             "Scan",

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from targets.onnx.models import described, next_state, sequence_model, step_model
+from targets.onnx.writer import input_name
 from toolchain.atomic import write_bytes
 from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.errors import TargetError
@@ -64,7 +65,7 @@ class OnnxSession:
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
         self._clipping.reset()
-        inputs = {node.name for node in self._graph.inputs}
+        inputs = {input_name(node.name) for node in self._graph.inputs}
         number = np.int64 if self._graph.stage is Stage.FIXED else np.float64
         self.state: dict[str, Array] = {}
         for item in self._model.get_inputs():
@@ -191,7 +192,7 @@ def _loaded(model: onnx.ModelProto) -> Any:  # noqa: ANN401 - a compiled library
 def _typed(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
     """Return what enters in the types of the model."""
     kinds = {node.name: np.float64 if node.edge is EdgeKind.GRADED else np.bool_ for node in graph.inputs}
-    return {name: np.ascontiguousarray(values[name], kind) for name, kind in kinds.items()}
+    return {input_name(name): np.ascontiguousarray(values[name], kind) for name, kind in kinds.items()}
 
 
 if TYPE_CHECKING:

@@ -3,6 +3,9 @@
 A fixed graph is computed in 64-bit integers, wrapped to 32 or 24 bits where Lava wraps, a float graph in
 double precision. Standard operators only; a population is one call of the model-local function `pumice.LIF`,
 so that a viewer shows neurons.
+
+Names of nodes hold no `/`. So what stands between them is called `<node>/<part>`, a constant of all of them
+`/<name>`, and neither meets what enters and leaves: inputs, and states and records, which end in `.<part>`.
 """
 
 from dataclasses import dataclass, field
@@ -36,11 +39,13 @@ from toolchain.ir import (
     Window,
     verify,
 )
-from toolchain.ir.matrix import delay_slots
+from toolchain.ir.footprint import check_node
+from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
 
 OPSET: Final = 21
 DOMAIN: Final = "pumice"
+_PARTS: Final = frozenset({"spikes", "u", "v", "past", "next"})
 _WORD: Final = 1 << 32
 _EXACT: Final = 1 << 24
 
@@ -74,6 +79,15 @@ class Step:
 def next_state(name: str) -> str:
     """Return the name of a state after the step."""
     return f"{name}.next"
+
+
+def input_name(name: str) -> str:
+    """Return the name under which an input enters: its own, unless a record or a state could be called so.
+
+    >>> input_name("image"), input_name("p.v")
+    ('image', 'p.v/input')
+    """
+    return f"{name}/input" if name.rpartition(".")[2] in _PARTS else name
 
 
 def write_step(graph: Graph) -> Step:
@@ -141,7 +155,7 @@ class _Writer:
         return name
 
     def number(self, value: int) -> str:
-        return self.constant(f"const.{value}", np.int64(value))
+        return self.constant(f"/const/{value}", np.int64(value))
 
     def op(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
         self.step.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
@@ -151,61 +165,63 @@ class _Writer:
         """Take what enters; a graded input becomes integers in a fixed graph."""
         name = node.name
         graded = node.edge is EdgeKind.GRADED
-        self.step.inputs.append((name, TensorProto.DOUBLE if graded else TensorProto.BOOL, node.shape))
-        value = name
+        value = input_name(name)
+        self.step.inputs.append((value, TensorProto.DOUBLE if graded else TensorProto.BOOL, node.shape))
         if graded and self.fixed:
             limit = float(2**node.bits - 1)
             value = self.op(
-                "Mul", [name, self.constant(f"{name}.scale", np.float64(node.scale))], f"{name}.scaled"
+                "Mul", [value, self.constant(f"{name}/scale", np.float64(node.scale))], f"{name}/scaled"
             )
-            value = self.op("Round", [value], f"{name}.rounded")
+            value = self.op("Round", [value], f"{name}/rounded")
             low, high = (
-                self.constant(f"{name}.{end}", np.float64(x)) for end, x in (("low", -limit), ("high", limit))
+                self.constant(f"{name}/{end}", np.float64(x)) for end, x in (("low", -limit), ("high", limit))
             )
-            value = self.op("Clip", [value, low, high], f"{name}.clipped")
-        self.values[name] = self.op("Cast", [value], f"{name}.message", to=self.step.number)
+            value = self.op("Clip", [value, low, high], f"{name}/clipped")
+        self.values[name] = self.op("Cast", [value], f"{name}/message", to=self.step.number)
 
     def sent(self, name: str, delay: int, reader: str) -> str:
         """Return what a source sent so many steps ago, `[batch, *features]`."""
         if delay == 0:
             return self.values[name]
-        index = self.constant(f"{reader}.at{delay}", np.int64(self.depths[name] - delay))
-        return self.op("Gather", [f"{name}.past", index], f"{reader}.seen{delay}", axis=0)
+        index = self.constant(f"{reader}/at{delay}", np.int64(self.depths[name] - delay))
+        return self.op("Gather", [f"{name}.past", index], f"{reader}/seen{delay}", axis=0)
 
     def dense(self, node: FixedDense | Dense) -> None:
         source, steps = self.graph.source(node.inputs[0])
-        shape = self.constant(f"{node.name}.flat", np.array([0, size_of(self.types[source.name].shape)]))
+        shape = self.constant(f"{node.name}/flat", np.array([0, size_of(self.types[source.name].shape)]))
+        slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
+        elements = targets_of(node.weights) * sources_of(node.weights)
+        check_node(node.name, "as ONNX writes matrices it", 2 * self.dtype().nbytes * len(slots) * elements)
         total = ""
         # A connection whose synapses were all pruned sends zeros.
-        for delay, weights in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
-            # Not a dot: names of modules hold those.
+        for delay, weights in slots:
             name = f"{node.name}/{delay}"
-            seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}.row")
+            seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}/row")
             matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, self.dtype)
-            columns = self.constant(f"{name}.weights", np.ascontiguousarray(matrix.T))
-            part = self.op("MatMul", [seen, columns], f"{name}.sum")
+            columns = self.constant(f"{name}/weights", np.ascontiguousarray(matrix.T))
+            part = self.op("MatMul", [seen, columns], f"{name}/sum")
             if isinstance(node, FixedDense):
                 part = self._shifted(part, node.exponent, name)
-            total = part if not total else self.op("Add", [total, part], f"{name}.total")
+            total = part if not total else self.op("Add", [total, part], f"{name}/total")
         self.values[node.name] = total
 
     def _shifted(self, total: str, exponent: int, name: str) -> str:
         """Return a sum times a power of two: 32 bits are held, bits that are lost round down."""
-        held = self.wrapped(total, _WORD, f"{name}.held")
+        held = self.wrapped(total, _WORD, f"{name}/held")
         if exponent == 0:
             return held
         factor = self.number(1 << abs(exponent))
         if exponent > 0:
-            return self.wrapped(self.op("Mul", [held, factor], f"{name}.up"), _WORD, f"{name}.shifted")
-        rest = self.op("Mod", [held, factor], f"{name}.rest")
-        whole = self.op("Sub", [held, rest], f"{name}.whole")
-        return self.op("Div", [whole, factor], f"{name}.shifted")
+            return self.wrapped(self.op("Mul", [held, factor], f"{name}/up"), _WORD, f"{name}/shifted")
+        rest = self.op("Mod", [held, factor], f"{name}/rest")
+        whole = self.op("Sub", [held, rest], f"{name}/whole")
+        return self.op("Div", [whole, factor], f"{name}/shifted")
 
     def wrapped(self, value: str, modulus: int, name: str) -> str:
         """Return a number in two's complement of log2(modulus) bits."""
         half = self.number(modulus // 2)
-        lifted = self.op("Add", [value, half], f"{name}.lifted")
-        rest = self.op("Mod", [lifted, self.number(modulus)], f"{name}.rest")
+        lifted = self.op("Add", [value, half], f"{name}/lifted")
+        rest = self.op("Mod", [lifted, self.number(modulus)], f"{name}/rest")
         return self.op("Sub", [rest, half], name)
 
     def convolve(self, node: FixedConv2d) -> None:
@@ -217,7 +233,7 @@ class _Writer:
             total = self._float_convolution(node, seen, weights)
         else:
             total = self._gathered_convolution(node, seen, weights, self.types[source.name].shape)
-        self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}.wrapped")
+        self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}/wrapped")
 
     def convolve_reals(self, node: Conv2d) -> None:
         """Convolve in double precision, for which onnxruntime has no convolution of its own."""
@@ -229,14 +245,14 @@ class _Writer:
     def _float_convolution(self, node: FixedConv2d, seen: str, weights: Array) -> str:
         """Convolve in single precision: every partial sum is a whole number below 2^24."""
         name, window = node.name, node.window
-        real = self.op("Cast", [seen], f"{name}.real", to=TensorProto.FLOAT)
-        kernel = self.constant(f"{name}.weights", weights.astype(np.float32))
+        real = self.op("Cast", [seen], f"{name}/real", to=TensorProto.FLOAT)
+        kernel = self.constant(f"{name}/weights", weights.astype(np.float32))
         (top, left) = window.padding
         total = self.op(
-            "Conv", [real, kernel], f"{name}.conv", group=node.groups, strides=list(window.stride),
+            "Conv", [real, kernel], f"{name}/conv", group=node.groups, strides=list(window.stride),
             dilations=list(window.dilation), pads=[top, left, top, left],
         )  # fmt: skip
-        return self.op("Cast", [total], f"{name}.sum", to=TensorProto.INT64)
+        return self.op("Cast", [total], f"{name}/sum", to=TensorProto.INT64)
 
     def _gathered_convolution(
         self, node: FixedConv2d | Conv2d, seen: str, weights: Array, shape: tuple[int, ...]
@@ -248,49 +264,49 @@ class _Writer:
         elements = weights.shape[1] * node.window.area
         # [batch, groups, positions, elements] times [groups, elements, targets].
         split = np.array([0, groups, shape[0] // groups, height * width, node.window.area])
-        seen = self.op("Reshape", [seen, self.constant(f"{name}.split", split)], f"{name}.split5")
-        seen = self.op("Transpose", [seen], f"{name}.turned", perm=[0, 1, 3, 2, 4])
+        seen = self.op("Reshape", [seen, self.constant(f"{name}/split", split)], f"{name}/split5")
+        seen = self.op("Transpose", [seen], f"{name}/turned", perm=[0, 1, 3, 2, 4])
         rows = np.array([0, groups, height * width, elements])
-        seen = self.op("Reshape", [seen, self.constant(f"{name}.rows", rows)], f"{name}.elements")
+        seen = self.op("Reshape", [seen, self.constant(f"{name}/rows", rows)], f"{name}/elements")
         kernel = weights.reshape(groups, out // groups, elements).transpose(0, 2, 1)
-        kernel_name = self.constant(f"{name}.weights", np.ascontiguousarray(kernel))
-        total = self.op("MatMul", [seen, kernel_name], f"{name}.products")
-        total = self.op("Transpose", [total], f"{name}.upright", perm=[0, 1, 3, 2])
-        image = self.constant(f"{name}.image", np.array([0, out, height, width]))
-        return self.op("Reshape", [total, image], f"{name}.sum")
+        kernel_name = self.constant(f"{name}/weights", np.ascontiguousarray(kernel))
+        total = self.op("MatMul", [seen, kernel_name], f"{name}/products")
+        total = self.op("Transpose", [total], f"{name}/upright", perm=[0, 1, 3, 2])
+        image = self.constant(f"{name}/image", np.array([0, out, height, width]))
+        return self.op("Reshape", [total, image], f"{name}/sum")
 
     def _windows(self, seen: str, window: Window, shape: tuple[int, ...], name: str) -> str:
         """Return what every position of a window sees, `[batch, C, positions, elements]`; zeros outside."""
         channels, height, width = shape
         marks = np.arange(1, height * width + 1).reshape(height, width)
         index = np.stack([patch.ravel() for patch in window.patches(marks)], axis=1)
-        flat = self.constant(f"{name}.pixels", np.array([0, channels, height * width]))
-        row = self.op("Reshape", [seen, flat], f"{name}.pixel")
+        flat = self.constant(f"{name}/pixels", np.array([0, channels, height * width]))
+        row = self.op("Reshape", [seen, flat], f"{name}/pixel")
         # One silent pixel in front stands for all that lie outside.
-        pads = self.constant(f"{name}.pads", np.array([0, 0, 1, 0, 0, 0]))
-        row = self.op("Pad", [row, pads, self.constant("silence", self.dtype(0))], f"{name}.padded")
-        return self.op("Gather", [row, self.constant(f"{name}.index", index)], f"{name}.windows", axis=2)
+        pads = self.constant(f"{name}/pads", np.array([0, 0, 1, 0, 0, 0]))
+        row = self.op("Pad", [row, pads, self.constant("/silence", self.dtype(0))], f"{name}/padded")
+        return self.op("Gather", [row, self.constant(f"{name}/index", index)], f"{name}/windows", axis=2)
 
     def pool(self, node: Pooling) -> None:
         source, steps = self.graph.source(node.inputs[0])
         seen = self.sent(source.name, steps, node.name)
         seen = self._windows(seen, node.window, self.types[source.name].shape, node.name)
         kind = "ReduceSum" if isinstance(node, SumPool2d) else "ReduceMax"
-        last = self.constant("axis.last", np.array([-1]))
-        pooled = self.op(kind, [seen, last], f"{node.name}.pooled", keepdims=0)
-        shape = self.constant(f"{node.name}.image", np.array([0, *self.types[node.name].shape]))
-        self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}.message")
+        last = self.constant("/axis/last", np.array([-1]))
+        pooled = self.op(kind, [seen, last], f"{node.name}/pooled", keepdims=0)
+        shape = self.constant(f"{node.name}/image", np.array([0, *self.types[node.name].shape]))
+        self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}/message")
 
     def neurons(self, node: FixedLif | Lif) -> None:
         name, shape = node.name, node.vth.shape
         total = self.values[node.inputs[0]]
         for i, other in enumerate(node.inputs[1:]):
-            total = self.op("Add", [total, self.values[other]], f"{name}.a{i}")
+            total = self.op("Add", [total, self.values[other]], f"{name}/a{i}")
         unity, hidden = (DECAY_UNITY, 1) if self.fixed else (1, 0)
-        keep_u = self.constant(f"{name}.keep_u", unity - hidden - node.du.astype(self.dtype))
-        keep_v = self.constant(f"{name}.keep_v", unity - node.dv.astype(self.dtype))
-        bias = self.constant(f"{name}.bias", node.bias.astype(self.dtype))
-        vth = self.constant(f"{name}.vth", node.vth.astype(self.dtype))
+        keep_u = self.constant(f"{name}/keep_u", unity - hidden - node.du.astype(self.dtype))
+        keep_v = self.constant(f"{name}/keep_v", unity - node.dv.astype(self.dtype))
+        bias = self.constant(f"{name}/bias", node.bias.astype(self.dtype))
+        vth = self.constant(f"{name}/vth", node.vth.astype(self.dtype))
         self.step.nodes.append(
             helper.make_node(
                 "LIF",
@@ -302,16 +318,16 @@ class _Writer:
         )
         self.step.states.update({f"{name}.u": shape, f"{name}.v": shape})
         self.step.outputs.update({f"{name}.{quantity}": shape for quantity in ("spikes", "v", "u")})
-        self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}.message", to=self.step.number)
+        self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}/message", to=self.step.number)
 
     def remember(self) -> None:
         """Move the past on by one step."""
         for past in self.step.history:
             name = past.removesuffix(".past")
-            first, last = (self.constant(f"axis.{x}", np.array([x])) for x in (1, np.iinfo(np.int64).max))
-            zero = self.constant("axis.0", np.array([0]))
-            rest = self.op("Slice", [past, first, last, zero], f"{past}.rest")
-            now = self.op("Unsqueeze", [self.values[name], zero], f"{past}.now")
+            first, last = (self.constant(f"/axis/{x}", np.array([x])) for x in (1, np.iinfo(np.int64).max))
+            zero = self.constant("/axis/0", np.array([0]))
+            rest = self.op("Slice", [past, first, last, zero], f"/{past}/rest")
+            now = self.op("Unsqueeze", [self.values[name], zero], f"/{past}/now")
             self.op("Concat", [rest, now], next_state(past), axis=0)
 
 

@@ -22,7 +22,7 @@ from toolchain.cli.main import main
 from toolchain.ir import AnyNode, FixedLif
 from toolchain.stimulus import Stimulus
 from toolchain.trace import Trace
-from toolchain.training.checkpoint import load_tensors, save_tensors
+from toolchain.training.tensor_files import load_tensors, save_tensors
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> dict:

@@ -119,7 +119,7 @@ def test_the_quantization_of_the_readme_works(
         assert line.startswith(".venv/bin/pumice ")
         assert main(shlex.split(line)[1:]) == 0
     build = Build.load(tmp_path / "four-bits")
-    assert build.facts["repair"]["epochs"] == 5
+    assert build.facts.repair.epochs == 5
     drop = json.loads((tmp_path / "four-bits" / "fidelity.json").read_text())["accuracy_drop"]
     assert abs(drop) <= 1.5
 

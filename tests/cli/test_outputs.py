@@ -11,9 +11,9 @@ import pytest
 
 from tests.permissions import ordinary
 from tests.small_run import TOML
-from toolchain.atomic import replacing_folder
 from toolchain.build_folder import Build
 from toolchain.cli.main import main
+from toolchain.swapping import replacing_folder
 
 Command = Callable[[Path], list[str]]
 

@@ -69,7 +69,7 @@ def test_a_damaged_baseline_is_refused_before_the_work(
     (tmp_path / "b.json").write_text("{}")
     assert main(["compare", str(small_build), "--baseline", str(tmp_path / "b.json")]) == 3
     said = capsys.readouterr()
-    assert "is not a baseline" in " ".join(said.err.split())
+    assert "is not the baseline of a comparison" in " ".join(said.err.split())
     assert said.out == ""
     assert "emulate" not in said.err
 

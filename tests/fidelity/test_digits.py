@@ -73,9 +73,9 @@ def test_the_float_graph_equals_lavas_floating_point_to_rounding() -> None:
 
 def test_quantization_explains_itself() -> None:
     document = _build().quantization
-    for row in document["connections"].values():
-        assert row["clipped"] == 0
-        assert row["relative_rms_error"] < 0.02
-    for row in document["populations"].values():
-        assert row["range"] in {"proved", "measured"}
-        assert row["largest_threshold_error"] < 0.01
+    for row in document.connections.values():
+        assert row.clipped == 0
+        assert row.relative_rms_error < 0.02
+    for row in document.populations.values():
+        assert row.range in {"proved", "measured"}
+        assert row.largest_threshold_error < 0.01

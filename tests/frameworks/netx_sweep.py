@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from tests.frameworks.netx_files import NetxFile, random_file
 from tests.toolchain.interchange.netx_graphs import numbered, save
 from toolchain import fixedpoint, reference
+from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.from_netx import from_netx
-from toolchain.interchange.hdf5 import Hdf5Reader
 from toolchain.interchange.to_netx import to_netx
 from toolchain.ir import (
     AnyNode,
@@ -93,7 +93,7 @@ def sweep(library: Path, seeds: range, *, processes: int = 2) -> Verdict:
 
 def _chunk(library: Path, seeds: range) -> Verdict:
     verdict = Verdict(files=len(seeds))
-    with tempfile.TemporaryDirectory() as name, Hdf5Reader() as reader:
+    with tempfile.TemporaryDirectory() as name, ConfinedReader() as reader:
         folder = Path(name)
         read: dict[int, Graph] = {}
         for seed in seeds:
@@ -106,7 +106,7 @@ def _chunk(library: Path, seeds: range) -> Verdict:
     return verdict
 
 
-def _read(folder: Path, seed: int, verdict: Verdict, reader: Hdf5Reader) -> Graph | None:
+def _read(folder: Path, seed: int, verdict: Verdict, reader: ConfinedReader) -> Graph | None:
     """Read a file, write it, and read it again; leave the file for Lava-DL if it is read."""
     file = file_of(seed)
     path = save(folder / f"{seed}.net", file.layers)

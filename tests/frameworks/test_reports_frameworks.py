@@ -227,14 +227,14 @@ def test_eightfold_weights_move_the_exponent_and_are_warned_of_where_potentials_
             "lif2": lif(10),
         }
         build = compile_file(graph_of((16,), nodes), convention="nir", stimulus=x)
-        rows = build.quantization["connections"]
-        exponents.append({name: row["exponent"] for name, row in rows.items()})
-        assert all(row["clipped"] == 0 for row in rows.values())
+        rows = build.quantization.connections
+        exponents.append({name: row.exponent for name, row in rows.items()})
+        assert all(row.clipped == 0 for row in rows.values())
         assert compare_build(build).comparison.spike_f1 > 0.99
     assert {name: value - exponents[0][name] for name, value in exponents[1].items()} == dict.fromkeys(
         rows, 3
     )
-    found = [f"{entry['node']}: {entry['text']}" for entry in build.quantization["warnings"]]
+    found = [f"{entry.node}: {entry.text}" for entry in build.quantization.warnings]
     assert any(text.startswith("lif1") and "measured on 20 samples" in text for text in found)
 
 

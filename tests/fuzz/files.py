@@ -12,11 +12,11 @@ from onnx import helper
 from tests.graphs import Recipe, random_fixed, recurrent
 from tests.toolchain.interchange.netx_graphs import save, small
 from tests.toolchain.interchange.test_onnx_in import classifier
+from toolchain.confined.reader import ConfinedReader
 from toolchain.interchange.conventions import reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
 from toolchain.interchange.from_onnx import from_onnx
-from toolchain.interchange.hdf5 import Hdf5Reader
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Graph
@@ -24,36 +24,36 @@ from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target
 from toolchain.trace import Trace
 
-Read = Callable[[Path, Hdf5Reader], object]
+Read = Callable[[Path, ConfinedReader], object]
 
 
-def _nir(path: Path, reader: Hdf5Reader) -> Graph:
+def _nir(path: Path, reader: ConfinedReader) -> Graph:
     graph = read_nir(path, reader)
     return from_nir(graph, named_convention(graph)).graph
 
 
-def _netx(path: Path, reader: Hdf5Reader) -> object:
+def _netx(path: Path, reader: ConfinedReader) -> object:
     return from_netx(path, reader)
 
 
-def _onnx(path: Path, reader: Hdf5Reader) -> object:
+def _onnx(path: Path, reader: ConfinedReader) -> object:
     return from_onnx(path)
 
 
-def _classifier(path: Path, reader: Hdf5Reader) -> object:
+def _classifier(path: Path, reader: ConfinedReader) -> object:
     return from_onnx(path, samples=Stimulus.of(np.ones((1, 1, 1, 4, 4))))
 
 
-def _stimulus(path: Path, reader: Hdf5Reader) -> object:
+def _stimulus(path: Path, reader: ConfinedReader) -> object:
     return Stimulus.load(path)
 
 
-def _stored(path: Path, reader: Hdf5Reader) -> object:
+def _stored(path: Path, reader: ConfinedReader) -> object:
     stimulus = Stimulus.open(path, held_bytes=0)
     return [(values[:1], np.asarray(values)) for values in stimulus.values.values()]
 
 
-def _trace(path: Path, reader: Hdf5Reader) -> object:
+def _trace(path: Path, reader: ConfinedReader) -> object:
     return Trace.load(path)
 
 

@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.files import FORMATS, mutant
+from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import ToolchainError
 from toolchain.interchange.conventions import convention
 from toolchain.interchange.from_nir import from_nir
 from toolchain.interchange.from_onnx import from_onnx
-from toolchain.interchange.hdf5 import Hdf5Reader
 
 MUTANTS = int(os.environ.get("PUMICE_MUTANTS", "600"))
 SECONDS = 8.0
@@ -43,7 +43,7 @@ def test_mutants_are_read_or_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "mutant.bin"
     outcomes: Counter[str] = Counter()
     count = max(MUTANTS // len(FORMATS), 1)
-    with Hdf5Reader(seconds=2, limit=2**26) as reader, warnings.catch_warnings():
+    with ConfinedReader(seconds=2, limit=2**26) as reader, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for content in good:
             path.write_bytes(content)
@@ -77,7 +77,7 @@ def test_bytes_of_any_sort_are_refused(
 ) -> None:
     path = tmp_path_factory.mktemp("bytes") / "file.bin"
     path.write_bytes(head + content)
-    with Hdf5Reader(seconds=2, limit=2**26) as reader:
+    with ConfinedReader(seconds=2, limit=2**26) as reader:
         for _, read in FORMATS.values():
             with pytest.raises(ToolchainError):
                 read(path, reader)

@@ -94,7 +94,7 @@ def test_the_registers_we_say_a_chip_takes_are_those_of_the_recording(
 ) -> None:
     node = recording.graph()[population]
     assert isinstance(node, FixedLif)
-    registers = {name: set(span.values()) for name, span in chip_registers(node)["loihi1"].items()}
+    registers = {name: {span.least, span.most} for name, span in chip_registers(node).loihi1}
     assert registers["iDecay"] == {recording.current_decay}
     assert registers["vDecay"] == {recording.potential_decay}
     assert registers["vThMant"] == {recording.threshold}

@@ -2,16 +2,23 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.graphs import recurrent, spikes
-from toolchain.build_folder import Build, check_manifest
+from toolchain.atomic import sha256
+from toolchain.build_folder import MANIFEST, Build, Manifest
+from toolchain.documents import read_document
 from toolchain.driver import compile_graph, load
-from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.errors import (
+    ArtifactError,
+    CorruptArtifactError,
+    FormatVersionError,
+    MissingFileError,
+    UsageError,
+)
 from toolchain.ir import same_structure
 from toolchain.stimulus import Stimulus
 
@@ -35,9 +42,9 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "lava/network.py",
         "lava/weights.npz",
     }
-    manifest = check_manifest(small_build)
-    assert manifest["files"].keys() == files - {"manifest.json"}
-    assert manifest["target"] == "emulator"
+    manifest = read_document(small_build / MANIFEST, Manifest)
+    assert manifest.files.keys() == files - {"manifest.json"}
+    assert manifest.target == "emulator"
 
 
 def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -46,7 +53,8 @@ def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) 
     loaded = Build.load(tmp_path / "b")
     assert same_structure(loaded.fixed_graph, build.fixed_graph)
     assert same_structure(loaded.float_graph, build.float_graph)
-    assert loaded.quantization == json.loads(json.dumps(build.quantization))
+    assert loaded.quantization == build.quantization
+    assert loaded.facts == build.facts
     assert loaded.stimulus is not None
     build.save(tmp_path / "b")
 
@@ -86,22 +94,38 @@ def test_stale_and_newer_versions_say_what_to_do(
         Build.load(folder)
 
 
-@pytest.mark.parametrize("damage", ["empty", "no warnings", "a row without its scale", "an old version"])
-def test_an_explanation_that_is_none_is_refused_even_if_its_hash_is_right(
-    damage: str, small_build: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("empty", "is not the report of a quantization"),
+        ("no populations", "key 'populations' is missing"),
+        ("a row without its scale", r"key 'populations\.hidden\.scale' is missing"),
+        ("an old version", "has format version 2"),
+    ],
+)
+def test_a_report_that_is_none_is_refused_even_if_its_hash_is_right(
+    damage: str, said: str, small_build: Path, tmp_path: Path
 ) -> None:
-    build = Build.load(small_build)
-    told = dict(build.quantization)
+    folder = _copy(small_build, tmp_path)
+    path = folder / "quantization.json"
+    told = json.loads(path.read_text())
     hidden = {key: value for key, value in told["populations"]["hidden"].items() if key != "scale"}
     documents = {
         "empty": {},
-        "no warnings": {key: value for key, value in told.items() if key != "warnings"},
+        "no populations": {key: value for key, value in told.items() if key != "populations"},
         "a row without its scale": told | {"populations": {"hidden": hidden}},
-        "an old version": told | {"version": 1},
+        "an old version": told | {"version": 2},
     }
-    replace(build, quantization=documents[damage]).save(tmp_path / "build")
-    with pytest.raises(CorruptArtifactError, match=r"quantization\.json.*is not what quantization says"):
-        Build.load(tmp_path / "build")
+    path.write_text(json.dumps(documents[damage]))
+    _seal_again(folder, "quantization.json")
+    with pytest.raises(ArtifactError, match=said):
+        Build.load(folder)
+
+
+def _seal_again(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = sha256(folder / name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_what_is_no_build_is_refused(small_run: Path, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain.atomic import replacing_file, temporary_folder
+from toolchain.atomic import replacing_file
 from toolchain.disk import check_file, check_folder, writing
 from toolchain.errors import CorruptArtifactError, MissingFileError, StorageError, UsageError
-from toolchain.npz import reserve_array, write_array, write_arrays
+from toolchain.npz import reserve_array, write_array
 
 
 @pytest.mark.parametrize(
@@ -101,30 +101,6 @@ def test_a_mapped_array_that_has_no_room_takes_none(tmp_path: Path, monkeypatch:
     with pytest.raises(StorageError, match="the disk is full.*set TMPDIR"):
         reserve_array(tmp_path / "x.npy", np.int8, (1000,))
     assert not list(tmp_path.iterdir())
-
-
-def test_a_temporary_folder_that_is_full_names_itself_and_its_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(StorageError, match="set TMPDIR") as told, temporary_folder("p-") as folder:
-        write_arrays(folder / "kept.npz", {"a": np.zeros(3)})
-        with writing(folder / "arrays.npz", 100):
-            raise OSError(errno.ENOSPC, "No space left on device")
-    assert told.value.path == tmp_path
-    assert not list(tmp_path.iterdir())
-
-
-def test_no_temporary_folder_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none() -> str:
-        raise FileNotFoundError("No usable temporary directory found")
-
-    monkeypatch.setattr("tempfile.gettempdir", none)
-    with (
-        pytest.raises(StorageError, match="nor any other temporary folder; .*TMPDIR"),
-        temporary_folder("p-"),
-    ):
-        pass
 
 
 def test_what_stands_at_a_path_is_told_apart(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
     build = toolchain.compile(network, still, target="lava")
     assert build.stimulus is not None
     assert next(iter(build.stimulus.values.values())).shape == (6, 4, 2, 8, 8)
-    assert "every spike equal" in build.facts["float_agreement"]
+    assert "every spike equal" in build.facts.float_agreement
     judgement = toolchain.compare(build, exact=("lava",), samples=2)
     judgement.require_exact()
     save_build(build, tmp_path / "b", judgement)

@@ -59,7 +59,7 @@ def test_a_nir_file_is_compiled_judged_and_exact_on_lava(
     assert main(["compare", str(tmp_path / "build"), "--exact", "lava", "--samples", "2"]) == 0
     assert "note: convention snntorch: a step is 0.0001 s" in capsys.readouterr().out
     build = load(tmp_path / "build")
-    assert build.facts["imported"]["file"] == "net.nir"
+    assert build.facts.imported.file == "net.nir"
     assert "snntorch" in (tmp_path / "build/report.html").read_text()
     assert compare_build(build).comparison.spike_f1 > 0.9
 
@@ -187,8 +187,8 @@ def test_an_exported_onnx_file_is_compiled_again(small_build: Path, tmp_path: Pa
 def test_a_graph_in_memory_needs_no_file(rng: np.random.Generator) -> None:
     graph = to_nir(recurrent(rng), reader_convention("nir")).graph
     build = toolchain.compile_file(graph, stimulus=Stimulus.of(rng.random((3, 10, 6)) < 0.4))
-    assert "file" not in build.facts["imported"]
-    assert "convention nir" in build.facts["imported"]["notes"][0]
+    assert "file" not in build.facts.imported
+    assert "convention nir" in build.facts.imported.notes[0]
 
 
 def test_formats_that_do_not_exist_are_named(
@@ -240,7 +240,7 @@ def test_the_commands_of_the_pages_work(
     for command in commands:
         assert main(command.split()[1:]) == 0, command
     assert (network.parent / "again/manifest.json").exists()
-    assert load(network.parent / "trained").facts["repair"]["epochs"] == 3
+    assert load(network.parent / "trained").facts.repair.epochs == 3
 
 
 def test_what_the_host_reads_with_is_said_to_stay(tmp_path: Path, rng: np.random.Generator) -> None:

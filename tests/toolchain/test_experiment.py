@@ -54,7 +54,7 @@ def test_pruning_can_be_left_out() -> None:
         ({"model": {"density": 1.5}}, "model.density", "expected at most 1.0, got 1.5"),
         ({"model": {"tau_mean_ms": float("nan")}}, "model.tau_mean_ms", "finite|more than 0"),
         ({"encoding": {"name": "morse"}}, "encoding.name", "'rate', 'poisson', 'latency' or 'direct'"),
-        ({"training": {"learning_rate": -1}}, "training.learning_rate", "more than 0"),
+        ({"training": {"learning_rate": -1}}, "training.learning_rate", "at least 1e-09, got -1"),
         ({"data": {"test_fraction": 1}}, "data.test_fraction", "less than 1"),
         ({"data": {"test_fraction": 0.9999}}, "data.test_fraction", "one image of each of the 10 classes"),
         ({"data": {"test_fraction": 1e-300}}, "data.test_fraction", r"about 0\.0056 \.\. 0\.9944"),

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolchain import npz
 from toolchain.errors import CorruptArtifactError
-from toolchain.npz import read_arrays, write_arrays
+from toolchain.npz import read_arrays, read_sealed_arrays, write_arrays, write_sealed_arrays
 
 
 def test_arrays_come_back_with_type_and_shape(tmp_path: Path) -> None:
@@ -38,8 +37,8 @@ def test_an_archive_of_many_arrays_may_not_claim_more_than_one_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_arrays(tmp_path / "x.npz", {name: np.zeros(100) for name in "abc"})
-    monkeypatch.setattr(npz, "MAX_ARRAY_BYTES", 2000)
-    with pytest.raises(CorruptArtifactError, match="more than 2000 are not read"):
+    monkeypatch.setenv("PUMICE_MEMORY", "4K")
+    with pytest.raises(CorruptArtifactError, match=r"2\.3 KiB of memory, at most 2\.0 KiB may be taken here"):
         read_arrays(tmp_path / "x.npz")
 
 
@@ -57,3 +56,21 @@ def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
         archive.writestr("a.npy", buffer.getvalue())
     with pytest.raises(CorruptArtifactError):
         read_arrays(tmp_path / "x.npz")
+
+
+def test_a_sealed_archive_is_read_as_it_was_written_and_refused_once_changed(tmp_path: Path) -> None:
+    path, arrays = tmp_path / "state.npz", {"b": np.arange(3), "a": np.zeros((2, 0)), "c": np.array(True)}
+    write_sealed_arrays(path, arrays)
+    found = read_sealed_arrays(path)
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], values) for name, values in arrays.items())
+    for other in (
+        arrays | {"b": np.array([0, 1, 3])},
+        {"x": arrays["b"], "a": arrays["a"], "c": arrays["c"]},
+    ):
+        write_arrays(path, other | {"/sha256": read_arrays(path)["/sha256"]})
+        with pytest.raises(CorruptArtifactError, match="its hash differs"):
+            read_sealed_arrays(path)
+    write_arrays(path, arrays)
+    with pytest.raises(CorruptArtifactError, match="its hash differs"):
+        read_sealed_arrays(path)

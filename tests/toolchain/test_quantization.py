@@ -62,8 +62,8 @@ def test_bits_of_a_connection_that_does_not_exist_list_those_that_do(
     with pytest.raises(UnknownNameError, match="did you mean 'encode'"):
         _build(rng, samples, weight_bits={"encod": 4})
     build = _build(rng, samples, weight_bits={"encode": 4})
-    assert build.quantization["options"]["weight_bits"] == {"encode": 4}
-    assert build.quantization["connections"]["encode.excitatory"]["weight_bits"] == 4
+    assert build.quantization.options.weight_bits == {"encode": 4}
+    assert build.quantization.connections["encode.excitatory"].weight_bits == 4
 
 
 def test_one_scale_per_population_is_one_scale(rng: np.random.Generator, samples: Stimulus) -> None:
@@ -79,7 +79,7 @@ def test_profiles_reach_the_integers(rng: np.random.Generator, samples: Stimulus
     hidden = build.fixed_graph["hidden"]
     assert isinstance(hidden, FixedLif)
     assert len(np.unique(hidden.vth)) <= 3
-    assert build.quantization["populations"]["hidden"]["decays"] <= 4
+    assert build.quantization.populations["hidden"].decays <= 4
     compare_build(build)
     with pytest.raises(PreconditionError, match="tau_error"):
         _build(rng, samples, decay_profiles=1, tau_error=0.01)
@@ -91,7 +91,7 @@ def test_training_with_the_integers_repairs_a_build_and_keeps_it_exact(
     build = _build(rng, samples, weight_bits=2)
     again = repair_build(build, samples.take(slice(0, 40)), _QUICK)
     check_integers(again.float_graph, again.fixed_graph)
-    assert again.facts["repair"]["epochs"] == 5
+    assert again.facts.repair.epochs == 5
     for before, after in zip(build.fixed_graph.synapses, again.fixed_graph.synapses, strict=True):
         assert isinstance(before, FixedDense)
         assert isinstance(after, FixedDense)
@@ -151,14 +151,14 @@ def test_shared_decays_are_not_compensated_apart(rng: np.random.Generator) -> No
         build = compile_graph(
             Graph(nodes), stimulus=Stimulus.of(x), calibration=Stimulus.of(x), quantization=chosen
         )
-        counts.append(build.quantization["populations"]["p"]["decays"])
+        counts.append(build.quantization.populations["p"].decays)
         compare_build(build)
     assert counts == [4, 1]
 
 
 def test_a_run_folder_is_compiled_with_a_few_epochs_of_repair(small_run: Path) -> None:
     build = compile_run(small_run, target="emulator", quantization=Quantization(weight_bits=3), qat_epochs=1)
-    assert build.facts["repair"]["epochs"] == 1
+    assert build.facts.repair.epochs == 1
     compare_build(build)
 
 

@@ -23,7 +23,7 @@ def test_a_run_holds_the_pruned_and_the_unpruned_network(small_run: Path) -> Non
     assert trained.unpruned.layer("hidden").size == 40
     assert (trained.stimulus.samples, trained.calibration.samples) == (540, 32)
     assert trained.stimulus.labels is not None
-    assert len(trained.facts["history"]["pruning"]) == 3
+    assert len(trained.history.pruning) == 3
     assert is_run(small_run)
 
 
@@ -83,7 +83,7 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
     with pytest.raises(FormatVersionError):
         TrainedRun.load(folder)
     (folder / "run.json").write_text("{}")
-    with pytest.raises(CorruptArtifactError, match="not a pumice run"):
+    with pytest.raises(CorruptArtifactError, match="not the list of a pumice run"):
         TrainedRun.load(folder)
     (folder / "run.json").write_text('{"format": "pumice-run", "version": 1}')
     with pytest.raises(CorruptArtifactError, match="lists no files"):
@@ -145,7 +145,7 @@ def test_a_changed_pruning_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptArtifactError, match="after the pruning"):
         prune(small_experiment(), folder)
     (folder / "pruning" / "pruning.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(CorruptArtifactError, match="lists no records"):
+    with pytest.raises(CorruptArtifactError, match="not well formed"):
         prune(small_experiment(), folder)
 
 

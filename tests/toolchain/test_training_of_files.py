@@ -88,8 +88,8 @@ def test_a_network_from_a_file_is_trained_with_its_integers(kind: str, tmp_path:
     build = compile_file(
         path, **options, train=train, repair=EPOCHS, progress=lambda *each: told.append(each)
     )
-    assert build.facts["repair"]["epochs"] == 2
-    assert build.facts["imported"]["file"] == path.name
+    assert build.facts.repair.epochs == 2
+    assert build.facts.imported.file == path.name
     assert ("train with integers", 2, 2) in told
     assert _weights(build.fixed_graph) != _weights(plain.fixed_graph)
     assert [node.name for node in build.fixed_graph] == [node.name for node in plain.fixed_graph]
@@ -105,7 +105,7 @@ def test_ranges_are_observed_on_the_training_samples(tmp_path: Path) -> None:
     """What a network is judged by should have chosen nothing."""
     path, train, example = _nir(tmp_path)
     build = compile_file(path, stimulus=example, train=train, repair=EPOCHS)
-    assert build.quantization["calibration_samples"] == 24
+    assert build.quantization.calibration_samples == 24
     wide = Stimulus(train.values["input"] * 5.0, train.labels)
     (entered,) = compile_file(path, stimulus=example, train=wide, repair=EPOCHS).fixed_graph.inputs
     assert entered.scale == 255 / 5
@@ -165,7 +165,7 @@ def test_the_command_trains_and_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     assert "train with integers ..." in said.err
     assert "trained 1 epoch with the integers, loss" in said.out
     assert (tmp_path / "state" / "state.safetensors").exists()
-    assert load(tmp_path / "b").facts["repair"]["epochs"] == 1
+    assert load(tmp_path / "b").facts.repair.epochs == 1
 
 
 def test_samples_are_shared_value_by_value() -> None:

@@ -67,7 +67,7 @@ def compare(
         for sentence in judgement.sentences():
             out.print(sentence, markup=False)
         # Float is the network as it was read; what the file could not say is not in these figures.
-        for note in loaded.notes if "imported" in loaded.facts else ():
+        for note in loaded.notes if loaded.facts.imported is not None else ():
             out.print(f"note: {note}", markup=False, soft_wrap=True)
     judgement.require_exact()
     check_gates(comparison, gates)

@@ -1,7 +1,7 @@
 """`pumice compile`: from a trained network to integers for a target."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -9,6 +9,9 @@ from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
 from toolchain.disk import check_output_folder
 from toolchain.errors import UsageError
+
+if TYPE_CHECKING:
+    from toolchain.passes.quantization_report import QuantizationReport
 
 _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 
@@ -157,16 +160,21 @@ def compile_model(
         save_build(build, output, judgement)
     notes = list(build.notes)
     if as_json:
-        document = {"build": str(output), "target": target, "quantization": build.quantization}
+        document = {
+            "build": str(output),
+            "target": target,
+            "quantization": build.quantization.model_dump(mode="json"),
+        }
         print_json(document | ({"notes": notes} if notes else {}))
         return
     for note in notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
-    repair = build.facts.get("repair")
+    repair = build.facts.repair
     if repair is not None:
-        epochs = "1 epoch" if repair["epochs"] == 1 else f"{repair['epochs']} epochs"
-        out.print(f"trained {epochs} with the integers, loss {repair['loss']:.4f}", markup=False)
-    print_quantization(dict(build.quantization))
+        epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
+        loss = "" if repair.loss is None else f", loss {repair.loss:.4f}"
+        out.print(f"trained {epochs} with the integers{loss}", markup=False)
+    print_quantization(build.quantization)
     for item in () if judgement is None else judgement.clipped:
         out.print(f"warning: {item}", markup=False, soft_wrap=True)
     if judgement is None:
@@ -207,28 +215,26 @@ def _none_given(options: dict[str, object], given: str) -> None:
             raise UsageError(f"{name} does nothing for {given}; leave it out")
 
 
-def print_quantization(document: dict[str, Any]) -> None:
+def print_quantization(report: "QuantizationReport") -> None:
     """Print what quantization did to every graded input, connection and population."""
-    connections, populations = document["connections"], document["populations"]
-    for name, row in document.get("inputs", {}).items():
+    for name, given in report.inputs.items():
         out.print(
-            f"input '{name}': calibrated for values of {-row['range']:.4g} .. {row['range']:.4g} in "
-            f"{row['bits']} bits; what lies beyond is clipped",
+            f"input '{name}': calibrated for values of {-given.range:.4g} .. {given.range:.4g} in "
+            f"{given.bits} bits; what lies beyond is clipped",
             markup=False,
             soft_wrap=True,
         )
-    columns = ("synapses", "weight_bits", "exponent", "clipped", "rounded_to_zero")
     print_table(
         "connections",
         ("name", "signs", "synapses", "bits", "exp", "clipped", "zeroed", "RMS"),
         [
             (
                 name,
-                _SIGNS[str(row["sign_mode"])],
-                *(row[column] for column in columns),
-                f"{100 * float(str(row['relative_rms_error'])):.2f} %",
+                _SIGNS[link.sign_mode.value],
+                *(link.synapses, link.weight_bits, link.exponent, link.clipped, link.rounded_to_zero),
+                f"{100 * link.relative_rms_error:.2f} %",
             )
-            for name, row in connections.items()
+            for name, link in report.connections.items()
         ],
     )
     print_table(
@@ -237,14 +243,14 @@ def print_quantization(document: dict[str, Any]) -> None:
         [
             (
                 name,
-                row["neurons"],
-                f"{100 * float(str(row['largest_threshold_error'])):.3f} %",
-                f"{100 * float(str(row['largest_tau_error'])):.2f} %",
-                row["range"],
-                row["never_fire"],
+                row.neurons,
+                f"{100 * row.largest_threshold_error:.3f} %",
+                f"{100 * row.largest_tau_error:.2f} %",
+                row.range,
+                row.never_fire,
             )
-            for name, row in populations.items()
+            for name, row in report.populations.items()
         ],
     )
-    for item in document["warnings"]:
-        out.print(f"warning: '{item['node']}': {item['text']}", markup=False)
+    for item in report.warnings:
+        out.print(f"warning: '{item.node}': {item.text}", markup=False)

@@ -24,7 +24,9 @@ from toolchain.progress import StageProgress
 _PIPED: Final = 10_000
 """Columns of what is no terminal: whoever reads it there cuts lines themselves."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
+# There is no standard output where it was closed before the start.
+_terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
+out = Console(highlight=False, width=None if _terminal else _PIPED)
 err = Console(stderr=True, highlight=False)
 
 

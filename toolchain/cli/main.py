@@ -2,27 +2,25 @@
 
 import signal
 import sys
-import traceback
-from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from toolchain.cli.check import check
 from toolchain.cli.compare import compare
 from toolchain.cli.compile import compile_model
-from toolchain.cli.console import err, print_error
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
+from toolchain.cli.ending import exit_code_of
 from toolchain.cli.export import export
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
 from toolchain.cli.show import show
+from toolchain.cli.streams import open_streams
 from toolchain.cli.targets import targets
 from toolchain.cli.train import train
-from toolchain.errors import ToolchainError
+from toolchain.interrupts import INTERRUPTS
 
-_INTERRUPTED = 130
 _DEBUG = {"on": False}
 
 app = typer.Typer(
@@ -30,7 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Sparse spiking networks from PyTorch to integers, and the proof that they are the same network.",
-    epilog="Exit codes: 0 ok, 1 our bug, 2 wrong usage, 3 error, 4 a fidelity gate was not met.",
+    epilog="Exit codes: 0 ok, 1 our bug, 2 wrong usage, 3 error, 4 a fidelity gate was not met, 130 Ctrl-C, "
+    "143 SIGTERM, 129 SIGHUP, 141 the reader of the output has gone.",
 )
 
 
@@ -57,34 +56,15 @@ app.command()(doctor)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    previous = signal.signal(signal.SIGINT, _interrupt)
-    try:
-        app(args=arguments, prog_name="pumice")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    except ToolchainError as error:
-        if _DEBUG["on"]:
-            traceback.print_exc()
-        print_error(error)
-        return error.exit_code
-    except OSError as error:
-        # A full disk or a folder without permission is the machine's, not our, bug.
-        if _DEBUG["on"]:
-            traceback.print_exc()
-        err.print(f"error: {error}", style="red", markup=False)
-        return ToolchainError.exit_code
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    return 0
+    return exit_code_of(lambda: app(args=arguments, prog_name="pumice"), lambda: _DEBUG["on"])
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End on Ctrl-C: everything unwinds, so that children die and half-written files go."""
-    del number, frame
-    err.print("interrupted; the same command continues where it can")
-    raise SystemExit(_INTERRUPTED)
-
-
-def entry() -> None:
+def entry() -> NoReturn:
     """Run as the installed command."""
-    sys.exit(main())
+    open_streams()
+    code = main()
+    # All is written, or removed: what interrupts now need not be told.
+    for number in INTERRUPTS:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    sys.exit(code)

@@ -1,13 +1,17 @@
 """`pumice prune`: the untrained network of an experiment, pruned before it has seen any data."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder
 from toolchain.disk import check_output_folder
+
+if TYPE_CHECKING:
+    from toolchain.pruning import LnpRecord
 
 
 def prune(
@@ -37,13 +41,13 @@ def prune(
                 "run": str(output),
                 "neurons": hidden,
                 "synapses": synapses,
-                "records": pruned.records,
+                "records": [asdict(record) for record in pruned.records],
                 "report": str(pruned.report),
             }
         )
         return
     out.print(f"{chosen.model.neurons} -> {hidden} neurons, {synapses} recurrent synapses left")
-    rows = [_row(record) for record in pruned.records if record["largest_exponent"] is not None]
+    rows = [_row(record) for record in pruned.records if record.largest_exponent is not None]
     if rows:
         head = (
             "iteration",
@@ -59,13 +63,17 @@ def prune(
     out.print(f"next: pumice train {experiment} -o {output}", markup=False)
 
 
-def _row(record: dict[str, float]) -> tuple[str, ...]:
+def _row(record: "LnpRecord") -> tuple[str, ...]:
     return (
-        str(record["iteration"]),
-        str(record["neurons"]),
-        str(record["synapses"]),
-        f"{record['rate']:.4f}",
-        f"{record['operations']:.0f}",
-        f"{record['largest_exponent']:.4f}",
-        f"{record['localisation']:.3f}",
+        str(record.iteration),
+        str(record.neurons),
+        str(record.synapses),
+        f"{record.rate:.4f}",
+        f"{record.operations:.0f}",
+        _figure(record.largest_exponent, 4),
+        _figure(record.localisation, 3),
     )
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

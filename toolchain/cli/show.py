@@ -42,10 +42,10 @@ def show(
                 "target": loaded.target,
                 "stage": stage.value,
                 "graph": print_graph(graph),
-                "quantization": loaded.quantization,
-                "facts": loaded.facts,
+                "quantization": loaded.quantization.model_dump(mode="json"),
+                "facts": loaded.facts.model_dump(mode="json", exclude_none=True),
             }
         )
         return
     out.print(print_graph(graph), markup=False, soft_wrap=True)
-    print_quantization(dict(loaded.quantization))
+    print_quantization(loaded.quantization)

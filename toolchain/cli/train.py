@@ -28,14 +28,14 @@ def train(
     chosen = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         trained = run(chosen, output, progress)
-    last = trained.facts["history"]["network"][-1]
+    last = trained.history.network[-1]
     if as_json:
         print_json(
             {
                 "run": str(output),
-                "epochs": last["epoch"],
-                "loss": last["loss"],
-                "train_accuracy": last["accuracy"],
+                "epochs": last.epoch,
+                "loss": last.loss,
+                "train_accuracy": last.accuracy,
             }
         )
         return

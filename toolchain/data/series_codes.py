@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.encoders import rate_code
+from toolchain.options import choice, factor, hold, share, whole
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +50,19 @@ class SeriesCode:
     max_rate: float = 1.0
     unit: float = 0.05
     bits: int = 10
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            dimensions=whole(1),
+            encoding=choice(SeriesEncoding),
+            steps=whole(1),
+            fields=whole(1),
+            reach=factor,
+            max_rate=share,
+            unit=factor,
+            bits=whole(1, 23),
+        )
 
     @property
     def channels(self) -> int:

@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
-from toolchain.documents import read_json, write_json
-from toolchain.errors import (
-    CorruptArtifactError,
-    FidelityError,
-    FormatVersionError,
-    UnknownNameError,
-    UsageError,
-)
+from pydantic import Field, ValidationError
+
+from toolchain.documents import Document, FileDocument, explain, read_document, write_document
+from toolchain.errors import FidelityError, UnknownNameError, UsageError
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.compare import Comparison
+from toolchain.options import LARGEST_FACTOR
 
-FORMAT_VERSION: Final = 2
 _TOLERANCE: Final = 1e-6
 
 AT_MOST: Final = ("accuracy_drop", "rate_error", "membrane_error")
@@ -28,6 +24,43 @@ _NODE_GATES: Final[Mapping[str, Callable[[Agreement], float | None]]] = {
     "spike_agreement": lambda node: node.spike_agreement,
     "spike_f1": lambda node: node.spike_f1,
 }
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Error = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Drop = Annotated[float, Field(ge=-100, le=100)]
+
+
+class OutputFigures(Document):
+    """What was measured at the output; null what could not be, for want of labels."""
+
+    accuracy_drop: Drop | None
+    prediction_agreement: Percent
+
+
+class LayerFigures(Document):
+    """What was measured at a layer; null what could not be, where nothing fires."""
+
+    rate_error: Error
+    membrane_error: Error | None
+    spike_agreement: Share
+    spike_f1: Share
+
+
+class Baseline(FileDocument):
+    """Figures that must not get worse."""
+
+    FORMAT: ClassVar[str] = "pumice-baseline"
+    VERSION: ClassVar[int] = 2
+    WHAT: ClassVar[str] = "baseline of a comparison"
+    WRITTEN_BY: ClassVar[str] = "pumice compare --update"
+
+    format: str = FORMAT
+    version: int = VERSION
+    samples: Annotated[int, Field(ge=1, lt=2**63)]
+    output: OutputFigures
+    layers: Annotated[dict[str, LayerFigures], Field(min_length=1)]
 
 
 def parse_gates(texts: list[str]) -> dict[str, float]:
@@ -88,48 +121,35 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
 
 
 def write_baseline(path: Path, comparison: Comparison) -> None:
-    """Write what was measured as a small text to be reviewed and committed: figures per layer."""
-    figures = {gate: measure(comparison, gate)[1] for gate in ("accuracy_drop", "prediction_agreement")}
-    nodes = {
+    """Write what was measured as a small text to be reviewed and committed: figures per layer.
+
+    Raises:
+        UsageError: A figure is beyond all bounds.
+    """
+    output = {gate: _rounded(measure(comparison, gate)[1]) for gate in OutputFigures.model_fields}
+    layers = {
         name: {gate: _rounded(read(node)) for gate, read in _NODE_GATES.items()}
         for name, node in comparison.nodes.items()
     }
-    write_json(
-        path,
-        {
-            "format": "pumice-baseline",
-            "version": FORMAT_VERSION,
-            "samples": comparison.samples,
-            "output": {gate: _rounded(value) for gate, value in figures.items()},
-            "layers": nodes,
-        },
-    )
+    try:
+        document = Baseline.model_validate(
+            {"samples": comparison.samples, "output": output, "layers": layers}
+        )
+    except ValidationError as error:
+        key, reason = explain(error)
+        raise UsageError(f"figure '{key}' would guard nothing: {reason}; mend the build first") from None
+    write_document(path, document)
 
 
-def read_baseline(path: Path) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the samples, the figures of the output and those of the layers that a baseline holds.
+def read_baseline(path: Path) -> Baseline:
+    """Return what a baseline holds.
 
     Raises:
-        CorruptArtifactError: It is no baseline.
+        CorruptArtifactError: It is no baseline, or guards nothing that every comparison measures.
         FormatVersionError: It was written by another version of the format.
         MissingFileError: There is none.
-        UnknownNameError: It names a figure that does not exist.
     """
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("format") != "pumice-baseline":
-        raise CorruptArtifactError(path, "is not a baseline")
-    if document.get("version") != FORMAT_VERSION:
-        found = document.get("version")
-        raise FormatVersionError(f"'{path}'", found, FORMAT_VERSION, "pumice compare --update")
-    try:
-        output, layers = dict(document["output"]), {n: dict(f) for n, f in document["layers"].items()}
-        samples = int(document["samples"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise CorruptArtifactError(path, "holds no samples, output or layers") from None
-    for gate in (name for figures in (output, *layers.values()) for name in figures):
-        if gate not in GATES:
-            raise UnknownNameError("gate", gate, GATES)
-    return samples, output, layers
+    return read_document(path, Baseline)
 
 
 def check_baseline(path: Path, comparison: Comparison) -> None:
@@ -138,35 +158,36 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
     Figures are rounded to six digits, as they are written.
 
     Raises:
+        CorruptArtifactError: It is no baseline.
         FidelityError: Names the figure and the layer.
         UsageError: The stimulus or the network is another one.
     """
-    samples, output, layers = read_baseline(path)
-    if samples != comparison.samples or set(layers) != set(comparison.nodes):
+    baseline = read_baseline(path)
+    if baseline.samples != comparison.samples or set(baseline.layers) != set(comparison.nodes):
         raise UsageError(
-            f"'{path}' is of {samples} samples and the layers {', '.join(sorted(layers))}; this "
-            f"comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}: "
+            f"'{path}' is of {baseline.samples} samples and the layers {', '.join(sorted(baseline.layers))}; "
+            f"this comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}: "
             "write it with --update"
         )
-    for gate, value in output.items():
-        _check(gate, "output", measure(comparison, gate)[1], value)
-    for name, figures in layers.items():
-        for gate, value in figures.items():
-            read = _NODE_GATES.get(gate)
-            _check(gate, name, None if read is None else read(comparison.nodes[name]), value)
+    for gate in OutputFigures.model_fields:
+        _check(gate, "output", measure(comparison, gate)[1], getattr(baseline.output, gate))
+    for name, figures in baseline.layers.items():
+        for gate, read in _NODE_GATES.items():
+            _check(gate, name, read(comparison.nodes[name]), getattr(figures, gate))
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _check(gate: str, node: str, measured: float | None, required: Any) -> None:  # noqa: ANN401 - from a file
-    if required is None:
+def _check(gate: str, node: str, measured: float | None, required: float | None) -> None:
+    if measured is None and required is None:
         return
-    if not isinstance(required, int | float) or measured is None:
+    if measured is None or required is None:
+        only = "the baseline" if measured is None else "this comparison"
         raise UsageError(
-            f"figure '{gate}' of '{node}' in the baseline cannot be compared; write it with --update"
+            f"figure '{gate}' of '{node}' was measured in {only} only; write the baseline with --update"
         )
     met = measured <= required + _TOLERANCE if gate in AT_MOST else measured >= required - _TOLERANCE
     if not met:
-        raise FidelityError(gate, node, measured=measured, required=float(required))
+        raise FidelityError(gate, node, measured=measured, required=required)

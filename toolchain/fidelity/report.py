@@ -1,7 +1,7 @@
 """The report: one HTML file that needs no network, readable on a phone and on paper."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from toolchain.build_facts import Change
 from toolchain.fidelity.agreement import thresholds
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
@@ -22,6 +23,7 @@ from toolchain.fit import Fit
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
+from toolchain.passes.quantization_report import QuantizationReport
 from toolchain.passes.ranges import by_rows
 from toolchain.trace import Trace
 
@@ -40,8 +42,8 @@ class ReportContent:
         samples: Which samples these are, as they stand in the stimulus.
         comparison: Over the whole stimulus.
         costs: Float and fixed.
-        quantization: The document of `quantization.json`.
-        facts: Sizes before pruning, training figures.
+        quantization: What quantization did.
+        sizes: Figures with their names, each with a `before` pruning and an `after`.
         checks: Sentences about what was proved, such as equality with Lava.
         attribution: The loss split by cause, as in `fidelity.json`.
         resources: What a chip says of the network, if it was asked.
@@ -53,8 +55,8 @@ class ReportContent:
     samples: tuple[int, ...]
     comparison: Comparison
     costs: tuple[Cost, Cost]
-    quantization: Mapping[str, Any]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    quantization: QuantizationReport
+    sizes: Sequence[tuple[str, Change]] = ()
     checks: tuple[str, ...] = ()
     attribution: Mapping[str, Any] | None = None
     resources: tuple[Fit, NeuroBench] | None = None

@@ -1,7 +1,7 @@
 """Everything that is known about the quantization of one node, in sentences."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -10,24 +10,25 @@ from toolchain.fidelity.agreement import thresholds
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.chip_registers import chip_registers
+from toolchain.passes.quantization_report import ConnectionReport, PopulationReport, QuantizationReport
 from toolchain.passes.ranges import by_rows
 
 _PARTS: Final = (".excitatory", ".inhibitory", ".coarse", ".fine")
 """What the names of a connection's parts end with, by sign and by size of weight."""
 
 
-def explain_node(graphs: tuple[Graph, Graph], document: Mapping[str, Any], name: str) -> list[str]:
+def explain_node(graphs: tuple[Graph, Graph], report: QuantizationReport, name: str) -> list[str]:
     """Return what quantization did to a connection or population and why, one sentence each.
 
     Args:
         graphs: Float and fixed.
-        document: Of `quantization.json`.
+        report: Of `quantization.json`.
         name: Of the node; the name a connection had before it was split means all of its parts.
 
     Raises:
         UnknownNameError: Lists the nodes that were quantized.
     """
-    known = {**document["connections"], **document["populations"]}
+    known = {**report.connections, **report.populations}
     chosen = [
         each for each in known if each == name or (each.startswith(f"{name}.") and each.endswith(_PARTS))
     ]
@@ -37,28 +38,28 @@ def explain_node(graphs: tuple[Graph, Graph], document: Mapping[str, Any], name:
     for each in chosen:
         node = graphs[1][each]
         if isinstance(node, FixedDense | FixedConv2d):
-            sentences += _connection(graphs, document["connections"][each], node)
+            sentences += _connection(graphs, report.connections[each], node)
         elif isinstance(node, FixedLif):
-            sentences += _population(graphs[0], document, node)
-        sentences += [f"warning: {item['text']}." for item in document["warnings"] if item["node"] == each]
+            sentences += _population(graphs[0], report, node)
+        sentences += [f"warning: {item.text}." for item in report.warnings if item.node == each]
     return sentences
 
 
 def _connection(
-    graphs: tuple[Graph, Graph], row: Mapping[str, Any], node: FixedDense | FixedConv2d
+    graphs: tuple[Graph, Graph], row: ConnectionReport, node: FixedDense | FixedConv2d
 ) -> Iterator[str]:
     target = graphs[1].readers(node.name)[0]
     unit = "neuron" if isinstance(node, FixedDense) else "channel"
     yield (
-        f"'{node.name}' has {row['synapses']:,} {row['sign_mode']} weights of {row['weight_bits']} bits, "
-        f"up to {row['limit']} in magnitude, times 2^{row['exponent']}."
+        f"'{node.name}' has {row.synapses:,} {row.sign_mode.value} weights of {row.weight_bits} bits, "
+        f"up to {row.limit} in magnitude, times 2^{row.exponent}."
     )
     yield (
-        f"A weight w became round(w S / 2^{row['exponent']}) with the scale S of its {unit} of "
-        f"'{target.name}'; the root mean square error is {100 * row['relative_rms_error']:.2f} %."
+        f"A weight w became round(w S / 2^{row.exponent}) with the scale S of its {unit} of "
+        f"'{target.name}'; the root mean square error is {100 * row.relative_rms_error:.2f} %."
     )
     yield (
-        f"{row['rounded_to_zero']:,} became zero, {row['clipped']:,} were clipped, {row['not_nearest']:,} "
+        f"{row.rounded_to_zero:,} became zero, {row.clipped:,} were clipped, {row.not_nearest:,} "
         "took the farther neighbour, because that cancels errors on the calibration data."
     )
     if isinstance(target, FixedLif):
@@ -79,23 +80,23 @@ def _worst_weight(graphs: tuple[Graph, Graph], node: FixedDense | FixedConv2d, t
     )
 
 
-def _population(before: Graph, document: Mapping[str, Any], node: FixedLif) -> Iterator[str]:
-    row = document["populations"][node.name]
-    limits = ", ".join(f"{count} by {_LIMITS[cause]}" for cause, count in row["limited_by"].items() if count)
+def _population(before: Graph, report: QuantizationReport, node: FixedLif) -> Iterator[str]:
+    row = report.populations[node.name]
+    limits = ", ".join(f"{count} by {_LIMITS[cause]}" for cause, count in row.limited_by if count)
     yield (
-        f"'{node.name}' has {row['neurons']:,} neurons; one unit of the model is 64 S integers, S from "
-        f"{row['scale']['least']:.4g} to {row['scale']['most']:.4g}."
+        f"'{node.name}' has {row.neurons:,} neurons; one unit of the model is 64 S integers, S from "
+        f"{row.scale.least:.4g} to {row.scale.most:.4g}."
     )
     yield f"What keeps S from doubling: {limits}."
     yield (
-        f"Thresholds became {row['threshold']['least']:.0f} to {row['threshold']['most']:.0f} "
-        f"({row['thresholds']:,} distinct), off by at most {100 * row['largest_threshold_error']:.3f} %."
+        f"Thresholds became {row.threshold.least:.0f} to {row.threshold.most:.0f} "
+        f"({row.thresholds:,} distinct), off by at most {100 * row.largest_threshold_error:.3f} %."
     )
     yield (
-        f"Decays are multiples of 1/4096 ({row['decays']:,} distinct pairs); the worst time constant is "
-        f"off by {100 * max(row['largest_tau_error'], row['largest_tau_current_error']):.2f} %."
+        f"Decays are multiples of 1/4096 ({row.decays:,} distinct pairs); the worst time constant is "
+        f"off by {100 * max(row.largest_tau_error, row.largest_tau_current_error):.2f} %."
     )
-    yield _range(row, document["calibration_samples"])
+    yield _range(row, report.calibration_samples)
     yield from _registers(node)
     float_node = before[node.name]
     if isinstance(float_node, Lif) and np.isfinite(float_node.vth).all():
@@ -117,35 +118,29 @@ _LIMITS: Mapping[str, str] = {
 
 def _registers(node: FixedLif) -> Iterator[str]:
     registers = chip_registers(node)
-    lava = {name: _span(values) for name, values in registers["lava"].items()}
-    chip = {name: _span(values) for name, values in registers["loihi1"].items()}
+    lava = registers.lava
     yield (
-        f"Lava's current decay du is {lava['du']}; what Loihi 1 takes as iDecay is one more, "
-        f"{chip['iDecay']}, since the hidden + 1 is Lava's. The others are the same: dv {lava['dv']} is "
-        f"vDecay, vth {lava['vth']} is vThMant, biases are mantissas of {lava['bias_mant']} with "
-        f"exponents of {lava['bias_exp']}."
+        f"Lava's current decay du is {lava.du}; what Loihi 1 takes as iDecay is one more, "
+        f"{registers.loihi1.iDecay}, since the hidden + 1 is Lava's. The others are the same: dv {lava.dv} "
+        f"is vDecay, vth {lava.vth} is vThMant, biases are mantissas of {lava.bias_mant} with "
+        f"exponents of {lava.bias_exp}."
     )
-    if registers["beyond_12_bits"]:
+    if registers.beyond_12_bits:
         yield (
-            f"{registers['beyond_12_bits']:,} of its {node.vth.size:,} neurons have an iDecay of 4096, "
+            f"{registers.beyond_12_bits:,} of its {node.vth.size:,} neurons have an iDecay of 4096, "
             "beyond the 12 bits of the register: their core has to add the one (its bit ds_offset), and the "
             "register takes du."
         )
 
 
-def _span(values: Mapping[str, int]) -> str:
-    least, most = values["least"], values["most"]
-    return str(least) if least == most else f"{least} to {most}"
-
-
-def _range(row: Mapping[str, Any], samples: int) -> str:
+def _range(row: PopulationReport, samples: int) -> str:
     bounds = [
-        f"|{name}| reaches at most {100 * row[key]:.0f} % of its register"
-        for name, key in (("u", "current_bound"), ("v", "potential_bound"))
-        if row[key] is not None
+        f"|{name}| reaches at most {100 * bound:.0f} % of its register"
+        for name, bound in (("u", row.current_bound), ("v", row.potential_bound))
+        if bound is not None
     ]
     proof = " and ".join(bounds) or "no bound can be proved"
-    match row["range"]:
+    match row.range:
         case "proved":
             return f"It cannot overflow, whatever comes: {proof}."
         case "measured":

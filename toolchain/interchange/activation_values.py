@@ -19,6 +19,7 @@ from toolchain.currents import (
     Pair,
     Sent,
     check_size,
+    check_window,
     identity,
     multiplied,
     product_rows,
@@ -137,6 +138,7 @@ def convolve(
     window = Window((kernels.shape[2], kernels.shape[3]), stride, padding, dilation)
     rows, columns = window.positions((maps.shape[1], maps.shape[2]))
     check_size(name, len(kernels), rows, columns)
+    check_window(name, maps.shape, window)
     branch = Branch(name, source, kernels, stride, padding, dilation, groups)
     return Current((branch,), np.zeros(len(kernels)), (len(kernels), rows, columns))
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
+from toolchain.confined.reader import ConfinedReader, read_hdf5
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError
 from toolchain.fixedpoint import SignMode
-from toolchain.interchange.hdf5 import Hdf5Reader
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.netx_layers import Layer, in_lavas_order, read_layers
 from toolchain.interchange.netx_weights import changed_by_netx
@@ -57,7 +57,7 @@ _REFUSED: Final = {
 }
 
 
-def from_netx(path: Path, reader: Hdf5Reader | None = None) -> Imported:
+def from_netx(path: Path, reader: ConfinedReader | None = None) -> Imported:
     """Read a netx file.
 
     Raises:
@@ -65,10 +65,7 @@ def from_netx(path: Path, reader: Hdf5Reader | None = None) -> Imported:
         CorruptArtifactError: It is not a netx file, or is damaged.
         FrontendError: A layer has no counterpart, or none that netx itself runs; names it and why.
     """
-    if reader is None:
-        with Hdf5Reader() as own:
-            return from_netx(path, own)
-    layers = read_layers(path, reader.read(path))
+    layers = read_layers(path, read_hdf5(path, reader))
     try:
         return layers_to_graphs(layers, path.stem)
     except IRError as error:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,9 +9,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from toolchain.atomic import temporary_folder
 from toolchain.currents import check_size
-from toolchain.documents import MAX_JSON_BYTES
 from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.interchange.imported import Imported
 from toolchain.interchange.onnx_file import read_onnx
@@ -25,6 +22,7 @@ from toolchain.npz import unpack_arrays
 from toolchain.passes import DequantizeGraph
 from toolchain.stimulus import Stimulus
 from toolchain.target import PortableProgram, load_target
+from toolchain.temporary import temporary_folder
 
 _GRAPH: Final = "pumice.graph"
 _ARRAYS: Final = "pumice.arrays"
@@ -86,15 +84,12 @@ def _read(
 
 
 def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Imported:
-    if len(document) > MAX_JSON_BYTES:
-        raise CorruptArtifactError(path, f"describes its graph in more than {MAX_JSON_BYTES} bytes")
     try:
-        read = json.loads(document)
         content = base64.b64decode(packed, validate=True)
-    except (ValueError, RecursionError, binascii.Error) as error:
+    except (ValueError, binascii.Error) as error:
         raise CorruptArtifactError(path, f"does not describe its graph: {error}") from None
     try:
-        graph = graph_from(read, lambda: unpack_arrays(content, path), path)
+        graph = graph_from(document, lambda: unpack_arrays(content, path), path)
         for name, sent in verify(graph).items():
             check_size(name, *sent.shape)
         same = _writes(graph, model)
@@ -114,7 +109,7 @@ def _writes(graph: Graph, model: onnx.ModelProto) -> bool:
     program = load_target("onnx").build(graph)
     if not isinstance(program, PortableProgram):  # pragma: no cover - the target is ours
         return False
-    with temporary_folder("pumice-onnx-") as folder:
+    with temporary_folder("onnx") as folder:
         program.export(folder)
         written = [onnx.load_model(item) for item in sorted(folder.iterdir())]
     return any(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.atomic import write_bytes
+from toolchain.confined.reader import ConfinedReader, read_hdf5
 from toolchain.errors import CorruptArtifactError
-from toolchain.interchange.hdf5 import Hdf5Reader
 
 VERSION: Final = "nir_version"
 """Key of a graph's metadata under which the version of the `nir` that wrote its file stands."""
@@ -63,7 +63,7 @@ _MALFORMED: Final = (
 """What the classes of `nir` raise on values that are not theirs."""
 
 
-def read_nir(path: Path, reader: Hdf5Reader | None = None) -> nir.NIRGraph:
+def read_nir(path: Path, reader: ConfinedReader | None = None) -> nir.NIRGraph:
     """Read a NIR graph; types are not inferred, `from_nir` does that.
 
     The version of the `nir` that wrote the file is kept in the metadata of the graph, under `nir_version`.
@@ -76,10 +76,7 @@ def read_nir(path: Path, reader: Hdf5Reader | None = None) -> nir.NIRGraph:
         MissingFileError: There is no such file.
         CorruptArtifactError: It is not a NIR file of a known version, or is damaged; names the node.
     """
-    if reader is None:
-        with Hdf5Reader() as own:
-            return read_nir(path, own)
-    tree = _nested(path, reader.read(path))
+    tree = _nested(path, read_hdf5(path, reader))
     if not isinstance(tree.get("node"), dict):
         raise CorruptArtifactError(path, "holds no 'node': it is not a NIR file")
     version = _version(path, tree.get("version"))

@@ -9,7 +9,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.currents import check_size, spread
+from toolchain.currents import check_size, check_window, spread
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir_geometry import Windowed, groups_of, kernels_of, window_of
 from toolchain.interchange.nir_neurons import NEURONS, Neuron, numbers
@@ -208,9 +208,12 @@ def _mapped(name: str, node: Windowed, known: Form, channels: int) -> Form:
     if known.flat or len(known.shape) != _IMAGE or (known.line != line and (not line or known.shape[1] != 1)):
         maps = "lines [C, L]" if line else "feature maps [C, H, W]"
         raise FrontendError(f"node '{name}' reads {known.features}, expected {maps}")
-    rows, columns = window_of(name, node).positions((known.shape[1], known.shape[2]))
+    window = window_of(name, node)
+    rows, columns = window.positions((known.shape[1], known.shape[2]))
     if rows < 1 or columns < 1:
         raise FrontendError(f"node '{name}' reads {known.features}, which is smaller than its window")
+    check_window(name, known.shape, window)
+    check_size(name, channels, rows, columns)
     return Form((channels, rows, columns), line=known.line)
 
 

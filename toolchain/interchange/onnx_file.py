@@ -12,9 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.interchange.onnx_objects import object_bytes
+from toolchain.memory import budget
 
 _LARGEST: Final = 2**31 - 1
 """Bytes of a model: a limit of the format."""
+_COPIES: Final = 4
+"""A model is read, parsed, and its tensors become arrays, which are made real numbers."""
 _FIELDS: Final[dict[int, str]] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
@@ -39,9 +43,13 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     check_file("file", path)
     if path.stat().st_size > _LARGEST:
         raise CorruptArtifactError(path, "is larger than 2 GiB, which no ONNX model is")
+    budget().check_file(path, _COPIES * path.stat().st_size)
+    content = path.read_bytes()
+    objects = object_bytes(memoryview(content), onnx.ModelProto.DESCRIPTOR, budget().documents)
+    budget().check_document(path, objects)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(content)
     except (DecodeError, RecursionError, ValueError) as error:
         raise CorruptArtifactError(path, f"is not an ONNX model: {error}") from None
     if not model.graph.node:

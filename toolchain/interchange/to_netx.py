@@ -43,6 +43,8 @@ from toolchain.ir import (
     Stage,
     SumPool2d,
 )
+from toolchain.ir.footprint import check_node
+from toolchain.ir.matrix import sources_of, targets_of
 
 Integers = NDArray[np.int64]
 Values = dict[str, Any]
@@ -177,6 +179,9 @@ class _Chain:
         for name in node.inputs:
             connection = cast("FixedDense | FixedConv2d", self.graph[name])
             source, steps = self.graph.source(connection.inputs[0])
+            if isinstance(connection, FixedDense):
+                needed = 8 * targets_of(connection.weights) * sources_of(connection.weights)
+                check_node(name, "as netx writes matrices it", needed)
             if source.name == node.name and steps == 1 and isinstance(connection, FixedDense):
                 back.append(connection)
             elif source.name == self.last:

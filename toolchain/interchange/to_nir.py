@@ -30,7 +30,8 @@ from toolchain.ir import (
     ValueType,
     verify,
 )
-from toolchain.ir.matrix import Matrix, delay_slots
+from toolchain.ir.footprint import check_node
+from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 
 Floats = NDArray[np.float64]
 
@@ -210,6 +211,8 @@ class _Writer:
 
     def _dense(self, node: Dense, bias: Floats | None) -> None:
         slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
+        elements = targets_of(node.weights) * sources_of(node.weights)
+        check_node(node.name, "as NIR writes matrices it", 8 * len(slots) * elements)
         for number, (delay, weights) in enumerate(slots):
             name = node.name if len(slots) == 1 else f"{node.name}.{delay}"
             source = self.sent(node, name, delay)

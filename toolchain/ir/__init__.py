@@ -1,7 +1,7 @@
 """The intermediate representation: what a spiking network is, in real numbers and in integers."""
 
 from toolchain.ir.fixed import FixedConv2d, FixedDense, FixedLif
-from toolchain.ir.graph import AnyNode, Graph, Pooling, Population, Stage, Synapses, same_structure
+from toolchain.ir.graph import AnyNode, Graph, Pooling, Population, Stage, Synapses, same_node, same_structure
 from toolchain.ir.matrix import Matrix
 from toolchain.ir.neurons import Lif
 from toolchain.ir.node import Node
@@ -44,6 +44,7 @@ __all__ = [
     "graph_from",
     "load_graph",
     "print_graph",
+    "same_node",
     "same_structure",
     "save_graph",
     "verify",

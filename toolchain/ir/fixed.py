@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
-from toolchain.ir.matrix import Matrix, frozen_matrix, values_of
+from toolchain.ir.matrix import Matrix, StepMatrix, WeightMatrix, frozen_matrix, values_of
 from toolchain.ir.neurons import population_type
 from toolchain.ir.node import Node
 from toolchain.ir.synapses import check_delays, convolution_type, matrix_type, window_of
@@ -36,11 +36,11 @@ class FixedDense(Node):
 
     kind: ClassVar[str] = "fixed_dense"
 
-    weights: Matrix
+    weights: WeightMatrix
     exponent: int
     sign_mode: SignMode
     weight_bits: int = fixedpoint.WEIGHT_BITS
-    delays: Matrix | None = None
+    delays: StepMatrix | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen_matrix(self.weights, np.int32))
@@ -187,6 +187,7 @@ class FixedLif(Node):
                 raise self.fail(
                     f"{name} must lie in {lowest} .. {highest}, got {values.min()} .. {values.max()}"
                 )
-        if self.scale.shape != shape or not (np.isfinite(self.scale) & (self.scale > 0)).all():
-            raise self.fail("expected one finite scale > 0 per neuron")
+        if self.scale.shape != shape:
+            raise self.fail(f"expected one scale per neuron {shape}, got {self.scale.shape}")
+        self.check_scales(self.scale)
         return ValueType(shape, EdgeKind.SPIKE)

@@ -141,8 +141,8 @@ class Graph:
     def graded_input(self, node: AnyNode) -> Input | None:
         """Return the graded input that a reader gets, pooled or not; None if it reads spikes."""
         source, _ = self.source(node.inputs[0])
-        if isinstance(source, SumPool2d):
-            return self.graded_input(source)
+        while isinstance(source, SumPool2d):
+            source, _ = self.source(source.inputs[0])
         return source if isinstance(source, Input) and source.edge is EdgeKind.GRADED else None
 
     def message_scale(self, node: AnyNode) -> float:
@@ -153,13 +153,13 @@ class Graph:
     def largest_message(self, node: AnyNode) -> int:
         """Return the largest integer that a connection or pooling can be sent: 1 for spikes."""
         source, _ = self.source(node.inputs[0])
-        match source:
-            case SumPool2d():
-                return source.window.area * self.largest_message(source)
-            case Input() if source.edge is EdgeKind.GRADED:
-                return 2**source.bits - 1
-            case _:
-                return 1
+        largest = 1
+        while isinstance(source, SumPool2d):
+            largest *= source.window.area
+            source, _ = self.source(source.inputs[0])
+        if isinstance(source, Input) and source.edge is EdgeKind.GRADED:
+            return largest * (2**source.bits - 1)
+        return largest
 
     def largest_delay(self) -> int:
         """Return the largest logical delay from any source to any reader, in steps."""
@@ -201,10 +201,11 @@ def stage_of(node: AnyNode) -> Stage | None:
 def same_structure(left: Graph, right: Graph) -> bool:
     """Return whether two graphs hold the same nodes with the same values, bit for bit."""
     same_header = (left.name, left.dt_ms, len(left.nodes)) == (right.name, right.dt_ms, len(right.nodes))
-    return same_header and all(_same_node(a, b) for a, b in zip(left.nodes, right.nodes, strict=True))
+    return same_header and all(same_node(a, b) for a, b in zip(left.nodes, right.nodes, strict=True))
 
 
-def _same_node(left: Node, right: Node) -> bool:
+def same_node(left: Node, right: Node) -> bool:
+    """Return whether two nodes hold the same values, bit for bit."""
     return type(left) is type(right) and all(
         _same_value(getattr(left, item.name), getattr(right, item.name)) for item in fields(left)
     )

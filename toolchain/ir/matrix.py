@@ -4,7 +4,7 @@ The weights `[out, in, height, width]` of a convolution go through the same func
 output channels.
 """
 
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from scipy.sparse import csr_array, issparse
 from toolchain.ir.types import frozen
 
 Matrix = NDArray[Any] | csr_array
+RealMatrix = Annotated[Matrix, np.float64]
+WeightMatrix = Annotated[Matrix, np.int32]
+StepMatrix = Annotated[Matrix, np.int64]
+"""What the fields of connections hold, and what numbers `frozen_matrix` makes of them."""
 _MATRIX: Final = 2
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.ir.node import Node
-from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
+from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen, size_of
 
 
 @final
@@ -51,14 +51,16 @@ class Lif(Node):
             values = getattr(self, name)
             if values.shape != shape:
                 raise self.fail(f"{name} has shape {values.shape}, but vth has {shape}")
-            if not np.isfinite(values).all():
-                raise self.fail(f"{name} holds {values[~np.isfinite(values)][0]}, expected finite numbers")
+            self.check_reals(name, values)
         for name in ("du", "dv"):
             values = getattr(self, name)
             if values.size and not (values.min() >= 0 and values.max() <= 1):
                 raise self.fail(f"{name} must lie in 0 .. 1, got {values.min()} .. {values.max()}")
         if np.isnan(self.vth).any() or (self.vth <= 0).any():
             raise self.fail("expected thresholds > 0 (infinite for a read-out)")
+        finite = self.vth[np.isfinite(self.vth)]
+        self.check_reals("vth", finite)
+        self.check_reals("1 / vth", 1 / np.maximum(finite, np.finfo(np.float64).tiny))
         return ValueType(shape, EdgeKind.SPIKE)
 
 
@@ -73,5 +75,5 @@ def population_type(
             raise node.fail(f"expected currents, got {operand}; put a connection in between")
         if operand.shape != shape:
             raise node.fail(f"has shape {shape}, but its input has {operand.shape}")
-    if origin.elements.size != int(np.prod(shape)):
-        raise node.fail(f"origin names {origin.elements.size} neurons, expected {int(np.prod(shape))}")
+    if origin.elements.size != size_of(shape):
+        raise node.fail(f"origin names {origin.elements.size} neurons, expected {size_of(shape)}")

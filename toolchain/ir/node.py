@@ -2,10 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toolchain.errors import VerifyError
 from toolchain.ir.types import ValueType
+
+LARGEST_REAL: Final = 1e100
+"""Products of larger numbers overflow; no trained network holds any."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,3 +45,18 @@ class Node(ABC):
         if len(operands) != 1:
             raise self.fail(f"expected one input, got {len(operands)}")
         return operands[0]
+
+    def check_reals(self, what: str, values: NDArray[Any]) -> None:
+        """Raise unless all are finite, and of a size with which one can compute."""
+        wrong = ~(np.abs(values) <= LARGEST_REAL)
+        if wrong.any():
+            rule = f"numbers up to {LARGEST_REAL:g}" if np.isfinite(values).all() else "finite numbers"
+            raise self.fail(f"{what} holds {values[wrong][0]}, expected {rule}")
+
+    def check_scales(self, values: NDArray[Any]) -> None:
+        """Raise unless all are positive, and neither they nor their inverses overflow."""
+        wrong = ~((values >= 1 / LARGEST_REAL) & (values <= LARGEST_REAL))
+        if wrong.any():
+            raise self.fail(
+                f"expected a scale > 0, {1 / LARGEST_REAL:g} to {LARGEST_REAL:g}, got {values[wrong][0]}"
+            )

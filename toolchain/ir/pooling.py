@@ -16,7 +16,7 @@ class Pool2d(Node, ABC):
     Attributes:
         kernel: Rows and columns of the window.
         stride: Of its positions.
-        padding: Silent elements on both sides.
+        padding: Silent elements on both sides, fewer than the window has: every window sees an element.
     """
 
     kernel: Pair
@@ -27,6 +27,15 @@ class Pool2d(Node, ABC):
     def window(self) -> Window:
         """Its geometry."""
         return Window(self.kernel, self.stride, self.padding)
+
+    def pooled(self, operand: ValueType) -> tuple[int, int, int]:
+        """Return the shape of the pooled maps, or raise if the window does not fit."""
+        shape = self.window.over(self, operand, operand.shape[0])
+        if any(pad >= extent for pad, extent in zip(self.padding, self.kernel, strict=True)):
+            raise self.fail(
+                f"expected a padding smaller than the window of {self.kernel}, got {self.padding}"
+            )
+        return shape
 
 
 @final
@@ -44,7 +53,7 @@ class SumPool2d(Pool2d):
         operand = self.only(operands)
         if operand.kind is EdgeKind.CURRENT:
             raise self.fail("pools spikes or graded values, not currents")
-        return ValueType(self.window.over(self, operand, operand.shape[0]), EdgeKind.GRADED)
+        return ValueType(self.pooled(operand), EdgeKind.GRADED)
 
 
 @final
@@ -59,4 +68,4 @@ class MaxPool2d(Pool2d):
         operand = self.only(operands)
         if operand.kind is not EdgeKind.SPIKE:
             raise self.fail(f"takes the maximum of spikes, got {operand}")
-        return ValueType(self.window.over(self, operand, operand.shape[0]), EdgeKind.SPIKE)
+        return ValueType(self.pooled(operand), EdgeKind.SPIKE)

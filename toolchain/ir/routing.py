@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain.fixedpoint import MESSAGE_BITS
 from toolchain.ir.node import Node
-from toolchain.ir.types import Decode, EdgeKind, ValueType, frozen
+from toolchain.ir.types import LONGEST_DELAY, Decode, EdgeKind, ValueType, frozen, size_of
 
 
 @final
@@ -34,12 +34,14 @@ class Input(Node):
         """Return the declared type."""
         if operands:
             raise self.fail("an input has no operands")
+        check_shape(self, self.shape)
         if self.edge is EdgeKind.CURRENT:
             raise self.fail("an input carries spikes or graded values, not currents")
         if self.edge is EdgeKind.SPIKE and (self.scale, self.bits) != (1.0, 1):
             raise self.fail("a spike input has scale 1 and one bit")
-        if not (np.isfinite(self.scale) and self.scale > 0 and 1 <= self.bits <= MESSAGE_BITS):
-            raise self.fail(f"expected scale > 0 and 1 to {MESSAGE_BITS} bits, got {self.scale}, {self.bits}")
+        self.check_scales(np.asarray(self.scale))
+        if not 1 <= self.bits <= MESSAGE_BITS:
+            raise self.fail(f"expected 1 to {MESSAGE_BITS} bits, got {self.bits}")
         return ValueType(self.shape, self.edge)
 
 
@@ -81,12 +83,13 @@ class Delay(Node):
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the declared type; that it equals the operand's is checked by `verify`."""
         self.only(operands or (ValueType(self.shape, self.edge),))
+        check_shape(self, self.shape)
         if self.edge is EdgeKind.CURRENT:
             raise self.fail("a delay holds spikes or graded values, not currents")
         if not isinstance(self.steps, int) and self.steps.shape != self.shape:
             raise self.fail(f"expected one delay per element {self.shape}, got {self.steps.shape}")
-        if self.least < 0:
-            raise self.fail(f"expected delays of 0 steps or more, got {self.least}")
+        if self.least < 0 or self.most > LONGEST_DELAY:
+            raise self.fail(f"expected delays of 0 to {LONGEST_DELAY} steps, got {self.least} .. {self.most}")
         return ValueType(self.shape, self.edge)
 
 
@@ -125,12 +128,24 @@ class Output(Node):
         operand = self.only(operands)
         if operand.kind is not EdgeKind.SPIKE:
             raise self.fail(f"expected a population of neurons, got {operand}")
-        size = int(np.prod(operand.shape))
-        if self.weights is not None and self.weights.shape[1:] != (size,):
-            raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
+        size = size_of(operand.shape)
+        if self.weights is not None:
+            rows, *columns = self.weights.shape or (0,)
+            if not rows or columns != [size]:
+                raise self.fail(f"read-out weights {self.weights.shape} do not fit {size} neurons")
         if self.bias is not None and (self.weights is None or self.bias.shape != self.weights.shape[:1]):
             raise self.fail("a read-out bias needs weights with as many rows")
+        for name in ("weights", "bias"):
+            values = getattr(self, name)
+            if values is not None:
+                self.check_reals(f"read-out {name}", values)
         scores = size if self.weights is None else self.weights.shape[0]
         if self.classes and len(self.classes) != scores:
             raise self.fail(f"expected {scores} class names, got {len(self.classes)}")
         return operand
+
+
+def check_shape(node: Node, shape: tuple[int, ...]) -> None:
+    """Raise unless a declared shape has axes, each of one element or more."""
+    if not shape or min(shape) < 1:
+        raise node.fail(f"expected a shape of whole numbers of 1 or more, got {list(shape)}")

@@ -1,38 +1,43 @@
 """A graph on disk: `graph.json` (structure) and `arrays.npz` (numbers). Never pickle.
 
-Every value says its own form: `{"array": key}`, `{"csr": key, "shape": [r, c]}`,
-`{"origin": path, "elements": key}`, `{"enum": [class, value]}`, `{"infinite": sign}` or plain
-JSON. The classes that may be named are the closed sets below, so a file cannot create anything else.
+The kinds of nodes that a file may name are the closed set of operations, and every value is checked against
+the type of its field (`toolchain.ir.forms`), so that a file cannot create anything else.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import MISSING, fields
-from enum import Enum
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Annotated, Any, ClassVar, Final, cast, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from pydantic import Field, create_model
 
-from toolchain.documents import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, IRError
-from toolchain.fixedpoint import SignMode
+from toolchain.documents import FileDocument, parse_document, read_content, write_json
+from toolchain.errors import IRError
 from toolchain.intake import PathText, path_of
+from toolchain.ir.forms import Arrays, NodeForm, StoredNodes, node_form, write_node
 from toolchain.ir.graph import AnyNode, Graph
-from toolchain.ir.matrix import sources_of, targets_of
-from toolchain.ir.types import Decode, EdgeKind, Origin
 from toolchain.ir.verify import verify
 from toolchain.npz import read_arrays, write_arrays
 
-FORMAT_VERSION: Final = 1
 GRAPH_FILES: Final = ("graph.json", "arrays.npz")
 """What a folder of a graph holds."""
 _NODES: Final[dict[str, type[AnyNode]]] = {node.kind: node for node in get_args(AnyNode)}
-_ENUMS: Final[dict[str, type[Enum]]] = {item.__name__: item for item in (EdgeKind, Decode, SignMode)}
 
-Arrays = dict[str, NDArray[Any]]
+
+class _Structure(FileDocument):
+    FORMAT: ClassVar[str] = "pumice-graph"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "structure of a pumice graph"
+    WRITTEN_BY: ClassVar[str] = "pumice compile"
+
+    name: str
+    dt_ms: float
+    nodes: tuple[NodeForm, ...]
+
+
+_AnyForm = Annotated[reduce(or_, map(node_form, _NODES.values())), Field(discriminator="kind")]
+_GraphDocument = create_model("GraphDocument", __base__=_Structure, nodes=(tuple[_AnyForm, ...], ...))
 
 
 def save_graph(graph: Graph, folder: PathText) -> None:
@@ -47,16 +52,9 @@ def graph_document(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     """Return a graph as JSON and the arrays that it names."""
     verify(graph)
     arrays: Arrays = {}
-    nodes = [
-        {"kind": node.kind}
-        | {
-            item.name: _encode(getattr(node, item.name), f"{node.name}/{item.name}", arrays)
-            for item in fields(node)
-        }
-        for node in graph
-    ]
-    header = {"format": "pumice-graph", "version": FORMAT_VERSION, "name": graph.name, "dt_ms": graph.dt_ms}
-    return header | {"nodes": nodes}, {key.replace("/", "."): value for key, value in arrays.items()}
+    nodes = [write_node(node, arrays) for node in graph]
+    header = {"format": _Structure.FORMAT, "version": _Structure.VERSION}
+    return header | {"name": graph.name, "dt_ms": graph.dt_ms, "nodes": nodes}, arrays
 
 
 def load_graph(folder: PathText) -> Graph:
@@ -69,79 +67,24 @@ def load_graph(folder: PathText) -> Graph:
     """
     folder = path_of(folder, "folder")
     path = folder / "graph.json"
-    return graph_from(read_json(path), lambda: read_arrays(folder / "arrays.npz"), path)
+    return graph_from(read_content(path), lambda: read_arrays(folder / "arrays.npz"), path)
 
 
-def graph_from(document: object, read: Callable[[], Arrays], path: Path) -> Graph:
-    """Return the graph of a document and its arrays, which stand in the file `path`; see `load_graph`."""
-    if not isinstance(document, dict) or document.get("format") != "pumice-graph":
-        raise CorruptArtifactError(path, "is not a pumice graph")
-    if document.get("version") != FORMAT_VERSION:
-        raise FormatVersionError(f"'{path}'", document.get("version"), FORMAT_VERSION)
-    arrays = read()
+def graph_from(content: bytes | str, read: Callable[[], Arrays], path: Path) -> Graph:
+    """Return the graph of a document and its arrays, which stand in the file `path`; see `load_graph`.
+
+    Args:
+        content: The document.
+        read: Returns the arrays; asked once the document is found to be one.
+        path: What errors name.
+    """
+    document = parse_document(content, path, _GraphDocument)
+    stored = StoredNodes(read(), path)
+    nodes = tuple(cast("AnyNode", stored.read(_NODES[form.kind], form)) for form in document.nodes)
+    graph = Graph(nodes, dt_ms=document.dt_ms, name=document.name)
     try:
-        nodes = tuple(_decode_node(entry, arrays) for entry in document["nodes"])
-        graph = Graph(nodes, dt_ms=float(document["dt_ms"]), name=str(document["name"]))
         verify(graph)
     except IRError as error:
         error.add_note(f"while reading '{path}'")
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise CorruptArtifactError(path, f"is not a well-formed graph: {error!r}") from None
     return graph
-
-
-def _encode(value: Any, key: str, arrays: Arrays) -> Any:  # noqa: ANN401 - values of any field
-    key = key.replace("/", ".")
-    match value:
-        case csr_array():
-            for part in ("data", "indices", "indptr"):
-                arrays[f"{key}.{part}"] = getattr(value, part)
-            return {"csr": key, "shape": [targets_of(value), sources_of(value)]}
-        case np.ndarray():
-            arrays[key] = value
-            return {"array": key}
-        case Origin():
-            arrays[f"{key}.elements"] = value.elements
-            return {"origin": value.path, "elements": f"{key}.elements"}
-        case Enum():
-            return {"enum": [type(value).__name__, value.value]}
-        case float() if math.isinf(value):
-            return {"infinite": 1 if value > 0 else -1}
-        case tuple():
-            return list(value)
-        case _:
-            return value
-
-
-def _decode(value: Any, arrays: Arrays) -> Any:  # noqa: ANN401 - values of any field
-    match value:
-        case {"csr": str(key), "shape": [int(rows), int(columns)]}:
-            parts = tuple(arrays[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
-            matrix = csr_array(parts, shape=(rows, columns))
-            matrix.check_format(full_check=True)
-            return matrix
-        case {"array": str(key)}:
-            return arrays[key]
-        case {"origin": str(path), "elements": str(key)}:
-            return Origin(path, arrays[key])
-        case {"enum": [str(kind), str(name)]}:
-            return _ENUMS[kind](name)
-        case {"infinite": int(sign)}:
-            return math.copysign(math.inf, sign)
-        case dict():
-            raise ValueError(f"unknown value {sorted(value)}")
-        case list():
-            return tuple(value)
-        case _:
-            return value
-
-
-def _decode_node(entry: dict[str, Any], arrays: Arrays) -> AnyNode:
-    node = _NODES[entry["kind"]]
-    known = {item.name for item in fields(node)}
-    unknown = entry.keys() - known - {"kind"}
-    missing = {item.name for item in fields(node) if item.default is MISSING} - entry.keys()
-    if unknown or missing:
-        raise ValueError(f"node '{entry.get('name')}': unknown {sorted(unknown)}, missing {sorted(missing)}")
-    return node(**{name: _decode(entry[name], arrays) for name in sorted(known & entry.keys())})

@@ -6,9 +6,18 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.ir.matrix import Matrix, frozen_matrix, rows_of, sources_of, targets_of, values_of
+from toolchain.ir.matrix import (
+    Matrix,
+    RealMatrix,
+    StepMatrix,
+    frozen_matrix,
+    rows_of,
+    sources_of,
+    targets_of,
+    values_of,
+)
 from toolchain.ir.node import Node
-from toolchain.ir.types import EdgeKind, ValueType, frozen, size_of
+from toolchain.ir.types import LONGEST_DELAY, EdgeKind, ValueType, frozen, size_of
 from toolchain.ir.windows import Pair, Window
 
 _KERNEL: Final = 4
@@ -29,8 +38,8 @@ class Dense(Node):
 
     kind: ClassVar[str] = "dense"
 
-    weights: Matrix
-    delays: Matrix | None = None
+    weights: RealMatrix
+    delays: StepMatrix | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen_matrix(self.weights, np.float64))
@@ -116,6 +125,7 @@ def _check_finite(node: Node, weights: Matrix, row: str) -> None:
             f"weight {bad} ({row} {rows_of(weights)[bad]}) is {values[bad]}, expected a finite number; "
             "was the training stable?"
         )
+    node.check_reals("weights", values)
 
 
 def matrix_type(node: Node, weights: Matrix, operand: ValueType) -> ValueType:
@@ -138,5 +148,5 @@ def check_delays(node: Node, weights: Matrix, delays: Matrix | None) -> None:
     stored, steps = values_of(weights), values_of(delays)
     if stored.size != steps.size or not np.array_equal(rows_of(weights), rows_of(delays)):
         raise node.fail("delays must be stored like the weights, one per synapse")
-    if steps.size and steps.min() < 0:
-        raise node.fail(f"expected delays of 0 steps or more, got {steps.min()}")
+    if steps.size and not (steps.min() >= 0 and steps.max() <= LONGEST_DELAY):
+        raise node.fail(f"expected delays of 0 to {LONGEST_DELAY} steps, got {steps.min()} .. {steps.max()}")

@@ -1,9 +1,10 @@
 """What flows along an edge, and the small values that nodes are made of."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ class Decode(Enum):
     MEAN_V = "mean_v"
     MAX_V = "max_v"
     NONE = "none"
+
+
+LONGEST_DELAY: Final = 2**24
+"""Steps that a value may wait."""
 
 
 @final
@@ -79,4 +84,4 @@ def frozen(values: object, dtype: type[np.generic]) -> NDArray[Any]:
 
 def size_of(shape: Sequence[int]) -> int:
     """Return the number of elements of a shape."""
-    return int(np.prod(shape, dtype=np.int64))
+    return math.prod(shape)

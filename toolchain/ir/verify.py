@@ -8,26 +8,32 @@ import numpy as np
 
 from toolchain.errors import FeedbackError, VerifyError
 from toolchain.ir.fixed import FixedConv2d
-from toolchain.ir.graph import Graph, Stage
+from toolchain.ir.footprint import check_footprint
+from toolchain.ir.graph import Graph, Population, Stage
+from toolchain.ir.pooling import SumPool2d
 from toolchain.ir.routing import Delay
-from toolchain.ir.types import ValueType
+from toolchain.ir.types import ValueType, size_of
 
 # Names become file names and keys of archives.
 _SUM_LIMIT: Final = 2**31
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+STEP_MS: Final = (1e-6, 1e6)
+"""A step of less is no step of a network, and one of more overflows what is counted in steps."""
 
 
 def verify(graph: Graph) -> dict[str, ValueType]:
     """Return the type of every node, or raise at the first rule that is broken.
 
     Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
-    fit, all numbers finite, every loop has delay, no mix of float and integer operations, and
-    at least one input, population and output.
+    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
+    one input, population and output, outputs that read populations, a step that lasts, and that
+    running it takes no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
         FeedbackError: A loop has no delay.
     """
+    _check_header(graph)
     _check_names(graph)
     _check_delay_chains(graph)
     _check_loops(graph)
@@ -40,10 +46,24 @@ def verify(graph: Graph) -> dict[str, ValueType]:
             if operand not in types:
                 raise VerifyError(node.name, f"reads '{operand}', which stands later; put a Delay in between")
         types[node.name] = node.result_type(*(types[name] for name in node.inputs))
+    _check_shapes(types)
     _check_delays(graph, types)
     _check_sums(graph)
     _check_ends(graph)
+    check_footprint(graph, types)
     return types
+
+
+def _check_header(graph: Graph) -> None:
+    least, most = STEP_MS
+    if not least <= graph.dt_ms <= most:
+        raise VerifyError(graph.name, f"expected steps of {least:g} to {most:g} ms, got {graph.dt_ms:g} ms")
+    texts = [graph.name, *(node.origin.path for node in graph.populations)]
+    for text in (*texts, *(name for output in graph.outputs for name in output.classes)):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise VerifyError(graph.name, f"holds {text!a}, which is no Unicode") from None
 
 
 def _check_names(graph: Graph) -> None:
@@ -56,6 +76,8 @@ def _check_names(graph: Graph) -> None:
         for operand in node.inputs:
             if operand not in graph:
                 raise VerifyError(node.name, f"reads '{operand}', which does not exist")
+        if len(set(node.inputs)) < len(node.inputs):
+            raise VerifyError(node.name, f"reads one of {', '.join(node.inputs)} twice; join the connections")
 
 
 def _check_delay_chains(graph: Graph) -> None:
@@ -85,6 +107,12 @@ def _check_loops(graph: Graph) -> None:
     raise FeedbackError([edge[0] for edge in cycle])
 
 
+def _check_shapes(types: dict[str, ValueType]) -> None:
+    for name, sent in types.items():
+        if not size_of(sent.shape):
+            raise VerifyError(name, f"expected a shape of at least one element, got {sent}")
+
+
 def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
     fixed = graph.stage is Stage.FIXED
     for node in graph:
@@ -97,7 +125,11 @@ def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
 
 
 def _check_sums(graph: Graph) -> None:
-    """Raise where an integer convolution can leave 32 bits, beyond which Lava's own cast is undefined."""
+    """Raise where a sum can leave 32 bits, beyond which Lava's own cast of a convolution is undefined."""
+    for node in graph.poolings:
+        reach = graph.largest_message(node) * node.window.area
+        if isinstance(node, SumPool2d) and reach >= _SUM_LIMIT:
+            raise node.fail(f"its sums can reach {reach}, expected less than 2^31: use smaller windows")
     for node in graph.synapses:
         if isinstance(node, FixedConv2d):
             largest = graph.largest_message(node) << node.exponent
@@ -114,3 +146,6 @@ def _check_ends(graph: Graph) -> None:
     ):
         if not found:
             raise VerifyError(graph.name, f"the graph has no {what}")
+    for node in graph.outputs:
+        if not isinstance(graph[node.inputs[0]], Population):
+            raise node.fail(f"reads '{node.inputs[0]}', expected a population of neurons")

@@ -11,6 +11,8 @@ from toolchain.ir.types import ValueType
 
 Pair = tuple[int, int]
 _IMAGE: Final = 3
+_LARGEST: Final = 2**31
+"""Numbers of a geometry stay below; libraries count windows in 32 bits."""
 
 
 @final
@@ -68,6 +70,8 @@ class Window:
             least = 0 if name == "padding" else 1
             if len(pair) != 2 or not all(type(n) is int and n >= least for n in pair):  # noqa: PLR2004
                 raise node.fail(f"expected {name} as two whole numbers of {least} or more, got {pair}")
+            if max(pair) >= _LARGEST:
+                raise node.fail(f"expected {name} below 2^31, got {pair}")
         if len(operand.shape) != _IMAGE:
             raise node.fail(f"expected an image [C, H, W], got {operand}")
         rows, columns = self.positions((operand.shape[1], operand.shape[2]))

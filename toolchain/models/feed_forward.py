@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.errors import FrontendError
+from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
-from toolchain.models.network import Activity
+from toolchain.models.network import MOST_BITS, Activity, check_part_names
 from toolchain.models.spiking import Spiking
+from toolchain.options import LARGEST_FACTOR, LONGEST_MS, MOST, SHORTEST_MS, SMALLEST_FACTOR, flag
 
 INPUT: Final = "input"
 """Name of what enters."""
@@ -73,8 +75,9 @@ class FeedForward(nn.Module):
         dt_ms: Length of a step.
 
     Raises:
-        FrontendError: A name stands twice, a block reads nothing or something that does not stand before it,
-            or `steps` is not positive.
+        ArgumentError: A number means nothing.
+        FrontendError: A name stands twice or cannot be one, or a block reads nothing or something that does
+            not stand before it.
     """
 
     def __init__(
@@ -89,14 +92,16 @@ class FeedForward(nn.Module):
         dt_ms: float = 1.0,
     ) -> None:
         super().__init__()
+        check_part_names([block.name for block in blocks], "block")
         self.blocks = tuple(blocks)
         self.parts = nn.ModuleDict({block.name: module for block, module in blocks.items()})
-        self.shape = shape
-        self.steps = steps
-        self.graded = graded
-        self.graded_scale = graded_scale
-        self.graded_bits = graded_bits
-        self.dt_ms = dt_ms
+        channels, height, width = (count_of(extent, "shape", least=1, most=MOST) for extent in shape)
+        self.shape = (channels, height, width)
+        self.steps = count_of(steps, "steps", least=1, most=MOST)
+        self.graded = flag(graded, "graded")
+        self.graded_scale = real_of(graded_scale, "graded_scale", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
+        self.graded_bits = count_of(graded_bits, "graded_bits", least=1, most=MOST_BITS)
+        self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.
         for module in self.modules():
@@ -104,8 +109,6 @@ class FeedForward(nn.Module):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
     def _check(self) -> None:
-        if self.steps < 1:
-            raise FrontendError(f"expected at least 1 step, got steps = {self.steps}")
         known = {INPUT}
         for block in self.blocks:
             if block.name in known:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from toolchain.intake import count_of, real_of
+
 
 @final
 class GatedNorm(nn.Module):
@@ -32,8 +34,9 @@ class GatedNorm(nn.Module):
         self, channels: int, *, gamma: float = 1.0, momentum: float = 0.1, eps: float = 1e-5
     ) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.eps = eps
+        channels = count_of(channels, "channels", least=1)
+        self.momentum = real_of(momentum, "momentum", least=0, most=1)
+        self.eps = real_of(eps, "eps", least=0, most=1)
         self.weight = nn.Parameter(torch.full((channels,), gamma))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("gate", torch.ones(channels))

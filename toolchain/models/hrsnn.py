@@ -8,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolchain.errors import UsageError
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.topology import clustered_small_world, dale_weights, small_world, spectral_radius
+from toolchain.options import each, factor, hold, milliseconds, real, share, whole
 
 BETA_LIMITS: Final = (2 / np.e, 0.995)
-_LARGEST: Final = 1e150
 """Range of `exp(-dt / tau)`: the defaults of Perez-Nieves et al. 2021 (code)."""
 
 
@@ -65,6 +64,28 @@ class HrsnnShape:
     bias: float = 0.0
     readout_tau_ms: float = 20.0
     dt_ms: float = 1.0
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            channels=whole(1),
+            classes=whole(1),
+            neurons=whole(1),
+            density=share,
+            rewiring=share,
+            input_density=share,
+            tau_mean_ms=milliseconds,
+            tau_shape=factor,
+            cluster_tau_ms=each(milliseconds),
+            between=share,
+            inhibitory=share,
+            inhibition=factor,
+            gain=factor,
+            input_gain=factor,
+            bias=real(),
+            readout_tau_ms=milliseconds,
+            dt_ms=milliseconds,
+        )
 
     @property
     def clusters(self) -> int:
@@ -132,9 +153,6 @@ def _recurrent_weights(
     else:
         mask = small_world(shape.neurons, shape.density, shape.rewiring, rng)
     weights = dale_weights(mask, shape.inhibitory, shape.inhibition, rng)
-    # Below the root of the largest number, so that no product of two weights leaves the numbers either.
-    if np.abs(weights).max(initial=0) > _LARGEST:
-        raise UsageError(f"inhibition {shape.inhibition:g} makes weights too large for a number; take less")
     radius = spectral_radius(weights)
     return weights * (shape.gain / radius if radius > 0 else 1.0), mask
 

@@ -1,17 +1,18 @@
 """A container of named layers and named connections that runs forward in time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import assert_never, cast, final
+from typing import Final, assert_never, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ArgumentError, FeedbackError, FrontendError
-from toolchain.intake import Axes, check_shape
+from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.neurons import CubaLif
+from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR, flag, hold, whole
 
 
 class Readout(Enum):
@@ -21,6 +22,25 @@ class Readout(Enum):
     LAST_V = "last_v"
     MEAN_V = "mean_v"
     MAX_V = "max_v"
+
+
+MOST_BITS: Final = 23
+"""Of the magnitude of a graded message: a state of a chip has 24 with the sign."""
+
+
+def check_part_names(names: Iterable[str], what: str) -> None:
+    """Raise for what PyTorch does not take for a name of a module, or what stands twice.
+
+    Raises:
+        FrontendError: Says which name.
+    """
+    known: set[str] = set()
+    for name in names:
+        if name in known:
+            raise FrontendError(f"two {what}s are called '{name}'; names must be unique")
+        if not name or "." in name or not name.isprintable() or hasattr(nn.ModuleDict(), name):
+            raise FrontendError(f"a {what} cannot be called {name!r}; use letters, digits and underscores")
+        known.add(name)
 
 
 @final
@@ -39,6 +59,11 @@ class Connection:
     source: str
     target: str
     delay: int = 0
+
+    def __post_init__(self) -> None:
+        for end in ("name", "source", "target"):
+            name_of(getattr(self, end), end)
+        hold(self, delay=whole())
 
 
 @final
@@ -78,7 +103,8 @@ class Network(nn.Module):
         dt_ms: Length of a step.
 
     Raises:
-        FrontendError: A connection names an unknown layer.
+        ArgumentError: A number means nothing.
+        FrontendError: A connection names an unknown layer, or a name stands twice or cannot be one.
         FeedbackError: A connection goes backwards without delay.
     """
 
@@ -96,19 +122,29 @@ class Network(nn.Module):
         dt_ms: float = 1.0,
     ) -> None:
         super().__init__()
-        self.inputs = dict(inputs)
+        check_part_names(layers, "layer")
+        check_part_names([arrow.name for arrow in connections], "connection")
+        self.inputs = {
+            name_of(name, "inputs"): count_of(size, f"inputs['{name}']", least=1)
+            for name, size in inputs.items()
+        }
         self.layers = nn.ModuleDict(layers)
         self.connections = tuple(connections)
         self.synapses = nn.ModuleDict({arrow.name: module for arrow, module in connections.items()})
         self.output = output
-        self.readout = readout
-        self.graded = graded
-        self.graded_scale = graded_scale
-        self.graded_bits = graded_bits
-        self.dt_ms = dt_ms
+        self.readout = choice_of(readout, "readout", Readout)
+        self.graded = flag(graded, "graded")
+        self.graded_scale = real_of(graded_scale, "graded_scale", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
+        self.graded_bits = count_of(graded_bits, "graded_bits", least=1, most=MOST_BITS)
+        self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
 
     def _check(self) -> None:
+        if not self.inputs:
+            raise FrontendError("the network has no input")
+        both = self.inputs.keys() & set(self.layers)
+        if both:
+            raise FrontendError(f"'{min(both)}' names an input and a layer; names must be unique")
         order = dict.fromkeys(self.inputs, -1) | {name: i for i, name in enumerate(self.layers)}
         for arrow in self.connections:
             for end in (arrow.source, arrow.target):

@@ -1,14 +1,24 @@
 """Neuron populations as PyTorch modules whose float semantics are the graph's."""
 
-from typing import Any, final
+import math
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
 
+from toolchain.errors import ArgumentError
+from toolchain.intake import choice_of, count_of, real_of
 from toolchain.models.surrogates import Surrogate, spike
+from toolchain.options import LARGEST_FACTOR, MOST, SMALLEST_FACTOR, flag
 
 Values = Any
 """A number, or one number per neuron."""
+_LIMITS: Final = {
+    "du": (0.0, 1.0),
+    "dv": (0.0, 1.0),
+    "vth": (0.0, math.inf),
+    "bias": (-LARGEST_FACTOR, LARGEST_FACTOR),
+}
 
 
 @final
@@ -31,6 +41,9 @@ class CubaLif(nn.Module):
         train_bias: Whether the bias is a parameter.
         surrogate: Shape of the spike derivative.
         slope: Its sharpness, with the distance to threshold measured in thresholds.
+
+    Raises:
+        ArgumentError: A value is not a number within its limits.
     """
 
     du: Tensor
@@ -51,11 +64,14 @@ class CubaLif(nn.Module):
         slope: float = 10.0,
     ) -> None:
         super().__init__()
+        size = count_of(size, "size", least=1, most=MOST)
         for name, value in (("du", du), ("dv", dv), ("vth", vth)):
-            self.register_buffer(name, _per_neuron(value, size))
-        self.bias = nn.Parameter(_per_neuron(bias, size), requires_grad=train_bias)
-        self.surrogate = surrogate
-        self.slope = slope
+            self.register_buffer(name, _per_neuron(name, value, size))
+        self.bias = nn.Parameter(
+            _per_neuron("bias", bias, size), requires_grad=flag(train_bias, "train_bias")
+        )
+        self.surrogate = choice_of(surrogate, "surrogate", Surrogate)
+        self.slope = real_of(slope, "slope", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
         self.register_buffer("elements", torch.arange(size))
 
     @property
@@ -120,6 +136,14 @@ class Synapses(nn.Module):
         return nn.functional.linear(x, self.effective)
 
 
-def _per_neuron(value: Values, size: int) -> Tensor:
+def _per_neuron(name: str, value: Values, size: int) -> Tensor:
     tensor = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    if tensor.shape not in {(), (1,), (size,)}:
+        raise ArgumentError(name, f"one number, or one for each of {size} neurons", str(list(tensor.shape)))
+    if tensor.device.type != "meta":
+        least, most = _LIMITS[name]
+        good = (tensor >= least) & (tensor <= most) & ((tensor != 0) if name == "vth" else True)
+        if not bool(good.all()):
+            limits = "above 0" if name == "vth" else f"{least:g} .. {most:g}"
+            raise ArgumentError(name, f"numbers {limits}", str(tensor[~good].flatten()[0].item()))
     return tensor.expand(size).clone()

@@ -10,6 +10,7 @@ from toolchain.errors import FrontendError
 from toolchain.models.feed_forward import INPUT, Add, Block, FeedForward
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.vgg import NeuronShape, convolution, matrix
+from toolchain.options import each, flag, hold, real, whole
 
 
 @final
@@ -39,6 +40,19 @@ class PreResNetShape:
     neurons: NeuronShape = field(default_factory=NeuronShape)
     gamma: float = 0.5
     spiking_shortcut: bool = True
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            widths=each(whole(1), least=1),
+            blocks=each(whole(1), least=1),
+            image=each(whole(1), least=3, most=3),
+            classes=whole(1),
+            steps=whole(1),
+            graded=flag,
+            gamma=real(),
+            spiking_shortcut=flag,
+        )
 
 
 def build_preresnet(shape: PreResNetShape, generator: torch.Generator) -> FeedForward:

@@ -5,7 +5,9 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from toolchain.intake import choice_of, real_of
 from toolchain.models.surrogates import Surrogate, derivative
+from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 
 
 @final
@@ -75,6 +77,9 @@ class Spiking(nn.Module):
         dv: Decay of the potential per step; 0 means integrate-and-fire, `1 / tau` a leak.
         surrogate: Shape of the spike derivative.
         slope: Its sharpness, with the distance to threshold measured in thresholds.
+
+    Raises:
+        ArgumentError: A value is not a number within its limits.
     """
 
     def __init__(
@@ -86,10 +91,10 @@ class Spiking(nn.Module):
         slope: float = 4.0,
     ) -> None:
         super().__init__()
-        self.vth = vth
-        self.dv = dv
-        self.surrogate = surrogate
-        self.slope = slope
+        self.vth = real_of(vth, "vth", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
+        self.dv = real_of(dv, "dv", least=0, most=1)
+        self.surrogate = choice_of(surrogate, "surrogate", Surrogate)
+        self.slope = real_of(slope, "slope", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
         self.meter: ActivityMeter | None = None
         """Set by whoever wants to know what the channels do; fed in training mode only."""
 

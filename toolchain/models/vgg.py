@@ -13,6 +13,7 @@ from toolchain.models.feed_forward import INPUT, Block, FeedForward
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.spiking import Spiking
 from toolchain.models.surrogates import Surrogate
+from toolchain.options import choice, each, factor, flag, hold, optional, real, whole
 
 POOL: Final = 0
 """Stands for a 2 x 2 max-pooling in a plan."""
@@ -46,10 +47,17 @@ class NeuronShape:
     surrogate: Surrogate = Surrogate.SIGMOID
     slope: float = 4.0
 
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            vth=factor,
+            tau=optional(real(1)),
+            surrogate=choice(Surrogate),
+            slope=factor,
+        )
+
     def layer(self) -> Spiking:
         """Return a layer of such neurons."""
-        if self.tau is not None and self.tau < 1:
-            raise FrontendError(f"expected a time constant of 1 step or more, got {self.tau}")
         dv = 0.0 if self.tau is None else 1 / self.tau
         return Spiking(vth=self.vth, dv=dv, surrogate=self.surrogate, slope=self.slope)
 
@@ -76,6 +84,16 @@ class VggShape:
     steps: int = 4
     graded: bool = True
     neurons: NeuronShape = field(default_factory=NeuronShape)
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            hidden=each(whole(1)),
+            image=each(whole(1), least=3, most=3),
+            classes=whole(1),
+            steps=whole(1),
+            graded=flag,
+        )
 
     @classmethod
     def named(cls, name: str, *, width: float = 1.0, hidden: int = 512) -> "VggShape":

@@ -1,15 +1,61 @@
 """What the integers of a population are in Lava, and what they are in the registers of a Loihi 1."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.documents import Count, Document, Whole
 from toolchain.ir import FixedLif
 
 _LARGEST_DECAY: Final = fixedpoint.DECAY_UNITY - 1
 """A decay register of Loihi 1 has 12 bits."""
+
+
+class Span(Document):
+    """Least and largest of some integers."""
+
+    least: Whole
+    most: Whole
+
+    def __str__(self) -> str:
+        return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
+
+
+class LavaRegisters(Document):
+    """Integers of a population as Lava counts them."""
+
+    du: Span
+    dv: Span
+    vth: Span
+    bias_mant: Span
+    bias_exp: Span
+
+
+class ChipRegisters(Document):
+    """Integers of a population as Loihi 1 counts them; only the first differs from Lava's."""
+
+    iDecay: Span  # noqa: N815 - the chip's own name
+    vDecay: Span  # noqa: N815
+    vThMant: Span  # noqa: N815
+    biasMant: Span  # noqa: N815
+    biasExp: Span  # noqa: N815
+
+
+class Registers(Document):
+    """What the integers of a population are in Lava and in the registers of a Loihi 1.
+
+    Attributes:
+        lava: As Lava counts.
+        loihi1: As the chip does.
+        beyond_12_bits: How many neurons have an iDecay of 4096; the register itself then takes `du`, on a
+            core whose ds_offset bit adds the one.
+    """
+
+    lava: LavaRegisters
+    loihi1: ChipRegisters
+    beyond_12_bits: Count
 
 
 def current_decay(node: FixedLif) -> NDArray[np.int32]:
@@ -21,26 +67,19 @@ def current_decay(node: FixedLif) -> NDArray[np.int32]:
     return node.du + np.int32(1)
 
 
-def chip_registers(node: FixedLif) -> dict[str, Any]:
-    """Return the least and the largest value of every register, as Lava counts and as Loihi 1 does.
-
-    Returns:
-        `lava`: `du`, `dv`, `vth`, `bias_mant`, `bias_exp`. `loihi1`: `iDecay`, `vDecay`, `vThMant`,
-        `biasMant`, `biasExp`; only the first differs. `beyond_12_bits`: how many neurons have an iDecay of
-        4096; the register itself then takes `du`, on a core whose ds_offset bit adds the one.
-    """
-    common = (node.dv, node.vth, node.bias_mantissa, node.bias_exponent)
+def chip_registers(node: FixedLif) -> Registers:
+    """Return the least and the largest value of every register, as Lava counts and as Loihi 1 does."""
     decay = current_decay(node)
-    chip_names = ("iDecay", "vDecay", "vThMant", "biasMant", "biasExp")
-    return {
-        "lava": _ranges(("du", "dv", "vth", "bias_mant", "bias_exp"), node.du, *common),
-        "loihi1": _ranges(chip_names, decay, *common),
-        "beyond_12_bits": int((decay > _LARGEST_DECAY).sum()),
-    }
+    dv, vth = _span(node.dv), _span(node.vth)
+    mantissa, exponent = _span(node.bias_mantissa), _span(node.bias_exponent)
+    return Registers(
+        lava=LavaRegisters(du=_span(node.du), dv=dv, vth=vth, bias_mant=mantissa, bias_exp=exponent),
+        loihi1=ChipRegisters(
+            iDecay=_span(decay), vDecay=dv, vThMant=vth, biasMant=mantissa, biasExp=exponent
+        ),
+        beyond_12_bits=int((decay > _LARGEST_DECAY).sum()),
+    )
 
 
-def _ranges(names: tuple[str, ...], *values: NDArray[np.int32]) -> dict[str, dict[str, int]]:
-    return {
-        name: {"least": int(array.min()), "most": int(array.max())}
-        for name, array in zip(names, values, strict=True)
-    }
+def _span(values: NDArray[np.int32]) -> Span:
+    return Span(least=int(values.min()), most=int(values.max()))

@@ -1,7 +1,6 @@
 """What quantization did to every tensor and population, as a document for people and machines."""
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,57 +12,22 @@ from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.calibration import Calibration
 from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.integers import LOST_PER_DECAY
+from toolchain.passes.quantization_report import (
+    ConnectionReport,
+    InputReport,
+    PopulationReport,
+    QuantizationReport,
+    Range,
+    ScaleLimits,
+    Spread,
+)
 from toolchain.passes.quantization_warnings import find_warnings
 from toolchain.passes.ranges import by_rows, potential_limit, prove_bounds
-
-FORMAT_VERSION: Final = 2
-
-
-_CONNECTION: Final = frozenset(
-    {
-        "synapses", "exponent", "sign_mode", "weight_bits", "clipped", "rounded_to_zero", "not_nearest",
-        "largest_integer", "limit", "relative_rms_error", "message_bits",
-    }
-)  # fmt: skip
-_POPULATION: Final = frozenset(
-    {
-        "neurons", "scale", "threshold", "thresholds", "decays", "limited_by", "largest_threshold_error",
-        "largest_bias_error", "relative_bias_error", "largest_tau_error", "largest_tau_current_error",
-        "inexact_decays", "current_bound", "potential_bound", "range", "never_fire", "always_fire",
-        "largest_decay_loss", "origin",
-    }
-)  # fmt: skip
-
-
-def is_explanation(document: object) -> bool:
-    """Return whether something read from a file has the parts and rows of a `quantization.json`."""
-    match document:
-        case {
-            "version": version,
-            "connections": dict(rows),
-            "populations": dict(others),
-            "warnings": list(found),
-            **others_told,
-        }:
-            kinds = (
-                (rows, _CONNECTION),
-                (others, _POPULATION),
-                (dict(enumerate(found)), frozenset({"node", "text"})),
-                # Builds of before this was told have none.
-                (others_told.get("inputs", {}), frozenset({"bits", "range"})),
-            )
-            return version == FORMAT_VERSION and all(
-                isinstance(part, dict)
-                and all(isinstance(row, dict) and set(row) >= keys for row in part.values())
-                for part, keys in kinds
-            )
-        case _:
-            return False
 
 
 def explain_quantization(
     before: Graph, after: Graph, *, steps: int | None = None, calibration: Calibration | None = None
-) -> dict[str, Any]:
+) -> QuantizationReport:
     """Return the document that is stored as `quantization.json`.
 
     Args:
@@ -73,15 +37,11 @@ def explain_quantization(
         calibration: As given to the quantizer.
 
     Returns:
-        Per graded input: bits and the range of values that they hold. Per connection: exponent, sign
-        mode, bits, clipped weights, weights rounded to zero, relative RMS error. Per population: scale,
-        threshold, bias and time-constant errors, what rounding decays toward zero costs (in thresholds),
-        decays that no register holds (`du = 0` leaks 1/4096 a step, `dv = 1` leaves |v| >> 12), ranges
-        against 24 bits and how they are known, what limits the scale, distinct thresholds and decays,
-        neurons that can never or must always fire, and the registers as Lava and as Loihi 1 count them.
-        And `warnings`: node and sentence for whatever a user should know.
+        What the classes of `toolchain.passes.quantization_report` say of inputs, connections and
+        populations, with warnings and without options.
     """
-    connections, populations = {}, {}
+    connections: dict[str, ConnectionReport] = {}
+    populations: dict[str, PopulationReport] = {}
     for node in after.synapses:
         source = before[node.name]
         target = after.readers(node.name)[0]
@@ -90,31 +50,34 @@ def explain_quantization(
             and isinstance(source, Dense | Conv2d)
             and isinstance(target, FixedLif)
         ):
+            bits = after.largest_message(node).bit_length()
             message = before.message_scale(source)
-            row = _explain_connection(source, node, target, message)
-            connections[node.name] = row | {"message_bits": after.largest_message(node).bit_length()}
+            connections[node.name] = _explain_connection(source, node, target, message, bits)
     for node in after.populations:
         source = before[node.name]
         if isinstance(node, FixedLif) and isinstance(source, Lif):
             populations[node.name] = _explain_population(after, source, node, steps, calibration)
-    document = {
-        "version": FORMAT_VERSION,
-        "calibration_samples": 0 if calibration is None else calibration.samples,
-        "steps": steps,
-        "inputs": {
-            node.name: {"bits": node.bits, "range": graded_range(node)}
+    report = QuantizationReport(
+        calibration_samples=0 if calibration is None else calibration.samples,
+        steps=steps,
+        inputs={
+            node.name: InputReport(bits=node.bits, range=graded_range(node))
             for node in after.inputs
             if node.edge is EdgeKind.GRADED
         },
-        "connections": connections,
-        "populations": populations,
-    }
-    return document | {"warnings": [asdict(item) for item in find_warnings(document)]}
+        connections=connections,
+        populations=populations,
+    )
+    return report.model_copy(update={"warnings": find_warnings(report)})
 
 
 def _explain_connection(
-    before: Dense | Conv2d, after: FixedDense | FixedConv2d, target: FixedLif, message: float
-) -> dict[str, Any]:
+    before: Dense | Conv2d,
+    after: FixedDense | FixedConv2d,
+    target: FixedLif,
+    message: float,
+    message_bits: int,
+) -> ConnectionReport:
     real, integer = values_of(before.weights) / message, values_of(after.weights)
     factor = by_rows(target.scale)[rows_of(before.weights), 0] / 2.0**after.exponent
     lowest, highest = fixedpoint.weight_limits(after.sign_mode)
@@ -123,23 +86,24 @@ def _explain_connection(
     clipped = (wanted > highest + step / 2) | (wanted < lowest - step / 2)
     energy = float(np.sum(real**2))
     error = float(np.sum((integer / factor - real) ** 2))
-    return {
-        "synapses": int(np.count_nonzero(real)),
-        "exponent": after.exponent,
-        "sign_mode": after.sign_mode.value,
-        "weight_bits": after.weight_bits,
-        "clipped": int(clipped.sum()),
-        "rounded_to_zero": int(((integer == 0) & (real != 0)).sum()),
-        "not_nearest": int((np.abs(integer - wanted) > step / 2 + 1e-6).sum() - clipped.sum()),
-        "largest_integer": int(np.abs(integer).max(initial=0)),
-        "limit": (max(-lowest, highest) // step) * step,
-        "relative_rms_error": float(np.sqrt(error / energy)) if energy > 0 else 0.0,
-    }
+    return ConnectionReport(
+        synapses=int(np.count_nonzero(real)),
+        exponent=after.exponent,
+        sign_mode=after.sign_mode,
+        weight_bits=after.weight_bits,
+        clipped=int(clipped.sum()),
+        rounded_to_zero=int(((integer == 0) & (real != 0)).sum()),
+        not_nearest=int((np.abs(integer - wanted) > step / 2 + 1e-6).sum() - clipped.sum()),
+        largest_integer=int(np.abs(integer).max(initial=0)),
+        limit=(max(-lowest, highest) // step) * step,
+        relative_rms_error=float(np.sqrt(error / energy)) if energy > 0 else 0.0,
+        message_bits=message_bits,
+    )
 
 
 def _explain_population(
     graph: Graph, before: Lif, after: FixedLif, steps: int | None, calibration: Calibration | None
-) -> dict[str, Any]:
+) -> PopulationReport:
     fires = np.isfinite(before.vth)
     unit = after.scale * 2.0**fixedpoint.ALIGNMENT_BITS
     threshold = np.where(fires, before.vth, 1.0)
@@ -157,31 +121,32 @@ def _explain_population(
         memory = np.minimum(fixedpoint.DECAY_UNITY / after.dv.astype(np.float64), steps or np.inf)
     # A neuron without leak (dv = 0) loses nothing: its product is exact.
     loss = np.where(after.dv > 0, LOST_PER_DECAY * memory, 0.0)
-    return {
-        "neurons": int(after.vth.size),
-        "scale": _spread(after.scale),
-        "threshold": _spread(after.vth.astype(np.float64)),
-        "largest_threshold_error": float(threshold_error.max(initial=0.0)),
-        "largest_bias_error": float(bias_error.max(initial=0.0)),
-        "largest_tau_error": _tau_error(before.dv, after.dv / fixedpoint.DECAY_UNITY),
-        "largest_tau_current_error": _tau_error(before.du, (after.du + 1.0) / fixedpoint.DECAY_UNITY),
-        "inexact_decays": int(((before.du == 0) | (before.dv == 1)).sum()),
-        "current_bound": _share(reach.current, limit),
-        "potential_bound": _share(v_reach, limit_v),
-        "range": "proved" if proved else ("measured" if calibration is not None else "shrunk"),
-        "limited_by": _limits(graph, after, fires),
-        "thresholds": int(np.unique(after.vth).size),
-        "decays": len(np.unique(np.stack([after.du.ravel(), after.dv.ravel()]), axis=1).T),
-        "relative_bias_error": float((bias_error / threshold).max(initial=0.0)),
-        "never_fire": int(silent.sum()),
-        "always_fire": int(restless.sum()),
-        "largest_decay_loss": float(np.where(fires, loss / np.maximum(level, 1), 0.0).max(initial=0.0)),
-        "origin": after.origin.path,
-        "registers": chip_registers(after),
-    }
+    known: Range = "proved" if proved else ("measured" if calibration is not None else "shrunk")
+    return PopulationReport(
+        neurons=int(after.vth.size),
+        scale=_spread(after.scale),
+        threshold=_spread(after.vth.astype(np.float64)),
+        largest_threshold_error=float(threshold_error.max(initial=0.0)),
+        largest_bias_error=float(bias_error.max(initial=0.0)),
+        largest_tau_error=_tau_error(before.dv, after.dv / fixedpoint.DECAY_UNITY),
+        largest_tau_current_error=_tau_error(before.du, (after.du + 1.0) / fixedpoint.DECAY_UNITY),
+        inexact_decays=int(((before.du == 0) | (before.dv == 1)).sum()),
+        current_bound=_share(reach.current, limit),
+        potential_bound=_share(v_reach, limit_v),
+        range=known,
+        limited_by=_limits(graph, after, fires),
+        thresholds=int(np.unique(after.vth).size),
+        decays=len(np.unique(np.stack([after.du.ravel(), after.dv.ravel()]), axis=1).T),
+        relative_bias_error=float((bias_error / threshold).max(initial=0.0)),
+        never_fire=int(silent.sum()),
+        always_fire=int(restless.sum()),
+        largest_decay_loss=float(np.where(fires, loss / np.maximum(level, 1), 0.0).max(initial=0.0)),
+        origin=after.origin.path,
+        registers=chip_registers(after),
+    )
 
 
-def _limits(graph: Graph, node: FixedLif, fires: NDArray[np.bool_]) -> dict[str, int]:
+def _limits(graph: Graph, node: FixedLif, fires: NDArray[np.bool_]) -> ScaleLimits:
     """Return, per cause, how many neurons (or channels) could not have twice their scale because of it."""
     size = len(node.vth)
     full = np.zeros(size, bool)
@@ -195,13 +160,16 @@ def _limits(graph: Graph, node: FixedLif, fires: NDArray[np.bool_]) -> dict[str,
     largest_bias = fixedpoint.BIAS_MANTISSA_MAX << fixedpoint.BIAS_EXPONENT_MAX
     threshold = (by_rows(node.vth.astype(np.float64) * fires) * 2 > fixedpoint.THRESHOLD_MAX).any(axis=1)
     bias = (np.abs(by_rows(node.bias.astype(np.float64))) * 2 > largest_bias).any(axis=1)
-    causes = {"weights": full, "threshold": threshold & ~full, "bias": bias & ~full & ~threshold}
-    causes["range"] = ~(full | threshold | bias)
-    return {name: int(found.sum()) for name, found in causes.items()}
+    return ScaleLimits(
+        weights=int(full.sum()),
+        threshold=int((threshold & ~full).sum()),
+        bias=int((bias & ~full & ~threshold).sum()),
+        range=int((~(full | threshold | bias)).sum()),
+    )
 
 
-def _spread(values: NDArray[np.floating[Any]]) -> dict[str, float]:
-    return {"least": float(values.min()), "median": float(np.median(values)), "most": float(values.max())}
+def _spread(values: NDArray[np.floating[Any]]) -> Spread:
+    return Spread(least=float(values.min()), median=float(np.median(values)), most=float(values.max()))
 
 
 def _share(values: NDArray[np.floating[Any]], limit: int) -> float | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
 from toolchain.models.network import Network
+from toolchain.options import hold, optional, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.magnitude import strongest_synapses
 from toolchain.pruning.recurrent import pool_of, with_pool
@@ -39,6 +40,14 @@ class ActivityOptions:
     neurons: int
     synapses: int | None = None
     iterations: int = 20
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            neurons=whole(1),
+            synapses=optional(whole()),
+            iterations=whole(1),
+        )
 
 
 def prune_by_activity(

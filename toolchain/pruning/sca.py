@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import PruningError
+from toolchain.intake import count_of
 from toolchain.models import ActivityMeter, FeedForward
+from toolchain.options import MOST, choice, flag, hold, real, whole
 from toolchain.pruning.channel_choice import choose_channels, live_channels
 from toolchain.pruning.channels import (
     ChannelLayer,
@@ -31,6 +33,8 @@ from toolchain.pruning.channels import (
 from toolchain.training import Callback
 
 _STRICT_TAIL: Final = 0.05
+_WORDS: Final = 4
+"""Of 32 bits, in each of the two numbers that say where a generator stands."""
 
 
 class Ranking(Enum):
@@ -113,6 +117,22 @@ class ScaOptions:
         return cls(sparsity=sparsity, regrowth=regrowth, anneal=False, frozen=0.0, l1=3e-5)
 
     def __post_init__(self) -> None:
+        hold(
+            self,
+            sparsity=real(),
+            regrowth=real(),
+            masking=choice(Masking),
+            ranking=choice(Ranking),
+            criterion=choice(Regrowth),
+            anneal=flag,
+            frozen=real(),
+            mean_gradient=flag,
+            l1=real(0),
+            gamma_l1=real(0),
+            seed=whole(),
+        )
+        for name in ("warm_up", "interval", "least"):
+            count_of(getattr(self, name), name, least=-MOST)
         if not (0 <= self.sparsity < 1 and 0 <= self.regrowth <= 1 and self.sparsity + self.regrowth <= 1):
             raise PruningError(
                 "expected 0 <= sparsity < 1, 0 <= regrowth and their sum at most 1, "
@@ -278,17 +298,23 @@ class ChannelPruning(Callback):
         """Continue from what `state` returned."""
         try:
             masks = {name: state[f"mask.{name}"].numpy().astype(bool) for name in self.masks}
-            rows, words = state["updates"].tolist(), state["chance"].tolist()
+            updates, chance = state["updates"], state["chance"]
         except KeyError as error:
             raise PruningError(f"the state of the pruning lacks {error}; remove the checkpoint") from None
+        whole = not (updates.is_floating_point() or chance.is_floating_point())
+        if not whole or updates.shape[1:] != (3 + len(self.layers),) or chance.shape != (2 * _WORDS,):
+            raise PruningError(
+                "the state of the pruning holds no history or no chance; remove the checkpoint"
+            )
+        rows, words = updates.tolist(), [word & (2**32 - 1) for word in chance.tolist()]
         for name, mask in masks.items():
             if mask.shape != self.masks[name].shape:
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
         self.masks = masks
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
         numbers = [
-            sum(word << shift for word, shift in zip(words[i : i + 4], (96, 64, 32, 0), strict=True))
-            for i in (0, 4)
+            sum(word << shift for word, shift in zip(words[i : i + _WORDS], (96, 64, 32, 0), strict=True))
+            for i in (0, _WORDS)
         ]
         drawn = dict(self._rng.bit_generator.state)
         drawn["state"] = {"state": numbers[0], "inc": numbers[1]}

@@ -1,14 +1,15 @@
 """Training, and what it leaves on disk."""
 
 from toolchain.training.callback import Callback
-from toolchain.training.checkpoint import NETWORK_FILES, load_network, save_network
+from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
-from toolchain.training.fit import EpochRecord, FitOptions, Optimizer, Schedule, fit
+from toolchain.training.fit import FitOptions, Optimizer, Schedule, fit
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.quantization_aware import tune_graph
 from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
+from toolchain.training.state_file import EpochRecord
 from toolchain.training.stdp import StdpOptions, learn_stdp
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "learn_stdp",
     "load_feed_forward",
     "load_network",
+    "network_of",
     "save_feed_forward",
     "save_network",
     "tune_graph",

@@ -1,56 +1,91 @@
-"""Networks and training state on disk: safetensors for numbers, JSON for structure. Never pickle."""
+"""Networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, ClassVar, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import Field
 from torch import Tensor
 
-from toolchain.atomic import replacing_file
 from toolchain.disk import check_file
-from toolchain.documents import read_json, write_json
-from toolchain.errors import CorruptArtifactError, FormatVersionError, TrainingError
+from toolchain.documents import Document, FileDocument, parse_document, write_document
+from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
+from toolchain.training.tensor_files import fill_module, parse_tensors, save_tensors
 
-FORMAT_VERSION: Final = 1
 NETWORK_FILES: Final = ("network.json", "network.safetensors")
 """What a folder of a network holds."""
+
+Size = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class LayerRow(Document):
+    """A population in `network.json`."""
+
+    size: Size
+    train_bias: bool
+    surrogate: Surrogate
+    slope: float
+
+
+class ConnectionRow(Document):
+    """An arrow in `network.json`."""
+
+    name: str
+    source: str
+    target: str
+    delay: Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class NetworkDocument(FileDocument):
+    """`network.json`: what a network is, but its numbers."""
+
+    FORMAT: ClassVar[str] = "pumice-network"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "structure of a pumice network"
+    WRITTEN_BY: ClassVar[str] = "pumice train"
+
+    format: str = FORMAT
+    version: int = VERSION
+    inputs: Annotated[dict[str, Size], Field(min_length=1)]
+    layers: Annotated[dict[str, LayerRow], Field(min_length=1)]
+    connections: tuple[ConnectionRow, ...]
+    output: str
+    readout: Readout
+    graded: bool
+    graded_scale: float
+    graded_bits: int
+    dt_ms: float
 
 
 def save_network(network: Network, folder: PathText) -> None:
     """Write `network.json` and `network.safetensors` into `folder`."""
     folder = path_of(folder, "folder")
-    layers = {name: _layer_header(network.layer(name)) for name in network.layers}
-    connections = [
-        {"name": arrow.name, "source": arrow.source, "target": arrow.target, "delay": arrow.delay}
-        for arrow in network.connections
-    ]
     for arrow in network.connections:
         if not isinstance(network.synapses[arrow.name], Synapses):
             raise TrainingError(
                 f"connection '{arrow.name}' is a {type(network.synapses[arrow.name]).__name__}; "
                 "only Synapses can be saved"
             )
-    document = {
-        "format": "pumice-network",
-        "version": FORMAT_VERSION,
-        "inputs": network.inputs,
-        "layers": layers,
-        "connections": connections,
-        "output": network.output,
-        "readout": network.readout.value,
-        "graded": network.graded,
-        "graded_scale": network.graded_scale,
-        "graded_bits": network.graded_bits,
-        "dt_ms": network.dt_ms,
-    }
+    document = NetworkDocument(
+        inputs=network.inputs,
+        layers={name: _layer_row(network.layer(name)) for name in network.layers},
+        connections=tuple(
+            ConnectionRow(name=arrow.name, source=arrow.source, target=arrow.target, delay=arrow.delay)
+            for arrow in network.connections
+        ),
+        output=network.output,
+        readout=network.readout,
+        graded=network.graded,
+        graded_scale=network.graded_scale,
+        graded_bits=network.graded_bits,
+        dt_ms=network.dt_ms,
+    )
     save_tensors(folder / "network.safetensors", network.state_dict())
-    write_json(folder / "network.json", document)
+    write_document(folder / "network.json", document)
 
 
 def load_network(folder: PathText) -> Network:
@@ -62,92 +97,61 @@ def load_network(folder: PathText) -> Network:
         CorruptArtifactError: It is not a network.
     """
     folder = path_of(folder, "folder")
-    path = folder / "network.json"
-    document = read_header(path, "pumice-network", FORMAT_VERSION)
-    tensors, _ = load_tensors(folder / "network.safetensors")
+    structure, numbers = (folder / name for name in NETWORK_FILES)
+    check_file("file", structure)
+    check_file("file", numbers)
+    return network_of(structure.read_bytes(), numbers.read_bytes(), folder)
+
+
+def network_of(structure: bytes, numbers: bytes, folder: Path) -> Network:
+    """Return the network whose two files in `folder` hold these bytes; see `load_network`."""
+    path, tensor_path = (folder / name for name in NETWORK_FILES)
+    document = parse_document(structure, path, NetworkDocument)
+    tensors, _ = parse_tensors(numbers, tensor_path)
     try:
-        return _rebuild(document, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise CorruptArtifactError(path, f"is not a well-formed network: {error!r}") from None
-
-
-def read_header(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Return the JSON of a network of a known kind and version.
-
-    Raises:
-        MissingFileError: There is no such file.
-        FormatVersionError: It was written by another version of the format.
-        CorruptArtifactError: It is something else.
-    """
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("format") != kind:
-        raise CorruptArtifactError(path, f"is not a {kind.replace('-', ' ', 1)}")
-    if document.get("version") != version:
-        raise FormatVersionError(f"'{path}'", document.get("version"), version)
-    return document
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor], note: str = "") -> None:
-    """Write tensors, and a note in the header, as one safetensors file, atomically."""
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    needed = sum(tensor.nbytes for tensor in plain.values())
-    with replacing_file(path, needed) as temporary:
-        save_file(plain, temporary, metadata={"note": note})
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read the tensors and the note of a safetensors file.
-
-    Raises:
-        MissingFileError: There is no such file.
-        CorruptArtifactError: It is not a safetensors file.
-    """
-    check_file("file", path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return tensors, (file.metadata() or {}).get("note", "")
-    except SafetensorError as error:
-        raise CorruptArtifactError(path, f"is not a safetensors file: {error}") from None
-
-
-def _layer_header(layer: CubaLif) -> dict[str, Any]:
-    return {
-        "size": layer.size,
-        "train_bias": layer.bias.requires_grad,
-        "surrogate": layer.surrogate.value,
-        "slope": layer.slope,
-    }
-
-
-def _rebuild(document: dict[str, Any], tensors: dict[str, Tensor]) -> Network:
-    layers = {
-        name: CubaLif(
-            int(header["size"]),
-            train_bias=bool(header["train_bias"]),
-            surrogate=Surrogate(header["surrogate"]),
-            slope=float(header["slope"]),
-        )
-        for name, header in document["layers"].items()
-    }
-    connections = {}
-    for entry in document["connections"]:
-        key = f"synapses.{entry['name']}"
-        mask = tensors.get(f"{key}.mask")
-        weight = torch.zeros_like(tensors[f"{key}.weight"])
-        arrow = Connection(entry["name"], entry["source"], entry["target"], int(entry["delay"]))
-        connections[arrow] = Synapses(weight, mask)
-    network = Network(
-        inputs={name: int(size) for name, size in document["inputs"].items()},
-        layers=layers,
-        connections=connections,
-        output=document["output"],
-        readout=Readout(document["readout"]),
-        graded=bool(document["graded"]),
-        graded_scale=float(document["graded_scale"]),
-        graded_bits=int(document["graded_bits"]),
-        dt_ms=float(document["dt_ms"]),
-    )
-    network.to(next(iter(tensors[name].dtype for name in tensors if name.endswith(".weight"))))
-    network.load_state_dict(tensors)
+        with torch.device("meta"):
+            network = _rebuild(document, tensors)
+    except (FrontendError, IRError, UsageError) as error:
+        raise CorruptArtifactError(path, f"is not a well-formed network: {error}") from None
+    fill_module(network, tensors, tensor_path)
     return network
+
+
+def _layer_row(layer: CubaLif) -> LayerRow:
+    return LayerRow(
+        size=layer.size,
+        train_bias=layer.bias.requires_grad,
+        surrogate=layer.surrogate,
+        slope=layer.slope,
+    )
+
+
+def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
+    """Return the network without its numbers; which connections have a mask, only the tensors say."""
+    sizes = document.inputs | {name: row.size for name, row in document.layers.items()}
+    connections: dict[Connection, Synapses] = {}
+    for row in document.connections:
+        # Ends that are unknown are refused by the network, with those that it knows.
+        weight = torch.empty(sizes.get(row.target, 1), sizes.get(row.source, 1))
+        masked = f"synapses.{row.name}.mask" in tensors
+        arrow = Connection(row.name, row.source, row.target, row.delay)
+        connections[arrow] = Synapses(weight, torch.empty(weight.shape, dtype=torch.bool) if masked else None)
+    return Network(
+        inputs=document.inputs,
+        layers={
+            name: CubaLif(
+                row.size,
+                train_bias=row.train_bias,
+                surrogate=row.surrogate,
+                slope=row.slope,
+            )
+            for name, row in document.layers.items()
+        },
+        connections=connections,
+        output=document.output,
+        readout=document.readout,
+        graded=document.graded,
+        graded_scale=document.graded_scale,
+        graded_bits=document.graded_bits,
+        dt_ms=document.dt_ms,
+    )

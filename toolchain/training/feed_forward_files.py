@@ -1,17 +1,20 @@
 """Feed-forward networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
-from typing import Any, Final
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
 
 import torch
-from torch import nn
+from pydantic import Field
+from torch import Tensor, nn
 
-from toolchain.documents import write_json
-from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError
-from toolchain.intake import PathText, path_of
+from toolchain.disk import check_file
+from toolchain.documents import Document, FileDocument, parse_document, write_document
+from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
+from toolchain.intake import PathText, choice_of, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
-from toolchain.training.checkpoint import load_tensors, read_header, save_tensors
+from toolchain.training.checkpoint import NETWORK_FILES, Size
+from toolchain.training.tensor_files import check_names, fill_module, parse_tensors, save_tensors
 
-FORMAT_VERSION: Final = 1
 _FIELDS: Final[dict[type[nn.Module], tuple[str, ...]]] = {
     nn.Conv2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"),
     nn.Linear: ("in_features", "out_features"),
@@ -27,6 +30,40 @@ _FIELDS: Final[dict[type[nn.Module], tuple[str, ...]]] = {
 _TYPES: Final = {kind.__name__: kind for kind in _FIELDS}
 
 
+Extent = Annotated[int, Field(ge=0, lt=2**31)]
+Extents = Extent | tuple[Extent, Extent]
+Argument = bool | Extents | float | str
+"""What a module is made with: a number, a word, or a number per axis."""
+
+
+class BlockRow(Document):
+    """A block in `network.json`."""
+
+    name: str
+    sources: tuple[str, ...]
+    type: str
+    arguments: dict[str, Argument]
+
+
+class FeedForwardDocument(FileDocument):
+    """`network.json`: what a feed-forward network is, but its numbers."""
+
+    FORMAT: ClassVar[str] = "pumice-feed-forward"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "structure of a pumice feed-forward network"
+    WRITTEN_BY: ClassVar[str] = "save_feed_forward"
+
+    format: str = FORMAT
+    version: int = VERSION
+    blocks: Annotated[tuple[BlockRow, ...], Field(min_length=1)]
+    shape: tuple[Size, Size, Size]
+    steps: int
+    graded: bool
+    graded_scale: float
+    graded_bits: int
+    dt_ms: float
+
+
 def save_feed_forward(network: FeedForward, folder: PathText) -> None:
     """Write `network.json` and `network.safetensors` into `folder`.
 
@@ -34,19 +71,17 @@ def save_feed_forward(network: FeedForward, folder: PathText) -> None:
         TrainingError: A block is of a type that cannot be saved.
     """
     folder = path_of(folder, "folder")
-    document = {
-        "format": "pumice-feed-forward",
-        "version": FORMAT_VERSION,
-        "blocks": [_header(block, network.parts[block.name]) for block in network.blocks],
-        "shape": list(network.shape),
-        "steps": network.steps,
-        "graded": network.graded,
-        "graded_scale": network.graded_scale,
-        "graded_bits": network.graded_bits,
-        "dt_ms": network.dt_ms,
-    }
+    document = FeedForwardDocument(
+        blocks=tuple(_row(block, network.parts[block.name]) for block in network.blocks),
+        shape=network.shape,
+        steps=network.steps,
+        graded=network.graded,
+        graded_scale=network.graded_scale,
+        graded_bits=network.graded_bits,
+        dt_ms=network.dt_ms,
+    )
     save_tensors(folder / "network.safetensors", network.state_dict())
-    write_json(folder / "network.json", document)
+    write_document(folder / "network.json", document)
 
 
 def load_feed_forward(folder: PathText) -> FeedForward:
@@ -58,31 +93,30 @@ def load_feed_forward(folder: PathText) -> FeedForward:
         CorruptArtifactError: It is not a feed-forward network.
     """
     folder = path_of(folder, "folder")
-    path = folder / "network.json"
-    document = read_header(path, "pumice-feed-forward", FORMAT_VERSION)
-    tensors, _ = load_tensors(folder / "network.safetensors")
+    path, numbers = (folder / name for name in NETWORK_FILES)
+    check_file("file", path)
+    check_file("file", numbers)
+    document = parse_document(path.read_bytes(), path, FeedForwardDocument)
+    tensors, _ = parse_tensors(numbers.read_bytes(), numbers)
     try:
-        blocks = {
-            Block(entry["name"], tuple(entry["sources"])): _module(entry, tensors)
-            for entry in document["blocks"]
-        }
-        channels, height, width = document["shape"]
+        blocks = {Block(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks}
         network = FeedForward(
             blocks,
-            shape=(int(channels), int(height), int(width)),
-            steps=int(document["steps"]),
-            graded=bool(document["graded"]),
-            graded_scale=float(document["graded_scale"]),
-            graded_bits=int(document["graded_bits"]),
-            dt_ms=float(document["dt_ms"]),
+            shape=document.shape,
+            steps=document.steps,
+            graded=document.graded,
+            graded_scale=document.graded_scale,
+            graded_bits=document.graded_bits,
+            dt_ms=document.dt_ms,
         )
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, FrontendError) as error:
-        raise CorruptArtifactError(path, f"is not a well-formed network: {error!r}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError, FrontendError, UsageError) as error:
+        # Each of PyTorch's modules refuses arguments in its own way.
+        raise CorruptArtifactError(path, f"is not a well-formed network: {error}") from None
+    check_names(tensors, network.state_dict(), numbers)
     return network.eval()
 
 
-def _header(block: Block, module: nn.Module) -> dict[str, Any]:
+def _row(block: Block, module: nn.Module) -> BlockRow:
     if type(module) not in _FIELDS:
         raise TrainingError(
             f"block '{block.name}' is a {type(module).__name__}, which cannot be saved; known: "
@@ -93,30 +127,28 @@ def _header(block: Block, module: nn.Module) -> dict[str, Any]:
         arguments["bias"] = "bias" in dict(module.named_parameters())
     if isinstance(module, Spiking):
         arguments["surrogate"] = module.surrogate.value
-    return {
-        "name": block.name,
-        "sources": list(block.sources),
-        "type": type(module).__name__,
-        "arguments": arguments,
-    }
+    return BlockRow(name=block.name, sources=block.sources, type=type(module).__name__, arguments=arguments)
 
 
-def _module(entry: dict[str, Any], tensors: dict[str, torch.Tensor]) -> nn.Module:
-    kind = _TYPES[entry["type"]]
-    arguments: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in entry["arguments"].items()
-    }
+def _module(row: BlockRow, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    kind = _TYPES.get(row.type)
+    if kind is None:
+        raise FrontendError(
+            f"block '{row.name}' is a '{row.type}', which is not known; known: {', '.join(sorted(_TYPES))}"
+        )
+    arguments: dict[str, Any] = dict(row.arguments)
     unknown = arguments.keys() - {*_FIELDS[kind], "bias", "surrogate"}
     if unknown:
-        raise ValueError(f"block '{entry['name']}' has unknown arguments {sorted(unknown)}")
+        raise FrontendError(f"block '{row.name}' has unknown arguments {sorted(unknown)}")
     if kind is Spiking:
-        arguments["surrogate"] = Surrogate(arguments["surrogate"])
+        arguments["surrogate"] = choice_of(arguments.get("surrogate"), "surrogate", Surrogate)
+    start = f"parts.{row.name}."
+    state = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
     if kind is Select:
-        return Select(torch.zeros_like(tensors[f"parts.{entry['name']}.index"]))
-    # On torch's meta device nothing is allocated: a header cannot ask for more than the file brought.
+        arguments["index"] = torch.empty_like(state.get("index", torch.empty(0)), device="meta")
     make: Any = kind
+    # On torch's meta device nothing is allocated: a header cannot ask for more than the file brought.
     with torch.device("meta"):
         made: nn.Module = make(**arguments)
-    state = {name: tensors[f"parts.{entry['name']}.{name}"] for name in made.state_dict()}
-    made.load_state_dict(state, assign=True)
+    fill_module(made, state, path)
     return made

@@ -1,8 +1,7 @@
 """The training loop: surrogate gradients, a one-cycle learning rate, a checkpoint after every epoch."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import TrainingError, UnknownNameError
-from toolchain.intake import PathText, check_type, choice_of, count_of, path_of, real_of
+from toolchain.intake import PathText, check_type, count_of, path_of, real_of
 from toolchain.models import FeedForward, Network
+from toolchain.options import choice, hold, real, share, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
-from toolchain.training.checkpoint import load_tensors, save_tensors
 from toolchain.training.compiler_cache import load_compiler
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import SampleReader, Samples
+from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 
-_STATE: Final = "state.safetensors"
 _DEVICES: Final = ("auto", "cpu", "cuda")
 _MOMENTUM: Final = 0.9
 _WARM_UP: Final = 0.3
@@ -76,20 +75,19 @@ class FitOptions:
     schedule: Schedule = Schedule.ONE_CYCLE
 
     def __post_init__(self) -> None:
-        checked: dict[str, object] = {
-            "epochs": count_of(self.epochs, "epochs"),
-            "batch_size": count_of(self.batch_size, "batch_size", least=1),
-            "learning_rate": real_of(self.learning_rate, "learning_rate", least=0),
-            "weight_decay": real_of(self.weight_decay, "weight_decay", least=0),
-            "gradient_clip": real_of(self.gradient_clip, "gradient_clip", above=0, infinite=True),
-            "label_smoothing": real_of(self.label_smoothing, "label_smoothing", least=0, most=1),
-            "optimizer": choice_of(self.optimizer, "optimizer", Optimizer),
-            "schedule": choice_of(self.schedule, "schedule", Schedule),
-        }
+        hold(
+            self,
+            epochs=whole(),
+            batch_size=whole(1),
+            learning_rate=real(0),
+            weight_decay=real(0),
+            gradient_clip=lambda value, name: real_of(value, name, above=0, infinite=True),
+            label_smoothing=share,
+            optimizer=choice(Optimizer),
+            schedule=choice(Schedule),
+        )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
 
     def rate(self, part: float) -> float:
         """Return the learning rate after `part` (0 .. 1) of all steps."""
@@ -113,22 +111,6 @@ class FitOptions:
                 return torch.optim.SGD(parameters, lr=rate, momentum=_MOMENTUM, weight_decay=decay)
             case _:
                 assert_never(self.optimizer)
-
-
-@final
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch.
-
-    Attributes:
-        epoch: From 1.
-        loss: Mean cross-entropy, or mean squared error where values are learnt.
-        accuracy: On the training samples as they were seen, percent; None where values are learnt.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float | None
 
 
 def fit(
@@ -226,7 +208,7 @@ class _Training:
             each.begin(self.network, self.optimizer, epochs)
         try:
             if checkpoint is not None:
-                self._resume(checkpoint)
+                self.records = list(restore_state(checkpoint, *self._parts(), self._note()))
             for epoch in range(len(self.records) + 1, epochs + 1):
                 progress(epoch - 1, epochs)
                 order = np.random.default_rng([self.seed, epoch]).permutation(len(samples))
@@ -234,7 +216,7 @@ class _Training:
                 for each in self.callbacks:
                     each.after_epoch(self.network, epoch)
                 if checkpoint is not None:
-                    self._save(checkpoint)
+                    save_state(checkpoint, *self._parts(), self._note(self.records))
             progress(epochs, epochs)
         finally:
             for each in self.callbacks:
@@ -275,58 +257,21 @@ class _Training:
         for each in self.callbacks:
             each.after_step(self.network)
 
-    def _settings(self) -> dict[str, Any]:
-        """Return everything that decides the numbers, as JSON holds it."""
-        options = {
-            name: value.value if isinstance(value, Enum) else value
-            for name, value in asdict(self.options).items()
-        }
-        watched = [each.settings() for each in self.callbacks]
-        return {"options": options, "seed": self.seed, "callbacks": watched}
+    def _parts(self) -> tuple[nn.Module, torch.optim.Optimizer, tuple[Callback, ...]]:
+        return self.network, self.optimizer, self.callbacks
 
-    def _save(self, folder: Path) -> None:
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        for index, each in enumerate(self.callbacks):
-            tensors |= {f"callback.{index}.{name}": value for name, value in each.state().items()}
-        document = self._settings() | {"records": [asdict(record) for record in self.records]}
-        save_tensors(folder / _STATE, tensors, json.dumps(document))
-
-    def _resume(self, folder: Path) -> None:
-        if not (folder / _STATE).is_file():
-            return
-        tensors, note = load_tensors(folder / _STATE)
-        try:
-            document = dict(json.loads(note))
-        except (ValueError, TypeError) as error:
-            raise TrainingError(
-                f"'{folder / _STATE}' is not the state of a training ({error}); remove it"
-            ) from None
-        if {name: document.get(name) for name in self._settings()} != self._settings():
-            raise TrainingError(
-                f"'{folder}' holds the state of a training with other options; choose another folder"
-            )
-        parts = _by_part(tensors)
-        try:
-            self.network.load_state_dict(parts.get("network", {}))
-        except RuntimeError as error:
-            raise TrainingError(f"'{folder}' holds the state of another network: {error}") from None
-        moments = {int(index): state for index, state in _by_part(parts.get("optimizer", {})).items()}
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
-        remembered = _by_part(parts.get("callback", {}))
-        for index, each in enumerate(self.callbacks):
-            each.restore(remembered.get(str(index), {}))
-        self.records = [EpochRecord(**record) for record in document["records"]]
+    def _note(self, records: Sequence[EpochRecord] = ()) -> TrainingNote:
+        """Return everything that decides the numbers, and what was done so far."""
+        options = {name: _plain(value) for name, value in asdict(self.options).items()}
+        watched = tuple(each.settings() for each in self.callbacks)
+        return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
 
 
-def _by_part(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Return tensors grouped by what stands before the first dot of their names."""
-    parts: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        head, _, rest = key.partition(".")
-        parts.setdefault(head, {})[rest] = tensor
-    return parts
+def _plain(value: Any) -> Any:  # noqa: ANN401 - an option
+    """Return an option as JSON holds it, which has no word for infinity."""
+    if isinstance(value, Enum):
+        return value.value
+    return "infinite" if value == math.inf else value
 
 
 def _loss(scores: Tensor, target: Tensor, options: FitOptions) -> Tensor:

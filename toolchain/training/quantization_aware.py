@@ -11,9 +11,10 @@ from toolchain.ir import Graph
 from toolchain.models.surrogates import Surrogate
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
-from toolchain.training.fit import EpochRecord, FitOptions, fit
+from toolchain.training.fit import FitOptions, fit
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import Samples
+from toolchain.training.state_file import EpochRecord
 
 
 @final

@@ -14,9 +14,9 @@ from scipy.sparse import csc_array, csr_array
 
 from toolchain.compiled import njit
 from toolchain.errors import TrainingError
-from toolchain.intake import real_of
 from toolchain.models.network import Network
 from toolchain.models.neurons import Synapses
+from toolchain.options import factor, hold, milliseconds, real
 from toolchain.progress import Progress, no_progress
 from toolchain.training.samples import SampleReader, Samples
 
@@ -45,10 +45,14 @@ class StdpOptions:
     bound: float = 3.0
 
     def __post_init__(self) -> None:
-        for name in ("potentiation", "depression"):
-            object.__setattr__(self, name, real_of(getattr(self, name), name, least=0))
-        for name in ("tau_source_ms", "tau_target_ms", "bound"):
-            object.__setattr__(self, name, real_of(getattr(self, name), name, above=0))
+        hold(
+            self,
+            potentiation=real(0),
+            depression=real(0),
+            tau_source_ms=milliseconds,
+            tau_target_ms=milliseconds,
+            bound=factor,
+        )
 
 
 def learn_stdp(

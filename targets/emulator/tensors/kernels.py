@@ -97,7 +97,10 @@ class ConvolutionKernel:
 
 def pool(node: Pooling, x: Tensor) -> Tensor:
     """Return the sum over windows (float64, exact), or whether any of their elements is set."""
-    summed = functional.avg_pool2d(x.double(), node.kernel, node.stride, node.padding, divisor_override=1)
+    # PyTorch itself pads by no more than half a window.
+    rows, columns = node.padding
+    padded = functional.pad(x.double(), (columns, columns, rows, rows))
+    summed = functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
     return summed if isinstance(node, SumPool2d) else summed > 0
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from targets.emulator.target import EmulatorTarget
 from targets.lava.artifact import FILE, WEIGHTS, write_artifact
 from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimuli, random_stimulus, union
+from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
+from tests.names import with_names
 from tests.networks import images, small_vgg, stirred
 from tests.targets import conformance
 from toolchain.driver import compile_module
@@ -85,6 +88,21 @@ def test_a_convolutional_network_gives_our_integers(tmp_path: Path) -> None:
     build = compile_module(network, images(network))
     assert build.stimulus is not None
     _check_equal(build.fixed_graph, build.stimulus, tmp_path)
+
+
+def test_a_convolution_and_an_input_called_like_our_own_keys_give_our_integers(tmp_path: Path) -> None:
+    """Thresholds of a population `p` were once those of a convolution `p.vth`, an input `labels` was none."""
+    recipe = ImageRecipe(seed=3)
+    graph, stimuli = random_images(recipe), random_stimuli_of_pictures(recipe, 2, 4)
+    population = graph.populations[0].name
+    connection = graph.populations[0].inputs[0]
+    new = {node.name: node.name for node in graph} | {
+        graph.inputs[0].name: "labels", population: "p", connection: "p.vth",
+    }  # fmt: skip
+    nodes = (
+        replace(node, name=new[node.name], inputs=tuple(new[name] for name in node.inputs)) for node in graph
+    )
+    _check_equal(graph.with_nodes(tuple(nodes)), with_names(stimuli, new), tmp_path)
 
 
 def test_hardware_says_what_is_missing(tmp_path: Path) -> None:

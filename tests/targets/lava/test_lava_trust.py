@@ -15,8 +15,9 @@ import pytest
 from targets.lava import runner
 from targets.lava.job import Models, process_names, window_of, write_job
 from targets.lava.plan import plan_processes
+from targets.lava.process_group import group_lives
 from targets.lava.resume import FinishedSamples
-from targets.lava.runner import Limits, group_lives, job_folder, run_job
+from targets.lava.runner import Limits, run_job
 from targets.lava.target import LavaProgram, LavaTarget
 from tests.graphs import fixed_lif
 from tests.targets import conformance
@@ -27,6 +28,7 @@ from toolchain.fixedpoint import SignMode
 from toolchain.ir import AnyNode, Decode, FixedDense, Graph, Input, Output
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import fit_stimulus
+from toolchain.temporary import SHARED_MEMORY, shared_memory_prefix, temporary_folder
 from toolchain.trace import QUANTITIES
 
 
@@ -52,7 +54,7 @@ class Started:
     def assert_nothing_is_left(self) -> None:
         assert self.groups
         assert all(_group_is_gone(group) for group in self.groups)
-        shared = [item.name for item in Path("/dev/shm").iterdir()]  # noqa: S108 - where segments live
+        shared = [item.name for item in SHARED_MEMORY.iterdir()]
         assert not [name for name in shared if name.startswith(tuple(self.prefixes))]
 
 
@@ -64,7 +66,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     def watched(command: list[str], **options: object) -> object:
         child = original(command, **options)  # type: ignore[call-overload]
         found.groups.append(child.pid)
-        found.prefixes.append(command[-1].removeprefix("/"))
+        prefix = shared_memory_prefix(Path(command[-2])).removeprefix("/")
+        found.prefixes += [prefix, f"sem.{prefix}"]
         return child
 
     monkeypatch.setattr(runner.subprocess, "Popen", watched)
@@ -81,7 +84,7 @@ def _break(folder: Path, process: str, how: str) -> None:
 
 
 def test_a_process_that_raises_is_named_with_its_step(started: Started) -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder)
         _break(folder, "p1", str(folder / "missing.npy"))
         with pytest.raises(SimulationError, match="process 'p1' at step 3: FileNotFoundError") as caught:
@@ -94,7 +97,7 @@ def test_a_process_that_raises_is_named_with_its_step(started: Started) -> None:
 
 
 def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder)
         # Opening a pipe that nobody writes to blocks for ever, as a hung simulator does.
         os.mkfifo(folder / "pipe")
@@ -108,7 +111,7 @@ def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
 
 
 def test_a_child_that_never_takes_a_step_is_ended(started: Started) -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder)
         with pytest.raises(SimulationError, match="no process made a step for 0.1 s") as caught:
             run_job(folder, window, Limits(start_s=0.1), no_progress)  # type: ignore[arg-type]
@@ -117,7 +120,7 @@ def test_a_child_that_never_takes_a_step_is_ended(started: Started) -> None:
 
 
 def test_a_run_that_takes_too_long_is_ended(started: Started) -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder, steps=100_000)
         with pytest.raises(SimulationError, match="the run took longer than 1 s"):
             run_job(folder, window, Limits(total_s=1.0), no_progress)  # type: ignore[arg-type]
@@ -125,7 +128,7 @@ def test_a_run_that_takes_too_long_is_ended(started: Started) -> None:
 
 
 def test_a_process_that_is_killed_is_named(started: Started) -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder, steps=100_000)
         killer = threading.Thread(target=_kill_one_actor, args=(folder, started.groups))
         killer.start()
@@ -158,7 +161,7 @@ def test_a_child_that_is_killed_itself_is_noticed(started: Started) -> None:
     def kill(done: int, total: int) -> None:
         os.kill(started.groups[0], signal.SIGKILL)
 
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder)
         with pytest.raises(SimulationError, match="ended with code -9 before it was done"):
             run_job(folder, window, Limits(), kill)  # type: ignore[arg-type]
@@ -184,15 +187,14 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_pat
     (child,) = (
         entry for entry in _commands() if f"{tmp_path}/" in entry[1] and "targets.lava.worker" in entry[1]
     )
-    prefix = child[1].split()[-1].removeprefix("/")
-    shared = Path("/dev/shm")  # noqa: S108 - where segments live
-    assert list(shared.glob(f"{prefix}*"))
+    prefix = shared_memory_prefix(Path(child[1].split()[-2])).removeprefix("/")
+    assert list(SHARED_MEMORY.glob(f"{prefix}*"))
     parent.kill()
     parent.wait()
     while time.monotonic() < deadline and not (_group_is_gone(child[0]) and not list(tmp_path.iterdir())):
         time.sleep(0.05)
     assert _group_is_gone(child[0])
-    assert not list(shared.glob(f"{prefix}*"))
+    assert not list(SHARED_MEMORY.glob(f"*{prefix}*"))
     assert not list(tmp_path.iterdir())
 
 
@@ -214,7 +216,7 @@ def _commands() -> list[tuple[int, str]]:
 
 
 def test_a_child_that_cannot_start_says_why() -> None:
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder)
         (folder / "job.json").write_text("{}")
         with pytest.raises(SimulationError, match="KeyError"):
@@ -227,7 +229,7 @@ def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
         if started.groups and _steps() > 0:
             raise KeyboardInterrupt
 
-    with job_folder() as folder:
+    with temporary_folder("lava") as folder:
         _, window = _job(folder, steps=2000)
 
         def _steps() -> int:

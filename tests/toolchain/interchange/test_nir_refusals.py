@@ -11,10 +11,10 @@ import pytest
 
 from tests.graphs import Recipe, random_fixed, recurrent, varied
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
+from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.conventions import CONVENTIONS, Reset, reader_convention
 from toolchain.interchange.from_nir import from_nir, named_convention
-from toolchain.interchange.hdf5 import Hdf5Reader
 from toolchain.interchange.nir_file import read_nir, write_nir
 from toolchain.interchange.to_nir import to_nir
 from toolchain.ir import Lif, Output, same_structure
@@ -91,8 +91,8 @@ def test_a_damaged_file_says_that_it_is(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[Hdf5Reader]:
-    with Hdf5Reader() as process:
+def reader() -> Iterator[ConfinedReader]:
+    with ConfinedReader() as process:
         yield process
 
 
@@ -148,7 +148,7 @@ def _edited(folder: Path, node: str, values: dict[str, object]) -> Path:
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_carries_the_name_of_its_node(
-    node: str, values: dict[str, object], said: str, tmp_path: Path, reader: Hdf5Reader
+    node: str, values: dict[str, object], said: str, tmp_path: Path, reader: ConfinedReader
 ) -> None:
     with pytest.raises(CorruptArtifactError, match=said):
         read_nir(_edited(tmp_path, node, values), reader)
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_a_file_carries_the_name_of_its_node(
     ],
 )
 def test_what_files_may_leave_out_or_add_is_read(
-    node: str, values: dict[str, object], tmp_path: Path, reader: Hdf5Reader
+    node: str, values: dict[str, object], tmp_path: Path, reader: ConfinedReader
 ) -> None:
     assert isinstance(read_nir(_edited(tmp_path, node, values), reader).nodes["n1"], nir.CubaLIF)
 

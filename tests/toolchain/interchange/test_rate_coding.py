@@ -100,8 +100,8 @@ def test_rates_and_integers_keep_the_classes_however_long_an_image_is_shown(
     real, whole = (_classes(graph, images, steps) for graph in (build.float_graph, build.fixed_graph))
     assert np.mean(real == expected) > 0.95
     assert np.mean(whole == real) > 0.97
-    for row in build.quantization["connections"].values():
-        assert row["relative_rms_error"] < 0.1
+    for row in build.quantization.connections.values():
+        assert row.relative_rms_error < 0.1
 
 
 @given(st.integers(1, 5), st.integers(1, 6), st.floats(0.1, 10), st.integers(0, 1000))

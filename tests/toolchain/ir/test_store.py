@@ -61,9 +61,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_graph(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("version", "advice"), [(2, "update pumice"), (0, "write it again"), ("x", "write it again")]
-)
+@pytest.mark.parametrize(("version", "advice"), [(2, "update pumice"), (0, "write it again")])
 def test_another_format_version_says_what_to_do(tmp_path: Path, version: object, advice: str) -> None:
     save_graph(feed_forward(), tmp_path)
     _edit(tmp_path, version=version)
@@ -76,13 +74,13 @@ def test_a_file_cannot_name_a_class_outside_the_closed_set(tmp_path: Path) -> No
     document = json.loads((tmp_path / "graph.json").read_text())
     document["nodes"][0]["kind"] = "os.system"
     (tmp_path / "graph.json").write_text(json.dumps(document))
-    with pytest.raises(CorruptArtifactError, match="well-formed"):
+    with pytest.raises(CorruptArtifactError, match="expected 'kind' to be one of 'input'"):
         load_graph(tmp_path)
 
 
 def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     save_graph(feed_forward(), tmp_path)
-    np.savez(tmp_path / "arrays.npz", **{"encode.weights": np.array([{"a": 1}], dtype=object)})
+    np.savez(tmp_path / "arrays.npz", **{"encode/weights": np.array([{"a": 1}], dtype=object)})
     with pytest.raises(CorruptArtifactError):
         load_graph(tmp_path)
 
@@ -106,7 +104,7 @@ def test_a_flipped_byte_ends_in_a_named_error_or_an_equal_graph(
 def test_a_broken_rule_in_a_file_says_which_file(tmp_path: Path) -> None:
     save_graph(feed_forward(), tmp_path)
     arrays = _arrays(tmp_path)
-    arrays["hidden.dv"] = np.full(3, 7.0)
+    arrays["hidden/dv"] = np.full(3, 7.0)
     write_arrays(tmp_path / "arrays.npz", arrays)
     with pytest.raises(ToolchainError, match="must lie in 0 .. 1") as caught:
         load_graph(tmp_path)

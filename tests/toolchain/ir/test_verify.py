@@ -30,7 +30,7 @@ def test_a_well_formed_graph_gives_the_type_of_every_node(rng: np.random.Generat
         ("encode", {"weights": np.ones((4, 2))}, "has shape"),
         ("encode", {"weights": np.array([[1, np.nan], [0, 0], [0, 0]])}, "expected a finite number"),
         ("encode", {"weights": np.array([[1, np.inf], [0, 0], [0, 0]])}, "expected a finite number"),
-        ("encode", {"delays": np.array([[1, -1], [0, 0], [0, 0]])}, "delays of 0 steps or more"),
+        ("encode", {"delays": np.array([[1, -1], [0, 0], [0, 0]])}, "delays of 0 to 16777216 steps"),
         ("encode", {"delays": np.ones((2, 2))}, "stored like the weights"),
         ("hidden", {"dv": np.full(3, 1.5)}, "must lie in 0 .. 1"),
         ("hidden", {"dv": np.full(3, np.nan)}, "finite numbers"),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.networks import images, small_preresnet, small_vgg
-from toolchain.errors import FrontendError, UnknownNameError
+from toolchain.errors import ArgumentError, FrontendError, UnknownNameError
 from toolchain.models import (
     POOL,
     ActivityMeter,
@@ -124,15 +124,15 @@ def test_images_of_another_size_are_refused_with_both_sizes() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda g: build_vgg(VggShape(plan=(4,), steps=0), g), "at least 1 step"),
+        (lambda g: build_vgg(VggShape(plan=(4,), steps=0), g), "steps: expected a whole number, 1 .."),
         (lambda g: build_vgg(VggShape(plan=(4, POOL, POOL), image=(1, 3, 3)), g), "too small for 2 poolings"),
         (lambda g: build_preresnet(PreResNetShape(image=(3, 4, 4)), g), "too small for 4 stages"),
         (lambda g: build_preresnet(PreResNetShape(blocks=(1,)), g), "one number of blocks per stage"),
-        (lambda _: NeuronShape(tau=0.5).layer(), "1 step or more"),
+        (lambda _: NeuronShape(tau=0.5), "tau: expected a number at least 1"),
     ],
 )
 def test_impossible_shapes_are_named(build: object, message: str) -> None:
-    with pytest.raises(FrontendError, match=message):
+    with pytest.raises((ArgumentError, FrontendError), match=message):
         build(torch.Generator())  # type: ignore[operator]
 
 

@@ -22,7 +22,7 @@ def test_only_the_current_decay_differs_and_by_one() -> None:
         bias_mantissa=[-4, 5, 0],
         bias_exponent=[2, 0, 7],
     )
-    assert chip_registers(node) == {
+    assert chip_registers(node).model_dump() == {
         "lava": {
             "du": _range(0, 1023),
             "dv": _range(0, 128),
@@ -43,8 +43,8 @@ def test_only_the_current_decay_differs_and_by_one() -> None:
 
 def test_a_current_that_is_forgotten_at_once_has_a_decay_that_12_bits_do_not_hold() -> None:
     registers = chip_registers(fixed_lif("p", (), 3, du=[4095, 4094, 4095]))
-    assert registers["loihi1"]["iDecay"] == _range(4095, 4096)
-    assert registers["beyond_12_bits"] == 2
+    assert registers.loihi1.iDecay.model_dump() == _range(4095, 4096)
+    assert registers.beyond_12_bits == 2
 
 
 def test_the_chips_decay_is_what_a_step_loses() -> None:

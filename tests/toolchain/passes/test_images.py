@@ -115,10 +115,10 @@ def test_quantization_of_images_explains_itself() -> None:
     graph = from_torch(network)
     fixed = QuantizeGraph(steps=STEPS)(graph)
     document = explain_quantization(graph, fixed, steps=STEPS)
-    assert set(document["connections"]) == {node.name for node in graph.synapses}
-    assert all(item["clipped"] == 0 for item in document["connections"].values())
-    assert 0 < document["connections"]["s1b1_conv1"]["relative_rms_error"] < 0.01
-    assert document["populations"]["final_spikes"]["neurons"] == 8 * 4 * 5
+    assert set(document.connections) == {node.name for node in graph.synapses}
+    assert all(item.clipped == 0 for item in document.connections.values())
+    assert 0 < document.connections["s1b1_conv1"].relative_rms_error < 0.01
+    assert document.populations["final_spikes"].neurons == 8 * 4 * 5
 
 
 @given(seed=st.integers(0, 500))

@@ -54,7 +54,7 @@ def test_a_population_has_few_thresholds_and_every_one_is_exact(
     assert list(find_faults(graph, fixed)) == []
     x = spikes(rng, 2, 20, 6)
     assert np.mean(reference.run(graph, x).spikes["hidden"] == reference.run(fixed, x).spikes["hidden"]) > 0.9
-    assert explain_quantization(graph, fixed)["populations"]["hidden"]["thresholds"] <= profiles
+    assert explain_quantization(graph, fixed).populations["hidden"].thresholds <= profiles
 
 
 def test_more_profiles_round_better(rng: np.random.Generator) -> None:
@@ -62,7 +62,7 @@ def test_more_profiles_round_better(rng: np.random.Generator) -> None:
     errors = []
     for profiles in (1, 4, 16):
         document = explain_quantization(graph, QuantizeGraph(threshold_profiles=profiles)(graph))
-        errors.append(document["connections"]["recur"]["relative_rms_error"])
+        errors.append(document.connections["recur"].relative_rms_error)
     assert errors[0] > errors[1] > errors[2]
 
 
@@ -119,7 +119,7 @@ def test_an_error_that_is_not_accepted_is_named_with_what_helps() -> None:
         ClusterDecays(profiles=1, tau_error=0.5)(graph)
     fixed = QuantizeGraph()(ClusterDecays(profiles=2, tau_error=0.5)(graph))
     row = explain_quantization(graph, fixed)
-    assert 0.3 < row["populations"]["hidden"]["largest_tau_error"] < 0.5
-    assert any("time constant is off" in item["text"] for item in row["warnings"])
+    assert 0.3 < row.populations["hidden"].largest_tau_error < 0.5
+    assert any("time constant is off" in item.text for item in row.warnings)
     assert list(find_faults(graph, fixed, clustered=True)) == []
     assert any("dv of neuron" in fault.what for fault in find_faults(graph, fixed))

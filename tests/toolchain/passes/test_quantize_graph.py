@@ -11,6 +11,7 @@ from tests.graphs import feed_forward, lif, recurrent, spikes
 from toolchain import fixedpoint, reference
 from toolchain.errors import PreconditionError
 from toolchain.fidelity.metrics import compare_spikes
+from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Output, Stage
 from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
 from toolchain.stimulus import Stimulus
@@ -81,10 +82,10 @@ def test_neurons_of_a_read_out_share_one_scale_and_never_fire(rng: np.random.Gen
 def test_without_data_ranges_are_proved(rng: np.random.Generator) -> None:
     graph = _wide(rng)
     document = explain_quantization(graph, QuantizeGraph()(graph))
-    for row in document["populations"].values():
-        assert row["range"] == "proved"
-        assert row["potential_bound"] <= 1
-        assert row["current_bound"] <= 1
+    for row in document.populations.values():
+        assert row.range == "proved"
+        assert row.potential_bound <= 1
+        assert row.current_bound <= 1
 
 
 def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.Generator) -> None:
@@ -131,7 +132,7 @@ def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> No
     )
     fixed = QuantizeGraph()(Graph(nodes))
     document = explain_quantization(Graph(nodes), fixed)
-    assert document["populations"]["p"]["range"] == "proved"
+    assert document.populations["p"].range == "proved"
     assert fixed["p"].scale[0] < 254 / 2
 
 
@@ -148,7 +149,7 @@ def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) ->
         Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     fixed = QuantizeGraph(steps=200)(Graph(nodes))
-    assert explain_quantization(Graph(nodes), fixed)["populations"]["p"]["limited_by"]["range"] > 0
+    assert explain_quantization(Graph(nodes), fixed).populations["p"].limited_by.range > 0
     for name in ("w", "down"):
         node = fixed[name]
         assert isinstance(node, FixedDense)
@@ -182,7 +183,7 @@ def test_decays_that_no_register_holds_are_counted() -> None:
         )
     )
     document = explain_quantization(graph, QuantizeGraph(steps=20)(graph))
-    assert document["populations"]["hidden"]["inexact_decays"] == 1
+    assert document.populations["hidden"].inexact_decays == 1
 
 
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
@@ -225,9 +226,9 @@ def test_the_explanation_finds_neurons_that_never_or_always_fire() -> None:
     )
     graph = Graph(nodes)
     fixed = QuantizeGraph()(graph)
-    row = explain_quantization(graph, fixed)["populations"]["p"]
-    assert (row["never_fire"], row["always_fire"]) == (1, 1)
-    assert 0 < row["largest_decay_loss"] < 0.01
+    row = explain_quantization(graph, fixed).populations["p"]
+    assert (row.never_fire, row.always_fire) == (1, 1)
+    assert 0 < row.largest_decay_loss < 0.01
     trace = reference.run(fixed, np.ones((1, 50, 1)))
     assert trace.spikes["p"][0, :, 1].sum() == 0
     assert trace.spikes["p"][0, :, 2].all()
@@ -237,5 +238,5 @@ def test_the_explanation_counts_what_rounds_to_zero() -> None:
     weights = np.array([[1.0, 1e-6], [0.3, 0.9], [-1.0, 2.0]])
     graph = feed_forward().map(lambda n: replace(n, weights=weights) if n.name == "encode" else n)
     document = explain_quantization(graph, QuantizeGraph()(graph))
-    row = document["connections"]["encode"]
-    assert (row["rounded_to_zero"], row["clipped"], row["sign_mode"]) == (1, 0, "mixed")
+    row = document.connections["encode"]
+    assert (row.rounded_to_zero, row.clipped, row.sign_mode) == (1, 0, SignMode.MIXED)

@@ -181,7 +181,7 @@ def test_a_network_out_of_range_is_scaled_into_it_and_never_clipped(
     build = compile_graph(graph, target="lava")
     verify(build.fixed_graph)
     assert list(find_faults(build.float_graph, build.fixed_graph)) == []
-    assert all(row["clipped"] == 0 for row in build.quantization["connections"].values())
+    assert all(row.clipped == 0 for row in build.quantization.connections.values())
     assert getattr(build.fixed_graph["p"], scaled) is not None
 
 

@@ -129,7 +129,7 @@ def test_halves_are_not_warned_about(rng: np.random.Generator) -> None:
     graph = SplitSigns()(_heavy(recurrent(rng, neurons=40, channels=20), rng))
     fixed = QuantizeGraph(weight_bits=12, steps=40)(graph)
     document = explain_quantization(SplitHalves(fixed=fixed)(graph), fixed, steps=40)
-    assert not [item for item in document["warnings"] if item["node"].endswith((COARSE, FINE))]
+    assert not [item for item in document.warnings if item.node.endswith((COARSE, FINE))]
 
 
 def test_images_have_halves_too() -> None:

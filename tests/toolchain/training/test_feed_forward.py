@@ -109,7 +109,7 @@ def test_files_of_strangers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatVersionError):
         load_feed_forward(tmp_path)
     _edited(tmp_path, version=1, format="other")
-    with pytest.raises(CorruptArtifactError, match="not a pumice feed-forward"):
+    with pytest.raises(CorruptArtifactError, match="not the structure of a pumice feed-forward network"):
         load_feed_forward(tmp_path)
     for change in (
         {"type": "Sequential"},
@@ -118,7 +118,7 @@ def test_files_of_strangers_are_refused(tmp_path: Path) -> None:
     ):
         blocks = [document["blocks"][0] | change, *document["blocks"][1:]]
         _edited(tmp_path, format="pumice-feed-forward", blocks=blocks)
-        with pytest.raises(CorruptArtifactError, match="not a well-formed network"):
+        with pytest.raises(CorruptArtifactError, match="not (a )?well.formed"):
             load_feed_forward(tmp_path)
 
 

@@ -19,8 +19,8 @@ from toolchain.errors import (
 )
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.training import FitOptions, fit, load_network, save_network
-from toolchain.training.checkpoint import save_tensors
 from toolchain.training.fit import one_cycle
+from toolchain.training.tensor_files import save_tensors
 
 _OPTIONS = FitOptions(epochs=6, batch_size=16, learning_rate=0.01)
 
@@ -126,7 +126,7 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatVersionError, match="update pumice"):
         load_network(tmp_path)
     (tmp_path / "network.json").write_text(text.replace('"hidden"', '"hiddem"'))
-    with pytest.raises(CorruptArtifactError, match="well-formed"):
+    with pytest.raises(CorruptArtifactError, match="holds no tensor"):
         load_network(tmp_path)
     (tmp_path / "network.json").write_text(text)
     (tmp_path / "network.safetensors").write_bytes(b"\x80\x04pickle")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from toolchain.options import choice, hold, share, whole
 from toolchain.pruning.lnp.kernels import in_threads, parts, path_dependencies
 from toolchain.pruning.pool import Floats
 
@@ -38,6 +39,15 @@ class CentralityRule:
     exact_up_to: int = 1000
     pivots: int = 512
     memory: float = 0.9
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            criterion=choice(NeuronCriterion),
+            exact_up_to=whole(),
+            pivots=whole(1),
+            memory=share,
+        )
 
 
 DEFAULT_RULE: Final = CentralityRule()

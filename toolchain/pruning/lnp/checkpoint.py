@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import CorruptArtifactError, PruningError
-from toolchain.npz import read_arrays, write_arrays
+from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 
 _STATE: Final = "pruning.npz"
+_UNKNOWN_AT_FIRST: Final = ("centrality", "attribution")
+"""What is NaN until it was measured."""
+_MAY_BE_UNMEASURED: Final = ("largest_exponent", "spectral_radius", "localisation")
 _ARRAYS: Final = ("synapses", "neurons", "rescaled", "probability", "beta", "centrality", "attribution")
 
 
@@ -95,7 +98,7 @@ def save_state(folder: Path, identity: str, state: LoopState) -> None:
         arrays[f"spectrum.{record.iteration}"] = np.array(record.spectrum)
     arrays["identity"] = np.frombuffer(identity.encode(), dtype=np.uint8)
     arrays["scalars"] = np.array([state.iteration, state.gain, state.loss_exponent])
-    write_arrays(folder / _STATE, arrays)
+    write_sealed_arrays(folder / _STATE, arrays)
 
 
 def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | None:
@@ -108,23 +111,45 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
     path = folder / _STATE
     if not path.is_file():
         return None
-    arrays = read_arrays(path)
+    arrays = read_sealed_arrays(path)
     if arrays.get("identity", np.zeros(0, np.uint8)).tobytes() != identity.encode():
         raise PruningError(f"'{folder}' holds the state of another pruning; choose another folder")
     try:
-        iteration, gain, loss = arrays["scalars"].tolist()
+        iteration, gain, loss = (float(number) for number in arrays["scalars"])
         parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise CorruptArtifactError(path, f"is not the state of a pruning ({error!r}); remove it") from None
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
+        raise _damaged(path, f" ({error!r})") from None
     start = LoopState.start(pool)
     for name, array in parts.items():
         like = getattr(start, name)
         if (array.shape, array.dtype) != (like.shape, like.dtype):
-            raise CorruptArtifactError(
-                path, f"is not the state of a pruning: '{name}' is {array.dtype} {array.shape}; remove it"
-            )
-    return LoopState(int(iteration), **parts, gain=gain, loss_exponent=loss, records=records)
+            raise _damaged(path, f": '{name}' is {array.dtype} {list(array.shape)}")
+        unknown_yet = np.isnan(array) if name in _UNKNOWN_AT_FIRST else np.zeros(array.shape, np.bool_)
+        if not (np.isfinite(array) | unknown_yet).all():
+            raise _damaged(path, f": '{name}' holds numbers that are not finite")
+    state = LoopState(int(iteration), **parts, gain=gain, loss_exponent=loss, records=records)
+    fault = _fault(state, iteration)
+    if fault:
+        raise _damaged(path, f": {fault}")
+    return state
+
+
+def _fault(state: LoopState, iteration: float) -> str:
+    """Return what in a state no pruning would have left, or nothing."""
+    if not (state.iteration == iteration >= 0 and np.isfinite(iteration)):
+        return f"its iteration is {iteration}"
+    if not (0 < state.gain < np.inf and 0 <= state.loss_exponent < np.inf):
+        return f"its gain is {state.gain}, its exponent of losses {state.loss_exponent}"
+    if not state.neurons.any():
+        return "no neuron is left"
+    if not ((state.beta >= 0) & (state.beta < 1)).all():
+        return "a neuron does not leak"
+    return "" if (state.probability > 0).all() else "a probability is not positive"
+
+
+def _damaged(path: Path, problem: str) -> CorruptArtifactError:
+    return CorruptArtifactError(path, f"is not the state of a pruning{problem}; remove it")
 
 
 def _record(index: int, arrays: dict[str, NDArray[Any]]) -> LnpRecord:
@@ -133,5 +158,10 @@ def _record(index: int, arrays: dict[str, NDArray[Any]]) -> LnpRecord:
         if field.name != "spectrum":
             value = float(arrays[f"records.{field.name}"][index])
             values[field.name] = None if np.isnan(value) else int(value) if field.type is int else value
-    spectrum = tuple(arrays[f"spectrum.{values['iteration']}"].tolist())
+    spectrum = tuple(float(value) for value in arrays[f"spectrum.{values['iteration']}"])
+    if not all(np.isfinite([value for value in values.values() if value is not None] + list(spectrum))):
+        raise ValueError("a record is not finite")
+    missing = [name for name, value in values.items() if value is None and name not in _MAY_BE_UNMEASURED]
+    if missing:
+        raise ValueError(f"a record has no {missing[0]}")
     return LnpRecord(**values, spectrum=spectrum)

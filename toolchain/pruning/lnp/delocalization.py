@@ -7,6 +7,8 @@ from typing import Final, assert_never, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.options import choice, hold, real
+
 _ROUNDS: Final = 4
 
 
@@ -36,6 +38,13 @@ class DelocalizationRule:
 
     fraction: float = 0.01
     prefer: Preference = Preference.LEAVES
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            fraction=real(0),
+            prefer=choice(Preference),
+        )
 
 
 def added_edges(

@@ -13,6 +13,7 @@ from scipy.linalg import solve_continuous_lyapunov
 from scipy.sparse import csc_array
 
 from toolchain.errors import PruningError
+from toolchain.options import hold, milliseconds, real, whole
 from toolchain.pruning.lnp.kernels import edge_products, filter_spikes, in_threads, parts, run_spikes
 from toolchain.pruning.pool import Floats, RecurrentPool
 
@@ -42,6 +43,18 @@ class NoiseDrive:
     sigma: float = 1.5
     window_ms: float = 20.0
     every: int = 5
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            steps=whole(1),
+            warm_up=whole(),
+            trials=whole(1),
+            mean=real(),
+            sigma=real(0),
+            window_ms=milliseconds,
+            every=whole(1),
+        )
 
     def sample(self, pool: RecurrentPool, steps: int, rng: np.random.Generator) -> Floats:
         """Return input `[steps, N]` for one trial."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain.errors import PruningError
+from toolchain.options import choice, factor, flag, hold, real, share
 from toolchain.pruning.lnp.kernels import find_edges, in_threads, parts, shared_neighbours
 from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
 from toolchain.pruning.pool import Floats, RecurrentPool
@@ -73,6 +74,18 @@ class KeepRule:
     rescale: bool = True
     rescale_cap: float = 5.0
     diagonal: Diagonal = Diagonal.KEEP
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            importance=choice(Importance),
+            covariance=choice(Covariance),
+            sharpness=real(),
+            least=share,
+            rescale=flag,
+            rescale_cap=factor,
+            diagonal=choice(Diagonal),
+        )
 
     @property
     def needs_exponents(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
+from toolchain.options import choice, flag, hold, real, whole
 from toolchain.pruning.lnp.centrality import CentralityRule
 from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference
 from toolchain.pruning.lnp.noise import NoiseDrive
@@ -93,6 +94,20 @@ class LnpOptions:
     spectrum_steps: int = 60
     attribution_steps: int = 150
     restore_gain: bool = True
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            neurons=whole(),
+            synapse_fraction=real(),
+            iterations=whole(),
+            attribution=choice(Attribution),
+            measure_every=whole(),
+            leading=whole(1),
+            spectrum_steps=whole(1),
+            attribution_steps=whole(1),
+            restore_gain=flag,
+        )
 
     @classmethod
     def published(cls, neurons: int, synapse_fraction: float, iterations: int = 100) -> "LnpOptions":

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 from toolchain.errors import PruningError
+from toolchain.options import factor, hold, optional, positive_share, real, whole
 from toolchain.pruning.lnp.noise import NoiseDrive, simulate
 from toolchain.pruning.pool import Floats, RecurrentPool
 
@@ -45,6 +46,17 @@ class SpectrumOptions:
     trials: int = 1
     slope: float = 10.0
     interval: int = 1
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            leading=optional(whole(1)),
+            steps=whole(1),
+            warm_up=whole(),
+            trials=whole(1),
+            slope=factor,
+            interval=whole(1),
+        )
 
 
 @final
@@ -180,6 +192,17 @@ class GrowthOptions:
     size: float = 0.1
     saturation: float = 0.9
     healed: float = 1.0
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            steps=whole(1),
+            warm_up=whole(),
+            trials=whole(1),
+            size=factor,
+            saturation=positive_share,
+            healed=real(0),
+        )
 
 
 def perturbation_growth(

@@ -17,6 +17,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from toolchain.models.hrsnn import BETA_LIMITS
+from toolchain.options import each, factor, hold, milliseconds, real, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.spectrum import SpectrumOptions, lyapunov_spectrum
@@ -52,6 +53,20 @@ class TimeScaleOptions:
     leading: int = 16
     steps: int = 100
     candidates: int = 2000
+
+    def __post_init__(self) -> None:
+        hold(
+            self,
+            evaluations=whole(1),
+            initial=whole(1),
+            target=real(),
+            penalty=real(0),
+            means_ms=each(milliseconds, least=2, most=2),
+            shapes=each(factor, least=2, most=2),
+            leading=whole(1),
+            steps=whole(1),
+            candidates=whole(1),
+        )
 
 
 @final

@@ -1,0 +1,137 @@
+"""Two builds of a few neurons that hold every kind of node, and all that a user does with a build."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tests.graphs import lif, spikes
+from toolchain.atomic import sha256
+from toolchain.build_folder import Build
+from toolchain.documents import read_json, write_json
+from toolchain.driver import compile_graph, load, run_build
+from toolchain.fidelity.why import explain_node
+from toolchain.ir import (
+    Conv2d,
+    Decode,
+    Delay,
+    Dense,
+    EdgeKind,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    Origin,
+    Output,
+    Stage,
+    SumPool2d,
+    print_graph,
+)
+from toolchain.judge import compare_build, save_build
+from toolchain.resources import check_build
+from toolchain.stimulus import Stimulus
+from toolchain.target import ChipTarget, load_target
+
+
+def recurrent_graph(rng: np.random.Generator) -> Graph:
+    """Sparse recurrent synapses with delays of their own, and classes that the host reads."""
+    weights = csr_array(np.array([[0.0, 1.5, 0.0], [-0.5, 0.0, 0.75], [1.0, 0.0, 0.0]]))
+    delays = csr_array((np.array([1, 2, 1, 3]), weights.indices, weights.indptr), shape=weights.shape)
+    return Graph(
+        (
+            Input(name="x", shape=(2,)),
+            Dense(name="encode", inputs=("x",), weights=rng.normal(size=(3, 2)) * 2),
+            Delay(name="wait", inputs=("hidden",), shape=(3,), steps=1),
+            Dense(name="recur", inputs=("wait",), weights=weights, delays=delays),
+            lif("hidden", ("encode", "recur"), 3, dv=[0.1, 0.2, 0.3], bias=0.05),
+            Output(
+                name="output",
+                inputs=("hidden",),
+                decode=Decode.SPIKE_COUNT,
+                weights=rng.normal(size=(2, 3)),
+                bias=np.array([0.5, -0.5]),
+                classes=("left", "right"),
+            ),
+        ),
+        name="recurrent",
+    )
+
+
+def image_graph(rng: np.random.Generator) -> Graph:
+    """Graded images, a convolution, both poolings and a read-out that is never reset."""
+    return Graph(
+        (
+            Input(name="image", shape=(1, 4, 4), edge=EdgeKind.GRADED, scale=31.0, bits=5),
+            Conv2d(name="see", inputs=("image",), weights=rng.normal(size=(2, 1, 3, 3)), padding=(1, 1)),
+            _maps("maps", ("see",), (2, 4, 4)),
+            MaxPool2d(name="any", inputs=("maps",), kernel=(2, 2), stride=(2, 2)),
+            SumPool2d(name="count", inputs=("any",), kernel=(2, 2), stride=(1, 1)),
+            Dense(name="decode", inputs=("count",), weights=rng.normal(size=(2, 2))),
+            lif("readout", ("decode",), 2, vth=np.inf, dv=0.1),
+            Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
+        ),
+        name="images",
+    )
+
+
+def _maps(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Lif:
+    flat = lif(name, inputs, int(np.prod(shape)))
+    parts = {key: getattr(flat, key).reshape(shape) for key in ("du", "dv", "vth", "bias")}
+    return replace(flat, **parts, origin=Origin.whole(name, int(np.prod(shape))))
+
+
+def save_small(graph: Graph, values: NDArray[np.generic], folder: Path, target: str = "emulator") -> Path:
+    """Compile a graph, judge it on a few samples and write the build."""
+    given = Stimulus.of(values)
+    given = Stimulus(given.values, labels=np.arange(given.samples) % 2)
+    build = compile_graph(graph, target=target, stimulus=given, calibration=given, loop_delay=True)
+    save_build(build, folder, compare_build(build))
+    return folder
+
+
+def save_recurrent(folder: Path, rng: np.random.Generator) -> Path:
+    """Write the build of `recurrent_graph`, for a chip."""
+    return save_small(recurrent_graph(rng), spikes(rng, 3, 5, 2), folder, "loihi2")
+
+
+def save_images(folder: Path, rng: np.random.Generator) -> Path:
+    """Write the build of `image_graph`."""
+    return save_small(image_graph(rng), rng.random((2, 4, 1, 4, 4)), folder)
+
+
+def sealed(folder: Path, name: str) -> Callable[[], None]:
+    """Return what makes a changed file of a build the one that its manifest lists."""
+
+    def seal() -> None:
+        if name == "manifest.json":
+            return
+        manifest = read_json(folder / "manifest.json")
+        manifest["files"][name] = sha256(folder / name)
+        write_json(folder / "manifest.json", manifest)
+
+    return seal
+
+
+def use(folder: Path) -> None:
+    """Do with a build what the commands do: load, show, run, compare, check, export."""
+    build = load(folder)
+    show(build)
+    for stage in Stage:
+        run_build(build, "emulator", stage=stage, samples=1)
+    compare_build(build)
+    for name in ("lava", "onnx"):
+        load_target(name).build(build.fixed_graph)
+    place = load_target(build.target)
+    if isinstance(place, ChipTarget):
+        check_build(build)
+
+
+def show(build: Build) -> None:
+    """Make all that `pumice show` prints."""
+    for graph in (build.float_graph, build.fixed_graph):
+        print_graph(graph)
+    for node in (*build.fixed_graph.synapses, *build.fixed_graph.populations):
+        explain_node((build.float_graph, build.fixed_graph), build.quantization, node.name)

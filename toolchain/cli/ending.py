@@ -1,0 +1,124 @@
+"""How the command ends: with which exit code, and what is said."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn, final
+
+from toolchain.cli.console import err, print_error
+from toolchain.errors import ToolchainError
+from toolchain.intake import check_working_folder
+from toolchain.interrupts import INTERRUPTS, Deferring
+
+_BUG: Final = 1
+_TORCH_FULL: Final = "not enough memory"
+"""PyTorch has no error of its own for the memory of the processor."""
+_SIGNALLED: Final = 128
+"""What shells add to the number of the signal that ended a process."""
+
+
+def exit_code_of(command: Callable[[], object], debug: Callable[[], bool]) -> int:
+    """Run a command, say why it ended early if it did, and return its exit code.
+
+    Args:
+        command: What to run.
+        debug: Asked afterwards whether tracebacks of errors are shown.
+    """
+    with _interruptible() as interrupts:
+        code = _attempt(check_working_folder, interrupts, debug) or _attempt(command, interrupts, debug)
+        # What is still to be printed is written while it can be told that there is no room for it.
+        code = _attempt(sys.stdout.flush, interrupts, debug) or code
+    # Also where one was lost on its way, in somebody's `except:`.
+    return _SIGNALLED + interrupts[0] if interrupts else code
+
+
+def _attempt(step: Callable[[], object], interrupts: list[int], debug: Callable[[], bool]) -> int:
+    """Take a step and return the exit code for what became of it."""
+    try:
+        step()
+    except BaseException as error:  # noqa: BLE001 - this is the last who can tell it
+        if interrupts:
+            _tell_interrupt(interrupts[0], error)
+            return _SIGNALLED + interrupts[0]
+        return _told(error, debug=debug())
+    return 0
+
+
+@final
+class _Interrupted(SystemExit):
+    """A signal asks for the end: everything unwinds, so that children end and half-written files go."""
+
+
+@contextmanager
+def _interruptible() -> Generator[list[int], None, None]:
+    """Yield the numbers of the signals that have come, each of which is raised where it may be.
+
+    What this process was started to ignore, as `nohup` does, it ignores.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        came.append(number)
+        raise _Interrupted(_SIGNALLED + number)
+
+    before = {
+        number: handler
+        for number in INTERRUPTS
+        if (handler := signal.getsignal(number)) not in {signal.SIG_IGN, None}
+    }
+    try:
+        for number in before:
+            signal.signal(number, Deferring(interrupt))
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _told(error: BaseException, *, debug: bool) -> int:
+    """Say what went wrong, and return the exit code for it."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0
+    known = _machines_fault(error)
+    if debug or known is None:
+        traceback.print_exception(error)
+    if known is None:
+        err.print(
+            "error: this is a bug of pumice. Report it to its maintainers with the lines above, the command, "
+            "and what 'pumice doctor' prints",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+        return _BUG
+    print_error(known)
+    return known.exit_code
+
+
+def _machines_fault(error: BaseException) -> ToolchainError | None:
+    """Return an error as one of ours; None for a bug."""
+    match error:
+        case ToolchainError():
+            return error
+        case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or _TORCH_FULL in str(error):
+            return ToolchainError(
+                f"there is not enough memory ({error or 'no room for an object'}); use smaller batches or "
+                "fewer samples, or a machine with more"
+            )
+        case RecursionError():
+            return ToolchainError("something is nested too deeply to be followed; make it flatter")
+        case OSError():
+            return ToolchainError(str(error))
+        case _:
+            return None
+
+
+def _tell_interrupt(number: int, error: BaseException) -> None:
+    name = signal.Signals(number).name
+    err.print(f"interrupted ({name}); the same command continues where it can", markup=False, soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        err.print(f"  {note}", markup=False, soft_wrap=True)

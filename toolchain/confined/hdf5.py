@@ -1,0 +1,162 @@
+"""Reads HDF5 files as plain data, inside of the process of `process.py`.
+
+Links out of the file, values stored elsewhere, plug-in filters and data sets that claim more than they store
+are refused.
+"""
+
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.confined.process import RefusedError, allow
+
+SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+MAX_DEPTH: Final = 32
+MAX_OBJECTS: Final = 100_000
+LARGEST_RATIO: Final = 1032
+"""No deflated stream holds more bytes per byte."""
+UNSTORED: Final = 4096
+"""Bytes that a data set may claim without storing any."""
+TEXT_BYTES: Final = 32 * 2**20
+"""What text may take, as Python's objects or as an array: it names things."""
+OBJECT_BYTES: Final = 80
+"""Of a text as an object of Python, and where an array names it."""
+CHARACTER_BYTES: Final = 4
+"""Of a character, at most."""
+LEAST_CHUNK: Final = 2**24
+"""Bytes that a chunk of a smaller data set may have: it is unpacked whole."""
+PACKINGS: Final = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF}
+FILTERS: Final = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,
+}
+
+
+class Walk:
+    """Collects the data sets of one file, which may claim so many bytes in all.
+
+    Attributes:
+        found: The data sets by their paths; nothing of them was read yet.
+        left: Bytes that further data sets may claim.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = self.left = limit
+        self.seen: set[tuple[int, Any]] = set()
+        self.found: dict[str, Any] = {}
+
+    def group(self, group: Any, prefix: str, depth: int) -> None:  # noqa: ANN401 - h5py has no types
+        """Collect everything below a group."""
+        if depth > MAX_DEPTH:
+            raise RefusedError(f"groups are nested more than {MAX_DEPTH} deep")
+        for name in group:
+            link = group.get(name, getlink=True)
+            path = f"{prefix}{name}"
+            if not isinstance(link, h5py.HardLink):
+                raise RefusedError(f"'{path}' is a link to somewhere else")
+            item = group[name]
+            info = h5py.h5o.get_info(item.id)  # pyright: ignore[reportAttributeAccessIssue] - no stubs
+            place = (info.fileno, info.addr)
+            if place in self.seen or len(self.seen) >= MAX_OBJECTS:
+                raise RefusedError(f"'{path}' stands twice in the file, or there are too many objects")
+            self.seen.add(place)
+            if isinstance(item, h5py.Group):
+                self.group(item, f"{path}/", depth + 1)
+            elif isinstance(item, h5py.Dataset):
+                self.check(item, path)
+                self.found[path] = item
+            else:
+                raise RefusedError(f"'{path}' is neither a group nor a data set")
+
+    def check(self, item: Any, path: str) -> None:  # noqa: ANN401 - likewise
+        """Raise if values are no plain ones, lie elsewhere, need a plug-in, or claim more than is stored."""
+        if item.shape is None:
+            raise RefusedError(f"'{path}' holds nothing")
+        if h5py.check_string_dtype(item.dtype) is None and item.dtype.kind not in "biuf":
+            raise RefusedError(f"'{path}' holds {item.dtype}, expected numbers or text")
+        plan = item.id.get_create_plist()
+        if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
+            raise RefusedError(f"'{path}' keeps its values in another file")
+        filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+        unknown = {*filters} - FILTERS
+        if unknown:
+            raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
+        if sum(each in PACKINGS for each in filters) > 1:
+            raise RefusedError(f"'{path}' is packed twice")
+        claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+        ratio = LARGEST_RATIO if filters else 1
+        if claimed > stored * ratio + UNSTORED or claimed > self.left:
+            raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
+        chunk = prod(item.chunks or ()) * item.dtype.itemsize
+        if chunk > max(claimed, LEAST_CHUNK):
+            raise RefusedError(f"'{path}' has {claimed} bytes in chunks of {chunk} bytes")
+        self.left -= claimed
+
+    @property
+    def room(self) -> int:
+        """Bytes that reading takes: all arrays, and unpacking the largest of them."""
+        largest = max((item.size * item.dtype.itemsize for item in self.found.values()), default=0)
+        return self.limit - self.left + 2 * max(largest, LEAST_CHUNK) + 3 * TEXT_BYTES
+
+
+def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN401 - likewise
+    """Return a data set of text, after what it takes was counted.
+
+    Elements may share their characters in the file, and an array of text gives each element as much room as
+    the longest one has.
+
+    Args:
+        item: The data set.
+        path: Of it in the file.
+        size: Of the file: no element of variable length has more bytes.
+
+    Raises:
+        RefusedError: It takes more than `TEXT_BYTES`.
+    """
+    variable = h5py.check_string_dtype(item.dtype).length is None
+    most = size if variable else item.dtype.itemsize
+    taken = item.size * (OBJECT_BYTES + CHARACTER_BYTES * most)
+    if taken > TEXT_BYTES and not (
+        variable and item.size * OBJECT_BYTES <= TEXT_BYTES >= CHARACTER_BYTES * most
+    ):
+        raise RefusedError(f"'{path}' holds more text than is read")
+    if taken <= TEXT_BYTES:
+        return np.asarray(item.asstr()[()], dtype=object).astype(np.str_)
+    lines: list[str] = []
+    longest = 0
+    for place in np.ndindex(item.shape):
+        lines.append(item.asstr()[place])
+        longest = max(longest, len(lines[-1]))
+        if item.size * (OBJECT_BYTES + CHARACTER_BYTES * longest) > TEXT_BYTES:
+            raise RefusedError(f"'{path}' holds more text than is read")
+    return np.array(lines, np.str_).reshape(item.shape)
+
+
+def check_hdf5(path: str) -> None:
+    """Raise unless a file begins as HDF5 does."""
+    with Path(path).open("rb") as file:
+        if file.read(len(SIGNATURE)) != SIGNATURE:
+            raise RefusedError("is not an HDF5 file")
+
+
+def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
+    """Return every data set of a file by its path in it; text as `str_`."""
+    check_hdf5(path)
+    walk = Walk(limit)
+    with h5py.File(path, "r", locking=False) as file:
+        walk.group(file, "", 0)
+        # Unpacking allocates what a chunk turns out to hold, whatever it claims.
+        allow(walk.room)
+        size = Path(path).stat().st_size
+        return {
+            name: np.asarray(
+                item[()] if h5py.check_string_dtype(item.dtype) is None else text_of(item, name, size)
+            )
+            for name, item in walk.found.items()
+        }

@@ -1,0 +1,98 @@
+"""The process that reads files of strangers; `reader.py` starts it and says why.
+
+It is asked by lines of JSON on its input, `{"format": ..., "path": ..., "index": ..., "seconds": ...}`. Its
+answer is a length of eight bytes, a JSON document of that length, and, one after the other, the bytes of the
+arrays that the document lists: `{"arrays": [[name, dtype, shape], ...]}`. Or the document says what is wrong
+with the file: `{"refused": "..."}`.
+"""
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Read = Callable[[str, int, int], Mapping[str, NDArray[Any]]]
+"""Returns the arrays of a file: its path, which recording of it, how many bytes they may have together."""
+
+_MODULES: Final = {"hdf5": "toolchain.confined.hdf5"}
+"""Where the function `read_FORMAT` of a format is."""
+_WORKING: Final = 512 * 2**20
+"""Bytes that a library may take beside twice what the arrays may have."""
+_PAGES: Final = Path("/proc/self/statm")
+_FIRST: Final = 2 * 2**30
+"""Bytes of addresses that Python, NumPy and h5py take, where the system does not say."""
+
+
+class RefusedError(Exception):
+    """The file holds what is not read."""
+
+
+def serve(limit: int) -> None:
+    """Answer every line of the input; the arrays of one answer have at most `limit` bytes."""
+    # A library that prints must not disturb the answers.
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        module = import_module(_MODULES[asked["format"]])
+        confine(asked["seconds"], limit)
+        arrays, refused = answer(
+            getattr(module, f"read_{asked['format']}"), asked["path"], asked["index"], limit
+        )
+        send(output, arrays, refused)
+
+
+def confine(seconds: int, limit: int) -> None:
+    """Limit what reading one file may take; what is exceeded ends this process or is an error in it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(used.ru_utime + used.ru_stime)
+    # A library can loop for ever on a damaged file; the system ends it even if nobody waits any more.
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + seconds + 1, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    allow(room(limit))
+    # No file grows, and a crash leaves no core.
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
+
+
+def allow(room: int) -> None:
+    """Limit by how many bytes this process may grow from now on, until it is asked for the next file."""
+    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
+    resource.setrlimit(resource.RLIMIT_AS, (held + room, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def room(limit: int) -> int:
+    """Return the bytes by which this process may grow for arrays of so many bytes."""
+    return _WORKING + 2 * limit
+
+
+def answer(read: Read, path: str, index: int, limit: int) -> tuple[Mapping[str, NDArray[Any]], str]:
+    """Return the arrays of a file, and what is wrong with it, if anything is."""
+    try:
+        arrays = read(path, index, limit)
+        if sum(array.nbytes for array in arrays.values()) > limit:
+            return {}, f"holds more than {limit} bytes; more are not read"
+    except RefusedError as error:
+        return {}, str(error)
+    except MemoryError:
+        return {}, "needs more memory than files of its size may"
+    except Exception as error:  # noqa: BLE001 - libraries raise whatever they like
+        return {}, f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return arrays, ""
+
+
+def send(output: IO[bytes], arrays: Mapping[str, NDArray[Any]], refused: str) -> None:
+    """Write one answer."""
+    listed = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
+    document = json.dumps({"refused": refused} if refused else {"arrays": listed}).encode()
+    output.write(len(document).to_bytes(8, "big") + document)
+    for array in arrays.values():
+        if array.nbytes:
+            output.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    output.flush()
