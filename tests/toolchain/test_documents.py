@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
+from tests.peak_memory import peak_of
 from toolchain.documents import (
     Document,
     FileDocument,
@@ -97,3 +98,48 @@ def test_another_file_is_told_by_what_it_is_not(tmp_path: Path, text: str) -> No
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(CorruptArtifactError, match="is not the sheet of a test"):
         read_document(tmp_path / "x.json", _Sheet)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"parts": [' + "{}," * 10**6 + "{}]}",
+        "[" + "[]," * 10**6 + "[]]",
+        '{"rates": {' + ",".join(f'"{i:x}":""' for i in range(6 * 10**5)) + "}}",
+        '{"rates": [' + '"",' * 10**6 + '""]}',
+        "{" + ",".join(f'"{i:x}":1' for i in range(6 * 10**5)) + "}",
+    ],
+    ids=["objects", "lists", "wrong values", "wrong list", "unknown keys"],
+)
+def test_a_text_that_becomes_many_objects_or_errors_is_refused_before_it_is_parsed(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(CorruptArtifactError, match="documents may take"):
+        read_document(tmp_path / "x.json", _Sheet)
+    with pytest.raises(CorruptArtifactError, match="documents may take"):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_file_of_holes_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "x.json").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(CorruptArtifactError, match="documents may take"):
+        read_document(tmp_path / "x.json", _Sheet)
+
+
+def test_of_many_wrong_values_the_number_is_told() -> None:
+    with pytest.raises(CorruptArtifactError, match="5000 of its values are missing or not as expected"):
+        parse_document("{" + ",".join(f'"{i:x}":1' for i in range(5000)) + "}", Path("x"), _Part)
+
+
+def test_refusing_the_longest_document_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": [' + "{}," * 30_000 + "{}]}")
+    imports = (
+        "from pathlib import Path; from toolchain.documents import Document, read_document\n"
+        "Part = type('Part', (Document,), {'__annotations__': {c: float for c in 'abcdefghijklmnop'}})\n"
+        "Whole = type('Whole', (Document,), {'__annotations__': {'a': list[Part]}})"
+    )
+    peak = peak_of(imports, "read_document(Path(sys.argv[1]), Whole)", tmp_path / "x.json")
+    assert "480016 of its values are missing" in peak.said
+    assert peak.mebibytes < 300

@@ -122,12 +122,10 @@ def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN40
     variable = h5py.check_string_dtype(item.dtype).length is None
     most = size if variable else item.dtype.itemsize
     taken = item.size * (OBJECT_BYTES + CHARACTER_BYTES * most)
-    if taken > TEXT_BYTES and not (
-        variable and item.size * OBJECT_BYTES <= TEXT_BYTES >= CHARACTER_BYTES * most
-    ):
-        raise RefusedError(f"'{path}' holds more text than is read")
     if taken <= TEXT_BYTES:
         return np.asarray(item.asstr()[()], dtype=object).astype(np.str_)
+    if not variable or item.size * OBJECT_BYTES > TEXT_BYTES:
+        raise RefusedError(f"'{path}' holds more text than is read")
     lines: list[str] = []
     longest = 0
     for place in np.ndindex(item.shape):
