@@ -9,10 +9,14 @@ import nir
 import numpy as np
 from onnx import helper
 
+from tests.event_files import write_cifar10_dvs, write_dvs_gesture, write_n_mnist, write_shd
 from tests.graphs import Recipe, random_fixed, recurrent
 from tests.toolchain.interchange.netx_graphs import save, small
 from tests.toolchain.interchange.test_onnx_in import classifier
 from toolchain.confined.reader import ConfinedReader
+from toolchain.data import EventData, cifar, load_csv
+from toolchain.data.event_sources import SOURCES
+from toolchain.data.recordings import read_events, read_labels
 from toolchain.interchange.conventions import reader_convention
 from toolchain.interchange.from_netx import from_netx
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -111,6 +115,46 @@ def _write_traces(folder: Path) -> list[Path]:
     return [folder / "trace.npz"]
 
 
+def _recording(data: EventData) -> Read:
+    return lambda path, reader: read_events(SOURCES[data], path, None, reader)
+
+
+def _shd(path: Path, reader: ConfinedReader) -> object:
+    source = SOURCES[EventData.SHD]
+    return [read_events(source, path, i, reader) for i in range(len(read_labels(source, path, reader)))]
+
+
+def _batch(path: Path, reader: ConfinedReader) -> object:
+    return cifar._read(path, 2, labels=1, classes=10)
+
+
+def _class_names(path: Path, reader: ConfinedReader) -> object:
+    return cifar._names(path, 10)
+
+
+def _series(path: Path, reader: ConfinedReader) -> object:
+    return load_csv(path)
+
+
+def _write_batch(folder: Path) -> list[Path]:
+    rows = np.random.default_rng(0).integers(0, 10, (2, 3073), np.uint8)
+    (folder / "data_batch_1.bin").write_bytes(rows.tobytes())
+    return [folder / "data_batch_1.bin"]
+
+
+def _write_class_names(folder: Path) -> list[Path]:
+    (folder / "batches.meta.txt").write_text(
+        "\n".join(SOURCES[EventData.CIFAR10_DVS].classes)
+    )
+    return [folder / "batches.meta.txt"]
+
+
+def _write_series(folder: Path) -> list[Path]:
+    rows = "".join(f'2020-01-{i + 1:02d},{i / 7!r},"{i * i}"\n' for i in range(20))
+    (folder / "wind.csv").write_text(f"date,speed,direction\n{rows}")
+    return [folder / "wind.csv"]
+
+
 FORMATS: dict[str, tuple[Callable[[Path], list[Path]], Read]] = {
     "nir": (_write_nir, _nir),
     "netx": (_write_netx, _netx),
@@ -119,6 +163,13 @@ FORMATS: dict[str, tuple[Callable[[Path], list[Path]], Read]] = {
     "stimulus": (_write_archives, _stimulus),
     "stimulus in its file": (_write_archives, _stored),
     "trace": (_write_traces, _trace),
+    "n-mnist": (lambda folder: [write_n_mnist(folder)], _recording(EventData.N_MNIST)),
+    "cifar10-dvs": (lambda folder: [write_cifar10_dvs(folder)], _recording(EventData.CIFAR10_DVS)),
+    "dvs-gesture": (lambda folder: [write_dvs_gesture(folder)], _recording(EventData.DVS_GESTURE)),
+    "shd": (lambda folder: [write_shd(folder)], _shd),
+    "cifar": (_write_batch, _batch),
+    "class names": (_write_class_names, _class_names),
+    "csv": (_write_series, _series),
 }
 
 

@@ -31,7 +31,9 @@ SECONDS = 8.0
 """No file takes longer; the reading process has two seconds."""
 MEMORY = 2 * 2**30
 """Bytes by which this process may grow: a network of the most neurons that are made takes about one GiB."""
-HEADS = [b"", b"\x89HDF\r\n\x1a\n", b"\x08\x0a", b"PK\x03\x04"]
+HEADS = [b"", b"\x89HDF\r\n\x1a\n", b"\x08\x0a", b"PK\x03\x04", b"\x93NUMPY\x01\0", b"#!AER-DAT4.0\r\n"]
+BARE = {"n-mnist", "class names", "csv"}
+"""Formats whose files begin with nothing of their own: bytes of any sort can be good ones."""
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
@@ -78,8 +80,8 @@ def test_bytes_of_any_sort_are_refused(
     path = tmp_path_factory.mktemp("bytes") / "file.bin"
     path.write_bytes(head + content)
     with ConfinedReader(seconds=2, limit=2**26) as reader:
-        for _, read in FORMATS.values():
-            with pytest.raises(ToolchainError):
+        for name, (_, read) in FORMATS.items():
+            with suppress(ToolchainError) if name in BARE else pytest.raises(ToolchainError):
                 read(path, reader)
 
 

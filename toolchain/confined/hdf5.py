@@ -75,34 +75,43 @@ class Walk:
                 raise RefusedError(f"'{path}' is neither a group nor a data set")
 
     def check(self, item: Any, path: str) -> None:  # noqa: ANN401 - likewise
-        """Raise if values are no plain ones, lie elsewhere, need a plug-in, or claim more than is stored."""
+        """Raise unless a data set holds plain values that may be read, and count them."""
         if item.shape is None:
             raise RefusedError(f"'{path}' holds nothing")
         if h5py.check_string_dtype(item.dtype) is None and item.dtype.kind not in "biuf":
             raise RefusedError(f"'{path}' holds {item.dtype}, expected numbers or text")
-        plan = item.id.get_create_plist()
-        if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
-            raise RefusedError(f"'{path}' keeps its values in another file")
-        filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-        unknown = {*filters} - FILTERS
-        if unknown:
-            raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
-        if sum(each in PACKINGS for each in filters) > 1:
-            raise RefusedError(f"'{path}' is packed twice")
-        claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
-        ratio = LARGEST_RATIO if filters else 1
-        if claimed > stored * ratio + UNSTORED or claimed > self.left:
-            raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
-        chunk = prod(item.chunks or ()) * item.dtype.itemsize
-        if chunk > max(claimed, LEAST_CHUNK):
-            raise RefusedError(f"'{path}' has {claimed} bytes in chunks of {chunk} bytes")
-        self.left -= claimed
+        self.left -= check_storage(item, path, self.left)
 
     @property
     def room(self) -> int:
         """Bytes that reading takes: all arrays, and unpacking the largest of them."""
         largest = max((item.size * item.dtype.itemsize for item in self.found.values()), default=0)
         return self.limit - self.left + 2 * max(largest, LEAST_CHUNK) + 3 * TEXT_BYTES
+
+
+def check_storage(item: Any, path: str, limit: int) -> int:  # noqa: ANN401 - likewise
+    """Return the bytes that a data set claims, or of lists of any length, the bytes of where they are.
+
+    Raises:
+        RefusedError: Values lie elsewhere, need a plug-in, or are claimed to be more than is stored.
+    """
+    plan = item.id.get_create_plist()
+    if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
+        raise RefusedError(f"'{path}' keeps its values in another file")
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    unknown = {*filters} - FILTERS
+    if unknown:
+        raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
+    if sum(each in PACKINGS for each in filters) > 1:
+        raise RefusedError(f"'{path}' is packed twice")
+    claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+    ratio = LARGEST_RATIO if filters else 1
+    if claimed > stored * ratio + UNSTORED or claimed > limit:
+        raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
+    chunk = prod(item.chunks or ()) * item.dtype.itemsize
+    if chunk > max(claimed, LEAST_CHUNK):
+        raise RefusedError(f"'{path}' has {claimed} bytes in chunks of {chunk} bytes")
+    return claimed
 
 
 def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN401 - likewise

@@ -3,10 +3,13 @@
 from toolchain.data.cifar import load_cifar10, load_cifar100
 from toolchain.data.digits import load_digits
 from toolchain.data.encoders import Encoding, encode
-from toolchain.data.events import EventData, Recordings, Slicing, bin_events
+from toolchain.data.event_sources import EventData
+from toolchain.data.events import Slicing, bin_events
 from toolchain.data.images import Images, as_pictures, in_rows, normalised
-from toolchain.data.series import Series, load_csv, lorenz63, mackey_glass, rossler
+from toolchain.data.recordings import Recordings
+from toolchain.data.series import Series, lorenz63, mackey_glass, rossler
 from toolchain.data.series_codes import SeriesCode, SeriesEncoding
+from toolchain.data.series_file import load_csv
 
 __all__ = [
     "Encoding",

@@ -14,6 +14,7 @@ from toolchain.data.images import Images
 from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
 from toolchain.intake import PathText, count_of, path_of
+from toolchain.memory import budget
 
 CIFAR10_MEAN: Final = (0.4914, 0.4822, 0.4465)
 CIFAR10_DEVIATION: Final = (0.247, 0.243, 0.261)
@@ -23,6 +24,10 @@ CIFAR100_DEVIATION: Final = (0.2673, 0.2564, 0.2762)
 _SHAPE: Final = (3, 32, 32)
 _PIXELS: Final = 3072
 _BATCHES: Final = 5
+_JOINED: Final = 5 * 2 * _BATCHES
+"""Bytes that all batches take, as real numbers and once more when they are joined, for every byte of one."""
+_NAMES_BYTES: Final = 2**16
+"""More than any list of names has."""
 
 
 def load_cifar10(folder: PathText, *, records: int = 10_000) -> Images:
@@ -42,7 +47,8 @@ def load_cifar10(folder: PathText, *, records: int = 10_000) -> Images:
     folder, records = path_of(folder, "folder"), count_of(records, "records", least=1)
     classes = _names(folder / "batches.meta.txt", 10)
     parts = [
-        _read(folder / f"data_batch_{i}.bin", records, labels=1, classes=10) for i in range(1, _BATCHES + 1)
+        _read(folder / f"data_batch_{i}.bin", records, labels=1, classes=10, growth=_JOINED)
+        for i in range(1, _BATCHES + 1)
     ]
     test, test_labels = _read(folder / "test_batch.bin", records, labels=1, classes=10)
     train = np.concatenate([pictures for pictures, _ in parts])
@@ -72,7 +78,7 @@ def load_cifar100(folder: PathText, *, records: tuple[int, int] = (50_000, 10_00
 
 
 def _read(
-    path: Path, records: int, *, labels: int, classes: int
+    path: Path, records: int, *, labels: int, classes: int, growth: int = 5
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     check_file("CIFAR file", path)
     size, expected = path.stat().st_size, records * (labels + _PIXELS)
@@ -82,6 +88,7 @@ def _read(
             f"has {size} bytes, expected {expected} ({records} records of {labels + _PIXELS}); "
             "it is truncated or another file: download it again",
         )
+    budget().check_file(path, growth * size)
     rows = np.fromfile(path, np.uint8).reshape(records, labels + _PIXELS)
     # The last label is the one that is learnt: CIFAR-100 writes the coarse one before it.
     found = rows[:, labels - 1].astype(np.int64)
@@ -92,6 +99,8 @@ def _read(
 
 def _names(path: Path, expected: int) -> tuple[str, ...]:
     check_file("CIFAR class names", path)
+    if path.stat().st_size > _NAMES_BYTES:
+        raise CorruptArtifactError(path, f"is larger than {_NAMES_BYTES} bytes: it is no list of class names")
     try:
         names = tuple(path.read_text(encoding="utf-8").split())
     except UnicodeDecodeError as error:

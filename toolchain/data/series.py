@@ -1,6 +1,5 @@
-"""Time series to predict: chaotic systems as the paper parameterises them, Mackey-Glass, and any CSV file."""
+"""Time series to predict: chaotic systems as the paper parameterises them, and Mackey-Glass."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
@@ -8,14 +7,14 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.disk import check_file
-from toolchain.errors import ArgumentError, SeriesError
-from toolchain.intake import PathText, array_of, count_of, names_of, path_of, real_of
+from toolchain.errors import SeriesError
+from toolchain.intake import array_of, count_of, real_of
 
 Floats = NDArray[np.float64]
 Derivative = Callable[[Floats], Floats]
 
-MAX_CSV_BYTES: Final = 512 * 2**20
+_LARGEST: Final = 1e150
+"""No value is beyond: its square is needed."""
 
 
 @final
@@ -47,8 +46,8 @@ class Series:
                 f"expected values [time, dimensions] and rising ends of its parts, got {self.values.shape}, "
                 f"{self.train}, {self.validation}, {self.test}",
             )
-        if not np.isfinite(self.values).all():
-            raise SeriesError(self.name, "holds values that are not finite")
+        if not (np.abs(self.values) <= _LARGEST).all():
+            raise SeriesError(self.name, f"holds values that are not finite, or beyond {_LARGEST:g}")
         if (self.deviation == 0).any():
             raise SeriesError(self.name, "has a dimension that never changes; leave that column out")
 
@@ -156,62 +155,3 @@ def mackey_glass(delay: float = 17.0, samples: int = 10_000) -> Series:
         x[i + 1] = x[i] + (k1 + 2 * k2 + 2 * k3 + k4) / 60
     values = x[first : first + steps : per_unit][dropped:, None]
     return Series("Mackey-Glass", values, samples * 6 // 10, samples * 8 // 10, samples)
-
-
-def load_csv(
-    path: PathText, columns: tuple[str, ...] = (), *, train: float = 0.6, validation: float = 0.2
-) -> Series:
-    """Read columns of numbers from a CSV file with a header line.
-
-    Args:
-        path: The file; rows are equally spaced in time.
-        columns: Names of the columns; by default all whose first value is a number.
-        train: Share of the rows for training.
-        validation: Share for validation; the rest is the test part.
-
-    Raises:
-        MissingFileError: There is no such file.
-        SeriesError: A column is unknown, a cell is not a number, or there are too few rows.
-    """
-    path, columns = path_of(path, "path"), names_of(columns, "columns")
-    train = real_of(train, "train", above=0, most=1)
-    validation = real_of(validation, "validation", least=0, most=1)
-    if train + validation > 1:
-        raise ArgumentError(
-            "train and validation", "shares of at most 1 together", f"{train:g} and {validation:g}"
-        )
-    check_file("series", path)
-    if path.stat().st_size > MAX_CSV_BYTES:
-        raise SeriesError(str(path), f"is larger than {MAX_CSV_BYTES >> 20} MiB")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise SeriesError(str(path), f"is not a CSV file: {error}") from None
-    if len(rows) < 10:
-        raise SeriesError(str(path), f"expected a header and at least 10 rows, got {len(rows)}")
-    known = [name for name in rows[0] if name is not None]
-    chosen = columns or tuple(name for name in known if _number(rows[0][name]) is not None)
-    unknown = [name for name in chosen if name not in known]
-    if unknown or not chosen:
-        raise SeriesError(
-            str(path), f"has no column '{', '.join(unknown)}' of numbers; known: {', '.join(known)}"
-        )
-    values = np.empty((len(rows), len(chosen)))
-    for i, row in enumerate(rows):
-        for j, name in enumerate(chosen):
-            value = _number(row[name])
-            if value is None:
-                raise SeriesError(
-                    str(path), f"row {i + 2}, column '{name}': expected a number, got {row[name]!r}"
-                )
-            values[i, j] = value
-    ends = round(len(rows) * train), round(len(rows) * (train + validation))
-    return Series(path.stem, values, *ends, len(rows))
-
-
-def _number(cell: str | None) -> float | None:
-    try:
-        return None if cell is None else float(cell)
-    except ValueError:
-        return None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from toolchain.confined import process, reader
+from toolchain.confined.pipe import Pipe
 from toolchain.confined.process import RefusedError
 from toolchain.confined.reader import ConfinedReader, Format, read_hdf5
 from toolchain.errors import CorruptArtifactError, UsageError
@@ -38,7 +39,7 @@ def _says(document: object, rest: bytes = b"") -> str:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("import time; time.sleep(60)", "could not be read within 0 seconds: it is damaged"),
+        ("import time; time.sleep(60)", "could not be read within 0.5 seconds: it is damaged"),
         ("import os; os._exit(3)", "ended the reading process"),
         ("print('more than eight bytes')", "confused the reading process"),
         (_says([]), "confused the reading process"),
@@ -47,7 +48,7 @@ def _says(document: object, rest: bytes = b"") -> str:
         (_says({"arrays": [["x", "<f8", [-1]]]}), "confused the reading process"),
         (_says({"arrays": [["x", "<f8"]]}), "confused the reading process"),
         (_says({"arrays": [["x", "<f8", [2**60]]]}), "send more than was asked"),
-        (_says({"arrays": [["x", "<f8", [2]]]}, b"12345678"), "could not be read within 0 seconds"),
+        (_says({"arrays": [["x", "<f8", [2]]]}, b"12345678"), "could not be read within 0.5 seconds"),
     ],
 )
 def test_a_process_that_hangs_dies_or_lies_is_an_error_and_the_next_file_is_read(
@@ -109,7 +110,7 @@ def test_an_interrupted_answer_is_not_taken_for_the_next_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader._Pipe, "document", interrupt)
+        patch.setattr(Pipe, "_document", interrupt)
         with pytest.raises(KeyboardInterrupt):
             read_hdf5(good, confined)
     assert int(read_hdf5(good, confined)["x"]) == 1
@@ -135,12 +136,24 @@ def test_the_process_has_limits(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from toolchain.confined import hdf5, process\n"
         "hdf5.read_hdf5 = read\n"
-        "process.serve(2**20)"
+        "process.serve()"
     )
     monkeypatch.setattr(reader, "_START", body)
     with ConfinedReader(seconds=0, limit=2**20) as started, pytest.raises(CorruptArtifactError, match=said):
         read_hdf5(good, started)
     assert not (tmp_path / "written").exists() or (tmp_path / "written").stat().st_size == 0
+
+
+def test_limits_of_the_user_are_kept(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = (
+        "import resource as r, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from toolchain.confined import hdf5, process\n"
+        "r.setrlimit(r.RLIMIT_AS, (2**28, 2**28)), r.setrlimit(r.RLIMIT_CPU, (9, 9))\n"
+        "process.serve()"
+    )
+    monkeypatch.setattr(reader, "_START", body)
+    with ConfinedReader() as started:
+        assert int(read_hdf5(good, started)["x"]) == 1
 
 
 def test_what_the_library_prints_does_not_disturb_the_answer(
@@ -151,7 +164,7 @@ def test_what_the_library_prints_does_not_disturb_the_answer(
         "import numpy, os\n"
         "from toolchain.confined import hdf5, process\n"
         "hdf5.read_hdf5 = lambda *_: os.write(1, b'noise') and print('noise') or {'x': numpy.array(3)}\n"
-        "process.serve(2**20)"
+        "process.serve()"
     )
     monkeypatch.setattr(reader, "_START", body)
     with ConfinedReader() as started:
@@ -179,7 +192,7 @@ def test_answers_say_what_is_wrong_in_one_line() -> None:
         return {"a": np.zeros(5, np.uint8), "b": np.zeros(6, np.uint8)}
 
     assert process.answer(refuse, "", 0, 10) == ({}, "holds nothing")
-    assert process.answer(fail, "", 0, 10) == ({}, "OSError: two lines")
+    assert process.answer(fail, "", 0, 10) == ({}, "is damaged or of another format (OSError: two lines)")
     assert process.answer(full, "", 0, 10) == ({}, "holds more than 10 bytes; more are not read")
     assert list(process.answer(full, "", 0, 11)[0]) == ["a", "b"]
 

@@ -1,16 +1,13 @@
-"""Event recordings in their true formats, and their frames."""
+"""Events are binned into frames; what no sensor could have sent is refused."""
 
-import importlib.util
-from pathlib import Path
-
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.data import EventData, Recordings, Slicing, bin_events
-from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
+from toolchain.data import Slicing, bin_events
+from toolchain.data.events import first_outside
+from toolchain.errors import ArgumentError, UsageError
 
 _TYPE = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
 
@@ -57,89 +54,65 @@ def test_impossible_frames_are_named() -> None:
         bin_events(_events((7, 0, 0, 0)), (2, 1, 5), 1)
 
 
-def _write_n_mnist(folder: Path) -> None:
-    """One recording per part: five bytes an event: x, y, then polarity and 23 bits of time."""
-    for part, label in (("Train", 3), ("Test", 8)):
-        place = folder / "NMNIST" / part / str(label)
-        place.mkdir(parents=True)
-        events = b""
-        for x, y, p, t in ((5, 9, 1, 100), (33, 0, 0, 2**17 + 5)):
-            events += bytes([x, y, (p << 7) | (t >> 16), (t >> 8) & 255, t & 255])
-        (place / "00001.bin").write_bytes(events)
+@pytest.mark.parametrize(
+    ("field", "kind", "value", "said"),
+    [
+        ("t", float, np.nan, "NaN or infinity in sample 1"),
+        ("t", float, np.inf, "NaN or infinity in sample 1"),
+        ("t", "U1", "a", "times that are numbers"),
+        ("x", float, np.nan, "x = nan, but the sensor has 5"),
+        ("x", float, 0.5, "x = 0.5, but"),
+        ("x", np.int64, -1, "x = -1, but"),
+        ("x", np.uint64, 2**63, "x = 9223372036854775808, but"),
+        ("y", np.int64, 3, "y = 3, but the sensor has 3"),
+        ("p", np.int64, 2, "p = 2, but the sensor has 2"),
+        ("p", "U1", "a", "p = "),
+    ],
+)
+def test_events_that_no_sensor_sends_are_refused(field: str, kind: object, value: object, said: str) -> None:
+    types = {"t": np.int64, "x": np.int64, "y": np.int64, "p": np.int64, field: kind}
+    events = np.zeros(2, list(types.items()))
+    events[field][1] = value
+    with pytest.raises(UsageError, match=said):
+        bin_events(events, (2, 3, 5), 2)
 
 
-def test_n_mnist_is_read_through_tonic(tmp_path: Path) -> None:
-    _write_n_mnist(tmp_path)
-    recordings = Recordings(EventData.N_MNIST, tmp_path, train=False, partial=True)
-    ((events, label),) = list(recordings)
-    assert label == 8
-    assert recordings.shape == (2, 34, 34)
-    assert events["x"].tolist() == [5, 33]
-    assert events["y"].tolist() == [9, 0]
-    assert events["t"].tolist() == [100, 2**17 + 5]
-    frames, labels = recordings.frames(2)
-    assert frames.shape == (1, 2, 2, 34, 34)
-    assert frames.sum() == 2
-    assert labels.tolist() == [8]
+def test_events_without_the_fields_of_the_sensor_are_refused() -> None:
+    with pytest.raises(ArgumentError, match="a structured array with t, x, p, y"):
+        bin_events(np.zeros(3), (2, 2, 2), 1)
+    with pytest.raises(ArgumentError, match="a structured array with t, x, p, got"):
+        bin_events(np.zeros(3, [("t", int), ("x", int)]), (1, 1, 2), 1)
+    with pytest.raises(ArgumentError, match="a structured array"):
+        bin_events(np.zeros((3, 3), _TYPE), (2, 2, 2), 1)
 
 
-def test_dvs_gesture_is_read_through_tonic(tmp_path: Path) -> None:
-    place = tmp_path / "DVSGesture" / "ibmGestureTrain" / "user01_lab"
-    place.mkdir(parents=True)
-    np.save(place / "4.npy", np.array([[1, 2, 1, 10], [3, 4, 0, 20]], dtype=np.float64))
-    recordings = Recordings(EventData.DVS_GESTURE, tmp_path, partial=True)
-    events, label = recordings[0]
-    assert label == 4
-    assert events["t"].tolist() == [10_000, 20_000]
-    assert recordings.frames(1)[0].sum() == 2
+def test_more_frames_than_memory_are_refused_before_they_are_made() -> None:
+    with pytest.raises(ArgumentError, match="that fit into the memory, .*one recording needs"):
+        bin_events(_events((0, 0, 0, 0)), (2, 128, 128), 10**15)
 
 
-def test_shd_is_read_through_tonic(tmp_path: Path) -> None:
-    place = tmp_path / "SHD"
-    place.mkdir()
-    with h5py.File(place / "shd_train.h5", "w") as file:
-        kinds = {"times": np.float16, "units": np.uint16}
-        for name, values in (("times", [0.0, 0.5]), ("units", [3, 699])):
-            data = file.create_dataset(f"spikes/{name}", (1,), dtype=h5py.vlen_dtype(kinds[name]))
-            data[0] = np.array(values, kinds[name])
-        file["labels"] = np.array([17], np.uint16)
-        file["extra/keys"] = np.array([b"zero"])
-        file["extra/speaker"] = np.array([1])
-    recordings = Recordings(EventData.SHD, tmp_path)
-    frames, labels = recordings.frames(4)
-    assert frames.shape == (1, 4, 1, 1, 700)
-    assert np.argwhere(frames[0, :, 0, 0]).tolist() == [[0, 3], [3, 699]]
-    assert labels.tolist() == [17]
+def test_counts_do_not_wrap() -> None:
+    events = np.zeros(2**16, _TYPE)
+    assert bin_events(events[1:], (2, 1, 1), 1, binary=False).max() == 2**16 - 1
+    with pytest.raises(UsageError, match="65536 events in one frame, more than 65535: take more frames"):
+        bin_events(events, (2, 1, 1), 1, binary=False)
+    assert bin_events(events, (2, 1, 1), 1).sum() == 1
 
 
-def test_recordings_that_are_not_there_are_never_fetched(tmp_path: Path) -> None:
-    for data in EventData:
-        with pytest.raises(MissingFileError, match="does not exist"):
-            Recordings(data, tmp_path)
-
-
-def test_a_part_of_a_set_is_refused_unless_wanted(tmp_path: Path) -> None:
-    _write_n_mnist(tmp_path)
-    with pytest.raises(CorruptArtifactError, match="holds 1 recordings .* has 60000"):
-        Recordings(EventData.N_MNIST, tmp_path)
-
-
-def test_a_recording_that_is_cut_off_is_named(tmp_path: Path) -> None:
-    _write_n_mnist(tmp_path)
-    path = tmp_path / "NMNIST" / "Train" / "3" / "00001.bin"
-    path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(CorruptArtifactError, match=r"00001\.bin' has 8 bytes"):
-        Recordings(EventData.N_MNIST, tmp_path, partial=True)
-    gesture = tmp_path / "DVSGesture" / "ibmGestureTrain" / "user01_lab" / "4.npy"
-    gesture.parent.mkdir(parents=True)
-    gesture.write_bytes(b"\x93NUMPY\x01")
-    with pytest.raises(CorruptArtifactError, match=r"4\.npy' cannot be read as events"):
-        Recordings(EventData.DVS_GESTURE, tmp_path, partial=True)[0]
-
-
-def test_without_tonic_the_command_that_installs_it_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("values", "most", "first"),
+    [
+        (np.array([], float), 3, None),
+        (np.array([False, True]), 1, None),
+        (np.array([0, 3], np.uint8), 1000, None),
+        (np.array([0.0, 3.0], np.float16), 2**53, None),
+        (np.array([0, 2**64 - 1], np.uint64), 2**53, 1),
+        (np.array([0.0, np.nan]), 3, 1),
+        (np.array(["0"]), 3, 0),
+        (np.array([1, -1], np.int8), 3, 1),
+    ],
+)
+def test_the_first_value_outside_is_found_in_every_type(
+    values: np.ndarray, most: int, first: int | None
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"pip install 'pumice\[events\]'"):
-        Recordings(EventData.SHD, tmp_path)
+    assert first_outside(values, most) == first

@@ -1,14 +1,13 @@
-"""The systems against SciPy's integrator and known facts; files in their true format."""
+"""The systems against SciPy's integrator and known facts."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from toolchain.data import Series, load_csv, lorenz63, mackey_glass, rossler
-from toolchain.errors import MissingFileError, SeriesError
+from toolchain.data import Series, lorenz63, mackey_glass, rossler
+from toolchain.errors import SeriesError
 
 
 def test_lorenz63_is_the_papers() -> None:
@@ -61,51 +60,17 @@ def test_normalised_values_have_unit_deviation_over_the_training_part() -> None:
     assert part.std(axis=0) == pytest.approx(np.ones(3))
 
 
-def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_columns_of_numbers_are_read_from_csv(tmp_path: Path) -> None:
-    rows = "\n".join(f"2020-01-{i:02d},{i},{i * i}.5" for i in range(1, 21))
-    path = _write(tmp_path / "wind.csv", f"\ufeffdate,speed,direction\n{rows}\n")
-    series = load_csv(path)
-    assert series.name == "wind"
-    assert series.values[:2].tolist() == [[1, 1.5], [2, 4.5]]
-    assert (series.train, series.validation, series.test) == (12, 16, 20)
-    assert load_csv(path, ("direction",)).values.shape == (20, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "columns", "message"),
-    [
-        ("a\n1\n", (), "at least 10 rows, got 1"),
-        ("a\n" + "1\n" * 5 + "x\n" + "1\n" * 6, (), "row 7, column 'a': expected a number, got 'x'"),
-        ("a\n" + "1\n2\n" * 6, ("b",), "no column 'b'"),
-        ("a\n" + "x\n" * 12, (), "no column ''"),
-        ("a\n" + "3\n" * 12, (), "never changes"),
-        ("a\n" + "1\ninf\n" * 6, (), "not finite"),
-        ("a,b\n" + "1,2\n1\n" * 6, (), "got None"),
-    ],
-)
-def test_a_bad_file_is_named_with_its_row(
-    text: str, columns: tuple[str, ...], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(SeriesError, match=message):
-        load_csv(_write(tmp_path / "bad.csv", text), columns)
-
-
-def test_a_missing_and_a_binary_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError):
-        load_csv(tmp_path / "no.csv")
-    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x80" * 40)
-    with pytest.raises(SeriesError, match="not a CSV file"):
-        load_csv(tmp_path / "b.csv")
-
-
 @pytest.mark.parametrize(
     "make", [lambda: Series("s", np.zeros(5), 1, 2, 3), lambda: Series("s", np.eye(3), 2, 1, 3)]
 )
 def test_parts_must_rise_and_values_be_a_table(make: Callable[[], Series]) -> None:
     with pytest.raises(SeriesError, match="rising ends"):
         make()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e151, -1e308])
+def test_values_whose_squares_are_no_numbers_are_refused(value: float) -> None:
+    values = np.arange(20.0)[:, None]
+    values[3] = value
+    with pytest.raises(SeriesError, match="not finite, or beyond 1e[+]150"):
+        Series("s", values, 10, 15, 20)
