@@ -121,7 +121,7 @@ peers: $(READY) ## install the other frameworks that `make frameworks` and `make
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff
 	PUMICE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
-	$(BIN)/python -m pytest -q tests/fidelity --fidelity-update
+	$(BIN)/python -m pytest -q tests/fidelity --pumice-update
 
 .PHONY: fmt
 fmt: $(READY) ## format and fix what can be fixed

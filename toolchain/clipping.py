@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.ir import EdgeKind, Graph, Input, Stage
 from toolchain.stimulus import Stimulus, check_stimulus
+from toolchain.visible import visible
 
 Array = NDArray[Any]
 _REMEDY = "calibrate on samples that cover the range ('pumice compile --calibrate')"
@@ -120,4 +121,4 @@ def clipped_inputs(graph: Graph, stimulus: Stimulus) -> tuple[ClippedInput, ...]
 def warn_clipped(found: Iterable[ClippedInput]) -> None:
     """Warn a Python caller with `ClippedInputWarning`, once per input."""
     for item in found:
-        warnings.warn(str(item), ClippedInputWarning, stacklevel=3)
+        warnings.warn(visible(str(item)), ClippedInputWarning, stacklevel=3)

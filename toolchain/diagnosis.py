@@ -118,10 +118,9 @@ def _attempt(name: str, action: Callable[[], str]) -> Check:
         return Check(name, ok=True, finding=action())
     except TargetUnavailableError as error:
         return Check(name, ok=False, finding=str(error), mend=error.mend)
-    except (TargetError, ImportError) as error:
-        return Check(
-            name, ok=False, finding=str(error), mend="python -m pip install --force-reinstall pumice"
-        )
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the rest is looked at
+        finding = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
+        return Check(name, ok=False, finding=finding, mend="python -m pip install --force-reinstall pumice")
 
 
 def _run_probe(name: str) -> str:

@@ -40,8 +40,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from toolchain.visible import VisibleError
 
-class ToolchainError(Exception):
+
+class ToolchainError(VisibleError):
     """Base of every error raised on purpose; `exit_code` is what the command line returns."""
 
     exit_code: ClassVar[int] = 3

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 
 from toolchain.activity import Activity
 from toolchain.clipping import ClippedInput
-from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
+from toolchain.errors import (
+    TargetError,
+    TargetUnavailableError,
+    ToolchainError,
+    UnknownNameError,
+)
 from toolchain.fit import Fit
 from toolchain.hardware import HardwareProfile
 from toolchain.intake import name_of
@@ -186,6 +192,7 @@ def resumed(program: Program, folder: Path) -> Program:
     return program.resume_in(folder)
 
 
+@runtime_checkable
 class Target(Protocol):
     """A place where a graph can run."""
 
@@ -275,13 +282,51 @@ def load_target(name: str) -> Target:
 
     Raises:
         UnknownNameError: No target of that name is installed.
+        TargetUnavailableError: Its code cannot be loaded, or gives something else than a target.
     """
     points = installed_targets()
     name = name_of(name, "target")
     if name not in points:
         raise UnknownNameError("target", name, points)
-    target: Target = points[name].load()()
+    try:
+        target = points[name].load()()
+        found = isinstance(target, Target)
+    except ToolchainError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _unloadable(points[name], f"{type(error).__name__}: {error}") from error
+    if not found:
+        raise _unloadable(
+            points[name], f"'{points[name].value}' gives a {type(target).__name__}, not a target"
+        )
     return target
+
+
+def _unloadable(point: EntryPoint, reason: str) -> TargetUnavailableError:
+    """Return the error for a target whose code is broken, missing, or hidden by a file of the same name."""
+    package = point.module.partition(".")[0]
+    distribution = package if point.dist is None else point.dist.name
+    place = _place(package)
+    advice = (
+        f"there is no '{package}'"
+        if place is None
+        else f"if {place!r} is no part of '{distribution}', rename it or run from another folder, otherwise "
+        "install it again"
+    )
+    missing = f"it cannot be loaded ({reason}); {advice}"
+    return TargetUnavailableError(
+        point.name, missing, f"python -m pip install --force-reinstall {distribution}"
+    )
+
+
+def _place(package: str) -> str | None:
+    """Return the file, or the folder, that Python takes for a package."""
+    try:
+        spec = find_spec(package)
+    except ValueError:
+        return None
+    folders = iter(() if spec is None else spec.submodule_search_locations or ())
+    return None if spec is None else spec.origin or next(folders, None)
 
 
 def target_statuses() -> tuple[TargetStatus, ...]:
@@ -290,13 +335,13 @@ def target_statuses() -> tuple[TargetStatus, ...]:
 
 
 def _status(name: str) -> TargetStatus:
+    stages: tuple[str, ...] = ()
     try:
         target = load_target(name)
-    except ImportError as error:
-        return TargetStatus(name, (), f"cannot be imported: {error}")
-    stages = tuple(sorted(stage.value for stage in target.stages))
-    try:
+        stages = tuple(sorted(stage.value for stage in target.stages))
         target.check()
     except TargetUnavailableError as error:
         return TargetStatus(name, stages, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the others are listed
+        return TargetStatus(name, stages, f"its check failed: {type(error).__name__}: {error}")
     return TargetStatus(name, stages, None)

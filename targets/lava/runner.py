@@ -20,6 +20,7 @@ from toolchain.interrupts import Held
 from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
+_CHILD: Final = Path(__file__).with_name("child.py")
 
 
 @final
@@ -56,8 +57,8 @@ def _start(folder: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
     # One thread per process: Lava itself is the parallelism.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # `-P` keeps the current folder out. In a session of its own, it does not get the Ctrl-C of a terminal.
-    return subprocess.Popen(  # noqa: S603 - our own module, no shell
-        [sys.executable, "-P", "-m", "targets.lava.worker", str(folder), str(os.getpid())],
+    return subprocess.Popen(  # noqa: S603 - our own script, no shell
+        [sys.executable, "-P", str(_CHILD), str(folder), str(os.getpid())],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -1,9 +1,8 @@
-"""The child, `python -m targets.lava.worker FOLDER PARENT`: builds Lava processes and runs them.
+"""What the child does, `child.py FOLDER PARENT`: builds Lava processes and runs them.
 
 No torch is imported here: it hangs after a fork.
 """
 
-import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -124,7 +123,3 @@ def main(arguments: list[str]) -> int:
         return 1
     (folder / "done").touch()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -183,7 +183,8 @@ def _loaded(model: onnx.ModelProto) -> Any:  # noqa: ANN401 - a compiled library
             "prune it, or run it on another target"
         )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    # It raises what it logs, and would print names as they are.
+    options.log_severity_level = 4
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

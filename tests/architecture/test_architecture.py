@@ -15,6 +15,7 @@ from typing import get_args
 
 import pytest
 
+import pumice
 import targets
 import toolchain
 from toolchain import errors, passes
@@ -32,7 +33,11 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def _sources(repository: Path) -> list[Path]:
-    return [path for name in ("toolchain", "targets") for path in sorted((repository / name).rglob("*.py"))]
+    return [
+        path
+        for name in ("pumice", "toolchain", "targets")
+        for path in sorted((repository / name).rglob("*.py"))
+    ]
 
 
 def test_a_pass_has_one_name_in_three_spellings() -> None:
@@ -45,7 +50,7 @@ def test_a_pass_has_one_name_in_three_spellings() -> None:
         assert item.__module__.rpartition(".")[2] == "_".join(words).lower()
 
 
-@pytest.mark.parametrize("package", [toolchain, targets], ids=["toolchain", "targets"])
+@pytest.mark.parametrize("package", [pumice, toolchain, targets], ids=["pumice", "toolchain", "targets"])
 def test_what_a_package_exports_exists(package: ModuleType) -> None:
     for module in _modules(package):
         exported = getattr(module, "__all__", None)

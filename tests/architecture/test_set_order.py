@@ -144,7 +144,7 @@ def test_nothing_is_made_in_the_order_of_a_set(repository: Path) -> None:
     """Sort it, or keep a dictionary: that has the order in which things were put in."""
     found = [
         f"{path.relative_to(repository)}:{line}"
-        for folder in ("toolchain", "targets")
+        for folder in ("pumice", "toolchain", "targets")
         for path in sorted((repository / folder).rglob("*.py"))
         for line in _Module(path.read_text()).ordered()
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pumice.pytest_plugin import FidelityCheck
 from toolchain import reference
 from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
@@ -17,7 +18,6 @@ from toolchain.fidelity import compare_traces
 from toolchain.ir import load_graph
 from toolchain.judge import Exactness, compare_build
 from toolchain.passes import QuantizeGraph
-from toolchain.pytest_plugin import FidelityCheck
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_target
 from toolchain.trace import QUANTITIES

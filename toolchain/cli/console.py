@@ -1,13 +1,20 @@
-"""How commands speak: results on stdout, progress and errors on stderr, JSON for machines."""
+"""How commands speak: results on stdout, progress and errors on stderr, JSON for machines.
+
+All that a command prints goes through here, because it may hold names from files of strangers. Each piece
+of text is made visible before it is laid out and coloured, and none is taken for markup. JSON is pure ASCII.
+"""
 
 import json
 import math
 import sys
-from collections.abc import Generator, Sequence
+import traceback
+import warnings
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast, final
 
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,18 +23,52 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
-from toolchain.errors import ToolchainError
 from toolchain.progress import StageProgress
+from toolchain.visible import visible
 
 _PIPED: Final = 10_000
 """Columns of what is no terminal: whoever reads it there cuts lines themselves."""
 
-# There is no standard output where it was closed before the start.
-_terminal = sys.__stdout__ is not None and sys.__stdout__.isatty()
-out = Console(highlight=False, width=None if _terminal else _PIPED)
-err = Console(stderr=True, highlight=False)
+WrongUsage: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""What typer raises about arguments; it has no public name there."""
+
+
+@final
+class Terminal(Console):
+    """A console that shows every text, and obeys none."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        # There is none where it was closed before the start.
+        piped = stream is None or not stream.isatty()
+        super().__init__(
+            stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED if piped else None
+        )
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the stream; frames of tables are drawn with what it has."""
+        return (getattr(self.file, "encoding", None) or "utf-8").lower()
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own
+        """Make a text visible before its width is measured."""
+        return super().render_str(self._shown(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Make everything visible that is drawn but for what moves the cursor, which is never a text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(self._shown(segment.text), segment.style)
+
+    def _shown(self, text: str) -> str:
+        return visible(text).encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 @contextmanager
@@ -38,7 +79,7 @@ def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
         quiet: Draw nothing, as with `--json`.
     """
     columns = (
-        TextColumn("{task.description:<24}"),
+        TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -49,9 +90,9 @@ def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
+                tasks[stage] = bars.add_task(visible(stage), total=total)
                 if not quiet and not err.is_terminal:
-                    print(f"{stage} ...", file=sys.stderr, flush=True)
+                    err.print(f"{stage} ...", soft_wrap=True)
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
@@ -72,11 +113,39 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]
     out.print(table)
 
 
-def print_error(error: ToolchainError) -> None:
+def print_error(error: BaseException) -> None:
     """Print what was expected, what came and what to do; notes say where."""
-    err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    err.print(f"error: {error}", style="red", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        err.print(f"  {note}", markup=False, soft_wrap=True)
+        err.print(f"  {note}", soft_wrap=True)
+
+
+def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
+    """Print what typer says of wrong arguments; it has printed the help already where it says nothing."""
+    said, context = error.format_message(), error.ctx
+    if not said:
+        return
+    if context is not None:
+        err.print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.", soft_wrap=True)
+    err.print(f"error: {said}", style="red", soft_wrap=True)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print where an error came from."""
+    err.print("".join(traceback.format_exception(error)), end="", soft_wrap=True)
+
+
+def print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of any library; takes the place of `warnings.showwarning`."""
+    del file
+    err.print(warnings.formatwarning(message, category, filename, lineno, line), end="", soft_wrap=True)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value

@@ -2,14 +2,13 @@
 
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn, final
 
-from toolchain.cli.console import err, print_error
-from toolchain.errors import ToolchainError
+from toolchain.cli.console import WrongUsage, err, print_error, print_traceback, print_usage
+from toolchain.errors import ToolchainError, UsageError
 from toolchain.intake import check_working_folder
 from toolchain.interrupts import INTERRUPTS, Deferring
 
@@ -36,15 +35,15 @@ def exit_code_of(command: Callable[[], object], debug: Callable[[], bool]) -> in
 
 
 def _attempt(step: Callable[[], object], interrupts: list[int], debug: Callable[[], bool]) -> int:
-    """Take a step and return the exit code for what became of it."""
+    """Take a step and return the exit code that it gives, or the one for what became of it."""
     try:
-        step()
+        code = step()
     except BaseException as error:  # noqa: BLE001 - this is the last who can tell it
         if interrupts:
             _tell_interrupt(interrupts[0], error)
             return _SIGNALLED + interrupts[0]
         return _told(error, debug=debug())
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 @final
@@ -83,15 +82,17 @@ def _told(error: BaseException, *, debug: bool) -> int:
     """Say what went wrong, and return the exit code for it."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0
+    if isinstance(error, WrongUsage):
+        print_usage(error)
+        return UsageError.exit_code
     known = _machines_fault(error)
     if debug or known is None:
-        traceback.print_exception(error)
+        print_traceback(error)
     if known is None:
         err.print(
             "error: this is a bug of pumice. Report it to its maintainers with the lines above, the command, "
             "and what 'pumice doctor' prints",
             style="red",
-            markup=False,
             soft_wrap=True,
         )
         return _BUG
@@ -119,6 +120,6 @@ def _machines_fault(error: BaseException) -> ToolchainError | None:
 
 def _tell_interrupt(number: int, error: BaseException) -> None:
     name = signal.Signals(number).name
-    err.print(f"interrupted ({name}); the same command continues where it can", markup=False, soft_wrap=True)
+    err.print(f"interrupted ({name}); the same command continues where it can", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        err.print(f"  {note}", markup=False, soft_wrap=True)
+        err.print(f"  {note}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from toolchain.cli.check import check
 from toolchain.cli.compare import compare
 from toolchain.cli.compile import compile_model
+from toolchain.cli.console import print_warning
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
 from toolchain.cli.ending import exit_code_of
@@ -56,12 +58,15 @@ app.command()(doctor)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    return exit_code_of(lambda: app(args=arguments, prog_name="pumice"), lambda: _DEBUG["on"])
+    return exit_code_of(
+        lambda: app(args=arguments, prog_name="pumice", standalone_mode=False), lambda: _DEBUG["on"]
+    )
 
 
 def entry() -> NoReturn:
     """Run as the installed command."""
     open_streams()
+    warnings.showwarning = print_warning
     code = main()
     # All is written, or removed: what interrupts now need not be told.
     for number in INTERRUPTS:

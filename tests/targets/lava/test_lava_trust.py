@@ -185,7 +185,7 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_pat
     while time.monotonic() < deadline and not any(_steps_of(job) for job in tmp_path.iterdir()):
         time.sleep(0.05)
     (child,) = (
-        entry for entry in _commands() if f"{tmp_path}/" in entry[1] and "targets.lava.worker" in entry[1]
+        entry for entry in _commands() if f"{tmp_path}/" in entry[1] and "targets/lava/child.py" in entry[1]
     )
     prefix = shared_memory_prefix(Path(child[1].split()[-2])).removeprefix("/")
     assert list(SHARED_MEMORY.glob(f"{prefix}*"))

@@ -1,11 +1,13 @@
 """A pytest fixture that holds a build to what it could do: hardware-fidelity regression in your own tests.
 
-Installed with the package; nothing is imported before a test asks for it.
+It is loaded into every run of pytest where Pumice is installed, other people's included. So it imports
+neither PyTorch nor the rest of Pumice before a test asks for the fixture, and what it adds to pytest bears
+the name of Pumice, but for the fixture itself: one of that name in a project or test file takes its place.
 
     def test_the_chip_is_what_we_trained(fidelity):
         fidelity("builds/keyword", baseline="keyword.json", gates={"accuracy_drop": 0.5})
 
-`pytest --fidelity-update` writes the baselines instead of checking them; they are small text files to be
+`pytest --pumice-update` writes the baselines instead of checking them; they are small text files to be
 reviewed and committed.
 """
 
@@ -15,23 +17,25 @@ from typing import TYPE_CHECKING, final
 
 import pytest
 
+from pumice.shadow import PACKAGES, ShadowedError, check_packages
+
 if TYPE_CHECKING:
     from toolchain.build_folder import Build
     from toolchain.judge import Judgement
     from toolchain.stimulus import Stimulus
 
-_OPTION = "--fidelity-update"
+_OPTION = "--pumice-update"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--fidelity-update`."""
+def pytest_addoption(parser: "pytest.Parser") -> None:
+    """Add `--pumice-update`."""
     parser.getgroup("pumice").addoption(
         _OPTION, action="store_true", help="write fidelity baselines instead of checking them"
     )
 
 
 @pytest.fixture
-def fidelity(request: pytest.FixtureRequest) -> "FidelityCheck":
+def fidelity(request: "pytest.FixtureRequest") -> "FidelityCheck":
     """A check of builds against gates and baselines; see `FidelityCheck.__call__`."""
     return FidelityCheck(request.path.parent, update=bool(request.config.getoption(_OPTION)))
 
@@ -64,7 +68,7 @@ class FidelityCheck:
         Args:
             build: A build, or its folder.
             baseline: Figures per layer that must not get worse; written if missing under
-                `--fidelity-update`.
+                `--pumice-update`.
             gates: Bounds by name, such as `accuracy_drop`, `spike_f1`.
             exact: Targets that must be equal bit for bit.
             samples: How many samples those run.
@@ -75,6 +79,10 @@ class FidelityCheck:
             FaultyIntegersError: The integers are not those of the float graph.
             SimulationError: A target differs: names population, neuron, step.
         """
+        try:
+            check_packages(*PACKAGES)
+        except ShadowedError as error:
+            pytest.fail(str(error), pytrace=False)
         from toolchain.disk import check_file  # noqa: PLC0415
         from toolchain.driver import load  # noqa: PLC0415 - loads torch
         from toolchain.fidelity import check_baseline, check_gates, write_baseline  # noqa: PLC0415
