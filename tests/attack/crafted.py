@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.attack.crafted_archives import ARCHIVES, SAFETENSORS
-from tests.attack.crafted_hdf5 import NETX, NIR
+from tests.attack.crafted_archives import ARCHIVES, NPY, SAFETENSORS
+from tests.attack.crafted_hdf5 import NETX, NIR, SAID
 from tests.attack.crafted_onnx import ONNX
 from tests.attack.crafted_texts import CSV, JSON, TOML, holes
 from tests.attack.forked import forked
@@ -25,27 +25,27 @@ _BEGINNINGS: Final = {
 }
 
 
+_FOUND: Final[dict[str, dict[str, Make]]] = {
+    "nir": NIR,
+    "netx": NETX,
+    "classifier": ONNX,
+    "shd": SAID,
+    "csv": CSV,
+    "dvs-gesture": NPY,
+    "experiment": TOML,
+    "chip profile": TOML,
+    "baseline": JSON,
+    "stimulus": ARCHIVES,
+    "stimulus in its file": ARCHIVES,
+    "trace": ARCHIVES,
+    "state of a pruning": ARCHIVES,
+}
+
+
 def crafted_for(kind: str) -> dict[str, Make]:
     """Return the files that are tried as one of a kind."""
-    name = kind.rpartition("/")[2].rpartition(" ")[2]
-    if kind == "nir":
-        found = NIR
-    elif kind == "netx":
-        found = NETX
-    elif kind == "classifier":
-        found = ONNX
-    elif name.endswith(".json") or kind == "baseline":
-        found = JSON
-    elif kind in {"experiment", "chip profile"}:
-        found = TOML
-    elif kind == "series":
-        found = CSV
-    elif "safetensors" in name or kind.startswith("state of a t"):
-        found = SAFETENSORS
-    elif name.endswith(".npz") or kind in {"stimulus", "stimulus in its file", "trace", "state of a pruning"}:
-        found = ARCHIVES
-    else:
-        found = {}
+    ending = {".json": JSON, ".npz": ARCHIVES, ".safetensors": SAFETENSORS}
+    found = _FOUND.get(kind) or ending.get(Path(kind).suffix, {})
     return found | {"ten GiB of holes": holes(_BEGINNINGS.get(kind, b""))}
 
 

@@ -140,6 +140,10 @@ def many_entries(path: Path) -> None:
             archive.writestr(f"a{number}.npy", _claiming("(0,)"))
 
 
+def _array(content: bytes) -> Make:
+    return lambda path: path.write_bytes(content)
+
+
 def _header(header: str, *, version: tuple[int, int] = (1, 0)) -> Make:
     def make(path: Path) -> None:
         _zip(path, {"input.npy": _npy(header, version=version)})
@@ -179,6 +183,21 @@ ARCHIVES: Final[dict[str, Make]] = {
     "records": _shape("(1, 2, 3)", "[('a', '|b1')]", bytes(6)),
     "3,000 fields": _shape("(1, 2, 3)", repr([(f"f{i}", "|b1") for i in range(3000)]), bytes(18000)),
     "long numbers": _shape("(1, 2, 3)", "'<f16'", bytes(96)),
+}
+
+
+NPY: Final[dict[str, Make]] = {
+    "a header of brackets": _array(_npy("(" * 9000)),
+    "a header of 100 MB": _array(_npy("{'descr': '|b1', " + " " * 100_000_000 + "}", version=(2, 0))),
+    "objects": _array(_claiming("(2, 4)", "'|O'", b"\x80\x04N." * 8)),
+    "a shape of 1 TB": _array(_claiming("(250000000000, 4)", "'<f8'")),
+    "a shape of 2^62 and 0": _array(_claiming("(4611686018427387904, 0)", "'<f8'")),
+    "a negative shape": _array(_claiming("(-1, 4)", "'<f8'", bytes(64))),
+    "numbers that are none": _array(_claiming("(2, 4)", "'<f8'", b"\xff" * 64)),
+    "text of 2 GB": _array(_claiming("(0, 4)", "'<U500000000'")),
+    "records": _array(
+        _claiming("(2,)", "[('x', '<f8'), ('y', '<f8'), ('p', '<f8'), ('t', '<f8')]", bytes(64))
+    ),
 }
 
 

@@ -99,7 +99,7 @@ def _plug_in(file: h5py.File, folder: Path) -> None:
     h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_INT8, space, plan)
 
 
-_SAID: Final[dict[str, Make]] = {
+SAID: Final[dict[str, Make]] = {
     "an external link": _file(
         lambda file, at: file.__setitem__("x", h5py.ExternalLink(str(_secret(at)), "/secret"))
     ),
@@ -193,7 +193,7 @@ def _delay(steps: float) -> Make:
     )
 
 
-NIR: Final[dict[str, Make]] = _SAID | {
+NIR: Final[dict[str, Make]] = SAID | {
     "padding of 100,000": _with("conv/padding", 100_000),
     "dilation of 1,000,000": _with("conv/dilation", 1_000_000),
     "a stride of 0": _with("conv/stride", 0),
@@ -215,7 +215,7 @@ def _layers(*layers: dict[str, Any]) -> Make:
 
 _FLAT: Final = {"type": "flatten", "shape": [16]}
 
-NETX: Final[dict[str, Make]] = _SAID | {
+NETX: Final[dict[str, Make]] = SAID | {
     "padding of 100,000": _layers(conv(np.ones((1, 1, 3, 3)), (1, 200_002, 200_002), padding=[10**5, 10**5])),
     "dilation of 1,000,000": _layers(
         conv(np.ones((1, 1, 3, 3)), (1, 4, 4), dilation=[10**6, 10**6], padding=[10**6, 10**6])

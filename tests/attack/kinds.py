@@ -14,20 +14,17 @@ import torch
 from targets.loihi.profile import load_profile
 from tests.fuzz.files import FORMATS
 from tests.small_run import TOML, small_experiment
-from toolchain.data.cifar import load_cifar10
-from toolchain.data.series import load_csv
+from toolchain.confined.reader import ConfinedReader
 from toolchain.driver import compile_run, load
 from toolchain.experiment import load_experiment
 from toolchain.fidelity import check_baseline, write_baseline
-from toolchain.interchange.hdf5 import Hdf5Reader
 from toolchain.judge import compare_build, save_build
 from toolchain.models.vgg import POOL, VggShape, build_vgg
-from toolchain.pruning.lnp.checkpoint import load_state
 from toolchain.resources import check_build
 from toolchain.run_folder import TrainedRun, train
 from toolchain.training import load_network
-from toolchain.training.checkpoint import load_tensors
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
+from toolchain.training.tensor_files import load_tensors
 
 
 @final
@@ -49,11 +46,11 @@ class Kind:
 
 
 def _of_formats(name: str) -> Kind:
-    """A format that the fuzzer knows; HDF5 is read by a process that starts for the file and ends with it."""
+    """A format that the fuzzer knows; the confined process starts for the file and ends with it."""
     write, read = FORMATS[name]
 
     def reading(path: Path) -> object:
-        with Hdf5Reader() as reader:
+        with ConfinedReader() as reader:
             return read(path, reader)
 
     return Kind(name, lambda folder: write(folder)[0], reading)
@@ -94,19 +91,6 @@ def _in_run(path: Path) -> object:
         reseal(path)
     folder = path.parent if (path.parent / "run.json").exists() else path.parent.parent
     return TrainedRun.load(folder)
-
-
-def _cifar(folder: Path) -> Path:
-    rows = np.zeros((2, 3073), np.uint8)
-    for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"):
-        rows.tofile(folder / name)
-    (folder / "batches.meta.txt").write_text("\n".join(f"class{number}" for number in range(10)))
-    return folder / "data_batch_1.bin"
-
-
-def _csv(folder: Path) -> Path:
-    (folder / "series.csv").write_text("t,x\n" + "".join(f"{n},{n % 7}.5\n" for n in range(30)))
-    return folder / "series.csv"
 
 
 def _toml(folder: Path) -> Path:
@@ -165,7 +149,6 @@ class Kinds:
         )
         run = (
             "run.json",
-            "experiment.json",
             "network/network.json",
             "network/network.safetensors",
             "calibration.npz",
@@ -188,6 +171,7 @@ class Kinds:
                 lambda path: load_feed_forward(path.parent),
             ),
             Kind("state of a training", _copied(self.run / "training", "state.safetensors"), self._training),
+            Kind("run: experiment.json", _copied(self.run, "experiment.json"), self._resumed, 20),
             Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed, 20),
             Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed, 20),
             Kind(
@@ -195,13 +179,6 @@ class Kinds:
             ),
             Kind("experiment", _toml, load_experiment),
             Kind("chip profile", _profile, load_profile),
-            Kind("series", _csv, load_csv),
-            Kind("CIFAR", _cifar, lambda path: load_cifar10(path.parent, records=2)),
-            Kind(
-                "CIFAR class names",
-                lambda at: _cifar(at).with_name("batches.meta.txt"),
-                lambda path: load_cifar10(path.parent, records=2),
-            ),
         ]
         return {kind.name: kind for kind in found}
 
