@@ -85,6 +85,8 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
+        if spikes.dtype != np.bool_:
+            raise TraceError(node.name, f"holds {spikes.dtype}, expected bool, a spike or none")
     known = {node.name for node in graph.populations}
     for name in trace.spikes:
         if name not in known:

@@ -8,8 +8,13 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+<<<<<<< HEAD
 from toolchain.atomic import sha256
 from toolchain.errors import TargetError
+=======
+from toolchain.atomic import sha256, temporary_folder
+from toolchain.errors import CorruptArtifactError, TargetError
+>>>>>>> runs
 from toolchain.ir import Graph, save_graph
 from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.stimulus import Stimulus
@@ -50,11 +55,19 @@ class FinishedSamples:
                 f"'{self.path.parent}' holds finished samples of another network, stimulus or record: "
                 "use another folder, or remove it"
             )
-        done = 0
+        counts = {len(arrays[key]) if arrays[key].ndim else -1 for key in kept}
+        done = counts.pop() if len(counts) == 1 else -1
         for key, (quantity, name) in kept.items():
-            done = len(arrays[key])
-            records[quantity][name][:done] = arrays[key]
-        return done
+            like = records[quantity][name]
+            if not 0 <= done <= len(like) or arrays[key].shape[1:] != like.shape[1:]:
+                raise self._damaged(f"'{key}' has shape {list(arrays[key].shape)}")
+            if arrays[key].dtype != like.dtype:
+                raise self._damaged(f"'{key}' holds {arrays[key].dtype}, expected {like.dtype}")
+            like[:done] = arrays[key]
+        return max(done, 0)
+
+    def _damaged(self, problem: str) -> CorruptArtifactError:
+        return CorruptArtifactError(self.path, f"holds no finished samples of this run: {problem}; remove it")
 
     def save(self, records: Mapping[str, Mapping[str, NDArray[Any]]], done: int) -> None:
         """Keep the first `done` samples."""

@@ -96,7 +96,7 @@ def test_samples_that_are_not_spikes_make_a_graded_input(network: Path, rng: np.
     ("name", "options", "code", "said"),
     [
         ("net.nir", ["--convention", "snntorhc"], 2, "did you mean 'snntorch'"),
-        ("net.nir", ["--dt", "-1"], 2, "more than 0 seconds"),
+        ("net.nir", ["--dt", "-1"], 2, "dt: expected a number at least 1e-09"),
         ("net.nir", ["--dt", "1"], 3, "expected at least one step of 1 s"),
         ("none.nir", [], 2, "does not exist"),
         ("net.net", ["--convention", "nir"], 2, "other files say it themselves"),

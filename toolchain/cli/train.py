@@ -39,7 +39,5 @@ def train(
             }
         )
         return
-    out.print(
-        f"trained {last['epoch']} epochs, loss {last['loss']:.4f}, training accuracy {last['accuracy']:.2f} %"
-    )
+    out.print(f"trained {last.epoch} epochs, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
     out.print(f"next: pumice compile {output} -o BUILD", markup=False)

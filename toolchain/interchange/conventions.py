@@ -12,7 +12,9 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import UnknownNameError, UsageError
+from toolchain.errors import UnknownNameError
+from toolchain.intake import real_of
+from toolchain.options import LONGEST_MS, SHORTEST_MS
 
 Floats = NDArray[np.float64]
 
@@ -22,6 +24,8 @@ PRODUCER: Final = "pumice"
 """Written into our files, which are meant as their reader means them."""
 
 
+_SHORTEST_DT: Final = SHORTEST_MS / 1000
+"""Of a step in a file whose unit is the second; the longest is in milliseconds, the other unit in use."""
 _FORGOTTEN: Final = 1000.0
 """Steps per time constant after which nothing is left of a state, to the last bit."""
 _ROUNDING: Final = 1e-6
@@ -269,7 +273,7 @@ def convention(name: str, dt: float | None = None) -> Convention:
 
     Raises:
         UnknownNameError: Lists the names.
-        UsageError: The step is not a positive number.
+        ArgumentError: The step is not a positive number within reason.
     """
     return _chosen(CONVENTIONS, name, dt)
 
@@ -284,7 +288,6 @@ def _chosen(known: Mapping[str, Convention], name: str, dt: float | None) -> Con
         raise UnknownNameError("convention", name, known)
     if dt is None:
         return known[name]
-    if not (np.isfinite(dt) and dt > 0):
-        raise UsageError(f"expected a step --dt of more than 0 seconds, got {dt}")
+    step = real_of(dt, "dt", least=_SHORTEST_DT, most=LONGEST_MS)
     # Who states the step has judged the unit of the file.
-    return replace(known[name], dt=float(dt), longest=np.inf)
+    return replace(known[name], dt=step, longest=np.inf)

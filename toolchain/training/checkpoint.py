@@ -11,7 +11,7 @@ from toolchain.disk import check_file
 from toolchain.documents import Document, FileDocument, parse_document, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
 from toolchain.intake import PathText, path_of
-from toolchain.models.network import Connection, Network, Readout
+from toolchain.models.network import Connection, Network, Readout, check_part_names
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.tensor_files import fill_module, parse_tensors, save_tensors
@@ -111,7 +111,8 @@ def network_of(structure: bytes, numbers: bytes, folder: Path) -> Network:
     try:
         with torch.device("meta"):
             network = _rebuild(document, tensors)
-    except (FrontendError, IRError, UsageError) as error:
+    except (FrontendError, IRError, UsageError, RuntimeError) as error:
+        # PyTorch counts elements even of what holds none.
         raise CorruptArtifactError(path, f"is not a well-formed network: {error}") from None
     fill_module(network, tensors, tensor_path)
     return network
@@ -128,6 +129,7 @@ def _layer_row(layer: CubaLif) -> LayerRow:
 
 def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
     """Return the network without its numbers; which connections have a mask, only the tensors say."""
+    check_part_names([row.name for row in document.connections], "connection")
     sizes = document.inputs | {name: row.size for name, row in document.layers.items()}
     connections: dict[Connection, Synapses] = {}
     for row in document.connections:

@@ -1,39 +1,91 @@
 """Feed-forward networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 import torch
-from pydantic import Field
+from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
 from toolchain.disk import check_file
-from toolchain.documents import Document, FileDocument, parse_document, write_document
+from toolchain.documents import Document, FileDocument, explain, parse_document, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
-from toolchain.intake import PathText, choice_of, path_of
+from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
+from toolchain.models.network import check_part_names
 from toolchain.training.checkpoint import NETWORK_FILES, Size
 from toolchain.training.tensor_files import check_names, fill_module, parse_tensors, save_tensors
 
-_FIELDS: Final[dict[type[nn.Module], tuple[str, ...]]] = {
-    nn.Conv2d: ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"),
-    nn.Linear: ("in_features", "out_features"),
-    GatedNorm: ("channels", "momentum", "eps"),
-    Spiking: ("vth", "dv", "slope"),
-    nn.MaxPool2d: ("kernel_size", "stride", "padding"),
-    nn.AvgPool2d: ("kernel_size", "stride", "padding"),
-    nn.Flatten: (),
-    Add: (),
-    Select: (),
+Extent = Annotated[int, Field(ge=1, lt=2**31)]
+Margin = Annotated[int, Field(ge=0, lt=2**31)]
+Extents = Extent | tuple[Extent, Extent]
+Margins = Margin | tuple[Margin, Margin]
+
+
+class NoArguments(Document):
+    """Of a module that is made without any."""
+
+
+class ConvolutionArguments(Document):
+    """Of a convolution."""
+
+    in_channels: Extent
+    out_channels: Extent
+    kernel_size: Extents
+    stride: Extents
+    padding: Margins
+    dilation: Extents
+    groups: Extent
+    bias: bool
+
+
+class LinearArguments(Document):
+    """Of a connection of all with all."""
+
+    in_features: Extent
+    out_features: Extent
+    bias: bool
+
+
+class NormArguments(Document):
+    """Of a batch normalisation."""
+
+    channels: Extent
+    momentum: float
+    eps: float
+
+
+class SpikingArguments(Document):
+    """Of neurons."""
+
+    vth: float
+    dv: float
+    slope: float
+    surrogate: Surrogate
+
+
+class PoolingArguments(Document):
+    """Of a pooling."""
+
+    kernel_size: Extents
+    stride: Extents
+    padding: Margins
+
+
+_ARGUMENTS: Final[dict[type[nn.Module], type[Document]]] = {
+    nn.Conv2d: ConvolutionArguments,
+    nn.Linear: LinearArguments,
+    GatedNorm: NormArguments,
+    Spiking: SpikingArguments,
+    nn.MaxPool2d: PoolingArguments,
+    nn.AvgPool2d: PoolingArguments,
+    nn.Flatten: NoArguments,
+    Add: NoArguments,
+    Select: NoArguments,
 }
 """The modules that can be saved and the arguments that make them again."""
-_TYPES: Final = {kind.__name__: kind for kind in _FIELDS}
-
-
-Extent = Annotated[int, Field(ge=0, lt=2**31)]
-Extents = Extent | tuple[Extent, Extent]
-Argument = bool | Extents | float | str
-"""What a module is made with: a number, a word, or a number per axis."""
+_TYPES: Final = {kind.__name__: kind for kind in _ARGUMENTS}
 
 
 class BlockRow(Document):
@@ -42,7 +94,7 @@ class BlockRow(Document):
     name: str
     sources: tuple[str, ...]
     type: str
-    arguments: dict[str, Argument]
+    arguments: dict[str, JsonValue]
 
 
 class FeedForwardDocument(FileDocument):
@@ -99,6 +151,7 @@ def load_feed_forward(folder: PathText) -> FeedForward:
     document = parse_document(path.read_bytes(), path, FeedForwardDocument)
     tensors, _ = parse_tensors(numbers.read_bytes(), numbers)
     try:
+        check_part_names([row.name for row in document.blocks], "block")
         blocks = {Block(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks}
         network = FeedForward(
             blocks,
@@ -117,16 +170,15 @@ def load_feed_forward(folder: PathText) -> FeedForward:
 
 
 def _row(block: Block, module: nn.Module) -> BlockRow:
-    if type(module) not in _FIELDS:
+    form = _ARGUMENTS.get(type(module))
+    if form is None:
         raise TrainingError(
             f"block '{block.name}' is a {type(module).__name__}, which cannot be saved; known: "
             f"{', '.join(sorted(_TYPES))}"
         )
-    arguments = {name: getattr(module, name) for name in _FIELDS[type(module)]}
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        arguments["bias"] = "bias" in dict(module.named_parameters())
-    if isinstance(module, Spiking):
-        arguments["surrogate"] = module.surrogate.value
+    bias = {"bias": "bias" in dict(module.named_parameters())}
+    given = {name: bias[name] if name in bias else getattr(module, name) for name in form.model_fields}
+    arguments = form.model_validate(given).model_dump(mode="json")
     return BlockRow(name=block.name, sources=block.sources, type=type(module).__name__, arguments=arguments)
 
 
@@ -136,12 +188,7 @@ def _module(row: BlockRow, tensors: dict[str, Tensor], path: Path) -> nn.Module:
         raise FrontendError(
             f"block '{row.name}' is a '{row.type}', which is not known; known: {', '.join(sorted(_TYPES))}"
         )
-    arguments: dict[str, Any] = dict(row.arguments)
-    unknown = arguments.keys() - {*_FIELDS[kind], "bias", "surrogate"}
-    if unknown:
-        raise FrontendError(f"block '{row.name}' has unknown arguments {sorted(unknown)}")
-    if kind is Spiking:
-        arguments["surrogate"] = choice_of(arguments.get("surrogate"), "surrogate", Surrogate)
+    arguments = _arguments(row, _ARGUMENTS[kind])
     start = f"parts.{row.name}."
     state = {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
     if kind is Select:
@@ -152,3 +199,11 @@ def _module(row: BlockRow, tensors: dict[str, Tensor], path: Path) -> nn.Module:
         made: nn.Module = make(**arguments)
     fill_module(made, state, path)
     return made
+
+
+def _arguments(row: BlockRow, form: type[Document]) -> dict[str, Any]:
+    try:
+        return dict(form.model_validate_json(json.dumps(row.arguments)))
+    except ValidationError as error:
+        key, reason = explain(error)
+        raise FrontendError(f"block '{row.name}': argument '{key}' {reason}") from None

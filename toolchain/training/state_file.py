@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Annotated, Any, Final, final
 
 import torch
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from toolchain.documents import Document, explain
+from toolchain.documents import Count, Document, explain
 from toolchain.errors import CorruptArtifactError, TrainingError
 from toolchain.training.callback import Callback
 from toolchain.training.tensor_files import check_state, load_tensors, save_tensors
@@ -30,9 +30,9 @@ class EpochRecord:
         accuracy: On the training samples as they were seen, percent; None where values are learnt.
     """
 
-    epoch: int
-    loss: float
-    accuracy: float | None
+    epoch: Count
+    loss: Annotated[float, Field(ge=0)]
+    accuracy: Annotated[float, Field(ge=0, le=100)] | None
 
 
 class TrainingNote(Document):

@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.documents import Count
 from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
@@ -157,7 +158,7 @@ def _record(index: int, arrays: dict[str, NDArray[Any]]) -> LnpRecord:
     for field in fields(LnpRecord):
         if field.name != "spectrum":
             value = float(arrays[f"records.{field.name}"][index])
-            values[field.name] = None if np.isnan(value) else int(value) if field.type is int else value
+            values[field.name] = None if np.isnan(value) else int(value) if field.type == Count else value
     spectrum = tuple(float(value) for value in arrays[f"spectrum.{values['iteration']}"])
     if not all(np.isfinite([value for value in values.values() if value is not None] + list(spectrum))):
         raise ValueError("a record is not finite")

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, final
+from typing import Annotated, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from toolchain.documents import Count
 from toolchain.errors import PruningError
 from toolchain.options import choice, flag, hold, real, whole
 from toolchain.pruning.lnp.centrality import CentralityRule
@@ -136,6 +138,10 @@ class LnpOptions:
             raise PruningError("the pool has no recurrent synapses to prune")
 
 
+Rate = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0, lt=2**63)]
+
+
 @final
 @dataclass(frozen=True)
 class LnpRecord:
@@ -157,17 +163,17 @@ class LnpRecord:
             Laplacian after it; None where not measured.
     """
 
-    iteration: int
-    neurons: int
-    synapses: int
-    added: int
-    rate: float
-    operations: float
+    iteration: Count
+    neurons: Count
+    synapses: Count
+    added: Count
+    rate: Rate
+    operations: Amount
     mean_exponent: float
     largest_exponent: float | None = None
     spectrum: tuple[float, ...] = ()
-    spectral_radius: float | None = None
-    localisation: float | None = None
+    spectral_radius: Amount | None = None
+    localisation: Amount | None = None
 
 
 @final

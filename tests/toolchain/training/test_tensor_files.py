@@ -1,0 +1,124 @@
+"""A network takes from a file only tensors that fit it, and its structure asks for no memory."""
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from toolchain.errors import CorruptArtifactError, TrainingError
+from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.training import FitOptions, fit, load_network, save_network
+from toolchain.training.tensor_files import load_tensors, save_tensors
+
+_DECAY, _WEIGHT, _MASK = "layers.hidden.dv", "synapses.decode.weight", "synapses.recur.mask"
+
+
+def _network() -> Network:
+    return build_hrsnn(HrsnnShape(channels=6, classes=2, neurons=12), np.random.default_rng(0))
+
+
+def _changed(tensors: dict[str, Tensor], name: str, how: str) -> dict[str, Tensor]:
+    old = tensors[name]
+    match how:
+        case "gone":
+            return {key: tensor for key, tensor in tensors.items() if key != name}
+        case "more":
+            return tensors | {f"{name}x": old}
+        case "nan":
+            new = torch.full(old.shape, torch.nan)
+        case "infinite":
+            new = torch.full(old.shape, torch.inf)
+        case "other shape":
+            new = torch.cat([old, old])
+        case "empty":
+            new = old[:0]
+        case "whole":
+            new = torch.ones(old.shape, dtype=torch.int64)
+        case "complex":
+            new = torch.ones(old.shape, dtype=torch.complex64)
+        case "double":
+            new = old.double()
+        case _:
+            new = torch.ones(old.shape, dtype=torch.float8_e4m3fn)
+    return tensors | {name: new}
+
+
+@pytest.mark.parametrize("name", [_DECAY, _WEIGHT])
+@pytest.mark.parametrize(
+    "how",
+    ["gone", "more", "nan", "infinite", "other shape", "empty", "whole", "complex", "double", "eight bits"],
+)
+def test_a_tensor_that_does_not_fit_is_named(name: str, how: str, tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    path = tmp_path / "network.safetensors"
+    save_tensors(path, _changed(load_tensors(path)[0], name, how))
+    with pytest.raises(CorruptArtifactError, match=r"network\.safetensors' (holds|mixes)"):
+        load_network(tmp_path)
+
+
+def test_a_mask_of_other_bytes_is_a_mask(tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    path = tmp_path / "network.safetensors"
+    tensors = load_tensors(path)[0]
+    length = tensors[_MASK].numel()
+    content = bytearray(path.read_bytes())
+    header = int.from_bytes(content[:8], "little")
+    start, end = json.loads(content[8 : 8 + header])[_MASK]["data_offsets"]
+    content[8 + header + start : 8 + header + end] = b"\x07" * length
+    path.write_bytes(bytes(content))
+    assert load_network(tmp_path).synapses["recur"].count == length
+
+
+@pytest.mark.parametrize("size", [2**31 - 1, 10**6])
+def test_a_structure_asks_for_no_memory(size: int, tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    path = tmp_path / "network.json"
+    document = json.loads(path.read_text())
+    document["layers"]["hidden"]["size"] = size
+    path.write_text(json.dumps(document))
+    tracemalloc.start()
+    with pytest.raises(CorruptArtifactError, match=str(size)):
+        load_network(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.b", "", "training", "forward", "a\x1b"])
+def test_names_that_pytorch_does_not_take_are_refused(name: str, tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    path = tmp_path / "network.json"
+    path.write_text(path.read_text().replace('"hidden"', json.dumps(name)))
+    with pytest.raises(CorruptArtifactError, match="cannot be called"):
+        load_network(tmp_path)
+
+
+def test_a_connection_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    path = tmp_path / "network.json"
+    document = json.loads(path.read_text())
+    document["connections"] += document["connections"][:1]
+    path.write_text(json.dumps(document))
+    with pytest.raises(CorruptArtifactError, match="two connections are called 'encode'"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["gone", "more", "nan", "other shape", "whole", "complex"])
+@pytest.mark.parametrize("part", ["network.synapses.decode.weight", "optimizer.1.exp_avg"])
+def test_a_state_that_does_not_fit_is_refused(part: str, how: str, tmp_path: Path) -> None:
+    x, labels = np.ones((4, 3, 6), np.float32), np.array([0, 1, 0, 1])
+    options = FitOptions(1, 4, 0.01)
+    fit(_network(), x, labels, options, seed=0, checkpoint=tmp_path)
+    path = tmp_path / "state.safetensors"
+    tensors, note = load_tensors(path)
+    chosen = (
+        next(name for name in sorted(tensors) if name.startswith(part.rpartition(".")[0]) and "exp" in name)
+        if "optimizer" in part
+        else part
+    )
+    save_tensors(path, _changed(tensors, chosen, how), note)
+    with pytest.raises((TrainingError, CorruptArtifactError)):
+        fit(_network(), x, labels, options, seed=0, checkpoint=tmp_path)
