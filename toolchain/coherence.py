@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from toolchain.clipping import graded_range
 from toolchain.errors import CorruptArtifactError, StimulusError
 from toolchain.ir import (
     AnyNode,
@@ -19,11 +20,13 @@ from toolchain.ir import (
     FixedDense,
     FixedLif,
     Graph,
+    Input,
     Lif,
     Stage,
     same_node,
 )
 from toolchain.ir.matrix import values_of
+from toolchain.passes.chip_registers import chip_registers
 from toolchain.passes.quantization_report import QuantizationReport
 from toolchain.stimulus import Stimulus, named_stimulus
 
@@ -97,18 +100,27 @@ def _of_report(graph: Graph, report: QuantizationReport) -> Iterator[str]:
         if told.keys() != wanted:
             yield f"the report of the quantization speaks of other {what} than the graphs"
             return
-    for node in graph.populations:
-        if report.populations[node.name].neurons != node.vth.size:
+    for node in (*graph.inputs, *graph.synapses, *graph.populations):
+        if not _told(node, report):
             yield f"the report of the quantization speaks of another '{node.name}' than the graphs"
-    for node in graph.synapses:
-        row = report.connections[node.name]
-        told = (row.exponent, row.sign_mode, row.weight_bits)
-        if isinstance(node, FixedDense | FixedConv2d) and told != (
-            node.exponent,
-            node.sign_mode,
-            node.weight_bits,
-        ):
-            yield f"the report of the quantization speaks of another '{node.name}' than the graphs"
+
+
+def _told(node: AnyNode, report: QuantizationReport) -> bool:
+    """Return whether a report says of a node what can be seen of its integers."""
+    match node:
+        case Input() if node.edge is EdgeKind.GRADED:
+            given = report.inputs[node.name]
+            return (given.bits, given.range) == (node.bits, graded_range(node))
+        case FixedDense() | FixedConv2d():
+            link = report.connections[node.name]
+            seen = (node.exponent, node.sign_mode, node.weight_bits)
+            return (link.exponent, link.sign_mode, link.weight_bits) == seen
+        case FixedLif():
+            row = report.populations[node.name]
+            seen = (node.vth.size, node.origin.path, chip_registers(node))
+            return (row.neurons, row.origin, row.registers) == seen
+        case _:
+            return True
 
 
 def _of_samples(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
+import numpy as np
+
 from toolchain.errors import ToolchainError
 
 _DEEP: Final = 1000
@@ -85,6 +87,13 @@ def mutations(content: str | bytes) -> Iterator[Mutation]:
         if isinstance(value, list):
             yield from _of_list(document, place, value)
     yield from _of_text(content.encode() if isinstance(content, str) else content)
+
+
+def drawn(content: str | bytes, count: int) -> list[Mutation]:
+    """Some of the mutations of a JSON file, the same in every run."""
+    every = list(mutations(content))
+    chosen = np.random.default_rng(0).permutation(len(every))[:count]
+    return [every[i] for i in sorted(chosen)]
 
 
 def _places(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
@@ -212,19 +221,34 @@ def attack(path: Path, chosen: Iterable[Mutation], read: Callable[[], object]) -
         chosen: Mutations of its content.
         read: Does all that a user could do with the file.
     """
-    before, found = path.read_bytes(), Outcomes()
+
+    def write_and_read(content: bytes) -> None:
+        path.write_bytes(content)
+        read()
+
+    before = path.read_bytes()
     try:
-        for mutation in chosen:
-            path.write_bytes(mutation.content)
-            _judge(mutation, read, found)
+        return attack_content(chosen, write_and_read)
     finally:
         path.write_bytes(before)
+
+
+def attack_content(chosen: Iterable[Mutation], read: Callable[[bytes], object]) -> Outcomes:
+    """Let somebody read every mutation of a file without writing it.
+
+    Args:
+        chosen: Mutations of its content.
+        read: Does with the content all that a user could do with the file.
+    """
+    found = Outcomes()
+    for mutation in chosen:
+        _judge(mutation, read, found)
     return found
 
 
-def _judge(mutation: Mutation, read: Callable[[], object], found: Outcomes) -> None:
+def _judge(mutation: Mutation, read: Callable[[bytes], object], found: Outcomes) -> None:
     try:
-        refusal = _refusal(read)
+        refusal = _refusal(mutation.content, read)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - any other error is the finding, a panic of Rust as well
@@ -236,12 +260,12 @@ def _judge(mutation: Mutation, read: Callable[[], object], found: Outcomes) -> N
         found.accepted.append(mutation.told)
 
 
-def _refusal(read: Callable[[], object]) -> str:
+def _refusal(content: bytes, read: Callable[[bytes], object]) -> str:
     """Return the class of the error that a user is told, or nothing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            read()
+            read(content)
     except ToolchainError as error:
         str(error).encode()  # Whoever prints it must not stumble over it.
         return type(error).__name__

@@ -1,7 +1,8 @@
 """Two builds of a few neurons that hold every kind of node, and all that a user does with a build."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from scipy.sparse import csr_array
 
 from tests.graphs import lif, spikes
 from toolchain.atomic import sha256
-from toolchain.build_folder import Build
-from toolchain.documents import read_json, write_json
+from toolchain.build_folder import Build, Manifest
+from toolchain.coherence import check_coherent
+from toolchain.documents import parse_document, read_json, write_json
 from toolchain.driver import compile_graph, load, run_build
 from toolchain.fidelity.why import explain_node
 from toolchain.ir import (
@@ -28,9 +30,13 @@ from toolchain.ir import (
     Output,
     Stage,
     SumPool2d,
+    graph_from,
     print_graph,
 )
-from toolchain.judge import compare_build, save_build
+from toolchain.ir.forms import Arrays
+from toolchain.judge import compare_build
+from toolchain.npz import read_arrays
+from toolchain.passes.quantization_report import QuantizationReport
 from toolchain.resources import check_build
 from toolchain.stimulus import Stimulus
 from toolchain.target import ChipTarget, load_target
@@ -84,11 +90,11 @@ def _maps(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Lif:
 
 
 def save_small(graph: Graph, values: NDArray[np.generic], folder: Path, target: str = "emulator") -> Path:
-    """Compile a graph, judge it on a few samples and write the build."""
+    """Compile a graph and write the build."""
     given = Stimulus.of(values)
     given = Stimulus(given.values, labels=np.arange(given.samples) % 2)
     build = compile_graph(graph, target=target, stimulus=given, calibration=given, loop_delay=True)
-    save_build(build, folder, compare_build(build))
+    build.save(folder)
     return folder
 
 
@@ -115,17 +121,52 @@ def sealed(folder: Path, name: str) -> Callable[[], None]:
     return seal
 
 
-def use(folder: Path) -> None:
-    """Do with a build what the commands do: load, show, run, compare, check, export."""
-    build = load(folder)
+@dataclass(frozen=True)
+class Documents:
+    """The JSON files of a build, one of which is another; its arrays and samples are as they were.
+
+    Attributes:
+        folder: Of the sound build.
+    """
+
+    folder: Path
+
+    @cached_property
+    def build(self) -> Build:
+        """The sound build."""
+        return load(self.folder)
+
+    @cached_property
+    def arrays(self) -> dict[str, Arrays]:
+        """Those of both graphs."""
+        return {stage: read_arrays(self.folder / stage / "arrays.npz") for stage in ("float", "fixed")}
+
+    def with_document(self, name: str, content: bytes) -> Build:
+        """Return the build that loads where one of its files is another, and its manifest lists that."""
+        path, build = self.folder / name, self.build
+        match name.split("/"):
+            case ["manifest.json"]:
+                told = parse_document(content, path, Manifest)
+                return replace(build, target=told.target, facts=told.facts)
+            case ["quantization.json"]:
+                build = replace(build, quantization=parse_document(content, path, QuantizationReport))
+            case [stage, "graph.json"]:
+                graph = graph_from(content, lambda: self.arrays[stage], path)
+                build = replace(build, **{f"{stage}_graph": graph})
+        graphs = build.float_graph, build.fixed_graph
+        check_coherent(self.folder, graphs, build.quantization, build.stimulus)
+        return build
+
+
+def use(build: Build) -> None:
+    """Do with a build what the commands do: show, run, compare, check, export."""
     show(build)
     for stage in Stage:
         run_build(build, "emulator", stage=stage, samples=1)
     compare_build(build)
     for name in ("lava", "onnx"):
         load_target(name).build(build.fixed_graph)
-    place = load_target(build.target)
-    if isinstance(place, ChipTarget):
+    if isinstance(load_target(build.target), ChipTarget):
         check_build(build)
 
 

@@ -6,7 +6,7 @@ a node follow from the types of its fields, so that there is no second list of t
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -66,7 +66,7 @@ def node_form(node: type[Node]) -> type[NodeForm]:
     """Return what a node of some class looks like in a file."""
     forms: dict[str, Any] = {"kind": (Literal[node.kind], ...)}
     for item in fields(node):
-        forms[item.name] = (_form_of(_types(node)[item.name]), ... if item.default is MISSING else None)
+        forms[item.name] = (_form_of(_types(node)[item.name]), ...)
     return create_model(f"{node.__name__}Form", __base__=NodeForm, **forms)
 
 
@@ -97,7 +97,7 @@ class StoredNodes:
         Raises:
             CorruptArtifactError: An array is missing, or not of the type that the field has.
         """
-        given = {name: getattr(form, name) for name in form.model_fields_set - {"kind"}}
+        given = {item.name: getattr(form, item.name) for item in fields(node)}
         name = cast("str", given["name"])
         values: dict[str, Any] = {
             key: self._value(value, _number_of(_types(node)[key]), f"{key} of node '{name}'")

@@ -1,8 +1,8 @@
 """The file `quantization.json`: what quantization did to every tensor and population, field by field."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from toolchain.documents import Count, Document, FileDocument, Whole
 from toolchain.fixedpoint import MESSAGE_BITS, WEIGHT_BITS, WIDE_BITS, SignMode
@@ -55,6 +55,12 @@ class ConnectionReport(Document):
     relative_rms_error: Ratio
     message_bits: Count
 
+    @model_validator(mode="after")
+    def _parts_of_the_whole(self) -> Self:
+        if max(self.clipped, self.rounded_to_zero) > self.synapses:
+            raise ValueError("expected no more synapses than there are")
+        return self
+
 
 class Spread(Document):
     """Least, median and largest of some numbers."""
@@ -62,6 +68,12 @@ class Spread(Document):
     least: float
     median: float
     most: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.least <= self.median <= self.most:
+            raise ValueError("expected least, median and most in this order")
+        return self
 
 
 class ScaleLimits(Document):
@@ -126,6 +138,12 @@ class PopulationReport(Document):
     largest_decay_loss: Ratio
     origin: str
     registers: Registers
+
+    @model_validator(mode="after")
+    def _parts_of_the_whole(self) -> Self:
+        if max(self.thresholds, self.decays, self.never_fire, self.always_fire) > self.neurons:
+            raise ValueError("expected no more neurons than there are")
+        return self
 
 
 class QuantizationWarning(Document):
