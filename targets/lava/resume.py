@@ -8,13 +8,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from toolchain.atomic import sha256
-from toolchain.errors import TargetError
-=======
-from toolchain.atomic import sha256, temporary_folder
 from toolchain.errors import CorruptArtifactError, TargetError
->>>>>>> runs
 from toolchain.ir import Graph, save_graph
 from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.stimulus import Stimulus
