@@ -1,5 +1,6 @@
 """Crafted files of every kind: refused, with little memory and in little time."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from tests.attack.crafted_archives import ARCHIVES, NPY, SAFETENSORS
 from tests.attack.crafted_hdf5 import NETX, NIR, SAID
 from tests.attack.crafted_onnx import ONNX
 from tests.attack.crafted_texts import CSV, JSON, TOML, holes
-from tests.attack.forked import forked
-from tests.attack.kinds import Kinds
+from tests.attack.forked import Outcome, forked
+from tests.attack.kinds import Kind, Kinds
 
 MEMORY: Final = 300 * 2**20
 """Bytes beyond those that a good file of its kind takes: no refused file asks for more."""
@@ -49,15 +50,34 @@ def crafted_for(kind: str) -> dict[str, Make]:
     return found | {"ten GiB of holes": holes(_BEGINNINGS.get(kind, b""))}
 
 
-def attack(kinds: Kinds, chosen: str = "") -> Iterator[tuple[str, str, int, object]]:
-    """Try every crafted file; yield kind, file, its bytes and how reading it ended."""
+def crafted(kinds: Kinds, chosen: str = "") -> Iterator[tuple[str, str, int, Outcome, list[str]]]:
+    """Try every crafted file; yield kind, file, its bytes, how reading it ended and what was wrong."""
     for name, kind in kinds.all().items():
-        if chosen and chosen not in name:
+        if chosen not in name:
             continue
         with tempfile.TemporaryDirectory() as place:
-            path = kind.write(Path(place))
-            good = forked(lambda: kind.read(path), seconds=120)  # noqa: B023
-            yield name, "a good file", path.stat().st_size, good
+            folder = Path(place) / "it"
+            good = _tried(kind, folder, None)
+            yield name, "a good file", good[0], good[1], _wrong(good[1], 0)
             for told, make in crafted_for(name).items():
-                make(path)
-                yield name, told, path.stat().st_size, forked(lambda: kind.read(path), seconds=SECONDS)  # noqa: B023
+                size, outcome = _tried(kind, folder, make)
+                yield name, told, size, outcome, _wrong(outcome, good[1].memory)
+
+
+def _tried(kind: Kind, folder: Path, make: Make | None) -> tuple[int, Outcome]:
+    """Read a crafted file, or the good one, in a folder with what belongs to it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    path = kind.write(folder)
+    if make is not None:
+        make(path)
+    return path.stat().st_size, forked(lambda: kind.read(path), seconds=SECONDS)
+
+
+def _wrong(outcome: Outcome, good: int) -> list[str]:
+    found = []
+    if outcome.broken:
+        found.append(f"{outcome.said}: {outcome.text.strip()[-200:]}")
+    elif outcome.said != "read" and outcome.memory - good > MEMORY:
+        found.append(f"refused with {outcome.memory - good >> 20} MiB more than a good file takes")
+    return found

@@ -6,11 +6,12 @@ by default all, is drawn with a fixed seed.
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.attack.mutations import Outcomes, attack_content, mutations
+from tests.attack.mutations import Outcomes, attack_content, drawn, mutations
 from tests.attack.small_builds import Documents, save_images, save_recurrent, use
 
 _NAMES = ("manifest.json", "quantization.json", "float/graph.json", "fixed/graph.json")

@@ -6,9 +6,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
-import numpy as np
 import torch
 
 from targets.loihi.profile import load_profile
@@ -119,21 +118,23 @@ def _network(path: Path) -> object:
 
 @final
 class Kinds:
-    """All kinds; a small run and a small build of it are made once.
+    """All kinds, of a small run and a small build.
 
     Args:
-        folder: Where they are kept.
+        folder: Where `make` puts these two.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.run, self.build = folder / "run", folder / "build"
+        self.run, self.build, self.baseline = folder / "run", folder / "build", folder / "baseline.json"
         self.experiment = small_experiment()
+
+    def make(self) -> None:
+        """Train, compile and judge."""
         train(self.experiment, self.run)
         build = compile_run(self.run, target="emulator")
-        self.judgement = compare_build(build)
-        save_build(build, self.build, self.judgement)
-        self.baseline = folder / "baseline.json"
-        write_baseline(self.baseline, self.judgement.comparison)
+        judgement = compare_build(build)
+        save_build(build, self.build, judgement)
+        write_baseline(self.baseline, judgement.comparison)
 
     def all(self) -> dict[str, Kind]:
         """Return every kind by its name."""
@@ -175,7 +176,9 @@ class Kinds:
             Kind("state of a run", _copied(self.run, "training/state.safetensors"), self._resumed, 20),
             Kind("state of a pruning", _copied(self.run, "pruning/state/pruning.npz"), self._resumed, 20),
             Kind(
-                "baseline", self._write_baseline, lambda path: check_baseline(path, self.judgement.comparison)
+                "baseline",
+                self._write_baseline,
+                lambda path: check_baseline(path, compare_build(load(self.build)).comparison),
             ),
             Kind("experiment", _toml, load_experiment),
             Kind("chip profile", _profile, load_profile),

@@ -71,7 +71,11 @@ def _of_builds(builds: tuple[Build, Build]) -> tuple[Write, Read]:
         builds[number % 2].save(folder)
 
     def read(folder: Path) -> str:
-        return "whole" if load(folder).fixed_graph.name in {build.fixed_graph.name for build in builds} else "mixed"
+        return (
+            "whole"
+            if load(folder).fixed_graph.name in {build.fixed_graph.name for build in builds}
+            else "mixed"
+        )
 
     return write, read
 
@@ -110,7 +114,9 @@ def beside(place: Path, write: Write, read: Read, *, reads: int, writers: int) -
         for child in children:
             if os.waitpid(child, 0)[1]:
                 found["writers that failed"] += 1
-        found["saves"] = sum(int.from_bytes(shared[8 * n : 8 * n + 8], "little") for n in range(1, writers + 1))
+        found["saves"] = sum(
+            int.from_bytes(shared[8 * n : 8 * n + 8], "little") for n in range(1, writers + 1)
+        )
     found[f"in the end {_tried(lambda: read(place))}"] += 1
     found["left beside"] = sum(item != place for item in place.parent.iterdir())
     return found

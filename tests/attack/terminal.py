@@ -238,7 +238,7 @@ def terminal(caller: Caller, chosen: str = "") -> Iterator[tuple[str, int | None
             }:
                 found.append(f"{sorted(seen)} on {stream}")
             if "Traceback (most recent call last)" in text:
-                found.append(f"traceback: {ascii(text.strip().splitlines()[-1][:150])}")
+                found.append(f"traceback: {text.strip().splitlines()[-1][:150]!a}")
         if call.code not in {0, 2, 3, 4}:
             found.append(f"exit code {call.code}")
         yield name, call.code, found

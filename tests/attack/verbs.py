@@ -26,6 +26,8 @@ from toolchain.run_folder import TrainedRun
 from toolchain.trace import Trace
 
 SHARED: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
+_PATIENCE: Final = 10.0
+"""Seconds for what ends by itself, and for others on this machine that are just making theirs."""
 
 
 @final
@@ -124,7 +126,15 @@ class Call:
                 time.sleep(0.005)
         return self.code is not None
 
-    def others(self, seconds: float = 5.0) -> list[int]:
+    def seconds(self) -> float:
+        """Return for how long it has been running."""
+        return time.monotonic() - self.began
+
+    def new_shared(self) -> set[str]:
+        """Return the names of shared memory that came up since it was started and that nobody uses."""
+        return {item.name for item in SHARED.iterdir()} - self.shared - _in_use()
+
+    def others(self, seconds: float = _PATIENCE) -> list[int]:
         """Return its processes that live on a while after it has ended."""
         deadline = time.monotonic() + seconds
         while (left := [each for each in processes_of(self.word, self.process) if each != self.process]) and (
@@ -189,7 +199,7 @@ class Caller:
         word = secrets.token_hex(8)
         variables = {WORD: word, "TMPDIR": str(temporary or place / "tmp"), "OMP_NUM_THREADS": "1"}
         start = _start_fresh if fresh else _start_fork
-        shared = set(os.listdir(SHARED))
+        shared = {item.name for item in SHARED.iterdir()}
         began = time.monotonic()
         return Call(start(arguments, variables, place, prepare), word, place, began, shared=shared)
 
@@ -246,8 +256,8 @@ def _redirect(place: Path) -> None:
         handle = os.open(name, flags, 0o644)
         os.dup2(handle, number)
         os.close(handle)
-    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), write_through=False)  # noqa: PTH123, SIM115
-    sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), write_through=True)  # noqa: PTH123, SIM115
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), write_through=False)  # noqa: SIM115
+    sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), write_through=True)  # noqa: SIM115
 
 
 def _call(prepare: Callable[[], object]) -> int:
@@ -295,14 +305,18 @@ def breaches(call: Call, verb: Verb, *, beside: set[str] = frozenset()) -> list[
         found.append(f"left beside the output: {', '.join(sorted(names))}")
     if names := [item.name for item in (call.place / "cwd").iterdir()]:
         found.append(f"left in the current folder: {', '.join(sorted(names))}")
-    if names := sorted(set(os.listdir(SHARED)) - call.shared - _in_use()):
+    deadline = time.monotonic() + _PATIENCE
+    while (names := sorted(call.new_shared())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if names:
         found.append(f"left in shared memory: {', '.join(names)}")
     if call.output.exists() and not verb.goes_on and verb.check is not None:
-        found += _not_whole(call.output, verb.check)
+        found += whole(call.output, verb.check)
     return found
 
 
-def _not_whole(output: Path, check: Callable[[Path], object]) -> list[str]:
+def whole(output: Path, check: Callable[[Path], object]) -> list[str]:
+    """Return why an output is not whole; nothing if it is."""
     try:
         check(output)
     except Exception as error:  # noqa: BLE001 - whatever it is, the output is not whole
