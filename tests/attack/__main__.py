@@ -32,20 +32,20 @@ def main(arguments: Sequence[str]) -> int:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; by default all")
-    parser.add_argument(
-        "--size", type=float, default=1.0, help="how much is tried; 1 takes about 25 minutes"
-    )
+    parser.add_argument("--size", type=float, default=1.0, help="how much is tried; 1 takes about 25 minutes")
     parser.add_argument("--jobs", type=int, default=2, help="how many parts run beside one another")
     parser.add_argument("--only", default="", help="only what has this in its name")
+    parser.add_argument("--materials", type=Path, help="folder with a finished `run` and a `build` of it")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     small_demo()
     with tempfile.TemporaryDirectory(prefix="attack-") as place:
-        kinds = Kinds(Path(place) / "materials")
-        made = forked(kinds.make, seconds=_HOURS, memory=2**40)
-        if made.broken:
-            sys.exit(made.text)
+        kinds = Kinds(asked.materials or Path(place) / "materials")
+        if asked.materials is None:
+            made = forked(kinds.make, seconds=_HOURS, memory=2**40)
+            if made.said != "read":
+                sys.exit(f"nothing to attack: {made.said} {made.text}")
         return int(sum(_run_all(asked, kinds, Path(place))) > 0)
 
 

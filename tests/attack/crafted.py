@@ -58,7 +58,8 @@ def crafted(kinds: Kinds, chosen: str = "") -> Iterator[tuple[str, str, int, Out
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "it"
             good = _tried(kind, folder, None)
-            yield name, "a good file", good[0], good[1], _wrong(good[1], 0)
+            refused = [] if good[1].said == "read" else [f"{good[1].said}: {good[1].text[-200:]}"]
+            yield name, "a good file", *good, refused
             for told, make in crafted_for(name).items():
                 size, outcome = _tried(kind, folder, make)
                 yield name, told, size, outcome, _wrong(outcome, good[1].memory)

@@ -193,6 +193,6 @@ class Kinds:
 
     def _resumed(self, path: Path) -> object:
         """Continue the run that the state belongs to: without its seal it is not finished."""
-        folder = path.parents[1] if path.parents[1].name == "run" else path.parents[2]
+        folder = next(each for each in path.parents if each.name == self.run.name)
         (folder / "run.json").unlink(missing_ok=True)
         return train(self.experiment, folder)

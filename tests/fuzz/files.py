@@ -143,9 +143,7 @@ def _write_batch(folder: Path) -> list[Path]:
 
 
 def _write_class_names(folder: Path) -> list[Path]:
-    (folder / "batches.meta.txt").write_text(
-        "\n".join(SOURCES[EventData.CIFAR10_DVS].classes)
-    )
+    (folder / "batches.meta.txt").write_text("\n".join(SOURCES[EventData.CIFAR10_DVS].classes))
     return [folder / "batches.meta.txt"]
 
 
