@@ -1,6 +1,6 @@
 """`python -m tests.attack [PART ...]`: every promise of docs/promises.md, attacked for some minutes.
 
-Parts run beside one another, each in a fork of this process. In the end their figures are printed as tables, and
+Parts run beside one another, each in a fork of this process. Each prints its figures as a table when it ends;
 the exit code is 1 if a promise was broken.
 """
 

@@ -103,7 +103,7 @@ SAID: Final[dict[str, Make]] = {
     "an external link": _file(
         lambda file, at: file.__setitem__("x", h5py.ExternalLink(str(_secret(at)), "/secret"))
     ),
-    "a soft link": _file(lambda file, at: file.__setitem__("x", h5py.SoftLink("/etc/passwd"))),
+    "a soft link": _file(lambda file, _: file.__setitem__("x", h5py.SoftLink("/etc/passwd"))),
     "a virtual data set": _file(_virtual),
     "values in another file": _file(_stored_elsewhere),
     "1,000 hard links": _file(_hard_links),
@@ -115,12 +115,12 @@ SAID: Final[dict[str, Make]] = {
     "1 GiB of zeros": _file(_packed),
     "110,000 groups": _file(_many_groups),
     "30,000 data sets": _file(_many_sets),
-    "50 groups in one another": _file(lambda file, at: file.create_group("/".join(["g"] * 50))),
+    "50 groups in one another": _file(lambda file, _: file.create_group("/".join(["g"] * 50))),
     "a name of 60 kB": _file(_long_name),
     "a filter that is a plug-in": _file(_plug_in),
-    "references": _file(lambda file, at: file.create_dataset("x", data=file.ref, dtype=h5py.ref_dtype)),
-    "lists of any length": _file(lambda file, at: file.create_dataset("x", (3,), h5py.vlen_dtype("f8"))),
-    "a type that stands alone": _file(lambda file, at: file.__setitem__("x", np.dtype("f8"))),
+    "references": _file(lambda file, _: file.create_dataset("x", data=file.ref, dtype=h5py.ref_dtype)),
+    "lists of any length": _file(lambda file, _: file.create_dataset("x", (3,), h5py.vlen_dtype("f8"))),
+    "a type that stands alone": _file(lambda file, _: file.__setitem__("x", np.dtype("f8"))),
 }
 """Any HDF5 file."""
 

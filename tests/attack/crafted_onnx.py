@@ -1,6 +1,7 @@
 """Crafted ONNX files: tensors elsewhere, claims without content, depths and sizes of any sort."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,9 +89,7 @@ def _varint(value: int) -> bytes:
 
 def _chain(nodes: int) -> bytes:
     names = ["x", *(f"t{number}" for number in range(nodes - 1)), "y"]
-    return _model(
-        [helper.make_node("Relu", [a], [b], name=b) for a, b in zip(names, names[1:], strict=False)]
-    )
+    return _model([helper.make_node("Relu", [a], [b], name=b) for a, b in pairwise(names)])
 
 
 def _filled(shape: tuple[int, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""Crafted texts: JSON, TOML and CSV that are deep, long or large, and files with nothing in them but holes."""
+"""Crafted texts: JSON, TOML and CSV that are deep, long or large, and files that are nothing but holes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A piece of work in a process of its own: how it ended, how long it took, how much memory it asked for.
 
-The process is a fork of this one, so that nothing has to be imported again. It is ended when it takes too long or
-too much memory, with everything that it started, which is known by a word in its environment.
+The process is a fork of this one, so that nothing has to be imported again. It is ended when it takes too long
+or too much memory, with everything that it started, which is known by a word in its environment.
 """
 
 import gc
@@ -138,7 +138,7 @@ def _status(process: int, key: str) -> int:
 
 
 def processes_of(word: str, session: int = 0) -> Iterator[int]:
-    """Yield the processes of an attack: of its session, or with its word in the environment they began with."""
+    """Yield the processes of an attack: of its session, or begun with its word in their environment."""
     wanted = f"{WORD}={word}".encode()
     for entry in _PROCESSES.glob("[0-9]*"):
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """Damaged bytes of every kind of file: read, or refused with an error of ours, in bounded time and memory.
 
-A fork of this process reads many mutants, one after another; after one that ends it, or that takes too long, the next
-fork goes on.
+A fork of this process reads many mutants, one after another; after one that ends it, or that takes too long,
+the next fork goes on.
 """
 
 import json

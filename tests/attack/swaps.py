@@ -1,7 +1,7 @@
-"""Readers beside writers, and two writers of one place: whoever reads sees one whole state, and no save is lost.
+"""Readers beside writers, and two writers of one place: readers see one whole state, and no save is lost.
 
-Every writer writes its own number twice into every file; a reader that finds two numbers, or misses a file, met half
-of a swap.
+Every writer writes its own number twice into every file; a reader that finds two numbers, or misses a file,
+met half of a swap.
 """
 
 import mmap

@@ -1,4 +1,4 @@
-"""Names that hold escape sequences, in every kind of file and through every verb: none reaches the terminal."""
+"""Names with escape sequences, in every kind of file and through every verb: none reaches the terminal."""
 
 import json
 import shutil
@@ -169,12 +169,12 @@ FILES: Final[dict[str, Files]] = {
         "b.json", _BASELINE % ('"accuracy_drop"', _QUOTED), "compare", "BUILD", "--baseline", "FILE"
     ),
     "a missing file": lambda at: ["show", str(at / EVIL.replace("/", ""))],
-    "a target": lambda at: ["run", "BUILD", "-o", "OUT", "--target", EVIL],
-    "a gate": lambda at: ["compare", "BUILD", "--gate", f"{EVIL}=1"],
-    "a node": lambda at: ["show", "BUILD", "--why", EVIL],
-    "an option": lambda at: ["show", "BUILD", f"--{EVIL}"],
-    "a verb": lambda at: [EVIL],
-    "a number": lambda at: ["check", "BUILD", "--chips", EVIL],
+    "a target": lambda _: ["run", "BUILD", "-o", "OUT", "--target", EVIL],
+    "a gate": lambda _: ["compare", "BUILD", "--gate", f"{EVIL}=1"],
+    "a node": lambda _: ["show", "BUILD", "--why", EVIL],
+    "an option": lambda _: ["show", "BUILD", f"--{EVIL}"],
+    "a verb": lambda _: [EVIL],
+    "a number": lambda _: ["check", "BUILD", "--chips", EVIL],
 }
 _GRAPH: Final = {
     "graph": _set("name"),
