@@ -1,7 +1,7 @@
 """A piece of work in a process of its own: how it ended, how long it took, how much memory it asked for.
 
-The process is a fork of this one, so that nothing has to be imported again. It is ended when it takes too long
-or too much memory, with everything that it started, which is known by a word in its environment.
+The process is a fork of this one, so that nothing has to be imported again. It is ended when it takes too
+long or too much memory, with everything that it started, which is known by a word in its environment.
 """
 
 import gc

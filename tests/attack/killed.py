@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of every verb: outputs are whole, absent or go on, and the next call cleans up."""
+"""SIGKILL at random moments of every verb: outputs are whole, absent or go on; the next call cleans up."""
 
 import os
 import random

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn, final
+from typing import Final, final
 
 from toolchain.cli.console import WrongUsage, err, print_error, print_traceback, print_usage
 from toolchain.errors import ToolchainError, UsageError
@@ -28,22 +28,11 @@ def exit_code_of(command: Callable[[], object], debug: Callable[[], bool]) -> in
     """
     with _interruptible() as interrupts:
         code = _attempt(check_working_folder, interrupts, debug) or _attempt(command, interrupts, debug)
-        # What is still to be printed is written while it can be told that there is no room for it.
-        code = _attempt(sys.stdout.flush, interrupts, debug) or code
+        if not interrupts.first:
+            # What is still to be printed is written while it can be told that there is no room for it.
+            code = _attempt(sys.stdout.flush, interrupts, debug) or code
     # Also where one was lost on its way, in somebody's `except:`.
-    return _SIGNALLED + interrupts[0] if interrupts else code
-
-
-def _attempt(step: Callable[[], object], interrupts: list[int], debug: Callable[[], bool]) -> int:
-    """Take a step and return the exit code that it gives, or the one for what became of it."""
-    try:
-        code = step()
-    except BaseException as error:  # noqa: BLE001 - this is the last who can tell it
-        if interrupts:
-            _tell_interrupt(interrupts[0], error)
-            return _SIGNALLED + interrupts[0]
-        return _told(error, debug=debug())
-    return code if isinstance(code, int) else 0
+    return _SIGNALLED + interrupts.first if interrupts.first else code
 
 
 @final
@@ -51,31 +40,58 @@ class _Interrupted(SystemExit):
     """A signal asks for the end: everything unwinds, so that children end and half-written files go."""
 
 
+@final
+class _Interrupts:
+    """The signals that have come.
+
+    Attributes:
+        first: Number of the first; 0 before it comes.
+        unwound: Whether everything has unwound; what comes then is late.
+    """
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.unwound = False
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        del frame
+        if not self.unwound:
+            self.first = self.first or number
+            raise _Interrupted(_SIGNALLED + number)
+
+
 @contextmanager
-def _interruptible() -> Generator[list[int], None, None]:
-    """Yield the numbers of the signals that have come, each of which is raised where it may be.
+def _interruptible() -> Generator[_Interrupts, None, None]:
+    """Raise the signals that come, each where it may be raised.
 
     What this process was started to ignore, as `nohup` does, it ignores.
     """
-    came: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        del frame
-        came.append(number)
-        raise _Interrupted(_SIGNALLED + number)
-
+    interrupts = _Interrupts()
+    ignored = {signal.SIG_IGN, None}
     before = {
-        number: handler
-        for number in INTERRUPTS
-        if (handler := signal.getsignal(number)) not in {signal.SIG_IGN, None}
+        number: handler for number in INTERRUPTS if (handler := signal.getsignal(number)) not in ignored
     }
     try:
         for number in before:
-            signal.signal(number, Deferring(interrupt))
-        yield came
+            signal.signal(number, Deferring(interrupts.interrupt))
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _attempt(step: Callable[[], object], interrupts: _Interrupts, debug: Callable[[], bool]) -> int:
+    """Take a step and return the exit code that it gives, or the one for what became of it."""
+    try:
+        code = step()
+    except BaseException as error:  # noqa: BLE001 - this is the last who can tell it
+        interrupts.unwound = interrupts.first > 0
+        if interrupts.unwound:
+            _tell_interrupt(interrupts.first, error)
+            return _SIGNALLED + interrupts.first
+        return _told(error, debug=debug())
+    return code if isinstance(code, int) else 0
 
 
 def _told(error: BaseException, *, debug: bool) -> int:
@@ -107,7 +123,7 @@ def _machines_fault(error: BaseException) -> ToolchainError | None:
             return error
         case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or _TORCH_FULL in str(error):
             return ToolchainError(
-                f"there is not enough memory ({error or 'no room for an object'}); use smaller batches or "
+                f"there is not enough memory ({str(error) or 'no room for an object'}); use smaller batches or "
                 "fewer samples, or a machine with more"
             )
         case RecursionError():

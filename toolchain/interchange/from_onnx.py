@@ -97,7 +97,9 @@ def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Impo
         raise CorruptArtifactError(path, f"does not hold a network: {error}") from None
     if not same:
         raise CorruptArtifactError(
-            path, "was edited: its operators are not those that its graph writes; export the build again"
+            path,
+            "was edited, or written by another version: its operators are not those that its graph writes; "
+            "export the build again",
         )
     if graph.stage is Stage.FLOAT:
         return Imported(graph, ("the float network of a build, unchanged",))

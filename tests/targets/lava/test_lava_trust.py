@@ -310,7 +310,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ended(monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("targets.lava.target.run_job", end)
-    monkeypatch.setattr("targets.lava.resume.write_arrays", full)
+    monkeypatch.setattr("targets.lava.resume.write_sealed_arrays", full)
     program, x = LavaTarget().build(conformance.graph()), conformance.stimulus(samples=2)
     with pytest.raises(SimulationError, match="the end") as caught:
         program.resume_in(tmp_path).run(x)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from toolchain.errors import CorruptArtifactError, TrainingError
@@ -15,6 +16,13 @@ from toolchain.training import FitOptions, fit, load_network, save_network
 from toolchain.training.tensor_files import load_tensors, save_tensors
 
 _DECAY, _WEIGHT, _MASK = "layers.hidden.dv", "synapses.decode.weight", "synapses.recur.mask"
+_TENSORS = {
+    "weight": torch.arange(6.0).reshape(2, 3),
+    "mask": torch.tensor([True, False]),
+    "half": torch.ones(2, dtype=torch.bfloat16),
+    "step": torch.tensor(3),
+    "none": torch.zeros(0, 2),
+}
 
 
 def _network() -> Network:
@@ -64,6 +72,8 @@ def test_a_mask_of_other_bytes_is_a_mask(tmp_path: Path) -> None:
     save_network(_network(), tmp_path)
     path = tmp_path / "network.safetensors"
     tensors = load_tensors(path)[0]
+    # As others write it: without a hash.
+    save_file(tensors, path)
     length = tensors[_MASK].numel()
     content = bytearray(path.read_bytes())
     header = int.from_bytes(content[:8], "little")
@@ -122,3 +132,27 @@ def test_a_state_that_does_not_fit_is_refused(part: str, how: str, tmp_path: Pat
     save_tensors(path, _changed(tensors, chosen, how), note)
     with pytest.raises((TrainingError, CorruptArtifactError)):
         fit(_network(), x, labels, options, seed=0, checkpoint=tmp_path)
+
+
+def test_tensors_and_their_note_come_back(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "state.safetensors", _TENSORS, "a note")
+    found, note = load_tensors(tmp_path / "state.safetensors")
+    assert note == "a note"
+    assert found.keys() == _TENSORS.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in _TENSORS.items())
+
+
+@pytest.mark.parametrize("part", ["number", "name", "note"])
+def test_what_was_changed_is_not_continued(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    save_tensors(path, _TENSORS, "a note")
+    content = path.read_bytes()
+    changed = {
+        "number": content.replace(torch.tensor(5.0).numpy().tobytes(), torch.tensor(7.0).numpy().tobytes()),
+        "name": content.replace(b'"mask"', b'"musk"'),
+        "note": content.replace(b"a note", b"a vote"),
+    }[part]
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(CorruptArtifactError, match="its hash differs"):
+        load_tensors(path)

@@ -9,7 +9,7 @@ import pytest
 from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.models.topology import spectral_radius
-from toolchain.npz import read_arrays, write_arrays
+from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp import (
     Attribution,
     CentralityRule,
@@ -270,7 +270,7 @@ def test_a_state_with_parts_missing_or_misshapen_is_named(
 ) -> None:
     pool, options = world(rng, 30, 0.3, 2.0), _options(15, 0.2, 2)
     prune_pool(pool, options, np.random.default_rng(1), checkpoint=tmp_path)
-    arrays = read_arrays(tmp_path / "pruning.npz")
+    arrays = read_sealed_arrays(tmp_path / "pruning.npz")
     match damage:
         case "missing":
             del arrays["scalars"]
@@ -278,6 +278,6 @@ def test_a_state_with_parts_missing_or_misshapen_is_named(
             arrays["neurons"] = arrays["neurons"][:-1]
         case _:
             del arrays["spectrum.0"]
-    write_arrays(tmp_path / "pruning.npz", arrays)
+    write_sealed_arrays(tmp_path / "pruning.npz", arrays)
     with pytest.raises(CorruptArtifactError, match="not the state of a pruning"):
         prune_pool(pool, options, np.random.default_rng(1), checkpoint=tmp_path)
