@@ -37,7 +37,7 @@ from toolchain.progress import Progress, StageProgress, no_progress, no_stages, 
 from toolchain.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.run_folder import TrainedRun, is_run, repair_options, training_samples
 from toolchain.stimulus import Stimulus, check_stimulus, fit_stimulus
-from toolchain.target import load_target, recorded_bytes, resumed
+from toolchain.target import forget_samples, load_target, recorded_bytes, resumed
 from toolchain.trace import Trace, check_quantities
 
 _STILL: Final = 4
@@ -282,10 +282,14 @@ def run_build(
     given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = _graph_of(build, stage)
     program = load_target(target or build.target).build(graph)
-    if resume is not None:
-        program = resumed(program, path_of(resume, "resume"))
+    kept = None if resume is None else path_of(resume, "resume")
+    if kept is not None:
+        program = resumed(program, kept)
     warn_clipped(clipped_inputs(graph, given))
-    return program.run(given, record=record, progress=progress)
+    trace = program.run(given, record=record, progress=progress)
+    if kept is not None:
+        forget_samples(kept)
+    return trace
 
 
 @final
@@ -344,8 +348,9 @@ def record_build(
     program = load_target(target or build.target).build(graph)
     per_sample = recorded_bytes(graph, given.steps, record)
     room = _RECORDED_BYTES
-    if resume is not None:
-        program, room = resumed(program, path_of(resume, "resume")), per_sample * given.samples
+    kept = None if resume is None else path_of(resume, "resume")
+    if kept is not None:
+        program, room = resumed(program, kept), per_sample * given.samples
     counts, clipping = dict.fromkeys((node.name for node in graph.populations), 0), ClippingTally.of(graph)
     with writing_arrays(path) as writer:
         for start, part in in_parts(given, per_sample, program, room):
@@ -361,6 +366,8 @@ def record_build(
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
             del trace  # Before the next part is recorded.
+    if kept is not None:
+        forget_samples(kept)
     return Recording(given.samples, counts, clipping.found)
 
 

@@ -171,7 +171,11 @@ class PortableProgram(Program, Protocol):
 
 @runtime_checkable
 class ResumableProgram(Program, Protocol):
-    """A program that can keep the samples a run finished before it ended early."""
+    """A program that can keep the samples that a run finished.
+
+    They are kept however the run ends, so that nothing is lost where its trace cannot be written. Whoever has
+    the trace in safety calls `forget_samples`.
+    """
 
     def resume_in(self, folder: Path) -> Program:
         """Return the program that keeps finished samples in a folder, and begins after those it finds."""
@@ -190,6 +194,11 @@ def resumed(program: Program, folder: Path) -> Program:
             "runs are long, such as lava"
         )
     return program.resume_in(folder)
+
+
+def forget_samples(folder: Path) -> None:
+    """Remove the finished samples that a folder keeps: their trace is in safety."""
+    (folder / RESUMED).unlink(missing_ok=True)
 
 
 @runtime_checkable

@@ -71,10 +71,6 @@ class FinishedSamples:
         }
         write_sealed_arrays(self.path, held | {_KEY: self._key})
 
-    def remove(self) -> None:
-        """Forget them: the run is complete."""
-        self.path.unlink(missing_ok=True)
-
 
 def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
     digest = hashlib.sha256(",".join(record).encode())

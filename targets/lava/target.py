@@ -78,8 +78,6 @@ class LavaProgram:
         done = 0 if kept is None else kept.load(records)
         if done < fitted.samples:
             self._run_from(done, fitted, records, kept, progress)
-        if kept is not None:
-            kept.remove()
         return Trace(**records)
 
     def _run_from(
@@ -97,6 +95,8 @@ class LavaProgram:
             try:
                 run_job(folder, window, self._limits, progress)
                 _collect(folder, self.plan, records, done, window.samples)
+                if kept is not None:
+                    _kept(kept, records, stimulus.samples)
             except BaseException as error:
                 _rescue(folder, self.plan, window, records, done, kept, error)
                 raise

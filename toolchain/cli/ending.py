@@ -123,8 +123,8 @@ def _machines_fault(error: BaseException) -> ToolchainError | None:
             return error
         case MemoryError() | RuntimeError() if isinstance(error, MemoryError) or _TORCH_FULL in str(error):
             return ToolchainError(
-                f"there is not enough memory ({str(error) or 'no room for an object'}); use smaller batches or "
-                "fewer samples, or a machine with more"
+                f"there is not enough memory ({str(error) or 'no room for an object'}); use smaller batches "
+                "or fewer samples, or a machine with more"
             )
         case RecursionError():
             return ToolchainError("something is nested too deeply to be followed; make it flatter")

@@ -28,6 +28,7 @@ from toolchain.fixedpoint import SignMode
 from toolchain.ir import AnyNode, Decode, FixedDense, Graph, Input, Output
 from toolchain.progress import Progress, no_progress
 from toolchain.stimulus import fit_stimulus
+from toolchain.target import forget_samples
 from toolchain.temporary import SHARED_MEMORY, shared_memory_prefix, temporary_folder
 from toolchain.trace import QUANTITIES
 
@@ -179,7 +180,10 @@ LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
 """
 
 
-def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["the command", "the command and all of Lava"])
+def test_a_parent_that_is_killed_takes_its_run_with_it(
+    killed: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], cwd=repository)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not any(_steps_of(job) for job in tmp_path.iterdir()):
@@ -189,8 +193,19 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(repository: Path, tmp_pat
     )
     prefix = shared_memory_prefix(Path(child[1].split()[-2])).removeprefix("/")
     assert list(SHARED_MEMORY.glob(f"{prefix}*"))
+    if killed != "the command":
+        # What does not die at once cannot notice that it should.
+        os.killpg(child[0], signal.SIGSTOP)
     parent.kill()
     parent.wait()
+    if killed != "the command":
+        os.killpg(child[0], signal.SIGKILL)
+        while not _group_is_gone(child[0]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert list(tmp_path.iterdir())
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with temporary_folder("next"):
+            pass
     while time.monotonic() < deadline and not (_group_is_gone(child[0]) and not list(tmp_path.iterdir())):
         time.sleep(0.05)
     assert _group_is_gone(child[0])
@@ -289,8 +304,12 @@ def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
     trace = program.run(x, record=QUANTITIES, progress=lambda _, total: totals.add(total))
     assert totals == {window_of(program.plan, 6 - finished, x.shape[1], models).total}
     assert first_mismatch(reference.run(graph, x), trace) is None
-    assert not list((tmp_path / "kept").iterdir())
     started.assert_nothing_is_left()
+    # They are kept until whoever has the trace forgets them.
+    again = program.run(x, record=QUANTITIES, progress=lambda *_: pytest.fail("nothing is left to run"))
+    assert first_mismatch(trace, again) is None
+    forget_samples(tmp_path / "kept")
+    assert not list((tmp_path / "kept").iterdir())
 
 
 def _slow(program: LavaProgram, x: np.ndarray, progress: Progress) -> None:
