@@ -8,7 +8,7 @@ import pytest
 from tests.attack.run_files import all_prey, baseline_prey
 from toolchain.fidelity import Agreement, Comparison
 
-_EVERY = 17
+_EVERY = 41
 """Of the changes; `python -m tests.attack.run_files` tries all."""
 
 

@@ -23,6 +23,7 @@ from toolchain.experiment import (
     parse_experiment,
 )
 from toolchain.models import Readout
+from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SMALLEST_FACTOR
 from toolchain.prune_stage import load_images
 from toolchain.run_folder import train
 
@@ -103,7 +104,9 @@ def test_sizes_beyond_the_memory_are_refused_before_anything_is_made(
 
 
 _TINY = st.floats(0, 1, exclude_min=True)
-_ANY = st.floats(0, exclude_min=True, allow_infinity=False) | st.sampled_from([1e-300, 1e38, 1e300])
+_ANY = st.floats(SMALLEST_FACTOR, LARGEST_FACTOR) | st.sampled_from(
+    [SMALLEST_FACTOR, LONGEST_MS, LARGEST_FACTOR]
+)
 _SMALL = st.integers(1, 12)
 _SECTIONS = {
     "data": {"test_fraction": st.floats(0.97, 1, exclude_max=True), "split_seed": st.integers()},
@@ -121,7 +124,7 @@ _SECTIONS = {
         "inhibition": _ANY,
         "gain": _ANY,
         "input_gain": _ANY,
-        "bias": st.floats(allow_nan=False, allow_infinity=False),
+        "bias": st.floats(-LARGEST_FACTOR, LARGEST_FACTOR),
         "readout": st.sampled_from(Readout),
         "readout_tau_ms": _ANY,
         "dt_ms": _ANY,
