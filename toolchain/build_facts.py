@@ -1,6 +1,7 @@
 """What a build tells of how its network came to be: import, pruning, added delays, training with integers."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Self
 
 from toolchain.documents import Count, Digest, Document
 
@@ -10,6 +11,12 @@ class Change(Document):
 
     before: Count | float
     after: Count | float
+
+    @classmethod
+    def of(cls, figures: Iterable[float]) -> Self:
+        """Return the change of two figures."""
+        before, after = figures
+        return cls(before=before, after=after)
 
 
 class Sizes(Document):

@@ -217,18 +217,13 @@ def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
     costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
     recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
     return Sizes(
-        neurons=_change([cost.neurons["hidden"] for cost in costs]),
-        recurrent_synapses=_change(recurrent),
-        synapses=_change([sum(cost.synapses.values()) for cost in costs]),
-        spikes=_change([cost.spikes["hidden"] for cost in costs]),
-        operations=_change([cost.total_operations for cost in costs]),
-        accuracy=_change(rates),
+        neurons=Change.of([cost.neurons["hidden"] for cost in costs]),
+        recurrent_synapses=Change.of(recurrent),
+        synapses=Change.of([sum(cost.synapses.values()) for cost in costs]),
+        spikes=Change.of([cost.spikes["hidden"] for cost in costs]),
+        operations=Change.of([cost.total_operations for cost in costs]),
+        accuracy=Change.of(rates),
     )
-
-
-def _change(figures: Sequence[float]) -> Change:
-    before, after = figures
-    return Change(before=before, after=after)
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:

@@ -223,4 +223,5 @@ def _same_value(left: Any, right: Any) -> bool:  # noqa: ANN401 - field values o
         case Origin():
             return left.path == right.path and np.array_equal(left.elements, right.elements)
         case _:
-            return bool(left == right)
+            # An array that one of two nodes lacks is compared with None.
+            return not isinstance(right, np.ndarray | csr_array) and bool(left == right)

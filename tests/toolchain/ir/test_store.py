@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recipes, recurrent
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, ToolchainError
@@ -46,6 +47,74 @@ def test_one_changed_weight_is_another_structure() -> None:
     weights[0, 0] += 1e-12
     other = graph.map(lambda node: replace(node, weights=weights) if node.name == "encode" else node)
     assert not same_structure(graph, other)
+
+
+def test_a_node_without_an_array_is_another_than_one_with_it() -> None:
+    bare = feed_forward()
+    weights, bias = np.eye(2), np.ones(2)
+    read = bare.map(lambda node: replace(node, weights=weights) if node.name == "output" else node)
+    biased = read.map(lambda node: replace(node, bias=bias) if node.name == "output" else node)
+    for one, other in ((bare, read), (read, biased)):
+        assert not same_structure(one, other)
+        assert not same_structure(other, one)
+
+
+def _damaged(parts: dict[str, list[int]]) -> dict[str, np.ndarray]:
+    sound = {"indices": [1, 2, 0], "indptr": [0, 2, 3]}
+    return {key: np.array(value, np.int64) for key, value in (sound | parts).items()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"indices": [1, 3, 0]}, "columns that do not exist"),
+        ({"indices": [1, -1, 0]}, "columns that do not exist"),
+        ({"indices": [2, 1, 0]}, "not in order, or stand twice"),
+        ({"indices": [1, 1, 0]}, "not in order, or stand twice"),
+        ({"indices": [1, 2]}, "do not fit one another"),
+        ({"indptr": [0, 3]}, "do not fit one another"),
+        ({"indptr": [1, 2, 3]}, "rows do not follow"),
+        ({"indptr": [0, 3, 2]}, "rows do not follow"),
+        ({"indptr": [0, -(2**63), 3]}, "rows do not follow"),
+    ],
+)
+def test_a_damaged_sparse_matrix_never_reaches_scipy(
+    parts: dict[str, list[int]], said: str, tmp_path: Path
+) -> None:
+    weights = csr_array(np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]))
+    save_graph(
+        feed_forward().map(lambda node: replace(node, weights=weights) if node.name == "decode" else node),
+        tmp_path,
+    )
+    arrays = _arrays(tmp_path) | {f"decode/weights/{key}": value for key, value in _damaged(parts).items()}
+    write_arrays(tmp_path / "arrays.npz", arrays)
+    with pytest.raises(CorruptArtifactError, match=f"weights of node 'decode': .*{said}"):
+        load_graph(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", ">f8", "int64", "bool", "complex128", "U3"])
+def test_an_array_of_another_type_is_refused(dtype: str, tmp_path: Path) -> None:
+    save_graph(feed_forward(), tmp_path)
+    write_arrays(tmp_path / "arrays.npz", _arrays(tmp_path) | {"hidden/vth": np.ones(3).astype(dtype)})
+    with pytest.raises(CorruptArtifactError, match="'hidden/vth' of .* expected float64"):
+        load_graph(tmp_path)
+
+
+def test_a_graph_whose_keys_hold_points_is_still_read(tmp_path: Path, rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    save_graph(graph, tmp_path)
+    path = tmp_path / "graph.json"
+    document = json.loads(path.read_text())
+    for node in document["nodes"]:
+        for value in node.values():
+            if isinstance(value, dict):
+                for part in value.keys() & {"array", "csr", "elements"}:
+                    value[part] = value[part].replace("/", ".")
+    path.write_text(json.dumps(document))
+    write_arrays(
+        tmp_path / "arrays.npz", {k.replace("/", "."): value for k, value in _arrays(tmp_path).items()}
+    )
+    assert same_structure(load_graph(tmp_path), graph)
 
 
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -1,6 +1,7 @@
 """Every rule of the graph, broken once."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +9,20 @@ import pytest
 from tests.graphs import feed_forward, fixed_lif, lif, recurrent
 from toolchain.errors import FeedbackError, VerifyError
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, Dense, EdgeKind, FixedDense, Graph, Input, Output, ValueType, verify
+from toolchain.ir import (
+    Decode,
+    Delay,
+    Dense,
+    EdgeKind,
+    FixedDense,
+    Graph,
+    Input,
+    Origin,
+    Output,
+    SumPool2d,
+    ValueType,
+    verify,
+)
 
 
 def _changed(graph: Graph, target: str, /, **changes: object) -> Graph:
@@ -41,6 +55,15 @@ def test_a_well_formed_graph_gives_the_type_of_every_node(rng: np.random.Generat
         ("x", {"edge": EdgeKind.CURRENT}, "not currents"),
         ("x", {"scale": 2.0}, "scale 1 and one bit"),
         ("x", {"name": "a/b"}, "unique name"),
+        ("x", {"shape": ()}, "whole numbers of 1 or more"),
+        ("x", {"shape": (2, 0)}, "whole numbers of 1 or more"),
+        ("encode", {"weights": np.full((3, 2), 1e200)}, "numbers up to 1e\\+100"),
+        ("hidden", {"vth": np.full(3, 1e-200)}, "1 / vth holds .* numbers up to"),
+        ("hidden", {"inputs": ("encode", "encode")}, "twice; join the connections"),
+        ("output", {"inputs": ("x",)}, "reads 'x', expected a population of neurons"),
+        ("output", {"weights": np.full((1, 2), np.nan)}, "read-out weights holds nan"),
+        ("output", {"weights": np.ones((0, 2))}, "do not fit"),
+        ("output", {"weights": np.ones(())}, "do not fit"),
         ("output", {"inputs": ("decode",)}, "expected a population"),
         ("output", {"weights": np.ones((2, 3))}, "do not fit"),
         ("output", {"bias": np.ones(2)}, "needs weights"),
@@ -50,6 +73,39 @@ def test_a_well_formed_graph_gives_the_type_of_every_node(rng: np.random.Generat
 def test_a_broken_rule_names_the_node(name: str, changes: dict[str, object], rule: str) -> None:
     with pytest.raises((VerifyError, FeedbackError), match=rule):
         verify(_changed(feed_forward(), name, **changes))
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf"), 1e308, 5e-324])
+def test_a_step_that_does_not_last_is_refused(step: float) -> None:
+    with pytest.raises(VerifyError, match="expected steps of 1e-06 to 1e\\+06 ms"):
+        verify(replace(feed_forward(), dt_ms=step))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf"), 1e-200, 1e200])
+def test_a_scale_with_which_nobody_can_compute_is_refused(scale: float) -> None:
+    with pytest.raises(VerifyError, match="expected a scale > 0"):
+        verify(_changed(feed_forward(), "x", edge=EdgeKind.GRADED, scale=scale))
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    for graph in (
+        replace(feed_forward(), name="\ud800"),
+        _changed(feed_forward(), "output", classes=("a", "\ud800")),
+        _changed(feed_forward(), "hidden", origin=Origin.whole("\ud800", 3)),
+    ):
+        with pytest.raises(VerifyError, match="is no Unicode"):
+            verify(graph)
+
+
+def test_sums_of_sums_that_leave_32_bits_are_refused_however_long_their_chain() -> None:
+    image = Input(name="x", shape=(1, 2, 2), edge=EdgeKind.GRADED, scale=1.0, bits=24)
+    names = ["x", *(f"p{i}" for i in range(1200))]
+    pools = [
+        SumPool2d(name=name, inputs=(before,), kernel=(2, 1), stride=(2, 1), padding=(1, 0))
+        for before, name in pairwise(names)
+    ]
+    with pytest.raises(VerifyError, match=r"its sums can reach .* use smaller windows"):
+        verify(Graph((image, *pools)))
 
 
 def test_a_loop_without_delay_is_named(rng: np.random.Generator) -> None:
