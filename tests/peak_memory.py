@@ -18,13 +18,13 @@ def held():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
-before, base, said = peak(resource.RUSAGE_SELF), held(), ""
+base, said = held(), ""
 try:
     {statement}
 except ToolchainError as error:
     said = f"{{type(error).__name__}}: {{error}}"
 after = peak(resource.RUSAGE_SELF)
-print(max(after - base if after > before else 0, 0), peak(resource.RUSAGE_CHILDREN), said)
+print(max(after - base, 0), peak(resource.RUSAGE_CHILDREN), said)
 """
 
 
@@ -33,7 +33,7 @@ class Peak:
     """What reading something took.
 
     Attributes:
-        own: Bytes beyond what the process had when everything was imported.
+        own: Bytes beyond what the process held when everything was imported, at most: its peak may be older.
         children: Bytes of the largest process that it started.
         said: The toolchain's error; empty if there was none.
     """
