@@ -9,6 +9,7 @@ import resource
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,17 +73,22 @@ def test_mutants_are_read_or_refused(name: str, tmp_path: Path) -> None:
     assert not outcomes[""]
 
 
+@pytest.fixture(scope="module")
+def started() -> Iterator[ConfinedReader]:
+    with ConfinedReader(seconds=2, limit=2**26) as reader:
+        yield reader
+
+
 @settings(max_examples=30)
 @given(content=st.binary(max_size=400), head=st.sampled_from(HEADS))
 def test_bytes_of_any_sort_are_refused(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, head: bytes
+    tmp_path_factory: pytest.TempPathFactory, started: ConfinedReader, content: bytes, head: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("bytes") / "file.bin"
     path.write_bytes(head + content)
-    with ConfinedReader(seconds=2, limit=2**26) as reader:
-        for name, (_, read) in FORMATS.items():
-            with suppress(ToolchainError) if name in BARE else pytest.raises(ToolchainError):
-                read(path, reader)
+    for name, (_, read) in FORMATS.items():
+        with suppress(ToolchainError) if name in BARE else pytest.raises(ToolchainError):
+            read(path, started)
 
 
 _ODD = (np.array("text"), np.zeros((0,)), np.ones((2, 2, 2)), np.array([np.nan] * 3))

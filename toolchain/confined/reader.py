@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from toolchain.confined.pipe import LostError, Pipe
 from toolchain.disk import check_file
-from toolchain.errors import CorruptArtifactError
+from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.memory import budget
 
 _START: Final = (
@@ -73,8 +73,8 @@ class ConfinedReader:
     """
 
     def __init__(self, seconds: int = 20, limit: int | None = None) -> None:
-        self._seconds, self._limit = seconds, limit or budget().limit // 2
         self._forget()
+        self._seconds, self._limit = seconds, limit or budget().limit // 2
 
     def __reduce__(self) -> tuple[type["ConfinedReader"], tuple[int, int]]:
         # A copy in another process reads for itself.
@@ -89,8 +89,7 @@ class ConfinedReader:
         self._stop()
 
     def __del__(self) -> None:
-        if self._owner == os.getpid():
-            self._stop()
+        self._stop()
 
     def read(self, kind: Format, path: Path, index: int | None = None) -> dict[str, NDArray[Any]]:
         """Return the arrays of a file.
@@ -103,6 +102,7 @@ class ConfinedReader:
         Raises:
             MissingFileError: There is no such file.
             CorruptArtifactError: It is of another format, is damaged, or holds what is not read.
+            UsageError: The system starts no more processes.
         """
         check_file("file", path)
         size = path.stat().st_size
@@ -137,21 +137,27 @@ class ConfinedReader:
             raise
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        self._process = subprocess.Popen(  # noqa: S603 - our own code
-            [sys.executable, "-P", "-c", _START, str(_ROOT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            # Ctrl-C goes to all of a terminal's group; whoever asks decides when this one ends.
-            start_new_session=True,
-            pipesize=_PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own code
+                [sys.executable, "-P", "-c", _START, str(_ROOT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                # Ctrl-C goes to all of a terminal's group; whoever asks decides when this one ends.
+                start_new_session=True,
+                pipesize=_PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            raise UsageError(
+                f"the process that reads files of strangers cannot be started: {error.strerror}; "
+                "end other programs, or raise the limits of this one (see 'ulimit -a')"
+            ) from None
         return self._process
 
     def _stop(self) -> None:
-        if self._process is None:
+        if self._process is None or self._owner != os.getpid():
             return
         self._process.kill()
         self._process.communicate()

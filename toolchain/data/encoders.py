@@ -1,13 +1,17 @@
 """From intensities in 0 .. 1, still or in frames, to what enters a network, `[batch, time, channels]`."""
 
 from enum import Enum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import ArgumentError
 from toolchain.intake import choice_of, count_of, real_of, samples_of
+from toolchain.memory import budget
+
+_TAKEN: Final = 24
+"""Bytes that a code takes for a channel and step, at most."""
 
 Intensities = NDArray[np.floating[Any]]
 
@@ -43,7 +47,8 @@ def encode(
         bool `[batch, T, channels]`, T times the frames if there are any; float64 for the direct code.
 
     Raises:
-        ArgumentError: The intensities are not of that shape, empty, not finite or outside 0 .. 1.
+        ArgumentError: The intensities are not of that shape, empty, not finite or outside 0 .. 1, or
+            their trains do not fit into the memory.
     """
     encoding, steps = choice_of(encoding, "encoding", Encoding), count_of(steps, "steps", least=1)
     max_rate = real_of(max_rate, "max_rate", least=0, most=1)
@@ -55,6 +60,9 @@ def encode(
             f"{given.min():.9g} .. {given.max():.9g}",
             "scale them, such as pixels / 255",
         )
+    excess = budget().excess(_TAKEN * given.size * steps)
+    if excess:
+        raise ArgumentError("steps", "trains that fit into the memory", f"{steps}", f"the batch {excess}")
     # Numbers that are whole, or of 16 bits, would make steps and rates so.
     wide = given if given.dtype in {np.dtype(np.float32), np.dtype(np.float64)} else given.astype(np.float64)
     frames = [wide] if wide.ndim == 2 else [wide[:, i] for i in range(wide.shape[1])]

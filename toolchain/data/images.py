@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from scipy.ndimage import zoom
 
 from toolchain.errors import ArgumentError, UsageError
 from toolchain.intake import array_of, check_finite, check_shape, count_of, labels_of, names_of, samples_of
+from toolchain.memory import budget
+
+_ZOOMED: Final = 16
+"""Bytes of a pixel while pictures are made larger."""
 
 
 @final
@@ -84,6 +88,11 @@ def as_pictures(images: Images, size: int | None = None) -> Images:
     size = None if size is None else count_of(size, "size", least=1)
     if size is not None and size < side:
         raise UsageError(f"images of {side}x{side} can only be made larger, got size {size}")
+
+    most = max(len(images.train), len(images.test))
+    excess = "" if size is None else budget().excess(_ZOOMED * most * size * size)
+    if excess:
+        raise ArgumentError("size", "pictures that fit into the memory", f"{size}", f"the set {excess}")
 
     def pictures(flat: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         square = flat.reshape(-1, 1, side, side).astype(np.float32)

@@ -7,12 +7,15 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import SeriesError
+from toolchain.errors import ArgumentError, SeriesError
 from toolchain.intake import array_of, count_of, real_of
+from toolchain.memory import budget
 
 Floats = NDArray[np.float64]
 Derivative = Callable[[Floats], Floats]
 
+_LONGEST: Final = 2**40
+"""Steps of the longest series."""
 _LARGEST: Final = 1e150
 """No value is beyond: its square is needed."""
 
@@ -133,8 +136,17 @@ def mackey_glass(delay: float = 17.0, samples: int = 10_000) -> Series:
         delay: `tau`; above 16.8 the series is chaotic.
         samples: Number of values.
     """
-    delay, samples = real_of(delay, "delay", least=0), count_of(samples, "samples", least=1)
+    delay = real_of(delay, "delay", least=0, most=_LONGEST)
+    samples = count_of(samples, "samples", least=1, most=_LONGEST)
     per_unit, dropped = 10, 1_000
+    excess = budget().excess(8 * per_unit * int(samples + delay + dropped))
+    if excess:
+        raise ArgumentError(
+            "samples and delay",
+            "a series that fits into the memory",
+            f"{samples} and {delay:g}",
+            f"it {excess}",
+        )
     lag = delay * per_unit
     whole, part = int(np.floor(lag)), lag - np.floor(lag)
     steps = (samples + dropped) * per_unit

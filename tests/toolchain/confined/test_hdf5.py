@@ -1,5 +1,6 @@
 """Reading HDF5: plain data comes out, everything else is an error, in bounded time."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from toolchain.confined import hdf5
+from toolchain.confined.process import RefusedError
 from toolchain.confined.reader import ConfinedReader, read_hdf5
 from toolchain.errors import CorruptArtifactError, MissingFileError
 
@@ -36,6 +39,12 @@ def _external_link(file: h5py.File, folder: Path) -> None:
     with h5py.File(folder / "other.h5", "w") as other:
         other["secret"] = 1
     file["there"] = h5py.ExternalLink(str(folder / "other.h5"), "/secret")
+
+
+def _link_to_a_pipe(file: h5py.File, folder: Path) -> None:
+    # Whoever opens it waits for ever.
+    os.mkfifo(folder / "pipe")
+    file["there"] = h5py.ExternalLink(str(folder / "pipe"), "/secret")
 
 
 def _external_storage(file: h5py.File, folder: Path) -> None:
@@ -86,6 +95,7 @@ def _nothing(file: h5py.File, folder: Path) -> None:
     [
         (_soft_link, "is a link"),
         (_external_link, "is a link"),
+        (_link_to_a_pipe, "is a link"),
         (_external_storage, "in another file"),
         (_virtual, "in another file"),
         (_circle, "twice"),
@@ -118,3 +128,26 @@ def test_other_files_and_missing_ones_are_said_to_be_so(tmp_path: Path) -> None:
         read_hdf5(tmp_path / "text.h5")
     with pytest.raises(MissingFileError):
         read_hdf5(tmp_path / "none.h5")
+
+
+def test_more_objects_than_can_be_looked_at_in_time_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i in range(20):
+            file.create_group(f"g{i}")
+    monkeypatch.setattr(hdf5, "MAX_OBJECTS", 19)
+    with h5py.File(tmp_path / "a.h5") as file, pytest.raises(RefusedError, match="too many objects"):
+        hdf5.Walk(2**20).group(file, "", 0)
+
+
+def test_links_are_seen_whatever_their_names_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["there"] = 1
+        file["\u00e4"] = h5py.SoftLink("/there")
+    with pytest.raises(CorruptArtifactError, match="'\u00e4' is a link"):
+        read_hdf5(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file[b"\xff"] = 2
+    with pytest.raises(CorruptArtifactError, match="whose name is no text"):
+        read_hdf5(tmp_path / "b.h5")

@@ -1,5 +1,6 @@
 """The process that reads files of strangers: it has limits, and whatever it does, the next file is read."""
 
+import errno
 import json
 import os
 import time
@@ -212,3 +213,28 @@ def test_a_folder_or_a_pipe_is_not_opened(tmp_path: Path) -> None:
 
 def test_formats_are_those_that_the_process_knows() -> None:
     assert {item.value for item in Format} == set(process._MODULES)
+
+
+def test_a_system_without_room_for_a_process_is_said(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(reader.subprocess, "Popen", full)
+    with pytest.raises(UsageError, match="cannot be started: Too many open files; end other programs"):
+        read_hdf5(good)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_leaves_the_process_of_its_parent_alone(
+    good: Path, confined: ConfinedReader
+) -> None:
+    read_hdf5(good, confined)
+    started = confined._process
+    assert started is not None
+    child = os.fork()
+    if child == 0:  # pragma: no cover - not measured there
+        confined.__exit__(None, None, None)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert started.poll() is None
+    assert int(read_hdf5(good, confined)["x"]) == 1

@@ -1,5 +1,6 @@
 """Event recordings of strangers: whatever their bytes say, the damaged one is named."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -140,6 +141,7 @@ def test_lists_that_do_not_fit_one_another_are_named(
         (np.zeros((2, 2), int), "is not a list|holds no 'spikes"),
         (h5py.SoftLink("/extra/speaker"), "is a link to somewhere else"),
         (h5py.ExternalLink("other.h5", "/secret"), "is a link to somewhere else"),
+        (h5py.ExternalLink("pipe", "/secret"), "is a link to somewhere else"),
     ],
 )
 def test_files_of_shd_that_hold_something_else_are_refused(
@@ -148,6 +150,8 @@ def test_files_of_shd_that_hold_something_else_are_refused(
     path = write_shd(tmp_path)
     with h5py.File(path.parent / "other.h5", "w") as file:
         file["secret"] = np.arange(2)
+    # Whoever opens it waits for ever.
+    os.mkfifo(path.parent / "pipe")
     with h5py.File(path, "a") as file:
         del file[name]
         if value is not None:

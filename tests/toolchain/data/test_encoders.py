@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from toolchain.data import Encoding, encode, load_digits
 from toolchain.data.encoders import latency_code, rate_code
+from toolchain.errors import ArgumentError
 
 
 @given(rate=st.floats(0, 1), steps=st.integers(1, 64))
@@ -37,6 +38,14 @@ def test_a_poisson_code_fires_at_its_rate(rng: np.random.Generator) -> None:
 def test_the_direct_code_repeats_the_value(rng: np.random.Generator) -> None:
     train = encode(np.array([[0.25, 1.0]]), Encoding.DIRECT, 3, rng=rng)
     assert train.tolist() == [[[0.25, 1.0]] * 3]
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_trains_that_do_not_fit_into_the_memory_are_refused(
+    encoding: Encoding, rng: np.random.Generator
+) -> None:
+    with pytest.raises(ArgumentError, match="steps: expected trains that fit.*the batch needs"):
+        encode(np.ones((1, 1)), encoding, 10**12, rng=rng)
 
 
 def test_the_digits_are_split_by_class_and_apart() -> None:

@@ -33,6 +33,11 @@ def test_digits_cannot_be_made_smaller_or_be_oblong() -> None:
         as_pictures(as_pictures(flat))
 
 
+def test_pictures_that_do_not_fit_into_the_memory_are_refused() -> None:
+    with pytest.raises(UsageError, match="pictures that fit into the memory, got 1000000.*the set needs"):
+        as_pictures(load_digits(0.3, 0), 10**6)
+
+
 def _write_cifar10(folder: Path, records: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     everything = []
@@ -105,3 +110,19 @@ def test_channels_are_normalised_one_by_one() -> None:
         Images(ones, np.zeros(2, int), ones, np.zeros(2, int), ("a",)), (0.5, 1, 0), (0.5, 2, 4)
     )
     assert images.train[0, :, 0, 0].tolist() == [1.0, 0.0, 0.25]
+
+
+def test_names_of_classes_are_few(tmp_path: Path) -> None:
+    _write_cifar10(tmp_path, 1)
+    (tmp_path / "batches.meta.txt").write_text("airplane " * 2**14)
+    with pytest.raises(CorruptArtifactError, match=r"batches\.meta\.txt' is larger than 65536 bytes"):
+        load_cifar10(tmp_path, records=1)
+
+
+def test_a_batch_larger_than_the_memory_allows_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write_cifar10(tmp_path, 7)
+    monkeypatch.setenv("PUMICE_MEMORY", "1M")
+    with pytest.raises(CorruptArtifactError, match=r"data_batch_1\.bin' needs 1.0 MiB of memory"):
+        load_cifar10(tmp_path, records=7)

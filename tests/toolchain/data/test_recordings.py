@@ -138,6 +138,7 @@ def _sum_in(recordings: Recordings, queue: "SimpleQueue[int]") -> None:
     queue.put(sum(int(events["x"].sum()) for _ in range(20) for events, _ in recordings))
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_threads_and_forked_processes_may_share_recordings(tmp_path: Path) -> None:
     write_shd(tmp_path)
     recordings = Recordings(EventData.SHD, tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from toolchain.data import Series, lorenz63, mackey_glass, rossler
-from toolchain.errors import SeriesError
+from toolchain.errors import ArgumentError, SeriesError
 
 
 def test_lorenz63_is_the_papers() -> None:
@@ -74,3 +74,10 @@ def test_values_whose_squares_are_no_numbers_are_refused(value: float) -> None:
     values[3] = value
     with pytest.raises(SeriesError, match="not finite, or beyond 1e[+]150"):
         Series("s", values, 10, 15, 20)
+
+
+def test_a_series_that_does_not_fit_into_the_memory_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="a series that fits into the memory, got 1000000000000 and 17"):
+        mackey_glass(samples=10**12)
+    with pytest.raises(ArgumentError, match="delay: expected a number at least 0 and at most"):
+        mackey_glass(1e300)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.data import SeriesCode, SeriesEncoding
+from toolchain.errors import UsageError
 
 RNG = np.random.default_rng(0)
 
@@ -51,3 +52,24 @@ def test_the_delta_code_follows_a_series_to_within_a_unit(seed: int) -> None:
     spikes = code.encode_all(series, rng).reshape(1, 40, 20, 4).sum(axis=2)
     told = np.cumsum(spikes[..., :2].astype(float) - spikes[..., 2:], axis=1) * 0.05
     assert np.abs(told - series).max() <= 0.05 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dimensions", 0),
+        ("steps", 0),
+        ("steps", 10**30),
+        ("fields", True),
+        ("bits", 0),
+        ("bits", 400),
+        ("reach", 0.0),
+        ("reach", np.nan),
+        ("unit", -1.0),
+        ("max_rate", 1.5),
+        ("encoding", "morse"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=name):
+        SeriesCode(**{"dimensions": 1, name: value})
