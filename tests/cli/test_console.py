@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 import typer
@@ -175,3 +176,11 @@ def test_a_warning_of_any_library_is_printed_like_that(monkeypatch: pytest.Monke
         monkeypatch.setattr(warnings, "showwarning", print_warning)
         warnings.warn("layer \x1b[2J", UserWarning, stacklevel=1)
     assert r"UserWarning: layer \x1b[2J" in err.getvalue()
+
+
+def test_only_the_console_prints(repository: Path) -> None:
+    """`print` itself is forbidden elsewhere by ruff."""
+    other = re.compile(r"\bConsole\(|typer\.s?echo|traceback\.print_|sys\.(__)?std(out|err)(__)?\.write")
+    for path in (repository / "toolchain" / "cli").rglob("*.py"):
+        if path.name != "console.py":
+            assert not other.search(path.read_text()), path
