@@ -80,7 +80,10 @@ class Trial:
 
 _FEW: Final = ("show", "run", "compile")
 TRIALS: Final = (
-    *(Trial(f"ulimit -f {size}", _limited(resource.RLIMIT_FSIZE, size)) for size in (0, 4_000, 40_000)),
+    *(
+        Trial(f"ulimit -f {size}", _limited(resource.RLIMIT_FSIZE, size))
+        for size in (20_000, 40_000, 100_000)
+    ),
     *(Trial(f"ulimit -n {count}", _limited(resource.RLIMIT_NOFILE, count)) for count in (10, 20, 40)),
     *(
         Trial(

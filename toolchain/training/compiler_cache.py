@@ -3,6 +3,8 @@
 import importlib
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,3 +27,11 @@ def load_compiler() -> None:
         importlib.import_module("torch._dynamo")
     finally:
         del os.environ[_FOLDER]
+
+
+@contextmanager
+def unallocated() -> Generator[None, None, None]:
+    """Make modules whose tensors have shapes but no numbers; PyTorch's compiler is needed for that, too."""
+    load_compiler()
+    with torch.device("meta"):
+        yield
