@@ -63,8 +63,9 @@ def _run_all(asked: argparse.Namespace, kinds: Kinds, place: Path) -> list[int]:
             name, began = running.pop(child)
             rows = [Row(tuple(cells), said) for cells, said in _lines(place / f"{name}.jsonl")]
             if status:
+                told = place / f"{name}.txt"
                 rows.append(
-                    Row(("the part itself",), [(place / f"{name}.txt").read_text()[-2000:] or "it died"])
+                    Row(("the part itself",), [told.read_text()[-2000:] if told.exists() else "it died"])
                 )
             wrong.append(_print_table(name, rows, time.monotonic() - began))
     return wrong
