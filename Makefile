@@ -44,6 +44,11 @@ MUTANTS ?= 6000
 fuzz: $(READY) ## damaged files of every format are read or refused (MUTANTS=100000 for a long run)
 	PUMICE_MUTANTS=$(MUTANTS) $(PYTEST) -p no:randomly --dist load tests/fuzz
 
+.PHONY: attack
+ATTACKS ?= 1
+attack: $(READY) ## every promise of docs/promises.md attacked: files, signals, limits (half an hour; ATTACKS=4 for more)
+	$(BIN)/python -m tests.attack --size $(ATTACKS)
+
 .PHONY: check
 check: $(READY) ## format, lint, types, import arrows, architecture tests
 	$(BIN)/ruff format --check .

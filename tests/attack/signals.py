@@ -1,4 +1,4 @@
-"""Signals at random moments of every verb: `python -m tests.attack.signals [MOMENTS] [VERB ...]`.
+"""Signals at random moments of every verb.
 
 Nothing may be left in the temporary folder, beside the output, in shared memory or of processes; outputs are
 complete or absent, and the exit code names the signal. The command runs in forks of a process that has
@@ -14,17 +14,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.signalled import REPOSITORY, Ended, signalled
-from tests.small_run import TOML, small_experiment
+from tests.small_run import TOML
 from toolchain import temporary
 from toolchain.cli.main import entry
-from toolchain.driver import compile_run, load
+from toolchain.driver import load
 from toolchain.exchange import export_build
 from toolchain.interrupts import INTERRUPTS
-from toolchain.judge import compare_build, save_build
-from toolchain.run_folder import TrainedRun, train
+from toolchain.run_folder import TrainedRun
 from toolchain.trace import Trace
 
 _SENT = [(number,) for number in INTERRUPTS] + [
@@ -141,50 +141,57 @@ def _faults(ended: Ended, numbers: Sequence[int], output: Path, read: Callable[[
     return found
 
 
-def attack(name: str, arguments: list[str], read: Callable[[Path], object], moments: int) -> int:
-    """Send signals at random moments of a verb, say what came of it, and return how often it was wrong."""
+@dataclass
+class Sent:
+    """What came of signals at random moments of one verb.
+
+    Attributes:
+        moments: How many there were.
+        seconds: How long the verb takes when nobody disturbs it.
+        codes: Exit codes, and how often.
+        faults: What was wrong.
+    """
+
+    moments: int
+    seconds: float
+    codes: Counter[int] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def ends(self) -> str:
+        """Return the exit codes for reading."""
+        return ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items()))
+
+
+def attack(name: str, arguments: list[str], read: Callable[[Path], object], moments: int) -> Sent:
+    """Send signals at random moments of a verb."""
     chance = random.Random(name)  # noqa: S311 - any moments will do
-    bad, codes = 0, Counter[int]()
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "out"
         words = [str(output) if word == "OUT" else word for word in arguments]
-        whole = signalled(words, output, start=Forked)
+        undisturbed = signalled(words, output, start=Forked)
+        sent = Sent(moments, undisturbed.seconds)
+        if undisturbed.code not in {0, 4} or undisturbed.left:
+            sent.faults.append(f"without a signal: {undisturbed}")
         for moment in range(moments):
             shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
             numbers = _SENT[moment % len(_SENT)]
-            ended = signalled(words, output, chance.uniform(0, whole.seconds), numbers, start=Forked)
-            codes[ended.code] += 1
-            faults = _faults(ended, numbers, output, read)
-            bad += bool(faults)
-            for fault in faults:
-                _say(f"  {name}, {[signal.Signals(number).name for number in numbers]}: {fault}")
-    _say(f"{name}: {moments} moments in {whole.seconds:.1f} s, {bad} wrong, codes {dict(codes)}")
-    if whole.code not in {0, 4} or whole.left:
-        _say(f"  {name}, without a signal: {whole}")
-        bad += 1
-    return bad
+            after = chance.uniform(0, undisturbed.seconds)
+            ended = signalled(words, output, after, numbers, start=Forked)
+            sent.codes[ended.code] += 1
+            names = ", ".join(signal.Signals(number).name for number in numbers)
+            sent.faults += [f"{names}: {fault}" for fault in _faults(ended, numbers, output, read)]
+    return sent
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def prepare(folder: Path, run: Path, build: Path) -> None:
+    """Put into a folder what the verbs read.
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Attack the verbs that are named, or all; return 1 if anything was wrong."""
-    moments, chosen = int(arguments[0]) if arguments else 50, arguments[1:]
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        (folder / "x.toml").write_text(TOML)
-        train(small_experiment(), folder / "run")
-        build = compile_run(folder / "run", target="emulator")
-        save_build(build, folder / "build", compare_build(build))
-        export_build(build, folder / "nir", "nir")
-        wanted = {name: verb for name, verb in verbs(folder).items() if not chosen or name in chosen}
-        bad = sum(attack(name, *verb, moments) for name, verb in wanted.items())
-    _say(f"{bad} wrong")
-    return int(bad > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    Args:
+        folder: An empty folder.
+        run: A finished run.
+        build: A build.
+    """
+    (folder / "x.toml").write_text(TOML)
+    shutil.copytree(run, folder / "run")
+    shutil.copytree(build, folder / "build")
+    export_build(load(build), folder / "nir", "nir")

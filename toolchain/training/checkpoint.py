@@ -14,6 +14,7 @@ from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout, check_part_names
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
+from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import fill_module, parse_tensors, save_tensors
 
 NETWORK_FILES: Final = ("network.json", "network.safetensors")
@@ -109,7 +110,7 @@ def network_of(structure: bytes, numbers: bytes, folder: Path) -> Network:
     document = parse_document(structure, path, NetworkDocument)
     tensors, _ = parse_tensors(numbers, tensor_path)
     try:
-        with torch.device("meta"):
+        with unallocated():
             network = _rebuild(document, tensors)
     except (FrontendError, IRError, UsageError, RuntimeError) as error:
         # PyTorch counts elements even of what holds none.

@@ -15,6 +15,7 @@ from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
 from toolchain.training.checkpoint import NETWORK_FILES, Size
+from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import check_names, fill_module, parse_tensors, save_tensors
 
 Extent = Annotated[int, Field(ge=1, lt=2**31)]
@@ -195,7 +196,7 @@ def _module(row: BlockRow, tensors: dict[str, Tensor], path: Path) -> nn.Module:
         arguments["index"] = torch.empty_like(state.get("index", torch.empty(0)), device="meta")
     make: Any = kind
     # On torch's meta device nothing is allocated: a header cannot ask for more than the file brought.
-    with torch.device("meta"):
+    with unallocated():
         made: nn.Module = make(**arguments)
     fill_module(made, state, path)
     return made

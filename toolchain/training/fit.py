@@ -18,6 +18,7 @@ from toolchain.models import FeedForward, Network
 from toolchain.options import choice, hold, real, share, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
+from toolchain.training.compiler_cache import load_compiler
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
@@ -100,6 +101,7 @@ class FitOptions:
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
         """Return the optimizer of everything in a network that is trained."""
+        load_compiler()
         parameters = [p for p in network.parameters() if p.requires_grad]
         rate, decay = self.learning_rate, self.weight_decay
         match self.optimizer:

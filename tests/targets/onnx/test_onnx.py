@@ -1,5 +1,8 @@
 """ONNX models give the integers of the reference, bit for bit, and are well formed."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,3 +182,11 @@ def test_names_that_look_like_parts_of_others_do_not_meet() -> None:
         )
     )
     onnx.checker.check_model(step_model(renamed), full_check=True)
+
+
+def test_onnxruntime_reports_to_nobody_and_leaves_nothing(tmp_path: Path, repository: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    script = "import targets.onnx.target"
+    subprocess.run([sys.executable, "-c", script], cwd=repository, env=environment, check=True)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,45 @@
+"""What attacks can tell good from bad, and a part runs to its end."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.attack.forked import forked, processes_of
+from toolchain.errors import UsageError
+
+
+def test_a_result_and_an_error_of_ours_are_told_from_any_other() -> None:
+    def refuse() -> None:
+        raise UsageError("no")
+
+    def fail() -> None:
+        raise MemoryError("of 10 TiB")
+
+    assert forked(int).said == "read"
+    assert (forked(refuse).said, forked(refuse).text) == ("UsageError", "no")
+    assert forked(fail).said == "broken: MemoryError"
+    assert "of 10 TiB" in forked(fail).text
+
+
+def test_memory_is_measured_even_if_it_was_given_back() -> None:
+    assert 90 * 2**20 < forked(lambda: np.ones(100 * 2**20, np.uint8).sum()).memory < 200 * 2**20
+
+
+def test_what_hangs_or_asks_for_too_much_is_ended_with_its_children() -> None:
+    slow = forked(lambda: subprocess.run(["sleep", "60"], check=False), seconds=0.3)
+    assert slow.said == "broken: it took too long"
+    large = forked(lambda: (np.ones(2**26), time.sleep(60)), memory=2**27)
+    assert large.said == "broken: it took too much memory"
+    assert not list(processes_of("no such word"))
+
+
+def test_a_part_attacks_a_verb_and_prints_what_it_found(small_run: Path, small_build: Path) -> None:
+    command = [sys.executable, "-m", "tests.attack", "killed", "--only", "show", "--size", "0.2"]
+    done = subprocess.run(
+        [*command, "--materials", str(small_build.parent)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "killed: 1 rows, 0 wrong" in done.stdout
