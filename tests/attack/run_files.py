@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -42,18 +43,18 @@ class Prey:
         name: In words.
         path: The file; good as it is.
         read: Does all that its user would.
-        changes: Its changes.
+        changes: Every so many-th of its changes.
     """
 
     name: str
     path: Path
     read: Callable[[], object]
-    changes: Callable[[], Iterator[Mutation]]
+    changes: Callable[[int], Iterator[Mutation]]
 
     def attack(self, step: int = 1) -> Outcomes:
         """Try every `step`-th change; the good file has to be accepted first."""
         self.read()
-        return attack(self.path, (each for i, each in enumerate(self.changes()) if i % step == 0), self.read)
+        return attack(self.path, self.changes(step), self.read)
 
 
 def all_prey(folder: Path, run: Path) -> Iterator[Prey]:
@@ -74,7 +75,8 @@ def all_prey(folder: Path, run: Path) -> Iterator[Prey]:
 
 
 def _of_json(name: str, path: Path, read: Callable[[], object]) -> Prey:
-    return Prey(name, path, read, lambda: mutations(path.read_bytes()))
+    content = path.read_bytes()
+    return Prey(name, path, read, lambda step: islice(mutations(content), 0, None, step))
 
 
 def _run(folder: Path, run: Path) -> Prey:
@@ -158,7 +160,10 @@ def _experiment_file(folder: Path, run: Path) -> Prey:
     document["model"]["cluster_tau_ms"] = [5.0]
     path.write_text(as_toml(document))
     return Prey(
-        "experiment file", path, lambda: check_room(load_experiment(path)), lambda: _toml_changes(document)
+        "experiment file",
+        path,
+        lambda: check_room(load_experiment(path)),
+        lambda step: _toml_changes(document, step),
     )
 
 
@@ -168,7 +173,9 @@ def _profile(folder: Path, chip: str) -> Prey:
     path.write_text(text)
     document = tomllib.loads(text)
     document["costs"] = document["costs"][:1]
-    return Prey(f"profile of {chip}", path, lambda: load_profile(path), lambda: _toml_changes(document))
+    return Prey(
+        f"profile of {chip}", path, lambda: load_profile(path), lambda step: _toml_changes(document, step)
+    )
 
 
 def baseline_prey(folder: Path, comparison: Comparison) -> Prey:
@@ -178,12 +185,12 @@ def baseline_prey(folder: Path, comparison: Comparison) -> Prey:
     return _of_json("baseline.json", path, lambda: check_baseline(path, comparison))
 
 
-def _toml_changes(document: dict[str, Any]) -> Iterator[Mutation]:
+def _toml_changes(document: dict[str, Any], step: int) -> Iterator[Mutation]:
     """Yield the changes of a document as far as TOML can say them."""
-    for change in mutations(json.dumps(document)):
+    for change in islice(mutations(json.dumps(document)), 0, None, step):
         try:
             yield Mutation(change.told, as_toml(json.loads(change.content)).encode())
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             continue
 
 

@@ -86,7 +86,7 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
     with pytest.raises(CorruptArtifactError, match="not the list of a pumice run"):
         TrainedRun.load(folder)
     (folder / "run.json").write_text('{"format": "pumice-run", "version": 1}')
-    with pytest.raises(CorruptArtifactError, match="lists no files"):
+    with pytest.raises(CorruptArtifactError, match="'classes' is missing"):
         TrainedRun.load(folder)
     (folder / "run.json").write_text(text)
     weights = folder / "network" / "network.safetensors"
