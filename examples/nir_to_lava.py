@@ -56,7 +56,7 @@ def main(lava_samples: int) -> None:
         build = toolchain.compile_file(
             folder / "net.nir", convention="snntorch", target="lava", stimulus=samples
         )
-        for note in build.facts["imported"]["notes"]:
+        for note in build.notes:
             print(f"note: {note}")
         judgement = toolchain.compare(build, exact=("lava",), samples=lava_samples)
         judgement.require_exact()
