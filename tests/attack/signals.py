@@ -111,7 +111,7 @@ def verbs(folder: Path) -> Verbs:
         "targets": (["targets"], _there),
         "doctor": (["doctor"], _there),
         "check": (["check", build, "-t", "loihi2", "--report", "OUT"], _page),
-        "compare": (["compare", build, "--report", "OUT"], _page),
+        "compare": (["compare", build], _there),
         "baseline": (["compare", build, "--update", "--baseline", "OUT"], _there),
         "run": (["run", build, "-o", "OUT", "--record", "v,u"], Trace.load),
         "lava": (["run", build, "-t", "lava", "-o", "OUT", "--samples", "8"], Trace.load),
