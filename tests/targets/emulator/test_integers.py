@@ -279,25 +279,6 @@ def test_groups_of_a_point_over_a_point_read_their_own_channels(
     assert np.array_equal(got, _convolved(x, weights, Window((1, 1)), groups))
 
 
-def test_a_population_of_no_neurons_sends_nothing() -> None:
-    graph = Graph(
-        (
-            Input(name="x", shape=(4,)),
-            FixedDense(
-                name="w",
-                inputs=("x",),
-                weights=np.zeros((0, 4), np.int32),
-                exponent=0,
-                sign_mode=SignMode.MIXED,
-            ),
-            fixed_lif("p", ("w",), 0),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
-    trace = EmulatorTarget().build(graph).run(np.ones((2, 3, 4), bool))
-    assert trace.spikes["p"].shape == (2, 3, 0)
-
-
 def test_threads_share_the_blocks_of_one_sample(rng: np.random.Generator) -> None:
     recipe = ImageRecipe(4, 2, 8, (9, 9), pooled=True, biased=True)
     graph, stimulus = random_images(recipe), random_pictures(recipe, 1, 12)

@@ -205,3 +205,16 @@ def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
     assert node.weights[0, 0] == 1
     with pytest.raises(ValueError, match="read-only"):
         node.weights[0, 0] = 2
+
+
+def test_a_population_of_no_neurons_is_refused() -> None:
+    nodes = (
+        Input(name="x", shape=(4,)),
+        FixedDense(
+            name="w", inputs=("x",), weights=np.zeros((0, 4), np.int32), exponent=0, sign_mode=SignMode.MIXED
+        ),
+        fixed_lif("p", ("w",), 0),
+        Output(name="o", inputs=("p",), decode=Decode.NONE),
+    )
+    with pytest.raises(VerifyError, match=r"node 'w': expected a shape of at least one element"):
+        verify(Graph(nodes))
