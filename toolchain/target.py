@@ -1,6 +1,7 @@
 """The seam to the places where a graph can run, and how installed ones are found."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -197,8 +198,13 @@ def resumed(program: Program, folder: Path) -> Program:
 
 
 def forget_samples(folder: Path) -> None:
-    """Remove the finished samples that a folder keeps: their trace is in safety."""
+    """Remove the finished samples that a folder keeps, and the folder if it holds nothing else.
+
+    Called once their trace is in safety.
+    """
     (folder / RESUMED).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @runtime_checkable

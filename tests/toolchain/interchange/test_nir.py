@@ -14,9 +14,9 @@ from tests.image_graphs import ImageRecipe, image_recipes, random_images, random
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
 from toolchain import reference
 from toolchain.errors import (
+    ArgumentError,
     PreconditionError,
     UnknownNameError,
-    UsageError,
 )
 from toolchain.interchange.conventions import CONVENTIONS, READERS, Reset, convention, reader_convention
 from toolchain.interchange.from_nir import from_nir, named_convention
@@ -280,7 +280,7 @@ def test_conventions_are_taken_from_the_file_or_by_name() -> None:
     assert (named_convention(graph).name, named_convention(graph).dt) == ("snntorch", 1e-3)
     with pytest.raises(UnknownNameError, match="did you mean 'norse'"):
         convention("nores")
-    with pytest.raises(UsageError, match="--dt"):
+    with pytest.raises(ArgumentError, match="dt: expected a number"):
         convention("nir", -1.0)
 
 

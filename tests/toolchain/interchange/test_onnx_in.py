@@ -64,7 +64,7 @@ def test_real_numbers_and_images_come_back_too(tmp_path: Path, rng: np.random.Ge
 
 
 def _other_weights(model: onnx.ModelProto) -> None:
-    tensor = next(item for item in model.graph.initializer if item.name.endswith(".weights"))
+    tensor = next(item for item in model.graph.initializer if item.name.endswith("/weights"))
     values = numpy_helper.to_array(tensor).copy()
     values.flat[0] += 2
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
