@@ -64,7 +64,7 @@ class KeepRule:
             random with the same rescaling); -1 keeps what the paper would drop. Ours.
         least: Smallest probability: synapses whose ends do not differ would otherwise go for sure.
         rescale: Whether a survivor grows by `1 / p`.
-        rescale_cap: Largest product of all `1 / p` a synapse may collect over all iterations; may be infinity.
+        rescale_cap: Largest product of all `1 / p` a synapse may collect over all iterations, or infinity.
         diagonal: Whether the leak follows; the paper allows both.
     """
 
