@@ -21,6 +21,12 @@ from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
 _CHILD: Final = Path(__file__).with_name("child.py")
+_REFUSALS: Final = {
+    "Too many open files": "the simulator may not open more files (see 'ulimit -n'); raise that limit",
+    "Cannot allocate memory": "there is not enough memory for the simulator; free some, or raise 'ulimit -v'",
+    "MemoryError": "there is not enough memory for the simulator; free some, or run fewer samples",
+}
+"""What the system refuses, as Python tells it in a traceback, and what to do: nothing of Lava is at fault."""
 
 
 @final
@@ -114,6 +120,9 @@ def _watch(
 
 def _failure(folder: Path) -> SimulationError:
     entry = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
+    refused = _refused(entry["traceback"] or "")
+    if refused is not None:
+        return refused
     error = SimulationError(entry["reason"], process=entry["process"], step=entry["step"])
     if entry["traceback"]:
         error.add_note(entry["traceback"])
@@ -121,10 +130,21 @@ def _failure(folder: Path) -> SimulationError:
 
 
 def _silent_end(folder: Path, code: int) -> SimulationError:
+    refused = _refused(_last_words(folder))
+    if refused is not None:
+        return refused
     reason = f"the simulator ended with code {code} before it was done"
     error = SimulationError(reason, process="lava", step=0)
     error.add_note(_last_words(folder))
     return error
+
+
+def _refused(text: str) -> SimulationError | None:
+    """Return the error for what the system refused the simulator; None if it refused nothing."""
+    for sign, reason in _REFUSALS.items():
+        if sign in text:
+            return SimulationError(reason, process="lava", step=0)
+    return None
 
 
 def _stopped(folder: Path, reason: str) -> SimulationError:

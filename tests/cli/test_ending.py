@@ -40,6 +40,8 @@ def _ended(error: BaseException) -> int:
             3,
             "not enough memory for this command",
         ),
+        (ImportError("libtorch.so: failed to map segment"), 3, "not enough memory to load a library"),
+        (ImportError("no module of that name"), 1, "a bug of pumice. Report it"),
         (RecursionError("maximum recursion depth exceeded"), 3, "nested too deeply"),
         (OSError(5, "Input/output error"), 3, "Input/output error"),
         (StorageError(Path("x"), "is full", "empty it"), 3, "'x' is full; empty it"),

@@ -14,6 +14,8 @@ from toolchain.interrupts import INTERRUPTS, Deferring
 from toolchain.memory import enough_memory
 
 _BUG: Final = 1
+_UNMAPPED: Final = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
+"""How the loader of libraries tells that there was no memory for one."""
 _SIGNALLED: Final = 128
 """What shells add to the number of the signal that ended a process."""
 
@@ -121,6 +123,10 @@ def _machines_fault(error: BaseException) -> ToolchainError | None:
     match error:
         case ToolchainError():
             return error
+        case ImportError() if any(sign in str(error) for sign in _UNMAPPED):
+            return ToolchainError(
+                f"there is not enough memory to load a library ({error}); raise 'ulimit -v'"
+            )
         case RecursionError():
             return ToolchainError("something is nested too deeply to be followed; make it flatter")
         case OSError():

@@ -19,6 +19,7 @@ from targets.lava.process_group import group_lives
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, run_job
 from targets.lava.target import LavaProgram, LavaTarget
+from tests.attack.small_builds import save_recurrent
 from tests.graphs import fixed_lif
 from tests.targets import conformance
 from toolchain import reference
@@ -279,6 +280,21 @@ def test_ctrl_c_ends_a_run_without_waiting_for_its_samples(repository: Path) -> 
     assert child.returncode == 130
     # Less than a second on a quiet machine; the samples would take minutes.
     assert time.time() - float(told.split()[0]) < 15
+
+
+def test_a_limit_of_open_files_is_told_without_what_lava_says_of_it(repository: Path, tmp_path: Path) -> None:
+    build = save_recurrent(tmp_path / "build", np.random.default_rng(5))
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -n 20; exec "$0" -m toolchain.cli run "$1" -t lava -o "$2"', sys.executable]
+        + [str(build), str(tmp_path / "trace.npz")],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert "may not open more files (see 'ulimit -n'); raise that limit" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("models", Models)
