@@ -284,9 +284,9 @@ def test_ctrl_c_ends_a_run_without_waiting_for_its_samples(repository: Path) -> 
 
 def test_a_limit_of_open_files_is_told_without_what_lava_says_of_it(repository: Path, tmp_path: Path) -> None:
     build = save_recurrent(tmp_path / "build", np.random.default_rng(5))
+    command = 'ulimit -n 20; exec "$0" -m toolchain.cli run "$1" -t lava -o "$2"'
     ended = subprocess.run(
-        ["sh", "-c", 'ulimit -n 20; exec "$0" -m toolchain.cli run "$1" -t lava -o "$2"', sys.executable]
-        + [str(build), str(tmp_path / "trace.npz")],
+        ["sh", "-c", command, sys.executable, str(build), str(tmp_path / "trace.npz")],
         cwd=repository,
         capture_output=True,
         text=True,
