@@ -276,7 +276,12 @@ except KeyboardInterrupt:
 def test_ctrl_c_ends_a_run_without_waiting_for_its_samples(repository: Path) -> None:
     code = _INTERRUPTED.replace("signal.raise_signal", "print(time.time(), flush=True); signal.raise_signal")
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository, stdout=subprocess.PIPE, text=True, timeout=180, check=False
+        [sys.executable, "-c", code],
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert ended.returncode == 130
     # Less than a second on a quiet machine; the samples would take minutes.
