@@ -15,7 +15,7 @@ from toolchain.intake import PathText, check_type, choice_of, count_of, name_of,
 from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
 from toolchain.ir.matrix import values_of
 from toolchain.models.surrogates import Surrogate
-from toolchain.options import choice, factor, flag, hold, whole
+from toolchain.options import MOST, choice, factor, flag, hold, whole
 from toolchain.passes import (
     OTHERS,
     Calibration,
@@ -86,7 +86,7 @@ class Quantization:
             checked[name] = flag(getattr(self, name), name)
         for name in ("threshold_profiles", "decay_profiles"):
             number = getattr(self, name)
-            checked[name] = None if number is None else count_of(number, name, least=1)
+            checked[name] = None if number is None else count_of(number, name, least=1, most=MOST)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 

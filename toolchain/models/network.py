@@ -12,7 +12,16 @@ from toolchain.errors import ArgumentError, FeedbackError, FrontendError
 from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.neurons import CubaLif
-from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR, flag, hold, whole
+from toolchain.options import (
+    LARGEST_FACTOR,
+    LONGEST_MS,
+    MOST,
+    SHORTEST_MS,
+    SMALLEST_FACTOR,
+    flag,
+    hold,
+    whole,
+)
 
 
 class Readout(Enum):
@@ -125,7 +134,7 @@ class Network(nn.Module):
         check_part_names(layers, "layer")
         check_part_names([arrow.name for arrow in connections], "connection")
         self.inputs = {
-            name_of(name, "inputs"): count_of(size, f"inputs['{name}']", least=1)
+            name_of(name, "inputs"): count_of(size, f"inputs['{name}']", least=1, most=MOST)
             for name, size in inputs.items()
         }
         self.layers = nn.ModuleDict(layers)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain.errors import PruningError
-from toolchain.options import choice, factor, flag, hold, real, share
+from toolchain.intake import real_of
+from toolchain.options import choice, flag, hold, real, share
 from toolchain.pruning.lnp.kernels import find_edges, in_threads, parts, shared_neighbours
 from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
 from toolchain.pruning.pool import Floats, RecurrentPool
@@ -83,7 +84,7 @@ class KeepRule:
             sharpness=real(),
             least=share,
             rescale=flag,
-            rescale_cap=factor,
+            rescale_cap=lambda value, name: real_of(value, name, above=0, infinite=True),
             diagonal=choice(Diagonal),
         )
 
