@@ -11,6 +11,8 @@ from toolchain.intake import PathText, names_of, path_of
 from toolchain.npz import read_arrays, write_arrays
 
 QUANTITIES: Final = ("spikes", "v", "u")
+_AXES: Final = 2
+"""Of every record at least: batch and time."""
 
 
 @final
@@ -49,6 +51,13 @@ class Trace:
             node, _, quantity = key.rpartition(".")
             if not node or quantity not in QUANTITIES:
                 raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
+            kinds = "b" if quantity == QUANTITIES[0] else "iuf"
+            if items[key].dtype.kind not in kinds or items[key].ndim < _AXES:
+                raise CorruptArtifactError(
+                    path,
+                    f"holds '{key}' as {items[key].dtype} {list(items[key].shape)}, expected "
+                    f"{'bool' if kinds == 'b' else 'numbers'} [batch, time, *features]",
+                )
         return cls.of_items(items)
 
     @classmethod

@@ -45,7 +45,7 @@ class FinishedSamples:
             return 0
         arrays = read_sealed_arrays(self.path)
         kept = {f"{name}.{quantity}": (quantity, name) for quantity in records for name in records[quantity]}
-        if not np.array_equal(arrays.get(_KEY, np.zeros(0)), self._key) or arrays.keys() != {_KEY, *kept}:
+        if arrays.get(_KEY, np.zeros(0)).tobytes() != self._key.tobytes() or arrays.keys() != {_KEY, *kept}:
             raise TargetError(
                 f"'{self.path.parent}' holds finished samples of another network, stimulus or record: "
                 "use another folder, or remove it"

@@ -119,6 +119,7 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
         iteration, gain, loss = (float(number) for number in arrays["scalars"])
         parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
+        whole = int(iteration)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise _damaged(path, f" ({error!r})") from None
     start = LoopState.start(pool)
@@ -129,7 +130,7 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
         unknown_yet = np.isnan(array) if name in _UNKNOWN_AT_FIRST else np.zeros(array.shape, np.bool_)
         if not (np.isfinite(array) | unknown_yet).all():
             raise _damaged(path, f": '{name}' holds numbers that are not finite")
-    state = LoopState(int(iteration), **parts, gain=gain, loss_exponent=loss, records=records)
+    state = LoopState(whole, **parts, gain=gain, loss_exponent=loss, records=records)
     fault = _fault(state, iteration)
     if fault:
         raise _damaged(path, f": {fault}")
@@ -138,7 +139,7 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
 
 def _fault(state: LoopState, iteration: float) -> str:
     """Return what in a state no pruning would have left, or nothing."""
-    if not (state.iteration == iteration >= 0 and np.isfinite(iteration)):
+    if not state.iteration == iteration >= 0:
         return f"its iteration is {iteration}"
     if not (0 < state.gain < np.inf and 0 <= state.loss_exponent < np.inf):
         return f"its gain is {state.gain}, its exponent of losses {state.loss_exponent}"

@@ -57,8 +57,8 @@ class TimeScaleOptions:
     def __post_init__(self) -> None:
         hold(
             self,
-            evaluations=whole(1),
-            initial=whole(1),
+            evaluations=whole(),
+            initial=whole(),
             target=real(),
             penalty=real(0),
             means_ms=each(milliseconds, least=2, most=2),
