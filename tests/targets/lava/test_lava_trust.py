@@ -153,7 +153,7 @@ def _kill_one_actor(folder: Path, groups: list[int]) -> None:
                 maps = (entry / "maps").read_text() if mine else ""
             except (OSError, ValueError):
                 continue
-            if f"{folder}/p0.v.npy" in maps:
+            if f"{folder}/record0-v.npy" in maps:
                 os.kill(int(entry.name), signal.SIGKILL)
                 return
         time.sleep(0.05)
