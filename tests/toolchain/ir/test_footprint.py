@@ -135,25 +135,23 @@ def _large_input() -> Graph:
 
 
 HOSTILE: dict[str, tuple[Callable[[], Graph], str, str]] = {
-    "a pooling of padding 10^5": (_padded_pool, "pool", "TiB|GiB"),
-    "a pooling of 10^12 elements": (_large_pool, "pool", "GiB"),
-    "a convolution of dilation 10^6": (_dilated, "conv", "29|7450.6 GiB"),
-    "a convolution of padding 10^6": (_padded_convolution, "conv", "GiB"),
-    "a delay of 2^24 steps": (_long_delay, "wait", "GiB"),
-    "a delay of its own for every synapse": (_many_delays, "read", "GiB"),
-    "an input of 2^40 values": (_large_input, "x", "GiB"),
+    "a pooling of padding 10^5": (_padded_pool, "pool", "for one sample it needs .*(TiB|GiB)"),
+    "a pooling of 10^12 elements": (_large_pool, "pool", "its sums can reach 1000000000000"),
+    "a convolution of dilation 10^6": (_dilated, "conv", "for one sample it needs .*(29|7450.6 GiB)"),
+    "a convolution of padding 10^6": (_padded_convolution, "conv", "for one sample it needs .*GiB"),
+    "a delay of 2^24 steps": (_long_delay, "wait", "for one sample it needs .*GiB"),
+    "a delay of its own for every synapse": (_many_delays, "read", "for one sample it needs .*GiB"),
+    "an input of 2^40 values": (_large_input, "x", "for one sample it needs .*GiB"),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_graph_too_large_to_run_is_refused_by_its_node(name: str) -> None:
-    make, node, size = HOSTILE[name]
+    make, node, reason = HOSTILE[name]
     graph = make()
     tracemalloc.start()
     try:
-        with pytest.raises(
-            VerifyError, match=rf"node '{node}': for one sample it needs .*({size})"
-        ) as caught:
+        with pytest.raises(VerifyError, match=f"node '{node}': {reason}") as caught:
             verify(graph)
         _, peak = tracemalloc.get_traced_memory()
     finally:
