@@ -60,7 +60,8 @@ class OpenedFolder:
             handle = self._open(name)
         except (OSError, ValueError) as error:
             for place in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
-                if (self.path / place).is_symlink():
+                # Path.is_symlink raises where a folder may not be looked into; that is told below.
+                if os.path.islink(self.path / place):  # noqa: PTH114
                     problem = "is a link, whose file can change at any time; copy the file here"
                     raise CorruptArtifactError(self.path / place, problem) from None
             if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
