@@ -116,7 +116,7 @@ def compile_graph(
     chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
-    told = facts or BuildFacts()
+    told = check_type(facts or BuildFacts(), "facts", BuildFacts)
     if loop_delay:
         delays = tuple(str(each) for each in find_loop_delays(float_graph))
         # PyTorch was compared with the network before.

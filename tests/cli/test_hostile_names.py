@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from tests.graphs import feed_forward
 from tests.toolchain.test_visible import obeyed
+from toolchain.build_facts import BuildFacts, ImportFacts
 from toolchain.cli.main import main
 from toolchain.driver import compile_graph
 from toolchain.stimulus import Stimulus
@@ -60,7 +61,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = replace(plain.nodes[-1], classes=(ESC, f"{ESC}2"))
     graph = replace(plain, name=ESC, nodes=(*plain.nodes[:-1], output))
     stimulus = Stimulus.of(np.random.default_rng(0).random((3, 5, 2)) < 0.5)
-    made = compile_graph(graph, stimulus=stimulus, facts={"imported": {"notes": [ESC]}})
+    made = compile_graph(graph, stimulus=stimulus, facts=BuildFacts(imported=ImportFacts(notes=(ESC,))))
     folder = tmp_path_factory.mktemp("hostile") / "build"
     made.save(folder)
     return folder

@@ -80,7 +80,7 @@ class HrsnnShape:
             between=share,
             inhibitory=share,
             inhibition=factor,
-            gain=factor,
+            gain=real(0),
             input_gain=factor,
             bias=real(),
             readout_tau_ms=milliseconds,

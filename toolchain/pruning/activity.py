@@ -11,7 +11,6 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import PruningError
 from toolchain.models.network import Network
 from toolchain.options import hold, optional, whole
 from toolchain.progress import Progress, no_progress
@@ -77,8 +76,6 @@ def prune_by_activity(
     """
     pool = pool_of(network, layer)
     pool.check_targets(options.neurons, options.synapses or 0)
-    if options.iterations < 1:
-        raise PruningError(f"expected at least one iteration, got {options.iterations}")
     start, synapses = pool.size, pool.synapses
     kept = np.arange(start)
     for iteration in range(1, options.iterations + 1):
