@@ -32,6 +32,7 @@ from toolchain.quantization import EMULATOR, Quantization, RepairOptions, repair
 from toolchain.stimulus import Stimulus, check_stimulus, shared_samples
 from toolchain.swapping import replacing_folder
 from toolchain.target import PortableProgram, load_target
+from toolchain.visible import visible
 
 FORMATS: Final = (".nir", ".net", ".onnx")
 """Endings of the files that `compile_file` reads."""
@@ -83,7 +84,7 @@ def import_file(
         )
     match path.suffix:
         case ".nir":
-            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, path.stem)
+            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, visible(path.stem))
         case ".net":
             return from_netx(path)
         case ".onnx":

@@ -13,6 +13,7 @@ from toolchain.fit import Fit
 from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.ir import Graph
 from toolchain.memory import enough_memory
+from toolchain.options import MOST
 from toolchain.parts import in_parts
 from toolchain.stimulus import Stimulus
 from toolchain.target import load_chip, load_target, recorded_bytes
@@ -80,7 +81,7 @@ def check_build(
     """
     place = target or check_type(build, "build", Build).target
     load_chip(place)
-    chips = count_of(chips, "chips", least=1)
+    chips = count_of(chips, "chips", least=1, most=MOST)
     profile = None if profile is None else path_of(profile, "profile")
     graph, given = build.fixed_graph, build.stimulus_for(stimulus)
     if trace is None:

@@ -283,7 +283,7 @@ def test_weights_that_are_not_numbers_name_the_connection(
     document["files"]["network/network.safetensors"] = sha256(path)
     (folder / "run.json").write_text(json.dumps(document))
     arguments = ["compile", str(folder), "-o", str(tmp_path / "b")]
-    _fails(arguments, 3, "holds 'synapses.decode.weight' with numbers that are not finite", capsys)
+    _fails(arguments, 3, "holds nan in 'synapses.decode.weight' at [1, 2], expected finite numbers", capsys)
     assert not (tmp_path / "b").exists()
 
 

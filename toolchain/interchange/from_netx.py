@@ -39,6 +39,7 @@ from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
 from toolchain.ir.windows import Window
 from toolchain.passes import DequantizeGraph
+from toolchain.visible import visible
 
 Integers = NDArray[np.int64]
 
@@ -67,7 +68,7 @@ def from_netx(path: Path, reader: ConfinedReader | None = None) -> Imported:
     """
     layers = read_layers(path, read_hdf5(path, reader))
     try:
-        return layers_to_graphs(layers, path.stem)
+        return layers_to_graphs(layers, visible(path.stem))
     except IRError as error:
         raise CorruptArtifactError(path, f"is not a network: {error}") from None
 

@@ -128,7 +128,9 @@ def _check_tensor(name: str, tensor: Tensor, like: Tensor, path: Path) -> None:
     infinite = name.rpartition(".")[2] == _INFINITE
     good = torch.isfinite(tensor) | (tensor == torch.inf) if infinite else torch.isfinite(tensor)
     if not bool(good.all()):
-        raise CorruptArtifactError(path, f"holds '{name}' with numbers that are not finite")
+        place = [int(index) for index in (~good).nonzero()[0]]
+        value = float(tensor[tuple(place)])
+        raise CorruptArtifactError(path, f"holds {value} in '{name}' at {place}, expected finite numbers")
 
 
 def _plain(tensor: Tensor) -> Tensor:
