@@ -3,9 +3,11 @@
 import gc
 import json
 import os
+import subprocess
 import sys
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,8 @@ from targets.lava.target import LavaTarget
 from tests.targets import conformance
 from toolchain import reference
 from toolchain.fidelity import first_mismatch
+from toolchain.temporary import SHARED_MEMORY, shared_memory_prefix
 
-_SHARED = Path("/dev/shm")  # noqa: S108 - where segments live
 _WARM = 10
 
 
@@ -28,7 +30,7 @@ def _held(prefixes: tuple[str, ...]) -> dict[str, int]:
     return {
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "children": len(children),
-        "segments": sum(item.name.startswith(prefixes) for item in _SHARED.iterdir()),
+        "segments": sum(item.name.startswith(prefixes) for item in SHARED_MEMORY.iterdir()),
         "resident": resident,
     }
 
@@ -37,13 +39,13 @@ def _cycle(times: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     graph, x = conformance.graph(), conformance.stimulus(samples=1)
     expected = reference.run(graph, x, record=("spikes",))
     prefixes: list[str] = []
-    draw = runner.secrets.token_hex
+    start = subprocess.Popen
 
-    def noted(size: int) -> str:
-        prefixes.append(f"p{draw(size)}")
-        return prefixes[-1][1:]
+    def noted(command: list[str], **options: Any) -> object:
+        prefixes.append(shared_memory_prefix(Path(command[-2])).removeprefix("/"))
+        return start(command, **options)
 
-    monkeypatch.setattr(runner.secrets, "token_hex", noted)
+    monkeypatch.setattr(runner.subprocess, "Popen", noted)
     held = []
     for models in islice(cycle(Models), times):
         trace = LavaTarget(models=models).build(graph).run(x)
