@@ -20,7 +20,9 @@ INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What asks a process to end: Ctrl-C, `kill` and every scheduler of jobs, a closed terminal."""
 _AGAIN_S: Final = 0.002
 _UNINTERRUPTED: Final[set[CodeType]] = set()
-_COMING_AGAIN: Final[set[int]] = set()
+_COMING_AGAIN: Final[dict[int, float]] = {}
+_LOST_S: Final = 0.5
+"""A signal that was to come again and did not by then was lost: another came between note and sender."""
 _BETWEEN: Final = (contextlib.__file__, weakref.__file__, "<frozen importlib.")
 """Files whose functions pass from a `with` to its generator, or lose what is raised in them."""
 
@@ -53,15 +55,15 @@ class Deferring:
         """Call the other handler now, or let the signal come again in a moment."""
         if not _must_wait(frame):
             self.handler(number, frame)
-        elif number not in _COMING_AGAIN:
-            _COMING_AGAIN.add(number)
+        elif time.monotonic() > _COMING_AGAIN.get(number, 0.0) + _LOST_S:
+            _COMING_AGAIN[number] = time.monotonic()
             # Takes no lock of Python's: what was interrupted may hold it.
             _thread.start_new_thread(_send_again, (number,))
 
 
 def _send_again(number: int) -> None:
     time.sleep(_AGAIN_S)
-    _COMING_AGAIN.discard(number)
+    _COMING_AGAIN.pop(number, None)
     signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 

@@ -142,6 +142,6 @@ def processes_of(word: str, session: int = 0) -> Iterator[int]:
     wanted = f"{WORD}={word}".encode()
     for entry in _PROCESSES.glob("[0-9]*"):
         with suppress(OSError):
-            same = os.getsid(int(entry.name)) == session
+            same = session > 0 and os.getsid(int(entry.name)) == session
             if same or wanted in (entry / "environ").read_bytes().split(b"\0"):
                 yield int(entry.name)

@@ -339,7 +339,7 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
     while not list(tmp_path.glob("run/training-unpruned/state.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=30)
+    _, stderr = child.communicate(timeout=180)
     assert child.returncode == 130
     assert "the same command continues" in stderr
     assert "Traceback" not in stderr

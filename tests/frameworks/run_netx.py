@@ -32,7 +32,7 @@ def main() -> None:
         sys.stdout.write(f"\n{network.stem}\n")
         sys.stdout.flush()
         try:
-            with tempfile.TemporaryDirectory() as records:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as records:
                 found = run(
                     network, np.load(network.with_suffix(".npy")), Path(records), alone=runtime == "models"
                 )
