@@ -20,6 +20,9 @@ MAX_OBJECTS: Final = 20_000
 """Each takes about half a millisecond."""
 LARGEST_RATIO: Final = 1032
 """No deflated stream holds more bytes per byte."""
+CLOSE_BYTES: Final = 64 * 2**20
+CLOSEST: Final = 200
+"""A file whose data sets claim more than that, and so many times what it stores, holds little but zeros."""
 UNSTORED: Final = 4096
 """Bytes that a data set may claim without storing any."""
 TEXT_BYTES: Final = 32 * 2**20
@@ -84,6 +87,15 @@ class Walk:
         if h5py.check_string_dtype(item.dtype) is None and item.dtype.kind not in "biuf":
             raise RefusedError(f"'{path}' holds {item.dtype}, expected numbers or text")
         self.left -= check_storage(item, path, self.left)
+
+    def check_packing(self, size: int) -> None:
+        """Raise if the data sets together claim far more than a file of `size` bytes can mean."""
+        claimed = self.limit - self.left
+        if claimed > CLOSE_BYTES and claimed > CLOSEST * size:
+            raise RefusedError(
+                f"its data sets claim {claimed} bytes, more than {CLOSEST} times what it stores; "
+                "nothing but zeros packs like that"
+            )
 
     @property
     def room(self) -> int:
@@ -161,9 +173,10 @@ def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
     walk = Walk(limit)
     with h5py.File(path, "r", locking=False) as file:
         walk.group(file, "", 0)
+        size = Path(path).stat().st_size
+        walk.check_packing(size)
         # Unpacking allocates what a chunk turns out to hold, whatever it claims.
         allow(walk.room)
-        size = Path(path).stat().st_size
         return {
             name: np.asarray(
                 item[()] if h5py.check_string_dtype(item.dtype) is None else text_of(item, name, size)

@@ -66,12 +66,20 @@ def packed_twice(path: Path) -> None:
         made.write_direct_chunk((0,), zlib.compress(zlib.compress(bytes(80))))
 
 
+def zeros(path: Path) -> None:
+    """Five data sets of 100 MB of zeros in half a megabyte."""
+    with h5py.File(path, "w") as file:
+        for name in "abcde":
+            file.create_dataset(name, (10**8,), "i1", chunks=(10**7,), compression="gzip")[:] = 0
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        (zeros, "claim 500000000 bytes, more than 200 times what it stores"),
         (one_long_text, "holds more text than is read"),
         (shared_text, "holds more text than is read"),
-        (packed_text, "holds more text than is read"),
+        (packed_text, "claim 100000000 bytes, more than 200 times what it stores"),
         (large_chunk, "80 bytes in chunks of 400000000 bytes"),
         (chunk_that_grows, "Error|memory"),
         (packed_twice, "packed twice"),
@@ -85,7 +93,7 @@ def test_a_file_is_refused_before_it_takes_more_than_it_has(
         read_hdf5(tmp_path / "x.h5")
 
 
-@pytest.mark.parametrize("make", [shared_text, chunk_that_grows])
+@pytest.mark.parametrize("make", [shared_text, chunk_that_grows, zeros])
 def test_a_refused_file_takes_little_memory(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "x.h5")
     imports = "from pathlib import Path; from toolchain.confined.reader import read_hdf5"
