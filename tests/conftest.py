@@ -1,6 +1,7 @@
 """A stricter world than users live in: floating-point warnings are errors, randomness is seeded."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.small_run import small_experiment
 from toolchain.driver import compile_run
+from toolchain.interrupts import INTERRUPTS
 from toolchain.judge import compare_build, save_build
 from toolchain.run_folder import train
 
@@ -20,6 +22,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("pumice")
+
+# A job in the background ignores interrupts, and so would every process that a test starts and interrupts.
+for number in INTERRUPTS:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
