@@ -7,15 +7,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from toolchain.disk import check_file
-from toolchain.documents import Document, FileDocument, parse_document, write_document
+from toolchain.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout, check_part_names
 from toolchain.models.neurons import CubaLif, Synapses
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.compiler_cache import unallocated
-from toolchain.training.tensor_files import fill_module, parse_tensors, save_tensors
+from toolchain.training.tensor_files import fill_module, parse_tensors, read_tensor_bytes, save_tensors
 
 NETWORK_FILES: Final = ("network.json", "network.safetensors")
 """What a folder of a network holds."""
@@ -99,9 +98,7 @@ def load_network(folder: PathText) -> Network:
     """
     folder = path_of(folder, "folder")
     structure, numbers = (folder / name for name in NETWORK_FILES)
-    check_file("file", structure)
-    check_file("file", numbers)
-    return network_of(structure.read_bytes(), numbers.read_bytes(), folder)
+    return network_of(read_content(structure), read_tensor_bytes(numbers), folder)
 
 
 def network_of(structure: bytes, numbers: bytes, folder: Path) -> Network:

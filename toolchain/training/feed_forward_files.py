@@ -8,15 +8,14 @@ import torch
 from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from toolchain.disk import check_file
-from toolchain.documents import Document, FileDocument, explain, parse_document, write_document
+from toolchain.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
 from toolchain.training.checkpoint import NETWORK_FILES, Size
 from toolchain.training.compiler_cache import unallocated
-from toolchain.training.tensor_files import check_names, fill_module, parse_tensors, save_tensors
+from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
 
 Extent = Annotated[int, Field(ge=1, lt=2**31)]
 Margin = Annotated[int, Field(ge=0, lt=2**31)]
@@ -147,10 +146,8 @@ def load_feed_forward(folder: PathText) -> FeedForward:
     """
     folder = path_of(folder, "folder")
     path, numbers = (folder / name for name in NETWORK_FILES)
-    check_file("file", path)
-    check_file("file", numbers)
-    document = parse_document(path.read_bytes(), path, FeedForwardDocument)
-    tensors, _ = parse_tensors(numbers.read_bytes(), numbers)
+    document = read_document(path, FeedForwardDocument)
+    tensors, _ = load_tensors(numbers)
     try:
         check_part_names([row.name for row in document.blocks], "block")
         blocks = {Block(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks}

@@ -40,9 +40,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         MissingFileError: There is no such file.
         CorruptArtifactError: It is not a safetensors file.
     """
+    return parse_tensors(read_tensor_bytes(path), path)
+
+
+def read_tensor_bytes(path: Path) -> bytes:
+    """Return what stands in a safetensors file, for `parse_tensors`.
+
+    Raises:
+        MissingFileError: There is no such file.
+        CorruptArtifactError: It takes more memory than a file may.
+    """
     check_file("file", path)
     budget().check_file(path, 2 * path.stat().st_size)
-    return parse_tensors(path.read_bytes(), path)
+    return path.read_bytes()
 
 
 def parse_tensors(content: bytes, path: Path) -> tuple[dict[str, Tensor], str]:

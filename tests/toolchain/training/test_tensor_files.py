@@ -1,6 +1,7 @@
 """A network takes from a file only tensors that fit it, and its structure asks for no memory."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from toolchain.errors import CorruptArtifactError, TrainingError
 from toolchain.models import HrsnnShape, Network, build_hrsnn
-from toolchain.training import FitOptions, fit, load_network, save_network
+from toolchain.training import NETWORK_FILES, FitOptions, fit, load_network, save_network
 from toolchain.training.tensor_files import load_tensors, save_tensors
 
 _DECAY, _WEIGHT, _MASK = "layers.hidden.dv", "synapses.decode.weight", "synapses.recur.mask"
@@ -156,3 +157,14 @@ def test_what_was_changed_is_not_continued(part: str, tmp_path: Path) -> None:
     path.write_bytes(changed)
     with pytest.raises(CorruptArtifactError, match="its hash differs"):
         load_tensors(path)
+
+
+@pytest.mark.parametrize("name", NETWORK_FILES)
+def test_a_file_of_a_network_larger_than_the_memory_is_refused_before_it_is_read(
+    name: str, tmp_path: Path
+) -> None:
+    """A file of holes: it says that it has a tebibyte, and takes no room."""
+    save_network(_network(), tmp_path)
+    os.truncate(tmp_path / name, 2**40)
+    with pytest.raises(CorruptArtifactError, match=rf"{name}.*TiB|{name}.* GiB"):
+        load_network(tmp_path)
