@@ -9,9 +9,9 @@ import numpy as np
 
 import toolchain
 from toolchain.data import Encoding, encode, load_digits
+from toolchain.execution.stimulus import Stimulus
 from toolchain.models import HrsnnShape, Readout, build_hrsnn
 from toolchain.pruning import LnpOptions, prune_recurrent
-from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, fit
 
 

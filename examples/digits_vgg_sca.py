@@ -11,11 +11,11 @@ import torch
 
 import toolchain
 from toolchain.data import as_pictures, load_digits
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import of_layers
 from toolchain.models import POOL, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.pruning.channel_report import write_channel_report
-from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit
 
 

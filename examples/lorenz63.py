@@ -15,11 +15,16 @@ from matplotlib.figure import Figure
 import toolchain
 from toolchain.data import SeriesCode, lorenz63
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
-from toolchain.forecast import ForecastOptions, fit_forecaster, predict_closed_loop, predict_open_loop
 from toolchain.frontends import from_torch
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.pruning import LnpOptions, LnpRecord, prune_recurrent
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
+from toolchain.workflow.forecast import (
+    ForecastOptions,
+    fit_forecaster,
+    predict_closed_loop,
+    predict_open_loop,
+)
 
 HISTORY, HORIZON = 150, 100
 

@@ -11,7 +11,7 @@ import nir
 import numpy as np
 
 import toolchain
-from toolchain.stimulus import Stimulus
+from toolchain.execution.stimulus import Stimulus
 
 STEP = 1e-4
 """Seconds that snnTorch takes for a step."""

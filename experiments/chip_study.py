@@ -18,18 +18,19 @@ from scipy import stats
 from study_tables import between
 
 import toolchain
-from toolchain.build_folder import Build
 from toolchain.data import as_pictures, load_digits
-from toolchain.driver import compile_trained
-from toolchain.experiment import Experiment
+from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph, Lif
-from toolchain.judge import compare_build
 from toolchain.models import POOL, FeedForward, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
-from toolchain.resources import check_build
-from toolchain.run_folder import TrainedRun, train
-from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.check import check_build
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile import compile_trained
+from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.train import train
 
 README = Path(__file__).parents[1] / "targets" / "loihi" / "README.md"
 FIRST_PAGE = Path(__file__).parents[1] / "README.md"

@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
-from toolchain.driver import compile_graph, compile_trained
-from toolchain.experiment import parse_experiment
+from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends import from_torch
 from toolchain.ir import Conv2d, Dense, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of, with_values
-from toolchain.judge import compare_build
 from toolchain.models import POOL, HrsnnShape, VggShape, build_hrsnn, build_vgg
 from toolchain.models.surrogates import Surrogate
 from toolchain.passes import QuantizeGraph, Rounding
-from toolchain.quantization import Quantization, RepairOptions, observe_ranges, repair_build
-from toolchain.run_folder import repair_options, train, training_samples
-from toolchain.sizes import judge_float
-from toolchain.stimulus import Stimulus
 from toolchain.training import FitOptions, Optimizer, fit, tune_graph
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile import compile_graph, compile_trained
+from toolchain.workflow.experiment import parse_experiment
+from toolchain.workflow.quantization import Quantization, RepairOptions, observe_ranges, repair_build
+from toolchain.workflow.sizes import judge_float
+from toolchain.workflow.train import repair_options, train, training_samples
 
 RESULTS = Path(__file__).parent / "fidelity_study.jsonl"
 SEEDS, BITS, EPOCHS, LAVA_SAMPLES = 5, (8, 6, 4, 3), 10, 8

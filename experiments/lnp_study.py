@@ -25,7 +25,6 @@ from lnp_tasks import HISTORY, HORIZON, NEURONS, TASKS, Task
 import toolchain
 from toolchain.data import SeriesCode, lorenz63
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
-from toolchain.forecast import ForecastOptions, fit_forecaster, predict_closed_loop, predict_open_loop
 from toolchain.models import Network, Readout, build_hrsnn
 from toolchain.pruning import (
     ActivityOptions,
@@ -50,7 +49,13 @@ from toolchain.pruning.lnp import (
     Preference,
 )
 from toolchain.pruning.magnitude import prune_by_magnitude
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
+from toolchain.workflow.forecast import (
+    ForecastOptions,
+    fit_forecaster,
+    predict_closed_loop,
+    predict_open_loop,
+)
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "lnp_study.jsonl"

@@ -19,14 +19,19 @@ from toolchain.data import (
     mackey_glass,
     rossler,
 )
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import measure_cost
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
-from toolchain.forecast import ForecastOptions, fit_forecaster, predict_closed_loop, predict_open_loop
 from toolchain.frontends import from_torch
 from toolchain.models import HrsnnShape, Network
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, fit
+from toolchain.workflow.forecast import (
+    ForecastOptions,
+    fit_forecaster,
+    predict_closed_loop,
+    predict_open_loop,
+)
 
 NEURONS = 512
 HORIZON, HISTORY, STARTS = 100, 150, 100

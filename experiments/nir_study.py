@@ -23,18 +23,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from toolchain.build_folder import Build
 from toolchain.data.events import Events
-from toolchain.exchange import compile_file
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import compare_traces
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of
-from toolchain.judge import compare_build
-from toolchain.quantization import Quantization
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile_file import compile_file
+from toolchain.workflow.quantization import Quantization
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"

@@ -25,12 +25,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from toolchain.build_folder import Build
-from toolchain.exchange import compile_file
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import predictions
 from toolchain.ir import Graph
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compile_file import compile_file
 
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / "toolchain" / "interchange" / "README.md"

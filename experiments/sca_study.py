@@ -17,6 +17,8 @@ import numpy as np
 import torch
 
 from toolchain.data import load_digits
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import measure_cost
 from toolchain.frontends import from_torch
@@ -24,9 +26,7 @@ from toolchain.models import POOL, FeedForward, VggShape, build_vgg
 from toolchain.passes import Calibration, Pipeline, QuantizeGraph, RemoveDeadNeurons
 from toolchain.pruning import ChannelPruning, Masking, Ranking, Regrowth, ScaOptions, compact_channels
 from toolchain.pruning.lnp import FeedForwardLnpOptions, HoldPruned, prune_feed_forward
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES
+from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, Optimizer, fit
 
 RESULTS = Path(__file__).parent / "sca_study.jsonl"

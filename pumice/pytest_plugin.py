@@ -20,9 +20,9 @@ import pytest
 from pumice.shadow import PACKAGES, ShadowedError, check_packages
 
 if TYPE_CHECKING:
-    from toolchain.build_folder import Build
-    from toolchain.judge import Judgement
-    from toolchain.stimulus import Stimulus
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.workflow.build_folder import Build
+    from toolchain.workflow.compare import Judgement
 
 _OPTION = "--pumice-update"
 
@@ -83,10 +83,10 @@ class FidelityCheck:
             check_packages(*PACKAGES)
         except ShadowedError as error:
             pytest.fail(str(error), pytrace=False)
-        from toolchain.disk import check_file  # noqa: PLC0415
-        from toolchain.driver import load  # noqa: PLC0415 - loads torch
         from toolchain.fidelity import check_baseline, check_gates, write_baseline  # noqa: PLC0415
-        from toolchain.judge import compare_build  # noqa: PLC0415
+        from toolchain.files.disk import check_file  # noqa: PLC0415
+        from toolchain.workflow.compare import compare_build  # noqa: PLC0415
+        from toolchain.workflow.load import load  # noqa: PLC0415 - loads torch
 
         loaded = load(build) if isinstance(build, Path | str) else build
         judgement = compare_build(loaded, stimulus, exact=exact, samples=samples)

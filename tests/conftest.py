@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.small_run import small_experiment
-from toolchain.driver import compile_run
 from toolchain.interrupts import INTERRUPTS
-from toolchain.judge import compare_build, save_build
-from toolchain.run_folder import train
+from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.train import train
 
 settings.register_profile(
     "pumice",

@@ -16,12 +16,12 @@ from targets.lava.processes.layer import PORTS
 from targets.lava.target import LavaTarget
 from tests.graphs import Recipe, union
 from tests.image_graphs import ImageRecipe
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.stimulus import fit_stimulus
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, print_graph
-from toolchain.stimulus import fit_stimulus
-from toolchain.target import Program, SteppedProgram
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.target.protocol import Program, SteppedProgram
 
 AnyRecipe = TypeVar("AnyRecipe", Recipe, ImageRecipe)
 Stimuli = Mapping[str, NDArray[Any]]

@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from tests.graphs import lif
-from toolchain.activity import count_events
 from toolchain.cli.main import main
-from toolchain.driver import compile_graph
 from toolchain.errors import ToolchainError
-from toolchain.interchange.conventions import reader_convention
-from toolchain.interchange.nir_file import write_nir
-from toolchain.interchange.to_nir import to_nir
+from toolchain.execution.activity import count_events
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
+from toolchain.interchange.nir.conventions import reader_convention
+from toolchain.interchange.nir.file import write_nir
+from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import AnyNode, Decode, Delay, Dense, Graph, Input, Output
 from toolchain.ir.store import graph_document, graph_from
 from toolchain.passes import find_schedule
-from toolchain.quantization import Quantization
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
+from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.quantization import Quantization
 
 NAMES = ("ant", "bee", "cat", "dog", "elk", "fox")
 

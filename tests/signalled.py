@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from toolchain.files.temporary import SHARED_MEMORY
 from toolchain.interrupts import INTERRUPTS
-from toolchain.temporary import SHARED_MEMORY
 
 _MARK = "PUMICE_SIGNALLED"
 _PROCESSES = Path("/proc")

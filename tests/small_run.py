@@ -1,6 +1,6 @@
 """A training of seconds, for tests that need a run or a build but not its accuracy."""
 
-from toolchain.experiment import Experiment, parse_experiment
+from toolchain.workflow.experiment import Experiment, parse_experiment
 
 
 def small_experiment(**changes: object) -> Experiment:

@@ -9,26 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolchain.driver import compile_module as compile  # noqa: A004 - the word users expect
-    from toolchain.driver import load
-    from toolchain.exchange import compile_file
-    from toolchain.exchange import export_build as export
-    from toolchain.judge import compare_build as compare
-    from toolchain.quantization import Quantization
-    from toolchain.quantization import repair_build as repair
-    from toolchain.resources import check_build as check
+    from toolchain.workflow.check import check_build as check
+    from toolchain.workflow.compare import compare_build as compare
+    from toolchain.workflow.compile import compile_module as compile  # noqa: A004 - the word users expect
+    from toolchain.workflow.compile_file import compile_file
+    from toolchain.workflow.export import export_build as export
+    from toolchain.workflow.load import load
+    from toolchain.workflow.quantization import Quantization
+    from toolchain.workflow.quantization import repair_build as repair
 
 __all__ = ["Quantization", "check", "compare", "compile", "compile_file", "export", "load", "repair"]
 
 _PUBLIC = {
-    "Quantization": ("toolchain.quantization", "Quantization"),
-    "check": ("toolchain.resources", "check_build"),
-    "compare": ("toolchain.judge", "compare_build"),
-    "compile": ("toolchain.driver", "compile_module"),
-    "compile_file": ("toolchain.exchange", "compile_file"),
-    "export": ("toolchain.exchange", "export_build"),
-    "load": ("toolchain.driver", "load"),
-    "repair": ("toolchain.quantization", "repair_build"),
+    "Quantization": ("toolchain.workflow.quantization", "Quantization"),
+    "check": ("toolchain.workflow.check", "check_build"),
+    "compare": ("toolchain.workflow.compare", "compare_build"),
+    "compile": ("toolchain.workflow.compile", "compile_module"),
+    "compile_file": ("toolchain.workflow.compile_file", "compile_file"),
+    "export": ("toolchain.workflow.export", "export_build"),
+    "load": ("toolchain.workflow.load", "load"),
+    "repair": ("toolchain.workflow.quantization", "repair_build"),
 }
 
 

@@ -17,15 +17,15 @@ from targets.emulator.integers.network import Network
 from targets.emulator.integers.session import IntegerSession
 from targets.emulator.integers.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
-from toolchain.clipping import ClippedInput
 from toolchain.errors import TargetError
+from toolchain.execution.clipping import ClippedInput
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
+from toolchain.execution.trace import Trace, check_quantities
 from toolchain.intake import count_of
 from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import Records, empty_records, kept_quantities
-from toolchain.trace import Trace, check_quantities
+from toolchain.target.records import Records, empty_records, kept_quantities
 
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block: what stays near a core until it is used."""
@@ -104,7 +104,7 @@ class EmulatorProgram:
     ) -> Trace:
         """Run every sample from rest, cut into batches that fit the memory.
 
-        Integers equal `toolchain.reference` bit for bit; floats are float64 and differ from it
+        Integers equal `toolchain.execution.reference` bit for bit; floats are float64 and differ from it
         by the order of summation only.
         """
         check_quantities(record)

@@ -11,7 +11,7 @@ from toolchain.errors import TargetUnavailableError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
-from toolchain.target import BatchedProgram, Target
+from toolchain.target.protocol import BatchedProgram, Target
 
 
 @final

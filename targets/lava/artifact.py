@@ -16,13 +16,13 @@ from targets.lava import compatibility
 from targets.lava.job import in_lava_order
 from targets.lava.plan import Plan, plan_processes
 from toolchain import fixedpoint
-from toolchain.atomic import write_text
 from toolchain.errors import TargetError
+from toolchain.execution.stimulus import stored_key
+from toolchain.files.atomic import write_text
+from toolchain.files.npz import write_arrays
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import EdgeKind, FixedLif, Graph, Stage
 from toolchain.ir.matrix import sources_of, targets_of
-from toolchain.npz import write_arrays
-from toolchain.stimulus import stored_key
 
 FILE: Final = "network.py"
 WEIGHTS: Final = "weights.npz"

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan, SourceProcess
-from toolchain.documents import read_json, write_json
+from toolchain.execution.stimulus import Stimulus
+from toolchain.files.documents import read_json, write_json
+from toolchain.files.npz import read_arrays, reserve_array, write_array, write_arrays
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import sources_of, targets_of
-from toolchain.npz import read_arrays, reserve_array, write_array, write_arrays
-from toolchain.stimulus import Stimulus
 
 _PARTS: Final = ("sources", "neurons", "graded", "connections", "convolutions")
 

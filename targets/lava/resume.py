@@ -8,13 +8,14 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.atomic import sha256
 from toolchain.errors import CorruptArtifactError, TargetError
+from toolchain.execution.stimulus import Stimulus
+from toolchain.files.atomic import sha256
+from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
+from toolchain.files.temporary import temporary_folder
 from toolchain.ir import Graph, save_graph
-from toolchain.npz import read_sealed_arrays, write_sealed_arrays
-from toolchain.stimulus import Stimulus
-from toolchain.target import RESUMED, Records
-from toolchain.temporary import temporary_folder
+from toolchain.target.protocol import RESUMED
+from toolchain.target.records import Records
 
 _KEY: Final = "key"
 

@@ -16,16 +16,17 @@ from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, run_job
 from toolchain.errors import StorageError, TargetError, TargetUnavailableError
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
+from toolchain.execution.trace import Trace, check_quantities
+from toolchain.files.temporary import temporary_folder
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import path_of
 from toolchain.interrupts import uninterrupted
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.target import Records, Target, empty_records, kept_quantities
-from toolchain.temporary import temporary_folder
-from toolchain.trace import Trace, check_quantities
+from toolchain.target.protocol import Target
+from toolchain.target.records import Records, empty_records, kept_quantities
 
 _STOCK_LIMIT: Final = 127
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from targets.lava.job import RUNNING, WAITING
 from targets.lava.process_group import end_group
-from toolchain.temporary import remove_folder, shared_memory_prefix
+from toolchain.files.temporary import remove_folder, shared_memory_prefix
 
 _FAILURE: Final = "failure.json"
 

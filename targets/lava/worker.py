@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from targets.lava.job import Models, process_names, read_job
 from targets.lava.networks import build_layers, build_mixed, build_stock, is_gated
 from targets.lava.watch import Watch, die_with_parent, report_failure, stay_within
-from toolchain.temporary import work_in
+from toolchain.files.temporary import work_in
 
 Processes = dict[str, Any]
 Gates = dict[str, tuple[int, NDArray[Any]]]

@@ -35,7 +35,7 @@ from targets.loihi.memory import (
 from targets.loihi.network import ConvolutionLink, Layer, Link, MatrixLink
 from targets.loihi.pieces import Piece, box_of, channel_fan_out, columns_into, covered
 from targets.loihi.profile import ChipProfile, EntryMemory
-from toolchain.fit import Fact
+from toolchain.target.chip_fit import Fact
 
 Ints = NDArray[np.int64]
 

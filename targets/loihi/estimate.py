@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from targets.loihi.encodings import DENSE, RUN_LENGTH, SHARED, SPARSE
 from targets.loihi.placement import Placement
 from targets.loihi.profile import Costs, Sourced
-from toolchain.fit import Estimate
+from toolchain.target.chip_fit import Estimate
 
 Floats = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from targets.loihi.network import chip_network
 from targets.loihi.partition import lay_by_structure, lay_in_order
 from targets.loihi.placement import Placement, place_in_order, place_near
 from targets.loihi.profile import ChipProfile, PoolMemory
-from toolchain.activity import Activity
 from toolchain.errors import DoesNotFitError
-from toolchain.fit import CoreLoad, Fit, LayerLoad, Packing
+from toolchain.execution.activity import Activity
 from toolchain.ir import Graph
+from toolchain.target.chip_fit import CoreLoad, Fit, LayerLoad, Packing
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from targets.loihi.network import ChipNetwork, Link
 from targets.loihi.pieces import Piece
-from toolchain.fit import Fact
+from toolchain.target.chip_fit import Fact
 
 Ints = NDArray[np.int64]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.loihi.profile import Mesh
-from toolchain.fit import LinkLoad
+from toolchain.target.chip_fit import LinkLoad
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -28,7 +28,7 @@ from targets.loihi.memory import (
 from targets.loihi.network import ConvolutionLink, Layer, Link, MatrixLink
 from targets.loihi.pieces import Piece, channel_fan_out, columns_into, fan_out
 from targets.loihi.profile import ChipProfile, PoolMemory
-from toolchain.fit import Fact
+from toolchain.target.chip_fit import Fact
 
 Ints = NDArray[np.int64]
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from toolchain.documents import Document, explain
 from toolchain.errors import ProfileError
-from toolchain.fit import Fact
+from toolchain.files.documents import Document, explain
+from toolchain.files.toml import read_toml
 from toolchain.intake import path_of
 from toolchain.options import LARGEST_FACTOR
-from toolchain.toml import read_toml
+from toolchain.target.chip_fit import Fact
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1, le=2**40)]

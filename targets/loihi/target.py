@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, final
 from targets.lava.target import LavaProgram, LavaTarget
 from targets.loihi.fitting import fit_graph
 from targets.loihi.profile import ChipProfile, EntryMemory, load_profile
-from toolchain.activity import Activity
-from toolchain.fit import Fit
+from toolchain.execution.activity import Activity
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.passes import Pass
-from toolchain.target import ChipTarget
+from toolchain.target.chip_fit import Fit
+from toolchain.target.protocol import ChipTarget
 
 
 @final

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from targets.onnx.writer import DOMAIN, OPSET, Step, lif_function, next_state, write_step
+from toolchain.files.npz import pack_arrays
 from toolchain.ir import Graph, graph_document
-from toolchain.npz import pack_arrays
 
 Array = NDArray[Any]
 Dim = str | int

@@ -12,25 +12,18 @@ from numpy.typing import NDArray
 
 from targets.onnx.models import described, next_state, sequence_model, step_model
 from targets.onnx.writer import input_name
-from toolchain.atomic import write_bytes
-from toolchain.clipping import ClippedInput, ClippingTally
 from toolchain.errors import TargetError
+from toolchain.execution.clipping import ClippedInput, ClippingTally
+from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
+from toolchain.execution.trace import Trace, check_quantities
+from toolchain.files.atomic import write_bytes
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import count_of, path_of
 from toolchain.ir import EdgeKind, Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus, fit_step, fit_stimulus
-from toolchain.target import (
-    BatchedProgram,
-    PortableProgram,
-    Session,
-    SteppedProgram,
-    Target,
-    empty_records,
-    kept_quantities,
-)
-from toolchain.trace import Trace, check_quantities
+from toolchain.target.protocol import BatchedProgram, PortableProgram, Session, SteppedProgram, Target
+from toolchain.target.records import empty_records, kept_quantities
 
 SEQUENCE: Final = "network.onnx"
 STEP: Final = "step.onnx"

@@ -75,7 +75,14 @@ def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["toolchain", "toolchain.ir", "toolchain.passes", "toolchain.reference", "toolchain.target"]
+    "name",
+    [
+        "toolchain",
+        "toolchain.ir",
+        "toolchain.passes",
+        "toolchain.execution.reference",
+        "toolchain.target.protocol",
+    ],
 )
 def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
     code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
@@ -117,12 +124,12 @@ def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -
 @pytest.mark.parametrize(
     "handler",
     [
-        "toolchain/reference.py",
+        "toolchain/execution/reference.py",
         "targets/emulator/tensors/session.py",
         "targets/emulator/integers/network.py",
         "toolchain/passes/remove_dead_neurons.py",
-        "toolchain/interchange/to_netx.py",
-        "toolchain/interchange/to_nir.py",
+        "toolchain/interchange/netx/to_netx.py",
+        "toolchain/interchange/nir/to_nir.py",
         "targets/onnx/writer.py",
     ],
 )

@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from tests.toolchain.interchange.netx_graphs import conv, dense, save
-from toolchain.interchange.nir_file import write_nir
+from toolchain.interchange.nir.file import write_nir
 
 Make = Callable[[Path], object]
 

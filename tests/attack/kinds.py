@@ -14,16 +14,18 @@ from targets.loihi.profile import load_profile
 from tests.fuzz.files import FORMATS
 from tests.small_run import TOML, small_experiment
 from toolchain.confined.reader import ConfinedReader
-from toolchain.driver import compile_run, load
-from toolchain.experiment import load_experiment
 from toolchain.fidelity import check_baseline, write_baseline
-from toolchain.judge import compare_build, save_build
 from toolchain.models.vgg import POOL, VggShape, build_vgg
-from toolchain.resources import check_build
-from toolchain.run_folder import TrainedRun, train
 from toolchain.training import load_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
+from toolchain.workflow.check import check_build
+from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.experiment import load_experiment
+from toolchain.workflow.load import load
+from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.train import train
 
 
 @final

@@ -12,7 +12,7 @@ from tests.attack.kinds import Kinds
 from tests.attack.mutations import Outcomes
 from tests.attack.small_builds import save_images, save_recurrent
 from tests.attack.verbs import Caller
-from toolchain.driver import load
+from toolchain.workflow.load import load
 
 _MIB: Final = 2**20
 

@@ -21,15 +21,17 @@ from safetensors.torch import save_file
 from targets.loihi.profile import load_profile
 from tests.attack.mutations import Mutation, Outcomes, attack, mutations
 from tests.small_run import small_experiment
-from toolchain.documents import read_document
-from toolchain.experiment import Experiment, check_room, load_experiment, read_experiment
 from toolchain.fidelity import Comparison, check_baseline, write_baseline
+from toolchain.files.documents import read_document
 from toolchain.frontends import from_torch
 from toolchain.models import Block, FeedForward, GatedNorm, Spiking
-from toolchain.prune_stage import PruningDocument, encode_images, fit_options, load_images
-from toolchain.run_folder import TrainedRun, train
 from toolchain.training import fit, load_feed_forward, load_network, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
+from toolchain.workflow.experiment import Experiment, check_room, load_experiment, read_experiment
+from toolchain.workflow.prepare import encode_images, fit_options, load_images
+from toolchain.workflow.prune import PruningDocument
+from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.train import train
 
 _REPOSITORY: Final = Path(__file__).parents[2]
 

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from tests.signalled import REPOSITORY, Ended, signalled
 from tests.small_run import TOML
-from toolchain import temporary
 from toolchain.cli.main import entry
-from toolchain.driver import load
-from toolchain.exchange import export_build
+from toolchain.execution.trace import Trace
+from toolchain.files import temporary
 from toolchain.interrupts import INTERRUPTS
-from toolchain.run_folder import TrainedRun
-from toolchain.trace import Trace
+from toolchain.workflow.export import export_build
+from toolchain.workflow.load import load
+from toolchain.workflow.run_folder import TrainedRun
 
 _SENT = [(number,) for number in INTERRUPTS] + [
     (signal.SIGINT, signal.SIGINT),

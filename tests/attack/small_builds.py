@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tests.graphs import lif, spikes
-from toolchain.atomic import sha256
-from toolchain.build_folder import Build, Manifest
-from toolchain.coherence import check_coherent
-from toolchain.documents import parse_document, read_json, write_json
-from toolchain.driver import compile_graph, load, run_build
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
+from toolchain.files.atomic import sha256
+from toolchain.files.documents import parse_document, read_json, write_json
+from toolchain.files.npz import read_arrays
 from toolchain.ir import (
     Conv2d,
     Decode,
@@ -34,12 +33,16 @@ from toolchain.ir import (
     print_graph,
 )
 from toolchain.ir.forms import Arrays
-from toolchain.judge import compare_build
-from toolchain.npz import read_arrays
-from toolchain.passes.quantization_report import QuantizationReport
-from toolchain.resources import check_build
-from toolchain.stimulus import Stimulus
-from toolchain.target import ChipTarget, load_target
+from toolchain.passes.quantization.report import QuantizationReport
+from toolchain.target.protocol import ChipTarget
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build, Manifest
+from toolchain.workflow.check import check_build
+from toolchain.workflow.coherence import check_coherent
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.load import load
+from toolchain.workflow.run import run_build
 
 
 def recurrent_graph(rng: np.random.Generator) -> Graph:

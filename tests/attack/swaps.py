@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from toolchain.atomic import replacing_file
-from toolchain.build_folder import Build
-from toolchain.driver import load
 from toolchain.errors import ToolchainError
-from toolchain.opened import OpenedFolder, read_folder
-from toolchain.swapping import replacing_folder
+from toolchain.files.atomic import replacing_file
+from toolchain.files.opened import OpenedFolder, read_folder
+from toolchain.files.swapping import replacing_folder
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.load import load
 
 _FILES: Final = ("marker", "a", "inner/b", "inner/c")
 _FILLING: Final = "x" * 20_000

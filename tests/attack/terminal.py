@@ -19,8 +19,8 @@ from tests.attack.kinds import reseal
 from tests.attack.verbs import Caller, Verb, clear
 from tests.small_run import TOML
 from tests.toolchain.interchange.netx_graphs import save, small
-from toolchain.interchange.nir_file import write_nir
-from toolchain.stimulus import Stimulus
+from toolchain.execution.stimulus import Stimulus
+from toolchain.interchange.nir.file import write_nir
 
 EVIL: Final = "\x1b]0;evil\x07\x1b[31m\x9b1m\r\x08\x7f"
 """Sets the title of a window, rings, paints, goes back; in seven bits and in eight."""

@@ -21,9 +21,9 @@ from typing import Any, Final, final
 
 from tests.attack.forked import WORD, processes_of
 from tests.small_run import TOML, small_experiment
-from toolchain.driver import load
-from toolchain.run_folder import TrainedRun
-from toolchain.trace import Trace
+from toolchain.execution.trace import Trace
+from toolchain.workflow.load import load
+from toolchain.workflow.run_folder import TrainedRun
 
 SHARED: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 _PATIENCE: Final = 10.0
@@ -282,14 +282,14 @@ def _call(prepare: Callable[[], object]) -> int:
 
 def small_demo() -> None:
     """Let `demo` train the small network, in this process."""
-    import toolchain.demo  # noqa: PLC0415
+    import toolchain.workflow.demo  # noqa: PLC0415
 
-    full = toolchain.demo.run_demo
+    full = toolchain.workflow.demo.run_demo
 
     def run_demo(folder: Path, **options: Any) -> object:
         return full(folder, **(options | {"experiment": small_experiment()}))
 
-    toolchain.demo.run_demo = run_demo  # type: ignore[assignment]
+    toolchain.workflow.demo.run_demo = run_demo  # type: ignore[assignment]
 
 
 def breaches(call: Call, verb: Verb) -> list[str]:

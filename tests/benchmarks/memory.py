@@ -41,7 +41,7 @@ def make_build(folder: Path, channels: int) -> None:
 
 def make_pictures(path: Path, samples: int) -> None:
     """Write a stimulus of random pictures with random labels."""
-    from toolchain.archive import writing_arrays  # noqa: PLC0415
+    from toolchain.files.archive import writing_arrays  # noqa: PLC0415
 
     rng = np.random.default_rng(2)
     with writing_arrays(path) as writer:
@@ -58,8 +58,8 @@ def run_child(action: str, build: Path, pictures: Path) -> None:
     """Compare or record, and print the peak of this process with what was found."""
     import torch  # noqa: PLC0415
 
-    from toolchain.driver import load  # noqa: PLC0415
-    from toolchain.stimulus import Stimulus  # noqa: PLC0415
+    from toolchain.execution.stimulus import Stimulus  # noqa: PLC0415
+    from toolchain.workflow.load import load  # noqa: PLC0415
 
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -68,11 +68,11 @@ def run_child(action: str, build: Path, pictures: Path) -> None:
     given = getattr(Stimulus, "open", Stimulus.load)(pictures)
     found: dict[str, Any] = {}
     if action == "compare":
-        from toolchain.judge import compare_build  # noqa: PLC0415
+        from toolchain.workflow.compare import compare_build  # noqa: PLC0415
 
         found = compare_build(loaded, given).to_json()
     elif action == "record":
-        from toolchain.driver import record_build  # noqa: PLC0415
+        from toolchain.workflow.run import record_build  # noqa: PLC0415
 
         record_build(loaded, build.parent / "trace.npz", stimulus=given, record=("spikes", "v"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

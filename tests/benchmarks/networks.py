@@ -12,7 +12,6 @@ from scipy.sparse import csr_array
 from targets.emulator.target import EmulatorTarget
 from tests.benchmarks.test_image_speed import calibrated
 from tests.graphs import fixed_lif
-from toolchain.driver import compile_module
 from toolchain.fixedpoint import THRESHOLD_MAX, SignMode
 from toolchain.ir import (
     AnyNode,
@@ -28,6 +27,7 @@ from toolchain.ir import (
     Output,
 )
 from toolchain.models import PreResNetShape, build_preresnet
+from toolchain.workflow.compile import compile_module
 
 Array = NDArray[Any]
 _PIXEL_RATE = 0.3

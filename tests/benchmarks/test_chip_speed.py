@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.networks import recurrent, vgg16
-from toolchain.activity import Activity
+from toolchain.execution.activity import Activity
 from toolchain.ir import Graph, verify
-from toolchain.target import load_chip
+from toolchain.target.registry import load_chip
 
 pytestmark = pytest.mark.bench
 

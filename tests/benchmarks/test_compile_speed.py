@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from targets.emulator.target import EmulatorTarget
-from toolchain import reference
-from toolchain.driver import compile_module
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.pruning import LnpOptions, prune_recurrent
-from toolchain.stimulus import Stimulus
+from toolchain.workflow.compile import compile_module
 
 pytestmark = pytest.mark.bench
 

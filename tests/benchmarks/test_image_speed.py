@@ -18,7 +18,6 @@ from lava.proc.conv.utils import conv as stock_convolution  # isort: skip
 from targets.lava.convolution import Convolver
 from targets.lava.target import LavaTarget
 from toolchain.data import as_pictures, load_digits
-from toolchain.driver import compile_module, run_build
 from toolchain.models import (
     POOL,
     FeedForward,
@@ -29,6 +28,8 @@ from toolchain.models import (
 )
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.training import FitOptions, Optimizer
+from toolchain.workflow.compile import compile_module
+from toolchain.workflow.run import run_build
 
 pytestmark = pytest.mark.bench
 

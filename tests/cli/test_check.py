@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from toolchain.cli.main import main
-from toolchain.driver import compile_run, load
 from toolchain.errors import DoesNotFitError
-from toolchain.judge import compare_build, save_build
-from toolchain.trace import Trace
+from toolchain.execution.trace import Trace
+from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.load import load
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> Any:

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from tests.small_run import TOML
-from toolchain.atomic import sha256
-from toolchain.build_folder import Build
 from toolchain.cli.main import main
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
+from toolchain.files.atomic import sha256
 from toolchain.ir import AnyNode, FixedLif
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
 from toolchain.training.tensor_files import load_tensors, save_tensors
+from toolchain.workflow.build_folder import Build
 
 
 def _json(capsys: pytest.CaptureFixture[str]) -> dict:
@@ -298,7 +298,7 @@ def test_a_full_disk_is_not_our_bug(
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("toolchain.archive.ArrayWriter.append", full)
+    monkeypatch.setattr("toolchain.files.archive.ArrayWriter.append", full)
     _fails(["run", str(small_build), "-o", str(tmp_path / "t.npz")], 3, "the disk is full", capsys)
     assert list(tmp_path.iterdir()) == []
 

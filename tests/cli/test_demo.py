@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain import reference
-from toolchain.build_folder import Build
 from toolchain.cli.main import main
+from toolchain.execution import reference
 from toolchain.frontends import from_torch
-from toolchain.run_folder import TrainedRun
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.run_folder import TrainedRun
 
 
 @pytest.fixture(scope="module")

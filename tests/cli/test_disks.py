@@ -13,7 +13,7 @@ import pytest
 from tests.permissions import ordinary
 from tests.small_run import TOML
 from toolchain.cli.main import main
-from toolchain.run_folder import TrainedRun
+from toolchain.workflow.run_folder import TrainedRun
 
 _SMALL = 20_000
 

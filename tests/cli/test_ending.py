@@ -12,11 +12,11 @@ import pytest
 from tests.small_run import TOML
 from toolchain.cli.ending import exit_code_of
 from toolchain.cli.main import main
-from toolchain.driver import load
 from toolchain.errors import StorageError, UsageError
-from toolchain.experiment import load_experiment
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
+from toolchain.workflow.experiment import load_experiment
+from toolchain.workflow.load import load
 
 
 def _ended(error: BaseException) -> int:
@@ -122,10 +122,10 @@ def test_absolute_paths_need_no_working_folder(
 _WORKING = """
 import signal, sys, time
 from pathlib import Path
-from toolchain.atomic import replacing_file
+from toolchain.files.atomic import replacing_file
 from toolchain.cli.ending import exit_code_of
 from toolchain.interrupts import Held, uninterrupted
-from toolchain.temporary import temporary_folder
+from toolchain.files.temporary import temporary_folder
 
 place = Path(sys.argv[1])
 

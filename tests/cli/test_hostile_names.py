@@ -17,10 +17,10 @@ from onnx import TensorProto, helper
 
 from tests.graphs import feed_forward
 from tests.toolchain.test_visible import obeyed
-from toolchain.build_facts import BuildFacts, ImportFacts
 from toolchain.cli.main import main
-from toolchain.driver import compile_graph
-from toolchain.stimulus import Stimulus
+from toolchain.execution.stimulus import Stimulus
+from toolchain.workflow.build_facts import BuildFacts, ImportFacts
+from toolchain.workflow.compile import compile_graph
 
 ESC = "\x1b[2J\u202e\x07[red]:bug:"
 SHOWN = r"\x1b[2J\u202e\x07[red]:bug:"

@@ -11,19 +11,19 @@ import pytest
 
 from tests.permissions import ordinary
 from tests.small_run import TOML
-from toolchain.build_folder import Build
 from toolchain.cli.main import main
-from toolchain.swapping import replacing_folder
+from toolchain.files.swapping import replacing_folder
+from toolchain.workflow.build_folder import Build
 
 Command = Callable[[Path], list[str]]
 
 _WORK = (
-    "toolchain.experiment.load_experiment",
-    "toolchain.driver.load",
-    "toolchain.driver.compile_run",
-    "toolchain.judge.compare_build",
-    "toolchain.demo.run_demo",
-    "toolchain.resources.check_build",
+    "toolchain.workflow.experiment.load_experiment",
+    "toolchain.workflow.load.load",
+    "toolchain.workflow.compile.compile_run",
+    "toolchain.workflow.compare.compare_build",
+    "toolchain.workflow.demo.run_demo",
+    "toolchain.workflow.check.check_build",
 )
 _FOLDERS = ("train", "prune", "compile", "export", "demo", "run --resume")
 _FILES = ("run", "check", "compare")

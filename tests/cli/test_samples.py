@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toolchain.cli.main import main
-from toolchain.stimulus import Stimulus
+from toolchain.execution.stimulus import Stimulus
 
 
 def _refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain.experiment import Experiment, load_experiment
+from toolchain.workflow.experiment import Experiment, load_experiment
 
 
 def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:

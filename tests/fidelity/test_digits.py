@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from pumice.pytest_plugin import FidelityCheck
-from toolchain import reference
-from toolchain.build_folder import Build
 from toolchain.data import Encoding, encode, load_digits
-from toolchain.driver import compile_graph
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import compare_traces
 from toolchain.ir import load_graph
-from toolchain.judge import Exactness, compare_build
 from toolchain.passes import QuantizeGraph
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import Exactness, compare_build
+from toolchain.workflow.compile import compile_graph
 
 _HERE = Path(__file__).parent
 

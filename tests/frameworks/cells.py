@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolchain import reference
 from toolchain.errors import ToolchainError
-from toolchain.interchange.conventions import convention, reader_convention
-from toolchain.interchange.from_nir import from_nir
-from toolchain.interchange.imported import Imported
-from toolchain.interchange.nir_file import read_nir, write_nir
-from toolchain.interchange.to_nir import to_nir
+from toolchain.execution import reference
+from toolchain.interchange.nir.conventions import convention, reader_convention
+from toolchain.interchange.nir.file import read_nir, write_nir
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
+from toolchain.ir.imported import Imported
 
 BOUND = 1e-5
 SAMPLES, STEPS, SEED = 2, 30, 30

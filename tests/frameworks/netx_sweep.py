@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from tests.frameworks.netx_files import NetxFile, random_file
 from tests.toolchain.interchange.netx_graphs import numbered, save
-from toolchain import fixedpoint, reference
+from toolchain import fixedpoint
 from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
-from toolchain.interchange.from_netx import from_netx
-from toolchain.interchange.to_netx import to_netx
+from toolchain.execution import reference
+from toolchain.interchange.netx.from_netx import from_netx
+from toolchain.interchange.netx.to_netx import to_netx
 from toolchain.ir import (
     AnyNode,
     Delay,

@@ -15,7 +15,7 @@ import numpy as np
 
 import targets.lava
 from tests.frameworks.netx_files import any_weights
-from toolchain.interchange.netx_weights import changed_by_netx
+from toolchain.interchange.netx.weights import changed_by_netx
 
 
 def main() -> None:

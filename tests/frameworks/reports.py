@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from tests.frameworks.cells import Array, must_fire
-from toolchain import reference
-from toolchain.interchange.imported import Imported
+from toolchain.execution import reference
+from toolchain.ir.imported import Imported
 
 _ROW = "report"
 F = nn.functional

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tests.frameworks.cells import SAMPLES, Export, Import
-from toolchain.exchange import compile_file
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
-from toolchain.interchange.nir_file import write_nir
+from toolchain.interchange.nir.file import write_nir
 from toolchain.ir import FixedLif
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES
+from toolchain.target.registry import load_target
+from toolchain.workflow.compile_file import compile_file
 
 FRAMEWORKS = ("snntorch", "norse", "sinabs", "spikingjelly", "rockpool", "nirtorch")
 MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]

@@ -10,10 +10,10 @@ import pytest
 from tests.frameworks.netx_sweep import first_difference, run_netx, sweep, unpacked
 from tests.toolchain.interchange.netx_graphs import Values, conv, dense, even, save
 from toolchain.errors import FrontendError
-from toolchain.interchange.from_netx import from_netx
-from toolchain.interchange.to_netx import to_netx
+from toolchain.interchange.netx.from_netx import from_netx
+from toolchain.interchange.netx.to_netx import to_netx
 from toolchain.ir import same_structure
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
 
 WHEELS = sorted((Path(sys.prefix) / "peers").glob("lava_dl-*.whl"))
 SAMPLE = 16

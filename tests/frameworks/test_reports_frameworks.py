@@ -31,12 +31,12 @@ from tests.frameworks.reports import (
     weights,
     written,
 )
-from toolchain import reference
 from toolchain.errors import ToolchainError
-from toolchain.exchange import compile_file, import_file
-from toolchain.interchange.conventions import reader_convention
-from toolchain.interchange.to_nir import to_nir
-from toolchain.judge import compare_build
+from toolchain.execution import reference
+from toolchain.interchange.nir.conventions import reader_convention
+from toolchain.interchange.nir.to_nir import to_nir
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile_file import compile_file, import_file
 
 pytestmark = NEEDED
 

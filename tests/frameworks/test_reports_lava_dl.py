@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.toolchain.interchange.netx_graphs import Values, conv, cuba, dense, even, save
-from toolchain import reference
 from toolchain.errors import FrontendError
-from toolchain.interchange.from_netx import from_netx
-from toolchain.interchange.imported import Imported
+from toolchain.execution import reference
+from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif
+from toolchain.ir.imported import Imported
 
 pytestmark = pytest.mark.frameworks
 

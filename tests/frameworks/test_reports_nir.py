@@ -26,7 +26,7 @@ from tests.frameworks.reports import (
     written,
 )
 from toolchain.errors import ToolchainError
-from toolchain.exchange import import_file
+from toolchain.workflow.compile_file import import_file
 
 pytestmark = NEEDED
 

@@ -12,21 +12,22 @@ from onnx import helper
 from tests.event_files import write_cifar10_dvs, write_dvs_gesture, write_n_mnist, write_shd
 from tests.graphs import Recipe, random_fixed, recurrent
 from tests.toolchain.interchange.netx_graphs import save, small
-from tests.toolchain.interchange.test_onnx_in import classifier
+from tests.toolchain.interchange.onnx.test_onnx_in import classifier
 from toolchain.confined.reader import ConfinedReader
 from toolchain.data import EventData, cifar, load_csv
 from toolchain.data.event_sources import SOURCES
 from toolchain.data.recordings import read_events, read_labels
-from toolchain.interchange.conventions import reader_convention
-from toolchain.interchange.from_netx import from_netx
-from toolchain.interchange.from_nir import from_nir, named_convention
-from toolchain.interchange.from_onnx import from_onnx
-from toolchain.interchange.nir_file import read_nir, write_nir
-from toolchain.interchange.to_nir import to_nir
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
+from toolchain.interchange.netx.from_netx import from_netx
+from toolchain.interchange.nir.conventions import reader_convention
+from toolchain.interchange.nir.file import read_nir, write_nir
+from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.to_nir import to_nir
+from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Graph
-from toolchain.stimulus import Stimulus
-from toolchain.target import PortableProgram, load_target
-from toolchain.trace import Trace
+from toolchain.target.protocol import PortableProgram
+from toolchain.target.registry import load_target
 
 Read = Callable[[Path, ConfinedReader], object]
 

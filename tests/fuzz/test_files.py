@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from tests.fuzz.files import FORMATS, mutant
 from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import ToolchainError
-from toolchain.interchange.conventions import convention
-from toolchain.interchange.from_nir import from_nir
-from toolchain.interchange.from_onnx import from_onnx
+from toolchain.interchange.nir.conventions import convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.onnx.from_onnx import from_onnx
 
 MUTANTS = int(os.environ.get("PUMICE_MUTANTS", "600"))
 SECONDS = 15.0

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tests.graphs import fixed_lif
 from tests.real_data import real_data
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.target.registry import load_target
 
 ARTEFACT = 128
 """What the potential probe shows at the step of a spike, on both chips: 128 for every step of the refractory

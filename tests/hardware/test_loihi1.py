@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.hardware.recordings import ARTEFACT, EXECUTORS, Loihi1, execute, loihi1
+from toolchain.execution.trace import Trace
 from toolchain.ir import FixedLif
-from toolchain.passes.chip_registers import chip_registers
-from toolchain.trace import Trace
+from toolchain.passes.quantization.chip_registers import chip_registers
 
 
 @pytest.fixture(scope="module")

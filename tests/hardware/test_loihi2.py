@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.hardware.recordings import ARTEFACT, EXECUTORS, Loihi2, execute, loihi2
-from toolchain.trace import Trace
+from toolchain.execution.trace import Trace
 
 
 @pytest.fixture(scope="module")

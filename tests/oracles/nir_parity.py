@@ -10,13 +10,13 @@ import numpy as np
 from tests.oracles.nir_arrays import MalformedError
 from tests.oracles.nir_equations import Simulation, names_a_node, opened
 from tests.oracles.random_nir import Case, random_case
-from toolchain import reference
 from toolchain.errors import FrontendError, PreconditionError
-from toolchain.interchange.conventions import READERS, Reset, convention, reader_convention
-from toolchain.interchange.from_nir import from_nir, named_convention
-from toolchain.interchange.to_nir import to_nir
+from toolchain.execution import reference
+from toolchain.execution.trace import Trace
+from toolchain.interchange.nir.conventions import READERS, Reset, convention, reader_convention
+from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
-from toolchain.trace import Trace
 
 CLOSE = 1e-9
 """Of the largest potential: some thousand roundings of double precision."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.oracles.nir_equations import FIRING, SILENT
 from tests.oracles.nir_spoilers import SPOILERS
-from toolchain.interchange.conventions import CONVENTIONS
+from toolchain.interchange.nir.conventions import CONVENTIONS
 
 Shape = tuple[int, ...]
 NAMES = ("lif", "Conv 1", "0", "10", "fc-2", "größe", "a", "b", "x", "y'", "constant", "w.rec", "in")

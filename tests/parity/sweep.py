@@ -23,10 +23,10 @@ from targets.emulator.program import Cut, EmulatorProgram
 from targets.emulator.target import EmulatorTarget
 from tests.graphs import random_fixed, random_recipe, random_stimuli
 from tests.image_graphs import ImageRecipe, random_image_recipe, random_images, random_stimuli_of_pictures
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, print_graph
-from toolchain.trace import QUANTITIES, Trace
 
 _CHUNK = 200
 _CUTS = 3

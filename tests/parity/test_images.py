@@ -15,7 +15,7 @@ from tests.image_graphs import (
     random_stimuli_of_pictures,
     wide_image_recipes,
 )
-from toolchain import reference
+from toolchain.execution import reference
 from toolchain.ir import print_graph
 
 _STEPS = 6

@@ -20,10 +20,10 @@ from tests.graphs import (
     random_stimulus,
     wide_recipes,
 )
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.trace import Trace
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
-from toolchain.trace import Trace
 
 _STEPS = 12
 

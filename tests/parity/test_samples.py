@@ -14,7 +14,7 @@ from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_blocks, check_session
 from tests.graphs import Recipe, random_fixed, random_stimuli, wide_recipes
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures, wide_image_recipes
-from toolchain import reference
+from toolchain.execution import reference
 
 _PHASES = [Phase.generate, Phase.shrink]
 _LONGEST = 5

@@ -11,7 +11,7 @@ import pumice
 from pumice.shadow import PACKAGES, ShadowedError, check_packages
 from tests.pumice import projects
 from tests.targets import conformance
-from toolchain.target import load_target
+from toolchain.target.registry import load_target
 
 _SENTENCE = "rename it, or run from another folder"
 
@@ -59,7 +59,7 @@ def test_a_script_beside_a_package_of_that_name_is_told(tmp_path: Path) -> None:
 
 def test_a_script_beside_targets_of_its_own_is_told_by_an_error_of_ours(tmp_path: Path) -> None:
     script = projects.own(tmp_path, projects.MODULE) / "run.py"
-    script.write_text("import toolchain.target\ntoolchain.target.load_target('emulator')\n")
+    script.write_text("import toolchain.target.registry\ntoolchain.target.registry.load_target('emulator')\n")
     done = projects.python(tmp_path, str(script))
     last = done.stderr.splitlines()[-1]
     assert last.startswith(

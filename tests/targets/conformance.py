@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.graphs import Recipe, random_fixed, random_stimuli, random_stimulus
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage, load_graph, save_graph
 from toolchain.passes import Pass
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import Stimulus
-from toolchain.target import Target
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.target.protocol import Target
 
 RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
 LATE = Recipe(

@@ -6,7 +6,8 @@ import pytest
 
 from tests.targets import conformance
 from toolchain.errors import StimulusError, UnknownNameError
-from toolchain.target import Target, installed_targets, load_target, target_statuses
+from toolchain.target.protocol import Target
+from toolchain.target.registry import installed_targets, load_target, target_statuses
 
 
 def _targets() -> list[Target]:

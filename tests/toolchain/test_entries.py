@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 import toolchain
 from tests.callers import FORMS, KINDS, NO_NUMBERS, as_given
 from toolchain import intake
-from toolchain.build_folder import LongerThanProvedWarning
 from toolchain.data import Encoding, encode, load_cifar10, load_csv, load_digits, mackey_glass
-from toolchain.driver import compile_run, run_build
 from toolchain.errors import ArgumentError, MissingFileError, StimulusError, ToolchainError
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
 from toolchain.models import HrsnnShape, Network, Readout, build_hrsnn
-from toolchain.stimulus import Stimulus
-from toolchain.target import load_target
-from toolchain.trace import Trace
+from toolchain.target.registry import load_target
 from toolchain.training import (
     FitOptions,
     StdpOptions,
@@ -38,6 +36,9 @@ from toolchain.training import (
     save_network,
     tune_graph,
 )
+from toolchain.workflow.build_folder import LongerThanProvedWarning
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.run import run_build
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,17 @@ from targets.onnx.target import OnnxTarget
 from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import renamed, with_names
-from toolchain import reference
 from toolchain.errors import ArgumentError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus, fit_stimulus, stored_key
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
+from toolchain.files.npz import read_arrays
 from toolchain.ir import FixedLif, Graph, load_graph, same_structure, save_graph
 from toolchain.models import Network
 from toolchain.models.network import Connection
 from toolchain.models.neurons import CubaLif, Synapses
-from toolchain.npz import read_arrays
-from toolchain.stimulus import Stimulus, fit_stimulus, stored_key
-from toolchain.target import empty_records, kept_quantities
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.target.records import empty_records, kept_quantities
 from toolchain.training import load_network, save_network
 
 _SEEDS = st.integers(0, 2**32)

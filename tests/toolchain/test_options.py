@@ -9,13 +9,13 @@ import pytest
 from targets.loihi.profile import load_profile
 from toolchain.errors import ArgumentError, ProfileError, ToolchainError
 from toolchain.fidelity import parse_gates
-from toolchain.forecast import ForecastOptions
 from toolchain.models import CubaLif, HrsnnShape, Network, Spiking
 from toolchain.models.vgg import NeuronShape
 from toolchain.pruning import LnpOptions
 from toolchain.pruning.lnp.noise import NoiseDrive
-from toolchain.quantization import Quantization, RepairOptions
 from toolchain.training import FitOptions, StdpOptions
+from toolchain.workflow.forecast import ForecastOptions
+from toolchain.workflow.quantization import Quantization, RepairOptions
 
 _NO_STEPS = (0, -1, math.nan, math.inf, 1e308, 1e-300, True, "1", None, 10**400, 1j, [1.0])
 

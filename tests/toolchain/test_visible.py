@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolchain.clipping import ClippedInput, ClippedInputWarning, warn_clipped
 from toolchain.errors import ArgumentError, ToolchainError, VerifyError
+from toolchain.execution.clipping import ClippedInput, ClippedInputWarning, warn_clipped
 from toolchain.visible import visible
 
 ANYTHING = st.text(st.characters(exclude_categories=()))

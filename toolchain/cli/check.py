@@ -7,8 +7,8 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.disk import check_output_file
-from toolchain.fit import Fit
+from toolchain.files.disk import check_output_file
+from toolchain.target.chip_fit import Fit
 
 
 def check(
@@ -35,11 +35,11 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a build fits a chip, on which cores, and what a step would take."""
-    from toolchain.driver import load
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.execution.trace import Trace
     from toolchain.fidelity.resources_page import write_resources
-    from toolchain.resources import check_build
-    from toolchain.stimulus import Stimulus
-    from toolchain.trace import Trace
+    from toolchain.workflow.check import check_build
+    from toolchain.workflow.load import load
 
     if report is not None:
         check_output_file(report, "--report")

@@ -7,11 +7,11 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.disk import check_file, check_output_file
+from toolchain.files.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
-    from toolchain.attribution import Attribution
     from toolchain.fidelity import Comparison
+    from toolchain.workflow.attribution import Attribution
 
 
 def compare(
@@ -36,11 +36,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the float network with its integers. A gate that is not met exits with 4."""
-    from toolchain.driver import load
     from toolchain.errors import UsageError
+    from toolchain.execution.stimulus import Stimulus
     from toolchain.fidelity import check_baseline, check_gates, parse_gates, read_baseline, write_baseline
-    from toolchain.judge import compare_build
-    from toolchain.stimulus import Stimulus
+    from toolchain.workflow.compare import compare_build
+    from toolchain.workflow.load import load
 
     gates = parse_gates(gate or [])
     if update and baseline is None:

@@ -7,11 +7,11 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
-from toolchain.disk import check_output_folder
 from toolchain.errors import UsageError
+from toolchain.files.disk import check_output_folder
 
 if TYPE_CHECKING:
-    from toolchain.passes.quantization_report import QuantizationReport
+    from toolchain.passes.quantization.report import QuantizationReport
 
 _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 
@@ -101,13 +101,13 @@ def compile_model(
     as_json: AsJson = False,
 ) -> None:
     """Quantize a trained network for a target and write a build folder with its report."""
-    from toolchain.build_folder import MANIFEST
-    from toolchain.driver import compile_run
-    from toolchain.exchange import FORMATS, compile_file
-    from toolchain.judge import compare_build, save_build
+    from toolchain.execution.stimulus import Stimulus
     from toolchain.passes import Rounding
-    from toolchain.quantization import Quantization, RepairOptions, parse_bits
-    from toolchain.stimulus import Stimulus
+    from toolchain.workflow.build_folder import MANIFEST
+    from toolchain.workflow.compare import compare_build, save_build
+    from toolchain.workflow.compile import compile_run
+    from toolchain.workflow.compile_file import FORMATS, compile_file
+    from toolchain.workflow.quantization import Quantization, RepairOptions, parse_bits
 
     check_output_folder(output, MANIFEST, "a build folder")
     if resume is not None and not qat_epochs:

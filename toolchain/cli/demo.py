@@ -10,7 +10,7 @@ from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from toolchain.demo import DemoResult
+    from toolchain.workflow.demo import DemoResult
 
 
 def demo(
@@ -24,8 +24,8 @@ def demo(
 ) -> None:
     """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
     from toolchain.cli.compare import print_comparison
-    from toolchain.demo import check_demo_output, run_demo
-    from toolchain.experiment import parse_experiment
+    from toolchain.workflow.demo import check_demo_output, run_demo
+    from toolchain.workflow.experiment import parse_experiment
 
     check_demo_output(output)
     experiment = parse_experiment({"seed": seed})

@@ -8,7 +8,7 @@ from toolchain.cli.options import AsJson
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Check versions, Lava (by running it), cores and GPU; exit 3 if something is missing."""
-    from toolchain.diagnosis import diagnose
+    from toolchain.workflow.doctor import diagnose
 
     diagnosis = diagnose()
     if as_json:

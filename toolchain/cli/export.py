@@ -6,7 +6,7 @@ import typer
 
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder, OutFolder
-from toolchain.disk import check_output_folder
+from toolchain.files.disk import check_output_folder
 from toolchain.ir import Stage
 
 
@@ -33,8 +33,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a build so that it runs elsewhere."""
-    from toolchain.driver import load
-    from toolchain.exchange import export_build
+    from toolchain.workflow.export import export_build
+    from toolchain.workflow.load import load
 
     check_output_folder(output)
     notes = export_build(load(build), output, written, stage, convention=convention, dt=dt)

@@ -8,7 +8,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder
-from toolchain.disk import check_output_folder
+from toolchain.files.disk import check_output_folder
 
 if TYPE_CHECKING:
     from toolchain.pruning import LnpRecord
@@ -25,9 +25,9 @@ def prune(
     An interrupted pruning continues when the same command is given again; 'pumice train' with the same file
     and folder goes on from here.
     """
-    from toolchain.experiment import load_experiment
-    from toolchain.run_folder import EXPERIMENT
-    from toolchain.run_folder import prune as run
+    from toolchain.workflow.experiment import load_experiment
+    from toolchain.workflow.prune import prune as run
+    from toolchain.workflow.run_folder import EXPERIMENT
 
     check_output_folder(output, EXPERIMENT, "a run folder")
     chosen = load_experiment(experiment)

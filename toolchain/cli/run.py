@@ -8,7 +8,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.disk import check_output_file, check_output_folder
+from toolchain.files.disk import check_output_file, check_output_folder
 from toolchain.ir import Stage
 
 
@@ -30,11 +30,12 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a build on a target and write what every population did."""
-    from toolchain.build_folder import check_apart
-    from toolchain.driver import load, record_build
+    from toolchain.execution.stimulus import Stimulus
     from toolchain.progress import of_stage
-    from toolchain.stimulus import Stimulus
-    from toolchain.target import RESUMED
+    from toolchain.target.protocol import RESUMED
+    from toolchain.workflow.build_folder import check_apart
+    from toolchain.workflow.load import load
+    from toolchain.workflow.run import record_build
 
     check_output_file(output)
     if resume is not None:

@@ -23,8 +23,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build and what quantization did to it."""
-    from toolchain.driver import load
     from toolchain.fidelity.why import explain_node
+    from toolchain.workflow.load import load
 
     loaded = load(build)
     if why is not None:

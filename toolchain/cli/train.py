@@ -7,7 +7,7 @@ import typer
 
 from toolchain.cli.console import out, print_json, stages
 from toolchain.cli.options import AsJson, OutFolder
-from toolchain.disk import check_output_folder
+from toolchain.files.disk import check_output_folder
 
 
 def train(
@@ -20,9 +20,9 @@ def train(
 
     An interrupted training continues where it stopped when the same command is given again.
     """
-    from toolchain.experiment import load_experiment
-    from toolchain.run_folder import EXPERIMENT
-    from toolchain.run_folder import train as run
+    from toolchain.workflow.experiment import load_experiment
+    from toolchain.workflow.run_folder import EXPERIMENT
+    from toolchain.workflow.train import train as run
 
     check_output_folder(output, EXPERIMENT, "a run folder")
     chosen = load_experiment(experiment)

@@ -17,8 +17,8 @@ from typing import Any, Final, final
 from numpy.typing import NDArray
 
 from toolchain.confined.pipe import LostError, Pipe
-from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.files.disk import check_file
 from toolchain.memory import budget
 
 _START: Final = (

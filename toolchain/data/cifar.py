@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.images import Images
-from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.files.disk import check_file
 from toolchain.intake import PathText, count_of, path_of
 from toolchain.memory import budget
 

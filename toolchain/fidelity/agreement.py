@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.divergence import Divergence, different_inputs
 from toolchain.fidelity.membrane import MembraneError
 from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference
 from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import FixedLif, Graph, Population
-from toolchain.trace import Trace
 
 
 @final

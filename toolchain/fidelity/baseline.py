@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, ValidationError
 
-from toolchain.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.errors import FidelityError, UnknownNameError, UsageError
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.compare import Comparison
+from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.options import LARGEST_FACTOR
 
 _TOLERANCE: Final = 1e-6

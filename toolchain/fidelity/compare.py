@@ -7,12 +7,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import Agreement, PopulationTally
 from toolchain.fidelity.decode import predictions
 from toolchain.fidelity.divergence import Divergence
 from toolchain.fidelity.metrics import SpikeCounts
 from toolchain.ir import Graph
-from toolchain.trace import Trace
 
 FORMAT_VERSION = 1
 

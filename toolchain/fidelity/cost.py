@@ -7,7 +7,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.activity import Activity, count_events
+from toolchain.execution.activity import Activity, count_events
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
 from toolchain.ir import (
     Conv2d,
     FixedConv2d,
@@ -18,8 +20,6 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import columns_of, values_of
 from toolchain.ir.types import size_of
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
 
 Array = NDArray[Any]
 _STATE_BYTES = 6

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.execution.trace import Trace
 from toolchain.ir import Decode, FixedLif, Graph, Output
-from toolchain.trace import Trace
 
 
 def scores(

@@ -7,12 +7,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.clipping import clips, graded_range
 from toolchain.errors import VerifyError
+from toolchain.execution.clipping import clips, graded_range
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.metrics import flattened
 from toolchain.ir import Conv2d, FixedConv2d, Graph, Input, Pooling, Population, Synapses, Window
 from toolchain.ir.matrix import columns_of, rows_of, values_of
-from toolchain.trace import Trace
 
 
 @final

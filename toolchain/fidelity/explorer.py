@@ -6,11 +6,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.metrics import flattened
 from toolchain.ir import Graph
-from toolchain.trace import Trace
 
 _ROWS: Final = 128
 """Neurons of a population that are shown; of larger ones, those that differ and the busiest."""

@@ -22,8 +22,8 @@ from toolchain.ir import (
     Stage,
 )
 from toolchain.ir.matrix import columns_of, rows_of, values_of
-from toolchain.passes.integers import decay_register, most_compensated
-from toolchain.passes.ranges import by_rows
+from toolchain.passes.quantization.integers import decay_register, most_compensated
+from toolchain.passes.quantization.ranges import by_rows
 
 _Q = NDArray[Any]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, final
 
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity.metrics import first_difference, flattened
-from toolchain.trace import QUANTITIES, Trace
 
 _CAUSES: Final = ("u", "spikes", "v")
 """What follows from what within a step: v is recorded after the reset, so a spike explains it."""

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
-from toolchain.activity import Activity
+from toolchain.execution.activity import Activity
 from toolchain.fidelity.cost import fan_outs
 from toolchain.ir import Conv2d, EdgeKind, FixedConv2d, Graph, Synapses, verify
 from toolchain.ir.matrix import sources_of, targets_of, values_of

@@ -9,8 +9,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from toolchain.build_facts import Change
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
+from toolchain.fidelity.change import Change
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
@@ -19,13 +20,12 @@ from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.metrics import flattened
 from toolchain.fidelity.neurobench import NeuroBench
 from toolchain.fidelity.resources_page import shown_resources
-from toolchain.fit import Fit
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
-from toolchain.passes.quantization_report import QuantizationReport
-from toolchain.passes.ranges import by_rows
-from toolchain.trace import Trace
+from toolchain.passes.quantization.ranges import by_rows
+from toolchain.passes.quantization.report import QuantizationReport
+from toolchain.target.chip_fit import Fit
 
 _TRACES = 3
 

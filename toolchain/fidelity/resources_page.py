@@ -11,8 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.patches import Rectangle
 
 from toolchain.fidelity.neurobench import NeuroBench
-from toolchain.fit import Fit
 from toolchain.pages import INK, subplots, svg, write_page
+from toolchain.target.chip_fit import Fit
 
 _SHOWN_CHIPS: Final = 6
 _EXTENT: Final = 0.6

@@ -5,8 +5,8 @@ from typing import Final, final
 
 import numpy as np
 
+from toolchain.execution.trace import Trace
 from toolchain.fidelity.divergence import Divergence
-from toolchain.trace import Trace
 
 _FIRST: Final = 4
 """Samples from the start of a stimulus."""

@@ -9,9 +9,9 @@ from toolchain.errors import UnknownNameError
 from toolchain.fidelity.agreement import thresholds
 from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.passes.chip_registers import chip_registers
-from toolchain.passes.quantization_report import ConnectionReport, PopulationReport, QuantizationReport
-from toolchain.passes.ranges import by_rows
+from toolchain.passes.quantization.chip_registers import chip_registers
+from toolchain.passes.quantization.ranges import by_rows
+from toolchain.passes.quantization.report import ConnectionReport, PopulationReport, QuantizationReport
 
 _PARTS: Final = (".excitatory", ".inhibitory", ".coarse", ".fine")
 """What the names of a connection's parts end with, by sign and by size of weight."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from toolchain.execution.trace import Trace
 from toolchain.models import FeedForward, Network
-from toolchain.trace import Trace
 
 
 @final

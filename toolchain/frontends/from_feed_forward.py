@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from toolchain.currents import Branch, Current, Pair, Sent, selected, summed
 from toolchain.errors import FrontendError, UnsupportedModuleError
 from toolchain.frontends.norms import array_of, composed, normalised, parameter_of, zero_padding
 from toolchain.ir import (
@@ -25,6 +24,7 @@ from toolchain.ir import (
     Window,
     verify,
 )
+from toolchain.ir.currents import Branch, Current, Pair, Sent, selected, summed
 from toolchain.models import INPUT, Add, Block, FeedForward, GatedNorm, Select, Spiking
 
 _GRADED_LIMIT: Final = 255

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolchain.convolved_currents import convolved
-from toolchain.currents import Current, Pair
 from toolchain.errors import FrontendError
+from toolchain.ir.convolved_currents import convolved
+from toolchain.ir.currents import Current, Pair
 from toolchain.models import GatedNorm
 
 Floats = NDArray[np.float64]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import create_model
 from scipy.sparse import csr_array
 
-from toolchain.documents import Count, Document, Whole
 from toolchain.errors import CorruptArtifactError
+from toolchain.files.documents import Count, Document, Whole
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.node import Node
 from toolchain.ir.types import Origin

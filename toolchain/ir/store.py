@@ -12,13 +12,13 @@ from typing import Annotated, Any, ClassVar, Final, cast, get_args
 
 from pydantic import Field, create_model
 
-from toolchain.documents import FileDocument, parse_document, read_content, write_json
 from toolchain.errors import IRError
+from toolchain.files.documents import FileDocument, parse_document, read_content, write_json
+from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, path_of
 from toolchain.ir.forms import Arrays, NodeForm, StoredNodes, node_form, write_node
 from toolchain.ir.graph import AnyNode, Graph
 from toolchain.ir.verify import verify
-from toolchain.npz import read_arrays, write_arrays
 
 GRAPH_FILES: Final = ("graph.json", "arrays.npz")
 """What a folder of a graph holds."""

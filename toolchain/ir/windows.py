@@ -68,7 +68,7 @@ class Window:
         for name in ("kernel", "stride", "padding", "dilation"):
             pair: tuple[int, ...] = getattr(self, name)
             least = 0 if name == "padding" else 1
-            if len(pair) != 2 or not all(type(n) is int and n >= least for n in pair):  # noqa: PLR2004
+            if len(pair) != 2 or not all(type(n) is int and n >= least for n in pair):
                 raise node.fail(f"expected {name} as two whole numbers of {least} or more, got {pair}")
             if max(pair) >= _LARGEST:
                 raise node.fail(f"expected {name} below 2^31, got {pair}")

@@ -9,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from toolchain.atomic import write_text
+from toolchain.files.atomic import write_text
 
 INK: Final = "#1f2933"
 ACCENT: Final = "#0b7285"

@@ -1,14 +1,15 @@
 """Passes: named, configured functions from one valid graph to another."""
 
 from toolchain.passes.base import Pass, Pipeline
-from toolchain.passes.calibration import Calibration
 from toolchain.passes.cluster_decays import ClusterDecays
 from toolchain.passes.delay_loops import DelayLoops, LoopDelay, find_loop_delays
 from toolchain.passes.dequantize_graph import DequantizeGraph
-from toolchain.passes.explain_quantization import explain_quantization
 from toolchain.passes.fold_delays import FoldDelays
 from toolchain.passes.join_signs import JoinSigns
-from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph, Rounding
+from toolchain.passes.quantization.calibration import Calibration
+from toolchain.passes.quantization.explain import explain_quantization
+from toolchain.passes.quantization.rounding import Rounding
+from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
 from toolchain.passes.split_halves import SplitHalves

@@ -10,7 +10,7 @@ from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import rows_of, values_of, with_values
 from toolchain.passes.base import Pass
-from toolchain.passes.ranges import by_rows
+from toolchain.passes.quantization.ranges import by_rows
 
 _ABOVE_NOTHING: Final = 1e-9
 """Threshold of a neuron that any potential above zero makes fire."""

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Conv2d, Dense, Graph, Lif, Matrix, Stage
 from toolchain.passes.base import Pass
-from toolchain.passes.integers import COARSE, FINE
+from toolchain.passes.quantization.integers import COARSE, FINE
 
 _HALVES: Final = ((COARSE, FINE), (".excitatory", ".inhibitory"))
 """Inner halves first. Coarse and fine synapses may stand for the same one, those of two signs may not."""

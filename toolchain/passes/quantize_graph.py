@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -27,11 +26,11 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.passes.base import Pass
-from toolchain.passes.calibration import HEAD_ROOM, Calibration
-from toolchain.passes.integers import fixed_connections, fixed_neurons, nearest_weights
-from toolchain.passes.ranges import by_rows, over_rows, potential_limit, prove_bounds
-from toolchain.passes.rounding import round_together, search_together
-from toolchain.passes.scales import (
+from toolchain.passes.quantization.calibration import HEAD_ROOM, Calibration
+from toolchain.passes.quantization.integers import fixed_connections, fixed_neurons, nearest_weights
+from toolchain.passes.quantization.ranges import by_rows, over_rows, potential_limit, prove_bounds
+from toolchain.passes.quantization.rounding import Rounding, round_together, search_together
+from toolchain.passes.quantization.scales import (
     Incoming,
     cap_scale,
     choose_exponents,
@@ -42,7 +41,7 @@ from toolchain.passes.scales import (
     search_scale,
     smallest_exponents,
 )
-from toolchain.passes.threshold_profiles import share_thresholds
+from toolchain.passes.quantization.threshold_profiles import share_thresholds
 
 Floats = NDArray[np.float64]
 
@@ -51,15 +50,6 @@ OTHERS: Final = "*"
 _SHRINKING_ROUNDS: Final = 40
 # Integers change only if the scale changes noticeably: less than this would stand still.
 _LEAST_SHRINKING: Final = 1.02
-
-
-class Rounding(Enum):
-    """How weights become integers."""
-
-    NEAREST = "nearest"
-    """Each to the nearest."""
-    CALIBRATED = "calibrated"
-    """Together, so that their errors cancel on the calibration data; the nearest where there is none."""
 
 
 @final

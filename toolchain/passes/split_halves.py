@@ -10,8 +10,8 @@ from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif, Stage
 from toolchain.ir.matrix import Matrix, columns_of, kept_synapses, rows_of, sources_of, values_of
 from toolchain.passes.base import Pass
-from toolchain.passes.integers import COARSE, FINE
-from toolchain.passes.ranges import by_rows
+from toolchain.passes.quantization.integers import COARSE, FINE
+from toolchain.passes.quantization.ranges import by_rows
 
 Floats = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from toolchain.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
+from toolchain.files.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout, check_part_names
 from toolchain.models.neurons import CubaLif, Synapses

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from toolchain.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
+from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names

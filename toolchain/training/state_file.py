@@ -9,8 +9,8 @@ import torch
 from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
-from toolchain.documents import Count, Document, explain
 from toolchain.errors import CorruptArtifactError, TrainingError
+from toolchain.files.documents import Count, Document, explain
 from toolchain.training.callback import Callback
 from toolchain.training.tensor_files import check_state, load_tensors, save_tensors
 

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from toolchain.atomic import replacing_file
-from toolchain.disk import check_file
 from toolchain.errors import CorruptArtifactError
+from toolchain.files.atomic import replacing_file
+from toolchain.files.disk import check_file
 from toolchain.memory import budget
 
 _HEADER: Final = 8

@@ -14,11 +14,11 @@ from targets.emulator.integers.loops import advance_neurons, pool
 from targets.emulator.integers.network import Network
 from targets.emulator.integers.streams import Stream, enter, leave
 from targets.emulator.integers.workspace import Workspace
-from toolchain.clipping import ClippedInput, ClippingTally
+from toolchain.execution.clipping import ClippedInput, ClippingTally
+from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind, Input, SumPool2d
-from toolchain.stimulus import fit_step
-from toolchain.target import Records
+from toolchain.target.records import Records
 
 Array = NDArray[Any]
 _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)

@@ -16,7 +16,8 @@ from targets.emulator.tensors.kernels import (
     pool,
     synapse_kernel,
 )
-from toolchain.clipping import ClippedInput, ClippingTally
+from toolchain.execution.clipping import ClippedInput, ClippingTally
+from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import (
     AnyNode,
@@ -37,8 +38,7 @@ from toolchain.ir import (
     Synapses,
     verify,
 )
-from toolchain.stimulus import fit_step
-from toolchain.target import Records
+from toolchain.target.records import Records
 
 
 @final

@@ -25,14 +25,14 @@ from tests.graphs import (
 )
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.targets import conformance
-from toolchain import reference
 from toolchain.errors import TargetError, TargetUnavailableError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
-from toolchain.stimulus import Stimulus
-from toolchain.target import empty_records
-from toolchain.trace import QUANTITIES
+from toolchain.target.records import empty_records
 
 
 @pytest.mark.parametrize("seed", range(4))

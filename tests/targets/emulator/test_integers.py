@@ -25,8 +25,9 @@ from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimulus, recipes
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
-from toolchain import fixedpoint, reference
+from toolchain import fixedpoint
 from toolchain.errors import VerifyError
+from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
 from toolchain.ir import Decode, Delay, FixedConv2d, FixedDense, Graph, Input, Output, Window, print_graph
 

@@ -11,8 +11,8 @@ from targets.emulator.program import EmulatorProgram
 from tests.exactness import check_apart, check_blocks, check_session
 from tests.graphs import Recipe, random_fixed, random_stimuli, recurrent, varied, wide_recipes
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures, wide_image_recipes
-from toolchain import reference
-from toolchain.trace import QUANTITIES
+from toolchain.execution import reference
+from toolchain.execution.trace import QUANTITIES
 
 
 @given(recipe=wide_recipes, steps=st.integers(1, 5), samples=st.sampled_from([2, 9]), tensors=st.booleans())

@@ -17,12 +17,12 @@ from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pic
 from tests.names import with_names
 from tests.networks import images, small_vgg, stirred
 from tests.targets import conformance
-from toolchain.driver import compile_module
 from toolchain.errors import TargetError
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
+from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph
-from toolchain.stimulus import Stimulus, fit_stimulus
-from toolchain.trace import QUANTITIES, Trace
+from toolchain.workflow.compile import compile_module
 
 RECURRENT = Recipe(
     3,

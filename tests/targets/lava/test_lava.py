@@ -13,13 +13,13 @@ from targets.lava.plan import plan_processes
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
-from toolchain import reference
 from toolchain.errors import TargetUnavailableError
+from toolchain.execution import reference
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
 from toolchain.passes import FoldDelays
-from toolchain.trace import QUANTITIES
 
 
 @pytest.mark.parametrize("seed", range(2))

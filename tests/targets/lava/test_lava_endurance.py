@@ -15,9 +15,9 @@ from targets.lava import runner
 from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.targets import conformance
-from toolchain import reference
+from toolchain.execution import reference
 from toolchain.fidelity import first_mismatch
-from toolchain.temporary import SHARED_MEMORY, shared_memory_prefix
+from toolchain.files.temporary import SHARED_MEMORY, shared_memory_prefix
 
 _WARM = 10
 

@@ -10,14 +10,14 @@ from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.networks import images, small_preresnet
-from toolchain import reference
 from toolchain.errors import TargetError
+from toolchain.execution import reference
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
 from toolchain.ir import Decode, FixedConv2d, FixedLif, Graph, Input, Origin, Output
 from toolchain.passes import QuantizeGraph
-from toolchain.trace import QUANTITIES
 
 
 def _depthwise(groups: int) -> Graph:

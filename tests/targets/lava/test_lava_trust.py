@@ -22,16 +22,16 @@ from targets.lava.target import LavaProgram, LavaTarget
 from tests.attack.small_builds import save_recurrent
 from tests.graphs import fixed_lif
 from tests.targets import conformance
-from toolchain import reference
 from toolchain.errors import CorruptArtifactError, SimulationError, TargetError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import fit_stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
+from toolchain.files.temporary import SHARED_MEMORY, shared_memory_prefix, temporary_folder
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import AnyNode, Decode, FixedDense, Graph, Input, Output
 from toolchain.progress import Progress, no_progress
-from toolchain.stimulus import fit_stimulus
-from toolchain.target import forget_samples
-from toolchain.temporary import SHARED_MEMORY, shared_memory_prefix, temporary_folder
-from toolchain.trace import QUANTITIES
+from toolchain.target.protocol import forget_samples
 
 
 def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:

@@ -26,15 +26,15 @@ from tests.graphs import (
     wide_recipes,
 )
 from tests.image_graphs import ImageRecipe, random_images, wide_image_recipes
-from toolchain import reference
 from toolchain.errors import SimulationError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import fit_stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import AnyNode, Decode, Delay, EdgeKind, FixedDense, Graph, Input, Output, print_graph
 from toolchain.passes import FoldDelays
 from toolchain.progress import Progress
-from toolchain.stimulus import fit_stimulus
-from toolchain.trace import QUANTITIES
 
 
 def _waiting(steps: int, delays: NDArray[np.int64] | None = None) -> Graph:

@@ -18,9 +18,9 @@ from targets.loihi.profile import load_profile
 from targets.loihi.target import loihi1, loihi2
 from tests.graphs import feed_forward, fixed_lif, spikes
 from tests.networks import images, small_vgg, stirred
-from toolchain.activity import count_events
-from toolchain.driver import compile_module
 from toolchain.errors import DoesNotFitError, TargetError, TraceError
+from toolchain.execution.activity import count_events
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import (
     Decode,
@@ -35,7 +35,7 @@ from toolchain.ir import (
     SumPool2d,
 )
 from toolchain.ir.fixed import FixedLif
-from toolchain.stimulus import Stimulus
+from toolchain.workflow.compile import compile_module
 
 
 def _dense(name: str, source: str, weights: Any, **changes: Any) -> FixedDense:

@@ -38,15 +38,15 @@ from tests.image_graphs import (
     wide_image_recipes,
 )
 from tests.networks import images, small_preresnet, small_vgg, stirred
-from toolchain import reference
-from toolchain.driver import compile_module
 from toolchain.errors import TargetError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import fit_stimulus
+from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Delay, FixedConv2d, FixedDense, Graph
 from toolchain.passes import FoldDelays
-from toolchain.stimulus import fit_stimulus
-from toolchain.target import load_target
-from toolchain.trace import QUANTITIES
+from toolchain.target.registry import load_target
+from toolchain.workflow.compile import compile_module
 
 
 def _check(graph: Graph, x: Any) -> None:

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
-from toolchain import reference
+from toolchain.execution import reference
+from toolchain.execution.reference import _convolve
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.fidelity.cost import measure_cost, of_layers
 from toolchain.frontends import from_torch
 from toolchain.ir import FixedConv2d, Graph, verify
-from toolchain.reference import _convolve
-from toolchain.stimulus import Stimulus, fit_stimulus
 
 
 def _unrolled(graph: Graph, node: FixedConv2d) -> np.ndarray:

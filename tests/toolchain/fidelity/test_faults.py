@@ -11,16 +11,16 @@ from scipy.sparse import csr_array
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
-from toolchain import reference
-from toolchain.build_folder import Build
 from toolchain.errors import FaultyIntegersError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import check_integers, find_faults, first_mismatch
 from toolchain.frontends import from_torch
 from toolchain.ir import Delay, FixedDense, FixedLif, Graph, Output
 from toolchain.ir.matrix import values_of, with_values
-from toolchain.judge import compare_build
 from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
-from toolchain.stimulus import Stimulus
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
-from toolchain import reference
 from toolchain.errors import (
     CorruptArtifactError,
     FidelityError,
@@ -16,6 +15,9 @@ from toolchain.errors import (
     UnknownNameError,
     UsageError,
 )
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
 from toolchain.fidelity import (
     GATES,
     Comparison,
@@ -34,8 +36,6 @@ from toolchain.fidelity.membrane import MembraneError
 from toolchain.fidelity.metrics import RateError, compare_spikes, first_difference
 from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Output
 from toolchain.passes import QuantizeGraph
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
 
 
 def _comparison(rng: np.random.Generator) -> Comparison:

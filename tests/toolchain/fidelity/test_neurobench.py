@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.graphs import fixed_lif
-from toolchain import reference
-from toolchain.activity import count_events
+from toolchain.execution import reference
+from toolchain.execution.activity import count_events
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.neurobench import neurobench
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output
-from toolchain.stimulus import Stimulus
 
 
 def _graph(edge: EdgeKind) -> Graph:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import recurrent, spikes
-from toolchain import reference
-from toolchain.activity import count_events
+from toolchain.execution import reference
+from toolchain.execution.activity import count_events
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
 from toolchain.fidelity import Comparer, Comparison, MismatchSearch, compare_traces, first_mismatch
 from toolchain.fidelity.exact_sum import ExactSum
 from toolchain.fidelity.membrane import MembraneError
@@ -19,8 +21,6 @@ from toolchain.fidelity.shown import ShownSamples
 from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import Graph
 from toolchain.passes import QuantizeGraph
-from toolchain.stimulus import Stimulus
-from toolchain.trace import Trace
 
 SAMPLES = 7
 

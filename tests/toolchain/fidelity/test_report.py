@@ -12,14 +12,14 @@ import pytest
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
-from toolchain.build_folder import Build
-from toolchain.driver import compile_graph, compile_module
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.diagram import path_diagram
 from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.report import write_report
-from toolchain.judge import compare_build, report_of
-from toolchain.quantization import Quantization
-from toolchain.stimulus import Stimulus
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build, report_of
+from toolchain.workflow.compile import compile_graph, compile_module
+from toolchain.workflow.quantization import Quantization
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

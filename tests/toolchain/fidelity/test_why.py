@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.graphs import lif, recurrent, spikes
-from toolchain import reference
 from toolchain.errors import UnknownNameError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
 from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Lif, Output
 from toolchain.passes import Calibration, QuantizeGraph, SplitHalves, SplitSigns, explain_quantization
-from toolchain.stimulus import Stimulus
 
 
 def _texts(graph: Graph, fixed: Graph, **options: object) -> list[str]:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tests.networks import images, small_preresnet, small_vgg
-from toolchain import reference
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
+from toolchain.execution import reference
 from toolchain.frontends import from_torch
 from toolchain.ir import Conv2d, Graph, MaxPool2d, SumPool2d
 from toolchain.models import Add, Block, FeedForward, GatedNorm, Spiking

@@ -6,12 +6,12 @@ import torch
 from scipy.sparse import csr_array
 from torch import nn
 
-from toolchain import reference
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
+from toolchain.execution import reference
+from toolchain.execution.trace import Trace
 from toolchain.frontends import check_float, from_torch
 from toolchain.ir import Decode, EdgeKind
 from toolchain.models import Connection, CubaLif, HrsnnShape, Network, Synapses, build_hrsnn
-from toolchain.trace import Trace
 
 
 def _chain(**changes: nn.Module) -> nn.Sequential:

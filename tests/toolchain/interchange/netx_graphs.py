@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.interchange.from_netx import layers_to_graphs
-from toolchain.interchange.netx_layers import Layer
+from toolchain.interchange.netx.from_netx import layers_to_graphs
+from toolchain.interchange.netx.layers import Layer
 from toolchain.ir import (
     AnyNode,
     FixedLif,

@@ -7,8 +7,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from toolchain.interchange.conventions import CONVENTIONS, convention
-from toolchain.interchange.from_nir import from_nir
+from toolchain.interchange.nir.conventions import CONVENTIONS, convention
+from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.ir import Graph
 
 DT = CONVENTIONS["nir"].dt

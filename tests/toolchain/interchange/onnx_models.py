@@ -8,8 +8,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.toolchain.interchange.onnx_builder import Array, RandomModel
-from toolchain.interchange.activation_network import ActivationNetwork
-from toolchain.interchange.onnx_layers import activation_network
+from toolchain.interchange.onnx.layers import activation_network
+from toolchain.rate_coding.activation_network import ActivationNetwork
 
 Node = onnx.NodeProto
 node = helper.make_node

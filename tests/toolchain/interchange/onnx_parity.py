@@ -9,10 +9,10 @@ from onnx import helper
 
 from tests.toolchain.interchange.onnx_builder import SQUASHING, TOLERANCES, Array, RandomModel, run_onnx
 from tests.toolchain.interchange.onnx_graphs import random_model
-from toolchain.currents import Current
 from toolchain.errors import FrontendError
-from toolchain.interchange.activation_network import activations_of, evaluate
-from toolchain.interchange.onnx_layers import activation_network
+from toolchain.interchange.onnx.layers import activation_network
+from toolchain.ir.currents import Current
+from toolchain.rate_coding.activation_network import activations_of, evaluate
 
 
 def difference(made: RandomModel, rng: np.random.Generator) -> str | None:

@@ -13,8 +13,8 @@ from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recipes, recurrent
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, ToolchainError
+from toolchain.files.npz import write_arrays
 from toolchain.ir import Delay, load_graph, same_structure, save_graph
-from toolchain.npz import write_arrays
 
 
 def test_a_float_graph_comes_back_bit_for_bit(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolchain import reference
 from toolchain.errors import FeedbackError, FrontendError
+from toolchain.execution import reference
 from toolchain.fidelity import scores
 from toolchain.frontends import from_torch
 from toolchain.models import (

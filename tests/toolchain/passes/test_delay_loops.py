@@ -9,19 +9,21 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+import toolchain
 from targets.emulator.target import EmulatorTarget
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.graphs import lif, spikes, union
-from toolchain import driver, reference
 from toolchain.cli.main import main
-from toolchain.driver import compile_graph
 from toolchain.errors import FeedbackError, PreconditionError
-from toolchain.exchange import compile_file, export_build
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import AnyNode, Decode, Delay, Dense, Graph, Input, Output, print_graph
-from toolchain.judge import compare_build, save_build
 from toolchain.passes import DelayLoops, find_loop_delays, find_schedule
-from toolchain.stimulus import Stimulus
+from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.compile_file import compile_file
+from toolchain.workflow.export import export_build
 
 _STEPS = 12
 
@@ -211,7 +213,7 @@ def test_a_build_says_what_takes_longer(
     judgement = compare_build(build, exact=("lava",), samples=2)
     judgement.require_exact()
     save_build(build, tmp_path / "b", judgement)
-    assert driver.load(tmp_path / "b").notes == build.notes
+    assert toolchain.load(tmp_path / "b").notes == build.notes
     assert "takes one step more, 2 instead of 1" in (tmp_path / "b" / "report.html").read_text()
     (told,) = compile_graph(graph).notes
     assert told.startswith("the loop a -> b -> a has more connections than steps, so no clocked target")

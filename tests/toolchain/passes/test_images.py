@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from tests.networks import images, small_preresnet, small_vgg
-from toolchain import reference
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends import from_torch
 from toolchain.ir import Conv2d, Decode, Delay, FixedConv2d, FixedLif, Graph, Input, Lif, Origin, Output
 from toolchain.models import FeedForward, GatedNorm, Spiking
@@ -24,7 +25,6 @@ from toolchain.passes import (
     explain_quantization,
     find_schedule,
 )
-from toolchain.stimulus import Stimulus
 
 STEPS = 4
 

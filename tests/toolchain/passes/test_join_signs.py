@@ -5,8 +5,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, random_fixed, recurrent, spikes, varied
-from toolchain import reference
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
 from toolchain.ir import Dense, same_structure
 from toolchain.passes import FoldDelays, JoinSigns, SplitSigns
 

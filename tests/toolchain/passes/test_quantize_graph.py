@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
-from toolchain import fixedpoint, reference
+from toolchain import fixedpoint
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Output, Stage
 from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
-from toolchain.stimulus import Stimulus
 
 
 def _wide(rng: np.random.Generator) -> Graph:

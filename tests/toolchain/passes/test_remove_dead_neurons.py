@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.graphs import Recipe, feed_forward, lif, random_fixed, recurrent, spikes
-from toolchain import reference
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
 from toolchain.ir import AnyNode, Conv2d, Decode, Delay, Dense, EdgeKind, Graph, Input, Lif, Output
 from toolchain.passes import RemoveDeadNeurons
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, note, settings
 
 from tests.graphs import Recipe, feed_forward, lif, random_fixed, random_stimulus, recipes, recurrent
-from toolchain import reference
 from toolchain.errors import FeedbackError, PreconditionError
+from toolchain.execution import reference
 from toolchain.ir import Decode, Delay, Dense, FixedLif, Graph, Input, Output, print_graph
 from toolchain.passes import FoldDelays, RetimeDelays, find_schedule
 

@@ -10,8 +10,9 @@ from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, recurrent, spikes
 from tests.networks import images, small_vgg
-from toolchain import fixedpoint, reference
+from toolchain import fixedpoint
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
 from toolchain.fidelity import check_integers
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
@@ -26,7 +27,7 @@ from toolchain.passes import (
     SplitSigns,
     explain_quantization,
 )
-from toolchain.passes.integers import COARSE, FINE
+from toolchain.passes.quantization.integers import COARSE, FINE
 
 
 @given(

@@ -7,14 +7,14 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
-from toolchain import reference
 from toolchain.errors import PreconditionError
+from toolchain.execution import reference
+from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import measure_cost
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Dense, FixedDense, Graph
 from toolchain.passes import QuantizeGraph, SplitSigns
-from toolchain.stimulus import Stimulus
 
 
 def test_the_halves_add_up_to_the_connection(rng: np.random.Generator) -> None:

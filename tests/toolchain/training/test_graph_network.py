@@ -21,8 +21,10 @@ from tests.graphs import (
 )
 from tests.image_graphs import image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
-from toolchain import fixedpoint, reference
+from toolchain import fixedpoint
 from toolchain.errors import TrainingError
+from toolchain.execution import reference
+from toolchain.execution.trace import Trace
 from toolchain.frontends import from_torch
 from toolchain.ir import (
     AnyNode,
@@ -38,7 +40,6 @@ from toolchain.ir import (
 )
 from toolchain.ir.matrix import values_of, with_values
 from toolchain.passes import FoldDelays, QuantizeGraph, Rounding, SplitSigns
-from toolchain.trace import Trace
 from toolchain.training import ALL_RULES, FitOptions, GraphNetwork, Rule, tune_graph
 
 

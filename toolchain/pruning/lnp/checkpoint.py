@@ -8,9 +8,9 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.documents import Count
 from toolchain.errors import CorruptArtifactError, PruningError
-from toolchain.npz import read_sealed_arrays, write_sealed_arrays
+from toolchain.files.documents import Count
+from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import Floats, RecurrentPool
 

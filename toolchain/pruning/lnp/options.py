@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolchain.documents import Count
 from toolchain.errors import PruningError
+from toolchain.files.documents import Count
 from toolchain.options import choice, flag, hold, real, whole
 from toolchain.pruning.lnp.centrality import CentralityRule
 from toolchain.pruning.lnp.delocalization import DelocalizationRule, Preference

@@ -8,8 +8,8 @@ import pytest
 
 from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import CorruptArtifactError, PruningError
+from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.models.topology import spectral_radius
-from toolchain.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp import (
     Attribution,
     CentralityRule,

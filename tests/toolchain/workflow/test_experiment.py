@@ -1,0 +1,184 @@
+"""The experiment file: every message names its key."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.small_run import TOML, small_experiment
+from toolchain.data import Encoding
+from toolchain.errors import ExperimentError, MissingFileError, ToolchainError
+from toolchain.models import Readout
+from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SMALLEST_FACTOR
+from toolchain.workflow.experiment import (
+    CLASSES,
+    DIGITS,
+    PIXELS,
+    Experiment,
+    PruningMethod,
+    load_experiment,
+    parse_experiment,
+)
+from toolchain.workflow.prepare import load_images
+from toolchain.workflow.train import train
+
+_EXAMPLES = int(os.environ.get("PUMICE_EXPERIMENTS", "20"))
+
+
+def test_the_defaults_are_a_complete_experiment() -> None:
+    assert parse_experiment({}) == Experiment()
+    assert Experiment().pruning is not None
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(TOML)
+    assert load_experiment(path) == small_experiment()
+
+
+def test_pruning_can_be_left_out() -> None:
+    assert parse_experiment({"pruning": False}).pruning is None
+
+
+@pytest.mark.parametrize(
+    ("document", "key", "message"),
+    [
+        ({"modle": {}}, "modle", "did you mean 'model'"),
+        ({"model": {"neuron": 5}}, "model.neuron", "did you mean 'neurons'"),
+        ({"model": {"neurons": 0}}, "model.neurons", "expected more than 0, got 0"),
+        ({"model": {"neurons": "many"}}, "model.neurons", "expected a whole number, got 'many'"),
+        ({"model": {"density": 1.5}}, "model.density", "expected at most 1.0, got 1.5"),
+        ({"model": {"tau_mean_ms": float("nan")}}, "model.tau_mean_ms", "finite|more than 0"),
+        ({"encoding": {"name": "morse"}}, "encoding.name", "'rate', 'poisson', 'latency' or 'direct'"),
+        ({"training": {"learning_rate": -1}}, "training.learning_rate", "at least 1e-09, got -1"),
+        ({"data": {"test_fraction": 1}}, "data.test_fraction", "less than 1"),
+        ({"data": {"test_fraction": 0.9999}}, "data.test_fraction", "one image of each of the 10 classes"),
+        ({"data": {"test_fraction": 1e-300}}, "data.test_fraction", r"about 0\.0056 \.\. 0\.9944"),
+        ({"data": {"split_seed": -1}}, "data.split_seed", "at least 0"),
+        ({"data": {"split_seed": 2**32}}, "data.split_seed", "less than 4294967296"),
+        ({"seed": 2**70}, "seed", "less than 4294967296"),
+        ({"training": {"epochs": 10**30}}, "training.epochs", "less than 2147483648"),
+        (
+            {"model": {"neurons": 200, "cluster_tau_ms": [1.0] * 201}, "pruning": False},
+            "model.cluster_tau_ms",
+            "201",
+        ),
+        ({"seed": -1}, "seed", "at least 0"),
+        ({"model": 3}, "model", "expected a section of keys, got 3"),
+        ({"pruning": {"neurons": 600}}, "pruning.neurons", "at most model.neurons = 512"),
+    ],
+)
+def test_what_is_not_accepted_names_its_key(document: dict[str, object], key: str, message: str) -> None:
+    with pytest.raises(ExperimentError, match=message) as caught:
+        parse_experiment(document)
+    assert caught.value.key == key
+    assert caught.value.exit_code == 2
+
+
+def test_the_data_are_what_the_experiment_says() -> None:
+    images = load_images(Experiment())
+    assert len(images.train) + len(images.test) == DIGITS
+    assert len(images.classes) == CLASSES
+    assert images.train.shape[-1] == PIXELS
+
+
+@pytest.mark.parametrize(
+    ("document", "key"),
+    [
+        ({"encoding": {"steps": 2**31 - 1}}, "encoding.steps"),
+        ({"model": {"neurons": 10**9}}, "model.neurons"),
+    ],
+)
+def test_sizes_beyond_the_memory_are_refused_before_anything_is_made(
+    document: dict[str, object], key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ExperimentError, match="the machine has") as caught:
+        train(parse_experiment(document), tmp_path / "run")
+    assert caught.value.key == key
+    assert not list(tmp_path.iterdir())
+
+
+_TINY = st.floats(0, 1, exclude_min=True)
+_ANY = st.floats(SMALLEST_FACTOR, LARGEST_FACTOR) | st.sampled_from(
+    [SMALLEST_FACTOR, LONGEST_MS, LARGEST_FACTOR]
+)
+_SMALL = st.integers(1, 12)
+_SECTIONS = {
+    "data": {"test_fraction": st.floats(0.97, 1, exclude_max=True), "split_seed": st.integers()},
+    "encoding": {"steps": st.integers(1, 3), "max_rate": _TINY, "name": st.sampled_from(Encoding)},
+    "model": {
+        "neurons": _SMALL,
+        "density": _TINY,
+        "rewiring": st.floats(0, 1),
+        "input_density": _TINY,
+        "tau_mean_ms": _ANY,
+        "tau_shape": _ANY,
+        "cluster_tau_ms": st.lists(_ANY, max_size=3),
+        "between": st.floats(0, 1),
+        "inhibitory": st.floats(0, 1),
+        "inhibition": _ANY,
+        "gain": _ANY,
+        "input_gain": _ANY,
+        "bias": st.floats(-LARGEST_FACTOR, LARGEST_FACTOR),
+        "readout": st.sampled_from(Readout),
+        "readout_tau_ms": _ANY,
+        "dt_ms": _ANY,
+    },
+    "pruning": {
+        "method": st.sampled_from(PruningMethod),
+        "neurons": _SMALL,
+        "synapse_fraction": _TINY,
+        "iterations": st.integers(1, 3),
+    },
+    "training": {
+        "batch_size": st.integers(1, 40),
+        "learning_rate": _ANY,
+        "weight_decay": _ANY,
+        "gradient_clip": _ANY,
+        "surrogate_slope": _ANY,
+        "label_smoothing": st.floats(0, 1, exclude_max=True),
+        "calibration_samples": st.integers(1, 10**30),
+    },
+}
+_USUAL: dict[str, dict[str, object]] = {
+    "data": {"test_fraction": 0.98},
+    "encoding": {"steps": 2},
+    "model": {"neurons": 12},
+    "pruning": {"neurons": 6, "synapse_fraction": 0.5, "iterations": 1},
+    "training": {"epochs": 1},
+}
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> dict[str, object]:
+    """Draw a few values of any size; the others are such that a training takes a moment."""
+    document: dict[str, object] = {}
+    for name, values in _SECTIONS.items():
+        chosen = draw(st.sets(st.sampled_from(sorted(values)), max_size=2))
+        document[name] = _USUAL[name] | {key: draw(values[key]) for key in sorted(chosen)}
+    return document | {"seed": draw(st.integers(0, 2**33))}
+
+
+@settings(max_examples=_EXAMPLES, deadline=None)
+@given(document=_documents())
+@pytest.mark.filterwarnings("ignore")
+def test_no_values_of_an_experiment_end_in_anything_but_an_error_of_ours(document: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"), suppress(ToolchainError):
+        train(parse_experiment(document), Path(folder) / "run")
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="x.toml"):
+        load_experiment(tmp_path / "x.toml")
+    (tmp_path / "x.toml").write_text("seed = = 1")
+    with pytest.raises(ExperimentError, match="is not TOML"):
+        load_experiment(tmp_path / "x.toml")
+    (tmp_path / "x.toml").write_text("seeed = 1")
+    with pytest.raises(ExperimentError, match="did you mean 'seed'") as caught:
+        load_experiment(tmp_path / "x.toml")
+    assert "x.toml" in caught.value.__notes__[0]

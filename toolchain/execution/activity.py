@@ -1,0 +1,102 @@
+"""What a recorded run sent: how often each element of every source was active."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from toolchain.errors import TraceError
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
+from toolchain.execution.trace import Trace
+from toolchain.ir import Graph, Pooling, SumPool2d, verify
+
+Array = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True)
+class Activity:
+    """Events of a run.
+
+    Attributes:
+        samples: How many were run.
+        steps: Of a sample.
+        events: Per input, pooling and population: events of each element over all samples and steps,
+            flattened in the order C, H, W. A graded message that is not zero is one event.
+        still: Inputs that show every sample the same at all its steps.
+    """
+
+    samples: int
+    steps: int
+    events: Mapping[str, NDArray[np.int64]] = field(repr=False)
+    still: frozenset[str] = frozenset()
+
+    def rates(self, name: str) -> NDArray[np.float64]:
+        """Return the mean events per step of each element of a source."""
+        return self.events[name] / max(self.samples * self.steps, 1)
+
+    def merged(self, other: "Activity") -> "Activity":
+        """Return the events of both runs of one graph: counts of its parts are those of the whole."""
+        events = {name: counts + other.events[name] for name, counts in self.events.items()}
+        return Activity(self.samples + other.samples, self.steps, events, self.still & other.still)
+
+
+def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
+    """Return what every source of a graph sent.
+
+    Args:
+        graph: Float or fixed.
+        stimulus: What was given.
+        trace: What the populations did, with spikes.
+
+    Raises:
+        TraceError: The trace is of another network, or of another stimulus.
+    """
+    fitted = fit_stimulus(graph, stimulus)
+    check_trace(graph, trace, fitted.samples, fitted.steps)
+    events: dict[str, Array] = {node.name: fitted.values[node.name] != 0 for node in graph.inputs}
+    values: dict[str, Array] = dict(fitted.values)
+    for node in graph.populations:
+        events[node.name] = values[node.name] = trace.spikes[node.name]
+    for node in graph.poolings:
+        source, _ = graph.source(node.inputs[0])
+        values[node.name] = _pooled(node, values[source.name])
+        events[node.name] = values[node.name] != 0
+    counts = {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
+    still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
+    return Activity(fitted.samples, fitted.steps, counts, frozenset(still))
+
+
+def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
+    """Raise unless a trace holds the spikes of every population of a graph, for so many samples and steps.
+
+    Raises:
+        TraceError: Names the population.
+    """
+    types = verify(graph)
+    for node in graph.populations:
+        spikes = trace.spikes.get(node.name)
+        if spikes is None:
+            held = ", ".join(sorted(trace.spikes)) or "no spikes"
+            raise TraceError(node.name, f"is missing, the trace holds {held}")
+        expected = (samples, steps, *types[node.name].shape)
+        if spikes.shape != expected:
+            raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
+        if spikes.dtype != np.bool_:
+            raise TraceError(node.name, f"holds {spikes.dtype}, expected bool, a spike or none")
+    known = {node.name for node in graph.populations}
+    for name in trace.spikes:
+        if name not in known:
+            raise TraceError(name, "is in the trace, but not in the network")
+
+
+def _pooled(node: Pooling, x: Array) -> Array:
+    (top, left), (down, right) = node.padding, node.stride
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
+    slide: Any = sliding_window_view
+    windows: Array = slide(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
+    reduce = np.sum if isinstance(node, SumPool2d) else np.any
+    return np.asarray(reduce(windows, axis=(-2, -1)))

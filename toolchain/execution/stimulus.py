@@ -1,0 +1,330 @@
+"""What is given to a network: one array per input, with labels and lengths if there are any."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Final, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import ArgumentError, StimulusError, UsageError
+from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
+from toolchain.files.npz import read_arrays, write_arrays
+from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
+from toolchain.ir import EdgeKind, Graph, Input
+from toolchain.ir.types import size_of
+
+_SINGLE: Final = "input"
+_COMPANIONS: Final = ("labels", "lengths")
+_MARK: Final = "input/"
+_AXES: Final = ("batch", "time")
+_CHECKED_VALUES: Final = 2**22
+"""Values of a large stimulus that are checked at a time."""
+
+
+@final
+@dataclass(frozen=True)
+class Stimulus:
+    """Samples in the model's units.
+
+    Attributes:
+        values: Per input node, `[batch, time, *features]`; bool, integer or float. A network
+            with one input accepts the name `input` for it. May be given as one array, for that name; arrays
+            may be given as whatever `intake.array_of` reads.
+        labels: Optional class per sample, `[batch]`.
+        lengths: Optional number of valid steps per sample, `[batch]`.
+
+    Raises:
+        ArgumentError: Values are not arrays of numbers, or labels or lengths not whole numbers.
+    """
+
+    values: Mapping[str, NDArray[Any]] = field(repr=False)
+    labels: NDArray[np.int64] | None = field(default=None, repr=False)
+    lengths: NDArray[np.int64] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        given: Any = self.values
+        if not isinstance(given, Mapping):
+            given = {_SINGLE: given}
+        values: dict[str, NDArray[Any]] = {}
+        for name, array in given.items():
+            if not isinstance(name, str):
+                raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
+            values[name] = _number_array(array, name)
+        object.__setattr__(self, "values", values)
+        for companion in _COMPANIONS:
+            numbers: object = getattr(self, companion)
+            if numbers is not None:
+                object.__setattr__(self, companion, labels_of(numbers, companion))
+
+    @classmethod
+    def of(cls, values: object, *, name: str = "stimulus") -> "Stimulus":
+        """Return a stimulus from an array (one input), a mapping by input name, or a stimulus.
+
+        One with labels or lengths is `Stimulus(values, labels, lengths)`.
+
+        Args:
+            values: What a caller gave.
+            name: The argument that errors speak of.
+
+        Raises:
+            StimulusError: It is not made of numbers.
+        """
+        if isinstance(values, Stimulus):
+            return values
+        try:
+            return cls(cast("Mapping[str, NDArray[Any]]", values))
+        except ArgumentError as error:
+            raise StimulusError(f"{name}: {error}") from None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.extent[0]
+
+    @property
+    def steps(self) -> int:
+        """Number of time steps."""
+        return self.extent[1]
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Number of samples, and of their time steps.
+
+        Raises:
+            StimulusError: There is no input, or it has no time.
+        """
+        for name, array in self.values.items():
+            if array.ndim < len(_AXES):
+                raise StimulusError(
+                    f"input '{name}' expects [batch, time, features], got {list(array.shape)}"
+                )
+            return array.shape[0], array.shape[1]
+        raise StimulusError(f"the stimulus holds no input; expected an array named '{_SINGLE}'")
+
+    def take(self, index: slice | NDArray[Any]) -> "Stimulus":
+        """Return the selected samples."""
+        return Stimulus(
+            {name: array[index] for name, array in self.values.items()},
+            None if self.labels is None else self.labels[index],
+            None if self.lengths is None else self.lengths[index],
+        )
+
+    def save(self, path: PathText) -> None:
+        """Write `stimulus.npz`: an array per input (see `stored_key`), `labels` and `lengths` if present."""
+        arrays = {stored_key(name): array for name, array in self.values.items()}
+        for name in _COMPANIONS:
+            numbers: NDArray[np.int64] | None = getattr(self, name)
+            if numbers is not None:
+                arrays[name] = numbers
+        write_arrays(path_of(path, "path"), arrays)
+
+    @classmethod
+    def load(cls, path: PathText) -> "Stimulus":
+        """Read `stimulus.npz`.
+
+        Raises:
+            StimulusError: It holds no input, or something that is not numbers.
+            CorruptArtifactError: It is not an archive of plain arrays.
+        """
+        path = path_of(path, "path")
+        return cls._of_arrays(path, read_arrays(path))
+
+    @classmethod
+    def open(cls, path: PathText, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what `stimulus.npz` holds; arrays of more bytes stay there and are read as they are needed.
+
+        Raises:
+            StimulusError: It holds no input, or something that is not numbers.
+            CorruptArtifactError: It is not an archive of plain arrays; see `files.archive.open_arrays`.
+        """
+        path = path_of(path, "path")
+        return cls._of_arrays(path, open_arrays(path, held_bytes))
+
+    @classmethod
+    def of_file(cls, file: IO[bytes], path: Path, held_bytes: int = HELD_BYTES) -> "Stimulus":
+        """Return what an opened `stimulus.npz` holds, and close it when nothing more is read; see `open`."""
+        return cls._of_arrays(path, open_arrays(path, held_bytes, file))
+
+    @classmethod
+    def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":
+        companions = {name: arrays.pop(name, None) for name in _COMPANIONS}
+        if not arrays:
+            raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
+        try:
+            return cls({_input_of(key): array for key, array in arrays.items()}, **companions)
+        except ArgumentError as error:
+            raise StimulusError(f"'{path}' holds what is no stimulus: {error}") from None
+
+
+def stored_key(name: str) -> str:
+    """Return the name of an input's array in `stimulus.npz`; no two inputs, nor labels or lengths, share one.
+
+    It is the name of the input, but for names that mean something else there or look like such a key.
+
+    >>> stored_key("image"), stored_key("labels"), stored_key("input/labels")
+    ('image', 'input/labels', 'input/input/labels')
+    """
+    return f"{_MARK}{name}" if name in _COMPANIONS or name.startswith(_MARK) else name
+
+
+def _input_of(key: str) -> str:
+    return key.removeprefix(_MARK)
+
+
+def _number_array(array: object, name: str) -> NDArray[Any]:
+    """Return an array of numbers; one that stays in its file stays there."""
+    if not isinstance(array, StoredArray):
+        return array_of(array, name)
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(name, "numbers (bool, integer or float)", f"{array.dtype} {list(array.shape)}")
+    return cast("NDArray[Any]", array)
+
+
+def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, checked against them.
+
+    Spike inputs become bool, graded inputs float64.
+
+    Raises:
+        ArgumentError: It is not made of numbers.
+        StimulusError: A name, shape, length or value does not fit.
+    """
+    given = named_stimulus(graph, stimulus)
+    values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
+    return Stimulus(values, given.labels, given.lengths)
+
+
+def check_stimulus(
+    graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]], name: str | None = None
+) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, its values checked but left as they are.
+
+    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes
+    that part fit with `fit_stimulus`.
+
+    Args:
+        graph: The network.
+        stimulus: What it is given.
+        name: The argument that errors speak of; None if there is none to name.
+
+    Raises:
+        StimulusError: A name, shape, length or value does not fit.
+    """
+    try:
+        given = named_stimulus(graph, stimulus)
+        size = sum(size_of(node.shape) for node in graph.inputs) * given.steps
+        together = max(1, _CHECKED_VALUES // size)
+        for start in range(0, given.samples, together):
+            fit_stimulus(graph, given.take(slice(start, start + together)))
+    except UsageError as error:
+        if name is None:
+            raise
+        raise StimulusError(f"{name}: {error}") from None
+    return given
+
+
+def shared_samples(one: Stimulus, other: Stimulus) -> int:
+    """Return how many samples of `one` are samples of `other` too, value by value; names of inputs aside.
+
+    A sample is looked at at a time, so both may be larger than the memory.
+    """
+    known = {_digest(other, i) for i in range(other.samples)}
+    return sum(_digest(one, i) in known for i in range(one.samples))
+
+
+def _digest(stimulus: Stimulus, sample: int) -> bytes:
+    arrays = stimulus.take(slice(sample, sample + 1)).values
+    # Adding zero makes -0 the same as 0.
+    parts = (np.ascontiguousarray(np.asarray(arrays[name], np.float64) + 0.0) for name in sorted(arrays))
+    return b"".join(sha256(f"{part.shape}".encode() + part.tobytes()).digest() for part in parts)
+
+
+def fit_step(
+    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]], batch: int
+) -> dict[str, NDArray[Any]]:
+    """Return one step of a stimulus, `[batch, *features]` per input, as `fit_stimulus` returns whole ones.
+
+    Raises:
+        ArgumentError: It is not made of numbers.
+        StimulusError: A name, shape or value does not fit, or the batch is another.
+    """
+    inputs, arrays = _by_input(nodes, Stimulus(values).values)
+    for name, array in arrays.items():
+        _check_shape(inputs[name], array, _AXES[:1])
+        if len(array) != batch:
+            raise StimulusError(f"input '{name}' expects a batch of {batch}, got {len(array)}")
+    return {name: _fit_values(inputs[name], array) for name, array in arrays.items()}
+
+
+def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
+    """Return the stimulus keyed by the graph's input names, everything checked but the values."""
+    given = Stimulus.of(stimulus)
+    inputs, values = _by_input(graph.inputs, given.values)
+    for name, array in values.items():
+        _check_shape(inputs[name], array, _AXES)
+    extents = {array.shape[:2] for array in values.values()}
+    if len(extents) > 1:
+        raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
+    _check_companions(graph, given, *extents.pop())
+    return Stimulus(values, given.labels, given.lengths)
+
+
+def _by_input(
+    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Input], Mapping[str, NDArray[Any]]]:
+    """Return the inputs and the arrays for them, both by name."""
+    inputs = {node.name: node for node in nodes}
+    if len(inputs) == 1 and set(values) == {_SINGLE}:
+        values = {next(iter(inputs)): values[_SINGLE]}
+    if set(values) != set(inputs):
+        raise StimulusError(f"expected arrays named {sorted(inputs)}, got {sorted(values)}")
+    return inputs, values
+
+
+def _check_shape(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> None:
+    if array.ndim != len(axes) + len(node.shape) or array.shape[len(axes) :] != node.shape:
+        expected = ", ".join((*axes, "x".join(map(str, node.shape))))
+        raise StimulusError(f"input '{node.name}' expects [{expected}], got {list(array.shape)}")
+    if 0 in array.shape:
+        raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
+
+
+def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
+    values = np.asarray(array)
+    check_finite(values, f"input '{node.name}'")
+    if node.edge is EdgeKind.GRADED:
+        return values.astype(np.float64, order="C")
+    spikes = values.astype(bool, order="C")
+    if not np.array_equal(spikes, values):
+        raise StimulusError(f"input '{node.name}' takes spikes, expected only 0 and 1")
+    return spikes
+
+
+def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int) -> None:
+    for name in _COMPANIONS:
+        values: NDArray[Any] | None = getattr(stimulus, name)
+        if values is not None and values.shape != (samples,):
+            raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")
+    if stimulus.labels is not None and graph.scores:
+        _check_labels(graph, stimulus.labels)
+    lengths = stimulus.lengths
+    if lengths is not None and not ((lengths >= 1) & (lengths <= steps)).all():
+        raise StimulusError(f"lengths must lie in 1 .. {steps}, got {lengths.min()} .. {lengths.max()}")
+
+
+def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
+    """Raise for labels that no score can ever meet: every accuracy would be too low, in silence."""
+    classes = graph.scores
+    wrong = (labels < 0) | (labels >= classes)
+    if not wrong.any():
+        return
+    first, output = int(wrong.argmax()), graph.outputs[0]
+    names = f" ({', '.join(output.classes)})" if output.classes else ""
+    raise StimulusError(
+        f"labels must lie in 0 .. {classes - 1}, the classes of '{output.name}'{names}, but "
+        f"{int(wrong.sum())} of {len(wrong)} do not, first {labels[first]} of sample {first}; "
+        "number the classes from 0"
+    )

@@ -1,0 +1,77 @@
+"""What any execution records: spikes, membrane potential and current, per population."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from numpy.typing import NDArray
+
+from toolchain.errors import CorruptArtifactError, UnknownNameError
+from toolchain.files.npz import read_arrays, write_arrays
+from toolchain.intake import PathText, names_of, path_of
+
+QUANTITIES: Final = ("spikes", "v", "u")
+_AXES: Final = 2
+"""Of every record at least: batch and time."""
+
+
+@final
+@dataclass(frozen=True)
+class Trace:
+    """Records of one run, batch first, then time.
+
+    Attributes:
+        spikes: Per population, bool `[batch, time, *features]`.
+        v: Membrane potential after the reset; float or int32.
+        u: Synaptic current; float or int32.
+    """
+
+    spikes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    v: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    u: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def items(self) -> dict[str, NDArray[Any]]:
+        """Return every record under `"<node>.<quantity>"`."""
+        return {
+            f"{node}.{quantity}": values
+            for quantity in QUANTITIES
+            for node, values in getattr(self, quantity).items()
+        }
+
+    def save(self, path: PathText) -> None:
+        """Write the records as a `.npz` with keys `"<node>.spikes"`, `"<node>.v"`, `"<node>.u"`."""
+        write_arrays(path_of(path, "path"), self.items())
+
+    @classmethod
+    def load(cls, path: PathText) -> "Trace":
+        """Read what `save` wrote."""
+        path = path_of(path, "path")
+        items = read_arrays(path)
+        for key in items:
+            node, _, quantity = key.rpartition(".")
+            if not node or quantity not in QUANTITIES:
+                raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
+            kinds = "b" if quantity == QUANTITIES[0] else "iuf"
+            if items[key].dtype.kind not in kinds or items[key].ndim < _AXES:
+                raise CorruptArtifactError(
+                    path,
+                    f"holds '{key}' as {items[key].dtype} {list(items[key].shape)}, expected "
+                    f"{'bool' if kinds == 'b' else 'numbers'} [batch, time, *features]",
+                )
+        return cls.of_items(items)
+
+    @classmethod
+    def of_items(cls, items: Mapping[str, NDArray[Any]]) -> "Trace":
+        """Return the trace whose `items` these are."""
+        records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
+        for key, values in items.items():
+            node, _, quantity = key.rpartition(".")
+            records[quantity][node] = values
+        return cls(**records)
+
+
+def check_quantities(record: tuple[str, ...]) -> None:
+    """Raise `UnknownNameError` unless every name is a quantity that can be recorded."""
+    for name in names_of(record, "record"):
+        if name not in QUANTITIES:
+            raise UnknownNameError("quantity", name, QUANTITIES)

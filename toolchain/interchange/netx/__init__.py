@@ -1,0 +1,1 @@
+"""Netx files of Lava-DL, in and out."""

@@ -1,0 +1,1 @@
+"""NIR files: networks of snnTorch, Norse, sinabs, SpikingJelly and others, in and out."""

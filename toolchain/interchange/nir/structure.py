@@ -1,0 +1,235 @@
+"""The structure of a NIR graph: nested graphs opened, loops cut, an order in which a step runs, shapes."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, final
+
+import networkx as nx
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import FrontendError
+from toolchain.interchange.nir.loops import Edge, feedback, running_order
+from toolchain.interchange.nir.neurons import NEURONS, numbers
+from toolchain.interchange.nir.shapes import Form, infer_forms
+
+Leaf = nir.NIRNode
+
+_DEEPEST: Final = 32
+_WHOLE: Final = 1e-6
+"""Of a step: more than single precision loses, less than anybody means."""
+_KNOWN: Final = (
+    *NEURONS,
+    nir.Affine,
+    nir.Linear,
+    nir.Scale,
+    nir.Conv1d,
+    nir.Conv2d,
+    nir.SumPool2d,
+    nir.AvgPool2d,
+    nir.Flatten,
+    nir.Delay,
+    nir.Input,
+    nir.Output,
+)
+
+
+@final
+@dataclass(frozen=True)
+class Structure:
+    """A NIR graph without nesting.
+
+    Nothing in it depends on the order in which nodes and edges stand in the file.
+
+    Attributes:
+        nodes: By name; nodes of a nested graph as `graph.node`.
+        edges: Between them.
+        back: Those over which a value arrives at least one step later; see `nir_loops`.
+        rank: Position in the order in which a step runs.
+        forms: What every node sends.
+        outer: Inputs and outputs of the whole graph.
+        notes: What was found on the way.
+    """
+
+    nodes: Mapping[str, Leaf]
+    edges: Sequence[Edge]
+    back: frozenset[Edge]
+    rank: Mapping[str, int]
+    forms: Mapping[str, Form] = field(repr=False)
+    outer: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> list[str]:
+        """Where values enter, in order."""
+        return [name for name in self.rank if name in self.outer and isinstance(self.nodes[name], nir.Input)]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Where values leave, in order."""
+        return [name for name in self.rank if name in self.outer and isinstance(self.nodes[name], nir.Output)]
+
+    @property
+    def neurons(self) -> list[str]:
+        """Nodes with a state or a threshold, in order."""
+        return [name for name in self.rank if isinstance(self.nodes[name], NEURONS)]
+
+    def sources(self, name: str) -> list[str]:
+        """Return what a node reads, in order."""
+        return self._sources[name]
+
+    @cached_property
+    def _sources(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, target in sorted(self.edges, key=lambda edge: self.rank[edge[0]]):
+            found[target].append(source)
+        return found
+
+    def linear_order(self) -> list[str]:
+        """Return the linear nodes, each after the linear nodes it reads."""
+        ends = {*self.neurons, *self.inputs, *self.outputs}
+        inner = _linear(self.rank, self.edges, ends)
+        return list(nx.lexicographical_topological_sort(inner, key=lambda name: self.rank[name]))
+
+
+def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
+    """Open nested graphs, cut loops, find an order and infer every shape.
+
+    Args:
+        graph: Of any depth.
+        dt: Length of a step, which says what a delay is: a loop that waits a step needs no cut.
+
+    Raises:
+        FrontendError: An edge leads nowhere, a node is unknown or not reached, a loop has no neurons or is
+            ambiguous, or shapes do not fit.
+    """
+    nodes: dict[str, Leaf] = {}
+    edges: list[Edge] = []
+    inputs, outputs = _open(graph, "", nodes, edges, 0)
+    unique = sorted(set(edges))
+    notes = [
+        f"edge '{source}' -> '{target}' stands twice in the file and counts once"
+        for (source, target), times in sorted(Counter(edges).items())
+        if times > 1
+    ]
+    if not inputs:
+        raise FrontendError("the graph has no Input; add one with its shape")
+    if not outputs:
+        raise FrontendError("the graph has no Output; add one behind what is to be read")
+    for source, target in unique:
+        if source in outputs or target in inputs:
+            raise FrontendError(f"edge '{source}' -> '{target}' leaves an Output or enters an Input")
+    reached = nx.DiGraph(unique)
+    reached.add_nodes_from(inputs)
+    missed = nodes.keys() - set(inputs).union(*(nx.descendants(reached, name) for name in inputs))
+    if missed:
+        raise FrontendError(f"node '{min(missed)}' is not reached from any input; remove it")
+    _check_loops_have_neurons(nodes, unique)
+    waiting = {
+        name
+        for name, node in nodes.items()
+        if isinstance(node, nir.Delay) and steps_of(name, node, dt).min() >= 1
+    }
+    back = feedback(unique, inputs, outputs, waiting)
+    instant = [edge for edge in unique if edge[1] not in waiting]
+    order = running_order(sorted(nodes), instant, back)
+    forms = infer_forms(nodes, unique, order)
+    rank = {name: place for place, name in enumerate(order)}
+    return Structure(nodes, unique, back, rank, forms, frozenset(inputs + outputs), tuple(notes))
+
+
+def steps_of(name: str, node: nir.Delay, dt: float) -> NDArray[np.int64]:
+    """Return a delay in steps, of the shape in the file.
+
+    Raises:
+        FrontendError: It is negative, or no whole number of steps.
+    """
+    delay = numbers(name, "delay", node.delay) / dt
+    whole = np.rint(delay)
+    wrong = (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)) | (whole < 0)
+    if wrong.any():
+        raise FrontendError(
+            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones; state the "
+            "step with --dt"
+        )
+    return whole.astype(np.int64)
+
+
+def _linear(nodes: Mapping[str, object], edges: Sequence[Edge], ends: set[str]) -> "nx.DiGraph[str]":
+    inner = nx.DiGraph()
+    inner.add_nodes_from(name for name in sorted(nodes) if name not in ends)
+    inner.add_edges_from(edge for edge in edges if not ends & set(edge))
+    return inner
+
+
+def _check_loops_have_neurons(nodes: Mapping[str, Leaf], edges: Sequence[Edge]) -> None:
+    inner = _linear(nodes, edges, {name for name, node in nodes.items() if isinstance(node, NEURONS)})
+    if not nx.is_directed_acyclic_graph(inner):
+        loop = " -> ".join(source for source, _ in nx.find_cycle(inner))
+        raise FrontendError(f"the loop {loop} has no neurons: a value would feed itself for ever")
+
+
+def _open(
+    graph: nir.NIRGraph, prefix: str, nodes: dict[str, Leaf], edges: list[Edge], depth: int
+) -> tuple[list[str], list[str]]:
+    """Add the nodes of a graph; return the names of its inputs and outputs."""
+    if depth > _DEEPEST:
+        raise FrontendError(f"graphs are nested more than {_DEEPEST} deep")
+    ends: dict[str, tuple[list[str], list[str]]] = {}
+    inputs: list[str] = []
+    outputs: list[str] = []
+    for name, node in sorted(graph.nodes.items(), key=lambda item: str(item[0])):
+        whole = f"{prefix}{name}"
+        if isinstance(node, nir.NIRGraph):
+            ends[name] = _open(node, f"{whole}.", nodes, edges, depth + 1)
+            continue
+        if whole in nodes:
+            raise FrontendError(f"two nodes are called '{whole}' once nested graphs are opened; rename one")
+        if not isinstance(node, _KNOWN):
+            raise FrontendError(
+                f"node '{whole}' is a {type(node).__name__}, which has no meaning in steps; known are "
+                f"{', '.join(sorted(kind.__name__ for kind in _KNOWN))}"
+            )
+        nodes[whole] = node
+        ends[name] = ([whole], [whole])
+        if isinstance(node, nir.Input):
+            inputs.append(whole)
+        if isinstance(node, nir.Output):
+            outputs.append(whole)
+    edges.extend(_leaf_edges(graph, prefix, ends))
+    return sorted(inputs), sorted(outputs)
+
+
+def _leaf_edges(
+    graph: nir.NIRGraph, prefix: str, ends: Mapping[str, tuple[list[str], list[str]]]
+) -> Iterator[Edge]:
+    """Yield the edges of a graph; one to a nested graph leads to its input."""
+    for source, target in graph.edges:
+        for end in (source, target):
+            if end not in ends:
+                raise FrontendError(
+                    f"edge '{prefix}{source}' -> '{prefix}{target}': there is no node '{prefix}{end}'"
+                    + _likely(graph, prefix, end)
+                )
+        leaves, enters = ends[source][1], ends[target][0]
+        if len(leaves) != 1 or len(enters) != 1:
+            raise FrontendError(
+                f"edge '{prefix}{source}' -> '{prefix}{target}' joins a nested graph that has not exactly "
+                "one input and one output; an edge cannot say which"
+            )
+        yield leaves[0], enters[0]
+
+
+def _likely(graph: nir.NIRGraph, prefix: str, end: str) -> str:
+    """Return a question for the node that was meant: of those without any edge first, the nearest name."""
+    named = {str(name) for edge in graph.edges for name in edge}
+    alone = sorted(str(name) for name in graph.nodes if str(name) not in named)
+    for names in (alone, sorted(map(str, graph.nodes))):
+        nearest = difflib.get_close_matches(str(end), names, n=1)
+        if nearest:
+            return f"; did you mean '{prefix}{nearest[0]}'?"
+    return f"; there are {', '.join(sorted(map(str, graph.nodes)))}"

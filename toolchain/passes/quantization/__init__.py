@@ -1,0 +1,1 @@
+"""What the quantizer is made of: scales, rounding, drives, ranges, and the report on them."""

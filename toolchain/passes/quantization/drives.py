@@ -1,0 +1,134 @@
+"""How the messages that a population reads go together: what rounding its weights does to its potential."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain import fixedpoint
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace
+from toolchain.ir import (
+    Conv2d,
+    Delay,
+    Dense,
+    EdgeKind,
+    Graph,
+    Input,
+    Lif,
+    MaxPool2d,
+    SumPool2d,
+)
+from toolchain.ir.matrix import sources_of
+
+Floats = NDArray[np.float64]
+
+_WIDEST: Final = 2400
+"""Sources per neuron up to which second moments are kept: 46 MB in float64."""
+_MOMENTS: Final = 2**15
+"""Moments in time (and places) that are looked at per part of the samples: more say no more."""
+_FEWEST: Final = 256
+"""Moments that are looked at in any case."""
+_WORK: Final = 4e9
+"""Products of moments and pairs of sources that are summed per part, at most."""
+
+
+def can_observe(graph: Graph, population: Lif) -> bool:
+    """Return whether second moments of what a population reads can be kept.
+
+    They are not for grouped convolutions and delays per synapse, whose targets read different things, nor for
+    more than 2,400 sources.
+    """
+    nodes = [graph[name] for name in population.inputs]
+    alike = all(
+        (isinstance(node, Dense) and node.delays is None) or (isinstance(node, Conv2d) and node.groups == 1)
+        for node in nodes
+    )
+    return alike and sum(_width(node) for node in nodes if isinstance(node, Dense | Conv2d)) <= _WIDEST
+
+
+def observe_drive(graph: Graph, population: Lif, stimulus: Stimulus, trace: Trace) -> Floats:
+    r"""Return second moments of what a population reads, as its potential feels it.
+
+    .. math:: H = \sum_{samples,\, t,\, places} \tilde x \tilde x^\top, \qquad
+        \tilde x_t = (1 - d_v)\, \tilde x_{t-1} + y_t, \quad y_t = (1 - d_u)\, y_{t-1} + x_t
+
+    with the median decays of the population. If the weights of a neuron are off by `delta`, the mean
+    square error of its potential is `delta H delta` up to a factor, as long as it does not fire.
+
+    Args:
+        graph: Float graph.
+        population: One of its populations; see `can_observe`.
+        stimulus: What was given, fitted to the graph.
+        trace: What the populations did, with spikes.
+
+    Returns:
+        `[C, C]`, the sources of all connections one after another: of a `Dense` in order, of a convolution
+        like its kernel, `[in, rows, columns]` flattened. In units of the integer message.
+    """
+    columns: list[NDArray[np.float32]] = []
+    for name in population.inputs:
+        node = graph[name]
+        if isinstance(node, Dense | Conv2d):
+            sent = _sent(graph, node.inputs[0], stimulus, trace).astype(np.float32)
+            columns.append(_seen(node, sent))
+    together = np.concatenate(columns, axis=-1)
+    for decay in (population.du, population.dv):
+        _filter(together, 1 - float(np.median(decay)))
+    flat = together.reshape(-1, together.shape[-1])
+    kept = int(min(_MOMENTS, max(_WORK / flat.shape[1] ** 2, _FEWEST)))
+    if len(flat) > kept:
+        # Drawn at random: a regular step could fall on the same places over and over.
+        flat = flat[np.random.default_rng(0).choice(len(flat), kept, replace=False)]
+    return (flat.T @ flat).astype(np.float64)
+
+
+def _width(node: Dense | Conv2d) -> int:
+    return sources_of(node.weights) if isinstance(node, Dense) else int(np.prod(node.weights.shape[1:]))
+
+
+def _sent(graph: Graph, name: str, stimulus: Stimulus, trace: Trace) -> NDArray[np.generic]:
+    """Return what a node sends, `[batch, time, *features]`, in units of the integer message."""
+    node = graph[name]
+    match node:
+        case Input():
+            values = stimulus.values[name]
+            if node.edge is EdgeKind.GRADED:
+                return fixedpoint.encode_graded(values, node.scale, node.bits)
+            return values
+        case Delay():
+            return _delayed(_sent(graph, node.inputs[0], stimulus, trace), node)
+        case SumPool2d() | MaxPool2d():
+            patches = node.window.patches(_sent(graph, node.inputs[0], stimulus, trace))
+            joined = np.sum if isinstance(node, SumPool2d) else np.any
+            return joined(patches, axis=0)
+        case _:
+            return trace.spikes[name]
+
+
+def _delayed(values: NDArray[np.generic], node: Delay) -> NDArray[np.generic]:
+    held = np.zeros_like(values)
+    for steps in np.unique(node.steps):
+        waits = np.broadcast_to(node.steps == steps, node.shape)
+        end = values.shape[1] - int(steps)
+        if end > 0:
+            held[:, int(steps) :, waits] = values[:, :end, waits]
+    return held
+
+
+def _seen(node: Dense | Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what each target sees, `[batch, time, places, sources]`."""
+    samples, steps = sent.shape[:2]
+    if isinstance(node, Dense):
+        return sent.reshape(samples, steps, 1, -1)
+    patches = np.stack(node.window.patches(sent), axis=3)
+    # [batch, time, in, kernel, rows, columns] with the places before the sources.
+    placed = np.moveaxis(patches.reshape(*patches.shape[:4], -1), -1, 2)
+    return placed.reshape(samples, steps, placed.shape[2], -1)
+
+
+def _filter(values: NDArray[np.float32], keep: float) -> None:
+    """Let every step remember the one before, in place."""
+    if keep > 0:
+        for t in range(1, values.shape[1]):
+            values[:, t] += np.float32(keep) * values[:, t - 1]

@@ -1,0 +1,154 @@
+"""The integer counterpart of a node, once its scale and exponent are chosen."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from toolchain import fixedpoint
+from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Lif
+from toolchain.ir.matrix import kept_synapses, rows_of, values_of, with_values
+from toolchain.passes.quantization.scales import Incoming
+
+Floats = NDArray[np.float64]
+
+_AVERAGED: Final = 4.0
+COARSE: Final = ".coarse"
+FINE: Final = ".fine"
+"""What the names of two connections end in whose synapses make weights of more than eight bits."""
+LOST_PER_DECAY: Final = 0.494
+"""Mean units that rounding toward zero takes from a state per step (measured for nengo-loihi)."""
+
+
+def nearest_weights(item: Incoming, exponent: int, scale: Floats) -> NDArray[np.int32]:
+    """Return every weight rounded to the nearest that the chip can hold, in the order of `values_of`."""
+    factor = scale[rows_of(item.weights)] / 2.0**exponent
+    return fixedpoint.round_weights(values_of(item.weights) * factor, item.sign_mode, item.weight_bits)
+
+
+def fixed_connections(
+    node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
+) -> list[FixedDense | FixedConv2d]:
+    """Return a connection of integers; two, `<name>.coarse` and `<name>.fine`, if one cannot hold them.
+
+    A synapse is in the coarse half only if its weight needs it, and in the fine half if something is left;
+    what weighs zero is in the fine half.
+    """
+    narrow = replace(item, weight_bits=min(item.weight_bits, fixedpoint.WEIGHT_BITS))
+    if np.abs(integers).max(initial=0) <= narrow.limit:
+        return [_connection(node, narrow, exponent, integers)]
+    coarse, fine = fixedpoint.halve_weights(integers, item.sign_mode, item.weight_bits)
+    return [
+        _half(node, COARSE, narrow, exponent + item.spare, coarse, coarse != 0),
+        _half(node, FINE, narrow, exponent, fine, (fine != 0) | (coarse == 0)),
+    ]
+
+
+def _half(
+    node: Dense | Conv2d,
+    suffix: str,
+    item: Incoming,
+    exponent: int,
+    integers: NDArray[np.int32],
+    kept: NDArray[np.bool_],
+) -> FixedDense | FixedConv2d:
+    named = replace(node, name=node.name + suffix)
+    if isinstance(named, Conv2d):
+        return _connection(named, item, exponent, integers)
+    if not isinstance(item.weights, csr_array):
+        # In a dense array zero means no synapse.
+        kept = kept & (values_of(item.weights) != 0)
+    stored = replace(item, weights=kept_synapses(item.weights, item.weights, kept))
+    delays = None if named.delays is None else kept_synapses(named.delays, item.weights, kept)
+    return _connection(replace(named, delays=delays), stored, exponent, integers[kept])
+
+
+def _connection(
+    node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
+) -> FixedDense | FixedConv2d:
+    weights = with_values(item.weights, integers)
+    if isinstance(node, Dense):
+        return FixedDense(
+            name=node.name,
+            inputs=node.inputs,
+            weights=weights,
+            exponent=exponent,
+            sign_mode=item.sign_mode,
+            weight_bits=item.weight_bits,
+            delays=node.delays,
+        )
+    return FixedConv2d(
+        name=node.name,
+        inputs=node.inputs,
+        weights=np.asarray(weights),
+        exponent=exponent,
+        sign_mode=item.sign_mode,
+        weight_bits=item.weight_bits,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        groups=node.groups,
+    )
+
+
+def fixed_neurons(node: Lif, scale: Floats, sizes: tuple[Floats, Floats] | None = None) -> FixedLif:
+    """Return a population of integers.
+
+    Args:
+        node: In real numbers.
+        scale: Per neuron, of the population's shape.
+        sizes: Mean magnitudes of u and v in the model's units, if they were seen: decays then make up
+            for what their rounding toward zero takes.
+    """
+    unit = scale * 2.0**fixedpoint.ALIGNMENT_BITS
+    u_size, v_size = (None, None) if sizes is None else (size * unit for size in sizes)
+    mantissa, exponent = fixedpoint.split_bias(node.bias * unit)
+    units = np.where(np.isfinite(node.vth), node.vth * scale, fixedpoint.THRESHOLD_MAX)
+    return FixedLif(
+        name=node.name,
+        inputs=node.inputs,
+        # The current's decay carries a hidden + 1: it is never without leak.
+        du=decay_register(node.du, u_size, least=1) - 1,
+        dv=np.minimum(decay_register(node.dv, v_size, least=0), fixedpoint.DECAY_UNITY - 1),
+        vth=np.clip(np.rint(units), 0, fixedpoint.THRESHOLD_MAX),
+        bias_mantissa=mantissa,
+        bias_exponent=exponent,
+        scale=scale,
+        origin=node.origin,
+    )
+
+
+def most_compensated(wanted: Floats) -> Floats:
+    """Return by how many units `decay_register` can stay below the nearest register."""
+    return np.floor(LOST_PER_DECAY / _AVERAGED * wanted * fixedpoint.DECAY_UNITY) + 1
+
+
+def decay_register(wanted: Floats, size: Floats | None, *, least: int) -> NDArray[np.int32]:
+    r"""Return the decay in 1/4096 whose effect is nearest to the wanted one.
+
+    Rounding toward zero takes about half a unit a step from a state of magnitude x, so that a decay d acts
+    like `d / 4096 + 0.494 / x`, except that d = 0 takes nothing. Half a unit is a mean: where a step takes
+    less than four units the loss depends on the very value, and the nearest register is taken, as where x
+    is not known.
+
+    Args:
+        wanted: Share that is lost per step, 0 .. 1.
+        size: Mean magnitude of the state in integers, or None.
+        least: Smallest decay that the register holds.
+    """
+    unity = fixedpoint.DECAY_UNITY
+    nearest = np.clip(np.rint(wanted * unity), least, unity).astype(np.int32)
+    if size is None:
+        return nearest
+    lost = LOST_PER_DECAY / np.maximum(size, 1.0)
+    lower = np.floor((wanted - lost) * unity)
+    best, error = nearest, np.full(wanted.shape, np.inf)
+    for candidate in (np.full(wanted.shape, float(least)), lower, lower + 1, nearest):
+        register = np.clip(candidate, least, unity).astype(np.int32)
+        effect = register / unity + np.where((register > 0) & (register < unity), lost, 0.0)
+        closer = np.abs(effect - wanted) < error
+        best, error = np.where(closer, register, best), np.where(closer, np.abs(effect - wanted), error)
+    known = (size * wanted >= _AVERAGED) & (wanted < 1)
+    return np.where(known, best, nearest)

@@ -1,0 +1,204 @@
+"""The file `quantization.json`: what quantization did to every tensor and population, field by field."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from toolchain.files.documents import Count, Document, FileDocument, Whole
+from toolchain.fixedpoint import MESSAGE_BITS, WEIGHT_BITS, WIDE_BITS, SignMode
+from toolchain.passes.quantization.chip_registers import Registers
+from toolchain.passes.quantization.rounding import Rounding
+
+Ratio = Annotated[float, Field(ge=0)]
+Range = Literal["proved", "measured", "shrunk"]
+"""How it is known that `u` and `v` fit 24 bits; `shrunk` if the scale was made smaller until they do."""
+
+
+class InputReport(Document):
+    """A graded input.
+
+    Attributes:
+        bits: Magnitude bits of its messages.
+        range: Largest magnitude that these hold, in the model's units.
+    """
+
+    bits: Annotated[int, Field(ge=1, le=MESSAGE_BITS)]
+    range: Ratio
+
+
+class ConnectionReport(Document):
+    """A connection.
+
+    Attributes:
+        synapses: Weights that are not zero in the float graph.
+        exponent: Of two, which all weights are multiplied by.
+        sign_mode: Which signs they may have.
+        weight_bits: How many bits a weight has.
+        clipped: Weights beyond the range.
+        rounded_to_zero: Weights that became zero.
+        not_nearest: Weights that took the farther neighbour, for joint rounding.
+        largest_integer: Largest magnitude.
+        limit: Largest magnitude that there could be.
+        relative_rms_error: Root mean square of the errors over that of the weights.
+        message_bits: Bits of the largest message that it can be sent.
+    """
+
+    synapses: Count
+    exponent: Whole
+    sign_mode: SignMode
+    weight_bits: Annotated[int, Field(ge=1, le=WEIGHT_BITS)]
+    clipped: Count
+    rounded_to_zero: Count
+    not_nearest: Whole
+    largest_integer: Count
+    limit: Count
+    relative_rms_error: Ratio
+    message_bits: Count
+
+    @model_validator(mode="after")
+    def _parts_of_the_whole(self) -> Self:
+        if max(self.clipped, self.rounded_to_zero) > self.synapses:
+            raise ValueError("expected no more synapses than there are")
+        return self
+
+
+class Spread(Document):
+    """Least, median and largest of some numbers."""
+
+    least: float
+    median: float
+    most: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.least <= self.median <= self.most:
+            raise ValueError("expected least, median and most in this order")
+        return self
+
+
+class ScaleLimits(Document):
+    """How many neurons (or channels) could not have twice their scale, by what keeps them from it.
+
+    Attributes:
+        weights: Their largest weight.
+        threshold: The threshold register.
+        bias: The bias register.
+        range: The 24-bit range of `u` and `v`, or a scale that rounds better.
+    """
+
+    weights: Count
+    threshold: Count
+    bias: Count
+    range: Count
+
+
+class PopulationReport(Document):
+    """A population.
+
+    Attributes:
+        neurons: How many.
+        scale: `S` of its neurons: one unit of the float potential is `64 S`.
+        threshold: Threshold mantissas.
+        thresholds: Distinct ones.
+        decays: Distinct pairs of decays.
+        limited_by: What keeps scales from doubling.
+        largest_threshold_error: Relative.
+        largest_bias_error: In units of the float potential.
+        relative_bias_error: In thresholds.
+        largest_tau_error: Relative error of a membrane time constant.
+        largest_tau_current_error: Relative error of a current's time constant.
+        inexact_decays: Decays that no register holds.
+        current_bound: Largest current that can be, in units of the register; None where nothing is proved.
+        potential_bound: The same of the potential.
+        range: How it is known that both fit.
+        never_fire: Neurons that no input makes fire.
+        always_fire: Neurons that no input keeps from firing.
+        largest_decay_loss: What rounding decays toward zero costs, in thresholds.
+        origin: The user's module.
+        registers: The integers as Lava and as a chip count them.
+    """
+
+    neurons: Count
+    scale: Spread
+    threshold: Spread
+    thresholds: Count
+    decays: Count
+    limited_by: ScaleLimits
+    largest_threshold_error: Ratio
+    largest_bias_error: Ratio
+    relative_bias_error: Ratio
+    largest_tau_error: Ratio
+    largest_tau_current_error: Ratio
+    inexact_decays: Count
+    current_bound: Ratio | None
+    potential_bound: Ratio | None
+    range: Range
+    never_fire: Count
+    always_fire: Count
+    largest_decay_loss: Ratio
+    origin: str
+    registers: Registers
+
+    @model_validator(mode="after")
+    def _parts_of_the_whole(self) -> Self:
+        if max(self.thresholds, self.decays, self.never_fire, self.always_fire) > self.neurons:
+            raise ValueError("expected no more neurons than there are")
+        return self
+
+
+class QuantizationWarning(Document):
+    """One thing worth knowing.
+
+    Attributes:
+        node: Connection or population.
+        text: What happened, why, and what can be done.
+    """
+
+    node: str
+    text: str
+
+
+Bits = Annotated[int, Field(ge=2, le=WIDE_BITS)]
+Profiles = Annotated[int, Field(ge=1, lt=2**63)] | None
+
+
+class QuantizationOptions(Document):
+    """What the compiler was asked for; see `toolchain.Quantization`."""
+
+    weight_bits: Bits | dict[str, Bits]
+    split_signs: bool
+    rounding: Rounding
+    per_neuron: bool
+    threshold_profiles: Profiles
+    decay_profiles: Profiles
+    tau_error: Ratio
+    exponents: bool
+
+
+class QuantizationReport(FileDocument):
+    """What quantization did.
+
+    Attributes:
+        calibration_samples: On how many samples ranges were observed.
+        steps: Length of the longest sample that was known; None if none was.
+        inputs: The graded ones, by name.
+        connections: By name.
+        populations: By name.
+        warnings: Whatever a user should know.
+        options: As asked for; None for a file of integers, which stay as they are.
+    """
+
+    FORMAT: ClassVar[str] = "pumice-quantization"
+    VERSION: ClassVar[int] = 3
+    WHAT: ClassVar[str] = "report of a quantization"
+    WRITTEN_BY: ClassVar[str] = "pumice compile"
+
+    format: str = FORMAT
+    version: int = VERSION
+    calibration_samples: Count
+    steps: Annotated[int, Field(ge=1, lt=2**63)] | None
+    inputs: dict[str, InputReport]
+    connections: dict[str, ConnectionReport]
+    populations: dict[str, PopulationReport]
+    warnings: tuple[QuantizationWarning, ...] = ()
+    options: QuantizationOptions | None = None

@@ -1,0 +1,1 @@
+"""Networks of rectified units as spiking networks whose rates stand for their activations."""

@@ -1,0 +1,68 @@
+"""Room for what a run records."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import (
+    TargetError,
+)
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import QUANTITIES
+from toolchain.ir import Graph, Stage
+from toolchain.memory import machine_memory
+
+if TYPE_CHECKING:
+    pass
+
+
+Records = dict[str, dict[str, NDArray[Any]]]
+"""What a run keeps, by quantity and population, `[samples, steps, *features]`."""
+
+
+def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
+    """Return room, all zero, for what a run keeps: `record`, and what outputs are read from.
+
+    Raises:
+        TargetError: It is more than the machine has.
+    """
+    number = np.int32 if graph.stage is Stage.FIXED else np.float64
+    kept = graph.recorded(record)
+    _check_room(stimulus, recorded_bytes(graph, stimulus.steps, record))
+    records: Records = {quantity: {} for quantity in QUANTITIES}
+    for node in graph.populations:
+        extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
+        for quantity in kept[node.name]:
+            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
+    return records
+
+
+def recorded_bytes(graph: Graph, steps: int, record: tuple[str, ...]) -> int:
+    """Return how many bytes a run keeps of one sample: a spike takes 1, a real number 8, an integer 4."""
+    number = 4 if graph.stage is Stage.FIXED else 8
+    kept = graph.recorded(record)
+    return steps * sum(
+        node.vth.size * (1 if quantity == "spikes" else number)
+        for node in graph.populations
+        for quantity in kept[node.name]
+    )
+
+
+def _check_room(stimulus: Stimulus, per_sample: int) -> None:
+    """Raise before the operating system would have to end this process."""
+    needed = per_sample * stimulus.samples
+    memory = machine_memory()
+    if needed > memory:
+        raise TargetError(
+            f"the records of {stimulus.samples} samples of {stimulus.steps} steps need {needed / 2**30:.1f} "
+            f"GiB, this machine has {memory / 2**30:.1f}: run fewer samples at a time, or record less"
+        )
+
+
+def kept_quantities(records: Records, graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return the quantities that are kept of every population."""
+    return {
+        node.name: tuple(quantity for quantity in QUANTITIES if node.name in records[quantity])
+        for node in graph.populations
+    }

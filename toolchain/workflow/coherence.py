@@ -1,0 +1,129 @@
+"""Whether the parts of a build speak of one network: graphs, report of the quantization, samples.
+
+Each part has been read and is sound by itself; whoever holds a checked build need not ask whether a name of
+one part stands in another.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from toolchain.errors import CorruptArtifactError, StimulusError
+from toolchain.execution.clipping import graded_range
+from toolchain.execution.stimulus import Stimulus, named_stimulus
+from toolchain.ir import (
+    AnyNode,
+    Conv2d,
+    Dense,
+    EdgeKind,
+    FixedConv2d,
+    FixedDense,
+    FixedLif,
+    Graph,
+    Input,
+    Lif,
+    Stage,
+    same_node,
+)
+from toolchain.ir.matrix import values_of
+from toolchain.passes.quantization.report import QuantizationReport
+
+_FIXED: Final[dict[type[AnyNode], type[AnyNode]]] = {Dense: FixedDense, Conv2d: FixedConv2d, Lif: FixedLif}
+"""What becomes of operations in real numbers; all others stay as they are."""
+
+
+def check_coherent(
+    folder: Path, graphs: tuple[Graph, Graph], report: QuantizationReport, stimulus: Stimulus | None
+) -> None:
+    """Raise unless the parts of a build belong together.
+
+    Args:
+        folder: Of the build.
+        graphs: Float and fixed.
+        report: What quantization did.
+        stimulus: The samples of the build, whose values are not looked at.
+
+    Raises:
+        CorruptArtifactError: Says which parts disagree, and in what.
+    """
+    found = chain(_of_graphs(*graphs), _of_report(graphs[1], report), _of_samples(graphs[0], stimulus))
+    problem = next(found, "")
+    if problem:
+        raise CorruptArtifactError(folder, f"holds parts of different networks: {problem}; compile again")
+
+
+def _of_graphs(before: Graph, after: Graph) -> Iterator[str]:
+    for graph, stage in ((before, Stage.FLOAT), (after, Stage.FIXED)):
+        if graph.stage is not stage:
+            yield f"the {stage.value} graph is a {graph.stage.value} graph"
+    if (before.name, before.dt_ms) != (after.name, after.dt_ms):
+        yield "the graphs differ in their name or in the length of a step"
+    names = [node.name for node in before]
+    if names != [node.name for node in after]:
+        yield "the graphs differ in their nodes"
+        return
+    for name in names:
+        if not _alike(before[name], after[name]):
+            yield f"the graphs differ in '{name}'"
+    for node in after.synapses:
+        if not after.readers(node.name):
+            yield f"nobody reads connection '{node.name}'"
+
+
+def _alike(node: AnyNode, other: AnyNode) -> bool:
+    """Return whether a node can be what another became in integers."""
+    wanted = _FIXED.get(type(node))
+    if wanted is None:
+        return same_node(node, other)
+    if type(other) is not wanted or node.inputs != other.inputs:
+        return False
+    match node, other:
+        case (Dense() | Conv2d(), FixedDense() | FixedConv2d()):
+            stored = values_of(node.weights).size == values_of(other.weights).size
+            return stored and node.weights.shape == other.weights.shape
+        case Lif(), FixedLif():
+            return node.vth.shape == other.vth.shape
+        case _:
+            return False
+
+
+def _of_report(graph: Graph, report: QuantizationReport) -> Iterator[str]:
+    graded = {node.name for node in graph.inputs if node.edge is EdgeKind.GRADED}
+    parts = {
+        "connections": (report.connections, {node.name for node in graph.synapses}),
+        "populations": (report.populations, {node.name for node in graph.populations}),
+        "inputs": (report.inputs, graded),
+    }
+    for what, (told, wanted) in parts.items():
+        if told.keys() != wanted:
+            yield f"the report of the quantization speaks of other {what} than the graphs"
+            return
+    for node in (*graph.inputs, *graph.synapses, *graph.populations):
+        if not _told(node, report):
+            yield f"the report of the quantization speaks of another '{node.name}' than the graphs"
+
+
+def _told(node: AnyNode, report: QuantizationReport) -> bool:
+    """Return whether a report says of a node what can be seen of its integers."""
+    match node:
+        case Input() if node.edge is EdgeKind.GRADED:
+            given = report.inputs[node.name]
+            return (given.bits, given.range) == (node.bits, graded_range(node))
+        case FixedDense() | FixedConv2d():
+            link = report.connections[node.name]
+            seen = (node.exponent, node.sign_mode, node.weight_bits)
+            return (link.exponent, link.sign_mode, link.weight_bits) == seen
+        case FixedLif():
+            row = report.populations[node.name]
+            return (row.neurons, row.origin) == (node.vth.size, node.origin.path)
+        case _:
+            return True
+
+
+def _of_samples(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:
+    try:
+        if stimulus is not None:
+            named_stimulus(graph, stimulus)
+    except StimulusError as error:
+        yield f"its samples are not for this network: {error}"

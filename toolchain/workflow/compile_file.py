@@ -1,0 +1,242 @@
+"""Networks from files of other frameworks, and into files for them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import StimulusError, UsageError
+from toolchain.execution.stimulus import Stimulus, check_stimulus, shared_samples
+from toolchain.files.atomic import sha256
+from toolchain.files.disk import check_file
+from toolchain.intake import PathText, names_of, path_of, real_of
+from toolchain.interchange.netx.from_netx import from_netx
+from toolchain.interchange.nir.file import read_nir
+from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.onnx.from_onnx import from_onnx
+from toolchain.ir import Decode
+from toolchain.ir.imported import Imported
+from toolchain.memory import enough_memory
+from toolchain.passes import Pipeline, explain_quantization
+from toolchain.progress import StageProgress, no_stages, of_stage
+from toolchain.rate_coding.convert import RateCode
+from toolchain.target.registry import load_target
+from toolchain.visible import visible
+from toolchain.workflow.build_facts import BuildFacts, ImportFacts
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.quantization import EMULATOR, Quantization, RepairOptions, repair_build
+
+FORMATS: Final = (".nir", ".net", ".onnx")
+"""Endings of the files that `compile_file` reads."""
+
+
+@enough_memory("reading the network")
+def import_file(
+    source: PathText | nir.NIRGraph,
+    *,
+    convention: str | None = None,
+    dt: float | None = None,
+    samples: Stimulus | None = None,
+    decode: Decode | None = None,
+    classes: Sequence[str] = (),
+    code: RateCode | None = None,
+) -> Imported:
+    """Read a network.
+
+    Args:
+        source: A `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
+        convention: For NIR, what a step is; by default as the file says, or NIR's equations.
+        dt: For NIR, the length of a step in the file's unit of time.
+        samples: Whether they are spikes decides what enters.
+        decode: How outputs are read.
+        classes: Names of the classes.
+        code: For a classifier in ONNX, how activations become rates.
+
+    Raises:
+        MissingFileError: There is no such file.
+        StimulusError: The samples hold what is no number.
+        UsageError: Its ending is not known, or a convention is given for a file that needs none.
+        ArtifactError: It is damaged, or not what its ending says.
+        FrontendError: The network has a part without counterpart: names it and why.
+    """
+    for name, array in () if samples is None else samples.values.items():
+        _check_finite(name, array)
+    classes = names_of(classes, "classes")
+    dt = None if dt is None else real_of(dt, "dt")
+    if isinstance(source, nir.NIRGraph):
+        return _from_graph(source, convention, dt, samples, decode, classes, "nir")
+    path = path_of(source, "source")
+    check_file("model", path)
+    if path.suffix != ".nir" and (convention is not None or dt is not None):
+        raise UsageError(
+            "--convention and --dt say what a step of a .nir file is; other files say it themselves"
+        )
+    match path.suffix:
+        case ".nir":
+            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, visible(path.stem))
+        case ".net":
+            return from_netx(path)
+        case ".onnx":
+            return from_onnx(path, samples=samples, classes=classes, code=code)
+        case _:
+            raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
+
+
+def _from_graph(
+    graph: nir.NIRGraph,
+    convention: str | None,
+    dt: float | None,
+    samples: Stimulus | None,
+    decode: Decode | None,
+    classes: Sequence[str],
+    name: str,
+) -> Imported:
+    chosen = named_convention(graph, convention, dt)
+    return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
+
+
+@enough_memory("compiling the file")
+def compile_file(
+    source: PathText | nir.NIRGraph,
+    *,
+    target: str = EMULATOR,
+    convention: str | None = None,
+    dt: float | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    calibration: Stimulus | NDArray[Any] | None = None,
+    quantization: Quantization | None = None,
+    decode: Decode | None = None,
+    classes: Sequence[str] = (),
+    code: RateCode | None = None,
+    loop_delay: bool = False,
+    train: Stimulus | None = None,
+    repair: RepairOptions | None = None,
+    resume: PathText | None = None,
+    progress: StageProgress = no_stages,
+) -> Build:
+    """Compile a network from a file; see `import_file` and `driver.compile_graph`.
+
+    Integers that a file holds stay as they are, unless they are trained on.
+
+    Args:
+        source: See `import_file`, as for what is not told here.
+        target: Name of an installed target.
+        convention: For NIR.
+        dt: For NIR.
+        stimulus: Samples to judge the build by, kept in it.
+        calibration: Samples on which ranges are observed; by default `train`, or else `stimulus`.
+        quantization: How real numbers become integers.
+        decode: How outputs are read.
+        classes: Names of the classes.
+        code: For a classifier in ONNX.
+        loop_delay: Whether loops get the steps that a clocked target needs; see `driver.compile_module`.
+        train: Labelled samples on which the network is trained on with its integers; see `repair_build`.
+        repair: How that is done.
+        resume: Folder for the state of the training after every epoch.
+        progress: Told the stage and how far it is.
+
+    Raises:
+        UsageError: Options of quantization, delays or training are asked for a file of integers, the
+            training samples have no labels, or the network would be judged by what it was trained on.
+    """
+    stimulus = None if stimulus is None else Stimulus.of(stimulus)
+    train = None if train is None else Stimulus.of(train, name="train")
+    calibration = (train or stimulus) if calibration is None else Stimulus.of(calibration, name="calibration")
+    held = _check_training(train, stimulus, repair, resume)
+    found = import_file(
+        source,
+        convention=convention,
+        dt=dt,
+        # What is judged by should not have chosen anything, if there is a choice.
+        samples=calibration,
+        decode=decode,
+        classes=classes,
+        code=code,
+    )
+    if train is not None:
+        check_stimulus(found.graph, train, "train")
+    origin = ImportFacts(notes=(*found.notes, *held))
+    if not isinstance(source, nir.NIRGraph):
+        path = path_of(source, "source")
+        origin = origin.model_copy(update={"file": path.name, "sha256": sha256(path)})
+    facts = BuildFacts(imported=origin)
+    if found.fixed is None:
+        build = compile_graph(
+            found.graph,
+            target=target,
+            stimulus=stimulus,
+            calibration=calibration,
+            quantization=quantization,
+            facts=facts,
+            loop_delay=loop_delay,
+        )
+    else:
+        if quantization is not None and quantization != Quantization():
+            raise UsageError(
+                "the file holds integers, which stay as they are; leave out options of quantization"
+            )
+        if loop_delay:
+            raise UsageError("the file holds integers with their delays; leave out --loop-delay")
+        fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
+        steps = None if stimulus is None else stimulus.steps
+        report = explain_quantization(found.graph, fixed, steps=steps)
+        build = Build(found.graph, fixed, target, report, stimulus, facts)
+    if train is None:
+        return build
+    told = of_stage(progress, "train with integers")
+    return repair_build(build, train, repair, resume=resume, progress=told)
+
+
+def _check_training(
+    train: Stimulus | None, stimulus: Stimulus | None, repair: RepairOptions | None, resume: PathText | None
+) -> tuple[str, ...]:
+    """Return what is to be said of training samples that the network is also judged by.
+
+    Raises:
+        UsageError: They have no labels, or are all that it is judged by; or options of a training are given
+            without samples.
+    """
+    if train is None:
+        if repair is not None or resume is not None:
+            raise UsageError("training with the integers needs samples with labels; give some with --train")
+        return ()
+    if train.labels is None:
+        raise UsageError(
+            "the training samples have no labels: add an array named 'labels' with the class of every "
+            "sample, whole numbers from 0, to the file of --train"
+        )
+    shared = 0 if stimulus is None else shared_samples(stimulus, train)
+    if stimulus is None or not shared:
+        return ()
+    if shared == stimulus.samples:
+        raise UsageError(
+            f"all {shared:,} samples of --example are among those of --train: a network cannot be judged by "
+            "what it was trained on; hold some samples out for --example"
+        )
+    return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
+
+
+def _check_finite(name: str, array: NDArray[Any]) -> None:
+    """Raise for NaN and infinity, which would pass for the scale of the samples."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    wrong = ~np.isfinite(array)
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise StimulusError(
+        f"array '{name}' holds {int(wrong.sum())} values that are not finite, the first ({array[first]}) at "
+        f"{list(first)} of {list(array.shape)}; replace them or leave out their samples"
+    )
+
+
+def _peaks(samples: Stimulus | None) -> dict[str, float]:
+    """Return the largest absolute value of every input that is not spikes."""
+    given = {} if samples is None else samples.values
+    return {
+        # The least of whole numbers has no absolute value among them.
+        name: float(np.abs(array.astype(np.float64)).max())
+        for name, array in given.items()
+        if not np.isin(array, (0, 1)).all()
+    }

@@ -1,0 +1,102 @@
+"""A build as files that run without this toolchain."""
+
+from pathlib import Path
+from typing import Final
+
+from toolchain.errors import UnknownNameError, UsageError
+from toolchain.files.swapping import replacing_folder
+from toolchain.intake import PathText, check_type, choice_of, path_of, real_of
+from toolchain.interchange.netx.to_netx import to_netx
+from toolchain.interchange.nir.conventions import NIR, reader_convention
+from toolchain.interchange.nir.file import write_nir
+from toolchain.interchange.nir.to_nir import to_nir
+from toolchain.ir import Graph, Stage
+from toolchain.memory import enough_memory
+from toolchain.passes import JoinSigns
+from toolchain.target.protocol import PortableProgram
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build
+
+TARGETS: Final = ("onnx", "lava")
+
+
+WRITTEN: Final = (*TARGETS, "nir", "netx")
+"""Formats that `export_build` writes."""
+
+
+@enough_memory("writing the file")
+def export_build(
+    build: Build,
+    folder: PathText,
+    written: str,
+    stage: Stage | None = None,
+    *,
+    convention: str | None = None,
+    dt: float | None = None,
+) -> tuple[str, ...]:
+    """Write a graph of a build so that it runs without this toolchain.
+
+    Args:
+        build: What to write.
+        folder: Where to; created if it does not exist.
+        written: `onnx` for onnxruntime, `lava` for lava-nc alone, `nir` for other frameworks, `netx` for
+            Lava-DL.
+        stage: Whether the integers are written, or the real numbers they came from; by default what the
+            format is made for: integers, but real numbers for NIR.
+        convention: For NIR, the framework that will read it; by default whoever knows NIR's equations.
+        dt: For NIR, the length of a step in seconds; by default what that framework takes, or the
+            network's own.
+
+    Returns:
+        What the file says in another way, to be shown to the user.
+
+    Raises:
+        UsageError: The format is not known or needs no convention, or the folder holds other files.
+        PreconditionError: The format has no words for a part of the network.
+    """
+    folder = path_of(folder, "folder")
+    build = check_type(build, "build", Build)
+    written = check_type(written, "written", str)
+    stage = None if stage is None else choice_of(stage, "stage", Stage)
+    dt = None if dt is None else real_of(dt, "dt")
+    if written not in WRITTEN:
+        raise UnknownNameError("format", written, WRITTEN)
+    if written != "nir" and (convention is not None or dt is not None):
+        raise UsageError(
+            "--convention and --dt say what a step of a .nir file is; this format says it itself"
+        )
+    graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
+    with replacing_folder(folder) as temporary:
+        return _write(graph, temporary, written, convention, dt)
+
+
+def _write(
+    graph: Graph, folder: Path, written: str, convention: str | None, dt: float | None
+) -> tuple[str, ...]:
+    if written == "nir":
+        chosen = reader_convention(convention or NIR, dt)
+        if convention is None and dt is None:
+            chosen = reader_convention(NIR, graph.dt_ms / 1000)
+        exported = to_nir(JoinSigns()(graph) if graph.stage is Stage.FLOAT else graph, chosen)
+        write_nir(exported.graph, folder / "network.nir")
+        return (*exported.notes, *_left_out(graph))
+    if written == "netx":
+        to_netx(graph, folder / "network.net")
+        return _left_out(graph)
+    program = load_target(written).build(graph)
+    if isinstance(program, PortableProgram):
+        program.export(folder)
+    return ()
+
+
+def _left_out(graph: Graph) -> tuple[str, ...]:
+    """Return what the host does with outputs, for which these files have no place."""
+    return tuple(
+        f"the weights with which the host reads '{node.name}' are not written"
+        for node in graph.outputs
+        if node.weights is not None
+    )
+
+
+def _stage_of(written: str) -> Stage:
+    return Stage.FLOAT if written == "nir" else Stage.FIXED

@@ -1,0 +1,221 @@
+"""The first stage of a run: the untrained network an experiment describes, and how it is pruned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, assert_never, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from toolchain.data import Images
+from toolchain.errors import UsageError
+from toolchain.files.documents import Digest, Document, read_document, write_document
+from toolchain.files.opened import OpenedFolder, read_folder
+from toolchain.files.sealed_folder import check_seal, hashes
+from toolchain.intake import PathText, path_of
+from toolchain.memory import enough_memory
+from toolchain.models import Network
+from toolchain.progress import Progress, StageProgress, no_stages, of_stage
+from toolchain.pruning import (
+    ActivityOptions,
+    LnpOptions,
+    LnpRecord,
+    Selection,
+    erdos_renyi,
+    pool_of,
+    prune_at_random,
+    prune_by_activity,
+    prune_recurrent,
+    with_pool,
+)
+from toolchain.pruning.lnp import DelocalizationRule, KeepRule
+from toolchain.pruning.magnitude import prune_by_magnitude
+from toolchain.pruning.report import write_pruning_report
+from toolchain.training import NETWORK_FILES, fit, network_of, save_network
+from toolchain.workflow.experiment import Experiment, PruningMethod, PruningSection
+from toolchain.workflow.prepare import (
+    LAYER,
+    PRUNING_STREAM,
+    encode_images,
+    fit_options,
+    load_images,
+    network_shape,
+    untrained_network,
+)
+from toolchain.workflow.run_folder import claim
+
+_DOCUMENT: Final = "pruning.json"
+_ACTIVITY_SAMPLES: Final = 256
+
+
+class PruningDocument(Document):
+    """`pruning.json`: what a pruning did, and the files of its network.
+
+    Attributes:
+        records: Every iteration; none for methods without iterations.
+        files: Their hashes by name.
+    """
+
+    records: tuple[LnpRecord, ...]
+    files: Annotated[dict[str, Digest], Field(min_length=1)]
+
+
+@final
+@dataclass(frozen=True)
+class PrunedStage:
+    """An untrained network that was pruned (by activity: trained a little).
+
+    Attributes:
+        network: What is left.
+        records: Of every iteration; empty for methods without iterations.
+        report: The page that shows it.
+    """
+
+    network: Network
+    records: tuple[LnpRecord, ...]
+    report: Path
+
+
+def prune_stage(
+    experiment: Experiment,
+    section: PruningSection,
+    folder: Path,
+    images: Images,
+    inputs: NDArray[Any],
+    progress: StageProgress = no_stages,
+) -> PrunedStage:
+    """Prune the untrained network of an experiment, or return what an earlier call left.
+
+    An interrupted LNP continues where it was last measured.
+
+    Args:
+        experiment: Its model, data and seed.
+        section: How to prune.
+        folder: Where network, records, state and report are kept.
+        images: The data set: its labels train the network in activity pruning; no other method sees it.
+        inputs: Its encoded training split.
+        progress: Told how far it is.
+
+    Raises:
+        PruningError: The targets are impossible.
+        CorruptArtifactError: What is in the folder was changed.
+    """
+    report = folder / "report.html"
+    if (folder / _DOCUMENT).is_file():
+        known = read_document(folder / _DOCUMENT, PruningDocument)
+
+        def read(opened: OpenedFolder) -> Network:
+            files = check_seal(opened, known.files, NETWORK_FILES, what="pruning", written_by="prune")
+            structure, numbers = (files.read(name) for name in NETWORK_FILES)
+            return network_of(structure, numbers, opened.path)
+
+        return PrunedStage(
+            read_folder("folder of the pruned network", folder / "network", read), known.records, report
+        )
+    dense = untrained_network(experiment, images)
+    told = of_stage(progress, f"prune by {section.method.value}")
+    network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)
+    save_network(network, folder / "network")
+    kept = network.layer(LAYER).elements.numpy()
+    selection = Selection(pool_of(network, LAYER), kept)
+    title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
+    write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
+    files = hashes(folder / "network", NETWORK_FILES)
+    write_document(folder / _DOCUMENT, PruningDocument(records=tuple(lnp), files=files))
+    return PrunedStage(network, tuple(lnp), report)
+
+
+def _pruned(
+    experiment: Experiment,
+    section: PruningSection,
+    dense: Network,
+    folder: Path,
+    images: Images,
+    inputs: NDArray[Any],
+    progress: Progress,
+) -> tuple[Network, Sequence[LnpRecord]]:
+    rng = np.random.default_rng([experiment.seed, PRUNING_STREAM])
+    pool = pool_of(dense, LAYER)
+    synapses = round(section.synapse_fraction * pool.synapses)
+    match section.method:
+        case PruningMethod.LNP:
+            network, result = prune_recurrent(
+                dense,
+                LAYER,
+                _lnp_options(section),
+                rng,
+                cluster=network_shape(experiment, images).cluster,
+                checkpoint=folder / "state",
+                progress=progress,
+            )
+            return network, result.records
+        case PruningMethod.MAGNITUDE:
+            selection = prune_by_magnitude(pool, section.neurons, synapses)
+        case PruningMethod.RANDOM:
+            selection = prune_at_random(pool, section.neurons, synapses, rng)
+        case PruningMethod.ERDOS_RENYI:
+            kept = np.sort(rng.choice(pool.size, section.neurons, replace=False))
+            selection = erdos_renyi(pool, kept, synapses, rng)
+        case PruningMethod.ACTIVITY:
+            options = ActivityOptions(section.neurons, synapses, section.iterations)
+            return _by_activity(experiment, dense, options, images, inputs, progress), ()
+        case _:
+            assert_never(section.method)
+    progress(1, 1)
+    small = selection.pool.with_gain(experiment.model.gain)
+    return with_pool(dense, LAYER, selection.kept, small), ()
+
+
+def _lnp_options(section: PruningSection) -> LnpOptions:
+    return LnpOptions(
+        section.neurons,
+        section.synapse_fraction,
+        section.iterations,
+        frozenset(section.steps),
+        keep=KeepRule(importance=section.importance),
+        delocalization=DelocalizationRule(prefer=section.prefer),
+        attribution=section.attribution,
+    )
+
+
+def _by_activity(
+    experiment: Experiment,
+    dense: Network,
+    options: ActivityOptions,
+    images: Images,
+    inputs: NDArray[Any],
+    progress: Progress,
+) -> Network:
+    def activity(network: Network) -> NDArray[np.float64]:
+        with torch.inference_mode():
+            x = torch.from_numpy(np.asarray(inputs[:_ACTIVITY_SAMPLES])).to(network.layer(LAYER).vth.dtype)
+            return network(x).spikes[LAYER].double().mean(dim=(0, 1)).numpy()
+
+    def retrain(network: Network) -> None:
+        fit(network, inputs, images.train_labels, fit_options(experiment, 1), seed=experiment.seed)
+
+    return prune_by_activity(dense, LAYER, options, activity, retrain, progress=progress)[0]
+
+
+@enough_memory("pruning the network")
+def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
+    """Take the first stage of a run only: prune the untrained network. `train` continues from it.
+
+    Args:
+        experiment: What to do; it has to prune.
+        folder: The run folder; created if needed.
+        progress: Told the stage and how far it is.
+
+    Raises:
+        UsageError: The experiment does not prune, or the folder holds something else.
+    """
+    if experiment.pruning is None:
+        raise UsageError("the experiment does not prune; give it a [pruning] section")
+    folder = path_of(folder, "folder")
+    claim(folder, experiment)
+    images = load_images(experiment)
+    inputs = encode_images(experiment, images)[0]
+    return prune_stage(experiment, experiment.pruning, folder / "pruning", images, inputs, progress)

@@ -1,0 +1,156 @@
+"""Running a build on a target: records in memory, or written to a file a part at a time."""
+
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from numpy.typing import NDArray
+
+from toolchain.errors import ToolchainError
+from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
+from toolchain.execution.stimulus import Stimulus
+from toolchain.execution.trace import Trace, check_quantities
+from toolchain.files.archive import writing_arrays
+from toolchain.intake import PathText, check_type, choice_of, count_of, path_of
+from toolchain.ir import Graph, Stage
+from toolchain.memory import enough_memory
+from toolchain.progress import Progress, no_progress, of_part
+from toolchain.target.parts import in_parts
+from toolchain.target.protocol import forget_samples, resumed
+from toolchain.target.records import recorded_bytes
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_folder import Build
+
+_RECORDED_BYTES: Final = 512 * 2**20
+"""What a part of a run that is written to a file may record."""
+
+
+@enough_memory("running the network")
+def run_build(
+    build: Build,
+    target: str | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    *,
+    stage: Stage = Stage.FIXED,
+    samples: int | None = None,
+    record: tuple[str, ...] = ("spikes",),
+    resume: PathText | None = None,
+    progress: Progress = no_progress,
+) -> Trace:
+    """Run a graph of a build on a target, and return all that is recorded in memory.
+
+    What does not fit there, `record_build` writes to a file. Warns with `ClippedInputWarning` if integers are
+    given less than came.
+
+    Args:
+        build: What to run.
+        target: Name of an installed target; by default the build's.
+        stimulus: By default the build's own.
+        stage: Whether the integers run, or the real numbers they came from.
+        samples: How many of the first samples; by default all.
+        record: Which of `spikes`, `v`, `u` to keep.
+        resume: Folder that keeps the samples a run finished before it ended early.
+        progress: Told how far it is.
+
+    Raises:
+        UsageError: There is no stimulus.
+        TargetError: The target cannot resume.
+    """
+    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    graph = _graph_of(build, stage)
+    program = load_target(target or build.target).build(graph)
+    kept = None if resume is None else path_of(resume, "resume")
+    if kept is not None:
+        program = resumed(program, kept)
+    warn_clipped(clipped_inputs(graph, given))
+    trace = program.run(given, record=record, progress=progress)
+    if kept is not None:
+        forget_samples(kept)
+    return trace
+
+
+@final
+@dataclass(frozen=True)
+class Recording:
+    """What a run wrote to a file.
+
+    Attributes:
+        samples: How many were run.
+        spikes: Per population, over all of them.
+        clipped: The graded inputs of which the integers were given less than came.
+    """
+
+    samples: int
+    spikes: dict[str, int]
+    clipped: tuple[ClippedInput, ...] = ()
+
+
+@enough_memory("recording the network")
+def record_build(
+    build: Build,
+    path: PathText,
+    target: str | None = None,
+    stimulus: Stimulus | NDArray[Any] | None = None,
+    *,
+    stage: Stage = Stage.FIXED,
+    samples: int | None = None,
+    record: tuple[str, ...] = ("spikes",),
+    resume: PathText | None = None,
+    progress: Progress = no_progress,
+) -> Recording:
+    """Run a graph of a build on a target, a part of the samples at a time, and write the records to a file.
+
+    The file is the one that `run_build(...).save(path)` would write; it appears whole or not at all. Parts
+    are as large as the memory allows, since some targets take seconds to start.
+
+    Args:
+        build: What to run.
+        path: The `.npz` to write; see `Trace.save`.
+        target: Name of an installed target; by default the build's.
+        stimulus: By default the build's own.
+        stage: Whether the integers run, or the real numbers they came from.
+        samples: How many of the first samples; by default all.
+        record: Which of `spikes`, `v`, `u` to keep.
+        resume: Folder that keeps the samples a run finished before it ended early. Such a run is one part.
+        progress: Told how far it is.
+
+    Raises:
+        UsageError: There is no stimulus.
+        TargetError: The target cannot resume.
+    """
+    check_quantities(record)
+    path = path_of(path, "path")
+    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    graph = _graph_of(build, stage)
+    program = load_target(target or build.target).build(graph)
+    per_sample = recorded_bytes(graph, given.steps, record)
+    room = _RECORDED_BYTES
+    kept = None if resume is None else path_of(resume, "resume")
+    if kept is not None:
+        program, room = resumed(program, kept), per_sample * given.samples
+    counts, clipping = dict.fromkeys((node.name for node in graph.populations), 0), ClippingTally.of(graph)
+    with writing_arrays(path) as writer:
+        for start, part in in_parts(given, per_sample, program, room):
+            told = of_part(progress, start, part.samples, given.samples)
+            clipping.add(part.values)
+            try:
+                trace = program.run(part, record=record, progress=told)
+            except ToolchainError as error:
+                if part.samples < given.samples:
+                    error.add_note(f"this was in a part of the run that begins at sample {start}")
+                raise
+            writer.append(trace.items())
+            for name, spikes in trace.spikes.items():
+                counts[name] += int(spikes.sum())
+            del trace  # Before the next part is recorded.
+    if kept is not None:
+        forget_samples(kept)
+    return Recording(given.samples, counts, clipping.found)
+
+
+def _graph_of(build: Build, stage: Stage) -> Graph:
+    chosen = choice_of(stage, "stage", Stage)
+    return build.fixed_graph if chosen is Stage.FIXED else build.float_graph
+
+
+def _first(samples: int | None) -> int | None:
+    return None if samples is None else count_of(samples, "samples", least=1)

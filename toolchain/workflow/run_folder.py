@@ -1,0 +1,170 @@
+"""The RUN folder: what `pumice train` leaves, and how an experiment becomes it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, final
+
+from pydantic import Field
+
+from toolchain.data import Images
+from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.execution.stimulus import Stimulus
+from toolchain.files.disk import check_replaceable
+from toolchain.files.documents import Digest, Document, FileDocument, parse_document, write_document
+from toolchain.files.opened import OpenedFolder, read_folder
+from toolchain.files.sealed_folder import SealedFiles, check_seal, hashes
+from toolchain.intake import PathText, path_of
+from toolchain.models import Network
+from toolchain.pruning import LnpRecord
+from toolchain.training import NETWORK_FILES, EpochRecord, network_of
+from toolchain.workflow.experiment import Experiment, check_room, read_experiment
+
+RUN: Final = "run.json"
+EXPERIMENT: Final = "experiment.json"
+_UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
+_LOADED: Final = (*(f"network/{name}" for name in NETWORK_FILES), "stimulus.npz", "calibration.npz")
+
+
+class History(Document):
+    """What happened in the stages of a run.
+
+    Attributes:
+        pruning: Every iteration, for the methods that have some.
+        unpruned: Every epoch of the unpruned network, if it was trained too.
+        network: Every epoch of the network.
+    """
+
+    pruning: tuple[LnpRecord, ...] = ()
+    unpruned: tuple[EpochRecord, ...] = ()
+    network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
+
+
+class RunFacts(Document):
+    """How a run came about."""
+
+    experiment: Experiment
+    history: History
+
+
+class RunDocument(FileDocument):
+    """`run.json`: written last, so its presence says that the run is complete."""
+
+    FORMAT: ClassVar[str] = "pumice-run"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "list of a pumice run"
+    WRITTEN_BY: ClassVar[str] = "pumice train"
+
+    format: str = FORMAT
+    version: int = VERSION
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    facts: RunFacts
+    files: dict[str, Digest]
+
+
+@final
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training.
+
+    Attributes:
+        network: The network to compile: pruned if the experiment prunes, and trained.
+        unpruned: The unpruned network after the same training, if the experiment asked for it.
+        stimulus: Held-out test split with labels.
+        calibration: Training samples for quantization.
+        classes: Names of the classes.
+        experiment: What was asked for.
+        history: What happened.
+    """
+
+    network: Network
+    unpruned: Network | None
+    stimulus: Stimulus
+    calibration: Stimulus
+    classes: tuple[str, ...]
+    experiment: Experiment
+    history: History
+
+    @classmethod
+    def load(cls, folder: PathText) -> "TrainedRun":
+        """Read and check a finished run.
+
+        Raises:
+            MissingFileError: The folder or a file of it does not exist.
+            CorruptArtifactError: A file differs from its recorded hash.
+            FormatVersionError: It was written by another version of the format.
+        """
+        return read_folder("run folder", path_of(folder, "folder"), cls._read)
+
+    @classmethod
+    def _read(cls, folder: OpenedFolder) -> "TrainedRun":
+        if not folder.holds(RUN) and folder.holds(EXPERIMENT):
+            raise UsageError(
+                f"the training in '{folder.path}' is not finished; continue it with 'pumice train'"
+            )
+        path = folder.path / RUN
+        document = parse_document(folder.read(RUN), path, RunDocument, named=f"run '{folder.path}'")
+        files = check_seal(
+            folder, document.files, _LOADED, optional=_UNPRUNED, what="training", written_by="train"
+        )
+        network = _read_network(files, folder.path, "network")
+        scores = network.layer(network.output).size
+        if scores != len(document.classes):
+            raise CorruptArtifactError(
+                path, f"names {len(document.classes)} classes, the network has {scores}; train again"
+            )
+        stimulus, calibration = (
+            Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize)
+            for name in ("stimulus.npz", "calibration.npz")
+        )
+        return cls(
+            network,
+            _read_network(files, folder.path, "unpruned")
+            if all(name in files for name in _UNPRUNED)
+            else None,
+            stimulus,
+            calibration,
+            document.classes,
+            document.facts.experiment,
+            document.facts.history,
+        )
+
+
+def _read_network(files: SealedFiles, folder: Path, part: str) -> Network:
+    structure, numbers = (files.read(f"{part}/{name}") for name in NETWORK_FILES)
+    return network_of(structure, numbers, folder / part)
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run, finished or not."""
+    return (folder / EXPERIMENT).is_file()
+
+
+def can_continue(folder: Path, experiment: Experiment) -> bool:
+    """Return whether a folder holds an unfinished run of this experiment."""
+    if not is_run(folder) or (folder / RUN).is_file():
+        return False
+    return read_experiment(folder / EXPERIMENT) == experiment
+
+
+def claim(folder: Path, experiment: Experiment) -> None:
+    """Take the folder for this experiment, or raise."""
+    path = folder / EXPERIMENT
+    check_replaceable(folder, EXPERIMENT, "a run folder")
+    check_room(experiment)
+    if path.is_file():
+        if read_experiment(path) != experiment:
+            raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
+        return
+    write_document(path, experiment)
+
+
+def finish(folder: Path, experiment: Experiment, images: Images, history: History) -> None:
+    """Write `run.json`, last of all."""
+    unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
+    document = RunDocument(
+        classes=images.classes,
+        facts=RunFacts(experiment=experiment, history=history),
+        files=hashes(folder, (*_LOADED, *unpruned)),
+    )
+    write_document(folder / RUN, document)

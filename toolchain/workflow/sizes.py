@@ -1,0 +1,53 @@
+"""What pruning changed: sizes, activity and accuracy of a network before and after it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.errors import UsageError
+from toolchain.execution.activity import Activity, count_events
+from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity import accuracy, predictions
+from toolchain.fidelity.change import Change
+from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
+from toolchain.frontends import from_torch
+from toolchain.ir import Graph
+from toolchain.target.parts import in_parts
+from toolchain.target.records import recorded_bytes
+from toolchain.target.registry import load_target
+from toolchain.workflow.build_facts import Sizes
+from toolchain.workflow.quantization import EMULATOR
+from toolchain.workflow.run_folder import TrainedRun
+
+
+def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
+    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
+    if trained.unpruned is None:
+        return None
+    before = from_torch(trained.unpruned, classes=trained.classes)
+    costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
+    recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
+    return Sizes(
+        neurons=Change.of([cost.neurons["hidden"] for cost in costs]),
+        recurrent_synapses=Change.of(recurrent),
+        synapses=Change.of([sum(cost.synapses.values()) for cost in costs]),
+        spikes=Change.of([cost.spikes["hidden"] for cost in costs]),
+        operations=Change.of([cost.total_operations for cost in costs]),
+        accuracy=Change.of(rates),
+    )
+
+
+def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
+    """Return cost and accuracy of a float graph on labelled samples."""
+    if stimulus.labels is None:
+        raise UsageError("the test samples have no labels; accuracy cannot be measured")
+    program = load_target(EMULATOR).build(graph)
+    predicted: list[NDArray[np.int64]] = []
+    seen: Activity | None = None
+    for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
+        trace = program.run(part)
+        predicted.append(predictions(graph, trace, part.lengths))
+        counted = count_events(graph, part, trace)
+        seen = counted if seen is None else seen.merged(counted)
+    if seen is None:
+        raise UsageError("there are no test samples; accuracy cannot be measured")
+    return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
