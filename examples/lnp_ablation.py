@@ -12,12 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from toolchain.models import HrsnnShape, build_hrsnn
-from toolchain.pruning import LnpOptions, Selection, Step, pool_of, prune_pool
+from toolchain.pruning import LnpOptions, PruningStep, Selection, pool_of, prune_pool
 from toolchain.pruning.lnp import NoiseDrive, SpectrumOptions, TimeScaleOptions, lyapunov_spectrum
 from toolchain.pruning.lnp.noise import drive_with_noise
 from toolchain.pruning.report import write_pruning_report
 
-ONE, TWO, THREE, FOUR = Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION, Step.TIME_SCALES
+ONE, TWO, THREE, FOUR = (
+    PruningStep.NOISE,
+    PruningStep.CENTRALITY,
+    PruningStep.DELOCALIZATION,
+    PruningStep.TIME_SCALES,
+)
 VARIANTS = {
     "B: I": {ONE},
     "C: I, II": {ONE, TWO},

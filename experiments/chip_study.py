@@ -18,9 +18,10 @@ from scipy import stats
 from study_tables import between
 
 import toolchain
+from toolchain import ir
 from toolchain.data import as_pictures, load_digits
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import Graph, Lif
+from toolchain.ir import Graph
 from toolchain.models import POOL, FeedForward, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.training import FitOptions, Optimizer, fit
@@ -64,7 +65,7 @@ def measured(build: Build) -> Row:
 
 def spread(graph: Graph) -> float:
     """Return the largest over the smallest membrane time constant of the recurrent pool."""
-    node = next(node for node in graph.populations if node.name == "hidden" and isinstance(node, Lif))
+    node = next(node for node in graph.populations if node.name == "hidden" and isinstance(node, ir.Lif))
     tau = -1 / np.log1p(-node.dv)
     return float(tau.max() / tau.min())
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from toolchain import ir
 from toolchain.data import Encoding, encode, load_digits
 from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends import from_torch
-from toolchain.ir import Conv2d, Dense, Graph, Lif
+from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of, with_values
 from toolchain.models import POOL, HrsnnShape, VggShape, build_hrsnn, build_vgg
 from toolchain.models.surrogates import Surrogate
@@ -178,9 +179,9 @@ def with_input_gain(graph: Graph) -> Graph:
     gains = {node.name: 1 / node.vth for node in graph.populations if np.isfinite(node.vth).all()}
 
     def change(node: Any) -> Any:
-        if isinstance(node, Lif) and node.name in gains:
+        if isinstance(node, ir.Lif) and node.name in gains:
             return replace(node, vth=node.vth * gains[node.name], bias=node.bias * gains[node.name])
-        if isinstance(node, Dense | Conv2d) and (target := graph.readers(node.name)[0].name) in gains:
+        if isinstance(node, ir.Dense | ir.Conv2d) and (target := graph.readers(node.name)[0].name) in gains:
             values = values_of(node.weights) * gains[target][rows_of(node.weights)]
             return replace(node, weights=with_values(node.weights, values))
         return node

@@ -29,9 +29,9 @@ from toolchain.models import Network, Readout, build_hrsnn
 from toolchain.pruning import (
     ActivityOptions,
     LnpOptions,
+    PruningStep,
     RecurrentPool,
     Selection,
-    Step,
     erdos_renyi,
     pool_of,
     prune_at_random,
@@ -116,7 +116,7 @@ def _no_recurrence(case: Case) -> Selection:
     return without_recurrence(case.pool, _selected(case, _options()).kept)
 
 
-ONE_TO_FOUR = frozenset(Step)
+ONE_TO_FOUR = frozenset(PruningStep)
 QUIET = CentralityRule(NeuronCriterion.ACTIVITY)
 ARMS: dict[str, Callable[[Case], Selection]] = {
     "unpruned": lambda case: Selection(case.pool, np.arange(case.pool.size)),
@@ -139,7 +139,7 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
     "Steps I, III, |w| for L, leaves first": _lnp(
-        steps=frozenset({Step.NOISE, Step.DELOCALIZATION}),
+        steps=frozenset({PruningStep.NOISE, PruningStep.DELOCALIZATION}),
         keep=KeepRule(importance=Importance.WEIGHT),
         delocalization=DelocalizationRule(prefer=Preference.LEAVES),
     ),
@@ -147,9 +147,9 @@ ARMS: dict[str, Callable[[Case], Selection]] = {
         case.pool, NEURONS, case.synapses, case.rng(2)
     ),
     "strongest synapses, all neurons": lambda case: prune_by_magnitude(case.pool, NEURONS, case.synapses),
-    "Step I": _lnp(steps=frozenset({Step.NOISE})),
-    "Steps I, II": _lnp(steps=frozenset({Step.NOISE, Step.CENTRALITY})),
-    "Steps I, III": _lnp(steps=frozenset({Step.NOISE, Step.DELOCALIZATION})),
+    "Step I": _lnp(steps=frozenset({PruningStep.NOISE})),
+    "Steps I, II": _lnp(steps=frozenset({PruningStep.NOISE, PruningStep.CENTRALITY})),
+    "Steps I, III": _lnp(steps=frozenset({PruningStep.NOISE, PruningStep.DELOCALIZATION})),
     "LNP, 1 iteration": _lnp(iterations=1),
     "LNP, 30 iterations": _lnp(iterations=30),
     "LNP, 100 iterations": _lnp(iterations=100),

@@ -8,35 +8,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain import ir
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    Matrix,
-    Origin,
-    Output,
-    Pooling,
-    Synapses,
-    verify,
-)
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Matrix, Origin, Pooling, Synapses, verify
 
 
-def lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> Lif:
+def lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> ir.Lif:
     """A population with slow potentials; every parameter can be changed."""
     parameters: dict[str, Any] = {"du": 1.0, "dv": 0.25, "vth": 1.0, "bias": 0.0} | changes
     arrays = {key: np.broadcast_to(np.asarray(value, float), (size,)) for key, value in parameters.items()}
-    return Lif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **arrays)
+    return ir.Lif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **arrays)
 
 
-def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> FixedLif:
+def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> ir.FixedLif:
     parameters: dict[str, Any] = {
         "du": 4095,
         "dv": 1024,
@@ -45,7 +29,7 @@ def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> 
         "bias_exponent": 0,
     } | changes
     arrays = {key: np.broadcast_to(np.asarray(value, np.int32), (size,)) for key, value in parameters.items()}
-    return FixedLif(
+    return ir.FixedLif(
         name=name, inputs=inputs, scale=np.ones(size), origin=Origin.whole(f"layers.{name}", size), **arrays
     )
 
@@ -54,12 +38,14 @@ def feed_forward() -> Graph:
     """Two inputs, three neurons, a read-out of two."""
     return Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(name="encode", inputs=("x",), weights=np.array([[1.5, -0.5], [0.3, 0.9], [-1.0, 2.0]])),
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(name="encode", inputs=("x",), weights=np.array([[1.5, -0.5], [0.3, 0.9], [-1.0, 2.0]])),
             lif("hidden", ("encode",), 3),
-            Dense(name="decode", inputs=("hidden",), weights=np.array([[1.0, -1.0, 0.5], [-0.5, 1.0, 0.25]])),
+            ir.Dense(
+                name="decode", inputs=("hidden",), weights=np.array([[1.0, -1.0, 0.5], [-0.5, 1.0, 0.25]])
+            ),
             lif("readout", ("decode",), 2, vth=np.inf, dv=0.1),
-            Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
         ),
         name="feed-forward",
     )
@@ -73,15 +59,15 @@ def recurrent(
     dv = rng.uniform(0.02, 0.6, neurons)
     return Graph(
         (
-            Input(name="x", shape=(channels,)),
-            Dense(name="encode", inputs=("x",), weights=rng.normal(size=(neurons, channels)) * 2),
-            Delay(name="wait", inputs=("hidden",), shape=(neurons,), steps=1),
-            Dense(name="recur", inputs=("wait",), weights=csr_array(weights)),
+            ir.Input(name="x", shape=(channels,)),
+            ir.Dense(name="encode", inputs=("x",), weights=rng.normal(size=(neurons, channels)) * 2),
+            ir.Delay(name="wait", inputs=("hidden",), shape=(neurons,), steps=1),
+            ir.Dense(name="recur", inputs=("wait",), weights=csr_array(weights)),
             lif("hidden", ("encode", "recur"), neurons, dv=dv, du=rng.uniform(0.3, 1.0, neurons), vth=1 / dv),
-            Dense(name="decode", inputs=("hidden",), weights=rng.normal(size=(3, neurons))),
-            Dense(name="skip", inputs=("x",), weights=rng.normal(size=(3, channels))),
+            ir.Dense(name="decode", inputs=("hidden",), weights=rng.normal(size=(3, neurons))),
+            ir.Dense(name="skip", inputs=("x",), weights=rng.normal(size=(3, channels))),
             lif("readout", ("decode", "skip"), 3, vth=np.inf, dv=0.05),
-            Output(name="output", inputs=("readout",), decode=Decode.MEAN_V, classes=("a", "b", "c")),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.MEAN_V, classes=("a", "b", "c")),
         ),
         name="recurrent",
     )
@@ -95,9 +81,9 @@ def varied(graph: Graph, rng: np.random.Generator) -> Graph:
     """The graph with delays that differ per neuron, long enough to wait for, and a graded input."""
 
     def change(node: AnyNode) -> AnyNode:
-        if isinstance(node, Delay):
+        if isinstance(node, ir.Delay):
             return replace(node, steps=rng.integers(2, 6, node.shape))
-        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, Input) else node
+        return replace(node, edge=EdgeKind.GRADED, scale=8.0, bits=5) if isinstance(node, ir.Input) else node
 
     return graph.map(change)
 
@@ -177,28 +163,32 @@ def random_fixed(recipe: Recipe) -> Graph:
             entry = entries[i % len(entries)].name
             connections.append(builder.dense(f"skip{i}", entry, size, recipe.channels))
         if recipe.recurrent:
-            nodes.append(Delay(name=f"d{i}", inputs=(f"p{i}",), shape=(size,), steps=int(rng.integers(1, 4))))
+            nodes.append(
+                ir.Delay(name=f"d{i}", inputs=(f"p{i}",), shape=(size,), steps=int(rng.integers(1, 4)))
+            )
             connections.append(builder.dense(f"r{i}", f"d{i}", size, size))
         if recipe.feedback and i == 0 and last > 0:
             # One step per connection of the loop, or a clocked target could not run it.
             steps = last + 1 + int(rng.integers(0, 2))
-            nodes.append(Delay(name="back", inputs=(f"p{last}",), shape=(recipe.sizes[last],), steps=steps))
+            nodes.append(
+                ir.Delay(name="back", inputs=(f"p{last}",), shape=(recipe.sizes[last],), steps=steps)
+            )
             connections.append(builder.dense("f0", "back", size, recipe.sizes[last]))
         nodes += connections
         nodes.append(builder.population(f"p{i}", tuple(node.name for node in connections), size))
-    nodes.append(Output(name="output", inputs=(f"p{last}",), decode=Decode.SPIKE_COUNT))
+    nodes.append(ir.Output(name="output", inputs=(f"p{last}",), decode=Decode.SPIKE_COUNT))
     graph = Graph(tuple(nodes), name="random")
     return late(graph, rng, recipe.waits) if recipe.waits else graph
 
 
-def _inputs(recipe: Recipe) -> list[Input]:
-    entries: list[Input] = []
+def _inputs(recipe: Recipe) -> list[ir.Input]:
+    entries: list[ir.Input] = []
     for i in range(recipe.inputs):
         graded = recipe.graded is (i % 2 == 0)
         scale, bits = ((2.0**23, 24) if recipe.wide else (16.0, 5)) if graded else (1.0, 1)
         edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
         name = "x" if i == 0 else f"x{i}"
-        entries.append(Input(name=name, shape=(recipe.channels,), edge=edge, scale=scale, bits=bits))
+        entries.append(ir.Input(name=name, shape=(recipe.channels,), edge=edge, scale=scale, bits=bits))
     return entries
 
 
@@ -226,7 +216,7 @@ def late(graph: Graph, rng: np.random.Generator, longest: int) -> Graph:
         if isinstance(node, Synapses | Pooling):
             before = types[node.inputs[0]]
             steps = int(rng.integers(0, longest + 1))
-            wait = Delay(
+            wait = ir.Delay(
                 name=f"{node.name}.late",
                 inputs=node.inputs,
                 shape=before.shape,
@@ -244,7 +234,7 @@ class _Builder:
         self.recipe = recipe
         self.rng = rng
 
-    def dense(self, name: str, source: str, targets: int, sources: int) -> FixedDense:
+    def dense(self, name: str, source: str, targets: int, sources: int) -> ir.FixedDense:
         rng = self.rng
         mode = list(SignMode)[rng.integers(3)]
         bits = int(rng.integers(4, 9))
@@ -266,10 +256,10 @@ class _Builder:
 
     def _node(
         self, name: str, source: str, weights: Matrix, mode: SignMode, bits: int, delays: Matrix | None
-    ) -> FixedDense:
+    ) -> ir.FixedDense:
         lowest, end = (2, 6) if self.recipe.extreme else (-8, 3) if self.recipe.wide else (-3, 3)
         exponent = int(self.rng.integers(lowest, end))
-        return FixedDense(
+        return ir.FixedDense(
             name=name,
             inputs=(source,),
             weights=weights,
@@ -279,7 +269,7 @@ class _Builder:
             delays=delays,
         )
 
-    def population(self, name: str, inputs: tuple[str, ...], size: int) -> FixedLif:
+    def population(self, name: str, inputs: tuple[str, ...], size: int) -> ir.FixedLif:
         rng, extreme = self.rng, self.recipe.extreme
         return fixed_lif(
             name,

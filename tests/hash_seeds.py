@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.graphs import lif
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.errors import ToolchainError
 from toolchain.execution.activity import count_events
@@ -21,7 +22,7 @@ from toolchain.execution.trace import Trace
 from toolchain.interchange.nir.conventions import reader_convention
 from toolchain.interchange.nir.file import write_nir
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import AnyNode, Decode, Delay, Dense, Graph, Input, Output
+from toolchain.ir import AnyNode, Decode, Graph
 from toolchain.ir.store import graph_document, graph_from
 from toolchain.passes import find_schedule
 from toolchain.workflow.compile import compile_graph
@@ -33,18 +34,18 @@ NAMES = ("ant", "bee", "cat", "dog", "elk", "fox")
 def two_loops() -> Graph:
     """Six populations in a row, with a way back after every third: too fast for a clock."""
     rng = np.random.default_rng(0)
-    nodes: list[AnyNode] = [Input(name="input", shape=(3,))]
+    nodes: list[AnyNode] = [ir.Input(name="input", shape=(3,))]
     for i, name in enumerate(NAMES):
         before = "input" if i == 0 else NAMES[i - 1]
         read = [f"{name}-in"]
-        nodes.append(Dense(name=read[0], inputs=(before,), weights=rng.normal(size=(3, 3)) * 2))
+        nodes.append(ir.Dense(name=read[0], inputs=(before,), weights=rng.normal(size=(3, 3)) * 2))
         if i in {0, 3}:
             late, back = f"{name}-late", f"{name}-back"
-            nodes.append(Delay(name=late, inputs=(NAMES[i + 2],), shape=(3,), steps=1))
-            nodes.append(Dense(name=back, inputs=(late,), weights=rng.normal(size=(3, 3)) * 2))
+            nodes.append(ir.Delay(name=late, inputs=(NAMES[i + 2],), shape=(3,), steps=1))
+            nodes.append(ir.Dense(name=back, inputs=(late,), weights=rng.normal(size=(3, 3)) * 2))
             read.append(back)
         nodes.append(lif(name, tuple(read), 3, dv=rng.uniform(0.1, 0.5, 3)))
-    nodes.append(Output(name="output", inputs=(NAMES[-1],), decode=Decode.SPIKE_COUNT))
+    nodes.append(ir.Output(name="output", inputs=(NAMES[-1],), decode=Decode.SPIKE_COUNT))
     return Graph(tuple(nodes), name="loops")
 
 

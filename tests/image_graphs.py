@@ -8,26 +8,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.graphs import fixed_lif, late
+from toolchain import ir
+from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    Delay,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    MaxPool2d,
-    Origin,
-    Output,
-    SumPool2d,
-    ValueType,
-    Window,
-)
-
-Pair = tuple[int, int]
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, ValueType, Window
 
 
 @dataclass(frozen=True)
@@ -158,7 +142,7 @@ class _Builder:
         weights = round_weights(self.rng.integers(-254, 255, (3, size)).astype(float), SignMode.MIXED, 8)
         delays = self.rng.integers(0, recipe.longest + 1, weights.shape) if recipe.longest else None
         self.nodes += [
-            FixedDense(
+            ir.FixedDense(
                 name="flat",
                 inputs=(source,),
                 weights=weights,
@@ -167,7 +151,7 @@ class _Builder:
                 delays=delays,
             ),
             fixed_lif("last", ("flat",), 3),
-            Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
         ]
         return Graph(tuple(self.nodes), name="images")
 
@@ -175,9 +159,9 @@ class _Builder:
         bits = 9 if self.recipe.extreme else 5
         self.shapes[name] = (self.recipe.channels, *self.recipe.size)
         self.nodes.append(
-            Input(name=name, shape=self.shapes[name], edge=EdgeKind.GRADED, scale=2.0**bits / 4, bits=bits)
+            ir.Input(name=name, shape=self.shapes[name], edge=EdgeKind.GRADED, scale=2.0**bits / 4, bits=bits)
             if graded
-            else Input(name=name, shape=self.shapes[name])
+            else ir.Input(name=name, shape=self.shapes[name])
         )
 
     def layer(self, i: int, source: str) -> str:
@@ -197,7 +181,7 @@ class _Builder:
         if recipe.feedback:
             self.shapes[f"back{i}"] = shape
             self.nodes.append(
-                Delay(name=f"back{i}", inputs=(f"p{i}",), shape=shape, steps=int(rng.integers(1, 3)))
+                ir.Delay(name=f"back{i}", inputs=(f"p{i}",), shape=shape, steps=int(rng.integers(1, 3)))
             )
             same = Window((3, 3), padding=(1, 1))
             convolutions.append(self.convolution(f"r{i}", f"back{i}", targets, same, 1))
@@ -205,7 +189,7 @@ class _Builder:
         self.nodes.append(self.population(f"p{i}", tuple(node.name for node in convolutions), shape))
         self.shapes[f"p{i}"] = shape
         pooled = f"p{i}"
-        for kind, wanted in ((MaxPool2d, recipe.pooled), (SumPool2d, recipe.summed)):
+        for kind, wanted in ((ir.MaxPool2d, recipe.pooled), (ir.SumPool2d, recipe.summed)):
             size = self.shapes[pooled][1:]
             if wanted and min(size) >= 2:
                 kernel, stride, padding = (2, min(size[1], 3)), (2, 1), (int(rng.integers(2)), 0)
@@ -250,7 +234,9 @@ class _Builder:
         stride = (1, 2) if recipe.strided else (1, 1)
         return Window(kernel, stride, (int(rng.integers(2)), int(rng.integers(2))), dilation)
 
-    def convolution(self, name: str, source: str, targets: int, window: Window, groups: int) -> FixedConv2d:
+    def convolution(
+        self, name: str, source: str, targets: int, window: Window, groups: int
+    ) -> ir.FixedConv2d:
         rng = self.rng
         mode = list(SignMode)[rng.integers(3)]
         bits = int(rng.integers(4, 9))
@@ -258,7 +244,7 @@ class _Builder:
         shape = self.shapes[source]
         drawn = rng.integers(lowest, highest + 1, (targets, shape[0] // groups, *window.kernel))
         self.shapes[name] = (targets, *window.positions((shape[1], shape[2])))
-        node = FixedConv2d(
+        node = ir.FixedConv2d(
             name=name,
             inputs=(source,),
             weights=round_weights(drawn.astype(float), mode, bits),
@@ -272,7 +258,7 @@ class _Builder:
         )
         return self.within_words(node)
 
-    def within_words(self, node: FixedConv2d) -> FixedConv2d:
+    def within_words(self, node: ir.FixedConv2d) -> ir.FixedConv2d:
         """Return the convolution with sums below 2^31, as verified: a smaller exponent, or fewer sources."""
         # What feeds back are spikes of a population that is not yet made.
         feeds_back = node.inputs[0].startswith("back")
@@ -286,7 +272,7 @@ class _Builder:
                 node = replace(node, weights=weights)
         return node
 
-    def population(self, name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> FixedLif:
+    def population(self, name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> ir.FixedLif:
         rng, recipe = self.rng, self.recipe
         size = int(np.prod(shape))
         flat = fixed_lif(
@@ -301,7 +287,7 @@ class _Builder:
         )
         arrays = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
         shaped = {field: getattr(flat, field).reshape(shape) for field in arrays}
-        return FixedLif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **shaped)
+        return ir.FixedLif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **shaped)
 
 
 def _point(window: Window) -> Window:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from targets.emulator.integers.events import MOST_LANES
-from targets.emulator.integers.network import Network
+from targets.emulator.integers.network import CompiledNetwork
 from targets.emulator.integers.session import IntegerSession
 from targets.emulator.integers.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
@@ -169,8 +169,8 @@ class EmulatorProgram:
         return neurons, channels, self._graph.largest_delay() + 1
 
     @cached_property
-    def _network(self) -> Network:
-        return Network.of(self._graph)
+    def _network(self) -> CompiledNetwork:
+        return CompiledNetwork.of(self._graph)
 
     def _session(self, batch: int, steps: int, pool: Executor | None = None) -> BlockSession:
         if self._compiled:

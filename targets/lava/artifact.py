@@ -15,13 +15,13 @@ from scipy.sparse import csr_array
 from targets.lava import compatibility
 from targets.lava.job import in_lava_order
 from targets.lava.plan import Plan, plan_processes
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import TargetError
 from toolchain.execution.stimulus import stored_key
 from toolchain.files.atomic import write_text
 from toolchain.files.npz import write_arrays
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import EdgeKind, FixedLif, Graph, Stage
+from toolchain.ir import EdgeKind, Graph, Stage
 from toolchain.ir.matrix import sources_of, targets_of
 
 FILE: Final = "network.py"
@@ -127,7 +127,7 @@ def _arrays(plan: Plan) -> dict[str, NDArray[Any]]:
     """Return every array under `"<process>/<part>"`: names of processes hold no `/`."""
     arrays: dict[str, NDArray[Any]] = {}
     for item in plan.neurons:
-        if isinstance(item.neurons, FixedLif):
+        if isinstance(item.neurons, ir.FixedLif):
             arrays |= {f"{item.name}/{field}": values for field, values in _parameters(item.neurons).items()}
     for link in plan.connections:
         if isinstance(link.weights, csr_array):
@@ -139,7 +139,7 @@ def _arrays(plan: Plan) -> dict[str, NDArray[Any]]:
     return arrays | {f"{link.name}/kernel": in_lava_order(link.weights) for link in plan.convolutions}
 
 
-def _parameters(neurons: FixedLif) -> Mapping[str, NDArray[Any]]:
+def _parameters(neurons: ir.FixedLif) -> Mapping[str, NDArray[Any]]:
     return {
         "du": neurons.du,
         "dv": neurons.dv,

@@ -17,13 +17,11 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
-from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.arrays import Array
 
 _FLOAT32_EXACT: Final = 2**24
-
-Array = NDArray[Any]
 
 
 class Convolver:

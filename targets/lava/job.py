@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.lava.plan import ConnectionProcess, ConvolutionProcess, NeuronProcess, Plan, SourceProcess
+from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.documents import read_json, write_json
 from toolchain.files.npz import read_arrays, reserve_array, write_array, write_arrays
 from toolchain.fixedpoint import encode_graded
-from toolchain.ir import EdgeKind, FixedLif, Graph, Lif, Stage
+from toolchain.ir import EdgeKind, Graph, Stage
 from toolchain.ir.matrix import sources_of, targets_of
 
 _PARTS: Final = ("sources", "neurons", "graded", "connections", "convolutions")
@@ -48,7 +49,7 @@ class Models(Enum):
 
 @final
 @dataclass(frozen=True)
-class Window:
+class SampleWindow:
     """Sample windows in clock time.
 
     Attributes:
@@ -69,13 +70,13 @@ class Window:
         return min(max((done - last) // self.period + 1, 0), self.samples)
 
 
-def window_of(plan: Plan, samples: int, steps: int, models: Models = Models.MIXED) -> Window:
+def window_of(plan: Plan, samples: int, steps: int, models: Models = Models.MIXED) -> SampleWindow:
     """Return windows between which lies the gap of the plan, or one simulation after the other.
 
     Lava's own populations have no windows: there every sample is a simulation of its own.
     """
     period = steps + (plan.latest if models is Models.STOCK else plan.gap)
-    return Window(period, steps, samples, (samples - 1) * period + steps + plan.latest)
+    return SampleWindow(period, steps, samples, (samples - 1) * period + steps + plan.latest)
 
 
 def write_job(
@@ -85,7 +86,7 @@ def write_job(
     stimulus: Stimulus,
     records: Mapping[str, tuple[str, ...]],
     models: Models = Models.MIXED,
-) -> Window:
+) -> SampleWindow:
     """Write everything the child needs.
 
     Args:
@@ -142,7 +143,7 @@ def write_job(
 
 
 def _make_records(
-    folder: Path, plan: Plan, item: NeuronProcess, window: Window, quantities: tuple[str, ...]
+    folder: Path, plan: Plan, item: NeuronProcess, window: SampleWindow, quantities: tuple[str, ...]
 ) -> dict[str, str]:
     """Create the record files of a population, all zero; return their paths by quantity."""
     number = np.int32 if plan.stage is Stage.FIXED else np.float64
@@ -214,9 +215,9 @@ def read_job(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return read_json(folder / "job.json"), read_arrays(folder / "arrays.npz")
 
 
-def _parameters(neurons: Lif | FixedLif) -> dict[str, NDArray[Any]]:
+def _parameters(neurons: ir.Lif | ir.FixedLif) -> dict[str, NDArray[Any]]:
     shared = {"du": neurons.du, "dv": neurons.dv, "vth": neurons.vth}
-    if isinstance(neurons, FixedLif):
+    if isinstance(neurons, ir.FixedLif):
         return shared | {"bias_mant": neurons.bias_mantissa, "bias_exp": neurons.bias_exponent}
     return shared | {"bias_mant": neurons.bias, "bias_exp": np.zeros(neurons.bias.shape)}
 
@@ -228,7 +229,7 @@ def _matrix_parts(key: str, matrix: NDArray[Any] | csr_array) -> dict[str, NDArr
 
 
 def _write_sources(
-    folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, window: Window, models: Models
+    folder: Path, plan: Plan, graph: Graph, stimulus: Stimulus, window: SampleWindow, models: Models
 ) -> None:
     """Write one file per source: `[steps, size]`, or `[samples, steps, size]` if each is a simulation.
 
@@ -251,7 +252,7 @@ def _write_sources(
         write_array(_source_file(folder, i), rows)
 
 
-def _send(values: NDArray[Any], item: SourceProcess, window: Window, rows: NDArray[Any]) -> None:
+def _send(values: NDArray[Any], item: SourceProcess, window: SampleWindow, rows: NDArray[Any]) -> None:
     """Write samples `[samples, steps, size]` into the rows of one simulation, each a period after the last.
 
     What would be sent after the last row is for steps that nobody records.

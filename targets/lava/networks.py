@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix
 
 from targets.lava.processes.graded_relay import GradedRelay
-from targets.lava.processes.layer import OWN, PORTS, Conduct, Layer, Link, Synapses
+from targets.lava.processes.layer import OWN, PORTS, Conduct, LayerProcess, LayerSynapses, Link
 from targets.lava.processes.source import FileSource
 from targets.lava.processes.windowed_lif import WindowedLif
 from toolchain.errors import TargetError
@@ -88,7 +88,7 @@ def build_layers(document: Document, arrays: Arrays) -> dict[str, Any]:
     incoming: dict[str, list[tuple[dict[str, Any], Conduct]]] = {name: [] for name in shapes}
     fixed = document["tag"] == "fixed_pt"
     for item in document["connections"]:
-        incoming[item["target"]].append((item, Synapses(_matrix(item, arrays), item["exponent"], fixed)))
+        incoming[item["target"]].append((item, LayerSynapses(_matrix(item, arrays), item["exponent"], fixed)))
     for item in document["convolutions"]:
         incoming[item["target"]].append((item, _image_sums(item, arrays, fixed=fixed)))
     processes: dict[str, Any] = {}
@@ -110,7 +110,7 @@ def build_layers(document: Document, arrays: Arrays) -> dict[str, Any]:
             )
             for link, conduct in incoming[name]
         ]
-        processes[name] = Layer(
+        processes[name] = LayerProcess(
             shape=shapes[name],
             parameters=_parameters(item, arrays, fixed=fixed) if "arrays" in item else None,
             links=links,

@@ -8,20 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
     EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
     Graph,
-    Input,
-    Lif,
-    MaxPool2d,
     Origin,
     Pooling,
     Population,
@@ -34,7 +25,7 @@ from toolchain.ir import (
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots
 from toolchain.ir.types import size_of
-from toolchain.passes import RetimeDelays, Schedule, find_schedule
+from toolchain.passes import ClockSchedule, RetimeDelays, find_schedule
 
 _POOLED: Final = 64
 """Bytes that an element of a window takes while the matrix of a pooling is made."""
@@ -172,7 +163,7 @@ class Plan:
     graded: tuple[GradedProcess, ...]
     connections: tuple[ConnectionProcess, ...]
     convolutions: tuple[ConvolutionProcess, ...]
-    schedule: Schedule
+    schedule: ClockSchedule
 
     @property
     def latest(self) -> int:
@@ -238,7 +229,7 @@ def plan_processes(graph: Graph) -> Plan:
 class _Planner:
     """Collects processes; taps of a source are shared by all its readers."""
 
-    def __init__(self, graph: Graph, schedule: Schedule) -> None:
+    def __init__(self, graph: Graph, schedule: ClockSchedule) -> None:
         self.graph = graph
         self.types: dict[str, ValueType] = verify(graph)
         self.schedule = schedule
@@ -251,7 +242,7 @@ class _Planner:
     def add_pooling(self, node: Pooling) -> None:
         """Add the neurons of a pooling: an OR needs stateless ones, a sum only passes on."""
         shape, offset = self.types[node.name].shape, self.schedule.offsets[node.name]
-        if isinstance(node, MaxPool2d):
+        if isinstance(node, ir.MaxPool2d):
             self.neurons[node.name] = NeuronProcess(
                 node.name, self._stateless(node.name, shape), offset, relay=False
             )
@@ -272,7 +263,7 @@ class _Planner:
         """Add one connection process per delay slot."""
         wait = _wait_of(retimed, node)
         (target,) = retimed.readers(node.name)
-        if isinstance(node, Conv2d | FixedConv2d):
+        if isinstance(node, ir.Conv2d | ir.FixedConv2d):
             source = self._tap(wait.inputs[0], wait.least - 1)
             self.convolutions.append(_convolution(node, source, target.name, wait))
             return
@@ -290,7 +281,7 @@ class _Planner:
     def _tap(self, name: str, wait: int) -> str:
         """Return the process that sends what `name` sends, `wait` steps later."""
         node = self.graph[name]
-        if isinstance(node, Input):
+        if isinstance(node, ir.Input):
             tap = f"{name}@{wait}"
             offset = self.schedule.offsets[name]
             self.sources[tap] = SourceProcess(tap, name, node.shape, wait, offset)
@@ -347,15 +338,17 @@ def pooling_matrix(window: Window, shape: Sequence[int], number: type[np.generic
     return csr_array((ones, (index[0], index[1])), shape=(targets.size, channels * height * width))
 
 
-def _wait_of(retimed: Graph, node: Synapses | Pooling) -> Delay:
+def _wait_of(retimed: Graph, node: Synapses | Pooling) -> ir.Delay:
     wait = retimed[node.inputs[0]]
-    if not isinstance(wait, Delay):
+    if not isinstance(wait, ir.Delay):
         raise node.fail("is not retimed")
     return wait
 
 
-def _convolution(node: Conv2d | FixedConv2d, source: str, target: str, wait: Delay) -> ConvolutionProcess:
-    weights = node.weights << node.exponent if isinstance(node, FixedConv2d) else node.weights
+def _convolution(
+    node: ir.Conv2d | ir.FixedConv2d, source: str, target: str, wait: ir.Delay
+) -> ConvolutionProcess:
+    weights = node.weights << node.exponent if isinstance(node, ir.FixedConv2d) else node.weights
     graded = wait.edge is EdgeKind.GRADED
     return ConvolutionProcess(
         node.name, source, target, weights, node.window, node.groups, wait.shape, graded
@@ -363,13 +356,13 @@ def _convolution(node: Conv2d | FixedConv2d, source: str, target: str, wait: Del
 
 
 def _connection(
-    name: str, source: str, target: str, node: Dense | FixedDense, weights: Matrix, edge: EdgeKind
+    name: str, source: str, target: str, node: ir.Dense | ir.FixedDense, weights: Matrix, edge: EdgeKind
 ) -> ConnectionProcess:
     graded = edge is EdgeKind.GRADED
     match node:
-        case Dense():
+        case ir.Dense():
             return ConnectionProcess(name, source, target, weights, 0, None, fixedpoint.WEIGHT_BITS, graded)
-        case FixedDense():
+        case ir.FixedDense():
             return ConnectionProcess(
                 name, source, target, weights, node.exponent, node.sign_mode, node.weight_bits, graded
             )
@@ -377,10 +370,10 @@ def _connection(
             assert_never(node)
 
 
-def _fixed_stateless(name: str, shape: tuple[int, ...]) -> FixedLif:
+def _fixed_stateless(name: str, shape: tuple[int, ...]) -> ir.FixedLif:
     """One spike of weight 1 lifts v to 64 > 0 and is forgotten at once."""
     zeros = np.zeros(shape, dtype=np.int32)
-    return FixedLif(
+    return ir.FixedLif(
         name=name,
         inputs=(),
         du=zeros + _FORGET_AT_ONCE,
@@ -393,7 +386,7 @@ def _fixed_stateless(name: str, shape: tuple[int, ...]) -> FixedLif:
     )
 
 
-def _float_stateless(name: str, shape: tuple[int, ...]) -> Lif:
+def _float_stateless(name: str, shape: tuple[int, ...]) -> ir.Lif:
     ones = np.ones(shape)
     origin = Origin(name, np.full(size_of(shape), -1))
-    return Lif(name=name, inputs=(), du=ones, dv=ones, vth=ones / 2, bias=ones * 0, origin=origin)
+    return ir.Lif(name=name, inputs=(), du=ones, dv=ones, vth=ones / 2, bias=ones * 0, origin=origin)

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, final
 
 import numpy as np
 
-from targets.lava.job import RUNNING, Window, process_names, read_job
+from targets.lava.job import RUNNING, SampleWindow, process_names, read_job
 from targets.lava.process_group import end_group
 from toolchain.errors import SimulationError
 from toolchain.interrupts import Held
@@ -45,7 +45,7 @@ class Limits:
     stall_s: float = 60.0
 
 
-def run_job(folder: Path, window: Window, limits: Limits, progress: Progress) -> None:
+def run_job(folder: Path, window: SampleWindow, limits: Limits, progress: Progress) -> None:
     """Run the job in a temporary folder in a child process, to its end or to an error.
 
     Whatever happens, afterwards no process of the child's group lives; what it left in files and in shared
@@ -81,7 +81,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     end_group(child.pid)
 
 
-def finished_samples(folder: Path, window: Window) -> int:
+def finished_samples(folder: Path, window: SampleWindow) -> int:
     """Return how many samples of a job every process has finished."""
     beats = np.load(folder / "heartbeat.npy")
     # A heartbeat is the step a process is in; the one before is done.
@@ -89,7 +89,7 @@ def finished_samples(folder: Path, window: Window) -> int:
 
 
 def _watch(
-    folder: Path, child: subprocess.Popen[bytes], window: Window, limits: Limits, progress: Progress
+    folder: Path, child: subprocess.Popen[bytes], window: SampleWindow, limits: Limits, progress: Progress
 ) -> None:
     beats = np.load(folder / "heartbeat.npy", mmap_mode="r")
     started = last_change = time.monotonic()

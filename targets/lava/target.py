@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from targets.lava.artifact import write_artifact
 from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, Window, record_file, write_job
+from targets.lava.job import Models, SampleWindow, record_file, write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, run_job
+from toolchain import ir
 from toolchain.errors import StorageError, TargetError, TargetUnavailableError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
@@ -22,7 +23,7 @@ from toolchain.files.temporary import temporary_folder
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import path_of
 from toolchain.interrupts import uninterrupted
-from toolchain.ir import Conv2d, FixedConv2d, Graph, Stage, save_graph, verify
+from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import Target
@@ -193,7 +194,7 @@ def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: in
 def _rescue(
     folder: Path,
     plan: Plan,
-    window: Window,
+    window: SampleWindow,
     records: Records,
     before: int,
     kept: FinishedSamples | None,
@@ -221,7 +222,7 @@ def _kept(kept: FinishedSamples, records: Records, done: int) -> str:
 def _check_stock_limits(graph: Graph) -> None:
     """Raise where Lava's own model of a convolution would fail, or return wrong sums in silence."""
     for node in graph.synapses:
-        if isinstance(node, Conv2d | FixedConv2d):
+        if isinstance(node, ir.Conv2d | ir.FixedConv2d):
             window, (targets, sources) = node.window, node.weights.shape[:2]
             channels = max(targets, sources * node.groups)
             largest = max(channels, *window.kernel, *window.stride, *window.padding, *window.dilation)

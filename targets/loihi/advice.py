@@ -15,7 +15,7 @@ from targets.loihi.memory import (
     SHARED_BASE,
     SYNAPSE_FORMATS,
 )
-from targets.loihi.network import ChipNetwork, ConvolutionLink, Layer, Link, MatrixLink, with_bits
+from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, Link, MatrixLink, with_bits
 from targets.loihi.partition import lay_in_order
 from toolchain.errors import DoesNotFitError
 from toolchain.ir.matrix import sources_of
@@ -102,15 +102,15 @@ def thinned(network: ChipNetwork, kept: float) -> ChipNetwork:
     return replace(network, layers=tuple(layers.values()), links=links)
 
 
-def _thin_layer(layer: Layer, channels: dict[str, int]) -> Layer:
+def _thin_layer(layer: ChipLayer, channels: dict[str, int]) -> ChipLayer:
     if layer.name not in channels:
         return layer
     shape = (channels[layer.name], *layer.shape[1:])
     size = int(np.prod(shape))
-    return Layer(layer.name, shape, layer.decays[:size], layer.thresholds[:size])
+    return ChipLayer(layer.name, shape, layer.decays[:size], layer.thresholds[:size])
 
 
-def _thin_link(link: Link, kept: float, channels: dict[str, int], layers: dict[str, Layer]) -> Link:
+def _thin_link(link: Link, kept: float, channels: dict[str, int], layers: dict[str, ChipLayer]) -> Link:
     if isinstance(link, ConvolutionLink):
         targets = channels[link.target]
         sources = channels.get(link.source, link.shape[0])
@@ -123,7 +123,7 @@ def _thin_link(link: Link, kept: float, channels: dict[str, int], layers: dict[s
     return _thin_matrix(link, kept, layers)
 
 
-def _thin_matrix(link: MatrixLink, kept: float, layers: dict[str, Layer]) -> MatrixLink:
+def _thin_matrix(link: MatrixLink, kept: float, layers: dict[str, ChipLayer]) -> MatrixLink:
     weights = link.weights
     source = layers.get(link.source)
     if source is not None and source.size < sources_of(weights):

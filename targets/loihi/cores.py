@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.loihi.entry_cores import EntryCores
-from targets.loihi.memory import Memory, Part, part_of
-from targets.loihi.network import ChipNetwork, Layer, Link
+from targets.loihi.memory import CoreShare, Memory, part_of
+from targets.loihi.network import ChipLayer, ChipNetwork, Link
 from targets.loihi.pieces import Piece, fan_out
 from targets.loihi.pool_cores import PoolCores
 from targets.loihi.profile import ChipProfile, EntryMemory
-
-Floats = NDArray[np.float64]
+from toolchain.arrays import Floats
 
 OUTSIDE: Final = -1
 """Stands for the host as the sender of a spike."""
 
-Core = tuple[Part, ...]
+Core = tuple[CoreShare, ...]
 Caps = Mapping[str, int]
 
 
@@ -40,11 +39,11 @@ class Chip:
             return EntryCores(self.profile, self.profile.memory, layers)
         return PoolCores(self.profile, self.profile.memory, layers)
 
-    def part(self, piece: Piece) -> Part:
+    def part(self, piece: Piece) -> CoreShare:
         """Return a piece with its synapses."""
         return part_of(self.memory, self.network, piece)
 
-    def excess(self, parts: Iterable[Part], leaving: int | None = None) -> tuple[str, float]:
+    def excess(self, parts: Iterable[CoreShare], leaving: int | None = None) -> tuple[str, float]:
         """Return the limit that a core uses most, and the share.
 
         Args:
@@ -57,7 +56,7 @@ class Chip:
         shares = ((name, amount / limits[name].value) for name, amount in used.items())
         return max(shares, key=lambda pair: pair[1])
 
-    def legal(self, parts: Sequence[Part], caps: Caps | None = None) -> bool:
+    def legal(self, parts: Sequence[CoreShare], caps: Caps | None = None) -> bool:
         """Return whether a core can hold these parts, however few cores they reach.
 
         Args:
@@ -66,7 +65,7 @@ class Chip:
         """
         return (not caps or within(parts, caps)) and self.excess(parts)[1] <= 1
 
-    def legal_profiles(self, layer: Layer) -> bool:
+    def legal_profiles(self, layer: ChipLayer) -> bool:
         """Return whether a core could hold the parameters of a whole layer."""
         memory = self.profile.memory
         if not isinstance(memory, EntryMemory):
@@ -74,7 +73,7 @@ class Chip:
         decays, thresholds = len(np.unique(layer.decays)), len(np.unique(layer.thresholds))
         return decays <= memory.decay_profiles.value and thresholds <= memory.threshold_profiles.value
 
-    def _least_leaving(self, parts: Sequence[Part]) -> int:
+    def _least_leaving(self, parts: Sequence[CoreShare]) -> int:
         return sum(
             self.memory.leaving(link, part.piece.size, part.piece.size, 1)
             for part in parts
@@ -86,7 +85,7 @@ class Chip:
         return {layer.name: self.network.outgoing(layer.name) for layer in self.network.layers}
 
 
-def within(parts: Iterable[Part], caps: Caps) -> bool:
+def within(parts: Iterable[CoreShare], caps: Caps) -> bool:
     """Return whether no layer has more neurons on a core than it may."""
     neurons: dict[str, int] = {}
     for part in parts:
@@ -96,7 +95,7 @@ def within(parts: Iterable[Part], caps: Caps) -> bool:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Layout:
+class CoreLayout:
     """A network spread over cores.
 
     Attributes:
@@ -108,9 +107,9 @@ class Layout:
     cores: tuple[Core, ...]
 
     @cached_property
-    def holders(self) -> dict[str, list[tuple[int, Part]]]:
+    def holders(self) -> dict[str, list[tuple[int, CoreShare]]]:
         """Return per layer its parts, each with its core; a core may hold several of one layer."""
-        found: dict[str, list[tuple[int, Part]]] = {}
+        found: dict[str, list[tuple[int, CoreShare]]] = {}
         for i, core in enumerate(self.cores):
             for part in core:
                 found.setdefault(part.piece.layer, []).append((i, part))

@@ -29,15 +29,14 @@ from targets.loihi.memory import (
     SYNAPTIC_WORDS,
     THRESHOLD_PROFILES,
     WORDS_PER_AXON,
-    Block,
-    Part,
+    CoreShare,
+    SynapseBlock,
 )
-from targets.loihi.network import ConvolutionLink, Layer, Link, MatrixLink
+from targets.loihi.network import ChipLayer, ConvolutionLink, Link, MatrixLink
 from targets.loihi.pieces import Piece, box_of, channel_fan_out, columns_into, covered
 from targets.loihi.profile import ChipProfile, EntryMemory
+from toolchain.arrays import Ints
 from toolchain.target.chip_fit import Fact
-
-Ints = NDArray[np.int64]
 
 
 @final
@@ -54,7 +53,7 @@ class EntryCores:
 
     profile: ChipProfile
     memory: EntryMemory
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, ChipLayer]
     limits: Mapping[str, Fact] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,16 +71,16 @@ class EntryCores:
         }
         object.__setattr__(self, "limits", limits)
 
-    def block(self, link: Link, piece: Piece) -> Block:
+    def block(self, link: Link, piece: Piece) -> SynapseBlock:
         """Return the cheapest of the encodings whose axons are short enough."""
         forms = self._matrix(link, piece) if isinstance(link, MatrixLink) else self._convolution(link, piece)
         most = self.memory.words_per_axon.value
         return min(forms, key=lambda block: (block.largest > most, self._starts_late(block), block.words))
 
-    def _starts_late(self, block: Block) -> bool:
+    def _starts_late(self, block: SynapseBlock) -> bool:
         return block.base > self.memory.shared_base.value
 
-    def _matrix(self, link: MatrixLink, piece: Piece) -> list[Block]:
+    def _matrix(self, link: MatrixLink, piece: Piece) -> list[SynapseBlock]:
         memory, columns = self.memory, columns_into(link, piece)
         waits = delay_bits(memory, link.delay)
         bits, index = weight_bits(memory, link.bits) + waits, index_bits(memory, columns.highest)
@@ -89,16 +88,16 @@ class EntryCores:
         skip = skip_bits(memory, columns.gap)
         if skip is not None:
             stored[RUN_LENGTH] = (columns.targets, skip)
-        blocks: list[Block] = []
+        blocks: list[SynapseBlock] = []
         for kind, (targets, extra) in stored.items():
             words = entry_list_words(memory, kind, targets, bits, index, extra)
             largest = int(words.max(initial=0))
             total = largest * len(words) if memory.uniform_axons.value else int(words.sum())
             form = (kind, bits, index, extra, link.exponent, waits)
-            blocks.append(Block(link.name, kind, total, len(words), largest, form, delay_bits=waits))
+            blocks.append(SynapseBlock(link.name, kind, total, len(words), largest, form, delay_bits=waits))
         return blocks
 
-    def _convolution(self, link: ConvolutionLink, piece: Piece) -> list[Block]:
+    def _convolution(self, link: ConvolutionLink, piece: Piece) -> list[SynapseBlock]:
         """Return the shared form, and the one with a list per axon."""
         memory, box = self.memory, box_of(piece)
         waits = delay_bits(memory, link.delay)
@@ -114,12 +113,12 @@ class EntryCores:
         largest = max(lists, default=0)
         form = (SHARED, bits, index, link.exponent, waits)
         base = (box.size // channels - 1) * channels + 1
-        shared = Block(link.name, SHARED, sum(lists), pixels, largest, form, base, waits)
+        shared = SynapseBlock(link.name, SHARED, sum(lists), pixels, largest, form, base, waits)
         alone = _unrolled_words(memory, rows, columns, per_source, bits, index)
         axons = pixels * int(np.count_nonzero(per_source))
-        return [shared, Block(link.name, DENSE, alone, axons, largest, (DENSE, *form[1:]), 0, waits)]
+        return [shared, SynapseBlock(link.name, DENSE, alone, axons, largest, (DENSE, *form[1:]), 0, waits)]
 
-    def stored(self, link: Link, piece: Piece, block: Block, reached: Ints) -> Ints:
+    def stored(self, link: Link, piece: Piece, block: SynapseBlock, reached: Ints) -> Ints:
         """Return the stored synapses: a dense axon holds all targets from its first to its last."""
         if not isinstance(link, MatrixLink) or block.encoding != DENSE:
             return reached
@@ -128,7 +127,7 @@ class EntryCores:
         spans[columns.sources] = columns.spans
         return spans
 
-    def usage(self, parts: Iterable[Part], leaving: int = 0) -> dict[str, int]:
+    def usage(self, parts: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
         """Return what a core with these parts uses, per resource."""
         held = list(parts)
         blocks = [block for part in held for block in part.blocks]

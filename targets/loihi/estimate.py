@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.loihi.encodings import DENSE, RUN_LENGTH, SHARED, SPARSE
-from targets.loihi.placement import Placement
+from targets.loihi.placement import CorePlacement
 from targets.loihi.profile import Costs, Sourced
+from toolchain.arrays import Floats
 from toolchain.target.chip_fit import Estimate
-
-Floats = NDArray[np.float64]
 
 _NANO: Final = 1e-9
 _PICO: Final = 1e-12
@@ -144,7 +142,11 @@ def _least_sure(costs: Costs) -> str:
 
 
 def events_of(
-    operations: Mapping[str, Floats], neurons: Floats, spikes: Floats, messages: Floats, placement: Placement
+    operations: Mapping[str, Floats],
+    neurons: Floats,
+    spikes: Floats,
+    messages: Floats,
+    placement: CorePlacement,
 ) -> Events:
     """Return the events of placed cores.
 

@@ -5,22 +5,20 @@ from contextlib import suppress
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.loihi.advice import advise, hints
-from targets.loihi.cores import Chip, Layout
+from targets.loihi.cores import Chip, CoreLayout
 from targets.loihi.estimate import Events, estimate, events_of
 from targets.loihi.memory import DECAY_PROFILES, THRESHOLD_PROFILES
 from targets.loihi.network import chip_network
 from targets.loihi.partition import lay_by_structure, lay_in_order
-from targets.loihi.placement import Placement, place_in_order, place_near
+from targets.loihi.placement import CorePlacement, place_in_order, place_near
 from targets.loihi.profile import ChipProfile, PoolMemory
+from toolchain.arrays import Floats
 from toolchain.errors import DoesNotFitError
 from toolchain.execution.activity import Activity
 from toolchain.ir import Graph
 from toolchain.target.chip_fit import CoreLoad, Fit, LayerLoad, Packing
-
-Floats = NDArray[np.float64]
 
 _COMFORTABLE: Final = 0.5
 
@@ -58,16 +56,16 @@ def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int
     return _described(layout, placement, plain, rates, activity, chips)
 
 
-def _placed(layout: Layout, rates: Mapping[str, Floats], *, near: bool) -> Placement:
+def _placed(layout: CoreLayout, rates: Mapping[str, Floats], *, near: bool) -> CorePlacement:
     messages = layout.messages(dict(rates))[:-1]
     place = place_near if near else place_in_order
     return place(layout.chip.profile.mesh, messages)
 
 
 def _described(
-    layout: Layout,
-    placement: Placement,
-    plain: Placement | None,
+    layout: CoreLayout,
+    placement: CorePlacement,
+    plain: CorePlacement | None,
     rates: Mapping[str, Floats],
     activity: Activity,
     chips: int,
@@ -135,13 +133,13 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
     return advise(chip, len(fit.cores), fit.binding[0], wanted)
 
 
-def _packing(placement: Placement) -> Packing:
+def _packing(placement: CorePlacement) -> Packing:
     between = placement.messages.sum() - np.trace(placement.messages)
     return Packing(len(placement.messages), float(between), sum(placement.hops))
 
 
 def _core(
-    layout: Layout,
+    layout: CoreLayout,
     index: int,
     used: dict[str, int],
     where: tuple[int, int, int],
@@ -154,7 +152,7 @@ def _core(
     return CoreLoad(where[0], where[1:], neurons, used, operations, messages)
 
 
-def _layer(layout: Layout, name: str, usage: list[dict[str, int]]) -> LayerLoad:
+def _layer(layout: CoreLayout, name: str, usage: list[dict[str, int]]) -> LayerLoad:
     parts = [(i, part) for i, core in enumerate(layout.cores) for part in core if part.piece.layer == name]
     encodings: dict[str, set[str]] = {}
     for _, part in parts:
@@ -174,7 +172,7 @@ def _layer(layout: Layout, name: str, usage: list[dict[str, int]]) -> LayerLoad:
     )
 
 
-def _host_writes(layout: Layout, activity: Activity) -> dict[str, float]:
+def _host_writes(layout: CoreLayout, activity: Activity) -> dict[str, float]:
     """Return the biases that the host writes per step where it computes a connection."""
     hosted = layout.chip.network.hosted
     if not hosted:
@@ -183,7 +181,7 @@ def _host_writes(layout: Layout, activity: Activity) -> dict[str, float]:
     return {"biases written by the host": sum(hosted.values()) / (activity.steps if still else 1)}
 
 
-def _notes(layout: Layout, events: Events) -> tuple[str, ...]:
+def _notes(layout: CoreLayout, events: Events) -> tuple[str, ...]:
     network, memory = layout.chip.network, layout.chip.profile.memory
     notes: list[str] = []
     if isinstance(memory, PoolMemory):

@@ -4,14 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from targets.loihi.network import ChipNetwork, Link
 from targets.loihi.pieces import Piece
+from toolchain.arrays import Ints
 from toolchain.target.chip_fit import Fact
-
-Ints = NDArray[np.int64]
 
 NEURONS: Final = "neurons"
 INPUT_AXONS: Final = "input axons"
@@ -29,7 +25,7 @@ NEURON_GROUPS: Final = "neuron groups"
 
 @final
 @dataclass(frozen=True)
-class Block:
+class SynapseBlock:
     """The synapses of one link that end in one piece.
 
     Attributes:
@@ -55,11 +51,11 @@ class Block:
 
 @final
 @dataclass(frozen=True)
-class Part:
+class CoreShare:
     """A piece and its synapses."""
 
     piece: Piece
-    blocks: tuple[Block, ...]
+    blocks: tuple[SynapseBlock, ...]
 
     @property
     def words(self) -> int:
@@ -75,11 +71,11 @@ class Memory(Protocol):
         """Return what a core holds at most, per resource."""
         ...
 
-    def block(self, link: Link, piece: Piece) -> Block:
+    def block(self, link: Link, piece: Piece) -> SynapseBlock:
         """Return what the synapses of a link into a piece take, stored the cheapest way."""
         ...
 
-    def stored(self, link: Link, piece: Piece, block: Block, reached: Ints) -> Ints:
+    def stored(self, link: Link, piece: Piece, block: SynapseBlock, reached: Ints) -> Ints:
         """Return the synapses that every element of a source has in a block, zeros that are stored included.
 
         Args:
@@ -90,7 +86,7 @@ class Memory(Protocol):
         """
         ...
 
-    def usage(self, parts: Iterable[Part], leaving: int = 0) -> dict[str, int]:
+    def usage(self, parts: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
         """Return what a core with these parts uses, per resource.
 
         Args:
@@ -111,6 +107,6 @@ class Memory(Protocol):
         ...
 
 
-def part_of(memory: Memory, network: ChipNetwork, piece: Piece) -> Part:
+def part_of(memory: Memory, network: ChipNetwork, piece: Piece) -> CoreShare:
     """Return a piece with its synapses."""
-    return Part(piece, tuple(memory.block(link, piece) for link in network.incoming(piece.layer)))
+    return CoreShare(piece, tuple(memory.block(link, piece) for link in network.incoming(piece.layer)))

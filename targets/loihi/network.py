@@ -9,23 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
-from toolchain.ir import (
-    Delay,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    MaxPool2d,
-    Pooling,
-    Stage,
-    SumPool2d,
-    ValueType,
-    Window,
-    verify,
-)
+from toolchain.ir import Graph, Pooling, Stage, ValueType, Window, verify
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, values_of
 from toolchain.ir.types import size_of
@@ -38,7 +25,7 @@ _SYNAPSE: Final = 24
 
 @final
 @dataclass(frozen=True, eq=False)
-class Layer:
+class ChipLayer:
     """Neurons of one kind: a population, or the stateless neurons of a pooling.
 
     Attributes:
@@ -143,12 +130,12 @@ class ChipNetwork:
         inputs: Names of the inputs.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[ChipLayer, ...]
     links: tuple[Link, ...]
     hosted: dict[str, int]
     inputs: tuple[str, ...]
 
-    def layer(self, name: str) -> Layer:
+    def layer(self, name: str) -> ChipLayer:
         """Return a layer by name."""
         return next(layer for layer in self.layers if layer.name == name)
 
@@ -193,18 +180,18 @@ class _Reader:
         self.hosted: dict[str, int] = {}
 
     def read(self) -> ChipNetwork:
-        layers: list[Layer] = []
+        layers: list[ChipLayer] = []
         links: list[Link] = []
         for node in self.graph:
-            if isinstance(node, FixedLif):
+            if isinstance(node, ir.FixedLif):
                 layers.append(_population(node))
-            elif isinstance(node, MaxPool2d) or (isinstance(node, SumPool2d) and self.graded):
+            elif isinstance(node, ir.MaxPool2d) or (isinstance(node, ir.SumPool2d) and self.graded):
                 shape = self.types[node.name].shape
                 nothing = np.zeros(size_of(shape), np.int64)
-                layers.append(Layer(node.name, shape, nothing, nothing))
+                layers.append(ChipLayer(node.name, shape, nothing, nothing))
                 links.append(self.pooled(node))
         for node in self.graph.synapses:
-            if isinstance(node, FixedDense | FixedConv2d):
+            if isinstance(node, ir.FixedDense | ir.FixedConv2d):
                 link = self.link(node)
                 if link is not None:
                     links.append(link)
@@ -217,7 +204,7 @@ class _Reader:
         source = self.origin(node)
         shape = self.types[source.name].shape
         ones = np.ones((shape[0], 1, *node.kernel), np.int32)
-        bits, outside = 1, isinstance(source, Input)
+        bits, outside = 1, isinstance(source, ir.Input)
         delay = self.wait(node)
         self.check_delay(node.name, delay)
         return ConvolutionLink(
@@ -234,25 +221,25 @@ class _Reader:
             delay,
         )
 
-    def link(self, node: FixedDense | FixedConv2d) -> Link | None:
+    def link(self, node: ir.FixedDense | ir.FixedConv2d) -> Link | None:
         """Return the synapses of a connection, or None if the host computes it."""
         (target,) = self.graph.readers(node.name)
         if not self.graded and self.graph.graded_input(node) is not None:
             self.hosted[node.name] = size_of(self.types[target.name].shape)
             return None
         source = self.origin(node)
-        pool = source if isinstance(source, SumPool2d) and not self.graded else None
+        pool = source if isinstance(source, ir.SumPool2d) and not self.graded else None
         if pool is not None:
             source = self.origin(pool)
-            if isinstance(source, SumPool2d):
+            if isinstance(source, ir.SumPool2d):
                 raise TargetError(
                     f"'{node.name}' reads sums of sums ('{pool.name}' of '{source.name}'), which a chip "
                     "without graded spikes cannot hold: pool once with a larger window, or check loihi2"
                 )
         delay = self.wait(node) + (0 if pool is None else self.wait(pool))
-        outside = isinstance(source, Input)
+        outside = isinstance(source, ir.Input)
         bits = stored_bits(values_of(node.weights), node.sign_mode)
-        if isinstance(node, FixedDense):
+        if isinstance(node, ir.FixedDense):
             waits = 0 if node.delays is None else int(values_of(node.delays).max(initial=0))
             self.check_delay(node.name, delay + waits)
             weights = _sparse(node.weights)
@@ -274,15 +261,15 @@ class _Reader:
             node.exponent, delay,
         )  # fmt: skip
 
-    def origin(self, node: FixedDense | FixedConv2d | Pooling) -> Any:  # noqa: ANN401 - any source node
+    def origin(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> Any:  # noqa: ANN401 - any source node
         """Return the node that sends what a reader gets."""
         return self.graph.source(node.inputs[0])[0]
 
-    def wait(self, node: FixedDense | FixedConv2d | Pooling) -> int:
+    def wait(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> int:
         """Return the steps that synapses wait beyond their own; inputs wait on the host."""
         wait = self.retimed[self.retimed[node.name].inputs[0]]
-        outside = isinstance(self.origin(node), Input)
-        return wait.least - 1 if isinstance(wait, Delay) and not outside else 0
+        outside = isinstance(self.origin(node), ir.Input)
+        return wait.least - 1 if isinstance(wait, ir.Delay) and not outside else 0
 
     def check_delay(self, name: str, delay: int) -> None:
         if delay > self.max_delay:
@@ -305,9 +292,9 @@ def stored_bits(weights: NDArray[Any], signs: SignMode) -> int:
     return magnitude + (1 if signs is SignMode.MIXED else 0)
 
 
-def _population(node: FixedLif) -> Layer:
+def _population(node: ir.FixedLif) -> ChipLayer:
     decays = node.du.ravel().astype(np.int64) * DECAY_UNITY + node.dv.ravel()
-    return Layer(node.name, node.vth.shape, decays, node.vth.ravel().astype(np.int64))
+    return ChipLayer(node.name, node.vth.shape, decays, node.vth.ravel().astype(np.int64))
 
 
 def _sparse(weights: Matrix) -> csr_array:
@@ -316,7 +303,7 @@ def _sparse(weights: Matrix) -> csr_array:
     return matrix
 
 
-def _composed(node: FixedConv2d, pool: SumPool2d) -> tuple[NDArray[Any], Window]:
+def _composed(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], Window]:
     """Return one convolution that does what a sum pooling and a convolution do."""
     if pool.kernel != pool.stride or pool.padding != (0, 0) or node.window.dilation != (1, 1):
         raise TargetError(

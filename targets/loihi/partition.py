@@ -7,16 +7,14 @@ from typing import Any, Final
 
 import mtkahypar
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from targets.loihi.cores import Caps, Chip, Core, Layout, within
-from targets.loihi.memory import INPUT_AXONS, MEMORY_WORDS, NEURONS, OUTPUT_AXONS, SYNAPTIC_WORDS, Part
-from targets.loihi.network import Layer, MatrixLink
+from targets.loihi.cores import Caps, Chip, Core, CoreLayout, within
+from targets.loihi.memory import INPUT_AXONS, MEMORY_WORDS, NEURONS, OUTPUT_AXONS, SYNAPTIC_WORDS, CoreShare
+from targets.loihi.network import ChipLayer, MatrixLink
 from targets.loihi.tiling import Rates, divided, fill, tile_image, tile_in_order
+from toolchain.arrays import Ints
 from toolchain.errors import DoesNotFitError
-
-Ints = NDArray[np.int64]
 
 _ROUNDS: Final = 60
 _MOST_CORES: Final = 4096
@@ -31,7 +29,7 @@ _PINS: Final = 300_000
 _SEED: Final = 1
 
 
-def lay_in_order(chip: Chip) -> Layout:
+def lay_in_order(chip: Chip) -> CoreLayout:
     """Return one layer after another, neurons in their own order, every core filled before the next.
 
     Raises:
@@ -55,7 +53,7 @@ def lay_in_order(chip: Chip) -> Layout:
     return _settle(chip, build)
 
 
-def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
+def lay_by_structure(chip: Chip, rates: Rates) -> CoreLayout:
     """Return the layers cut where few spikes cross.
 
     Feature maps are cut into boxes; the neurons of other layers are gathered by a hypergraph partitioner
@@ -67,7 +65,7 @@ def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
         chip: Network and profile.
         rates: Events per step of every element of every source.
     """
-    tiled: dict[tuple[str, int], list[Part]] = {}
+    tiled: dict[tuple[str, int], list[CoreShare]] = {}
     gathered: dict[str, Ints] = {}
 
     def build(caps: Caps) -> list[Core]:
@@ -92,10 +90,10 @@ def lay_by_structure(chip: Chip, rates: Rates) -> Layout:
     return merged(layout, rates) if chip.profile.core.layers_share_cores.value else layout
 
 
-def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> Layout:
+def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> CoreLayout:
     """Lay out until the axons that leave fit, too: how many there are shows only when all cores are known."""
     caps: dict[str, int] = {}
-    layout = Layout(chip, tuple(build(caps)))
+    layout = CoreLayout(chip, tuple(build(caps)))
     for _ in range(_ROUNDS):
         if len(layout.cores) > _MOST_CORES:
             mend = "prune it: the axons that leave a core spread it ever further"
@@ -107,7 +105,7 @@ def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> Layout:
             part = max(layout.cores[core], key=lambda part: part.piece.size)
             smaller = max(1, min(int(part.piece.size / share), part.piece.size - 1))
             caps[part.piece.layer] = min(caps.get(part.piece.layer, smaller), smaller)
-        layout = Layout(chip, tuple(build(caps)))
+        layout = CoreLayout(chip, tuple(build(caps)))
     overfull = layout.overfull()
     if not overfull:
         return layout
@@ -118,7 +116,7 @@ def _settle(chip: Chip, build: Callable[[Caps], list[Core]]) -> Layout:
     raise DoesNotFitError(layer, resource, round(share * limit), limit, mend)
 
 
-def _groups(chip: Chip) -> list[list[Layer]]:
+def _groups(chip: Chip) -> list[list[ChipLayer]]:
     """Return the layers that are partitioned together."""
     flat = [layer for layer in chip.network.layers if not layer.is_image]
     if chip.profile.core.layers_share_cores.value:
@@ -126,7 +124,7 @@ def _groups(chip: Chip) -> list[list[Layer]]:
     return [[layer] for layer in flat]
 
 
-def gather(chip: Chip, layers: Sequence[Layer], rates: Rates, caps: Caps) -> tuple[list[Core], Ints]:
+def gather(chip: Chip, layers: Sequence[ChipLayer], rates: Rates, caps: Caps) -> tuple[list[Core], Ints]:
     """Return the neurons of some layers on cores, gathered by what they share, and their order there.
 
     The partitioner is asked for as many parts as filling cores in order takes, then for fewer if the fullest
@@ -170,7 +168,9 @@ def _stacked(chip: Chip, cores: Sequence[Core], caps: Caps, begun: Core) -> list
     return stacked
 
 
-def _nets(layers: Sequence[Layer], links: Sequence[MatrixLink], rates: Rates) -> list[tuple[list[int], int]]:
+def _nets(
+    layers: Sequence[ChipLayer], links: Sequence[MatrixLink], rates: Rates
+) -> list[tuple[list[int], int]]:
     """Return per source the neurons that it reaches, itself included, and its weight."""
     starts = dict(zip((layer.name for layer in layers), _starts(layers), strict=True))
     nets: list[tuple[list[int], int]] = []
@@ -187,11 +187,11 @@ def _nets(layers: Sequence[Layer], links: Sequence[MatrixLink], rates: Rates) ->
     return nets[: 1 + int(np.searchsorted(seen, _PINS))]
 
 
-def _starts(layers: Sequence[Layer]) -> list[int]:
+def _starts(layers: Sequence[ChipLayer]) -> list[int]:
     return np.cumsum([0, *(layer.size for layer in layers)])[:-1].tolist()
 
 
-def _burdens(chip: Chip, layer: Layer) -> Ints:
+def _burdens(chip: Chip, layer: ChipLayer) -> Ints:
     """Return what every neuron takes of a core, in ten-thousandths: room and memory together."""
     counts = sum(
         (np.diff(link.weights.indptr) * (link.bits + 12) for link in chip.network.incoming(layer.name)
@@ -221,7 +221,7 @@ def partitioned(nets: Sequence[tuple[list[int], int]], burdens: Ints, parts: int
     return np.asarray(graph.partition(context).get_partition(), dtype=np.int64)
 
 
-def merged(layout: Layout, rates: Rates) -> Layout:
+def merged(layout: CoreLayout, rates: Rates) -> CoreLayout:
     """Merge cores that fit one, those that talk most first, until no two do.
 
     Axons that leave take at most what they took apart: a neuron reaches no more cores than before.
@@ -247,7 +247,7 @@ def merged(layout: Layout, rates: Rates) -> Layout:
             root[b] = a
             adding[a] += adding[b]
             leaving[a] += leaving[b]
-    return Layout(chip, tuple(left.values()))
+    return CoreLayout(chip, tuple(left.values()))
 
 
 def _adding(chip: Chip, core: Core, leaving: int) -> list[float]:

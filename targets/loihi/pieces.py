@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from targets.loihi.network import ConvolutionLink, Layer, MatrixLink
+from targets.loihi.network import ChipLayer, ConvolutionLink, MatrixLink
+from toolchain.arrays import Ints
 
-Ints = NDArray[np.int64]
 Counts = NDArray[np.int32]
 
 
@@ -56,7 +56,7 @@ class Piece:
         return len(self.neurons)
 
 
-def whole(layer: Layer) -> Piece:
+def whole(layer: ChipLayer) -> Piece:
     """Return all neurons of a layer."""
     if not layer.is_image:
         return Piece(layer.name, np.arange(layer.size))
@@ -64,7 +64,7 @@ def whole(layer: Layer) -> Piece:
     return boxed(layer, Box((0, channels), (0, height), (0, width)))
 
 
-def boxed(layer: Layer, box: Box) -> Piece:
+def boxed(layer: ChipLayer, box: Box) -> Piece:
     """Return the neurons of a box."""
     return Piece(layer.name, box.neurons(layer.shape), box)
 

@@ -4,13 +4,10 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.loihi.profile import Mesh
+from toolchain.arrays import Floats, Ints
 from toolchain.target.chip_fit import LinkLoad
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 _WORK: Final = 500_000_000
 """Pairs of places that are weighed in all: a few seconds."""
@@ -19,7 +16,7 @@ _NOTHING: Final = 1e-9
 
 @final
 @dataclass(frozen=True, eq=False)
-class Placement:
+class CorePlacement:
     """Cores on routers.
 
     Attributes:
@@ -91,12 +88,12 @@ def slots(mesh: Mesh, cores: int) -> Ints:
     return np.concatenate([one + chip * along for chip in range(chips)])
 
 
-def place_in_order(mesh: Mesh, messages: Floats) -> Placement:
+def place_in_order(mesh: Mesh, messages: Floats) -> CorePlacement:
     """Place one core after another."""
-    return Placement(mesh, slots(mesh, len(messages))[: len(messages)], messages)
+    return CorePlacement(mesh, slots(mesh, len(messages))[: len(messages)], messages)
 
 
-def place_near(mesh: Mesh, messages: Floats) -> Placement:
+def place_near(mesh: Mesh, messages: Floats) -> CorePlacement:
     """Place cores that talk near each other.
 
     From the order, the two cores (or a core and an empty place) whose exchange saves most hops are
@@ -122,4 +119,4 @@ def place_near(mesh: Mesh, messages: Floats) -> Placement:
             array[:, [a, b]] = array[:, [b, a]]
         far[[a, b]] = far[[b, a]]
         seat[[a, b]] = seat[[b, a]]
-    return Placement(mesh, places[seat[: len(messages)]], messages)
+    return CorePlacement(mesh, places[seat[: len(messages)]], messages)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.loihi.encodings import (
     DENSE,
@@ -22,15 +21,14 @@ from targets.loihi.memory import (
     NEURON_GROUPS,
     NEURONS,
     SYNAPTIC_WORDS,
-    Block,
-    Part,
+    CoreShare,
+    SynapseBlock,
 )
-from targets.loihi.network import ConvolutionLink, Layer, Link, MatrixLink
+from targets.loihi.network import ChipLayer, ConvolutionLink, Link, MatrixLink
 from targets.loihi.pieces import Piece, channel_fan_out, columns_into, fan_out
 from targets.loihi.profile import ChipProfile, PoolMemory
+from toolchain.arrays import Ints
 from toolchain.target.chip_fit import Fact
-
-Ints = NDArray[np.int64]
 
 
 @final
@@ -47,7 +45,7 @@ class PoolCores:
 
     profile: ChipProfile
     memory: PoolMemory
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, ChipLayer]
     limits: Mapping[str, Fact] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,22 +64,22 @@ class PoolCores:
         }
         object.__setattr__(self, "limits", limits)
 
-    def block(self, link: Link, piece: Piece) -> Block:
+    def block(self, link: Link, piece: Piece) -> SynapseBlock:
         """Return the cheapest of the encodings."""
         bits = link.bits + (self.memory.delay_bits.value if link.delay else 0)
         if isinstance(link, MatrixLink):
             targets = columns_into(link, piece).targets
             each = int(pool_dense_words(self.memory, piece.size, bits))
-            dense = Block(link.name, DENSE, len(targets) * each, len(targets), each)
+            dense = SynapseBlock(link.name, DENSE, len(targets) * each, len(targets), each)
         else:
             targets = fan_out(link, piece)
             targets = targets[targets > 0]
             dense = self._shared(link, piece, bits)
         words = pool_sparse_words(self.memory, targets, bits)
-        sparse = Block(link.name, SPARSE, int(words.sum()), len(targets), int(words.max(initial=0)))
+        sparse = SynapseBlock(link.name, SPARSE, int(words.sum()), len(targets), int(words.max(initial=0)))
         return min((dense, sparse), key=lambda block: block.words + block.axons)
 
-    def _shared(self, link: ConvolutionLink, piece: Piece, bits: int) -> Block:
+    def _shared(self, link: ConvolutionLink, piece: Piece, bits: int) -> SynapseBlock:
         per_source = channel_fan_out(link, piece)
         words = axons = 0
         for channels, count in zip(*np.unique(per_source[per_source > 0], return_counts=True), strict=True):
@@ -90,14 +88,14 @@ class PoolCores:
             each, parts = pool_shared_words(self.memory, link.window.area, sources, int(channels), bits)
             groups = int(count) // sources
             words, axons = words + groups * each, axons + groups * parts
-        return Block(link.name, SHARED, words, axons, words)
+        return SynapseBlock(link.name, SHARED, words, axons, words)
 
-    def stored(self, link: Link, piece: Piece, block: Block, reached: Ints) -> Ints:
+    def stored(self, link: Link, piece: Piece, block: SynapseBlock, reached: Ints) -> Ints:
         """Return the stored synapses: a dense axon holds every neuron of the piece."""
         dense = isinstance(link, MatrixLink) and block.encoding == DENSE
         return np.where(reached > 0, piece.size, 0) if dense else reached
 
-    def usage(self, parts: Iterable[Part], leaving: int = 0) -> dict[str, int]:
+    def usage(self, parts: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
         """Return what a core with these parts uses, per resource."""
         held = list(parts)
         blocks = [block for part in held for block in part.blocks]

@@ -7,18 +7,15 @@ from math import prod
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.loihi.cores import Caps, Chip, Core
-from targets.loihi.memory import OUTPUT_AXONS, Part
-from targets.loihi.network import ConvolutionLink, Layer
+from targets.loihi.memory import OUTPUT_AXONS, CoreShare
+from targets.loihi.network import ChipLayer, ConvolutionLink
 from targets.loihi.pieces import Box, Piece, boxed, covered, whole
+from toolchain.arrays import Floats, Ints, Pair
 from toolchain.errors import DoesNotFitError
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Rates = dict[str, Floats]
-Pair = tuple[int, int]
 Grid = tuple[int, int, int]
 
 _CORNER: Final = Box((0, 1), (0, 1), (0, 1))
@@ -26,7 +23,7 @@ _MOST_PIECES: Final = 1 << 12
 _WIDER: Final = 2
 
 
-def fill(chip: Chip, layers: Sequence[Layer], order: Ints, caps: Caps, begun: Core = ()) -> list[Core]:
+def fill(chip: Chip, layers: Sequence[ChipLayer], order: Ints, caps: Caps, begun: Core = ()) -> list[Core]:
     """Put neurons on one core after another, each as full as it gets.
 
     Args:
@@ -56,7 +53,7 @@ def fill(chip: Chip, layers: Sequence[Layer], order: Ints, caps: Caps, begun: Co
     return cores
 
 
-def _longest(chip: Chip, layers: Sequence[Layer], order: Ints, caps: Caps, held: Core) -> int:
+def _longest(chip: Chip, layers: Sequence[ChipLayer], order: Ints, caps: Caps, held: Core) -> int:
     """Return how many of the first neurons fit beside what is held, by halving."""
 
     def fits(size: int) -> bool:
@@ -72,7 +69,7 @@ def _longest(chip: Chip, layers: Sequence[Layer], order: Ints, caps: Caps, held:
     return low
 
 
-def _pieces(layers: Sequence[Layer], neurons: Ints) -> list[Piece]:
+def _pieces(layers: Sequence[ChipLayer], neurons: Ints) -> list[Piece]:
     """Return neurons that are counted over all layers as pieces of each."""
     pieces: list[Piece] = []
     start = 0
@@ -84,13 +81,13 @@ def _pieces(layers: Sequence[Layer], neurons: Ints) -> list[Piece]:
     return pieces
 
 
-def divided(chip: Chip, layers: Sequence[Layer], labels: Ints) -> list[Core]:
+def divided(chip: Chip, layers: Sequence[ChipLayer], labels: Ints) -> list[Core]:
     """Return a core for every label, whether it is legal or not."""
     found = (_pieces(layers, np.flatnonzero(labels == label)) for label in np.unique(labels))
     return [tuple(chip.part(piece) for piece in pieces) for pieces in found]
 
 
-def tile_in_order(chip: Chip, layer: Layer, most: int) -> list[Part]:
+def tile_in_order(chip: Chip, layer: ChipLayer, most: int) -> list[CoreShare]:
     """Cut feature maps in the order C, H, W: whole channels where they fit, otherwise strips of rows."""
     tiler = _Tiler(chip, layer, most)
     channels, height, width = layer.shape
@@ -110,7 +107,7 @@ def tile_in_order(chip: Chip, layer: Layer, most: int) -> list[Part]:
     return tiler.parts(best)
 
 
-def tile_image(chip: Chip, layer: Layer, most: int, rates: Rates) -> list[Part]:
+def tile_image(chip: Chip, layer: ChipLayer, most: int, rates: Rates) -> list[CoreShare]:
     """Cut feature maps into boxes that take the fewest cores, and among those the fewest messages.
 
     Counted are the boxes, and the cores that the axons to them fill where they begin.
@@ -154,7 +151,7 @@ def _cuts(extent: int, count: int) -> list[Pair]:
 class _Tiler:
     """Tries grids of boxes over the feature maps of a layer; boxes that cost the same are tried once."""
 
-    def __init__(self, chip: Chip, layer: Layer, most: int) -> None:
+    def __init__(self, chip: Chip, layer: ChipLayer, most: int) -> None:
         self.chip, self.layer = chip, layer
         self.room = min(most, chip.profile.core.neurons.value)
         incoming = chip.network.incoming(layer.name)
@@ -164,7 +161,7 @@ class _Tiler:
         self.alike = alone and chip.legal_profiles(layer)
         self.border = max((max(link.window.kernel) * max(link.window.dilation) + max(link.window.padding)
                            for link in self.links), default=0)  # fmt: skip
-        self.known: dict[tuple[object, ...], Part | None] = {}
+        self.known: dict[tuple[object, ...], CoreShare | None] = {}
 
     def least(self) -> int:
         """Return how many boxes there are at least: every neuron and weight stands somewhere."""
@@ -184,7 +181,7 @@ class _Tiler:
         ]
         return all(self._part(box) is not None for box in _boxes(kinds))
 
-    def parts(self, grid: Grid) -> list[Part]:
+    def parts(self, grid: Grid) -> list[CoreShare]:
         """Return the boxes of a legal grid with their synapses."""
         found = ((box, self._part(box)) for box in _boxes(self._ranges(grid)))
         return [replace(part, piece=boxed(self.layer, box)) for box, part in found if part is not None]
@@ -232,7 +229,7 @@ class _Tiler:
             return (end - start,) if self.alike else ends
         return end - start, min(start, self.border), min(self.layer.shape[axis] - end, self.border)
 
-    def _part(self, box: Box) -> Part | None:
+    def _part(self, box: Box) -> CoreShare | None:
         key = tuple(
             self._end_key(ends, axis) for axis, ends in enumerate((box.channels, box.rows, box.columns))
         )
@@ -246,7 +243,7 @@ def _boxes(cuts: list[list[Pair]]) -> Iterator[Box]:
     return (Box(c, y, x) for c in cuts[0] for y in cuts[1] for x in cuts[2])
 
 
-def _refuse(chip: Chip, piece: Piece) -> list[Part]:
+def _refuse(chip: Chip, piece: Piece) -> list[CoreShare]:
     """Raise for a piece that no core can hold."""
     part = chip.part(piece)
     resource, share = chip.excess([part])

@@ -2,18 +2,16 @@
 
 import base64
 import json
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from targets.onnx.writer import DOMAIN, OPSET, Step, lif_function, next_state, write_step
+from targets.onnx.writer import DOMAIN, OPSET, StepModel, lif_function, next_state, write_step
+from toolchain.arrays import Array
 from toolchain.files.npz import pack_arrays
 from toolchain.ir import Graph, graph_document
 
-Array = NDArray[Any]
 Dim = str | int
 
 
@@ -122,7 +120,7 @@ def _renamed(node: onnx.NodeProto) -> onnx.NodeProto:
     return copy
 
 
-def _model(step: Step, body: onnx.GraphProto, text: str) -> onnx.ModelProto:
+def _model(step: StepModel, body: onnx.GraphProto, text: str) -> onnx.ModelProto:
     fixed = step.number == TensorProto.INT64
     meaning = "Integers, bit for bit those of Lava's fixed_pt models" if fixed else "The float network"
     return helper.make_model(
@@ -135,7 +133,7 @@ def _model(step: Step, body: onnx.GraphProto, text: str) -> onnx.ModelProto:
     )
 
 
-def _state_shape(step: Step, name: str) -> list[Dim]:
+def _state_shape(step: StepModel, name: str) -> list[Dim]:
     shape: list[Dim] = ["batch", *step.states[name]]
     return [step.history[name], *shape] if name in step.history else shape
 
@@ -144,5 +142,5 @@ def _value(name: str, kind: int, shape: list[Dim]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def _tensors(step: Step) -> list[onnx.TensorProto]:
+def _tensors(step: StepModel) -> list[onnx.TensorProto]:
     return [numpy_helper.from_array(np.asarray(value), name) for name, value in step.initializers.items()]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 
 from targets.onnx.models import described, next_state, sequence_model, step_model
 from targets.onnx.writer import input_name
+from toolchain.arrays import Array
 from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import Stimulus, fit_step, fit_stimulus
@@ -31,8 +31,6 @@ _AT_ONCE: Final = 32
 """Samples of one call: every connection of a batch is held as 64-bit numbers."""
 _LARGEST: Final = 2**31 - 1
 """Bytes of a model: a limit of the format."""
-
-Array = NDArray[Any]
 
 
 @final

@@ -13,32 +13,14 @@ from typing import Any, Final, assert_never, final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_array
 
+from toolchain import ir
+from toolchain.arrays import Array
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Pooling,
-    Stage,
-    SumPool2d,
-    ValueType,
-    Window,
-    verify,
-)
+from toolchain.ir import EdgeKind, Graph, Pooling, Stage, ValueType, Window, verify
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
@@ -49,12 +31,10 @@ _PARTS: Final = frozenset({"spikes", "u", "v", "past", "next"})
 _WORD: Final = 1 << 32
 _EXACT: Final = 1 << 24
 
-Array = NDArray[Any]
-
 
 @final
 @dataclass(frozen=True)
-class Step:
+class StepModel:
     """One step as ONNX nodes.
 
     Attributes:
@@ -90,7 +70,7 @@ def input_name(name: str) -> str:
     return f"{name}/input" if name.rpartition(".")[2] in _PARTS else name
 
 
-def write_step(graph: Graph) -> Step:
+def write_step(graph: Graph) -> StepModel:
     """Return one step of a graph.
 
     Raises:
@@ -99,19 +79,19 @@ def write_step(graph: Graph) -> Step:
     writer = _Writer(graph)
     for node in graph:
         match node:
-            case Input():
+            case ir.Input():
                 writer.enter(node)
-            case SumPool2d() | MaxPool2d():
+            case ir.SumPool2d() | ir.MaxPool2d():
                 writer.pool(node)
-            case FixedDense() | Dense():
+            case ir.FixedDense() | ir.Dense():
                 writer.dense(node)
-            case FixedConv2d():
+            case ir.FixedConv2d():
                 writer.convolve(node)
-            case Conv2d():
+            case ir.Conv2d():
                 writer.convolve_reals(node)
-            case FixedLif() | Lif():
+            case ir.FixedLif() | ir.Lif():
                 writer.neurons(node)
-            case Delay() | Output():
+            case ir.Delay() | ir.Output():
                 pass
             case _:
                 assert_never(node)
@@ -127,7 +107,7 @@ class _Writer:
         self.graph = graph
         self.types: dict[str, ValueType] = verify(graph)
         self.fixed = graph.stage is Stage.FIXED
-        self.step = Step(TensorProto.INT64 if self.fixed else TensorProto.DOUBLE)
+        self.step = StepModel(TensorProto.INT64 if self.fixed else TensorProto.DOUBLE)
         self.dtype = np.int64 if self.fixed else np.float64
         self.values: dict[str, str] = {}
         self.depths = self._depths()
@@ -135,12 +115,14 @@ class _Writer:
     def _depths(self) -> dict[str, int]:
         """Return how many steps of every source are needed again."""
         for node in self.graph:
-            if isinstance(node, Delay) and not isinstance(node.steps, int):
+            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
                 raise TargetError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         depths: dict[str, int] = {}
         for node in (*self.graph.synapses, *self.graph.poolings):
             source, steps = self.graph.source(node.inputs[0])
-            slots = delay_slots(node.weights, node.delays) if isinstance(node, FixedDense | Dense) else []
+            slots = (
+                delay_slots(node.weights, node.delays) if isinstance(node, ir.FixedDense | ir.Dense) else []
+            )
             most = steps + max((delay for delay, _ in slots), default=0)
             depths[source.name] = max(depths.get(source.name, 0), most)
         for name, depth in depths.items():
@@ -161,7 +143,7 @@ class _Writer:
         self.step.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def enter(self, node: Input) -> None:
+    def enter(self, node: ir.Input) -> None:
         """Take what enters; a graded input becomes integers in a fixed graph."""
         name = node.name
         graded = node.edge is EdgeKind.GRADED
@@ -186,7 +168,7 @@ class _Writer:
         index = self.constant(f"{reader}/at{delay}", np.int64(self.depths[name] - delay))
         return self.op("Gather", [f"{name}.past", index], f"{reader}/seen{delay}", axis=0)
 
-    def dense(self, node: FixedDense | Dense) -> None:
+    def dense(self, node: ir.FixedDense | ir.Dense) -> None:
         source, steps = self.graph.source(node.inputs[0])
         shape = self.constant(f"{node.name}/flat", np.array([0, size_of(self.types[source.name].shape)]))
         slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
@@ -200,7 +182,7 @@ class _Writer:
             matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, self.dtype)
             columns = self.constant(f"{name}/weights", np.ascontiguousarray(matrix.T))
             part = self.op("MatMul", [seen, columns], f"{name}/sum")
-            if isinstance(node, FixedDense):
+            if isinstance(node, ir.FixedDense):
                 part = self._shifted(part, node.exponent, name)
             total = part if not total else self.op("Add", [total, part], f"{name}/total")
         self.values[node.name] = total
@@ -224,7 +206,7 @@ class _Writer:
         rest = self.op("Mod", [lifted, self.number(modulus)], f"{name}/rest")
         return self.op("Sub", [rest, half], name)
 
-    def convolve(self, node: FixedConv2d) -> None:
+    def convolve(self, node: ir.FixedConv2d) -> None:
         source, steps = self.graph.source(node.inputs[0])
         seen, name = self.sent(source.name, steps, node.name), node.name
         weights = node.weights.astype(np.int64) << node.exponent
@@ -235,14 +217,14 @@ class _Writer:
             total = self._gathered_convolution(node, seen, weights, self.types[source.name].shape)
         self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}/wrapped")
 
-    def convolve_reals(self, node: Conv2d) -> None:
+    def convolve_reals(self, node: ir.Conv2d) -> None:
         """Convolve in double precision, for which onnxruntime has no convolution of its own."""
         source, steps = self.graph.source(node.inputs[0])
         seen = self.sent(source.name, steps, node.name)
         shape = self.types[source.name].shape
         self.values[node.name] = self._gathered_convolution(node, seen, node.weights, shape)
 
-    def _float_convolution(self, node: FixedConv2d, seen: str, weights: Array) -> str:
+    def _float_convolution(self, node: ir.FixedConv2d, seen: str, weights: Array) -> str:
         """Convolve in single precision: every partial sum is a whole number below 2^24."""
         name, window = node.name, node.window
         real = self.op("Cast", [seen], f"{name}/real", to=TensorProto.FLOAT)
@@ -255,7 +237,7 @@ class _Writer:
         return self.op("Cast", [total], f"{name}/sum", to=TensorProto.INT64)
 
     def _gathered_convolution(
-        self, node: FixedConv2d | Conv2d, seen: str, weights: Array, shape: tuple[int, ...]
+        self, node: ir.FixedConv2d | ir.Conv2d, seen: str, weights: Array, shape: tuple[int, ...]
     ) -> str:
         """Collect what every position sees, and multiply."""
         name, groups = node.name, node.groups
@@ -291,13 +273,13 @@ class _Writer:
         source, steps = self.graph.source(node.inputs[0])
         seen = self.sent(source.name, steps, node.name)
         seen = self._windows(seen, node.window, self.types[source.name].shape, node.name)
-        kind = "ReduceSum" if isinstance(node, SumPool2d) else "ReduceMax"
+        kind = "ReduceSum" if isinstance(node, ir.SumPool2d) else "ReduceMax"
         last = self.constant("/axis/last", np.array([-1]))
         pooled = self.op(kind, [seen, last], f"{node.name}/pooled", keepdims=0)
         shape = self.constant(f"{node.name}/image", np.array([0, *self.types[node.name].shape]))
         self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}/message")
 
-    def neurons(self, node: FixedLif | Lif) -> None:
+    def neurons(self, node: ir.FixedLif | ir.Lif) -> None:
         name, shape = node.name, node.vth.shape
         total = self.values[node.inputs[0]]
         for i, other in enumerate(node.inputs[1:]):

@@ -24,7 +24,7 @@ from tests.small_run import small_experiment
 from toolchain.fidelity import Comparison, check_baseline, write_baseline
 from toolchain.files.documents import read_document
 from toolchain.frontends import from_torch
-from toolchain.models import Block, FeedForward, GatedNorm, Spiking
+from toolchain.models import FeedForward, GatedNorm, NetworkBlock, Spiking
 from toolchain.training import fit, load_feed_forward, load_network, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
 from toolchain.workflow.experiment import Experiment, check_room, load_experiment, read_experiment
@@ -108,12 +108,12 @@ def _network(folder: Path, run: Path) -> Prey:
 
 def _feed_forward(folder: Path) -> Prey:
     blocks = {
-        Block("conv", ("input",)): torch.nn.Conv2d(1, 2, 3, padding=1, bias=False),
-        Block("norm", ("conv",)): GatedNorm(2),
-        Block("spikes", ("norm",)): Spiking(),
-        Block("pool", ("spikes",)): torch.nn.MaxPool2d(2),
-        Block("flat", ("pool",)): torch.nn.Flatten(),
-        Block("end", ("flat",)): torch.nn.Linear(8, 2),
+        NetworkBlock("conv", ("input",)): torch.nn.Conv2d(1, 2, 3, padding=1, bias=False),
+        NetworkBlock("norm", ("conv",)): GatedNorm(2),
+        NetworkBlock("spikes", ("norm",)): Spiking(),
+        NetworkBlock("pool", ("spikes",)): torch.nn.MaxPool2d(2),
+        NetworkBlock("flat", ("pool",)): torch.nn.Flatten(),
+        NetworkBlock("end", ("flat",)): torch.nn.Linear(8, 2),
     }
     save_feed_forward(FeedForward(blocks, shape=(1, 4, 4)).eval(), folder / "blocks")
     return _of_json(

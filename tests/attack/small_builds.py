@@ -10,28 +10,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tests.graphs import lif, spikes
+from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
 from toolchain.files.atomic import sha256
 from toolchain.files.documents import parse_document, read_json, write_json
 from toolchain.files.npz import read_arrays
-from toolchain.ir import (
-    Conv2d,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Origin,
-    Output,
-    Stage,
-    SumPool2d,
-    graph_from,
-    print_graph,
-)
+from toolchain.ir import Decode, EdgeKind, Graph, Origin, Stage, graph_from, print_graph
 from toolchain.ir.forms import Arrays
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.target.protocol import ChipTarget
@@ -51,12 +36,12 @@ def recurrent_graph(rng: np.random.Generator) -> Graph:
     delays = csr_array((np.array([1, 2, 1, 3]), weights.indices, weights.indptr), shape=weights.shape)
     return Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(name="encode", inputs=("x",), weights=rng.normal(size=(3, 2)) * 2),
-            Delay(name="wait", inputs=("hidden",), shape=(3,), steps=1),
-            Dense(name="recur", inputs=("wait",), weights=weights, delays=delays),
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(name="encode", inputs=("x",), weights=rng.normal(size=(3, 2)) * 2),
+            ir.Delay(name="wait", inputs=("hidden",), shape=(3,), steps=1),
+            ir.Dense(name="recur", inputs=("wait",), weights=weights, delays=delays),
             lif("hidden", ("encode", "recur"), 3, dv=[0.1, 0.2, 0.3], bias=0.05),
-            Output(
+            ir.Output(
                 name="output",
                 inputs=("hidden",),
                 decode=Decode.SPIKE_COUNT,
@@ -73,20 +58,20 @@ def image_graph(rng: np.random.Generator) -> Graph:
     """Graded images, a convolution, both poolings and a read-out that is never reset."""
     return Graph(
         (
-            Input(name="image", shape=(1, 4, 4), edge=EdgeKind.GRADED, scale=31.0, bits=5),
-            Conv2d(name="see", inputs=("image",), weights=rng.normal(size=(2, 1, 3, 3)), padding=(1, 1)),
+            ir.Input(name="image", shape=(1, 4, 4), edge=EdgeKind.GRADED, scale=31.0, bits=5),
+            ir.Conv2d(name="see", inputs=("image",), weights=rng.normal(size=(2, 1, 3, 3)), padding=(1, 1)),
             _maps("maps", ("see",), (2, 4, 4)),
-            MaxPool2d(name="any", inputs=("maps",), kernel=(2, 2), stride=(2, 2)),
-            SumPool2d(name="count", inputs=("any",), kernel=(2, 2), stride=(1, 1)),
-            Dense(name="decode", inputs=("count",), weights=rng.normal(size=(2, 2))),
+            ir.MaxPool2d(name="any", inputs=("maps",), kernel=(2, 2), stride=(2, 2)),
+            ir.SumPool2d(name="count", inputs=("any",), kernel=(2, 2), stride=(1, 1)),
+            ir.Dense(name="decode", inputs=("count",), weights=rng.normal(size=(2, 2))),
             lif("readout", ("decode",), 2, vth=np.inf, dv=0.1),
-            Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
         ),
         name="images",
     )
 
 
-def _maps(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Lif:
+def _maps(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> ir.Lif:
     flat = lif(name, inputs, int(np.prod(shape)))
     parts = {key: getattr(flat, key).reshape(shape) for key in ("du", "dv", "vth", "bias")}
     return replace(flat, **parts, origin=Origin.whole(name, int(np.prod(shape))))

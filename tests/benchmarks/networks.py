@@ -6,30 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.emulator.target import EmulatorTarget
 from tests.benchmarks.test_image_speed import calibrated
 from tests.graphs import fixed_lif
+from toolchain import ir
+from toolchain.arrays import Array
 from toolchain.fixedpoint import THRESHOLD_MAX, SignMode
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    Delay,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    MaxPool2d,
-    Origin,
-    Output,
-)
+from toolchain.ir import AnyNode, Decode, Graph, Origin
 from toolchain.models import PreResNetShape, build_preresnet
 from toolchain.workflow.compile import compile_module
 
-Array = NDArray[Any]
 _PIXEL_RATE = 0.3
 _TRIAL_SAMPLES, _TRIAL_STEPS = 2, 24
 
@@ -55,16 +43,16 @@ def recurrent(
     dv = np.rint(4096 / rng.gamma(3.0, 5.0, neurons).clip(2, 100)).astype(int) if mixed else 512
     return Graph(
         (
-            Input(name="x", shape=(channels,)),
+            ir.Input(name="x", shape=(channels,)),
             _dense("encode", "x", rng.integers(-60, 101, (neurons, channels)) * 2),
-            Delay(name="back", inputs=("hidden",), shape=(neurons,)),
+            ir.Delay(name="back", inputs=("hidden",), shape=(neurons,)),
             _dense("recur", "back", recurrence),
             fixed_lif("hidden", ("encode", "recur"), neurons, dv=dv),
             _dense(
                 "decode", "hidden", rng.integers(-60, 61, (10, neurons)) * 2 * (np.arange(neurons) < read)
             ),
             fixed_lif("readout", ("decode",), 10, vth=THRESHOLD_MAX),
-            Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
         )
     )
 
@@ -72,8 +60,8 @@ def recurrent(
 def convolution(channels: int = 64, side: int = 32) -> Graph:
     """One convolution and its neurons."""
     shape = (channels, side, side)
-    nodes = (Input(name="x", shape=shape), *_convolved("c", "x", channels, shape))
-    return Graph((*nodes, Output(name="output", inputs=("c-neurons",), decode=Decode.NONE)))
+    nodes = (ir.Input(name="x", shape=shape), *_convolved("c", "x", channels, shape))
+    return Graph((*nodes, ir.Output(name="output", inputs=("c-neurons",), decode=Decode.NONE)))
 
 
 def vgg() -> Graph:
@@ -92,19 +80,19 @@ def vgg16() -> Graph:
 
 def _vgg(plan: tuple[int, ...], pooled: tuple[int, ...]) -> Graph:
     """Convolutions of so many channels; a maximum after some of them; a read-out of ten."""
-    nodes: list[AnyNode] = [Input(name="x", shape=(3, 32, 32))]
+    nodes: list[AnyNode] = [ir.Input(name="x", shape=(3, 32, 32))]
     source, shape = "x", (3, 32, 32)
     for i, channels in enumerate(plan):
         nodes += _convolved(f"c{i}", source, channels, shape)
         source, shape = f"c{i}-neurons", (channels, *shape[1:])
         if i in pooled:
-            nodes.append(MaxPool2d(name=f"pool{i}", inputs=(source,), kernel=(2, 2), stride=(2, 2)))
+            nodes.append(ir.MaxPool2d(name=f"pool{i}", inputs=(source,), kernel=(2, 2), stride=(2, 2)))
             source, shape = f"pool{i}", (channels, shape[1] // 2, shape[2] // 2)
     weights = np.random.default_rng(1).integers(-60, 61, (10, int(np.prod(shape)))) * 2
     nodes += [
         _dense("decode", source, weights),
         fixed_lif("readout", ("decode",), 10, vth=THRESHOLD_MAX),
-        Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
+        ir.Output(name="output", inputs=("readout",), decode=Decode.MEAN_V),
     ]
     return Graph(tuple(nodes))
 
@@ -161,15 +149,15 @@ NETWORKS: dict[str, Callable[[], Graph]] = {
 
 def _with_threshold(graph: Graph, name: str, threshold: int) -> Graph:
     def change(node: AnyNode) -> AnyNode:
-        if isinstance(node, FixedLif) and node.name == name:
+        if isinstance(node, ir.FixedLif) and node.name == name:
             return replace(node, vth=np.full(node.vth.shape, threshold, np.int32))
         return node
 
     return graph.map(change)
 
 
-def _dense(name: str, source: str, weights: Any) -> FixedDense:
-    return FixedDense(name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED)
+def _dense(name: str, source: str, weights: Any) -> ir.FixedDense:
+    return ir.FixedDense(name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED)
 
 
 def _convolved(name: str, source: str, channels: int, shape: tuple[int, ...]) -> list[AnyNode]:
@@ -179,10 +167,10 @@ def _convolved(name: str, source: str, channels: int, shape: tuple[int, ...]) ->
     extent = (channels, *shape[1:])
     arrays = {"du": 4095, "dv": 512, "vth": 500, "bias_mantissa": 0, "bias_exponent": 0}
     return [
-        FixedConv2d(
+        ir.FixedConv2d(
             name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED, padding=(1, 1)
         ),
-        FixedLif(
+        ir.FixedLif(
             name=f"{name}-neurons",
             inputs=(name,),
             scale=np.ones(extent),

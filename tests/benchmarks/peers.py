@@ -16,10 +16,11 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional
 
-from targets.emulator.integers.items import Neurons, PooledNode, name_of
-from targets.emulator.integers.network import Network
+from targets.emulator.integers.items import CompiledPopulation, PooledNode, name_of
+from targets.emulator.integers.network import CompiledNetwork
+from toolchain import ir
 from toolchain.fixedpoint import DECAY_UNITY
-from toolchain.ir import Delay, FixedConv2d, FixedDense, FixedLif, Graph, Input, MaxPool2d
+from toolchain.ir import Graph
 from toolchain.ir.matrix import Matrix
 
 
@@ -172,11 +173,11 @@ class FloatNetwork:
 
     def __init__(self, graph: Graph, make: Any, *, sparse: bool = False) -> None:
         self.graph = graph
-        self.parts = Network.of(graph).parts
+        self.parts = CompiledNetwork.of(graph).parts
         self.sparse = sparse
         self.cells, self.gains, self.biases = {}, {}, {}
         for node in graph.populations:
-            assert isinstance(node, FixedLif)
+            assert isinstance(node, ir.FixedLif)
             assert (node.du == DECAY_UNITY - 1).all(), "the neurons of the libraries have no current"
             keep = torch.from_numpy(1 - node.dv / DECAY_UNITY).float()
             threshold = torch.from_numpy(node.vth.astype("float32"))
@@ -199,7 +200,7 @@ class FloatNetwork:
         if gain is not None:
             scale = gain if gain.ndim == 0 else gain.reshape(len(weights), -1)[:, :1]
             weights = (weights.flatten(1) * scale).reshape(weights.shape)
-        if isinstance(node, FixedConv2d):
+        if isinstance(node, ir.FixedConv2d):
             return weights.contiguous(memory_format=torch.channels_last)
         if self.sparse and isinstance(matrix, csr_array):
             return weights.to_sparse_csr()
@@ -216,18 +217,18 @@ class FloatNetwork:
                 continue
             for item in part.items:
                 match item:
-                    case Input():
+                    case ir.Input():
                         sent[item.name] = x
                     case PooledNode():
                         node = item.node
                         over = (sent[item.source].flatten(0, 1), node.kernel, node.stride, node.padding)
                         pooled = (
                             functional.max_pool2d(*over)
-                            if isinstance(node, MaxPool2d)
+                            if isinstance(node, ir.MaxPool2d)
                             else functional.avg_pool2d(*over, divisor_override=1)
                         )
                         sent[node.name] = pooled.unflatten(0, x.shape[:2])
-                    case Neurons():
+                    case CompiledPopulation():
                         a = self._currents(item.node, sent)
                         sent[item.node.name] = self.cells[item.node.name].run(a)
         return sent
@@ -245,13 +246,13 @@ class FloatNetwork:
     def _conduct(self, node: Any, x: Tensor) -> Tensor:
         weights = self.weights[node.name]
         match node:
-            case FixedConv2d():
+            case ir.FixedConv2d():
                 images = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
                 y = functional.conv2d(
                     images, weights, None, node.stride, node.padding, node.dilation, node.groups
                 )
                 return y.unflatten(0, x.shape[:2])
-            case FixedDense():
+            case ir.FixedDense():
                 return x.flatten(2) @ weights
             case _:
                 raise node.fail("is no operation of the benchmark")
@@ -263,7 +264,7 @@ class FloatNetwork:
         weights = next(
             self.weights[name]
             for name in node.inputs
-            if isinstance(self.graph[self.graph[name].inputs[0]], Delay)
+            if isinstance(self.graph[self.graph[name].inputs[0]], ir.Delay)
         )
         cell = self.cells[node.name]
         cell.reset()

@@ -22,14 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from targets.emulator.integers.loops import add_events
-from targets.emulator.integers.network import Network
+from targets.emulator.integers.network import CompiledNetwork
 from targets.emulator.target import EmulatorTarget
 from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.benchmarks.networks import NETWORKS, at_rate, convolution, measured_rate, recurrent, stimulus, vgg
 from tests.benchmarks.peers import PEERS, FloatNetwork, installed_peers
+from toolchain import ir
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import FixedConv2d, FixedDense, Graph
+from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of
 
 Run = Callable[[], object]
@@ -86,7 +87,7 @@ def compare(
         program = EmulatorTarget().build(graph)
         contenders: dict[str, Run] = {"emulator": lambda program=program, x=x: program.run(x)}
         for peer in installed_peers():
-            sparse = (False, True) if peer == "PyTorch" and Network.of(graph).loops else (False,)
+            sparse = (False, True) if peer == "PyTorch" and CompiledNetwork.of(graph).loops else (False,)
             for choice in sparse:
                 try:
                     network = FloatNetwork(graph, PEERS[peer], sparse=choice)
@@ -111,7 +112,7 @@ def limits() -> dict[str, float]:
     target = torch.empty_like(source)
     found["copy, GB/s"] = 2e-9 * source.nbytes / by_turns({"": lambda: target.copy_(source)})[""]
     graph = recurrent()
-    ((plan),) = Network.of(graph).loops.values()
+    ((plan),) = CompiledNetwork.of(graph).loops.values()
     rows = plan.slots[0].rows
     x = np.ones((200, rows.shape[0]), np.uint8)
     out = np.zeros((200, rows.shape[1]), np.int32)
@@ -155,8 +156,8 @@ def roofline(found: dict[str, float]) -> list[dict[str, Any]]:
 
 def _macs(graph: Graph, node: Any) -> int:
     (reader,) = graph.readers(node.name)
-    places = int(np.prod(reader.vth.shape[1:])) if isinstance(node, FixedConv2d) else 1
-    return values_of(node.weights).size * places if isinstance(node, FixedConv2d | FixedDense) else 0
+    places = int(np.prod(reader.vth.shape[1:])) if isinstance(node, ir.FixedConv2d) else 1
+    return values_of(node.weights).size * places if isinstance(node, ir.FixedConv2d | ir.FixedDense) else 0
 
 
 def growth() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from toolchain.models.topology import dale_weights, small_world, spectral_radius
 from toolchain.pruning.lnp import (
-    Attribution,
+    ExponentSource,
     LnpOptions,
     NoiseDrive,
     RecurrentPool,
@@ -42,10 +42,10 @@ def _pool(neurons: int) -> RecurrentPool:
 
 @pytest.mark.parametrize(
     ("neurons", "attribution"),
-    [(1000, Attribution.DIAGONAL), (1000, Attribution.FULL), (5000, Attribution.DIAGONAL)],
+    [(1000, ExponentSource.DIAGONAL), (1000, ExponentSource.FULL), (5000, ExponentSource.DIAGONAL)],
 )
 def test_a_hundred_iterations_of_steps_one_to_three(
-    benchmark: Any, neurons: int, attribution: Attribution
+    benchmark: Any, neurons: int, attribution: ExponentSource
 ) -> None:
     pool = _pool(neurons)
     options = replace(LnpOptions.published(round(0.43 * neurons), 0.2), attribution=attribution)

@@ -6,16 +6,14 @@ machine does hardly counts.
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from rich.console import Console
 
 from targets.emulator.integers.vectors import BLOCK, add_pairs, sum_lanes
+from toolchain.arrays import Array
 
-Array = NDArray[Any]
 _TURNS = 30
 
 

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from tests.small_run import TOML
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.files.atomic import sha256
-from toolchain.ir import AnyNode, FixedLif
+from toolchain.ir import AnyNode
 from toolchain.training.tensor_files import load_tensors, save_tensors
 from toolchain.workflow.build_folder import Build
 
@@ -245,7 +246,7 @@ def test_a_build_whose_integers_were_changed_is_named_and_exits_with_four(
     build = Build.load(small_build)
 
     def lowered(node: AnyNode) -> AnyNode:
-        if not isinstance(node, FixedLif) or node.name != "hidden":
+        if not isinstance(node, ir.FixedLif) or node.name != "hidden":
             return node
         return replace(node, vth=node.vth - (np.arange(node.vth.size) == 3))
 

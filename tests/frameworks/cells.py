@@ -8,8 +8,8 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from toolchain.arrays import Array
 from toolchain.errors import ToolchainError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention, reader_convention
@@ -34,8 +34,6 @@ FOREIGN = (
     ValueError,
 )
 """What another framework raises where it cannot."""
-
-Array = NDArray[Any]
 
 
 class TheyFailError(Exception):

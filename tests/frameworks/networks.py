@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from toolchain.ir import Conv2d, Decode, Delay, Dense, Graph, Input, Lif, Origin, Output, SumPool2d
+from toolchain import ir
+from toolchain.ir import Decode, Graph, Origin
 
 
-def neurons(name: str, inputs: tuple[str, ...], shape: tuple[int, ...], **changes: Any) -> Lif:
+def neurons(name: str, inputs: tuple[str, ...], shape: tuple[int, ...], **changes: Any) -> ir.Lif:
     given: dict[str, Any] = {"du": 1.0, "dv": 0.2, "vth": 0.5, "bias": 0.0} | changes
     arrays = {key: np.broadcast_to(np.asarray(value, float), shape) for key, value in given.items()}
-    return Lif(name=name, inputs=inputs, origin=Origin.whole(name, int(np.prod(shape))), **arrays)
+    return ir.Lif(name=name, inputs=inputs, origin=Origin.whole(name, int(np.prod(shape))), **arrays)
 
 
 def leaky(**changes: Any) -> Graph:
@@ -18,10 +19,10 @@ def leaky(**changes: Any) -> Graph:
     rng = np.random.default_rng(3)
     return Graph(
         (
-            Input(name="x", shape=(6,)),
-            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            ir.Input(name="x", shape=(6,)),
+            ir.Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
             neurons("hidden", ("fc",), (8,), **changes),
-            Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -31,12 +32,12 @@ def recurrent(**changes: Any) -> Graph:
     rng = np.random.default_rng(4)
     return Graph(
         (
-            Input(name="x", shape=(6,)),
-            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
-            Delay(name="before", inputs=("hidden",), shape=(8,)),
-            Dense(name="rec", inputs=("before",), weights=rng.normal(size=(8, 8)) * 0.5),
+            ir.Input(name="x", shape=(6,)),
+            ir.Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            ir.Delay(name="before", inputs=("hidden",), shape=(8,)),
+            ir.Dense(name="rec", inputs=("before",), weights=rng.normal(size=(8, 8)) * 0.5),
             neurons("hidden", ("fc", "rec"), (8,), **({"vth": 1.0} | changes)),
-            Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("hidden",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -46,15 +47,15 @@ def feedback(**changes: Any) -> Graph:
     rng = np.random.default_rng(7)
     return Graph(
         (
-            Input(name="x", shape=(6,)),
-            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
-            Delay(name="before", inputs=("second",), shape=(5,)),
-            Dense(name="back", inputs=("before",), weights=rng.normal(size=(8, 5))),
+            ir.Input(name="x", shape=(6,)),
+            ir.Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            ir.Delay(name="before", inputs=("second",), shape=(5,)),
+            ir.Dense(name="back", inputs=("before",), weights=rng.normal(size=(8, 5))),
             neurons("first", ("fc", "back"), (8,), **({"vth": 1.0} | changes)),
-            Dense(name="on", inputs=("first",), weights=rng.normal(size=(5, 8))),
-            Dense(name="own", inputs=("before",), weights=rng.normal(size=(5, 5)) * 0.3),
+            ir.Dense(name="on", inputs=("first",), weights=rng.normal(size=(5, 8))),
+            ir.Dense(name="own", inputs=("before",), weights=rng.normal(size=(5, 5)) * 0.3),
             neurons("second", ("on", "own"), (5,), **({"vth": 1.0} | changes)),
-            Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -64,12 +65,12 @@ def readout() -> Graph:
     rng = np.random.default_rng(5)
     return Graph(
         (
-            Input(name="x", shape=(6,)),
-            Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
+            ir.Input(name="x", shape=(6,)),
+            ir.Dense(name="fc", inputs=("x",), weights=rng.normal(size=(8, 6))),
             neurons("hidden", ("fc",), (8,), dv=0.0),
-            Dense(name="out", inputs=("hidden",), weights=rng.normal(size=(3, 8))),
+            ir.Dense(name="out", inputs=("hidden",), weights=rng.normal(size=(3, 8))),
             neurons("readout", ("out",), (3,), dv=0.1, vth=np.inf),
-            Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
         )
     )
 
@@ -77,16 +78,16 @@ def readout() -> Graph:
 def images(*, pooled: bool, dv: float = 0.2) -> Graph:
     """A convolution, and a dense layer behind sums over windows or behind all of it."""
     rng = np.random.default_rng(6)
-    pool = SumPool2d(name="pool", inputs=("first",), kernel=(2, 2), stride=(2, 2))
+    pool = ir.SumPool2d(name="pool", inputs=("first",), kernel=(2, 2), stride=(2, 2))
     source, size = ("pool", 64) if pooled else ("first", 256)
     return Graph(
         (
-            Input(name="x", shape=(2, 8, 8)),
-            Conv2d(name="conv", inputs=("x",), weights=rng.normal(size=(4, 2, 3, 3)), padding=(1, 1)),
+            ir.Input(name="x", shape=(2, 8, 8)),
+            ir.Conv2d(name="conv", inputs=("x",), weights=rng.normal(size=(4, 2, 3, 3)), padding=(1, 1)),
             neurons("first", ("conv",), (4, 8, 8), vth=1.0, dv=dv, bias=0.05),
             *((pool,) if pooled else ()),
-            Dense(name="fc", inputs=(source,), weights=rng.normal(size=(5, size)) * 0.3),
+            ir.Dense(name="fc", inputs=(source,), weights=rng.normal(size=(5, size)) * 0.3),
             neurons("second", ("fc",), (5,), vth=1.0, dv=dv),
-            Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("second",), decode=Decode.SPIKE_COUNT),
         )
     )

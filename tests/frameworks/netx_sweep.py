@@ -21,23 +21,13 @@ from numpy.typing import NDArray
 
 from tests.frameworks.netx_files import NetxFile, random_file
 from tests.toolchain.interchange.netx_graphs import numbered, save
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import ArtifactError, FrontendError, PreconditionError
 from toolchain.execution import reference
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.netx.to_netx import to_netx
-from toolchain.ir import (
-    AnyNode,
-    Delay,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    same_structure,
-)
+from toolchain.ir import AnyNode, EdgeKind, Graph, same_structure
 
 _CHUNK = 25
 _NAMED = re.compile(r"layer \d+ \('\w*'\) |layer/\d+/|type of layer \d|holds no layers|no layer has neurons")
@@ -195,7 +185,7 @@ def first_difference(graph: Graph, x: NDArray[np.int64], theirs: dict[str, NDArr
     (entry,) = graph.inputs
     trace = reference.run(in_lavas_time(graph), x.reshape(1, len(x), *entry.shape).astype(np.float64))
     for place, node in enumerate(graph.populations):
-        assert isinstance(node, FixedLif)
+        assert isinstance(node, ir.FixedLif)
         for name, ours in (("s", trace.spikes), ("v", trace.v), ("u", trace.u)):
             if name == "u" and ((place == 0 and entry.edge is EdgeKind.GRADED) or _integrates(node)):
                 continue
@@ -209,7 +199,7 @@ def first_difference(graph: Graph, x: NDArray[np.int64], theirs: dict[str, NDArr
     return None
 
 
-def _integrates(node: FixedLif) -> bool:
+def _integrates(node: ir.FixedLif) -> bool:
     """Return whether a population is what is read from a layer without neurons."""
     last = fixedpoint.THRESHOLD_MAX
     return bool(
@@ -227,10 +217,12 @@ def in_lavas_time(graph: Graph) -> Graph:
     """Return the graph with one step more before every connection, as Lava's clock has it."""
     nodes: list[AnyNode] = []
     for node in graph:
-        source = graph[node.inputs[0]] if isinstance(node, FixedDense | FixedConv2d) else None
-        if isinstance(source, FixedLif) or (isinstance(source, Input) and source.edge is EdgeKind.SPIKE):
-            shape = source.shape if isinstance(source, Input) else source.vth.shape
-            nodes.append(Delay(name=f"{node.name}.late", inputs=(source.name,), shape=shape))
+        source = graph[node.inputs[0]] if isinstance(node, ir.FixedDense | ir.FixedConv2d) else None
+        if isinstance(source, ir.FixedLif) or (
+            isinstance(source, ir.Input) and source.edge is EdgeKind.SPIKE
+        ):
+            shape = source.shape if isinstance(source, ir.Input) else source.vth.shape
+            nodes.append(ir.Delay(name=f"{node.name}.late", inputs=(source.name,), shape=shape))
             node = replace(node, inputs=(f"{node.name}.late",))  # noqa: PLW2901
         nodes.append(node)
     return graph.with_nodes(nodes)

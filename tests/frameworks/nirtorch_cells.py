@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from tests.frameworks import networks
-from tests.frameworks.cells import Array, Export, Import, Theirs
+from tests.frameworks.cells import Export, Import, Theirs
+from toolchain.arrays import Array
 
 DT = 1e-4
 

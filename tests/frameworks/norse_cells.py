@@ -14,7 +14,8 @@ from norse.torch.utils.import_nir import from_nir
 from torch import nn
 
 from tests.frameworks import networks
-from tests.frameworks.cells import Array, Export, Import, Theirs
+from tests.frameworks.cells import Export, Import, Theirs
+from toolchain.arrays import Array
 
 
 def _full(size: int, value: float) -> torch.Tensor:

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.frameworks.cells import Array, must_fire
+from tests.frameworks.cells import must_fire
+from toolchain.arrays import Array
 from toolchain.execution import reference
 from toolchain.ir.imported import Imported
 

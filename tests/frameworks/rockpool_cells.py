@@ -12,7 +12,8 @@ from rockpool.nn.modules.torch import ExpSynTorch, LIFNeuronTorch, LIFTorch, Lin
 from rockpool.nn.modules.torch.nir import from_nir, to_nir
 
 from tests.frameworks import networks
-from tests.frameworks.cells import Array, Export, Import, Theirs
+from tests.frameworks.cells import Export, Import, Theirs
+from toolchain.arrays import Array
 
 
 def _whole(layer: Callable[[], Any], x: Array) -> Theirs:

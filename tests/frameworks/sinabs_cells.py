@@ -11,7 +11,8 @@ from sinabs.nir import from_nir, to_nir
 from torch import nn
 
 from tests.frameworks import networks
-from tests.frameworks.cells import SAMPLES, Array, Export, Import, Theirs
+from tests.frameworks.cells import SAMPLES, Export, Import, Theirs
+from toolchain.arrays import Array
 
 HARD: dict[str, Any] = {"spike_fn": SingleSpike, "reset_fn": MembraneReset(), "batch_size": SAMPLES}
 THRESHOLD = torch.tensor(0.5)

@@ -12,7 +12,8 @@ from snntorch.import_nir import import_from_nir
 from torch import nn
 
 from tests.frameworks import networks
-from tests.frameworks.cells import Array, Export, Import, Theirs
+from tests.frameworks.cells import Export, Import, Theirs
+from toolchain.arrays import Array
 
 ZERO: dict[str, Any] = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}
 

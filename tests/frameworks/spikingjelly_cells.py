@@ -8,7 +8,8 @@ from spikingjelly.activation_based.nir_exchange import export_to_nir, import_fro
 from torch import nn
 
 from tests.frameworks import networks
-from tests.frameworks.cells import Array, Export, Import, Theirs
+from tests.frameworks.cells import Export, Import, Theirs
+from toolchain.arrays import Array
 
 
 def stepped(net: nn.Sequential, x: Array) -> tuple[Array, list[Array]]:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tests.frameworks.cells import SAMPLES, Export, Import
+from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.interchange.nir.file import write_nir
-from toolchain.ir import FixedLif
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
 
@@ -64,7 +64,7 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
         ]
         assert first_mismatch(*traces) is None, cell.title
         node = build.fixed_graph[build.fixed_graph.outputs[0].inputs[0]]
-        assert isinstance(node, FixedLif)
+        assert isinstance(node, ir.FixedLif)
         if np.isfinite(build.float_graph[node.name].vth).all():
             # Dead neurons are gone; the others know what they were.
             expected = theirs.spikes[:, :10].reshape(SAMPLES, 10, -1)[..., node.origin.elements]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.toolchain.interchange.netx_graphs import Values, conv, cuba, dense, even, save
+from toolchain import ir
 from toolchain.errors import FrontendError
 from toolchain.execution import reference
 from toolchain.interchange.netx.from_netx import from_netx
-from toolchain.ir import FixedConv2d, FixedDense, FixedLif
 from toolchain.ir.imported import Imported
 
 pytestmark = pytest.mark.frameworks
@@ -27,7 +27,7 @@ def test_92_a_classifier_of_flowers_keeps_its_classes_or_says_which_weights_netx
     layers = [dense(hidden, **cuba(60)), dense(last, **cuba(60))]
     fixed = _imported(tmp_path, layers).fixed
     assert fixed is not None
-    held = [np.asarray(node.weights) for node in fixed.synapses if isinstance(node, FixedDense)]
+    held = [np.asarray(node.weights) for node in fixed.synapses if isinstance(node, ir.FixedDense)]
     assert all(np.array_equal(ours, theirs) for ours, theirs in zip(held, (hidden, last), strict=True))
     wide = hidden * 15
     with pytest.raises(
@@ -78,7 +78,7 @@ def test_260_kernels_are_not_transposed(tmp_path: Path) -> None:
     pixels = np.eye(9, dtype=bool).reshape(9, 1, 1, 3, 3)
     spikes = reference.run(fixed, pixels).spikes["layer1"].reshape(9, 9)
     assert np.array_equal(spikes, np.eye(9, dtype=bool))
-    (node,) = (node for node in fixed.synapses if isinstance(node, FixedConv2d))
+    (node,) = (node for node in fixed.synapses if isinstance(node, ir.FixedConv2d))
     assert np.array_equal(node.weights, kernels)
 
 
@@ -92,7 +92,7 @@ def test_327_recurrent_layers_are_read_with_a_decay_per_neuron(tmp_path: Path) -
     fixed = _imported(tmp_path, layers).fixed
     assert fixed is not None
     for node in fixed.populations:
-        assert isinstance(node, FixedLif)
+        assert isinstance(node, ir.FixedLif)
         assert node.du.tolist() == [2047] * 5
         assert node.dv.tolist() == [614] * 5
     spikes = reference.run(fixed, np.ones((1, 40, 6), bool)).spikes

@@ -7,7 +7,8 @@ import pytest
 
 from tests.graphs import feed_forward, recurrent
 from tests.image_graphs import ImageRecipe, random_images
-from toolchain.ir import Delay, Graph, print_graph
+from toolchain import ir
+from toolchain.ir import Graph, print_graph
 from toolchain.passes import FoldDelays, Pipeline, QuantizeGraph, RemoveDeadNeurons, RetimeDelays
 
 _TEXTS = Path(__file__).parent / "texts"
@@ -17,7 +18,9 @@ def _with_varied_delays(graph: Graph) -> Graph:
     steps = np.array([1, 2, 1, 3, 1, 1, 2, 1, 1, 1, 1, 2])
     return graph.map(
         lambda n: (
-            Delay(name=n.name, inputs=n.inputs, shape=n.shape, steps=steps) if isinstance(n, Delay) else n
+            ir.Delay(name=n.name, inputs=n.inputs, shape=n.shape, steps=steps)
+            if isinstance(n, ir.Delay)
+            else n
         )
     )
 

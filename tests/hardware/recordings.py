@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from tests.graphs import fixed_lif
 from tests.real_data import real_data
+from toolchain import ir
+from toolchain.arrays import Ints
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, Graph
 from toolchain.target.registry import load_target
 
 ARTEFACT = 128
@@ -24,7 +26,6 @@ ARTEFACT = 128
 time, which is one step. The state is zero: the next potential follows from zero (`test_rules.py`)."""
 EXECUTORS = ("reference", "emulator", "lava", "lava-stock", "lava-layers", "onnx")
 
-Integers = NDArray[np.int64]
 Spikes = NDArray[np.bool_]
 
 
@@ -45,12 +46,12 @@ class Loihi1:
 
     x: Spikes
     x_recorded: Spikes
-    hidden_weights: Integers
-    output_weights: Integers
+    hidden_weights: Ints
+    output_weights: Ints
     hidden_spikes: Spikes
-    hidden_potential: Integers
+    hidden_potential: Ints
     output_spikes: Spikes
-    output_potential: Integers
+    output_potential: Ints
 
     probed_neuron = 24
     current_decay, potential_decay, threshold = 1024, 128, 80
@@ -60,13 +61,13 @@ class Loihi1:
         registers = {"du": du, "dv": self.potential_decay, "vth": self.threshold}
         return Graph(
             (
-                Input(name="x", shape=(250,)),
+                ir.Input(name="x", shape=(250,)),
                 _synapses("encode", "x", self.hidden_weights, SignMode.MIXED),
                 fixed_lif("hidden", ("encode",), 25, **registers),
-                Delay(name="axon", inputs=("hidden",), shape=(25,), steps=delay),
+                ir.Delay(name="axon", inputs=("hidden",), shape=(25,), steps=delay),
                 _synapses("decode", "axon", self.output_weights, SignMode.MIXED),
                 fixed_lif("out", ("decode",), 1, **registers),
-                Output(name="output", inputs=("out",), decode=Decode.SPIKE_COUNT),
+                ir.Output(name="output", inputs=("out",), decode=Decode.SPIKE_COUNT),
             ),
             name="loihi-1",
         )
@@ -84,9 +85,9 @@ class Loihi2:
     """
 
     x: Spikes
-    potential: Integers
+    potential: Ints
     spikes: Spikes
-    lava: Integers
+    lava: Ints
 
     # As its authors turn a time constant of 2.5 ms, a threshold of 0.1 and steps of 0.1 ms into integers.
     du, dv, threshold, weight = 4095, 163, 25, 10
@@ -95,11 +96,11 @@ class Loihi2:
         """An input spike of step t is in the potential of step t + 1."""
         return Graph(
             (
-                Input(name="x", shape=(1,)),
-                Delay(name="axon", inputs=("x",), shape=(1,), steps=1),
+                ir.Input(name="x", shape=(1,)),
+                ir.Delay(name="axon", inputs=("x",), shape=(1,), steps=1),
                 _synapses("encode", "axon", np.array([[self.weight]]), SignMode.EXCITATORY),
                 fixed_lif("lif", ("encode",), 1, du=self.du, dv=self.dv, vth=self.threshold),
-                Output(name="output", inputs=("lif",), decode=Decode.SPIKE_COUNT),
+                ir.Output(name="output", inputs=("lif",), decode=Decode.SPIKE_COUNT),
             ),
             name="loihi-2",
         )
@@ -147,7 +148,7 @@ def loihi2() -> Loihi2:
     )
 
 
-def _weights(path: Path) -> Integers:
+def _weights(path: Path) -> Ints:
     """Return the even integers that the authors make of their trained weights."""
     return (np.round(np.loadtxt(path, ndmin=2) * 4 / 2) * 2).astype(np.int64)
 
@@ -167,5 +168,5 @@ def _raster(neurons: NDArray[Any], steps: NDArray[Any], length: int, size: int) 
     return raster
 
 
-def _synapses(name: str, source: str, weights: Integers, mode: SignMode) -> FixedDense:
-    return FixedDense(name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=mode)
+def _synapses(name: str, source: str, weights: Ints, mode: SignMode) -> ir.FixedDense:
+    return ir.FixedDense(name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=mode)

@@ -10,31 +10,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
-Rounding = Callable[[Integers, int], Integers]
+from toolchain.arrays import Ints
+
+Rounding = Callable[[Ints, int], Ints]
 
 
-def toward_zero(state: Integers, decay: int) -> Integers:
+def toward_zero(state: Ints, decay: int) -> Ints:
     """`sign(x) floor(|x| (4096 - d) / 4096)`."""
     return np.sign(state) * (np.abs(state) * (4096 - decay) // 4096)
 
 
-def down(state: Integers, decay: int) -> Integers:
+def down(state: Ints, decay: int) -> Ints:
     """`floor(x (4096 - d) / 4096)`: what a shift of a negative number does."""
     return state * (4096 - decay) // 4096
 
 
-def nearest(state: Integers, decay: int) -> Integers:
+def nearest(state: Ints, decay: int) -> Ints:
     """`floor(x (4096 - d) / 4096 + 1/2)`."""
     return (state * (4096 - decay) + 2048) // 4096
 
 
-def wrap(current: Integers) -> Integers:
+def wrap(current: Ints) -> Ints:
     """Keep 24 bits, as a register that overflows does."""
     return (current + 2**23) % 2**24 - 2**23
 
 
-def saturate(state: Integers) -> Integers:
+def saturate(state: Ints) -> Ints:
     """Keep 24 bits by staying at the largest number."""
     return np.clip(state, -(2**23) + 1, 2**23 - 1)
 
@@ -64,16 +65,16 @@ class Rule:
     threshold: int = 80
     current_rounding: Rounding = toward_zero
     potential_rounding: Rounding = toward_zero
-    fires: Callable[[Integers, int], NDArray[np.bool_]] = np.greater
+    fires: Callable[[Ints, int], NDArray[np.bool_]] = np.greater
     after_spike: int = 0
     subtract: bool = False
     rest: int = 0
     current_of: int = 0
-    bound_current: Callable[[Integers], Integers] = wrap
-    bound_potential: Callable[[Integers], Integers] = saturate
+    bound_current: Callable[[Ints], Ints] = wrap
+    bound_potential: Callable[[Ints], Ints] = saturate
     delay: int = 1
 
-    def run(self, weights: Integers, x: NDArray[Any]) -> tuple[Integers, NDArray[np.bool_]]:
+    def run(self, weights: Ints, x: NDArray[Any]) -> tuple[Ints, NDArray[np.bool_]]:
         """Return potentials before the next step decays them, and spikes, `[steps, neurons]`."""
         u, v, resting = (np.zeros(len(weights), np.int64) for _ in range(3))
         level, potentials, spikes = 64 * self.threshold, [], []

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.hardware.recordings import ARTEFACT, EXECUTORS, Loihi1, execute, loihi1
+from toolchain import ir
 from toolchain.execution.trace import Trace
-from toolchain.ir import FixedLif
 from toolchain.passes.quantization.chip_registers import chip_registers
 
 
@@ -93,7 +93,7 @@ def test_the_registers_we_say_a_chip_takes_are_those_of_the_recording(
     population: str, recording: Loihi1
 ) -> None:
     node = recording.graph()[population]
-    assert isinstance(node, FixedLif)
+    assert isinstance(node, ir.FixedLif)
     registers = {name: {span.least, span.most} for name, span in chip_registers(node).loihi1}
     assert registers["iDecay"] == {recording.current_decay}
     assert registers["vDecay"] == {recording.potential_decay}

@@ -13,15 +13,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from tests.oracles.nir_arrays import (
-    Array,
-    MalformedError,
-    check_declared,
-    convolution,
-    matrix,
-    pooling,
-    spread,
-)
+from tests.oracles.nir_arrays import MalformedError, check_declared, convolution, matrix, pooling, spread
+from toolchain.arrays import Array
 
 Edge = tuple[str, str]
 FIRING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)

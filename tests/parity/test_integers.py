@@ -20,10 +20,11 @@ from tests.graphs import (
     random_stimulus,
     wide_recipes,
 )
+from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
+from toolchain.ir import Decode, EdgeKind, Graph, print_graph
 
 _STEPS = 12
 
@@ -89,8 +90,8 @@ def test_a_sum_that_leaves_32_bits_wraps_as_lavas_does() -> None:
     """Before a negative exponent is applied: found by reading, since small messages never get there."""
     graph = Graph(
         (
-            Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=1.0, bits=24),
-            FixedDense(
+            ir.Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=1.0, bits=24),
+            ir.FixedDense(
                 name="w",
                 inputs=("x",),
                 weights=np.array([[255]], np.int32),
@@ -98,7 +99,7 @@ def test_a_sum_that_leaves_32_bits_wraps_as_lavas_does() -> None:
                 sign_mode=SignMode.EXCITATORY,
             ),
             fixed_lif("p", ("w",), 1, vth=2**17 - 1),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     stimulus = np.full((1, 2, 1), 2.0**24 - 1)

@@ -17,16 +17,17 @@ from targets.onnx.target import OnnxTarget
 from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import renamed, with_names
+from toolchain import ir
 from toolchain.errors import ArgumentError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus, fit_stimulus, stored_key
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.files.npz import read_arrays
-from toolchain.ir import FixedLif, Graph, load_graph, same_structure, save_graph
+from toolchain.ir import Graph, load_graph, same_structure, save_graph
 from toolchain.models import Network
 from toolchain.models.network import Connection
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.target.records import empty_records, kept_quantities
 from toolchain.training import load_network, save_network
 
@@ -130,7 +131,7 @@ def test_a_network_for_lava_holds_every_array_of_its_own(
     arrays, plan = read_arrays(folder / WEIGHTS), plan_processes(graph)
     parts = (*plan.sources, *plan.neurons, *plan.graded, *plan.connections, *plan.convolutions)
     assert len({part.name for part in parts}) == len(parts)
-    fields = sum(5 for item in plan.neurons if isinstance(item.neurons, FixedLif))
+    fields = sum(5 for item in plan.neurons if isinstance(item.neurons, ir.FixedLif))
     synapses = sum(1 if isinstance(link.weights, np.ndarray) else 3 for link in plan.connections)
     assert len(arrays) == fields + synapses + len(plan.convolutions)
     for item in plan.neurons:
@@ -166,7 +167,7 @@ def test_a_network_is_read_as_it_was_written(
         inputs=dict.fromkeys(inputs, 2),
         layers={name: CubaLif(3) for name in layers},
         connections={
-            Connection(name, inputs[i % 2], layers[i]): Synapses(torch.rand(3, 2))
+            Connection(name, inputs[i % 2], layers[i]): MaskedSynapses(torch.rand(3, 2))
             for i, name in enumerate(connections)
         },
         output=layers[0],

@@ -11,7 +11,7 @@ from toolchain.files.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
-    from toolchain.workflow.attribution import Attribution
+    from toolchain.workflow.attribution import LossAttribution
 
 
 def compare(
@@ -77,7 +77,7 @@ def compare(
         check_baseline(baseline, comparison)
 
 
-def print_attribution(attribution: "Attribution") -> None:
+def print_attribution(attribution: "LossAttribution") -> None:
     """Print what every cause does alone."""
     rows = [
         *((rule.value, share) for rule, share in attribution.alone.items()),

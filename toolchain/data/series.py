@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import ArgumentError, SeriesError
 from toolchain.intake import array_of, count_of, real_of
 from toolchain.memory import budget
 
-Floats = NDArray[np.float64]
 Derivative = Callable[[Floats], Floats]
 
 _LONGEST: Final = 2**40

@@ -7,10 +7,9 @@ from typing import Any, assert_never, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.data.encoders import rate_code
 from toolchain.options import choice, factor, hold, share, whole
-
-Floats = NDArray[np.float64]
 
 
 class SeriesEncoding(Enum):

@@ -7,7 +7,8 @@ from typing import IO, Final, final
 
 import numpy as np
 
-from toolchain.data.series import Floats, Series
+from toolchain.arrays import Floats
+from toolchain.data.series import Series
 from toolchain.errors import ArgumentError, SeriesError
 from toolchain.files.disk import check_file
 from toolchain.intake import PathText, names_of, path_of, real_of

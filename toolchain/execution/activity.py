@@ -8,12 +8,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Array
 from toolchain.errors import TraceError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import Graph, Pooling, SumPool2d, verify
-
-Array = NDArray[Any]
+from toolchain.ir import Graph, Pooling, verify
 
 
 @final
@@ -98,5 +98,5 @@ def _pooled(node: Pooling, x: Array) -> Array:
     padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
     slide: Any = sliding_window_view
     windows: Array = slide(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
-    reduce = np.sum if isinstance(node, SumPool2d) else np.any
+    reduce = np.sum if isinstance(node, ir.SumPool2d) else np.any
     return np.asarray(reduce(windows, axis=(-2, -1)))

@@ -3,17 +3,17 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
 from toolchain.execution.stimulus import Stimulus, check_stimulus
-from toolchain.ir import EdgeKind, Graph, Input, Stage
+from toolchain.ir import EdgeKind, Graph, Stage
 from toolchain.visible import visible
 
-Array = NDArray[Any]
 _REMEDY = "calibrate on samples that cover the range ('pumice compile --calibrate')"
 
 
@@ -56,7 +56,7 @@ class ClippingTally:
         inputs: Of a fixed graph; see `of`.
     """
 
-    def __init__(self, inputs: Iterable[Input]) -> None:
+    def __init__(self, inputs: Iterable[ir.Input]) -> None:
         self._inputs = [node for node in inputs if node.edge is EdgeKind.GRADED]
         self.reset()
 
@@ -90,12 +90,12 @@ class ClippingTally:
         )
 
 
-def graded_range(node: Input) -> float:
+def graded_range(node: ir.Input) -> float:
     """Return the largest magnitude that a graded input holds as an integer, in the model's units."""
     return (2**node.bits - 1) / node.scale
 
 
-def clips(node: Input, values: Array) -> NDArray[np.bool_]:
+def clips(node: ir.Input, values: Array) -> NDArray[np.bool_]:
     """Return which values an input would clip in integers; none of a spike input."""
     if node.edge is not EdgeKind.GRADED:
         return np.zeros(values.shape, bool)

@@ -5,35 +5,16 @@ with this.
 """
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace, check_quantities
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Stage,
-    SumPool2d,
-    Window,
-    verify,
-)
+from toolchain.ir import EdgeKind, Graph, Stage, Window, verify
 from toolchain.ir.matrix import Matrix, delay_slots, targets_of
-
-Array = NDArray[Any]
 
 
 def run(
@@ -78,15 +59,15 @@ def _run_sample(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, dict[str
         for node in graph:
             value = _step(node, t, inputs, state, history, graph)
             history[node.name].append(value)
-            if isinstance(node, Lif | FixedLif):
+            if isinstance(node, ir.Lif | ir.FixedLif):
                 u, v = state[node.name]
                 for quantity, kept in zip(QUANTITIES, (value, v, u), strict=True):
                     records[node.name][quantity].append(kept)
     return {name: {q: np.stack(rows) for q, rows in kept.items()} for name, kept in records.items()}
 
 
-def _rest(node: Lif | FixedLif) -> tuple[Array, Array]:
-    dtype = np.float64 if isinstance(node, Lif) else np.int32
+def _rest(node: ir.Lif | ir.FixedLif) -> tuple[Array, Array]:
+    dtype = np.float64 if isinstance(node, ir.Lif) else np.int32
     return np.zeros(node.vth.shape, dtype), np.zeros(node.vth.shape, dtype)
 
 
@@ -99,17 +80,17 @@ def _step(
     graph: Graph,
 ) -> Array:
     match node:
-        case Input():
+        case ir.Input():
             return _enter(node, inputs[node.name][t], fixed=graph.stage is Stage.FIXED)
-        case Delay():
+        case ir.Delay():
             return _recall(node, t, history)
-        case Dense():
+        case ir.Dense():
             return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
-        case FixedDense():
+        case ir.FixedDense():
             return _integer_synapses(node, history[node.inputs[0]], t)
-        case Conv2d() | FixedConv2d() | SumPool2d() | MaxPool2d():
+        case ir.Conv2d() | ir.FixedConv2d() | ir.SumPool2d() | ir.MaxPool2d():
             return _image(node, history[node.inputs[0]][t])
-        case Lif():
+        case ir.Lif():
             a = sum(history[name][t] for name in node.inputs)
             u, v = state[node.name]
             u = (1 - node.du) * u + a
@@ -117,25 +98,25 @@ def _step(
             spikes = v > node.vth
             state[node.name] = u, np.where(spikes, 0.0, v)
             return spikes
-        case FixedLif():
+        case ir.FixedLif():
             a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
             u, v = state[node.name]
             u, v, spikes = fixedpoint.lif_step(u, v, a, du=node.du, dv=node.dv, vth=node.vth, bias=node.bias)
             state[node.name] = u, v
             return spikes
-        case Output():
+        case ir.Output():
             return history[node.inputs[0]][t]
         case _:
             assert_never(node)  # pyright: ignore[reportArgumentType] - `object` keeps the signature short
 
 
-def _enter(node: Input, value: Array, *, fixed: bool) -> Array:
+def _enter(node: ir.Input, value: Array, *, fixed: bool) -> Array:
     if node.edge is EdgeKind.GRADED and fixed:
         return fixedpoint.encode_graded(value, node.scale, node.bits)
     return value
 
 
-def _recall(node: Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
+def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
     """Return, for each element, what the operand was `steps` ago, or zero before the start."""
     past = history[node.inputs[0]]
     held = np.zeros(node.shape, dtype=past[0].dtype if past else np.dtype(bool))
@@ -156,7 +137,7 @@ def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int)
     return total
 
 
-def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
+def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:
     slots = delay_slots(node.weights, node.delays)
     total = np.zeros(targets_of(node.weights), dtype=np.int32)
     for steps, slot in slots:
@@ -166,16 +147,16 @@ def _integer_synapses(node: FixedDense, past: list[Array], t: int) -> Array:
     return total
 
 
-def _image(node: Conv2d | FixedConv2d | SumPool2d | MaxPool2d, x: Array) -> Array:
+def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Array) -> Array:
     match node:
-        case Conv2d():
+        case ir.Conv2d():
             return _convolve(x.astype(np.float64), node.weights, node.window, node.groups)
-        case FixedConv2d():
+        case ir.FixedConv2d():
             total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
             return fixedpoint.wrap_sum(total << node.exponent)
-        case SumPool2d():
+        case ir.SumPool2d():
             return np.sum(node.window.patches(x.astype(np.result_type(x, np.int32))), axis=0)
-        case MaxPool2d():
+        case ir.MaxPool2d():
             return np.any(node.window.patches(x), axis=0)
         case _:
             assert_never(node)

@@ -9,11 +9,12 @@ from typing import IO, Any, Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.errors import ArgumentError, StimulusError, UsageError
 from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
-from toolchain.ir import EdgeKind, Graph, Input
+from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.types import size_of
 
 _SINGLE: Final = "input"
@@ -243,7 +244,7 @@ def _digest(stimulus: Stimulus, sample: int) -> bytes:
 
 
 def fit_step(
-    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]], batch: int
+    nodes: Iterable[ir.Input], values: Mapping[str, NDArray[Any]], batch: int
 ) -> dict[str, NDArray[Any]]:
     """Return one step of a stimulus, `[batch, *features]` per input, as `fit_stimulus` returns whole ones.
 
@@ -273,8 +274,8 @@ def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str
 
 
 def _by_input(
-    nodes: Iterable[Input], values: Mapping[str, NDArray[Any]]
-) -> tuple[dict[str, Input], Mapping[str, NDArray[Any]]]:
+    nodes: Iterable[ir.Input], values: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, ir.Input], Mapping[str, NDArray[Any]]]:
     """Return the inputs and the arrays for them, both by name."""
     inputs = {node.name: node for node in nodes}
     if len(inputs) == 1 and set(values) == {_SINGLE}:
@@ -284,7 +285,7 @@ def _by_input(
     return inputs, values
 
 
-def _check_shape(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> None:
+def _check_shape(node: ir.Input, array: NDArray[Any], axes: tuple[str, ...]) -> None:
     if array.ndim != len(axes) + len(node.shape) or array.shape[len(axes) :] != node.shape:
         expected = ", ".join((*axes, "x".join(map(str, node.shape))))
         raise StimulusError(f"input '{node.name}' expects [{expected}], got {list(array.shape)}")
@@ -292,7 +293,7 @@ def _check_shape(node: Input, array: NDArray[Any], axes: tuple[str, ...]) -> Non
         raise StimulusError(f"input '{node.name}' got {list(array.shape)}: no samples or no steps")
 
 
-def _fit_values(node: Input, array: NDArray[Any]) -> NDArray[Any]:
+def _fit_values(node: ir.Input, array: NDArray[Any]) -> NDArray[Any]:
     values = np.asarray(array)
     check_finite(values, f"input '{node.name}'")
     if node.edge is EdgeKind.GRADED:

@@ -7,14 +7,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.divergence import Divergence, different_inputs
 from toolchain.fidelity.membrane import MembraneError
 from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference
 from toolchain.fidelity.spike_distances import SpikeDistances
-from toolchain.ir import FixedLif, Graph, Population
+from toolchain.ir import Graph, Population
 
 
 @final
@@ -136,7 +136,7 @@ class PopulationTally:
 
 def thresholds(node: Population) -> NDArray[np.float64]:
     """Return the thresholds in model units, infinite for a read-out, in the population's shape."""
-    if isinstance(node, FixedLif):
+    if isinstance(node, ir.FixedLif):
         never = node.vth >= fixedpoint.THRESHOLD_MAX
         return np.where(never, np.inf, node.vth / node.scale)
     return node.vth

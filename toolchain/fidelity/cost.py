@@ -2,26 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Array
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import (
-    Conv2d,
-    FixedConv2d,
-    Graph,
-    Synapses,
-    Window,
-    verify,
-)
+from toolchain.ir import Graph, Synapses, Window, verify
 from toolchain.ir.matrix import columns_of, values_of
 from toolchain.ir.types import size_of
 
-Array = NDArray[Any]
 _STATE_BYTES = 6
 
 
@@ -104,7 +98,7 @@ def _fan_out(graph: Graph, node: Synapses) -> NDArray[np.int64]:
     """Return the number of synapses that leave each element of the source."""
     source, _ = graph.source(node.inputs[0])
     shape = verify(graph)[source.name].shape
-    if not isinstance(node, Conv2d | FixedConv2d):
+    if not isinstance(node, ir.Conv2d | ir.FixedConv2d):
         columns = columns_of(node.weights)[values_of(node.weights) != 0]
         return np.bincount(columns, minlength=size_of(shape))
     targets = (node.weights != 0).reshape(node.groups, -1, *node.weights.shape[1:]).sum(axis=1)

@@ -5,13 +5,13 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.execution.trace import Trace
-from toolchain.ir import Decode, FixedLif, Graph, Output
+from toolchain.ir import Decode, Graph
 
 
 def scores(
-    graph: Graph, trace: Trace, output: Output, lengths: NDArray[np.int64] | None = None
+    graph: Graph, trace: Trace, output: ir.Output, lengths: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """Return class scores in the model's units.
 
@@ -40,7 +40,7 @@ def scores(
 def in_model_units(graph: Graph, population: str, v: NDArray[Any]) -> NDArray[np.float64]:
     """Return potentials or currents of a population as the float graph measures them."""
     node = graph[population]
-    if isinstance(node, FixedLif):
+    if isinstance(node, ir.FixedLif):
         return v / (node.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
     return np.asarray(v, dtype=np.float64)
 

@@ -6,7 +6,8 @@ from typing import Final
 import networkx as nx
 from markupsafe import Markup
 
-from toolchain.ir import Delay, FixedConv2d, FixedDense, Graph, Output, Pooling, Synapses, verify
+from toolchain import ir
+from toolchain.ir import Graph, Pooling, Synapses, verify
 from toolchain.ir.matrix import values_of
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN = 150, 46, 40, 66, 12
@@ -19,7 +20,7 @@ def path_diagram(graph: Graph) -> Markup:
 
     Feedback is drawn on the left with its delay. Nodes on one level stand side by side.
     """
-    boxes = [node for node in graph if not isinstance(node, Synapses | Delay)]
+    boxes = [node for node in graph if not isinstance(node, Synapses | ir.Delay)]
     arrows = _arrows(graph)
     levels = _levels([node.name for node in boxes], arrows)
     rows: dict[int, list[str]] = {}
@@ -70,7 +71,7 @@ def _arrows(graph: Graph) -> dict[tuple[str, str], list[str]]:
             source, delay = graph.source(node.inputs[0])
             for reader in graph.readers(node.name):
                 arrows.setdefault((source.name, reader.name), []).append(_note(node, delay))
-        elif isinstance(node, Output | Pooling):
+        elif isinstance(node, ir.Output | Pooling):
             source, _ = graph.source(node.inputs[0])
             arrows.setdefault((source.name, node.name), [])
     return arrows
@@ -78,7 +79,7 @@ def _arrows(graph: Graph) -> dict[tuple[str, str], list[str]]:
 
 def _note(node: Synapses, delay: int) -> str:
     bits = ""
-    if isinstance(node, FixedDense | FixedConv2d):
+    if isinstance(node, ir.FixedDense | ir.FixedConv2d):
         bits = f" {_SYMBOLS[node.sign_mode.value]}{node.weight_bits} bit, 2^{node.exponent}"
     late = f", {delay} late" if delay else ""
     return f"{node.name}: {int((values_of(node.weights) != 0).sum()):,}{bits}{late}"

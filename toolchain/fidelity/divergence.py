@@ -7,11 +7,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.errors import VerifyError
 from toolchain.execution.clipping import clips, graded_range
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.metrics import flattened
-from toolchain.ir import Conv2d, FixedConv2d, Graph, Input, Pooling, Population, Synapses, Window
+from toolchain.ir import Graph, Pooling, Population, Synapses, Window
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
 
@@ -127,7 +128,7 @@ def different_inputs(
         last = step - delay + 1
         if last <= 0:
             continue
-        if not isinstance(source, Input):
+        if not isinstance(source, ir.Input):
             pair = (flattened(trace.spikes[source.name])[sample, :last] for trace in traces)
             different = np.not_equal(*pair) & reads
             if different.any():
@@ -144,7 +145,7 @@ def different_inputs(
     return tuple(found)
 
 
-def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[Input | Population, int, NDArray[np.bool_]]:
+def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[ir.Input | Population, int, NDArray[np.bool_]]:
     """Return the input or population that a neuron reads, the least delay, and which elements of it."""
     operand, delay = graph.source(node.inputs[0])
     chain: list[Any] = []
@@ -152,13 +153,13 @@ def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[Input | Populatio
         chain.append(operand)
         operand, more = graph.source(operand.inputs[0])
         delay += more
-    if not isinstance(operand, Input | Population):
+    if not isinstance(operand, ir.Input | Population):
         raise VerifyError(node.name, "reads neither an input nor a population")
-    size: tuple[Any, ...] = operand.shape if isinstance(operand, Input) else operand.vth.shape
+    size: tuple[Any, ...] = operand.shape if isinstance(operand, ir.Input) else operand.vth.shape
     shapes = [size]
     for pool in reversed(chain):
         shapes.append((size[0], *pool.window.positions(shapes[-1][1:])))
-    if isinstance(node, Conv2d | FixedConv2d):
+    if isinstance(node, ir.Conv2d | ir.FixedConv2d):
         positions = node.window.positions(shapes[-1][1:])
         channel, place = divmod(neuron, positions[0] * positions[1])
         seen = _under(shapes[-1], node.window, divmod(place, positions[1]))

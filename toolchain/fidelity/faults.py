@@ -7,20 +7,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import FaultyIntegersError
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Lif,
-    Node,
-    Stage,
-)
+from toolchain.ir import Graph, Node, Stage
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 from toolchain.passes.quantization.integers import decay_register, most_compensated
 from toolchain.passes.quantization.ranges import by_rows
@@ -82,9 +71,9 @@ def find_faults(before: Graph, after: Graph, *, clustered: bool = False) -> Iter
         if node.inputs != other.inputs:
             yield Fault(node.name, "source", ", ".join(node.inputs), ", ".join(other.inputs))
         match node, other:
-            case (Dense(), FixedDense()) | (Conv2d(), FixedConv2d()):
+            case (ir.Dense(), ir.FixedDense()) | (ir.Conv2d(), ir.FixedConv2d()):
                 yield from _connection_faults(before, after, node, other)
-            case Lif(), FixedLif():
+            case ir.Lif(), ir.FixedLif():
                 yield from _population_faults(node, other, clustered=clustered)
             case _:
                 yield from _same_faults(node, other)
@@ -94,7 +83,7 @@ def find_faults(before: Graph, after: Graph, *, clustered: bool = False) -> Iter
 
 
 def _connection_faults(
-    before: Graph, after: Graph, node: Dense | Conv2d, other: FixedDense | FixedConv2d
+    before: Graph, after: Graph, node: ir.Dense | ir.Conv2d, other: ir.FixedDense | ir.FixedConv2d
 ) -> Iterator[Fault]:
     if not _alike(getattr(node, "delays", None), getattr(other, "delays", None)):
         yield Fault(node.name, "delays of its synapses", "those of the float graph", "others")
@@ -102,7 +91,7 @@ def _connection_faults(
     if target is None:
         yield Fault(node.name, "target", before.readers(node.name)[0].name, "none")
         return
-    if node.weights.shape != other.weights.shape or not isinstance(target, FixedLif):
+    if node.weights.shape != other.weights.shape or not isinstance(target, ir.FixedLif):
         yield Fault(node.name, "shape", str(node.weights.shape), str(other.weights.shape))
         return
     if not isinstance(node.weights, np.ndarray) and not (
@@ -126,7 +115,7 @@ def _connection_faults(
         yield Fault(node.name, f"weight {index} (target {rows[index]})", wanted, str(integers[index]))
 
 
-def _population_faults(node: Lif, other: FixedLif, *, clustered: bool) -> Iterator[Fault]:
+def _population_faults(node: ir.Lif, other: ir.FixedLif, *, clustered: bool) -> Iterator[Fault]:
     if node.vth.shape != other.vth.shape:
         yield Fault(node.name, "shape", str(node.vth.shape), str(other.vth.shape))
         return
@@ -165,7 +154,7 @@ def _same_faults(node: Node, other: Node) -> Iterator[Fault]:
     for item in fields(node):
         left, right = getattr(node, item.name), getattr(other, item.name)
         if not _alike(left, right):
-            what = "delay" if isinstance(node, Delay) and item.name == "steps" else item.name
+            what = "delay" if isinstance(node, ir.Delay) and item.name == "steps" else item.name
             yield Fault(node.name, what, str(left), str(right))
 
 

@@ -5,13 +5,11 @@ from fractions import Fraction
 from typing import Any, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.compiled import njit
 from toolchain.fidelity.exact_sum import ExactSum, rounded
 from toolchain.fidelity.metrics import flattened
-
-Floats = NDArray[np.float64]
 
 _SUMS: Final = 4
 

@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
+from toolchain import ir
 from toolchain.execution.activity import Activity
 from toolchain.fidelity.cost import fan_outs
-from toolchain.ir import Conv2d, EdgeKind, FixedConv2d, Graph, Synapses, verify
+from toolchain.ir import EdgeKind, Graph, Synapses, verify
 from toolchain.ir.matrix import sources_of, targets_of, values_of
 from toolchain.ir.types import size_of
 
@@ -80,13 +81,13 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
 
 
 def _stored(node: Synapses) -> int:
-    if isinstance(node, Conv2d | FixedConv2d):
+    if isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return int(node.weights.size)
     return targets_of(node.weights) * sources_of(node.weights)
 
 
 def _dense(graph: Graph, node: Synapses) -> int:
     """Return the products of one step if nothing were zero."""
-    if not isinstance(node, Conv2d | FixedConv2d):
+    if not isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return _stored(node)
     return int(node.weights.size) * size_of(verify(graph)[node.name].shape[1:])

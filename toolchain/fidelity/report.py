@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
 from toolchain.fidelity.change import Change
@@ -20,7 +21,7 @@ from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.metrics import flattened
 from toolchain.fidelity.neurobench import NeuroBench
 from toolchain.fidelity.resources_page import shown_resources
-from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, print_graph
+from toolchain.ir import Graph, print_graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
 from toolchain.passes.quantization.ranges import by_rows
@@ -194,7 +195,7 @@ def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:
     node = next(node for node in graph.synapses if node.name == name)
     values = np.asarray(values_of(node.weights), dtype=np.float64)
     target = graph.readers(name)[0]
-    if isinstance(node, FixedDense | FixedConv2d) and isinstance(target, FixedLif):
+    if isinstance(node, ir.FixedDense | ir.FixedConv2d) and isinstance(target, ir.FixedLif):
         scale = by_rows(target.scale)[rows_of(node.weights), 0]
         return values * 2.0**node.exponent / scale * graph.message_scale(node)
     return values

@@ -5,9 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from toolchain import ir
 from toolchain.errors import UnknownNameError
 from toolchain.fidelity.agreement import thresholds
-from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph, Lif
+from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.chip_registers import chip_registers
 from toolchain.passes.quantization.ranges import by_rows
@@ -37,19 +38,19 @@ def explain_node(graphs: tuple[Graph, Graph], report: QuantizationReport, name: 
     sentences: list[str] = []
     for each in chosen:
         node = graphs[1][each]
-        if isinstance(node, FixedDense | FixedConv2d):
+        if isinstance(node, ir.FixedDense | ir.FixedConv2d):
             sentences += _connection(graphs, report.connections[each], node)
-        elif isinstance(node, FixedLif):
+        elif isinstance(node, ir.FixedLif):
             sentences += _population(graphs[0], report, node)
         sentences += [f"warning: {item.text}." for item in report.warnings if item.node == each]
     return sentences
 
 
 def _connection(
-    graphs: tuple[Graph, Graph], row: ConnectionReport, node: FixedDense | FixedConv2d
+    graphs: tuple[Graph, Graph], row: ConnectionReport, node: ir.FixedDense | ir.FixedConv2d
 ) -> Iterator[str]:
     target = graphs[1].readers(node.name)[0]
-    unit = "neuron" if isinstance(node, FixedDense) else "channel"
+    unit = "neuron" if isinstance(node, ir.FixedDense) else "channel"
     yield (
         f"'{node.name}' has {row.synapses:,} {row.sign_mode.value} weights of {row.weight_bits} bits, "
         f"up to {row.limit} in magnitude, times 2^{row.exponent}."
@@ -62,11 +63,13 @@ def _connection(
         f"{row.rounded_to_zero:,} became zero, {row.clipped:,} were clipped, {row.not_nearest:,} "
         "took the farther neighbour, because that cancels errors on the calibration data."
     )
-    if isinstance(target, FixedLif):
+    if isinstance(target, ir.FixedLif):
         yield _worst_weight(graphs, node, target)
 
 
-def _worst_weight(graphs: tuple[Graph, Graph], node: FixedDense | FixedConv2d, target: FixedLif) -> str:
+def _worst_weight(
+    graphs: tuple[Graph, Graph], node: ir.FixedDense | ir.FixedConv2d, target: ir.FixedLif
+) -> str:
     before = next(each for each in graphs[0].synapses if each.name == node.name)
     rows = rows_of(node.weights)
     factor = by_rows(target.scale)[rows, 0] / 2.0**node.exponent / graphs[0].message_scale(before)
@@ -80,7 +83,7 @@ def _worst_weight(graphs: tuple[Graph, Graph], node: FixedDense | FixedConv2d, t
     )
 
 
-def _population(before: Graph, report: QuantizationReport, node: FixedLif) -> Iterator[str]:
+def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) -> Iterator[str]:
     row = report.populations[node.name]
     limits = ", ".join(f"{count} by {_LIMITS[cause]}" for cause, count in row.limited_by if count)
     yield (
@@ -99,7 +102,7 @@ def _population(before: Graph, report: QuantizationReport, node: FixedLif) -> It
     yield _range(row, report.calibration_samples)
     yield from _registers(node)
     float_node = before[node.name]
-    if isinstance(float_node, Lif) and np.isfinite(float_node.vth).all():
+    if isinstance(float_node, ir.Lif) and np.isfinite(float_node.vth).all():
         error = np.abs(thresholds(node) - float_node.vth) / float_node.vth
         index = int(np.argmax(error))
         yield (
@@ -116,7 +119,7 @@ _LIMITS: Mapping[str, str] = {
 }
 
 
-def _registers(node: FixedLif) -> Iterator[str]:
+def _registers(node: ir.FixedLif) -> Iterator[str]:
     registers = chip_registers(node)
     lava = registers.lava
     yield (

@@ -13,16 +13,14 @@ from typing import IO, Any, Final, cast, final
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import NDArray
 
+from toolchain.arrays import Array
 from toolchain.files.atomic import replacing_file
 from toolchain.files.claims import Claim, check_room, claims_of, opened, read_header, reading_npz
 from toolchain.files.disk import check_file, place_of
 from toolchain.files.hidden import hidden_folder
 from toolchain.files.npz import array_entry, read_claim
 from toolchain.memory import budget
-
-Array = NDArray[Any]
 
 HELD_BYTES: Final = 64 * 2**20
 """Arrays of more bytes stay in their file and are read as they are needed."""

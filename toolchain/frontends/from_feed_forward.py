@@ -8,24 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from toolchain import ir
+from toolchain.arrays import Pair
 from toolchain.errors import FrontendError, UnsupportedModuleError
 from toolchain.frontends.norms import array_of, composed, normalised, parameter_of, zero_padding
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Origin,
-    Output,
-    SumPool2d,
-    Window,
-    verify,
-)
-from toolchain.ir.currents import Branch, Current, Pair, Sent, selected, summed
-from toolchain.models import INPUT, Add, Block, FeedForward, GatedNorm, Select, Spiking
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, Window, verify
+from toolchain.ir.currents import Branch, Current, Sent, selected, summed
+from toolchain.models import INPUT, Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking
 
 _GRADED_LIMIT: Final = 255
 SUPPORTED: Final = (
@@ -86,11 +75,11 @@ def chain_of_blocks(module: nn.Sequential, example: NDArray[Any] | None) -> Feed
             "a Sequential of Spiking layers needs an example, images [batch, C, H, W] or frames "
             f"[batch, time, C, H, W]; got {None if example is None else list(example.shape)}"
         )
-    blocks: dict[Block, nn.Module] = {}
+    blocks: dict[NetworkBlock, nn.Module] = {}
     source = INPUT
     for name, child in module.named_children():
         unique = f"block{name}" if name.isdigit() else name
-        blocks[Block(unique, (source,))] = child
+        blocks[NetworkBlock(unique, (source,))] = child
         source = unique
     graded = not np.isin(example, (0, 1)).all()
     peak = float(np.abs(example).max()) if graded else 1.0
@@ -128,7 +117,7 @@ class _Translator:
         self._read_out(self.network.blocks[-1].name)
         return Graph(tuple(self.nodes), dt_ms=self.network.dt_ms, name=name)
 
-    def _translate(self, block: Block, module: nn.Module) -> Sent | Current:
+    def _translate(self, block: NetworkBlock, module: nn.Module) -> Sent | Current:
         value = self.values[block.sources[0]]
         match module:
             case nn.Conv2d():
@@ -186,7 +175,7 @@ class _Translator:
             raise FrontendError("the network must end in a Linear")
         self._population("readout", value, dv=0.0, vth=np.inf)
         self.nodes.append(
-            Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=self.classes)
+            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=self.classes)
         )
 
     def _population(self, name: str, value: Current, *, dv: float, vth: float) -> None:
@@ -198,7 +187,7 @@ class _Translator:
             inputs.append(unique)
         bias = value.bias.reshape(-1, *[1] * (len(value.shape) - 1))
         self.nodes.append(
-            Lif(
+            ir.Lif(
                 name=name,
                 inputs=tuple(inputs),
                 du=np.ones(value.shape),
@@ -209,14 +198,14 @@ class _Translator:
             )
         )
 
-    def _pooling(self, block: Block, module: nn.MaxPool2d | nn.AvgPool2d, value: Sent) -> Sent:
+    def _pooling(self, block: NetworkBlock, module: nn.MaxPool2d | nn.AvgPool2d, value: Sent) -> Sent:
         kernel, stride, padding = _pool_window(block.name, module)
         maximum = isinstance(module, nn.MaxPool2d)
         if maximum and not value.spikes:
             raise FrontendError(
                 f"max-pooling '{block.name}' reads values, not spikes; pool after the neurons"
             )
-        kind = MaxPool2d if maximum else SumPool2d
+        kind = ir.MaxPool2d if maximum else ir.SumPool2d
         node = kind(name=block.name, inputs=(value.node,), kernel=kernel, stride=stride, padding=padding)
         self.nodes.append(node)
         if len(value.features) != 3:
@@ -226,10 +215,10 @@ class _Translator:
         return Sent(block.name, (value.shape[0], rows, columns), spikes=maximum, factor=factor)
 
 
-def _input(network: FeedForward) -> Input:
+def _input(network: FeedForward) -> ir.Input:
     if not network.graded:
-        return Input(name=INPUT, shape=network.shape)
-    return Input(
+        return ir.Input(name=INPUT, shape=network.shape)
+    return ir.Input(
         name=INPUT,
         shape=network.shape,
         edge=EdgeKind.GRADED,
@@ -242,13 +231,13 @@ def _taken(nodes: Sequence[AnyNode], name: str) -> bool:
     return any(node.name == name for node in nodes)
 
 
-def _sent(block: Block, value: Sent | Current) -> Sent:
+def _sent(block: NetworkBlock, value: Sent | Current) -> Sent:
     if isinstance(value, Current):
         raise FrontendError(f"block '{block.name}' reads currents; put Spiking before it")
     return value
 
 
-def _current(block: Block, value: Sent | Current) -> Current:
+def _current(block: NetworkBlock, value: Sent | Current) -> Current:
     if isinstance(value, Sent):
         raise FrontendError(f"block '{block.name}' reads spikes; put a connection before it")
     return value

@@ -8,29 +8,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from toolchain import ir
 from toolchain.errors import ArgumentError, FrontendError, UnsupportedModuleError
 from toolchain.frontends.from_feed_forward import chain_of_blocks, check_images, from_feed_forward
 from toolchain.intake import array_of, check_finite
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    Origin,
-    Output,
-    verify,
-)
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, verify
 from toolchain.ir.matrix import Matrix
 from toolchain.models.feed_forward import FeedForward
 from toolchain.models.network import Connection, Network, Readout
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.spiking import Spiking
 
-_SUPPORTED: Final = ("Network", "Sequential", "Linear", "Synapses", "CubaLif", "Identity", "Dropout")
+_SUPPORTED: Final = ("Network", "Sequential", "Linear", "MaskedSynapses", "CubaLif", "Identity", "Dropout")
 _GRADED_BITS: Final = 8
 _SPARSE_BELOW: Final = 0.5
 """Masked connections of less than this density are stored as CSR."""
@@ -46,8 +35,9 @@ def from_torch(
     """Return the float graph of a module. Weights become float64, which changes no value.
 
     Args:
-        module: A `models.Network`, a `models.FeedForward`, or an `nn.Sequential`: of `Linear`, `Synapses` and
-            `CubaLif`, or of convolutions, norms, poolings, `Linear` and `Spiking`, ending in a `Linear`.
+        module: A `models.Network`, a `models.FeedForward`, or an `nn.Sequential`: of `Linear`,
+            `MaskedSynapses` and `CubaLif`, or of convolutions, norms, poolings, `Linear` and `Spiking`,
+            ending in a `Linear`.
         example: `[batch, time, channels]`. For a `Sequential` it decides whether the input is
             spikes (only 0 and 1) or graded; its channels are checked against the model.
         classes: Names of the classes.
@@ -99,10 +89,10 @@ def _example(example: Tensor | NDArray[Any]) -> NDArray[Any]:
 
 def _inputs(network: Network) -> list[AnyNode]:
     if not network.graded:
-        return [Input(name=name, shape=(size,)) for name, size in network.inputs.items()]
+        return [ir.Input(name=name, shape=(size,)) for name, size in network.inputs.items()]
     scale, bits = network.graded_scale, network.graded_bits
     return [
-        Input(name=name, shape=(size,), edge=EdgeKind.GRADED, scale=scale, bits=bits)
+        ir.Input(name=name, shape=(size,), edge=EdgeKind.GRADED, scale=scale, bits=bits)
         for name, size in network.inputs.items()
     ]
 
@@ -120,21 +110,21 @@ def _layers(network: Network) -> list[AnyNode]:
                 operand = f"{arrow.name}.delay"
                 nodes.append(_delay(network, arrow, operand))
             module = network.synapses[arrow.name]
-            nodes.append(Dense(name=arrow.name, inputs=(operand,), weights=_weights(arrow.name, module)))
+            nodes.append(ir.Dense(name=arrow.name, inputs=(operand,), weights=_weights(arrow.name, module)))
             bias += _linear_bias(network.layer(name), arrow.name, module)
         nodes.append(_population(network.layer(name), name, [arrow.name for arrow in arrows], bias))
     return nodes
 
 
-def _delay(network: Network, arrow: Connection, name: str) -> Delay:
+def _delay(network: Network, arrow: Connection, name: str) -> ir.Delay:
     size = network.inputs.get(arrow.source) or network.layer(arrow.source).size
     graded = network.graded and arrow.source in network.inputs
     edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
-    return Delay(name=name, inputs=(arrow.source,), shape=(size,), edge=edge, steps=arrow.delay)
+    return ir.Delay(name=name, inputs=(arrow.source,), shape=(size,), edge=edge, steps=arrow.delay)
 
 
-def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.float64]) -> Lif:
-    return Lif(
+def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.float64]) -> ir.Lif:
+    return ir.Lif(
         name=name,
         inputs=tuple(inputs),
         du=_array(layer.du),
@@ -145,14 +135,14 @@ def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.f
     )
 
 
-def _output(network: Network, classes: Sequence[str]) -> Output:
+def _output(network: Network, classes: Sequence[str]) -> ir.Output:
     decode = {readout: Decode(readout.value) for readout in Readout}[network.readout]
-    return Output(name="output", inputs=(network.output,), decode=decode, classes=tuple(classes))
+    return ir.Output(name="output", inputs=(network.output,), decode=decode, classes=tuple(classes))
 
 
 def _weights(path: str, module: nn.Module) -> Matrix:
     match module:
-        case Synapses():
+        case MaskedSynapses():
             weights = _array(module.effective)
             if module.mask is None or module.count >= _SPARSE_BELOW * weights.size:
                 return weights
@@ -162,7 +152,9 @@ def _weights(path: str, module: nn.Module) -> Matrix:
         case nn.Linear():
             return _array(module.weight)
         case _:
-            raise UnsupportedModuleError(f"synapses.{path}", type(module).__name__, ("Synapses", "Linear"))
+            raise UnsupportedModuleError(
+                f"synapses.{path}", type(module).__name__, ("MaskedSynapses", "Linear")
+            )
 
 
 def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.float64]:
@@ -193,7 +185,7 @@ def _chain(module: nn.Module, example: NDArray[Any] | None) -> Network:
         match child:
             case nn.Identity() | nn.Dropout():
                 continue
-            case nn.Linear() | Synapses():
+            case nn.Linear() | MaskedSynapses():
                 if pending is not None:
                     raise FrontendError(
                         f"module '{name}' follows another connection; put a CubaLif in between"

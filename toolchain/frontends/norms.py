@@ -3,15 +3,13 @@
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
 from toolchain.ir.convolved_currents import convolved
-from toolchain.ir.currents import Current, Pair
+from toolchain.ir.currents import Current
 from toolchain.models import GatedNorm
-
-Floats = NDArray[np.float64]
 
 
 def normalised(name: str, module: GatedNorm | nn.BatchNorm1d | nn.BatchNorm2d, value: Current) -> Current:

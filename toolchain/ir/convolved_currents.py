@@ -5,13 +5,11 @@ from dataclasses import replace
 from typing import Final, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
-from toolchain.ir.currents import Branch, Current, Pair, check_size, check_window
+from toolchain.ir.currents import Branch, Current, check_size, check_window
 from toolchain.ir.windows import Window
-
-Floats = NDArray[np.float64]
 
 _IMAGE: Final = 3
 

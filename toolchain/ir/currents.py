@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
 from toolchain.ir import Conv2d, Dense
 from toolchain.ir.matrix import Matrix, columns_of, rows_of, values_of, with_values
 from toolchain.ir.windows import Window
-
-Floats = NDArray[np.float64]
-Pair = tuple[int, int]
 
 LARGEST: Final = 2**24
 """Values of a node, or weights that two connections have together: a few bytes of a file can ask for more."""

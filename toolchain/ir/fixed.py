@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode
 from toolchain.ir.matrix import Matrix, StepMatrix, WeightMatrix, frozen_matrix, values_of
 from toolchain.ir.neurons import population_type
 from toolchain.ir.node import Node
 from toolchain.ir.synapses import check_delays, convolution_type, matrix_type, window_of
 from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
-from toolchain.ir.windows import Pair, Window
+from toolchain.ir.windows import Window
 
 
 @final

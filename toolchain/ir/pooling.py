@@ -4,9 +4,10 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from toolchain.arrays import Pair
 from toolchain.ir.node import Node
 from toolchain.ir.types import EdgeKind, ValueType
-from toolchain.ir.windows import Pair, Window
+from toolchain.ir.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Pair
 from toolchain.ir.matrix import (
     Matrix,
     RealMatrix,
@@ -18,7 +19,7 @@ from toolchain.ir.matrix import (
 )
 from toolchain.ir.node import Node
 from toolchain.ir.types import LONGEST_DELAY, EdgeKind, ValueType, frozen, size_of
-from toolchain.ir.windows import Pair, Window
+from toolchain.ir.windows import Window
 
 _KERNEL: Final = 4
 

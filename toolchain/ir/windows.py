@@ -6,10 +6,10 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Pair
 from toolchain.ir.node import Node
 from toolchain.ir.types import ValueType
 
-Pair = tuple[int, int]
 _IMAGE: Final = 3
 _LARGEST: Final = 2**31
 """Numbers of a geometry stay below; libraries count windows in 32 bits."""

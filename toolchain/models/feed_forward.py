@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from toolchain.errors import FrontendError
 from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
-from toolchain.models.network import MOST_BITS, Activity, check_part_names
+from toolchain.models.network import MOST_BITS, NetworkRecord, check_part_names
 from toolchain.models.spiking import Spiking
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, MOST, SHORTEST_MS, SMALLEST_FACTOR, flag
 
@@ -44,7 +44,7 @@ class Select(nn.Module):
 
 @final
 @dataclass(frozen=True)
-class Block:
+class NetworkBlock:
     """A named step of the computation.
 
     Attributes:
@@ -82,7 +82,7 @@ class FeedForward(nn.Module):
 
     def __init__(
         self,
-        blocks: Mapping[Block, nn.Module],
+        blocks: Mapping[NetworkBlock, nn.Module],
         *,
         shape: tuple[int, int, int],
         steps: int = 4,
@@ -135,7 +135,7 @@ class FeedForward(nn.Module):
             if isinstance(module := self.parts[block.name], Spiking)
         }
 
-    def with_blocks(self, blocks: Mapping[Block, nn.Module]) -> "FeedForward":
+    def with_blocks(self, blocks: Mapping[NetworkBlock, nn.Module]) -> "FeedForward":
         """Return a network of other blocks that is fed in the same way."""
         return FeedForward(
             blocks,
@@ -147,11 +147,11 @@ class FeedForward(nn.Module):
             dt_ms=self.dt_ms,
         )
 
-    def readers(self, name: str) -> tuple[Block, ...]:
+    def readers(self, name: str) -> tuple[NetworkBlock, ...]:
         """Return the blocks that read `name`."""
         return tuple(block for block in self.blocks if name in block.sources)
 
-    def forward(self, x: Tensor, *, record: bool = False) -> Activity:
+    def forward(self, x: Tensor, *, record: bool = False) -> NetworkRecord:
         """Run a batch from rest.
 
         Args:
@@ -187,7 +187,7 @@ class FeedForward(nn.Module):
             else:
                 value = _folded(module, operands[0])
             values[block.name] = value
-        return Activity(value.mean(dim=0), spikes, potentials, {})
+        return NetworkRecord(value.mean(dim=0), spikes, potentials, {})
 
     def _frames(self, x: Tensor) -> Tensor:
         if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:

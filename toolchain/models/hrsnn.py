@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.models.network import Connection, Network, Readout
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.topology import clustered_small_world, dale_weights, small_world, spectral_radius
 from toolchain.options import each, factor, hold, milliseconds, real, share, whole
 
@@ -125,7 +125,7 @@ def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout
     connections = {
         Connection("encode", "input", "hidden"): _sparse(*_input_weights(shape, rng)),
         Connection("recur", "hidden", "hidden", delay=1): _sparse(*_recurrent_weights(shape, rng)),
-        Connection("decode", "hidden", "readout"): Synapses(_tensor(readout_weights)),
+        Connection("decode", "hidden", "readout"): MaskedSynapses(_tensor(readout_weights)),
     }
     return Network(
         inputs={"input": shape.channels},
@@ -168,8 +168,8 @@ def _input_weights(
     return mask * rng.normal(0, scale, mask.shape), mask
 
 
-def _sparse(weights: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> Synapses:
-    return Synapses(_tensor(weights), None if mask.all() else torch.tensor(mask))
+def _sparse(weights: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> MaskedSynapses:
+    return MaskedSynapses(_tensor(weights), None if mask.all() else torch.tensor(mask))
 
 
 def _tensor(values: NDArray[np.floating[Any]]) -> Tensor:

@@ -77,7 +77,7 @@ class Connection:
 
 @final
 @dataclass(frozen=True)
-class Activity:
+class NetworkRecord:
     """What a forward run did, time on the second axis.
 
     Attributes:
@@ -193,7 +193,7 @@ class Network(nn.Module):
         """Return a layer by name."""
         return cast("CubaLif", self.layers[name])
 
-    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> Activity:
+    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> NetworkRecord:
         """Run a batch from rest.
 
         Args:
@@ -232,7 +232,7 @@ class Network(nn.Module):
         kept = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
         filtered = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
         scores = self._scores(stacked[self.output], kept[self.output])
-        return Activity(scores, stacked, kept if record else {}, filtered)
+        return NetworkRecord(scores, stacked, kept if record else {}, filtered)
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what enters by input name, of the right shapes, as the network's own sort of tensors."""

@@ -106,7 +106,7 @@ class CubaLif(nn.Module):
 
 
 @final
-class Synapses(nn.Module):
+class MaskedSynapses(nn.Module):
     r"""A connection `a = W x`; pruned synapses are masked out.
 
     Args:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from toolchain.errors import FrontendError
-from toolchain.models.feed_forward import INPUT, Add, Block, FeedForward
+from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.vgg import NeuronShape, convolution, matrix
 from toolchain.options import each, flag, hold, real, whole
@@ -90,10 +90,10 @@ class _Builder:
     def __init__(self, shape: PreResNetShape, generator: torch.Generator) -> None:
         self.shape = shape
         self.generator = generator
-        self.blocks: dict[Block, nn.Module] = {}
+        self.blocks: dict[NetworkBlock, nn.Module] = {}
 
     def add(self, name: str, module: nn.Module, *sources: str) -> str:
-        self.blocks[Block(name, sources)] = module
+        self.blocks[NetworkBlock(name, sources)] = module
         return name
 
     def conv(self, name: str, source: str, ends: tuple[int, int], size: int, stride: int = 1) -> str:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, eigs
 
-Floats = NDArray[np.float64]
+from toolchain.arrays import Floats
 
 _DENSE_EIGENVALUES: Final = 400
 # SciPy's declarations take the default, an integer 0, for the type.

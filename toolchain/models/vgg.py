@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from toolchain.errors import FrontendError, UnknownNameError
-from toolchain.models.feed_forward import INPUT, Block, FeedForward
+from toolchain.models.feed_forward import INPUT, FeedForward, NetworkBlock
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.spiking import Spiking
 from toolchain.models.surrogates import Surrogate
@@ -133,7 +133,7 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
         FrontendError: The image is too small for the poolings.
     """
     channels, height, width = shape.image
-    blocks: dict[Block, nn.Module] = {}
+    blocks: dict[NetworkBlock, nn.Module] = {}
     source, number = INPUT, 0
     for item in shape.plan:
         if item == POOL:
@@ -143,22 +143,22 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
                     f"an image of {shape.image[1]}x{shape.image[2]} is too small for "
                     f"{shape.plan.count(POOL)} poolings"
                 )
-            blocks[Block(f"pool{number}", (source,))] = nn.MaxPool2d(2)
+            blocks[NetworkBlock(f"pool{number}", (source,))] = nn.MaxPool2d(2)
             source = f"pool{number}"
             continue
         number += 1
-        blocks[Block(f"conv{number}", (source,))] = convolution(channels, item, 3, generator)
-        blocks[Block(f"norm{number}", (f"conv{number}",))] = GatedNorm(item)
-        blocks[Block(f"spikes{number}", (f"norm{number}",))] = shape.neurons.layer()
+        blocks[NetworkBlock(f"conv{number}", (source,))] = convolution(channels, item, 3, generator)
+        blocks[NetworkBlock(f"norm{number}", (f"conv{number}",))] = GatedNorm(item)
+        blocks[NetworkBlock(f"spikes{number}", (f"norm{number}",))] = shape.neurons.layer()
         source, channels = f"spikes{number}", item
-    blocks[Block("flatten", (source,))] = nn.Flatten()
+    blocks[NetworkBlock("flatten", (source,))] = nn.Flatten()
     source, size = "flatten", channels * height * width
     for i, neurons in enumerate(shape.hidden, 1):
-        blocks[Block(f"hidden{i}", (source,))] = matrix(size, neurons, generator, bias=False)
-        blocks[Block(f"hidden_norm{i}", (f"hidden{i}",))] = GatedNorm(neurons)
-        blocks[Block(f"hidden_spikes{i}", (f"hidden_norm{i}",))] = shape.neurons.layer()
+        blocks[NetworkBlock(f"hidden{i}", (source,))] = matrix(size, neurons, generator, bias=False)
+        blocks[NetworkBlock(f"hidden_norm{i}", (f"hidden{i}",))] = GatedNorm(neurons)
+        blocks[NetworkBlock(f"hidden_spikes{i}", (f"hidden_norm{i}",))] = shape.neurons.layer()
         source, size = f"hidden_spikes{i}", neurons
-    blocks[Block("classifier", (source,))] = matrix(size, shape.classes, generator, bias=True)
+    blocks[NetworkBlock("classifier", (source,))] = matrix(size, shape.classes, generator, bias=True)
     return FeedForward(blocks, shape=shape.image, steps=shape.steps, graded=shape.graded)
 
 

@@ -11,13 +11,14 @@ from toolchain.passes.quantization.explain import explain_quantization
 from toolchain.passes.quantization.rounding import Rounding
 from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
-from toolchain.passes.retime_delays import RetimeDelays, Schedule, find_schedule
+from toolchain.passes.retime_delays import ClockSchedule, RetimeDelays, find_schedule
 from toolchain.passes.split_halves import SplitHalves
 from toolchain.passes.split_signs import SplitSigns
 
 __all__ = [
     "OTHERS",
     "Calibration",
+    "ClockSchedule",
     "ClusterDecays",
     "DelayLoops",
     "DequantizeGraph",
@@ -30,7 +31,6 @@ __all__ = [
     "RemoveDeadNeurons",
     "RetimeDelays",
     "Rounding",
-    "Schedule",
     "SplitHalves",
     "SplitSigns",
     "explain_quantization",

@@ -6,12 +6,11 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Graph, Lif, Stage
+from toolchain.ir import AnyNode, Graph, Stage
 from toolchain.passes.base import Pass
-
-Floats = NDArray[np.float64]
 
 _LAST = fixedpoint.DECAY_UNITY - 1
 
@@ -48,7 +47,7 @@ class ClusterDecays(Pass):
         return graph.map(self._clustered)
 
     def _clustered(self, node: AnyNode) -> AnyNode:
-        if not isinstance(node, Lif):
+        if not isinstance(node, ir.Lif):
             return node
         pairs, inverse = np.unique(
             np.stack([node.du.ravel(), node.dv.ravel()], axis=1), axis=0, return_inverse=True

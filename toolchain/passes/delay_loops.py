@@ -8,8 +8,9 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import linprog
 
+from toolchain import ir
 from toolchain.errors import PostconditionError, PreconditionError
-from toolchain.ir import AnyNode, Delay, Graph, Pooling, Synapses, verify
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses, verify
 from toolchain.passes.base import Pass
 from toolchain.passes.retime_delays import ClockedEdge, clocked_edges, slow_loop
 
@@ -80,7 +81,7 @@ class DelayLoops(Pass):
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose delays per neuron are folded into the synapses."""
         for node in graph:
-            if isinstance(node, Delay) and not isinstance(node.steps, int):
+            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
 
     def rewrite(self, graph: Graph) -> Graph:
@@ -95,7 +96,7 @@ class DelayLoops(Pass):
                 operand = node.inputs[0]
                 source, steps = graph.source(operand)
                 kind = types[operand]
-                wait = Delay(
+                wait = ir.Delay(
                     name=_free_name(graph, f"{node.name}.loop"),
                     inputs=(source.name,),
                     shape=kind.shape,
@@ -169,5 +170,5 @@ def _free_name(graph: Graph, name: str) -> str:
 
 def _without_unread_delays(graph: Graph) -> Graph:
     read = {name for node in graph for name in node.inputs}
-    kept = [node for node in graph if not isinstance(node, Delay) or node.name in read]
+    kept = [node for node in graph if not isinstance(node, ir.Delay) or node.name in read]
     return graph if len(kept) == len(graph.nodes) else _without_unread_delays(graph.with_nodes(kept))

@@ -5,9 +5,9 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif, Stage
+from toolchain.ir import AnyNode, Graph, Stage
 from toolchain.ir.matrix import rows_of, values_of, with_values
 from toolchain.passes.base import Pass
 from toolchain.passes.quantization.ranges import by_rows
@@ -47,12 +47,12 @@ class DequantizeGraph(Pass):
 
 def _real(graph: Graph, node: AnyNode) -> AnyNode:
     match node:
-        case FixedDense() | FixedConv2d():
+        case ir.FixedDense() | ir.FixedConv2d():
             return _connection(graph, node)
-        case FixedLif():
+        case ir.FixedLif():
             unity = fixedpoint.DECAY_UNITY
             never = node.vth >= fixedpoint.THRESHOLD_MAX
-            return Lif(
+            return ir.Lif(
                 name=node.name,
                 inputs=node.inputs,
                 du=(node.du + 1) / unity,
@@ -65,16 +65,16 @@ def _real(graph: Graph, node: AnyNode) -> AnyNode:
             return node
 
 
-def _connection(graph: Graph, node: FixedDense | FixedConv2d) -> Dense | Conv2d:
-    targets = [reader for reader in graph.readers(node.name) if isinstance(reader, FixedLif)]
+def _connection(graph: Graph, node: ir.FixedDense | ir.FixedConv2d) -> ir.Dense | ir.Conv2d:
+    targets = [reader for reader in graph.readers(node.name) if isinstance(reader, ir.FixedLif)]
     if len(targets) != 1:
         raise PreconditionError(f"connection '{node.name}' must be read by one population")
     scale = by_rows(targets[0].scale)[:, 0]
     unit = 2.0**node.exponent * graph.message_scale(node)
     weights = with_values(node.weights, values_of(node.weights) * unit / scale[rows_of(node.weights)])
-    if isinstance(node, FixedDense):
-        return Dense(name=node.name, inputs=node.inputs, weights=weights, delays=node.delays)
-    return Conv2d(
+    if isinstance(node, ir.FixedDense):
+        return ir.Dense(name=node.name, inputs=node.inputs, weights=weights, delays=node.delays)
+    return ir.Conv2d(
         name=node.name,
         inputs=node.inputs,
         weights=np.asarray(weights),

@@ -5,19 +5,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import (
-    AnyNode,
-    Delay,
-    Dense,
-    FixedDense,
-    Graph,
-    Output,
-    Pooling,
-    Synapses,
-    ValueType,
-    verify,
-)
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType, verify
 from toolchain.ir.matrix import columns_of, values_of, with_values
 from toolchain.passes.base import Pass
 
@@ -37,38 +27,38 @@ class FoldDelays(Pass):
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose read-outs do not look through a delay."""
         for node in graph:
-            if isinstance(node, Output) and isinstance(graph[node.inputs[0]], Delay):
+            if isinstance(node, ir.Output) and isinstance(graph[node.inputs[0]], ir.Delay):
                 raise PreconditionError(f"output '{node.name}' reads a delay; let it read the population")
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph in which every `Delay` has one number of steps."""
-        if all(isinstance(node.steps, int) for node in graph if isinstance(node, Delay)):
+        if all(isinstance(node.steps, int) for node in graph if isinstance(node, ir.Delay)):
             return graph
         types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
             if isinstance(node, Synapses | Pooling):
                 nodes += _fold(graph, node, types)
-            elif not isinstance(node, Delay):
+            elif not isinstance(node, ir.Delay):
                 nodes.append(node)
         return graph.with_nodes(nodes)
 
 
 def _fold(graph: Graph, node: Synapses | Pooling, types: dict[str, ValueType]) -> tuple[AnyNode, ...]:
     operand = graph[node.inputs[0]]
-    if not isinstance(operand, Delay):
+    if not isinstance(operand, ir.Delay):
         return (node,)
     kind = types[operand.name]
     steps = np.zeros(kind.shape, dtype=np.int64)
-    while isinstance(operand, Delay):
+    while isinstance(operand, ir.Delay):
         steps = steps + operand.steps
         operand = graph[operand.inputs[0]]
     common = int(steps.min())
-    wait = Delay(
+    wait = ir.Delay(
         name=f"{node.name}.wait", inputs=(operand.name,), shape=kind.shape, edge=kind.kind, steps=common
     )
     rest = (steps - common).ravel()
-    if not isinstance(node, Dense | FixedDense):
+    if not isinstance(node, ir.Dense | ir.FixedDense):
         if rest.any():
             raise PreconditionError(
                 f"'{node.name}' reads delays that differ per neuron; a {node.kind} has no synapses of its "

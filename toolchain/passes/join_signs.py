@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Final, cast, final
 import numpy as np
 from scipy.sparse import csr_array
 
+from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Conv2d, Dense, Graph, Lif, Matrix, Stage
+from toolchain.ir import AnyNode, Graph, Matrix, Stage
 from toolchain.passes.base import Pass
 from toolchain.passes.quantization.integers import COARSE, FINE
 
@@ -44,7 +45,7 @@ def _without(graph: Graph, halves: tuple[str, str]) -> Graph:
     whole = {
         name: joined
         for node in graph
-        if isinstance(node, Dense | Conv2d) and node.name.endswith(halves[0])
+        if isinstance(node, ir.Dense | ir.Conv2d) and node.name.endswith(halves[0])
         for name in [node.name.removesuffix(halves[0])]
         if (joined := _joined(graph, name, node, halves)) is not None
     }
@@ -53,7 +54,7 @@ def _without(graph: Graph, halves: tuple[str, str]) -> Graph:
     nodes: list[AnyNode] = []
     for node in graph:
         base = _base(node.name, whole, halves)
-        if isinstance(node, Lif):
+        if isinstance(node, ir.Lif):
             inputs = tuple(dict.fromkeys(_base(name, whole, halves) or name for name in node.inputs))
             nodes.append(replace(node, inputs=inputs))
         elif base is None:
@@ -69,26 +70,28 @@ def _base(name: str, whole: Mapping[str, object], halves: tuple[str, str]) -> st
     return base if base in whole else None
 
 
-def _joined(graph: Graph, name: str, first: Dense | Conv2d, halves: tuple[str, str]) -> Dense | Conv2d | None:
+def _joined(
+    graph: Graph, name: str, first: ir.Dense | ir.Conv2d, halves: tuple[str, str]
+) -> ir.Dense | ir.Conv2d | None:
     """Return the sum of two halves, or None if they are not halves of one connection."""
     if name + halves[1] not in graph:
         return None
     second = graph[name + halves[1]]
-    if not isinstance(second, Dense | Conv2d) or second.inputs != first.inputs or name in graph:
+    if not isinstance(second, ir.Dense | ir.Conv2d) or second.inputs != first.inputs or name in graph:
         return None
     if graph.readers(first.name) != graph.readers(second.name):
         return None
     apart = halves[0] != COARSE
     match first, second:
-        case Dense(), Dense() if not (apart and _overlap(first.weights, second.weights)):
+        case ir.Dense(), ir.Dense() if not (apart and _overlap(first.weights, second.weights)):
             return _together(first, second, name)
-        case Conv2d(), Conv2d() if not apart:
+        case ir.Conv2d(), ir.Conv2d() if not apart:
             return replace(first, name=name, weights=first.weights + second.weights)
         case _:
             return None
 
 
-def _together(first: Dense, second: Dense, name: str) -> Dense:
+def _together(first: ir.Dense, second: ir.Dense, name: str) -> ir.Dense:
     delays = None
     if first.delays is not None and second.delays is not None:
         delays = _where_stored(first, second)
@@ -106,7 +109,7 @@ def _sum(first: Matrix, second: Matrix) -> Matrix:
     return np.asarray(cast("Any", first) + cast("Any", second))
 
 
-def _where_stored(first: Dense, second: Dense) -> Matrix:
+def _where_stored(first: ir.Dense, second: ir.Dense) -> Matrix:
     """Return the delays of both; a delay of nothing is a delay all the same."""
     parts = [(cast("Any", csr_array(half.weights)).tocoo(), half) for half in (first, second)]
     rows = np.concatenate([coo.coords[0] for coo, _ in parts])

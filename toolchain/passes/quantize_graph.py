@@ -5,25 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.errors import PostconditionError, PreconditionError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Delay,
-    Dense,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    Pooling,
-    Stage,
-)
+from toolchain.ir import AnyNode, Graph, Pooling, Stage
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.passes.base import Pass
 from toolchain.passes.quantization.calibration import HEAD_ROOM, Calibration
@@ -42,8 +29,6 @@ from toolchain.passes.quantization.scales import (
     smallest_exponents,
 )
 from toolchain.passes.quantization.threshold_profiles import share_thresholds
-
-Floats = NDArray[np.float64]
 
 OTHERS: Final = "*"
 """Stands for the connections whose bits are not given by name."""
@@ -109,7 +94,7 @@ class QuantizeGraph(Pass):
         if self.threshold_profiles is not None and (self.threshold_profiles < 1 or not self.per_neuron):
             raise PreconditionError("expected at least 1 threshold profile, and a scale per neuron")
         for node in graph:
-            if isinstance(node, Delay) and not isinstance(node.steps, int):
+            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
         for node in graph.synapses:
             self._check_bits(node.name)
@@ -135,7 +120,7 @@ class QuantizeGraph(Pass):
         """Return the integer graph; order and origins stay, and names but those of wide weights."""
         replaced: dict[str, list[AnyNode]] = {}
         for population in graph.populations:
-            if isinstance(population, Lif):
+            if isinstance(population, ir.Lif):
                 replaced |= _Population(self, graph, population).quantized()
         return graph.with_nodes([new for node in graph for new in replaced.get(node.name, [node])])
 
@@ -158,9 +143,11 @@ def bits_of(weight_bits: int | Mapping[str, int], connection: str) -> int:
 class _Population:
     """One population and its connections on their way to integers."""
 
-    def __init__(self, options: QuantizeGraph, graph: Graph, node: Lif) -> None:
+    def __init__(self, options: QuantizeGraph, graph: Graph, node: ir.Lif) -> None:
         self.options, self.graph, self.node = options, graph, node
-        self.synapses = [item for name in node.inputs if isinstance(item := graph[name], Dense | Conv2d)]
+        self.synapses = [
+            item for name in node.inputs if isinstance(item := graph[name], ir.Dense | ir.Conv2d)
+        ]
         seen = options.calibration
         self.seen = seen if seen is not None and node.name in seen.v_low else None
         self.moments = None if self.seen is None else self.seen.drives.get(node.name)
@@ -171,7 +158,7 @@ class _Population:
         self.threshold = by_rows(node.vth).max(axis=1)
         self.compared = not np.isfinite(self.threshold).all()
         kept = None if options.keep is None else options.keep[node.name]
-        self.kept = kept if isinstance(kept, FixedLif) else None
+        self.kept = kept if isinstance(kept, ir.FixedLif) else None
 
     def quantized(self) -> dict[str, list[AnyNode]]:
         """Return integers that fit every register, by the name of the node that they replace.
@@ -223,7 +210,7 @@ class _Population:
             if self.options.keep is not None:
                 # Weights that became zero in training must not change what the others mean.
                 kept = self.options.keep[node.name]
-                signs = kept.sign_mode if isinstance(kept, FixedDense | FixedConv2d) else signs
+                signs = kept.sign_mode if isinstance(kept, ir.FixedDense | ir.FixedConv2d) else signs
             item = Incoming(weights, signs, bits_of(self.options.weight_bits, node.name))
             if self.moments is not None:
                 energy = np.diag(self.moments)[start : start + item.sources]
@@ -238,7 +225,7 @@ class _Population:
         if self.options.keep is None:
             return choose_exponents(self.incoming, self.threshold, self.options.profile)
         kept = (self.options.keep[node.name] for node in self.synapses)
-        return [node.exponent for node in kept if isinstance(node, FixedDense | FixedConv2d)]
+        return [node.exponent for node in kept if isinstance(node, ir.FixedDense | ir.FixedConv2d)]
 
     def _scale(self, exponents: list[int], ceiling: Floats) -> Floats:
         if self.kept is not None and not self.compared and self.options.threshold_profiles is None:
@@ -301,10 +288,14 @@ class _Population:
         nodes[name] = [neurons]
         return nodes, by_rows(self._excess(connections, neurons)).max(axis=1)
 
-    def _excess(self, connections: list[FixedDense | FixedConv2d], neurons: FixedLif) -> Floats:
+    def _excess(self, connections: list[ir.FixedDense | ir.FixedConv2d], neurons: ir.FixedLif) -> Floats:
         """Return by how much u or v may exceed its register, in the population's shape; at most 1 is safe."""
         local = self.graph.with_nodes(
-            [*(n for n in self.graph if isinstance(n, Input | Delay | Pooling | Lif)), *connections, neurons]
+            [
+                *(n for n in self.graph if isinstance(n, ir.Input | ir.Delay | Pooling | ir.Lif)),
+                *connections,
+                neurons,
+            ]
         )
         proved = prove_bounds(local, neurons, self.options.steps)
         limit = float(self.options.profile.state_limit - 1)
@@ -321,6 +312,6 @@ class _Population:
         return np.maximum(excess_u, excess_v)
 
 
-def _per_message(graph: Graph, node: Dense | Conv2d) -> Matrix:
+def _per_message(graph: Graph, node: ir.Dense | ir.Conv2d) -> Matrix:
     """Return the weights per unit of integer message: a graded source is scaled."""
     return with_values(node.weights, values_of(node.weights) / graph.message_scale(node))

@@ -6,24 +6,9 @@ from typing import ClassVar, assert_never, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Delay,
-    Dense,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Pooling,
-    Stage,
-    SumPool2d,
-)
+from toolchain.ir import AnyNode, Graph, Pooling, Stage
 from toolchain.ir.matrix import columns_of, rows_of, sources_of, submatrix, values_of
 from toolchain.passes.base import Pass
 
@@ -64,9 +49,9 @@ class RemoveDeadNeurons(Pass):
 
 def _alive(graph: Graph, node: AnyNode) -> Mask:
     """Return which neurons, or channels, of a population have an effect."""
-    if not isinstance(node, Lif):
+    if not isinstance(node, ir.Lif):
         return np.ones(0, dtype=bool)
-    if any(isinstance(reader, Output) for reader in graph.readers(node.name)):
+    if any(isinstance(reader, ir.Output) for reader in graph.readers(node.name)):
         return np.ones(len(node.vth), dtype=bool)
     alive: Mask = np.any((np.isinf(node.vth) | (node.bias > 0)).reshape(len(node.vth), -1), axis=1)
     for name in node.inputs:
@@ -75,7 +60,7 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
         # A graded input may be negative, so a negative weight can excite as well.
         excites = values > 0 if graph.graded_input(connection) is None else values != 0
         alive[rows[excites]] = True
-        if isinstance(connection, Conv2d) and connection.groups > 1:
+        if isinstance(connection, ir.Conv2d) and connection.groups > 1:
             alive[:] = True
     alive &= _read(graph, node)
     if not alive.any():
@@ -83,31 +68,31 @@ def _alive(graph: Graph, node: AnyNode) -> Mask:
     return alive
 
 
-def _read(graph: Graph, node: Lif) -> Mask:
+def _read(graph: Graph, node: ir.Lif) -> Mask:
     read = np.zeros(len(node.vth), dtype=bool)
     frontier = [node.name]
     while frontier:
         for reader in graph.readers(frontier.pop()):
             match reader:
-                case Output():
+                case ir.Output():
                     read[:] = True
-                case Delay() | SumPool2d() | MaxPool2d():
+                case ir.Delay() | ir.SumPool2d() | ir.MaxPool2d():
                     frontier.append(reader.name)
-                case Dense():
+                case ir.Dense():
                     positions = sources_of(reader.weights) // len(read)
                     read[columns_of(reader.weights)[values_of(reader.weights) != 0] // positions] = True
-                case Conv2d() if reader.groups == 1:
+                case ir.Conv2d() if reader.groups == 1:
                     read |= (reader.weights != 0).any(axis=(0, 2, 3))
-                case Conv2d():
+                case ir.Conv2d():
                     read[:] = True
                 case _:
                     pass
     return read
 
 
-def _connection(graph: Graph, name: str) -> Dense | Conv2d:
+def _connection(graph: Graph, name: str) -> ir.Dense | ir.Conv2d:
     node = graph[name]
-    if not isinstance(node, Dense | Conv2d):
+    if not isinstance(node, ir.Dense | ir.Conv2d):
         raise PreconditionError(f"population input '{name}' is a {node.kind}, expected a connection")
     return node
 
@@ -121,19 +106,19 @@ def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
 
     def shrink(node: AnyNode) -> AnyNode:
         match node:
-            case Input() | Output() | SumPool2d() | MaxPool2d():
+            case ir.Input() | ir.Output() | ir.SumPool2d() | ir.MaxPool2d():
                 return node
-            case Delay():
+            case ir.Delay():
                 return _shrink_delay(node, source_mask(node.name))
-            case Dense():
+            case ir.Dense():
                 rows = kept[graph.readers(node.name)[0].name]
                 return _shrink_dense(node, rows, source_mask(node.inputs[0]))
-            case Conv2d():
+            case ir.Conv2d():
                 rows = kept[graph.readers(node.name)[0].name]
                 return _shrink_convolution(node, rows, source_mask(node.inputs[0]))
-            case Lif():
+            case ir.Lif():
                 return _shrink_population(node, kept[node.name])
-            case FixedDense() | FixedConv2d() | FixedLif():
+            case ir.FixedDense() | ir.FixedConv2d() | ir.FixedLif():
                 raise node.fail("is an integer operation in a float graph")
             case _:
                 assert_never(node)
@@ -141,7 +126,7 @@ def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
     return graph.map(shrink)
 
 
-def _shrink_delay(node: Delay, mask: Mask | None) -> Delay:
+def _shrink_delay(node: ir.Delay, mask: Mask | None) -> ir.Delay:
     if mask is None or mask.all():
         return node
     channels = node.shape[0] * int(mask.sum()) // len(mask)
@@ -149,7 +134,7 @@ def _shrink_delay(node: Delay, mask: Mask | None) -> Delay:
     return replace(node, shape=shape, steps=node.steps if isinstance(node.steps, int) else node.steps[mask])
 
 
-def _shrink_population(node: Lif, mask: Mask) -> Lif:
+def _shrink_population(node: ir.Lif, mask: Mask) -> ir.Lif:
     if mask.all():
         return node
     every = np.broadcast_to(mask.reshape(-1, *[1] * (node.vth.ndim - 1)), node.vth.shape).ravel()
@@ -163,7 +148,7 @@ def _shrink_population(node: Lif, mask: Mask) -> Lif:
     )
 
 
-def _shrink_dense(node: Dense, rows: Mask, columns: Mask | None) -> Dense:
+def _shrink_dense(node: ir.Dense, rows: Mask, columns: Mask | None) -> ir.Dense:
     if rows.all() and (columns is None or columns.all()):
         return node
     # Feature maps are read flattened: a channel is a run of columns.
@@ -172,7 +157,7 @@ def _shrink_dense(node: Dense, rows: Mask, columns: Mask | None) -> Dense:
     return replace(node, weights=submatrix(node.weights, rows, chosen), delays=delays)
 
 
-def _shrink_convolution(node: Conv2d, rows: Mask, columns: Mask | None) -> Conv2d:
+def _shrink_convolution(node: ir.Conv2d, rows: Mask, columns: Mask | None) -> ir.Conv2d:
     if rows.all() and (columns is None or columns.all()):
         return node
     chosen = np.ones(node.weights.shape[1] * node.groups, bool) if columns is None else columns
@@ -189,7 +174,7 @@ def _shrink_convolution(node: Conv2d, rows: Mask, columns: Mask | None) -> Conv2
     return replace(node, weights=np.stack(kept), groups=int(left.sum()))
 
 
-def _ungrouped(node: Conv2d) -> NDArray[np.float64]:
+def _ungrouped(node: ir.Conv2d) -> NDArray[np.float64]:
     """Return the weights of all sources for every target, `[targets, sources, rows, columns]`."""
     targets, sources = node.weights.shape[:2]
     whole = np.zeros((targets, sources * node.groups, *node.weights.shape[2:]))

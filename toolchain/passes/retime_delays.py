@@ -7,18 +7,9 @@ from typing import ClassVar, final
 import numpy as np
 from scipy.optimize import linprog
 
+from toolchain import ir
 from toolchain.errors import FeedbackError, PostconditionError, PreconditionError
-from toolchain.ir import (
-    AnyNode,
-    Delay,
-    Dense,
-    FixedDense,
-    Graph,
-    Pooling,
-    Synapses,
-    ValueType,
-    verify,
-)
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType, verify
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
 from toolchain.passes.base import Pass
@@ -26,7 +17,7 @@ from toolchain.passes.base import Pass
 
 @final
 @dataclass(frozen=True)
-class Schedule:
+class ClockSchedule:
     """When each node works, in steps of the clocked target.
 
     Attributes:
@@ -62,7 +53,7 @@ class ClockedEdge:
     most: int
 
 
-def find_schedule(graph: Graph) -> Schedule:
+def find_schedule(graph: Graph) -> ClockSchedule:
     r"""Choose offsets so that every connection has at least the one step it takes.
 
     An edge i -> j of logical delay d leaves `extra = o_j - o_i + d - 1 >= 0` steps to wait. These
@@ -79,7 +70,7 @@ def find_schedule(graph: Graph) -> Schedule:
     loop = slow_loop(edges)
     if loop is not None:
         raise FeedbackError(loop, needed=len(loop))
-    return Schedule(_solve(graph, nodes, edges))
+    return ClockSchedule(_solve(graph, nodes, edges))
 
 
 @final
@@ -98,7 +89,7 @@ class RetimeDelays(Pass):
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose delays per neuron are folded into the synapses."""
         for node in graph:
-            if isinstance(node, Delay) and not isinstance(node.steps, int):
+            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
 
     def rewrite(self, graph: Graph) -> Graph:
@@ -108,7 +99,7 @@ class RetimeDelays(Pass):
         types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
-            if isinstance(node, Delay):
+            if isinstance(node, ir.Delay):
                 continue
             if isinstance(node, Synapses | Pooling):
                 edge = edges[node.name]
@@ -122,7 +113,7 @@ class RetimeDelays(Pass):
         """Promise one step or more before every connection."""
         for node in (*graph.synapses, *graph.poolings):
             wait = graph[node.inputs[0]]
-            if not isinstance(wait, Delay) or wait.least < 1:
+            if not isinstance(wait, ir.Delay) or wait.least < 1:
                 raise PostconditionError(f"connection '{node.name}' has no step to take; this is a bug")
 
 
@@ -143,7 +134,7 @@ def clocked_edges(graph: Graph) -> Iterator[ClockedEdge]:
 
 
 def _delays(node: Synapses | Pooling) -> Matrix | None:
-    return node.delays if isinstance(node, Dense | FixedDense) else None
+    return node.delays if isinstance(node, ir.Dense | ir.FixedDense) else None
 
 
 def _delay_range(delays: Matrix | None) -> tuple[int, int]:
@@ -213,9 +204,9 @@ def _solve(graph: Graph, nodes: list[str], edges: Sequence[ClockedEdge]) -> dict
 
 def _wait_before(
     node: Synapses | Pooling, source: str, kind: ValueType, steps: int
-) -> tuple[Delay, Synapses | Pooling]:
-    wait = Delay(name=f"{node.name}.wait", inputs=(source,), shape=kind.shape, edge=kind.kind, steps=steps)
-    if not isinstance(node, Dense | FixedDense):
+) -> tuple[ir.Delay, Synapses | Pooling]:
+    wait = ir.Delay(name=f"{node.name}.wait", inputs=(source,), shape=kind.shape, edge=kind.kind, steps=steps)
+    if not isinstance(node, ir.Dense | ir.FixedDense):
         return wait, replace(node, inputs=(wait.name,))
     low, _ = _delay_range(node.delays)
     delays = node.delays

@@ -6,14 +6,14 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Lif, Stage
+from toolchain.ir import AnyNode, Graph, Stage
 from toolchain.ir.matrix import Matrix, columns_of, kept_synapses, rows_of, sources_of, values_of
 from toolchain.passes.base import Pass
 from toolchain.passes.quantization.integers import COARSE, FINE
 from toolchain.passes.quantization.ranges import by_rows
-
-Floats = NDArray[np.float64]
 
 
 @final
@@ -41,19 +41,19 @@ class SplitHalves(Pass):
         """Return the graph with halves in place of wide connections."""
         nodes: list[AnyNode] = []
         for node in graph:
-            if isinstance(node, Dense | Conv2d) and node.name not in self.fixed:
+            if isinstance(node, ir.Dense | ir.Conv2d) and node.name not in self.fixed:
                 nodes += self._halves(graph, node)
-            elif isinstance(node, Lif):
+            elif isinstance(node, ir.Lif):
                 nodes.append(replace(node, inputs=self.fixed[node.name].inputs))
             else:
                 nodes.append(node)
         return graph if len(nodes) == len(graph.nodes) else graph.with_nodes(nodes)
 
-    def _halves(self, graph: Graph, node: Dense | Conv2d) -> list[AnyNode]:
+    def _halves(self, graph: Graph, node: ir.Dense | ir.Conv2d) -> list[AnyNode]:
         coarse, fine = self.fixed[node.name + COARSE], self.fixed[node.name + FINE]
         target = self.fixed.readers(coarse.name)[0]
         match node, coarse, fine, target:
-            case Dense(), FixedDense(), FixedDense(), FixedLif():
+            case ir.Dense(), ir.FixedDense(), ir.FixedDense(), ir.FixedLif():
                 places = _places(node.weights)
                 held = [np.isin(places, _places(half.weights)) for half in (coarse, fine)]
                 integers = np.zeros(places.size)
@@ -64,7 +64,7 @@ class SplitHalves(Pass):
                     _dense(node, coarse.name, real[0], held[0]),
                     _dense(node, fine.name, real[1], held[1]),
                 ]
-            case Conv2d(), FixedConv2d(), FixedConv2d(), FixedLif():
+            case ir.Conv2d(), ir.FixedConv2d(), ir.FixedConv2d(), ir.FixedLif():
                 factor = _per_integer(node.weights, coarse, target) * graph.message_scale(node)
                 both = ((coarse.weights != 0) & (fine.weights != 0)).ravel()
                 real = _parts(node.weights.ravel(), coarse.weights.ravel() * factor, both=both)
@@ -88,12 +88,12 @@ def _places(matrix: Matrix) -> NDArray[np.int64]:
     return rows_of(matrix) * sources_of(matrix) + columns_of(matrix)
 
 
-def _per_integer(weights: Matrix, half: FixedDense | FixedConv2d, target: FixedLif) -> Floats:
+def _per_integer(weights: Matrix, half: ir.FixedDense | ir.FixedConv2d, target: ir.FixedLif) -> Floats:
     """Return what one unit of an integer weight stands for, per stored value."""
     return 2.0**half.exponent / by_rows(target.scale)[rows_of(weights), 0]
 
 
-def _dense(node: Dense, name: str, real: Floats, held: NDArray[np.bool_]) -> Dense:
+def _dense(node: ir.Dense, name: str, real: Floats, held: NDArray[np.bool_]) -> ir.Dense:
     pattern = node.weights
     weights = kept_synapses(pattern, pattern, held)
     weights.data = real[held]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Dense, Graph, Lif, Matrix, Stage
+from toolchain.ir import AnyNode, Graph, Matrix, Stage
 from toolchain.ir.matrix import kept_synapses, values_of
 from toolchain.passes.base import Pass
 
@@ -34,7 +35,9 @@ class SplitSigns(Pass):
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph with halves in place of mixed connections."""
         halves = {
-            node.name: _halves(node) for node in graph if isinstance(node, Dense) and _is_mixed(node.weights)
+            node.name: _halves(node)
+            for node in graph
+            if isinstance(node, ir.Dense) and _is_mixed(node.weights)
         }
         if not halves:
             return graph
@@ -42,7 +45,7 @@ class SplitSigns(Pass):
         for node in graph:
             if node.name in halves:
                 nodes += halves[node.name]
-            elif isinstance(node, Lif):
+            elif isinstance(node, ir.Lif):
                 nodes.append(replace(node, inputs=_renamed(node.inputs, halves)))
             else:
                 nodes.append(node)
@@ -54,7 +57,7 @@ def _is_mixed(weights: Matrix) -> bool:
     return bool((values > 0).any() and (values < 0).any())
 
 
-def _halves(node: Dense) -> tuple[Dense, Dense]:
+def _halves(node: ir.Dense) -> tuple[ir.Dense, ir.Dense]:
     values = values_of(node.weights)
     # Only a CSR can hold a synapse that weighs zero; in a dense array zero means no synapse.
     stored = np.ones(values.shape, bool) if isinstance(node.weights, csr_array) else values != 0
@@ -64,13 +67,13 @@ def _halves(node: Dense) -> tuple[Dense, Dense]:
     )
 
 
-def _half(node: Dense, sign: str, kept: NDArray[np.bool_]) -> Dense:
+def _half(node: ir.Dense, sign: str, kept: NDArray[np.bool_]) -> ir.Dense:
     delays = None if node.delays is None else kept_synapses(node.delays, node.weights, kept)
     weights = kept_synapses(node.weights, node.weights, kept)
     return replace(node, name=f"{node.name}.{sign}", weights=weights, delays=delays)
 
 
-def _renamed(inputs: tuple[str, ...], halves: dict[str, tuple[Dense, Dense]]) -> tuple[str, ...]:
+def _renamed(inputs: tuple[str, ...], halves: dict[str, tuple[ir.Dense, ir.Dense]]) -> tuple[str, ...]:
     return tuple(
         half
         for name in inputs

@@ -4,7 +4,7 @@ from toolchain.pruning.activity import ActivityOptions, prune_by_activity
 from toolchain.pruning.channel_choice import choose_channels
 from toolchain.pruning.channels import channel_layers, compact_channels
 from toolchain.pruning.compact import compact
-from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, Step, prune_pool
+from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, PruningStep, prune_pool
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.pool import RecurrentPool, Selection
 from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recurrence
@@ -27,12 +27,12 @@ __all__ = [
     "LnpRecord",
     "LnpResult",
     "Masking",
+    "PruningStep",
     "Ranking",
     "RecurrentPool",
     "Regrowth",
     "ScaOptions",
     "Selection",
-    "Step",
     "UntrainedChannelsWarning",
     "channel_layers",
     "choose_channels",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from toolchain.errors import PruningError
 from toolchain.models.network import Connection, Network
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.pruning.lnp.centrality import betweenness, most_central
 from toolchain.pruning.recurrent import pool_of
 
@@ -81,8 +81,8 @@ def with_central_readout(
     layers = {key: network.layer(key) for key in network.layers if key != network.output}
     kept = {arrow: network.synapses[arrow.name] for arrow in network.connections if arrow != arrows[0]}
     added = {
-        Connection("to_inner", layer, name): Synapses(first, mask),
-        Connection(arrows[0].name, name, network.output): Synapses(second),
+        Connection("to_inner", layer, name): MaskedSynapses(first, mask),
+        Connection(arrows[0].name, name, network.output): MaskedSynapses(second),
     }
     return network.with_parts(
         {**layers, name: between, network.output: network.layer(network.output)}, {**kept, **added}

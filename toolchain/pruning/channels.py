@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import PruningError
-from toolchain.models import INPUT, Add, Block, FeedForward, GatedNorm, Select, Spiking
+from toolchain.models import INPUT, Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking
 
 Mask = NDArray[np.bool_]
 
@@ -131,14 +131,14 @@ class _Compactor:
         self.own = {layer.filters: masks[layer.name] for layer in layers.values() if layer.filters}
         self.kept: dict[str, Tensor | None] = {INPUT: None}
         self.width: dict[str, int] = {INPUT: network.shape[0]}
-        self.blocks: dict[Block, nn.Module] = {}
+        self.blocks: dict[NetworkBlock, nn.Module] = {}
 
-    def run(self) -> dict[Block, nn.Module]:
+    def run(self) -> dict[NetworkBlock, nn.Module]:
         for block in self.network.blocks:
             self._add(block, self.network.parts[block.name])
         return self.blocks
 
-    def _add(self, block: Block, module: nn.Module) -> None:
+    def _add(self, block: NetworkBlock, module: nn.Module) -> None:
         source = block.sources[0]
         kept, width = self.kept[source], self.width[source]
         match module:
@@ -164,22 +164,22 @@ class _Compactor:
             case _:
                 raise PruningError(f"block '{block.name}' is a {type(module).__name__}, which cannot shrink")
 
-    def _put(self, block: Block, module: nn.Module, kept: Tensor | None, width: int) -> None:
+    def _put(self, block: NetworkBlock, module: nn.Module, kept: Tensor | None, width: int) -> None:
         self.blocks[block] = module
         self.kept[block.name], self.width[block.name] = kept, width
 
-    def _norm(self, block: Block, module: GatedNorm, kept: Tensor | None) -> None:
+    def _norm(self, block: NetworkBlock, module: GatedNorm, kept: Tensor | None) -> None:
         alive = _alive(self.cut.get(module))
         if alive is None or kept is not None:
             self._put(block, _norm(module, kept), kept, module.channels)
             return
         if not self._select_less(block, alive):
-            select = Block(f"{block.name}_select", block.sources)
+            select = NetworkBlock(f"{block.name}_select", block.sources)
             self._put(select, Select(alive), alive, module.channels)
-            block = Block(block.name, (select.name,))
+            block = NetworkBlock(block.name, (select.name,))
         self._put(block, _norm(module, alive), alive, module.channels)
 
-    def _select_less(self, block: Block, alive: Tensor) -> bool:
+    def _select_less(self, block: NetworkBlock, alive: Tensor) -> bool:
         """Narrow the selection that a norm reads already, if it does; return whether it did."""
         earlier = next((each for each in self.blocks if each.name == block.sources[0]), None)
         chosen = None if earlier is None else self.blocks[earlier]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from toolchain.errors import PruningError
 from toolchain.models.network import Network
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 
 Kept = Mapping[str, NDArray[np.int64]]
 
@@ -44,9 +44,9 @@ def compact(network: Network, kept: Kept) -> Network:
     )
 
 
-def _synapses(network: Network, name: str) -> Synapses:
+def _synapses(network: Network, name: str) -> MaskedSynapses:
     module = network.synapses[name]
-    if not isinstance(module, Synapses):
+    if not isinstance(module, MaskedSynapses):
         raise PruningError(f"connection '{name}' is a {type(module).__name__}; expected Synapses")
     return module
 
@@ -67,10 +67,12 @@ def _keep_neurons(layer: CubaLif, index: Tensor | None) -> CubaLif:
     return small
 
 
-def _keep_synapses(synapses: Synapses, targets: Tensor | None, sources: Tensor | None) -> Synapses:
+def _keep_synapses(
+    synapses: MaskedSynapses, targets: Tensor | None, sources: Tensor | None
+) -> MaskedSynapses:
     weight = _select(synapses.effective.detach(), targets, sources)
     mask = None if synapses.mask is None else _select(synapses.mask, targets, sources)
-    return Synapses(weight, None if mask is None or bool(mask.all()) else mask)
+    return MaskedSynapses(weight, None if mask is None or bool(mask.all()) else mask)
 
 
 def _select(matrix: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.intake import array_of, labels_of
 from toolchain.models.topology import spectral_radius
-
-Floats = NDArray[np.float64]
 
 _DENSE_EIGENVALUES: Final = 400
 # SciPy's declarations take the default, an integer 0, for the type.

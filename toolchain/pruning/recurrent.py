@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from toolchain.errors import PruningError
 from toolchain.intake import PathText
 from toolchain.models.network import Network
-from toolchain.models.neurons import Synapses
+from toolchain.models.neurons import MaskedSynapses
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.compact import compact
 from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, prune_pool
@@ -64,7 +64,7 @@ def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = No
     their current is left out too.
 
     Raises:
-        PruningError: The layer has not exactly one connection to itself, or it is no `Synapses`.
+        PruningError: The layer has not exactly one connection to itself, or it is no `MaskedSynapses`.
     """
     synapses = _loop(network, layer)[1]
     population = network.layer(layer)
@@ -89,7 +89,7 @@ def with_pool(network: Network, layer: str, kept: NDArray[np.int64], pool: Recur
     small = compact(network, {layer: kept})
     like = synapses.weight
     weights = torch.tensor(pool.weights.toarray(), dtype=like.dtype, device=like.device)
-    small.synapses[name] = Synapses(weights, weights != 0)
+    small.synapses[name] = MaskedSynapses(weights, weights != 0)
     population = small.layer(layer)
     if not np.allclose(1 - pool.beta, population.dv.cpu().double().numpy(), rtol=1e-6):
         population.dv.copy_(torch.tensor(1 - pool.beta))
@@ -97,11 +97,11 @@ def with_pool(network: Network, layer: str, kept: NDArray[np.int64], pool: Recur
     return small
 
 
-def _loop(network: Network, layer: str) -> tuple[str, Synapses]:
+def _loop(network: Network, layer: str) -> tuple[str, MaskedSynapses]:
     loops = [arrow for arrow in network.connections if (arrow.source, arrow.target) == (layer, layer)]
     if len(loops) != 1:
         raise PruningError(f"layer '{layer}' has {len(loops)} connections to itself, expected one")
     synapses = network.synapses[loops[0].name]
-    if not isinstance(synapses, Synapses):
+    if not isinstance(synapses, MaskedSynapses):
         raise PruningError(f"connection '{loops[0].name}' is a {type(synapses).__name__}, expected Synapses")
     return loops[0].name, synapses

@@ -16,12 +16,11 @@ from typing import Any, Final, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import correlated
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.ir.types import size_of
-
-Floats = NDArray[np.float64]
 
 INPUT: Final = "input"
 """What connections that read the input name as their source."""

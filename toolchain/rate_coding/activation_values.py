@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import convolved
 from toolchain.ir.currents import (
     Branch,
     Current,
-    Pair,
     Sent,
     check_size,
     check_window,
@@ -30,7 +30,6 @@ from toolchain.ir.currents import (
 from toolchain.ir.matrix import Matrix
 from toolchain.ir.types import size_of
 
-Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 _IMAGE: Final = 3
 _FIRST: Final = ((slice(None), 0, 0), (0, slice(None), 0), (0, 0, slice(None)))

@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.rate_coding.activation_network import ActivationNetwork, activations_of
-
-Floats = NDArray[np.float64]
 
 
 def measure_activations(network: ActivationNetwork, frames: NDArray[np.float32]) -> dict[str, Floats]:

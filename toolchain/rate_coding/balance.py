@@ -6,13 +6,13 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import AnyNode, Decode, Graph, Output
+from toolchain.ir import AnyNode, Decode, Graph
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import load_target
-
-Floats = NDArray[np.float64]
 
 SHOWN: Final = 128
 """Most samples that are shown."""
@@ -41,7 +41,7 @@ class Shown:
             nodes: A graph without its output, up to a population.
         """
         name = nodes[-1].name
-        graph = Graph((*nodes, Output(name="output", inputs=(name,), decode=Decode.SPIKE_COUNT)))
+        graph = Graph((*nodes, ir.Output(name="output", inputs=(name,), decode=Decode.SPIKE_COUNT)))
         still = np.broadcast_to(self.frames[:, None], (len(self.frames), self.steps, *self.frames.shape[1:]))
         program = load_target(_EMULATOR).build(graph)
         parts = in_parts(Stimulus.of(still), recorded_bytes(graph, self.steps, ("spikes",)), program)

@@ -22,8 +22,10 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import UsageError
-from toolchain.ir import AnyNode, Decode, Graph, Lif, Origin, Output, SumPool2d, verify
+from toolchain.ir import AnyNode, Decode, Graph, Origin, verify
 from toolchain.ir.currents import Branch, Current
 from toolchain.ir.imported import Imported
 from toolchain.ir.matrix import rows_of, targets_of, values_of
@@ -34,8 +36,6 @@ from toolchain.rate_coding.activations import largest_activations, measure_activ
 from toolchain.rate_coding.balance import SHOWN, Shown, fitted_units, lowered_share
 from toolchain.rate_coding.graded_input import graded_input, range_notes
 from toolchain.rate_coding.rectified_layers import graph_name
-
-Floats = NDArray[np.float64]
 
 _STEPS: Final = 32
 """For how many steps samples of a single step are shown while thresholds are lowered."""
@@ -135,7 +135,7 @@ class _Conversion:
                     self._pool(step)
         self._population("readout", self.network.scores, np.inf, 1.0)
         self.nodes.append(
-            Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=tuple(classes))
+            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=tuple(classes))
         )
         graph = Graph(tuple(self.nodes), name=name)
         verify(graph)
@@ -184,7 +184,7 @@ class _Conversion:
         """Lower the threshold of the last population until its mean rate is that of the activations."""
         population = self.nodes[-1]
         share = lowered_share(self.shown.rates(tuple(self.nodes)), activations / threshold)
-        if isinstance(population, Lif):
+        if isinstance(population, ir.Lif):
             self.nodes[-1] = replace(population, vth=population.vth * share)
         rates = self.shown.rates(tuple(self.nodes))
         shared = population.name in self.quantized
@@ -194,7 +194,7 @@ class _Conversion:
         self.units[step.name] = self.units[step.source.node]
         window = step.window
         self.nodes.append(
-            SumPool2d(
+            ir.SumPool2d(
                 name=step.name,
                 inputs=(step.source.node,),
                 kernel=window.kernel,
@@ -213,7 +213,7 @@ class _Conversion:
             inputs.append(unique)
         shape = current.shape
         self.nodes.append(
-            Lif(
+            ir.Lif(
                 name=name,
                 inputs=tuple(inputs),
                 du=np.full(shape, decay),

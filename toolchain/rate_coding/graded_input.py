@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.fixedpoint import THRESHOLD_MAX
-from toolchain.ir import EdgeKind, Input
+from toolchain.ir import EdgeKind
 from toolchain.ir.currents import Branch
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.passes.quantization.weight_grids import grid_steps
@@ -32,7 +33,9 @@ _USUAL, _FAR = 0.999, 10.0
 """Values that large, compared with the others, leave those few of the levels."""
 
 
-def graded_input(network: ActivationNetwork, frames: NDArray[Any], thresholds: Mapping[str, float]) -> Input:
+def graded_input(
+    network: ActivationNetwork, frames: NDArray[Any], thresholds: Mapping[str, float]
+) -> ir.Input:
     """Return the input of a network, with the bits that cost its layers least.
 
     Args:
@@ -54,7 +57,9 @@ def graded_input(network: ActivationNetwork, frames: NDArray[Any], thresholds: M
     wanted = math.ceil(math.log2((best or 2.0**_MOST) + 1))
     held = math.floor(math.log2(min(kept, 2.0**_MOST) + 1))
     bits = min(max(min(wanted, held), _FEWEST), _MOST)
-    return Input(name=INPUT, shape=network.shape, edge=EdgeKind.GRADED, scale=(2**bits - 1) / peak, bits=bits)
+    return ir.Input(
+        name=INPUT, shape=network.shape, edge=EdgeKind.GRADED, scale=(2**bits - 1) / peak, bits=bits
+    )
 
 
 def _levels(branch: Branch, peak: float, power: float, units: float) -> float:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import final
 
-Pair = tuple[int, int]
+from toolchain.arrays import Pair
 
 
 @final
 @dataclass(frozen=True)
-class Placement:
+class WindowPlacement:
     """Where a window stands on an image, rows first.
 
     Attributes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, cast, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import convolved, correlated, may_pad
 from toolchain.ir.currents import Current, Sent
@@ -28,9 +28,8 @@ from toolchain.rate_coding.activation_values import (
     sent_value,
     whole,
 )
-from toolchain.rate_coding.placement import Placement
+from toolchain.rate_coding.placement import WindowPlacement
 
-Floats = NDArray[np.float64]
 _ONE: Final = np.ones(1)
 
 
@@ -106,7 +105,7 @@ class RectifiedLayers:
         found = added(name, self.positive(name, apart), second)
         return replace(found, nonnegative=first.nonnegative or second.nonnegative)
 
-    def max_pool(self, name: str, value: Value, maps: Current, placement: Placement) -> Value:
+    def max_pool(self, name: str, value: Value, maps: Current, placement: WindowPlacement) -> Value:
         """Return the largest of each window, two by two, columns before rows.
 
         Args:
@@ -120,7 +119,7 @@ class RectifiedLayers:
             found = self._largest(name, found, axis, placement)
         return found
 
-    def _largest(self, name: str, value: Value, axis: int, placement: Placement) -> Value:
+    def _largest(self, name: str, value: Value, axis: int, placement: WindowPlacement) -> Value:
         kernel, stride = placement.kernel[axis], placement.stride[axis]
         begin, end = placement.pads[axis]
         if kernel == 1 and stride == 1 and not (begin or end):

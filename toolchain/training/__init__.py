@@ -3,7 +3,7 @@
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
-from toolchain.training.fit import FitOptions, Optimizer, Schedule, fit
+from toolchain.training.fit import FitOptions, LearningRateSchedule, Optimizer, fit
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.quantization_aware import tune_graph
@@ -20,10 +20,10 @@ __all__ = [
     "FitOptions",
     "GraphNetwork",
     "HostDecoder",
+    "LearningRateSchedule",
     "LinearReadout",
     "Optimizer",
     "Rule",
-    "Schedule",
     "StdpOptions",
     "fit",
     "fit_host_decoder",

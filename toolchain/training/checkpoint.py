@@ -11,7 +11,7 @@ from toolchain.errors import CorruptArtifactError, FrontendError, IRError, Train
 from toolchain.files.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.intake import PathText, path_of
 from toolchain.models.network import Connection, Network, Readout, check_part_names
-from toolchain.models.neurons import CubaLif, Synapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import fill_module, parse_tensors, read_tensor_bytes, save_tensors
@@ -65,7 +65,7 @@ def save_network(network: Network, folder: PathText) -> None:
     """Write `network.json` and `network.safetensors` into `folder`."""
     folder = path_of(folder, "folder")
     for arrow in network.connections:
-        if not isinstance(network.synapses[arrow.name], Synapses):
+        if not isinstance(network.synapses[arrow.name], MaskedSynapses):
             raise TrainingError(
                 f"connection '{arrow.name}' is a {type(network.synapses[arrow.name]).__name__}; "
                 "only Synapses can be saved"
@@ -129,13 +129,15 @@ def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
     """Return the network without its numbers; which connections have a mask, only the tensors say."""
     check_part_names([row.name for row in document.connections], "connection")
     sizes = document.inputs | {name: row.size for name, row in document.layers.items()}
-    connections: dict[Connection, Synapses] = {}
+    connections: dict[Connection, MaskedSynapses] = {}
     for row in document.connections:
         # Ends that are unknown are refused by the network, with those that it knows.
         weight = torch.empty(sizes.get(row.target, 1), sizes.get(row.source, 1))
         masked = f"synapses.{row.name}.mask" in tensors
         arrow = Connection(row.name, row.source, row.target, row.delay)
-        connections[arrow] = Synapses(weight, torch.empty(weight.shape, dtype=torch.bool) if masked else None)
+        connections[arrow] = MaskedSynapses(
+            weight, torch.empty(weight.shape, dtype=torch.bool) if masked else None
+        )
     return Network(
         inputs=document.inputs,
         layers={

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
 from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
 from toolchain.intake import PathText, path_of
-from toolchain.models import Add, Block, FeedForward, GatedNorm, Select, Spiking, Surrogate
+from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
 from toolchain.training.checkpoint import NETWORK_FILES, Size
 from toolchain.training.compiler_cache import unallocated
@@ -150,7 +150,9 @@ def load_feed_forward(folder: PathText) -> FeedForward:
     tensors, _ = load_tensors(numbers)
     try:
         check_part_names([row.name for row in document.blocks], "block")
-        blocks = {Block(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks}
+        blocks = {
+            NetworkBlock(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks
+        }
         network = FeedForward(
             blocks,
             shape=document.shape,
@@ -167,7 +169,7 @@ def load_feed_forward(folder: PathText) -> FeedForward:
     return network.eval()
 
 
-def _row(block: Block, module: nn.Module) -> BlockRow:
+def _row(block: NetworkBlock, module: nn.Module) -> BlockRow:
     form = _ARGUMENTS.get(type(module))
     if form is None:
         raise TrainingError(

@@ -37,7 +37,7 @@ class Optimizer(Enum):
     """With momentum 0.9."""
 
 
-class Schedule(Enum):
+class LearningRateSchedule(Enum):
     """How the learning rate changes over the steps."""
 
     ONE_CYCLE = "one_cycle"
@@ -72,7 +72,7 @@ class FitOptions:
     label_smoothing: float = 0.0
     device: str = "auto"
     optimizer: Optimizer = Optimizer.ADAMW
-    schedule: Schedule = Schedule.ONE_CYCLE
+    schedule: LearningRateSchedule = LearningRateSchedule.ONE_CYCLE
 
     def __post_init__(self) -> None:
         hold(
@@ -84,7 +84,7 @@ class FitOptions:
             gradient_clip=lambda value, name: real_of(value, name, above=0, infinite=True),
             label_smoothing=share,
             optimizer=choice(Optimizer),
-            schedule=choice(Schedule),
+            schedule=choice(LearningRateSchedule),
         )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)
@@ -92,9 +92,9 @@ class FitOptions:
     def rate(self, part: float) -> float:
         """Return the learning rate after `part` (0 .. 1) of all steps."""
         match self.schedule:
-            case Schedule.ONE_CYCLE:
+            case LearningRateSchedule.ONE_CYCLE:
                 return self.learning_rate * one_cycle(part)
-            case Schedule.THIRDS:
+            case LearningRateSchedule.THIRDS:
                 return self.learning_rate * 0.1 ** min(int(part * 3), 2)
             case _:
                 assert_never(self.schedule)

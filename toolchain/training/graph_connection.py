@@ -4,21 +4,20 @@ from typing import Final, cast, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain import fixedpoint
-from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Graph
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
+from toolchain.ir import Graph
 from toolchain.ir.matrix import columns_of, rows_of, sources_of, targets_of, values_of
 from toolchain.training.integer_rules import Rule, floor_through, straight_through, wrap_sum
 
-Floats = NDArray[np.float64]
 _FLOAT32_EXACT: Final = 2**24
 
 
 @final
-class Connection(nn.Module):
+class TrainedConnection(nn.Module):
     r"""The weights of a `Dense` or `Conv2d`, its integers if a fixed graph is given.
 
     .. math:: a_i = 2^e \sum_j R(w_{ij} S_i 2^{-e})\, x_j
@@ -41,13 +40,13 @@ class Connection(nn.Module):
         self,
         graph: Graph,
         fixed: Graph | None,
-        node: Dense | Conv2d,
+        node: ir.Dense | ir.Conv2d,
         rules: frozenset[Rule],
         precision: torch.dtype,
     ) -> None:
         super().__init__()
         self.node = node
-        self.fixed = None if fixed is None else cast("FixedDense | FixedConv2d", fixed[node.name])
+        self.fixed = None if fixed is None else cast("ir.FixedDense | ir.FixedConv2d", fixed[node.name])
         self.rules = rules
         # What one unit of integer message weighs; without a fixed graph messages are in the model's units.
         self.message = 1.0 if fixed is None else graph.message_scale(node)
@@ -55,7 +54,7 @@ class Connection(nn.Module):
         scale = np.ones(targets_of(node.weights))
         self.exponent = 0
         if fixed is not None and self.fixed is not None:
-            target = cast("FixedLif", fixed.readers(node.name)[0])
+            target = cast("ir.FixedLif", fixed.readers(node.name)[0])
             scale = target.scale.reshape(len(target.scale), -1)[:, 0]
             self.exponent = self.fixed.exponent
         factor = scale[self._rows] / 2.0**self.exponent
@@ -64,7 +63,7 @@ class Connection(nn.Module):
         self.register_buffer("alive", torch.from_numpy(_synapses(node)))
         self.reach = self._reach(graph.largest_message(node)) * 2.0**self.exponent
         self.wraps = (
-            isinstance(node, Conv2d) and Rule.SATURATION in rules and self.reach >= fixedpoint.STATE_LIMIT
+            isinstance(node, ir.Conv2d) and Rule.SATURATION in rules and self.reach >= fixedpoint.STATE_LIMIT
         )
         # Bits are dropped from a word of 32.
         self.narrows = (
@@ -100,7 +99,7 @@ class Connection(nn.Module):
     def slots(self) -> list[tuple[int, Tensor]]:
         """Return delay in steps and weights, `[targets, sources]` or `[out, in, rows, columns]`."""
         values = self._rounded() * self.alive
-        if isinstance(self.node, Conv2d):
+        if isinstance(self.node, ir.Conv2d):
             return [(0, values.to(self.kind).reshape(self.node.weights.shape))]
         shape = (targets_of(self.node.weights), sources_of(self.node.weights))
         place = torch.from_numpy(self._rows * shape[1] + columns_of(self.node.weights)).to(values.device)
@@ -116,7 +115,7 @@ class Connection(nn.Module):
     def conduct(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the current `[batch, *features]` that a message makes through one slot."""
         x = x.to(weights.dtype)
-        if isinstance(self.node, Conv2d):
+        if isinstance(self.node, ir.Conv2d):
             node = self.node
             total = functional.conv2d(x, weights, None, node.stride, node.padding, node.dilation, node.groups)
         else:
@@ -167,7 +166,7 @@ class Connection(nn.Module):
         return straight_through(scaled, integers)
 
 
-def _synapses(node: Dense | Conv2d) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _synapses(node: ir.Dense | ir.Conv2d) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Return which stored weights are synapses: in a dense matrix, zero means none."""
     values = values_of(node.weights)
     return np.ones(values.shape, bool) if not isinstance(node.weights, np.ndarray) else values != 0

@@ -6,37 +6,21 @@ from typing import assert_never, cast, final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.errors import ArgumentError, TrainingError
 from toolchain.intake import check_shape
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Stage,
-    SumPool2d,
-)
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
 from toolchain.ir.matrix import with_values
-from toolchain.models import Activity
+from toolchain.models import NetworkRecord
 from toolchain.models.entering import tensor_of
 from toolchain.models.surrogates import Surrogate
-from toolchain.training.graph_connection import Connection
-from toolchain.training.integer_rules import ALL_RULES, Neurons, Rule, straight_through
+from toolchain.training.graph_connection import TrainedConnection
+from toolchain.training.integer_rules import ALL_RULES, NeuronUpdate, Rule, straight_through
 
-Floats = NDArray[np.float64]
 History = dict[str, list[Tensor]]
 
 
@@ -86,18 +70,18 @@ class GraphNetwork(nn.Module):
         self.connections = nn.ModuleDict()
         self.biases = nn.ParameterDict()
         for node in graph:
-            if isinstance(node, Dense | Conv2d):
+            if isinstance(node, ir.Dense | ir.Conv2d):
                 place = self._places[node.name]
-                self.connections[place] = Connection(graph, fixed, node, self.rules, precision)
-            elif isinstance(node, Lif):
+                self.connections[place] = TrainedConnection(graph, fixed, node, self.rules, precision)
+            elif isinstance(node, ir.Lif):
                 bias = torch.from_numpy(_rows(node.bias)).to(precision)
                 self.biases[self._places[node.name]] = nn.Parameter(bias, requires_grad=bool(bias.any()))
 
-    def connection(self, name: str) -> Connection:
+    def connection(self, name: str) -> TrainedConnection:
         """Return the module of a connection of the graph."""
-        return cast("Connection", self.connections[self._places[name]])
+        return cast("TrainedConnection", self.connections[self._places[name]])
 
-    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> Activity:
+    def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> NetworkRecord:
         """Run a batch from rest.
 
         Args:
@@ -115,32 +99,32 @@ class GraphNetwork(nn.Module):
         layers = {
             node.name: _Layer(self._neurons(node), self._bias(node), first.shape[0])
             for node in self.graph.populations
-            if isinstance(node, Lif)
+            if isinstance(node, ir.Lif)
         }
         past: History = {node.name: [] for node in self.graph}
         for t in range(first.shape[1]):
             for node in self.graph:
                 match node:
-                    case Input():
+                    case ir.Input():
                         value = entering[node.name][:, t]
-                    case Delay():
+                    case ir.Delay():
                         value = _recall(node, past[node.inputs[0]], t, first)
-                    case SumPool2d() | MaxPool2d():
+                    case ir.SumPool2d() | ir.MaxPool2d():
                         value = _pool(node, past[node.inputs[0]][t])
-                    case Dense() | Conv2d():
+                    case ir.Dense() | ir.Conv2d():
                         value = self._conduct(node, slots[node.name], past[node.inputs[0]], t)
-                    case Lif():
+                    case ir.Lif():
                         currents = [past[name][t] for name in node.inputs]
                         value = layers[node.name].advance(sum(currents[1:], currents[0]))
-                    case Output():
+                    case ir.Output():
                         continue
                     case _:
                         raise TrainingError(f"node '{node.name}' is an integer operation")
                 past[node.name].append(value)
         scores = self._scores(past, layers)
         if not record:
-            return Activity(scores, {}, {}, {})
-        return Activity(
+            return NetworkRecord(scores, {}, {}, {})
+        return NetworkRecord(
             scores,
             {name: torch.stack(past[name], 1) for name in layers},
             {name: torch.stack(layer.v_rows, 1) for name, layer in layers.items()},
@@ -166,17 +150,17 @@ class GraphNetwork(nn.Module):
 
         def change(node: AnyNode) -> AnyNode:
             match node:
-                case Dense():
+                case ir.Dense():
                     return replace(
                         node, weights=with_values(node.weights, self.connection(node.name).trained())
                     )
-                case Conv2d():
+                case ir.Conv2d():
                     values = with_values(node.weights, self.connection(node.name).trained())
                     return replace(node, weights=np.asarray(values))
-                case Lif():
+                case ir.Lif():
                     bias = np.broadcast_to(self._bias(node).detach().cpu().double().numpy(), node.vth.shape)
                     if self.fixed is not None:
-                        scale = cast("FixedLif", self.fixed[node.name]).scale
+                        scale = cast("ir.FixedLif", self.fixed[node.name]).scale
                         bias = bias / (scale * 2.0**fixedpoint.ALIGNMENT_BITS)
                     return replace(node, bias=bias)
                 case _:
@@ -187,9 +171,9 @@ class GraphNetwork(nn.Module):
     def hold_in_range(self) -> None:
         """Move weights that no integer can follow back to the edge of their range."""
         for module in self.connections.values():
-            cast("Connection", module).hold_in_range()
+            cast("TrainedConnection", module).hold_in_range()
 
-    def _enter(self, node: Input, stream: Tensor) -> Tensor:
+    def _enter(self, node: ir.Input, stream: Tensor) -> Tensor:
         if node.edge is EdgeKind.SPIKE or self.fixed is None:
             return stream.to(self.precision)
         if Rule.INPUT not in self.rules:
@@ -198,7 +182,7 @@ class GraphNetwork(nn.Module):
         return torch.from_numpy(integers).to(stream.device, torch.float64)
 
     def _conduct(
-        self, node: Dense | Conv2d, slots: list[tuple[int, Tensor]], past: list[Tensor], t: int
+        self, node: ir.Dense | ir.Conv2d, slots: list[tuple[int, Tensor]], past: list[Tensor], t: int
     ) -> Tensor:
         connection = self.connection(node.name)
         parts = [connection.conduct(past[t - delay], weights) for delay, weights in slots if t >= delay]
@@ -206,12 +190,12 @@ class GraphNetwork(nn.Module):
             return sum(parts[1:], parts[0])
         return torch.zeros_like(connection.conduct(torch.zeros_like(past[t]), slots[0][1]))
 
-    def _neurons(self, node: Lif) -> Neurons:
+    def _neurons(self, node: ir.Lif) -> NeuronUpdate:
         """Return the update of a population by the rules that hold."""
         keep_u, keep_v, threshold, unit = 1 - node.du, 1 - node.dv, node.vth, 1.0
         if self.fixed is not None:
             unit = 2.0**fixedpoint.ALIGNMENT_BITS
-            fixed = cast("FixedLif", self.fixed[node.name])
+            fixed = cast("ir.FixedLif", self.fixed[node.name])
             threshold = threshold * fixed.scale * unit
             if Rule.THRESHOLDS in self.rules:
                 units = np.left_shift(fixed.vth, fixedpoint.ALIGNMENT_BITS).astype(np.float64)
@@ -225,7 +209,7 @@ class GraphNetwork(nn.Module):
         wide = self.rules == ALL_RULES and reach >= fixedpoint.INPUT_LIMIT
         kind = self._state_type(keep_u, keep_v, wide=wide)
         device = next(self.parameters()).device
-        return Neurons(
+        return NeuronUpdate(
             *(torch.from_numpy(np.array(part)).to(device, kind) for part in parts),
             unit=unit,
             truncates=Rule.TRUNCATION in self.rules,
@@ -242,11 +226,11 @@ class GraphNetwork(nn.Module):
         leaks = any(not np.isin(keep, (0, 1)).all() for keep in keeps)
         return torch.float64 if leaks or wide or self.rules != ALL_RULES else torch.float32
 
-    def _bias(self, node: Lif) -> Tensor:
+    def _bias(self, node: ir.Lif) -> Tensor:
         """Return the bias of a population in the units of v, rounded if that rule holds."""
         bias = self.biases[self._places[node.name]]
         if self.fixed is not None:
-            scale = cast("FixedLif", self.fixed[node.name]).scale
+            scale = cast("ir.FixedLif", self.fixed[node.name]).scale
             rows = scale if bias.shape == scale.shape else scale.reshape(len(scale), -1)[:, 0]
             bias = bias.double() * torch.from_numpy(np.array(rows)).to(bias.device)
             bias = bias * 2.0**fixedpoint.ALIGNMENT_BITS
@@ -260,7 +244,7 @@ class GraphNetwork(nn.Module):
         name = output.inputs[0]
         values = torch.stack(layers[name].v_rows if output.reads_potential else past[name], 1)
         if output.reads_potential and self.fixed is not None:
-            unit = cast("FixedLif", self.fixed[name]).scale * 2.0**fixedpoint.ALIGNMENT_BITS
+            unit = cast("ir.FixedLif", self.fixed[name]).scale * 2.0**fixedpoint.ALIGNMENT_BITS
             values = values / torch.from_numpy(unit).to(values)
         read = _read(output.decode, values).to(self.precision)
         if output.weights is not None:
@@ -272,7 +256,7 @@ class GraphNetwork(nn.Module):
 class _Layer:
     """A population in the middle of a run, and what it did."""
 
-    def __init__(self, neurons: Neurons, bias: Tensor, batch: int) -> None:
+    def __init__(self, neurons: NeuronUpdate, bias: Tensor, batch: int) -> None:
         self.neurons = neurons
         self.bias = bias.to(neurons.threshold.dtype)
         rest = neurons.threshold.new_zeros(batch, *neurons.threshold.shape)
@@ -287,7 +271,7 @@ class _Layer:
         return spikes
 
 
-def _recall(node: Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
+def _recall(node: ir.Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
     """Return what a delay lets out at step t; nothing came before the first step."""
     silence = like.new_zeros(like.shape[0], *node.shape)
     if isinstance(node.steps, int):
@@ -300,9 +284,9 @@ def _recall(node: Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
     return held
 
 
-def _pool(node: SumPool2d | MaxPool2d, x: Tensor) -> Tensor:
+def _pool(node: ir.SumPool2d | ir.MaxPool2d, x: Tensor) -> Tensor:
     """Return sums over windows, or their largest element, which of spikes is whether any is set."""
-    if isinstance(node, SumPool2d):
+    if isinstance(node, ir.SumPool2d):
         return functional.avg_pool2d(x, node.kernel, node.stride, node.padding, divisor_override=1)
     padded = functional.pad(x, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
     return functional.max_pool2d(padded, node.kernel, node.stride)

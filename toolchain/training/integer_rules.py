@@ -54,7 +54,7 @@ def _replaced(x: Tensor, value: Tensor) -> Tensor:
 
 
 @final
-class Neurons:
+class NeuronUpdate:
     r"""The update of a population, in integers or in real numbers in the same units.
 
     .. math::
@@ -125,7 +125,7 @@ class _Step(torch.autograd.Function):
         u: Tensor,
         v: Tensor,
         bias: Tensor,
-        neurons: Neurons,
+        neurons: NeuronUpdate,
     ) -> tuple[Tensor, Tensor, Tensor]:
         limit = fixedpoint.STATE_LIMIT
         current = a * neurons.unit
@@ -149,7 +149,7 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:  # noqa: ANN401
         potential, fired = ctx.saved_tensors
-        neurons: Neurons = ctx.neurons
+        neurons: NeuronUpdate = ctx.neurons
         of_spikes, of_u, of_v = gradients
         at_potential = neurons.smooth(potential).mul_(of_spikes).add_(of_v.masked_fill(fired, 0.0))
         at_current = at_potential + of_u

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from toolchain.arrays import Floats
 from toolchain.errors import TrainingError
 from toolchain.intake import (
     MAX_SEED,
@@ -22,8 +23,6 @@ from toolchain.intake import (
 )
 from toolchain.models.network import Network, Readout
 from toolchain.training.samples import SampleReader, Samples
-
-Floats = NDArray[np.float64]
 
 _BATCH = 256
 

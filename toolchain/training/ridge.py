@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
+from toolchain.arrays import Floats
 from toolchain.errors import TrainingError
 from toolchain.intake import real_of, samples_of
-
-Floats = NDArray[np.float64]
 
 
 @final

@@ -15,7 +15,7 @@ from scipy.sparse import csc_array, csr_array
 from toolchain.compiled import njit
 from toolchain.errors import TrainingError
 from toolchain.models.network import Network
-from toolchain.models.neurons import Synapses
+from toolchain.models.neurons import MaskedSynapses
 from toolchain.options import factor, hold, milliseconds, real
 from toolchain.progress import Progress, no_progress
 from toolchain.training.samples import SampleReader, Samples
@@ -104,12 +104,12 @@ def learn_stdp(
         loop.weight.copy_(torch.from_numpy(weights.toarray()))
 
 
-def _parts(network: Network, layer: str) -> tuple[Synapses, list[Synapses]]:
-    loops: list[Synapses] = []
-    drives: list[Synapses] = []
+def _parts(network: Network, layer: str) -> tuple[MaskedSynapses, list[MaskedSynapses]]:
+    loops: list[MaskedSynapses] = []
+    drives: list[MaskedSynapses] = []
     for arrow in network.connections:
         module = network.synapses[arrow.name]
-        if arrow.target == layer and isinstance(module, Synapses):
+        if arrow.target == layer and isinstance(module, MaskedSynapses):
             if arrow.source == layer and arrow.delay == 1:
                 loops.append(module)
             elif arrow.source in network.inputs and arrow.delay == 0:

@@ -58,7 +58,7 @@ class Share:
 
 @final
 @dataclass(frozen=True)
-class Attribution:
+class LossAttribution:
     """The loss of a build, split by cause. Shares do not add up: errors can cancel or meet.
 
     Attributes:
@@ -105,7 +105,7 @@ def attribute_loss(
     *,
     samples: int = _SAMPLES,
     progress: Progress = no_progress,
-) -> Attribution:
+) -> LossAttribution:
     """Run the float graph with each integer rule alone, and compare.
 
     Args:
@@ -120,7 +120,7 @@ def attribute_loss(
     comparisons, arithmetic = _compare_runs(build, part, runs, progress)
     *alone, rounded, together = map(Share.of, comparisons)
     shares = dict(zip(rules, alone, strict=True))
-    return Attribution(part.samples, shares, rounded, together, Share.of(arithmetic))
+    return LossAttribution(part.samples, shares, rounded, together, Share.of(arithmetic))
 
 
 def _first_samples(build: Build, stimulus: Stimulus | None, samples: int) -> Stimulus:

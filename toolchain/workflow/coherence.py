@@ -9,27 +9,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from toolchain import ir
 from toolchain.errors import CorruptArtifactError, StimulusError
 from toolchain.execution.clipping import graded_range
 from toolchain.execution.stimulus import Stimulus, named_stimulus
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    Stage,
-    same_node,
-)
+from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, same_node
 from toolchain.ir.matrix import values_of
 from toolchain.passes.quantization.report import QuantizationReport
 
-_FIXED: Final[dict[type[AnyNode], type[AnyNode]]] = {Dense: FixedDense, Conv2d: FixedConv2d, Lif: FixedLif}
+_FIXED: Final[dict[type[AnyNode], type[AnyNode]]] = {
+    ir.Dense: ir.FixedDense,
+    ir.Conv2d: ir.FixedConv2d,
+    ir.Lif: ir.FixedLif,
+}
 """What becomes of operations in real numbers; all others stay as they are."""
 
 
@@ -79,10 +71,10 @@ def _alike(node: AnyNode, other: AnyNode) -> bool:
     if type(other) is not wanted or node.inputs != other.inputs:
         return False
     match node, other:
-        case (Dense() | Conv2d(), FixedDense() | FixedConv2d()):
+        case (ir.Dense() | ir.Conv2d(), ir.FixedDense() | ir.FixedConv2d()):
             stored = values_of(node.weights).size == values_of(other.weights).size
             return stored and node.weights.shape == other.weights.shape
-        case Lif(), FixedLif():
+        case ir.Lif(), ir.FixedLif():
             return node.vth.shape == other.vth.shape
         case _:
             return False
@@ -107,14 +99,14 @@ def _of_report(graph: Graph, report: QuantizationReport) -> Iterator[str]:
 def _told(node: AnyNode, report: QuantizationReport) -> bool:
     """Return whether a report says of a node what can be seen of its integers."""
     match node:
-        case Input() if node.edge is EdgeKind.GRADED:
+        case ir.Input() if node.edge is EdgeKind.GRADED:
             given = report.inputs[node.name]
             return (given.bits, given.range) == (node.bits, graded_range(node))
-        case FixedDense() | FixedConv2d():
+        case ir.FixedDense() | ir.FixedConv2d():
             link = report.connections[node.name]
             seen = (node.exponent, node.sign_mode, node.weight_bits)
             return (link.exponent, link.sign_mode, link.weight_bits) == seen
-        case FixedLif():
+        case ir.FixedLif():
             row = report.populations[node.name]
             return (row.neurons, row.origin) == (node.vth.size, node.origin.path)
         case _:

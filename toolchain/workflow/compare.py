@@ -32,7 +32,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.protocol import ChipTarget, PortableProgram
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import load_target
-from toolchain.workflow.attribution import Attribution, attribute_loss
+from toolchain.workflow.attribution import LossAttribution, attribute_loss
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import Resources, fit_activity
 
@@ -100,7 +100,7 @@ class Judgement:
     shown: tuple[Trace, Trace]
     shown_samples: tuple[int, ...]
     exact: Mapping[str, Exactness]
-    attribution: Attribution | None = None
+    attribution: LossAttribution | None = None
     resources: Resources | None = None
     misfit: str = ""
     clipped: tuple[ClippedInput, ...] = ()

@@ -11,11 +11,12 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from toolchain import ir
 from toolchain.compiled import kept_in
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.execution.reference import run as run_reference
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, FixedDense, FixedLif, Graph, Input, Origin, Output
+from toolchain.ir import Decode, Graph, Origin
 from toolchain.target.registry import installed_targets, load_target
 
 _PACKAGES: Final = (
@@ -138,15 +139,15 @@ def _probe() -> tuple[Graph, np.ndarray[Any, np.dtype[np.bool_]]]:
     two = np.zeros(2, dtype=np.int32)
     graph = Graph(
         (
-            Input(name="input", shape=(2,)),
-            FixedDense(
+            ir.Input(name="input", shape=(2,)),
+            ir.FixedDense(
                 name="synapses",
                 inputs=("input",),
                 weights=np.array([[100, 2], [-4, 60]]),
                 exponent=0,
                 sign_mode=SignMode.MIXED,
             ),
-            FixedLif(
+            ir.FixedLif(
                 name="neurons",
                 inputs=("synapses",),
                 du=two + 4095,
@@ -157,7 +158,7 @@ def _probe() -> tuple[Graph, np.ndarray[Any, np.dtype[np.bool_]]]:
                 scale=np.ones(2),
                 origin=Origin.whole("probe", 2),
             ),
-            Output(name="output", inputs=("neurons",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("neurons",), decode=Decode.SPIKE_COUNT),
         ),
         name="probe",
     )

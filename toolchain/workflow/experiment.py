@@ -17,7 +17,7 @@ from toolchain.intake import PathText, path_of
 from toolchain.memory import machine_memory, readable_size
 from toolchain.models.network import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR
-from toolchain.pruning.lnp import Attribution, Importance, Preference, Step
+from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -123,8 +123,8 @@ class PruningSection(Document):
     iterations: Positive = Field(
         default=20, description="rounds (lnp and activity, which also trains for an epoch after each)"
     )
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = Field(
-        default=(Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION),
+    steps: Annotated[tuple[PruningStep, ...], Field(min_length=1)] = Field(
+        default=(PruningStep.NOISE, PruningStep.CENTRALITY, PruningStep.DELOCALIZATION),
         description="steps of lnp: noise, centrality, delocalization, time_scales",
     )
     importance: Importance = Field(
@@ -134,8 +134,8 @@ class PruningSection(Document):
     prefer: Preference = Field(
         default=Preference.LEAVES, description="which edges come back first: hubs, leaves or random"
     )
-    attribution: Attribution = Field(
-        default=Attribution.AUTO, description="source of the exponents: auto, full or diagonal"
+    attribution: ExponentSource = Field(
+        default=ExponentSource.AUTO, description="source of the exponents: auto, full or diagonal"
     )
     baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
 

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.data.series_codes import SeriesCode
 from toolchain.errors import SeriesError
 from toolchain.execution.clipping import warn_clipped
@@ -21,8 +22,6 @@ from toolchain.ir import Graph
 from toolchain.options import each, factor, flag, hold, real, whole
 from toolchain.target.protocol import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
-
-Floats = NDArray[np.float64]
 
 _INPUT = "input"
 

@@ -7,13 +7,14 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from toolchain import ir
 from toolchain.errors import UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
 from toolchain.intake import PathText, check_type, choice_of, count_of, name_of, real_of
-from toolchain.ir import FixedConv2d, FixedDense, Graph, Synapses
+from toolchain.ir import Graph, Synapses
 from toolchain.ir.matrix import values_of
 from toolchain.memory import enough_memory
 from toolchain.models.surrogates import Surrogate
@@ -325,7 +326,9 @@ class _OfOneTraining(Callback):
 def bits_used(graph: Graph) -> dict[str, int]:
     """Return the weight bits of every connection of a fixed graph."""
     return {
-        node.name: node.weight_bits for node in graph.synapses if isinstance(node, FixedDense | FixedConv2d)
+        node.name: node.weight_bits
+        for node in graph.synapses
+        if isinstance(node, ir.FixedDense | ir.FixedConv2d)
     }
 
 

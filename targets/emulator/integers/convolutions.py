@@ -1,26 +1,24 @@
 """Convolutions of integers: sums over windows of images, modulo 2^24 as Lava sends them."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import add_scaled
 from targets.emulator.integers.streams import Streams
 from targets.emulator.integers.weight_blocks import WeightBlocks
 from targets.emulator.integers.workspace import Workspace
-from toolchain import fixedpoint
-from toolchain.ir import FixedConv2d
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
 
-Array = NDArray[Any]
 _MASK: Final = np.int32(2 * fixedpoint.STATE_LIMIT - 1)
 _HALF: Final = np.int32(fixedpoint.STATE_LIMIT)
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ConvolutionLink:
+class ConvolutionInput:
     """A convolution as a population reads it.
 
     Attributes:
@@ -41,8 +39,15 @@ class ConvolutionLink:
 
     @classmethod
     def of(
-        cls, node: FixedConv2d, source: str, shape: tuple[int, ...], wait: int, largest: int, *, counts: bool
-    ) -> "ConvolutionLink":
+        cls,
+        node: ir.FixedConv2d,
+        source: str,
+        shape: tuple[int, ...],
+        wait: int,
+        largest: int,
+        *,
+        counts: bool,
+    ) -> "ConvolutionInput":
         """Return a convolution that reads a stream of features `shape`, `wait` steps late.
 
         Args:

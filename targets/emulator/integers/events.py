@@ -11,15 +11,14 @@ from functools import cached_property
 from typing import Any, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from targets.emulator.integers.items import Neurons, Part
+from targets.emulator.integers.items import CompiledPopulation, ItemGroup
 from targets.emulator.integers.lanes import run_lanes
 from targets.emulator.integers.loops import run_loop
 from targets.emulator.integers.synapses import DenseLink, Rows
+from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
-Array = NDArray[Any]
 _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
 _FEW_LANES: Final = 32
 MOST_LANES: Final = 64
@@ -69,8 +68,8 @@ class LoopPlan:
         part: With `is_event_loop`.
     """
 
-    def __init__(self, part: Part) -> None:
-        self.members = tuple(item for item in part.items if isinstance(item, Neurons))
+    def __init__(self, part: ItemGroup) -> None:
+        self.members = tuple(item for item in part.items if isinstance(item, CompiledPopulation))
         self.names = frozenset(item.node.name for item in self.members)
         self.first = np.cumsum([0, *(item.size for item in self.members)])
         order = {item.node.name: i for i, item in enumerate(self.members)}

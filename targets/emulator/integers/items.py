@@ -5,21 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from targets.emulator.integers.convolutions import ConvolutionLink
+from targets.emulator.integers.convolutions import ConvolutionInput
 from targets.emulator.integers.streams import to_internal
 from targets.emulator.integers.synapses import DenseLink
-from toolchain import fixedpoint
-from toolchain.ir import FixedLif, Input, Pooling
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
+from toolchain.ir import Pooling
 
-Array = NDArray[Any]
-Link = DenseLink | ConvolutionLink
+Link = DenseLink | ConvolutionInput
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Neurons:
+class CompiledPopulation:
     """A population and what it reads; parameters flat, channels last, aligned as the loops want them.
 
     Attributes:
@@ -31,7 +30,7 @@ class Neurons:
         bias: Added to the potential at every step.
     """
 
-    node: FixedLif
+    node: ir.FixedLif
     links: tuple[Link, ...]
     keep_u: Array = field(repr=False)
     keep_v: Array = field(repr=False)
@@ -39,7 +38,7 @@ class Neurons:
     bias: Array = field(repr=False)
 
     @classmethod
-    def of(cls, node: FixedLif, links: tuple[Link, ...]) -> "Neurons":
+    def of(cls, node: ir.FixedLif, links: tuple[Link, ...]) -> "CompiledPopulation":
         """Return a population with its connections."""
         unity = fixedpoint.DECAY_UNITY
         return cls(
@@ -83,12 +82,12 @@ class PooledNode:
     delay: int
 
 
-Item = Input | PooledNode | Neurons
+Item = ir.Input | PooledNode | CompiledPopulation
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Part:
+class ItemGroup:
     """Items that run together: one alone over a whole block, or a loop a few steps at a time.
 
     Attributes:
@@ -102,14 +101,14 @@ class Part:
     @property
     def is_event_loop(self) -> bool:
         """Whether it is a loop of populations over dense or sparse connections only."""
-        names = {item.node.name for item in self.items if isinstance(item, Neurons)}
+        names = {item.node.name for item in self.items if isinstance(item, CompiledPopulation)}
         return (
             self.stride is not None
             and len(names) == len(self.items)
             and all(
                 isinstance(link, DenseLink) or link.source not in names
                 for item in self.items
-                if isinstance(item, Neurons)
+                if isinstance(item, CompiledPopulation)
                 for link in item.links
             )
         )
@@ -127,19 +126,19 @@ class StreamPlan:
 
 def name_of(item: Item) -> str:
     """Return the name of an item's node."""
-    return item.name if isinstance(item, Input) else item.node.name
+    return item.name if isinstance(item, ir.Input) else item.node.name
 
 
 def reads(item: Item) -> Iterable[tuple[str, int, int]]:
     """Return, for everything an item reads, the stream and the least and largest delay."""
     match item:
-        case Input():
+        case ir.Input():
             return ()
         case PooledNode():
             return ((item.source, item.delay, item.delay),)
-        case Neurons():
+        case CompiledPopulation():
             return tuple((link.source, _least(link), link.latest) for link in item.links)
 
 
 def _least(link: Link) -> int:
-    return link.delay if isinstance(link, ConvolutionLink) else min(delay for delay, _ in link.slots)
+    return link.delay if isinstance(link, ConvolutionInput) else min(delay for delay, _ in link.slots)

@@ -9,16 +9,14 @@ of all weights of a target add up to less than 2^15.
 
 # ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import ALIGNMENT, decayed, potential_of, transpose_bytes, wrapped
 from targets.emulator.integers.vectors import pack_row, sum_lanes
+from toolchain.arrays import Array
 from toolchain.compiled import njit
-
-Array = NDArray[Any]
 
 _TILE: Final = 8
 

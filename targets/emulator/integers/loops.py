@@ -7,12 +7,10 @@ Arrays of a block are `[steps, batch, size]`, C-contiguous. All arithmetic is in
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.arrays import Array
 from toolchain.compiled import njit
-
-Array = NDArray[Any]
 
 ALIGNMENT: Final = np.int32(fixedpoint.ALIGNMENT_BITS)
 _DECAY_BITS: Final = np.uint32(fixedpoint.DECAY_BITS)

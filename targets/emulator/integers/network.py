@@ -8,32 +8,26 @@ from typing import assert_never, final
 import networkx as nx
 import numpy as np
 
-from targets.emulator.integers.convolutions import ConvolutionLink
+from targets.emulator.integers.convolutions import ConvolutionInput
 from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.items import Item, Link, Neurons, Part, PooledNode, StreamPlan, name_of, reads
-from targets.emulator.integers.synapses import DenseLink
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    SumPool2d,
-    ValueType,
-    verify,
+from targets.emulator.integers.items import (
+    CompiledPopulation,
+    Item,
+    ItemGroup,
+    Link,
+    PooledNode,
+    StreamPlan,
+    name_of,
+    reads,
 )
+from targets.emulator.integers.synapses import DenseLink
+from toolchain import ir
+from toolchain.ir import EdgeKind, Graph, ValueType, verify
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Network:
+class CompiledNetwork:
     """A fixed graph made ready.
 
     Attributes:
@@ -41,11 +35,11 @@ class Network:
         streams: What every item sends, by name.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ItemGroup, ...]
     streams: Mapping[str, StreamPlan]
 
     @classmethod
-    def of(cls, graph: Graph) -> "Network":
+    def of(cls, graph: Graph) -> "CompiledNetwork":
         """Make a fixed graph ready.
 
         Delays vanish into the connections that read them.
@@ -60,12 +54,14 @@ class Network:
         return cls(parts, streams)
 
     @property
-    def neurons(self) -> tuple[Neurons, ...]:
+    def neurons(self) -> tuple[CompiledPopulation, ...]:
         """All populations."""
-        return tuple(item for part in self.parts for item in part.items if isinstance(item, Neurons))
+        return tuple(
+            item for part in self.parts for item in part.items if isinstance(item, CompiledPopulation)
+        )
 
     @cached_property
-    def loops(self) -> Mapping[Part, LoopPlan]:
+    def loops(self) -> Mapping[ItemGroup, LoopPlan]:
         """The loops that are one compiled call."""
         return {part: LoopPlan(part) for part in self.parts if part.is_event_loop}
 
@@ -73,16 +69,16 @@ class Network:
 def _items(graph: Graph, types: Mapping[str, ValueType]) -> Iterable[Item]:
     for node in graph:
         match node:
-            case Input():
+            case ir.Input():
                 yield node
-            case SumPool2d() | MaxPool2d():
+            case ir.SumPool2d() | ir.MaxPool2d():
                 source, delay = graph.source(node.inputs[0])
                 yield PooledNode(node, source.name, delay)
-            case FixedLif():
-                yield Neurons.of(node, tuple(_link(graph, types, name) for name in node.inputs))
-            case FixedDense() | FixedConv2d() | Delay() | Output():
+            case ir.FixedLif():
+                yield CompiledPopulation.of(node, tuple(_link(graph, types, name) for name in node.inputs))
+            case ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
                 pass  # read by populations, or by the host
-            case Dense() | Conv2d() | Lif():
+            case ir.Dense() | ir.Conv2d() | ir.Lif():
                 raise node.fail("is a float operation; this part of the emulator runs integers")
             case _:
                 assert_never(node)
@@ -94,16 +90,16 @@ def _link(graph: Graph, types: Mapping[str, ValueType], name: str) -> Link:
     shape, largest = types[source.name].shape, graph.largest_message(node)
     counts = graph.graded_input(node) is None
     match node:
-        case FixedDense():
+        case ir.FixedDense():
             return DenseLink.of(node, source.name, shape, delay, largest, counts=counts)
-        case FixedConv2d():
-            return ConvolutionLink.of(node, source.name, shape, delay, largest, counts=counts)
+        case ir.FixedConv2d():
+            return ConvolutionInput.of(node, source.name, shape, delay, largest, counts=counts)
         case _:
             raise node.fail("is not an integer connection")
 
 
 def _stream_type(graph: Graph, item: Item) -> type[np.integer]:
-    if isinstance(item, Input):
+    if isinstance(item, ir.Input):
         return np.int32 if item.edge is EdgeKind.GRADED else np.uint8
     if isinstance(item, PooledNode):
         graded = graph.graded_input(item.node) is not None
@@ -114,14 +110,14 @@ def _stream_type(graph: Graph, item: Item) -> type[np.integer]:
 def _message(graph: Graph, item: PooledNode) -> int:
     """Return the largest sum that a pooling sends."""
     inner = graph.largest_message(item.node)
-    return item.node.window.area * inner if isinstance(item.node, SumPool2d) else inner
+    return item.node.window.area * inner if isinstance(item.node, ir.SumPool2d) else inner
 
 
 def _history(name: str, items: Iterable[Item]) -> int:
     return max((latest for item in items for source, _, latest in reads(item) if source == name), default=0)
 
 
-def _parts(items: Mapping[str, Item]) -> Iterable[Part]:
+def _parts(items: Mapping[str, Item]) -> Iterable[ItemGroup]:
     """Split the items into loops and single ones, sources first."""
     order = {name: i for i, name in enumerate(items)}
     wiring = nx.DiGraph()
@@ -142,4 +138,4 @@ def _parts(items: Mapping[str, Item]) -> Iterable[Part]:
             ),
             default=None,
         )
-        yield Part(tuple(items[name] for name in members), stride)
+        yield ItemGroup(tuple(items[name] for name in members), stride)

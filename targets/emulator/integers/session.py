@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.emulator.integers.events import EventLoop
-from targets.emulator.integers.items import Neurons, Part, PooledNode, name_of
+from targets.emulator.integers.items import CompiledPopulation, ItemGroup, PooledNode, name_of
 from targets.emulator.integers.loops import advance_neurons, pool
-from targets.emulator.integers.network import Network
+from targets.emulator.integers.network import CompiledNetwork
 from targets.emulator.integers.streams import Stream, enter, leave
 from targets.emulator.integers.workspace import Workspace
+from toolchain import ir
+from toolchain.arrays import Array
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
-from toolchain.ir import EdgeKind, Input, SumPool2d
+from toolchain.ir import EdgeKind
 from toolchain.target.records import Records
 
-Array = NDArray[Any]
 _UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
 
 
@@ -33,7 +33,7 @@ class State:
     v: Array
 
     @classmethod
-    def at_rest(cls, neurons: Neurons, batch: int) -> "State":
+    def at_rest(cls, neurons: CompiledPopulation, batch: int) -> "State":
         """Return the state of a population at rest."""
         kept = 0 if neurons.forgets else neurons.size
         return cls(np.zeros((batch, kept), np.int32), np.zeros((batch, neurons.size), np.int32))
@@ -51,12 +51,12 @@ class IntegerSession:
     """
 
     def __init__(
-        self, network: Network, batch: int, steps: int = 1, workspace: Workspace | None = None
+        self, network: CompiledNetwork, batch: int, steps: int = 1, workspace: Workspace | None = None
     ) -> None:
         self._network = network
         self._workspace = workspace or Workspace()
         self._batch = batch
-        self._inputs = [item for part in network.parts for item in part.items if isinstance(item, Input)]
+        self._inputs = [item for part in network.parts for item in part.items if isinstance(item, ir.Input)]
         self._clipping = ClippingTally(self._inputs)
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
@@ -124,17 +124,20 @@ class IntegerSession:
                 for item in part.items:
                     self._run(item, start, stop, values, held[name_of(item)])
             for item in part.items:
-                if isinstance(item, Neurons):
+                if isinstance(item, CompiledPopulation):
                     self._keep(item, steps, held[item.node.name], kept, records)
         for stream in self._streams.values():
             stream.roll(steps)
         return records
 
     def _room(
-        self, item: Input | PooledNode | Neurons, steps: int, kept: Mapping[str, tuple[str, ...]]
+        self,
+        item: ir.Input | PooledNode | CompiledPopulation,
+        steps: int,
+        kept: Mapping[str, tuple[str, ...]],
     ) -> tuple[Array, Array]:
         """Return where `u` and `v` of a block are written, if they are."""
-        if not isinstance(item, Neurons):
+        if not isinstance(item, CompiledPopulation):
             return _UNKEPT, _UNKEPT
         make = partial(np.empty, (steps, self._batch, item.size), np.int32)
         quantities = kept.get(item.node.name, ())
@@ -142,21 +145,21 @@ class IntegerSession:
 
     def _run(
         self,
-        item: Input | PooledNode | Neurons,
+        item: ir.Input | PooledNode | CompiledPopulation,
         start: int,
         stop: int,
         values: Mapping[str, Array],
         held: tuple[Array, Array],
     ) -> None:
         match item:
-            case Input():
+            case ir.Input():
                 self._enter(item, values[item.name][:, start:stop], start, stop)
             case PooledNode():
                 self._pool(item, start, stop)
-            case Neurons():
+            case CompiledPopulation():
                 self._fire(item, start, stop, held)
 
-    def _enter(self, node: Input, value: Array, start: int, stop: int) -> None:
+    def _enter(self, node: ir.Input, value: Array, start: int, stop: int) -> None:
         stream = self._streams[node.name]
         graded = node.edge is EdgeKind.GRADED
         # Direct coding gives the same picture at every step: encoded once, and convolved once.
@@ -177,10 +180,10 @@ class IntegerSession:
             source.images(start, stop, item.delay),
             out.images(start, stop),
             window,
-            isinstance(node, SumPool2d),
+            isinstance(node, ir.SumPool2d),
         )
 
-    def _fire(self, item: Neurons, start: int, stop: int, held: tuple[Array, Array]) -> None:
+    def _fire(self, item: CompiledPopulation, start: int, stop: int, held: tuple[Array, Array]) -> None:
         a, gain = self.currents(item, start, stop)
         state = self._states[item.node.name]
         kept_u, kept_v = (array[start:stop] for array in held)
@@ -200,7 +203,7 @@ class IntegerSession:
         )
 
     def currents(
-        self, item: Neurons, start: int, stop: int, within: frozenset[str] = frozenset()
+        self, item: CompiledPopulation, start: int, stop: int, within: frozenset[str] = frozenset()
     ) -> tuple[Array, int]:
         """Return the summed input of a population and a factor, leaving out what comes from `within`.
 
@@ -216,7 +219,7 @@ class IntegerSession:
         return total, 1
 
     def _run_event_loop(
-        self, part: Part, steps: int, kept: Mapping[str, tuple[str, ...]], records: Records
+        self, part: ItemGroup, steps: int, kept: Mapping[str, tuple[str, ...]], records: Records
     ) -> None:
         loop = self._loops[part]
         drives: list[Array] = []
@@ -232,7 +235,7 @@ class IntegerSession:
 
     def _keep(
         self,
-        item: Neurons,
+        item: CompiledPopulation,
         steps: int,
         held: tuple[Array, Array],
         kept: Mapping[str, tuple[str, ...]],

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.emulator.integers.loops import transpose_bytes
+from toolchain.arrays import Array
 
-Array = NDArray[Any]
 _IMAGE: Final = 3
 _WORD: Final = 8
 

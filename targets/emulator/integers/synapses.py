@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.emulator.integers.loops import add_events, add_scaled
@@ -16,11 +15,9 @@ from targets.emulator.integers.streams import Streams, internal_order
 from targets.emulator.integers.vectors import BLOCK
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
 from targets.emulator.integers.workspace import Workspace
-from toolchain import fixedpoint
-from toolchain.ir import FixedDense
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
 from toolchain.ir.matrix import Matrix, columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
-
-Array = NDArray[Any]
 
 _BLOCK_SHARE: Final = 1 / 32
 """From this density on, adding whole rows in vectors costs less than jumping from target to target."""
@@ -171,7 +168,14 @@ class DenseLink:
 
     @classmethod
     def of(
-        cls, node: FixedDense, source: str, shape: tuple[int, ...], wait: int, largest: int, *, counts: bool
+        cls,
+        node: ir.FixedDense,
+        source: str,
+        shape: tuple[int, ...],
+        wait: int,
+        largest: int,
+        *,
+        counts: bool,
     ) -> "DenseLink":
         """Return a connection that reads a stream of features `shape`, `wait` steps late.
 

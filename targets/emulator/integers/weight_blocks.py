@@ -1,7 +1,7 @@
 """Weights laid out as `window_sums` reads them: the row of a source holds a block of its targets."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from targets.emulator.integers.vectors import BLOCK
 from targets.emulator.integers.window_sums import ONES, PAIRED, PLAIN, WEIGHED, Window, sum_rows, sum_windows
 from targets.emulator.integers.workspace import Workspace
-
-Array = NDArray[Any]
+from toolchain.arrays import Array
 
 POINT: Final[Window] = (1, 1, 1, 1, 0, 0, 1, 1)
 """A kernel of one element: over an image of one pixel it is a dense connection."""

@@ -20,12 +20,11 @@ Every sum is exact for all data and all shapes:
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from targets.emulator.integers.vectors import BLOCK, add_pairs, add_rows, add_scaled_rows, list_word
+from toolchain.arrays import Array
 from toolchain.compiled import njit
 
-Array = NDArray[Any]
 Window = tuple[int, int, int, int, int, int, int, int]
 """Rows and columns of kernel, stride, padding and dilation."""
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 
 @final

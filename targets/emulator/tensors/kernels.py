@@ -9,19 +9,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional
 
-from toolchain import fixedpoint
-from toolchain.ir import (
-    Conv2d,
-    Dense,
-    FixedConv2d,
-    FixedLif,
-    Lif,
-    Matrix,
-    Pooling,
-    SumPool2d,
-    Synapses,
-    Window,
-)
+from toolchain import fixedpoint, ir
+from toolchain.ir import Matrix, Pooling, Synapses, Window
 from toolchain.ir.matrix import columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 _FLOAT32_EXACT: Final = 2**24
@@ -101,7 +90,7 @@ def pool(node: Pooling, x: Tensor) -> Tensor:
     rows, columns = node.padding
     padded = functional.pad(x.double(), (columns, columns, rows, rows))
     summed = functional.avg_pool2d(padded, node.kernel, node.stride, divisor_override=1)
-    return summed if isinstance(node, SumPool2d) else summed > 0
+    return summed if isinstance(node, ir.SumPool2d) else summed > 0
 
 
 def synapse_kernel(node: Synapses, message: float, device: torch.device) -> SynapseKernel | ConvolutionKernel:
@@ -112,10 +101,10 @@ def synapse_kernel(node: Synapses, message: float, device: torch.device) -> Syna
         message: Largest magnitude that a source can send; 1 for spikes.
         device: Where to compute.
     """
-    if isinstance(node, Conv2d | FixedConv2d):
+    if isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return _convolution_kernel(node, message, device)
     slots = delay_slots(node.weights, node.delays)
-    if isinstance(node, Dense):
+    if isinstance(node, ir.Dense):
         kernels = tuple((steps, _tensor(matrix, torch.float64, device)) for steps, matrix in slots)
         return SynapseKernel(kernels, None)
     dtype = _exact_type(node.weights, message)
@@ -124,9 +113,9 @@ def synapse_kernel(node: Synapses, message: float, device: torch.device) -> Syna
 
 
 def _convolution_kernel(
-    node: Conv2d | FixedConv2d, message: float, device: torch.device
+    node: ir.Conv2d | ir.FixedConv2d, message: float, device: torch.device
 ) -> ConvolutionKernel:
-    fixed = isinstance(node, FixedConv2d)
+    fixed = isinstance(node, ir.FixedConv2d)
     by_target = node.weights.reshape(len(node.weights), -1)
     dtype = _exact_type(by_target, message) if fixed else torch.float64
     weights = torch.from_numpy(node.weights.astype(np.float64)).to(device, dtype)
@@ -171,7 +160,7 @@ def _multiply(x: Tensor, slot: Tensor) -> Tensor:
 class FloatNeurons:
     """State and update of a float population, float64 `[batch, *features]`."""
 
-    def __init__(self, node: Lif, device: torch.device) -> None:
+    def __init__(self, node: ir.Lif, device: torch.device) -> None:
         self.keep_u, self.keep_v, self.vth, self.bias = (
             torch.from_numpy(np.array(values)).to(device)
             for values in (1 - node.du, 1 - node.dv, node.vth, node.bias)
@@ -194,7 +183,7 @@ class FloatNeurons:
 class FixedNeurons:
     """State and update of an integer population, int32 `[batch, *features]`; see `fixedpoint.lif_step`."""
 
-    def __init__(self, node: FixedLif, device: torch.device) -> None:
+    def __init__(self, node: ir.FixedLif, device: torch.device) -> None:
         unity = fixedpoint.DECAY_UNITY
         self.keep_u = self._integers(unity - 1 - node.du.astype(np.int64), device)
         self.keep_v = self._integers(unity - node.dv.astype(np.int64), device)

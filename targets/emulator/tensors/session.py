@@ -16,28 +16,11 @@ from targets.emulator.tensors.kernels import (
     pool,
     synapse_kernel,
 )
+from toolchain import ir
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Stage,
-    SumPool2d,
-    Synapses,
-    verify,
-)
+from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, Synapses, verify
 from toolchain.target.records import Records
 
 
@@ -63,7 +46,7 @@ class TensorSession:
             node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
         }
         self._neurons: dict[str, FloatNeurons | FixedNeurons] = {
-            node.name: FloatNeurons(node, device) if isinstance(node, Lif) else FixedNeurons(node, device)
+            node.name: FloatNeurons(node, device) if isinstance(node, ir.Lif) else FixedNeurons(node, device)
             for node in graph.populations
         }
         self.reset()
@@ -81,7 +64,7 @@ class TensorSession:
         self._past: dict[str, list[Tensor]] = {
             node.name: [self._silence(node)] * self._span
             for node in self._graph
-            if isinstance(node, Input | Delay | SumPool2d | MaxPool2d | Lif | FixedLif)
+            if isinstance(node, ir.Input | ir.Delay | ir.SumPool2d | ir.MaxPool2d | ir.Lif | ir.FixedLif)
         }
 
     def step(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -130,15 +113,15 @@ class TensorSession:
         spikes: dict[str, Tensor] = {}
         for node in self._graph:
             match node:
-                case Input():
+                case ir.Input():
                     self._remember(node, self._enter(node, values[node.name]))
-                case Delay():
+                case ir.Delay():
                     self._remember(node, self._recall(node))
-                case SumPool2d() | MaxPool2d():
+                case ir.SumPool2d() | ir.MaxPool2d():
                     self._remember(node, pool(node, self._past[node.inputs[0]][self._t % self._span]))
-                case Dense() | Conv2d() | FixedDense() | FixedConv2d():
+                case ir.Dense() | ir.Conv2d() | ir.FixedDense() | ir.FixedConv2d():
                     current[node.name] = self._conduct(node)
-                case Lif() | FixedLif():
+                case ir.Lif() | ir.FixedLif():
                     total = current[node.inputs[0]]
                     for name in node.inputs[1:]:
                         total = total + current[name]
@@ -146,7 +129,7 @@ class TensorSession:
                     self.state[node.name] = (u, v)
                     spikes[node.name] = fired
                     self._remember(node, fired)
-                case Output():
+                case ir.Output():
                     pass
                 case _:
                     assert_never(node)
@@ -165,7 +148,7 @@ class TensorSession:
         then = self._t - delay
         return self._past[name][then % self._span] if then >= 0 else None
 
-    def _enter(self, node: Input, value: Tensor) -> Tensor:
+    def _enter(self, node: ir.Input, value: Tensor) -> Tensor:
         value = value.to(self._device)
         if node.edge is EdgeKind.SPIKE:
             return value.to(torch.bool)
@@ -175,7 +158,7 @@ class TensorSession:
             )
         return value.to(torch.float64)
 
-    def _recall(self, node: Delay) -> Tensor:
+    def _recall(self, node: ir.Delay) -> Tensor:
         if isinstance(node.steps, int):
             held = self._at(node.inputs[0], node.steps)
             return self._silence(node) if held is None else held

@@ -20,13 +20,11 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.lava.processes.windowed_lif import Windows
 from toolchain import fixedpoint
-
-Array = NDArray[Any]
+from toolchain.arrays import Array
 
 PORTS: Final = 8
 """Distinct populations that one population may read; Lava wants them declared."""
@@ -40,7 +38,7 @@ Conduct = Callable[[Array], Array]
 
 @final
 @dataclass(frozen=True)
-class Synapses:
+class LayerSynapses:
     """Dense or sparse synapses.
 
     Attributes:
@@ -83,7 +81,7 @@ class Link:
     conduct: Conduct
 
 
-class Layer(AbstractProcess):
+class LayerProcess(AbstractProcess):
     """A population, or the sums of a pooling, with all connections that lead to it.
 
     Args:
@@ -155,7 +153,7 @@ class _LayerModel(Windows, PyLoihiProcessModel):
         return rows[row] if row < len(rows) else None
 
 
-@implements(proc=Layer, protocol=LoihiProtocol)
+@implements(proc=LayerProcess, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class FixedLayerModel(_LayerModel):
@@ -178,7 +176,7 @@ class FixedLayerModel(_LayerModel):
         return spikes
 
 
-@implements(proc=Layer, protocol=LoihiProtocol)
+@implements(proc=LayerProcess, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
 class FloatLayerModel(_LayerModel):

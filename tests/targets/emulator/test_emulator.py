@@ -25,13 +25,14 @@ from tests.graphs import (
 )
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.targets import conformance
+from toolchain import ir
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output, print_graph
+from toolchain.ir import Decode, EdgeKind, Graph, print_graph
 from toolchain.target.records import empty_records
 
 
@@ -137,8 +138,8 @@ def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
     neurons = 10**6
     graph = Graph(
         (
-            Input(name="x", shape=(1,)),
-            FixedDense(
+            ir.Input(name="x", shape=(1,)),
+            ir.FixedDense(
                 name="w",
                 inputs=("x",),
                 weights=np.ones((neurons, 1), np.int32),
@@ -146,7 +147,7 @@ def test_a_large_batch_on_a_large_network_is_cut_into_small_blocks() -> None:
                 sign_mode=SignMode.EXCITATORY,
             ),
             fixed_lif("p", ("w",), neurons),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     cut = EmulatorProgram(graph, "cpu").cut(10_000, 100)
@@ -193,10 +194,12 @@ def test_sums_beyond_single_precision_stay_exact(tensors: bool) -> None:
     weights = np.array([[255, 1]], dtype=np.int32)
     graph = Graph(
         (
-            Input(name="x", shape=(2,), edge=EdgeKind.GRADED, scale=1.0, bits=20),
-            FixedDense(name="w", inputs=("x",), weights=weights, exponent=-8, sign_mode=SignMode.EXCITATORY),
+            ir.Input(name="x", shape=(2,), edge=EdgeKind.GRADED, scale=1.0, bits=20),
+            ir.FixedDense(
+                name="w", inputs=("x",), weights=weights, exponent=-8, sign_mode=SignMode.EXCITATORY
+            ),
             fixed_lif("p", ("w",), 1, vth=2**17 - 1),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     x = np.array([[[2**20 - 1, 1.0], [2**20 - 1, 2.0], [2**20 - 3, 255.0]]])

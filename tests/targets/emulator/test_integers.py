@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from targets.emulator.integers import events
 from targets.emulator.integers.events import LoopPlan
 from targets.emulator.integers.loops import advance_neurons
-from targets.emulator.integers.network import Network
+from targets.emulator.integers.network import CompiledNetwork
 from targets.emulator.integers.streams import enter, leave
 from targets.emulator.integers.synapses import Rows
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -25,11 +25,11 @@ from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimulus, recipes
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import VerifyError
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
-from toolchain.ir import Decode, Delay, FixedConv2d, FixedDense, Graph, Input, Output, Window, print_graph
+from toolchain.ir import Decode, Graph, Window, print_graph
 
 _LOOPED = Recipe(1, (5, 4), 3, recurrent=True, feedback=True, synaptic_delays=True, biased=True, extreme=True)
 int32 = st.integers(-(2**31), 2**31 - 1)
@@ -103,7 +103,7 @@ def test_few_synapses_are_listed_and_many_stand_in_blocks() -> None:
 
 def test_many_samples_with_many_spikes_run_in_lanes(rng: np.random.Generator) -> None:
     graph = random_fixed(Recipe(1, (200,), 3, recurrent=True))
-    (plan,) = Network.of(graph).loops.values()
+    (plan,) = CompiledNetwork.of(graph).loops.values()
     busy = np.ones((plan.span, 32, 200), np.uint8)
     assert plan.prefers_lanes(busy)
     assert not plan.prefers_lanes(busy[:, :1])
@@ -138,15 +138,19 @@ def test_sums_that_leave_sixteen_bits_are_not_run_in_lanes() -> None:
     weights = np.full((neurons, neurons), 255, np.int32)
     graph = Graph(
         (
-            Input(name="x", shape=(neurons,)),
-            FixedDense(name="w", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY),
-            Delay(name="d", inputs=("p",), shape=(neurons,)),
-            FixedDense(name="r", inputs=("d",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY),
+            ir.Input(name="x", shape=(neurons,)),
+            ir.FixedDense(
+                name="w", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY
+            ),
+            ir.Delay(name="d", inputs=("p",), shape=(neurons,)),
+            ir.FixedDense(
+                name="r", inputs=("d",), weights=weights, exponent=0, sign_mode=SignMode.EXCITATORY
+            ),
             fixed_lif("p", ("w", "r"), neurons),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
-    (plan,) = Network.of(graph).loops.values()
+    (plan,) = CompiledNetwork.of(graph).loops.values()
     assert plan.by_target is None
     stimulus = np.ones((16, 5, neurons), bool)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
@@ -171,7 +175,7 @@ def test_shapes_on_which_a_library_failed_are_exact(
     rng: np.random.Generator,
 ) -> None:
     weights = round_weights(rng.integers(-254, 255, kernel).astype(float), SignMode.MIXED, 8)
-    convolution = FixedConv2d(
+    convolution = ir.FixedConv2d(
         name="c", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED,
         stride=stride, padding=padding, dilation=dilation,
     )  # fmt: skip
@@ -180,10 +184,10 @@ def test_shapes_on_which_a_library_failed_are_exact(
     fields = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
     graph = Graph(
         (
-            Input(name="x", shape=size),
+            ir.Input(name="x", shape=size),
             convolution,
             replace(neurons, **{field: getattr(neurons, field).reshape(shape) for field in fields}),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     for rate in (0.2, 0.5, 1.0):
@@ -327,4 +331,4 @@ def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
 
 def test_a_float_graph_is_refused() -> None:
     with pytest.raises(VerifyError, match="runs integers"):
-        Network.of(feed_forward())
+        CompiledNetwork.of(feed_forward())

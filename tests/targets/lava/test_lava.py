@@ -13,12 +13,13 @@ from targets.lava.plan import plan_processes
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
+from toolchain import ir
 from toolchain.errors import TargetUnavailableError
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, Graph
 from toolchain.passes import FoldDelays
 
 
@@ -52,12 +53,12 @@ def test_samples_start_from_rest_even_without_a_gap_between_them() -> None:
     """Without delays the windows touch: nothing but the window itself can bring a neuron to rest."""
     graph = Graph(
         (
-            Input(name="x", shape=(2,)),
-            FixedDense(
+            ir.Input(name="x", shape=(2,)),
+            ir.FixedDense(
                 name="w", inputs=("x",), weights=np.array([[4, 2]]), exponent=0, sign_mode=SignMode.MIXED
             ),
             fixed_lif("p", ("w",), 1, du=0, dv=0, vth=2**17 - 1, bias_mantissa=9),
-            Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+            ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
         )
     )
     assert plan_processes(graph).gap == 0
@@ -76,7 +77,7 @@ def test_two_parts_that_are_not_connected_both_run() -> None:
 
 def test_relays_are_shared_by_all_readers_of_a_source() -> None:
     graph = conformance.graph()
-    late = graph.map(lambda n: replace(n, steps=4) if isinstance(n, Delay) else n)
+    late = graph.map(lambda n: replace(n, steps=4) if isinstance(n, ir.Delay) else n)
     plan = plan_processes(late)
     relays = [item.name for item in plan.neurons if item.relay]
     assert relays == sorted(set(relays))
@@ -130,10 +131,10 @@ def test_our_lif_process_equals_lavas_own_lif_watched_by_lavas_own_monitor(tmp_p
     assert done.returncode == 0, done.stderr
     graph = Graph(
         (
-            Input(name="x", shape=(3,)),
-            FixedDense(name="w", inputs=("x",), weights=weights, exponent=2, sign_mode=SignMode.MIXED),
+            ir.Input(name="x", shape=(3,)),
+            ir.FixedDense(name="w", inputs=("x",), weights=weights, exponent=2, sign_mode=SignMode.MIXED),
             fixed_lif("p", ("w",), 4, **registers),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     trace = LavaTarget().build(graph).run(x[None], record=QUANTITIES)

@@ -10,13 +10,14 @@ from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.networks import images, small_preresnet
+from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
-from toolchain.ir import Decode, FixedConv2d, FixedLif, Graph, Input, Origin, Output
+from toolchain.ir import Decode, Graph, Origin
 from toolchain.passes import QuantizeGraph
 
 
@@ -25,7 +26,7 @@ def _depthwise(groups: int) -> Graph:
     weights = 2 * rng.integers(-60, 60, (groups, 1, 2, 2))
     shape = (groups, 2, 2)
     ones = np.ones(shape, np.int32)
-    neurons = FixedLif(
+    neurons = ir.FixedLif(
         name="p",
         inputs=("conv",),
         du=ones * 4095,
@@ -36,7 +37,7 @@ def _depthwise(groups: int) -> Graph:
         scale=np.ones(shape),
         origin=Origin.whole("p", groups * 4),
     )
-    conv = FixedConv2d(
+    conv = ir.FixedConv2d(
         name="conv",
         inputs=("x",),
         weights=weights,
@@ -44,8 +45,8 @@ def _depthwise(groups: int) -> Graph:
         sign_mode=SignMode.MIXED,
         groups=groups,
     )
-    output = Output(name="output", inputs=("p",), decode=Decode.SPIKE_COUNT)
-    return Graph((Input(name="x", shape=(groups, 3, 3)), conv, neurons, output))
+    output = ir.Output(name="output", inputs=("p",), decode=Decode.SPIKE_COUNT)
+    return Graph((ir.Input(name="x", shape=(groups, 3, 3)), conv, neurons, output))
 
 
 def test_our_model_of_a_convolution_has_as_many_groups_as_wanted(rng: np.random.Generator) -> None:
@@ -69,7 +70,7 @@ def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) 
         weights=np.full((targets, sources, 3, 3), 2, np.int32),
         groups=1,
     )
-    nodes = (Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
+    nodes = (ir.Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
     with pytest.raises(TargetError, match="cannot hold 128"):
         target_module._check_stock_limits(graph.with_nodes(nodes))
 

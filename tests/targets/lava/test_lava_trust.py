@@ -22,6 +22,7 @@ from targets.lava.target import LavaProgram, LavaTarget
 from tests.attack.small_builds import save_recurrent
 from tests.graphs import fixed_lif
 from tests.targets import conformance
+from toolchain import ir
 from toolchain.errors import CorruptArtifactError, SimulationError, TargetError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import fit_stimulus
@@ -29,7 +30,7 @@ from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.files.temporary import SHARED_MEMORY, shared_memory_prefix, temporary_folder
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import AnyNode, Decode, FixedDense, Graph, Input, Output
+from toolchain.ir import AnyNode, Decode, Graph
 from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import forget_samples
 
@@ -379,18 +380,18 @@ def test_damaged_finished_samples_are_named(tmp_path: Path) -> None:
 def test_a_population_that_reads_too_many_is_named(started: Started) -> None:
     """Where a population is one process, it has eight ports."""
     weights = np.full((1, 1), 2, np.int32)
-    nodes: list[AnyNode] = [Input(name="x", shape=(1,))]
+    nodes: list[AnyNode] = [ir.Input(name="x", shape=(1,))]
     for i in range(9):
         nodes += [
-            FixedDense(name=f"w{i}", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+            ir.FixedDense(name=f"w{i}", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
             fixed_lif(f"p{i}", (f"w{i}",), 1),
-            FixedDense(
+            ir.FixedDense(
                 name=f"r{i}", inputs=(f"p{i}",), weights=weights, exponent=0, sign_mode=SignMode.MIXED
             ),
         ]
     nodes += [
         fixed_lif("all", tuple(f"r{i}" for i in range(9)), 1),
-        Output(name="o", inputs=("all",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("all",), decode=Decode.SPIKE_COUNT),
     ]
     with pytest.raises(SimulationError, match="'all' reads 9 populations, expected at most 8"):
         LavaTarget(models=Models.LAYERS).build(Graph(tuple(nodes))).run(np.ones((1, 2, 1), bool))

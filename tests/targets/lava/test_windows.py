@@ -26,13 +26,14 @@ from tests.graphs import (
     wide_recipes,
 )
 from tests.image_graphs import ImageRecipe, random_images, wide_image_recipes
+from toolchain import ir
 from toolchain.errors import SimulationError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import fit_stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import AnyNode, Decode, Delay, EdgeKind, FixedDense, Graph, Input, Output, print_graph
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, print_graph
 from toolchain.passes import FoldDelays
 from toolchain.progress import Progress
 
@@ -41,9 +42,9 @@ def _waiting(steps: int, delays: NDArray[np.int64] | None = None) -> Graph:
     """A graded input that is read late, through one synapse or through some of several delays."""
     sources = 1 if delays is None else delays.shape[1]
     nodes: list[AnyNode] = [
-        Input(name="x", shape=(sources,), edge=EdgeKind.GRADED, scale=1.0, bits=8),
-        Delay(name="wait", inputs=("x",), shape=(sources,), edge=EdgeKind.GRADED, steps=steps),
-        FixedDense(
+        ir.Input(name="x", shape=(sources,), edge=EdgeKind.GRADED, scale=1.0, bits=8),
+        ir.Delay(name="wait", inputs=("x",), shape=(sources,), edge=EdgeKind.GRADED, steps=steps),
+        ir.FixedDense(
             name="w",
             inputs=("wait",),
             weights=np.full((1, sources), 62),
@@ -52,7 +53,7 @@ def _waiting(steps: int, delays: NDArray[np.int64] | None = None) -> Graph:
             delays=delays,
         ),
         fixed_lif("p", ("w",), 1, vth=2**17 - 1),
-        Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+        ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
     ]
     return Graph(tuple(nodes))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from targets.loihi.cores import Chip, Layout
+from targets.loihi.cores import Chip, CoreLayout
 from targets.loihi.memory import (
     DECAY_PROFILES,
     INPUT_AXONS,
@@ -19,15 +19,15 @@ from targets.loihi.memory import (
     THRESHOLD_PROFILES,
     WORDS_PER_AXON,
 )
-from targets.loihi.network import ChipNetwork, ConvolutionLink, Layer, Link, MatrixLink
+from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, Link, MatrixLink
 from targets.loihi.pieces import whole
 from targets.loihi.profile import load_profile
 from toolchain.ir import Window
 
 
-def _layer(name: str, size: int, decays: int = 1, thresholds: int = 1) -> Layer:
+def _layer(name: str, size: int, decays: int = 1, thresholds: int = 1) -> ChipLayer:
     numbers = np.arange(size)
-    return Layer(name, (size,), numbers % decays, 100 + numbers % thresholds)
+    return ChipLayer(name, (size,), numbers % decays, 100 + numbers % thresholds)
 
 
 def _matrix(weights: Any, source: str = "x", target: str = "a", **changes: Any) -> MatrixLink:
@@ -36,11 +36,13 @@ def _matrix(weights: Any, source: str = "x", target: str = "a", **changes: Any) 
     return MatrixLink(name, source, target, weights=csr_array(weights), **options)
 
 
-def _used(layers: list[Layer], links: list[Link], resource: str, chip: str = "loihi1") -> tuple[int, bool]:
+def _used(
+    layers: list[ChipLayer], links: list[Link], resource: str, chip: str = "loihi1"
+) -> tuple[int, bool]:
     """Put every layer on one core of its own; return what the first uses, and whether that is legal."""
     network = ChipNetwork(tuple(layers), tuple(links), {}, ("x",))
     held = Chip(load_profile(chip), network)
-    layout = Layout(held, tuple((held.part(whole(layer)),) for layer in layers))
+    layout = CoreLayout(held, tuple((held.part(whole(layer)),) for layer in layers))
     return layout.usage()[0][resource], 0 not in layout.overfull()
 
 
@@ -119,7 +121,7 @@ def test_one_axon_may_not_point_at_more_than_256_words() -> None:
 def test_shared_lists_begin_below_compartment_256(width: int, legal: bool) -> None:
     # Few lists shared by a long row: without sharing there would be too many words for one core.
     channels = 64
-    layer = Layer("a", (1, 1, width), np.zeros(width, int), np.zeros(width, int))
+    layer = ChipLayer("a", (1, 1, width), np.zeros(width, int), np.zeros(width, int))
     kernel = np.ones((1, channels, 1, 3))
     link = ConvolutionLink(
         "c", "x", "a", True, kernel, Window((1, 3), padding=(0, 1)), 1, (channels, 1, width), 8, 0

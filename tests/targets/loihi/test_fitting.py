@@ -18,28 +18,18 @@ from targets.loihi.profile import load_profile
 from targets.loihi.target import loihi1, loihi2
 from tests.graphs import feed_forward, fixed_lif, spikes
 from tests.networks import images, small_vgg, stirred
+from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError, TraceError
 from toolchain.execution.activity import count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import (
-    Decode,
-    Delay,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    Graph,
-    Input,
-    Origin,
-    Output,
-    SumPool2d,
-)
+from toolchain.ir import Decode, EdgeKind, Graph, Origin
 from toolchain.ir.fixed import FixedLif
 from toolchain.workflow.compile import compile_module
 
 
-def _dense(name: str, source: str, weights: Any, **changes: Any) -> FixedDense:
-    return FixedDense(
+def _dense(name: str, source: str, weights: Any, **changes: Any) -> ir.FixedDense:
+    return ir.FixedDense(
         name=name,
         inputs=(source,),
         weights=np.asarray(weights),
@@ -53,14 +43,14 @@ def _chain(steps: int = 1) -> Graph:
     """Two inputs, two neurons that feed back, one more."""
     return Graph(
         (
-            Input(name="x", shape=(2,)),
-            Delay(name="back", inputs=("a",), shape=(2,), steps=steps),
+            ir.Input(name="x", shape=(2,)),
+            ir.Delay(name="back", inputs=("a",), shape=(2,), steps=steps),
             _dense("in", "x", [[100, 0], [0, 100]]),
             _dense("again", "back", [[0, 2], [2, 0]]),
             fixed_lif("a", ("in", "again"), 2, vth=50),
             _dense("out", "a", [[100, 100]]),
             fixed_lif("b", ("out",), 1, vth=50),
-            Output(name="output", inputs=("b",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("b",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -145,9 +135,9 @@ def _pooled(side: int = 8, edge: EdgeKind = EdgeKind.SPIKE, padding: int = 0) ->
             bias_exponent=zeros, scale=np.ones(extent), origin=Origin.whole(name, int(np.prod(extent))),
         )  # fmt: skip
 
-    def kernel(name: str, source: str, targets: int, sources: int) -> FixedConv2d:
+    def kernel(name: str, source: str, targets: int, sources: int) -> ir.FixedConv2d:
         values = np.arange(1, targets * sources * 9 + 1).reshape(targets, sources, 3, 3) * 2 % 50
-        return FixedConv2d(
+        return ir.FixedConv2d(
             name=name,
             inputs=(source,),
             weights=values // 2 * 2,
@@ -158,13 +148,15 @@ def _pooled(side: int = 8, edge: EdgeKind = EdgeKind.SPIKE, padding: int = 0) ->
 
     return Graph(
         (
-            Input(name="x", shape=shape, edge=edge, **scale),
+            ir.Input(name="x", shape=shape, edge=edge, **scale),
             kernel("c0", "x", 2, 2),
             neurons("a", "c0", shape),
-            SumPool2d(name="pool", inputs=("a",), kernel=(2, 2), stride=(2, 2), padding=(padding, padding)),
+            ir.SumPool2d(
+                name="pool", inputs=("a",), kernel=(2, 2), stride=(2, 2), padding=(padding, padding)
+            ),
             kernel("c1", "pool", 3, 2),
             neurons("b", "c1", (3, half, half)),
-            Output(name="output", inputs=("b",), decode=Decode.NONE),
+            ir.Output(name="output", inputs=("b",), decode=Decode.NONE),
         )
     )
 
@@ -236,10 +228,10 @@ def test_a_network_that_needs_more_cores_is_told_what_was_tried_and_helps(
     rng = np.random.default_rng(0)
     graph = Graph(
         (
-            Input(name="x", shape=(60,)),
+            ir.Input(name="x", shape=(60,)),
             _dense("in", "x", rng.integers(-100, 100, (64, 60)) * 2),
             fixed_lif("a", ("in",), 64),
-            Output(name="output", inputs=("a",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("a",), decode=Decode.SPIKE_COUNT),
         )
     )
     activity = _run(graph, spikes(rng, 1, 4, 60))
@@ -271,10 +263,10 @@ def test_sums_of_sums_need_graded_spikes() -> None:
         for node in _pooled(side=16)
         if node.name not in {"b", "output"}
     ]
-    again = SumPool2d(name="again", inputs=("pool",), kernel=(2, 2), stride=(2, 2))
+    again = ir.SumPool2d(name="again", inputs=("pool",), kernel=(2, 2), stride=(2, 2))
     place = next(i for i, node in enumerate(nodes) if node.name == "c1")
     neurons = next(node for node in _pooled(side=8) if node.name == "b")
-    output = Output(name="output", inputs=("b",), decode=Decode.NONE)
+    output = ir.Output(name="output", inputs=("b",), decode=Decode.NONE)
     graph = Graph((*nodes[:place], again, *nodes[place:], neurons, output))
     with pytest.raises(TargetError, match="'c1' reads sums of sums \\('again' of 'pool'\\)"):
         chip_network(graph, graded=False, max_delay=62)

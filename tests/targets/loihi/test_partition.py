@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import block_diag, csr_array
 from scipy.sparse import random as random_sparse
 
-from targets.loihi.cores import Chip, Layout
-from targets.loihi.network import ChipNetwork, ConvolutionLink, Layer, MatrixLink
+from targets.loihi.cores import Chip, CoreLayout
+from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, MatrixLink
 from targets.loihi.partition import lay_by_structure, lay_in_order
 from targets.loihi.pieces import Piece
 from targets.loihi.placement import place_in_order, place_near, slots
@@ -24,7 +24,7 @@ Rates = dict[str, NDArray[np.float64]]
 
 def _recurrent(weights: Any, chip: str = "loihi1") -> Chip:
     size = weights.shape[0]
-    layer = Layer("a", (size,), np.zeros(size, int), np.zeros(size, int))
+    layer = ChipLayer("a", (size,), np.zeros(size, int), np.zeros(size, int))
     inputs = csr_array(random_sparse(size, 8, 0.3, random_state=0, data_rvs=np.ones))
     links = (
         MatrixLink("in", "x", "a", True, inputs, 8, 0),
@@ -36,7 +36,7 @@ def _recurrent(weights: Any, chip: str = "loihi1") -> Chip:
 def _image(chip: str, channels: int = 24, side: int = 24) -> Chip:
     shape, rng = (channels, side, side), np.random.default_rng(0)
     size = channels * side * side
-    layers = [Layer(name, shape, np.zeros(size, int), np.zeros(size, int)) for name in "ab"]
+    layers = [ChipLayer(name, shape, np.zeros(size, int), np.zeros(size, int)) for name in "ab"]
     window = Window((3, 3), padding=(1, 1))
     first = ConvolutionLink(
         "c0", "x", "a", True, rng.integers(1, 9, (channels, 2, 3, 3)), window, 1, (2, side, side), 8, 0
@@ -56,7 +56,7 @@ def _rates(chip: Chip) -> Rates:
     return rates
 
 
-def _check_whole(layout: Layout) -> None:
+def _check_whole(layout: CoreLayout) -> None:
     """Every neuron stands on one core, no core breaks a limit, every synapse has a place."""
     assert not layout.overfull()
     for layer in layout.chip.network.layers:
@@ -127,7 +127,7 @@ def test_any_network_is_spread_whole(size: int, density: float, chip: str, seed:
 
 def test_small_layers_share_a_core_where_the_chip_lets_them() -> None:
     size = 20
-    layers = tuple(Layer(name, (size,), np.zeros(size, int), np.zeros(size, int)) for name in "abc")
+    layers = tuple(ChipLayer(name, (size,), np.zeros(size, int), np.zeros(size, int)) for name in "abc")
     links = tuple(
         MatrixLink(f"{s}{t}", s, t, s == "x", csr_array(np.ones((size, size))), 8, 0)
         for s, t in ("xa", "ab", "bc")
@@ -141,7 +141,7 @@ def test_small_layers_share_a_core_where_the_chip_lets_them() -> None:
 
 
 def test_a_neuron_with_too_many_inputs_is_refused_by_name() -> None:
-    layer = Layer("wide", (3,), np.zeros(3, int), np.zeros(3, int))
+    layer = ChipLayer("wide", (3,), np.zeros(3, int), np.zeros(3, int))
     link = MatrixLink("in", "x", "wide", True, csr_array(np.ones((3, 5000))), 8, 0)
     held = Chip(load_profile("loihi1"), ChipNetwork((layer,), (link,), {}, ("x",)))
     with pytest.raises(
@@ -184,6 +184,6 @@ def test_neurons_without_synapses_are_spread_in_order() -> None:
 def test_every_part_of_a_layer_on_one_core_counts_its_own_operations(chip: str) -> None:
     held = _recurrent(csr_array(np.ones((8, 8))), chip)
     parts = tuple(held.part(Piece("a", neurons)) for neurons in (np.arange(3), np.arange(3, 8)))
-    layout = Layout(held, (parts,))
+    layout = CoreLayout(held, (parts,))
     done = layout.operations({"a": np.ones(8), "x": np.zeros(8)})
     assert sum(values.sum() for values in done.values()) == 64

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.loihi.cores import Chip, Layout
+from targets.loihi.cores import Chip, CoreLayout
 from targets.loihi.estimate import estimate, events_of
-from targets.loihi.network import ChipNetwork, ConvolutionLink, Layer, Link, MatrixLink
+from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, Link, MatrixLink
 from targets.loihi.partition import lay_by_structure
 from targets.loihi.placement import place_near
 from targets.loihi.profile import load_profile
@@ -40,14 +40,14 @@ Rates = dict[str, NDArray[np.float64]]
 
 def _pilotnet() -> tuple[ChipNetwork, Rates]:
     rng = np.random.default_rng(0)
-    layers: list[Layer] = []
+    layers: list[ChipLayer] = []
     links: list[Link] = []
     rates: Rates = {"x": np.full(int(np.prod(INPUT)), 0.887)}
     source, shape = "x", INPUT
 
     def add(name: str, extent: tuple[int, ...], rate: float) -> int:
         size = int(np.prod(extent))
-        layers.append(Layer(name, extent, np.zeros(size, int), np.zeros(size, int)))
+        layers.append(ChipLayer(name, extent, np.zeros(size, int), np.zeros(size, int)))
         rates[name] = np.full(size, rate)
         return size
 
@@ -68,26 +68,28 @@ def _pilotnet() -> tuple[ChipNetwork, Rates]:
 
 
 @pytest.fixture(scope="module")
-def spread() -> tuple[Layout, Rates]:
+def spread() -> tuple[CoreLayout, Rates]:
     network, rates = _pilotnet()
     return lay_by_structure(Chip(load_profile("loihi2"), network), rates), rates
 
 
-def test_it_fits_the_cores_that_were_published(spread: tuple[Layout, Rates]) -> None:
+def test_it_fits_the_cores_that_were_published(spread: tuple[CoreLayout, Rates]) -> None:
     layout, _ = spread
     assert not layout.overfull()
     # Intel's compiler cuts finer than the limits demand, by rules that are not public.
     assert PUBLISHED_CORES // 2 <= len(layout.cores) <= PUBLISHED_CORES
 
 
-def test_a_convolution_copies_its_kernel_into_every_core(spread: tuple[Layout, Rates]) -> None:
+def test_a_convolution_copies_its_kernel_into_every_core(spread: tuple[CoreLayout, Rates]) -> None:
     layout, _ = spread
     first = [part for core in layout.cores for part in core if part.piece.layer == "conv0"]
     assert {part.words for part in first} == {9 * 3 * (5 + 3)}
     assert {block.axons for part in first for block in part.blocks} == {2}
 
 
-def test_the_inferred_time_of_a_step_is_within_half_of_the_measured_one(spread: tuple[Layout, Rates]) -> None:
+def test_the_inferred_time_of_a_step_is_within_half_of_the_measured_one(
+    spread: tuple[CoreLayout, Rates],
+) -> None:
     layout, rates = spread
     messages = layout.messages(rates)
     placement = place_near(layout.chip.profile.mesh, messages[:-1])

@@ -38,12 +38,13 @@ from tests.image_graphs import (
     wide_image_recipes,
 )
 from tests.networks import images, small_preresnet, small_vgg, stirred
+from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import fit_stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import Delay, FixedConv2d, FixedDense, Graph
+from toolchain.ir import Graph
 from toolchain.passes import FoldDelays
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile import compile_module
@@ -160,7 +161,8 @@ def test_real_numbers_agree_with_the_float_reference() -> None:
 def test_delays_per_neuron_have_to_be_folded_first() -> None:
     graph = recurrent(np.random.default_rng(0))
     nodes = [
-        replace(node, steps=np.ones(node.shape, int)) if isinstance(node, Delay) else node for node in graph
+        replace(node, steps=np.ones(node.shape, int)) if isinstance(node, ir.Delay) else node
+        for node in graph
     ]
     with pytest.raises(TargetError, match="differs per neuron; run 'fold-delays' first"):
         OnnxTarget().build(graph.with_nodes(nodes))
@@ -171,8 +173,8 @@ def test_names_that_look_like_parts_of_others_do_not_meet() -> None:
     network = stirred(small_vgg(), 1)
     build = compile_module(network, images(network))
     graph = build.fixed_graph
-    dense = next(node.name for node in graph.synapses if isinstance(node, FixedDense))
-    convolution = next(node.name for node in graph.synapses if isinstance(node, FixedConv2d))
+    dense = next(node.name for node in graph.synapses if isinstance(node, ir.FixedDense))
+    convolution = next(node.name for node in graph.synapses if isinstance(node, ir.FixedConv2d))
     names = {convolution: f"{dense}.0"}
     renamed = graph.map(
         lambda node: replace(

@@ -10,26 +10,14 @@ import numpy as np
 import pytest
 
 from tests.graphs import lif
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.execution import reference
 from toolchain.execution.clipping import ClippedInput, ClippedInputWarning, clipped_inputs
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import compare_traces
 from toolchain.fidelity.report import write_report
-from toolchain.ir import (
-    Conv2d,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    Origin,
-    Output,
-    Stage,
-    SumPool2d,
-)
+from toolchain.ir import Decode, EdgeKind, Graph, Origin, Stage
 from toolchain.target.protocol import session_of
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
@@ -44,15 +32,15 @@ def _graph(*, scale: float = 100.0) -> Graph:
     """A graded and a spiking input; values up to 2.55 are held by 8 bits."""
     return Graph(
         (
-            Input(name="light", shape=(3,), edge=EdgeKind.GRADED, scale=scale, bits=8),
-            Input(name="events", shape=(2,)),
-            Delay(name="later", inputs=("light",), shape=(3,), edge=EdgeKind.GRADED, steps=2),
-            Dense(name="see", inputs=("later",), weights=np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])),
-            Dense(name="hear", inputs=("events",), weights=np.eye(2) * 0.1),
+            ir.Input(name="light", shape=(3,), edge=EdgeKind.GRADED, scale=scale, bits=8),
+            ir.Input(name="events", shape=(2,)),
+            ir.Delay(name="later", inputs=("light",), shape=(3,), edge=EdgeKind.GRADED, steps=2),
+            ir.Dense(name="see", inputs=("later",), weights=np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])),
+            ir.Dense(name="hear", inputs=("events",), weights=np.eye(2) * 0.1),
             lif("cells", ("see", "hear"), 2, dv=1.0, vth=5.0),
-            Dense(name="read", inputs=("cells",), weights=np.eye(2)),
+            ir.Dense(name="read", inputs=("cells",), weights=np.eye(2)),
             lif("readout", ("read",), 2, vth=np.inf),
-            Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
+            ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
         )
     )
 
@@ -146,7 +134,7 @@ def test_the_first_divergence_blames_what_was_clipped(build: Build, tmp_path: Pa
 
 def test_a_clipped_value_is_blamed_on_whoever_sees_it_through_pooling_and_convolution() -> None:
     """Only neurons whose windows cover the value read it."""
-    image = Input(name="image", shape=(1, 4, 4), edge=EdgeKind.GRADED, scale=100.0, bits=8)
+    image = ir.Input(name="image", shape=(1, 4, 4), edge=EdgeKind.GRADED, scale=100.0, bits=8)
     shape = (1, 2, 2)
     numbers = {
         "du": np.ones(shape),
@@ -157,10 +145,10 @@ def test_a_clipped_value_is_blamed_on_whoever_sees_it_through_pooling_and_convol
     graph = Graph(
         (
             image,
-            SumPool2d(name="pool", inputs=("image",), kernel=(2, 2), stride=(2, 2)),
-            Conv2d(name="conv", inputs=("pool",), weights=np.ones((1, 1, 1, 1))),
-            Lif(name="cells", inputs=("conv",), origin=Origin.whole("cells", 4), **numbers),
-            Output(name="output", inputs=("cells",), decode=Decode.SPIKE_COUNT),
+            ir.SumPool2d(name="pool", inputs=("image",), kernel=(2, 2), stride=(2, 2)),
+            ir.Conv2d(name="conv", inputs=("pool",), weights=np.ones((1, 1, 1, 1))),
+            ir.Lif(name="cells", inputs=("conv",), origin=Origin.whole("cells", 4), **numbers),
+            ir.Output(name="output", inputs=("cells",), decode=Decode.SPIKE_COUNT),
         )
     )
     build = compile_graph(graph)

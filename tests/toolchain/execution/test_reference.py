@@ -5,19 +5,20 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, fixed_lif, lif
+from toolchain import ir
 from toolchain.errors import UnknownNameError
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Delay, Dense, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, EdgeKind, Graph
 
 
 def _one(**changes: float) -> Graph:
     return Graph(
         (
-            Input(name="x", shape=(1,)),
-            Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
+            ir.Input(name="x", shape=(1,)),
+            ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
             lif("p", ("w",), 1, **changes),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -51,11 +52,11 @@ def test_the_bias_is_added_every_step() -> None:
 def test_a_delay_per_neuron_holds_each_as_long_as_it_says() -> None:
     graph = Graph(
         (
-            Input(name="x", shape=(3,)),
-            Delay(name="d", inputs=("x",), shape=(3,), steps=np.array([0, 1, 3])),
-            Dense(name="w", inputs=("d",), weights=np.eye(3)),
+            ir.Input(name="x", shape=(3,)),
+            ir.Delay(name="d", inputs=("x",), shape=(3,), steps=np.array([0, 1, 3])),
+            ir.Dense(name="w", inputs=("d",), weights=np.eye(3)),
             lif("p", ("w",), 3, dv=1.0, vth=10.0),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     x = np.zeros((1, 5, 3))
@@ -69,15 +70,15 @@ def test_a_delay_per_synapse_holds_each_as_long_as_it_says(sparse: bool) -> None
     stored = (csr_array(weights), csr_array((np.array([2, 0]), ([0, 0], [0, 1])), shape=(1, 2)))
     graph = Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(
                 name="w",
                 inputs=("x",),
                 weights=stored[0] if sparse else weights,
                 delays=stored[1] if sparse else delays,
             ),
             lif("p", ("w",), 1, dv=1.0, vth=10.0),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     x = np.zeros((1, 4, 2))
@@ -87,7 +88,7 @@ def test_a_delay_per_synapse_holds_each_as_long_as_it_says(sparse: bool) -> None
 
 def test_a_negative_exponent_rounds_once_per_delay_slot() -> None:
     def potential(delays: np.ndarray | None) -> int:
-        synapses = FixedDense(
+        synapses = ir.FixedDense(
             name="w",
             inputs=("x",),
             weights=np.array([[2, -6]]),
@@ -96,10 +97,10 @@ def test_a_negative_exponent_rounds_once_per_delay_slot() -> None:
             delays=delays,
         )
         nodes = (
-            Input(name="x", shape=(2,)),
+            ir.Input(name="x", shape=(2,)),
             synapses,
             fixed_lif("p", ("w",), 1, vth=1000),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
         x = np.zeros((1, 2, 2))
         x[0] = [[1, 0], [0, 1]] if delays is not None else [[0, 0], [1, 1]]
@@ -111,12 +112,12 @@ def test_a_negative_exponent_rounds_once_per_delay_slot() -> None:
 
 def test_a_graded_input_is_scaled_rounded_and_multiplied() -> None:
     nodes = (
-        Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=4.0, bits=3),
-        FixedDense(
+        ir.Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=4.0, bits=3),
+        ir.FixedDense(
             name="w", inputs=("x",), weights=np.array([[10]]), exponent=1, sign_mode=SignMode.EXCITATORY
         ),
         fixed_lif("p", ("w",), 1, vth=10_000),
-        Output(name="o", inputs=("p",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
     )
     trace = reference.run(Graph(nodes), np.array([0.6, -0.6, 5.0]).reshape(1, 3, 1))
     assert (trace.u["p"].ravel() >> 6).tolist() == [40, -40, 140]

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from tests.graphs import feed_forward
+from toolchain import ir
 from toolchain.errors import ArgumentError, StimulusError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, fit_stimulus
-from toolchain.ir import Dense, EdgeKind, Graph, Input
+from toolchain.ir import EdgeKind, Graph
 
 
 def _graded() -> Graph:
     graph = feed_forward()
-    node = Input(name="x", shape=(2,), edge=EdgeKind.GRADED, scale=4.0, bits=4)
-    return graph.map(lambda item: node if isinstance(item, Input) else item)
+    node = ir.Input(name="x", shape=(2,), edge=EdgeKind.GRADED, scale=4.0, bits=4)
+    return graph.map(lambda item: node if isinstance(item, ir.Input) else item)
 
 
 def test_the_name_input_stands_for_the_only_input() -> None:
@@ -66,7 +67,7 @@ def test_a_file_without_input_is_refused(tmp_path: Path) -> None:
 
 def test_inputs_must_agree_in_batch_and_time() -> None:
     graph = feed_forward()
-    second = [Input(name="y", shape=(2,)), Dense(name="more", inputs=("y",), weights=np.ones((3, 2)))]
+    second = [ir.Input(name="y", shape=(2,)), ir.Dense(name="more", inputs=("y",), weights=np.ones((3, 2)))]
     two = graph.with_nodes([graph.nodes[0], *second, *graph.nodes[1:]])
     with pytest.raises(StimulusError, match="disagree"):
         fit_stimulus(two, {"x": np.ones((1, 2, 2)), "y": np.ones((1, 3, 2))})

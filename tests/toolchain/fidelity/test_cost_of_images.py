@@ -5,15 +5,16 @@ from hypothesis import given, settings
 
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
+from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.reference import _convolve
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.fidelity.cost import measure_cost, of_layers
 from toolchain.frontends import from_torch
-from toolchain.ir import FixedConv2d, Graph, verify
+from toolchain.ir import Graph, verify
 
 
-def _unrolled(graph: Graph, node: FixedConv2d) -> np.ndarray:
+def _unrolled(graph: Graph, node: ir.FixedConv2d) -> np.ndarray:
     """Return which source element drives which target element, by sending one spike at a time."""
     source, _ = graph.source(node.inputs[0])
     shape = verify(graph)[source.name].shape
@@ -42,7 +43,7 @@ def test_fan_out_is_counted_at_every_position(recipe: ImageRecipe) -> None:
         if node.kind == "max_pool2d":
             values[node.name] = values[node.name] > 0
     for node in graph.synapses:
-        if isinstance(node, FixedConv2d):
+        if isinstance(node, ir.FixedConv2d):
             fan_out = _unrolled(graph, node).sum(axis=1)
             events = (values[graph.source(node.inputs[0])[0].name] != 0).reshape(2, 3, -1)
             assert cost.synapses[node.name] == fan_out.sum()

@@ -11,12 +11,13 @@ from scipy.sparse import csr_array
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
+from toolchain import ir
 from toolchain.errors import FaultyIntegersError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import check_integers, find_faults, first_mismatch
 from toolchain.frontends import from_torch
-from toolchain.ir import Delay, FixedDense, FixedLif, Graph, Output
+from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of, with_values
 from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
 from toolchain.workflow.build_folder import Build
@@ -25,7 +26,7 @@ from toolchain.workflow.compare import compare_build
 
 @pytest.fixture
 def graphs(rng: np.random.Generator) -> tuple[Graph, Graph]:
-    late = recurrent(rng).map(lambda node: replace(node, steps=2) if isinstance(node, Delay) else node)
+    late = recurrent(rng).map(lambda node: replace(node, steps=2) if isinstance(node, ir.Delay) else node)
     graph = SplitSigns()(late)
     return graph, QuantizeGraph()(graph)
 
@@ -36,7 +37,7 @@ def _changed(graph: Graph, name: str, **fields: Any) -> Graph:
 
 def _weight_changed(graph: Graph, name: str, index: int, by: int) -> Graph:
     node = graph[name]
-    assert isinstance(node, FixedDense)
+    assert isinstance(node, ir.FixedDense)
     values = values_of(node.weights).copy()
     values[index] += by
     return _changed(graph, name, weights=with_values(node.weights, values))
@@ -44,7 +45,7 @@ def _weight_changed(graph: Graph, name: str, index: int, by: int) -> Graph:
 
 def _threshold_changed(graph: Graph, neuron: int, by: int) -> Graph:
     node = graph["hidden"]
-    assert isinstance(node, FixedLif)
+    assert isinstance(node, ir.FixedLif)
     vth = node.vth.copy()
     vth[neuron] += by
     return _changed(graph, "hidden", vth=vth)
@@ -52,7 +53,7 @@ def _threshold_changed(graph: Graph, neuron: int, by: int) -> Graph:
 
 def _without_delay(graph: Graph) -> Graph:
     """What was two steps on its way is one step on its way."""
-    return graph.map(lambda node: replace(node, steps=1) if isinstance(node, Delay) else node)
+    return graph.map(lambda node: replace(node, steps=1) if isinstance(node, ir.Delay) else node)
 
 
 def _caught(graphs: tuple[Graph, Graph], broken: Graph) -> FaultyIntegersError:
@@ -65,7 +66,7 @@ def _caught(graphs: tuple[Graph, Graph], broken: Graph) -> FaultyIntegersError:
 
 def test_one_threshold_off_by_one_names_the_neuron(graphs: tuple[Graph, Graph]) -> None:
     fixed = graphs[1]["hidden"]
-    assert isinstance(fixed, FixedLif)
+    assert isinstance(fixed, ir.FixedLif)
     error = _caught(graphs, _threshold_changed(graphs[1], 7, 1))
     right = fixed.vth[7]
     assert error.node == "hidden"
@@ -104,7 +105,7 @@ def test_other_registers_are_checked_too(field: str, said: str, graphs: tuple[Gr
 
 def test_a_decay_far_below_what_rounding_takes_is_a_fault(graphs: tuple[Graph, Graph]) -> None:
     node = graphs[1]["hidden"]
-    assert isinstance(node, FixedLif)
+    assert isinstance(node, ir.FixedLif)
     (fault,) = find_faults(
         graphs[0], _changed(graphs[1], "hidden", dv=node.dv - (np.arange(12) == 3) * (node.dv // 2))
     )
@@ -134,7 +135,7 @@ def test_structure_is_checked(graphs: tuple[Graph, Graph]) -> None:
     assert "'skip.excitatory': node is missing, expected a dense" in texts
     other = fixed.map(lambda n: replace(n, inputs=("x",)) if n.name == "decode.inhibitory" else n)  # type: ignore[arg-type]
     assert any(fault.what in {"source", "shape"} for fault in find_faults(graph, other))
-    renamed = fixed.map(lambda n: replace(n, classes=("x", "y", "z")) if isinstance(n, Output) else n)
+    renamed = fixed.map(lambda n: replace(n, classes=("x", "y", "z")) if isinstance(n, ir.Output) else n)
     (fault,) = find_faults(graph, renamed)
     assert (fault.node, fault.what) == ("output", "classes")
     assert next(find_faults(graph, graph)).what == "stage"
@@ -178,7 +179,7 @@ def test_a_target_that_runs_a_broken_network_is_caught_at_the_neuron_and_registe
     """Nobody hands over the broken graph here: only what it did. Step and neuron are those of the fault."""
     fixed, x = graphs[1], spikes(rng, 8, 40, 6)
     hidden = fixed["hidden"]
-    assert isinstance(hidden, FixedLif)
+    assert isinstance(hidden, ir.FixedLif)
     column = values_of(fixed["encode.excitatory"].weights)  # type: ignore[union-attr]
     decays = hidden.dv.copy()
     decays[5] += 1

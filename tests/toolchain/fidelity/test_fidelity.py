@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import (
     CorruptArtifactError,
     FidelityError,
@@ -34,7 +35,7 @@ from toolchain.fidelity import (
 from toolchain.fidelity.cost import measure_cost, recurrent_synapses
 from toolchain.fidelity.membrane import MembraneError
 from toolchain.fidelity.metrics import RateError, compare_spikes, first_difference
-from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Output
+from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import QuantizeGraph
 
 
@@ -96,12 +97,12 @@ def test_a_divergence_tells_whose_neuron_it_is_and_both_potentials(rng: np.rando
 def test_a_later_divergence_names_the_input_that_differed_first(rng: np.random.Generator) -> None:
     """Two layers: the second differs only because the first did."""
     nodes = (
-        Input(name="x", shape=(3,)),
-        Dense(name="w", inputs=("x",), weights=np.eye(3)),
+        ir.Input(name="x", shape=(3,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.eye(3)),
         lif("p", ("w",), 3, vth=0.5),
-        Dense(name="r", inputs=("p",), weights=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])),
+        ir.Dense(name="r", inputs=("p",), weights=np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])),
         lif("q", ("r",), 2, vth=0.5),
-        Output(name="o", inputs=("q",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("q",), decode=Decode.SPIKE_COUNT),
     )
     graph = Graph(nodes)
     deaf = graph.map(lambda n: replace(n, vth=np.array([0.5, 5.0, 0.5])) if n.name == "p" else n)  # type: ignore[arg-type]
@@ -146,7 +147,7 @@ def test_a_comparison_is_a_json_document(rng: np.random.Generator) -> None:
     ],
 )
 def test_scores_read_only_valid_steps(decode: Decode, expected: list[float]) -> None:
-    graph = feed_forward().map(lambda n: replace(n, decode=decode) if isinstance(n, Output) else n)
+    graph = feed_forward().map(lambda n: replace(n, decode=decode) if isinstance(n, ir.Output) else n)
     v = np.array([[[1.0, 1.0], [3.0, -1.0], [99.0, 99.0]]])
     fired = np.array([[[1, 0], [1, 0], [1, 1]]], bool)
     trace = Trace(spikes={"readout": fired}, v={"readout": v})
@@ -156,7 +157,7 @@ def test_scores_read_only_valid_steps(decode: Decode, expected: list[float]) -> 
 def test_an_affine_read_out_is_applied_on_the_host() -> None:
     weights, bias = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([0.5, 0.0])
     graph = feed_forward().map(
-        lambda n: replace(n, weights=weights, bias=bias) if isinstance(n, Output) else n
+        lambda n: replace(n, weights=weights, bias=bias) if isinstance(n, ir.Output) else n
     )
     trace = Trace(v={"readout": np.array([[[1.0, 1.0]]])})
     assert scores(graph, trace, graph.outputs[0]).tolist() == [[3.5, -1.0]]
@@ -266,10 +267,10 @@ def test_synaptic_operations_are_spikes_times_fan_out() -> None:
     weights = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
     graph = Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(name="w", inputs=("x",), weights=weights),
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(name="w", inputs=("x",), weights=weights),
             lif("p", ("w",), 3, vth=100.0),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
     x = np.array([[[1, 1], [1, 0]], [[0, 1], [0, 0]]], bool)
@@ -286,7 +287,7 @@ def test_a_graded_zero_costs_nothing_and_recurrence_is_recognised(rng: np.random
     cost = measure_cost(graph, Stimulus.of(x), reference.run(graph, x))
     assert recurrent_synapses(graph, cost) == cost.synapses["recur"]
     graded = feed_forward().map(
-        lambda n: replace(n, edge=EdgeKind.GRADED, scale=4.0, bits=4) if isinstance(n, Input) else n
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=4.0, bits=4) if isinstance(n, ir.Input) else n
     )
     values = np.array([[[0.0, 0.5]]])
     assert (

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tests.graphs import fixed_lif
+from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.activity import count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.neurobench import neurobench
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, EdgeKind, FixedDense, Graph, Input, Output
+from toolchain.ir import Decode, EdgeKind, Graph
 
 
 def _graph(edge: EdgeKind) -> Graph:
@@ -17,10 +18,10 @@ def _graph(edge: EdgeKind) -> Graph:
     weights = np.array([[100, 0, 2], [0, 100, 0], [0, 0, 0]])
     return Graph(
         (
-            Input(name="x", shape=(3,), edge=edge, **scale),
-            FixedDense(name="in", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
+            ir.Input(name="x", shape=(3,), edge=edge, **scale),
+            ir.FixedDense(name="in", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED),
             fixed_lif("a", ("in",), 3, vth=50),
-            Output(name="output", inputs=("a",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("a",), decode=Decode.SPIKE_COUNT),
         )
     )
 

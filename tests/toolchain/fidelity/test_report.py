@@ -12,6 +12,7 @@ import pytest
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
+from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.diagram import path_diagram
 from toolchain.fidelity.explorer import explorer_data
@@ -164,11 +165,9 @@ def test_names_from_strangers_are_text(build: Build, tmp_path: Path) -> None:
     """Class names and paths come from a model that somebody else wrote."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from toolchain.ir import Output  # noqa: PLC0415
-
     bad = "</script><script>alert(1)</script>"
     graphs = [
-        graph.map(lambda n: replace(n, classes=(bad, "b", "c")) if isinstance(n, Output) else n)
+        graph.map(lambda n: replace(n, classes=(bad, "b", "c")) if isinstance(n, ir.Output) else n)
         for graph in (build.float_graph, build.fixed_graph)
     ]
     odd = replace(build, float_graph=graphs[0], fixed_graph=graphs[1])

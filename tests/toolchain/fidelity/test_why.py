@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tests.graphs import lif, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import UnknownNameError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
-from toolchain.ir import Decode, Dense, EdgeKind, Graph, Input, Lif, Output
+from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import Calibration, QuantizeGraph, SplitHalves, SplitSigns, explain_quantization
 
 
@@ -22,10 +23,10 @@ def _texts(graph: Graph, fixed: Graph, **options: object) -> list[str]:
 def _plain(weights: np.ndarray, **changes: object) -> Graph:
     return Graph(
         (
-            Input(name="x", shape=(weights.shape[1],)),
-            Dense(name="w", inputs=("x",), weights=weights),
+            ir.Input(name="x", shape=(weights.shape[1],)),
+            ir.Dense(name="w", inputs=("x",), weights=weights),
             lif("p", ("w",), len(weights), **changes),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -58,14 +59,14 @@ def test_what_a_user_should_know_is_said_with_its_reason(
 
 def test_a_graded_input_that_leaves_few_bits_for_weights_is_said() -> None:
     graph = _plain(np.full((1, 200), 1.0)).map(
-        lambda n: replace(n, edge=EdgeKind.GRADED, scale=255.0, bits=8) if isinstance(n, Input) else n
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=255.0, bits=8) if isinstance(n, ir.Input) else n
     )
     texts = _texts(graph, QuantizeGraph(steps=8)(graph), steps=8)
     assert any("its messages have 8 bits" in text for text in texts), texts
 
 
 def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> None:
-    slow = recurrent(rng).map(lambda n: replace(n, dv=n.dv * 0.01) if isinstance(n, Lif) else n)
+    slow = recurrent(rng).map(lambda n: replace(n, dv=n.dv * 0.01) if isinstance(n, ir.Lif) else n)
     x = spikes(rng, 4, 20, 6)
     seen = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
     texts = _texts(slow, QuantizeGraph(calibration=seen)(slow), calibration=seen)

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from tests.networks import images, small_preresnet, small_vgg
+from toolchain import ir
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
 from toolchain.execution import reference
 from toolchain.frontends import from_torch
-from toolchain.ir import Conv2d, Graph, MaxPool2d, SumPool2d
-from toolchain.models import Add, Block, FeedForward, GatedNorm, Spiking
+from toolchain.ir import Graph
+from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Spiking
 from toolchain.pruning import channel_layers, compact_channels
 
 STEPS = 4
@@ -67,7 +68,7 @@ def test_a_sequential_of_torch_layers_is_understood() -> None:
     module.eval()
     example = torch.rand(3, 2, 7, 7)
     graph = from_torch(module, example)
-    assert [type(node) for node in graph.poolings] == [SumPool2d, MaxPool2d]
+    assert [type(node) for node in graph.poolings] == [ir.SumPool2d, ir.MaxPool2d]
 
     values = torch.round(example.double() * 100) / 100
     trace = reference.run(graph, np.repeat(values.numpy()[:, None], STEPS, axis=1))
@@ -93,7 +94,7 @@ def _by_hand(module: nn.Sequential, x: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_an_average_is_a_sum_with_its_factor_in_the_weights() -> None:
     network = small_preresnet()
     graph = from_torch(network)
-    pooling = next(node for node in graph if isinstance(node, SumPool2d))
+    pooling = next(node for node in graph if isinstance(node, ir.SumPool2d))
     classifier = graph["classifier"]
     weight = network.double().parts["classifier"].weight.detach().numpy()  # type: ignore[union-attr]
     np.testing.assert_allclose(classifier.weights, weight / pooling.window.area)  # type: ignore[union-attr]
@@ -102,14 +103,14 @@ def test_an_average_is_a_sum_with_its_factor_in_the_weights() -> None:
 def test_a_shortcut_of_currents_is_composed_with_the_branches_before_it() -> None:
     graph = from_torch(small_preresnet(spiking_shortcut=False))
     composed = graph["stem.s2b1_shortcut"]
-    assert isinstance(composed, Conv2d)
+    assert isinstance(composed, ir.Conv2d)
     assert composed.stride == (2, 2)
     assert composed.weights.shape == (8, 3, 3, 3)
 
 
 def _feed(blocks: Sequence[tuple[str, tuple[str, ...], nn.Module]], **more: object) -> FeedForward:
     options = {"shape": (1, 6, 6)} | more
-    return FeedForward({Block(name, sources): part for name, sources, part in blocks}, **options)  # type: ignore[arg-type]
+    return FeedForward({NetworkBlock(name, sources): part for name, sources, part in blocks}, **options)  # type: ignore[arg-type]
 
 
 def _conv(**options: object) -> nn.Conv2d:

@@ -11,7 +11,7 @@ from toolchain.execution import reference
 from toolchain.execution.trace import Trace
 from toolchain.frontends import check_float, from_torch
 from toolchain.ir import Decode, EdgeKind
-from toolchain.models import Connection, CubaLif, HrsnnShape, Network, Synapses, build_hrsnn
+from toolchain.models import Connection, CubaLif, HrsnnShape, MaskedSynapses, Network, build_hrsnn
 
 
 def _chain(**changes: nn.Module) -> nn.Sequential:
@@ -58,7 +58,7 @@ def test_sparse_masks_become_csr_and_keep_synapses_that_weigh_nothing() -> None:
     mask[0, 1] = mask[2, 3] = mask[3, 5] = True
     weight = torch.ones(4, 6)
     weight[2, 3] = 0.0
-    module = nn.Sequential(Synapses(weight, mask), CubaLif(4))
+    module = nn.Sequential(MaskedSynapses(weight, mask), CubaLif(4))
     weights = from_torch(module)["synapses0"].weights
     assert isinstance(weights, csr_array)
     assert weights.nnz == 3
@@ -150,7 +150,7 @@ def test_a_layer_that_nothing_feeds_is_named() -> None:
     network = Network(
         inputs={"input": 2},
         layers={"a": CubaLif(2), "b": CubaLif(2)},
-        connections={Connection("w", "input", "a"): Synapses(torch.ones(2, 2))},
+        connections={Connection("w", "input", "a"): MaskedSynapses(torch.ones(2, 2))},
         output="a",
     )
     with pytest.raises(FrontendError, match="layer 'b' has no incoming connection"):

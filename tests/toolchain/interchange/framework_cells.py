@@ -9,7 +9,7 @@ from collections.abc import Callable
 import nir
 import numpy as np
 
-from tests.toolchain.interchange.framework_layer import Cell, Draw, Floats, State
+from tests.toolchain.interchange.framework_layer import Cell, Draw, State
 from tests.toolchain.interchange.norse_cells import (
     norse_iaf,
     norse_li_box,
@@ -19,6 +19,7 @@ from tests.toolchain.interchange.norse_cells import (
     norse_seconds_lif,
     norse_seconds_lif_box,
 )
+from toolchain.arrays import Floats
 
 
 def nir_lif(draw: Draw) -> Cell:

@@ -6,10 +6,8 @@ from typing import Any
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
+from toolchain.arrays import Floats
 
 State = dict[str, Any]
 

@@ -8,13 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.interchange.netx.from_netx import layers_to_graphs
-from toolchain.interchange.netx.layers import Layer
-from toolchain.ir import (
-    AnyNode,
-    FixedLif,
-    Graph,
-)
+from toolchain.interchange.netx.layers import NetxLayer
+from toolchain.ir import AnyNode, Graph
 
 Values = dict[str, Any]
 
@@ -67,7 +64,7 @@ def small(rng: np.random.Generator) -> list[Values]:
 
 def graphs_of(layers: list[Values]) -> Any:
     stored = [{name: np.asarray(value) for name, value in layer.items()} for layer in layers]
-    return layers_to_graphs([Layer(i, str(v["type"]), v) for i, v in enumerate(stored)], "net")
+    return layers_to_graphs([NetxLayer(i, str(v["type"]), v) for i, v in enumerate(stored)], "net")
 
 
 def fixed_of(found: Any) -> Graph:
@@ -85,7 +82,7 @@ def numbered(graph: Graph) -> Graph:
 
     def renamed(node: AnyNode) -> AnyNode:
         names: dict[str, Any] = {"name": again(node.name), "inputs": tuple(map(again, node.inputs))}
-        if isinstance(node, FixedLif):
+        if isinstance(node, ir.FixedLif):
             names["origin"] = replace(node.origin, path=names["name"])
         return replace(node, **names)
 

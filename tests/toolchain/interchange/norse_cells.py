@@ -2,7 +2,8 @@
 
 import nir
 
-from tests.toolchain.interchange.framework_layer import Cell, Draw, Floats, State
+from tests.toolchain.interchange.framework_layer import Cell, Draw, State
+from toolchain.arrays import Floats
 
 
 def _norse_lif_box(draw: Draw, scale: float, rest: Floats) -> Cell:

@@ -8,15 +8,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from tests.toolchain.interchange.onnx_builder import (
-    TYPES,
-    Array,
-    Builder,
-    RandomModel,
-    model_of_graph,
-    run_onnx,
-)
+from tests.toolchain.interchange.onnx_builder import TYPES, Builder, RandomModel, model_of_graph, run_onnx
 from tests.toolchain.interchange.onnx_steps import STEPS, dense
+from toolchain.arrays import Array
 
 _SHAPES = (
     ([1, 3, 3], [4, 9, 9]),

@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.toolchain.interchange.onnx_builder import Array, RandomModel
+from tests.toolchain.interchange.onnx_builder import RandomModel
+from toolchain.arrays import Array
 from toolchain.interchange.onnx.layers import activation_network
 from toolchain.rate_coding.activation_network import ActivationNetwork
 

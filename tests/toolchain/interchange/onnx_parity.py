@@ -7,8 +7,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from tests.toolchain.interchange.onnx_builder import SQUASHING, TOLERANCES, Array, RandomModel, run_onnx
+from tests.toolchain.interchange.onnx_builder import SQUASHING, TOLERANCES, RandomModel, run_onnx
 from tests.toolchain.interchange.onnx_graphs import random_model
+from toolchain.arrays import Array
 from toolchain.errors import FrontendError
 from toolchain.interchange.onnx.layers import activation_network
 from toolchain.ir.currents import Current

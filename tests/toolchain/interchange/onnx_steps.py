@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.toolchain.interchange.onnx_builder import CURVED, TYPES, Array, Builder
+from tests.toolchain.interchange.onnx_builder import CURVED, TYPES, Builder
+from toolchain.arrays import Array
 
 
 def _pads(b: Builder, axes: int, attributes: dict[str, Any], most: int) -> dict[str, Any]:

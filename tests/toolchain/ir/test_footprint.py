@@ -10,27 +10,10 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from tests.graphs import feed_forward, fixed_lif, lif, recurrent
+from toolchain import ir
 from toolchain.errors import VerifyError
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Decode,
-    Delay,
-    Dense,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Origin,
-    Output,
-    SumPool2d,
-    save_graph,
-    verify,
-)
+from toolchain.ir import AnyNode, Decode, Graph, Origin, save_graph, verify
 from toolchain.ir.footprint import check_node
 
 
@@ -38,7 +21,7 @@ def _image(*nodes: AnyNode, shape: tuple[int, int, int], neurons: tuple[int, ...
     """Nodes between an input `x` and a population `p` that reads the last of them."""
     ones = np.ones(neurons)
     size = int(np.prod(neurons))
-    population = Lif(
+    population = ir.Lif(
         name="p",
         inputs=(nodes[-1].name,),
         du=ones,
@@ -49,31 +32,33 @@ def _image(*nodes: AnyNode, shape: tuple[int, int, int], neurons: tuple[int, ...
     )
     return Graph(
         (
-            Input(name="x", shape=shape),
+            ir.Input(name="x", shape=shape),
             *nodes,
             population,
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
 
 
 def _padded_pool() -> Graph:
-    pool = MaxPool2d(name="pool", inputs=("x",), kernel=(10**5 + 1,) * 2, stride=(1, 1), padding=(10**5,) * 2)
-    reads = Dense(name="read", inputs=("pool",), weights=csr_array((1, 100_004**2)))
+    pool = ir.MaxPool2d(
+        name="pool", inputs=("x",), kernel=(10**5 + 1,) * 2, stride=(1, 1), padding=(10**5,) * 2
+    )
+    reads = ir.Dense(name="read", inputs=("pool",), weights=csr_array((1, 100_004**2)))
     return _image(pool, reads, shape=(1, 4, 4), neurons=(1,))
 
 
 def _large_pool() -> Graph:
-    pool = SumPool2d(
+    pool = ir.SumPool2d(
         name="pool", inputs=("x",), kernel=(10**6,) * 2, stride=(10**6,) * 2, padding=(5 * 10**5,) * 2
     )
     return _image(
-        pool, Dense(name="read", inputs=("pool",), weights=np.ones((1, 1))), shape=(1, 4, 4), neurons=(1,)
+        pool, ir.Dense(name="read", inputs=("pool",), weights=np.ones((1, 1))), shape=(1, 4, 4), neurons=(1,)
     )
 
 
 def _dilated() -> Graph:
-    conv = Conv2d(
+    conv = ir.Conv2d(
         name="conv",
         inputs=("x",),
         weights=np.ones((1, 1, 2, 2)),
@@ -84,7 +69,7 @@ def _dilated() -> Graph:
 
 
 def _padded_convolution() -> Graph:
-    conv = Conv2d(
+    conv = ir.Conv2d(
         name="conv",
         inputs=("x",),
         weights=np.ones((1, 1, 1, 1)),
@@ -100,15 +85,15 @@ def _long_delay() -> Graph:
 
 def _waiting(steps: int) -> Graph:
     size = 4096
-    wait = Delay(name="wait", inputs=("x",), shape=(size,), steps=steps)
-    read = Dense(name="read", inputs=("wait",), weights=csr_array((1, size)))
+    wait = ir.Delay(name="wait", inputs=("x",), shape=(size,), steps=steps)
+    read = ir.Dense(name="read", inputs=("wait",), weights=csr_array((1, size)))
     return Graph(
         (
-            Input(name="x", shape=(size,)),
+            ir.Input(name="x", shape=(size,)),
             wait,
             read,
             lif("p", ("read",), 1),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
 
@@ -118,17 +103,17 @@ def _many_delays() -> Graph:
     delays = np.arange(10**6).reshape(1000, 1000)
     return Graph(
         (
-            Input(name="x", shape=(1000,)),
-            Dense(name="read", inputs=("x",), weights=weights, delays=delays),
+            ir.Input(name="x", shape=(1000,)),
+            ir.Dense(name="read", inputs=("x",), weights=weights, delays=delays),
             lif("p", ("read",), 1000),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         )
     )
 
 
 def _large_input() -> Graph:
     return _image(
-        Dense(name="read", inputs=("x",), weights=csr_array((1, 2**40))),
+        ir.Dense(name="read", inputs=("x",), weights=csr_array((1, 2**40))),
         shape=(2**20, 2**10, 2**10),
         neurons=(1,),
     )
@@ -184,14 +169,14 @@ def test_a_delay_is_bounded(steps: int, rng: np.random.Generator) -> None:
 
 
 def test_a_pooling_pads_less_than_its_window() -> None:
-    pool = MaxPool2d(name="pool", inputs=("x",), kernel=(2, 3), stride=(1, 1), padding=(2, 0))
-    read = Dense(name="read", inputs=("pool",), weights=np.ones((1, 14)))
+    pool = ir.MaxPool2d(name="pool", inputs=("x",), kernel=(2, 3), stride=(1, 1), padding=(2, 0))
+    read = ir.Dense(name="read", inputs=("pool",), weights=np.ones((1, 14)))
     with pytest.raises(VerifyError, match=r"padding smaller than the window of \(2, 3\), got \(2, 0\)"):
         verify(_image(pool, read, shape=(1, 4, 4), neurons=(1,)))
 
 
 def test_numbers_of_a_geometry_have_32_bits() -> None:
-    pool = MaxPool2d(name="pool", inputs=("x",), kernel=(1, 1), stride=(2**31, 1))
+    pool = ir.MaxPool2d(name="pool", inputs=("x",), kernel=(1, 1), stride=(2**31, 1))
     with pytest.raises(VerifyError, match="stride below 2"):
         verify(_image(pool, shape=(1, 4, 4), neurons=(1,)))
 
@@ -212,19 +197,19 @@ def _sparse_loop(neurons: int, density: float) -> Graph:
     weights = random_array((neurons, neurons), density=density, format="csr", rng=np.random.default_rng(0))
     return Graph(
         (
-            Input(name="x", shape=(16,)),
-            Dense(name="encode", inputs=("x",), weights=csr_array((neurons, 16))),
-            Delay(name="wait", inputs=("p",), shape=(neurons,), steps=1),
-            Dense(name="recur", inputs=("wait",), weights=weights),
+            ir.Input(name="x", shape=(16,)),
+            ir.Dense(name="encode", inputs=("x",), weights=csr_array((neurons, 16))),
+            ir.Delay(name="wait", inputs=("p",), shape=(neurons,), steps=1),
+            ir.Dense(name="recur", inputs=("wait",), weights=weights),
             lif("p", ("encode", "recur"), neurons),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 
 
 def _vgg() -> Graph:
     """The convolutions of VGG-16 on pictures of 32 x 32."""
-    nodes: list[AnyNode] = [Input(name="x", shape=(3, 32, 32))]
+    nodes: list[AnyNode] = [ir.Input(name="x", shape=(3, 32, 32))]
     channels, size, last = 3, 32, "x"
     for block, (count, width) in enumerate(((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))):
         for place in range(count):
@@ -232,26 +217,26 @@ def _vgg() -> Graph:
             shape, zeros = (width, size, size), np.zeros((width, size, size), np.int32)
             weights = np.zeros((width, channels, 3, 3), np.int32)
             nodes += [
-                FixedConv2d(
+                ir.FixedConv2d(
                     name=f"c{name}", inputs=(last,), weights=weights, exponent=0, sign_mode=SignMode.MIXED,
                     padding=(1, 1),
                 ),
-                FixedLif(
+                ir.FixedLif(
                     name=f"p{name}", inputs=(f"c{name}",), du=zeros, dv=zeros, vth=zeros, bias_mantissa=zeros,
                     bias_exponent=zeros, scale=np.ones(shape), origin=Origin.whole(name, zeros.size),
                 ),
             ]  # fmt: skip
             channels, last = width, f"p{name}"
-        nodes.append(MaxPool2d(name=f"m{block}", inputs=(last,), kernel=(2, 2), stride=(2, 2)))
+        nodes.append(ir.MaxPool2d(name=f"m{block}", inputs=(last,), kernel=(2, 2), stride=(2, 2)))
         size, last = size // 2, f"m{block}"
     dense = np.zeros((10, 512), np.int32)
     read = fixed_lif("p", ("read",), 10)
     return Graph(
         (
             *nodes,
-            FixedDense(name="read", inputs=(last,), weights=dense, exponent=0, sign_mode=SignMode.MIXED),
+            ir.FixedDense(name="read", inputs=(last,), weights=dense, exponent=0, sign_mode=SignMode.MIXED),
             read,
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 

@@ -8,16 +8,12 @@ import pytest
 from hypothesis import given
 
 from tests.image_graphs import ImageRecipe, image_recipes, random_images
+from toolchain import ir
 from toolchain.errors import VerifyError
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import (
-    Conv2d,
     EdgeKind,
-    FixedConv2d,
     Graph,
-    Input,
-    MaxPool2d,
-    SumPool2d,
     ValueType,
     load_graph,
     print_graph,
@@ -30,9 +26,9 @@ SPIKES = ValueType((4, 6, 7), EdgeKind.SPIKE)
 CURRENT = ValueType((4, 6, 7), EdgeKind.CURRENT)
 
 
-def _conv(**changes: object) -> Conv2d:
+def _conv(**changes: object) -> ir.Conv2d:
     options = {"name": "c", "inputs": ("x",), "weights": np.zeros((8, 4, 3, 3))} | changes
-    return Conv2d(**options)  # type: ignore[arg-type]
+    return ir.Conv2d(**options)  # type: ignore[arg-type]
 
 
 def test_a_convolution_has_the_size_that_its_window_allows() -> None:
@@ -53,17 +49,21 @@ def test_a_convolution_has_the_size_that_its_window_allows() -> None:
         (_conv(padding=(-1, 0)), SPIKES, "padding as two whole numbers of 0 or more"),
         (_conv(dilation=(3, 1)), SPIKES, "smaller than its window"),
         (_conv(), ValueType((4,), EdgeKind.SPIKE), "expected an image"),
-        (MaxPool2d(name="m", inputs=("x",), kernel=(2, 2), stride=(2, 2)), CURRENT, "maximum of spikes"),
-        (SumPool2d(name="m", inputs=("x",), kernel=(2, 2), stride=(2, 2)), CURRENT, "not currents"),
-        (SumPool2d(name="m", inputs=("x",), kernel=(9, 2), stride=(2, 2)), SPIKES, "smaller than its window"),
+        (ir.MaxPool2d(name="m", inputs=("x",), kernel=(2, 2), stride=(2, 2)), CURRENT, "maximum of spikes"),
+        (ir.SumPool2d(name="m", inputs=("x",), kernel=(2, 2), stride=(2, 2)), CURRENT, "not currents"),
+        (
+            ir.SumPool2d(name="m", inputs=("x",), kernel=(9, 2), stride=(2, 2)),
+            SPIKES,
+            "smaller than its window",
+        ),
     ],
 )
-def test_what_does_not_fit_is_named(node: Conv2d, operand: ValueType, message: str) -> None:
+def test_what_does_not_fit_is_named(node: ir.Conv2d, operand: ValueType, message: str) -> None:
     with pytest.raises(VerifyError, match=message):
         node.result_type(operand)
 
 
-def _fixed(**changes: object) -> FixedConv2d:
+def _fixed(**changes: object) -> ir.FixedConv2d:
     options = {
         "name": "c",
         "inputs": ("x",),
@@ -71,7 +71,7 @@ def _fixed(**changes: object) -> FixedConv2d:
         "exponent": 0,
         "sign_mode": SignMode.MIXED,
     }
-    return FixedConv2d(**(options | changes))  # type: ignore[arg-type]
+    return ir.FixedConv2d(**(options | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def _fixed(**changes: object) -> FixedConv2d:
         (_fixed(weights=np.full((1, 4, 2, 2), 3)), "weight 3 would become 2 on the chip"),
     ],
 )
-def test_integer_convolutions_keep_the_rules_of_the_chip(node: FixedConv2d, message: str) -> None:
+def test_integer_convolutions_keep_the_rules_of_the_chip(node: ir.FixedConv2d, message: str) -> None:
     with pytest.raises(VerifyError, match=message):
         node.result_type(SPIKES)
 
@@ -91,9 +91,9 @@ def test_sums_that_leave_32_bits_are_refused() -> None:
     graph = random_images(ImageRecipe(graded=True))
     nodes = [
         replace(node, bits=24)
-        if isinstance(node, Input)
+        if isinstance(node, ir.Input)
         else replace(node, exponent=7)
-        if isinstance(node, FixedConv2d)
+        if isinstance(node, ir.FixedConv2d)
         else node
         for node in graph
     ]
@@ -116,10 +116,10 @@ def test_a_graph_of_images_can_be_read() -> None:
 
 
 def test_messages_grow_with_the_window_of_a_sum() -> None:
-    pool = SumPool2d(name="pool", inputs=("x",), kernel=(2, 3), stride=(2, 3))
+    pool = ir.SumPool2d(name="pool", inputs=("x",), kernel=(2, 3), stride=(2, 3))
     reader = _conv(inputs=("pool",))
-    graded = Input(name="x", shape=(4, 6, 6), edge=EdgeKind.GRADED, scale=10.0, bits=3)
-    spiking = Graph((Input(name="x", shape=(4, 6, 6)), pool, reader))
+    graded = ir.Input(name="x", shape=(4, 6, 6), edge=EdgeKind.GRADED, scale=10.0, bits=3)
+    spiking = Graph((ir.Input(name="x", shape=(4, 6, 6)), pool, reader))
     assert spiking.largest_message(reader) == 6
     assert spiking.message_scale(reader) == 1.0
     assert Graph((graded, pool, reader)).largest_message(reader) == 6 * 7

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recipes, recurrent
+from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, ToolchainError
 from toolchain.files.npz import write_arrays
-from toolchain.ir import Delay, load_graph, same_structure, save_graph
+from toolchain.ir import load_graph, same_structure, save_graph
 
 
 def test_a_float_graph_comes_back_bit_for_bit(tmp_path: Path, rng: np.random.Generator) -> None:
     graph = recurrent(rng)
     varied = graph.map(
         lambda node: (
-            Delay(name="wait", inputs=("hidden",), shape=(12,), steps=rng.integers(1, 5, 12))
+            ir.Delay(name="wait", inputs=("hidden",), shape=(12,), steps=rng.integers(1, 5, 12))
             if node.name == "wait"
             else node
         )

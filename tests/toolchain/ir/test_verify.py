@@ -7,22 +7,10 @@ import numpy as np
 import pytest
 
 from tests.graphs import feed_forward, fixed_lif, lif, recurrent
+from toolchain import ir
 from toolchain.errors import FeedbackError, VerifyError
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import (
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedDense,
-    Graph,
-    Input,
-    Origin,
-    Output,
-    SumPool2d,
-    ValueType,
-    verify,
-)
+from toolchain.ir import Decode, EdgeKind, Graph, Origin, ValueType, verify
 
 
 def _changed(graph: Graph, target: str, /, **changes: object) -> Graph:
@@ -98,10 +86,10 @@ def test_text_that_is_no_unicode_is_refused() -> None:
 
 
 def test_sums_of_sums_that_leave_32_bits_are_refused_however_long_their_chain() -> None:
-    image = Input(name="x", shape=(1, 2, 2), edge=EdgeKind.GRADED, scale=1.0, bits=24)
+    image = ir.Input(name="x", shape=(1, 2, 2), edge=EdgeKind.GRADED, scale=1.0, bits=24)
     names = ["x", *(f"p{i}" for i in range(1200))]
     pools = [
-        SumPool2d(name=name, inputs=(before,), kernel=(2, 1), stride=(2, 1), padding=(1, 0))
+        ir.SumPool2d(name=name, inputs=(before,), kernel=(2, 1), stride=(2, 1), padding=(1, 0))
         for before, name in pairwise(names)
     ]
     with pytest.raises(VerifyError, match=r"its sums can reach .* use smaller windows"):
@@ -117,8 +105,8 @@ def test_a_loop_without_delay_is_named(rng: np.random.Generator) -> None:
 
 def test_delays_that_only_hold_each_other_are_refused() -> None:
     ring = (
-        Delay(name="a", inputs=("b",), shape=(2,), steps=1),
-        Delay(name="b", inputs=("a",), shape=(2,), steps=1),
+        ir.Delay(name="a", inputs=("b",), shape=(2,), steps=1),
+        ir.Delay(name="b", inputs=("a",), shape=(2,), steps=1),
     )
     with pytest.raises(VerifyError, match="loop of delays"):
         verify(feed_forward().with_nodes((*feed_forward().nodes, *ring)))
@@ -139,21 +127,21 @@ def test_float_and_integer_operations_do_not_mix() -> None:
     graph = feed_forward()
     mixed = graph.map(lambda node: fixed_lif("hidden", ("encode",), 3) if node.name == "hidden" else node)
     with pytest.raises(VerifyError, match="also holds integer"):
-        verify(mixed.with_nodes([*mixed.nodes, Delay(name="d", inputs=("x",), shape=(2,))]))
+        verify(mixed.with_nodes([*mixed.nodes, ir.Delay(name="d", inputs=("x",), shape=(2,))]))
 
 
-@pytest.mark.parametrize("lost", [Input, Output])
+@pytest.mark.parametrize("lost", [ir.Input, ir.Output])
 def test_a_graph_needs_both_ends(lost: type) -> None:
     graph = feed_forward()
-    if lost is Input:
+    if lost is ir.Input:
         nodes = [
-            Delay(name="d", inputs=("p",), shape=(1,)),
-            Dense(name="w", inputs=("d",), weights=np.ones((1, 1))),
+            ir.Delay(name="d", inputs=("p",), shape=(1,)),
+            ir.Dense(name="w", inputs=("d",), weights=np.ones((1, 1))),
             lif("p", ("w",), 1),
-            Output(name="o", inputs=("p",), decode=Decode.NONE),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
         ]
     else:
-        nodes = [node for node in graph if not isinstance(node, Output)]
+        nodes = [node for node in graph if not isinstance(node, ir.Output)]
     with pytest.raises(VerifyError, match=f"no {lost.__name__.lower()}"):
         verify(graph.with_nodes(nodes))
 
@@ -164,10 +152,10 @@ def test_a_graph_needs_both_ends(lost: type) -> None:
 )
 def test_a_register_outside_its_range_is_refused(field: str, value: int) -> None:
     nodes = (
-        Input(name="x", shape=(1,)),
-        FixedDense(name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED),
+        ir.Input(name="x", shape=(1,)),
+        ir.FixedDense(name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED),
         fixed_lif("p", ("w",), 1, **{field: value}),
-        Output(name="o", inputs=("p",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
     )
     with pytest.raises(VerifyError, match=f"{field} must lie in"):
         verify(Graph(nodes))
@@ -185,14 +173,14 @@ def test_a_register_outside_its_range_is_refused(field: str, value: int) -> None
 def test_an_integer_weight_that_the_chip_would_change_is_refused(
     changes: dict[str, object], rule: str
 ) -> None:
-    synapses = FixedDense(
+    synapses = ir.FixedDense(
         name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED
     )
     nodes = (
-        Input(name="x", shape=(1,)),
+        ir.Input(name="x", shape=(1,)),
         replace(synapses, **changes),
         fixed_lif("p", ("w",), 1),
-        Output(name="o", inputs=("p",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
     )
     with pytest.raises(VerifyError, match=rule):
         verify(Graph(nodes))
@@ -200,7 +188,7 @@ def test_an_integer_weight_that_the_chip_would_change_is_refused(
 
 def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
     weights = np.ones((3, 2))
-    node = Dense(name="w", inputs=("x",), weights=weights)
+    node = ir.Dense(name="w", inputs=("x",), weights=weights)
     weights[0, 0] = 5
     assert node.weights[0, 0] == 1
     with pytest.raises(ValueError, match="read-only"):
@@ -209,12 +197,12 @@ def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
 
 def test_a_population_of_no_neurons_is_refused() -> None:
     nodes = (
-        Input(name="x", shape=(4,)),
-        FixedDense(
+        ir.Input(name="x", shape=(4,)),
+        ir.FixedDense(
             name="w", inputs=("x",), weights=np.zeros((0, 4), np.int32), exponent=0, sign_mode=SignMode.MIXED
         ),
         fixed_lif("p", ("w",), 0),
-        Output(name="o", inputs=("p",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
     )
     with pytest.raises(VerifyError, match=r"node 'w': expected a shape of at least one element"):
         verify(Graph(nodes))

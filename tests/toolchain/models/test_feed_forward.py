@@ -10,10 +10,10 @@ from toolchain.models import (
     POOL,
     ActivityMeter,
     Add,
-    Block,
     CubaLif,
     FeedForward,
     GatedNorm,
+    NetworkBlock,
     NeuronShape,
     PreResNetShape,
     Spiking,
@@ -144,16 +144,16 @@ def test_an_unknown_vgg_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ({Block("a", ("nowhere",)): nn.Linear(2, 2)}, "reads 'nowhere'"),
-        ({Block("a", ("input", "input")): nn.Linear(2, 2)}, "only Add may"),
-        ({Block("a", ("input",)): Add()}, "last block must be a Linear"),
-        ({Block("a", ()): nn.Linear(2, 2)}, "'a' reads nothing"),
+        ({NetworkBlock("a", ("nowhere",)): nn.Linear(2, 2)}, "reads 'nowhere'"),
+        ({NetworkBlock("a", ("input", "input")): nn.Linear(2, 2)}, "only Add may"),
+        ({NetworkBlock("a", ("input",)): Add()}, "last block must be a Linear"),
+        ({NetworkBlock("a", ()): nn.Linear(2, 2)}, "'a' reads nothing"),
         (
-            {Block("a", ("input",)): nn.Linear(2, 2), Block("a", ("a",)): nn.Linear(2, 2)},
+            {NetworkBlock("a", ("input",)): nn.Linear(2, 2), NetworkBlock("a", ("a",)): nn.Linear(2, 2)},
             "two blocks are called 'a'",
         ),
     ],
 )
-def test_blocks_that_do_not_fit_are_named(blocks: dict[Block, nn.Module], message: str) -> None:
+def test_blocks_that_do_not_fit_are_named(blocks: dict[NetworkBlock, nn.Module], message: str) -> None:
     with pytest.raises(FrontendError, match=message):
         FeedForward(blocks, shape=(1, 2, 2))

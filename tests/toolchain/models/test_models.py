@@ -12,10 +12,10 @@ from toolchain.models import (
     Connection,
     CubaLif,
     HrsnnShape,
+    MaskedSynapses,
     Network,
     Readout,
     Surrogate,
-    Synapses,
     build_hrsnn,
 )
 from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas
@@ -44,13 +44,13 @@ def _random_network(rng: np.random.Generator, readout: Readout) -> Network:
         inputs={"input": 5},
         layers={"a": layer(9), "b": layer(7), "out": CubaLif(3, dv=0.1, vth=float("inf")).double()},
         connections={
-            Connection("in", "input", "a"): Synapses(tensor(9, 5)),
-            Connection("aa", "a", "a", delay=1): Synapses(tensor(9, 9, scale=0.5), mask),
-            Connection("ab", "a", "b"): Synapses(tensor(7, 9)),
-            Connection("bb", "b", "b", delay=3): Synapses(tensor(7, 7, scale=0.5)),
-            Connection("ba", "b", "a", delay=2): Synapses(tensor(9, 7, scale=0.5)),
-            Connection("skip", "input", "b", delay=1): Synapses(tensor(7, 5)),
-            Connection("bo", "b", "out"): Synapses(tensor(3, 7)),
+            Connection("in", "input", "a"): MaskedSynapses(tensor(9, 5)),
+            Connection("aa", "a", "a", delay=1): MaskedSynapses(tensor(9, 9, scale=0.5), mask),
+            Connection("ab", "a", "b"): MaskedSynapses(tensor(7, 9)),
+            Connection("bb", "b", "b", delay=3): MaskedSynapses(tensor(7, 7, scale=0.5)),
+            Connection("ba", "b", "a", delay=2): MaskedSynapses(tensor(9, 7, scale=0.5)),
+            Connection("skip", "input", "b", delay=1): MaskedSynapses(tensor(7, 5)),
+            Connection("bo", "b", "out"): MaskedSynapses(tensor(3, 7)),
         },
         output="out",
         readout=readout,
@@ -86,9 +86,9 @@ def test_scores_are_what_the_host_decodes(readout: Readout, rng: np.random.Gener
 def test_a_connection_backwards_needs_a_delay() -> None:
     layers = {"a": CubaLif(2), "b": CubaLif(2)}
     forward = {
-        Connection("in", "input", "a"): Synapses(torch.ones(2, 2)),
-        Connection("ab", "a", "b"): Synapses(torch.ones(2, 2)),
-        Connection("ba", "b", "a"): Synapses(torch.ones(2, 2)),
+        Connection("in", "input", "a"): MaskedSynapses(torch.ones(2, 2)),
+        Connection("ab", "a", "b"): MaskedSynapses(torch.ones(2, 2)),
+        Connection("ba", "b", "a"): MaskedSynapses(torch.ones(2, 2)),
     }
     with pytest.raises(FeedbackError, match="a -> b -> a"):
         Network(inputs={"input": 2}, layers=layers, connections=forward, output="b")
@@ -109,7 +109,7 @@ def test_a_connection_or_output_that_does_not_exist_is_named(
         Network(
             inputs={"input": 2},
             layers={"a": CubaLif(2)},
-            connections={arrow: Synapses(torch.ones(2, 2))},
+            connections={arrow: MaskedSynapses(torch.ones(2, 2))},
             output=output,
         )
 
@@ -135,7 +135,7 @@ def test_spikes_pass_gradients_to_weights_in_the_past() -> None:
 
 def test_masked_synapses_stay_absent() -> None:
     mask = torch.tensor([[True, False], [True, True]])
-    synapses = Synapses(torch.ones(2, 2), mask)
+    synapses = MaskedSynapses(torch.ones(2, 2), mask)
     synapses(torch.ones(1, 2)).sum().backward()
     assert synapses.count == 3
     assert synapses.weight.grad is not None

@@ -14,11 +14,12 @@ from targets.emulator.target import EmulatorTarget
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.graphs import lif, spikes, union
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.errors import FeedbackError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import AnyNode, Decode, Delay, Dense, Graph, Input, Output, print_graph
+from toolchain.ir import AnyNode, Decode, Graph, print_graph
 from toolchain.passes import DelayLoops, find_loop_delays, find_schedule
 from toolchain.workflow.compare import compare_build, save_build
 from toolchain.workflow.compile import compile_graph
@@ -38,9 +39,9 @@ def _graph(size: dict[str, int], links: Links, seed: int = 0, *, slow: bool = Fa
     """
     rng = np.random.default_rng(seed)
     first = next(iter(size))
-    nodes: list[AnyNode] = [Input(name="x", shape=(3,))]
-    nodes.append(Dense(name="enter", inputs=("x",), weights=rng.normal(size=(size[first], 3)) * 2))
-    delays = {name: Delay(name=f"{name}-d", inputs=(source,), shape=(size[source],), steps=steps)
+    nodes: list[AnyNode] = [ir.Input(name="x", shape=(3,))]
+    nodes.append(ir.Dense(name="enter", inputs=("x",), weights=rng.normal(size=(size[first], 3)) * 2))
+    delays = {name: ir.Delay(name=f"{name}-d", inputs=(source,), shape=(size[source],), steps=steps)
               for name, (source, _, steps) in links.items() if steps}  # fmt: skip
     for population, neurons in size.items():
         read = ["enter"] if population == first else []
@@ -53,10 +54,12 @@ def _graph(size: dict[str, int], links: Links, seed: int = 0, *, slow: bool = Fa
                 operand = delays[name].name
             shape = (neurons, size[source])
             own = rng.integers(0, 3, shape) if slow else None
-            nodes.append(Dense(name=name, inputs=(operand,), weights=rng.normal(size=shape) * 2, delays=own))
+            nodes.append(
+                ir.Dense(name=name, inputs=(operand,), weights=rng.normal(size=shape) * 2, delays=own)
+            )
             read.append(name)
         nodes.append(lif(population, tuple(read), neurons, dv=rng.uniform(0.05, 0.5, neurons)))
-    nodes.append(Output(name="o", inputs=(population,), decode=Decode.SPIKE_COUNT))
+    nodes.append(ir.Output(name="o", inputs=(population,), decode=Decode.SPIKE_COUNT))
     return Graph(tuple(nodes), name="loops")
 
 
@@ -106,7 +109,7 @@ def test_the_connection_that_closes_a_loop_gets_the_step_that_it_lacks() -> None
     )
     assert str(found).startswith("'back' (b -> a) takes one step more, 2 instead of 1, in real numbers too")
     delayed = DelayLoops()(graph)
-    assert {node.name: node.steps for node in delayed if isinstance(node, Delay)} == {"back.loop": 2}
+    assert {node.name: node.steps for node in delayed if isinstance(node, ir.Delay)} == {"back.loop": 2}
     assert find_schedule(delayed).offsets["b"] == 2
     assert DelayLoops()(delayed) is delayed
 
@@ -148,7 +151,7 @@ def test_delays_that_others_read_too_stay_as_they_are() -> None:
     graph = _graph({"a": 2, "b": 2}, {**TOO_FAST, "self": ("b", "b", 1)})
     shared = graph.map(lambda n: replace(n, inputs=("back-d",)) if n.name == "self" else n)
     delayed = DelayLoops()(shared)
-    assert {node.name: node.steps for node in delayed if isinstance(node, Delay)} == {
+    assert {node.name: node.steps for node in delayed if isinstance(node, ir.Delay)} == {
         "back-d": 1,
         "back.loop": 2,
     }
@@ -157,7 +160,7 @@ def test_delays_that_others_read_too_stay_as_they_are() -> None:
 
 def test_delays_per_neuron_must_be_folded_first() -> None:
     graph = _graph({"a": 2, "b": 2}, TOO_FAST)
-    apart = graph.map(lambda n: replace(n, steps=np.array([1, 2])) if isinstance(n, Delay) else n)
+    apart = graph.map(lambda n: replace(n, steps=np.array([1, 2])) if isinstance(n, ir.Delay) else n)
     with pytest.raises(PreconditionError, match="fold-delays"):
         DelayLoops()(apart)
     assert compile_graph(apart, loop_delay=True).notes

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from tests.networks import images, small_preresnet, small_vgg
+from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends import from_torch
-from toolchain.ir import Conv2d, Decode, Delay, FixedConv2d, FixedLif, Graph, Input, Lif, Origin, Output
+from toolchain.ir import Decode, Graph, Origin
 from toolchain.models import FeedForward, GatedNorm, Spiking
 from toolchain.passes import (
     Calibration,
@@ -67,7 +68,7 @@ def test_channels_of_a_grouped_convolution_stay() -> None:
         torch.rand(1, 2, 5, 5),
     )
     with_dead = graph.map(
-        lambda node: replace(node, bias=node.bias * 0 - 1) if isinstance(node, Lif) else node
+        lambda node: replace(node, bias=node.bias * 0 - 1) if isinstance(node, ir.Lif) else node
     )
     assert RemoveDeadNeurons()(with_dead).populations[0].vth.shape == (2, 3, 3)
 
@@ -85,15 +86,15 @@ def test_a_feature_map_has_one_scale_and_its_weights_fit(build: object, bits: in
     seen = Calibration.observe(graph, Stimulus.of(frames), reference.run(graph, frames))
     fixed = QuantizeGraph(weight_bits=bits, steps=STEPS, calibration=seen)(graph)
     for node in fixed.populations:
-        assert isinstance(node, FixedLif)
+        assert isinstance(node, ir.FixedLif)
         if node.vth.ndim == 3:
             assert all(len(np.unique(channel)) == 1 for channel in node.scale)
     for node in fixed.synapses:
-        if isinstance(node, FixedConv2d):
+        if isinstance(node, ir.FixedConv2d):
             float_node = graph[node.name]
-            assert isinstance(float_node, Conv2d)
+            assert isinstance(float_node, ir.Conv2d)
             target = fixed.readers(node.name)[0]
-            assert isinstance(target, FixedLif)
+            assert isinstance(target, ir.FixedLif)
             scale = target.scale[:, 0, 0][:, None, None, None] / graph.message_scale(float_node)
             error = node.weights * 2.0**node.exponent - float_node.weights * scale
             step = 2 ** (8 - bits) * (2 if node.sign_mode.value == "mixed" else 1)
@@ -129,7 +130,7 @@ def test_retiming_gives_every_connection_and_pooling_its_step(seed: int) -> None
     offsets = find_schedule(graph).offsets
     retimed = RetimeDelays()(graph)
     assert all(
-        isinstance(wait := retimed[node.inputs[0]], Delay) and wait.least >= 1
+        isinstance(wait := retimed[node.inputs[0]], ir.Delay) and wait.least >= 1
         for node in (*retimed.synapses, *retimed.poolings)
     )
     latest = max(offsets.values())
@@ -147,10 +148,10 @@ def _delayed(steps: int | np.ndarray) -> Graph:
     ones = np.ones(shape)
     return Graph(
         (
-            Input(name="x", shape=shape),
-            Delay(name="wait", inputs=("x",), shape=shape, steps=steps),
-            Conv2d(name="conv", inputs=("wait",), weights=np.ones((2, 2, 3, 3)), padding=(1, 1)),
-            Lif(
+            ir.Input(name="x", shape=shape),
+            ir.Delay(name="wait", inputs=("x",), shape=shape, steps=steps),
+            ir.Conv2d(name="conv", inputs=("wait",), weights=np.ones((2, 2, 3, 3)), padding=(1, 1)),
+            ir.Lif(
                 name="p",
                 inputs=("conv",),
                 du=ones,
@@ -159,14 +160,14 @@ def _delayed(steps: int | np.ndarray) -> Graph:
                 bias=ones * 0,
                 origin=Origin.whole("p", size),
             ),
-            Output(name="output", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="output", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 
 
 def test_equal_delays_in_front_of_a_convolution_are_kept() -> None:
     folded = FoldDelays()(_delayed(np.full((2, 4, 4), 2)))
-    assert [node.steps for node in folded if isinstance(node, Delay)] == [2]
+    assert [node.steps for node in folded if isinstance(node, ir.Delay)] == [2]
     spikes = np.random.default_rng(0).random((2, 8, 2, 4, 4)) < 0.5
     np.testing.assert_array_equal(
         reference.run(folded, spikes).v["p"], reference.run(_delayed(2), spikes).v["p"]

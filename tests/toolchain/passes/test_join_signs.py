@@ -5,9 +5,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, random_fixed, recurrent, spikes, varied
+from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
-from toolchain.ir import Dense, same_structure
+from toolchain.ir import same_structure
 from toolchain.passes import FoldDelays, JoinSigns, SplitSigns
 
 
@@ -18,8 +19,8 @@ def test_joining_undoes_splitting(rng: np.random.Generator, delayed: bool) -> No
     joined = JoinSigns()(split)
     assert len(split.synapses) > len(joined.synapses) == len(graph.synapses)
     for node, other in zip(graph.synapses, joined.synapses, strict=True):
-        assert isinstance(node, Dense)
-        assert isinstance(other, Dense)
+        assert isinstance(node, ir.Dense)
+        assert isinstance(other, ir.Dense)
         assert node.name == other.name
         assert np.array_equal(_dense(node.weights), _dense(other.weights))
         assert (node.delays is None) == (other.delays is None)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, Dense, EdgeKind, FixedDense, FixedLif, Graph, Input, Output, Stage
+from toolchain.ir import Decode, EdgeKind, Graph, Stage
 from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
 
 
@@ -24,9 +24,9 @@ def _wide(rng: np.random.Generator) -> Graph:
     dv = np.exp(rng.uniform(np.log(0.01), np.log(0.6), 60))
 
     def gained(node: object) -> object:
-        if isinstance(node, Dense) and node.name == "encode":
+        if isinstance(node, ir.Dense) and node.name == "encode":
             return replace(node, weights=node.weights * dv[:, None] * 2)
-        if isinstance(node, Dense) and node.name == "recur":
+        if isinstance(node, ir.Dense) and node.name == "recur":
             return replace(node, weights=node.weights.toarray() * dv[:, None])
         return replace(node, dv=dv, vth=np.ones(60)) if getattr(node, "name", "") == "hidden" else node
 
@@ -60,10 +60,10 @@ def test_weights_thresholds_and_decays_are_the_nearest_integers(seed: int, bits:
     graph = recurrent(rng)
     fixed = QuantizeGraph(weight_bits=bits)(graph)
     hidden = fixed["hidden"]
-    assert isinstance(hidden, FixedLif)
+    assert isinstance(hidden, ir.FixedLif)
     for name in ("encode", "recur"):
         node = fixed[name]
-        assert isinstance(node, FixedDense)
+        assert isinstance(node, ir.FixedDense)
         wanted = np.asarray(graph[name].weights.todense() if name == "recur" else graph[name].weights)
         integers = np.asarray(node.weights.todense() if name == "recur" else node.weights)
         exact = wanted * hidden.scale[:, None] / 2.0**node.exponent
@@ -75,7 +75,7 @@ def test_weights_thresholds_and_decays_are_the_nearest_integers(seed: int, bits:
 
 def test_neurons_of_a_read_out_share_one_scale_and_never_fire(rng: np.random.Generator) -> None:
     readout = QuantizeGraph()(recurrent(rng))["readout"]
-    assert isinstance(readout, FixedLif)
+    assert isinstance(readout, ir.FixedLif)
     assert np.unique(readout.scale).size == 1
     assert (readout.vth == 2**17 - 1).all()
 
@@ -107,7 +107,7 @@ def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.G
 
 def test_a_graded_input_is_absorbed_into_the_weights() -> None:
     graph = feed_forward().map(
-        lambda n: replace(n, edge=EdgeKind.GRADED, scale=16.0, bits=5) if isinstance(n, Input) else n
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=16.0, bits=5) if isinstance(n, ir.Input) else n
     )
     x = np.random.default_rng(0).integers(0, 17, (3, 20, 2)) / 16
     expected, got = reference.run(graph, x), reference.run(QuantizeGraph()(graph), x)
@@ -119,17 +119,17 @@ def test_a_bias_becomes_mantissa_and_exponent() -> None:
         lambda n: replace(n, bias=np.array([0.05, -0.02, 0.3])) if n.name == "hidden" else n
     )
     hidden = QuantizeGraph()(graph)["hidden"]
-    assert isinstance(hidden, FixedLif)
+    assert isinstance(hidden, ir.FixedLif)
     assert np.allclose(hidden.bias / (64 * hidden.scale), [0.05, -0.02, 0.3], rtol=1e-3)
 
 
 def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> None:
     nodes = (
-        Input(name="x", shape=(50,)),
-        Dense(name="w", inputs=("x",), weights=-np.ones((1, 50))),
-        Dense(name="up", inputs=("x",), weights=np.ones((1, 50)) * 0.5),
+        ir.Input(name="x", shape=(50,)),
+        ir.Dense(name="w", inputs=("x",), weights=-np.ones((1, 50))),
+        ir.Dense(name="up", inputs=("x",), weights=np.ones((1, 50)) * 0.5),
         lif("p", ("w", "up"), 1, dv=0.001, vth=5.0),
-        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     fixed = QuantizeGraph()(Graph(nodes))
     document = explain_quantization(Graph(nodes), fixed)
@@ -143,17 +143,17 @@ def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) ->
     """Where the range holds the scale down, weights at a large exponent would use few of their integers."""
     rng = np.random.default_rng(seed)
     nodes = (
-        Input(name="x", shape=(20,)),
-        Dense(name="w", inputs=("x",), weights=rng.normal(size=(6, 20)) * rng.gamma(0.5, 8, (6, 20))),
-        Dense(name="down", inputs=("x",), weights=-rng.uniform(0, 40, (6, 20))),
+        ir.Input(name="x", shape=(20,)),
+        ir.Dense(name="w", inputs=("x",), weights=rng.normal(size=(6, 20)) * rng.gamma(0.5, 8, (6, 20))),
+        ir.Dense(name="down", inputs=("x",), weights=-rng.uniform(0, 40, (6, 20))),
         lif("p", ("w", "down"), 6, dv=0.01, vth=1.0),
-        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     fixed = QuantizeGraph(steps=200)(Graph(nodes))
     assert explain_quantization(Graph(nodes), fixed).populations["p"].limited_by.range > 0
     for name in ("w", "down"):
         node = fixed[name]
-        assert isinstance(node, FixedDense)
+        assert isinstance(node, ir.FixedDense)
         largest = np.abs(np.asarray(node.weights)).max()
         highest = 254 if node.sign_mode is fixedpoint.SignMode.MIXED else 255
         assert node.exponent == 0 or 2 * largest >= highest - 2
@@ -162,10 +162,10 @@ def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) ->
 def test_a_read_out_stays_below_the_largest_threshold() -> None:
     """Between 2^17 - 1 thresholds and saturation lie 63 units in which it would fire."""
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
         lif("p", ("w",), 1, dv=0.0, vth=np.inf),
-        Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+        ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
     )
     for steps in range(500, 540):
         fixed = QuantizeGraph(steps=steps)(Graph(nodes))
@@ -189,10 +189,10 @@ def test_decays_that_no_register_holds_are_counted() -> None:
 
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="w", inputs=("x",), weights=np.array([[-1.0]])),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.array([[-1.0]])),
         lif("p", ("w",), 1, dv=0.0, vth=np.inf),
-        Output(name="o", inputs=("p",), decode=Decode.LAST_V),
+        ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
     )
     with pytest.raises(PreconditionError, match="give calibration data"):
         QuantizeGraph()(Graph(nodes))
@@ -220,10 +220,10 @@ def test_a_connection_into_two_populations_is_refused() -> None:
 
 def test_the_explanation_finds_neurons_that_never_or_always_fire() -> None:
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="w", inputs=("x",), weights=np.array([[1.0], [0.01], [0.5]])),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0], [0.01], [0.5]])),
         lif("p", ("w",), 3, dv=0.5, vth=np.array([1.5, 5.0, 0.5]), bias=np.array([0.0, 0.0, 2.0])),
-        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     graph = Graph(nodes)
     fixed = QuantizeGraph()(graph)

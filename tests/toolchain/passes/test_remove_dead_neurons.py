@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.graphs import Recipe, feed_forward, lif, random_fixed, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
-from toolchain.ir import AnyNode, Conv2d, Decode, Delay, Dense, EdgeKind, Graph, Input, Lif, Output
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph
 from toolchain.passes import RemoveDeadNeurons
 
 
@@ -25,7 +26,7 @@ def test_a_neuron_without_excitation_goes_and_its_origin_tells_who_stayed() -> N
     graph = _weights(feed_forward(), "encode", np.array([[1.5, 0.5], [-0.3, -0.9], [-1.0, 2.0]]))
     result = RemoveDeadNeurons()(graph)
     hidden = result["hidden"]
-    assert isinstance(hidden, Lif)
+    assert isinstance(hidden, ir.Lif)
     assert hidden.origin.elements.tolist() == [0, 2]
     assert result["decode"].weights.shape == (2, 2)
 
@@ -33,7 +34,7 @@ def test_a_neuron_without_excitation_goes_and_its_origin_tells_who_stayed() -> N
 def test_a_neuron_that_nothing_reads_goes() -> None:
     graph = _weights(feed_forward(), "decode", np.array([[1.0, 0.0, 0.5], [-0.5, 0.0, 0.25]]))
     hidden = RemoveDeadNeurons()(graph)["hidden"]
-    assert isinstance(hidden, Lif)
+    assert isinstance(hidden, ir.Lif)
     assert hidden.origin.elements.tolist() == [0, 2]
 
 
@@ -46,7 +47,7 @@ def test_a_positive_bias_keeps_a_neuron_alive() -> None:
 def test_a_negative_weight_from_a_graded_input_can_excite() -> None:
     graph = _weights(feed_forward(), "encode", -np.ones((3, 2)))
     graded = graph.map(
-        lambda n: replace(n, edge=EdgeKind.GRADED, scale=2.0, bits=3) if isinstance(n, Input) else n
+        lambda n: replace(n, edge=EdgeKind.GRADED, scale=2.0, bits=3) if isinstance(n, ir.Input) else n
     )
     assert RemoveDeadNeurons()(graded) is graded
 
@@ -63,9 +64,9 @@ def test_the_read_out_does_what_it_did(seed: int) -> None:
     dead = rng.random(20) < 0.3
 
     def silence(node: object) -> object:
-        if isinstance(node, Dense) and node.name == "encode":
+        if isinstance(node, ir.Dense) and node.name == "encode":
             return replace(node, weights=np.where(dead[:, None], -1.0, node.weights))
-        if isinstance(node, Dense) and node.name == "recur":
+        if isinstance(node, ir.Dense) and node.name == "recur":
             return replace(node, weights=np.where(dead[:, None], 0.0, node.weights.toarray()))
         return node
 
@@ -83,9 +84,9 @@ def test_delays_per_neuron_shrink_with_their_neurons(rng: np.random.Generator) -
     steps = rng.integers(1, 4, 12)
 
     def change(node: AnyNode) -> AnyNode:
-        if isinstance(node, Delay):
+        if isinstance(node, ir.Delay):
             return replace(node, steps=steps)
-        if isinstance(node, Dense) and node.name in {"encode", "recur"}:
+        if isinstance(node, ir.Dense) and node.name in {"encode", "recur"}:
             weights = node.weights.toarray() if node.name == "recur" else np.array(node.weights)
             weights[3:6] = -np.abs(weights[3:6])
             return replace(node, weights=weights)
@@ -116,14 +117,16 @@ def test_groups_behind_dead_channels_keep_their_meaning(
     weights[list(dead)] = -1.0
     graph = Graph(
         (
-            Input(name="x", shape=(1, 3, 3)),
-            Conv2d(name="c", inputs=("x",), weights=weights),
+            ir.Input(name="x", shape=(1, 3, 3)),
+            ir.Conv2d(name="c", inputs=("x",), weights=weights),
             _image_lif("p", ("c",), 4),
-            Conv2d(name="g", inputs=("p",), weights=rng.normal(size=(8, 4 // groups, 2, 2)), groups=groups),
+            ir.Conv2d(
+                name="g", inputs=("p",), weights=rng.normal(size=(8, 4 // groups, 2, 2)), groups=groups
+            ),
             _image_lif("q", ("g",), 8, side=2),
-            Dense(name="d", inputs=("q",), weights=rng.normal(size=(2, 32))),
+            ir.Dense(name="d", inputs=("q",), weights=rng.normal(size=(2, 32))),
             lif("r", ("d",), 2),
-            Output(name="o", inputs=("r",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("r",), decode=Decode.SPIKE_COUNT),
         )
     )
     smaller = RemoveDeadNeurons()(graph)
@@ -134,7 +137,7 @@ def test_groups_behind_dead_channels_keep_their_meaning(
     assert np.allclose(before.v["r"], after.v["r"], atol=1e-12)
 
 
-def _image_lif(name: str, inputs: tuple[str, ...], channels: int, side: int = 3) -> Lif:
+def _image_lif(name: str, inputs: tuple[str, ...], channels: int, side: int = 3) -> ir.Lif:
     size = channels * side * side
     flat = lif(name, inputs, size)
     shaped = {
@@ -149,10 +152,10 @@ def test_an_output_keeps_a_silent_neuron_because_its_place_is_its_class(decode: 
     weights = np.array([[-1.0, -0.5], [1.5, -1.0], [-1.0, 2.0]])
     graph = Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(name="w", inputs=("x",), weights=weights),
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(name="w", inputs=("x",), weights=weights),
             lif("scores", ("w",), 3),
-            Output(name="o", inputs=("scores",), decode=decode, classes=("silent", "left", "right")),
+            ir.Output(name="o", inputs=("scores",), decode=decode, classes=("silent", "left", "right")),
         )
     )
     assert RemoveDeadNeurons()(graph) is graph

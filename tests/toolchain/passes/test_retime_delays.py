@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, note, settings
 
 from tests.graphs import Recipe, feed_forward, lif, random_fixed, random_stimulus, recipes, recurrent
+from toolchain import ir
 from toolchain.errors import FeedbackError, PreconditionError
 from toolchain.execution import reference
-from toolchain.ir import Decode, Delay, Dense, FixedLif, Graph, Input, Output, print_graph
+from toolchain.ir import Decode, Graph, print_graph
 from toolchain.passes import FoldDelays, RetimeDelays, find_schedule
 
 _STEPS = 10
@@ -17,7 +18,7 @@ _STEPS = 10
 
 def _without_bias(graph: Graph) -> Graph:
     return graph.map(
-        lambda n: replace(n, bias_mantissa=np.zeros(n.vth.shape)) if isinstance(n, FixedLif) else n
+        lambda n: replace(n, bias_mantissa=np.zeros(n.vth.shape)) if isinstance(n, ir.FixedLif) else n
     )
 
 
@@ -45,31 +46,31 @@ def test_a_skip_waits_at_the_input_where_waiting_is_free(rng: np.random.Generato
 def test_the_shorter_chain_of_relays_is_chosen() -> None:
     """A wide and a narrow population could wait for each other: the narrow one does."""
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="a", inputs=("x",), weights=np.ones((50, 1))),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="a", inputs=("x",), weights=np.ones((50, 1))),
         lif("wide", ("a",), 50),
-        Dense(name="b", inputs=("wide",), weights=np.ones((2, 50))),
+        ir.Dense(name="b", inputs=("wide",), weights=np.ones((2, 50))),
         lif("narrow", ("b",), 2),
-        Dense(name="c", inputs=("narrow",), weights=np.ones((1, 2))),
-        Dense(name="d", inputs=("wide",), weights=np.ones((1, 50))),
+        ir.Dense(name="c", inputs=("narrow",), weights=np.ones((1, 2))),
+        ir.Dense(name="d", inputs=("wide",), weights=np.ones((1, 50))),
         lif("end", ("c", "d"), 1),
-        Output(name="o", inputs=("end",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("end",), decode=Decode.NONE),
     )
     retimed = RetimeDelays()(Graph(nodes))
-    waits = {n.name: n.steps for n in retimed if isinstance(n, Delay)}
+    waits = {n.name: n.steps for n in retimed if isinstance(n, ir.Delay)}
     assert waits == {"a.wait": 1, "b.wait": 1, "c.wait": 1, "d.wait": 2}
 
 
 def test_a_loop_of_two_connections_needs_two_steps_and_is_named() -> None:
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="in", inputs=("x",), weights=np.ones((1, 1))),
-        Delay(name="wait", inputs=("q",), shape=(1,), steps=1),
-        Dense(name="back", inputs=("wait",), weights=np.ones((1, 1))),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="in", inputs=("x",), weights=np.ones((1, 1))),
+        ir.Delay(name="wait", inputs=("q",), shape=(1,), steps=1),
+        ir.Dense(name="back", inputs=("wait",), weights=np.ones((1, 1))),
         lif("p", ("in", "back"), 1),
-        Dense(name="on", inputs=("p",), weights=np.ones((1, 1))),
+        ir.Dense(name="on", inputs=("p",), weights=np.ones((1, 1))),
         lif("q", ("on",), 1),
-        Output(name="o", inputs=("q",), decode=Decode.NONE),
+        ir.Output(name="o", inputs=("q",), decode=Decode.NONE),
     )
     with pytest.raises(FeedbackError, match="at least 2 steps") as caught:
         find_schedule(Graph(nodes))
@@ -87,7 +88,7 @@ def test_delays_per_neuron_must_be_folded_first(rng: np.random.Generator) -> Non
 def test_folding_moves_delays_into_synapses_and_changes_nothing(rng: np.random.Generator) -> None:
     graph = recurrent(rng).map(lambda n: replace(n, steps=rng.integers(1, 5, 12)) if n.name == "wait" else n)
     folded = FoldDelays()(graph)
-    assert all(isinstance(n.steps, int) for n in folded if isinstance(n, Delay))
+    assert all(isinstance(n.steps, int) for n in folded if isinstance(n, ir.Delay))
     x = rng.random((2, 20, 6)) < 0.4
     expected, got = reference.run(graph, x), reference.run(folded, x)
     assert np.array_equal(expected.spikes["hidden"], got.spikes["hidden"])
@@ -101,7 +102,7 @@ def test_folding_has_nothing_to_do_without_such_delays() -> None:
 
 def test_an_output_cannot_look_through_a_delay() -> None:
     graph = feed_forward()
-    late = Delay(name="late", inputs=("readout",), shape=(2,), steps=np.array([1, 2]))
-    nodes = [*graph.nodes[:-1], late, Output(name="output", inputs=("late",), decode=Decode.NONE)]
+    late = ir.Delay(name="late", inputs=("readout",), shape=(2,), steps=np.array([1, 2]))
+    nodes = [*graph.nodes[:-1], late, ir.Output(name="output", inputs=("late",), decode=Decode.NONE)]
     with pytest.raises(PreconditionError, match="reads a delay"):
         FoldDelays()(graph.with_nodes(nodes))

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, recurrent, spikes
 from tests.networks import images, small_vgg
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.fidelity import check_integers
@@ -18,7 +18,7 @@ from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
 from toolchain.hardware import LAVA_FIXED_POINT
-from toolchain.ir import Dense, FixedConv2d, FixedDense, Graph
+from toolchain.ir import Graph
 from toolchain.passes import (
     FoldDelays,
     JoinSigns,
@@ -60,7 +60,7 @@ def _heavy(graph: Graph, rng: np.random.Generator) -> Graph:
     """Return the graph with a few weights that are many times the others."""
 
     def change(node: object) -> object:
-        if isinstance(node, Dense) and node.name in ("encode", "recur"):
+        if isinstance(node, ir.Dense) and node.name in ("encode", "recur"):
             weights = node.weights
             values = weights.data if isinstance(weights, csr_array) else weights
             heavier = values * np.where(rng.random(values.shape) < 0.05, 30.0, 1.0)
@@ -117,8 +117,8 @@ def test_synapses_that_one_half_holds_are_not_doubled(rng: np.random.Generator) 
         if node.name + COARSE not in fixed:
             continue
         coarse, fine = fixed[node.name + COARSE], fixed[node.name + FINE]
-        assert isinstance(coarse, FixedDense)
-        assert isinstance(fine, FixedDense)
+        assert isinstance(coarse, ir.FixedDense)
+        assert isinstance(fine, ir.FixedDense)
         assert (coarse.weights.data != 0).all()
         assert coarse.weights.nnz + fine.weights.nnz < 2 * np.count_nonzero(node.weights.toarray())
         stored = (coarse.weights + fine.weights).astype(bool)
@@ -137,7 +137,7 @@ def test_images_have_halves_too() -> None:
     network = small_vgg()
     graph, x = from_torch(network), np.repeat(images(network, 2).numpy()[:, None], 4, axis=1)
     fixed = QuantizeGraph(weight_bits=12, steps=4)(graph)
-    assert any(node.name.endswith(COARSE) for node in fixed if isinstance(node, FixedConv2d))
+    assert any(node.name.endswith(COARSE) for node in fixed if isinstance(node, ir.FixedConv2d))
     halved = SplitHalves(fixed=fixed)(graph)
     check_integers(halved, fixed)
     expected, got = reference.run(graph, x), reference.run(halved, x)

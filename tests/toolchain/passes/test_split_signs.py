@@ -7,13 +7,14 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import measure_cost
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Dense, FixedDense, Graph
+from toolchain.ir import Graph
 from toolchain.passes import QuantizeGraph, SplitSigns
 
 
@@ -40,9 +41,11 @@ def test_network_and_cost_stay_the_same(rng: np.random.Generator) -> None:
 
 def test_each_half_has_its_sign_and_uses_odd_weights(rng: np.random.Generator) -> None:
     fixed = QuantizeGraph()(SplitSigns()(recurrent(rng)))
-    modes = {node.name.rpartition(".")[2]: node.sign_mode for node in fixed if isinstance(node, FixedDense)}
+    modes = {
+        node.name.rpartition(".")[2]: node.sign_mode for node in fixed if isinstance(node, ir.FixedDense)
+    }
     assert modes == {"excitatory": SignMode.EXCITATORY, "inhibitory": SignMode.INHIBITORY}
-    assert any((node.weights.data % 2).any() for node in fixed if isinstance(node, FixedDense))
+    assert any((node.weights.data % 2).any() for node in fixed if isinstance(node, ir.FixedDense))
 
 
 def test_the_bit_that_is_saved_brings_spikes_closer() -> None:
@@ -68,7 +71,7 @@ def test_delays_go_with_their_synapses(rng: np.random.Generator) -> None:
 
 def _with(weights: np.ndarray) -> Graph:
     nodes = {"encode": np.abs(weights), "decode": np.ones((2, 3))}
-    return feed_forward().map(lambda n: replace(n, weights=nodes[n.name]) if isinstance(n, Dense) else n)
+    return feed_forward().map(lambda n: replace(n, weights=nodes[n.name]) if isinstance(n, ir.Dense) else n)
 
 
 def test_connections_of_one_sign_stay() -> None:

@@ -12,9 +12,9 @@ from torch import nn
 from tests.networks import images, small_preresnet, small_vgg
 from toolchain.errors import PruningError
 from toolchain.models import (
-    Block,
     FeedForward,
     GatedNorm,
+    NetworkBlock,
     PreResNetShape,
     Spiking,
     VggShape,
@@ -73,12 +73,12 @@ def test_a_compact_network_can_be_pruned_again(build: Callable[[int], FeedForwar
 
 def test_neurons_that_read_the_input_are_left_alone() -> None:
     blocks = {
-        Block("first", ("input",)): Spiking(),
-        Block("conv", ("first",)): nn.Conv2d(1, 3, 2, bias=False),
-        Block("norm", ("conv",)): GatedNorm(3),
-        Block("spikes", ("norm",)): Spiking(),
-        Block("flatten", ("spikes",)): nn.Flatten(),
-        Block("classifier", ("flatten",)): nn.Linear(3, 2),
+        NetworkBlock("first", ("input",)): Spiking(),
+        NetworkBlock("conv", ("first",)): nn.Conv2d(1, 3, 2, bias=False),
+        NetworkBlock("norm", ("conv",)): GatedNorm(3),
+        NetworkBlock("spikes", ("norm",)): Spiking(),
+        NetworkBlock("flatten", ("spikes",)): nn.Flatten(),
+        NetworkBlock("classifier", ("flatten",)): nn.Linear(3, 2),
     }
     network = FeedForward(blocks, shape=(1, 2, 2))
     assert [layer.name for layer in channel_layers(network)] == ["spikes"]
@@ -144,10 +144,10 @@ def test_masks_that_do_not_fit_are_refused() -> None:
 
 def test_a_network_without_channels_cannot_be_pruned() -> None:
     blocks = {
-        Block("flatten", ("input",)): nn.Flatten(),
-        Block("first", ("flatten",)): nn.Linear(4, 3),
-        Block("spikes", ("first",)): Spiking(),
-        Block("classifier", ("spikes",)): nn.Linear(3, 2),
+        NetworkBlock("flatten", ("input",)): nn.Flatten(),
+        NetworkBlock("first", ("flatten",)): nn.Linear(4, 3),
+        NetworkBlock("spikes", ("first",)): Spiking(),
+        NetworkBlock("classifier", ("spikes",)): nn.Linear(3, 2),
     }
     with pytest.raises(PruningError, match="no layer of convolution"):
         channel_layers(FeedForward(blocks, shape=(1, 2, 2)))
@@ -155,11 +155,11 @@ def test_a_network_without_channels_cannot_be_pruned() -> None:
 
 def test_a_grouped_convolution_is_not_cut_in_silence() -> None:
     blocks = {
-        Block("conv1", ("input",)): nn.Conv2d(2, 4, 3, groups=2, bias=False),
-        Block("norm1", ("conv1",)): GatedNorm(4),
-        Block("spikes1", ("norm1",)): Spiking(),
-        Block("flatten", ("spikes1",)): nn.Flatten(),
-        Block("classifier", ("flatten",)): nn.Linear(16, 2),
+        NetworkBlock("conv1", ("input",)): nn.Conv2d(2, 4, 3, groups=2, bias=False),
+        NetworkBlock("norm1", ("conv1",)): GatedNorm(4),
+        NetworkBlock("spikes1", ("norm1",)): Spiking(),
+        NetworkBlock("flatten", ("spikes1",)): nn.Flatten(),
+        NetworkBlock("classifier", ("flatten",)): nn.Linear(16, 2),
     }
     network = FeedForward(blocks, shape=(2, 4, 4))
     with pytest.raises(PruningError, match="2 groups"):

@@ -15,11 +15,12 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
+from toolchain import ir
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import predictions
 from toolchain.interchange.onnx.from_onnx import from_onnx
-from toolchain.ir import FixedDense, Graph, Lif
+from toolchain.ir import Graph
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.rate_coding.activation_network import INPUT, ActivationNetwork, Rectified
 from toolchain.rate_coding.balance import fitted_units, lowered_share
@@ -159,7 +160,7 @@ def test_filters_delay_by_an_eighth_of_the_time_shown(
     def decays(steps: int, code: RateCode | None = None) -> list[float]:
         samples = Stimulus.of(np.repeat(seen[:20, None], steps, axis=1))
         graph = from_onnx(path, samples=samples, code=code).graph
-        return [float(node.du[0]) for node in graph.populations if isinstance(node, Lif)]
+        return [float(node.du[0]) for node in graph.populations if isinstance(node, ir.Lif)]
 
     # The first layer reads the still input, the last integrates all that comes.
     assert decays(8) == [1.0, 0.5, 1.0]
@@ -186,7 +187,7 @@ def test_whole_numbers_of_a_quantized_classifier_are_the_integers_of_its_synapse
     fixed = build.fixed_graph
     for population, weights, step in zip(fixed.populations, model.coefs_, steps, strict=True):
         halves = [fixed[name] for name in population.inputs]
-        held = sum(_dense(half) * 2.0**half.exponent for half in halves if isinstance(half, FixedDense))
+        held = sum(_dense(half) * 2.0**half.exponent for half in halves if isinstance(half, ir.FixedDense))
         whole = _whole(weights, step).T.astype(np.float64)
         factor = np.abs(held).max(axis=1, keepdims=True) / np.abs(whole).max(axis=1, keepdims=True)
         exact = (held == whole * factor).all(axis=1)
@@ -198,7 +199,7 @@ def test_whole_numbers_of_a_quantized_classifier_are_the_integers_of_its_synapse
     assert np.mean(integers == real) > 0.97
 
 
-def _dense(node: FixedDense) -> NDArray[np.float64]:
+def _dense(node: ir.FixedDense) -> NDArray[np.float64]:
     weights = node.weights.toarray() if isinstance(node.weights, csr_array) else node.weights
     return np.asarray(weights, np.float64)
 

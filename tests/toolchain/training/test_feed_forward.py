@@ -10,13 +10,13 @@ from torch import nn
 
 from tests.networks import images, small_preresnet, small_vgg
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, TrainingError
-from toolchain.models import Block, FeedForward
+from toolchain.models import FeedForward, NetworkBlock
 from toolchain.pruning import channel_layers, compact_channels
 from toolchain.training import (
     Callback,
     FitOptions,
+    LearningRateSchedule,
     Optimizer,
-    Schedule,
     fit,
     load_feed_forward,
     save_feed_forward,
@@ -31,8 +31,8 @@ def _task(network: FeedForward, samples: int = 48) -> tuple[np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize("optimizer", Optimizer)
-@pytest.mark.parametrize("schedule", Schedule)
-def test_images_are_learnt(optimizer: Optimizer, schedule: Schedule) -> None:
+@pytest.mark.parametrize("schedule", LearningRateSchedule)
+def test_images_are_learnt(optimizer: Optimizer, schedule: LearningRateSchedule) -> None:
     network = small_vgg()
     rate = 0.01 if optimizer is Optimizer.ADAMW else 0.1
     options = FitOptions(8, 16, rate, device="cpu", optimizer=optimizer, schedule=schedule)
@@ -43,7 +43,7 @@ def test_images_are_learnt(optimizer: Optimizer, schedule: Schedule) -> None:
 
 
 def test_the_rate_falls_by_ten_after_each_third() -> None:
-    options = FitOptions(9, 1, 0.1, schedule=Schedule.THIRDS)
+    options = FitOptions(9, 1, 0.1, schedule=LearningRateSchedule.THIRDS)
     assert [round(options.rate(part), 6) for part in (0, 0.3, 0.34, 0.66, 0.67, 1.0)] == [
         0.1,
         0.1,
@@ -123,6 +123,6 @@ def test_files_of_strangers_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_block_that_cannot_be_saved_is_named(tmp_path: Path) -> None:
-    blocks = {Block("act", ("input",)): nn.Tanh(), Block("end", ("act",)): nn.Linear(2, 2)}
+    blocks = {NetworkBlock("act", ("input",)): nn.Tanh(), NetworkBlock("end", ("act",)): nn.Linear(2, 2)}
     with pytest.raises(TrainingError, match="block 'act' is a Tanh"):
         save_feed_forward(FeedForward(blocks, shape=(1, 2, 2)), tmp_path)

@@ -21,23 +21,12 @@ from tests.graphs import (
 )
 from tests.image_graphs import image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import TrainingError
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
 from toolchain.frontends import from_torch
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-)
+from toolchain.ir import AnyNode, EdgeKind, Graph
 from toolchain.ir.matrix import values_of, with_values
 from toolchain.passes import FoldDelays, QuantizeGraph, Rounding, SplitSigns
 from toolchain.training import ALL_RULES, FitOptions, GraphNetwork, Rule, tune_graph
@@ -48,21 +37,21 @@ def _real(graph: Graph) -> Graph:
 
     def change(node: AnyNode) -> AnyNode:
         match node:
-            case FixedDense() | FixedConv2d():
+            case ir.FixedDense() | ir.FixedConv2d():
                 target = graph.readers(node.name)[0]
-                assert isinstance(target, FixedLif)
+                assert isinstance(target, ir.FixedLif)
                 assert (target.scale == 1).all()
                 values = values_of(node.weights) * 2.0**node.exponent * graph.message_scale(node)
                 weights = with_values(node.weights, values)
-                if isinstance(node, FixedDense):
-                    return Dense(name=node.name, inputs=node.inputs, weights=weights, delays=node.delays)
+                if isinstance(node, ir.FixedDense):
+                    return ir.Dense(name=node.name, inputs=node.inputs, weights=weights, delays=node.delays)
                 window = {
                     key: getattr(node, key)
                     for key in ("name", "inputs", "stride", "padding", "dilation", "groups")
                 }
-                return Conv2d(weights=np.asarray(weights), **window)
-            case FixedLif():
-                return Lif(
+                return ir.Conv2d(weights=np.asarray(weights), **window)
+            case ir.FixedLif():
+                return ir.Lif(
                     name=node.name,
                     inputs=node.inputs,
                     du=(node.du + 1) / 4096,
@@ -130,7 +119,7 @@ def test_a_build_with_calibrated_rounding_is_met_from_the_first_step(rng: np.ran
     fixed = QuantizeGraph(weight_bits=4)(graph)
 
     def moved(node: AnyNode) -> AnyNode:
-        if node.name != "encode.excitatory" or not isinstance(node, FixedDense):
+        if node.name != "encode.excitatory" or not isinstance(node, ir.FixedDense):
             return node
         values = values_of(node.weights).copy()
         values[::2] = np.where(values[::2] >= 240, 224, values[::2] + 16)
@@ -145,8 +134,8 @@ def test_a_rule_alone_changes_only_what_it_is_about(rule: Rule, rng: np.random.G
     graph = recurrent(rng).map(
         lambda n: (
             replace(n, edge=EdgeKind.GRADED, scale=7.3, bits=4)
-            if isinstance(n, Input)
-            else (replace(n, bias=rng.uniform(0, 0.011, n.vth.shape)) if isinstance(n, Lif) else n)
+            if isinstance(n, ir.Input)
+            else (replace(n, bias=rng.uniform(0, 0.011, n.vth.shape)) if isinstance(n, ir.Lif) else n)
         )
     )
     fixed = QuantizeGraph(weight_bits=5)(graph)
@@ -168,10 +157,10 @@ def test_gradients_are_those_of_the_real_network_where_nothing_is_rounded(rng: n
     graph = graph.map(
         lambda n: (
             replace(n, weights=weights)
-            if isinstance(n, Dense) and n.name == "encode"
+            if isinstance(n, ir.Dense) and n.name == "encode"
             else (
                 replace(n, dv=np.zeros(3), vth=np.full(3, 90.0))
-                if n.name == "hidden" and isinstance(n, Lif)
+                if n.name == "hidden" and isinstance(n, ir.Lif)
                 else n
             )
         )
@@ -207,14 +196,14 @@ def test_training_with_the_integers_learns_and_ends_with_the_integers_it_used(
         assert np.array_equal(node.weights.indices, before.weights.indices)  # type: ignore[union-attr]
         assert np.array_equal(values_of(node.weights), values_of(repeated.weights))
         expected = fixed[node.name]
-        assert isinstance(expected, FixedDense)
+        assert isinstance(expected, ir.FixedDense)
         limit = fixedpoint.weight_limits(expected.sign_mode)
         integers = values_of(quantized[node.name].weights)  # type: ignore[union-attr]
         assert limit[0] <= integers.min() <= integers.max() <= limit[1]
     for node in quantized.populations:
         kept = fixed[node.name]
-        assert isinstance(node, FixedLif)
-        assert isinstance(kept, FixedLif)
+        assert isinstance(node, ir.FixedLif)
+        assert isinstance(kept, ir.FixedLif)
         assert np.array_equal(node.scale, kept.scale)
         assert np.array_equal(node.dv, kept.dv)
 
@@ -224,7 +213,7 @@ def test_zeros_of_a_dense_matrix_stay_pruned_and_biases_of_channels_are_shared(
 ) -> None:
     network = small_preresnet(0)
     graph = from_torch(network)
-    kernels = {node.name: node for node in graph.synapses if isinstance(node, Conv2d)}
+    kernels = {node.name: node for node in graph.synapses if isinstance(node, ir.Conv2d)}
     pruned = graph.map(
         lambda n: (
             replace(n, weights=n.weights * (rng.random(n.weights.shape) < 0.5)) if n.name in kernels else n

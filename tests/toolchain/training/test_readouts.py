@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from toolchain.errors import ArgumentError, TrainingError
-from toolchain.models import Connection, CubaLif, HrsnnShape, Network, Readout, Synapses, build_hrsnn
+from toolchain.models import Connection, CubaLif, HrsnnShape, MaskedSynapses, Network, Readout, build_hrsnn
 from toolchain.training import StdpOptions, fit_host_decoder, fit_linear_layer, fit_ridge, learn_stdp
 from toolchain.training.readouts import filtered_spikes
 
@@ -124,8 +124,8 @@ def build_connections() -> tuple[Connection, ...]:
     )
 
 
-def _synapses(values: list[list[float]]) -> Synapses:
-    return Synapses(torch.tensor(values))
+def _synapses(values: list[list[float]]) -> MaskedSynapses:
+    return MaskedSynapses(torch.tensor(values))
 
 
 def test_stdp_by_hand_on_two_neurons() -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from targets.emulator.program import EmulatorProgram
 from tests.graphs import recurrent, spikes
+from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.report import write_report
-from toolchain.ir import Dense, Graph
+from toolchain.ir import Graph
 from toolchain.workflow import compare as judge
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
@@ -31,7 +32,7 @@ Cut = Callable[[int], None]
 def _graph(rng: np.random.Generator) -> Graph:
     """A network whose weights are few binary places: its sums are exact, however a batch is cut."""
     return recurrent(rng, neurons=20).map(
-        lambda n: replace(n, weights=np.round(n.weights * 64) / 64) if isinstance(n, Dense) else n
+        lambda n: replace(n, weights=np.round(n.weights * 64) / 64) if isinstance(n, ir.Dense) else n
     )
 
 

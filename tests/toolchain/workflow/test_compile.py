@@ -11,9 +11,10 @@ from torch import nn
 import toolchain
 from targets.emulator.target import EmulatorTarget
 from tests.networks import images, small_vgg
+from toolchain import ir
 from toolchain.errors import SimulationError, UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import FixedLif, Graph
+from toolchain.ir import Graph
 from toolchain.models import CubaLif
 from toolchain.workflow import quantization
 from toolchain.workflow.build_folder import LongerThanProvedWarning
@@ -77,7 +78,7 @@ def test_a_target_that_differs_is_a_named_bug(
     original = EmulatorTarget.build
 
     def off_by_one(target: EmulatorTarget, graph: Graph) -> object:
-        changed = graph.map(lambda n: replace(n, dv=n.dv + 1) if isinstance(n, FixedLif) else n)
+        changed = graph.map(lambda n: replace(n, dv=n.dv + 1) if isinstance(n, ir.FixedLif) else n)
         return original(target, changed)
 
     build = toolchain.compile(_model(), _example(rng))

@@ -11,6 +11,7 @@ import pytest
 
 import toolchain
 from tests.graphs import recurrent
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.errors import PreconditionError, UsageError
 from toolchain.execution.stimulus import Stimulus
@@ -18,7 +19,7 @@ from toolchain.files.documents import read_json
 from toolchain.interchange.nir.conventions import reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import AnyNode, EdgeKind, Lif, Output, same_structure
+from toolchain.ir import AnyNode, EdgeKind, same_structure
 from toolchain.target.registry import load_target
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
@@ -172,7 +173,7 @@ def test_integers_leave_for_netx_once_they_are_made_for_it(tmp_path: Path, rng: 
 
 
 def _one_layer(node: AnyNode) -> AnyNode:
-    if not isinstance(node, Lif):
+    if not isinstance(node, ir.Lif):
         return node
     kept = tuple(name for name in node.inputs if name != "skip")
     vth = np.where(np.isinf(node.vth), np.inf, 4.0)
@@ -248,7 +249,7 @@ def test_the_commands_of_the_pages_work(
 def test_what_the_host_reads_with_is_said_to_stay(tmp_path: Path, rng: np.random.Generator) -> None:
     graph = recurrent(rng)
     weighed = graph.map(
-        lambda node: replace(node, weights=np.ones((3, 3))) if isinstance(node, Output) else node
+        lambda node: replace(node, weights=np.ones((3, 3))) if isinstance(node, ir.Output) else node
     )
     build = compile_graph(weighed, stimulus=Stimulus.of(rng.random((2, 10, 6)) < 0.4))
     assert "are not written" in export_build(build, tmp_path / "nir", "nir")[-1]

@@ -8,13 +8,14 @@ import pytest
 
 import toolchain
 from tests.graphs import lif, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import PreconditionError, UnknownNameError, UsageError
 from toolchain.execution.reference import run as run_reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import check_integers, first_mismatch
 from toolchain.fixedpoint import weight_granularity
-from toolchain.ir import Decode, Dense, FixedDense, FixedLif, Graph, Input, Output, load_graph, save_graph
+from toolchain.ir import Decode, Graph, load_graph, save_graph
 from toolchain.ir.graph import same_structure
 from toolchain.ir.matrix import values_of
 from toolchain.target.registry import load_target
@@ -69,7 +70,7 @@ def test_bits_of_a_connection_that_does_not_exist_list_those_that_do(
 def test_one_scale_per_population_is_one_scale(rng: np.random.Generator, samples: Stimulus) -> None:
     build = _build(rng, samples, per_neuron=False)
     hidden = build.fixed_graph["hidden"]
-    assert isinstance(hidden, FixedLif)
+    assert isinstance(hidden, ir.FixedLif)
     assert np.unique(hidden.scale).size == 1
     compare_build(build)
 
@@ -77,7 +78,7 @@ def test_one_scale_per_population_is_one_scale(rng: np.random.Generator, samples
 def test_profiles_reach_the_integers(rng: np.random.Generator, samples: Stimulus) -> None:
     build = _build(rng, samples, threshold_profiles=3, decay_profiles=4, tau_error=5.0)
     hidden = build.fixed_graph["hidden"]
-    assert isinstance(hidden, FixedLif)
+    assert isinstance(hidden, ir.FixedLif)
     assert len(np.unique(hidden.vth)) <= 3
     assert build.quantization.populations["hidden"].decays <= 4
     compare_build(build)
@@ -93,8 +94,8 @@ def test_training_with_the_integers_repairs_a_build_and_keeps_it_exact(
     check_integers(again.float_graph, again.fixed_graph)
     assert again.facts.repair.epochs == 5
     for before, after in zip(build.fixed_graph.synapses, again.fixed_graph.synapses, strict=True):
-        assert isinstance(before, FixedDense)
-        assert isinstance(after, FixedDense)
+        assert isinstance(before, ir.FixedDense)
+        assert isinstance(after, ir.FixedDense)
         assert (before.exponent, before.sign_mode, before.weight_bits) == (
             after.exponent,
             after.sign_mode,
@@ -140,10 +141,10 @@ def test_shared_decays_are_not_compensated_apart(rng: np.random.Generator) -> No
     """Small states, whose decays would each be lowered by their own mean."""
     x = spikes(rng, 20, 60, 4)
     nodes = (
-        Input(name="x", shape=(4,)),
-        Dense(name="w", inputs=("x",), weights=np.diag([1.0, 10.0, 60.0, 250.0])),
+        ir.Input(name="x", shape=(4,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.diag([1.0, 10.0, 60.0, 250.0])),
         lif("p", ("w",), 4, vth=4000.0, dv=np.array([0.05, 0.051, 0.052, 0.053])),
-        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     counts = []
     for profiles in (None, 1):

@@ -12,13 +12,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.graphs import recurrent
 from tests.toolchain.interchange.netx_graphs import save, small
+from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.errors import StimulusError, TrainingError, UsageError
 from toolchain.execution.stimulus import Stimulus, shared_samples
 from toolchain.interchange.nir.conventions import reader_convention
 from toolchain.interchange.nir.file import write_nir
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import Dense, Graph, same_structure
+from toolchain.ir import Graph, same_structure
 from toolchain.ir.matrix import values_of
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile_file import compile_file
@@ -180,7 +181,7 @@ def test_samples_are_shared_value_by_value() -> None:
 
 def test_the_learning_rate_counts_in_typical_weights() -> None:
     graph = recurrent(np.random.default_rng(3))
-    larger = graph.map(lambda n: replace(n, weights=n.weights * 64.0) if isinstance(n, Dense) else n)
+    larger = graph.map(lambda n: replace(n, weights=n.weights * 64.0) if isinstance(n, ir.Dense) else n)
     rates = [USUAL.fit_for(each).learning_rate for each in (graph, larger)]
     assert rates[1] == pytest.approx(64 * rates[0])
     assert RepairOptions().fit_for(larger).learning_rate == 1e-4

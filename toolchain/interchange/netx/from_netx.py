@@ -11,37 +11,22 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Ints
 from toolchain.confined.reader import ConfinedReader, read_hdf5
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError
 from toolchain.fixedpoint import SignMode
-from toolchain.interchange.netx.layers import Layer, in_lavas_order, read_layers
+from toolchain.interchange.netx.layers import NetxLayer, in_lavas_order, read_layers
 from toolchain.interchange.netx.weights import changed_by_netx
-from toolchain.ir import (
-    AnyNode,
-    Decode,
-    Delay,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Origin,
-    Output,
-    verify,
-)
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, verify
 from toolchain.ir.imported import Imported
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
 from toolchain.ir.windows import Window
 from toolchain.passes import DequantizeGraph
 from toolchain.visible import visible
-
-Integers = NDArray[np.int64]
 
 INPUT: Final = "input"
 GRADED_BITS: Final = 16
@@ -73,7 +58,7 @@ def from_netx(path: Path, reader: ConfinedReader | None = None) -> Imported:
         raise CorruptArtifactError(path, f"is not a network: {error}") from None
 
 
-def layers_to_graphs(layers: Sequence[Layer], name: str) -> Imported:
+def layers_to_graphs(layers: Sequence[NetxLayer], name: str) -> Imported:
     """Return the network of a chain of layers, in integers and in real numbers.
 
     Raises:
@@ -107,7 +92,7 @@ class _Chain:
     never: bool = False
     silent: str = ""
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: NetxLayer) -> None:
         """Add one layer."""
         if layer.kind in _REFUSED:
             raise layer.fail(f"is not read: {_REFUSED[layer.kind]}")
@@ -127,7 +112,7 @@ class _Chain:
             case _:
                 raise layer.fail("is of a type that netx does not know")
 
-    def _enter(self, layer: Layer) -> None:
+    def _enter(self, layer: NetxLayer) -> None:
         """Add where values enter; with neurons they are a current `weight x + bias`."""
         if layer.number > 0:
             raise layer.fail("is an input, but is not the first layer")
@@ -135,19 +120,19 @@ class _Chain:
             return
         self.source, self.shape = INPUT, layer.shape()
         if not layer.has_neuron:
-            self.nodes.append(Input(name=INPUT, shape=self.shape))
+            self.nodes.append(ir.Input(name=INPUT, shape=self.shape))
             return
         weight, bias = (self._single(layer, name, other) for name, other in (("weight", 64), ("bias", 0)))
         if weight == 0:
             raise layer.fail("has a 'weight' of 0: nothing would enter")
         self.nodes.append(
-            Input(name=INPUT, shape=self.shape, edge=EdgeKind.GRADED, scale=abs(weight), bits=GRADED_BITS)
+            ir.Input(name=INPUT, shape=self.shape, edge=EdgeKind.GRADED, scale=abs(weight), bits=GRADED_BITS)
         )
         self.notes.append(f"the input is sent as round({weight} x), {GRADED_BITS} bits")
         self._identity(layer, -1 if weight < 0 else 1)
         self._population(layer, np.full(self.shape, bias), (f"{layer.name}.weights",))
 
-    def _single(self, layer: Layer, name: str, otherwise: int) -> int:
+    def _single(self, layer: NetxLayer, name: str, otherwise: int) -> int:
         """Return the one value by which netx transforms what enters."""
         if name not in layer.values:
             return otherwise
@@ -156,14 +141,14 @@ class _Chain:
             raise layer.fail(f"expected one '{name}' for all that enters, got {found.size}")
         return int(found.ravel()[0])
 
-    def _flatten(self, layer: Layer) -> None:
+    def _flatten(self, layer: NetxLayer) -> None:
         self.joined = True
         if self.source and "shape" in layer.values:
             size = int(np.prod(layer.whole("shape")))
             if size != size_of(self.shape):
                 raise layer.fail(f"says 'shape' of {size} values, but {list(self.shape)} come from before it")
 
-    def _identity(self, layer: Layer, sign: int) -> None:
+    def _identity(self, layer: NetxLayer, sign: int) -> None:
         name, size = f"{layer.name}.weights", size_of(self.shape)
         if len(self.shape) == 1:
             eye = csr_array((np.full(size, sign), np.arange(size), np.arange(size + 1)), shape=(size, size))
@@ -171,7 +156,7 @@ class _Chain:
             return
         self._kernels(layer, name, np.full((self.shape[0], 1, 1, 1), sign), {"groups": self.shape[0]})
 
-    def _convolution(self, layer: Layer) -> None:
+    def _convolution(self, layer: NetxLayer) -> None:
         if not self.source:
             raise layer.fail("is a convolution, and no layer before it says the shape of the input")
         if not layer.has_neuron:
@@ -204,7 +189,7 @@ class _Chain:
         self._population(layer, _bias(layer, shape, self.notes), names)
 
     def _kernels(
-        self, layer: Layer, name: str, weights: Integers, geometry: Mapping[str, Any]
+        self, layer: NetxLayer, name: str, weights: Ints, geometry: Mapping[str, Any]
     ) -> tuple[str, ...]:
         """Add a convolution; odd weights of both signs need one of each sign, since it has no exponent."""
         mode = fixedpoint.sign_mode_of(weights)
@@ -216,11 +201,11 @@ class _Chain:
             _check_held(layer, "weight", weights, values, sign)
             common: dict[str, Any] = {"name": part, "inputs": (self.source,), **geometry}
             self.nodes.append(
-                FixedConv2d(weights=values.astype(np.int32), exponent=0, sign_mode=sign, **common)
+                ir.FixedConv2d(weights=values.astype(np.int32), exponent=0, sign_mode=sign, **common)
             )
         return tuple(parts)
 
-    def _dense(self, layer: Layer) -> None:
+    def _dense(self, layer: NetxLayer) -> None:
         size, sources = size_of(layer.shape()), self._sources(layer)
         weights = self._weights(layer, "weight", size, sources)
         parts = [weights]
@@ -236,12 +221,12 @@ class _Chain:
         names = self._matrix(layer, name, self.source, weights, _delays(layer, weights, self.notes))
         if layer.kind == "dense_rec":
             before = f"{layer.name}.before"
-            self.nodes.append(Delay(name=before, inputs=(layer.name,), shape=(size,)))
+            self.nodes.append(ir.Delay(name=before, inputs=(layer.name,), shape=(size,)))
             names += self._matrix(layer, f"{layer.name}.recurrent", before, parts[1], None)
         self.shape, self.joined = (size,), False
         self._population(layer, _bias(layer, self.shape, self.notes), names)
 
-    def _sources(self, layer: Layer) -> int:
+    def _sources(self, layer: NetxLayer) -> int:
         """Return how many values a dense layer reads; add the input where the file has none."""
         if not self.source:
             weights = layer.numbers("weight")
@@ -249,7 +234,7 @@ class _Chain:
             if weights.ndim == 2:
                 self.shape = weights.shape[1:]
             self.source = INPUT
-            self.nodes.append(Input(name=INPUT, shape=self.shape))
+            self.nodes.append(ir.Input(name=INPUT, shape=self.shape))
         if len(self.shape) == 3 and self.source != INPUT and not self.joined:
             raise layer.fail(
                 f"reads images {list(self.shape)} without a layer 'flatten' between, which netx refuses"
@@ -259,7 +244,7 @@ class _Chain:
         layer.declared("outFeatures", (size_of(layer.shape()),), "its 'shape' says")
         return sources
 
-    def _weights(self, layer: Layer, name: str, size: int, sources: int) -> Integers:
+    def _weights(self, layer: NetxLayer, name: str, size: int, sources: int) -> Ints:
         weights = layer.cut(name, self.notes)
         if weights.ndim > 2 or weights.size != size * sources or (weights.ndim == 2 and len(weights) != size):
             raise layer.fail(
@@ -269,7 +254,7 @@ class _Chain:
         return weights.reshape(size, sources)
 
     def _matrix(
-        self, layer: Layer, name: str, source: str, weights: Matrix, delays: Integers | None
+        self, layer: NetxLayer, name: str, source: str, weights: Matrix, delays: Ints | None
     ) -> tuple[str, ...]:
         """Add a dense connection; odd weights of both signs are doubled and halved by the exponent.
 
@@ -289,10 +274,10 @@ class _Chain:
             _check_held(layer, part, values, held, sign)
             integers: Matrix = with_values(matrix, held.astype(np.int32))
             common: dict[str, Any] = {"name": part, "inputs": (source,), "delays": delays}
-            self.nodes.append(FixedDense(weights=integers, exponent=-doubled, sign_mode=sign, **common))
+            self.nodes.append(ir.FixedDense(weights=integers, exponent=-doubled, sign_mode=sign, **common))
         return tuple(parts)
 
-    def _population(self, layer: Layer, bias: Integers, inputs: tuple[str, ...]) -> None:
+    def _population(self, layer: NetxLayer, bias: Ints, inputs: tuple[str, ...]) -> None:
         lowest, highest = BIAS_LIMITS
         if bias.min() < lowest or bias.max() > highest:
             raise layer.fail(
@@ -304,7 +289,7 @@ class _Chain:
         # What enters reaches the potential itself: netx puts it where a bias stands, behind the current.
         du = np.full(shape, fixedpoint.DECAY_UNITY - 1) if layer.kind == "input" else cuba.du
         self.nodes.append(
-            FixedLif(
+            ir.FixedLif(
                 name=layer.name,
                 inputs=inputs,
                 du=du.astype(np.int32),
@@ -324,24 +309,24 @@ class _Chain:
         if self.source in {"", INPUT}:
             raise FrontendError("no layer has neurons: there is nothing to run")
         decode = Decode.LAST_V if self.never else Decode.SPIKE_COUNT
-        self.nodes.append(Output(name="output", inputs=(self.source,), decode=decode))
+        self.nodes.append(ir.Output(name="output", inputs=(self.source,), decode=decode))
         fixed = Graph(tuple(self.nodes), name=name)
         verify(fixed)
         return Imported(DequantizeGraph()(fixed), tuple(dict.fromkeys(self.notes)), fixed)
 
 
-def _by_sign(name: str, weights: Integers) -> dict[str, Integers]:
+def _by_sign(name: str, weights: Ints) -> dict[str, Ints]:
     return {f"{name}.excitatory": np.maximum(weights, 0), f"{name}.inhibitory": np.minimum(weights, 0)}
 
 
-def _check_held(layer: Layer, name: str, all_of_it: Integers, weights: Integers, mode: SignMode) -> None:
+def _check_held(layer: NetxLayer, name: str, all_of_it: Ints, weights: Ints, mode: SignMode) -> None:
     if not np.array_equal(fixedpoint.apply_weight_rule(weights, mode, fixedpoint.WEIGHT_BITS), weights):
         raise layer.fail(
             f"has a '{name}' of {all_of_it.min()} .. {all_of_it.max()}, which 8 bits and a sign do not hold"
         )
 
 
-def _delays(layer: Layer, weights: Integers, notes: list[str]) -> Integers | None:
+def _delays(layer: NetxLayer, weights: Ints, notes: list[str]) -> Ints | None:
     """Return steps per synapse: one for all, one per target, one per source, or one each.
 
     A vector is per target if it has as many elements as there are targets, else per source, as in netx.
@@ -366,7 +351,7 @@ def _delays(layer: Layer, weights: Integers, notes: list[str]) -> Integers | Non
     return np.array(np.broadcast_to(steps, weights.shape)) if steps.any() else None
 
 
-def _bias(layer: Layer, shape: tuple[int, ...], notes: list[str]) -> Integers:
+def _bias(layer: NetxLayer, shape: tuple[int, ...], notes: list[str]) -> Ints:
     """Return the bias of every neuron: one per channel, or one each in the order in which netx takes it."""
     if "bias" not in layer.values:
         return np.zeros(shape, np.int64)

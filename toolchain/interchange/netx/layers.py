@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint
+from toolchain.arrays import Ints, Pair
 from toolchain.errors import CorruptArtifactError, FrontendError
 from toolchain.ir.currents import check_size
-from toolchain.ir.windows import Pair
-
-Integers = NDArray[np.int64]
 
 _NEURONS: Final = ("CUBA", "LOIHI")
 _LARGEST: Final = 2**31
@@ -30,15 +28,15 @@ REGISTERS: Final = {
 class Cuba:
     """Registers of a layer's neurons, one each; `default` where the file has none and netx integrates."""
 
-    du: Integers
-    dv: Integers
-    vth: Integers
+    du: Ints
+    dv: Ints
+    vth: Ints
     default: bool = False
 
 
 @final
 @dataclass(frozen=True)
-class Layer:
+class NetxLayer:
     """One layer.
 
     Attributes:
@@ -83,14 +81,14 @@ class Layer:
             raise self.fail(f"expected '{name}' below 2^31, got {np.abs(found).max():g}")
         return found
 
-    def cut(self, name: str, notes: list[str]) -> Integers:
+    def cut(self, name: str, notes: list[str]) -> Ints:
         """Return numbers without what lies behind the point, which netx cuts off weights and biases."""
         found = self.numbers(name)
         if (np.trunc(found) != found).any():
             notes.append(f"'{name}' of layer {self.number} is cut to whole numbers, as netx does")
         return np.trunc(found).astype(np.int64)
 
-    def whole(self, name: str) -> Integers:
+    def whole(self, name: str) -> Ints:
         """Return whole numbers, whatever type the file stores them in.
 
         Raises:
@@ -162,7 +160,7 @@ class Layer:
         if "neuron/wgtExp" in self.values and self.whole("neuron/wgtExp").any():
             notes.append(f"'wgtExp' of layer {self.number} is not 0; netx never reads it")
 
-    def _register(self, name: str, shape: tuple[int, ...]) -> Integers:
+    def _register(self, name: str, shape: tuple[int, ...]) -> Ints:
         values, (lowest, highest) = self.whole(f"neuron/{name}"), REGISTERS[name]
         wrong = values[(values < lowest) | (values > highest)]
         if wrong.size:
@@ -176,7 +174,7 @@ class Layer:
         return spread
 
 
-def in_lavas_order(values: Integers, shape: tuple[int, ...]) -> Integers | None:
+def in_lavas_order(values: Ints, shape: tuple[int, ...]) -> Ints | None:
     """Return values for every neuron, C, H, W, from an array that Lava spreads over W, H, C.
 
     NumPy's rules of broadcasting apply to Lava's order of axes, so that one value per channel is `[C]`. None
@@ -190,7 +188,7 @@ def in_lavas_order(values: Integers, shape: tuple[int, ...]) -> Integers | None:
         return None
 
 
-def read_layers(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[Layer]:
+def read_layers(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[NetxLayer]:
     """Return the layers of a file in order.
 
     Raises:
@@ -204,10 +202,10 @@ def read_layers(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[Layer]:
             found.setdefault(int(number), {})[key] = array
     if not found or sorted(found) != list(range(len(found))):
         raise CorruptArtifactError(path, "holds no layers 0, 1, 2, ...: it is not a netx file")
-    layers: list[Layer] = []
+    layers: list[NetxLayer] = []
     for number in sorted(found):
         kind = found[number].get("type")
         if kind is None or kind.dtype.kind != "U" or kind.size != 1:
             raise CorruptArtifactError(path, f"does not say the type of layer {number}")
-        layers.append(Layer(number, str(kind.ravel()[0]), found[number]))
+        layers.append(NetxLayer(number, str(kind.ravel()[0]), found[number]))
     return layers

@@ -6,11 +6,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.netx.from_netx import layers_to_graphs
-from toolchain.interchange.netx.layers import Layer
+from toolchain.interchange.netx.layers import NetxLayer
 from toolchain.interchange.netx.weights import total_weights
-from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph
+from toolchain.ir import Graph
 
 _REGISTERS = ("du", "dv", "vth", "bias")
 
@@ -29,7 +30,7 @@ def prove(
         PreconditionError: netx would read another network, or none.
     """
     stored = [{name: np.asarray(value) for name, value in values.items()} for values in layers]
-    numbered = [Layer(number, str(values["type"]), values) for number, values in enumerate(stored)]
+    numbered = [NetxLayer(number, str(values["type"]), values) for number, values in enumerate(stored)]
     try:
         read = layers_to_graphs(numbered, graph.name).fixed
     except FrontendError as error:
@@ -40,7 +41,7 @@ def prove(
         for name in _REGISTERS:
             if not np.array_equal(getattr(node, name), getattr(other, name)):
                 raise PreconditionError(f"netx would read another {name} than that of '{node.name}'")
-    found = [total for node in read.populations for total in _incoming(read, cast("FixedLif", node))]
+    found = [total for node in read.populations for total in _incoming(read, cast("ir.FixedLif", node))]
     # An input layer with neurons has no weights of its own in a file.
     first = 1 if "neuron/type" in stored[0] and str(stored[0]["type"]) == "input" else 0
     for (name, expected), total in zip(weights, found[first:], strict=True):
@@ -48,11 +49,11 @@ def prove(
             raise PreconditionError(f"netx would read other weights than those of '{name}'")
 
 
-def _incoming(graph: Graph, node: FixedLif) -> list[NDArray[np.int64]]:
+def _incoming(graph: Graph, node: ir.FixedLif) -> list[NDArray[np.int64]]:
     """Return what a spike adds, per source."""
-    groups: dict[str, list[FixedDense | FixedConv2d]] = {}
+    groups: dict[str, list[ir.FixedDense | ir.FixedConv2d]] = {}
     for name in node.inputs:
-        connection = cast("FixedDense | FixedConv2d", graph[name])
+        connection = cast("ir.FixedDense | ir.FixedConv2d", graph[name])
         groups.setdefault(connection.inputs[0], []).append(connection)
     sums = (total_weights(parts) for parts in groups.values())
     return [total >> -exponent for total, exponent in sums]

@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Ints
 from toolchain.errors import PreconditionError
 from toolchain.files.atomic import write_bytes
 from toolchain.interchange.netx.from_netx import (
@@ -27,26 +28,10 @@ from toolchain.interchange.netx.from_netx import (
 )
 from toolchain.interchange.netx.proof import prove
 from toolchain.interchange.netx.weights import changed_by_netx, matrix_of, total_weights
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Stage,
-    SumPool2d,
-)
+from toolchain.ir import EdgeKind, Graph, Stage
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import sources_of, targets_of
 
-Integers = NDArray[np.int64]
 Values = dict[str, Any]
 
 _OPTIONS: Final = "--weight-bits 8 --no-split-signs --no-exponents"
@@ -87,16 +72,16 @@ def netx_layers(graph: Graph) -> list[Values]:
     chain = _Chain(graph)
     for node in graph:
         match node:
-            case Input():
+            case ir.Input():
                 chain.enter(node)
-            case FixedLif():
+            case ir.FixedLif():
                 chain.layer(node)
-            case SumPool2d() | MaxPool2d():
+            case ir.SumPool2d() | ir.MaxPool2d():
                 chain.refuse(f"pooling '{node.name}': netx raises NotImplementedError for poolings")
                 chain.told.add(node.name)
-            case FixedDense() | FixedConv2d() | Delay() | Output():
+            case ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
                 pass
-            case Dense() | Conv2d() | Lif():
+            case ir.Dense() | ir.Conv2d() | ir.Lif():
                 raise PreconditionError(f"node '{node.name}' is in real numbers, netx holds integers")
             case _:
                 assert_never(node)
@@ -123,8 +108,8 @@ class _Chain:
     graph: Graph
     layers: list[Values] = field(default_factory=list)
     last: str = ""
-    entered: Input | None = None
-    effective: list[tuple[str, Integers]] = field(default_factory=list)
+    entered: ir.Input | None = None
+    effective: list[tuple[str, Ints]] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     curable: list[str] = field(default_factory=list)
     lasting: list[str] = field(default_factory=list)
@@ -144,7 +129,7 @@ class _Chain:
         listed = f": {found[0]}; " if len(found) == 1 else "".join(f"\n- {line}" for line in found) + "\n"
         raise PreconditionError(f"netx cannot hold the network{listed}{advice}")
 
-    def enter(self, node: Input) -> None:
+    def enter(self, node: ir.Input) -> None:
         """Begin with what enters."""
         if self.entered is not None:
             self.refuse(f"input '{node.name}' is a second one, after '{self.entered.name}'")
@@ -154,7 +139,7 @@ class _Chain:
         if node.edge is EdgeKind.SPIKE:
             self.layers.append({"type": "input", "shape": np.array(node.shape)})
 
-    def layer(self, node: FixedLif) -> None:
+    def layer(self, node: ir.FixedLif) -> None:
         """Add a population with its connections."""
         forward, back = self._incoming(node)
         values: Values = {f"neuron/{name}": value for name, value in _registers(node).items()}
@@ -162,27 +147,29 @@ class _Chain:
         entered = self.entered
         if entered is not None and entered.edge is EdgeKind.GRADED and self.last == entered.name:
             values |= self._graded(entered, node, forward, back, bias)
-        elif forward and isinstance(forward[0], FixedConv2d):
-            values |= self._convolution(node, cast("list[FixedConv2d]", forward), bias)
+        elif forward and isinstance(forward[0], ir.FixedConv2d):
+            values |= self._convolution(node, cast("list[ir.FixedConv2d]", forward), bias)
             if back:
                 self.refuse(f"'{back[0].name}' is recurrent beside a convolution")
         elif forward:
-            values |= self._dense(node, cast("list[FixedDense]", forward), back, bias)
+            values |= self._dense(node, cast("list[ir.FixedDense]", forward), back, bias)
         self.layers.append(values)
         self.last = node.name
 
-    def _incoming(self, node: FixedLif) -> tuple[list[FixedDense | FixedConv2d], list[FixedDense]]:
+    def _incoming(
+        self, node: ir.FixedLif
+    ) -> tuple[list[ir.FixedDense | ir.FixedConv2d], list[ir.FixedDense]]:
         """Return what comes from the layer before, and from the layer itself."""
-        forward: list[FixedDense | FixedConv2d] = []
-        back: list[FixedDense] = []
+        forward: list[ir.FixedDense | ir.FixedConv2d] = []
+        back: list[ir.FixedDense] = []
         refused = len(self.lasting)
         for name in node.inputs:
-            connection = cast("FixedDense | FixedConv2d", self.graph[name])
+            connection = cast("ir.FixedDense | ir.FixedConv2d", self.graph[name])
             source, steps = self.graph.source(connection.inputs[0])
-            if isinstance(connection, FixedDense):
+            if isinstance(connection, ir.FixedDense):
                 needed = 8 * targets_of(connection.weights) * sources_of(connection.weights)
                 check_node(name, "as netx writes matrices it", needed)
-            if source.name == node.name and steps == 1 and isinstance(connection, FixedDense):
+            if source.name == node.name and steps == 1 and isinstance(connection, ir.FixedDense):
                 back.append(connection)
             elif source.name == self.last:
                 forward.append(connection)
@@ -200,11 +187,11 @@ class _Chain:
 
     def _graded(
         self,
-        entered: Input,
-        node: FixedLif,
-        forward: list[FixedDense | FixedConv2d],
-        back: list[FixedDense],
-        bias: Integers,
+        entered: ir.Input,
+        node: ir.FixedLif,
+        forward: list[ir.FixedDense | ir.FixedConv2d],
+        back: list[ir.FixedDense],
+        bias: Ints,
     ) -> Values:
         """Return the input layer: neurons to whose potential netx adds what enters."""
         first = matrix_of(forward[0].weights) if forward else np.zeros(0)
@@ -231,7 +218,7 @@ class _Chain:
             "bias": int(bias.ravel()[0]),
         }
 
-    def _convolution(self, node: FixedLif, forward: list[FixedConv2d], bias: Integers) -> Values:
+    def _convolution(self, node: ir.FixedLif, forward: list[ir.FixedConv2d], bias: Ints) -> Values:
         first = forward[0]
         geometries = {
             (item.stride, item.padding, item.dilation, item.groups, item.weights.shape) for item in forward
@@ -263,13 +250,13 @@ class _Chain:
         }
 
     def _dense(
-        self, node: FixedLif, forward: list[FixedDense], back: list[FixedDense], bias: Integers
+        self, node: ir.FixedLif, forward: list[ir.FixedDense], back: list[ir.FixedDense], bias: Ints
     ) -> Values:
         weights = self._total(node, forward)
         self.effective.append((node.name, weights))
         source = self.graph[self.last]
-        if isinstance(source, Input | FixedLif):
-            shape = source.shape if isinstance(source, Input) else source.vth.shape
+        if isinstance(source, ir.Input | ir.FixedLif):
+            shape = source.shape if isinstance(source, ir.Input) else source.vth.shape
             if len(shape) > 1:
                 self.layers.append({"type": "flatten", "shape": np.array([int(np.prod(shape))])})
         values: Values = {
@@ -293,7 +280,7 @@ class _Chain:
         self._check_weights(node, parts)
         return values
 
-    def _check_weights(self, node: FixedLif, parts: list[Integers]) -> None:
+    def _check_weights(self, node: ir.FixedLif, parts: list[Ints]) -> None:
         lowest, highest = min(part.min() for part in parts), max(part.max() for part in parts)
         if lowest == highest == 0:
             self.refuse(f"population '{node.name}' has weights that are all 0, by which netx divides")
@@ -302,7 +289,7 @@ class _Chain:
         if changed is not None:
             self.curable.append(f"population '{node.name}' has weights {lowest} .. {highest}: netx {changed}")
 
-    def _total(self, node: FixedLif, parts: Sequence[FixedDense | FixedConv2d]) -> Integers:
+    def _total(self, node: ir.FixedLif, parts: Sequence[ir.FixedDense | ir.FixedConv2d]) -> Ints:
         total, exponent = total_weights(parts)
         if (total % 2**-exponent).any():
             self.curable.append(
@@ -310,7 +297,7 @@ class _Chain:
             )
         return total >> -exponent
 
-    def _bias(self, node: FixedLif) -> Integers:
+    def _bias(self, node: ir.FixedLif) -> Ints:
         """Return the bias in the units of netx."""
         bias = node.bias.astype(np.int64)
         lowest, highest = (limit << BIAS_EXPONENT for limit in BIAS_LIMITS)
@@ -321,7 +308,7 @@ class _Chain:
             )
         return bias >> BIAS_EXPONENT
 
-    def _delays(self, node: FixedLif, forward: list[FixedDense]) -> Integers | None:
+    def _delays(self, node: ir.FixedLif, forward: list[ir.FixedDense]) -> Ints | None:
         """Return steps per synapse, those of `Delay` nodes included."""
         total = np.zeros_like(matrix_of(forward[0].weights))
         taken = np.zeros(total.shape, bool)
@@ -342,7 +329,7 @@ class _Chain:
         return total if total.any() else None
 
 
-def _registers(node: FixedLif) -> Values:
+def _registers(node: ir.FixedLif) -> Values:
     return {
         "type": "CUBA",
         "iDecay": _stored(node.du + 1),
@@ -353,7 +340,7 @@ def _registers(node: FixedLif) -> Values:
     }
 
 
-def _stored(values: NDArray[Any], *, channels: bool = False) -> Integers:
+def _stored(values: NDArray[Any], *, channels: bool = False) -> Ints:
     """Return values of neurons as netx spreads them: one, one per channel, or columns, rows, channels.
 
     Args:

@@ -10,22 +10,19 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Ints
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import FixedConv2d, FixedDense
 from toolchain.ir.matrix import Matrix
-
-Integers = NDArray[np.int64]
 
 _LOWEST, _HIGHEST = -256, 254
 """Where netx clips a matrix of both signs."""
 _MOST: Final = 8
 
 
-def changed_by_netx(*parts: Integers) -> str | None:
+def changed_by_netx(*parts: Ints) -> str | None:
     """Return what netx would make of other weights than these, or None where they stay as they are.
 
     Args:
@@ -61,12 +58,12 @@ def _left_shift(lowest: int, highest: int, *, mixed: bool) -> int:
     return math.floor(math.log2(256 / -lowest if lowest < 0 else 255 / highest))
 
 
-def _common_zeros(values: Integers) -> int:
+def _common_zeros(values: Ints) -> int:
     """Return how many low bits, 8 at most, are zero in all weights."""
     return next(n for n in range(_MOST, -1, -1) if not (values % 2**n).any())
 
 
-def _kept_by_lava(weights: Integers, bits: int) -> Integers:
+def _kept_by_lava(weights: Ints, bits: int) -> Ints:
     """Return the weights after Lava's clipping and dropping of bits."""
     mode = fixedpoint.sign_mode_of(weights)
     dropped = _MOST - bits + (mode is SignMode.MIXED)
@@ -78,7 +75,7 @@ def _kept_by_lava(weights: Integers, bits: int) -> Integers:
     return ((held >> dropped) << dropped) * mirrored
 
 
-def total_weights(parts: Sequence[FixedDense | FixedConv2d]) -> tuple[Integers, int]:
+def total_weights(parts: Sequence[ir.FixedDense | ir.FixedConv2d]) -> tuple[Ints, int]:
     r"""Return what a spike adds over all parts of a connection, in units of `64 \cdot 2^e`, and `e <= 0`.
 
     Args:
@@ -89,6 +86,6 @@ def total_weights(parts: Sequence[FixedDense | FixedConv2d]) -> tuple[Integers, 
     return np.asarray(total), exponent
 
 
-def matrix_of(weights: Matrix) -> Integers:
+def matrix_of(weights: Matrix) -> Ints:
     """Return weights as a dense array, wide enough to be added."""
     return (weights.toarray() if isinstance(weights, csr_array) else np.asarray(weights)).astype(np.int64)

@@ -10,29 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.conventions import Convention
 from toolchain.interchange.nir.neurons import SILENT, Dynamics, Neuron, dynamics
-from toolchain.ir import (
-    AnyNode,
-    Conv2d,
-    Decode,
-    Delay,
-    Dense,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    Origin,
-    Output,
-    SumPool2d,
-    Window,
-    verify,
-)
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, Window, verify
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.ir.types import size_of
-
-Floats = NDArray[np.float64]
 
 GRADED_BITS: Final = 8
 _THRESHOLD: Final = 32.0
@@ -62,7 +47,7 @@ class Assembly:
         name = self._name(leaf)
         largest = peak.get(name) if isinstance(peak, Mapping) else peak
         graded = largest is not None
-        self._nodes[name] = Input(
+        self._nodes[name] = ir.Input(
             name=name,
             shape=shape,
             edge=EdgeKind.GRADED if graded else EdgeKind.SPIKE,
@@ -84,7 +69,7 @@ class Assembly:
     def pool(self, leaf: str, sent: Sent, window: Window, factor: float) -> Sent:
         """Add a sum over windows; an average is one whose factor goes into the weights that read it."""
         name = self._name(leaf)
-        self._nodes[name] = SumPool2d(
+        self._nodes[name] = ir.SumPool2d(
             name=name, inputs=(sent.node,), kernel=window.kernel, stride=window.stride, padding=window.padding
         )
         shape = (sent.shape[0], *window.positions((sent.shape[1], sent.shape[2])))
@@ -99,11 +84,11 @@ class Assembly:
             return sent
         behind = self._nodes.get(sent.node)
         base = sent.node
-        if isinstance(behind, Delay):
+        if isinstance(behind, ir.Delay):
             base, steps = behind.inputs[0], steps + behind.steps
         uniform = bool((steps == steps.ravel()[0]).all())
         name = self._name(leaf)
-        self._nodes[name] = Delay(
+        self._nodes[name] = ir.Delay(
             name=name,
             inputs=(base,),
             shape=sent.shape,
@@ -130,15 +115,15 @@ class Assembly:
             return sent.node
         if most == 0:
             return self.wait(before, sent, np.ones(sent.shape, np.int64)).node
-        if isinstance(node, SumPool2d):
+        if isinstance(node, ir.SumPool2d):
             # The pooling sums elements that wait and others: they are told apart before it.
             behind = self._nodes[node.inputs[0]]
-            shape = behind.shape if isinstance(behind, Delay) else sent.shape
-            base = self.later(Sent(behind.name, shape, spikes=not isinstance(behind, SumPool2d)))
+            shape = behind.shape if isinstance(behind, ir.Delay) else sent.shape
+            base = self.later(Sent(behind.name, shape, spikes=not isinstance(behind, ir.SumPool2d)))
             name = self._name(before)
             self._nodes[name] = replace(node, name=name, inputs=(base.node,))
             return name
-        if isinstance(node, Delay) and self._range(node.inputs[0])[1] == 0:
+        if isinstance(node, ir.Delay) and self._range(node.inputs[0])[1] == 0:
             missing = (np.broadcast_to(node.steps, node.shape) == 0).astype(np.int64)
             return self.wait(before, sent, missing).node
         raise FrontendError(
@@ -149,10 +134,10 @@ class Assembly:
     def _range(self, name: str) -> tuple[int, int]:
         """Return the smallest and the largest delay since a node was fired."""
         node = self._nodes.get(name)
-        if not isinstance(node, Delay | SumPool2d):
+        if not isinstance(node, ir.Delay | ir.SumPool2d):
             return 0, 0
         least, most = self._range(node.inputs[0])
-        return (least + node.least, most + node.most) if isinstance(node, Delay) else (least, most)
+        return (least + node.least, most + node.most) if isinstance(node, ir.Delay) else (least, most)
 
     def population(self, leaf: str, node: Neuron, current: Current) -> None:
         """Add a population and its connections.
@@ -183,19 +168,21 @@ class Assembly:
         """Add an output."""
         chosen = decode or (Decode.MEAN_V if population in self._silent else Decode.SPIKE_COUNT)
         name = self._name(leaf)
-        self._nodes[name] = Output(name=name, inputs=(population,), decode=chosen, classes=tuple(classes))
+        self._nodes[name] = ir.Output(name=name, inputs=(population,), decode=chosen, classes=tuple(classes))
 
     def graph(self, name: str, dt_ms: float) -> Graph:
         """Return the graph, in an order in which it can run, without delays that nothing reads."""
         unread = {""}
         while unread:
             read = {operand for node in self._nodes.values() for operand in node.inputs}
-            unread = {key for key, node in self._nodes.items() if isinstance(node, Delay | SumPool2d)} - read
+            unread = {
+                key for key, node in self._nodes.items() if isinstance(node, ir.Delay | ir.SumPool2d)
+            } - read
             self._nodes = {key: node for key, node in self._nodes.items() if key not in unread}
         order = nx.DiGraph()
         order.add_nodes_from(self._nodes)
         for node in self._nodes.values():
-            if not (isinstance(node, Delay) and node.least >= 1):
+            if not (isinstance(node, ir.Delay) and node.least >= 1):
                 order.add_edges_from((operand, node.name) for operand in node.inputs)
         place = {key: i for i, key in enumerate(self._nodes)}
         names = nx.lexicographical_topological_sort(order, key=lambda key: place[key])
@@ -209,7 +196,7 @@ class Assembly:
         inputs = [self._connect(leaf, branch) for branch in gained.branches]
         if gained.bias.any() and not instant:
             inputs.append(self._constant(leaf, gained, inputs[0]))
-        self._nodes[name] = Lif(
+        self._nodes[name] = ir.Lif(
             name=name,
             inputs=tuple(inputs),
             du=step.du,
@@ -239,7 +226,7 @@ class Assembly:
 
     def _origin(self, name: str) -> str:
         """Return the input or population that a node reads from."""
-        while isinstance(node := self._nodes.get(name), Delay | SumPool2d):
+        while isinstance(node := self._nodes.get(name), ir.Delay | ir.SumPool2d):
             name = node.inputs[0]
         return name
 
@@ -253,9 +240,9 @@ class Assembly:
         source = self._always("constant" if flat else f"constant.{leaf}", shape, beside)
         name = self._name(f"{leaf}.bias")
         self._nodes[name] = (
-            Dense(name=name, inputs=(source,), weights=current.bias.reshape(-1, 1))
+            ir.Dense(name=name, inputs=(source,), weights=current.bias.reshape(-1, 1))
             if flat
-            else Conv2d(name=name, inputs=(source,), weights=current.bias.reshape(-1, 1, 1, 1))
+            else ir.Conv2d(name=name, inputs=(source,), weights=current.bias.reshape(-1, 1, 1, 1))
         )
         self.notes.append(
             f"the bias in front of the current filter of '{leaf}' comes from '{source}', "
@@ -276,15 +263,15 @@ class Assembly:
         name, tie = self._name(wanted), self._name(f"{wanted}.tie")
         self._constants[wanted] = name
         like = self._nodes[beside]
-        if isinstance(like, Conv2d):
+        if isinstance(like, ir.Conv2d):
             silent = np.zeros((1, like.weights.shape[1] * like.groups, *like.weights.shape[2:]))
             self._nodes[tie] = replace(like, name=tie, weights=silent, groups=1)
         else:
-            node = next(node for node in self._nodes.values() if isinstance(node, Input))
+            node = next(node for node in self._nodes.values() if isinstance(node, ir.Input))
             empty = csr_array((1, size_of(node.shape)))
-            self._nodes[tie] = Dense(name=tie, inputs=(node.name,), weights=empty)
+            self._nodes[tie] = ir.Dense(name=tie, inputs=(node.name,), weights=empty)
         ones = np.ones(shape)
-        self._nodes[name] = Lif(
+        self._nodes[name] = ir.Lif(
             name=name,
             inputs=(tie,),
             du=ones,

@@ -10,13 +10,11 @@ from enum import Enum
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import UnknownNameError
 from toolchain.intake import real_of
 from toolchain.options import LONGEST_MS, SHORTEST_MS
-
-Floats = NDArray[np.float64]
 
 NIR: Final = "nir"
 """The convention of the equations themselves."""

@@ -6,8 +6,8 @@ from typing import Final, cast
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.assembly import Assembly
 from toolchain.interchange.nir.conventions import (
@@ -31,7 +31,6 @@ from toolchain.ir.convolved_currents import convolved
 from toolchain.ir.currents import Branch, Current, Sent, identity, multiplied, summed
 from toolchain.ir.imported import Imported
 
-Floats = NDArray[np.float64]
 Value = tuple[Sent, ...] | Current
 
 _RESETS: Final = {item.value: item for item in Reset} | {"zero": Reset.TO_VALUE, "subtract": Reset.SUBTRACT}

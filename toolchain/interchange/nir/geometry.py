@@ -2,14 +2,12 @@
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.neurons import numbers
-from toolchain.ir.currents import Pair
 from toolchain.ir.windows import Window
 
-Floats = NDArray[np.float64]
 Windowed = nir.Conv1d | nir.Conv2d | nir.SumPool2d | nir.AvgPool2d
 
 

@@ -7,12 +7,12 @@ matter.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolchain.ir import Conv2d, Delay, Dense, EdgeKind, Graph, Input, Lif, MaxPool2d, SumPool2d
+from toolchain import ir
+from toolchain.arrays import Floats
+from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 
-Floats = NDArray[np.float64]
 Range = tuple[float, float]
 
 
@@ -37,11 +37,11 @@ def lowest_potentials(graph: Graph) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for node in graph.populations:
-        if not isinstance(node, Lif) or np.isinf(node.vth).all():
+        if not isinstance(node, ir.Lif) or np.isinf(node.vth).all():
             continue
         down = np.minimum(node.bias, 0.0)
         for connection in (graph[name] for name in node.inputs):
-            if isinstance(connection, Dense | Conv2d):
+            if isinstance(connection, ir.Dense | ir.Conv2d):
                 least = _least(connection, _range(graph, connection.inputs[0]), down.shape)
                 down = down + _lasting(least, node.du)
         found[node.origin.path] = float(_lasting(down, node.dv).min())
@@ -58,21 +58,21 @@ def _range(graph: Graph, name: str) -> Range:
     """Return the least and the largest value that a node can send; every loop passes a population."""
     node = graph[name]
     match node:
-        case Input(edge=EdgeKind.GRADED):
+        case ir.Input(edge=EdgeKind.GRADED):
             peak = (2**node.bits - 1) / node.scale
             return -peak, peak
-        case SumPool2d():
+        case ir.SumPool2d():
             least, most = _range(graph, node.inputs[0])
             return node.kernel[0] * node.kernel[1] * least, node.kernel[0] * node.kernel[1] * most
-        case Delay() | MaxPool2d():
+        case ir.Delay() | ir.MaxPool2d():
             return _range(graph, node.inputs[0])
         case _:
             return 0.0, 1.0
 
 
-def _least(connection: Dense | Conv2d, sent: Range, shape: tuple[int, ...]) -> Floats:
+def _least(connection: ir.Dense | ir.Conv2d, sent: Range, shape: tuple[int, ...]) -> Floats:
     """Return the least that a connection can bring to every neuron in a step; padding brings zero."""
-    if isinstance(connection, Conv2d):
+    if isinstance(connection, ir.Conv2d):
         channels = _taken(connection.weights, sent).sum(axis=(1, 2, 3))
         return np.broadcast_to(channels.reshape(-1, 1, 1), shape)
     sums = np.zeros(targets_of(connection.weights))

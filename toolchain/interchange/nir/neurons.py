@@ -5,13 +5,11 @@ from typing import Final, final
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.conventions import Convention, Drive, Reset, Rest
 from toolchain.ir.currents import spread
-
-Floats = NDArray[np.float64]
 
 Neuron = nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI | nir.I | nir.Threshold
 NEURONS: Final = (nir.LIF, nir.CubaLIF, nir.IF, nir.LI, nir.CubaLI, nir.I, nir.Threshold)

@@ -7,15 +7,14 @@ from typing import Final, final
 
 import nir
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.geometry import Windowed, groups_of, kernels_of, window_of
 from toolchain.interchange.nir.neurons import NEURONS, Neuron, numbers
 from toolchain.ir.currents import check_size, check_window, spread
 from toolchain.ir.types import size_of
 
-Floats = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 _LINE: Final = 2

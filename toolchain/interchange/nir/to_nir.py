@@ -6,34 +6,17 @@ from typing import assert_never, final
 import networkx as nx
 import nir
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Reset, Rest
 from toolchain.interchange.nir.neurons import NEURONS
 from toolchain.interchange.nir.structure import Structure, flattened
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    Output,
-    Stage,
-    SumPool2d,
-    ValueType,
-    verify,
-)
+from toolchain.ir import Graph, Stage, ValueType, verify
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
-
-Floats = NDArray[np.float64]
 
 
 @final
@@ -77,24 +60,24 @@ def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_Writer":
     writer = _Writer(graph, reader, explicit=explicit)
     for node in graph:
         match node:
-            case Input():
+            case ir.Input():
                 writer.add(node.name, nir.Input({"input": np.array(node.shape)}))
-            case Output():
+            case ir.Output():
                 writer.add(node.name, _output(node, writer.types), writer.sent(node, node.name))
-            case Lif():
+            case ir.Lif():
                 writer.population(node)
-            case SumPool2d() | MaxPool2d():
+            case ir.SumPool2d() | ir.MaxPool2d():
                 writer.pool(node)
-            case Dense() | Conv2d() | Delay():
+            case ir.Dense() | ir.Conv2d() | ir.Delay():
                 pass
-            case FixedDense() | FixedConv2d() | FixedLif():
+            case ir.FixedDense() | ir.FixedConv2d() | ir.FixedLif():
                 raise PreconditionError(f"node '{node.name}' holds integers, NIR real numbers")
             case _:
                 assert_never(node)
     return writer
 
 
-def _output(node: Output, types: dict[str, ValueType]) -> nir.Output:
+def _output(node: ir.Output, types: dict[str, ValueType]) -> nir.Output:
     return nir.Output(
         {"output": np.array(types[node.inputs[0]].shape)}, metadata={"decode": node.decode.value}
     )
@@ -141,11 +124,11 @@ class _Writer:
         self.edges.extend((source, name) for source in sources)
         return name
 
-    def pool(self, node: SumPool2d | MaxPool2d) -> None:
+    def pool(self, node: ir.SumPool2d | ir.MaxPool2d) -> None:
         """Add a pooling; the largest of spikes is whether their sum is more than a half."""
         window = [np.array(pair) for pair in (node.kernel, node.stride, node.padding)]
         source = self.sent(node, node.name)
-        if isinstance(node, SumPool2d):
+        if isinstance(node, ir.SumPool2d):
             self.add(node.name, nir.SumPool2d(*window), source)
             return
         summed = self.add(f"{node.name}.sum", nir.SumPool2d(*window), source)
@@ -153,7 +136,12 @@ class _Writer:
         self.add(node.name, nir.Threshold(half), summed)
         self.notes.append(f"max-pooling '{node.name}' is written as a sum over a threshold: NIR has none")
 
-    def sent(self, node: Output | SumPool2d | MaxPool2d | Dense | Conv2d, reader: str, extra: int = 0) -> str:
+    def sent(
+        self,
+        node: ir.Output | ir.SumPool2d | ir.MaxPool2d | ir.Dense | ir.Conv2d,
+        reader: str,
+        extra: int = 0,
+    ) -> str:
         """Return the node of the file that holds what a node reads, delays included.
 
         Args:
@@ -162,7 +150,7 @@ class _Writer:
             extra: Steps that its synapses wait.
         """
         source, steps = self.graph[node.inputs[0]], np.int64(extra)
-        while isinstance(source, Delay):
+        while isinstance(source, ir.Delay):
             steps = steps + source.steps
             source = self.graph[source.inputs[0]]
         if not steps.any():
@@ -175,7 +163,7 @@ class _Writer:
         delay = f"{reader}.delay{extra}" if extra else f"{reader}.delay"
         return self.add(delay, nir.Delay(np.array(delays)), source.name)
 
-    def population(self, node: Lif) -> None:
+    def population(self, node: ir.Lif) -> None:
         """Add neurons and their connections."""
         instant = bool((node.du == 1).all())
         leaks = instant and bool((node.dv > 0).all())
@@ -189,17 +177,17 @@ class _Writer:
         self.edges.extend((name, node.name) for name in self.incoming)
         self.connections.extend((name, node.name) for name in self.incoming)
 
-    def _connect(self, node: Lif, bias: Floats | None) -> Floats | None:
+    def _connect(self, node: ir.Lif, bias: Floats | None) -> Floats | None:
         """Add the connections of a population; return the bias that none of them could take."""
         self.incoming: list[str] = []
         left = None if bias is None or not bias.any() else bias
         for name in node.inputs:
             connection = self.graph[name]
-            if isinstance(connection, Dense):
+            if isinstance(connection, ir.Dense):
                 taken = left
                 self._dense(connection, taken)
                 left = None
-            elif isinstance(connection, Conv2d):
+            elif isinstance(connection, ir.Conv2d):
                 channels = None if left is None else left.reshape(len(left), -1)
                 shared = channels is not None and bool((channels == channels[:, :1]).all())
                 taken = (
@@ -209,7 +197,7 @@ class _Writer:
                 left = None if shared else left
         return left
 
-    def _dense(self, node: Dense, bias: Floats | None) -> None:
+    def _dense(self, node: ir.Dense, bias: Floats | None) -> None:
         slots = delay_slots(node.weights, node.delays) or [(0, node.weights)]
         elements = targets_of(node.weights) * sources_of(node.weights)
         check_node(node.name, "as NIR writes matrices it", 8 * len(slots) * elements)
@@ -224,7 +212,7 @@ class _Writer:
             linear = nir.Linear(matrix) if carried is None else nir.Affine(matrix, carried * self.gain)
             self.incoming.append(self.add(name, linear, source))
 
-    def _convolution(self, node: Conv2d, population: str, bias: Floats) -> None:
+    def _convolution(self, node: ir.Conv2d, population: str, bias: Floats) -> None:
         shape = self.types[node.inputs[0]].shape
         source = self.sent(node, node.name)
         gain = self.gain.reshape(len(node.weights), -1)
@@ -244,7 +232,7 @@ class _Writer:
         )
         self.incoming.append(self.add(node.name, kernel, source))
 
-    def _neuron(self, node: Lif, bias: Floats) -> nir.NIRNode:
+    def _neuron(self, node: ir.Lif, bias: Floats) -> nir.NIRNode:
         """Return neurons whose step is that of a population.
 
         A unit of input adds a unit, whatever the reader multiplies; a bias that no connection took is a leak
@@ -294,11 +282,11 @@ class _Writer:
         taus = self.reader.taus(decay)
         return taus, 1.0 / (decay if drive is Drive.INTEGRATED else self.reader.gain(taus, drive))
 
-    def _refuse_bias(self, node: Lif, bias: Floats) -> None:
+    def _refuse_bias(self, node: ir.Lif, bias: Floats) -> None:
         if bias.any():
             self._refuse(node, "a bias that no connection can carry, and no leak", "a constant input")
 
-    def _refuse(self, node: Lif, what: str, need: str) -> None:
+    def _refuse(self, node: ir.Lif, what: str, need: str) -> None:
         raise PreconditionError(f"population '{node.name}' has {what}; NIR would need {need}")
 
     def whole(self) -> nir.NIRGraph:
@@ -332,7 +320,7 @@ class _Writer:
 
     def _pools(self, name: str) -> bool:
         """Return whether neurons of the file are a max-pooling here."""
-        return name in self.graph and isinstance(self.graph[name], MaxPool2d)
+        return name in self.graph and isinstance(self.graph[name], ir.MaxPool2d)
 
     def finished(self) -> Exported:
         """Return the graph."""

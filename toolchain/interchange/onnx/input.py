@@ -36,7 +36,7 @@ _ELEMENTWISE: Final = frozenset(
 
 @final
 @dataclass(frozen=True)
-class Layout:
+class InputLayout:
     """How samples enter.
 
     Attributes:
@@ -54,7 +54,7 @@ class Layout:
 
 def input_layout(
     model: onnx.ModelProto, operators: Sequence[Operator], constants: Constants, samples: tuple[int, ...]
-) -> Layout:
+) -> InputLayout:
     """Return how samples enter.
 
     A transposition or a reshaping before the first convolution is the business of whoever gives the samples:
@@ -76,12 +76,12 @@ def input_layout(
     numbers = np.arange(int(np.prod(shape))).reshape(1, *shape)
     seen = _first_images(item.name, numbers, operators, constants)
     if seen is None or len(np.unique(seen)) < numbers.size or seen.size != numbers.size:
-        return Layout(item.name, shape, numbers)
+        return InputLayout(item.name, shape, numbers)
     entered = (seen.shape[1], 1, seen.shape[2]) if seen.ndim == 3 else seen.shape[1:]
     elements = np.empty(numbers.size, np.int64)
     elements[seen.ravel()] = np.arange(numbers.size)
     notes = (f"samples enter as {list(entered)}, where the file has {list(shape)} for '{item.name}'",)
-    return Layout(item.name, entered, elements.reshape(numbers.shape), notes if entered != shape else ())
+    return InputLayout(item.name, entered, elements.reshape(numbers.shape), notes if entered != shape else ())
 
 
 def _stored_shape(
@@ -130,7 +130,7 @@ def _first_images(
     return None
 
 
-def frames_of(samples: Stimulus, layout: Layout) -> NDArray[np.float32]:
+def frames_of(samples: Stimulus, layout: InputLayout) -> NDArray[np.float32]:
     """Return samples as still frames, `[batch, *features]`: the mean of their steps.
 
     Raises:

@@ -13,7 +13,7 @@ import onnx
 
 from toolchain.errors import FrontendError
 from toolchain.interchange.onnx.constants import Constants
-from toolchain.interchange.onnx.input import Layout, input_layout
+from toolchain.interchange.onnx.input import InputLayout, input_layout
 from toolchain.interchange.onnx.linear import LINEAR
 from toolchain.interchange.onnx.ml import MACHINE_LEARNING
 from toolchain.interchange.onnx.operators import (
@@ -40,7 +40,7 @@ TRANSLATORS: Final[Mapping[str, Mapping[str, Translator]]] = {
 
 def activation_network(
     path: Path, model: onnx.ModelProto, shape: tuple[int, ...]
-) -> tuple[ActivationNetwork, Layout]:
+) -> tuple[ActivationNetwork, InputLayout]:
     """Translate a classifier of one input.
 
     Args:

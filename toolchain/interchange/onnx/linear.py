@@ -7,9 +7,9 @@ from functools import reduce
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron
 
+from toolchain.arrays import Floats
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.ir.convolved_currents import may_pad
@@ -25,9 +25,8 @@ from toolchain.rate_coding.activation_values import (
     scaled,
     whole,
 )
-from toolchain.rate_coding.placement import Placement
+from toolchain.rate_coding.placement import WindowPlacement
 
-Floats = NDArray[np.float64]
 _ONE: Final = np.ones(1)
 _ZERO: Final = np.zeros(1)
 INFERRING: Final = 7
@@ -60,7 +59,7 @@ def convolution(t: Translation, operator: Operator) -> Value:
 
 
 def windowed(
-    t: Translation, operator: Operator, value: Value, kernels: Floats, placement: Placement, groups: int
+    t: Translation, operator: Operator, value: Value, kernels: Floats, placement: WindowPlacement, groups: int
 ) -> Value:
     """Return kernels `[O, C / groups, h, w]` over feature maps, wherever they are padded."""
     maps = feature_maps(operator.name, value)
@@ -91,7 +90,7 @@ def windowed(
     return whole(found, shape)
 
 
-def _positions(operator: Operator, value: Value, placement: Placement) -> tuple[int, int]:
+def _positions(operator: Operator, value: Value, placement: WindowPlacement) -> tuple[int, int]:
     size = (1, *value.shape[2:])[-2:]
     extents = zip(size, placement.pads, placement.spans, placement.stride, strict=True)
     rows, columns = ((n + t + b - span) // s + 1 for n, (t, b), span, s in extents)
@@ -103,7 +102,7 @@ def _positions(operator: Operator, value: Value, placement: Placement) -> tuple[
     return rows, columns
 
 
-def _at_one_position(kernels: Floats, placement: Placement, groups: int) -> Floats:
+def _at_one_position(kernels: Floats, placement: WindowPlacement, groups: int) -> Floats:
     """Return what a convolution does to maps of a single element: a matrix `[O, C]`."""
     found = np.zeros((len(kernels), groups, kernels.shape[1]))
     places = [
@@ -118,7 +117,7 @@ def _at_one_position(kernels: Floats, placement: Placement, groups: int) -> Floa
 
 
 def padded(
-    kernels: Floats, placement: Placement, size: tuple[int, ...]
+    kernels: Floats, placement: WindowPlacement, size: tuple[int, ...]
 ) -> tuple[Floats, tuple[int, int], tuple[int, int]]:
     """Return kernels that give the same where both sides are padded by as much: with zeros on one side.
 
@@ -174,7 +173,7 @@ def pad(t: Translation, operator: Operator) -> Value:
     fill = t.optional(operator, 2)
     level = operator.real("value", 0.0) if fill is None else float(fill.ravel()[0])
     around = ((0, 0),) * (4 - rank) + tuple(pads.get(axis, (0, 0)) for axis in range(2, rank))
-    placement = Placement((1, 1), (1, 1), (1, 1), (around[0], around[1]))
+    placement = WindowPlacement((1, 1), (1, 1), (1, 1), (around[0], around[1]))
     channels = value.shape[1]
     found = windowed(t, operator, value, np.ones((channels, 1, 1, 1)), placement, channels)
     edge = np.full(found.shape[2:], level)

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from toolchain.errors import FrontendError
-from toolchain.rate_coding.placement import Placement
+from toolchain.rate_coding.placement import WindowPlacement
 
 _NUMPY: Final = 7
 """First opset whose arithmetic broadcasts as NumPy does."""
@@ -102,7 +102,7 @@ class Operator:
         behind = rank - self.integer("axis", 0) - constant.ndim
         return constant.reshape(*constant.shape, *[1] * max(behind, 0))
 
-    def placed(self, kernel: Sequence[int], size: Sequence[int]) -> "Placement":
+    def placed(self, kernel: Sequence[int], size: Sequence[int]) -> "WindowPlacement":
         """Return where a window stands on an image, all paddings worked out.
 
         Args:
@@ -125,7 +125,7 @@ class Operator:
             (k, s, d, (t, b)) for k, s, d, t, b in zip(kernel, strides, dilations, begins, ends, strict=True)
         ]
         # An image of one dimension is one row.
-        return Placement(*zip(*([(1, 1, 1, (0, 0))] * (2 - axes) + rows), strict=True))
+        return WindowPlacement(*zip(*([(1, 1, 1, (0, 0))] * (2 - axes) + rows), strict=True))
 
     def _pads(
         self, kernel: Sequence[int], size: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
@@ -155,9 +155,6 @@ class Operator:
         if len(found) != axes or min(found) < 1 or max(found) >= _LARGEST:
             raise self.refuse(f"it has {name} {list(found)}, expected {axes} numbers of 1 or more")
         return found
-
-
-Pair = tuple[int, int]
 
 
 def check_operators(model: onnx.ModelProto) -> None:

@@ -6,18 +6,17 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, kron
 
+from toolchain.arrays import Floats
 from toolchain.interchange.onnx.linear import windowed
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.ir import Window
 from toolchain.ir.currents import Current, check_size
 from toolchain.rate_coding.activation_values import Value, affine, feature_maps, images, linear, whole
-from toolchain.rate_coding.placement import Placement
+from toolchain.rate_coding.placement import WindowPlacement
 
-Floats = NDArray[np.float64]
 _ZERO: Final = np.zeros(1)
 
 
@@ -42,7 +41,7 @@ def global_average(t: Translation, operator: Operator) -> Value:
     """Translate the mean of every feature map."""
     value = _images(t, operator)
     size = (1, *value.shape[2:])[-2:]
-    placement = Placement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0)))
+    placement = WindowPlacement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0)))
     factor = np.full((1, 1), 1 / math.prod(size))
     return replace(_sums(t, operator, value, placement, factor), nonnegative=value.nonnegative)
 
@@ -61,7 +60,7 @@ def global_max(t: Translation, operator: Operator) -> Value:
     """Translate the largest of every feature map."""
     value = _images(t, operator)
     size = (1, *value.shape[2:])[-2:]
-    return _largest(t, operator, value, Placement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0))))
+    return _largest(t, operator, value, WindowPlacement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0))))
 
 
 def reduce_mean(t: Translation, operator: Operator) -> Value:
@@ -81,7 +80,7 @@ def _images(t: Translation, operator: Operator) -> Value:
     return value
 
 
-def _counted(size: tuple[int, ...], placement: Placement) -> Floats:
+def _counted(size: tuple[int, ...], placement: WindowPlacement) -> Floats:
     """Return how many elements of an image every window sees, `[rows, columns]`."""
     (top, bottom), (left, right) = placement.pads
     check_size("pooling", size[0] + top + bottom, size[1] + left + right)
@@ -93,7 +92,9 @@ def _counted(size: tuple[int, ...], placement: Placement) -> Floats:
     return np.add.reduce(window.patches(image))
 
 
-def _sums(t: Translation, operator: Operator, value: Value, placement: Placement, factor: Floats) -> Value:
+def _sums(
+    t: Translation, operator: Operator, value: Value, placement: WindowPlacement, factor: Floats
+) -> Value:
     """Return sums over windows times factors per position."""
     maps = feature_maps(operator.name, value)
     even = bool((factor == factor[0, 0]).all())
@@ -111,7 +112,7 @@ def _sums(t: Translation, operator: Operator, value: Value, placement: Placement
     return affine(operator.name, sums, factor.reshape(factor.shape[4 - value.elements.ndim :]), _ZERO)
 
 
-def _largest(t: Translation, operator: Operator, value: Value, placement: Placement) -> Value:
+def _largest(t: Translation, operator: Operator, value: Value, placement: WindowPlacement) -> Value:
     maps = feature_maps(operator.name, value)
     if maps is None:
         raise operator.refuse("it reads feature maps that are not those of one layer as they come")
@@ -163,7 +164,7 @@ def _reduced_maps(t: Translation, operator: Operator, value: Value, axes: int, f
     if axes not in {1, 2} or value.elements.ndim != axes + 2 or feature_maps(operator.name, value) is None:
         return None
     size = (1, *value.shape[2:])[-2:]
-    placement = Placement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0)))
+    placement = WindowPlacement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0)))
     return _sums(t, operator, value, placement, np.full((1, 1), factor))
 
 

@@ -5,13 +5,12 @@ from functools import reduce
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.rate_coding.activation_values import Value, affine, scaled
 
-Floats = NDArray[np.float64]
 _ONE: Final = np.ones(1)
 _NUMPY: Final = 7
 """First opset whose slopes broadcast as NumPy does."""

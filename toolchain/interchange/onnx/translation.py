@@ -7,12 +7,12 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.interchange.onnx.constants import Constants
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.rate_coding.activation_values import Value
 from toolchain.rate_coding.rectified_layers import RectifiedLayers
 
-Floats = NDArray[np.float64]
 _BUDGET: Final = 2**26
 """Elements that all tensors of a model have together."""
 

@@ -7,17 +7,17 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import Graph, Lif
+from toolchain.ir import Graph
 from toolchain.passes.quantization.drives import can_observe, observe_drive
 
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
 _SLACK: Final = 1e-9
 """Share of the room below a threshold that is left, far more than double precision loses."""
-
-Floats = NDArray[np.float64]
 
 
 @final
@@ -56,12 +56,12 @@ class Calibration:
         drives = {
             node.name: observe_drive(graph, node, fitted, trace)
             for node in graph.populations
-            if isinstance(node, Lif) and can_observe(graph, node)
+            if isinstance(node, ir.Lif) and can_observe(graph, node)
         }
         lows = {
             node.name: _low(node, trace.v[node.name], trace.spikes[node.name])
             for node in graph.populations
-            if isinstance(node, Lif)
+            if isinstance(node, ir.Lif)
         }
         return cls(
             lows,
@@ -94,7 +94,7 @@ class Calibration:
         )
 
 
-def _low(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+def _low(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
     """Return how low every neuron must be able to fall, at most 0.
 
     A leak bounds how far a potential falls. A floor there would give neurons that never fire the largest
@@ -105,7 +105,7 @@ def _low(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
     return lowest if leaks.all() else np.where(leaks, lowest, lowest_floor(population, v, spikes))
 
 
-def lowest_floor(population: Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
     r"""Return the potential, at most 0, at which every neuron could be held from below without another spike.
 
     A potential that is held at a floor is above the free one from then on, and the difference leaks:

@@ -5,9 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.files.documents import Count, Document, Whole
-from toolchain.ir import FixedLif
 
 _LARGEST_DECAY: Final = fixedpoint.DECAY_UNITY - 1
 """A decay register of Loihi 1 has 12 bits."""
@@ -58,7 +57,7 @@ class Registers(Document):
     beyond_12_bits: Count
 
 
-def current_decay(node: FixedLif) -> NDArray[np.int32]:
+def current_decay(node: ir.FixedLif) -> NDArray[np.int32]:
     """Return `iDecay = du + 1`, 1 .. 4096: what a neuron loses of its current at every step, in 1/4096.
 
     The hidden + 1 on `du` is Lava's: a recording made with iDecay 1024 is computed with a `du` of 1023 and
@@ -67,7 +66,7 @@ def current_decay(node: FixedLif) -> NDArray[np.int32]:
     return node.du + np.int32(1)
 
 
-def chip_registers(node: FixedLif) -> Registers:
+def chip_registers(node: ir.FixedLif) -> Registers:
     """Return the least and the largest value of every register, as Lava counts and as Loihi 1 does."""
     decay = current_decay(node)
     dv, vth = _span(node.dv), _span(node.vth)

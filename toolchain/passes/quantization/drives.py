@@ -5,23 +5,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import (
-    Conv2d,
-    Delay,
-    Dense,
-    EdgeKind,
-    Graph,
-    Input,
-    Lif,
-    MaxPool2d,
-    SumPool2d,
-)
+from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.matrix import sources_of
-
-Floats = NDArray[np.float64]
 
 _WIDEST: Final = 2400
 """Sources per neuron up to which second moments are kept: 46 MB in float64."""
@@ -33,7 +22,7 @@ _WORK: Final = 4e9
 """Products of moments and pairs of sources that are summed per part, at most."""
 
 
-def can_observe(graph: Graph, population: Lif) -> bool:
+def can_observe(graph: Graph, population: ir.Lif) -> bool:
     """Return whether second moments of what a population reads can be kept.
 
     They are not for grouped convolutions and delays per synapse, whose targets read different things, nor for
@@ -41,13 +30,14 @@ def can_observe(graph: Graph, population: Lif) -> bool:
     """
     nodes = [graph[name] for name in population.inputs]
     alike = all(
-        (isinstance(node, Dense) and node.delays is None) or (isinstance(node, Conv2d) and node.groups == 1)
+        (isinstance(node, ir.Dense) and node.delays is None)
+        or (isinstance(node, ir.Conv2d) and node.groups == 1)
         for node in nodes
     )
-    return alike and sum(_width(node) for node in nodes if isinstance(node, Dense | Conv2d)) <= _WIDEST
+    return alike and sum(_width(node) for node in nodes if isinstance(node, ir.Dense | ir.Conv2d)) <= _WIDEST
 
 
-def observe_drive(graph: Graph, population: Lif, stimulus: Stimulus, trace: Trace) -> Floats:
+def observe_drive(graph: Graph, population: ir.Lif, stimulus: Stimulus, trace: Trace) -> Floats:
     r"""Return second moments of what a population reads, as its potential feels it.
 
     .. math:: H = \sum_{samples,\, t,\, places} \tilde x \tilde x^\top, \qquad
@@ -69,7 +59,7 @@ def observe_drive(graph: Graph, population: Lif, stimulus: Stimulus, trace: Trac
     columns: list[NDArray[np.float32]] = []
     for name in population.inputs:
         node = graph[name]
-        if isinstance(node, Dense | Conv2d):
+        if isinstance(node, ir.Dense | ir.Conv2d):
             sent = _sent(graph, node.inputs[0], stimulus, trace).astype(np.float32)
             columns.append(_seen(node, sent))
     together = np.concatenate(columns, axis=-1)
@@ -83,30 +73,30 @@ def observe_drive(graph: Graph, population: Lif, stimulus: Stimulus, trace: Trac
     return (flat.T @ flat).astype(np.float64)
 
 
-def _width(node: Dense | Conv2d) -> int:
-    return sources_of(node.weights) if isinstance(node, Dense) else int(np.prod(node.weights.shape[1:]))
+def _width(node: ir.Dense | ir.Conv2d) -> int:
+    return sources_of(node.weights) if isinstance(node, ir.Dense) else int(np.prod(node.weights.shape[1:]))
 
 
 def _sent(graph: Graph, name: str, stimulus: Stimulus, trace: Trace) -> NDArray[np.generic]:
     """Return what a node sends, `[batch, time, *features]`, in units of the integer message."""
     node = graph[name]
     match node:
-        case Input():
+        case ir.Input():
             values = stimulus.values[name]
             if node.edge is EdgeKind.GRADED:
                 return fixedpoint.encode_graded(values, node.scale, node.bits)
             return values
-        case Delay():
+        case ir.Delay():
             return _delayed(_sent(graph, node.inputs[0], stimulus, trace), node)
-        case SumPool2d() | MaxPool2d():
+        case ir.SumPool2d() | ir.MaxPool2d():
             patches = node.window.patches(_sent(graph, node.inputs[0], stimulus, trace))
-            joined = np.sum if isinstance(node, SumPool2d) else np.any
+            joined = np.sum if isinstance(node, ir.SumPool2d) else np.any
             return joined(patches, axis=0)
         case _:
             return trace.spikes[name]
 
 
-def _delayed(values: NDArray[np.generic], node: Delay) -> NDArray[np.generic]:
+def _delayed(values: NDArray[np.generic], node: ir.Delay) -> NDArray[np.generic]:
     held = np.zeros_like(values)
     for steps in np.unique(node.steps):
         waits = np.broadcast_to(node.steps == steps, node.shape)
@@ -116,10 +106,10 @@ def _delayed(values: NDArray[np.generic], node: Delay) -> NDArray[np.generic]:
     return held
 
 
-def _seen(node: Dense | Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
+def _seen(node: ir.Dense | ir.Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what each target sees, `[batch, time, places, sources]`."""
     samples, steps = sent.shape[:2]
-    if isinstance(node, Dense):
+    if isinstance(node, ir.Dense):
         return sent.reshape(samples, steps, 1, -1)
     patches = np.stack(node.window.patches(sent), axis=3)
     # [batch, time, in, kernel, rows, columns] with the places before the sources.

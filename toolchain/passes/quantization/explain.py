@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.execution.clipping import graded_range
-from toolchain.ir import Conv2d, Dense, EdgeKind, FixedConv2d, FixedDense, FixedLif, Graph, Lif
+from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.calibration import Calibration
 from toolchain.passes.quantization.chip_registers import chip_registers
@@ -46,16 +46,16 @@ def explain_quantization(
         source = before[node.name]
         target = after.readers(node.name)[0]
         if (
-            isinstance(node, FixedDense | FixedConv2d)
-            and isinstance(source, Dense | Conv2d)
-            and isinstance(target, FixedLif)
+            isinstance(node, ir.FixedDense | ir.FixedConv2d)
+            and isinstance(source, ir.Dense | ir.Conv2d)
+            and isinstance(target, ir.FixedLif)
         ):
             bits = after.largest_message(node).bit_length()
             message = before.message_scale(source)
             connections[node.name] = _explain_connection(source, node, target, message, bits)
     for node in after.populations:
         source = before[node.name]
-        if isinstance(node, FixedLif) and isinstance(source, Lif):
+        if isinstance(node, ir.FixedLif) and isinstance(source, ir.Lif):
             populations[node.name] = _explain_population(after, source, node, steps, calibration)
     report = QuantizationReport(
         calibration_samples=0 if calibration is None else calibration.samples,
@@ -72,9 +72,9 @@ def explain_quantization(
 
 
 def _explain_connection(
-    before: Dense | Conv2d,
-    after: FixedDense | FixedConv2d,
-    target: FixedLif,
+    before: ir.Dense | ir.Conv2d,
+    after: ir.FixedDense | ir.FixedConv2d,
+    target: ir.FixedLif,
     message: float,
     message_bits: int,
 ) -> ConnectionReport:
@@ -102,7 +102,7 @@ def _explain_connection(
 
 
 def _explain_population(
-    graph: Graph, before: Lif, after: FixedLif, steps: int | None, calibration: Calibration | None
+    graph: Graph, before: ir.Lif, after: ir.FixedLif, steps: int | None, calibration: Calibration | None
 ) -> PopulationReport:
     fires = np.isfinite(before.vth)
     unit = after.scale * 2.0**fixedpoint.ALIGNMENT_BITS
@@ -146,13 +146,13 @@ def _explain_population(
     )
 
 
-def _limits(graph: Graph, node: FixedLif, fires: NDArray[np.bool_]) -> ScaleLimits:
+def _limits(graph: Graph, node: ir.FixedLif, fires: NDArray[np.bool_]) -> ScaleLimits:
     """Return, per cause, how many neurons (or channels) could not have twice their scale because of it."""
     size = len(node.vth)
     full = np.zeros(size, bool)
     for name in node.inputs:
         connection = graph[name]
-        if isinstance(connection, FixedDense | FixedConv2d):
+        if isinstance(connection, ir.FixedDense | ir.FixedConv2d):
             _, highest = fixedpoint.weight_limits(connection.sign_mode)
             peaks = np.zeros(size)
             np.maximum.at(peaks, rows_of(connection.weights), np.abs(values_of(connection.weights)))

@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain import fixedpoint
-from toolchain.ir import Conv2d, Dense, FixedConv2d, FixedDense, FixedLif, Lif
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.ir.matrix import kept_synapses, rows_of, values_of, with_values
 from toolchain.passes.quantization.scales import Incoming
-
-Floats = NDArray[np.float64]
 
 _AVERAGED: Final = 4.0
 COARSE: Final = ".coarse"
@@ -29,8 +27,8 @@ def nearest_weights(item: Incoming, exponent: int, scale: Floats) -> NDArray[np.
 
 
 def fixed_connections(
-    node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
-) -> list[FixedDense | FixedConv2d]:
+    node: ir.Dense | ir.Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
+) -> list[ir.FixedDense | ir.FixedConv2d]:
     """Return a connection of integers; two, `<name>.coarse` and `<name>.fine`, if one cannot hold them.
 
     A synapse is in the coarse half only if its weight needs it, and in the fine half if something is left;
@@ -47,15 +45,15 @@ def fixed_connections(
 
 
 def _half(
-    node: Dense | Conv2d,
+    node: ir.Dense | ir.Conv2d,
     suffix: str,
     item: Incoming,
     exponent: int,
     integers: NDArray[np.int32],
     kept: NDArray[np.bool_],
-) -> FixedDense | FixedConv2d:
+) -> ir.FixedDense | ir.FixedConv2d:
     named = replace(node, name=node.name + suffix)
-    if isinstance(named, Conv2d):
+    if isinstance(named, ir.Conv2d):
         return _connection(named, item, exponent, integers)
     if not isinstance(item.weights, csr_array):
         # In a dense array zero means no synapse.
@@ -66,11 +64,11 @@ def _half(
 
 
 def _connection(
-    node: Dense | Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
-) -> FixedDense | FixedConv2d:
+    node: ir.Dense | ir.Conv2d, item: Incoming, exponent: int, integers: NDArray[np.int32]
+) -> ir.FixedDense | ir.FixedConv2d:
     weights = with_values(item.weights, integers)
-    if isinstance(node, Dense):
-        return FixedDense(
+    if isinstance(node, ir.Dense):
+        return ir.FixedDense(
             name=node.name,
             inputs=node.inputs,
             weights=weights,
@@ -79,7 +77,7 @@ def _connection(
             weight_bits=item.weight_bits,
             delays=node.delays,
         )
-    return FixedConv2d(
+    return ir.FixedConv2d(
         name=node.name,
         inputs=node.inputs,
         weights=np.asarray(weights),
@@ -93,7 +91,7 @@ def _connection(
     )
 
 
-def fixed_neurons(node: Lif, scale: Floats, sizes: tuple[Floats, Floats] | None = None) -> FixedLif:
+def fixed_neurons(node: ir.Lif, scale: Floats, sizes: tuple[Floats, Floats] | None = None) -> ir.FixedLif:
     """Return a population of integers.
 
     Args:
@@ -106,7 +104,7 @@ def fixed_neurons(node: Lif, scale: Floats, sizes: tuple[Floats, Floats] | None 
     u_size, v_size = (None, None) if sizes is None else (size * unit for size in sizes)
     mantissa, exponent = fixedpoint.split_bias(node.bias * unit)
     units = np.where(np.isfinite(node.vth), node.vth * scale, fixedpoint.THRESHOLD_MAX)
-    return FixedLif(
+    return ir.FixedLif(
         name=node.name,
         inputs=node.inputs,
         # The current's decay carries a hidden + 1: it is never without leak.

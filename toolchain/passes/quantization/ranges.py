@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from toolchain import fixedpoint
-from toolchain.ir import FixedConv2d, FixedDense, FixedLif, Graph
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
+from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, targets_of, values_of
-
-Floats = NDArray[np.float64]
 
 
 @final
@@ -38,7 +36,7 @@ def potential_limit(*, readout: bool) -> int:
     return fixedpoint.SILENT_LIMIT if readout else fixedpoint.STATE_LIMIT - 1
 
 
-def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bounds:
+def prove_bounds(graph: Graph, population: ir.FixedLif, steps: int | None) -> Bounds:
     """Return what can be proved about a population from its weights alone.
 
     `|u| <= 64 * sum |w| 2^e x_max * 4096 / (du + 1)`, and `|v|` at most the drive of one sign
@@ -52,7 +50,7 @@ def prove_bounds(graph: Graph, population: FixedLif, steps: int | None) -> Bound
     positive, negative = np.zeros(population.vth.shape), np.zeros(population.vth.shape)
     for name in population.inputs:
         node = graph[name]
-        if isinstance(node, FixedDense | FixedConv2d):
+        if isinstance(node, ir.FixedDense | ir.FixedConv2d):
             message = float(graph.largest_message(node))
             up, down = _drive(node, message, signed=graph.graded_input(node) is not None)
             positive += over_rows(up, population.vth.shape)
@@ -83,7 +81,7 @@ def by_rows(values: Floats) -> Floats:
     return values.reshape(len(values), -1)
 
 
-def _drive(node: FixedDense | FixedConv2d, message: float, *, signed: bool) -> tuple[Floats, Floats]:
+def _drive(node: ir.FixedDense | ir.FixedConv2d, message: float, *, signed: bool) -> tuple[Floats, Floats]:
     """Return the largest positive and negative input that one neuron or channel can get in a step."""
     rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
     size, scale = targets_of(node.weights), 2.0**node.exponent * message

@@ -7,11 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.compiled import njit
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.scales import Incoming, whole_thresholds
-
-Floats = NDArray[np.float64]
 
 _DAMPING: Final = 0.03
 """Share of the mean second moment that is added to all: a few hundred samples are not the world."""

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain import fixedpoint
+from toolchain.arrays import Floats
 from toolchain.fixedpoint import SignMode
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Matrix
 from toolchain.ir.matrix import columns_of, rows_of, targets_of, values_of
 from toolchain.passes.quantization.weight_grids import grid_steps
-
-Floats = NDArray[np.float64]
 
 _CANDIDATES: Final = np.linspace(1.0, 0.5, 33)
 """Shares of the largest possible scale that are tried: below one half the rounding only doubles."""

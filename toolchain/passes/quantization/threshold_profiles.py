@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from toolchain.arrays import Floats
 
 
 def share_thresholds(largest: Floats, profiles: int) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from toolchain.arrays import Floats
 
 _LARGEST: Final = 127
 """Of eight bits with a sign."""

@@ -11,7 +11,7 @@ from toolchain.pruning.lnp.feed_forward import (
 )
 from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.noise_pruning import Covariance, Diagonal, Importance, KeepRule
-from toolchain.pruning.lnp.options import Attribution, LnpOptions, LnpRecord, LnpResult, Step
+from toolchain.pruning.lnp.options import ExponentSource, LnpOptions, LnpRecord, LnpResult, PruningStep
 from toolchain.pruning.lnp.spectrum import (
     GrowthOptions,
     Spectrum,
@@ -23,11 +23,11 @@ from toolchain.pruning.lnp.time_scales import TimeScaleOptions, optimise_time_sc
 from toolchain.pruning.pool import RecurrentPool
 
 __all__ = [
-    "Attribution",
     "CentralityRule",
     "Covariance",
     "DelocalizationRule",
     "Diagonal",
+    "ExponentSource",
     "FeedForwardLnpOptions",
     "FeedForwardSelection",
     "GrowthOptions",
@@ -40,10 +40,10 @@ __all__ = [
     "NeuronCriterion",
     "NoiseDrive",
     "Preference",
+    "PruningStep",
     "RecurrentPool",
     "Spectrum",
     "SpectrumOptions",
-    "Step",
     "TimeScaleOptions",
     "lyapunov_spectrum",
     "optimise_time_scales",

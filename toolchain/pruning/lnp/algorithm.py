@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.intake import PathText, path_of
 from toolchain.models.topology import spectral_radius
@@ -23,10 +24,17 @@ from toolchain.pruning.lnp.noise_pruning import (
     keep_probabilities,
     lyapunov_values,
 )
-from toolchain.pruning.lnp.options import FULL_UP_TO, Attribution, LnpOptions, LnpRecord, LnpResult, Step
+from toolchain.pruning.lnp.options import (
+    FULL_UP_TO,
+    ExponentSource,
+    LnpOptions,
+    LnpRecord,
+    LnpResult,
+    PruningStep,
+)
 from toolchain.pruning.lnp.spectrum import Spectrum, SpectrumOptions, lyapunov_spectrum
 from toolchain.pruning.lnp.time_scales import optimise_time_scales
-from toolchain.pruning.pool import Floats, RecurrentPool, Selection, localisation
+from toolchain.pruning.pool import RecurrentPool, Selection, localisation
 
 Observer = Callable[[LnpRecord, Selection], None]
 
@@ -142,16 +150,16 @@ class _Loop:
         part = iteration / options.iterations
         neurons = round(self._original.size * (options.neurons / self._original.size) ** part)
         synapses = self._original.synapses * options.synapse_fraction**part
-        neurons = neurons if Step.CENTRALITY in options.steps else pool.size
+        neurons = neurons if PruningStep.CENTRALITY in options.steps else pool.size
         response = self._response(pool, rng)
         exponents = self._attributed(pool, response, iteration)
-        if Step.NOISE in options.steps:
+        if PruningStep.NOISE in options.steps:
             self._drop_synapses(pool, response, exponents, synapses, neurons, rng)
-        if Step.CENTRALITY in options.steps:
+        if PruningStep.CENTRALITY in options.steps:
             self._drop_neurons(neurons, response, rng)
-        added = self._give_back(rng) if Step.DELOCALIZATION in options.steps else 0
+        added = self._give_back(rng) if PruningStep.DELOCALIZATION in options.steps else 0
         state.iteration = iteration
-        if iteration == options.iterations and Step.NOISE in options.steps:
+        if iteration == options.iterations and PruningStep.NOISE in options.steps:
             added += self._settle()
         left = int(state.synapses.sum())
         record = LnpRecord(
@@ -203,7 +211,7 @@ class _Loop:
         wanted = self._options.attribution
         if not self._options.keep.needs_exponents:
             return False
-        return wanted is Attribution.FULL or (wanted is Attribution.AUTO and size <= FULL_UP_TO)
+        return wanted is ExponentSource.FULL or (wanted is ExponentSource.AUTO and size <= FULL_UP_TO)
 
     def _spectrum(self, pool: RecurrentPool, iteration: int) -> Spectrum:
         leading = None if self._full(pool.size) else self._options.leading
@@ -239,7 +247,7 @@ class _Loop:
         edges = self._edges()
         # Of the synapses kept now, about this share survives Step II, and Step III adds to it.
         survive = (neurons / pool.size) ** state.loss_exponent
-        back = 1 + options.delocalization.fraction * (Step.DELOCALIZATION in options.steps)
+        back = 1 + options.delocalization.fraction * (PruningStep.DELOCALIZATION in options.steps)
         fraction = min(1.0, goal / (pool.synapses * survive * back))
         probabilities = keep_probabilities(pool, response, exponents, fraction, options.keep)
         draw = draw_synapses(probabilities, state.rescaled[edges], rng, options.keep)
@@ -274,7 +282,7 @@ class _Loop:
         state.synapses &= state.neurons[self._targets] & state.neurons[self._sources]
         left = int(state.synapses.sum())
         within = left + len(self._candidates())
-        if Step.NOISE in self._options.steps and within < self._goal:
+        if PruningStep.NOISE in self._options.steps and within < self._goal:
             raise PruningError(
                 f"only {within} of the original synapses join the {count} neurons left, the target is "
                 f"{self._goal}; lower pruning.synapse_fraction or raise pruning.neurons"
@@ -325,7 +333,7 @@ class _Loop:
     def result(self, progress: Progress) -> LnpResult:
         """Return the pruned pool, after Step IV if it is taken."""
         pool, records, options = self.pool(), list(self.state.records), self._options
-        if Step.TIME_SCALES in options.steps:
+        if PruningStep.TIME_SCALES in options.steps:
             number = options.iterations + 1
             rng = np.random.default_rng([self._seed, number])
             pool = optimise_time_scales(

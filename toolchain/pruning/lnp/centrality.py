@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
+from toolchain.arrays import Floats
 from toolchain.options import choice, hold, share, whole
 from toolchain.pruning.lnp.kernels import in_threads, parts, path_dependencies
-from toolchain.pruning.pool import Floats
 
 
 class NeuronCriterion(Enum):

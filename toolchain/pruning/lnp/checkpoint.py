@@ -8,11 +8,12 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Floats
 from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.files.documents import Count
 from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
-from toolchain.pruning.pool import Floats, RecurrentPool
+from toolchain.pruning.pool import RecurrentPool
 
 _STATE: Final = "pruning.npz"
 _UNKNOWN_AT_FIRST: Final = ("centrality", "attribution")

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.models import INPUT, Add, FeedForward, GatedNorm, Spiking
 from toolchain.progress import Progress, no_progress
@@ -23,7 +24,6 @@ from toolchain.pruning.channels import Mask, channel_layers, compact_channels, s
 from toolchain.pruning.lnp.noise_pruning import KeepRule, draw_synapses, with_mean
 from toolchain.training import Callback
 
-Floats = NDArray[np.float64]
 _RIDGE: Final = 1e-6
 
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_continuous_lyapunov
 from scipy.sparse import csc_array
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.options import hold, milliseconds, real, whole
 from toolchain.pruning.lnp.kernels import edge_products, filter_spikes, in_threads, parts, run_spikes
-from toolchain.pruning.pool import Floats, RecurrentPool
+from toolchain.pruning.pool import RecurrentPool
 
 LOG_FLOOR: Final = 1e-6
 COVARIANCE_FLOOR: Final = 1e-6

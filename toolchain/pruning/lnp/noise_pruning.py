@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.intake import real_of
 from toolchain.options import choice, flag, hold, real, share
 from toolchain.pruning.lnp.kernels import find_edges, in_threads, parts, shared_neighbours
 from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
-from toolchain.pruning.pool import Floats, RecurrentPool
+from toolchain.pruning.pool import RecurrentPool
 
 _EXPONENT_FLOOR: Final = 1e-3
 _LARGEST_LINEAR: Final = 2000

@@ -22,7 +22,7 @@ FULL_UP_TO: Final = 1000
 """Neurons up to which the full spectrum attributes exponents to neurons."""
 
 
-class Step(Enum):
+class PruningStep(Enum):
     """The four steps of the paper; any can be left out, as in its ablation."""
 
     NOISE = "noise"
@@ -35,7 +35,7 @@ class Step(Enum):
     """IV: optimise the distribution of the time constants, once, after the last iteration."""
 
 
-class Attribution(Enum):
+class ExponentSource(Enum):
     """Where the Lyapunov exponent of a single neuron comes from."""
 
     AUTO = "auto"
@@ -49,7 +49,7 @@ class Attribution(Enum):
     few steps itself does not reach."""
 
 
-STEPS_ONE_TO_THREE: Final = frozenset({Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION})
+STEPS_ONE_TO_THREE: Final = frozenset({PruningStep.NOISE, PruningStep.CENTRALITY, PruningStep.DELOCALIZATION})
 
 
 @final
@@ -84,13 +84,13 @@ class LnpOptions:
     neurons: int
     synapse_fraction: float
     iterations: int = 20
-    steps: frozenset[Step] = STEPS_ONE_TO_THREE
+    steps: frozenset[PruningStep] = STEPS_ONE_TO_THREE
     drive: NoiseDrive = field(default_factory=NoiseDrive)
     keep: KeepRule = field(default_factory=KeepRule)
     centrality: CentralityRule = field(default_factory=CentralityRule)
     delocalization: DelocalizationRule = field(default_factory=DelocalizationRule)
     time_scales: TimeScaleOptions = field(default_factory=TimeScaleOptions)
-    attribution: Attribution = Attribution.AUTO
+    attribution: ExponentSource = ExponentSource.AUTO
     measure_every: int = 10
     leading: int = 64
     spectrum_steps: int = 60
@@ -103,7 +103,7 @@ class LnpOptions:
             neurons=whole(),
             synapse_fraction=real(),
             iterations=whole(),
-            attribution=choice(Attribution),
+            attribution=choice(ExponentSource),
             measure_every=whole(),
             leading=whole(1),
             spectrum_steps=whole(1),

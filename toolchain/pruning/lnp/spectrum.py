@@ -16,10 +16,11 @@ from typing import Any, Final, final
 import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
+from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.options import factor, hold, optional, positive_share, real, whole
 from toolchain.pruning.lnp.noise import NoiseDrive, simulate
-from toolchain.pruning.pool import Floats, RecurrentPool
+from toolchain.pruning.pool import RecurrentPool
 
 _TINY: Final = 1e-300
 # Below this share of synapses a sparse product is faster than a dense one.

@@ -16,12 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+from toolchain.arrays import Floats
 from toolchain.models.hrsnn import BETA_LIMITS
 from toolchain.options import each, factor, hold, milliseconds, real, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.spectrum import SpectrumOptions, lyapunov_spectrum
-from toolchain.pruning.pool import Floats, RecurrentPool
+from toolchain.pruning.pool import RecurrentPool
 
 # Midpoints of the quantile grid on which the Wasserstein distance is integrated.
 _QUANTILES: Final = (np.arange(64) + 0.5) / 64

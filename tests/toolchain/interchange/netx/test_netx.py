@@ -22,20 +22,14 @@ from tests.toolchain.interchange.netx_graphs import (
     save,
     small,
 )
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import check_integers, first_mismatch
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.netx.to_netx import netx_layers
-from toolchain.ir import (
-    Decode,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    same_structure,
-)
+from toolchain.ir import Decode, same_structure
 from toolchain.target.registry import load_target
 
 
@@ -97,9 +91,9 @@ def test_odd_weights_of_both_signs_are_kept(tmp_path: Path, rng: np.random.Gener
     ]
     fixed = from_netx(save(tmp_path / "net.net", layers)).fixed
     assert fixed is not None
-    halves = [node for node in fixed.synapses if isinstance(node, FixedConv2d)]
+    halves = [node for node in fixed.synapses if isinstance(node, ir.FixedConv2d)]
     assert np.array_equal(sum(node.weights for node in halves), kernel)
-    first, *halves = (node for node in fixed.synapses if isinstance(node, FixedDense))
+    first, *halves = (node for node in fixed.synapses if isinstance(node, ir.FixedDense))
     assert (first.exponent, np.asarray(first.weights)[0, 0]) == (-1, 6)
     assert [node.name for node in halves] == ["layer4.weights.excitatory", "layer4.weights.inhibitory"]
     assert np.array_equal(sum(np.asarray(node.weights) for node in halves), weights * 31)
@@ -223,7 +217,7 @@ def test_registers_differ_per_neuron_and_per_channel_in_lavas_order(rng: np.rand
     more = {"neuron/iDecay": each, "neuron/vDecay": channel, "bias": bias}
     layers = [{"type": "input", "shape": [2, 7, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 5, 4), **more)]
     fixed = fixed_of(graphs_of(layers))
-    (node,) = (node for node in fixed.populations if isinstance(node, FixedLif))
+    (node,) = (node for node in fixed.populations if isinstance(node, ir.FixedLif))
     assert np.array_equal(node.du, each.transpose() - 1)
     assert np.array_equal(node.dv, np.broadcast_to(channel[:, None, None], (3, 5, 4)))
     assert np.array_equal(node.bias, bias.transpose() * 64)
@@ -237,7 +231,9 @@ def test_an_input_layer_does_not_filter_what_enters() -> None:
     assert trace.v["layer0"][0, :, 0].tolist() == [40 * 64] * 3
     filtering = fixed.map(
         lambda node: (
-            replace(node, du=node.du // 2) if isinstance(node, FixedLif) and node.name == "layer0" else node
+            replace(node, du=node.du // 2)
+            if isinstance(node, ir.FixedLif) and node.name == "layer0"
+            else node
         )
     )
     with pytest.raises(PreconditionError, match="'layer0' filters the graded input by its current"):
@@ -272,8 +268,8 @@ def test_the_public_image_network_has_the_kernels_and_biases_of_its_file() -> No
     with h5py.File(real_data("netx", "tiny.net")) as file:
         kernels, entered = file["layer/1/weight"][()], file["layer/0/bias"][()]
     assert (kernels.shape, entered.shape) == ((24, 3, 5, 5, 1), (1,))
-    found = [node.weights for node in fixed.synapses if isinstance(node, FixedConv2d)]
-    first, second = (node for node in fixed.populations[:2] if isinstance(node, FixedLif))
+    found = [node.weights for node in fixed.synapses if isinstance(node, ir.FixedConv2d)]
+    first, second = (node for node in fixed.populations[:2] if isinstance(node, ir.FixedLif))
     assert np.array_equal(found[1], kernels[..., 0])
     assert (first.bias == 64 * entered[0]).all()
     assert second.bias.shape == (24, 6, 6)

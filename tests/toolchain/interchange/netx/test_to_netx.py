@@ -22,22 +22,13 @@ from tests.toolchain.interchange.netx_graphs import (
     save,
     small,
 )
+from toolchain import ir
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fixedpoint import SignMode
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.netx.to_netx import netx_layers, to_netx
-from toolchain.ir import (
-    Decode,
-    Delay,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    MaxPool2d,
-    Output,
-    SumPool2d,
-    same_structure,
-)
+from toolchain.ir import Decode, same_structure
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.quantization import Quantization
@@ -101,12 +92,12 @@ def test_a_file_of_images_is_written_and_read_again(tmp_path: Path, rng: np.rand
 )
 def test_what_netx_cannot_hold_is_not_written(recipe: Recipe | ImageRecipe, said: str) -> None:
     fixed = random_fixed(recipe) if isinstance(recipe, Recipe) else random_images(recipe)
-    changed = fixed.map(lambda node: _uniform(node) if isinstance(node, FixedLif) else node)
+    changed = fixed.map(lambda node: _uniform(node) if isinstance(node, ir.FixedLif) else node)
     with pytest.raises(PreconditionError, match=said):
         netx_layers(changed)
 
 
-def _uniform(node: FixedLif) -> FixedLif:
+def _uniform(node: ir.FixedLif) -> ir.FixedLif:
     return replace(
         node,
         du=np.full_like(node.du, 4095),
@@ -119,16 +110,16 @@ def _uniform(node: FixedLif) -> FixedLif:
 def test_exponents_and_odd_biases_are_not_written() -> None:
     weights = np.array([[2, 4], [-6, 8]])
     fixed = fixed_of(graphs_of([{"type": "input", "shape": [2]}, dense(weights)]))
-    finer = fixed.map(lambda node: replace(node, exponent=-3) if isinstance(node, FixedDense) else node)
+    finer = fixed.map(lambda node: replace(node, exponent=-3) if isinstance(node, ir.FixedDense) else node)
     with pytest.raises(PreconditionError, match="no exponents"):
         netx_layers(finer)
-    coarser = fixed.map(lambda node: replace(node, exponent=6) if isinstance(node, FixedDense) else node)
+    coarser = fixed.map(lambda node: replace(node, exponent=6) if isinstance(node, ir.FixedDense) else node)
     with pytest.raises(PreconditionError, match="'layer1' has weights -384 .. 512: netx clips 512 to 254"):
         netx_layers(coarser)
     odd = fixed.map(
         lambda node: (
             replace(node, bias_mantissa=node.bias_mantissa + 1, bias_exponent=node.bias_exponent * 0)
-            if isinstance(node, FixedLif)
+            if isinstance(node, ir.FixedLif)
             else node
         )
     )
@@ -141,9 +132,9 @@ def test_all_that_netx_cannot_hold_is_told_at_once_with_what_helps() -> None:
     changed = fixed.map(
         lambda node: (
             replace(node, exponent=4, weights=np.full_like(node.weights, 100), sign_mode=SignMode.EXCITATORY)
-            if isinstance(node, FixedConv2d)
+            if isinstance(node, ir.FixedConv2d)
             else replace(node, bias_mantissa=node.bias_mantissa * 0 + 1, bias_exponent=node.bias_exponent * 0)
-            if isinstance(node, FixedLif)
+            if isinstance(node, ir.FixedLif)
             else node
         )
     )
@@ -151,7 +142,7 @@ def test_all_that_netx_cannot_hold_is_told_at_once_with_what_helps() -> None:
         netx_layers(changed)
     text = str(caught.value)
     assert text.count("NotImplementedError for poolings") == sum(
-        isinstance(node, SumPool2d | MaxPool2d) for node in fixed
+        isinstance(node, ir.SumPool2d | ir.MaxPool2d) for node in fixed
     )
     assert text.count("netx has multiples of 64") == len(fixed.populations)
     assert "weights 1600 .. 1600, which 8 bits and a sign do not hold" in text
@@ -192,7 +183,7 @@ def test_public_files_are_read_and_written_again(name: str, tmp_path: Path) -> N
 def test_two_delays_of_one_source_and_outputs_of_the_middle_are_not_written() -> None:
     layers = [{"type": "input", "shape": [2]}, dense(np.array([[2, 4], [-6, 8]])), dense(np.array([[2, 4]]))]
     fixed = fixed_of(graphs_of(layers))
-    again = Delay(name="later", inputs=("layer1",), shape=(2,), steps=2)
+    again = ir.Delay(name="later", inputs=("layer1",), shape=(2,), steps=2)
     extra = replace(fixed["layer2.weights"], name="extra", inputs=("later",))
     nodes = [
         replace(node, inputs=(*node.inputs, "extra")) if node.name == "layer2" else node for node in fixed
@@ -200,7 +191,7 @@ def test_two_delays_of_one_source_and_outputs_of_the_middle_are_not_written() ->
     place = next(i for i, node in enumerate(nodes) if node.name == "layer2")
     with pytest.raises(PreconditionError, match="after different delays"):
         netx_layers(fixed.with_nodes([*nodes[:place], again, extra, *nodes[place:]]))
-    middle = Output(name="middle", inputs=("layer1",), decode=Decode.SPIKE_COUNT)
+    middle = ir.Output(name="middle", inputs=("layer1",), decode=Decode.SPIKE_COUNT)
     place = next(i for i, node in enumerate(fixed) if node.name == "layer1") + 1
     with pytest.raises(PreconditionError, match="'middle' is not read from the last layer"):
         netx_layers(fixed.with_nodes([*fixed.nodes[:place], middle, *fixed.nodes[place:]]))

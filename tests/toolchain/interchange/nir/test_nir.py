@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, recurrent
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
+from toolchain import ir
 from toolchain.errors import (
     ArgumentError,
     PreconditionError,
@@ -22,7 +23,7 @@ from toolchain.interchange.nir.conventions import CONVENTIONS, READERS, Reset, c
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.from_nir import from_nir, named_convention
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import Decode, Delay, Graph, Input, Lif, MaxPool2d
+from toolchain.ir import Decode, Graph
 from toolchain.passes import DequantizeGraph
 
 WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.TO_VALUE)
@@ -44,7 +45,7 @@ def test_a_network_of_images_comes_back_with_the_same_spikes(name: str, recipe: 
 def _there_and_back(name: str, fixed: Graph, x: np.ndarray) -> None:
     graph = DequantizeGraph()(fixed)
     # Every neuron leaks, as NIR has it, and has a current filter or none.
-    graph = graph.map(lambda node: _leaking(node) if isinstance(node, Lif) else node)
+    graph = graph.map(lambda node: _leaking(node) if isinstance(node, ir.Lif) else node)
     reader = reader_convention(name)
     try:
         written = to_nir(graph, reader).graph
@@ -64,7 +65,7 @@ def _there_and_back(name: str, fixed: Graph, x: np.ndarray) -> None:
         assert np.array_equal(before.spikes[population], after.spikes[population].reshape(ours.shape))
 
 
-def _leaking(node: Lif) -> Lif:
+def _leaking(node: ir.Lif) -> ir.Lif:
     du = np.full_like(node.du, 1.0) if node.du.mean() > 0.5 else np.maximum(node.du, 0.01)
     silent = np.isinf(node.vth).any()
     vth = np.full_like(node.vth, np.inf) if silent else node.vth
@@ -287,8 +288,8 @@ def test_conventions_are_taken_from_the_file_or_by_name() -> None:
 def test_max_pooling_is_written_as_a_sum_over_a_threshold() -> None:
     recipe = ImageRecipe(seed=1, layers=2, size=(6, 6), pooled=True)
     graph = DequantizeGraph()(random_images(recipe))
-    assert any(isinstance(node, MaxPool2d) for node in graph)
-    graph = graph.map(lambda node: _leaking(node) if isinstance(node, Lif) else node)
+    assert any(isinstance(node, ir.MaxPool2d) for node in graph)
+    graph = graph.map(lambda node: _leaking(node) if isinstance(node, ir.Lif) else node)
     exported = to_nir(graph, reader_convention("nir"))
     assert any("NIR has none" in note for note in exported.notes)
     back = imported(exported.graph)
@@ -310,7 +311,7 @@ def test_a_file_of_ours_says_what_it_means(tmp_path: Path) -> None:
 
 def test_inputs_and_delays_of_the_graph_are_what_they_were() -> None:
     graph = imported(chain(nir.Delay(full(3, 2 * DT)), nir.Linear(W), lif(2)))
-    assert [type(node) for node in graph][:2] == [Input, Delay]
+    assert [type(node) for node in graph][:2] == [ir.Input, ir.Delay]
 
 
 def test_long_chains_take_no_long_time() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.oracles.nir_equations import Simulation
 from tests.oracles.random_nir import random_case, renamed, shuffled
 from tests.toolchain.interchange.nir_graphs import DT, full, imported, lif
+from toolchain import ir
 from toolchain.errors import FrontendError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
@@ -20,7 +21,7 @@ from toolchain.interchange.nir.from_nir import from_nir, named_convention
 from toolchain.interchange.nir.loops import feedback, running_order
 from toolchain.interchange.nir.structure import flattened
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import Conv2d, Delay, Dense, FixedDense, Graph, SumPool2d
+from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
@@ -146,7 +147,7 @@ def delayed_loop(*between: nir.NIRNode, shape: tuple[int, ...] = (2,), flat: boo
 
 
 def steps_of(graph: Graph) -> list[list[int]]:
-    return [np.ravel(node.steps).tolist() for node in graph if isinstance(node, Delay)]
+    return [np.ravel(node.steps).tolist() for node in graph if isinstance(node, ir.Delay)]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_a_delay_that_is_zero_for_some_in_a_loop_keeps_its_meaning_in_integers(t
     delays = [
         node.delays
         for node in build.fixed_graph.synapses
-        if isinstance(node, FixedDense) and node.delays is not None
+        if isinstance(node, ir.FixedDense) and node.delays is not None
     ]
     assert {int(delay) for matrix in delays for delay in values_of(matrix)} == {0, 1}
     expected = reference.run(build.fixed_graph, X2)
@@ -246,7 +247,7 @@ def test_a_loop_is_written_without_a_delay_unless_it_would_be_read_otherwise(
 
 def test_a_forward_delay_stays_one_when_a_loop_is_beside_it() -> None:
     graph = looped(skip=True, read_early=False)
-    later = Delay(name="later", inputs=("a",), shape=(2,), steps=1)
+    later = ir.Delay(name="later", inputs=("a",), shape=(2,), steps=1)
     nodes = [replace(node, inputs=("later",)) if node.name == "w" else node for node in graph]
     changed = graph.with_nodes([nodes[0], later, *nodes[1:]])
     exported = to_nir(changed, reader_convention("nir")).graph
@@ -265,5 +266,5 @@ def test_a_max_pooling_in_a_loop_comes_back() -> None:
     assert not any(isinstance(node, nir.Delay) for node in written.nodes.values())
     x = RNG.random((1, 12, *shape)) < 0.6
     again = from_nir(written, named_convention(written)).graph
-    assert sum(isinstance(node, SumPool2d | Conv2d | Dense) for node in again) == 3
+    assert sum(isinstance(node, ir.SumPool2d | ir.Conv2d | ir.Dense) for node in again) == 3
     assert np.allclose(reference.run(found.graph, x).v["lif"], reference.run(again, x).v["lif"], atol=1e-12)

@@ -11,13 +11,14 @@ import pytest
 
 from tests.graphs import Recipe, random_fixed, recurrent, varied
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
+from toolchain import ir
 from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import CONVENTIONS, Reset, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.from_nir import from_nir, named_convention
 from toolchain.interchange.nir.to_nir import to_nir
-from toolchain.ir import Lif, Output, same_structure
+from toolchain.ir import same_structure
 from toolchain.passes import DequantizeGraph
 
 
@@ -67,12 +68,14 @@ def test_what_nir_has_no_words_for_is_not_written() -> None:
         to_nir(fixed, reader_convention("nir"))
     graph = DequantizeGraph()(fixed)
     slow = graph.map(
-        lambda n: replace(n, dv=np.zeros_like(n.dv), du=np.full_like(n.du, 0.5)) if isinstance(n, Lif) else n
+        lambda n: (
+            replace(n, dv=np.zeros_like(n.dv), du=np.full_like(n.du, 0.5)) if isinstance(n, ir.Lif) else n
+        )
     )
     with pytest.raises(PreconditionError, match="infinite time constant"):
         to_nir(slow, reader_convention("nir"))
     mixed = graph.map(
-        lambda n: replace(n, vth=np.where(np.arange(3) == 0, np.inf, 1.0)) if isinstance(n, Lif) else n
+        lambda n: replace(n, vth=np.where(np.arange(3) == 0, np.inf, 1.0)) if isinstance(n, ir.Lif) else n
     )
     with pytest.raises(PreconditionError, match="has read-out and spiking neurons"):
         to_nir(mixed, reader_convention("nir"))
@@ -301,7 +304,9 @@ def test_a_time_constant_of_thousands_of_steps_is_worth_a_note(name: str) -> Non
 
 def test_names_that_would_meet_in_a_file_are_refused(rng: np.random.Generator) -> None:
     graph = varied(recurrent(rng), rng)
-    renamed = graph.map(lambda node: replace(node, name="recur.delay") if isinstance(node, Output) else node)
+    renamed = graph.map(
+        lambda node: replace(node, name="recur.delay") if isinstance(node, ir.Output) else node
+    )
     assert to_nir(graph, reader_convention("nir")).graph.nodes
     with pytest.raises(PreconditionError, match="would be called 'recur.delay'"):
         to_nir(renamed, reader_convention("nir"))

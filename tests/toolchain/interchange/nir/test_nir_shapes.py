@@ -8,12 +8,13 @@ import pytest
 
 from tests.oracles.nir_equations import Simulation
 from tests.toolchain.interchange.nir_graphs import DT, chain, full, imported, lif
+from toolchain import ir
 from toolchain.errors import FrontendError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import Graph, Lif
+from toolchain.ir import Graph
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
@@ -28,7 +29,7 @@ def threshold(shape: tuple[int, ...], arriving: tuple[int, ...]) -> nir.NIRGraph
 
 
 def thresholds(graph: Graph) -> np.ndarray:
-    return next(node.vth for node in graph if isinstance(node, Lif))
+    return next(node.vth for node in graph if isinstance(node, ir.Lif))
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from torch import nn
 
 from tests.graphs import Recipe, random_fixed, recipes, recurrent
 from tests.image_graphs import ImageRecipe, random_images
+from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FrontendError, MissingFileError, StimulusError, UsageError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import check_integers, predictions
 from toolchain.interchange.onnx.from_onnx import from_onnx
-from toolchain.ir import Graph, Lif, Stage, same_structure
+from toolchain.ir import Graph, Stage, same_structure
 from toolchain.passes import DequantizeGraph, FoldDelays
 from toolchain.rate_coding.convert import RateCode
 from toolchain.target.protocol import PortableProgram
@@ -135,8 +136,8 @@ def test_a_classifier_keeps_its_accuracy_as_rates(tmp_path: Path) -> None:
     assert right > model.score(images, labels) - 0.02
     plain = from_onnx(path, samples=samples, code=RateCode(balance=False)).graph["relu"]
     hidden = found.graph["relu"]
-    assert isinstance(plain, Lif)
-    assert isinstance(hidden, Lif)
+    assert isinstance(plain, ir.Lif)
+    assert isinstance(hidden, ir.Lif)
     peak = np.percentile(np.maximum(seen[:200] @ model.coefs_[0] + model.intercepts_[0], 0), 99.9)
     assert plain.vth[0] == pytest.approx(peak / 0.5, rel=1e-5)
     assert hidden.vth[0] < plain.vth[0]
@@ -202,7 +203,7 @@ def test_rates_stand_for_the_largest_of_a_window(
     (expected,) = session.run(None, {"x": images.astype(np.float32)})
     shown = Stimulus.of(np.repeat(images[:, None], 400, axis=1))
     graph = from_onnx(path, samples=shown, code=RateCode(largest_rate=0.2, percentile=100)).graph
-    assert sum(isinstance(item, Lif) for item in graph.nodes) == 4
+    assert sum(isinstance(item, ir.Lif) for item in graph.nodes) == 4
     trace = load_target("emulator").build(graph).run(shown, record=("v",))
     error = np.abs(trace.v["readout"][:, -1] / 400 - expected).max()
     assert error < 0.15 * np.abs(expected).max()

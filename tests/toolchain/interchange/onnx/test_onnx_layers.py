@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.toolchain.interchange.onnx_builder import Array, run_onnx
+from tests.toolchain.interchange.onnx_builder import run_onnx
 from tests.toolchain.interchange.onnx_models import Node, layers_of, model_of, node
 from tests.toolchain.interchange.onnx_parity import difference, verdict
+from toolchain.arrays import Array
 from toolchain.errors import FrontendError
 from toolchain.interchange.onnx.layers import activation_network
 from toolchain.rate_coding.activation_network import activations_of, evaluate

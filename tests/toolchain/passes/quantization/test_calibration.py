@@ -10,14 +10,14 @@ from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, lif, recurrent, spikes
 from tests.networks import images, small_vgg
-from toolchain import fixedpoint
+from toolchain import fixedpoint, ir
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import find_faults
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
-from toolchain.ir import Decode, Dense, FixedConv2d, FixedDense, FixedLif, Graph, Input, Lif, Output
+from toolchain.ir import Decode, Graph
 from toolchain.ir.matrix import values_of
 from toolchain.passes import Calibration, QuantizeGraph, Rounding, SplitSigns
 from toolchain.passes.quantization.calibration import lowest_floor
@@ -34,7 +34,7 @@ def _seen(graph: Graph, x: np.ndarray) -> Calibration:
 def test_moments_are_those_of_the_filtered_messages(rng: np.random.Generator) -> None:
     graph, x = recurrent(rng), spikes(rng, 3, 15, 6)
     trace, hidden = reference.run(graph, x), graph["hidden"]
-    assert isinstance(hidden, Lif)
+    assert isinstance(hidden, ir.Lif)
     late = np.zeros_like(trace.spikes["hidden"])
     late[:, 1:] = trace.spikes["hidden"][:, :-1]
     read = np.concatenate([x, late], axis=2).astype(float)
@@ -79,12 +79,12 @@ def test_what_cannot_be_observed_is_rounded_to_the_nearest(rng: np.random.Genera
     late = graph.map(
         lambda n: (
             replace(n, delays=np.ones(n.weights.shape, int))
-            if isinstance(n, Dense) and n.name == "encode"
+            if isinstance(n, ir.Dense) and n.name == "encode"
             else n
         )  # type: ignore[union-attr]
     )
     hidden = late["hidden"]
-    assert isinstance(hidden, Lif)
+    assert isinstance(hidden, ir.Lif)
     assert not can_observe(late, hidden)
     assert "hidden" not in _seen(late, spikes(rng, 2, 5, 6)).drives
 
@@ -166,7 +166,7 @@ def test_a_feature_map_is_calibrated_too() -> None:
     changed = sum(
         int((values_of(a.weights) != values_of(b.weights)).sum())
         for a, b in zip(both[0].synapses, both[1].synapses, strict=True)
-        if isinstance(a, FixedConv2d)
+        if isinstance(a, ir.FixedConv2d)
     )
     assert changed > 0
     assert list(find_faults(graph, both[1])) == []
@@ -212,16 +212,16 @@ def test_decays_stay_nearest_where_nothing_is_lost_or_known() -> None:
 def test_a_slow_neuron_of_small_numbers_counts_right_only_with_compensation() -> None:
     """Eight bits, a threshold of a few units: without it the leak is doubled, so it fires too seldom."""
     nodes = (
-        Input(name="x", shape=(1,)),
-        Dense(name="w", inputs=("x",), weights=np.array([[1.0], [250.0]])),
+        ir.Input(name="x", shape=(1,)),
+        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0], [250.0]])),
         lif("p", ("w",), 2, vth=np.array([30.0, 7500.0]), dv=0.02),
-        Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
     )
     graph, x = Graph(nodes), np.ones((1, 2000, 1), bool)
     fixed = QuantizeGraph(per_neuron=False, steps=2000, rounding=Rounding.NEAREST)(graph)
     helped = QuantizeGraph(per_neuron=False, steps=2000, calibration=_seen(graph, x))(graph)
     counts = [reference.run(each, x).spikes["p"].sum(axis=1)[0, 0] for each in (graph, fixed, helped)]
-    assert isinstance(helped["p"], FixedLif)
+    assert isinstance(helped["p"], ir.FixedLif)
     assert helped["p"].dv[0] <= fixed["p"].dv[0]  # type: ignore[union-attr]
     assert abs(counts[2] - counts[0]) <= abs(counts[1] - counts[0])
 
@@ -229,7 +229,7 @@ def test_a_slow_neuron_of_small_numbers_counts_right_only_with_compensation() ->
 def test_bits_are_given_per_connection_and_to_both_halves(rng: np.random.Generator) -> None:
     graph = SplitSigns()(recurrent(rng))
     fixed = QuantizeGraph(weight_bits={"encode": 3, "decode.inhibitory": 5, "*": 6})(graph)
-    bits = {node.name: node.weight_bits for node in fixed.synapses if isinstance(node, FixedDense)}
+    bits = {node.name: node.weight_bits for node in fixed.synapses if isinstance(node, ir.FixedDense)}
     assert bits["encode.excitatory"] == bits["encode.inhibitory"] == 3
     assert bits["decode.inhibitory"] == 5
     assert bits["decode.excitatory"] == bits["recur.excitatory"] == 6
@@ -242,15 +242,15 @@ def test_kept_scales_stay_unless_the_range_demands_less(rng: np.random.Generator
     fixed = QuantizeGraph(weight_bits=5)(graph)
     again = QuantizeGraph(weight_bits=5, keep=fixed, rounding=Rounding.NEAREST)(graph)
     for before, after in zip(fixed, again, strict=True):
-        if isinstance(before, FixedDense) and isinstance(after, FixedDense):
+        if isinstance(before, ir.FixedDense) and isinstance(after, ir.FixedDense):
             assert np.array_equal(before.weights, after.weights)
             assert before.exponent == after.exponent
-        if isinstance(before, FixedLif) and isinstance(after, FixedLif):
+        if isinstance(before, ir.FixedLif) and isinstance(after, ir.FixedLif):
             assert np.array_equal(before.scale, after.scale)
             assert np.array_equal(before.vth, after.vth)
 
 
-def _held(population: Lif, drive: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _held(population: ir.Lif, drive: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Potentials and spikes of neurons whose potential is held at a floor, `[batch, time, N]`."""
     v, potentials, spikes = np.zeros(drive[:, 0].shape), [], []
     for t in range(drive.shape[1]):
@@ -287,7 +287,7 @@ def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
     """Its register would have to hold the sum of all steps; but no spike depends on how far it falls."""
     graph = feed_forward().map(
         lambda node: (
-            replace(node, dv=np.zeros(3)) if isinstance(node, Lif) and node.name == "hidden" else node
+            replace(node, dv=np.zeros(3)) if isinstance(node, ir.Lif) and node.name == "hidden" else node
         )
     )
     scales: list[np.ndarray] = []
@@ -295,7 +295,7 @@ def test_a_neuron_that_only_falls_keeps_its_scale_however_long() -> None:
         x = np.tile(np.array([[0.0, 1.0], [1.0, 0.0]])[:, None], (1, steps, 1)) > 0
         fixed = QuantizeGraph(calibration=_seen(graph, x), steps=steps)(graph)
         hidden = fixed["hidden"]
-        assert isinstance(hidden, FixedLif)
+        assert isinstance(hidden, ir.FixedLif)
         scales.append(hidden.scale)
         real, whole = (reference.run(each, x).spikes["hidden"] for each in (graph, fixed))
         assert np.array_equal(real, whole)
@@ -306,6 +306,6 @@ def test_a_leak_bounds_how_far_a_potential_falls_and_needs_no_floor(rng: np.rand
     graph = recurrent(rng)
     x = spikes(rng, 3, 15, 6)
     seen, trace, hidden = _seen(graph, x), reference.run(graph, x), graph["hidden"]
-    assert isinstance(hidden, Lif)
+    assert isinstance(hidden, ir.Lif)
     assert (hidden.dv > 0).all()
     assert np.array_equal(seen.v_low["hidden"], np.minimum(trace.v["hidden"].min(axis=(0, 1)), 0))

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import lif, recurrent, spikes
+from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.fidelity import find_faults
-from toolchain.ir import FixedLif, Graph, Lif
+from toolchain.ir import Graph
 from toolchain.passes import ClusterDecays, QuantizeGraph, explain_quantization
 from toolchain.passes.cluster_decays import _log_tau
 from toolchain.passes.quantization.threshold_profiles import share_thresholds
@@ -47,8 +48,8 @@ def test_a_population_has_few_thresholds_and_every_one_is_exact(
     graph = recurrent(rng, neurons=30)
     fixed = QuantizeGraph(threshold_profiles=profiles)(graph)
     hidden, real = fixed["hidden"], graph["hidden"]
-    assert isinstance(hidden, FixedLif)
-    assert isinstance(real, Lif)
+    assert isinstance(hidden, ir.FixedLif)
+    assert isinstance(real, ir.Lif)
     assert len(np.unique(hidden.vth)) <= profiles
     assert np.allclose(hidden.vth / hidden.scale, real.vth)
     assert list(find_faults(graph, fixed)) == []
@@ -92,7 +93,7 @@ def test_clustered_decays_have_the_least_worst_error(seed: int, profiles: int) -
     taus = np.exp(np.random.default_rng(seed).uniform(0, 4, 6))
     graph = _pool(taus)
     result = ClusterDecays(profiles=profiles, tau_error=100)(graph)["hidden"]
-    assert isinstance(result, Lif)
+    assert isinstance(result, ir.Lif)
     assert len(np.unique(result.dv)) <= profiles
     logs = np.sort(_log_tau(-np.expm1(-1 / taus)))
     cuts = combinations(range(1, 6), profiles - 1)
@@ -106,7 +107,7 @@ def test_two_decays_that_differ_are_clustered_together() -> None:
     taus = np.exp(rng.uniform(1, 3, 40))
     graph = _pool(taus, du=rng.uniform(0.2, 0.9, 40))
     result = ClusterDecays(profiles=8, tau_error=10)(graph)["hidden"]
-    assert isinstance(result, Lif)
+    assert isinstance(result, ir.Lif)
     assert len(np.unique(np.stack([result.du, result.dv]), axis=1).T) <= 8
     assert ClusterDecays(profiles=40)(graph) is graph
 

@@ -10,23 +10,11 @@ from scipy.sparse import csr_array
 from targets.lava.job import Models
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, lif
+from toolchain import ir
 from toolchain.errors import PreconditionError, TargetError, ToolchainError, VerifyError
 from toolchain.fidelity import find_faults
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import (
-    Conv2d,
-    Decode,
-    Dense,
-    EdgeKind,
-    FixedConv2d,
-    FixedDense,
-    FixedLif,
-    Graph,
-    Input,
-    Origin,
-    Output,
-    verify,
-)
+from toolchain.ir import Decode, EdgeKind, Graph, Origin, verify
 from toolchain.passes import QuantizeGraph
 from toolchain.workflow.compile import compile_graph
 
@@ -35,15 +23,15 @@ def _fixed(weights: Any = None, neurons: dict[str, Any] | None = None, **connect
     options = {"exponent": 0, "sign_mode": SignMode.MIXED} | connection
     return Graph(
         (
-            Input(name="x", shape=(2,)),
-            FixedDense(
+            ir.Input(name="x", shape=(2,)),
+            ir.FixedDense(
                 name="w",
                 inputs=("x",),
                 weights=np.array([[2, -2]]) if weights is None else weights,
                 **options,
             ),
             fixed_lif("p", ("w",), 1, **(neurons or {})),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
 
@@ -100,7 +88,7 @@ def test_delays_and_messages() -> None:
     for bits in (0, 25):
         graph = _fixed()
         wide = graph.map(
-            lambda n, bits=bits: replace(n, edge=EdgeKind.GRADED, bits=bits) if isinstance(n, Input) else n
+            lambda n, bits=bits: replace(n, edge=EdgeKind.GRADED, bits=bits) if isinstance(n, ir.Input) else n
         )
         with pytest.raises(VerifyError, match="node 'x': expected 1 to 24 bits"):
             LavaTarget().build(wide)
@@ -109,15 +97,15 @@ def test_delays_and_messages() -> None:
 def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
     graph = Graph(
         (
-            Input(name="x", shape=(1, 4, 4), edge=EdgeKind.GRADED, bits=20),
-            FixedConv2d(
+            ir.Input(name="x", shape=(1, 4, 4), edge=EdgeKind.GRADED, bits=20),
+            ir.FixedConv2d(
                 name="w",
                 inputs=("x",),
                 weights=np.full((1, 1, 3, 3), 254),
                 exponent=3,
                 sign_mode=SignMode.MIXED,
             ),
-            FixedLif(
+            ir.FixedLif(
                 name="p",
                 inputs=("w",),
                 **{
@@ -133,7 +121,7 @@ def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
                 scale=np.ones((1, 2, 2)),
                 origin=Origin.whole("p", 4),
             ),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
     with pytest.raises(VerifyError, match=r"node 'w': its sums can reach \d+, expected less than 2\^31"):
@@ -143,10 +131,10 @@ def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
 def test_geometry_that_lavas_own_convolution_would_wrap_in_silence() -> None:
     graph = Graph(
         (
-            Input(name="x", shape=(130, 1, 1)),
-            Conv2d(name="w", inputs=("x",), weights=np.ones((130, 1, 1, 1)), groups=130),
+            ir.Input(name="x", shape=(130, 1, 1)),
+            ir.Conv2d(name="w", inputs=("x",), weights=np.ones((130, 1, 1, 1)), groups=130),
             lif_image("p", ("w",), (130, 1, 1)),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
     with pytest.raises(TargetError, match="convolution 'w': .* cannot hold 130"):
@@ -172,10 +160,10 @@ def test_a_network_out_of_range_is_scaled_into_it_and_never_clipped(
     """Whatever the numbers, the compiler finds a scale at which registers hold them, or says it cannot."""
     graph = Graph(
         (
-            Input(name="x", shape=(2,)),
-            Dense(name="w", inputs=("x",), weights=csr_array(np.array([[1e3, -1e-3]]))),
+            ir.Input(name="x", shape=(2,)),
+            ir.Dense(name="w", inputs=("x",), weights=csr_array(np.array([[1e3, -1e-3]]))),
             lif("p", ("w",), 1, **changes),
-            Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
         )
     )
     build = compile_graph(graph, target="lava")

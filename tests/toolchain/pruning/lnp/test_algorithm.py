@@ -11,17 +11,17 @@ from toolchain.errors import CorruptArtifactError, PruningError
 from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.models.topology import spectral_radius
 from toolchain.pruning.lnp import (
-    Attribution,
     CentralityRule,
     Diagonal,
+    ExponentSource,
     Importance,
     KeepRule,
     LnpOptions,
     NeuronCriterion,
     NoiseDrive,
     Preference,
+    PruningStep,
     RecurrentPool,
-    Step,
     TimeScaleOptions,
     prune_pool,
 )
@@ -75,15 +75,18 @@ def test_survivors_keep_the_sign_and_place_of_their_weights(rng: np.random.Gener
 def test_a_step_left_out_does_nothing(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     only = {
-        step: prune_pool(pool, _options(30, 0.2, steps=frozenset({step})), rng) for step in list(Step)[:3]
+        step: prune_pool(pool, _options(30, 0.2, steps=frozenset({step})), rng)
+        for step in list(PruningStep)[:3]
     }
-    assert only[Step.NOISE].pool.size == 60
-    assert only[Step.NOISE].pool.synapses == round(0.2 * pool.synapses)
-    assert only[Step.CENTRALITY].pool.size == 30
-    induced = pool.keep(only[Step.CENTRALITY].kept)
-    assert only[Step.CENTRALITY].pool.synapses == induced.synapses
-    assert only[Step.DELOCALIZATION].pool.synapses == pool.synapses
-    without = prune_pool(pool, _options(30, 0.1, steps=frozenset({Step.NOISE, Step.CENTRALITY})), rng)
+    assert only[PruningStep.NOISE].pool.size == 60
+    assert only[PruningStep.NOISE].pool.synapses == round(0.2 * pool.synapses)
+    assert only[PruningStep.CENTRALITY].pool.size == 30
+    induced = pool.keep(only[PruningStep.CENTRALITY].kept)
+    assert only[PruningStep.CENTRALITY].pool.synapses == induced.synapses
+    assert only[PruningStep.DELOCALIZATION].pool.synapses == pool.synapses
+    without = prune_pool(
+        pool, _options(30, 0.1, steps=frozenset({PruningStep.NOISE, PruningStep.CENTRALITY})), rng
+    )
     assert all(record.added == 0 for record in without.records[:-1])
 
 
@@ -92,7 +95,7 @@ def test_the_quiet_neurons_can_go_instead_of_the_peripheral(rng: np.random.Gener
     drive = NoiseDrive(steps=400, trials=8)
     rule = CentralityRule(NeuronCriterion.ACTIVITY)
     options = LnpOptions(
-        40, 0.2, 1, frozenset({Step.CENTRALITY}), drive, centrality=rule, attribution_steps=20
+        40, 0.2, 1, frozenset({PruningStep.CENTRALITY}), drive, centrality=rule, attribution_steps=20
     )
     kept = prune_pool(pool, options, rng).kept
     rates = drive_with_noise(pool, NoiseDrive(steps=2000), rng).rates
@@ -103,12 +106,12 @@ def test_the_quiet_neurons_can_go_instead_of_the_peripheral(rng: np.random.Gener
 def test_the_last_step_changes_time_constants_only(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     search = TimeScaleOptions(evaluations=3, initial=2, target=-0.2, means_ms=(4, 6), steps=30, candidates=20)
-    three = {Step.NOISE, Step.CENTRALITY, Step.DELOCALIZATION}
+    three = {PruningStep.NOISE, PruningStep.CENTRALITY, PruningStep.DELOCALIZATION}
     plain, optimised = (
         prune_pool(
             pool, _options(30, 0.2, steps=frozenset(steps), time_scales=search), np.random.default_rng(3)
         )
-        for steps in (three, three | {Step.TIME_SCALES})
+        for steps in (three, three | {PruningStep.TIME_SCALES})
     )
     assert np.array_equal(plain.pool.weights.toarray(), optimised.pool.weights.toarray())
     assert not np.array_equal(plain.pool.beta, optimised.pool.beta)
@@ -139,8 +142,8 @@ def test_the_diagonal_can_follow_the_synapses(rng: np.random.Generator) -> None:
     assert ((result.pool.beta > 0) & (result.pool.beta < 1)).all()
 
 
-@pytest.mark.parametrize("attribution", list(Attribution))
-def test_pruning_is_decided_by_its_generator(attribution: Attribution, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("attribution", list(ExponentSource))
+def test_pruning_is_decided_by_its_generator(attribution: ExponentSource, rng: np.random.Generator) -> None:
     pool = random_pool(rng, 40, 0.3)
     options = _options(20, 0.2, 3, attribution=attribution, keep=KeepRule(Importance.LYAPUNOV))
     first, second = (prune_pool(pool, options, np.random.default_rng(5)) for _ in range(2))
@@ -246,7 +249,9 @@ def test_all_inhibitory_and_disconnected_pools_are_pruned_without_nan(rng: np.ra
 
 def test_a_stored_state_is_known_again_by_another_process(rng: np.random.Generator) -> None:
     pool = world(rng, 30, 0.3, 2.0)
-    options = _options(15, 0.2, steps=frozenset({Step.NOISE, Step.DELOCALIZATION, Step.CENTRALITY}))
+    options = _options(
+        15, 0.2, steps=frozenset({PruningStep.NOISE, PruningStep.DELOCALIZATION, PruningStep.CENTRALITY})
+    )
     identity = identity_of(pool, options, 5, 1.0)
     assert " centrality, delocalization, noise " in identity
     assert "frozenset()" in identity
