@@ -1,5 +1,6 @@
 """From real numbers to integers: one scale per neuron, one exponent per connection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -67,7 +68,7 @@ class QuantizeGraph(QuantizeOptions, Pass):
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the integer graph; order and origins stay, and names but those of wide weights."""
-        replaced: dict[str, list[AnyNode]] = {}
+        replaced: dict[str, Sequence[AnyNode]] = {}
         for population in graph.populations:
             if isinstance(population, ir.Lif):
                 replaced |= quantize_population(self, graph, population).by_replaced()

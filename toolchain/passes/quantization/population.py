@@ -5,7 +5,7 @@ integers of that scale, and `prove_fit` proves by how much they exceed their reg
 `quantize_population` repeats the three until everything fits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, final
@@ -184,11 +184,9 @@ class FixedPopulation:
     connections: Mapping[str, list[FixedConnection]]
     neurons: ir.FixedLif
 
-    def by_replaced(self) -> dict[str, list[AnyNode]]:
+    def by_replaced(self) -> dict[str, Sequence[AnyNode]]:
         """Return all integer nodes, by the name of the node that they replace."""
-        return {name: [*nodes] for name, nodes in self.connections.items()} | {
-            self.neurons.name: [self.neurons]
-        }
+        return {**self.connections, self.neurons.name: [self.neurons]}
 
 
 def quantize_population(options: QuantizeOptions, graph: Graph, node: ir.Lif) -> FixedPopulation:
