@@ -17,8 +17,8 @@ from toolchain.files.npz import arrays_of
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedFiles, check_seal, hashes
 from toolchain.files.swapping import replacing_folder
-from toolchain.intake import PathText, path_of
-from toolchain.ir import GRAPH_FILES, Graph, graph_from, save_graph
+from toolchain.intake import PathText, choice_of, path_of
+from toolchain.ir import GRAPH_FILES, Graph, Stage, graph_from, save_graph
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.coherence import check_coherent
@@ -84,6 +84,10 @@ class Build:
     def notes(self) -> tuple[str, ...]:
         """What a user must know of how the network came to be: its import, and delays that were added."""
         return self.facts.notes()
+
+    def graph(self, stage: Stage) -> Graph:
+        """Return the integers, or the real numbers they came from."""
+        return self.fixed_graph if choice_of(stage, "stage", Stage) is Stage.FIXED else self.float_graph
 
     def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
