@@ -181,7 +181,7 @@ def compare_build(
         proved,
         causes,
         *_on_chip(build, activities[1]),
-        clipping.found,
+        clipping.clipped,
     )
 
 

@@ -144,7 +144,7 @@ def record_build(
             del trace  # Before the next part is recorded.
     if kept is not None:
         forget_samples(kept)
-    return Recording(given.samples, counts, clipping.found)
+    return Recording(given.samples, counts, clipping.clipped)
 
 
 def _first(samples: int | None) -> int | None:
