@@ -21,7 +21,7 @@ class ClockSchedule:
     """The step of a clocked target at which each node does its first logical step.
 
     Attributes:
-        offsets: That step by the name of each input, population and pooling.
+        offsets: The step by the name of each input, population and pooling.
     """
 
     offsets: dict[str, int]

@@ -27,8 +27,8 @@ class Rounding(Enum):
     NEAREST = "nearest"
     """Each weight to the nearest integer."""
     CALIBRATED = "calibrated"
-    """The weights of a neuron together, so that their errors cancel on the calibration data; where there is no
-    data, to the nearest integer."""
+    """The weights of a neuron together, so that their errors cancel on the calibration data; without it, to the
+    nearest integer."""
 
 
 def round_together(
