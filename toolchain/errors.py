@@ -235,7 +235,7 @@ class FormatVersionError(ArtifactError):
         supported: Version this toolchain reads.
     """
 
-    def __init__(self, what: str, found: object, supported: int, mend: str = "pumice compile") -> None:
+    def __init__(self, what: str, found: object, supported: int, mend: str) -> None:
         self.found = found
         self.supported = supported
         newer = isinstance(found, int) and found > supported
@@ -334,13 +334,13 @@ class TargetUnavailableError(TargetError):
 
     Attributes:
         target: Name of the target.
-        mend: Command that installs what is missing.
+        missing: What is missing.
+        command: Command that installs it.
     """
 
-    def __init__(self, target: str, missing: str, mend: str) -> None:
-        self.target = target
-        self.mend = mend
-        super().__init__(f"target '{target}' is not usable here: {missing}; run: {mend}")
+    def __init__(self, target: str, missing: str, command: str) -> None:
+        self.target, self.missing, self.command = target, missing, command
+        super().__init__(f"target '{target}' is not usable here: {missing}; run: {command}")
 
 
 class SimulationError(TargetError):

@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from typing import Final
+
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
 from toolchain.intake import name_of
 from toolchain.target.protocol import ChipTarget, Target
+
+DEFAULT_EXECUTOR: Final = "emulator"
+"""The target that runs graphs where nothing else is asked for."""
+STANDALONE: Final = "lava"
+"""The target whose program stands in every build, as files that run without this toolchain."""
 
 
 def load_chip(name: str) -> ChipTarget:

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, assert_never, final
+from typing import Any, ClassVar, Final, assert_never, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
 from toolchain.data import Images
 from toolchain.errors import UsageError
-from toolchain.files.documents import Digest, Document, read_document, write_document
+from toolchain.files.documents import write_document
 from toolchain.files.opened import OpenedFolder, read_folder
-from toolchain.files.sealed_folder import check_seal, hashes
+from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
@@ -47,20 +46,29 @@ from toolchain.workflow.prepare import (
 )
 from toolchain.workflow.run_folder import claim
 
-_DOCUMENT: Final = "pruning.json"
+_REPORT: Final = "report.html"
 _ACTIVITY_SAMPLES: Final = 256
 
 
-class PruningDocument(Document):
-    """`pruning.json`: what a pruning did, and the files of its network.
+class PruningDocument(SealedDocument):
+    """The file that says what a pruning did, and lists the files of its network.
 
     Attributes:
         records: Every iteration; none for methods without iterations.
-        files: Their hashes by name.
     """
 
+    FORMAT: ClassVar[str] = "pumice-pruning"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "list of a pumice pruning"
+    WRITTEN_BY: ClassVar[str] = "pumice prune"
+    ONCE_UNVERSIONED: ClassVar[bool] = True
+    FILE: ClassVar[str] = "pruning.json"
+    FOLDER: ClassVar[str] = "pruning"
+    LOADED: ClassVar[tuple[str, ...]] = tuple(f"network/{name}" for name in NETWORK_FILES)
+
+    format: str = FORMAT
+    version: int = VERSION
     records: tuple[LnpRecord, ...]
-    files: Annotated[dict[str, Digest], Field(min_length=1)]
 
 
 @final
@@ -103,18 +111,8 @@ def prune_stage(
         PruningError: The targets are impossible.
         CorruptArtifactError: What is in the folder was changed.
     """
-    report = folder / "report.html"
-    if (folder / _DOCUMENT).is_file():
-        known = read_document(folder / _DOCUMENT, PruningDocument)
-
-        def read(opened: OpenedFolder) -> Network:
-            files = check_seal(opened, known.files, NETWORK_FILES, what="pruning", written_by="prune")
-            structure, numbers = (files.read(name) for name in NETWORK_FILES)
-            return network_of(structure, numbers, opened.path)
-
-        return PrunedStage(
-            read_folder("folder of the pruned network", folder / "network", read), known.records, report
-        )
+    if (folder / PruningDocument.FILE).is_file():
+        return read_folder("pruning folder", folder, _read_stage)
     dense = untrained_network(experiment, images)
     told = of_stage(progress, f"prune by {section.method.value}")
     network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)
@@ -122,10 +120,18 @@ def prune_stage(
     kept = network.layer(LAYER).elements.numpy()
     selection = Selection(pool_of(network, LAYER), kept)
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
+    report = folder / _REPORT
     write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
-    files = hashes(folder / "network", NETWORK_FILES)
-    write_document(folder / _DOCUMENT, PruningDocument(records=tuple(lnp), files=files))
+    document = PruningDocument(records=tuple(lnp), files=seal(folder, PruningDocument.LOADED))
+    write_document(folder / PruningDocument.FILE, document)
     return PrunedStage(network, tuple(lnp), report)
+
+
+def _read_stage(folder: OpenedFolder) -> PrunedStage:
+    document, files = open_sealed(folder, PruningDocument)
+    structure, numbers = (files.read(name) for name in PruningDocument.LOADED)
+    network = network_of(structure, numbers, folder.path / "network")
+    return PrunedStage(network, document.records, folder.path / _REPORT)
 
 
 def _pruned(
