@@ -120,6 +120,18 @@ def test_nothing_unpickles(repository: Path) -> None:
                 assert ast.unparse(node) != "torch.load", path
 
 
+def test_only_the_command_line_speaks_of_options(repository: Path) -> None:
+    """A library message names an argument in backticks; `toolchain.cli` spells it as its option."""
+    option, pip = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-z] [A-Z]+\b)"), re.compile(r"\bpip install ")
+    speakers = ("toolchain/cli/", "pumice/pytest_plugin.py", "targets/lava/runtime/")
+    for path in _sources(repository):
+        if path.relative_to(repository).as_posix().startswith(speakers):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not pip.search(node.value):
+                assert not option.search(node.value), f"{path}:{node.lineno}: {node.value}"
+
+
 def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -> None:
     wrong = re.compile(r"from numba import .*\b(n?jit|vectorize|guvectorize)\b|numba\.(n?jit|vectorize)\(")
     found = {

@@ -153,7 +153,7 @@ class Build:
         """
         chosen = self.stimulus if given is None else given
         if chosen is None:
-            raise UsageError("the build holds no stimulus; give one with --input")
+            raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
         fitted = check_stimulus(self.float_graph, chosen)
         proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:

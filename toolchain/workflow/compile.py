@@ -160,7 +160,7 @@ def compile_run(
     check_exists("model", folder)
     if not is_run(folder):
         raise UsageError(
-            f"'{folder}' is neither a run folder, as 'pumice train EXPERIMENT.toml -o RUN' writes, "
+            f"'{folder}' is neither a run folder, as 'pumice train' writes, "
             "nor a .nir, "
             ".onnx or netx .net file"
         )

@@ -67,9 +67,8 @@ def _read(
         return _own(path, model, properties.get(_GRAPH, ""), properties.get(_ARRAYS, ""))
     if samples is None:
         raise UsageError(
-            f"'{path}' is a network without spikes: its activations are measured on samples to become "
-            "rates; give "
-            "some with --example stimulus.npz"
+            f"'{path}' is a network without spikes: its activations are measured on samples to become rates",
+            "give samples as `stimulus`",
         )
     check_input(model, samples)
     shape = next(iter(samples.values.values())).shape[2:]
