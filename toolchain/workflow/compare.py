@@ -16,7 +16,7 @@ from toolchain.fidelity.cost import cost_of
 from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import check_type, count_of, names_of
 from toolchain.memory import enough_memory
-from toolchain.progress import StageProgress, no_stages, of_part, of_stage
+from toolchain.progress import StageProgress, no_stages, part_progress, stage_progress
 from toolchain.target.parts import in_parts
 from toolchain.target.protocol import ChipTarget
 from toolchain.target.records import recorded_bytes
@@ -76,7 +76,7 @@ def compare_build(
     resources, misfit = _on_chip(build, activities[1])
     causes = None
     if attribute:
-        causes = attribute_loss(build, given, progress=of_stage(progress, "split the loss by cause"))
+        causes = attribute_loss(build, given, progress=stage_progress(progress, "split the loss by cause"))
     return Judgement(
         comparison=comparer.result(),
         costs=(cost_of(build.float_graph, activities[0]), cost_of(build.fixed_graph, activities[1])),
@@ -111,8 +111,10 @@ def _compare_in_parts(
         traces: list[Trace] = []
         clipping.add(part.values)
         for program, label in zip(programs, ("float", "fixed"), strict=True):
-            told = of_part(of_stage(progress, f"emulate {label}"), start, part.samples, stimulus.samples)
-            traces.append(program.run(part, record=_COMPARED, progress=told))
+            report = part_progress(
+                stage_progress(progress, f"emulate {label}"), start, part.samples, stimulus.samples
+            )
+            traces.append(program.run(part, record=_COMPARED, progress=report))
         comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths, entered=part.values)
         shown.keep(start, (traces[0], traces[1]), comparer.firsts())
         return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
@@ -136,14 +138,14 @@ def _check_exact(build: Build, name: str, stimulus: Stimulus, progress: StagePro
 
     Parts are as large as the memory allows, since some targets take seconds to start.
     """
-    graph, stage = build.fixed_graph, of_stage(progress, f"run on {name}")
+    graph, stage = build.fixed_graph, stage_progress(progress, f"run on {name}")
     stage(0, stimulus.samples)
     program, emulator = (load_target(each).build(graph) for each in (name, DEFAULT_EXECUTOR))
     searches = {"the integer reference": MismatchSearch(), "the emulator": MismatchSearch()}
     per_sample = _EXECUTIONS * recorded_bytes(graph, stimulus.steps, QUANTITIES)
     for start, part in in_parts(stimulus, per_sample, room=_EXACT_BYTES):
-        told = of_part(stage, start, part.samples, stimulus.samples)
-        trace = program.run(part, record=QUANTITIES, progress=told)
+        report = part_progress(stage, start, part.samples, stimulus.samples)
+        trace = program.run(part, record=QUANTITIES, progress=report)
         searches["the integer reference"].add(run_reference(graph, part), trace)
         searches["the emulator"].add(emulator.run(part, record=QUANTITIES), trace)
     for other, search in searches.items():

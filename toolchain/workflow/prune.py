@@ -17,7 +17,7 @@ from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
-from toolchain.progress import Progress, StageProgress, no_stages, of_stage
+from toolchain.progress import Progress, StageProgress, no_stages, stage_progress
 from toolchain.pruning import (
     ActivityOptions,
     LnpOptions,
@@ -77,9 +77,9 @@ class PrunedStage:
     """An untrained network that was pruned (by activity: trained a little).
 
     Attributes:
-        network: What is left.
-        records: Of every iteration; empty for methods without iterations.
-        report: The page that shows it.
+        network: The network that is left.
+        records: Record of every iteration; empty for methods without iterations.
+        report: Path of the page that shows it.
     """
 
     network: Network
@@ -100,12 +100,12 @@ def prune_stage(
     An interrupted LNP continues where it was last measured.
 
     Args:
-        experiment: Its model, data and seed.
-        section: How to prune.
-        folder: Where network, records, state and report are kept.
+        experiment: Experiment with model, data and seed.
+        section: Options of the pruning.
+        folder: Folder for network, records, state and report.
         images: The data set: its labels train the network in activity pruning; no other method sees it.
-        inputs: Its encoded training split.
-        progress: Told how far it is.
+        inputs: Training split of the data set, encoded.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         PruningError: The targets are impossible.
@@ -114,11 +114,10 @@ def prune_stage(
     if (folder / PruningDocument.FILE).is_file():
         return read_folder("pruning folder", folder, _read_stage)
     dense = untrained_network(experiment, images)
-    told = of_stage(progress, f"prune by {section.method.value}")
-    network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)
+    report_progress = stage_progress(progress, f"prune by {section.method.value}")
+    network, lnp = _prune(experiment, section, dense, folder, images, inputs, report_progress)
     save_network(network, folder / "network")
-    kept = network.layer(LAYER).elements.numpy()
-    selection = Selection(pool_of(network, LAYER), kept)
+    selection = Selection(pool_of(network, LAYER), network.layer(LAYER).elements.numpy())
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
     report = folder / _REPORT
     write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
@@ -134,7 +133,7 @@ def _read_stage(folder: OpenedFolder) -> PrunedStage:
     return PrunedStage(network, document.records, folder.path / _REPORT)
 
 
-def _pruned(
+def _prune(
     experiment: Experiment,
     section: PruningSection,
     dense: Network,
@@ -163,8 +162,8 @@ def _pruned(
         case PruningMethod.RANDOM:
             selection = prune_at_random(pool, section.neurons, synapses, rng)
         case PruningMethod.ERDOS_RENYI:
-            kept = np.sort(rng.choice(pool.size, section.neurons, replace=False))
-            selection = erdos_renyi(pool, kept, synapses, rng)
+            neurons = np.sort(rng.choice(pool.size, section.neurons, replace=False))
+            selection = erdos_renyi(pool, neurons, synapses, rng)
         case PruningMethod.ACTIVITY:
             options = ActivityOptions(section.neurons, synapses, section.iterations)
             return _by_activity(experiment, dense, options, images, inputs, progress), ()
@@ -211,9 +210,9 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 
     Args:
-        experiment: What to do; it has to prune.
+        experiment: Experiment to begin; it has to prune.
         folder: The run folder; created if needed.
-        progress: Told the stage and how far it is.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: The experiment does not prune, or the folder holds something else.
