@@ -46,14 +46,14 @@ class Walk:
     """Collects the data sets of one file, which may claim so many bytes in all.
 
     Attributes:
-        found: The data sets by their paths; nothing of them was read yet.
+        data_sets: The data sets by their paths; nothing of them was read yet.
         left: Bytes that further data sets may claim.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = self.left = limit
         self.seen: set[tuple[int, Any]] = set()
-        self.found: dict[str, Any] = {}
+        self.data_sets: dict[str, Any] = {}
 
     def group(self, group: Any, prefix: str, depth: int) -> None:  # noqa: ANN401 - h5py has no types
         """Collect everything below a group."""
@@ -76,7 +76,7 @@ class Walk:
                 self.group(item, f"{path}/", depth + 1)
             elif isinstance(item, h5py.Dataset):
                 self.check(item, path)
-                self.found[path] = item
+                self.data_sets[path] = item
             else:
                 raise RefusedError(f"'{path}' is neither a group nor a data set")
 
@@ -100,7 +100,7 @@ class Walk:
     @property
     def room(self) -> int:
         """Bytes that reading takes: all arrays, and unpacking the largest of them."""
-        largest = max((item.size * item.dtype.itemsize for item in self.found.values()), default=0)
+        largest = max((item.size * item.dtype.itemsize for item in self.data_sets.values()), default=0)
         return self.limit - self.left + 2 * max(largest, LEAST_CHUNK) + 3 * TEXT_BYTES
 
 
@@ -137,8 +137,8 @@ def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN40
 
     Args:
         item: The data set.
-        path: Of it in the file.
-        size: Of the file: no element of variable length has more bytes.
+        path: Path of the data set in the file.
+        size: Size of the file: no element of variable length has more bytes.
 
     Raises:
         RefusedError: It takes more than `TEXT_BYTES`.
@@ -181,5 +181,5 @@ def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
             name: np.asarray(
                 item[()] if h5py.check_string_dtype(item.dtype) is None else text_of(item, name, size)
             )
-            for name, item in walk.found.items()
+            for name, item in walk.data_sets.items()
         }

@@ -83,8 +83,8 @@ class Pipe:
         return arrays
 
     def _bytes(self, count: int) -> bytearray:
-        found = bytearray(count)
-        left = memoryview(found)
+        content = bytearray(count)
+        left = memoryview(content)
         while left:
             if not self._waiting.poll(max(self._deadline - time.monotonic(), 0) * 1000):
                 raise LostError(f"could not be read within {self._seconds:g} seconds")
@@ -92,4 +92,4 @@ class Pipe:
             if not got:
                 raise LostError("ended the reading process")
             left = left[got:]
-        return found
+        return content

@@ -95,9 +95,9 @@ class ConfinedReader:
         """Return the arrays of a file.
 
         Args:
-            kind: What it is read as.
+            kind: Format that it is read as.
             path: The file.
-            index: Which recording, for files that hold several.
+            index: Number of the recording, for files that hold several.
 
         Raises:
             MissingFileError: There is no such file.

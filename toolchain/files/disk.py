@@ -77,9 +77,9 @@ def _number_of(error: BaseException) -> int | None:
             return error.errno
         if _SHORT.match(text):
             return errno.ENOSPC
-    found = _NUMBER.search(text)
-    if found is not None:
-        return int(found.group(1) or found.group(2))
+    number = _NUMBER.search(text)
+    if number is not None:
+        return int(number.group(1) or number.group(2))
     # An archive that cannot be closed either hides why.
     return None if error.__context__ is None else _number_of(error.__context__)
 

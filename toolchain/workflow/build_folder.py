@@ -76,8 +76,8 @@ class Build:
     """A network in real numbers and in integers.
 
     Attributes:
-        float_graph: What was trained.
-        fixed_graph: What runs on the target, in logical time.
+        float_graph: The trained network, in real numbers.
+        fixed_graph: The integers that run on the target, in logical time.
         target: Name of the target it was compiled for.
         quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
@@ -141,20 +141,20 @@ class Build:
             # This is an error only where the build's own target cannot run such loops either, and says so.
             load_target(self.target).build(self.fixed_graph)
 
-    def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus, checked against the network.
+    def stimulus_for(self, stimulus: Stimulus | NDArray[Any] | None) -> Stimulus:
+        """Return a stimulus, by default the build's own, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
         were proved.
 
         Raises:
             UsageError: There is neither.
-            StimulusError: It does not fit the inputs of the network, or a label is none of its classes.
+            StimulusError: It does not fit the inputs of the network, or a label is not among its classes.
         """
-        chosen = self.stimulus if given is None else given
-        if chosen is None:
+        samples = self.stimulus if stimulus is None else stimulus
+        if samples is None:
             raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
-        fitted = check_stimulus(self.float_graph, chosen)
+        fitted = check_stimulus(self.float_graph, samples)
         proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -191,7 +191,7 @@ def check_apart(folder: Path, output: Path) -> None:
     """Raise if an output would take the place of a file of a build.
 
     Args:
-        folder: Of the build.
+        folder: Folder of the build.
         output: The file to be written.
 
     Raises:

@@ -159,7 +159,7 @@ def compile_graph(
 
 
 def _look_at_loops(graph: Graph, facts: BuildFacts, *, delay: bool) -> tuple[Graph, BuildFacts]:
-    """Return the graph with the delays that its loops lack, if they are asked for, and the facts about them."""
+    """Return the graph, with the delays that its loops lack if they are asked for, and the facts."""
     if delay:
         delays = tuple(str(each) for each in find_loop_delays(graph))
         return DelayLoops()(graph), facts.model_copy(update={"loop_delays": delays})

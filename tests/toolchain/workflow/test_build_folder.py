@@ -61,11 +61,12 @@ def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) 
 
 
 def test_a_failing_report_leaves_no_half_build(tmp_path: Path, rng: np.random.Generator) -> None:
-    def fail(folder: Path) -> None:
-        raise OSError("no space left on device")
+    class Failing:
+        def write(self, build: Build, folder: Path) -> None:
+            raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        compile_graph(recurrent(rng)).save(tmp_path / "b", fail)
+        compile_graph(recurrent(rng)).save(tmp_path / "b", Failing())
     assert not list(tmp_path.iterdir())
 
 

@@ -31,6 +31,7 @@ _INTERNAL = {
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "NodeForm": "becomes a form per operation",
+    "EnumForm": "becomes a form per enumeration",
     "NeuroBench": "becomes ChipMetrics",
     "TrainingNote": "the state of an unfinished training, which only the same command reads",
     **dict.fromkeys(
