@@ -63,6 +63,7 @@ def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) 
 def test_a_failing_report_leaves_no_half_build(tmp_path: Path, rng: np.random.Generator) -> None:
     class Failing:
         def write(self, build: Build, folder: Path) -> None:
+            del build, folder
             raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
