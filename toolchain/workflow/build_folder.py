@@ -23,6 +23,7 @@ from toolchain.target.protocol import export_program
 from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.coherence import check_coherent
+from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, write_passes
 
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
@@ -52,7 +53,7 @@ class Manifest(SealedDocument):
         *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
         _QUANTIZATION,
     )
-    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS,)
+    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS, *PASS_FILES)
     STREAMED: ClassVar[tuple[str, ...]] = (_STIMULUS,)
 
     format: str = FORMAT
@@ -82,6 +83,8 @@ class Build:
         quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
         facts: How the network came to be.
+        passes: The graph after every pass of the compiler; none where the integers came from a file, or the
+            build was written before graphs were kept.
     """
 
     float_graph: Graph
@@ -90,6 +93,7 @@ class Build:
     quantization: QuantizationReport = field(repr=False)
     stimulus: Stimulus | None = None
     facts: BuildFacts = field(default_factory=BuildFacts, repr=False)
+    passes: tuple[PassGraph, ...] = field(default=(), repr=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,6 +121,8 @@ class Build:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
             write_document(temporary / _QUANTIZATION, self.quantization)
+            if self.passes:
+                write_passes(temporary, self.passes, self.float_graph, self.fixed_graph)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
             if judgement is not None:
@@ -184,7 +190,8 @@ class Build:
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
         stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
         check_coherent(folder.path, graphs, report, stimulus)
-        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
+        passes = _read_passes(files, folder.path, *graphs)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
 
 
 def check_apart(folder: Path, output: Path) -> None:
@@ -209,3 +216,13 @@ def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
     return graph_from(
         files.read(structure), lambda: arrays_of(files.open(numbers), folder / numbers), folder / structure
     )
+
+
+def _read_passes(
+    files: SealedFiles, folder: Path, float_graph: Graph, fixed_graph: Graph
+) -> tuple[PassGraph, ...]:
+    document, numbers = PASS_FILES
+    if document not in files:
+        return ()
+    arrays = arrays_of(files.open(numbers), folder / numbers) if numbers in files else {}
+    return read_passes(files.read(document), arrays, folder / document, float_graph, fixed_graph)
