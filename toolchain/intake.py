@@ -201,8 +201,8 @@ def names_of(value: object, name: str) -> tuple[str, ...]:
     """
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(listed, str) or not isinstance(listed, Sequence):
-        mend = f"write ({listed!r},)" if isinstance(listed, str) else ""
-        raise ArgumentError(name, "a sequence of texts", _kind(value), mend)
+        remedy = f"write ({listed!r},)" if isinstance(listed, str) else ""
+        raise ArgumentError(name, "a sequence of texts", _kind(value), remedy)
     for item in cast("Sequence[object]", listed):
         if not isinstance(item, str):
             raise ArgumentError(name, "a sequence of texts", f"{_kind(item)} in it")

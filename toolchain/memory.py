@@ -98,9 +98,9 @@ def machine_memory() -> int:
     Raises:
         ArgumentError: The variable holds no size.
     """
-    said = os.environ.get(VARIABLE)
-    if said:
-        return _size_of(said)
+    setting = os.environ.get(VARIABLE)
+    if setting:
+        return _size_of(setting)
     limits = [_machine_or_container()]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:

@@ -52,22 +52,26 @@ class Pipe:
             self._input.write(json.dumps(question).encode() + b"\n")
         except BrokenPipeError:
             raise LostError("ended the reading process") from None
-        said = self._document()
-        return said["refused"] if isinstance(said.get("refused"), str) else self._arrays(said.get("arrays"))
+        answer = self._document()
+        return (
+            answer["refused"]
+            if isinstance(answer.get("refused"), str)
+            else self._arrays(answer.get("arrays"))
+        )
 
     def _document(self) -> dict[str, Any]:
         size = int.from_bytes(self._bytes(8), "big")
         if size > _DOCUMENT:
             raise LostError(_CONFUSED)
         try:
-            said = json.loads(self._bytes(size))
+            answer = json.loads(self._bytes(size))
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+            answer = None
+        if not isinstance(answer, dict):
             raise LostError(_CONFUSED)
-        return said
+        return answer
 
-    def _arrays(self, listed: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - whatever was said
+    def _arrays(self, listed: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - whatever came
         arrays: dict[str, NDArray[Any]] = {}
         try:
             for name, kind, shape in listed:

@@ -118,11 +118,11 @@ class ConfinedReader:
         if self._owner != os.getpid():
             self._forget()
         with self._turn:
-            said = self._ask(question)
-        if isinstance(said, str):
+            answer = self._ask(question)
+        if isinstance(answer, str):
             which = "" if index is None else f"recording {index}: "
-            raise CorruptArtifactError(path, f"{which}{said}")
-        return said
+            raise CorruptArtifactError(path, f"{which}{answer}")
+        return answer
 
     def _ask(self, question: dict[str, Any]) -> str | dict[str, NDArray[Any]]:
         process = self._process or self._start()

@@ -38,13 +38,13 @@ ROOM: Final = "free some space, or choose a place on another disk"
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generator[None, None, None]:
+def writing(path: Path, needed: int | None = None, remedy: str = ROOM) -> Generator[None, None, None]:
     """Tell failures of the disk inside of the block as `StorageError`.
 
     Args:
         path: The file or folder that is written, as its user knows it.
-        needed: How many bytes it may take, if that is known.
-        mend: What to do when the disk is full.
+        needed: Bytes that it may take, if that is known.
+        remedy: Advice for a full disk.
 
     Raises:
         StorageError: The disk is full, read-only or not permitted.
@@ -56,7 +56,7 @@ def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generato
     except Exception as error:
         number = _number_of(error) if _concerns(error, path) else None
         if number in _FULL:
-            raise StorageError(path, _too_full(path, needed), mend) from error
+            raise StorageError(path, _too_full(path, needed), remedy) from error
         if number in _REFUSALS:
             problem, advice = _REFUSALS[number]
             raise StorageError(path, problem, advice) from error

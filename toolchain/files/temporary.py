@@ -37,7 +37,7 @@ def temporary_folder(word: str) -> Generator[Path, None, None]:
         StorageError: There is no room for them, or no folder at all.
     """
     place = _place()
-    with writing(place, mend=OTHER_TEMPORARY):
+    with writing(place, remedy=OTHER_TEMPORARY):
         _sweep(place)
         with Held(lambda: _make(place, word), _remove) as (folder, _):
             try:

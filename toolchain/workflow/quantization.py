@@ -79,7 +79,7 @@ class Quantization:
         if isinstance(bits, Mapping):
             pairs = bits.items()
             bits = {
-                name_of(name, "weight_bits"): _bits(given, f"weight_bits[{name!r}]") for name, given in pairs
+                name_of(name, "weight_bits"): _bits(value, f"weight_bits[{name!r}]") for name, value in pairs
             }
         else:
             bits = _bits(bits, "weight_bits")
