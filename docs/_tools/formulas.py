@@ -12,13 +12,18 @@ _SIZES: Final = re.compile(r"\\[Bb]igg?[lr]?(?![a-zA-Z])")
 """Commands for larger brackets, which MathML chooses by itself."""
 
 
+def _readable(formula: str) -> str:
+    """Return a formula in the commands that docutils knows."""
+    return _SIZES.sub("", formula).replace(r"\dots", r"\ldots")
+
+
 def _inline(translator: HTML5Translator, node: math) -> None:
-    translator.body.append(tex2mathml(_SIZES.sub("", node.astext()), as_block=False))
+    translator.body.append(tex2mathml(_readable(node.astext()), as_block=False))
     raise SkipNode
 
 
 def _block(translator: HTML5Translator, node: math_block) -> None:
-    formula = tex2mathml(_SIZES.sub("", node.astext()), as_block=True)
+    formula = tex2mathml(_readable(node.astext()), as_block=True)
     translator.body.append(f'<div class="math">{formula}</div>')
     raise SkipNode
 
