@@ -195,11 +195,12 @@ def short_table(rows: list[Row]) -> str:
     """Return the heart of it for the first page."""
     head = [
         "means over seeds",
-        "accuracy, Loihi 1",
+        "real numbers",
+        "integers, Loihi 1",
         "cores",
         "synapses, KiB",
-        "uJ a sample, dynamic",
-        "us a step",
+        "µJ a sample, dynamic",
+        "µs a step",
     ]
     head += ["Loihi 2: cores", "synapses, KiB"]
     lines: list[list[str]] = []
@@ -213,7 +214,7 @@ def short_table(rows: list[Row]) -> str:
             lines.append(
                 [
                     f"{name}, {said}",
-                    f"{np.mean([item['fixed'] for item in first]):.2f} %",
+                    *(f"{np.mean([item[key] for item in first]):.2f} %" for key in ("float", "fixed")),
                     *(f"{np.mean([item[key] for item in first]):,.1f}" for key in ("cores", "kilobytes")),
                     band(min(joules), max(joules)),
                     band(min(times), max(times)),

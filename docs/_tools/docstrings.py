@@ -10,7 +10,7 @@ _MAGNITUDE = re.compile(r"\|(?=\S)")
 
 def _escape_bars(line: str) -> str:
     """Keep the bars of a magnitude from being read as a substitution, outside of code."""
-    between_ticks = zip(line.split("`"), cycle((True, False)))  # noqa: B905 - the cycle has no end
+    between_ticks = zip(line.split("`"), cycle((True, False)))
     return "`".join(_MAGNITUDE.sub(r"\\|", text) if prose else text for text, prose in between_ticks)
 
 
