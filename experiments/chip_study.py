@@ -1,8 +1,8 @@
 """What pruning is worth on a chip, and what sharing decays and thresholds costs.
 
 Run it with `make chip-study` (half an hour on two cores); it writes the tables of `docs/studies/chips.md`.
-Each network is trained, with and without pruning, compiled for Loihi 1 and Loihi 2, and spread over their cores
-with the activity of its test images.
+Each network is trained, with and without pruning, compiled for Loihi 1 and Loihi 2, and spread over their
+cores with the activity of its test images.
 """
 
 import json

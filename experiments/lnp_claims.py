@@ -266,9 +266,9 @@ def summary(study: Study) -> str:
     series, digits = (study.pairs.comparisons[task, BEST, "unpruned"] for task in BOTH)
     rows = [figures for (task, _, _), figures in study.figures.items() if task == DEPLOYMENT]
     said = f"""
-        [Lyapunov Noise Pruning](lnp.md) prunes a recurrent network before it is trained and without data. Over
-        {study.seeds} paired seeds, networks that keep all of their neurons and {KEPT} of their synapses need
-        {recurrent} times fewer operations in the recurrent synapses and {everything} times fewer in all,
+        [Lyapunov Noise Pruning](lnp.md) prunes a recurrent network before it is trained and without data.
+        Over {study.seeds} paired seeds, networks that keep all of their neurons and {KEPT} of their
+        synapses need {recurrent} times fewer operations in the recurrent synapses and {everything} times fewer in all,
         because the input stays as it is. Their difference to the unpruned network is {series.mean:+.1f} ±
         {series.half:.1f} of {HORIZON} values of Lorenz63 and {digits.mean:+.1f} ± {digits.half:.1f} points on
         digits that are read row by row. So neither a gain nor a loss is shown. Pruning at random is not shown

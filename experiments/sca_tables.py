@@ -1,4 +1,4 @@
-"""The tables and sentences of the study of channel pruning: from `sca_study.jsonl` into the pages of studies."""
+"""The tables and sentences of the study of channel pruning: from `sca_study.jsonl` into its pages."""
 
 from pathlib import Path
 

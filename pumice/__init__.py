@@ -14,8 +14,8 @@ What a user needs stands here, under a name that nobody else has:
 - `repair` trains a build on with its integers.
 - `Quantization` holds the options of the compiler.
 - `Stimulus` holds samples with their labels.
-- `Network`, `Connection`, `CubaLif` and `Readout` make a model of named layers, which may be recurrent; `Spiking`
-  is a layer of a convolutional `nn.Sequential`; `as_model` gives the layers of an `nn.Sequential` names.
+- `Network`, `Connection`, `CubaLif` and `Readout` make a model of named layers, which may be recurrent;
+  `Spiking` is a layer of a convolutional `nn.Sequential`; `as_model` gives its layers names.
 - `fit` trains such a model, and `FitOptions` says how.
 - `load_target` returns a place where a graph can run.
 - `__version__` is the version that is installed.

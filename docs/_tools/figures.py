@@ -75,7 +75,7 @@ def _draw_scale(build: Build, path: Path) -> None:
 
 
 def _draw_rounding(together: Build, nearest: Build, path: Path) -> None:
-    """Draw the error that rounding brings into each potential, if there were no spikes, rounded in two ways."""
+    """Draw the error that rounding brings into potentials without spikes, rounded in two ways."""
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
     for build, color, label, shift in (

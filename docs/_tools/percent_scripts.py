@@ -10,7 +10,7 @@ _CELL = re.compile(r"^# %%(.*)$", re.MULTILINE)
 
 
 def as_markdown(script: str) -> str:
-    """Return the text cells as they are, without their comment signs, and the code cells as blocks of code."""
+    """Return text cells without their comment signs, and code cells as blocks of code."""
     _, *pieces = _CELL.split(script)
     page = []
     for kind, cell in zip(pieces[::2], pieces[1::2], strict=True):

@@ -1,15 +1,16 @@
 # %% [markdown]
 # # A network of your own, from PyTorch to Lava
 #
-# In this tutorial you train a small recurrent network on real data, turn it into integers, compare the two, look
-# into a difference, and run the integers on Lava. It takes about two minutes on two cores. The page is the
-# script `docs/tutorials/own_network.py`; run it with `python docs/tutorials/own_network.py`.
+# In this tutorial you train a small recurrent network on real data, turn it into integers, compare
+# the two, look into a difference, and run the integers on Lava. It takes about two minutes on two
+# cores. The page is the script `docs/tutorials/own_network.py`; run it with `python
+# docs/tutorials/own_network.py`.
 #
 # ## Data
 #
-# scikit-learn has 1,797 handwritten digits of 8 x 8 pixels. The network reads a digit row by row: eight
-# channels, one per column, and four steps for each row. A pixel of grey level $g$ out of 16 fires with
-# probability $g / 16$. Samples are arrays `[batch, steps, channels]`.
+# scikit-learn has 1,797 handwritten digits of 8 x 8 pixels. The network reads a digit row by row:
+# eight channels, one per column, and four steps for each row. A pixel of grey level $g$ out of 16
+# fires with probability $g / 16$. Samples are arrays `[batch, steps, channels]`.
 
 # %%
 import numpy as np
@@ -30,10 +31,10 @@ print(spikes.shape, "samples, steps, channels")
 # %% [markdown]
 # ## Model
 #
-# A `Network` names its layers and the connections between them. Each hidden neuron has a time constant of its
-# own, so that some forget a row at once and others remember the whole digit. The connection from the layer to
-# itself has a delay of one step. The read-out has an infinite threshold: it never fires, and its mean potential
-# is the score of a class.
+# A `Network` names its layers and the connections between them. Each hidden neuron has a time
+# constant of its own, so that some forget a row at once and others remember the whole digit. The
+# connection from the layer to itself has a delay of one step. The read-out has an infinite threshold:
+# it never fires, and its mean potential is the score of a class.
 
 # %%
 hidden = pumice.CubaLif(96, dv=1 / rng.uniform(2, 20, 96))
@@ -57,8 +58,8 @@ network = pumice.Network(
 # %% [markdown]
 # ## Training
 #
-# `fit` trains with surrogate gradients. Any loop of your own does as well: a `Network` is an `nn.Module`, and
-# `network(x).scores` are the scores.
+# `fit` trains with surrogate gradients. Any loop of your own does as well: a `Network` is an
+# `nn.Module`, and `network(x).scores` are the scores.
 
 # %%
 options = pumice.FitOptions(epochs=20, batch_size=32, learning_rate=0.01)
@@ -69,8 +70,9 @@ print(f"accuracy on the training samples: {records[-1].accuracy:.1f} %")
 # ## Integers
 #
 # `compile` makes integers of the network. The held-out samples stay in the build, to judge it on. The
-# calibration samples show how large currents and potentials become, and the weights of a neuron are rounded
-# such that their errors cancel on them; they are training samples. First four bits, which is little:
+# calibration samples show how large currents and potentials become, and the weights of a neuron are
+# rounded such that their errors cancel on them; they are training samples. First four bits, which is
+# little:
 
 # %%
 held_out = pumice.Stimulus(spikes[test], labels[test])
@@ -88,8 +90,9 @@ print(f"F1 of the spikes: {comparison.spike_f1:.3f}")
 # %% [markdown]
 # ## Where do they differ?
 #
-# For each population the comparison knows the first divergence: the step and the neuron at which real numbers
-# and integers first differ, with both potentials and the threshold. A potential of 0 is that of a neuron which has just fired.
+# For each population the comparison knows the first divergence: the step and the neuron at which real
+# numbers and integers first differ, with both potentials and the threshold. A potential of 0 is that
+# of a neuron which has just fired.
 
 # %%
 first = comparison.nodes["hidden"].first
@@ -104,8 +107,8 @@ judgement = pumice.compare(coarse, attribute=True)
 print(*judgement.sentences(), sep="\n")
 
 # %% [markdown]
-# The weights are to blame, as one would expect at four bits. Two things help. Weights that are rounded together
-# cost nothing on the chip, and more bits cost memory:
+# The weights are to blame, as one would expect at four bits. Two things help. Weights that are
+# rounded together cost nothing on the chip, and more bits cost memory:
 
 # %%
 for bits in (4, 8):
@@ -122,9 +125,9 @@ for bits in (4, 8):
 # %% [markdown]
 # ## Lava
 #
-# The integers of eight bits on Lava's CPU simulator: every current, potential and spike must equal the exact
-# reference and the emulator at every step. `require_exact` raises an error that names population, step and
-# neuron if one of them does not.
+# The integers of eight bits on Lava's CPU simulator: every current, potential and spike must equal
+# the exact reference and the emulator at every step. `require_exact` raises an error that names
+# population, step and neuron if one of them does not.
 
 # %%
 judgement = pumice.compare(build, exact=("lava",), samples=8)
@@ -132,7 +135,8 @@ judgement.require_exact()
 print(judgement.sentences()[0])
 
 # %% [markdown]
-# The build can be saved. All commands work on its folder: `pumice show`, `pumice check`, `pumice export`.
+# The build can be saved. All commands work on its folder: `pumice show`, `pumice check`, `pumice
+# export`.
 
 # %%
 build.save("rows-of-digits")

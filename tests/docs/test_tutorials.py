@@ -1,4 +1,4 @@
-"""The tutorials are scripts that run: `make docs` runs them as they stand, `make test` with little training."""
+"""The tutorials run: in `make docs` as they stand, in `make test` with little training."""
 
 import os
 import re

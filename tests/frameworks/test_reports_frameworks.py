@@ -1,7 +1,8 @@
 """Public reports about the frameworks that write NIR: what went wrong there, and what happens here.
 
 Every test is one row of a table in docs/studies/frameworks.md. Needs `make frameworks`, which installs the
-frameworks; what their installed versions no longer write is written here as the version of the report wrote it.
+frameworks; what their installed versions no longer write is written here as the version of the report
+wrote it.
 """
 
 from importlib import import_module
