@@ -19,8 +19,10 @@ class HardwareProfile:
         bias_mantissa_max: Largest magnitude of a bias mantissa.
         bias_exponent_max: Largest bias exponent.
         state_limit: Magnitude at which `u` wraps and `v` saturates.
-        decay_profiles: Number of distinct pairs of decays that a core holds; None for as many as there are neurons.
-        threshold_profiles: Number of distinct thresholds that a core holds; None for as many as there are neurons.
+        decay_profiles: Number of distinct pairs of decays that a core holds; None for as many as there are
+            neurons.
+        threshold_profiles: Number of distinct thresholds that a core holds; None for as many as there are
+            neurons.
     """
 
     name: str

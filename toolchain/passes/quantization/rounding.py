@@ -27,8 +27,8 @@ class Rounding(Enum):
     NEAREST = "nearest"
     """Each weight to the nearest integer."""
     CALIBRATED = "calibrated"
-    """The weights of a neuron together, so that their errors cancel on the calibration data; without it, to the
-    nearest integer."""
+    """The weights of a neuron together, so that their errors cancel on the calibration data; to the nearest
+    integer where there is none."""
 
 
 def round_together(
