@@ -1,5 +1,3 @@
 """Lava's CPU simulator. After importing this package a plain `import lava` works in the process."""
 
-from targets.lava.compatibility import install
-
-install()
+import targets.lava.runtime  # noqa: F401 - makes lava-nc importable

@@ -2,19 +2,21 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.lava.artifact import write_artifact
-from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, SampleWindow, record_file, write_job
+from targets.lava.export import export_network
+from targets.lava.job import write_job
 from targets.lava.plan import Plan, plan_processes
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import Limits, finished_samples, run_job
+from targets.lava.runtime.compatibility import INSTALL_COMMAND, lava_version
+from targets.lava.runtime.documents import Models
+from targets.lava.runtime.jobs import LavaJob
 from toolchain import ir
 from toolchain.errors import StorageError, TargetError, TargetUnavailableError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
@@ -23,40 +25,40 @@ from toolchain.files.temporary import temporary_folder
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.intake import path_of
 from toolchain.interrupts import uninterrupted
-from toolchain.ir import Graph, Stage, save_graph, verify
+from toolchain.ir import Graph, Stage, save_graph
 from toolchain.passes import FoldDelays, Pass
 from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import Target
 from toolchain.target.records import Records, empty_records, kept_quantities
 
+NAMES: Final = {Models.MIXED: "lava", Models.STOCK: "lava-stock", Models.LAYERS: "lava-layers"}
+"""Name of the target for every choice of models; its entry points in `pyproject.toml` are called the same."""
 _STOCK_LIMIT: Final = 127
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
 
 
 @final
+@dataclass(frozen=True)
 class LavaProgram:
     """A graph laid out as Lava processes.
 
-    Args:
+    Attributes:
         graph: Float (Lava's floating_pt models) or fixed (fixed_pt).
+        plan: The same as processes.
         limits: How long to wait.
         models: How many of the processes are Lava's own.
-        kept: Folder where the finished samples of a run that ends early are kept; None for nowhere.
+        folder: Folder where the finished samples of a run that ends early are kept; None for nowhere.
     """
 
-    def __init__(
-        self, graph: Graph, limits: Limits, models: Models = Models.MIXED, kept: Path | None = None
-    ) -> None:
-        verify(graph)
-        self._graph = graph
-        self._limits = limits
-        self._models = models
-        self._kept = kept
-        self.plan: Plan = plan_processes(graph)
+    graph: Graph
+    plan: Plan
+    limits: Limits
+    models: Models
+    folder: Path | None = None
 
     def resume_in(self, folder: Path) -> "LavaProgram":
         """Return the program that keeps its finished samples in a folder, and begins after those it finds."""
-        return LavaProgram(self._graph, self._limits, self._models, path_of(folder, "folder"))
+        return replace(self, folder=path_of(folder, "folder"))
 
     def run(
         self,
@@ -74,12 +76,12 @@ class LavaProgram:
             SimulationError: Lava raised, died or hung.
         """
         check_quantities(record)
-        fitted = fit_stimulus(self._graph, stimulus)
-        records = empty_records(self._graph, fitted, record)
-        kept = None if self._kept is None else FinishedSamples(self._kept, self._graph, fitted, record)
-        done = 0 if kept is None else kept.load(records)
+        fitted = fit_stimulus(self.graph, stimulus)
+        records = empty_records(self.graph, fitted, record)
+        store = None if self.folder is None else FinishedSamples(self.folder, self.graph, fitted, record)
+        done = 0 if store is None else store.load(records)
         if done < fitted.samples:
-            self._run_from(done, fitted, records, kept, progress)
+            self._run_from(done, fitted, records, store, progress)
         return Trace(**records)
 
     def _run_from(
@@ -87,33 +89,32 @@ class LavaProgram:
         done: int,
         stimulus: Stimulus,
         records: Records,
-        kept: FinishedSamples | None,
+        store: FinishedSamples | None,
         progress: Progress,
     ) -> None:
-        wanted = kept_quantities(records, self._graph)
+        wanted = kept_quantities(records, self.graph)
         with temporary_folder("lava") as folder:
-            rest = stimulus.take(slice(done, None))
-            window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
+            job = write_job(folder, self.plan, stimulus.take(slice(done, None)), wanted, self.models)
             try:
-                run_job(folder, window, self._limits, progress)
-                _collect(folder, self.plan, records, done, window.samples)
-                if kept is not None:
-                    _kept(kept, records, stimulus.samples)
+                run_job(job, self.limits, progress)
+                _collect(job, records, done, job.run.samples)
+                if store is not None:
+                    _store(store, records, stimulus.samples)
             except BaseException as error:
-                _rescue(folder, self.plan, window, records, done, kept, error)
+                _rescue(job, records, done, store, error)
                 raise
 
     def save(self, directory: Path) -> None:
         """Write the graph; offsets and relays are laid out again when it is built."""
-        save_graph(self._graph, directory)
+        save_graph(self.graph, directory)
 
     def export(self, directory: Path) -> None:
-        """Write the integers as one Python file and its weights, to be run with lava-nc alone.
+        """Write the integers as a network that runs with lava-nc alone.
 
         Raises:
             TargetError: The graph is not in integers.
         """
-        write_artifact(self._graph, path_of(directory, "directory"))
+        export_network(self.plan, path_of(directory, "directory"))
 
 
 @final
@@ -136,7 +137,7 @@ class LavaTarget:
     @property
     def name(self) -> str:
         """As typed on the command line."""
-        return "lava" if self.models is Models.MIXED else f"lava-{self.models.value}"
+        return NAMES[self.models]
 
     @property
     def profile(self) -> HardwareProfile:
@@ -179,44 +180,39 @@ class LavaTarget:
         self.check()
         if self.models is Models.STOCK:
             _check_stock_limits(graph)
-        return LavaProgram(graph, self.limits, self.models)
+        return LavaProgram(graph, plan_processes(graph), self.limits, self.models)
 
 
-def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: int) -> None:
+def _collect(job: LavaJob, records: Records, first: int, samples: int) -> None:
     """Copy the samples that a job finished to where they belong."""
     for quantity, populations in records.items():
         for name, values in populations.items():
-            part = np.load(record_file(folder, plan, name, quantity), mmap_mode="r", allow_pickle=False)
-            values[first : first + samples] = part[:samples]
+            path = job.record_paths(name)[quantity]
+            record = np.load(path, mmap_mode="r", allow_pickle=False)
+            values[first : first + samples] = record[:samples]
 
 
 @uninterrupted
 def _rescue(
-    folder: Path,
-    plan: Plan,
-    window: SampleWindow,
-    records: Records,
-    before: int,
-    kept: FinishedSamples | None,
-    error: BaseException,
+    job: LavaJob, records: Records, before: int, store: FinishedSamples | None, error: BaseException
 ) -> None:
     """Keep the samples that a job finished before it ended early, and say so in what ended it."""
-    finished = finished_samples(folder, window)
-    _collect(folder, plan, records, before, finished)
-    error.add_note(f"{before + finished} of {before + window.samples} samples were finished")
-    if kept is None:
+    finished = finished_samples(job)
+    _collect(job, records, before, finished)
+    error.add_note(f"{before + finished} of {before + job.run.samples} samples were finished")
+    if store is None:
         error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
     elif finished:
-        error.add_note(_kept(kept, records, before + finished))
+        error.add_note(_store(store, records, before + finished))
 
 
-def _kept(kept: FinishedSamples, records: Records, done: int) -> str:
+def _store(store: FinishedSamples, records: Records, done: int) -> str:
     """Keep finished samples; a disk that is full must not hide why the run ended."""
     try:
-        kept.save(records, done)
+        store.save(records, done)
     except (OSError, StorageError) as error:
-        return f"they could not be kept in '{kept.path.parent}': {error}"
-    return f"they are kept in '{kept.path.parent}'"
+        return f"they could not be kept in '{store.path.parent}': {error}"
+    return f"they are kept in '{store.path.parent}'"
 
 
 def _check_stock_limits(graph: Graph) -> None:
@@ -230,7 +226,7 @@ def _check_stock_limits(graph: Graph) -> None:
                 raise TargetError(
                     f"convolution '{node.name}': Lava's own model counts channels, groups, kernel, stride, "
                     f"padding and dilation in 8 bits and cannot hold {largest}; run it with our model "
-                    "(target 'lava')"
+                    f"(target '{NAMES[Models.MIXED]}')"
                 )
 
 
