@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from targets.onnx.models import described, next_state, sequence_model, step_model
-from targets.onnx.writer import input_name
+from targets.onnx.models import sequence_model, step_model, with_graph
+from targets.onnx.writer import input_name, next_state
 from toolchain.arrays import Array
 from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput, ClippingTally
@@ -28,7 +28,7 @@ from toolchain.target.records import empty_records, kept_quantities
 SEQUENCE: Final = "network.onnx"
 STEP: Final = "step.onnx"
 _AT_ONCE: Final = 32
-"""Samples of one call: every connection of a batch is held as 64-bit numbers."""
+"""Samples of one call, in which what every connection sends takes 64 bits a number."""
 _LARGEST: Final = 2**31 - 1
 """Bytes of a model: a limit of the format."""
 
@@ -70,9 +70,9 @@ class OnnxSession:
         names = [*(f"{name}.spikes" for name in spikes), *(next_state(name) for name in self.state)]
         fitted = fit_step(self._graph.inputs, values, self._batch)
         self._clipping.add(fitted)
-        found = self._model.run(names, _typed(self._graph, fitted) | self.state)
-        self.state = dict(zip(self.state, found[len(spikes) :], strict=True))
-        return dict(zip(spikes, found, strict=False))
+        results = self._model.run(names, _typed(self._graph, fitted) | self.state)
+        self.state = dict(zip(self.state, results[len(spikes) :], strict=True))
+        return dict(zip(spikes, results, strict=False))
 
 
 @final
@@ -103,8 +103,8 @@ class OnnxProgram:
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
         records = empty_records(self._graph, fitted, record)
-        kept = kept_quantities(records, self._graph)
-        names = [f"{name}.{quantity}" for name, quantities in kept.items() for quantity in quantities]
+        wanted = kept_quantities(records, self._graph)
+        names = [f"{name}.{quantity}" for name, quantities in wanted.items() for quantity in quantities]
         for start in range(0, fitted.samples, _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             values = {name: array[part] for name, array in fitted.values.items()}
@@ -126,9 +126,8 @@ class OnnxProgram:
     def export(self, directory: Path) -> None:
         """Write `network.onnx`, a loop over time, and `step.onnx`, one step with its state."""
         for name, model in ((SEQUENCE, sequence_model(self._graph)), (STEP, step_model(self._graph))):
-            write_bytes(
-                path_of(directory, "directory") / name, described(model, self._graph).SerializeToString()
-            )
+            content = with_graph(model, self._graph).SerializeToString()
+            write_bytes(path_of(directory, "directory") / name, content)
 
 
 @final
