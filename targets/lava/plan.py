@@ -224,12 +224,9 @@ class _Planner:
 
         In integers one spike of weight 1 lifts v to 64 > 0, and the decays leave nothing of it.
         """
-        zeros = np.zeros(shape, self._numbers.dtype)
-        if self._numbers is Numbers.FIXED:
-            decay, vth = zeros + np.int32(_FORGET_AT_ONCE), zeros
-        else:
-            decay, vth = zeros + 1, zeros + 0.5
-        return {"du": decay, "dv": decay, "vth": vth, "bias_mant": zeros, "bias_exp": zeros}
+        decay, vth = (_FORGET_AT_ONCE, 0) if self._numbers is Numbers.FIXED else (1, 0.5)
+        values = {"du": decay, "dv": decay, "vth": vth, "bias_mant": 0, "bias_exp": 0}
+        return {part: np.full(shape, value, self._numbers.dtype) for part, value in values.items()}
 
 
 def pooling_matrix(window: Window, shape: Sequence[int], dtype: type[np.generic]) -> csr_array:

@@ -150,8 +150,8 @@ def _image_sums(job: LavaJob, link: LavaConvolution) -> Callable[[Array], Array]
     # SciPy's signal package, which comes with Lava's convolutions, is half of what a start costs.
     from .convolution import Convolver, exact_sums  # noqa: PLC0415
 
-    geometry = (np.array(pair) for pair in (link.stride, link.padding, link.dilation))
-    convolver = Convolver(job.weights[f"{link.name}/kernel"], *geometry, link.groups)
+    stride, padding, dilation = (np.array(pair) for pair in (link.stride, link.padding, link.dilation))
+    convolver = Convolver(job.weights[f"{link.name}/kernel"], stride, padding, dilation, link.groups)
     shape, fixed = link.input_shape[::-1], job.network.numbers is Numbers.FIXED
 
     def sums(x: Array) -> Array:

@@ -34,7 +34,8 @@ def main(folder: Path, usage: str) -> None:
     run = LavaRun(models, samples, steps, _records(network, wanted))
     with tempfile.TemporaryDirectory() as temporary:
         trace = _run(LavaJob(Path(temporary), network, weights, run), stimulus, configuration)
-    np.savez_compressed(chosen.output, **trace)
+    arrays: dict[str, Any] = {**trace}
+    np.savez_compressed(chosen.output, **arrays)
     for name in sorted(trace):
         if name.endswith(".spikes"):
             print(f"{name.removesuffix('.spikes')}: {int(trace[name].sum())} spikes in {samples} samples")
