@@ -21,7 +21,7 @@ from toolchain import fixedpoint, ir
 from toolchain.arrays import Array
 from toolchain.execution.stimulus import stored_key
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import EdgeKind, Graph, Pooling, Population, Stage, Synapses, ValueType, Window, verify
+from toolchain.ir import EdgeKind, Graph, Pooling, Population, Stage, Synapses, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
@@ -61,7 +61,7 @@ def plan_processes(graph: Graph) -> Plan:
         FeedbackError: A cycle has less logical delay than connections.
     """
     schedule = find_schedule(graph)
-    retimed = RetimeDelays()(graph)
+    retimed = RetimeDelays(schedule=schedule)(graph)
     planner = _Planner(graph, schedule)
     for population in graph.populations:
         planner.add_population(population)
@@ -80,7 +80,7 @@ class _Planner:
 
     def __init__(self, graph: Graph, schedule: ClockSchedule) -> None:
         self._graph = graph
-        self._types: dict[str, ValueType] = verify(graph)
+        self._types = graph.types
         self._offsets = schedule.offsets
         self._numbers = Numbers.FIXED if graph.stage is Stage.FIXED else Numbers.REAL
         self._sources: dict[str, LavaSource] = {}
@@ -125,7 +125,7 @@ class _Planner:
         elements = size_of(self._types[node.name].shape) * node.window.area
         check_node(node.name, "on Lava the matrix of its windows", elements * _POOLED)
         matrix = pooling_matrix(node.window, shape, self._numbers.dtype)
-        source = self._tap(wait.inputs[0], wait.least - 1)
+        source = self._tap(wait.inputs[0], wait.min_steps - 1)
         self._join_ones(f"{node.name}@pool", source, node.name, matrix)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
@@ -134,7 +134,7 @@ class _Planner:
         (target,) = retimed.readers(node.name)
         graded = wait.edge is EdgeKind.GRADED
         # The connection process itself is one step late.
-        late = wait.least - 1
+        late = wait.min_steps - 1
         if isinstance(node, ir.Conv2d | ir.FixedConv2d):
             source = self._tap(wait.inputs[0], late)
             self._convolutions.append(_convolution(node, source, target.name, wait))

@@ -201,7 +201,7 @@ def _rescue(
     _collect(job, records, before, finished)
     error.add_note(f"{before + finished} of {before + job.run.samples} samples were finished")
     if store is None:
-        error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
+        error.add_note("to keep them, give a folder as `resume`")
     elif finished:
         error.add_note(_store(store, records, before + finished))
 
