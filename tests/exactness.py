@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from targets.emulator.program import BlockSession
 from targets.emulator.target import EmulatorTarget
 from targets.lava.plan import plan_processes
-from targets.lava.runtime.documents import LavaRun, Models
+from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.models import Models
 from targets.lava.runtime.processes.layer import PORTS
 from targets.lava.target import LavaTarget
 from tests.graphs import Recipe, union

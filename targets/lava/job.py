@@ -10,8 +10,9 @@ import numpy as np
 
 from targets.lava.answers import HEARTBEAT
 from targets.lava.plan import Plan
-from targets.lava.runtime.documents import NETWORK, RUN, WEIGHTS, LavaRun, Models
+from targets.lava.runtime.documents import NETWORK, RUN, WEIGHTS, LavaRun
 from targets.lava.runtime.jobs import LavaJob
+from targets.lava.runtime.models import Models
 from targets.lava.runtime.strict_json import text_of
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.atomic import write_text

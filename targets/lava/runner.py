@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, final
+from typing import BinaryIO, Final
 
 import numpy as np
 
 from targets.lava.answers import HEARTBEAT, RUNNING, SIMULATOR, Failure, is_done, read_failure
 from targets.lava.process_group import end_group
 from targets.lava.runtime.jobs import LavaJob
+from targets.lava.settings import Limits
 from toolchain.errors import SimulationError
 from toolchain.interrupts import Held
 from toolchain.progress import Progress
@@ -28,22 +28,6 @@ _REFUSALS: Final = {
     "MemoryError": "there is not enough memory for the simulator; free some, or run fewer samples",
 }
 """What the system refuses, as Python tells it in a traceback, and what to do: nothing of Lava is at fault."""
-
-
-@final
-@dataclass(frozen=True)
-class Limits:
-    """How long to wait for Lava.
-
-    Attributes:
-        total_s: Seconds for the whole run; None for no limit.
-        start_s: Seconds until the first step, in which Lava is imported and builds its processes.
-        stall_s: Seconds after that in which no process makes a step.
-    """
-
-    total_s: float | None = None
-    start_s: float = 300.0
-    stall_s: float = 60.0
 
 
 def run_job(job: LavaJob, limits: Limits, progress: Progress) -> None:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from targets.lava.answers import HEARTBEAT, RUNNING, WAITING, Failure, report_failure
 from targets.lava.process_group import end_group
 from targets.lava.runtime.building import Processes
-from targets.lava.runtime.documents import Models
 from targets.lava.runtime.jobs import Array, LavaJob
+from targets.lava.runtime.models import Models
 from targets.lava.runtime.simulation import Observer
 from toolchain.files.temporary import remove_folder, shared_memory_prefix
 

@@ -13,8 +13,8 @@ from targets.lava.export import export_network
 from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
 from targets.lava.resume import FinishedSamples
-from targets.lava.runtime.documents import Models
 from targets.lava.runtime.jobs import PARAMETERS, read_network
+from targets.lava.runtime.models import Models
 from targets.onnx.target import OnnxTarget
 from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures

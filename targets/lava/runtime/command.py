@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy_format
 
-from .documents import LavaInput, LavaNetwork, LavaRun, Models
+from .documents import LavaInput, LavaNetwork, LavaRun
 from .jobs import Array, LavaJob, read_network
+from .models import Models
 from .simulation import Observer, simulate
 from .strict_json import DocumentError
 

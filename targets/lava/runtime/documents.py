@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
+from .models import Models
 from .strict_json import FormatDocument
 from .windows import SampleWindows
 
@@ -32,17 +33,6 @@ class Numbers(Enum):
     def dtype(self) -> type[np.generic]:
         """Type of messages and states."""
         return np.int32 if self is Numbers.FIXED else np.float64
-
-
-class Models(Enum):
-    """How many of the processes and models are Lava's own. All give the same integers."""
-
-    STOCK = "stock"
-    """All of them, but for the relay of graded messages: the judge. One simulation per sample."""
-    MIXED = "mixed"
-    """Lava's connections, our windowed populations around Lava's dynamics, our model of `Conv`."""
-    LAYERS = "layers"
-    """One process of ours per population: the fewest messages."""
 
 
 @final

@@ -16,8 +16,9 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaRun, LavaSource, Models, Numbers
+from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaRun, LavaSource, Numbers
 from .integers import encode_graded
+from .models import Models
 from .strict_json import read_text
 from .windows import SampleWindows
 

@@ -6,8 +6,9 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from .building import Processes, build_layers, build_mixed, build_stock, late_biases
-from .documents import LavaNetwork, Models, Numbers
+from .documents import LavaNetwork, Numbers
 from .jobs import LavaJob
+from .models import Models
 
 
 class Observer:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from targets.lava.plan import plan_processes
-from targets.lava.runtime.documents import LavaRun, Models
+from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
@@ -166,6 +167,7 @@ def test_without_lava_the_target_says_what_to_run(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_numpy_that_lava_cannot_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(np, "__version__", "2.4.1")
+    versions = {"lava-nc": "0.10.0", "numpy": "2.4.1"}
+    monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
     with pytest.raises(TargetUnavailableError, match="numpy<2.4"):
         LavaTarget().check()

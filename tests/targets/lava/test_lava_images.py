@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.lava import target as target_module
-from targets.lava.runtime.documents import Models
+from targets.lava.program import check_stock_limits
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.networks import images, small_preresnet
@@ -72,7 +72,7 @@ def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) 
     )
     nodes = (ir.Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
     with pytest.raises(TargetError, match="cannot hold 128"):
-        target_module._check_stock_limits(graph.with_nodes(nodes))
+        check_stock_limits(graph.with_nodes(nodes))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:

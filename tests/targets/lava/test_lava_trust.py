@@ -16,11 +16,14 @@ from targets.lava.answers import HEARTBEAT
 from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
 from targets.lava.process_group import group_lives
+from targets.lava.program import LavaProgram
 from targets.lava.resume import FinishedSamples
-from targets.lava.runner import Limits, run_job
-from targets.lava.runtime.documents import LavaRun, Models
+from targets.lava.runner import run_job
+from targets.lava.runtime.documents import LavaRun
 from targets.lava.runtime.jobs import LavaJob
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.runtime.models import Models
+from targets.lava.settings import Limits
+from targets.lava.target import LavaTarget
 from tests.attack.small_builds import save_recurrent
 from tests.graphs import fixed_lif
 from tests.targets import conformance
@@ -166,7 +169,7 @@ import sys, tempfile
 tempfile.tempdir = sys.argv[1]
 import numpy as np
 from targets.lava.resume import FinishedSamples
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.target import LavaTarget
 from tests.targets import conformance
 LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
 """
@@ -251,7 +254,7 @@ _INTERRUPTED = """
 import signal, sys, threading, time
 import numpy as np
 from targets.lava.resume import FinishedSamples
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.target import LavaTarget
 from tests.targets import conformance
 program = LavaTarget().build(conformance.graph())
 def progress(done, total):
@@ -341,7 +344,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ended(monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("targets.lava.target.run_job", end)
+    monkeypatch.setattr("targets.lava.program.run_job", end)
     monkeypatch.setattr("targets.lava.resume.write_sealed_arrays", full)
     program, x = LavaTarget().build(conformance.graph()), conformance.stimulus(samples=2)
     with pytest.raises(SimulationError, match="the end") as caught:

@@ -9,13 +9,15 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from targets.lava import target
+from targets.lava import program as lava_program
 from targets.lava.answers import HEARTBEAT
 from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
-from targets.lava.runner import Limits, run_job
-from targets.lava.runtime.documents import LavaNetwork, LavaRun, Models
+from targets.lava.runner import run_job
+from targets.lava.runtime.documents import LavaNetwork, LavaRun
 from targets.lava.runtime.jobs import LavaJob
+from targets.lava.runtime.models import Models
+from targets.lava.settings import Limits
 from targets.lava.target import LavaTarget
 from tests.exactness import check_alone, check_samples_on_lava
 from tests.graphs import (
@@ -123,7 +125,7 @@ def test_a_run_that_is_resumed_between_samples_that_touch_ends_with_the_same_int
         raise SimulationError("the end", process="p", step=0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(target, "run_job", end_after_one)
+        patch.setattr(lava_program, "run_job", end_after_one)
         with pytest.raises(SimulationError, match="the end") as caught:
             program.run(x, record=QUANTITIES)
     assert "1 of 3 samples were finished" in caught.value.__notes__

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from targets.lava.plan import plan_processes
-from targets.lava.runtime.documents import LavaNetwork, LavaRun, Models
+from targets.lava.runtime.documents import LavaNetwork, LavaRun
+from targets.lava.runtime.models import Models
 from targets.lava.runtime.strict_json import DocumentError, read_text, text_of
 from tests.graphs import feed_forward, random_fixed
 from tests.image_graphs import ImageRecipe, random_images
