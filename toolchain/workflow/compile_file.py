@@ -14,7 +14,8 @@ from toolchain.files.disk import check_file
 from toolchain.intake import PathText, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Decode
 from toolchain.ir.imported import Imported

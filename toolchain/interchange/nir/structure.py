@@ -9,19 +9,16 @@ from typing import Final, final
 
 import networkx as nx
 import nir
-import numpy as np
-from numpy.typing import NDArray
 
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.loops import Edge, feedback, running_order
-from toolchain.interchange.nir.neurons import NEURONS, numbers
+from toolchain.interchange.nir.neurons import NEURONS
+from toolchain.interchange.nir.parameters import steps_of
 from toolchain.interchange.nir.shapes import Form, infer_forms
 
 Leaf = nir.NIRNode
 
 _DEEPEST: Final = 32
-_WHOLE: Final = 1e-6
-"""Of a step: more than single precision loses, less than anybody means."""
 _KNOWN: Final = (
     *NEURONS,
     nir.Affine,
@@ -140,23 +137,6 @@ def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
     forms = infer_forms(nodes, unique, order)
     rank = {name: place for place, name in enumerate(order)}
     return Structure(nodes, unique, back, rank, forms, frozenset(inputs + outputs), tuple(notes))
-
-
-def steps_of(name: str, node: nir.Delay, dt: float) -> NDArray[np.int64]:
-    """Return a delay in steps, of the shape in the file.
-
-    Raises:
-        FrontendError: It is negative, or no whole number of steps.
-    """
-    delay = numbers(name, "delay", node.delay) / dt
-    whole = np.rint(delay)
-    wrong = (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)) | (whole < 0)
-    if wrong.any():
-        raise FrontendError(
-            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones; state the "
-            "step with --dt"
-        )
-    return whole.astype(np.int64)
 
 
 def _linear(nodes: Mapping[str, object], edges: Sequence[Edge], ends: set[str]) -> "nx.DiGraph[str]":
