@@ -49,7 +49,7 @@ def main(seed: int, neurons: int, starts: int, iterations: int, lava_values: int
         bias=0.8,
     )
     dense = build_hrsnn(shape, rng)
-    dense.graded, dense.graded_scale, dense.graded_bits = True, code.graded_scale, code.bits
+    dense.input_code = code.input_code
 
     room = series.test - series.validation - HISTORY - HORIZON
     begins = series.validation + HISTORY + np.arange(starts) * (room // starts)

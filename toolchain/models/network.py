@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, assert_never, cast, final
+from typing import assert_never, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +11,9 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError, FeedbackError, FrontendError
 from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
 from toolchain.models.entering import tensor_of
+from toolchain.models.input_code import InputCode, optional_code
 from toolchain.models.neurons import CubaLif
-from toolchain.options import (
-    LARGEST_FACTOR,
-    LONGEST_MS,
-    MOST,
-    SHORTEST_MS,
-    SMALLEST_FACTOR,
-    flag,
-    hold,
-    whole,
-)
+from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
 
 
 class Readout(Enum):
@@ -31,10 +23,6 @@ class Readout(Enum):
     LAST_V = "last_v"
     MEAN_V = "mean_v"
     MAX_V = "max_v"
-
-
-MOST_BITS: Final = 23
-"""Of the magnitude of a graded message: a state of a chip has 24 with the sign."""
 
 
 def check_part_names(names: Iterable[str], what: str) -> None:
@@ -105,10 +93,7 @@ class Network(nn.Module):
             and `nn.Linear`.
         output: Name of the layer that is read.
         readout: How it is read.
-        graded: Whether the inputs are real values instead of spikes; then
-            `graded_scale` and `graded_bits` say how integers represent them.
-        graded_scale: Integers per unit.
-        graded_bits: Magnitude bits.
+        input_code: Integers that stand for the real values that enter; None if spikes enter.
         dt_ms: Length of a step.
 
     Raises:
@@ -125,9 +110,7 @@ class Network(nn.Module):
         connections: Mapping[Connection, nn.Module],
         output: str,
         readout: Readout = Readout.MEAN_V,
-        graded: bool = False,
-        graded_scale: float = 1.0,
-        graded_bits: int = 1,
+        input_code: InputCode | None = None,
         dt_ms: float = 1.0,
     ) -> None:
         super().__init__()
@@ -142,9 +125,7 @@ class Network(nn.Module):
         self.synapses = nn.ModuleDict({arrow.name: module for arrow, module in connections.items()})
         self.output = output
         self.readout = choice_of(readout, "readout", Readout)
-        self.graded = flag(graded, "graded")
-        self.graded_scale = real_of(graded_scale, "graded_scale", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
-        self.graded_bits = count_of(graded_bits, "graded_bits", least=1, most=MOST_BITS)
+        self.input_code = optional_code(input_code, "input_code")
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
 
@@ -183,9 +164,7 @@ class Network(nn.Module):
             connections=connections,
             output=self.output,
             readout=self.readout,
-            graded=self.graded,
-            graded_scale=self.graded_scale,
-            graded_bits=self.graded_bits,
+            input_code=self.input_code,
             dt_ms=self.dt_ms,
         )
 

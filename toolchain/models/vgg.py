@@ -11,9 +11,10 @@ from torch import nn
 from toolchain.errors import FrontendError, UnknownNameError
 from toolchain.models.feed_forward import INPUT, FeedForward, NetworkBlock
 from toolchain.models.gated_norm import GatedNorm
+from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.spiking import Spiking
 from toolchain.models.surrogates import Surrogate
-from toolchain.options import choice, each, factor, flag, hold, optional, real, whole
+from toolchain.options import choice, each, factor, hold, optional, real, whole
 
 POOL: Final = 0
 """Stands for a 2 x 2 max-pooling in a plan."""
@@ -73,7 +74,7 @@ class VggShape:
         image: `(C, H, W)`.
         classes: Number of classes.
         steps: `T` for still images.
-        graded: Real values (direct coding) or spikes enter.
+        input_code: Integers that stand for the real values that enter; None if spikes enter.
         neurons: What all neurons share.
     """
 
@@ -82,7 +83,7 @@ class VggShape:
     image: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
     steps: int = 4
-    graded: bool = True
+    input_code: InputCode | None = BYTES
     neurons: NeuronShape = field(default_factory=NeuronShape)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class VggShape:
             image=each(whole(1), least=3, most=3),
             classes=whole(1),
             steps=whole(1),
-            graded=flag,
+            input_code=optional_code,
         )
 
     @classmethod
@@ -159,7 +160,7 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
         blocks[NetworkBlock(f"hidden_spikes{i}", (f"hidden_norm{i}",))] = shape.neurons.layer()
         source, size = f"hidden_spikes{i}", neurons
     blocks[NetworkBlock("classifier", (source,))] = matrix(size, shape.classes, generator, bias=True)
-    return FeedForward(blocks, shape=shape.image, steps=shape.steps, graded=shape.graded)
+    return FeedForward(blocks, shape=shape.image, steps=shape.steps, input_code=shape.input_code)
 
 
 def convolution(
