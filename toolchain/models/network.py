@@ -1,8 +1,9 @@
 """A container of named layers and named connections that runs forward in time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import assert_never, cast, final
 
 import torch
@@ -12,7 +13,7 @@ from toolchain.errors import ArgumentError, FeedbackError, FrontendError
 from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import InputCode, optional_code
-from toolchain.models.neurons import CubaLif
+from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
 
 
@@ -186,9 +187,11 @@ class Network(nn.Module):
         streams = self._streams(x)
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
-        # What comes straight from an input needs no loop: one product for all steps.
+        carry = {name: _masked_once(module) for name, module in self.synapses.items()}
+        # What comes straight from an input needs no loop: one product for all steps. It is taken apart at
+        # once, because the gradient of a slice fills a tensor of all steps, at every step.
         ahead = {
-            arrow.name: self.synapses[arrow.name](streams[arrow.source])
+            arrow.name: carry[arrow.name](streams[arrow.source]).unbind(1)
             for arrow in self.connections
             if arrow.source in self.inputs
         }
@@ -199,7 +202,13 @@ class Network(nn.Module):
         currents: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         for t in range(steps):
             for name in self.layers:
-                a = self._input_current(name, t, ahead, spikes, rest[name])
+                a = rest[name]
+                for arrow in self.connections:
+                    if arrow.target != name or t < arrow.delay:
+                        continue
+                    sent = t - arrow.delay
+                    early = ahead.get(arrow.name)
+                    a = a + (carry[arrow.name](spikes[arrow.source][sent]) if early is None else early[sent])
                 s, u, v = self.layer(name).step(a, *state[name])
                 state[name] = (u, v)
                 spikes[name].append(s)
@@ -207,11 +216,11 @@ class Network(nn.Module):
                     potentials[name].append(v)
                 if record:
                     currents[name].append(u)
-        stacked = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
-        kept = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
-        filtered = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
-        scores = self._scores(stacked[self.output], kept[self.output])
-        return NetworkRecord(scores, stacked, kept if record else {}, filtered)
+        over_time = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
+        v_over_time = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
+        u_over_time = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
+        scores = self._scores(over_time[self.output], v_over_time[self.output])
+        return NetworkRecord(scores, over_time, v_over_time if record else {}, u_over_time)
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what enters by input name, of the right shapes, as the network's own sort of tensors."""
@@ -228,25 +237,6 @@ class Network(nn.Module):
             streams[name] = stream.to(like.device, like.dtype)
         return streams
 
-    def _input_current(
-        self,
-        layer: str,
-        t: int,
-        ahead: Mapping[str, Tensor],
-        spikes: Mapping[str, list[Tensor]],
-        zero: Tensor,
-    ) -> Tensor:
-        total = zero
-        for arrow in self.connections:
-            then = t - arrow.delay
-            if arrow.target != layer or then < 0:
-                continue
-            if arrow.name in ahead:
-                total = total + ahead[arrow.name][:, then]
-            else:
-                total = total + self.synapses[arrow.name](spikes[arrow.source][then])
-        return total
-
     def _scores(self, spikes: Tensor, v: Tensor) -> Tensor:
         match self.readout:
             case Readout.SPIKE_COUNT:
@@ -259,3 +249,10 @@ class Network(nn.Module):
                 return v.amax(dim=1)
             case _:
                 assert_never(self.readout)
+
+
+def _masked_once(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return what a connection does to spikes, its mask applied once for all steps."""
+    if isinstance(module, MaskedSynapses):
+        return partial(nn.functional.linear, weight=module.effective)
+    return module
