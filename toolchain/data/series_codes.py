@@ -32,10 +32,10 @@ class SeriesCode:
     """A code for values of mean 0 and deviation 1.
 
     Attributes:
-        dimensions: Of the series.
-        encoding: How.
+        dimensions: Number of dimensions of the series.
+        encoding: How values become input.
         steps: Network steps per value.
-        fields: Receptive fields per dimension (population and Poisson).
+        fields: Number of receptive fields per dimension (population and Poisson).
         reach: Values from `-reach` to `reach` are covered; beyond, they are clipped.
         max_rate: Spikes per step at the centre of a field.
         unit: Movement per spike (delta).
@@ -90,9 +90,9 @@ class SeriesCode:
         """Return the input of one value and the next state.
 
         Args:
-            values: `[batch, D]`.
-            state: As returned for the value before, or by `start`.
-            rng: Used by the Poisson code only.
+            values: Values `[batch, D]`.
+            state: State as returned for the value before, or by `start`.
+            rng: Source of random numbers, which only the Poisson code uses.
 
         Returns:
             `[batch, steps, channels]`, bool or for the direct code float64; and the state.

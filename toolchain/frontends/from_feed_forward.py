@@ -46,7 +46,7 @@ def from_feed_forward(
     classifier becomes integrating neurons that never fire; their last potential is `T` times the score.
 
     Args:
-        network: In evaluation mode or not: running statistics are used.
+        network: Network; its running statistics are used in either mode.
         classes: Names of the classes.
         name: Name of the graph.
 

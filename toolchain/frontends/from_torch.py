@@ -62,8 +62,8 @@ def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) ->
     """Return the module as a network of named parts; a `Network` or `FeedForward` is returned as it is.
 
     Args:
-        module: As for `from_torch`.
-        example: As for `from_torch`.
+        module: Model, as `from_torch` takes it.
+        example: Samples, as `from_torch` takes them.
 
     Raises:
         UnsupportedModuleError: A layer without meaning in the graph; names its path.

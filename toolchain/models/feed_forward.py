@@ -29,7 +29,7 @@ class Select(nn.Module):
     """Some channels of its source, in order: where a pruned layer reads a stream that stays whole.
 
     Args:
-        index: Which, `[C]`.
+        index: Numbers of the selected channels, `[C]`.
     """
 
     index: Tensor
@@ -49,7 +49,7 @@ class NetworkBlock:
     """A named step of the computation.
 
     Attributes:
-        name: Unique; letters, digits and underscores.
+        name: Unique name of letters, digits and underscores.
         sources: Names of earlier blocks, or `input`. One, except for an `Add`.
     """
 
@@ -66,10 +66,10 @@ class FeedForward(nn.Module):
     still image is convolved and normalised once, and shown to the first neurons at every step.
 
     Args:
-        blocks: What is computed, and the module that does it. The last block is a `Linear`; its mean
+        blocks: Steps of the computation and the module of each. The last block is a `Linear`; its mean
             over the steps gives the class scores.
-        shape: `(C, H, W)` of an image or frame.
-        steps: `T`, for still images; frames bring their own.
+        shape: Shape `(C, H, W)` of an image or frame.
+        steps: Number of steps `T` for which still images are shown; frames bring their own.
         input_code: Integers that stand for the real values that enter (direct coding); None if spikes enter
             (events).
         dt_ms: Length of a step.

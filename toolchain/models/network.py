@@ -47,10 +47,10 @@ class Connection:
     """A named arrow between two layers.
 
     Attributes:
-        name: Unique; the module is found under it.
+        name: Unique name, under which the module stands.
         source: Name of the input or layer that is read.
         target: Name of the layer that receives the current.
-        delay: Steps; at least 1 where the source does not stand before the target.
+        delay: Steps that a spike takes; at least 1 where the source does not stand before the target.
     """
 
     name: str
@@ -71,9 +71,9 @@ class NetworkRecord:
 
     Attributes:
         scores: Class scores `[batch, classes]`.
-        spikes: Per layer `[batch, time, N]`.
-        v: Per layer; empty unless asked for.
-        u: Per layer; empty unless asked for.
+        spikes: Spikes `[batch, time, N]` per layer.
+        v: Potentials per layer; empty unless asked for.
+        u: Currents per layer; empty unless asked for.
     """
 
     scores: Tensor
@@ -93,7 +93,7 @@ class Network(nn.Module):
             that maps `[..., sources]` to `[..., targets]` runs; the frontend knows `Synapses`
             and `nn.Linear`.
         output: Name of the layer that is read.
-        readout: How it is read.
+        readout: How that layer is read.
         input_code: Integers that stand for the real values that enter; None if spikes enter.
         dt_ms: Length of a step.
 
@@ -177,8 +177,8 @@ class Network(nn.Module):
         """Run a batch from rest.
 
         Args:
-            x: `[batch, time, channels]`, or one such tensor per input name; computed in the network's own
-                precision, whatever type of number it has.
+            x: Values `[batch, time, channels]`, or one such tensor per input name. They are computed in the
+                network's own precision, whatever type of number they have.
             record: Whether to keep potentials and currents of every layer.
 
         Raises:

@@ -22,11 +22,11 @@ class PreResNetShape:
     Attributes:
         widths: Channels of the stages; each but the first halves the image.
         blocks: Basic blocks of each stage.
-        image: `(C, H, W)`.
+        image: Shape `(C, H, W)` of an image.
         classes: Number of classes.
-        steps: `T` for still images.
+        steps: Number of steps `T` for still images.
         input_code: Integers that stand for the real values that enter; None if spikes enter.
-        neurons: What all neurons share.
+        neurons: Parameters that all neurons share.
         gamma: Initial scale of the batch-norms.
         spiking_shortcut: Where the 1 x 1 shortcut of a stage begins: at the spikes of the block's first
             neurons, so that a chip carries spikes only; or at the stream of currents before them.
@@ -60,8 +60,8 @@ def build_preresnet(shape: PreResNetShape, generator: torch.Generator) -> FeedFo
     """Return an untrained network: stem, stages of basic blocks, neurons, mean over the image, classifier.
 
     Args:
-        shape: What to build.
-        generator: Of the weights.
+        shape: Shape of the network.
+        generator: Source of the random weights.
 
     Raises:
         FrontendError: Widths and blocks differ in number, or the image is too small.

@@ -37,10 +37,10 @@ class NeuronShape:
     """What all neurons of a network share.
 
     Attributes:
-        vth: Threshold.
+        vth: Threshold of all neurons.
         tau: Membrane time constant in steps, for leaky neurons; None for integrate-and-fire.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness.
+        slope: Sharpness of that derivative.
     """
 
     vth: float = 1.0
@@ -71,11 +71,11 @@ class VggShape:
     Attributes:
         plan: Widths of the 3 x 3 convolutions in order, `POOL` for a 2 x 2 max-pooling.
         hidden: Sizes of the fully connected layers before the classifier.
-        image: `(C, H, W)`.
+        image: Shape `(C, H, W)` of an image.
         classes: Number of classes.
-        steps: `T` for still images.
+        steps: Number of steps `T` for still images.
         input_code: Integers that stand for the real values that enter; None if spikes enter.
-        neurons: What all neurons share.
+        neurons: Parameters that all neurons share.
     """
 
     plan: tuple[int, ...]
@@ -101,7 +101,7 @@ class VggShape:
         """Return the shape called vgg5, vgg9, vgg11 or vgg16.
 
         Args:
-            name: Which.
+            name: One of vgg5, vgg9, vgg11 and vgg16.
             width: Factor on the number of channels.
             hidden: Size of the fully connected layers.
 
@@ -127,8 +127,8 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
     code of SCA does: convolutions from N(0, 2 / (k k C_out)), matrices from N(0, 0.02^2).
 
     Args:
-        shape: What to build.
-        generator: Of the weights.
+        shape: Shape of the network.
+        generator: Source of the random weights.
 
     Raises:
         FrontendError: The image is too small for the poolings.

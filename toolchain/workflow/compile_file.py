@@ -22,7 +22,7 @@ from toolchain.ir.imported import Imported
 from toolchain.memory import enough_memory
 from toolchain.passes import Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, of_stage
-from toolchain.rate_coding.convert import RateCode
+from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import load_target
 from toolchain.visible import visible
 from toolchain.workflow.build_facts import BuildFacts, ImportFacts

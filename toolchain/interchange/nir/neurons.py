@@ -30,11 +30,11 @@ class Dynamics:
     Attributes:
         du: Share of the current that a step loses.
         dv: Share of the potential that a step loses.
-        gain: What multiplies the incoming weights.
-        bias: Added to the potential every step.
+        gain: Factor of the incoming weights.
+        bias: What is added to the potential every step.
         vth: Threshold over the resting potential.
         rest: Potential that is zero here: where potentials begin and return to.
-        notes: What a user should look at.
+        notes: Sentences for the user.
     """
 
     du: Floats

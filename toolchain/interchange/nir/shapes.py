@@ -36,7 +36,7 @@ class Form:
     """What a node sends.
 
     Attributes:
-        shape: Of one step, as it is here: `[N]` or `[C, H, W]`.
+        shape: Shape of one step as it is here, `[N]` or `[C, H, W]`.
         flat: Whether feature maps were flattened.
         line: Whether the file says `[C, L]`, which is `[C, 1, L]` here.
     """
@@ -60,10 +60,10 @@ class Form:
         Raises:
             FrontendError: It has another shape.
         """
-        found = numbers(name, parameter, values)
-        row = self.line and found.ndim == _IMAGE
+        array = numbers(name, parameter, values)
+        row = self.line and array.ndim == _IMAGE
         return np.array(
-            spread(found, self.shape if row else self.features, f"node '{name}': {parameter}")
+            spread(array, self.shape if row else self.features, f"node '{name}': {parameter}")
         ).reshape(self.shape)
 
 
@@ -148,14 +148,14 @@ def _entered(name: str, nodes: Mapping[str, nir.NIRNode], readers: Mapping[str, 
 
 def _reaches_line(name: str, nodes: Mapping[str, nir.NIRNode], readers: Mapping[str, Sequence[str]]) -> bool:
     """Return whether values reach a convolution of lines before their shape changes."""
-    seen, found = {name}, [name]
-    while found:
-        for reader in readers[found.pop()]:
+    visited, frontier = {name}, [name]
+    while frontier:
+        for reader in readers[frontier.pop()]:
             if isinstance(nodes[reader], nir.Conv1d):
                 return True
-            if reader not in seen and not isinstance(nodes[reader], nir.Affine | nir.Linear | nir.Flatten):
-                seen.add(reader)
-                found.append(reader)
+            if reader not in visited and not isinstance(nodes[reader], nir.Affine | nir.Linear | nir.Flatten):
+                visited.add(reader)
+                frontier.append(reader)
     return False
 
 

@@ -43,13 +43,13 @@ class Structure:
     Nothing in it depends on the order in which nodes and edges stand in the file.
 
     Attributes:
-        nodes: By name; nodes of a nested graph as `graph.node`.
-        edges: Between them.
-        back: Those over which a value arrives at least one step later; see `nir_loops`.
-        rank: Position in the order in which a step runs.
+        nodes: Nodes by name; those of a nested graph are called `graph.node`.
+        edges: Edges between the nodes.
+        back: Edges over which a value arrives at least one step later; see `nir.loops`.
+        rank: Position of each node in the order in which a step runs.
         forms: What every node sends.
         outer: Inputs and outputs of the whole graph.
-        notes: What was found on the way.
+        notes: Sentences for the user.
     """
 
     nodes: Mapping[str, Leaf]
@@ -81,10 +81,10 @@ class Structure:
 
     @cached_property
     def _sources(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        sources: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in sorted(self.edges, key=lambda edge: self.rank[edge[0]]):
-            found[target].append(source)
-        return found
+            sources[target].append(source)
+        return sources
 
     def linear_order(self) -> list[str]:
         """Return the linear nodes, each after the linear nodes it reads."""
@@ -97,7 +97,7 @@ def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
     """Open nested graphs, cut loops, find an order and infer every shape.
 
     Args:
-        graph: Of any depth.
+        graph: A graph, nested to any depth.
         dt: Length of a step, which says what a delay is: a loop that waits a step needs no cut.
 
     Raises:
