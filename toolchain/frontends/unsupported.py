@@ -27,13 +27,13 @@ _IMAGES: Final = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.Flat
 
 def unsupported(path: str, module: nn.Module, supported: Sequence[str]) -> UnsupportedModuleError:
     """Return the error that says which layer is not known, and what a user can do about it."""
-    advice = ""
+    remedy = ""
     if isinstance(module, ACTIVATIONS):
-        advice = (
-            "its activations are real numbers, but only spikes travel on a chip. Either put Spiking in its "
-            "place (CubaLif behind a Linear) and train the network with spikes; or export the trained model "
-            "with torch.onnx.export and compile that file, which turns ReLUs into spike rates"
+        remedy = (
+            "activations are real numbers, but only spikes travel on a chip: put Spiking in its place (behind "
+            "a Linear also CubaLif) and train the network with spikes, or export the trained model with "
+            "torch.onnx.export and compile that file, whose activations become spike rates"
         )
     elif isinstance(module, _IMAGES):
-        advice = "a network of images needs Spiking neurons, not CubaLif, and ends in a Linear"
-    return UnsupportedModuleError(path, type(module).__name__, supported, advice)
+        remedy = "a network of images needs Spiking neurons, not CubaLif, and ends in a Linear"
+    return UnsupportedModuleError(path, type(module).__name__, supported, remedy)

@@ -195,7 +195,7 @@ def _in_running_order(nodes: Mapping[str, AnyNode]) -> tuple[AnyNode, ...]:
     order = nx.DiGraph()
     order.add_nodes_from(nodes)
     for node in nodes.values():
-        if not (isinstance(node, ir.Delay) and node.least >= 1):
+        if not (isinstance(node, ir.Delay) and node.min_steps >= 1):
             order.add_edges_from((operand, node.name) for operand in node.inputs)
     place = {name: i for i, name in enumerate(nodes)}
     return tuple(nodes[name] for name in nx.lexicographical_topological_sort(order, key=place.__getitem__))

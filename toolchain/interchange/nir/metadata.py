@@ -56,9 +56,9 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
     version = str(metadata.get(VERSION, ""))
     if version.startswith("0.") and np.isfinite(named.longest):
         raise FrontendError(
-            f"the file was written by nir {version}, which is older than what '{named.name}' stands for; "
-            f"name the convention '{named.otherwise}', with the dt of its cells as --dt, or state --dt "
-            f"{named.dt:g} if '{named.name}' is meant all the same"
+            f"the file was written by nir {version}, which is older than what '{named.name}' stands for",
+            f"take `convention={named.otherwise}` and the dt of its cells as `dt`, or `dt={named.dt:g}` if "
+            f"'{named.name}' is meant all the same",
         )
     if "reset" not in metadata:
         return named
@@ -93,7 +93,7 @@ def _stated_step(stated: object) -> float:
     values = numbers("graph", "dt", stated)
     if values.size != 1 or np.asarray(stated).dtype.kind == "b" or not values.ravel()[0] > 0:
         raise FrontendError(
-            f"the metadata of the graph say dt = {stated}, expected one number of more than 0; state the "
-            "step with --dt"
+            f"the metadata of the graph say dt = {stated}, expected one number of more than 0",
+            "state the step as `dt`",
         )
     return float(values.ravel()[0])

@@ -68,8 +68,8 @@ def steps_of(name: str, node: nir.Delay, dt: float) -> Ints:
     wrong = (np.abs(delay - whole) > _ROUNDING * np.maximum(1, whole)) | (whole < 0)
     if wrong.any():
         raise FrontendError(
-            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones; state the "
-            "step with --dt"
+            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones",
+            "state the step as `dt`",
         )
     return whole.astype(np.int64)
 

@@ -142,4 +142,6 @@ class Routes:
         if not isinstance(node, ir.Delay | ir.SumPool2d):
             return 0, 0
         least, most = self._delay_range(node.inputs[0])
-        return (least + node.least, most + node.most) if isinstance(node, ir.Delay) else (least, most)
+        return (
+            (least + node.min_steps, most + node.max_steps) if isinstance(node, ir.Delay) else (least, most)
+        )
