@@ -123,7 +123,7 @@ class ExperimentError(UsageError):
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
         super().__init__(
-            f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".", maxsplit=1)[-1], known)
+            f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known)
         )
 
 

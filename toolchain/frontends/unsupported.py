@@ -30,9 +30,9 @@ def unsupported(path: str, module: nn.Module, supported: Sequence[str]) -> Unsup
     remedy = ""
     if isinstance(module, ACTIVATIONS):
         remedy = (
-            "activations are real numbers, but only spikes travel on a chip: put Spiking in its place (behind "
-            "a Linear also CubaLif) and train the network with spikes, or export the trained model with "
-            "torch.onnx.export and compile that file, whose activations become spike rates"
+            "activations are real numbers, but only spikes travel on a chip: put Spiking in its place "
+            "(behind a Linear also CubaLif) and train the network with spikes, or export the trained model "
+            "with torch.onnx.export and compile that file, whose activations become spike rates"
         )
     elif isinstance(module, _IMAGES):
         remedy = "a network of images needs Spiking neurons, not CubaLif, and ends in a Linear"

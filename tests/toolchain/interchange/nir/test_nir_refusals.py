@@ -285,7 +285,7 @@ def test_a_time_constant_tells_which_norse_wrote_a_file() -> None:
         nir.CubaLIF(tau, full(2, 2e-5), full(2, 1.0), full(2, 0.0), full(2, 0.1)),
     ):
         graph = chain(nir.Linear(W), node)
-        said = "'n1' has tau.* = 0.0025, which is 2,500 steps under the convention 'norse'.* 'norse-seconds'"
+        said = "'n1' has tau.* = 0.0025, which is 2,500 steps under the convention 'norse'.*norse-seconds"
         with pytest.raises(FrontendError, match=said):
             from_nir(graph, named_convention(graph, "norse"))
         # Who states the step has judged the file, and is told all the same.
