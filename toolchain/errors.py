@@ -122,9 +122,7 @@ class ExperimentError(UsageError):
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(
-            f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known)
-        )
+        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known))
 
 
 class ProfileError(UsageError):
@@ -245,7 +243,7 @@ class FormatVersionError(ArtifactError):
         supported: Version that this toolchain reads.
     """
 
-    def __init__(self, what: str, version: object, supported: int, command: str = "pumice compile") -> None:
+    def __init__(self, what: str, version: object, supported: int, command: str) -> None:
         self.version = version
         self.supported = supported
         newer = isinstance(version, int) and version > supported

@@ -106,7 +106,7 @@ def compile_model(
     from toolchain.execution.stimulus import Stimulus
     from toolchain.passes import Rounding
     from toolchain.workflow.build_folder import MANIFEST
-    from toolchain.workflow.compare import compare_build, save_build
+    from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile import compile_run
     from toolchain.workflow.compile_file import FORMATS, compile_file
     from toolchain.workflow.quantization import Quantization, RepairOptions, parse_bits
@@ -159,7 +159,7 @@ def compile_model(
             )
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
-        save_build(build, output, judgement)
+        build.save(output, judgement)
     notes = list(build.notes)
     if as_json:
         document = {

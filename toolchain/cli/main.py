@@ -17,6 +17,7 @@ from toolchain.cli.ending import exit_code_of
 from toolchain.cli.export import export
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
+from toolchain.cli.schema import schema
 from toolchain.cli.show import show
 from toolchain.cli.streams import open_streams
 from toolchain.cli.targets import targets
@@ -58,6 +59,7 @@ app.command()(compare)
 app.command()(export)
 app.command()(show)
 app.command()(targets)
+app.command()(schema)
 app.command()(doctor)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from functools import cached_property
 from typing import Any, assert_never, final
 
@@ -17,6 +16,7 @@ from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.routing import Delay, Input, Output
 from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import EdgeKind, Origin, ValueType
+from toolchain.stage import Stage
 
 AnyNode = (
     Input
@@ -35,13 +35,6 @@ AnyNode = (
 Synapses = Dense | Conv2d | FixedDense | FixedConv2d
 Population = Lif | FixedLif
 Pooling = SumPool2d | MaxPool2d
-
-
-class Stage(Enum):
-    """Whether a graph computes in real numbers or in integers."""
-
-    FLOAT = "float"
-    FIXED = "fixed"
 
 
 @final

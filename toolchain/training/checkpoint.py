@@ -24,7 +24,14 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class LayerRow(Document):
-    """A population in `network.json`."""
+    """A population.
+
+    Attributes:
+        size: Number of neurons.
+        train_bias: Whether its biases are trained.
+        surrogate: Shape of the spike derivative.
+        slope: Sharpness of the spike derivative.
+    """
 
     size: Size
     train_bias: bool
@@ -33,7 +40,14 @@ class LayerRow(Document):
 
 
 class ConnectionRow(Document):
-    """An arrow in `network.json`."""
+    """A connection.
+
+    Attributes:
+        name: Name of the connection.
+        source: Population or input that it reads.
+        target: Population that it drives.
+        delay: Steps that a spike waits.
+    """
 
     name: str
     source: str
@@ -42,7 +56,13 @@ class ConnectionRow(Document):
 
 
 class InputDocument(FileDocument):
-    """What both kinds of `network.json` say of their inputs; without `graded`, the other two mean nothing."""
+    """What every `network.json` says of its inputs.
+
+    Attributes:
+        graded: Whether the input carries intensities, not spikes.
+        graded_scale: Integers per unit of intensity; without meaning for spikes.
+        graded_bits: Bits of an intensity as an integer; without meaning for spikes.
+    """
 
     graded: bool
     graded_scale: float
@@ -54,14 +74,23 @@ class InputDocument(FileDocument):
         return InputCode(self.graded_scale, self.graded_bits) if self.graded else None
 
 
-def input_rows(code: InputCode | None) -> dict[str, Any]:
+def input_fields(code: InputCode | None) -> dict[str, Any]:
     """Return the fields of an `InputDocument`."""
-    fields = code or InputCode(1.0, 1)
-    return {"graded": code is not None, "graded_scale": fields.scale, "graded_bits": fields.bits}
+    numbers = code or InputCode(1.0, 1)
+    return {"graded": code is not None, "graded_scale": numbers.scale, "graded_bits": numbers.bits}
 
 
 class NetworkDocument(InputDocument):
-    """`network.json`: what a network is, but its numbers."""
+    """What a network is, but its numbers.
+
+    Attributes:
+        inputs: Number of channels per input.
+        layers: Populations by name.
+        connections: All connections.
+        output: Population that is read out.
+        readout: How the output becomes class scores.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-network"
     VERSION: ClassVar[int] = 1
@@ -96,7 +125,7 @@ def save_network(network: Network, folder: PathText) -> None:
         ),
         output=network.output,
         readout=network.readout,
-        **input_rows(network.input_code),
+        **input_fields(network.input_code),
         dt_ms=network.dt_ms,
     )
     save_tensors(folder / "network.safetensors", network.state_dict())

@@ -13,7 +13,7 @@ from toolchain.files.documents import Document, explain, read_document, write_do
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
-from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_rows
+from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_fields
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
 
@@ -89,7 +89,14 @@ _TYPES: Final = {kind.__name__: kind for kind in _ARGUMENTS}
 
 
 class BlockRow(Document):
-    """A block in `network.json`."""
+    """A block.
+
+    Attributes:
+        name: Name of the block.
+        sources: Blocks or input that it reads.
+        type: Class of the module.
+        arguments: Arguments of the module.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -98,7 +105,14 @@ class BlockRow(Document):
 
 
 class FeedForwardDocument(InputDocument):
-    """`network.json`: what a feed-forward network is, but its numbers."""
+    """What a feed-forward network is, but its numbers.
+
+    Attributes:
+        blocks: Blocks in the order in which they run.
+        shape: Channels, rows and columns of the input.
+        steps: Number of steps for which a still image is shown.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-feed-forward"
     VERSION: ClassVar[int] = 1
@@ -124,7 +138,7 @@ def save_feed_forward(network: FeedForward, folder: PathText) -> None:
         blocks=tuple(_row(block, network.parts[block.name]) for block in network.blocks),
         shape=network.shape,
         steps=network.steps,
-        **input_rows(network.input_code),
+        **input_fields(network.input_code),
         dt_ms=network.dt_ms,
     )
     save_tensors(folder / "network.safetensors", network.state_dict())
