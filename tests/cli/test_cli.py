@@ -144,7 +144,7 @@ def test_bad_input_gets_one_clear_sentence(
         (["train", str(tmp_path / "none.toml"), "-o", out], 2, "none.toml' does not exist"),
         (["compile", str(tmp_path / "none"), "-o", out], 2, "does not exist"),
         (["compile", str(tmp_path), "-o", out], 2, "is neither a run folder"),
-        (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
+        (["compile", str(small_run), "-o", str(small_run)], 2, "choose another place"),
         (
             ["compile", str(small_run), "-o", out, "--calibrate", str(tmp_path / "none.npz")],
             2,

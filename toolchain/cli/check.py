@@ -42,7 +42,7 @@ def check(
     from toolchain.workflow.load import load
 
     if report is not None:
-        check_output_file(report, "--report")
+        check_output_file(report)
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(

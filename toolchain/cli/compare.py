@@ -46,7 +46,7 @@ def compare(
     if update and baseline is None:
         raise UsageError("--update writes a baseline; name it with --baseline FILE")
     if baseline is not None and update:
-        check_output_file(baseline, "--baseline")
+        check_output_file(baseline)
     elif baseline is not None:
         check_file("baseline", baseline)
         # What is wrong with it is said before minutes of work, not after.

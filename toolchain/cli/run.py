@@ -39,7 +39,7 @@ def run(
 
     check_output_file(output)
     if resume is not None:
-        check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
+        check_output_folder(resume, RESUMED, "a folder of finished samples")
     loaded = load(build)
     check_apart(build, output)
     given = None if stimulus is None else Stimulus.open(stimulus)

@@ -80,7 +80,7 @@ class QuantizeGraph(Pass):
     weight_bits: int | Mapping[str, int] = fixedpoint.WEIGHT_BITS
     per_neuron: bool = True
     threshold_profiles: int | None = None
-    rounding: Rounding = Rounding.CALIBRATED
+    rounding: Rounding = Rounding.JOINT
     compensate_decays: bool = True
     keep: Graph | None = field(default=None, repr=False)
     steps: int | None = None
@@ -151,7 +151,7 @@ class _Population:
         seen = options.calibration
         self.seen = seen if seen is not None and node.name in seen.v_low else None
         self.moments = None if self.seen is None else self.seen.drives.get(node.name)
-        self.calibrated = options.rounding is Rounding.CALIBRATED and self.moments is not None
+        self.calibrated = options.rounding is Rounding.JOINT and self.moments is not None
         self.incoming = self._incoming()
         self.steps = incoming_steps(self.incoming)
         # One value per neuron, or per feature map: the dearest of its neurons decides.
@@ -266,7 +266,7 @@ class _Population:
         self, exponents: list[int], scale: Floats, rounding: Rounding
     ) -> tuple[dict[str, list[AnyNode]], Floats]:
         """Return the integers at a scale, and by how much each row exceeds its registers."""
-        if rounding is Rounding.CALIBRATED and self.moments is not None:
+        if rounding is Rounding.JOINT and self.moments is not None:
             integers, _ = round_together(self.incoming, exponents, scale, self.moments)
         else:
             integers = [
