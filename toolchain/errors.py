@@ -242,7 +242,7 @@ class FormatVersionError(ArtifactError):
         supported: Version that this toolchain reads.
     """
 
-    def __init__(self, what: str, version: object, supported: int, command: str = "pumice compile") -> None:
+    def __init__(self, what: str, version: object, supported: int, command: str) -> None:
         self.version = version
         self.supported = supported
         newer = isinstance(version, int) and version > supported

@@ -60,6 +60,11 @@ class LoihiTarget:
         """Fixed: a chip has no real numbers."""
         return frozenset({Stage.FIXED})
 
+    @property
+    def profile_form(self) -> type[ChipProfile]:
+        """The class that says what may stand in a file with the limits of a chip."""
+        return ChipProfile
+
     def check(self) -> None:
         """Raise unless Lava is installed."""
         self.lava.check()

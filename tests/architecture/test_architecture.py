@@ -19,6 +19,7 @@ import pumice
 import targets
 import toolchain
 from toolchain import errors, passes
+from toolchain.cli.main import app
 from toolchain.ir import AnyNode
 from toolchain.passes import Pass
 
@@ -65,6 +66,14 @@ def test_modules_stay_small(repository: Path) -> None:
         if (n := len(path.read_text().splitlines())) > _MODULE_LINES
     }
     assert not long
+
+
+def test_every_command_has_a_module_of_its_name_in_the_workflow(repository: Path) -> None:
+    """Whoever looks for what a command does opens the file of that name."""
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {"compile", "show", "targets"} < commands
+    modules = {path.stem for path in (repository / "toolchain" / "workflow").glob("*.py")}
+    assert commands <= modules
 
 
 def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:

@@ -20,7 +20,7 @@ from toolchain.training import load_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
 from toolchain.workflow.check import check_build
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import load_experiment
 from toolchain.workflow.load import load
@@ -135,7 +135,7 @@ class Kinds:
         train(self.experiment, self.run)
         build = compile_run(self.run, target="emulator")
         judgement = compare_build(build)
-        save_build(build, self.build, judgement)
+        build.save(self.build, judgement)
         write_baseline(self.baseline, judgement.comparison)
 
     def all(self) -> dict[str, Kind]:

@@ -217,7 +217,7 @@ def test_compare_splits_the_loss_and_show_says_why(
     assert main(["show", str(small_build), "--why", "encode", "--json"]) == 0
     assert len(_json(capsys)["sentences"]) > 4
     _fails(["show", str(small_build), "--why", "hiden"], 2, "did you mean 'hidden'?", capsys)
-    assert json.loads((small_build / "fidelity.json").read_text())["version"] == 1
+    assert json.loads((small_build / "fidelity.json").read_text())["version"] == 2
 
 
 def test_the_commands_of_the_fidelity_page_work(

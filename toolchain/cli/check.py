@@ -57,7 +57,7 @@ def check(
     if report is not None:
         write_resources(report, resources.fit, resources.metrics)
     if as_json:
-        print_json(resources.to_json())
+        print_json(resources.document().model_dump(mode="json"))
     else:
         print_fit(resources.fit)
         metrics = resources.metrics

@@ -11,7 +11,7 @@ from toolchain.files.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
-    from toolchain.workflow.attribution import LossAttribution
+    from toolchain.fidelity.attribution import LossAttribution
 
 
 def compare(
@@ -59,7 +59,7 @@ def compare(
         )
     comparison = judgement.comparison
     if as_json:
-        print_json(judgement.to_json())
+        print_json(judgement.document().model_dump(mode="json"))
     else:
         print_comparison(comparison)
         if judgement.attribution is not None:
@@ -80,7 +80,7 @@ def compare(
 def print_attribution(attribution: "LossAttribution") -> None:
     """Print what every cause does alone."""
     rows = [
-        *((rule.value, share) for rule, share in attribution.alone.items()),
+        *attribution.alone.items(),
         ("all rounded numbers", attribution.rounded),
         ("all (the integers)", attribution.together),
     ]

@@ -172,7 +172,7 @@ def compile_model(
     from toolchain.files.disk import check_output_folder
     from toolchain.passes import Rounding
     from toolchain.workflow.build_folder import MANIFEST
-    from toolchain.workflow.compare import compare_build, save_build
+    from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile_file import FORMATS
     from toolchain.workflow.quantization import Quantization, parse_bits
 
@@ -200,7 +200,7 @@ def compile_model(
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
-        save_build(build, output, judgement)
+        build.save(output, judgement)
     if as_json:
         answer(_document(build, output))
     else:

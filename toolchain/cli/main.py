@@ -18,6 +18,7 @@ from toolchain.cli.export import export
 from toolchain.cli.help import Command, Commands
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
+from toolchain.cli.schema import schema
 from toolchain.cli.show import show
 from toolchain.cli.streams import open_streams
 from toolchain.cli.targets import targets
@@ -77,6 +78,7 @@ _COMMANDS = {
         "check": check,
         "show": show,
         "export": export,
+        "schema": schema,
     },
     "This machine": {
         "demo": demo,

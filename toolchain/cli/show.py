@@ -7,7 +7,7 @@ import typer
 from toolchain.cli.compile import print_quantization
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder
-from toolchain.ir import Stage, print_graph
+from toolchain.ir import Stage
 
 
 def show(
@@ -23,29 +23,28 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build and what quantization did to it."""
-    from toolchain.fidelity.why import explain_node
     from toolchain.workflow.load import load
+    from toolchain.workflow.show import show_graph, show_node
 
     loaded = load(build)
     if why is not None:
-        sentences = explain_node((loaded.float_graph, loaded.fixed_graph), loaded.quantization, why)
+        sentences = show_node(loaded, why)
         if as_json:
             print_json({"node": why, "sentences": sentences})
             return
         for sentence in sentences:
             out.print(sentence, markup=False)
         return
-    graph = loaded.fixed_graph if stage is Stage.FIXED else loaded.float_graph
     if as_json:
         print_json(
             {
                 "target": loaded.target,
                 "stage": stage.value,
-                "graph": print_graph(graph),
+                "graph": show_graph(loaded, stage),
                 "quantization": loaded.quantization.model_dump(mode="json"),
                 "facts": loaded.facts.model_dump(mode="json", exclude_none=True),
             }
         )
         return
-    out.print(print_graph(graph), markup=False, soft_wrap=True)
+    out.print(show_graph(loaded, stage), markup=False, soft_wrap=True)
     print_quantization(loaded.quantization)

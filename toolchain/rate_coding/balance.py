@@ -12,11 +12,10 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import AnyNode, Decode, Graph
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 
 SHOWN: Final = 128
 """Most samples that are shown."""
-_EMULATOR: Final = "emulator"
 _LOWEST: Final = 0.25
 """Share of a threshold that is always left."""
 
@@ -43,7 +42,7 @@ class Shown:
         name = nodes[-1].name
         graph = Graph((*nodes, ir.Output(name="output", inputs=(name,), decode=Decode.SPIKE_COUNT)))
         still = np.broadcast_to(self.frames[:, None], (len(self.frames), self.steps, *self.frames.shape[1:]))
-        program = load_target(_EMULATOR).build(graph)
+        program = load_target(DEFAULT_EXECUTOR).build(graph)
         parts = in_parts(Stimulus.of(still), recorded_bytes(graph, self.steps, ("spikes",)), program)
         return np.concatenate([program.run(part).spikes[name].mean(axis=1) for _, part in parts])
 

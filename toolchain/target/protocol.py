@@ -1,4 +1,4 @@
-"""The seam to the places where a graph can run, and how installed ones are found."""
+"""What a target is: the places where a graph can run, and what some of them can do besides."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from toolchain.errors import (
-    TargetError,
-)
+from toolchain.errors import TargetError
 from toolchain.execution.activity import Activity
 from toolchain.execution.clipping import ClippedInput
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
+from toolchain.files.documents import Document
 from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Stage
 from toolchain.progress import Progress, no_progress
@@ -112,6 +111,20 @@ class PortableProgram(Program, Protocol):
         ...
 
 
+def export_program(program: Program, folder: Path) -> None:
+    """Write a program so that it runs without this toolchain.
+
+    Raises:
+        TargetError: Its target has no such form.
+    """
+    if not isinstance(program, PortableProgram):
+        raise TargetError(
+            f"a {type(program).__name__} cannot be written as files that run without this toolchain; "
+            "choose a target that can, such as lava or onnx"
+        )
+    program.export(folder)
+
+
 @runtime_checkable
 class ResumableProgram(Program, Protocol):
     """A program that can keep the samples that a run finished.
@@ -184,6 +197,11 @@ class Target(Protocol):
 @runtime_checkable
 class ChipTarget(Target, Protocol):
     """A target that also knows a chip: whether a network fits it, and what that takes."""
+
+    @property
+    def profile_form(self) -> type[Document]:
+        """The class that says what may stand in a file with the limits of a chip."""
+        ...
 
     def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
         """Spread a network over the cores of the chip.

@@ -23,7 +23,14 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class LayerRow(Document):
-    """A population in `network.json`."""
+    """A population.
+
+    Attributes:
+        size: Number of neurons.
+        train_bias: Whether its biases are trained.
+        surrogate: Shape of the spike derivative.
+        slope: Sharpness of the spike derivative.
+    """
 
     size: Size
     train_bias: bool
@@ -32,7 +39,14 @@ class LayerRow(Document):
 
 
 class ConnectionRow(Document):
-    """An arrow in `network.json`."""
+    """A connection.
+
+    Attributes:
+        name: Name of the connection.
+        source: Population or input that it reads.
+        target: Population that it drives.
+        delay: Steps that a spike waits.
+    """
 
     name: str
     source: str
@@ -41,7 +55,19 @@ class ConnectionRow(Document):
 
 
 class NetworkDocument(FileDocument):
-    """`network.json`: what a network is, but its numbers."""
+    """What a network is, but its numbers.
+
+    Attributes:
+        inputs: Number of channels per input.
+        layers: Populations by name.
+        connections: All connections.
+        output: Population that is read out.
+        readout: How the output becomes class scores.
+        graded: Whether the input carries intensities, not spikes.
+        graded_scale: Integers per unit of intensity.
+        graded_bits: Bits of an intensity as an integer.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-network"
     VERSION: ClassVar[int] = 1

@@ -89,7 +89,14 @@ _TYPES: Final = {kind.__name__: kind for kind in _ARGUMENTS}
 
 
 class BlockRow(Document):
-    """A block in `network.json`."""
+    """A block.
+
+    Attributes:
+        name: Name of the block.
+        sources: Blocks or input that it reads.
+        type: Class of the module.
+        arguments: Arguments of the module.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -98,7 +105,17 @@ class BlockRow(Document):
 
 
 class FeedForwardDocument(FileDocument):
-    """`network.json`: what a feed-forward network is, but its numbers."""
+    """What a feed-forward network is, but its numbers.
+
+    Attributes:
+        blocks: Blocks in the order in which they run.
+        shape: Channels, rows and columns of the input.
+        steps: Number of steps for which a still image is shown.
+        graded: Whether the input carries intensities, not spikes.
+        graded_scale: Integers per unit of intensity.
+        graded_bits: Bits of an intensity as an integer.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-feed-forward"
     VERSION: ClassVar[int] = 1

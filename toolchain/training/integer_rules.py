@@ -1,6 +1,6 @@
 """The integer rules as operations that autograd passes straight through."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Final, final
 
 import numpy as np
@@ -12,7 +12,7 @@ from toolchain import fixedpoint
 from toolchain.models.surrogates import Surrogate, derivative
 
 
-class Rule(Enum):
+class Rule(StrEnum):
     """What makes a fixed graph differ from the float graph it came from; each can be on alone."""
 
     WEIGHTS = "weights"

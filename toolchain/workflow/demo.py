@@ -12,9 +12,10 @@ from toolchain.files.disk import check_output_file, check_output_folder
 from toolchain.progress import StageProgress, no_stages
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import MANIFEST, Build
-from toolchain.workflow.compare import Judgement, compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_trained
 from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.judgement import Judgement
 from toolchain.workflow.run_folder import EXPERIMENT, can_continue
 from toolchain.workflow.train import train
 
@@ -86,7 +87,7 @@ def run_demo(
     trained = train(chosen, folder / "run", progress)
     build = compile_trained(trained, "lava")
     judgement = compare_build(build, exact=("lava",), samples=lava_images, attribute=True, progress=progress)
-    save_build(build, folder / "build", judgement)
+    build.save(folder / "build", judgement)
     write_bytes(folder / _REPORT, (folder / "build" / _REPORT).read_bytes())
     return _demo_result(build, judgement, time.monotonic() - started), build, judgement
 

@@ -13,7 +13,7 @@ from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns
-from toolchain.target.protocol import PortableProgram
+from toolchain.target.protocol import export_program
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
 
@@ -84,9 +84,7 @@ def _write(
     if written == "netx":
         to_netx(graph, folder / "network.net")
         return _left_out(graph)
-    program = load_target(written).build(graph)
-    if isinstance(program, PortableProgram):
-        program.export(folder)
+    export_program(load_target(written).build(graph), folder)
     return ()
 
 
