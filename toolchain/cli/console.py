@@ -73,6 +73,12 @@ class Terminal(Console):
 
 out = Terminal()
 err = Terminal(stderr=True)
+_RENAMED: Final = {
+    "--calibrate": "--calibration FILE",
+    "--calibrated": "--rounding joint",
+    "--no-calibrated": "--rounding nearest",
+}
+"""Options of earlier versions, and what says the same now."""
 _answer: dict[str, object] = {}
 
 
@@ -153,6 +159,8 @@ def print_error(error: BaseException) -> None:
 def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
     """Print what typer says of wrong arguments; it has printed the help already where it says nothing."""
     message, context = error.format_message(), error.ctx
+    if getattr(error, "option_name", "") in _RENAMED:
+        message = f"{error.option_name} is now {_RENAMED[error.option_name]}"
     if not message:
         return
     remedy = "" if context is None else f"Try '{context.command_path} --help' for help."

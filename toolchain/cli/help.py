@@ -4,6 +4,7 @@ Typer draws help in frames with a column for every property of an option, which 
 sentences, and imports much for it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final, final
 
@@ -11,6 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 
 _WIDEST: Final = 26
 """Columns that names of options may take beside what they mean; longer ones stand on a line of their own."""
+_ARGUMENTS: Final = "Arguments"
+_LIMIT: Final = re.compile(r"  \[x>=\d+\]|; x>=\d+")
+"""Typer's note that a number is not negative."""
 
 
 @final
@@ -48,14 +52,20 @@ class Commands(TyperGroup):
 
 
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
-    records = ((parameter, parameter.get_help_record(ctx)) for parameter in command.get_params(ctx))
-    rows = ((getattr(parameter, "rich_help_panel", None), record) for parameter, record in records if record)
+    rows: list[tuple[str | None, tuple[str, str]]] = []
+    for parameter in command.get_params(ctx):
+        name, meaning = parameter.get_help_record(ctx) or ("", "")
+        is_argument = parameter.param_type_name == "argument"
+        panel = _ARGUMENTS if is_argument else getattr(parameter, "rich_help_panel", None)
+        if name:
+            name = parameter.metavar.strip("[]") if is_argument else name
+            rows.append((panel, (name, _LIMIT.sub("", meaning))))
     _write_groups("Options", rows, formatter)
 
 
 def _write_groups(first: str, rows: Iterable[tuple[str | None, tuple[str, str]]], formatter: Any) -> None:  # noqa: ANN401 - as above
-    """Write rows under the title of their group; those without one stand first."""
-    groups: dict[str, list[tuple[str, str]]] = {first: []}
+    """Write rows under the title of their group: arguments first, then those without a title."""
+    groups: dict[str, list[tuple[str, str]]] = {_ARGUMENTS: [], first: []}
     for title, row in rows:
         groups.setdefault(title or first, []).append(row)
     for title, records in groups.items():

@@ -36,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Sparse spiking networks from PyTorch to integers, and the proof that they are the same network.",
     epilog="Exit codes: 0 done, 1 a bug of pumice, 2 wrong usage, 3 another error, 4 a fidelity gate was "
-    "not met, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 nobody reads the output any more.",
+    "not met, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 the output has no reader.",
 )
 
 

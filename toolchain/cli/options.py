@@ -20,6 +20,12 @@ OutFolder = Annotated[
 TargetName = Annotated[
     str, typer.Option("--target", "-t", metavar="NAME", help="Where it is to run; see 'pumice targets'.")
 ]
+OwnTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", metavar="NAME", help="Where it runs; by default the target it was compiled for."
+    ),
+]
 StageName = Annotated[
     Literal["fixed", "float"],
     typer.Option(metavar="STAGE", help="fixed for the integers, float for the real numbers they came from."),

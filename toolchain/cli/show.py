@@ -5,24 +5,21 @@ from typing import Annotated
 import typer
 
 from toolchain.cli.compile import print_quantization
-from toolchain.cli.console import out, print_json
-from toolchain.cli.options import AsJson, BuildFolder
-from toolchain.ir import Stage
+from toolchain.cli.console import answer, out
+from toolchain.cli.options import AsJson, BuildFolder, StageName
 
 
 def show(
     build: BuildFolder,
     *,
-    stage: Annotated[
-        Stage, typer.Option(help="the integers, or the real numbers they came from")
-    ] = Stage.FIXED,
+    stage: StageName = "fixed",
     why: Annotated[
-        str | None,
-        typer.Option("--why", metavar="NODE", help="all that is known about one node, in sentences"),
+        str | None, typer.Option(metavar="NODE", help="Say in sentences all that is known about one node.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the network of a build and what quantization did to it."""
+    """Print the network of a build, and what quantization did to it."""
+    from toolchain.ir import Stage
     from toolchain.workflow.load import load
     from toolchain.workflow.show import show_graph, show_node
 
@@ -30,21 +27,22 @@ def show(
     if why is not None:
         sentences = show_node(loaded, why)
         if as_json:
-            print_json({"node": why, "sentences": sentences})
+            answer({"node": why, "sentences": sentences})
             return
         for sentence in sentences:
-            out.print(sentence, markup=False)
+            out.tell(sentence)
         return
+    graph = show_graph(loaded, Stage(stage))
     if as_json:
-        print_json(
+        answer(
             {
                 "target": loaded.target,
-                "stage": stage.value,
-                "graph": show_graph(loaded, stage),
+                "stage": stage,
+                "graph": graph,
                 "quantization": loaded.quantization.model_dump(mode="json"),
                 "facts": loaded.facts.model_dump(mode="json", exclude_none=True),
             }
         )
         return
-    out.print(show_graph(loaded, stage), markup=False, soft_wrap=True)
+    out.print(graph, soft_wrap=True)
     print_quantization(loaded.quantization)
