@@ -83,8 +83,8 @@ def _print_resources(resources: "Resources") -> None:
     out.print(
         f"NeuroBench: footprint {metrics.footprint_bytes:,} bytes, connection sparsity "
         f"{metrics.connection_sparsity:.3f}, activation sparsity {metrics.activation_sparsity:.3f}, "
-        f"per sample {metrics.effective_acs:,.0f} effective ACs, {metrics.effective_macs:,.0f} effective MACs, "
-        f"{metrics.dense_operations:,.0f} dense"
+        f"per sample {metrics.effective_acs:,.0f} effective ACs, {metrics.effective_macs:,.0f} effective "
+        f"MACs, {metrics.dense_operations:,.0f} dense"
     )
 
 
