@@ -100,6 +100,13 @@ def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
     assert not loaded & {"torch", "lava", "targets"}
 
 
+@pytest.mark.parametrize("name", ["toolchain.workflow.targets", "toolchain.workflow.schema"])
+def test_lists_for_people_need_nothing_that_is_slow_to_import(name: str) -> None:
+    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(json.loads(done.stdout)) & {"numpy", "scipy", "pydantic", "torch", "networkx"}
+
+
 def test_the_lava_child_never_loads_torch() -> None:
     code = "import json, sys, targets.lava.worker; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -35,7 +35,7 @@ def export(
 ) -> None:
     """Write a build so that it runs elsewhere."""
     from toolchain.files.disk import check_output_folder
-    from toolchain.ir import Stage
+    from toolchain.stage import Stage
     from toolchain.workflow.export import export_build
     from toolchain.workflow.load import load
 

@@ -40,7 +40,7 @@ def run(
     """Run a build on a target, and write what every population did."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_file, check_output_folder
-    from toolchain.ir import Stage
+    from toolchain.stage import Stage
     from toolchain.progress import stage_progress
     from toolchain.target.protocol import RESUMED
     from toolchain.workflow.build_folder import check_apart

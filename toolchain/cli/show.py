@@ -13,36 +13,43 @@ def show(
     build: BuildFolder,
     *,
     stage: StageName = "fixed",
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="PASS", help="Show the network as this pass of the compiler left it."),
+    ] = None,
     why: Annotated[
         str | None, typer.Option(metavar="NODE", help="Say in sentences all that is known about one node.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build, and what quantization did to it."""
-    from toolchain.ir import Stage
+    from toolchain.errors import UsageError
+    from toolchain.ir import print_graph
+    from toolchain.stage import Stage
     from toolchain.workflow.load import load
-    from toolchain.workflow.show import show_graph, show_node
+    from toolchain.workflow.show import graph_after, show_graph, show_node
 
+    if after is not None and why is not None:
+        raise UsageError("`after` shows a network and `why` a node", "give one of the two")
     loaded = load(build)
+    passes = [each.name for each in loaded.passes]
     if why is not None:
         sentences = show_node(loaded, why)
-        if as_json:
-            answer({"node": why, "sentences": sentences})
-            return
-        for sentence in sentences:
+        answer({"node": why, "sentences": sentences})
+        for sentence in () if as_json else sentences:
             out.tell(sentence)
-        return
-    graph = show_graph(loaded, Stage(stage))
-    if as_json:
-        answer(
-            {
-                "target": loaded.target,
-                "stage": stage,
-                "graph": graph,
-                "quantization": loaded.quantization.model_dump(mode="json"),
-                "facts": loaded.facts.model_dump(mode="json", exclude_none=True),
-            }
-        )
-        return
-    out.print(graph, soft_wrap=True)
-    print_quantization(loaded.quantization)
+    elif after is not None:
+        graph = graph_after(loaded, after)
+        text = print_graph(graph)
+        answer({"after": after, "passes": passes, "stage": graph.stage.value, "graph": text})
+        if not as_json:
+            out.print(text, soft_wrap=True)
+    else:
+        text = show_graph(loaded, Stage(stage))
+        quantization = loaded.quantization.model_dump(mode="json")
+        facts = loaded.facts.model_dump(mode="json", exclude_none=True)
+        network = {"target": loaded.target, "stage": stage, "graph": text, "passes": passes}
+        answer(network | {"quantization": quantization, "facts": facts})
+        if not as_json:
+            out.print(text, soft_wrap=True)
+            print_quantization(loaded.quantization)

@@ -1,7 +1,7 @@
 """What is given to a network: one array per input, with labels and lengths if there are any."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final, cast, final

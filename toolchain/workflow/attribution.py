@@ -38,13 +38,13 @@ def attribute_loss(
         samples: Number of the first samples that are run at most; large networks run fewer.
         progress: Callback with the number of runs that are done.
     """
-    part = _first_samples(build, stimulus, samples)
+    first = _first_samples(build, stimulus, samples)
     rules = [rule for rule in Rule if _matters(rule, build.fixed_graph)]
     runs = [*(frozenset({rule}) for rule in rules), ROUNDED, ALL_RULES]
-    comparisons, arithmetic = _compare_runs(build, part, runs, progress)
+    comparisons, arithmetic = _compare_runs(build, first, runs, progress)
     *alone, rounded, together = map(RuleEffect.of, comparisons)
     return LossAttribution(
-        samples=part.samples,
+        samples=first.samples,
         alone=dict(zip((rule.value for rule in rules), alone, strict=True)),
         rounded=rounded,
         together=together,
@@ -54,9 +54,9 @@ def attribute_loss(
 
 def _first_samples(build: Build, stimulus: Stimulus | None, samples: int) -> Stimulus:
     """Return the samples to run, checked: at most `samples`, and two batches."""
-    chosen = stimulus or build.stimulus
-    part = build.stimulus_for(None if chosen is None else chosen.take(slice(0, samples)))
-    return part.take(slice(0, max(1, 2 * _BATCH_VALUES // _values(build, part))))
+    stimulus = stimulus or build.stimulus
+    first = build.stimulus_for(None if stimulus is None else stimulus.take(slice(0, samples)))
+    return first.take(slice(0, max(1, 2 * _BATCH_VALUES // _values(build, first))))
 
 
 def _compare_runs(

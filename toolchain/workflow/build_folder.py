@@ -24,6 +24,7 @@ from toolchain.target.protocol import export_program
 from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.coherence import check_coherent
+from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, write_passes
 
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
@@ -53,7 +54,7 @@ class Manifest(SealedDocument):
         *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
         _QUANTIZATION,
     )
-    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS,)
+    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS, *PASS_FILES)
     STREAMED: ClassVar[tuple[str, ...]] = (_STIMULUS,)
 
     format: str = FORMAT
@@ -77,12 +78,14 @@ class Build(Summarised):
     """A network in real numbers and in integers.
 
     Attributes:
-        float_graph: What was trained.
-        fixed_graph: What runs on the target, in logical time.
+        float_graph: The trained network, in real numbers.
+        fixed_graph: The integers that run on the target, in logical time.
         target: Name of the target it was compiled for.
         quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
         facts: How the network came to be.
+        passes: The graph after every pass of the compiler; none where the integers came from a file, or the
+            build was written before graphs were kept.
     """
 
     float_graph: Graph
@@ -91,6 +94,7 @@ class Build(Summarised):
     quantization: QuantizationReport
     stimulus: Stimulus | None = None
     facts: BuildFacts = field(default_factory=BuildFacts)
+    passes: tuple[PassGraph, ...] = field(default=())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -124,6 +128,8 @@ class Build(Summarised):
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
             write_document(temporary / _QUANTIZATION, self.quantization)
+            if self.passes:
+                write_passes(temporary, self.passes, self.float_graph, self.fixed_graph)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
             if judgement is not None:
@@ -148,20 +154,20 @@ class Build(Summarised):
             # This is an error only where the build's own target cannot run such loops either, and says so.
             load_target(self.target).build(self.fixed_graph)
 
-    def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus, checked against the network.
+    def stimulus_for(self, stimulus: Stimulus | NDArray[Any] | None) -> Stimulus:
+        """Return a stimulus, by default the build's own, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
         were proved.
 
         Raises:
             UsageError: There is neither.
-            StimulusError: It does not fit the inputs of the network, or a label is none of its classes.
+            StimulusError: It does not fit the inputs of the network, or a label is not among its classes.
         """
-        chosen = self.stimulus if given is None else given
-        if chosen is None:
+        samples = self.stimulus if stimulus is None else stimulus
+        if samples is None:
             raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
-        fitted = check_stimulus(self.float_graph, chosen)
+        fitted = check_stimulus(self.float_graph, samples)
         proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -191,14 +197,15 @@ class Build(Summarised):
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
         stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
         check_coherent(folder.path, graphs, report, stimulus)
-        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
+        passes = _read_passes(files, folder.path, *graphs)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
 
 
 def check_apart(folder: Path, output: Path) -> None:
     """Raise if an output would take the place of a file of a build.
 
     Args:
-        folder: Of the build.
+        folder: Folder of the build.
         output: The file to be written.
 
     Raises:
@@ -216,3 +223,13 @@ def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
     return graph_from(
         files.read(structure), lambda: arrays_of(files.open(numbers), folder / numbers), folder / structure
     )
+
+
+def _read_passes(
+    files: SealedFiles, folder: Path, float_graph: Graph, fixed_graph: Graph
+) -> tuple[PassGraph, ...]:
+    document, numbers = PASS_FILES
+    if document not in files:
+        return ()
+    arrays = arrays_of(files.open(numbers), folder / numbers) if numbers in files else {}
+    return read_passes(files.read(document), arrays, folder / document, float_graph, fixed_graph)

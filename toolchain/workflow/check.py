@@ -129,11 +129,11 @@ def check_build(
     """Spread a build over the cores of a chip and say what that takes.
 
     Args:
-        build: Whose integers are meant.
+        build: The build whose integers are spread.
         target: Name of an installed target that knows a chip; by default the build's.
-        stimulus: What was, or is to be, run; by default the build's own.
+        stimulus: Samples that were run, or are to be run; by default the build's own.
         trace: A recorded run of the first samples of it; by default the emulator runs them all.
-        chips: How many there may be.
+        chips: Largest number of chips.
         profile: File with the limits of another chip.
 
     Raises:
@@ -145,11 +145,11 @@ def check_build(
     load_chip(place)
     chips = count_of(chips, "chips", least=1, most=MOST)
     profile = None if profile is None else path_of(profile, "profile")
-    graph, given = build.fixed_graph, build.stimulus_for(stimulus)
+    graph, samples = build.fixed_graph, build.stimulus_for(stimulus)
     if trace is None:
-        activity = observe_activity(graph, given)
+        activity = observe_activity(graph, samples)
     else:
-        activity = count_events(graph, given.take(slice(0, _samples_of(trace))), trace)
+        activity = count_events(graph, samples.take(slice(0, _samples_of(trace))), trace)
     return fit_activity(graph, activity, place, chips=chips, profile=profile)
 
 
@@ -159,10 +159,10 @@ def fit_activity(
     """Spread a fixed graph over the cores of a chip; see `check_build`.
 
     Args:
-        graph: Fixed.
-        activity: What its sources sent in a run.
+        graph: Graph in integers.
+        activity: Events that its sources sent in a run.
         target: Name of an installed target that knows a chip.
-        chips: How many there may be.
+        chips: Largest number of chips.
         profile: File with the limits of another chip.
     """
     fit = load_chip(target).fit(graph, activity, chips=chips, profile=profile)

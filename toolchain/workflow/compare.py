@@ -64,19 +64,19 @@ def compare_build(
     names, exact_samples = names_of(exact, "exact"), count_of(samples, "samples", least=1)
     for name in names:
         load_target(name)
-    given = check_type(build, "build", Build).stimulus_for(stimulus)
+    fitted = check_type(build, "build", Build).stimulus_for(stimulus)
     options = build.quantization.options
     clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
     comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
     clipping = ClippingTally.of(build.fixed_graph)
-    activities = _compare_in_parts(build, given, comparer, shown, clipping, progress)
-    first = given.take(slice(0, exact_samples))
+    activities = _compare_in_parts(build, fitted, comparer, shown, clipping, progress)
+    first = fitted.take(slice(0, exact_samples))
     exactness = {name: _check_exact(build, name, first, progress) for name in names}
     resources, misfit = _on_chip(build, activities[1])
     causes = None
     if attribute:
-        causes = attribute_loss(build, given, progress=stage_progress(progress, "split the loss by cause"))
+        causes = attribute_loss(build, fitted, progress=stage_progress(progress, "split the loss by cause"))
     return Judgement(
         comparison=comparer.result(),
         costs=(cost_of(build.float_graph, activities[0]), cost_of(build.fixed_graph, activities[1])),

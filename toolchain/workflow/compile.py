@@ -30,6 +30,7 @@ from toolchain.progress import StageProgress, no_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import Quantization, observe_ranges, recording_batch, repair_build
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
@@ -145,27 +146,28 @@ def compile_graph(
     )
     options.check_names(graph)
     facts = check_type(facts or BuildFacts(), "facts", BuildFacts)
-    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
-    float_graph, facts = _look_at_loops(float_graph, facts, delay=loop_delay)
-    float_graph = Pipeline(options.preparation())(float_graph)
+    record = PassRecord()
+    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()), record)(graph)
+    facts = _look_at_loops(float_graph, facts, delay=loop_delay)
+    preparation = (*((DelayLoops(),) if loop_delay else ()), *options.preparation())
+    float_graph = Pipeline(preparation, record)(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((samples.steps for samples in (stimulus, calibration) if samples is not None), default=None)
     passes = (*options.passes(steps, observed, place.profile), *place.legalization())
-    fixed_graph = Pipeline(passes)(float_graph)
+    fixed_graph = Pipeline(passes, record)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     report = report.model_copy(update={"options": options.document()})
-    return Build(float_graph, fixed_graph, target, report, stimulus, facts)
+    return Build(float_graph, fixed_graph, target, report, stimulus, facts, record.graphs)
 
 
-def _look_at_loops(graph: Graph, facts: BuildFacts, *, delay: bool) -> tuple[Graph, BuildFacts]:
-    """Return the graph with the delays that its loops lack, if they are asked for, and the facts about them."""
+def _look_at_loops(graph: Graph, facts: BuildFacts, *, delay: bool) -> BuildFacts:
+    """Return the facts with the delays that loops get, or with the loop that no clocked target can run."""
     if delay:
         delays = tuple(str(each) for each in find_loop_delays(graph))
-        return DelayLoops()(graph), facts.model_copy(update={"loop_delays": delays})
+        return facts.model_copy(update={"loop_delays": delays})
     loop = slow_loop(list(clocked_edges(graph)))
-    fast = None if loop is None else " -> ".join((*loop, loop[0]))
-    return graph, facts.model_copy(update={"fast_loop": fast})
+    return facts.model_copy(update={"fast_loop": None if loop is None else " -> ".join((*loop, loop[0]))})
 
 
 @enough_memory("compiling the run")

@@ -95,8 +95,8 @@ def _from_graph(
     classes: Sequence[str],
     name: str,
 ) -> Imported:
-    chosen = named_convention(graph, convention, dt)
-    return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
+    steps = named_convention(graph, convention, dt)
+    return from_nir(graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
 @enough_memory("compiling the file")

@@ -92,8 +92,9 @@ class Judgement(Summarised):
         """Return the results: clipped inputs, the targets that had to be exact, the causes of the loss."""
         causes = [] if self.attribution is None else [self.attribution.sentence()]
         misfit = [f"It does not fit its chip: {self.misfit}."] if self.misfit else []
-        clipped = [f"{item}." for item in self.clipped]
-        return [*clipped, *(item.sentence(name) for name, item in self.exact.items()), *causes, *misfit]
+        clipped = [f"{each}." for each in self.clipped]
+        exact = [result.sentence(name) for name, result in self.exact.items()]
+        return [*clipped, *exact, *causes, *misfit]
 
     def require_exact(self) -> None:
         """Raise for the first target whose integers are not equal.
@@ -101,10 +102,10 @@ class Judgement(Summarised):
         Raises:
             SimulationError: Names population and step.
         """
-        for name, item in self.exact.items():
-            if item.mismatch is not None:
-                node = item.mismatch.record.rpartition(".")[0]
-                raise SimulationError(item.sentence(name), process=node, step=item.mismatch.step)
+        for name, result in self.exact.items():
+            if result.mismatch is not None:
+                node = result.mismatch.record.rpartition(".")[0]
+                raise SimulationError(result.sentence(name), process=node, step=result.mismatch.step)
 
     def write(self, build: Build, folder: Path) -> None:
         """Write the figures and the report of a build: `Build.save` calls this.
@@ -165,7 +166,7 @@ class FidelityDocument(FileDocument):
         return cls(
             **vars(comparison) | {"nodes": dict(comparison.nodes)},
             accuracy_drop=comparison.accuracy_drop,
-            exact={name: item.equal for name, item in judgement.exact.items()},
+            exact={name: result.equal for name, result in judgement.exact.items()},
             attribution=judgement.attribution,
             clipped=judgement.clipped,
         )

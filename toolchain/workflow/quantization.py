@@ -38,6 +38,7 @@ from toolchain.training import FitOptions, tune_graph
 from toolchain.training.callback import Callback
 from toolchain.workflow.build_facts import RepairFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.pass_graphs import PassGraph
 
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
 _OBSERVED: Final = 256
@@ -78,7 +79,7 @@ class Quantization:
         if isinstance(bits, Mapping):
             pairs = bits.items()
             bits = {
-                name_of(name, "weight_bits"): _bits(given, f"weight_bits[{name!r}]") for name, given in pairs
+                name_of(name, "weight_bits"): _bits(value, f"weight_bits[{name!r}]") for name, value in pairs
             }
         else:
             bits = _bits(bits, "weight_bits")
@@ -281,7 +282,14 @@ def repair_build(
     repair = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
     # What PyTorch computed was compared with the weights before.
     facts = build.facts.model_copy(update={"repair": repair, "float_agreement": None})
-    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=report, facts=facts)
+    return replace(
+        build,
+        float_graph=tuned,
+        fixed_graph=fixed,
+        quantization=report,
+        facts=facts,
+        passes=(PassGraph(QuantizeGraph.name, fixed),),
+    )
 
 
 def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArray[np.int64]]:

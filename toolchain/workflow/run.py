@@ -138,7 +138,7 @@ def record_build(
                 if part.samples < fitted.samples:
                     error.add_note(f"this was in a part of the run that begins at sample {start}")
                 raise
-            writer.append(trace.items())
+            writer.append(trace.by_key())
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
             del trace  # Before the next part is recorded.

@@ -31,9 +31,9 @@ class History(Document):
     """What happened in the stages of a run.
 
     Attributes:
-        pruning: Every iteration, for the methods that have some.
-        unpruned: Every epoch of the unpruned network, if it was trained too.
-        network: Every epoch of the network.
+        pruning: Record of every iteration, for the methods that have some.
+        unpruned: Record of every epoch of the unpruned network, if it was trained too.
+        network: Record of every epoch of the network.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
@@ -82,13 +82,13 @@ class TrainedRun:
     """A finished training.
 
     Attributes:
-        network: The network to compile: pruned if the experiment prunes, and trained.
+        network: The network to compile: trained, and pruned if the experiment prunes.
         unpruned: The unpruned network after the same training, if the experiment asked for it.
         stimulus: Held-out test split with labels.
         calibration: Training samples for quantization.
         classes: Names of the classes.
-        experiment: What was asked for.
-        history: What happened.
+        experiment: Settings of the run.
+        history: Records of all stages.
     """
 
     network: Network

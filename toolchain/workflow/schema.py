@@ -15,8 +15,9 @@ _CHIP_PROFILE: Final = "chip-profile"
 SCHEMAS: Final = {
     "manifest": "manifest.json: the files of a build, and how its network came to be",
     "quantization": "quantization.json: what quantization did to every tensor of a build",
-    "fidelity": "fidelity.json and 'pumice compare --json': how faithful the integers are",
-    "resources": "resources.json and 'pumice check --json': a build on its chip",
+    "fidelity": "fidelity.json, as 'pumice compare' answers machines: how faithful the integers are",
+    "resources": "resources.json, as 'pumice check' answers machines: a build on its chip",
+    "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
     "experiment": "an experiment in TOML: data, model, pruning, training",
@@ -24,7 +25,7 @@ SCHEMAS: Final = {
     "network": "network.json: populations and connections of a trained network",
     "feed-forward": "network.json of a feed-forward network: its blocks",
     "baseline": "a baseline: figures of a comparison that must not get worse",
-    "diagnosis": "'pumice doctor --json': versions, and whether everything works",
+    "diagnosis": "as 'pumice doctor' answers machines: versions, and whether everything works",
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
 }
 """Names of the schemas, and what each describes."""
@@ -33,6 +34,7 @@ _CLASSES: Final = {
     "quantization": "toolchain.passes.quantization.report:QuantizationReport",
     "fidelity": "toolchain.workflow.judgement:FidelityDocument",
     "resources": "toolchain.workflow.check:ResourcesDocument",
+    "passes": "toolchain.workflow.pass_graphs:StoredPasses",
     "graph": "toolchain.ir.store:GraphDocument",
     "run": "toolchain.workflow.run_folder:RunDocument",
     "experiment": "toolchain.workflow.experiment:Experiment",

@@ -89,7 +89,7 @@ def test_a_run_counts_what_it_clips_on_every_target(target: str, build: Build, t
     with pytest.warns(ClippedInputWarning, match=r"3 of 36 values of input 'light' lie beyond .* at 3 times"):
         trace = run_build(build, target, _beyond(), record=("spikes", "v", "u"))
     expected = reference.run(build.fixed_graph, _beyond())
-    assert all(np.array_equal(got, expected.items()[name]) for name, got in trace.items().items())
+    assert all(np.array_equal(got, expected.by_key()[name]) for name, got in trace.by_key().items())
 
 
 @pytest.mark.parametrize("target", ["emulator", "onnx"])

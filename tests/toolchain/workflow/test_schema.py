@@ -31,6 +31,7 @@ _INTERNAL = {
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "NodeForm": "becomes a form per operation",
+    "EnumForm": "becomes a form per enumeration",
     "NeuroBench": "becomes ChipMetrics",
     "TrainingNote": "the state of an unfinished training, which only the same command reads",
     **dict.fromkeys(
@@ -72,6 +73,7 @@ def files(
         "quantization": [each / "quantization.json" for each in builds],
         "fidelity": [each / "fidelity.json" for each in builds],
         "resources": [folder / "chip" / "resources.json"],
+        "passes": [each / "passes.json" for each in builds],
         "graph": [each / stage / "graph.json" for each in builds for stage in ("float", "fixed")],
         "run": [small_run / "run.json"],
         "experiment": [small_run / "experiment.json", *sorted((repository / "examples").glob("*.toml"))],
@@ -157,6 +159,7 @@ def test_what_writes_a_file_is_what_is_advised() -> None:
         "quantization",
         "fidelity",
         "resources",
+        "passes",
         "graph",
     }
     assert commands["run"] == commands["network"] == "pumice train"
