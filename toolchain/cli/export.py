@@ -1,11 +1,11 @@
 """`pumice export`: a network as files that run without this toolchain."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from toolchain.cli.console import answer, out
-from toolchain.cli.options import AsJson, BuildFolder, OutFolder, StageName
+from toolchain.cli.options import AsJson, BuildFolder, OutFolder
 
 
 def export(
@@ -21,7 +21,12 @@ def export(
             help="onnx for onnxruntime, lava for lava-nc alone, nir for other frameworks, netx for Lava-DL.",
         ),
     ] = "onnx",
-    stage: StageName | None = None,
+    stage: Annotated[
+        Literal["fixed", "float"] | None,
+        typer.Option(
+            metavar="STAGE", help="fixed for the integers, float for real numbers; nir holds real numbers."
+        ),
+    ] = None,
     convention: Annotated[
         str | None,
         typer.Option(

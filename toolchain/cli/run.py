@@ -40,8 +40,8 @@ def run(
     """Run a build on a target, and write what every population did."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_file, check_output_folder
-    from toolchain.stage import Stage
     from toolchain.progress import stage_progress
+    from toolchain.stage import Stage
     from toolchain.target.protocol import RESUMED
     from toolchain.workflow.build_folder import check_apart
     from toolchain.workflow.load import load
