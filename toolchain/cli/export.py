@@ -23,9 +23,7 @@ def export(
     ] = "onnx",
     stage: Annotated[
         Literal["fixed", "float"] | None,
-        typer.Option(
-            metavar="STAGE", help="fixed for the integers, float for real numbers; nir holds real numbers."
-        ),
+        typer.Option(metavar="STAGE", help="fixed for the integers, float for real numbers (as in nir)."),
     ] = None,
     convention: Annotated[
         str | None,
