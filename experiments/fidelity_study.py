@@ -1,8 +1,8 @@
 """What quantization costs and what mends it: several tasks, bit widths and seeds.
 
 Figures are lines of `fidelity_study.jsonl`, keyed by task and seed; what is there is not computed again, so
-the study can be interrupted and continued. `fidelity_tables.py` writes the tables into the README of the
-fidelity package. Run it with `make fidelity-study`; it takes about an hour of one core.
+the study can be interrupted and continued. `fidelity_tables.py` writes the tables into the page of
+the study. Run it with `make fidelity-study`; it takes about an hour of one core.
 """
 
 import argparse

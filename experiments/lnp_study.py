@@ -7,7 +7,7 @@ synapses are scaled once, as if recurrent operations grew in proportion.
 
 Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
 again, so the study can be interrupted and continued. `lnp_tables.py` writes tables and sentences into the
-READMEs. Run it with `make lnp-study`; it takes about two and a half hours of one core.
+pages of studies. Run it with `make lnp-study`; it takes about two and a half hours of one core.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Every figure is one line of `sca_study.jsonl`, keyed by width, arm and seed; what is there is not computed
 again, so the study can be interrupted and continued. `sca_tables.py` writes tables and sentences into the
-READMEs. Run it with `make sca-study`; it takes about an hour of one core.
+pages of studies. Run it with `make sca-study`; it takes about an hour of one core.
 """
 
 import argparse

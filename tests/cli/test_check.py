@@ -128,22 +128,6 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
         load(folder)
 
 
-def test_the_commands_of_the_page_on_chips_work(
-    small_run: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = (repository / "targets" / "loihi" / "README.md").read_text()
-    names = {
-        "run": str(small_run),
-        "on-loihi": str(tmp_path / "build"),
-        "chip.html": str(tmp_path / "chip.html"),
-    }
-    lines = [line.split() for line in page.splitlines() if line.startswith(".venv/bin/pumice ")]
-    assert len(lines) == 3
-    for line in lines:
-        assert main([names.get(word, word) for word in line[1:]]) == 0, line
-    assert "Intel Loihi 1: fits; 2 of 128 cores; 'pumice check" in " ".join(capsys.readouterr().out.split())
-
-
 def test_a_network_that_no_core_holds_compiles_with_a_warning(
     small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -233,29 +233,6 @@ def test_what_nir_itself_reads_is_what_was_written(small_build: Path, tmp_path: 
     assert read_json(small_build / "manifest.json")["format"] == "pumice-build"
 
 
-def test_the_commands_of_the_pages_work(
-    network: Path,
-    samples: Path,
-    repository: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    rng: np.random.Generator,
-) -> None:
-    monkeypatch.chdir(network.parent)
-    for name in ("train.npz", "held-out.npz"):
-        Stimulus({"input": rng.random((8, 10, 6)) < 0.4}, rng.integers(0, 3, 8)).save(network.parent / name)
-    page = (repository / "toolchain/interchange/README.md").read_text()
-    commands = [line for line in page.splitlines() if line.startswith("pumice ")]
-    assert len(commands) == 6
-    (other,) = [
-        line for line in (repository / "README.md").read_text().splitlines() if line.startswith("pumice ")
-    ]
-    assert other == commands[0]
-    for command in commands:
-        assert main(command.split()[1:]) == 0, command
-    assert (network.parent / "again/manifest.json").exists()
-    assert load(network.parent / "trained").facts.repair.epochs == 3
-
-
 def test_what_the_host_reads_with_is_said_to_stay(tmp_path: Path, rng: np.random.Generator) -> None:
     graph = recurrent(rng)
     weighed = graph.map(
