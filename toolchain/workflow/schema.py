@@ -15,13 +15,8 @@ _CHIP_PROFILE: Final = "chip-profile"
 SCHEMAS: Final = {
     "manifest": "manifest.json: the files of a build, and how its network came to be",
     "quantization": "quantization.json: what quantization did to every tensor of a build",
-<<<<<<< HEAD
     "fidelity": "fidelity.json, also printed by 'pumice compare' for machines: how faithful the integers are",
     "resources": "resources.json, also printed by 'pumice check' for machines: a build on its chip",
-=======
-    "fidelity": "fidelity.json, as 'pumice compare' answers machines: how faithful the integers are",
-    "resources": "resources.json, as 'pumice check' answers machines: a build on its chip",
->>>>>>> cli
     "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
@@ -30,11 +25,7 @@ SCHEMAS: Final = {
     "network": "network.json: populations and connections of a trained network",
     "feed-forward": "network.json of a feed-forward network: its blocks",
     "baseline": "a baseline: figures of a comparison that must not get worse",
-<<<<<<< HEAD
     "diagnosis": "printed by 'pumice doctor' for machines: versions, and whether everything works",
-=======
-    "diagnosis": "as 'pumice doctor' answers machines: versions, and whether everything works",
->>>>>>> cli
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
 }
 """Names of the schemas, and what each describes."""
