@@ -25,10 +25,15 @@ class Rounding(Enum):
     """How weights become integers."""
 
     NEAREST = "nearest"
-    """Each weight to the nearest integer."""
-    CALIBRATED = "calibrated"
-    """The weights of a neuron together, so that their errors cancel on the calibration data; to the nearest
-    integer where there is none."""
+    """Each weight by itself, to the nearest integer."""
+    JOINT = "joint"
+    """The weights of a neuron together, so that their errors cancel on the calibration samples; each to the
+    nearest where there are none."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Rounding | None":
+        # Older builds call joint rounding `calibrated`.
+        return cls.JOINT if value == "calibrated" else None
 
 
 def round_together(
