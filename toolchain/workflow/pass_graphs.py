@@ -132,7 +132,6 @@ def read_passes(
         CorruptArtifactError: They are no graphs, or the last one is not the fixed graph.
     """
     stored_graphs = {graph.stage: graph for graph in (float_graph, fixed_graph)}
-    known = {stage: graph_document(graph)[1] for stage, graph in stored_graphs.items()}
     passes: list[PassGraph] = []
     for place, row in enumerate(parse_document(content, path, StoredPasses).passes):
         if row.graph == "stored":
@@ -140,7 +139,7 @@ def read_passes(
         elif isinstance(row.graph, dict):
             start = f"{place}/"
             changed = {key.removeprefix(start): own[key] for key in own if key.startswith(start)}
-            arrays = {**known[row.stage], **changed}
+            arrays = {**graph_document(stored_graphs[row.stage])[1], **changed}
             graph = graph_from(json.dumps(row.graph), partial(dict, arrays), path)
         elif passes:
             graph = passes[-1].graph
