@@ -173,7 +173,7 @@ class FloatNetwork:
 
     def __init__(self, graph: Graph, make: Any, *, sparse: bool = False) -> None:
         self.graph = graph
-        self.parts = CompiledNetwork.of(graph).parts
+        self.groups = CompiledNetwork.of(graph).groups
         self.sparse = sparse
         self.cells, self.gains, self.biases = {}, {}, {}
         for node in graph.populations:
@@ -210,12 +210,12 @@ class FloatNetwork:
     def run(self, x: Tensor) -> dict[str, Tensor]:
         """Return the spikes `[steps, batch, ...]` of every population; `x` is `[steps, batch, ...]`."""
         sent: dict[str, Tensor] = {}
-        for part in self.parts:
-            if part.stride is not None:
-                (item,) = part.items
+        for group in self.groups:
+            if group.stride is not None:
+                (item,) = group.items
                 sent[name_of(item)] = self._loop(item, sent)
                 continue
-            for item in part.items:
+            for item in group.items:
                 match item:
                     case ir.Input():
                         sent[item.name] = x

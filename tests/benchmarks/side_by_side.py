@@ -116,7 +116,7 @@ def limits() -> dict[str, float]:
     rows = plan.slots[0].rows
     x = np.ones((200, rows.shape[0]), np.uint8)
     out = np.zeros((200, rows.shape[1]), np.int32)
-    run = lambda: add_events(x, out, *rows.listed, 0, False)  # noqa: E731
+    run = lambda: add_events(x, out, rows.listed, 0, False)  # noqa: E731
     found["events on one core, G/s"] = 1e-9 * len(x) * rows.synapses / by_turns({"": run})[""]
     return found
 

@@ -5,12 +5,12 @@ Both go from spike to spike and are exact, so the cheaper one is taken for each 
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from targets.emulator.integers.loops import add_events, add_scaled
+from targets.emulator.integers.loops import SynapseList, add_events, add_scaled
 from targets.emulator.integers.streams import Streams, internal_order
 from targets.emulator.integers.vectors import BLOCK
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -27,22 +27,6 @@ _DENSE_SHARE: Final = 1 / 8
 # Nanoseconds on one core (AVX-512, 3.5 GHz). Only their ratios matter, and only for speed.
 _EVENT_NS: Final = 0.45
 _ROW_ELEMENT_NS: Final = 0.06
-
-
-class Listed(NamedTuple):
-    """Synapses by source, as the compiled loops read them.
-
-    Attributes:
-        dense: Whether `weights` holds whole rows; otherwise CSR.
-        indptr: `[sources + 1]`; unused if dense.
-        indices: Targets; empty if dense.
-        weights: int16, with a positive exponent folded in.
-    """
-
-    dense: bool
-    indptr: Array
-    indices: Array
-    weights: Array
 
 
 @final
@@ -78,7 +62,7 @@ class Rows:
         return int(np.count_nonzero(values_of(self.plain)))
 
     @cached_property
-    def listed(self) -> Listed:
+    def listed(self) -> SynapseList:
         """The weights by source."""
         sources, targets = self.shape
         dense = self.synapses >= _DENSE_SHARE * sources * targets
@@ -90,7 +74,7 @@ class Rows:
             places = (columns_of(self.plain)[used], rows_of(self.plain)[used])
             by_source = csr_array((values_of(self.plain)[used], places), shape=self.shape)
             indptr, indices, weights = by_source.indptr, by_source.indices, by_source.data
-        return Listed(
+        return SynapseList(
             dense,
             indptr.astype(np.int64),
             indices.astype(_index_type(targets)),
@@ -141,7 +125,7 @@ class Rows:
 
     def add_events(self, x: Array, out: Array) -> None:
         """Add weight by weight what spikes or small counts bring."""
-        add_events(x, out, *self.listed, self.right, self.largest > 1)
+        add_events(x, out, self.listed, self.right, self.largest > 1)
 
     def add_messages(self, x: Array, out: Array) -> None:
         """Add what graded messages of any sign bring."""
