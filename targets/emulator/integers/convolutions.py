@@ -1,6 +1,7 @@
 """Convolutions of integers: sums over windows of images, modulo 2^24 as Lava sends them."""
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final, final
 
 import numpy as np
@@ -92,7 +93,7 @@ class ConvolutionInput:
         images = stream.images(start, stop, self.delay)
         product = self.blocks.product(images, self.size, workspace)
         steps = stop - start
-        return product.reshape(steps, len(images) // steps, int(np.prod(product.shape[1:])))
+        return product.reshape(steps, len(images) // steps, prod(product.shape[1:]))
 
     def add(self, streams: Streams, start: int, stop: int, out: Array, workspace: Workspace) -> None:
         """Add the currents of some steps of the block to `out`, `[steps, batch, size]`."""

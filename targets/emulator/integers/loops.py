@@ -89,18 +89,22 @@ class SpikeRing(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def _add_rows(a: Array, sources: Array, synapses: SynapseList) -> None:
-    """Add to `a` what one spike of each of the `sources` brings."""
+def _add_rows(a: Array, sources: Array, synapses: SynapseList, pointer: int, place: int) -> None:
+    """Add to `a` what one spike of each of the `sources` brings.
+
+    They may stand in longer arrays: `indptr` begins at `pointer`, `indices` and `weights` at `place`.
+    """
     dense, indptr, indices, weights = synapses
     if dense:
         for j in sources:
-            row = weights[j * a.size : (j + 1) * a.size]
+            row = weights[place + j * a.size : place + (j + 1) * a.size]
             for i in range(a.size):
                 a[i] += row[i]
     else:
         for j in sources:
             # An unsigned index is not tested for counting from the end: that saves a third of the time.
-            for p in range(np.uint64(indptr[j]), np.uint64(indptr[j + 1])):
+            start, stop = place + indptr[pointer + j], place + indptr[pointer + j + 1]
+            for p in range(np.uint64(start), np.uint64(stop)):
                 a[indices[p]] += weights[p]
 
 
@@ -153,7 +157,7 @@ def add_events(
             for j in range(sources):
                 events[count] = j
                 count += sent[j] > already
-            _add_rows(goal, events[:count], synapses)
+            _add_rows(goal, events[:count], synapses, 0, 0)
         if right:
             _drop_bits(total, right, a)
 
@@ -166,20 +170,15 @@ def _remember_spikes(ring: SpikeRing, row: int, first: Array, fired: Array) -> N
         ring.counts[row, population] = _list_spikes(fired[start:stop], ring.events[row, start:stop])
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _add_slot(synapses: LoopSynapses, slot: int, ring: SpikeRing, t: int, total: Array, a: Array) -> None:
     """Add to `a` what the synapses of one slot bring at step `t`; `total` is zero before and after."""
     slots = synapses.slots
-    source, right, place = slots.source[slot], slots.right[slot], slots.place[slot]
+    source, right = slots.source[slot], slots.right[slot]
     then, base = (t - slots.delay[slot]) % len(ring.events), synapses.first[source]
     sent = ring.events[then, base : base + ring.counts[then, source]]
-    listed = SynapseList(
-        slots.dense[slot] == 1,
-        synapses.indptr[slots.pointer[slot] :],
-        synapses.indices[place:],
-        synapses.weights[place:],
-    )
-    _add_rows(total if right else a, sent, listed)
+    listed = SynapseList(slots.dense[slot] == 1, synapses.indptr, synapses.indices, synapses.weights)
+    _add_rows(total if right else a, sent, listed, slots.pointer[slot], slots.place[slot])
     if right:
         _drop_bits(total, right, a)
 

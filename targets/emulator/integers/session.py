@@ -192,7 +192,7 @@ class IntegerSession:
 
         The sum is valid until the next call.
         """
-        links = [link for link in item.links if link.source not in within]
+        links = [link for link in item.links if link.source not in within] if within else item.links
         if len(links) == 1 and links[0].is_product:
             return links[0].product(self._streams, start, stop, self._workspace), links[0].gain
         total = self._workspace.room("total", (stop - start, self._batch, item.size))

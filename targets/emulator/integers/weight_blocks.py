@@ -1,6 +1,8 @@
 """Weights in the layout that `window_sums` reads: the row of a source holds a block of its targets."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from typing import Final, final
 
 import numpy as np
@@ -78,6 +80,12 @@ class WeightBlocks:
         by_source = WeightRows(_pairs(rows) if form == PAIRED else rows, channels, form, limit)
         return cls(by_source, gain, len(weights), window, counts and largest == 1)
 
+    @cached_property
+    def _is_dense(self) -> bool:
+        """Whether images of one pixel meet a dense connection: without groups all blocks read all sources."""
+        channels = self.weights.channels
+        return self.window == POINT and bool((channels == channels[:1]).all())
+
     def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> NDArray[np.int32]:
         """Return the sums `[images, *size, targets]`, to be multiplied with `gain`, modulo 2^32.
 
@@ -95,10 +103,7 @@ class WeightBlocks:
         whole = self.binary and images.shape[-1] % _WORD == 0
         words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
 
-        # With groups, blocks may read different sources, which is no dense connection.
-        channels = self.weights.channels
-        alike = bool((channels == channels[:1]).all())
-        dense = alike and images.shape[1:3] == (1, 1) and self.window == POINT
+        dense = self._is_dense and images.shape[1:3] == (1, 1)
 
         def work(part: slice) -> None:
             messages, sums = Images(images[part], words[part]), out[part]
@@ -107,7 +112,7 @@ class WeightBlocks:
             else:
                 sum_windows(messages, self.weights, self.window, sums)
 
-        elements = int(np.prod(images.shape[1:]))
+        elements = prod(images.shape[1:])
         rows = elements * len(self.weights.rows) * self.window[0] * self.window[1]
         workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
         return out

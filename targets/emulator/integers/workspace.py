@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from math import prod
 from typing import final
 
 import numpy as np
@@ -26,7 +27,7 @@ class Workspace:
 
     def room(self, purpose: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
         """Return an array of any content; the next call for the same purpose returns the same memory."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         array = self._arrays.get(purpose)
         if array is None or array.size < size:
             array = self._arrays[purpose] = np.empty(size, np.int32)
