@@ -96,7 +96,7 @@ def _options(**more: Any) -> LnpOptions:
 
 def _selected(case: Case, options: LnpOptions) -> Selection:
     result = prune_pool(case.pool, options, case.rng(1))
-    return Selection(result.pool, result.kept)
+    return Selection(result.pool, result.indices)
 
 
 def _lnp(**more: Any) -> Callable[[Case], Selection]:
@@ -113,7 +113,7 @@ def _erdos_renyi(case: Case) -> Selection:
 
 
 def _no_recurrence(case: Case) -> Selection:
-    return without_recurrence(case.pool, _selected(case, _options()).kept)
+    return without_recurrence(case.pool, _selected(case, _options()).indices)
 
 
 ONE_TO_FOUR = frozenset(PruningStep)
@@ -204,7 +204,7 @@ def _pruned(case: Case, arm: str, synapses: int) -> Network:
     else:
         kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
         selection = erdos_renyi(case.pool, kept, synapses, case.rng(4))
-    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.kept, selection.pool))
+    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
 
 
 # ---------------------------------------------------------------- the runs
@@ -262,7 +262,7 @@ def deploy(seed: int) -> dict[str, float]:
     values, code = series.normalised, SeriesCode(3, steps=10, bits=8)
     case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
     selection = _selected(case, _options())
-    network = with_pool(case.network, "hidden", selection.kept, selection.pool)
+    network = with_pool(case.network, "hidden", selection.indices, selection.pool)
     network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
     rng = case.rng(8)
     calibration = code.encode_all(values[:4000].reshape(16, 250, 3), rng)

@@ -1,4 +1,4 @@
-"""What channel pruning did, as one page: sizes, the course over the epochs, what is left of each layer."""
+"""Report of channel pruning on one page: sizes, course over the epochs, channels left of each layer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +16,10 @@ def write_channel_report(path: Path, title: str, network: FeedForward, pruning: 
     """Write the page, atomically.
 
     Args:
-        path: The file.
-        title: Heading.
+        path: File to write.
+        title: Heading of the page.
         network: The trained network with its silent channels.
-        pruning: What pruned it.
+        pruning: The pruning that was its callback.
     """
     small = compact_channels(network, pruning.masks)
     rows = [(name, len(mask), int(mask.sum())) for name, mask in pruning.masks.items()]
@@ -41,15 +41,17 @@ def write_channel_report(path: Path, title: str, network: FeedForward, pruning: 
 
 def _course(updates: Sequence[ChannelUpdate], names: Sequence[str]) -> Markup:
     figure, axes = subplots(1, 2, 9.0, 2.8)
-    at = [update.epoch for update in updates]
+    epochs = [update.epoch for update in updates]
     for i, name in enumerate(names):
         shade = 0.25 + 0.75 * (i + 1) / len(names)
-        axes[0, 0].plot(at, [update.kept[i] for update in updates], color=ACCENT, alpha=shade, label=name)
+        axes[0, 0].plot(
+            epochs, [update.living[i] for update in updates], color=ACCENT, alpha=shade, label=name
+        )
     axes[0, 0].set(xlabel="epoch", ylim=(0, None))
     axes[0, 0].set_title("living channels per layer", fontsize=9)
     axes[0, 0].legend(fontsize=6)
-    axes[0, 1].plot(at, [update.regrown for update in updates], color=WARM, label="came back by gradient")
-    axes[0, 1].plot(at, [update.changed for update in updates], color=ACCENT, label="changed their state")
+    axes[0, 1].plot(epochs, [update.regrown for update in updates], color=WARM, label="came back by gradient")
+    axes[0, 1].plot(epochs, [update.changed for update in updates], color=ACCENT, label="changed their state")
     axes[0, 1].set(xlabel="epoch", ylim=(0, None))
     axes[0, 1].set_title("channels per update", fontsize=9)
     axes[0, 1].legend(fontsize=7)

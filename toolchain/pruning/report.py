@@ -1,4 +1,4 @@
-"""What pruning did, as one page: sizes, course, spectra, time constants, adjacency."""
+"""Report of pruning on one page: sizes, course, spectra, time constants, adjacency."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,11 +27,11 @@ def write_pruning_report(
     """Write the page, atomically.
 
     Args:
-        path: The file.
-        title: Heading.
-        before: The pool as it came.
-        after: What is left of it.
-        records: Of LNP; empty for other methods.
+        path: File to write.
+        title: Heading of the page.
+        before: The original pool.
+        after: The pruned pool.
+        records: Records of LNP; empty for other methods.
         dt_ms: Length of a step.
     """
     sizes: list[tuple[str, float, float]] = [
@@ -99,7 +99,7 @@ def _taus(before: RecurrentPool, after: RecurrentPool, dt_ms: float) -> Markup:
 
 def _adjacency(before: RecurrentPool, after: Selection) -> Markup:
     figure, axes = subplots(1, 2, 9.0, 4.2)
-    place = np.arange(before.size), after.kept
+    place = np.arange(before.size), after.indices
     extent = (0, before.size, before.size, 0)
     for axis, pool, index, title in zip(
         axes[0], (before, after.pool), place, ("before", "after"), strict=True
