@@ -86,8 +86,8 @@ def check_blocks(
     ends = [end for end in np.cumsum(blocks).tolist() if end < steps]
     for start, stop in pairwise([0, *ends, steps]):
         records = session.advance({name: x[:, start:stop] for name, x in values.items()}, kept)
-        for key, held in Trace(**records).items().items():
-            same = np.array_equal(held, expected.items()[key][:, start:stop])
+        for key, held in Trace(**records).by_key().items():
+            same = np.array_equal(held, expected.by_key()[key][:, start:stop])
             assert same, f"{key} differs in steps {start} to {stop}\n{print_graph(graph)}"
 
 

@@ -18,9 +18,7 @@ from toolchain.ir import (
     Population,
     Stage,
     Synapses,
-    ValueType,
     Window,
-    verify,
 )
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots
@@ -231,7 +229,7 @@ class _Planner:
 
     def __init__(self, graph: Graph, schedule: ClockSchedule) -> None:
         self.graph = graph
-        self.types: dict[str, ValueType] = verify(graph)
+        self.types = graph.types
         self.schedule = schedule
         self.sources: dict[str, SourceProcess] = {}
         self.neurons: dict[str, NeuronProcess] = {}
@@ -256,7 +254,7 @@ class _Planner:
         made = size_of(self.types[node.name].shape) * node.window.area
         check_node(node.name, "on Lava the matrix of its windows", made * _POOLED)
         matrix = pooling_matrix(node.window, shape, self._number)
-        source = self._tap(wait.inputs[0], wait.least - 1)
+        source = self._tap(wait.inputs[0], wait.min_steps - 1)
         self._link(f"{node.name}@pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
@@ -264,13 +262,13 @@ class _Planner:
         wait = _wait_of(retimed, node)
         (target,) = retimed.readers(node.name)
         if isinstance(node, ir.Conv2d | ir.FixedConv2d):
-            source = self._tap(wait.inputs[0], wait.least - 1)
+            source = self._tap(wait.inputs[0], wait.min_steps - 1)
             self.convolutions.append(_convolution(node, source, target.name, wait))
             return
         slots = delay_slots(node.weights, node.delays)
         for delay, weights in slots:
             # The connection process itself is one step late.
-            source = self._tap(wait.inputs[0], wait.least + delay - 1)
+            source = self._tap(wait.inputs[0], wait.min_steps + delay - 1)
             name = node.name if len(slots) == 1 else f"{node.name}@{delay}"
             self.connections.append(_connection(name, source, target.name, node, weights, wait.edge))
 

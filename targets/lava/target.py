@@ -205,7 +205,7 @@ def _rescue(
     _collect(folder, plan, records, before, finished)
     error.add_note(f"{before + finished} of {before + window.samples} samples were finished")
     if kept is None:
-        error.add_note("to keep them, give a folder: 'pumice run --resume FOLDER'")
+        error.add_note("to keep them, give a folder as `resume`")
     elif finished:
         error.add_note(_kept(kept, records, before + finished))
 

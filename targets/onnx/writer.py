@@ -20,7 +20,7 @@ from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
-from toolchain.ir import EdgeKind, Graph, Pooling, Stage, ValueType, Window, verify
+from toolchain.ir import EdgeKind, Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
@@ -105,7 +105,7 @@ class _Writer:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.types: dict[str, ValueType] = verify(graph)
+        self.types = graph.types
         self.fixed = graph.stage is Stage.FIXED
         self.step = StepModel(TensorProto.INT64 if self.fixed else TensorProto.DOUBLE)
         self.dtype = np.int64 if self.fixed else np.float64

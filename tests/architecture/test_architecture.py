@@ -19,6 +19,7 @@ import pumice
 import targets
 import toolchain
 from toolchain import errors, passes
+from toolchain.cli.main import app
 from toolchain.ir import AnyNode
 from toolchain.passes import Pass
 
@@ -67,6 +68,14 @@ def test_modules_stay_small(repository: Path) -> None:
     assert not long
 
 
+def test_every_command_has_a_module_of_its_name_in_the_workflow(repository: Path) -> None:
+    """Whoever looks for what a command does opens the file of that name."""
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {"compile", "show", "targets"} < commands
+    modules = {path.stem for path in (repository / "toolchain" / "workflow").glob("*.py")}
+    assert commands <= modules
+
+
 def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:
     forbidden = {"utils", "common", "helpers", "misc"}
     assert not [
@@ -109,6 +118,18 @@ def test_nothing_unpickles(repository: Path) -> None:
                 assert node.value.value is False, path
             if isinstance(node, ast.Attribute):
                 assert ast.unparse(node) != "torch.load", path
+
+
+def test_only_the_command_line_speaks_of_options(repository: Path) -> None:
+    """A library message names an argument in backticks; `toolchain.cli` spells it as its option."""
+    option, pip = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-z] [A-Z]+\b)"), re.compile(r"\bpip install ")
+    speakers = ("toolchain/cli/", "pumice/pytest_plugin.py", "targets/lava/runtime/")
+    for path in _sources(repository):
+        if path.relative_to(repository).as_posix().startswith(speakers):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not pip.search(node.value):
+                assert not option.search(node.value), f"{path}:{node.lineno}: {node.value}"
 
 
 def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -> None:

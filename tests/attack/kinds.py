@@ -147,6 +147,8 @@ class Kinds:
             "float/graph.json",
             "float/arrays.npz",
             "quantization.json",
+            "passes.json",
+            "passes.npz",
             "fidelity.json",
             "stimulus.npz",
         )

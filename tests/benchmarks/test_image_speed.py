@@ -63,8 +63,8 @@ def test_compile_at_cifar_size_and_one_image_on_lava(benchmark: Benchmark, name:
     got = program.run(build.stimulus, record=("spikes", "v", "u"))  # type: ignore[arg-type]
     benchmark.extra_info["Lava, s, all told"] = time.perf_counter() - started
     benchmark.extra_info["relay neurons"] = program.plan.relay_neurons
-    for record, values in expected.items().items():
-        np.testing.assert_array_equal(values, got.items()[record], err_msg=record)
+    for record, values in expected.by_key().items():
+        np.testing.assert_array_equal(values, got.by_key()[record], err_msg=record)
     assert sum(int(spikes.sum()) for spikes in got.spikes.values()) > 1000
 
 

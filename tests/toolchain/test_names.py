@@ -79,8 +79,8 @@ def test_records_and_finished_samples_are_read_as_they_were_written(
 
 
 def _check_equal(one: Trace, other: Trace) -> None:
-    assert one.items().keys() == other.items().keys()
-    assert all(np.array_equal(one.items()[key], values) for key, values in other.items().items())
+    assert one.by_key().keys() == other.by_key().keys()
+    assert all(np.array_equal(one.by_key()[key], values) for key, values in other.by_key().items())
 
 
 @given(names=st.sets(_NAMES, min_size=1, max_size=5), labels=st.booleans(), lengths=st.booleans())

@@ -112,4 +112,4 @@ def print_fit(fit: Fit) -> None:
     for estimate in fit.estimates:
         out.print(estimate.sentence(fit.steps), markup=False)
     for line in (*(f"note: {note}" for note in fit.notes), *(f"to take less: {line}" for line in fit.advice)):
-        out.print(line, markup=False)
+        out.tell(line)

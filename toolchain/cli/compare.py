@@ -68,7 +68,7 @@ def compare(
             out.print(sentence, markup=False)
         # Float is the network as it was read; what the file could not say is not in these figures.
         for note in loaded.notes if loaded.facts.imported is not None else ():
-            out.print(f"note: {note}", markup=False, soft_wrap=True)
+            out.tell(f"note: {note}")
     judgement.require_exact()
     check_gates(comparison, gates)
     if baseline is not None and update:

@@ -62,7 +62,7 @@ def run(
         print_json(document | {"clipped": clipped})
         return
     for item in recording.clipped:
-        out.print(f"warning: {item}", markup=False, soft_wrap=True)
+        out.tell(f"warning: {item}")
     for name, count in recording.spikes.items():
         out.print(f"{name}: {count} spikes in {recording.samples} samples", markup=False)
     out.print(f"trace: {output}", markup=False, soft_wrap=True)

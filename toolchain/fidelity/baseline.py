@@ -54,7 +54,7 @@ class Baseline(FileDocument):
     FORMAT: ClassVar[str] = "pumice-baseline"
     VERSION: ClassVar[int] = 2
     WHAT: ClassVar[str] = "baseline of a comparison"
-    WRITTEN_BY: ClassVar[str] = "pumice compare --update"
+    WRITTEN_BY: ClassVar[str] = "pumice compare"
 
     format: str = FORMAT
     version: int = VERSION
@@ -166,8 +166,8 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
     if baseline.samples != comparison.samples or set(baseline.layers) != set(comparison.nodes):
         raise UsageError(
             f"'{path}' is of {baseline.samples} samples and the layers {', '.join(sorted(baseline.layers))}; "
-            f"this comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}: "
-            "write it with --update"
+            f"this comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}",
+            "write it again with `write_baseline`",
         )
     for gate in OutputFigures.model_fields:
         _check(gate, "output", measure(comparison, gate)[1], getattr(baseline.output, gate))
@@ -186,7 +186,8 @@ def _check(gate: str, node: str, measured: float | None, required: float | None)
     if measured is None or required is None:
         only = "the baseline" if measured is None else "this comparison"
         raise UsageError(
-            f"figure '{gate}' of '{node}' was measured in {only} only; write the baseline with --update"
+            f"figure '{gate}' of '{node}' was measured in {only} only",
+            "write the baseline again with `write_baseline`",
         )
     met = measured <= required + _TOLERANCE if gate in AT_MOST else measured >= required - _TOLERANCE
     if not met:

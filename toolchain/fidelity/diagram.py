@@ -7,7 +7,7 @@ import networkx as nx
 from markupsafe import Markup
 
 from toolchain import ir
-from toolchain.ir import Graph, Pooling, Synapses, verify
+from toolchain.ir import Graph, Pooling, Synapses
 from toolchain.ir.matrix import values_of
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN = 150, 46, 40, 66, 12
@@ -40,11 +40,12 @@ def path_diagram(graph: Graph) -> Markup:
     }
     width = left + widest * (_WIDTH + _ACROSS) + right
     height = 2 * _MARGIN + (max(rows) + 1) * (_HEIGHT + _DOWN) - _DOWN
-    types = verify(graph)
     drawn = [_arrow(places, *ends, notes) for ends, notes in arrows.items()]
     drawn += [
         _box(
-            *places[node.name], node.name, f"{_word(node.kind)} {'x'.join(map(str, types[node.name].shape))}"
+            *places[node.name],
+            node.name,
+            f"{_word(node.kind)} {'x'.join(map(str, graph.types[node.name].shape))}",
         )
         for node in boxes
     ]

@@ -6,7 +6,7 @@ from typing import Any, Final, final
 from toolchain import ir
 from toolchain.execution.activity import Activity
 from toolchain.fidelity.cost import fan_outs
-from toolchain.ir import EdgeKind, Graph, Synapses, verify
+from toolchain.ir import EdgeKind, Graph, Synapses
 from toolchain.ir.matrix import sources_of, targets_of, values_of
 from toolchain.ir.types import size_of
 
@@ -52,7 +52,6 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     Zeros are weights that a dense matrix of that size would have; a convolution stores its kernel once.
     Pooling is not counted. Two states per neuron, `u` and `v`, are buffers.
     """
-    types = verify(graph)
     stored = sum(_stored(node) for node in graph.synapses)
     nonzero = sum(int((values_of(node.weights) != 0).sum()) for node in graph.synapses)
     neurons = sum(int(node.vth.size) for node in graph.populations)
@@ -62,7 +61,7 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     for name, counts in fan_outs(graph).items():
         source, _ = graph.source(graph[name].inputs[0])
         done = float(activity.events[source.name] @ counts) / activity.samples
-        if types[source.name].kind is EdgeKind.GRADED:
+        if graph.types[source.name].kind is EdgeKind.GRADED:
             products += done
         else:
             additions += done
@@ -90,4 +89,4 @@ def _dense(graph: Graph, node: Synapses) -> int:
     """Return the products of one step if nothing were zero."""
     if not isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return _stored(node)
-    return int(node.weights.size) * size_of(verify(graph)[node.name].shape[1:])
+    return int(node.weights.size) * size_of(graph.types[node.name].shape[1:])

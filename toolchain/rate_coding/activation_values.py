@@ -24,10 +24,9 @@ from toolchain.ir.currents import (
     check_window,
     identity,
     multiplied,
-    product_rows,
     summed,
 )
-from toolchain.ir.matrix import Matrix
+from toolchain.ir.matrix import Matrix, targets_of
 from toolchain.ir.types import size_of
 
 Numbers = NDArray[np.int64]
@@ -147,7 +146,7 @@ def linear(name: str, value: Value, matrix: Matrix, shape: Sequence[int]) -> Val
     source = plain(value.current)
     if source is not None and value.in_order:
         current = Current(
-            (Branch(name, source, matrix),), np.zeros(product_rows(matrix)), (product_rows(matrix),)
+            (Branch(name, source, matrix),), np.zeros(targets_of(matrix)), (targets_of(matrix),)
         )
     else:
         current = multiplied(name, flattened(name, value), matrix)

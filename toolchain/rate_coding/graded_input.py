@@ -86,7 +86,7 @@ def range_notes(frames: NDArray[Any]) -> list[str]:
         said = (
             f"the largest value of the samples, {largest:.4g}, is {largest / usual:.3g} times what all but "
             "one in a thousand stay below, and the input has one scale: leave such samples out of "
-            "--calibrate, and they are clipped"
+            "`calibration`, and they are clipped"
         )
     elif typical > 0 and largest > _FAR * typical:
         said = (

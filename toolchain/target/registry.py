@@ -1,22 +1,11 @@
-"""How installed targets are found by entry point, and whether each is usable here."""
+"""How installed targets are found by entry point."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, final
-
-from toolchain.errors import (
-    TargetError,
-    TargetUnavailableError,
-    ToolchainError,
-    UnknownNameError,
-)
+from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
 from toolchain.intake import name_of
 from toolchain.target.protocol import ChipTarget, Target
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_chip(name: str) -> ChipTarget:
@@ -33,22 +22,6 @@ def load_chip(name: str) -> ChipTarget:
             "'loihi2'"
         )
     return target
-
-
-@final
-@dataclass(frozen=True)
-class TargetStatus:
-    """Whether an installed target is usable here.
-
-    Attributes:
-        name: As typed on the command line.
-        stages: The stages it accepts; empty if it could not be loaded.
-        problem: Why it is not usable, or None.
-    """
-
-    name: str
-    stages: tuple[str, ...]
-    problem: str | None
 
 
 def installed_targets() -> Mapping[str, EntryPoint]:
@@ -106,21 +79,3 @@ def _place(package: str) -> str | None:
         return None
     folders = iter(() if spec is None else spec.submodule_search_locations or ())
     return None if spec is None else spec.origin or next(folders, None)
-
-
-def target_statuses() -> tuple[TargetStatus, ...]:
-    """Return every installed target and whether it is usable here, by name."""
-    return tuple(_status(name) for name in sorted(installed_targets()))
-
-
-def _status(name: str) -> TargetStatus:
-    stages: tuple[str, ...] = ()
-    try:
-        target = load_target(name)
-        stages = tuple(sorted(stage.value for stage in target.stages))
-        target.check()
-    except TargetUnavailableError as error:
-        return TargetStatus(name, stages, str(error))
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the others are listed
-        return TargetStatus(name, stages, f"its check failed: {type(error).__name__}: {error}")
-    return TargetStatus(name, stages, None)

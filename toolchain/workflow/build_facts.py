@@ -96,4 +96,4 @@ class BuildFacts(Document):
         if self.fast_loop is None:
             return ()
         told = f"the loop {self.fast_loop} has more connections than steps, so no clocked target"
-        return (f"{told} (Lava, Loihi) can run it; --loop-delay adds what is missing, in real numbers too",)
+        return (f"{told} (Lava, Loihi) can run it; `loop_delay` adds what is missing, in real numbers too",)

@@ -17,11 +17,12 @@ from toolchain.files.npz import arrays_of
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedFiles, check_seal, hashes
 from toolchain.files.swapping import replacing_folder
-from toolchain.intake import PathText, path_of
-from toolchain.ir import GRAPH_FILES, Graph, graph_from, save_graph
+from toolchain.intake import PathText, choice_of, path_of
+from toolchain.ir import GRAPH_FILES, Graph, Stage, graph_from, save_graph
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.coherence import check_coherent
+from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, write_passes
 
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
@@ -71,6 +72,8 @@ class Build:
         quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
         facts: How the network came to be.
+        passes: The graph after every pass of the compiler; none where the integers came from a file, or the
+            build was written before graphs were kept.
     """
 
     float_graph: Graph
@@ -79,11 +82,16 @@ class Build:
     quantization: QuantizationReport = field(repr=False)
     stimulus: Stimulus | None = None
     facts: BuildFacts = field(default_factory=BuildFacts, repr=False)
+    passes: tuple[PassGraph, ...] = field(default=(), repr=False)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user must know of how the network came to be: its import, and delays that were added."""
         return self.facts.notes()
+
+    def graph(self, stage: Stage) -> Graph:
+        """Return the integers, or the real numbers they came from."""
+        return self.fixed_graph if choice_of(stage, "stage", Stage) is Stage.FIXED else self.float_graph
 
     def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
         """Write the folder; it appears complete or not at all.
@@ -99,6 +107,8 @@ class Build:
             save_graph(self.float_graph, temporary / "float")
             save_graph(self.fixed_graph, temporary / "fixed")
             write_document(temporary / _QUANTIZATION, self.quantization)
+            if self.passes:
+                write_passes(temporary, self.passes, self.float_graph, self.fixed_graph)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
             if write_more is not None:
@@ -117,7 +127,7 @@ class Build:
         """
         chosen = self.stimulus if given is None else given
         if chosen is None:
-            raise UsageError("the build holds no stimulus; give one with --input")
+            raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
         fitted = check_stimulus(self.float_graph, chosen)
         proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:
@@ -148,7 +158,8 @@ class Build:
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
         stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
         check_coherent(folder.path, graphs, report, stimulus)
-        return cls(*graphs, manifest.target, report, stimulus, manifest.facts)
+        passes = _read_passes(files, folder.path, *graphs)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
 
 
 def check_apart(folder: Path, output: Path) -> None:
@@ -176,7 +187,7 @@ def _check_manifest(folder: OpenedFolder) -> tuple[Manifest, SealedFiles]:
         folder,
         manifest.files,
         _LOADED,
-        optional=(_STIMULUS,),
+        optional=(_STIMULUS, *PASS_FILES),
         streamed=(_STIMULUS,),
         what="build",
         written_by="compile",
@@ -189,6 +200,16 @@ def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
     return graph_from(
         files.read(structure), lambda: arrays_of(files.open(numbers), folder / numbers), folder / structure
     )
+
+
+def _read_passes(
+    files: SealedFiles, folder: Path, float_graph: Graph, fixed_graph: Graph
+) -> tuple[PassGraph, ...]:
+    document, numbers = PASS_FILES
+    if document not in files:
+        return ()
+    arrays = arrays_of(files.open(numbers), folder / numbers) if numbers in files else {}
+    return read_passes(files.read(document), arrays, folder / document, float_graph, fixed_graph)
 
 
 def _seal(folder: Path, target: str, facts: BuildFacts) -> None:

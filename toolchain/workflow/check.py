@@ -51,8 +51,8 @@ class Resources:
         """
         if not self.fit.fits:
             room = self.fit.chips * self.fit.cores_per_chip
-            mend = "; ".join((*self.fit.advice, f"or take {self.fit.chips_needed} chips ('--chips')"))
-            raise DoesNotFitError("", "cores", len(self.fit.cores), room, mend)
+            remedy = "; ".join((*self.fit.advice, f"or take `chips={self.fit.chips_needed}`"))
+            raise DoesNotFitError("", "cores", len(self.fit.cores), room, remedy)
 
 
 @enough_memory("checking the build against the chip")

@@ -30,6 +30,7 @@ from toolchain.progress import StageProgress, no_stages, of_stage
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
@@ -110,25 +111,26 @@ def compile_graph(
             check_stimulus(graph, given, name)
     chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
     chosen.check_names(graph)
-    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()))(graph)
+    record = PassRecord()
+    float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()), record)(graph)
     told = check_type(facts or BuildFacts(), "facts", BuildFacts)
     if loop_delay:
         delays = tuple(str(each) for each in find_loop_delays(float_graph))
         # PyTorch was compared with the network before.
         agreement = None if delays else told.float_agreement
         told = told.model_copy(update={"loop_delays": delays, "float_agreement": agreement})
-        float_graph = DelayLoops()(float_graph)
+        float_graph = Pipeline((DelayLoops(),), record)(float_graph)
     elif (loop := slow_loop(list(clocked_edges(float_graph)))) is not None:
         told = told.model_copy(update={"fast_loop": " -> ".join((*loop, loop[0]))})
-    float_graph = Pipeline(chosen.preparation())(float_graph)
+    float_graph = Pipeline(chosen.preparation(), record)(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
     passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
-    fixed_graph = Pipeline(passes)(float_graph)
+    fixed_graph = Pipeline(passes, record)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
     report = report.model_copy(update={"options": chosen.told()})
-    return Build(float_graph, fixed_graph, target, report, stimulus, told)
+    return Build(float_graph, fixed_graph, target, report, stimulus, told, record.graphs)
 
 
 @enough_memory("compiling the run")
@@ -160,7 +162,7 @@ def compile_run(
     check_exists("model", folder)
     if not is_run(folder):
         raise UsageError(
-            f"'{folder}' is neither a run folder, as 'pumice train EXPERIMENT.toml -o RUN' writes, "
+            f"'{folder}' is neither a run folder, as 'pumice train' writes, "
             "nor a .nir, "
             ".onnx or netx .net file"
         )

@@ -72,7 +72,8 @@ def import_file(
     check_file("model", path)
     if path.suffix != ".nir" and (convention is not None or dt is not None):
         raise UsageError(
-            "--convention and --dt say what a step of a .nir file is; other files say it themselves"
+            "`convention` and `dt` say what a step of a .nir file is, and other files say it themselves",
+            "leave them out",
         )
     match path.suffix:
         case ".nir":
@@ -176,10 +177,10 @@ def compile_file(
     else:
         if quantization is not None and quantization != Quantization():
             raise UsageError(
-                "the file holds integers, which stay as they are; leave out options of quantization"
+                "the file holds integers, which stay as they are", "leave out options of quantization"
             )
         if loop_delay:
-            raise UsageError("the file holds integers with their delays; leave out --loop-delay")
+            raise UsageError("the file holds integers with their delays", "leave out `loop_delay`")
         fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
         steps = None if stimulus is None else stimulus.steps
         report = explain_quantization(found.graph, fixed, steps=steps)
@@ -201,20 +202,21 @@ def _check_training(
     """
     if train is None:
         if repair is not None or resume is not None:
-            raise UsageError("training with the integers needs samples with labels; give some with --train")
+            raise UsageError("training with the integers needs samples with labels", "give some as `train`")
         return ()
     if train.labels is None:
         raise UsageError(
-            "the training samples have no labels: add an array named 'labels' with the class of every "
-            "sample, whole numbers from 0, to the file of --train"
+            "the training samples have no labels",
+            "add an array named 'labels' to `train`, with the class of every sample, whole numbers from 0",
         )
     shared = 0 if stimulus is None else shared_samples(stimulus, train)
     if stimulus is None or not shared:
         return ()
     if shared == stimulus.samples:
         raise UsageError(
-            f"all {shared:,} samples of --example are among those of --train: a network cannot be judged by "
-            "what it was trained on; hold some samples out for --example"
+            f"all {shared:,} samples of `stimulus` are among those of `train`: a network cannot be judged by "
+            "what it was trained on",
+            "hold some samples out for `stimulus`",
         )
     return (f"{shared:,} of the {stimulus.samples:,} samples that it is judged by are training samples too",)
 

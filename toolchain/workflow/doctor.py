@@ -70,7 +70,7 @@ class Diagnosis:
         return all(check.ok for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document that `--json` prints."""
+        """Return the document for machines."""
         return {"ok": self.ok, "versions": self.versions, "checks": [asdict(check) for check in self.checks]}
 
 
@@ -118,7 +118,7 @@ def _attempt(name: str, action: Callable[[], str]) -> Check:
     try:
         return Check(name, ok=True, finding=action())
     except TargetUnavailableError as error:
-        return Check(name, ok=False, finding=str(error), mend=error.mend)
+        return Check(name, ok=False, finding=str(error), mend=error.command)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the rest is looked at
         finding = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
         return Check(name, ok=False, finding=finding, mend="python -m pip install --force-reinstall pumice")

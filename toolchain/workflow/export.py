@@ -63,7 +63,8 @@ def export_build(
         raise UnknownNameError("format", written, WRITTEN)
     if written != "nir" and (convention is not None or dt is not None):
         raise UsageError(
-            "--convention and --dt say what a step of a .nir file is; this format says it itself"
+            "`convention` and `dt` say what a step of a .nir file is, and this format says it itself",
+            "leave them out",
         )
     graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
     with replacing_folder(folder) as temporary:

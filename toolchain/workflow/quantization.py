@@ -36,6 +36,7 @@ from toolchain.training import FitOptions, tune_graph
 from toolchain.training.callback import Callback
 from toolchain.workflow.build_facts import RepairFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.pass_graphs import PassGraph
 
 EMULATOR: Final = "emulator"
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
@@ -302,7 +303,14 @@ def repair_build(
     done = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
     # What PyTorch computed was compared with the weights before.
     facts = build.facts.model_copy(update={"repair": done, "float_agreement": None})
-    return replace(build, float_graph=tuned, fixed_graph=fixed, quantization=report, facts=facts)
+    return replace(
+        build,
+        float_graph=tuned,
+        fixed_graph=fixed,
+        quantization=report,
+        facts=facts,
+        passes=(PassGraph(quantize.name, fixed),),
+    )
 
 
 @final

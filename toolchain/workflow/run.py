@@ -10,8 +10,8 @@ from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_in
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.archive import writing_arrays
-from toolchain.intake import PathText, check_type, choice_of, count_of, path_of
-from toolchain.ir import Graph, Stage
+from toolchain.intake import PathText, check_type, count_of, path_of
+from toolchain.ir import Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, no_progress, of_part
 from toolchain.target.parts import in_parts
@@ -56,7 +56,7 @@ def run_build(
         TargetError: The target cannot resume.
     """
     given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
-    graph = _graph_of(build, stage)
+    graph = build.graph(stage)
     program = load_target(target or build.target).build(graph)
     kept = None if resume is None else path_of(resume, "resume")
     if kept is not None:
@@ -120,7 +120,7 @@ def record_build(
     check_quantities(record)
     path = path_of(path, "path")
     given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
-    graph = _graph_of(build, stage)
+    graph = build.graph(stage)
     program = load_target(target or build.target).build(graph)
     per_sample = recorded_bytes(graph, given.steps, record)
     room = _RECORDED_BYTES
@@ -138,18 +138,13 @@ def record_build(
                 if part.samples < given.samples:
                     error.add_note(f"this was in a part of the run that begins at sample {start}")
                 raise
-            writer.append(trace.items())
+            writer.append(trace.by_key())
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
             del trace  # Before the next part is recorded.
     if kept is not None:
         forget_samples(kept)
     return Recording(given.samples, counts, clipping.found)
-
-
-def _graph_of(build: Build, stage: Stage) -> Graph:
-    chosen = choice_of(stage, "stage", Stage)
-    return build.fixed_graph if chosen is Stage.FIXED else build.float_graph
 
 
 def _first(samples: int | None) -> int | None:

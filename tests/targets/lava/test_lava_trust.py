@@ -360,7 +360,7 @@ def test_a_full_disk_does_not_hide_why_a_run_ended(monkeypatch: pytest.MonkeyPat
     assert "No space left" in caught.value.__notes__[-1]
     with pytest.raises(SimulationError) as caught:
         program.run(x)
-    assert "pumice run --resume" in caught.value.__notes__[-1]
+    assert "a folder as `resume`" in caught.value.__notes__[-1]
 
 
 def test_finished_samples_of_another_run_are_not_taken(tmp_path: Path) -> None:

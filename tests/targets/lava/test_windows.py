@@ -101,8 +101,8 @@ def test_delays_per_neuron_keep_samples_of_real_numbers_apart(
     program = LavaTarget(models=models).build(graph)
     assert program.plan.gap > 3
     expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
-    for key, values in expected.items().items():
-        assert np.abs(values.astype(float) - got.items()[key]).max() <= 1e-9
+    for key, values in expected.by_key().items():
+        assert np.abs(values.astype(float) - got.by_key()[key]).max() <= 1e-9
     check_alone(program, graph, {"x": x}, got, 1)
 
 

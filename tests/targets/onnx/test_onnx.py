@@ -140,11 +140,11 @@ def test_exported_files_run_without_this_toolchain(tmp_path: Path) -> None:
 def _check_floats(graph: Graph, x: Any) -> None:
     expected = reference.run(graph, fit_stimulus(graph, x))
     trace = OnnxTarget().build(graph).run(x, record=QUANTITIES)
-    for key, values in expected.items().items():
+    for key, values in expected.by_key().items():
         if key.endswith(".spikes"):
-            assert np.array_equal(trace.items()[key], values)
+            assert np.array_equal(trace.by_key()[key], values)
         else:
-            assert np.allclose(trace.items()[key], values, rtol=0, atol=1e-9)
+            assert np.allclose(trace.by_key()[key], values, rtol=0, atol=1e-9)
 
 
 def test_real_numbers_agree_with_the_float_reference() -> None:

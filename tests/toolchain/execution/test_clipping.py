@@ -88,7 +88,7 @@ def test_a_run_counts_what_it_clips_on_every_target(target: str, build: Build, t
     with pytest.warns(ClippedInputWarning, match=r"3 of 36 values of input 'light' lie beyond .* at 3 times"):
         trace = run_build(build, target, _beyond(), record=("spikes", "v", "u"))
     expected = reference.run(build.fixed_graph, _beyond())
-    assert all(np.array_equal(got, expected.items()[name]) for name, got in trace.items().items())
+    assert all(np.array_equal(got, expected.by_key()[name]) for name, got in trace.by_key().items())
 
 
 @pytest.mark.parametrize("target", ["emulator", "onnx"])
@@ -177,7 +177,7 @@ def test_the_commands_say_what_was_clipped_and_what_to_do(
     save_build(build, tmp_path / "b", None)
     _beyond().save(tmp_path / "s.npz")
     told = "3 of 36 values of input 'light' lie beyond the range -2.55 .. 2.55 that it was calibrated for"
-    remedy = "calibrate on samples that cover the range ('pumice compile --calibrate')"
+    remedy = "compile with samples as `calibration` that cover the range"
     run = ["run", str(tmp_path / "b"), "-i", str(tmp_path / "s.npz"), "-o", str(tmp_path / "t.npz")]
     assert main(run) == 0
     said = capsys.readouterr().out

@@ -245,7 +245,7 @@ def test_a_baseline_is_met_by_what_wrote_it_and_missed_by_worse(
     with pytest.raises(CorruptArtifactError, match="spike_f1' is missing"):
         check_baseline(path, comparison)
     path.write_text(written.replace('"readout"', '"output"'))
-    with pytest.raises(UsageError, match="--update"):
+    with pytest.raises(UsageError, match="again with `write_baseline`"):
         check_baseline(path, comparison)
 
 

@@ -36,7 +36,7 @@ def test_every_way_to_say_that_a_disk_is_full_is_known(failure: Exception, tmp_p
     ):
         raise failure
     assert told.value.path == tmp_path / "x.npz"
-    assert "free some space" in told.value.mend
+    assert "free some space" in told.value.remedy
 
 
 def test_a_cause_hidden_by_a_second_failure_is_found(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def _can_run(links: Links, more: dict[str, int]) -> bool:
 
 def test_the_connection_that_closes_a_loop_gets_the_step_that_it_lacks() -> None:
     graph = _graph({"a": 2, "b": 2}, TOO_FAST)
-    with pytest.raises(FeedbackError, match="a -> b -> a has too little .* or compile with --loop-delay"):
+    with pytest.raises(
+        FeedbackError, match="a -> b -> a has too little .* or compile with `loop_delay=True`"
+    ):
         find_schedule(graph)
     (found,) = find_loop_delays(graph)
     assert (found.connection, found.source, found.target, found.before, found.after) == (
@@ -188,7 +190,7 @@ def test_reference_emulator_and_lava_are_one_network_with_the_delays() -> None:
     stimuli = {f"g{i}-x": rng.random((3, _STEPS, 3)) < 0.5 for i in range(len(graphs))}
     build = compile_graph(joined, target="lava", calibration=Stimulus(stimuli), loop_delay=True)
     lava: Any = LavaTarget()
-    with pytest.raises(FeedbackError, match="--loop-delay"):
+    with pytest.raises(FeedbackError, match="loop_delay=True"):
         lava.build(joined)
     expected = reference.run(build.fixed_graph, stimuli)
     for target in (EmulatorTarget(), lava):

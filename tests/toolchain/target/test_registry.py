@@ -8,8 +8,9 @@ import pytest
 
 from toolchain.cli.main import main
 from toolchain.errors import TargetUnavailableError
-from toolchain.target.registry import load_target, target_statuses
+from toolchain.target.registry import load_target
 from toolchain.workflow.doctor import diagnose
+from toolchain.workflow.targets import target_statuses
 
 _MODULE = """
 from targets.emulator.target import EmulatorTarget

@@ -38,6 +38,8 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "fixed/arrays.npz",
         "stimulus.npz",
         "quantization.json",
+        "passes.json",
+        "passes.npz",
         "fidelity.json",
         "report.html",
         "lava/network.py",

@@ -60,8 +60,8 @@ def _same(one: Judgement, other: Judgement) -> None:
     assert one.costs == other.costs
     assert one.shown_samples == other.shown_samples
     for mine, others in zip(one.shown, other.shown, strict=True):
-        items = others.items()
-        assert all(np.array_equal(values, items[key]) for key, values in mine.items().items())
+        records = others.by_key()
+        assert all(np.array_equal(values, records[key]) for key, values in mine.by_key().items())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

@@ -91,7 +91,7 @@ def test_a_target_that_differs_is_a_named_bug(
 
 
 def test_without_stimulus_a_run_says_what_to_give() -> None:
-    with pytest.raises(UsageError, match="give one with --input"):
+    with pytest.raises(UsageError, match="give samples as `stimulus`"):
         run_build(toolchain.compile(_model()))
 
 

@@ -34,9 +34,9 @@ from toolchain.ir.matrix import sources_of, targets_of
 
 Values = dict[str, Any]
 
-_OPTIONS: Final = "--weight-bits 8 --no-split-signs --no-exponents"
+_OPTIONS: Final = "`Quantization(weight_bits=8, split_signs=False, exponents=False)`"
 """What the compiler is told so that weights are as netx holds them."""
-_OTHERS: Final = "'--format nir' and '--format lava' hold them"
+_OTHERS: Final = "`written=nir` and `written=lava` hold them"
 
 
 def to_netx(graph: Graph, path: Path) -> None:

@@ -137,7 +137,9 @@ class Assembly:
         if not isinstance(node, ir.Delay | ir.SumPool2d):
             return 0, 0
         least, most = self._range(node.inputs[0])
-        return (least + node.least, most + node.most) if isinstance(node, ir.Delay) else (least, most)
+        return (
+            (least + node.min_steps, most + node.max_steps) if isinstance(node, ir.Delay) else (least, most)
+        )
 
     def population(self, leaf: str, node: Neuron, current: Current) -> None:
         """Add a population and its connections.
@@ -182,7 +184,7 @@ class Assembly:
         order = nx.DiGraph()
         order.add_nodes_from(self._nodes)
         for node in self._nodes.values():
-            if not (isinstance(node, ir.Delay) and node.least >= 1):
+            if not (isinstance(node, ir.Delay) and node.min_steps >= 1):
                 order.add_edges_from((operand, node.name) for operand in node.inputs)
         place = {key: i for i, key in enumerate(self._nodes)}
         names = nx.lexicographical_topological_sort(order, key=lambda key: place[key])

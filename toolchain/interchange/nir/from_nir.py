@@ -60,9 +60,9 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
     version = str(metadata.get(VERSION, ""))
     if version.startswith("0.") and np.isfinite(found.longest):
         raise FrontendError(
-            f"the file was written by nir {version}, which is older than what '{found.name}' stands for; "
-            f"name the convention '{found.otherwise}', with the dt of its cells as --dt, or state --dt "
-            f"{found.dt:g} if '{found.name}' is meant all the same"
+            f"the file was written by nir {version}, which is older than what '{found.name}' stands for",
+            f"take `convention={found.otherwise}` and the dt of its cells as `dt`, or `dt={found.dt:g}` if "
+            f"'{found.name}' is meant all the same",
         )
     if "reset" not in metadata:
         return found
@@ -96,8 +96,8 @@ def _stated_step(told: object) -> float:
     values = numbers("graph", "dt", told)
     if values.size != 1 or np.asarray(told).dtype.kind == "b" or not values.ravel()[0] > 0:
         raise FrontendError(
-            f"the metadata of the graph say dt = {told}, expected one number of more than 0; state the step "
-            "with --dt"
+            f"the metadata of the graph say dt = {told}, expected one number of more than 0",
+            "state the step as `dt`",
         )
     return float(values.ravel()[0])
 

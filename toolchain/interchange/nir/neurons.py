@@ -134,20 +134,21 @@ class _Parameters:
         if wrong.any():
             raise FrontendError(
                 f"node '{self.name}' has {parameter} = {tau[wrong][0]:g} s, expected at least one step of "
-                f"{convention.dt:g} s; state the convention or the step of the file (--convention, --dt)"
+                f"{convention.dt:g} s",
+                "state the `convention` of the file, or the length of its step as `dt`",
             )
         steps = float((tau / convention.dt).max())
         if steps >= convention.longest:
             raise FrontendError(
                 f"node '{self.name}' has {parameter} = {tau.max():g}, which is {steps:,.0f} steps under the "
-                f"convention '{convention.name}': the file hardly means that. Name the convention "
-                f"'{convention.otherwise}', with the dt of its cells as --dt, or state --dt "
-                f"{convention.dt:g} if it does"
+                f"convention '{convention.name}': the file hardly means that",
+                f"take `convention={convention.otherwise}` and the dt of its cells as `dt`, or "
+                f"`dt={convention.dt:g}` if it does",
             )
         if steps >= _LONG:
             self.notes.append(
                 f"'{self.name}' has a {parameter} of {steps:,.0f} steps and hardly forgets; make sure that "
-                "the convention and the step of the file are right (--convention, --dt)"
+                "`convention` and `dt` are those of the file"
             )
         return decays
 

@@ -153,8 +153,8 @@ def steps_of(name: str, node: nir.Delay, dt: float) -> NDArray[np.int64]:
     wrong = (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)) | (whole < 0)
     if wrong.any():
         raise FrontendError(
-            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones; state the "
-            "step with --dt"
+            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones",
+            "state the step as `dt`",
         )
     return whole.astype(np.int64)
 

@@ -1,5 +1,6 @@
 """From a float graph to a NIR graph that means the same, and that other frameworks can read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never, final
 
@@ -14,7 +15,7 @@ from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Reset, Rest
 from toolchain.interchange.nir.neurons import NEURONS
 from toolchain.interchange.nir.structure import Structure, flattened
-from toolchain.ir import Graph, Stage, ValueType, verify
+from toolchain.ir import Graph, Stage, ValueType
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 
@@ -44,7 +45,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
         FrontendError: Part of the network is reached from no input, which no reader takes.
     """
     if graph.stage is not Stage.FLOAT:
-        raise PreconditionError("NIR holds real numbers; export the float graph (--stage float)")
+        raise PreconditionError("NIR holds real numbers", "export the float graph: `stage=float`")
     writer = _written(graph, reader, explicit=False)
     if not writer.is_read_as_meant():
         # Every loop of a graph waits at least one step somewhere: with that step in the file none is cut.
@@ -77,7 +78,7 @@ def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_Writer":
     return writer
 
 
-def _output(node: ir.Output, types: dict[str, ValueType]) -> nir.Output:
+def _output(node: ir.Output, types: Mapping[str, ValueType]) -> nir.Output:
     return nir.Output(
         {"output": np.array(types[node.inputs[0]].shape)}, metadata={"decode": node.decode.value}
     )
@@ -109,7 +110,7 @@ class _Writer:
     connections: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.types = verify(self.graph)
+        self.types = self.graph.types
         whole = nx.DiGraph((operand, node.name) for node in self.graph for operand in node.inputs)
         parts = nx.strongly_connected_components(whole)
         self.part = {name: i for i, names in enumerate(parts) for name in names}
