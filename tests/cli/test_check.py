@@ -28,7 +28,7 @@ def test_it_says_that_a_network_fits_and_what_a_step_takes(
     assert "binding limit:" in text
     assert "L1-min (Loihi 1, estimate" in text
     assert "L1-fit (Loihi 1, estimate" in text
-    assert "confidence L" in text
+    assert "second-hand" in text
     assert "NeuroBench: footprint" in text
 
 

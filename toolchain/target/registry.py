@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
 from toolchain.intake import name_of
 from toolchain.target.protocol import ChipTarget, Target

@@ -18,9 +18,9 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
 
     Args:
         x: Spikes or messages.
-        out: Written.
+        out: Result, written.
         window: Rows and columns of kernel, stride and padding.
-        is_sum: Otherwise an OR.
+        is_sum: Whether to sum; otherwise the result is an OR.
     """
     kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x = window
     for n in range(len(x)):
@@ -42,7 +42,7 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
 
 @njit(inline="always")
 def _exchanged(a: Any, b: Any, mask: Any, bits: int) -> Any:  # noqa: ANN401 - compiled for uint64
-    """Return two words after the high bytes of `a` under the mask changed places with the low ones of `b`."""
+    """Return two words after the high bytes of `a` under the mask are exchanged with the low ones of `b`."""
     count = np.uint64(bits)
     moved = ((a >> count) ^ b) & mask
     return a ^ (moved << count), b ^ moved
@@ -52,11 +52,11 @@ def _exchanged(a: Any, b: Any, mask: Any, bits: int) -> Any:  # noqa: ANN401 - c
 def transpose_bytes(x: Array, out: Array) -> None:
     """Exchange the first two and the last two axes: `out[j, i] = x[i, j].T`, for single bytes.
 
-    Eight rows of eight bytes are turned in registers, as eight words.
+    Eight rows of eight bytes are transposed in registers, as eight words.
 
     Args:
-        x: `[A, B, rows, columns / 8]`, uint64: eight columns each.
-        out: `[B, A, columns, rows / 8]`, written.
+        x: Words of eight columns, `[A, B, rows, columns / 8]`, uint64.
+        out: Words of eight rows, `[B, A, columns, rows / 8]`, written.
     """
     outer, inner, rows, words = x.shape
     for n in range(outer):
@@ -76,6 +76,6 @@ def transpose_bytes(x: Array, out: Array) -> None:
                     b, g = _exchanged(b, g, _LOW_HALF, 32)
                     d, h = _exchanged(d, h, _LOW_HALF, 32)
                     e, k = _exchanged(e, k, _LOW_HALF, 32)
-                    turned = out[m, n, 8 * c : 8 * c + 8, r]
-                    turned[0], turned[1], turned[2], turned[3] = a, b, d, e
-                    turned[4], turned[5], turned[6], turned[7] = f, g, h, k
+                    transposed = out[m, n, 8 * c : 8 * c + 8, r]
+                    transposed[0], transposed[1], transposed[2], transposed[3] = a, b, d, e
+                    transposed[4], transposed[5], transposed[6], transposed[7] = f, g, h, k
