@@ -1,8 +1,8 @@
 """The same network and weights in float32, with the neurons of other libraries, each at its best.
 
 Convolutions and products are those of PyTorch for all libraries: over all steps at once where nothing feeds
-back, in the fastest memory format. Only the neuron belongs to the library. Neurons keep no current, since that
-is the neuron that all libraries have: `v <- beta v + a`, a spike above the threshold, reset to zero.
+back, in the fastest memory format. Only the neuron belongs to the library. Neurons keep no current, since
+that is the neuron that all libraries have: `v <- beta v + a`, a spike above the threshold, reset to zero.
 """
 
 import importlib
