@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 
 from pydantic import ConfigDict, create_model
 
@@ -55,6 +55,7 @@ class _ResourcesHeader(FileDocument):
     neurobench: ChipMetrics
 
 
+_FIT_FIELDS: Final[dict[str, Any]] = {each.name: (each.type, ...) for each in fields(Fit)}
 ResourcesDocument: Final = create_model(
     "ResourcesDocument",
     __base__=_ResourcesHeader,
@@ -67,7 +68,7 @@ ResourcesDocument: Final = create_model(
         neurobench: Metrics of NeuroBench.
         {(Fit.__doc__ or "").partition("Attributes:")[2].strip()}
     """,
-    **{each.name: (each.type, ...) for each in fields(Fit)},
+    **_FIT_FIELDS,
 )
 """What `resources.json` holds: the fields of a `Fit` beside those of the header."""
 
