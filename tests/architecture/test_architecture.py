@@ -113,6 +113,22 @@ def test_the_lava_child_never_loads_torch() -> None:
     assert "torch" not in json.loads(done.stdout)
 
 
+def test_what_is_exported_for_lava_imports_lava_numpy_and_itself_only(repository: Path) -> None:
+    package = repository / "targets" / "lava" / "runtime"
+    for path in package.rglob("*.py"):
+        depth = len(path.relative_to(package).parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = set() if node.level else {str(node.module)}
+                assert node.level <= depth, f"{path} leaves the package"
+            else:
+                continue
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= {*sys.stdlib_module_names, "lava", "numpy", "scipy"}, path
+
+
 def test_nothing_unpickles(repository: Path) -> None:
     for path in _sources(repository):
         tree = ast.parse(path.read_text())

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import torch
 
@@ -118,6 +118,21 @@ def _network(path: Path) -> object:
     return load_network(path.parent)
 
 
+_BUILD_FILES: Final = (
+    "manifest.json",
+    "fixed/graph.json",
+    "fixed/arrays.npz",
+    "float/graph.json",
+    "float/arrays.npz",
+    "quantization.json",
+    "passes.json",
+    "passes.npz",
+    "fidelity.json",
+    "stimulus.npz",
+)
+_RUN_FILES: Final = ("run.json", "network/network.json", "network/network.safetensors", "calibration.npz")
+
+
 @final
 class Kinds:
     """All kinds, of a small run and a small build.
@@ -140,29 +155,11 @@ class Kinds:
 
     def all(self) -> dict[str, Kind]:
         """Return every kind by its name."""
-        build = (
-            "manifest.json",
-            "fixed/graph.json",
-            "fixed/arrays.npz",
-            "float/graph.json",
-            "float/arrays.npz",
-            "quantization.json",
-            "passes.json",
-            "passes.npz",
-            "fidelity.json",
-            "stimulus.npz",
-        )
-        run = (
-            "run.json",
-            "network/network.json",
-            "network/network.safetensors",
-            "calibration.npz",
-        )
-        found = [_of_formats(name) for name in FORMATS]
-        found += [Kind(f"build: {name}", _copied(self.build, name), _in_build, 4) for name in build]
-        found += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in run]
+        kinds = [_of_formats(name) for name in FORMATS]
+        kinds += [Kind(f"build: {name}", _copied(self.build, name), _in_build, 4) for name in _BUILD_FILES]
+        kinds += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in _RUN_FILES]
         network = self.run / "network"
-        found += [
+        kinds += [
             Kind("network.json", _copied(network, "network.json"), _network),
             Kind("network.safetensors", _copied(network, "network.safetensors"), _network),
             Kind(
@@ -187,7 +184,7 @@ class Kinds:
             Kind("experiment", _toml, load_experiment),
             Kind("chip profile", _profile, load_profile),
         ]
-        return {kind.name: kind for kind in found}
+        return {kind.name: kind for kind in kinds}
 
     def _write_baseline(self, folder: Path) -> Path:
         return Path(shutil.copy(self.baseline, folder / "baseline.json"))

@@ -124,7 +124,8 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
     assert "On Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
     # The stand-alone network stands in every build.
     for folder in (tmp_path / "build", small_build):
-        assert {item.name for item in (folder / "lava").iterdir()} == {"network.py", "weights.npz"}
+        names = {item.name for item in (folder / "lava").iterdir()}
+        assert names == {"network.py", "network.json", "weights.npz", "runtime"}
         load(folder)
 
 

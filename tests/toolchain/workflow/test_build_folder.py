@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import targets.lava
 from tests.graphs import recurrent, spikes
 from toolchain.errors import (
     ArtifactError,
@@ -23,6 +24,8 @@ from toolchain.workflow.build_folder import MANIFEST, Build, Manifest
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.load import load
+
+LAVA = Path(targets.lava.__path__[0])
 
 
 def _copy(folder: Path, tmp_path: Path) -> Path:
@@ -44,7 +47,9 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "fidelity.json",
         "report.html",
         "lava/network.py",
+        "lava/network.json",
         "lava/weights.npz",
+        *(f"lava/{path.relative_to(LAVA)}" for path in (LAVA / "runtime").rglob("*.py")),
     }
     manifest = read_document(small_build / MANIFEST, Manifest)
     assert manifest.files.keys() == files - {"manifest.json"}

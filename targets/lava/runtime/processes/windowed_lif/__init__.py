@@ -19,6 +19,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.lif.models import AbstractPyLifModelFixed, AbstractPyLifModelFloat
 from numpy.typing import NDArray
 
+from ...windows import SampleWindows, WindowedModel
+
 
 class WindowedLif(AbstractProcess):
     """Leaky integrate-and-fire neurons for many samples in one run.
@@ -33,9 +35,10 @@ class WindowedLif(AbstractProcess):
         vth: Threshold, `[N]`.
         bias_mant: Bias mantissa (or the bias itself, in floating point), `[N]`.
         bias_exp: Bias exponent, `[N]`.
-        window: `(offset, period, steps, samples)` in steps of Lava.
+        windows: When the samples of the simulation begin and end.
+        offset: Step of Lava at which it does step 0 of the first sample.
         records: Paths of `.npy` files `[samples, steps, N]` for `spikes`, `v`, `u`.
-        name: For messages.
+        name: Name of the process, for messages.
     """
 
     def __init__(
@@ -46,11 +49,12 @@ class WindowedLif(AbstractProcess):
         vth: NDArray[Any],
         bias_mant: NDArray[Any],
         bias_exp: NDArray[Any],
-        window: tuple[int, int, int, int],
+        windows: SampleWindows,
+        offset: int,
         records: dict[str, str],
         name: str,
     ) -> None:
-        super().__init__(window=window, records=records, name=name)
+        super().__init__(windows=windows, offset=offset, records=records, name=name)
         shape = vth.shape
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
@@ -63,42 +67,8 @@ class WindowedLif(AbstractProcess):
         self.bias_exp = Var(shape=shape, init=bias_exp)
 
 
-class Windows:
-    """Mixed into a model: opens and closes the sample windows, and writes the records."""
-
-    proc_params: Any
-    time_step: int
-    u: NDArray[Any]
-    v: NDArray[Any]
-    _files: dict[str, NDArray[Any]] | None = None
-
-    def open_window(self) -> tuple[int, int] | None:
-        """Return sample and step if this step lies in a window; rest outside and at its beginning."""
-        offset, period, steps, samples = self.proc_params["window"]
-        sample, t = divmod(self.time_step - 1 - offset, period)
-        inside = 0 <= sample < samples and t < steps
-        if not inside or t == 0:
-            # A network without delays has no gap between samples: rest is entered here too.
-            self.u[:] = 0
-            self.v[:] = 0
-        return (sample, t) if inside else None
-
-    def keep(self, sample: int, t: int, spikes: NDArray[Any]) -> None:
-        """Write what is recorded of this step."""
-        if self._files is None:
-            records = self.proc_params["records"].items()
-            self._files = {name: np.load(path, mmap_mode="r+", allow_pickle=False) for name, path in records}
-        for quantity, file in self._files.items():
-            file[sample, t] = {"spikes": spikes, "v": self.v, "u": self.u}[quantity]
-
-    def advance(self, a: NDArray[Any]) -> NDArray[np.bool_]:
-        """Do one step of the dynamics on the input `a`; return the spikes."""
-        del a
-        raise TypeError("a windowed model must say how it advances")
-
-
-class _WindowedModel(Windows):
-    """A population alone: input comes summed from its connections."""
+class _WindowedLifModel(WindowedModel):
+    """Takes its input summed from its connections."""
 
     a_in: Any
     s_out: Any
@@ -106,19 +76,19 @@ class _WindowedModel(Windows):
     def run_spk(self) -> None:
         """Advance inside a window; rest outside."""
         a = self.a_in.recv()
-        inside = self.open_window()
-        if inside is None:
+        position = self.enter_step()
+        if position is None:
             self.s_out.send(np.zeros(self.u.shape, dtype=bool))
             return
         spikes = self.advance(a)
-        self.keep(*inside, spikes)
+        self.record(*position, spikes)
         self.s_out.send(spikes)
 
 
 @implements(proc=WindowedLif, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FixedWindowedLifModel(_WindowedModel, AbstractPyLifModelFixed):
+class FixedWindowedLifModel(_WindowedLifModel, AbstractPyLifModelFixed):
     """Integer dynamics of Lava's bit-accurate LIF."""
 
     s_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -154,7 +124,7 @@ class FixedWindowedLifModel(_WindowedModel, AbstractPyLifModelFixed):
 @implements(proc=WindowedLif, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FloatWindowedLifModel(_WindowedModel, AbstractPyLifModelFloat):
+class FloatWindowedLifModel(_WindowedLifModel, AbstractPyLifModelFloat):
     """Real-valued dynamics of Lava's floating-point LIF."""
 
     s_out = LavaPyType(PyOutPort.VEC_DENSE, float)

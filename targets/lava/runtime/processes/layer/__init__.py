@@ -22,18 +22,14 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from scipy.sparse import csr_array
 
-from targets.lava.processes.windowed_lif import Windows
-from toolchain import fixedpoint
-from toolchain.arrays import Array
+from ...integers import lif_step, shift
+from ...jobs import Array
+from ...windows import SampleWindows, WindowedModel
 
 PORTS: Final = 8
 """Distinct populations that one population may read; Lava wants them declared."""
 OWN: Final = -1
 """In place of a port: the population's own spikes."""
-
-
-Conduct = Callable[[Array], Array]
-"""From a message to the currents of all targets, in the order of the graph."""
 
 
 @final
@@ -43,8 +39,8 @@ class LayerSynapses:
 
     Attributes:
         weights: `[targets, sources]`.
-        exponent: Of integers; 0 for real numbers.
-        fixed: Whether they are integers.
+        exponent: Power of two by which integers are multiplied; 0 for real numbers.
+        fixed: Whether the weights are integers.
     """
 
     weights: Array | csr_array = field(repr=False)
@@ -60,38 +56,39 @@ class LayerSynapses:
             total = self.weights[:, flat].sum(axis=1, dtype=self.weights.dtype)
         else:
             total = self.weights @ flat.astype(self.weights.dtype)
-        return fixedpoint.shift(total, self.exponent) if self.fixed else total
+        return shift(total, self.exponent) if self.fixed else total
 
 
 @final
 @dataclass(frozen=True)
-class Link:
+class LayerLink:
     """One connection of a layer.
 
     Attributes:
-        port: Of the layer, or `OWN`.
-        path: Of the file `[steps, size]`, if it reads one and not a port.
+        port: Port of the layer that it reads, or `OWN`.
+        path: File `[steps, size]`, if it reads one and not a port; otherwise empty.
         graded: Whether messages are more than spikes.
-        conduct: From a message to currents.
+        currents: Function from a message to the currents of all targets, in the order of the graph.
     """
 
     port: int
     path: str
     graded: bool
-    conduct: Conduct
+    currents: Callable[[Array], Array]
 
 
 class LayerProcess(AbstractProcess):
     """A population, or the sums of a pooling, with all connections that lead to it.
 
     Args:
-        shape: Of one step.
+        shape: Features of one step.
         parameters: `du`, `dv`, `vth`, `bias` of each neuron; None if it passes on its sums.
-        links: Its connections.
+        links: Connections that lead to it.
         ports: Shapes of what it reads from other processes.
-        window: `(offset, period, steps, samples)` in steps of Lava.
+        windows: When the samples of the simulation begin and end.
+        offset: Step of Lava at which it does step 0 of the first sample.
         records: Paths of `.npy` files `[samples, steps, N]` for `spikes`, `v`, `u`.
-        name: For messages.
+        name: Name of the process, for messages.
     """
 
     def __init__(
@@ -99,22 +96,29 @@ class LayerProcess(AbstractProcess):
         *,
         shape: tuple[int, ...],
         parameters: dict[str, Array] | None,
-        links: Sequence[Link],
+        links: Sequence[LayerLink],
         ports: Sequence[tuple[int, ...]],
-        window: tuple[int, int, int, int],
+        windows: SampleWindows,
+        offset: int,
         records: dict[str, str],
         name: str,
     ) -> None:
         super().__init__(
-            shape=shape, parameters=parameters, links=tuple(links), window=window, records=records, name=name
+            shape=shape,
+            parameters=parameters,
+            links=tuple(links),
+            windows=windows,
+            offset=offset,
+            records=records,
+            name=name,
         )
         for i in range(PORTS):
             setattr(self, f"s_in{i}", InPort(shape=ports[i] if i < len(ports) else (1,)))
         self.s_out = OutPort(shape=shape)
 
 
-class _LayerModel(Windows, PyLoihiProcessModel):
-    """Common part: the step of a connection is the step between what arrives now and what acts next."""
+class _LayerModel(WindowedModel, PyLoihiProcessModel):
+    """Acts in the next step on what arrives now: that is the step that a connection takes."""
 
     s_out: Any = None
     number: type[np.generic] = np.int32
@@ -122,7 +126,7 @@ class _LayerModel(Windows, PyLoihiProcessModel):
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         shape = proc_params["shape"]
-        self.links: tuple[Link, ...] = proc_params["links"]
+        self.links: tuple[LayerLink, ...] = proc_params["links"]
         self.u, self.v = np.zeros(shape, self.number), np.zeros(shape, self.number)
         self.next = np.zeros(shape, self.number)
         self.files = {
@@ -135,17 +139,17 @@ class _LayerModel(Windows, PyLoihiProcessModel):
     def run_spk(self) -> None:
         """Act on what arrived in the step before, send, and take in what arrives."""
         a, self.next = self.next, np.zeros_like(self.next)
-        inside = self.open_window()
+        position = self.enter_step()
         sent = np.zeros(a.shape, self.number)
-        if inside is not None:
+        if position is not None:
             sent = a if self.proc_params["parameters"] is None else self.advance(a)
-            self.keep(*inside, sent)
+            self.record(*position, sent)
         self.s_out.send(sent)
         arrived = {port: getattr(self, f"s_in{port}").recv() for port in self.ports} | {OWN: sent}
         for link in self.links:
             x = self._row(link.path) if link.path else arrived[link.port]
             if x is not None and x.any():
-                self.next += link.conduct(x if link.graded else x.astype(bool)).reshape(a.shape)
+                self.next += link.currents(x if link.graded else x.astype(bool)).reshape(a.shape)
 
     def _row(self, path: str) -> Array | None:
         rows = self.files[path]
@@ -157,7 +161,7 @@ class _LayerModel(Windows, PyLoihiProcessModel):
 @requires(CPU)
 @tag("fixed_pt")
 class FixedLayerModel(_LayerModel):
-    """Integers, by `toolchain.fixedpoint`."""
+    """Advances by the rules of `integers`."""
 
     s_out = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     s_in0 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
@@ -172,7 +176,7 @@ class FixedLayerModel(_LayerModel):
 
     def advance(self, a: Array) -> Array:
         """Do one step of the integer dynamics."""
-        self.u, self.v, spikes = fixedpoint.lif_step(self.u, self.v, a, **self.proc_params["parameters"])
+        self.u, self.v, spikes = lif_step(self.u, self.v, a, **self.proc_params["parameters"])
         return spikes
 
 
@@ -195,9 +199,9 @@ class FloatLayerModel(_LayerModel):
 
     def advance(self, a: Array) -> Array:
         """Do one step of the dynamics in real numbers."""
-        held = self.proc_params["parameters"]
-        self.u = (1 - held["du"]) * self.u + a
-        self.v = (1 - held["dv"]) * self.v + self.u + held["bias"]
-        spikes = self.v > held["vth"]
+        parameters = self.proc_params["parameters"]
+        self.u = (1 - parameters["du"]) * self.u + a
+        self.v = (1 - parameters["dv"]) * self.v + self.u + parameters["bias"]
+        spikes = self.v > parameters["vth"]
         self.v[spikes] = 0
         return spikes

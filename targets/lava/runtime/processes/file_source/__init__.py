@@ -18,8 +18,8 @@ class FileSource(AbstractProcess):
 
     Args:
         path: File of shape `[steps, size]`.
-        shape: Of one step.
-        name: For messages.
+        shape: Features of one step.
+        name: Name of the process, for messages.
     """
 
     def __init__(self, *, path: str, shape: tuple[int, ...], name: str) -> None:
@@ -28,7 +28,7 @@ class FileSource(AbstractProcess):
 
 
 class _FileSourceModel(PyLoihiProcessModel):
-    """Common part: the rows are mapped, not loaded."""
+    """Maps the rows, and does not load them."""
 
     s_out: Any = None
 

@@ -1,4 +1,4 @@
-"""The stand-alone network: one file that runs without this toolchain and gives the same integers."""
+"""The exported network: it runs without this toolchain and gives the same integers."""
 
 import os
 import subprocess
@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from targets.emulator.target import EmulatorTarget
-from targets.lava.artifact import FILE, WEIGHTS, write_artifact
-from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimuli, random_stimulus, union
+from targets.lava.export import FILE, RUNTIME, export_network
+from targets.lava.job import write_job
+from targets.lava.plan import plan_processes
+from targets.lava.runtime.documents import NETWORK, WEIGHTS
+from tests.graphs import Recipe, feed_forward, random_fixed, random_stimuli, random_stimulus, union
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import with_names
 from tests.networks import images, small_vgg, stirred
@@ -54,7 +57,7 @@ def _start(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def _check_equal(graph: Graph, x: Any, tmp_path: Path, *options: str) -> None:
     stimulus = fit_stimulus(graph, Stimulus.of(x))
-    write_artifact(graph, tmp_path / "lava")
+    export_network(plan_processes(graph), tmp_path / "lava")
     stimulus.save(tmp_path / "stimulus.npz")
     trace = tmp_path / "trace.npz"
     paths = ("--input", str(tmp_path / "stimulus.npz"), "--output", str(trace))
@@ -106,7 +109,7 @@ def test_a_convolution_and_an_input_called_like_our_own_keys_give_our_integers(t
 
 
 def test_hardware_says_what_is_missing(tmp_path: Path) -> None:
-    write_artifact(random_fixed(RECURRENT), tmp_path / "lava")
+    export_network(plan_processes(random_fixed(RECURRENT)), tmp_path / "lava")
     ran = _start(tmp_path / "lava", "--input", "stimulus.npz", "--hardware")
     assert ran.returncode == 1
     assert "needs lava-loihi" in ran.stderr
@@ -114,24 +117,51 @@ def test_hardware_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_missing_is_named(tmp_path: Path) -> None:
-    write_artifact(random_fixed(RECURRENT), tmp_path / "lava")
+    export_network(plan_processes(random_fixed(RECURRENT)), tmp_path / "lava")
     np.savez(tmp_path / "stimulus.npz", other=np.ones(3))
     ran = _start(tmp_path / "lava", "--input", str(tmp_path / "stimulus.npz"))
     assert "lacks ['input'], it holds ['other']" in ran.stderr
 
 
-def test_it_stands_alone_in_its_folder(tmp_path: Path) -> None:
-    write_artifact(random_fixed(RECURRENT), tmp_path / "lava")
-    assert {item.name for item in (tmp_path / "lava").iterdir()} == {FILE, WEIGHTS}
+def test_it_holds_a_copy_of_what_our_own_runs_are_run_by(tmp_path: Path, repository: Path) -> None:
+    export_network(plan_processes(random_fixed(RECURRENT)), tmp_path)
+    assert {item.name for item in tmp_path.iterdir()} == {FILE, NETWORK, WEIGHTS, RUNTIME}
+    ours = repository / "targets" / "lava"
+    modules = [FILE, *(path.relative_to(ours).as_posix() for path in (ours / RUNTIME).rglob("*.py"))]
+    copies = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.py")]
+    assert sorted(copies) == sorted(modules)
+    for name in modules:
+        assert (tmp_path / name).read_bytes() == (ours / name).read_bytes()
 
 
-def test_real_numbers_and_names_that_are_no_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="holds integers"):
-        write_artifact(feed_forward(), tmp_path)
+def test_a_run_is_given_the_documents_that_are_exported(tmp_path: Path) -> None:
     graph = random_fixed(RECURRENT)
-    evil = '"); import os; ("'
-    renamed = graph.with_nodes(
-        [*graph, fixed_lif(evil, ("none",), 2)],
-    )
-    with pytest.raises(TargetError, match="cannot stand in a Python file"):
-        write_artifact(renamed, tmp_path)
+    plan = plan_processes(graph)
+    export_network(plan, tmp_path / "lava")
+    (tmp_path / "job").mkdir()
+    write_job(tmp_path / "job", plan, fit_stimulus(graph, random_stimulus(RECURRENT, 2, 7)), {})
+    for name in (NETWORK, WEIGHTS):
+        assert (tmp_path / "job" / name).read_bytes() == (tmp_path / "lava" / name).read_bytes()
+
+
+def test_help_names_the_inputs_and_the_populations(tmp_path: Path) -> None:
+    export_network(plan_processes(random_fixed(RECURRENT)), tmp_path / "lava")
+    ran = _start(tmp_path / "lava", "--help")
+    assert ran.returncode == 0, ran.stderr
+    assert "  x: [samples, steps, 2]" in ran.stdout
+    assert "populations:\n  p0\n  p1\n" in ran.stdout
+    assert "never been run" in ran.stdout
+
+
+def test_a_network_of_another_version_is_not_run(tmp_path: Path) -> None:
+    export_network(plan_processes(random_fixed(RECURRENT)), tmp_path / "lava")
+    path = tmp_path / "lava" / NETWORK
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    ran = _start(tmp_path / "lava", "--input", "stimulus.npz")
+    assert ran.returncode == 1
+    assert "has version 2 of 'pumice-lava-network', expected 1: export the network again" in ran.stderr
+
+
+def test_real_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="holds integers"):
+        export_network(plan_processes(feed_forward()), tmp_path)

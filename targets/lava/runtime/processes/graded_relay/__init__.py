@@ -14,18 +14,21 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from ...windows import SampleWindows
+
 
 class GradedRelay(AbstractProcess):
     """Sends the sum of its input in the same step, as graded spikes, inside its sample windows only.
 
     Args:
-        shape: Of one step.
-        window: `(offset, period, steps, samples)` in steps of Lava.
-        name: For messages.
+        shape: Features of one step.
+        windows: When the samples of the simulation begin and end.
+        offset: Step of Lava at which it does step 0 of the first sample.
+        name: Name of the process, for messages.
     """
 
-    def __init__(self, *, shape: tuple[int, ...], window: tuple[int, int, int, int], name: str) -> None:
-        super().__init__(window=window, name=name)
+    def __init__(self, *, shape: tuple[int, ...], windows: SampleWindows, offset: int, name: str) -> None:
+        super().__init__(windows=windows, offset=offset, name=name)
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
@@ -38,10 +41,8 @@ class _GradedRelayModel(PyLoihiProcessModel):
         """Pass on inside a window; be silent outside."""
         a = self.a_in.recv()
         parameters: Any = self.proc_params
-        offset, period, steps, samples = parameters["window"]
-        sample, t = divmod(self.time_step - 1 - offset, period)
-        inside = 0 <= sample < samples and t < steps
-        self.s_out.send(a if inside else a * 0)
+        position = parameters["windows"].position(self.time_step, parameters["offset"])
+        self.s_out.send(a * 0 if position is None else a)
 
 
 @implements(proc=GradedRelay, protocol=LoihiProtocol)

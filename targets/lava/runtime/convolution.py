@@ -18,8 +18,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
 
-from toolchain import fixedpoint
-from toolchain.arrays import Array
+from .integers import wrap_sum
+from .jobs import Array
 
 _FLOAT32_EXACT: Final = 2**24
 
@@ -29,10 +29,10 @@ class Convolver:
 
     Args:
         weight: `[out, columns, rows, in / groups]`, flipped as Lava wants it.
-        stride: Columns, rows.
-        padding: Columns, rows.
-        dilation: Columns, rows.
-        groups: Of channels.
+        stride: Step from one position to the next, columns and rows.
+        padding: Zeros added on both sides, columns and rows.
+        dilation: Distance between the elements of the kernel, columns and rows.
+        groups: Number of groups of channels.
     """
 
     def __init__(self, weight: Array, stride: Array, padding: Array, dilation: Array, groups: int) -> None:
@@ -45,7 +45,7 @@ class Convolver:
         self.matrix = np.ascontiguousarray(grouped.transpose(0, 2, 1))
         self.reach = float(np.abs(grouped).astype(np.float64).sum(axis=2).max(initial=0.0))
         self._typed: dict[type[np.floating[Any]], Array] = {}
-        self._seen: Array | None = None
+        self._patches: Array | None = None
 
     def __call__(self, x: Array, largest: float | None) -> Array:
         """Return the sums `[columns, rows, out]` as floating-point numbers.
@@ -58,9 +58,9 @@ class Convolver:
         number = np.float32 if exact32 else np.float64
         if number not in self._typed:
             self._typed[number] = self.matrix.astype(number)
-        seen = self._collect(x, number)
-        columns, rows, groups, elements = seen.shape
-        product = np.matmul(seen.reshape(-1, groups, elements).transpose(1, 0, 2), self._typed[number])
+        patches = self._collect(x, number)
+        columns, rows, groups, elements = patches.shape
+        product = np.matmul(patches.reshape(-1, groups, elements).transpose(1, 0, 2), self._typed[number])
         return product.transpose(1, 0, 2).reshape(columns, rows, -1)
 
     def _collect(self, x: Array, number: type[np.floating[Any]]) -> Array:
@@ -72,8 +72,8 @@ class Convolver:
         rows = (padded.shape[1] - extents[1]) // down + 1
         channels = x.shape[2] // self.groups
         shape = (columns, rows, self.groups, *self.kernel, channels)
-        if self._seen is None or self._seen.dtype != number:
-            self._seen = np.empty(shape, number)
+        if self._patches is None or self._patches.dtype != number:
+            self._patches = np.empty(shape, number)
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):
                 first, other = i * self.dilation[0], j * self.dilation[1]
@@ -81,18 +81,18 @@ class Convolver:
                     first : first + right * (columns - 1) + 1 : right,
                     other : other + down * (rows - 1) + 1 : down,
                 ]
-                self._seen[:, :, :, i, j] = part.reshape(columns, rows, self.groups, channels)
-        return self._seen.reshape(columns, rows, self.groups, -1)
+                self._patches[:, :, :, i, j] = part.reshape(columns, rows, self.groups, channels)
+        return self._patches.reshape(columns, rows, self.groups, -1)
 
 
 def exact_sums(convolver: Convolver, x: Array) -> Array:
     """Return sums of integers, wrapped at 24 bits as in Lava's model."""
     largest = 1.0 if x.dtype == bool else float(np.abs(x).max())
-    return fixedpoint.wrap_sum(convolver(x, largest).astype(np.int64))
+    return wrap_sum(convolver(x, largest).astype(np.int64))
 
 
 class _ConvolutionModel(PyLoihiProcessModel):
-    """Common part: sends what it computed in the step before, as every connection of Lava does."""
+    """Sends what it computed in the step before, as every connection of Lava does."""
 
     s_in: Any = None
     a_out: Any = None
