@@ -152,7 +152,7 @@ def _weights(path: str, module: nn.Module) -> Matrix:
 
 
 def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.float64]:
-    """Return the bias of a Linear as a bias of the potential, which it is without current filter."""
+    """Return the bias of a Linear as one of the potential, which it is without a current filter."""
     bias = getattr(module, "bias", None) if isinstance(module, nn.Linear) else None
     if bias is None:
         return np.zeros(layer.size)

@@ -57,7 +57,7 @@ def _layers(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.M
 
 
 def _name(path: str, kind: str) -> str:
-    """Return a path as a name; one of PyTorch's numbers is preceded by what it numbers."""
+    """Return a path as a name; a number is preceded by the kind of what it numbers."""
     name = path.replace(".", "_")
     return f"{kind}{name}" if name[0].isdigit() else name
 
