@@ -185,12 +185,13 @@ class UnsupportedModuleError(FrontendError):
         type_name: Class of the module.
     """
 
-    def __init__(self, path: str, type_name: str, supported: Sequence[str]) -> None:
+    def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
         self.path = path
         self.type_name = type_name
         super().__init__(
             f"module '{path}' is a {type_name}, which has no meaning in the graph; "
-            f"supported: {', '.join(supported)}"
+            f"supported: {', '.join(supported)}",
+            remedy,
         )
 
 

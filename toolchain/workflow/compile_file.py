@@ -14,14 +14,15 @@ from toolchain.files.disk import check_file
 from toolchain.intake import PathText, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Decode, Graph
 from toolchain.ir.imported import Imported
 from toolchain.memory import enough_memory
 from toolchain.passes import Pipeline, explain_quantization
 from toolchain.progress import StageProgress, no_stages, stage_progress
-from toolchain.rate_coding.convert import RateCode
+from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.visible import visible
 from toolchain.workflow.build_facts import BuildFacts, ImportFacts

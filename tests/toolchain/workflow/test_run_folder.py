@@ -10,6 +10,7 @@ import torch
 
 from tests.small_run import small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.models import InputCode
 from toolchain.workflow.prune import prune
 from toolchain.workflow.run_folder import TrainedRun, can_continue, is_run
 from toolchain.workflow.train import train
@@ -110,7 +111,7 @@ def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:
 def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
     experiment = small_experiment(encoding={"name": "direct", "steps": 3}, pruning=False)
     trained = train(experiment, tmp_path / "run")
-    assert trained.network.graded
+    assert trained.network.input_code == InputCode(16.0, 5)
     assert trained.stimulus.values["input"].dtype.kind == "f"
 
 

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from tests.peak_memory import peak_of
 from toolchain.errors import CorruptArtifactError
 from toolchain.interchange.onnx.file import read_onnx
-from toolchain.interchange.onnx.objects import object_bytes
+from toolchain.interchange.onnx.protobuf_memory import object_bytes
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -1,14 +1,77 @@
-"""Windows of NIR's convolutions and poolings, checked: rows first, then columns."""
+"""The parameters of NIR's nodes, checked: numbers, weights, windows (rows, then columns) and delays."""
+
+from typing import Final
 
 import nir
 import numpy as np
 
-from toolchain.arrays import Floats, Pair
+from toolchain.arrays import Floats, Ints, Pair
 from toolchain.errors import FrontendError
-from toolchain.interchange.nir.neurons import numbers
 from toolchain.ir.windows import Window
 
 Windowed = nir.Conv1d | nir.Conv2d | nir.SumPool2d | nir.AvgPool2d
+
+_ROUNDING: Final = 1e-6
+"""Share of a step: more than single precision loses, less than anybody means."""
+_LARGEST_EXTENT: Final = 2**31
+
+
+def numbers(name: str, parameter: str, values: object) -> Floats:
+    """Return a parameter of a node as finite real numbers.
+
+    Raises:
+        FrontendError: It holds something else.
+    """
+    try:
+        array = np.asarray(values)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise FrontendError(f"node '{name}': {parameter} cannot be read as numbers: {error}") from None
+    if not array.size:
+        raise FrontendError(f"node '{name}': expected numbers as {parameter}, got none")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise FrontendError(f"node '{name}': expected finite numbers as {parameter}, got {array.dtype}")
+    return array.astype(np.float64)
+
+
+def whole_numbers(name: str, parameter: str, values: object) -> tuple[int, ...]:
+    """Return a parameter of a node as whole numbers.
+
+    Raises:
+        FrontendError: It holds something else.
+    """
+    array = numbers(name, parameter, values).ravel()
+    if (array != np.rint(array)).any():
+        raise FrontendError(f"node '{name}': expected whole numbers as {parameter}, got {values}")
+    return tuple(int(number) for number in array)
+
+
+def matrix_of(name: str, node: nir.Affine | nir.Linear) -> Floats:
+    """Return the weights of a linear node, `[targets, sources]`.
+
+    Raises:
+        FrontendError: They are no matrix.
+    """
+    weights = numbers(name, "weight", node.weight)
+    if weights.ndim != 2 or not weights.size:
+        raise FrontendError(f"node '{name}' has weights {weights.shape}, expected a matrix")
+    return weights
+
+
+def steps_of(name: str, node: nir.Delay, dt: float) -> Ints:
+    """Return a delay in steps, of the shape in the file.
+
+    Raises:
+        FrontendError: It is negative, or no whole number of steps.
+    """
+    delay = numbers(name, "delay", node.delay) / dt
+    whole = np.rint(delay)
+    wrong = (np.abs(delay - whole) > _ROUNDING * np.maximum(1, whole)) | (whole < 0)
+    if wrong.any():
+        raise FrontendError(
+            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones",
+            "state the step as `dt`",
+        )
+    return whole.astype(np.int64)
 
 
 def kernels_of(name: str, node: nir.Conv1d | nir.Conv2d) -> Floats:
@@ -54,16 +117,12 @@ def window_of(name: str, node: Windowed) -> Window:
 
 def _pair(name: str, value: object, *, least: int, line: bool = False) -> Pair:
     """Return one or two whole numbers as rows and columns; a line has one row."""
-    found = numbers(name, "its window", value).ravel()
-    if (
-        found.size not in ({1} if line else {1, 2})
-        or (found != np.rint(found)).any()
-        or (found < least).any()
-    ):
+    extents = whole_numbers(name, "its window", value)
+    if len(extents) not in ({1} if line else {1, 2}) or min(extents) < least:
         raise FrontendError(f"node '{name}': expected whole numbers of {least} or more, got {value}")
-    if (found > 2**31).any():
+    if max(extents) > _LARGEST_EXTENT:
         raise FrontendError(f"node '{name}': {value} is larger than any image")
-    return (least, int(found[0])) if line else (int(found[0]), int(found[-1]))
+    return (least, extents[0]) if line else (extents[0], extents[-1])
 
 
 def _padding(name: str, node: nir.Conv1d | nir.Conv2d, kernel: Pair, stride: Pair, dilation: Pair) -> Pair:

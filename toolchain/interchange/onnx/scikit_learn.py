@@ -7,15 +7,15 @@ import numpy as np
 
 from toolchain.interchange.onnx.linear import multiplied_by
 from toolchain.interchange.onnx.operators import Operator
-from toolchain.interchange.onnx.passed import leave_out
+from toolchain.interchange.onnx.pass_through import leave_out
 from toolchain.interchange.onnx.translation import Translation, Translator
-from toolchain.rate_coding.activation_values import Value, affine
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor, affine
 
 _ORDERED: Final = {"NONE", "LOGISTIC", "SOFTMAX"}
 _SCALER: Final = (("offset", 0.0), ("scale", 1.0))
 
 
-def scaler(t: Translation, operator: Operator) -> Value:
+def scaler(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate `(x - offset) scale` per feature."""
     value = t.read(operator)
     offset, scale = (np.array(operator.reals(name) or (otherwise,)) for name, otherwise in _SCALER)
@@ -24,7 +24,7 @@ def scaler(t: Translation, operator: Operator) -> Value:
     return affine(operator.name, value, scale, -offset * scale)
 
 
-def linear_classifier(t: Translation, operator: Operator) -> list[Value]:
+def linear_classifier(t: Translation, operator: Operator) -> list[SymbolicTensor]:
     """Translate scores per class; the class itself, its first result, is not needed."""
     value = t.read(operator)
     weights = np.array(operator.reals("coefficients") or ())
@@ -47,7 +47,7 @@ def linear_classifier(t: Translation, operator: Operator) -> list[Value]:
     return [scores, scores]
 
 
-def normalizer(t: Translation, operator: Operator) -> Value:
+def normalizer(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out a division by a norm of the scores, which are all of one sample."""
     value = t.read(operator)
     if operator.text("norm", "MAX") not in {"L1", "L2"} or value.elements.size != value.shape[-1]:
@@ -56,13 +56,13 @@ def normalizer(t: Translation, operator: Operator) -> Value:
     return value
 
 
-def zip_map(t: Translation, operator: Operator) -> Value:
+def zip_map(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out the names of the classes."""
     leave_out(t, operator, operator.outputs[0], operator.kind)
     return t.read(operator)
 
 
-MACHINE_LEARNING: Final[Mapping[str, Translator]] = {
+SCIKIT_LEARN: Final[Mapping[str, Translator]] = {
     "LinearClassifier": linear_classifier,
     "Normalizer": normalizer,
     "Scaler": scaler,

@@ -12,10 +12,10 @@ class WindowPlacement:
     """Where a window stands on an image, rows first.
 
     Attributes:
-        kernel: Extents.
-        stride: Of its positions.
-        dilation: Distance of its elements.
-        pads: Before and behind, per axis.
+        kernel: Extents of the window.
+        stride: Distance between positions.
+        dilation: Distance between elements of the window.
+        pads: Padding before and behind, per axis.
     """
 
     kernel: Pair

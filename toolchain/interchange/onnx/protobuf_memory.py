@@ -27,10 +27,10 @@ def object_bytes(content: memoryview, kind: Any, most: int, depth: int = 0) -> i
     What is no Protobuf ends the count: parsing tells it.
 
     Args:
-        content: Of the message.
-        kind: Its descriptor.
-        most: Where to stop.
-        depth: Messages around it.
+        content: Bytes of the message.
+        kind: Descriptor of the message.
+        most: Bytes beyond which counting stops.
+        depth: Number of messages around this one.
     """
     taken = place = 0
     while place < len(content) and taken <= most and depth <= _DEEPEST:

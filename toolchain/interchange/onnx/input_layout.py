@@ -40,10 +40,10 @@ class InputLayout:
     """How samples enter.
 
     Attributes:
-        name: Of the input in the file.
-        shape: As a sample enters: `[C, H, W]`, or as in the file.
-        elements: In the shape of the file, `[1, ...]`: where each element stands in a flattened sample.
-        notes: Where samples enter otherwise than they would in the file.
+        name: Name of the input in the file.
+        shape: Shape in which a sample enters: `[C, H, W]`, or as in the file.
+        elements: Where each element of the file's shape `[1, ...]` stands in a flattened sample.
+        notes: Sentences for the user, where samples enter otherwise than in the file.
     """
 
     name: str
@@ -62,8 +62,8 @@ def input_layout(
 
     Args:
         model: The model.
-        operators: Those that the scores depend on.
-        constants: Of the model.
+        operators: Operators that the scores depend on.
+        constants: Constants of the model.
         samples: Shape of a sample, where the file leaves it open.
 
     Raises:
@@ -74,12 +74,12 @@ def input_layout(
     shape = _stored_shape(item, operators, samples)
     check_size(item.name, *shape)
     numbers = np.arange(int(np.prod(shape))).reshape(1, *shape)
-    seen = _first_images(item.name, numbers, operators, constants)
-    if seen is None or len(np.unique(seen)) < numbers.size or seen.size != numbers.size:
+    images = _first_images(item.name, numbers, operators, constants)
+    if images is None or len(np.unique(images)) < numbers.size or images.size != numbers.size:
         return InputLayout(item.name, shape, numbers)
-    entered = (seen.shape[1], 1, seen.shape[2]) if seen.ndim == 3 else seen.shape[1:]
+    entered = (images.shape[1], 1, images.shape[2]) if images.ndim == 3 else images.shape[1:]
     elements = np.empty(numbers.size, np.int64)
-    elements[seen.ravel()] = np.arange(numbers.size)
+    elements[images.ravel()] = np.arange(numbers.size)
     notes = (f"samples enter as {list(entered)}, where the file has {list(shape)} for '{item.name}'",)
     return InputLayout(item.name, entered, elements.reshape(numbers.shape), notes if entered != shape else ())
 
@@ -153,6 +153,6 @@ def check_input(model: onnx.ModelProto, samples: Stimulus) -> None:
     Raises:
         UsageError: There are several inputs.
     """
-    found = len(entering(model))
-    if found != 1 or len(samples.values) != 1:
-        raise UsageError(f"expected a classifier of one input and samples for it, got {found} inputs")
+    count = len(entering(model))
+    if count != 1 or len(samples.values) != 1:
+        raise UsageError(f"expected a classifier of one input and samples for it, got {count} inputs")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from toolchain.errors import FrontendError
-from toolchain.interchange.nir.geometry import window_of
+from toolchain.interchange.nir.parameters import window_of
 
 
 def _line(kernel: int, stride: int, dilation: int) -> nir.Conv1d:

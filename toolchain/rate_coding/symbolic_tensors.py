@@ -37,12 +37,12 @@ _FIRST: Final = ((slice(None), 0, 0), (0, slice(None), 0), (0, 0, slice(None)))
 
 @final
 @dataclass(frozen=True)
-class Value:
+class SymbolicTensor:
     """A tensor for one sample.
 
     Attributes:
-        current: What its elements are taken from.
-        elements: In the shape of the tensor, `[1, ...]`: the number of each element in the flattened current.
+        current: Current that the elements are taken from.
+        elements: Number of each element in the flattened current, in the tensor's shape `[1, ...]`.
         nonnegative: Whether no element can be negative.
     """
 
@@ -62,22 +62,22 @@ class Value:
         return np.array_equal(self.elements.ravel(), numbers)
 
 
-def whole(current: Current, shape: Sequence[int], *, nonnegative: bool = False) -> Value:
+def whole(current: Current, shape: Sequence[int], *, nonnegative: bool = False) -> SymbolicTensor:
     """Return all elements of a current, as they come, as a tensor of some shape."""
-    return Value(current, np.arange(size_of(current.shape)).reshape(shape), nonnegative)
+    return SymbolicTensor(current, np.arange(size_of(current.shape)).reshape(shape), nonnegative)
 
 
-def sent_value(sent: Sent, shape: Sequence[int], *, nonnegative: bool = False) -> Value:
+def sent_value(sent: Sent, shape: Sequence[int], *, nonnegative: bool = False) -> SymbolicTensor:
     """Return what a step gives as a tensor of some shape."""
     return whole(identity(sent.node, sent), shape, nonnegative=nonnegative)
 
 
-def images(current: Current, rank: int, *, nonnegative: bool = False) -> Value:
+def images(current: Current, rank: int, *, nonnegative: bool = False) -> SymbolicTensor:
     """Return feature maps as a tensor `[1, C, H, W]`, or of three axes where they are one row each."""
     return whole(current, (1, current.shape[0], *current.shape[5 - rank :]), nonnegative=nonnegative)
 
 
-def feature_maps(name: str, value: Value) -> Current | None:
+def feature_maps(name: str, value: SymbolicTensor) -> Current | None:
     """Return a tensor `[1, C, H, W]`, or `[1, C, L]`, as feature maps; None if its elements are otherwise."""
     current, elements = value.current, value.elements
     if len(current.shape) != _IMAGE or current.flat or elements.ndim not in {3, 4} or len(elements) != 1:
@@ -89,12 +89,12 @@ def feature_maps(name: str, value: Value) -> Current | None:
     grid = (channels[:, None, None] * current.shape[1] + rows[:, None]) * current.shape[2] + columns
     if not np.array_equal(grid, numbers):
         return None
-    found = _cut(name, _cut(name, current, 0, rows), 1, columns)
+    maps = _cut(name, _cut(name, current, 0, rows), 1, columns)
     if np.array_equal(channels, np.arange(current.shape[0])):
-        return found
+        return maps
     check_size(name, len(channels), current.shape[0])
     chosen = (channels[:, None] == np.arange(current.shape[0])).astype(np.float64)
-    return convolved(name, found, chosen[:, :, None, None], stride=(1, 1))
+    return convolved(name, maps, chosen[:, :, None, None], stride=(1, 1))
 
 
 def _cut(name: str, current: Current, axis: int, places: Numbers) -> Current:
@@ -112,7 +112,7 @@ def _cut(name: str, current: Current, axis: int, places: Numbers) -> Current:
     return convolved(name, current, kernels, stride=stride, groups=len(kernels))
 
 
-def flattened(name: str, value: Value) -> Current:
+def flattened(name: str, value: SymbolicTensor) -> Current:
     """Return the elements of a tensor, in its order, as a current of dense connections."""
     current = value.current.dense()
     if value.in_order:
@@ -141,7 +141,7 @@ def convolve(
     return Current((branch,), np.zeros(len(kernels)), (len(kernels), rows, columns))
 
 
-def linear(name: str, value: Value, matrix: Matrix, shape: Sequence[int]) -> Value:
+def linear(name: str, value: SymbolicTensor, matrix: Matrix, shape: Sequence[int]) -> SymbolicTensor:
     """Return a matrix times the elements of a tensor in its order, as a tensor of some shape."""
     source = plain(value.current)
     if source is not None and value.in_order:
@@ -166,7 +166,7 @@ def plain(current: Current) -> Sent | None:
     return branch.source if as_it_is and not abs(apart).sum() else None
 
 
-def affine(name: str, value: Value, factor: Floats, offset: Floats) -> Value:
+def affine(name: str, value: SymbolicTensor, factor: Floats, offset: Floats) -> SymbolicTensor:
     """Return `factor x + offset`, both broadcast with the tensor by NumPy's rules."""
     shape = np.broadcast_shapes(value.shape, factor.shape, offset.shape)
     value = broadcast(name, value, shape)
@@ -184,12 +184,12 @@ def affine(name: str, value: Value, factor: Floats, offset: Floats) -> Value:
     return replace(value, current=current.affine(per_channel[0][:, 0], bias), nonnegative=nonnegative)
 
 
-def scaled(name: str, value: Value, factor: Floats) -> Value:
+def scaled(name: str, value: SymbolicTensor, factor: Floats) -> SymbolicTensor:
     """Return a tensor times factors, broadcast by NumPy's rules."""
     return affine(name, value, factor, np.zeros(1))
 
 
-def broadcast(name: str, value: Value, shape: tuple[int, ...]) -> Value:
+def broadcast(name: str, value: SymbolicTensor, shape: tuple[int, ...]) -> SymbolicTensor:
     """Return a tensor of a larger shape, every element where NumPy puts it, once."""
     check_size(name, *shape)
     if len(shape) == value.elements.ndim and value.shape[:1] != shape[:1]:
@@ -203,7 +203,7 @@ def broadcast(name: str, value: Value, shape: tuple[int, ...]) -> Value:
     return value
 
 
-def added(name: str, first: Value, second: Value) -> Value:
+def added(name: str, first: SymbolicTensor, second: SymbolicTensor) -> SymbolicTensor:
     """Return the sum of two tensors, broadcast by NumPy's rules."""
     shape = np.broadcast_shapes(first.shape, second.shape)
     parts = [broadcast(name, value, shape) for value in (first, second)]
@@ -211,7 +211,7 @@ def added(name: str, first: Value, second: Value) -> Value:
     same = np.array_equal(parts[0].elements, parts[1].elements)
     if same and parts[0].current.shape == parts[1].current.shape:
         current = joined(summed([part.current for part in parts]))
-        return Value(current, parts[0].elements, nonnegative)
+        return SymbolicTensor(current, parts[0].elements, nonnegative)
     maps = [current for part in parts if (current := feature_maps(name, part)) is not None]
     if len(maps) < len(parts) or maps[0].shape != maps[1].shape:
         maps = [flattened(name, part) for part in parts]
@@ -220,18 +220,18 @@ def added(name: str, first: Value, second: Value) -> Value:
 
 def joined(current: Current) -> Current:
     """Return a sum of connections with those as one that read the same in the same way."""
-    kept: dict[Any, Branch] = {}
+    by_source: dict[Any, Branch] = {}
     for branch in current.branches:
         source = (branch.source.node, np.asarray(branch.source.factor).tobytes())
         way = (branch.stride, branch.padding, branch.dilation, branch.groups, branch.weights.shape)
         key = (source, way)
-        other = kept.get(key)
+        other = by_source.get(key)
         weights = branch.weights if other is None else cast("Any", other.weights) + branch.weights
-        kept[key] = replace(branch if other is None else other, weights=weights)
-    return replace(current, branches=tuple(kept.values()))
+        by_source[key] = replace(branch if other is None else other, weights=weights)
+    return replace(current, branches=tuple(by_source.values()))
 
 
-def concatenated(name: str, values: Sequence[Value], axis: int) -> Value:
+def concatenated(name: str, values: Sequence[SymbolicTensor], axis: int) -> SymbolicTensor:
     """Return tensors behind one another along an axis."""
     parts = [value.current for value in values]
     if len({part.shape[1:] for part in parts}) > 1 or any(len(part.shape) != _IMAGE for part in parts):
@@ -242,7 +242,7 @@ def concatenated(name: str, values: Sequence[Value], axis: int) -> Value:
         [value.elements + start for value, start in zip(values, first[:-1], strict=True)], axis=axis
     )
     nonnegative = all(value.nonnegative for value in values)
-    return Value(stacked(name, parts), elements, nonnegative)
+    return SymbolicTensor(stacked(name, parts), elements, nonnegative)
 
 
 def stacked(name: str, parts: Sequence[Current]) -> Current:

@@ -13,19 +13,19 @@ from toolchain.interchange.onnx.linear import INFERRING
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.shapes import MOVING, moved
 from toolchain.interchange.onnx.translation import Translation, Translator
-from toolchain.rate_coding.activation_values import Value
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor
 
 _REAL: Final = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16}
 _PER_CLASS_AXES: Final = 13
 """Opset since which a softmax runs along one axis, and not along all behind it."""
 
 
-def identity(t: Translation, operator: Operator) -> Value:
+def identity(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate nothing."""
     return t.read(operator)
 
 
-def cast(t: Translation, operator: Operator) -> Value:
+def cast(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a change of precision; classes may become whole numbers where they are last."""
     if operator.integer("to", 0) not in _REAL and operator.reads(0) not in t.ordered:
         kinds = {number: name for name, number in onnx.TensorProto.DataType.items()}
@@ -34,7 +34,7 @@ def cast(t: Translation, operator: Operator) -> Value:
     return t.read(operator)
 
 
-def dropout(t: Translation, operator: Operator) -> Value:
+def dropout(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a dropout that drops nothing."""
     training, ratio = t.stored(operator, 2), t.stored(operator, 1)
     drops = ratio is None or ratio.any()
@@ -45,26 +45,26 @@ def dropout(t: Translation, operator: Operator) -> Value:
     return t.read(operator)
 
 
-def move(t: Translation, operator: Operator) -> list[Value]:
+def move(t: Translation, operator: Operator) -> list[SymbolicTensor]:
     """Translate an operator that moves elements."""
     value = t.read(operator)
     parameters = [t.stored(operator, place) for place in range(1, len(operator.inputs))]
-    return [replace(value, elements=found) for found in moved(operator, value.elements, parameters)]
+    return [replace(value, elements=elements) for elements in moved(operator, value.elements, parameters)]
 
 
-def shape(t: Translation, operator: Operator) -> list[Value]:
+def shape(t: Translation, operator: Operator) -> list[SymbolicTensor]:
     """Add the shape of a tensor as a constant."""
     t.constants.add(operator.outputs[0], shape_of(operator, t.read(operator).shape))
     return []
 
 
-def size(t: Translation, operator: Operator) -> list[Value]:
+def size(t: Translation, operator: Operator) -> list[SymbolicTensor]:
     """Add the number of elements of a tensor as a constant."""
     t.constants.add(operator.outputs[0], np.array(t.read(operator).elements.size))
     return []
 
 
-def softmax(t: Translation, operator: Operator) -> Value:
+def softmax(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out what keeps the order of the classes, if all of a sample's values are its classes."""
     value = t.read(operator)
     axis, rank = operator.integer("axis", -1 if operator.opset >= _PER_CLASS_AXES else 1), value.elements.ndim
@@ -75,7 +75,7 @@ def softmax(t: Translation, operator: Operator) -> Value:
     return _last(t, operator, value, math.prod(together))
 
 
-def argmax(t: Translation, operator: Operator) -> Value:
+def argmax(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out the choice of the largest, which every reader of scores makes."""
     value = t.read(operator)
     axis = operator.integer("axis", 0)
@@ -84,13 +84,13 @@ def argmax(t: Translation, operator: Operator) -> Value:
     return _last(t, operator, value, value.shape[axis])
 
 
-def monotone(t: Translation, operator: Operator) -> Value:
+def monotone(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out what grows with each score by itself."""
     value = t.read(operator)
     return _last(t, operator, value, value.elements.size)
 
 
-def _last(t: Translation, operator: Operator, value: Value, together: int) -> Value:
+def _last(t: Translation, operator: Operator, value: SymbolicTensor, together: int) -> SymbolicTensor:
     if together != value.elements.size:
         raise operator.refuse(
             f"it runs over {together} of the {value.elements.size} values of {list(value.shape)}, which "
@@ -108,7 +108,7 @@ def leave_out(t: Translation, operator: Operator, output: str, kind: str) -> Non
     )
 
 
-def quantize(t: Translation, operator: Operator) -> Value:
+def quantize(t: Translation, operator: Operator) -> SymbolicTensor:
     """Leave out the rounding of activations; what it cuts at zero is a layer.
 
     Whole numbers of activations are read by nothing but the operator that turns them back.
@@ -142,12 +142,12 @@ def _zero_of(t: Translation, operator: Operator) -> np.ndarray[tuple[int, ...], 
     return np.zeros(1, np.int64) if zero is None else zero.astype(np.int64).ravel()
 
 
-def dequantize(t: Translation, operator: Operator) -> Value:
+def dequantize(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate nothing: what was not rounded is as it was."""
     return t.read(operator)
 
 
-PASSED: Final[Mapping[str, Translator]] = {
+PASS_THROUGH: Final[Mapping[str, Translator]] = {
     "ArgMax": argmax,
     "Cast": cast,
     "DequantizeLinear": dequantize,

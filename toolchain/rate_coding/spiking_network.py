@@ -31,11 +31,17 @@ from toolchain.ir.imported import Imported
 from toolchain.ir.matrix import rows_of, targets_of, values_of
 from toolchain.ir.types import size_of
 from toolchain.passes.quantization.weight_grids import grid_steps
-from toolchain.rate_coding.activation_network import INPUT, ActivationNetwork, Rectified, WindowSum
-from toolchain.rate_coding.activations import largest_activations, measure_activations
-from toolchain.rate_coding.balance import SHOWN, Shown, fitted_units, lowered_share
+from toolchain.rate_coding.activation_network import (
+    INPUT,
+    ActivationNetwork,
+    Rectified,
+    WindowSum,
+    largest_activations,
+    measure_activations,
+)
 from toolchain.rate_coding.graded_input import graded_input, range_notes
 from toolchain.rate_coding.rectified_layers import graph_name
+from toolchain.rate_coding.threshold_balancing import MOST_FRAMES, StillFrames, fitted_units, lowered_share
 
 _STEPS: Final = 32
 """For how many steps samples of a single step are shown while thresholds are lowered."""
@@ -51,7 +57,7 @@ class RateCode:
 
     Attributes:
         largest_rate: Spikes per step of the largest activation.
-        percentile: Which activation of a layer counts as the largest, in percent.
+        percentile: Percentile of a layer's activations that counts as its largest.
         current_decay: Share of its current that a population which reads spikes loses per step; 1 for no
             filter. By default a quarter, or more if all filters together would delay by more than an eighth
             of the time that samples are shown.
@@ -85,10 +91,10 @@ def rate_coded(
     """Convert a network of activations to one of spikes.
 
     Args:
-        network: What it computes.
-        frames: What activations are measured on, `[batch, *features]`.
-        name: Of the graph.
-        steps: How long a sample is shown while thresholds are lowered; 32 if it is one step.
+        network: Network of activations.
+        frames: Samples on which activations are measured, `[batch, *features]`.
+        name: Name of the graph.
+        steps: Steps for which a sample is shown while thresholds are lowered; 32 if there is one step.
         classes: Names of the classes.
         code: How activations become rates.
 
@@ -97,7 +103,7 @@ def rate_coded(
     """
     activations = measure_activations(network, frames)
     peaks = largest_activations(network, activations, code.percentile)
-    shown = Shown(frames[:SHOWN], steps if steps > 1 else _STEPS)
+    shown = StillFrames(frames[:MOST_FRAMES], steps if steps > 1 else _STEPS)
     conversion = _Conversion(network, activations, peaks, shown, code)
     graph = conversion.graph(name, frames, classes)
     return Imported(graph, (*network.notes, *conversion.notes))
@@ -115,7 +121,7 @@ class _Conversion:
     network: ActivationNetwork
     activations: dict[str, Floats]
     peaks: dict[str, float]
-    shown: Shown
+    shown: StillFrames
     code: RateCode
     notes: list[str] = field(default_factory=list)
     nodes: list[AnyNode] = field(default_factory=list)

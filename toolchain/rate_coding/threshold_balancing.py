@@ -14,7 +14,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 
-SHOWN: Final = 128
+MOST_FRAMES: Final = 128
 """Most samples that are shown."""
 _LOWEST: Final = 0.25
 """Share of a threshold that is always left."""
@@ -22,12 +22,12 @@ _LOWEST: Final = 0.25
 
 @final
 @dataclass(frozen=True)
-class Shown:
+class StillFrames:
     """Still frames on which rates are measured.
 
     Attributes:
-        frames: `[batch, *features]`.
-        steps: How long each is shown.
+        frames: Samples `[batch, *features]`.
+        steps: Steps for which each sample is shown.
     """
 
     frames: NDArray[Any]
@@ -63,10 +63,10 @@ def fitted_units(activations: Floats, rates: Floats, otherwise: float, *, shared
         g = \frac{\sum_c \sum a r}{\sum_c \sum r^2}, \qquad \lambda = \operatorname{mean}_c \sum r^2
 
     Args:
-        activations: `[batch, C, ...]`.
-        rates: Of the same shape, in spikes per step.
-        otherwise: What it is where nothing fires.
-        shared: Whether it is `g` for the whole layer.
+        activations: Activations `[batch, C, ...]`.
+        rates: Rates of the same shape, in spikes per step.
+        otherwise: Result where nothing fires.
+        shared: Whether the whole layer has one number, `g`.
     """
     axes = (0, *range(2, rates.ndim))
     energy, product = (

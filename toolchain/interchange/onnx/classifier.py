@@ -13,9 +13,8 @@ import onnx
 
 from toolchain.errors import FrontendError
 from toolchain.interchange.onnx.constants import Constants
-from toolchain.interchange.onnx.input import InputLayout, input_layout
+from toolchain.interchange.onnx.input_layout import InputLayout, input_layout
 from toolchain.interchange.onnx.linear import LINEAR
-from toolchain.interchange.onnx.ml import MACHINE_LEARNING
 from toolchain.interchange.onnx.operators import (
     REASONS,
     Operator,
@@ -23,17 +22,18 @@ from toolchain.interchange.onnx.operators import (
     opset_of,
     scores_of,
 )
-from toolchain.interchange.onnx.passed import PASSED, refuse_if_read
+from toolchain.interchange.onnx.pass_through import PASS_THROUGH, refuse_if_read
 from toolchain.interchange.onnx.pooling import POOLING
 from toolchain.interchange.onnx.rectifiers import RECTIFIERS
+from toolchain.interchange.onnx.scikit_learn import SCIKIT_LEARN
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.ir.currents import Sent, identity
 from toolchain.rate_coding.activation_network import INPUT, ActivationNetwork
-from toolchain.rate_coding.activation_values import Value, flattened
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor, flattened
 
 TRANSLATORS: Final[Mapping[str, Mapping[str, Translator]]] = {
-    "": {**LINEAR, **POOLING, **RECTIFIERS, **PASSED},
-    "ai.onnx.ml": MACHINE_LEARNING,
+    "": {**LINEAR, **POOLING, **RECTIFIERS, **PASS_THROUGH},
+    "ai.onnx.ml": SCIKIT_LEARN,
 }
 """Every operator that has a counterpart, by the domain that it comes from."""
 
@@ -44,9 +44,9 @@ def activation_network(
     """Translate a classifier of one input.
 
     Args:
-        path: The file, for messages.
-        model: What it holds.
-        shape: Of a sample, where the file leaves it open.
+        path: Path of the file, for messages.
+        model: Content of the file.
+        shape: Shape of a sample, where the file leaves it open.
 
     Returns:
         The network, and how samples enter it.
@@ -67,26 +67,26 @@ def activation_network(
             readers.setdefault(name, []).append(operator)
     translation = Translation(constants, readers)
     entering = identity(INPUT, Sent(INPUT, layout.shape, spikes=False))
-    translation.values[layout.name] = Value(entering, layout.elements)
+    translation.values[layout.name] = SymbolicTensor(entering, layout.elements)
     for operator in operators:
         if not constants.fold(operator):
             _translate(translation, operator)
     if scores not in translation.values:
         raise FrontendError(f"the scores '{scores}' do not depend on the input")
-    found, layers = translation.values[scores], translation.layers
-    current = found.current if found.in_order else flattened("scores", found)
+    tensor, layers = translation.values[scores], translation.layers
+    current = tensor.current if tensor.in_order else flattened("scores", tensor)
     notes = (*layout.notes, *layers.notes)
     return ActivationNetwork(layout.shape, tuple(layers.steps), current, notes), layout
 
 
 def needed(operators: Sequence[Operator], scores: str) -> list[Operator]:
     """Return the operators that the scores depend on, in their order."""
-    wanted, kept = {scores}, list[Operator]()
+    wanted, chain = {scores}, list[Operator]()
     for operator in reversed(operators):
         if wanted & set(operator.outputs):
             wanted |= set(filter(None, operator.inputs))
-            kept.append(operator)
-    return kept[::-1]
+            chain.append(operator)
+    return chain[::-1]
 
 
 def _translate(translation: Translation, operator: Operator) -> None:
@@ -96,8 +96,10 @@ def _translate(translation: Translation, operator: Operator) -> None:
         raise operator.refuse(REASONS.get(operator.kind, known))
     refuse_if_read(translation, operator)
     ordered = [translation.ordered[name] for name in operator.inputs if name in translation.ordered]
-    found = translators[operator.kind](translation, operator)
-    for name, value in zip(operator.outputs, found if isinstance(found, list) else [found], strict=False):
+    results = translators[operator.kind](translation, operator)
+    for name, value in zip(
+        operator.outputs, results if isinstance(results, list) else [results], strict=False
+    ):
         translation.add(operator, name, value)
         if ordered:
             translation.ordered.setdefault(name, ordered[0])
