@@ -104,14 +104,14 @@ class Comparer:
         """Return the comparison of all samples that were added."""
         rates = [None, None] if self._right is None else [self._percent(each) for each in self._right]
         # A population that never spikes adds nothing to what F1 is made of.
-        together = sum((tally.counts for tally in self._populations.values()), SpikeCounts())
+        counts = sum((tally.counts for tally in self._populations.values()), SpikeCounts())
         return Comparison(
-            self._samples,
-            {name: tally.result() for name, tally in self._populations.items()},
-            together.f1,
-            self._percent(self._alike),
-            rates[0],
-            rates[1],
+            samples=self._samples,
+            nodes={name: tally.result() for name, tally in self._populations.items()},
+            spike_f1=counts.shares.f1,
+            prediction_agreement=self._percent(self._alike),
+            float_accuracy=rates[0],
+            fixed_accuracy=rates[1],
         )
 
     def _percent(self, count: int) -> float:
