@@ -82,30 +82,30 @@ netx-sweep: peers ## random netx files against Lava-DL's reader and Lava's model
 	$(BIN)/python -m tests.frameworks.netx_sweep $(FILES)
 
 .PHONY: lnp-study
-lnp-study: $(READY) ## pruning against its baselines, many seeds, into toolchain/pruning/lnp/README.md (hours)
+lnp-study: $(READY) ## pruning against its baselines, many seeds, into docs/studies/lnp.md (hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/lnp_study.py
 	$(BIN)/python experiments/lnp_tables.py
 
 .PHONY: sca-study
-sca-study: $(READY) ## channel pruning against its controls, several seeds, into toolchain/pruning/README.md (2 hours)
+sca-study: $(READY) ## channel pruning against its controls, several seeds, into docs/studies/sca.md (2 hours)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/sca_study.py
 	$(BIN)/python experiments/sca_tables.py
 
 .PHONY: chip-study
-chip-study: $(READY) ## what pruning saves on a chip and what sharing profiles costs, into targets/loihi/README.md (a quarter of an hour)
+chip-study: $(READY) ## what pruning saves on a chip and what sharing profiles costs, into docs/studies/chips.md (a quarter of an hour)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/chip_study.py
 
 .PHONY: fidelity-study
-fidelity-study: $(READY) ## what quantization costs and what mends it, into toolchain/fidelity/README.md (an hour)
+fidelity-study: $(READY) ## what quantization costs and what mends it, into docs/studies/fidelity.md (an hour)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/fidelity_study.py
 	$(BIN)/python experiments/fidelity_tables.py
 
 .PHONY: nir-study
-nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, into toolchain/interchange/README.md (minutes; PUMICE_DATA names the files)
+nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, into docs/studies/nir.md (minutes; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/nir_study.py
 
 .PHONY: rates-study
-rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into toolchain/interchange/README.md (half an hour; PUMICE_DATA names the files)
+rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into docs/studies/rates.md (half an hour; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/rates_study.py
 
 .PHONY: endurance
@@ -126,6 +126,11 @@ peers: $(READY) ## install the other frameworks that `make frameworks` and `make
 	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt
 	[ -f $(VENV)/peers/lava_dl-0.6.0-py3-none-any.whl ] || $(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python --dest $(VENV)/peers lava-dl==0.6.0
 
+.PHONY: docs
+docs: $(READY) ## the documentation as a site in docs/_build, warnings as errors, and its tutorials run whole
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m long tests/docs
+
 .PHONY: golden
 golden: $(READY) ## rewrite golden texts and the fidelity baseline; review the diff
 	PUMICE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
@@ -138,5 +143,5 @@ fmt: $(READY) ## format and fix what can be fixed
 
 .PHONY: clean
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(OUT) .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
+	rm -rf $(VENV) $(OUT) docs/_build docs/_figures .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage
 	find toolchain targets tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,9 +1,8 @@
 """What pruning is worth on a chip, and what sharing decays and thresholds costs.
 
-Run it with `make chip-study` (half an hour on two cores); it writes the tables of `targets/loihi/README.md`.
-Each
-network is trained, with and without pruning, compiled for Loihi 1 and Loihi 2, and spread over their cores
-with the activity of its test images.
+Run it with `make chip-study` (half an hour on two cores); it writes the tables of `docs/studies/chips.md`.
+Each network is trained, with and without pruning, compiled for Loihi 1 and Loihi 2, and spread over their
+cores with the activity of its test images.
 """
 
 import json
@@ -15,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import stats
-from study_tables import between
+from study_tables import FIRST_PAGE, STUDIES, filled, write_pages
 
 import toolchain
 from toolchain import ir
 from toolchain.data import as_pictures, load_digits
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph
-from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.models import POOL, FeedForward, InputCode, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.training import FitOptions, Optimizer, fit
 from toolchain.workflow.build_folder import Build
@@ -33,8 +32,6 @@ from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
 
-README = Path(__file__).parents[1] / "targets" / "loihi" / "README.md"
-FIRST_PAGE = Path(__file__).parents[1] / "README.md"
 RESULTS = Path(__file__).parent / "chip_study.jsonl"
 HRSNN_SEEDS, VGG_SEEDS, EPOCHS = 5, 3, 50
 Row = dict[str, Any]
@@ -96,7 +93,7 @@ def vgg(seed: int) -> Row:
     row: Row = {"task": "VGG", "seed": seed}
     for arm in ("dense", "pruned"):
         network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
-        network.graded_scale, network.graded_bits = 16.0, 5
+        network.input_code = InputCode(16.0, 5)
         pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
         callbacks = (pruning,) if arm == "pruned" else ()
         fit(network, images.train, images.train_labels, options, seed=seed, callbacks=callbacks)
@@ -198,11 +195,12 @@ def short_table(rows: list[Row]) -> str:
     """Return the heart of it for the first page."""
     head = [
         "means over seeds",
-        "accuracy, Loihi 1",
+        "real numbers",
+        "integers, Loihi 1",
         "cores",
         "synapses, KiB",
-        "uJ a sample, dynamic",
-        "us a step",
+        "µJ a sample, dynamic",
+        "µs a step",
     ]
     head += ["Loihi 2: cores", "synapses, KiB"]
     lines: list[list[str]] = []
@@ -216,7 +214,7 @@ def short_table(rows: list[Row]) -> str:
             lines.append(
                 [
                     f"{name}, {said}",
-                    f"{np.mean([item['fixed'] for item in first]):.2f} %",
+                    *(f"{np.mean([item[key] for item in first]):.2f} %" for key in ("float", "fixed")),
                     *(f"{np.mean([item[key] for item in first]):,.1f}" for key in ("cores", "kilobytes")),
                     band(min(joules), max(joules)),
                     band(min(times), max(times)),
@@ -226,16 +224,24 @@ def short_table(rows: list[Row]) -> str:
     return table(head, lines)
 
 
-def write_tables(rows: list[Row]) -> None:
-    """Write both pages, between their markers."""
+def known() -> list[Row]:
+    """Return what was computed before."""
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
+def pages(rows: list[Row]) -> dict[Path, str]:
+    """Return the pages that speak of the study, with their tables renewed."""
     said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
-    between(README, "study", f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}")
-    between(FIRST_PAGE, "chips", short_table(rows))
+    tables = f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}"
+    return {
+        **filled(STUDIES / "chips.md", {"study": tables}),
+        **filled(FIRST_PAGE, {"chips": short_table(rows)}),
+    }
 
 
 def main() -> None:
     """Run what is missing, keep every row, write the tables."""
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    rows = known()
     done = {(row["task"], row["seed"]) for row in rows}
     with tempfile.TemporaryDirectory() as folder:
         for task, seeds in (("HRSNN", HRSNN_SEEDS), ("VGG", VGG_SEEDS)):
@@ -246,7 +252,7 @@ def main() -> None:
                     with RESULTS.open("a") as file:
                         file.write(json.dumps(row) + "\n")
                     print(task, seed, flush=True)
-    write_tables(rows)
+    write_pages(pages(rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write the tables of the fidelity study into `toolchain/fidelity/README.md`, between its markers."""
+"""The tables of the fidelity study: from `fidelity_study.jsonl` into the pages of studies."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from fidelity_study import BITS, EPOCHS, RESULTS
 from scipy import stats
+from study_tables import STUDIES, filled, paragraph, write_pages
 
-README = Path(__file__).parents[1] / "toolchain" / "fidelity" / "README.md"
-BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
 NAMES = {
     "digits": "HRSNN, digits",
     "sequential digits": "HRSNN, sequential digits",
@@ -98,14 +97,15 @@ def spreads(tasks: dict[str, list[Row]]) -> str:
     return table(head, lines)
 
 
-def main() -> None:
+def pages() -> dict[Path, str]:
+    """Return the page of the study, with its tables renewed."""
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     tasks = {name: [row for row in rows if row["task"] == name] for name in NAMES}
     spread = {f"spread {n}": [row for row in rows if row["task"] == f"spread {n}"] for n in (1, 10, 50)}
     seeds = len(tasks["digits"])
     text = "\n\n".join(
         [
-            SAID.format(seeds=seeds, epochs=EPOCHS),
+            paragraph(SAID.format(seeds=seeds, epochs=EPOCHS)),
             "**Eight bits**",
             eight_bits(tasks),
             "**Fewer bits**",
@@ -114,10 +114,8 @@ def main() -> None:
             spreads(spread),
         ]
     )
-    before, _, rest = README.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    return filled(STUDIES / "fidelity.md", {"study": text})
 
 
 if __name__ == "__main__":
-    main()
+    write_pages(pages())

@@ -246,7 +246,7 @@ def in_short(study: Study) -> str:
         pruning followed by removing synapses at random; "AP, magnitude" removes the weakest ones instead.
         Every arm has the spectral radius of the unpruned network. Differences are means over {study.seeds}
         paired seeds ± half their 95 % interval. Where two stand in a row, the first is in values of
-        {HORIZON} on Lorenz63 and the second in points on sequential digits. In brackets is said what a
+        {HORIZON} on Lorenz63 and the second in points on sequential digits. The brackets say what a
         difference survives: Holm's correction for the number of comparisons, only that of Benjamini and
         Hochberg ("B-H"), or neither ("not shown")."""
     return "\n".join([paragraph(introduction), "", *(bullet(finding(study)) for finding in FINDINGS)])
@@ -260,23 +260,21 @@ def _deployed(rows: Sequence[dict[str, float]], key: str, decimals: int) -> list
     return [*means, "{:+.1f} ± {:.1f} %".format(*interval(change))]
 
 
-def first_page(study: Study) -> str:
-    """Return what the first page says of the study."""
+def summary(study: Study) -> str:
+    """Return what the page over all studies says of this one."""
     recurrent, everything = (span(study.ratios("unpruned", BEST, key, BOTH)) for key in (RECURRENT, ALL))
     series, digits = (study.pairs.comparisons[task, BEST, "unpruned"] for task in BOTH)
     rows = [figures for (task, _, _), figures in study.figures.items() if task == DEPLOYMENT]
     said = f"""
-        Pumice has the whole of Lyapunov Noise Pruning, for which no other code is public, its baselines, and
-        a study of what each of its steps is worth over {study.seeds} paired seeds:
-        [`toolchain/pruning/lnp`](toolchain/pruning/lnp/README.md). At {KEPT} of the synapses, all neurons
-        kept, networks pruned without data need {recurrent} times fewer operations in the recurrent synapses
-        and {everything} times fewer in all, since the input stays as it is. Their difference to the unpruned
-        network is {series.mean:+.1f} ± {series.half:.1f} of {HORIZON} values of Lorenz63 and
-        {digits.mean:+.1f} ± {digits.half:.1f} points on digits read row by row: neither a gain nor a loss is
-        shown. Pruning at random is not shown to be worse at that size, with about as many operations in all,
-        and other claims of the paper did not hold: the study says which.
-        [`examples/lorenz63.py`](examples/lorenz63.py) prunes a clustered network, predicts in closed loop in
-        real numbers and in integers, and checks its integers on Lava:"""
+        [Lyapunov Noise Pruning](lnp.md) prunes a recurrent network before it is trained and without data.
+        Over {study.seeds} paired seeds, networks that keep all of their neurons and {KEPT} of their
+        synapses need {recurrent} times fewer operations in the recurrent synapses and {everything} times fewer in all,
+        because the input stays as it is. Their difference to the unpruned network is {series.mean:+.1f} ±
+        {series.half:.1f} of {HORIZON} values of Lorenz63 and {digits.mean:+.1f} ± {digits.half:.1f} points on
+        digits that are read row by row. So neither a gain nor a loss is shown. Pruning at random is not shown
+        to be worse at that size, and needs about as many operations in all. Other claims of the paper did not
+        hold; the page says which. The example `examples/lorenz63.py` prunes a clustered network, lets it
+        predict in closed loop in real numbers and in integers, and compares its integers with Lava:"""
     head = [
         f"Lorenz63, {len(rows)} networks, {DEPLOYED_STARTS} starting points each",
         "float",

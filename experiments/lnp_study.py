@@ -7,7 +7,7 @@ synapses are scaled once, as if recurrent operations grew in proportion.
 
 Every figure is one line of `lnp_study.jsonl`, keyed by task, arm and seed; what is there is not computed
 again, so the study can be interrupted and continued. `lnp_tables.py` writes tables and sentences into the
-READMEs. Run it with `make lnp-study`; it takes about two and a half hours of one core.
+pages of studies. Run it with `make lnp-study`; it takes about two and a half hours of one core.
 """
 
 import argparse
@@ -263,7 +263,7 @@ def deploy(seed: int) -> dict[str, float]:
     case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
     selection = _selected(case, _options())
     network = with_pool(case.network, "hidden", selection.kept, selection.pool)
-    network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    network.input_code = code.input_code
     rng = case.rng(8)
     calibration = code.encode_all(values[:4000].reshape(16, 250, 3), rng)
     build = toolchain.compile(network, calibration[:1], target="lava", calibration=calibration)

@@ -1,10 +1,10 @@
-"""The tables and sentences of the LNP study: from `lnp_study.jsonl` into the READMEs that speak of it."""
+"""The tables and sentences of the LNP study: from `lnp_study.jsonl` into the pages of studies."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from lnp_claims import first_page, in_short
+from lnp_claims import in_short, summary
 from lnp_figures import (
     ALL,
     ALL_NEURONS,
@@ -21,11 +21,7 @@ from lnp_figures import (
 )
 from lnp_study import DEPLOYMENT, KEPT_NEURONS, MEASURED_ON, NETWORKS, done, jobs
 from lnp_tasks import NEURONS
-from study_tables import interval, paragraph, replaced, rows_of, span
-
-REPOSITORY = Path(__file__).parents[1]
-README = REPOSITORY / "toolchain" / "pruning" / "lnp" / "README.md"
-FIRST_PAGE = REPOSITORY / "README.md"
+from study_tables import STUDIES, filled, interval, paragraph, rows_of, span, write_pages
 
 MAIN = (
     "unpruned",
@@ -151,7 +147,8 @@ def pair_table(study: Study) -> str:
         "recurrent operations, first over second, four tasks",
         "in all",
     ]
-    return f"They are a family of their own: {study.pairs.counted()}.\n\n{rows_of(head, rows)}"
+    said = paragraph(f"These pairs are a family of their own: {study.pairs.counted()}.")
+    return f"{said}\n\n{rows_of(head, rows)}"
 
 
 def noise_table(study: Study) -> str:
@@ -231,7 +228,9 @@ def still_digits(study: Study) -> str:
         f"{arm} {'{:.1f} ± {:.1f}'.format(*interval([*study.values('digits', arm, 'accuracy').values()]))}"
         for arm in STILL
     ]
-    return f"Still digits, as a check only (AP with {epochs('AP')} epochs here, too): {'; '.join(parts)} %."
+    return paragraph(
+        f"Still digits, as a check only (AP with {epochs('AP')} epochs here, too): {'; '.join(parts)} %."
+    )
 
 
 def tables(study: Study) -> str:
@@ -257,10 +256,9 @@ def tables(study: Study) -> str:
 
 def pages(study: Study) -> dict[Path, str]:
     """Return the pages that speak of the study, with what it says renewed."""
-    readme = replaced(README.read_text(encoding="utf-8"), "in short", in_short(study))
     return {
-        README: replaced(readme, "study", tables(study)),
-        FIRST_PAGE: replaced(FIRST_PAGE.read_text(encoding="utf-8"), "lnp", first_page(study)),
+        **filled(STUDIES / "lnp.md", {"in short": in_short(study), "study": tables(study)}),
+        **filled(STUDIES / "index.md", {"lnp": summary(study)}),
     }
 
 
@@ -270,8 +268,7 @@ def main() -> None:
     missing = [job for job in jobs([*TASKS, "digits"], range(8)) if job not in figures]
     if missing:
         raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make lnp-study")
-    for path, text in pages(Study(figures)).items():
-        path.write_text(text, encoding="utf-8")
+    write_pages(pages(Study(figures)))
 
 
 if __name__ == "__main__":

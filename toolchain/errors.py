@@ -1,16 +1,19 @@
-"""Every error the toolchain raises on purpose.
+"""Every error that the toolchain raises on purpose.
+
+A message speaks Python: it names an argument or a call in backticks, such as `loop_delay=True`. The command
+line spells that as its own option (`toolchain.cli.spelling`), so no message here names an option.
 
 ::
 
     ToolchainError                        exit 3 unless said otherwise; anything else is a bug (exit 1)
     ├── UsageError                        exit 2: the request is wrong
-    │   ├── ArgumentError                   a value a Python caller gave: its name, expected, got, what to do
+    │   ├── ArgumentError                   an argument of a Python call: its name, expected, got
     │   ├── UnknownNameError                target, model, gate: lists the known, suggests the nearest
-    │   ├── MissingFileError                a path that was given does not exist
+    │   ├── MissingFileError                a path that does not exist
     │   ├── ExperimentError                 experiment file: the key and what it expects
     │   ├── ProfileError                    profile of a chip: the key and what is wrong with it
     │   ├── TraceError                      a recorded trace is not one of this network
-    │   ├── StimulusError                   what was given to run does not fit the network's inputs
+    │   ├── StimulusError                   samples do not fit the network's inputs
     │   └── SeriesError                     a time series cannot be read or predicted: its name and why
     ├── FrontendError                     the model cannot become a graph
     │   └── UnsupportedModuleError          path of the module in the model, its type, what is supported
@@ -18,10 +21,10 @@
     │   ├── VerifyError                     node and rule
     │   └── FeedbackError                   a loop that is not closed through a delay
     ├── ArtifactError                     a file or folder on disk is not what it should be
-    │   ├── FormatVersionError              the file's version, ours, what to do
+    │   ├── FormatVersionError              the file's version, and ours
     │   └── CorruptArtifactError            content differs from its recorded hash, or cannot be read safely
-    ├── StorageError                      the disk is full or refuses: which file, what to do
-    ├── OutOfMemoryError                  the memory did not suffice: for which work, what to do
+    ├── StorageError                      the disk is full or refuses access: which file, and why
+    ├── OutOfMemoryError                  the memory did not suffice: for which work
     ├── TrainingError                     training left the finite numbers, or cannot be resumed
     ├── PruningError                      the network cannot be pruned as asked
     ├── PassError
@@ -29,7 +32,7 @@
     │   └── PostconditionError              our fault: says so
     ├── TargetError                       the graph does not fit the target, or the target failed
     │   ├── DoesNotFitError                 a network is too large for a chip: which part, which limit
-    │   ├── TargetUnavailableError          what is missing and the command that mends it
+    │   ├── TargetUnavailableError          what is missing, and the command that installs it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
     └── FidelityError                     exit 4: a gate was not met (measured, required)
@@ -40,13 +43,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from toolchain.visible import VisibleError
+from toolchain.visible import VisibleError, visible
 
 
 class ToolchainError(VisibleError):
-    """Base of every error raised on purpose; `exit_code` is what the command line returns."""
+    """Base of every error raised on purpose.
+
+    Args:
+        problem: What was expected and what came.
+        remedy: What to do about it; the message ends with it.
+
+    Attributes:
+        exit_code: Exit code of the command line.
+        remedy: What to do about it; empty where the problem already says it.
+    """
 
     exit_code: ClassVar[int] = 3
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.remedy = visible(remedy)
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
 
 
 class UsageError(ToolchainError):
@@ -62,10 +78,9 @@ class ArgumentError(UsageError):
         argument: Name of the argument.
     """
 
-    def __init__(self, argument: str, expected: str, got: str, mend: str = "") -> None:
+    def __init__(self, argument: str, expected: str, got: str, remedy: str = "") -> None:
         self.argument = argument
-        advice = f"; {mend}" if mend else ""
-        super().__init__(f"{argument}: expected {expected}, got {got}{advice}")
+        super().__init__(f"{argument}: expected {expected}, got {got}", remedy)
 
 
 class UnknownNameError(UsageError):
@@ -73,30 +88,28 @@ class UnknownNameError(UsageError):
 
     Attributes:
         what: The sort of thing that was named, such as `target`.
-        name: The name as given.
-        known: The names that would have been accepted.
+        name: The unknown name.
+        known: The names that are accepted.
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         self.what = what
         self.name = name
         self.known = tuple(sorted(known))
-        nearest = difflib.get_close_matches(name, self.known, n=1)
-        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"{what} '{name}' is not known; known: {listed}{hint}")
+        super().__init__(f"{what} '{name}' is not known; known: {listed}", _nearest(name, self.known))
 
 
 class MissingFileError(UsageError):
-    """A path that was given does not exist.
+    """A path that does not exist.
 
     Attributes:
-        path: The path as given.
+        path: The path.
     """
 
     def __init__(self, what: str, path: Path) -> None:
         self.path = path
-        super().__init__(f"{what} '{path}' does not exist; check the path")
+        super().__init__(f"{what} '{path}' does not exist", "check the path")
 
 
 class ExperimentError(UsageError):
@@ -108,17 +121,15 @@ class ExperimentError(UsageError):
 
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
-        nearest = difflib.get_close_matches(key.rsplit(".", 1)[-1], known, n=1)
-        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}{hint}")
+        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known))
 
 
 class ProfileError(UsageError):
     """The profile of a chip lacks a value, or holds an impossible one.
 
     Attributes:
-        profile: File or name.
+        profile: File or name of the profile.
         key: Dotted path of the offending key; empty for the whole file.
     """
 
@@ -133,13 +144,14 @@ class TraceError(UsageError):
     """A recorded trace does not belong to the network.
 
     Attributes:
-        node: The population at which that shows.
+        node: The population at which that shows; empty for the whole trace.
     """
 
     def __init__(self, node: str, problem: str) -> None:
         self.node = node
+        where = f"population '{node}'" if node else "it"
         super().__init__(
-            f"the trace is not of this network: population '{node}' {problem}; record one with 'pumice run'"
+            f"the trace is not of this network: {where} {problem}", "record one with 'pumice run'"
         )
 
 
@@ -151,7 +163,7 @@ class SeriesError(UsageError):
     """A time series cannot be used.
 
     Attributes:
-        name: Of the series or its file.
+        name: Name of the series or its file.
         problem: What is wrong with it.
     """
 
@@ -173,12 +185,13 @@ class UnsupportedModuleError(FrontendError):
         type_name: Class of the module.
     """
 
-    def __init__(self, path: str, type_name: str, supported: Sequence[str]) -> None:
+    def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
         self.path = path
         self.type_name = type_name
         super().__init__(
             f"module '{path}' is a {type_name}, which has no meaning in the graph; "
-            f"supported: {', '.join(supported)}"
+            f"supported: {', '.join(supported)}",
+            remedy,
         )
 
 
@@ -205,22 +218,17 @@ class FeedbackError(IRError):
 
     Attributes:
         cycle: Names of the nodes along the loop.
+        needed: Steps of delay that the loop needs.
     """
 
     def __init__(self, cycle: Sequence[str], needed: int = 1) -> None:
         self.cycle = tuple(cycle)
         self.needed = needed
-        steps = "one step" if needed == 1 else f"{needed} steps"
+        remedy = f"give its feedback connection a delay of at least {needed} step{'s' * (needed > 1)}"
         # A loop without any delay means nothing; one with too little means something, but on no clocked chip.
-        remedy = (
-            ", or compile with --loop-delay (loop_delay=True), which adds what is missing, in real numbers "
-            "and integers alike, and says where"
-        )
-        option = "" if needed == 1 else remedy
-        super().__init__(
-            f"the loop {' -> '.join((*self.cycle, self.cycle[0]))} has too little delay; "
-            f"give its feedback connection a delay of at least {steps}{option}"
-        )
+        if needed > 1:
+            remedy += ", or compile with `loop_delay=True`, which adds what is missing, in real numbers too"
+        super().__init__(f"the loop {' -> '.join((*cycle, cycle[0]))} has too little delay", remedy)
 
 
 class ArtifactError(ToolchainError):
@@ -231,17 +239,17 @@ class FormatVersionError(ArtifactError):
     """A file was written by another version of the format.
 
     Attributes:
-        found: Version in the file.
-        supported: Version this toolchain reads.
+        version: Version in the file.
+        supported: Version that this toolchain reads.
     """
 
-    def __init__(self, what: str, found: object, supported: int, mend: str = "pumice compile") -> None:
-        self.found = found
+    def __init__(self, what: str, version: object, supported: int, command: str) -> None:
+        self.version = version
         self.supported = supported
-        newer = isinstance(found, int) and found > supported
-        advice = "update pumice" if newer else f"write it again with '{mend}'"
+        newer = isinstance(version, int) and version > supported
         super().__init__(
-            f"{what} has format version {found!r}, but this pumice reads version {supported}; {advice}"
+            f"{what} has format version {version!r}, but this pumice reads version {supported}",
+            "update pumice" if newer else f"write it again with '{command}'",
         )
 
 
@@ -258,32 +266,30 @@ class CorruptArtifactError(ArtifactError):
 
 
 class StorageError(ToolchainError):
-    """A file or folder can be sound and yet not be read or written: the disk or its permissions refuse.
+    """The disk, or its permissions, refuse to read or write a file.
 
     Attributes:
         path: The file or folder.
         problem: What was refused, and why.
-        mend: What to do.
     """
 
-    def __init__(self, path: Path, problem: str, mend: str) -> None:
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
         self.path = path
         self.problem = problem
-        self.mend = mend
-        super().__init__(f"'{path}' {problem}; {mend}")
+        super().__init__(f"'{path}' {problem}", remedy)
 
 
 class OutOfMemoryError(ToolchainError):
     """The memory did not suffice, and that could not be foreseen.
 
     Attributes:
-        work: What it was needed for.
+        work: The work that needed it.
     """
 
-    def __init__(self, work: str, said: str, mend: str) -> None:
+    def __init__(self, work: str, reason: str, remedy: str) -> None:
         self.work = work
-        reason = f" ({said})" if said else ""
-        super().__init__(f"there is not enough memory for {work}{reason}; {mend}")
+        because = f" ({reason})" if reason else ""
+        super().__init__(f"there is not enough memory for {work}{because}", remedy)
 
 
 class TrainingError(ToolchainError):
@@ -316,17 +322,15 @@ class DoesNotFitError(TargetError):
     Attributes:
         node: Population or connection that is too large; empty for the whole network.
         resource: The limit that it breaks.
-        needed: How much it needs.
-        limit: How much there is.
+        needed: Amount that it needs.
+        limit: Amount that there is.
     """
 
-    def __init__(self, node: str, resource: str, needed: float, limit: float, mend: str) -> None:
-        self.node = node
-        self.resource = resource
-        self.needed = needed
-        self.limit = limit
+    def __init__(self, node: str, resource: str, needed: float, limit: float, remedy: str) -> None:
+        self.node, self.resource = node, resource
+        self.needed, self.limit = needed, limit
         what = f"'{node}'" if node else "the network"
-        super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}; {mend}")
+        super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}", remedy)
 
 
 class TargetUnavailableError(TargetError):
@@ -334,13 +338,13 @@ class TargetUnavailableError(TargetError):
 
     Attributes:
         target: Name of the target.
-        mend: Command that installs what is missing.
+        missing: What is missing.
+        command: Command that installs it.
     """
 
-    def __init__(self, target: str, missing: str, mend: str) -> None:
-        self.target = target
-        self.mend = mend
-        super().__init__(f"target '{target}' is not usable here: {missing}; run: {mend}")
+    def __init__(self, target: str, missing: str, command: str) -> None:
+        self.target, self.missing, self.command = target, missing, command
+        super().__init__(f"target '{target}' is not usable here: {missing}", f"run: {command}")
 
 
 class SimulationError(TargetError):
@@ -361,14 +365,14 @@ class FaultyIntegersError(ToolchainError):
     """The integers of a build are not a rounding of its float graph.
 
     Attributes:
-        node: Where.
+        node: Node with the faulty integers.
     """
 
     exit_code: ClassVar[int] = 4
 
     def __init__(self, node: str, fault: str) -> None:
         self.node = node
-        super().__init__(f"{fault}; the build was changed after it was compiled: compile it again")
+        super().__init__(f"{fault}: the build was changed after it was compiled", "compile it again")
 
 
 class FidelityError(ToolchainError):
@@ -377,17 +381,21 @@ class FidelityError(ToolchainError):
     Attributes:
         gate: Name of the gate.
         node: The worst layer.
-        measured: What was measured there.
-        required: The bound.
+        measured: Figure that was measured there.
+        required: Bound of the gate.
     """
 
     exit_code: ClassVar[int] = 4
 
     def __init__(self, gate: str, node: str, *, measured: float, required: float) -> None:
-        self.gate = gate
-        self.node = node
-        self.measured = measured
-        self.required = required
+        self.gate, self.node = gate, node
+        self.measured, self.required = measured, required
         super().__init__(
             f"gate '{gate}' not met at '{node}': measured {measured:.6g}, required {required:.6g}"
         )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return a question for the name that is most like this one; nothing if none is."""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{nearest[0]}'?" if nearest else ""

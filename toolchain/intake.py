@@ -84,7 +84,7 @@ def array_of(value: object, name: str) -> NDArray[Any]:
 
     Args:
         value: An array, a tensor, nested sequences of numbers, or a sequence of such arrays.
-        name: Of the argument.
+        name: Name of the argument.
 
     Raises:
         ArgumentError: It holds something else, hides elements behind a mask, or its parts differ in shape.
@@ -115,7 +115,7 @@ def labels_of(
 
     Args:
         value: Whole numbers, one per sample.
-        name: Of the argument.
+        name: Name of the argument.
         samples: How many there must be; None if that is not known yet.
         classes: How many classes there are; None if that is not known yet.
 
@@ -171,7 +171,7 @@ def real_of(
 
     Args:
         value: A number of any type.
-        name: Of the argument.
+        name: Name of the argument.
         least: Smallest value that is allowed.
         most: Largest value that is allowed.
         above: It must be larger than this.
@@ -201,8 +201,8 @@ def names_of(value: object, name: str) -> tuple[str, ...]:
     """
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(listed, str) or not isinstance(listed, Sequence):
-        mend = f"write ({listed!r},)" if isinstance(listed, str) else ""
-        raise ArgumentError(name, "a sequence of texts", _kind(value), mend)
+        remedy = f"write ({listed!r},)" if isinstance(listed, str) else ""
+        raise ArgumentError(name, "a sequence of texts", _kind(value), remedy)
     for item in cast("Sequence[object]", listed):
         if not isinstance(item, str):
             raise ArgumentError(name, "a sequence of texts", f"{_kind(item)} in it")
@@ -239,7 +239,7 @@ def check_shape(shape: Iterable[int], name: str, *forms: Axes) -> None:
 
     Args:
         shape: As it came.
-        name: Of the argument.
+        name: Name of the argument.
         forms: The shapes that are allowed.
 
     Raises:

@@ -40,7 +40,7 @@ def advise(chip: Chip, cores: int, binding: str, wanted: int) -> tuple[str, ...]
     for bits in _BITS:
         fewer = _cores(Chip(chip.profile, with_bits(chip.network, bits)))
         if fewer is not None and fewer <= wanted:
-            said.append(f"weights of {bits} bits: {_counted(fewer)} ('--weight-bits {bits}' when compiling)")
+            said.append(f"weights of {bits} bits: {_counted(fewer)} (`weight_bits={bits}` when compiling)")
             break
     else:
         said.append(f"fewer bits alone do not bring it to {_counted(wanted)}")

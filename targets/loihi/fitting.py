@@ -119,11 +119,11 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
     room = fit.chips * fit.cores_per_chip
     if not all(chip.legal_profiles(layer) for layer in chip.network.layers):
         few = "neurons have more distinct decays or thresholds than a core has profiles, so few share one"
-        options = " ".join(
-            f"--{name.replace(' ', '-')} {fit.limits[name].value:g}"
+        options = ", ".join(
+            f"{name.replace(' ', '_')}={fit.limits[name].value:g}"
             for name in (DECAY_PROFILES, THRESHOLD_PROFILES)
         )
-        return (f"{few}: compile with '{options}', as '--target loihi1' does for its own",)
+        return (f"{few}: compile with `{options}`, as `target=loihi1` does for its own",)
     if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
         return ()
     if fit.in_order is None:

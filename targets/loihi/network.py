@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
-from toolchain.ir import Graph, Pooling, Stage, ValueType, Window, verify
+from toolchain.ir import Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, values_of
 from toolchain.ir.types import size_of
@@ -175,7 +175,7 @@ class _Reader:
 
     def __init__(self, graph: Graph, *, graded: bool, max_delay: int) -> None:
         self.graph, self.graded, self.max_delay = graph, graded, max_delay
-        self.types: dict[str, ValueType] = verify(graph)
+        self.types = graph.types
         self.retimed = RetimeDelays()(graph)
         self.hosted: dict[str, int] = {}
 
@@ -269,7 +269,7 @@ class _Reader:
         """Return the steps that synapses wait beyond their own; inputs wait on the host."""
         wait = self.retimed[self.retimed[node.name].inputs[0]]
         outside = isinstance(self.origin(node), ir.Input)
-        return wait.least - 1 if isinstance(wait, ir.Delay) and not outside else 0
+        return wait.min_steps - 1 if isinstance(wait, ir.Delay) and not outside else 0
 
     def check_delay(self, name: str, delay: int) -> None:
         if delay > self.max_delay:

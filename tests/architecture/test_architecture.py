@@ -19,6 +19,7 @@ import pumice
 import targets
 import toolchain
 from toolchain import errors, passes
+from toolchain.cli.main import app
 from toolchain.ir import AnyNode
 from toolchain.passes import Pass
 
@@ -67,6 +68,14 @@ def test_modules_stay_small(repository: Path) -> None:
     assert not long
 
 
+def test_every_command_has_a_module_of_its_name_in_the_workflow(repository: Path) -> None:
+    """Whoever looks for what a command does opens the file of that name."""
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {"compile", "show", "targets"} < commands
+    modules = {path.stem for path in (repository / "toolchain" / "workflow").glob("*.py")}
+    assert commands <= modules
+
+
 def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:
     forbidden = {"utils", "common", "helpers", "misc"}
     assert not [
@@ -91,10 +100,33 @@ def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
     assert not loaded & {"torch", "lava", "targets"}
 
 
+@pytest.mark.parametrize("name", ["toolchain.workflow.targets", "toolchain.workflow.schema"])
+def test_lists_for_people_need_nothing_that_is_slow_to_import(name: str) -> None:
+    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(json.loads(done.stdout)) & {"numpy", "scipy", "pydantic", "torch", "networkx"}
+
+
 def test_the_lava_child_never_loads_torch() -> None:
     code = "import json, sys, targets.lava.worker; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch" not in json.loads(done.stdout)
+
+
+def test_what_is_exported_for_lava_imports_lava_numpy_and_itself_only(repository: Path) -> None:
+    package = repository / "targets" / "lava" / "runtime"
+    for path in package.rglob("*.py"):
+        depth = len(path.relative_to(package).parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = set() if node.level else {str(node.module)}
+                assert node.level <= depth, f"{path} leaves the package"
+            else:
+                continue
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= {*sys.stdlib_module_names, "lava", "numpy", "scipy"}, path
 
 
 def test_nothing_unpickles(repository: Path) -> None:
@@ -109,6 +141,18 @@ def test_nothing_unpickles(repository: Path) -> None:
                 assert node.value.value is False, path
             if isinstance(node, ast.Attribute):
                 assert ast.unparse(node) != "torch.load", path
+
+
+def test_only_the_command_line_speaks_of_options(repository: Path) -> None:
+    """A library message names an argument in backticks; `toolchain.cli` spells it as its option."""
+    option, pip = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-z] [A-Z]+\b)"), re.compile(r"\bpip install ")
+    speakers = ("toolchain/cli/", "pumice/pytest_plugin.py", "targets/lava/runtime/")
+    for path in _sources(repository):
+        if path.relative_to(repository).as_posix().startswith(speakers):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not pip.search(node.value):
+                assert not option.search(node.value), f"{path}:{node.lineno}: {node.value}"
 
 
 def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -> None:

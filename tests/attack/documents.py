@@ -14,7 +14,7 @@ import numpy as np
 from tests.attack.mutations import Outcomes, attack_content, drawn, mutations
 from tests.attack.small_builds import Documents, save_images, save_recurrent, use
 
-_NAMES = ("manifest.json", "quantization.json", "float/graph.json", "fixed/graph.json")
+_NAMES = ("manifest.json", "quantization.json", "passes.json", "float/graph.json", "fixed/graph.json")
 
 
 def attack_documents(folder: Path, share: float = 1.0) -> dict[str, Outcomes]:

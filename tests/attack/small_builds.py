@@ -27,6 +27,7 @@ from toolchain.workflow.coherence import check_coherent
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.load import load
+from toolchain.workflow.pass_graphs import read_passes
 from toolchain.workflow.run import run_build
 
 
@@ -114,7 +115,7 @@ class Documents:
     """The JSON files of a build, one of which is another; its arrays and samples are as they were.
 
     Attributes:
-        folder: Of the sound build.
+        folder: Folder of the sound build.
     """
 
     folder: Path
@@ -129,6 +130,12 @@ class Documents:
         """Those of both graphs."""
         return {stage: read_arrays(self.folder / stage / "arrays.npz") for stage in ("float", "fixed")}
 
+    @cached_property
+    def pass_arrays(self) -> Arrays:
+        """Those of the graphs between the passes."""
+        path = self.folder / "passes.npz"
+        return read_arrays(path) if path.exists() else {}
+
     def with_document(self, name: str, content: bytes) -> Build:
         """Return the build that loads where one of its files is another, and its manifest lists that."""
         path, build = self.folder / name, self.build
@@ -138,6 +145,9 @@ class Documents:
                 return replace(build, target=told.target, facts=told.facts)
             case ["quantization.json"]:
                 build = replace(build, quantization=parse_document(content, path, QuantizationReport))
+            case ["passes.json"]:
+                graphs = build.float_graph, build.fixed_graph
+                build = replace(build, passes=read_passes(content, self.pass_arrays, path, *graphs))
             case [stage, "graph.json"]:
                 graph = graph_from(content, lambda: self.arrays[stage], path)
                 build = replace(build, **{f"{stage}_graph": graph})
@@ -160,7 +170,7 @@ def use(build: Build) -> None:
 
 def show(build: Build) -> None:
     """Make all that `pumice show` prints."""
-    for graph in (build.float_graph, build.fixed_graph):
+    for graph in (build.float_graph, build.fixed_graph, *(each.graph for each in build.passes)):
         print_graph(graph)
     for node in (*build.fixed_graph.synapses, *build.fixed_graph.populations):
         explain_node((build.float_graph, build.fixed_graph), build.quantization, node.name)

@@ -10,7 +10,7 @@ import pytest
 from toolchain.cli.main import main
 from toolchain.errors import DoesNotFitError
 from toolchain.execution.trace import Trace
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.load import load
 
@@ -117,31 +117,16 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
     for node in build.fixed_graph.populations:
         assert len(np.unique(node.vth)) <= 7
         assert len({*zip(node.du.tolist(), node.dv.tolist(), strict=True)}) <= 31
-    save_build(build, tmp_path / "build", compare_build(build))
+    build.save(tmp_path / "build", compare_build(build))
     resources = json.loads((tmp_path / "build" / "resources.json").read_text())
     assert resources["chip"] == "loihi1"
     assert resources["fits"]
     assert "On Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
     # The stand-alone network stands in every build.
     for folder in (tmp_path / "build", small_build):
-        assert {item.name for item in (folder / "lava").iterdir()} == {"network.py", "weights.npz"}
+        names = {item.name for item in (folder / "lava").iterdir()}
+        assert names == {"network.py", "network.json", "weights.npz", "runtime"}
         load(folder)
-
-
-def test_the_commands_of_the_page_on_chips_work(
-    small_run: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = (repository / "targets" / "loihi" / "README.md").read_text()
-    names = {
-        "run": str(small_run),
-        "on-loihi": str(tmp_path / "build"),
-        "chip.html": str(tmp_path / "chip.html"),
-    }
-    lines = [line.split() for line in page.splitlines() if line.startswith(".venv/bin/pumice ")]
-    assert len(lines) == 3
-    for line in lines:
-        assert main([names.get(word, word) for word in line[1:]]) == 0, line
-    assert "Intel Loihi 1: fits; 2 of 128 cores; 'pumice check" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_network_that_no_core_holds_compiles_with_a_warning(

@@ -86,7 +86,7 @@ def test_only_what_stands_between_the_marks_is_renewed(tables: ModuleType) -> No
 def test_a_paragraph_is_wrapped_between_words(tables: ModuleType) -> None:
     text = tables.bullet("\n        **One** " + "word " * 80)
     assert text.startswith("- **One** word")
-    assert all(len(line) <= 160 for line in text.splitlines())
+    assert all(len(line) <= 100 for line in text.splitlines())
     assert all(line.startswith("  word") for line in text.splitlines()[1:])
     assert text.split() == ["-", "**One**", *["word"] * 80]
 

@@ -73,7 +73,7 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
 
 
 def table() -> str:
-    """The table of the README, from the cells: a row for every framework and layer."""
+    """The table of the study, from the cells: a row for every framework and layer."""
     rows = ["| framework | layer | import | export | how, and why not |", "|---|---|---|---|---|"]
     for framework in FRAMEWORKS:
         layers: dict[str, list[Import | Export]] = {}
@@ -99,5 +99,5 @@ def _said(cell: Import | Export) -> str:
     return " ".join(filter(None, [f"{way}: {detail}" if detail else "", cell.why and f"({way}: {cell.why})"]))
 
 
-def test_the_readme_holds_the_table(repository: Path) -> None:
-    assert table() in (repository / "toolchain/interchange/README.md").read_text(), table()
+def test_the_page_holds_the_table(repository: Path) -> None:
+    assert table() in (repository / "docs/studies/frameworks.md").read_text(), table()

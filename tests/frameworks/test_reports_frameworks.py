@@ -1,7 +1,8 @@
 """Public reports about the frameworks that write NIR: what went wrong there, and what happens here.
 
-Every test is one row of a table in the README. Needs `make frameworks`, which installs the frameworks; what
-their installed versions no longer write is written here as the version of the report wrote it.
+Every test is one row of a table in docs/studies/frameworks.md. Needs `make frameworks`, which installs the
+frameworks; what their installed versions no longer write is written here as the version of the report
+wrote it.
 """
 
 from importlib import import_module
@@ -238,10 +239,10 @@ def test_eightfold_weights_move_the_exponent_and_are_warned_of_where_potentials_
     assert any(text.startswith("lif1") and "measured on 20 samples" in text for text in found)
 
 
-def test_the_readme_holds_the_reports(repository: Path) -> None:
+def test_the_page_holds_the_reports(repository: Path) -> None:
     names = ("test_reports_nir", "test_reports_frameworks")
     found = [row for name in names for row in rows_of(import_module(f"tests.frameworks.{name}"))]
     rows = ["| report | what went wrong there | what Pumice does |", "|---|---|---|"]
     table = "\n".join([*rows, *(f"| {row.where} | {row.wrong} | {row.does} |" for row in found)])
     assert len(found) == 18
-    assert table in (repository / "toolchain/interchange/README.md").read_text(), table
+    assert table in (repository / "docs/studies/frameworks.md").read_text(), table

@@ -29,8 +29,8 @@ def _trace(executor: str) -> Trace:
 @pytest.fixture(params=EXECUTORS)
 def executed(request: pytest.FixtureRequest, recording: Loihi1) -> dict[str, np.ndarray]:
     """Spikes and potentials of one executor, `[499 steps, neurons]`: the last step was not recorded."""
-    items = _trace(request.param).items()
-    return {name: values[0, : len(recording.output_potential)] for name, values in items.items()}
+    records = _trace(request.param).by_key()
+    return {name: values[0, : len(recording.output_potential)] for name, values in records.items()}
 
 
 def test_the_input_is_the_one_the_chip_saw(recording: Loihi1) -> None:

@@ -22,7 +22,9 @@ def _loaded_by(code: str) -> set[str]:
 
 
 def test_the_facade_offers_what_the_toolchain_offers() -> None:
-    assert set(pumice.__all__) == {*toolchain.__all__, "__version__"}
+    models = {"Connection", "CubaLif", "Network", "Readout", "Spiking", "as_model"}
+    others = {"FitOptions", "Stimulus", "__version__", "fit", "load_target"}
+    assert set(pumice.__all__) == {*toolchain.__all__, *models, *others}
     for name in toolchain.__all__:
         assert getattr(pumice, name) is getattr(toolchain, name)
 

@@ -45,7 +45,7 @@ _THEIRS = """
 import sys
 
 import targets
-from toolchain.target.protocol import parts
+from toolchain import parts
 
 
 def test_of_their_own():
@@ -62,7 +62,7 @@ _STRICT = ("-W", "error", "--strict-config", "--strict-markers", "-p", "no:cache
 
 def _theirs(folder: Path, text: str) -> Path:
     """Write a project that has a package and a module of our names, and tests inside and beside them."""
-    projects.own(folder, projects.PACKAGE, projects.MODULE, "toolchain/target/parts.py", "toolchain/tests")
+    projects.own(folder, projects.PACKAGE, projects.MODULE, "toolchain/parts.py", "toolchain/tests")
     for tests in (folder / "tests", folder / "toolchain" / "tests"):
         tests.mkdir(exist_ok=True)
         (tests / f"test_{tests.parent.name}.py").write_text(text)

@@ -118,8 +118,8 @@ def check_rest(target: Target) -> None:
     assert first_mismatch(reference.run(late, x), together) is None
     assert first_mismatch(together, program.run(x, record=QUANTITIES)) is None
     alone = program.run({name: values[1:2] for name, values in x.items()}, record=QUANTITIES)
-    for key, values in alone.items().items():
-        assert np.array_equal(values[0], together.items()[key][1])
+    for key, values in alone.by_key().items():
+        assert np.array_equal(values[0], together.by_key()[key][1])
 
 
 def check_records(target: Target) -> None:

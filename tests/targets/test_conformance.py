@@ -7,7 +7,8 @@ import pytest
 from tests.targets import conformance
 from toolchain.errors import StimulusError, UnknownNameError
 from toolchain.target.protocol import Target
-from toolchain.target.registry import installed_targets, load_target, target_statuses
+from toolchain.target.registry import installed_targets, load_target
+from toolchain.workflow.targets import target_statuses
 
 
 def _targets() -> list[Target]:

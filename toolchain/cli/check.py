@@ -57,7 +57,7 @@ def check(
     if report is not None:
         write_resources(report, resources.fit, resources.metrics)
     if as_json:
-        print_json(resources.to_json())
+        print_json(resources.document().model_dump(mode="json"))
     else:
         print_fit(resources.fit)
         metrics = resources.metrics
@@ -112,4 +112,4 @@ def print_fit(fit: Fit) -> None:
     for estimate in fit.estimates:
         out.print(estimate.sentence(fit.steps), markup=False)
     for line in (*(f"note: {note}" for note in fit.notes), *(f"to take less: {line}" for line in fit.advice)):
-        out.print(line, markup=False)
+        out.tell(line)

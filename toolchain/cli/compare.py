@@ -11,7 +11,7 @@ from toolchain.files.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
-    from toolchain.workflow.attribution import LossAttribution
+    from toolchain.fidelity.attribution import LossAttribution
 
 
 def compare(
@@ -59,7 +59,7 @@ def compare(
         )
     comparison = judgement.comparison
     if as_json:
-        print_json(judgement.to_json())
+        print_json(judgement.document().model_dump(mode="json"))
     else:
         print_comparison(comparison)
         if judgement.attribution is not None:
@@ -68,7 +68,7 @@ def compare(
             out.print(sentence, markup=False)
         # Float is the network as it was read; what the file could not say is not in these figures.
         for note in loaded.notes if loaded.facts.imported is not None else ():
-            out.print(f"note: {note}", markup=False, soft_wrap=True)
+            out.tell(f"note: {note}")
     judgement.require_exact()
     check_gates(comparison, gates)
     if baseline is not None and update:
@@ -80,7 +80,7 @@ def compare(
 def print_attribution(attribution: "LossAttribution") -> None:
     """Print what every cause does alone."""
     rows = [
-        *((rule.value, share) for rule, share in attribution.alone.items()),
+        *attribution.alone.items(),
         ("all rounded numbers", attribution.rounded),
         ("all (the integers)", attribution.together),
     ]

@@ -26,10 +26,12 @@ def compile_model(
     ],
     output: OutFolder,
     *,
-    example: Annotated[
+    stimulus: Annotated[
         Path | None,
         typer.Option(
-            readable=False, help="for a file: stimulus.npz to judge and calibrate on, kept in the build"
+            "--example",
+            readable=False,
+            help="for a file: stimulus.npz to judge and calibrate on, kept in the build",
         ),
     ] = None,
     convention: Annotated[
@@ -104,7 +106,7 @@ def compile_model(
     from toolchain.execution.stimulus import Stimulus
     from toolchain.passes import Rounding
     from toolchain.workflow.build_folder import MANIFEST
-    from toolchain.workflow.compare import compare_build, save_build
+    from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile import compile_run
     from toolchain.workflow.compile_file import FORMATS, compile_file
     from toolchain.workflow.quantization import Quantization, RepairOptions, parse_bits
@@ -125,7 +127,7 @@ def compile_model(
     observed = None if calibrate is None else Stimulus.load(calibrate)
     with stages(quiet=as_json) as progress:
         if model.suffix not in FORMATS:
-            _none_given({"--example": example, "--convention": convention, "--dt": dt}, "a run folder")
+            _none_given({"--example": stimulus, "--convention": convention, "--dt": dt}, "a run folder")
             _none_given(
                 {"--train": train, "--seed": seed or None}, "a run folder, which names its own samples"
             )
@@ -140,13 +142,13 @@ def compile_model(
                 progress=progress,
             )
         else:
-            _check_training(train, example, qat_epochs)
+            _check_training(train, stimulus, qat_epochs)
             build = compile_file(
                 model,
                 target=target,
                 convention=convention,
                 dt=dt,
-                stimulus=None if example is None else Stimulus.load(example),
+                stimulus=None if stimulus is None else Stimulus.load(stimulus),
                 calibration=observed,
                 quantization=quantization,
                 loop_delay=loop_delay,
@@ -157,7 +159,7 @@ def compile_model(
             )
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
-        save_build(build, output, judgement)
+        build.save(output, judgement)
     notes = list(build.notes)
     if as_json:
         document = {
@@ -168,7 +170,7 @@ def compile_model(
         print_json(document | ({"notes": notes} if notes else {}))
         return
     for note in notes:
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
+        out.tell(f"note: {note}")
     repair = build.facts.repair
     if repair is not None:
         epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
@@ -176,7 +178,7 @@ def compile_model(
         out.print(f"trained {epochs} with the integers{loss}", markup=False)
     print_quantization(build.quantization)
     for item in () if judgement is None else judgement.clipped:
-        out.print(f"warning: {item}", markup=False, soft_wrap=True)
+        out.tell(f"warning: {item}")
     if judgement is None:
         out.print("not judged: give samples with --example stimulus.npz", markup=False)
         return
@@ -253,4 +255,4 @@ def print_quantization(report: "QuantizationReport") -> None:
         ],
     )
     for item in report.warnings:
-        out.print(f"warning: '{item.node}': {item.text}", markup=False)
+        out.tell(f"warning: '{item.node}': {item.text}")

@@ -27,6 +27,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from toolchain.cli.spelling import spell, spell_error
 from toolchain.progress import StageProgress
 from toolchain.visible import visible
 
@@ -39,12 +40,17 @@ WrongUsage: Final = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 @final
 class Terminal(Console):
-    """A console that shows every text, and obeys none."""
+    """A console that shows every text, and obeys none.
+
+    Attributes:
+        commands: Commands by whose options a message of the library is spelled, the one that runs first.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
         # There is none where it was closed before the start.
         piped = stream is None or not stream.isatty()
+        self.commands: Sequence[Any] = ()
         super().__init__(
             stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED if piped else None
         )
@@ -53,6 +59,10 @@ class Terminal(Console):
     def encoding(self) -> str:
         """The encoding of the stream; frames of tables are drawn with what it has."""
         return (getattr(self.file, "encoding", None) or "utf-8").lower()
+
+    def tell(self, text: object, *, style: str | None = None) -> None:
+        """Print a message of the library, with the options of the command line for the arguments it names."""
+        self.print(spell(str(text), self.commands), style=style, soft_wrap=True)
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own
         """Make a text visible before its width is measured."""
@@ -115,9 +125,9 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]
 
 def print_error(error: BaseException) -> None:
     """Print what was expected, what came and what to do; notes say where."""
-    err.print(f"error: {error}", style="red", soft_wrap=True)
+    err.print(f"error: {spell_error(error, err.commands)}", style="red", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        err.print(f"  {note}", soft_wrap=True)
+        err.tell(f"  {note}")
 
 
 def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`

@@ -12,14 +12,14 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     diagnosis = diagnose()
     if as_json:
-        print_json(diagnosis.to_json())
+        print_json(diagnosis.model_dump(mode="json"))
     else:
         print_table("versions", ("package", "version"), list(diagnosis.versions.items()))
         print_table(
             "checks",
             ("check", "result"),
             [
-                (check.name, check.finding if check.ok else f"{check.finding}; run: {check.mend}")
+                (check.name, check.finding if check.ok else f"{check.finding}; run: {check.command}")
                 for check in diagnosis.checks
             ],
         )

@@ -43,6 +43,6 @@ def export(
         print_json({"folder": str(output), "format": written, "files": files, "notes": list(notes)})
         return
     for note in notes:
-        out.print(f"note: {note}", markup=False, soft_wrap=True)
+        out.tell(f"note: {note}")
     for name in files:
         out.print(str(output / name), markup=False, soft_wrap=True)

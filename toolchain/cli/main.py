@@ -3,20 +3,21 @@
 import signal
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 
 from toolchain.cli.check import check
 from toolchain.cli.compare import compare
 from toolchain.cli.compile import compile_model
-from toolchain.cli.console import print_warning
+from toolchain.cli.console import err, out, print_warning
 from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
 from toolchain.cli.ending import exit_code_of
 from toolchain.cli.export import export
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
+from toolchain.cli.schema import schema
 from toolchain.cli.show import show
 from toolchain.cli.streams import open_streams
 from toolchain.cli.targets import targets
@@ -37,10 +38,15 @@ app = typer.Typer(
 
 @app.callback()
 def options(
-    *, debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False,
 ) -> None:
     """Take the options of all commands."""
     _DEBUG["on"] = debug
+    commands = cast("typer.core.TyperGroup", context.command).commands
+    running = commands.get(context.invoked_subcommand or "")
+    out.commands = err.commands = (*([running] if running else []), *commands.values())
 
 
 app.command()(demo)
@@ -53,6 +59,7 @@ app.command()(compare)
 app.command()(export)
 app.command()(show)
 app.command()(targets)
+app.command()(schema)
 app.command()(doctor)
 
 

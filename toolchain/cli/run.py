@@ -31,7 +31,7 @@ def run(
 ) -> None:
     """Run a build on a target and write what every population did."""
     from toolchain.execution.stimulus import Stimulus
-    from toolchain.progress import of_stage
+    from toolchain.progress import stage_progress
     from toolchain.target.protocol import RESUMED
     from toolchain.workflow.build_folder import check_apart
     from toolchain.workflow.load import load
@@ -54,7 +54,7 @@ def run(
             samples=samples,
             record=wanted,
             resume=resume,
-            progress=of_stage(progress, "run"),
+            progress=stage_progress(progress, "run"),
         )
     if as_json:
         clipped = [asdict(item) for item in recording.clipped]
@@ -62,7 +62,7 @@ def run(
         print_json(document | {"clipped": clipped})
         return
     for item in recording.clipped:
-        out.print(f"warning: {item}", markup=False, soft_wrap=True)
+        out.tell(f"warning: {item}")
     for name, count in recording.spikes.items():
         out.print(f"{name}: {count} spikes in {recording.samples} samples", markup=False)
     out.print(f"trace: {output}", markup=False, soft_wrap=True)

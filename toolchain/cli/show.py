@@ -7,6 +7,7 @@ import typer
 from toolchain.cli.compile import print_quantization
 from toolchain.cli.console import out, print_json
 from toolchain.cli.options import AsJson, BuildFolder
+from toolchain.errors import UsageError
 from toolchain.ir import Stage, print_graph
 
 
@@ -16,6 +17,10 @@ def show(
     stage: Annotated[
         Stage, typer.Option(help="the integers, or the real numbers they came from")
     ] = Stage.FIXED,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="PASS", help="the network as this pass of the compiler left it"),
+    ] = None,
     why: Annotated[
         str | None,
         typer.Option("--why", metavar="NODE", help="all that is known about one node, in sentences"),
@@ -23,29 +28,40 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the network of a build and what quantization did to it."""
-    from toolchain.fidelity.why import explain_node
     from toolchain.workflow.load import load
+    from toolchain.workflow.show import graph_after, show_graph, show_node
 
+    if after is not None and why is not None:
+        raise UsageError("`after` shows a network and `why` a node", "give one of the two")
     loaded = load(build)
+    passes = [each.name for each in loaded.passes]
     if why is not None:
-        sentences = explain_node((loaded.float_graph, loaded.fixed_graph), loaded.quantization, why)
+        sentences = show_node(loaded, why)
         if as_json:
             print_json({"node": why, "sentences": sentences})
             return
         for sentence in sentences:
             out.print(sentence, markup=False)
         return
-    graph = loaded.fixed_graph if stage is Stage.FIXED else loaded.float_graph
+    if after is not None:
+        graph = graph_after(loaded, after)
+        text = print_graph(graph)
+        if as_json:
+            print_json({"after": after, "passes": passes, "stage": graph.stage.value, "graph": text})
+            return
+        out.print(text, markup=False, soft_wrap=True)
+        return
     if as_json:
         print_json(
             {
                 "target": loaded.target,
                 "stage": stage.value,
-                "graph": print_graph(graph),
+                "graph": show_graph(loaded, stage),
+                "passes": passes,
                 "quantization": loaded.quantization.model_dump(mode="json"),
                 "facts": loaded.facts.model_dump(mode="json", exclude_none=True),
             }
         )
         return
-    out.print(print_graph(graph), markup=False, soft_wrap=True)
+    out.print(show_graph(loaded, stage), markup=False, soft_wrap=True)
     print_quantization(loaded.quantization)

@@ -6,7 +6,7 @@ from toolchain.cli.options import AsJson
 
 def targets(*, as_json: AsJson = False) -> None:
     """List the installed targets and whether each is usable here."""
-    from toolchain.target.registry import target_statuses
+    from toolchain.workflow.targets import target_statuses
 
     found = target_statuses()
     if as_json:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from functools import reduce
+from typing import final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from toolchain import ir
@@ -13,7 +13,7 @@ from toolchain.arrays import Array
 from toolchain.errors import TraceError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import Graph, Pooling, verify
+from toolchain.ir import Graph
 
 
 @final
@@ -63,7 +63,9 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
         events[node.name] = values[node.name] = trace.spikes[node.name]
     for node in graph.poolings:
         source, _ = graph.source(node.inputs[0])
-        values[node.name] = _pooled(node, values[source.name])
+        patches = node.window.patches(values[source.name])
+        sums = isinstance(node, ir.SumPool2d)
+        values[node.name] = np.asarray(sum(patches)) if sums else reduce(np.logical_or, patches)
         events[node.name] = values[node.name] != 0
     counts = {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
@@ -76,13 +78,12 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
     Raises:
         TraceError: Names the population.
     """
-    types = verify(graph)
     for node in graph.populations:
         spikes = trace.spikes.get(node.name)
         if spikes is None:
             held = ", ".join(sorted(trace.spikes)) or "no spikes"
             raise TraceError(node.name, f"is missing, the trace holds {held}")
-        expected = (samples, steps, *types[node.name].shape)
+        expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
         if spikes.dtype != np.bool_:
@@ -91,12 +92,3 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
     for name in trace.spikes:
         if name not in known:
             raise TraceError(name, "is in the trace, but not in the network")
-
-
-def _pooled(node: Pooling, x: Array) -> Array:
-    (top, left), (down, right) = node.padding, node.stride
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (top, top), (left, left)))
-    slide: Any = sliding_window_view
-    windows: Array = slide(padded, node.kernel, axis=(3, 4))[:, :, :, ::down, ::right]
-    reduce = np.sum if isinstance(node, ir.SumPool2d) else np.any
-    return np.asarray(reduce(windows, axis=(-2, -1)))

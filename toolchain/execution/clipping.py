@@ -14,7 +14,7 @@ from toolchain.execution.stimulus import Stimulus, check_stimulus
 from toolchain.ir import EdgeKind, Graph, Stage
 from toolchain.visible import visible
 
-_REMEDY = "calibrate on samples that cover the range ('pumice compile --calibrate')"
+_REMEDY = "compile with samples as `calibration` that cover the range"
 
 
 class ClippedInputWarning(UserWarning):

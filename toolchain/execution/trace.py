@@ -12,7 +12,7 @@ from toolchain.intake import PathText, names_of, path_of
 
 QUANTITIES: Final = ("spikes", "v", "u")
 _AXES: Final = 2
-"""Of every record at least: batch and time."""
+"""Axes that every record has at least: batch and time."""
 
 
 @final
@@ -21,17 +21,17 @@ class Trace:
     """Records of one run, batch first, then time.
 
     Attributes:
-        spikes: Per population, bool `[batch, time, *features]`.
-        v: Membrane potential after the reset; float or int32.
-        u: Synaptic current; float or int32.
+        spikes: Spikes of each population, bool `[batch, time, *features]`.
+        v: Membrane potentials after the reset, float or int32.
+        u: Synaptic currents, float or int32.
     """
 
     spikes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     v: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     u: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
-    def items(self) -> dict[str, NDArray[Any]]:
-        """Return every record under `"<node>.<quantity>"`."""
+    def by_key(self) -> dict[str, NDArray[Any]]:
+        """Return every record under its key in a file, `"<node>.<quantity>"`."""
         return {
             f"{node}.{quantity}": values
             for quantity in QUANTITIES
@@ -40,34 +40,34 @@ class Trace:
 
     def save(self, path: PathText) -> None:
         """Write the records as a `.npz` with keys `"<node>.spikes"`, `"<node>.v"`, `"<node>.u"`."""
-        write_arrays(path_of(path, "path"), self.items())
+        write_arrays(path_of(path, "path"), self.by_key())
 
     @classmethod
     def load(cls, path: PathText) -> "Trace":
         """Read what `save` wrote."""
         path = path_of(path, "path")
-        items = read_arrays(path)
-        for key in items:
+        records = read_arrays(path)
+        for key, values in records.items():
             node, _, quantity = key.rpartition(".")
             if not node or quantity not in QUANTITIES:
                 raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
             kinds = "b" if quantity == QUANTITIES[0] else "iuf"
-            if items[key].dtype.kind not in kinds or items[key].ndim < _AXES:
+            if values.dtype.kind not in kinds or values.ndim < _AXES:
                 raise CorruptArtifactError(
                     path,
-                    f"holds '{key}' as {items[key].dtype} {list(items[key].shape)}, expected "
+                    f"holds '{key}' as {values.dtype} {list(values.shape)}, expected "
                     f"{'bool' if kinds == 'b' else 'numbers'} [batch, time, *features]",
                 )
-        return cls.of_items(items)
+        return cls.of_keys(records)
 
     @classmethod
-    def of_items(cls, items: Mapping[str, NDArray[Any]]) -> "Trace":
-        """Return the trace whose `items` these are."""
-        records: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
-        for key, values in items.items():
+    def of_keys(cls, records: Mapping[str, NDArray[Any]]) -> "Trace":
+        """Return the trace of records that `by_key` named."""
+        quantities: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in QUANTITIES}
+        for key, values in records.items():
             node, _, quantity = key.rpartition(".")
-            records[quantity][node] = values
-        return cls(**records)
+            quantities[quantity][node] = values
+        return cls(**quantities)
 
 
 def check_quantities(record: tuple[str, ...]) -> None:

@@ -33,14 +33,26 @@ Drop = Annotated[float, Field(ge=-100, le=100)]
 
 
 class OutputFigures(Document):
-    """What was measured at the output; null what could not be, for want of labels."""
+    """What was measured at the output.
+
+    Attributes:
+        accuracy_drop: Points of accuracy lost; null without labels.
+        prediction_agreement: Share of samples with equal predictions, in percent.
+    """
 
     accuracy_drop: Drop | None
     prediction_agreement: Percent
 
 
 class LayerFigures(Document):
-    """What was measured at a layer; null what could not be, where nothing fires."""
+    """What was measured at a layer.
+
+    Attributes:
+        rate_error: Mean difference of spike counts over the mean count.
+        membrane_error: Root mean square difference of potentials in thresholds; null if not recorded.
+        spike_agreement: Share of equal entries.
+        spike_f1: Spike F1.
+    """
 
     rate_error: Error
     membrane_error: Error | None
@@ -49,12 +61,18 @@ class LayerFigures(Document):
 
 
 class Baseline(FileDocument):
-    """Figures that must not get worse."""
+    """Figures that must not get worse.
+
+    Attributes:
+        samples: Number of samples they were measured on.
+        output: Figures of the output.
+        layers: Figures per layer.
+    """
 
     FORMAT: ClassVar[str] = "pumice-baseline"
     VERSION: ClassVar[int] = 2
     WHAT: ClassVar[str] = "baseline of a comparison"
-    WRITTEN_BY: ClassVar[str] = "pumice compare --update"
+    WRITTEN_BY: ClassVar[str] = "pumice compare"
 
     format: str = FORMAT
     version: int = VERSION
@@ -166,8 +184,8 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
     if baseline.samples != comparison.samples or set(baseline.layers) != set(comparison.nodes):
         raise UsageError(
             f"'{path}' is of {baseline.samples} samples and the layers {', '.join(sorted(baseline.layers))}; "
-            f"this comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}: "
-            "write it with --update"
+            f"this comparison has {comparison.samples} samples and {', '.join(sorted(comparison.nodes))}",
+            "write it again with `write_baseline`",
         )
     for gate in OutputFigures.model_fields:
         _check(gate, "output", measure(comparison, gate)[1], getattr(baseline.output, gate))
@@ -186,7 +204,8 @@ def _check(gate: str, node: str, measured: float | None, required: float | None)
     if measured is None or required is None:
         only = "the baseline" if measured is None else "this comparison"
         raise UsageError(
-            f"figure '{gate}' of '{node}' was measured in {only} only; write the baseline with --update"
+            f"figure '{gate}' of '{node}' was measured in {only} only",
+            "write the baseline again with `write_baseline`",
         )
     met = measured <= required + _TOLERANCE if gate in AT_MOST else measured >= required - _TOLERANCE
     if not met:

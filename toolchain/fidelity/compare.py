@@ -1,7 +1,7 @@
 """Comparing a float execution with a fixed one, in metrics."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -13,8 +13,6 @@ from toolchain.fidelity.decode import predictions
 from toolchain.fidelity.divergence import Divergence
 from toolchain.fidelity.metrics import SpikeCounts
 from toolchain.ir import Graph
-
-FORMAT_VERSION = 1
 
 
 @final
@@ -44,10 +42,6 @@ class Comparison:
         if self.float_accuracy is None or self.fixed_accuracy is None:
             return None
         return self.float_accuracy - self.fixed_accuracy
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document stored as `fidelity.json`."""
-        return {"version": FORMAT_VERSION, **asdict(self), "accuracy_drop": self.accuracy_drop}
 
 
 @final

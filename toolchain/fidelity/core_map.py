@@ -44,7 +44,7 @@ def _chip(fit: Fit, chip: int, letters: Mapping[str, str], heaviest: float) -> M
     for row in range(rows):
         drawn.append(_text(8, _MARGIN + (row + 0.5) * _PITCH + 3, str(row)))
     head = Markup('<svg class="chip" role="group" aria-label="{}" viewBox="0 0 {} {}">')
-    name = Markup("<h4>Chip {}</h4>").format(chip) if fit.chips_needed > 1 else ""
+    name = Markup("<h4>Chip {}</h4>").format(chip) if fit.chips_needed > 1 else Markup("")
     return name + head.format(title, width, height) + Markup("").join(drawn) + Markup("</svg>")
 
 

@@ -12,7 +12,7 @@ from toolchain.arrays import Array
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import Graph, Synapses, Window, verify
+from toolchain.ir import Graph, Synapses, Window
 from toolchain.ir.matrix import columns_of, values_of
 from toolchain.ir.types import size_of
 
@@ -97,7 +97,7 @@ def fan_outs(graph: Graph) -> dict[str, NDArray[np.int64]]:
 def _fan_out(graph: Graph, node: Synapses) -> NDArray[np.int64]:
     """Return the number of synapses that leave each element of the source."""
     source, _ = graph.source(node.inputs[0])
-    shape = verify(graph)[source.name].shape
+    shape = graph.types[source.name].shape
     if not isinstance(node, ir.Conv2d | ir.FixedConv2d):
         columns = columns_of(node.weights)[values_of(node.weights) != 0]
         return np.bincount(columns, minlength=size_of(shape))

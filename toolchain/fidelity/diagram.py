@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from toolchain import ir
-from toolchain.ir import Graph, Pooling, Synapses, verify
+from toolchain.ir import Graph, Pooling, Synapses
 from toolchain.ir.matrix import values_of
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN, _MARGIN = 150, 46, 40, 66, 8
@@ -53,7 +53,7 @@ def path_diagram(graph: Graph) -> Markup:
     )
     width = left + across + right + _MARGIN
     height = 2 * _MARGIN + (max(rows) + 1) * (_HEIGHT + _DOWN) - _DOWN
-    shapes = {name: "x".join(map(str, value.shape)) for name, value in verify(graph).items()}
+    shapes = {name: "x".join(map(str, value.shape)) for name, value in graph.types.items()}
     drawn = [_arrow(places, *ends, notes) for ends, notes in arrows.items()]
     drawn += [
         _box(*places[node.name], node.name, f"{_word(node.kind)} {shapes[node.name]}") for node in boxes

@@ -80,8 +80,8 @@ class MismatchSearch:
 
     def add(self, expected: Trace, got: Trace) -> None:
         """Compare the next samples."""
-        others = got.items()
-        records = expected.items()
+        others = got.by_key()
+        records = expected.by_key()
         for record, values in records.items():
             other = others.get(record)
             if other is not None and other.shape == values.shape:

@@ -1,12 +1,12 @@
 """The metrics of NeuroBench that a network has without a chip, under their names (Yik et al., 2025)."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final, final
+from typing import Final
 
 from toolchain import ir
 from toolchain.execution.activity import Activity
 from toolchain.fidelity.cost import fan_outs
-from toolchain.ir import EdgeKind, Graph, Synapses, verify
+from toolchain.files.documents import Document
+from toolchain.ir import EdgeKind, Graph, Synapses
 from toolchain.ir.matrix import sources_of, targets_of, values_of
 from toolchain.ir.types import size_of
 
@@ -14,9 +14,7 @@ _FLOAT_BYTES: Final = 4
 _NEURON_PARAMETERS: Final = 4
 
 
-@final
-@dataclass(frozen=True)
-class NeuroBench:
+class NeuroBench(Document):
     """Static metrics of a network, and activity over a recorded run.
 
     Attributes:
@@ -27,8 +25,8 @@ class NeuroBench:
         effective_acs: Additions per sample: spikes times synapses that are not zero.
         effective_macs: The same where a message carries an integer.
         dense_operations: Synapses, zeros included, times steps, per sample.
-        neuron_updates: Per sample.
-        steps: Of a sample.
+        neuron_updates: Updates of neurons per sample.
+        steps: Length of a sample in steps.
     """
 
     footprint_bytes: int
@@ -41,10 +39,6 @@ class NeuroBench:
     neuron_updates: int
     steps: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the metrics by name."""
-        return asdict(self)
-
 
 def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     """Return the metrics of a graph.
@@ -52,7 +46,6 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     Zeros are weights that a dense matrix of that size would have; a convolution stores its kernel once.
     Pooling is not counted. Two states per neuron, `u` and `v`, are buffers.
     """
-    types = verify(graph)
     stored = sum(_stored(node) for node in graph.synapses)
     nonzero = sum(int((values_of(node.weights) != 0).sum()) for node in graph.synapses)
     neurons = sum(int(node.vth.size) for node in graph.populations)
@@ -62,7 +55,7 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     for name, counts in fan_outs(graph).items():
         source, _ = graph.source(graph[name].inputs[0])
         done = float(activity.events[source.name] @ counts) / activity.samples
-        if types[source.name].kind is EdgeKind.GRADED:
+        if graph.types[source.name].kind is EdgeKind.GRADED:
             products += done
         else:
             additions += done
@@ -90,4 +83,4 @@ def _dense(graph: Graph, node: Synapses) -> int:
     """Return the products of one step if nothing were zero."""
     if not isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return _stored(node)
-    return int(node.weights.size) * size_of(verify(graph)[node.name].shape[1:])
+    return int(node.weights.size) * size_of(graph.types[node.name].shape[1:])

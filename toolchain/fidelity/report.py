@@ -1,6 +1,6 @@
 """The report: one HTML file that needs no network, readable on a phone and on paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from toolchain import ir
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
+from toolchain.fidelity.attribution import LossAttribution
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
@@ -55,7 +56,7 @@ class ReportContent:
         quantization: Report of the quantization.
         sizes: Figures before and after pruning, with their names.
         checks: Sentences about what was proved, such as equality with Lava.
-        attribution: The loss split by cause, as in `fidelity.json`; None if it was not asked for.
+        attribution: The loss, split by cause; None if it was not asked for.
         resources: What a chip says of the network, and its metrics; None if no chip was asked.
     """
 
@@ -68,7 +69,7 @@ class ReportContent:
     quantization: QuantizationReport
     sizes: Sequence[tuple[str, Change]] = ()
     checks: tuple[str, ...] = ()
-    attribution: Mapping[str, Any] | None = None
+    attribution: LossAttribution | None = None
     resources: tuple[Fit, NeuroBench] | None = None
 
     @property

@@ -1,11 +1,12 @@
 """The tables of a report, each with a sentence that says how to read it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
 from toolchain.fidelity.agreement import Agreement
+from toolchain.fidelity.attribution import LossAttribution, RuleEffect
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.spike_distances import COST, TAU
@@ -20,42 +21,42 @@ _RANGES: Final = {
 }
 
 
-def stages_table(attribution: Mapping[str, Any]) -> Table:
+def stages_table(attribution: LossAttribution) -> Table:
     """Return what each stage from real numbers to integers changes."""
     stages = [
-        ("float graph", "rounded numbers, exact states", attribution["rounded"]),
-        ("rounded numbers, exact states", "integers", attribution["arithmetic"]),
-        ("float graph", "integers", attribution["together"]),
+        ("float graph", "rounded numbers, exact states", attribution.rounded),
+        ("rounded numbers, exact states", "integers", attribution.arithmetic),
+        ("float graph", "integers", attribution.together),
     ]
     return Table(
-        f"What changes from each stage of the conversion to the next, over {attribution['samples']} samples; "
+        f"What changes from each stage of the conversion to the next, over {attribution.samples} samples; "
         "the last row is the whole way. A spike F1 of 1 means that all spikes are equal.",
         ("from", "to", "spike F1", "equal predictions", "accuracy lost, points"),
         [(before, after, *_share(row)) for before, after, row in stages],
     )
 
 
-def causes_table(attribution: Mapping[str, Any]) -> Table:
+def causes_table(attribution: LossAttribution) -> Table:
     """Return what each integer rule changes alone."""
     causes = [
-        *attribution["alone"].items(),
-        ("all rounded numbers (fake quantization)", attribution["rounded"]),
-        ("all rules: the integers", attribution["together"]),
+        *attribution.alone.items(),
+        ("all rounded numbers (fake quantization)", attribution.rounded),
+        ("all rules: the integers", attribution.together),
     ]
-    worst = max(1 - row["spike_f1"] for _, row in causes) or 1.0
+    worst = max(1 - row.spike_f1 for _, row in causes) or 1.0
     return Table(
         "What each integer rule changes if it alone holds and all else stays real, over "
-        f"{attribution['samples']} samples. The bar is the share of spikes that differ, 1 - F1. The rows "
+        f"{attribution.samples} samples. The bar is the share of spikes that differ, 1 - F1. The rows "
         "do not add up, because errors cancel or meet.",
         ("rule", "spike F1", "equal predictions", "accuracy lost, points", "spikes that differ"),
-        [(name, *_share(row), _bar(1 - row["spike_f1"], worst)) for name, row in causes],
+        [(name, *_share(row), _bar(1 - row.spike_f1, worst)) for name, row in causes],
     )
 
 
-def _share(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    drop = row["accuracy_drop"]
+def _share(row: RuleEffect) -> tuple[str, str, str]:
+    drop = row.accuracy_drop
     lost = _NONE if drop is None else f"{drop:+.2f}"
-    return f"{row['spike_f1']:.4f}", f"{row['prediction_agreement']:.2f} %", lost
+    return f"{row.spike_f1:.4f}", f"{row.prediction_agreement:.2f} %", lost
 
 
 def _bar(value: float, worst: float) -> Markup:

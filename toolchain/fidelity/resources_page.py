@@ -56,7 +56,7 @@ def shown_resources(fit: Fit, metrics: NeuroBench) -> dict[str, Any]:
         "neurobench": Table(
             "Metrics of NeuroBench that need no chip, to compare this network with those of others.",
             ("metric", "value"),
-            [(_NEUROBENCH.get(name, name), number(value)) for name, value in metrics.to_json().items()],
+            [(_NEUROBENCH.get(name, name), number(value)) for name, value in metrics],
         ),
     }
 

@@ -55,9 +55,9 @@ class ShownSamples:
 
 def _only(trace: Trace, sample: int) -> Trace:
     """Return a copy of one sample, so that the others can be forgotten."""
-    return Trace.of_items({key: values[sample : sample + 1].copy() for key, values in trace.items().items()})
+    return Trace.of_keys({key: values[sample : sample + 1].copy() for key, values in trace.by_key().items()})
 
 
 def _together(traces: Iterable[Trace]) -> Trace:
-    records = [trace.items() for trace in traces]
-    return Trace.of_items({key: np.concatenate([each[key] for each in records]) for key in records[0]})
+    records = [trace.by_key() for trace in traces]
+    return Trace.of_keys({key: np.concatenate([each[key] for each in records]) for key in records[0]})

@@ -38,13 +38,13 @@ ROOM: Final = "free some space, or choose a place on another disk"
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generator[None, None, None]:
+def writing(path: Path, needed: int | None = None, remedy: str = ROOM) -> Generator[None, None, None]:
     """Tell failures of the disk inside of the block as `StorageError`.
 
     Args:
         path: The file or folder that is written, as its user knows it.
-        needed: How many bytes it may take, if that is known.
-        mend: What to do when the disk is full.
+        needed: Bytes that it may take, if that is known.
+        remedy: Advice for a full disk.
 
     Raises:
         StorageError: The disk is full, read-only or not permitted.
@@ -56,7 +56,7 @@ def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generato
     except Exception as error:
         number = _number_of(error) if _concerns(error, path) else None
         if number in _FULL:
-            raise StorageError(path, _too_full(path, needed), mend) from error
+            raise StorageError(path, _too_full(path, needed), remedy) from error
         if number in _REFUSALS:
             problem, advice = _REFUSALS[number]
             raise StorageError(path, problem, advice) from error
@@ -77,9 +77,9 @@ def _number_of(error: BaseException) -> int | None:
             return error.errno
         if _SHORT.match(text):
             return errno.ENOSPC
-    found = _NUMBER.search(text)
-    if found is not None:
-        return int(found.group(1) or found.group(2))
+    number = _NUMBER.search(text)
+    if number is not None:
+        return int(number.group(1) or number.group(2))
     # An archive that cannot be closed either hides why.
     return None if error.__context__ is None else _number_of(error.__context__)
 

@@ -165,4 +165,4 @@ def _told_as(path: Path, temporary: Path) -> Generator[None, None, None]:
         if not error.path.is_relative_to(temporary):
             raise
         known = path / error.path.relative_to(temporary)
-        raise StorageError(known, error.problem, error.mend) from error
+        raise StorageError(known, error.problem, error.remedy) from error

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from toolchain.arrays import Floats, Pair
 from toolchain.errors import FrontendError
 from toolchain.ir import Conv2d, Dense
-from toolchain.ir.matrix import Matrix, columns_of, rows_of, values_of, with_values
+from toolchain.ir.matrix import Matrix, columns_of, rows_of, sources_of, targets_of, values_of, with_values
 from toolchain.ir.windows import Window
 
 LARGEST: Final = 2**24
@@ -316,7 +316,7 @@ def multiplied(name: str, value: Current, matrix: Matrix) -> Current:
     Raises:
         FrontendError: A branch is a convolution, or the sizes differ.
     """
-    if value.features != (cast("tuple[int, ...]", matrix.shape)[1],):
+    if value.features != (sources_of(matrix),):
         raise FrontendError(f"'{name}' reads {matrix.shape} weights, but {value.features} come")
     if not all(branch.dense for branch in value.branches):
         raise FrontendError(
@@ -325,12 +325,7 @@ def multiplied(name: str, value: Current, matrix: Matrix) -> Current:
         )
     branches: list[Branch] = []
     for branch in value.branches:
-        check_size(name, product_rows(matrix), cast("tuple[int, int]", branch.weights.shape)[1])
+        check_size(name, targets_of(matrix), sources_of(branch.weights))
         product = cast("Any", matrix) @ cast("Any", branch.weights)
         branches.append(replace(branch, name=f"{branch.name}.{name}", weights=product))
-    return Current(tuple(branches), np.asarray(matrix @ value.bias), (product_rows(matrix),))
-
-
-def product_rows(matrix: Matrix) -> int:
-    """Return the rows of a matrix."""
-    return cast("tuple[int, int]", matrix.shape)[0]
+    return Current(tuple(branches), np.asarray(matrix @ value.bias), (targets_of(matrix),))

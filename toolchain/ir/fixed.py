@@ -10,9 +10,9 @@ from toolchain import fixedpoint
 from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode
 from toolchain.ir.matrix import Matrix, StepMatrix, WeightMatrix, frozen_matrix, values_of
-from toolchain.ir.neurons import population_type
+from toolchain.ir.neurons import check_population
 from toolchain.ir.node import Node
-from toolchain.ir.synapses import check_delays, convolution_type, matrix_type, window_of
+from toolchain.ir.synapses import check_delays, convolution_type, kernel_window, matrix_type
 from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
 from toolchain.ir.windows import Window
 
@@ -101,7 +101,7 @@ class FixedConv2d(Node):
     @property
     def window(self) -> Window:
         """Its geometry."""
-        return window_of(self.weights, self.stride, self.padding, self.dilation)
+        return kernel_window(self.weights, self.stride, self.padding, self.dilation)
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the current of the target feature maps."""
@@ -172,7 +172,7 @@ class FixedLif(Node):
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return spikes of the population's shape."""
         shape = self.vth.shape
-        population_type(self, shape, operands, self.origin)
+        check_population(self, shape, operands, self.origin)
         limits = {
             "du": (0, fixedpoint.DECAY_UNITY - 1),
             "dv": (0, fixedpoint.DECAY_UNITY - 1),

@@ -6,7 +6,6 @@ needs while a node is computed. What only one target makes of a graph is asked f
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never, final
 
@@ -69,7 +68,7 @@ def footprint_of(
         case Input():
             return Footprint(2 * _NUMBER * size)
         case Delay():
-            return Footprint(node.most * _remembered(result, streams))
+            return Footprint(node.max_steps * _remembered(result, streams))
         case Output():
             return Footprint(0)
         case Lif() | FixedLif():
@@ -89,13 +88,14 @@ def footprint_of(
             assert_never(node)
 
 
-def check_footprint(graph: Graph, types: Mapping[str, ValueType]) -> None:
+def check_footprint(graph: Graph) -> None:
     """Raise if running a sample of a graph would take more memory than a graph may.
 
     Raises:
         VerifyError: Names the node that takes most, and how much.
     """
     streams = sum(not isinstance(node, Dense | Conv2d | FixedDense | FixedConv2d | Output) for node in graph)
+    types = graph.types
     found = {
         node.name: footprint_of(node, tuple(types[name] for name in node.inputs), types[node.name], streams)
         for node in graph

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from functools import cached_property
 from typing import Any, assert_never, final
 
@@ -16,7 +15,8 @@ from toolchain.ir.node import Node
 from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.routing import Delay, Input, Output
 from toolchain.ir.synapses import Conv2d, Dense
-from toolchain.ir.types import EdgeKind, Origin
+from toolchain.ir.types import EdgeKind, Origin, ValueType
+from toolchain.stage import Stage
 
 AnyNode = (
     Input
@@ -35,13 +35,6 @@ AnyNode = (
 Synapses = Dense | Conv2d | FixedDense | FixedConv2d
 Population = Lif | FixedLif
 Pooling = SumPool2d | MaxPool2d
-
-
-class Stage(Enum):
-    """Whether a graph computes in real numbers or in integers."""
-
-    FLOAT = "float"
-    FIXED = "fixed"
 
 
 @final
@@ -80,6 +73,24 @@ class Graph:
             node = next(node for node in self.nodes if stage_of(node) is Stage.FLOAT)
             raise VerifyError(node.name, "is a float operation in a graph that also holds integer ones")
         return stages.pop() if stages else Stage.FLOAT
+
+    @cached_property
+    def types(self) -> Mapping[str, ValueType]:
+        """The type of what every node sends, worked out once, when it is first asked for.
+
+        Raises:
+            VerifyError: The operands of a node do not fit it, or stand later.
+        """
+        types: dict[str, ValueType] = {}
+        for node in self.nodes:
+            operands = () if isinstance(node, Delay) else node.inputs
+            for operand in operands:
+                if operand not in types:
+                    raise VerifyError(
+                        node.name, f"reads '{operand}', which stands later; put a Delay in between"
+                    )
+            types[node.name] = node.result_type(*(types[name] for name in operands))
+        return types
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -128,7 +139,7 @@ class Graph:
         """
         node, steps = self[name], 0
         while isinstance(node, Delay):
-            steps += node.least
+            steps += node.min_steps
             node = self[node.inputs[0]]
         return node, steps
 
@@ -170,7 +181,7 @@ class Graph:
         steps = 0 if delays is None else int(max(delays.max(), 0))
         operand = self[node.inputs[0]]
         while isinstance(operand, Delay):
-            steps += operand.most
+            steps += operand.max_steps
             operand = self[operand.inputs[0]]
         return steps
 

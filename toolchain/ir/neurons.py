@@ -46,7 +46,7 @@ class Lif(Node):
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return spikes of the population's shape."""
         shape = self.vth.shape
-        population_type(self, shape, operands, self.origin)
+        check_population(self, shape, operands, self.origin)
         for name in ("du", "dv", "bias"):
             values = getattr(self, name)
             if values.shape != shape:
@@ -64,7 +64,7 @@ class Lif(Node):
         return ValueType(shape, EdgeKind.SPIKE)
 
 
-def population_type(
+def check_population(
     node: Node, shape: tuple[int, ...], operands: tuple[ValueType, ...], origin: Origin
 ) -> None:
     """Raise unless the operands are currents of `shape` and `origin` names every neuron."""

@@ -11,16 +11,14 @@ from toolchain.ir.graph import Graph
 from toolchain.ir.matrix import sources_of, targets_of
 from toolchain.ir.node import Node
 from toolchain.ir.types import Origin
-from toolchain.ir.verify import verify
 
 _FULL = 8
 
 
 def print_graph(graph: Graph) -> str:
     """Return the graph as text, the form that golden tests and error notes use."""
-    types = verify(graph)
     head = f"graph {graph.name} ({graph.stage.value}, dt {graph.dt_ms:g} ms)"
-    return "\n".join([head, *(f"  {print_node(node)} : {types[node.name]}" for node in graph)]) + "\n"
+    return "\n".join([head, *(f"  {print_node(node)} : {graph.types[node.name]}" for node in graph)]) + "\n"
 
 
 def print_node(node: Node) -> str:

@@ -71,12 +71,12 @@ class Delay(Node):
             object.__setattr__(self, "steps", frozen(self.steps, np.int64))
 
     @property
-    def least(self) -> int:
+    def min_steps(self) -> int:
         """The smallest delay of any element."""
         return self.steps if isinstance(self.steps, int) else int(self.steps.min())
 
     @property
-    def most(self) -> int:
+    def max_steps(self) -> int:
         """The largest delay of any element."""
         return self.steps if isinstance(self.steps, int) else int(self.steps.max())
 
@@ -88,8 +88,10 @@ class Delay(Node):
             raise self.fail("a delay holds spikes or graded values, not currents")
         if not isinstance(self.steps, int) and self.steps.shape != self.shape:
             raise self.fail(f"expected one delay per element {self.shape}, got {self.steps.shape}")
-        if self.least < 0 or self.most > LONGEST_DELAY:
-            raise self.fail(f"expected delays of 0 to {LONGEST_DELAY} steps, got {self.least} .. {self.most}")
+        if self.min_steps < 0 or self.max_steps > LONGEST_DELAY:
+            raise self.fail(
+                f"expected delays of 0 to {LONGEST_DELAY} steps, got {self.min_steps} .. {self.max_steps}"
+            )
         return ValueType(self.shape, self.edge)
 
 

@@ -87,7 +87,7 @@ class Conv2d(Node):
     @property
     def window(self) -> Window:
         """Its geometry."""
-        return window_of(self.weights, self.stride, self.padding, self.dilation)
+        return kernel_window(self.weights, self.stride, self.padding, self.dilation)
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the current of the target feature maps."""
@@ -96,7 +96,7 @@ class Conv2d(Node):
         return result
 
 
-def window_of(weights: NDArray[Any], stride: Pair, padding: Pair, dilation: Pair) -> Window:
+def kernel_window(weights: NDArray[Any], stride: Pair, padding: Pair, dilation: Pair) -> Window:
     """Return the geometry of a convolution whose weights are `[out, in, rows, columns]`."""
     rows, columns = weights.shape[-2:] if weights.ndim == _KERNEL else (0, 0)
     return Window((rows, columns), stride, padding, dilation)

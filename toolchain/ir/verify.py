@@ -1,6 +1,7 @@
 """Whether a graph is well formed: one pass in order, plus the rules about loops and stages."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import networkx as nx
@@ -21,8 +22,8 @@ STEP_MS: Final = (1e-6, 1e6)
 """A step of less is no step of a network, and one of more overflows what is counted in steps."""
 
 
-def verify(graph: Graph) -> dict[str, ValueType]:
-    """Return the type of every node, or raise at the first rule that is broken.
+def verify(graph: Graph) -> None:
+    """Raise at the first rule that a graph breaks.
 
     Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
     fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
@@ -37,21 +38,11 @@ def verify(graph: Graph) -> dict[str, ValueType]:
     _check_names(graph)
     _check_delay_chains(graph)
     _check_loops(graph)
-    types: dict[str, ValueType] = {}
-    for node in graph:
-        if isinstance(node, Delay):
-            types[node.name] = node.result_type()
-            continue
-        for operand in node.inputs:
-            if operand not in types:
-                raise VerifyError(node.name, f"reads '{operand}', which stands later; put a Delay in between")
-        types[node.name] = node.result_type(*(types[name] for name in node.inputs))
-    _check_shapes(types)
-    _check_delays(graph, types)
+    _check_shapes(graph.types)
+    _check_delays(graph)
     _check_sums(graph)
     _check_ends(graph)
-    check_footprint(graph, types)
-    return types
+    check_footprint(graph)
 
 
 def _check_header(graph: Graph) -> None:
@@ -97,7 +88,7 @@ def _check_loops(graph: Graph) -> None:
     """Raise if a cycle remains once every delay of one step or more is cut."""
     instant = nx.DiGraph()
     for node in graph:
-        if isinstance(node, Delay) and node.least >= 1:
+        if isinstance(node, Delay) and node.min_steps >= 1:
             continue
         instant.add_edges_from((operand, node.name) for operand in node.inputs)
     try:
@@ -107,14 +98,14 @@ def _check_loops(graph: Graph) -> None:
     raise FeedbackError([edge[0] for edge in cycle])
 
 
-def _check_shapes(types: dict[str, ValueType]) -> None:
+def _check_shapes(types: Mapping[str, ValueType]) -> None:
     for name, sent in types.items():
         if not size_of(sent.shape):
             raise VerifyError(name, f"expected a shape of at least one element, got {sent}")
 
 
-def _check_delays(graph: Graph, types: dict[str, ValueType]) -> None:
-    fixed = graph.stage is Stage.FIXED
+def _check_delays(graph: Graph) -> None:
+    types, fixed = graph.types, graph.stage is Stage.FIXED
     for node in graph:
         if not isinstance(node, Delay):
             continue

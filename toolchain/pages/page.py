@@ -53,11 +53,10 @@ def write_page(path: Path, package: str, template: str, **values: object) -> Non
     """
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("toolchain.pages")])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.globals["number"] = number
     environment.filters["sentence"] = sentence
     macros: Any = environment.get_template("table.html.j2").module
-    environment.globals["show"] = macros.show
-    write_text(path, environment.get_template(template).render(**values))
+    page = environment.get_template(template).render(number=number, show=macros.show, **values)
+    write_text(path, page)
 
 
 def panel(xlabel: str, ylabel: str, *, height: float = _PANEL[1]) -> Any:  # noqa: ANN401 - matplotlib's Axes

@@ -8,8 +8,9 @@ from toolchain.passes.fold_delays import FoldDelays
 from toolchain.passes.join_signs import JoinSigns
 from toolchain.passes.quantization.calibration import Calibration
 from toolchain.passes.quantization.explain import explain_quantization
+from toolchain.passes.quantization.population import OTHERS
 from toolchain.passes.quantization.rounding import Rounding
-from toolchain.passes.quantize_graph import OTHERS, QuantizeGraph
+from toolchain.passes.quantize_graph import QuantizeGraph
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
 from toolchain.passes.retime_delays import ClockSchedule, RetimeDelays, find_schedule
 from toolchain.passes.split_halves import SplitHalves

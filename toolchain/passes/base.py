@@ -1,6 +1,7 @@
 """What a pass is: a named, configured function from one valid graph to another."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -44,13 +45,21 @@ class Pass(ABC):
 @final
 @dataclass(frozen=True)
 class Pipeline:
-    """Passes in the order they run."""
+    """Passes in the order they run.
+
+    Attributes:
+        passes: The passes, the first one first.
+        after: A function that is called with every pass that has run, and the graph that it returned.
+    """
 
     passes: tuple[Pass, ...]
+    after: Callable[[Pass, Graph], None] | None = None
 
     def __call__(self, graph: Graph) -> Graph:
         """Verify the graph and run every pass on it."""
         verify(graph)
         for step in self.passes:
             graph = step(graph)
+            if self.after is not None:
+                self.after(step, graph)
         return graph

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from toolchain import ir
 from toolchain.errors import PostconditionError, PreconditionError
-from toolchain.ir import AnyNode, Graph, Pooling, Synapses, verify
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses
 from toolchain.passes.base import Pass
 from toolchain.passes.retime_delays import ClockedEdge, clocked_edges, slow_loop
 
@@ -89,13 +89,12 @@ class DelayLoops(Pass):
         more = {each.connection: each.after - each.before for each in find_loop_delays(graph)}
         if not more:
             return graph
-        types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
             if node.name in more and isinstance(node, Synapses | Pooling):
                 operand = node.inputs[0]
                 source, steps = graph.source(operand)
-                kind = types[operand]
+                kind = graph.types[operand]
                 wait = ir.Delay(
                     name=_free_name(graph, f"{node.name}.loop"),
                     inputs=(source.name,),

@@ -7,7 +7,7 @@ import numpy as np
 
 from toolchain import ir
 from toolchain.errors import PreconditionError
-from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType, verify
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses
 from toolchain.ir.matrix import columns_of, values_of, with_values
 from toolchain.passes.base import Pass
 
@@ -34,21 +34,20 @@ class FoldDelays(Pass):
         """Return the graph in which every `Delay` has one number of steps."""
         if all(isinstance(node.steps, int) for node in graph if isinstance(node, ir.Delay)):
             return graph
-        types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
             if isinstance(node, Synapses | Pooling):
-                nodes += _fold(graph, node, types)
+                nodes += _fold(graph, node)
             elif not isinstance(node, ir.Delay):
                 nodes.append(node)
         return graph.with_nodes(nodes)
 
 
-def _fold(graph: Graph, node: Synapses | Pooling, types: dict[str, ValueType]) -> tuple[AnyNode, ...]:
+def _fold(graph: Graph, node: Synapses | Pooling) -> tuple[AnyNode, ...]:
     operand = graph[node.inputs[0]]
     if not isinstance(operand, ir.Delay):
         return (node,)
-    kind = types[operand.name]
+    kind = graph.types[operand.name]
     steps = np.zeros(kind.shape, dtype=np.int64)
     while isinstance(operand, ir.Delay):
         steps = steps + operand.steps

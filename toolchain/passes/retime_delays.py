@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from toolchain import ir
 from toolchain.errors import FeedbackError, PostconditionError, PreconditionError
-from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType, verify
+from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
 from toolchain.passes.base import Pass
@@ -21,7 +21,7 @@ class ClockSchedule:
     """When each node works, in steps of the clocked target.
 
     Attributes:
-        offsets: Step of the target at which each input, population and pooling does logical step 0.
+        offsets: Step of the target at which each input, population and pooling does its logical step 0.
     """
 
     offsets: dict[str, int]
@@ -80,23 +80,30 @@ class RetimeDelays(Pass):
 
     In the result a connection process that is one step late accounts for one step of its
     `Delay`, and the rest is what a target has to wait. A pooling counts as a connection. Every
-    population does at step `t + o` what it did at step `t`, with `o` from `find_schedule` (from
+    population does at step `t + o` what it did at step `t`, where `o` is its offset in the schedule (from
     rest, and without bias before its first step).
+
+    Attributes:
+        schedule: What `find_schedule` returned for the graph, if the caller has it already; None to find it.
     """
 
     name: ClassVar[str] = "retime-delays"
+
+    schedule: ClockSchedule | None = None
 
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose delays per neuron are folded into the synapses."""
         for node in graph:
             if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
                 raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
+        clocked = {node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)}
+        if self.schedule is not None and set(self.schedule.offsets) != clocked:
+            raise PreconditionError("the schedule is that of another graph")
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the retimed graph."""
-        offsets = find_schedule(graph).offsets
+        offsets = (self.schedule or find_schedule(graph)).offsets
         edges = {edge.reader: edge for edge in clocked_edges(graph)}
-        types = verify(graph)
         nodes: list[AnyNode] = []
         for node in graph:
             if isinstance(node, ir.Delay):
@@ -104,7 +111,7 @@ class RetimeDelays(Pass):
             if isinstance(node, Synapses | Pooling):
                 edge = edges[node.name]
                 steps = offsets[edge.target] - offsets[edge.source] + edge.least
-                nodes += _wait_before(node, edge.source, types[edge.source], steps)
+                nodes += _wait_before(node, edge.source, graph.types[edge.source], steps)
             else:
                 nodes.append(node)
         return graph.with_nodes(nodes)
@@ -113,7 +120,7 @@ class RetimeDelays(Pass):
         """Promise one step or more before every connection."""
         for node in (*graph.synapses, *graph.poolings):
             wait = graph[node.inputs[0]]
-            if not isinstance(wait, ir.Delay) or wait.least < 1:
+            if not isinstance(wait, ir.Delay) or wait.min_steps < 1:
                 raise PostconditionError(f"connection '{node.name}' has no step to take; this is a bug")
 
 
@@ -178,8 +185,8 @@ def slow_loop(edges: Sequence[ClockedEdge]) -> list[str] | None:
 def _solve(graph: Graph, nodes: list[str], edges: Sequence[ClockedEdge]) -> dict[str, int]:
     """Minimise relay neurons, then offsets. The constraint matrix is totally unimodular."""
     index = {name: i for i, name in enumerate(nodes)}
-    types = verify(graph)
-    relayed = {node.name: size_of(types[node.name].shape) for node in (*graph.populations, *graph.poolings)}
+    sends = (*graph.populations, *graph.poolings)
+    relayed = {node.name: size_of(graph.types[node.name].shape) for node in sends}
     chain = {name: len(nodes) + i for i, name in enumerate(relayed)}
     rows, limits = [], []
     for edge in edges:

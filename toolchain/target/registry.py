@@ -1,22 +1,20 @@
-"""How installed targets are found by entry point, and whether each is usable here."""
+"""How installed targets are found by entry point."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, final
+from inspect import getattr_static
+from typing import Any, Final, TypeGuard
 
-from toolchain.errors import (
-    TargetError,
-    TargetUnavailableError,
-    ToolchainError,
-    UnknownNameError,
-)
-from toolchain.intake import name_of
+from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
 from toolchain.target.protocol import ChipTarget, Target
 
-if TYPE_CHECKING:
-    pass
+DEFAULT_EXECUTOR: Final = "emulator"
+"""The target that runs graphs where nothing else is asked for."""
+STANDALONE: Final = "lava"
+"""The target whose program stands in every build, as files that run without this toolchain."""
+PORTABLE: Final = ("onnx", STANDALONE)
+"""Targets whose programs can be written as files that run without this toolchain."""
 
 
 def load_chip(name: str) -> ChipTarget:
@@ -35,22 +33,6 @@ def load_chip(name: str) -> ChipTarget:
     return target
 
 
-@final
-@dataclass(frozen=True)
-class TargetStatus:
-    """Whether an installed target is usable here.
-
-    Attributes:
-        name: As typed on the command line.
-        stages: The stages it accepts; empty if it could not be loaded.
-        problem: Why it is not usable, or None.
-    """
-
-    name: str
-    stages: tuple[str, ...]
-    problem: str | None
-
-
 def installed_targets() -> Mapping[str, EntryPoint]:
     """Return the installed targets by name, none of them imported yet."""
     return {point.name: point for point in entry_points(group="toolchain.targets")}
@@ -64,21 +46,27 @@ def load_target(name: str) -> Target:
         TargetUnavailableError: Its code cannot be loaded, or gives something else than a target.
     """
     points = installed_targets()
-    name = name_of(name, "target")
-    if name not in points:
-        raise UnknownNameError("target", name, points)
+    if not isinstance(name, str) or name not in points:
+        from toolchain.intake import name_of  # noqa: PLC0415 - needs NumPy, and most names are known
+
+        raise UnknownNameError("target", name_of(name, "target"), points)
     try:
         target = points[name].load()()
-        found = isinstance(target, Target)
     except ToolchainError:
         raise
     except (Exception, SystemExit) as error:
         raise _unloadable(points[name], f"{type(error).__name__}: {error}") from error
-    if not found:
+    if not _is_target(target):
         raise _unloadable(
             points[name], f"'{points[name].value}' gives a {type(target).__name__}, not a target"
         )
     return target
+
+
+def _is_target(value: Any) -> TypeGuard[Target]:  # noqa: ANN401 - whatever an entry point gives
+    """Return whether a value has what a `Target` has, without asking it for any of it."""
+    members = ("name", "profile", "stages", "check", "legalization", "build")
+    return all(getattr_static(value, member, None) is not None for member in members)
 
 
 def _unloadable(point: EntryPoint, reason: str) -> TargetUnavailableError:
@@ -106,21 +94,3 @@ def _place(package: str) -> str | None:
         return None
     folders = iter(() if spec is None else spec.submodule_search_locations or ())
     return None if spec is None else spec.origin or next(folders, None)
-
-
-def target_statuses() -> tuple[TargetStatus, ...]:
-    """Return every installed target and whether it is usable here, by name."""
-    return tuple(_status(name) for name in sorted(installed_targets()))
-
-
-def _status(name: str) -> TargetStatus:
-    stages: tuple[str, ...] = ()
-    try:
-        target = load_target(name)
-        stages = tuple(sorted(stage.value for stage in target.stages))
-        target.check()
-    except TargetUnavailableError as error:
-        return TargetStatus(name, stages, str(error))
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the others are listed
-        return TargetStatus(name, stages, f"its check failed: {type(error).__name__}: {error}")
-    return TargetStatus(name, stages, None)

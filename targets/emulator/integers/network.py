@@ -22,7 +22,7 @@ from targets.emulator.integers.items import (
 )
 from targets.emulator.integers.synapses import DenseLink
 from toolchain import ir
-from toolchain.ir import EdgeKind, Graph, ValueType, verify
+from toolchain.ir import EdgeKind, Graph, ValueType
 
 
 @final
@@ -44,7 +44,7 @@ class CompiledNetwork:
 
         Delays vanish into the connections that read them.
         """
-        types = verify(graph)
+        types = graph.types
         items = {name_of(item): item for item in _items(graph, types)}
         parts = tuple(_parts(items))
         streams = {

@@ -20,7 +20,7 @@ from toolchain import ir
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
-from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, Synapses, verify
+from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, Synapses
 from toolchain.target.records import Records
 
 
@@ -39,7 +39,7 @@ class TensorSession:
         self._batch = batch
         self._device = device
         self._fixed = graph.stage is Stage.FIXED
-        self._types = verify(graph)
+        self._types = graph.types
         self._span = graph.largest_delay() + 1
         self._clipping = ClippingTally.of(graph)
         self._kernels: dict[str, SynapseKernel | ConvolutionKernel] = {

@@ -61,7 +61,7 @@ def test_delays_per_neuron_keep_samples_of_real_numbers_apart(seed: int) -> None
     expected = reference.run(graph, x)
     program = EmulatorProgram(graph, "cpu")
     assert all(
-        np.abs(values.astype(float) - expected.items()[key]).max() <= 1e-9
-        for key, values in program.run(x, record=QUANTITIES).items().items()
+        np.abs(values.astype(float) - expected.by_key()[key]).max() <= 1e-9
+        for key, values in program.run(x, record=QUANTITIES).by_key().items()
     )
     check_session(program, graph, {"x": x}, expected)

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targets.onnx.models import sequence_model, step_model
-from targets.onnx.target import SEQUENCE, STEP, OnnxTarget
+from targets.onnx.program import SEQUENCE, STEP
+from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_session
 from tests.graphs import (
     Recipe,
@@ -140,11 +141,11 @@ def test_exported_files_run_without_this_toolchain(tmp_path: Path) -> None:
 def _check_floats(graph: Graph, x: Any) -> None:
     expected = reference.run(graph, fit_stimulus(graph, x))
     trace = OnnxTarget().build(graph).run(x, record=QUANTITIES)
-    for key, values in expected.items().items():
+    for key, values in expected.by_key().items():
         if key.endswith(".spikes"):
-            assert np.array_equal(trace.items()[key], values)
+            assert np.array_equal(trace.by_key()[key], values)
         else:
-            assert np.allclose(trace.items()[key], values, rtol=0, atol=1e-9)
+            assert np.allclose(trace.by_key()[key], values, rtol=0, atol=1e-9)
 
 
 def test_real_numbers_agree_with_the_float_reference() -> None:
@@ -189,6 +190,6 @@ def test_names_that_look_like_parts_of_others_do_not_meet() -> None:
 def test_onnxruntime_reports_to_nobody_and_leaves_nothing(tmp_path: Path, repository: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
-    script = "import targets.onnx.target"
+    script = "import targets.onnx.program"
     subprocess.run([sys.executable, "-c", script], cwd=repository, env=environment, check=True)
     assert not list(tmp_path.iterdir())

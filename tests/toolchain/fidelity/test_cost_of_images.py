@@ -11,13 +11,13 @@ from toolchain.execution.reference import _convolve
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.fidelity.cost import measure_cost, of_layers
 from toolchain.frontends import from_torch
-from toolchain.ir import Graph, verify
+from toolchain.ir import Graph
 
 
 def _unrolled(graph: Graph, node: ir.FixedConv2d) -> np.ndarray:
     """Return which source element drives which target element, by sending one spike at a time."""
     source, _ = graph.source(node.inputs[0])
-    shape = verify(graph)[source.name].shape
+    shape = graph.types[source.name].shape
     present = (node.weights != 0).astype(np.int64)
     rows = []
     for index in range(int(np.prod(shape))):

@@ -28,7 +28,7 @@ Pair = tuple[Trace, Trace]
 
 
 def _part(trace: Trace, part: slice) -> Trace:
-    return Trace.of_items({key: values[part] for key, values in trace.items().items()})
+    return Trace.of_keys({key: values[part] for key, values in trace.by_key().items()})
 
 
 def _random(seed: int, *, rate: float = 0.4) -> tuple[tuple[Graph, Graph], Pair, Stimulus]:
@@ -65,7 +65,6 @@ def test_figures_do_not_depend_on_how_samples_are_divided(seed: int) -> None:
     whole = compare_traces(graphs, traces, labels=stimulus.labels, lengths=stimulus.lengths)
     for size in (1, 2, 3, SAMPLES):
         assert _compared(graphs, traces, stimulus, size) == whole
-        assert _compared(graphs, traces, stimulus, size).to_json() == whole.to_json()
 
 
 @given(seed=st.integers(0, 10_000))
@@ -93,7 +92,7 @@ def test_the_first_mismatch_does_not_depend_on_how_samples_are_divided(seed: int
         for quantity in ("u", "v", "spikes")
     }
     changed = {key: np.where(rng.random(each.shape) < rate, 9, each) for key, each in records.items()}
-    expected, got = Trace.of_items(records), Trace.of_items(changed)
+    expected, got = Trace.of_keys(records), Trace.of_keys(changed)
     for size in (1, 2, 3, SAMPLES):
         search = MismatchSearch()
         for start in range(0, SAMPLES, size):
@@ -180,5 +179,5 @@ def test_what_is_shown_does_not_depend_on_how_samples_are_divided(seed: int) -> 
         assert samples == found[0][0]
         for trace, whole in zip(pair, traces, strict=True):
             assert all(
-                np.array_equal(v, whole.items()[key][list(samples)]) for key, v in trace.items().items()
+                np.array_equal(v, whole.by_key()[key][list(samples)]) for key, v in trace.by_key().items()
             )

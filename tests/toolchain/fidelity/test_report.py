@@ -30,8 +30,9 @@ from toolchain.pruning.report import write_pruning_report
 from toolchain.training import FitOptions, fit
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
-from toolchain.workflow.compare import compare_build, report_of
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph, compile_module
+from toolchain.workflow.judgement import report_of
 from toolchain.workflow.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def test_every_row_of_the_raster_can_be_tapped(browser: "Browser", page_file: Pa
     neuron = page.get_by_role("combobox", name="potential of")
     rows = neuron.locator("option").count()
     assert rows == 30
-    height = page.locator("#explorer-raster").bounding_box()["height"] - 44  # type: ignore[index]
+    height = page.locator("#explorer-raster").evaluate("each => each.clientHeight") - 44
     for row in range(rows):
         page.locator("#explorer-raster").click(position={"x": 200, "y": 8 + (row + 0.5) * height / rows})
         assert neuron.input_value() == str(row)
@@ -334,7 +335,7 @@ def test_of_a_long_run_the_explorer_holds_fewer_neurons_those_that_differ_first(
     spikes[1] = spikes[0]
     spikes[1, 0, 5, 150] ^= True
     traces = [Trace(spikes={"hidden": each}, v={"hidden": each * 1.0}) for each in spikes]
-    long = [Trace.of_items({k: np.repeat(v, 8, 0) for k, v in each.items().items()}) for each in traces]
+    long = [Trace.of_keys({k: np.repeat(v, 8, 0) for k, v in each.by_key().items()}) for each in traces]
     for pair, rows in ((traces, 128), (long, 64)):
         samples = range(len(pair[0].spikes["hidden"]))
         (hidden,) = explorer_data((graph, graph), (pair[0], pair[1]), samples)["populations"]

@@ -216,7 +216,7 @@ with writing_arrays(Path(sys.argv[1])) as writer:
 def test_the_next_writer_removes_all_that_a_killed_one_left(tmp_path: Path) -> None:
     place = tmp_path / "trace.npz"
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", _KILLED, place], check=False, cwd=Path(__file__).parents[2])
+        subprocess.run([sys.executable, "-c", _KILLED, place], check=False, cwd=Path(__file__).parents[3])
     left = list(tmp_path.iterdir())
     assert len(left) == 2, "the second one removed what the first one left"
     with writing_arrays(place) as writer:

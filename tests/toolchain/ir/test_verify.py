@@ -18,7 +18,9 @@ def _changed(graph: Graph, target: str, /, **changes: object) -> Graph:
 
 
 def test_a_well_formed_graph_gives_the_type_of_every_node(rng: np.random.Generator) -> None:
-    types = verify(recurrent(rng))
+    graph = recurrent(rng)
+    verify(graph)
+    types = graph.types
     assert types["recur"] == ValueType((12,), EdgeKind.CURRENT)
     assert types["hidden"] == ValueType((12,), EdgeKind.SPIKE)
 

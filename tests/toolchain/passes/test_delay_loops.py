@@ -21,7 +21,7 @@ from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import AnyNode, Decode, Graph, print_graph
 from toolchain.passes import DelayLoops, find_loop_delays, find_schedule
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.export import export_build
@@ -97,7 +97,9 @@ def _can_run(links: Links, more: dict[str, int]) -> bool:
 
 def test_the_connection_that_closes_a_loop_gets_the_step_that_it_lacks() -> None:
     graph = _graph({"a": 2, "b": 2}, TOO_FAST)
-    with pytest.raises(FeedbackError, match="a -> b -> a has too little .* or compile with --loop-delay"):
+    with pytest.raises(
+        FeedbackError, match="a -> b -> a has too little .* or compile with `loop_delay=True`"
+    ):
         find_schedule(graph)
     (found,) = find_loop_delays(graph)
     assert (found.connection, found.source, found.target, found.before, found.after) == (
@@ -188,7 +190,7 @@ def test_reference_emulator_and_lava_are_one_network_with_the_delays() -> None:
     stimuli = {f"g{i}-x": rng.random((3, _STEPS, 3)) < 0.5 for i in range(len(graphs))}
     build = compile_graph(joined, target="lava", calibration=Stimulus(stimuli), loop_delay=True)
     lava: Any = LavaTarget()
-    with pytest.raises(FeedbackError, match="--loop-delay"):
+    with pytest.raises(FeedbackError, match="loop_delay=True"):
         lava.build(joined)
     expected = reference.run(build.fixed_graph, stimuli)
     for target in (EmulatorTarget(), lava):
@@ -215,12 +217,12 @@ def test_a_build_says_what_takes_longer(
     assert len(build.notes) == 1
     judgement = compare_build(build, exact=("lava",), samples=2)
     judgement.require_exact()
-    save_build(build, tmp_path / "b", judgement)
+    build.save(tmp_path / "b", judgement)
     assert toolchain.load(tmp_path / "b").notes == build.notes
     assert "takes one step more, 2 instead of 1" in (tmp_path / "b" / "report.html").read_text()
     (told,) = compile_graph(graph).notes
     assert told.startswith("the loop a -> b -> a has more connections than steps, so no clocked target")
-    save_build(compile_graph(graph), tmp_path / "unclocked", None)
+    compile_graph(graph).save(tmp_path / "unclocked")
     assert compile_graph(DelayLoops()(graph), loop_delay=True).notes == (
         "no loop had too little delay: nothing was added",
     )

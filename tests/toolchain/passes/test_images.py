@@ -130,7 +130,7 @@ def test_retiming_gives_every_connection_and_pooling_its_step(seed: int) -> None
     offsets = find_schedule(graph).offsets
     retimed = RetimeDelays()(graph)
     assert all(
-        isinstance(wait := retimed[node.inputs[0]], ir.Delay) and wait.least >= 1
+        isinstance(wait := retimed[node.inputs[0]], ir.Delay) and wait.min_steps >= 1
         for node in (*retimed.synapses, *retimed.poolings)
     )
     latest = max(offsets.values())

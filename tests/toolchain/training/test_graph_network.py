@@ -77,8 +77,8 @@ def _run(network: GraphNetwork, x: Any, dtype: type = np.int64) -> Trace:
 
 
 def _check_equal(expected: Trace, got: Trace) -> None:
-    for record, values in expected.items().items():
-        assert np.array_equal(values, got.items()[record]), record
+    for record, values in expected.by_key().items():
+        assert np.array_equal(values, got.by_key()[record]), record
 
 
 @given(recipe=recipes)

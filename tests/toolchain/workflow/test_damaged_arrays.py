@@ -35,7 +35,7 @@ def _trace(path: Path) -> Arrays:
     program = load_target("emulator").build(feed_forward())
     trace = program.run(Stimulus(_STIMULUS.values), record=("spikes", "v", "u"))
     trace.save(path)
-    return trace.items()
+    return trace.by_key()
 
 
 def _read_trace(path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.attack.small_builds import Documents, save_images, save_recurrent, se
 from toolchain.workflow.load import load
 
 _TRIED = 100
-_NAMES = ("manifest.json", "quantization.json", "float/graph.json", "fixed/graph.json")
+_NAMES = ("manifest.json", "quantization.json", "passes.json", "float/graph.json", "fixed/graph.json")
 
 
 @pytest.fixture(scope="module", params=[save_recurrent, save_images])

@@ -54,7 +54,7 @@ def test_integers_recorded_sample_by_sample_are_those_of_one_run(
     whole = run_build(build, record=record)
     whole.save(tmp_path / "whole.npz")
     assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert Trace.load(tmp_path / "parts.npz").items().keys() == whole.items().keys()
+    assert Trace.load(tmp_path / "parts.npz").by_key().keys() == whole.by_key().keys()
     if "spikes" in record:
         assert recording == Recording(SAMPLES, {name: int(v.sum()) for name, v in whole.spikes.items()})
 

@@ -133,9 +133,9 @@ def test_a_training_that_ended_early_goes_on_and_ends_with_the_same_numbers(tmp_
 
 def test_training_needs_samples_and_labels_by_name(tmp_path: Path) -> None:
     path, train, example = _nir(tmp_path)
-    with pytest.raises(UsageError, match="an array named 'labels' with the class of every"):
+    with pytest.raises(UsageError, match="an array named 'labels' to `train`, with the class"):
         compile_file(path, train=Stimulus(train.values), repair=EPOCHS)
-    with pytest.raises(UsageError, match="give some with --train"):
+    with pytest.raises(UsageError, match="give some as `train`"):
         compile_file(path, stimulus=example, repair=EPOCHS)
 
 
@@ -144,7 +144,7 @@ def test_a_network_is_not_judged_by_what_it_was_trained_on(
 ) -> None:
     path, train, example = _nir(tmp_path)
     within = train.take(slice(3, 9))
-    with pytest.raises(UsageError, match="all 6 samples of --example are among those of --train"):
+    with pytest.raises(UsageError, match="all 6 samples of `stimulus` are among those of `train`"):
         compile_file(path, stimulus=within, train=train, repair=EPOCHS)
     mixed = {"input": np.concatenate([within.values["input"][:2], example.values["input"]])}
     build = compile_file(path, stimulus=Stimulus(mixed), train=train, repair=EPOCHS)

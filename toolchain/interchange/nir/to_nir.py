@@ -1,5 +1,6 @@
 """From a float graph to a NIR graph that means the same, and that other frameworks can read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never, final
 
@@ -14,7 +15,7 @@ from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Reset, Rest
 from toolchain.interchange.nir.neurons import NEURONS
 from toolchain.interchange.nir.structure import Structure, flattened
-from toolchain.ir import Graph, Stage, ValueType, verify
+from toolchain.ir import Graph, Stage, ValueType
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 
@@ -36,7 +37,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
     Thresholds are written so that the reader fires where this network does.
 
     Args:
-        graph: In real numbers.
+        graph: A graph in real numbers.
         reader: What the importing framework makes of a file; see `reader_convention`.
 
     Raises:
@@ -44,7 +45,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
         FrontendError: Part of the network is reached from no input, which no reader takes.
     """
     if graph.stage is not Stage.FLOAT:
-        raise PreconditionError("NIR holds real numbers; export the float graph (--stage float)")
+        raise PreconditionError("NIR holds real numbers", "export the float graph: `stage=float`")
     writer = _written(graph, reader, explicit=False)
     if not writer.is_read_as_meant():
         # Every loop of a graph waits at least one step somewhere: with that step in the file none is cut.
@@ -77,7 +78,7 @@ def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_Writer":
     return writer
 
 
-def _output(node: ir.Output, types: dict[str, ValueType]) -> nir.Output:
+def _output(node: ir.Output, types: Mapping[str, ValueType]) -> nir.Output:
     return nir.Output(
         {"output": np.array(types[node.inputs[0]].shape)}, metadata={"decode": node.decode.value}
     )
@@ -89,14 +90,14 @@ class _Writer:
     """Adds nodes and edges.
 
     Attributes:
-        graph: To be written.
+        graph: The graph that is written.
         reader: What the importing framework makes of it.
         explicit: Whether loops of one step have a `Delay`, too.
-        nodes: Of the file, so far.
-        edges: Between them.
+        nodes: Nodes of the file so far.
+        edges: Edges between those nodes.
         notes: What the file says in another way.
-        late: Names of nodes in the file that read one step late without a `Delay`.
-        connections: Linear nodes in the file, each with its population.
+        late: Nodes of the file that read one step late without a `Delay`.
+        connections: Linear nodes of the file, each with its population.
     """
 
     graph: Graph
@@ -109,7 +110,7 @@ class _Writer:
     connections: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.types = verify(self.graph)
+        self.types = self.graph.types
         whole = nx.DiGraph((operand, node.name) for node in self.graph for operand in node.inputs)
         parts = nx.strongly_connected_components(whole)
         self.part = {name: i for i, names in enumerate(parts) for name in names}
@@ -145,9 +146,9 @@ class _Writer:
         """Return the node of the file that holds what a node reads, delays included.
 
         Args:
-            node: What reads.
-            reader: What it will be called in the file.
-            extra: Steps that its synapses wait.
+            node: Node that reads.
+            reader: Name of that node in the file.
+            extra: Steps that its synapses wait besides.
         """
         source, steps = self.graph[node.inputs[0]], np.int64(extra)
         while isinstance(source, ir.Delay):

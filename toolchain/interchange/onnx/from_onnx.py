@@ -13,15 +13,15 @@ from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.npz import unpack_arrays
 from toolchain.files.temporary import temporary_folder
+from toolchain.interchange.onnx.classifier import activation_network
 from toolchain.interchange.onnx.file import read_onnx
-from toolchain.interchange.onnx.input import check_input, frames_of
-from toolchain.interchange.onnx.layers import activation_network
-from toolchain.ir import Graph, Stage, graph_from, verify
+from toolchain.interchange.onnx.input_layout import check_input, frames_of
+from toolchain.ir import Graph, Stage, graph_from
 from toolchain.ir.currents import check_size
 from toolchain.ir.imported import Imported
 from toolchain.passes import DequantizeGraph
-from toolchain.rate_coding.convert import RateCode, rate_coded
 from toolchain.rate_coding.rectified_layers import graph_name
+from toolchain.rate_coding.spiking_network import RateCode, rate_coded
 from toolchain.target.protocol import PortableProgram
 from toolchain.target.registry import load_target
 
@@ -43,8 +43,8 @@ def from_onnx(
     network whose rates stand for its activations; see `rate_coded`.
 
     Args:
-        path: The file.
-        samples: For a classifier, what its activations are measured on.
+        path: Path of the file.
+        samples: Samples on which the activations of a classifier are measured.
         classes: Names of the classes.
         code: How activations become rates.
 
@@ -67,9 +67,8 @@ def _read(
         return _own(path, model, properties.get(_GRAPH, ""), properties.get(_ARRAYS, ""))
     if samples is None:
         raise UsageError(
-            f"'{path}' is a network without spikes: its activations are measured on samples to become "
-            "rates; give "
-            "some with --example stimulus.npz"
+            f"'{path}' is a network without spikes: its activations are measured on samples to become rates",
+            "give samples as `stimulus`",
         )
     check_input(model, samples)
     shape = next(iter(samples.values.values())).shape[2:]
@@ -91,7 +90,7 @@ def _own(path: Path, model: onnx.ModelProto, document: str, packed: str) -> Impo
         raise CorruptArtifactError(path, f"does not describe its graph: {error}") from None
     try:
         graph = graph_from(document, lambda: unpack_arrays(content, path), path)
-        for name, sent in verify(graph).items():
+        for name, sent in graph.types.items():
             check_size(name, *sent.shape)
         same = _writes(graph, model)
     except ToolchainError as error:

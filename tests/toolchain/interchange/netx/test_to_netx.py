@@ -147,7 +147,8 @@ def test_all_that_netx_cannot_hold_is_told_at_once_with_what_helps() -> None:
     assert text.count("netx has multiples of 64") == len(fixed.populations)
     assert "weights 1600 .. 1600, which 8 bits and a sign do not hold" in text
     assert (
-        "compile with --weight-bits 8 --no-split-signs --no-exponents; no option helps with the last" in text
+        "compile with `Quantization(weight_bits=8, split_signs=False, exponents=False)`; no option "
+        "helps with the last" in text
     )
     assert "skips" not in text
 
@@ -161,7 +162,9 @@ def test_what_the_advice_makes_is_written(seed: int, tmp_path: Path) -> None:
     graph = graphs_of([{"type": "input", "shape": [4]}, recurrent, dense(even(rng, 3, 5))]).graph
     stimulus = Stimulus.of(rng.random((3, 12, 4)) < 0.5)
     usual = compile_graph(graph, stimulus=stimulus)
-    with pytest.raises(PreconditionError, match=r"--weight-bits 8 --no-split-signs --no-exponents$"):
+    with pytest.raises(
+        PreconditionError, match=r"`Quantization\(weight_bits=8, split_signs=False, exponents=False\)`$"
+    ):
         to_netx(usual.fixed_graph, tmp_path / "usual.net")
     options = Quantization(weight_bits=8, split_signs=False, exponents=False)
     build = compile_graph(graph, stimulus=stimulus, quantization=options)

@@ -22,7 +22,6 @@ from tests.toolchain.interchange.framework_cells import (
 from tests.toolchain.interchange.nir_graphs import chain, imported, lif
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution import reference
-from toolchain.interchange.nir import conventions
 from toolchain.interchange.nir.conventions import (
     CONVENTIONS,
     Convention,
@@ -101,10 +100,10 @@ def test_a_layer_that_subtracts_its_threshold_is_refused(
             imported(chain(nir.Linear(rng.normal(size=(4, 3))), node, out=(4,)), name)
 
 
-def test_every_convention_has_a_layer_that_proves_it_and_a_row_in_the_readme() -> None:
+def test_every_convention_has_a_layer_that_proves_it_and_a_row_in_the_guide(repository: Path) -> None:
     assert {name for name, _ in CELLS} == set(CONVENTIONS)
-    readme = Path(conventions.__file__).with_name("README.md").read_text()
-    assert all(f"\n| {name} | " in readme for name in CONVENTIONS)
+    page = (repository / "docs" / "frameworks.md").read_text()
+    assert all(f"\n| {name} | " in page for name in CONVENTIONS)
 
 
 @pytest.mark.parametrize("name", [name for name, item in CONVENTIONS.items() if item.reset is Reset.SUBTRACT])

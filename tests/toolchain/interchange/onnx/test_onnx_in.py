@@ -27,7 +27,7 @@ from toolchain.fidelity import check_integers, predictions
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Graph, Stage, same_structure
 from toolchain.passes import DequantizeGraph, FoldDelays
-from toolchain.rate_coding.convert import RateCode
+from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.protocol import PortableProgram
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
@@ -240,7 +240,7 @@ def test_operators_without_counterpart_are_named(tmp_path: Path, node: onnx.Node
 
 def test_a_classifier_needs_samples_that_fit(tmp_path: Path) -> None:
     path = _simple(tmp_path / "net.onnx", helper.make_node("Relu", ["x"], ["r"], name="r"))
-    with pytest.raises(UsageError, match="--example"):
+    with pytest.raises(UsageError, match="samples as `stimulus`"):
         from_onnx(path)
     with pytest.raises(StimulusError, match=r"frames of \[7\]"):
         from_onnx(path, samples=Stimulus.of(np.ones((2, 1, 7))))
