@@ -70,7 +70,7 @@ class PopulationTally:
         self.first: Divergence | None = None
 
     def add(self, traces: tuple[Trace, Trace], entered: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Take in the next samples.
+        """Add the next samples.
 
         Args:
             traces: Traces of both executions.

@@ -23,10 +23,10 @@ class Comparison:
     Attributes:
         samples: Number of samples.
         nodes: Agreement per population.
-        spike_f1: Over the spikes of all populations that fire.
+        spike_f1: Spike F1 over the spikes of all populations that fire.
         prediction_agreement: Share of samples with equal predictions, percent.
-        float_accuracy: Percent; None without labels.
-        fixed_accuracy: Percent; None without labels.
+        float_accuracy: Accuracy of the float graph in percent; None without labels.
+        fixed_accuracy: Accuracy of the fixed graph in percent; None without labels.
     """
 
     samples: int
@@ -69,13 +69,13 @@ class Comparer:
         lengths: NDArray[np.int64] | None = None,
         entered: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Take in the next samples.
+        """Add the next samples.
 
         Args:
-            traces: What each did, with spikes; potentials if membrane errors are wanted.
+            traces: Traces of both executions, with spikes; with potentials if membrane errors are wanted.
             labels: True classes, `[batch]`; for all samples or for none.
-            lengths: Valid steps per sample.
-            entered: What entered, per input, if clipped values are to be blamed for differences.
+            lengths: Number of valid steps per sample.
+            entered: Values that entered, per input, if clipped ones are to be blamed for differences.
         """
         for tally in self._populations.values():
             tally.add(traces, entered)

@@ -83,7 +83,7 @@ class RateError:
         self._trains = self._difference = self._spikes = 0
 
     def add(self, expected: Spikes, got: Spikes) -> None:
-        """Take in `[batch, time, *features]` of both executions."""
+        """Add spikes `[batch, time, *features]` of both executions."""
         counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
         self._trains += counts.size
         self._difference += int(np.abs(counts - others).sum())
