@@ -122,7 +122,7 @@ class ExperimentError(UsageError):
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known))
+        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rpartition(".")[2], known))
 
 
 class ProfileError(UsageError):

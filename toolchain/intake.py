@@ -20,7 +20,8 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import ArgumentError, UnknownNameError, UsageError
+from toolchain.errors import ArgumentError, UnknownNameError
+from toolchain.working_folder import check_working_folder
 
 PathText = str | os.PathLike[str]
 """A path as callers may give it."""
@@ -69,14 +70,6 @@ def path_of(value: object, name: str) -> Path:
     if not path.is_absolute():
         check_working_folder()
     return path
-
-
-def check_working_folder() -> None:
-    """Raise `UsageError` if the folder that relative paths are in was deleted."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        raise UsageError("the working folder was deleted; change to one that exists, as 'cd' does") from None
 
 
 def array_of(value: object, name: str) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from toolchain.files.swapping import replacing_folder
 from toolchain.intake import PathText, choice_of, path_of
 from toolchain.ir import GRAPH_FILES, Graph, Stage, graph_from, save_graph
 from toolchain.passes.quantization.report import QuantizationReport
+from toolchain.summary import Summarised, Summary
 from toolchain.target.protocol import export_program
 from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_facts import BuildFacts
@@ -72,8 +73,8 @@ class Judged(Protocol):
 
 
 @final
-@dataclass(frozen=True)
-class Build:
+@dataclass(frozen=True, repr=False)
+class Build(Summarised):
     """A network in real numbers and in integers.
 
     Attributes:
@@ -90,15 +91,21 @@ class Build:
     float_graph: Graph
     fixed_graph: Graph
     target: str
-    quantization: QuantizationReport = field(repr=False)
+    quantization: QuantizationReport
     stimulus: Stimulus | None = None
-    facts: BuildFacts = field(default_factory=BuildFacts, repr=False)
-    passes: tuple[PassGraph, ...] = field(default=(), repr=False)
+    facts: BuildFacts = field(default_factory=BuildFacts)
+    passes: tuple[PassGraph, ...] = field(default=())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user must know of how the network came to be: its import, and delays that were added."""
         return self.facts.notes()
+
+    def summary(self) -> Summary:
+        """Return the network, its target and its samples, and the integers node by node."""
+        line, head, rows = self.fixed_graph.summary()
+        samples = "" if self.stimulus is None else f"; {self.stimulus.summary().line}"
+        return Summary(f"Build for {self.target}: {line}{samples}", head, rows)
 
     def graph(self, stage: Stage) -> Graph:
         """Return the integers, or the real numbers they came from."""

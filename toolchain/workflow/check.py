@@ -17,6 +17,7 @@ from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.ir import Graph
 from toolchain.memory import enough_memory
 from toolchain.options import MOST
+from toolchain.summary import Summarised, Summary
 from toolchain.target.chip_fit import Fit
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
@@ -72,8 +73,8 @@ ResourcesDocument: Final = create_model(
 
 
 @final
-@dataclass(frozen=True)
-class Resources:
+@dataclass(frozen=True, repr=False)
+class Resources(Summarised):
     """A build on a chip.
 
     Attributes:
@@ -83,6 +84,17 @@ class Resources:
 
     fit: Fit
     metrics: NeuroBench
+
+    def summary(self) -> Summary:
+        """Return whether it fits, and what every layer takes."""
+        fit = self.fit
+        verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"
+        rows = [(layer.name, layer.neurons, layer.cores, f"{layer.utilization:.0%}") for layer in fit.layers]
+        return Summary(
+            f"Resources: {fit.title}: {verdict}; {len(fit.cores)} of {fit.chips * fit.cores_per_chip} cores",
+            ("layer", "neurons", "cores", "fullest core"),
+            rows,
+        )
 
     def document(self) -> FileDocument:
         """Return what `resources.json` holds."""

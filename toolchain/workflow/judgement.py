@@ -16,6 +16,7 @@ from toolchain.fidelity.attribution import LossAttribution
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.files.documents import Count, FileDocument, write_document
+from toolchain.summary import Summarised, Summary
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import Resources
 
@@ -51,8 +52,8 @@ class Exactness:
 
 
 @final
-@dataclass(frozen=True)
-class Judgement:
+@dataclass(frozen=True, repr=False)
+class Judgement(Summarised):
     """A build compared: the metrics, and what a report needs.
 
     Attributes:
@@ -80,6 +81,12 @@ class Judgement:
     def document(self) -> "FidelityDocument":
         """Return what `fidelity.json` holds."""
         return FidelityDocument.of(self)
+
+    def summary(self) -> Summary:
+        """Return the comparison, and which targets are exact."""
+        line, head, rows = self.comparison.summary()
+        exact = [f"; {name} {'is equal' if item.equal else 'DIFFERS'}" for name, item in self.exact.items()]
+        return Summary(f"Judgement: {line}{''.join(exact)}", head, rows)
 
     def sentences(self) -> list[str]:
         """Return the results: clipped inputs, the targets that had to be exact, the causes of the loss."""

@@ -67,7 +67,7 @@ class Quantization:
 
     weight_bits: int | Mapping[str, int] = 8
     split_signs: bool = True
-    rounding: Rounding = Rounding.CALIBRATED
+    rounding: Rounding = Rounding.JOINT
     per_neuron: bool = True
     threshold_profiles: int | None = None
     decay_profiles: int | None = None

@@ -5,19 +5,19 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.errors import ToolchainError
+from toolchain.errors import TargetError, ToolchainError
 from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.archive import writing_arrays
 from toolchain.intake import PathText, check_type, count_of, path_of
-from toolchain.ir import Stage
+from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, no_progress, part_progress
 from toolchain.target.parts import in_parts
-from toolchain.target.protocol import forget_samples, resumed
+from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_folder import Build
 
 _RECORDED_BYTES: Final = 512 * 2**20
@@ -57,7 +57,7 @@ def run_build(
     """
     fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
-    program = load_target(target or build.target).build(graph)
+    program = _program(target or build.target, graph)
     store = None if resume is None else path_of(resume, "resume")
     if store is not None:
         program = resumed(program, store)
@@ -121,7 +121,7 @@ def record_build(
     path = path_of(path, "path")
     fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
-    program = load_target(target or build.target).build(graph)
+    program = _program(target or build.target, graph)
     per_sample = recorded_bytes(graph, fitted.steps, record)
     room = _RECORDED_BYTES
     store = None if resume is None else path_of(resume, "resume")
@@ -145,6 +145,23 @@ def record_build(
     if store is not None:
         forget_samples(store)
     return Recording(fitted.samples, counts, clipping.found)
+
+
+def _program(name: str, graph: Graph) -> Program:
+    """Return a graph made ready for a target.
+
+    Raises:
+        TargetError: The target does not run graphs of this stage.
+    """
+    target = load_target(name)
+    if graph.stage not in target.stages:
+        kinds = {Stage.FIXED: "integers", Stage.FLOAT: "real numbers"}
+        raise TargetError(
+            f"target '{name}' runs {' and '.join(kinds[stage] for stage in target.stages)} only, not "
+            f"{kinds[graph.stage]}",
+            f"run another `stage`, or on `target={DEFAULT_EXECUTOR}`, which runs both",
+        )
+    return target.build(graph)
 
 
 def _first(samples: int | None) -> int | None:

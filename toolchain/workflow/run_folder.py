@@ -164,7 +164,7 @@ def claim(folder: Path, experiment: Experiment) -> None:
     check_room(experiment)
     if path.is_file():
         if read_experiment(path) != experiment:
-            raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
+            raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
         return
     write_document(path, experiment)
 
