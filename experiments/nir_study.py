@@ -72,7 +72,7 @@ def files_f1(graph: Graph, traces: list[Trace]) -> float:
     """Return the spike F1 without the neurons that stand for a bias and always fire."""
     names = [node.name for node in graph.populations if node.origin.path != "constant"]
     expected, got = (np.concatenate([each.spikes[name].ravel() for name in names]) for each in traces)
-    return compare_spikes(expected.astype(bool), got.astype(bool))[3]
+    return compare_spikes(expected.astype(bool), got.astype(bool)).f1
 
 
 def braille_fold(data: Path, number: int) -> Stimulus:
