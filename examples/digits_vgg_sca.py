@@ -13,7 +13,7 @@ import toolchain
 from toolchain.data import as_pictures, load_digits
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.cost import of_layers
-from toolchain.models import POOL, VggShape, build_vgg
+from toolchain.models import POOL, InputCode, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.pruning.channel_report import write_channel_report
 from toolchain.training import FitOptions, Optimizer, fit
@@ -26,7 +26,7 @@ def main(epochs: int, lava_images: int, report: Path | None) -> None:
     shape = VggShape(plan=(64, 64, POOL, 128, 128, POOL), image=(1, 8, 8), steps=4)
     network = build_vgg(shape, torch.Generator().manual_seed(0))
     # Seventeen grey levels: five bits say everything, and leave the weights more room than eight.
-    network.graded_scale, network.graded_bits = 16.0, 5
+    network.input_code = InputCode(16.0, 5)
 
     pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
     options = FitOptions(

@@ -21,7 +21,7 @@ from toolchain import ir
 from toolchain.data import as_pictures, load_digits
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph
-from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.models import POOL, FeedForward, InputCode, VggShape, build_vgg
 from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.training import FitOptions, Optimizer, fit
 from toolchain.workflow.build_folder import Build
@@ -93,7 +93,7 @@ def vgg(seed: int) -> Row:
     row: Row = {"task": "VGG", "seed": seed}
     for arm in ("dense", "pruned"):
         network: FeedForward = build_vgg(shape, torch.Generator().manual_seed(seed))
-        network.graded_scale, network.graded_bits = 16.0, 5
+        network.input_code = InputCode(16.0, 5)
         pruning = ChannelPruning(network, ScaOptions(sparsity=0.75, masking=Masking.STRICT))
         callbacks = (pruning,) if arm == "pruned" else ()
         fit(network, images.train, images.train_labels, options, seed=seed, callbacks=callbacks)

@@ -23,7 +23,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends import from_torch
 from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of, with_values
-from toolchain.models import POOL, HrsnnShape, VggShape, build_hrsnn, build_vgg
+from toolchain.models import POOL, HrsnnShape, InputCode, VggShape, build_hrsnn, build_vgg
 from toolchain.models.surrogates import Surrogate
 from toolchain.passes import QuantizeGraph, Rounding
 from toolchain.training import FitOptions, Optimizer, fit, tune_graph
@@ -118,7 +118,7 @@ def vgg(seed: int) -> dict[str, Any]:
     shape = VggShape(plan=(32, 32, POOL, 64, 64, POOL), image=(1, 8, 8), steps=4)
     network = build_vgg(shape, torch.Generator().manual_seed(seed))
     # Seventeen grey levels: five bits of input say everything.
-    network.graded_scale, network.graded_bits = 16.0, 5
+    network.input_code = InputCode(16.0, 5)
     options = FitOptions(50, 32, 0.05, gradient_clip=float("inf"), optimizer=Optimizer.SGD)
     fit(network, train_x, images.train_labels, options, seed=seed)
     frames = [np.repeat(part[:, None], shape.steps, axis=1) for part in (train_x, test_x)]

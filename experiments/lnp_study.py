@@ -263,7 +263,7 @@ def deploy(seed: int) -> dict[str, float]:
     case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
     selection = _selected(case, _options())
     network = with_pool(case.network, "hidden", selection.kept, selection.pool)
-    network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    network.input_code = code.input_code
     rng = case.rng(8)
     calibration = code.encode_all(values[:4000].reshape(16, 250, 3), rng)
     build = toolchain.compile(network, calibration[:1], target="lava", calibration=calibration)

@@ -72,7 +72,7 @@ def _series_task(series: Series, steps: int) -> Task:
     one = np.ones(code.dimensions)
 
     def ready(network: Network) -> Any:
-        network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+        network.input_code = code.input_code
         graph = from_torch(network)
         return graph, load_target("emulator").build(graph)
 

@@ -22,7 +22,7 @@ from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import accuracy, predictions
 from toolchain.fidelity.cost import measure_cost
 from toolchain.frontends import from_torch
-from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.models import POOL, FeedForward, InputCode, VggShape, build_vgg
 from toolchain.passes import Calibration, Pipeline, QuantizeGraph, RemoveDeadNeurons
 from toolchain.pruning import ChannelPruning, Masking, Ranking, Regrowth, ScaOptions, compact_channels
 from toolchain.pruning.lnp import FeedForwardLnpOptions, HoldPruned, prune_feed_forward
@@ -88,7 +88,7 @@ class Data:
 def measure(network: FeedForward, data: Data) -> dict[str, Any]:
     """Return accuracies in float and integers, size and activity of a trained network on the test part."""
     # Seventeen grey levels: five bits of input say everything.
-    network.graded_scale, network.graded_bits = 16.0, INPUT_BITS
+    network.input_code = InputCode(16.0, INPUT_BITS)
     frames = [np.repeat(part[:, None], STEPS, axis=1) for part in (data.test, data.train[:256])]
     graph = RemoveDeadNeurons()(from_torch(network))
     emulator = load_target("emulator")

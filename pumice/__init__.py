@@ -4,73 +4,50 @@
 >>> build = pumice.compile(model, example, target="lava")  # doctest: +SKIP
 >>> pumice.compare(build).comparison.spike_f1  # doctest: +SKIP
 
-What a user needs stands here, under a name that nobody else has:
+A network becomes a build, which is a float graph and its integers:
 
-- `compile` and `compile_file` make a build of a trained PyTorch network, or of a file of another framework.
+- `compile` compiles a PyTorch network, `compile_file` a file of another framework, `compile_run` a run
+  folder.
+- `Quantization` holds the options of the compiler.
+- `repair` trains a build on with its integers; `RepairOptions` says how.
 - `load` reads a build from its folder.
+
+What a build does:
+
 - `compare` says how far the integers are the network that was trained.
+- `check_gates` and `check_baseline` raise where a comparison is worse than it may be; `write_baseline` writes
+  its figures as the bound of tomorrow.
+- `run` runs a build on a target, and `record` does so into a file.
 - `check` says whether a build fits a chip, and what a step takes there.
 - `export` writes a build so that it runs elsewhere.
-- `repair` trains a build on with its integers.
-- `Quantization` holds the options of the compiler.
-- `Stimulus` holds samples with their labels.
-- `Network`, `Connection`, `CubaLif` and `Readout` make a model of named layers, which may be recurrent;
-  `Spiking` is a layer of a convolutional `nn.Sequential`; `as_model` gives its layers names.
-- `fit` trains such a model, and `FitOptions` says how.
-- `load_target` returns a place where a graph can run.
-- `__version__` is the version that is installed.
+- `targets` lists the places where a network can run, `load_target` returns one of them.
 
-Importing this package imports neither PyTorch nor anything else of Pumice: each name is fetched on first use.
+What these calls take and return:
+
+- `Stimulus` holds samples with their labels, `Trace` what every population did on them.
+- `Graph` is a network as operations, `Build` a compiled one.
+- `Comparison`, `Judgement` and `Resources` hold what `compare` and `check` measured.
+
+Models, training and pruning:
+
+- `Network`, `Connection`, `CubaLif` and `Readout` make a model of named layers, which may be recurrent;
+  `Spiking` is a layer of a convolutional `nn.Sequential`; `as_model` gives the layers of an `nn.Sequential`
+  names.
+- `fit` trains such a model, and `FitOptions` says how.
+- `load_experiment` reads an `Experiment` from its file, `prune` and `train` carry it out in a run folder.
+- `models`, `data`, `training` and `pruning` are the modules with everything else of that kind.
+
+And `errors` holds every error that is raised on purpose, `__version__` the version that is installed.
+
+Importing this package imports nothing else of Pumice: each name is fetched on first use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolchain import Quantization, check, compare, compile, compile_file, export, load, repair  # noqa: A004
-    from toolchain.execution.stimulus import Stimulus
-    from toolchain.frontends import as_model
-    from toolchain.models import Connection, CubaLif, Network, Readout, Spiking
-    from toolchain.target.registry import load_target
-    from toolchain.training import FitOptions, fit
-
-    __version__: str
-
-__all__ = [
-    "Connection",
-    "CubaLif",
-    "FitOptions",
-    "Network",
-    "Quantization",
-    "Readout",
-    "Spiking",
-    "Stimulus",
-    "__version__",
-    "as_model",
-    "check",
-    "compare",
-    "compile",
-    "compile_file",
-    "export",
-    "fit",
-    "load",
-    "load_target",
-    "repair",
-]
-
-_HOMES = {
-    "Connection": "toolchain.models",
-    "CubaLif": "toolchain.models",
-    "FitOptions": "toolchain.training",
-    "Network": "toolchain.models",
-    "Readout": "toolchain.models",
-    "Spiking": "toolchain.models",
-    "Stimulus": "toolchain.execution.stimulus",
-    "as_model": "toolchain.frontends",
-    "fit": "toolchain.training",
-    "load_target": "toolchain.target.registry",
-}
-"""Where a name stands that `toolchain` itself does not offer."""
+    from toolchain import *  # noqa: F403 - its `__all__` is the public API
+    from toolchain import __version__ as __version__
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
@@ -80,27 +57,19 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
         AttributeError: There is no such name.
         ShadowedError: Another package called `toolchain` stands in the way.
     """
-    if name not in __all__:
-        raise AttributeError(f"module 'pumice' has no attribute '{name}'")
-    value = _version() if name == "__version__" else _of_toolchain(name)
-    globals()[name] = value
-    return value
+    if not name.startswith("_") or name in {"__all__", "__version__"}:
+        toolchain = _import_toolchain()
+        if name == "__all__" or name in toolchain.__all__:
+            globals()[name] = value = getattr(toolchain, name)
+            return value
+    raise AttributeError(f"module 'pumice' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
     """List the public names, fetched or not."""
-    return list(__all__)
+    return list(_import_toolchain().__all__)
 
 
-def _of_toolchain(name: str) -> object:
+def _import_toolchain() -> Any:  # noqa: ANN401 - a module
     import_module("pumice.shadow").check_packages("toolchain")
-    return getattr(import_module(_HOMES.get(name, "toolchain")), name)
-
-
-def _version() -> str:
-    """Return the installed version; a copy that nobody installed has none."""
-    metadata = import_module("importlib.metadata")
-    try:
-        return metadata.version("pumice")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return import_module("toolchain")

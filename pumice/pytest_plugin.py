@@ -22,7 +22,7 @@ from pumice.shadow import PACKAGES, ShadowedError, check_packages
 if TYPE_CHECKING:
     from toolchain.execution.stimulus import Stimulus
     from toolchain.workflow.build_folder import Build
-    from toolchain.workflow.compare import Judgement
+    from toolchain.workflow.judgement import Judgement
 
 _OPTION = "--pumice-update"
 

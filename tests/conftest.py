@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.small_run import small_experiment
 from toolchain.interrupts import INTERRUPTS
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.train import train
 
@@ -64,5 +64,5 @@ def small_build(small_run: Path) -> Path:
     """A build folder of that run. Tests copy it before they change it."""
     folder = small_run.parent / "build"
     build = compile_run(small_run, target="emulator")
-    save_build(build, folder, compare_build(build))
+    build.save(folder, compare_build(build))
     return folder

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from targets.emulator.program import BlockSession
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models, window_of
 from targets.lava.plan import plan_processes
-from targets.lava.processes.layer import PORTS
+from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.models import Models
+from targets.lava.runtime.processes.layer import PORTS
 from targets.lava.target import LavaTarget
 from tests.graphs import Recipe, union
 from tests.image_graphs import ImageRecipe
@@ -107,16 +108,16 @@ class Case(Generic[AnyRecipe]):
 
     def fits_ports(self) -> bool:
         """Whether every population reads few enough others, relays included, to be one process."""
-        plan = plan_processes(self.graph)
-        inner = {item.name for item in (*plan.neurons, *plan.graded)}
+        network = plan_processes(self.graph).network
+        inner = {item.name for item in (*network.populations, *network.adders)}
         read: dict[str, set[str]] = {}
-        for link in (*plan.connections, *plan.convolutions):
+        for link in network.links:
             read.setdefault(link.target, set()).update({link.source} & inner - {link.target})
         return max(map(len, read.values()), default=0) <= PORTS
 
     def period(self, models: Models) -> int:
         """Steps from one sample to the next, if it ran alone."""
-        return window_of(plan_processes(self.graph), *self.extent, models).period
+        return LavaRun(models, *self.extent).windows(plan_processes(self.graph).network).period
 
 
 def check_on_lava(recipes: Sequence[AnyRecipe], make: Make[AnyRecipe]) -> None:

@@ -3,38 +3,139 @@
 >>> import toolchain  # doctest: +SKIP
 >>> build = toolchain.compile(model, example, target="lava")  # doctest: +SKIP
 >>> toolchain.compare(build).comparison.spike_f1  # doctest: +SKIP
+
+`pumice` offers the same names under a name that nobody else has, and explains each.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from toolchain import data, errors, models, pruning, training
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.execution.trace import Trace
+    from toolchain.fidelity import Comparison, check_baseline, check_gates, write_baseline
+    from toolchain.frontends import as_model
+    from toolchain.ir import Graph
+    from toolchain.models import Connection, CubaLif, Network, Readout, Spiking
+    from toolchain.target.registry import load_target
+    from toolchain.training import FitOptions, fit
+    from toolchain.workflow.build_folder import Build
+    from toolchain.workflow.check import Resources
     from toolchain.workflow.check import check_build as check
     from toolchain.workflow.compare import compare_build as compare
     from toolchain.workflow.compile import compile_module as compile  # noqa: A004 - the word users expect
+    from toolchain.workflow.compile import compile_run
     from toolchain.workflow.compile_file import compile_file
+    from toolchain.workflow.experiment import Experiment, load_experiment
     from toolchain.workflow.export import export_build as export
+    from toolchain.workflow.judgement import Judgement
     from toolchain.workflow.load import load
-    from toolchain.workflow.quantization import Quantization
+    from toolchain.workflow.prune import prune
+    from toolchain.workflow.quantization import Quantization, RepairOptions
     from toolchain.workflow.quantization import repair_build as repair
+    from toolchain.workflow.run import record_build as record
+    from toolchain.workflow.run import run_build as run
+    from toolchain.workflow.targets import target_statuses as targets
+    from toolchain.workflow.train import train
 
-__all__ = ["Quantization", "check", "compare", "compile", "compile_file", "export", "load", "repair"]
+    __version__: str
 
-_PUBLIC = {
-    "Quantization": ("toolchain.workflow.quantization", "Quantization"),
-    "check": ("toolchain.workflow.check", "check_build"),
-    "compare": ("toolchain.workflow.compare", "compare_build"),
-    "compile": ("toolchain.workflow.compile", "compile_module"),
-    "compile_file": ("toolchain.workflow.compile_file", "compile_file"),
-    "export": ("toolchain.workflow.export", "export_build"),
-    "load": ("toolchain.workflow.load", "load"),
-    "repair": ("toolchain.workflow.quantization", "repair_build"),
+__all__ = [
+    "Build",
+    "Comparison",
+    "Connection",
+    "CubaLif",
+    "Experiment",
+    "FitOptions",
+    "Graph",
+    "Judgement",
+    "Network",
+    "Quantization",
+    "Readout",
+    "RepairOptions",
+    "Resources",
+    "Spiking",
+    "Stimulus",
+    "Trace",
+    "__version__",
+    "as_model",
+    "check",
+    "check_baseline",
+    "check_gates",
+    "compare",
+    "compile",
+    "compile_file",
+    "compile_run",
+    "data",
+    "errors",
+    "export",
+    "fit",
+    "load",
+    "load_experiment",
+    "load_target",
+    "models",
+    "prune",
+    "pruning",
+    "record",
+    "repair",
+    "run",
+    "targets",
+    "train",
+    "training",
+    "write_baseline",
+]
+
+_MODULES = frozenset({"data", "errors", "models", "pruning", "training"})
+_HOMES = {
+    "execution.stimulus": "Stimulus",
+    "execution.trace": "Trace",
+    "fidelity": "Comparison check_baseline check_gates write_baseline",
+    "frontends": "as_model",
+    "ir": "Graph",
+    "models": "Connection CubaLif Network Readout Spiking",
+    "target.registry": "load_target",
+    "training": "FitOptions fit",
+    "workflow.build_folder": "Build",
+    "workflow.check": "Resources check=check_build",
+    "workflow.compare": "compare=compare_build",
+    "workflow.compile": "compile=compile_module compile_run",
+    "workflow.compile_file": "compile_file",
+    "workflow.experiment": "Experiment load_experiment",
+    "workflow.export": "export=export_build",
+    "workflow.judgement": "Judgement",
+    "workflow.load": "load",
+    "workflow.prune": "prune",
+    "workflow.quantization": "Quantization RepairOptions repair=repair_build",
+    "workflow.run": "record=record_build run=run_build",
+    "workflow.targets": "targets=target_statuses",
+    "workflow.train": "train",
 }
+"""Where each public name stands, and its name there if that is another one."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute
     """Import on first use: a plain `import toolchain` loads neither torch nor Lava."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'toolchain' has no attribute '{name}'")
-    module, attribute = _PUBLIC[name]
-    return getattr(import_module(module), attribute)
+    if name in _MODULES:
+        return import_module(f"toolchain.{name}")
+    if name == "__version__":
+        return _version()
+    for module, names in _HOMES.items():
+        for public, _, attribute in (entry.partition("=") for entry in names.split()):
+            if public == name:
+                return getattr(import_module(f"toolchain.{module}"), attribute or public)
+    raise AttributeError(f"module 'toolchain' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return list(__all__)
+
+
+def _version() -> str:
+    """Return the installed version; a copy that nobody installed has none."""
+    metadata = import_module("importlib.metadata")
+    try:
+        return metadata.version("pumice")
+    except metadata.PackageNotFoundError:
+        return "unknown"

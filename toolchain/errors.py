@@ -122,7 +122,7 @@ class ExperimentError(UsageError):
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rsplit(".")[-1], known))
+        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rpartition(".")[2], known))
 
 
 class ProfileError(UsageError):
@@ -185,12 +185,13 @@ class UnsupportedModuleError(FrontendError):
         type_name: Class of the module.
     """
 
-    def __init__(self, path: str, type_name: str, supported: Sequence[str]) -> None:
+    def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
         self.path = path
         self.type_name = type_name
         super().__init__(
             f"module '{path}' is a {type_name}, which has no meaning in the graph; "
-            f"supported: {', '.join(supported)}"
+            f"supported: {', '.join(supported)}",
+            remedy,
         )
 
 
@@ -242,7 +243,7 @@ class FormatVersionError(ArtifactError):
         supported: Version that this toolchain reads.
     """
 
-    def __init__(self, what: str, version: object, supported: int, command: str = "pumice compile") -> None:
+    def __init__(self, what: str, version: object, supported: int, command: str) -> None:
         self.version = version
         self.supported = supported
         newer = isinstance(version, int) and version > supported

@@ -20,7 +20,8 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import ArgumentError, UnknownNameError, UsageError
+from toolchain.errors import ArgumentError, UnknownNameError
+from toolchain.working_folder import check_working_folder
 
 PathText = str | os.PathLike[str]
 """A path as callers may give it."""
@@ -71,20 +72,12 @@ def path_of(value: object, name: str) -> Path:
     return path
 
 
-def check_working_folder() -> None:
-    """Raise `UsageError` if the folder that relative paths are in was deleted."""
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        raise UsageError("the working folder was deleted; change to one that exists, as 'cd' does") from None
-
-
 def array_of(value: object, name: str) -> NDArray[Any]:
     """Return an array of bool, integers or real numbers in the byte order of this machine.
 
     Args:
         value: An array, a tensor, nested sequences of numbers, or a sequence of such arrays.
-        name: Of the argument.
+        name: Name of the argument.
 
     Raises:
         ArgumentError: It holds something else, hides elements behind a mask, or its parts differ in shape.
@@ -115,7 +108,7 @@ def labels_of(
 
     Args:
         value: Whole numbers, one per sample.
-        name: Of the argument.
+        name: Name of the argument.
         samples: How many there must be; None if that is not known yet.
         classes: How many classes there are; None if that is not known yet.
 
@@ -171,7 +164,7 @@ def real_of(
 
     Args:
         value: A number of any type.
-        name: Of the argument.
+        name: Name of the argument.
         least: Smallest value that is allowed.
         most: Largest value that is allowed.
         above: It must be larger than this.
@@ -201,8 +194,8 @@ def names_of(value: object, name: str) -> tuple[str, ...]:
     """
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(listed, str) or not isinstance(listed, Sequence):
-        mend = f"write ({listed!r},)" if isinstance(listed, str) else ""
-        raise ArgumentError(name, "a sequence of texts", _kind(value), mend)
+        remedy = f"write ({listed!r},)" if isinstance(listed, str) else ""
+        raise ArgumentError(name, "a sequence of texts", _kind(value), remedy)
     for item in cast("Sequence[object]", listed):
         if not isinstance(item, str):
             raise ArgumentError(name, "a sequence of texts", f"{_kind(item)} in it")
@@ -239,7 +232,7 @@ def check_shape(shape: Iterable[int], name: str, *forms: Axes) -> None:
 
     Args:
         shape: As it came.
-        name: Of the argument.
+        name: Name of the argument.
         forms: The shapes that are allowed.
 
     Raises:

@@ -98,9 +98,9 @@ def machine_memory() -> int:
     Raises:
         ArgumentError: The variable holds no size.
     """
-    said = os.environ.get(VARIABLE)
-    if said:
-        return _size_of(said)
+    setting = os.environ.get(VARIABLE)
+    if setting:
+        return _size_of(setting)
     limits = [_machine_or_container()]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -145,10 +145,10 @@ def readable_size(size: int) -> str:
 
 
 def _size_of(text: str) -> int:
-    found = _SIZE.fullmatch(text.strip().upper().removesuffix("B").removesuffix("I"))
-    if found is None or not int(found[1]):
+    size = _SIZE.fullmatch(text.strip().upper().removesuffix("B").removesuffix("I"))
+    if size is None or not int(size[1]):
         raise ArgumentError(VARIABLE, "a size such as 16G or 4000M", repr(text), "change or unset it")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(size[1]) * _UNITS[size[2]]
 
 
 @cache

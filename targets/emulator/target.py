@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-import torch
-
-from targets.emulator.program import EmulatorProgram
 from toolchain.errors import TargetUnavailableError
-from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.ir import Graph, Stage
-from toolchain.passes import Pass
-from toolchain.target.protocol import BatchedProgram, Target
+from toolchain.stage import Stage
+
+if TYPE_CHECKING:
+    from targets.emulator.program import EmulatorProgram
+    from toolchain.hardware import HardwareProfile
+    from toolchain.ir import Graph
+    from toolchain.passes import Pass
+    from toolchain.target.protocol import BatchedProgram, Target
 
 
 @final
@@ -27,12 +28,14 @@ class EmulatorTarget:
 
     @property
     def name(self) -> str:
-        """As typed on the command line."""
+        """Name of the target, as users type it."""
         return "emulator"
 
     @property
-    def profile(self) -> HardwareProfile:
+    def profile(self) -> "HardwareProfile":
         """The limits of Lava's fixed-point models, which it equals."""
+        from toolchain.hardware import LAVA_FIXED_POINT
+
         return LAVA_FIXED_POINT
 
     @property
@@ -42,19 +45,25 @@ class EmulatorTarget:
 
     def check(self) -> None:
         """Raise if the device is a GPU and there is none."""
-        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
+        if not self.device.startswith("cuda"):
+            return
+        import torch
+
+        if not torch.cuda.is_available():
             raise TargetUnavailableError(self.name, "no CUDA device here, use device 'cpu'", "pumice doctor")
 
-    def legalization(self) -> Sequence[Pass]:
-        """Nothing to change: every verified graph runs."""
+    def legalization(self) -> Sequence["Pass"]:
+        """Return no pass: every verified graph runs as it is."""
         return ()
 
-    def build(self, graph: Graph) -> EmulatorProgram:
+    def build(self, graph: "Graph") -> "EmulatorProgram":
         """Make a graph ready to run.
 
         Raises:
             TargetUnavailableError: The device does not exist.
         """
+        from targets.emulator.program import EmulatorProgram
+
         self.check()
         return EmulatorProgram(graph, self.device)
 

@@ -1,27 +1,29 @@
-"""From a graph in logical time to Lava processes in clock time: taps, relays, windows, poolings."""
+"""From a graph in logical time to Lava processes in clock time: taps, relays, poolings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, assert_never, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from toolchain import fixedpoint, ir
-from toolchain.fixedpoint import SignMode
-from toolchain.ir import (
-    EdgeKind,
-    Graph,
-    Origin,
-    Pooling,
-    Population,
-    Stage,
-    Synapses,
-    Window,
+from targets.lava.runtime.documents import (
+    LavaAdder,
+    LavaConnection,
+    LavaConvolution,
+    LavaInput,
+    LavaNetwork,
+    LavaPopulation,
+    LavaSource,
+    Numbers,
 )
+from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
+from toolchain.execution.stimulus import stored_key
+from toolchain.fixedpoint import SignMode
+from toolchain.ir import EdgeKind, Graph, Pooling, Population, Stage, Synapses, Window
 from toolchain.ir.footprint import check_node
-from toolchain.ir.matrix import Matrix, delay_slots
+from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
 from toolchain.passes import ClockSchedule, RetimeDelays, find_schedule
 
@@ -30,166 +32,24 @@ _POOLED: Final = 64
 _RELAY: Final = 2**14
 """Bytes of a relay: a population, and the identity that leads to it."""
 _RELAY_NEURON: Final = 80
-"""Bytes of each of its neurons."""
+"""Bytes of each neuron of a relay."""
 _FORGET_AT_ONCE: Final = fixedpoint.DECAY_UNITY - 1
 
 
 @final
 @dataclass(frozen=True)
-class SourceProcess:
-    """Sends one input, late by `wait` steps.
-
-    Attributes:
-        name: Unique.
-        input: Name of the graph's input.
-        shape: Of one step.
-        wait: Steps between the stimulus and the sending.
-        offset: Clock step of logical step 0.
-    """
-
-    name: str
-    input: str
-    shape: tuple[int, ...]
-    wait: int
-    offset: int
-
-
-@final
-@dataclass(frozen=True)
-class NeuronProcess:
-    """A population, or a relay that repeats another population one step later.
-
-    Attributes:
-        name: Unique.
-        neurons: Its parameters.
-        offset: Clock step of logical step 0.
-        relay: Whether it was added to wait.
-    """
-
-    name: str
-    neurons: Population = field(repr=False)
-    offset: int
-    relay: bool
-
-
-@final
-@dataclass(frozen=True)
-class GradedProcess:
-    """Sends on, as a message, what it receives: the neurons of a sum pooling, or a relay of their sums.
-
-    Attributes:
-        name: Unique.
-        shape: Of one step.
-        offset: Clock step of logical step 0.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    offset: int
-
-
-@final
-@dataclass(frozen=True)
-class ConnectionProcess:
-    """Synapses between two processes; one step late, as every Lava connection.
-
-    Attributes:
-        name: Unique.
-        source: Name of a source or neuron process.
-        target: Name of a neuron process.
-        weights: `[targets, sources]`; integers in a fixed plan.
-        exponent: Weight exponent; 0 in floating point.
-        sign_mode: None in floating point.
-        weight_bits: Bits of a weight.
-        graded: Whether the source sends integers or reals instead of spikes.
-    """
-
-    name: str
-    source: str
-    target: str
-    weights: Matrix = field(repr=False)
-    exponent: int
-    sign_mode: SignMode | None
-    weight_bits: int
-    graded: bool
-
-
-@final
-@dataclass(frozen=True)
-class ConvolutionProcess:
-    """A convolution between two processes; one step late, as every Lava connection.
-
-    Attributes:
-        name: Unique.
-        source: Name of a source, neuron or graded process.
-        target: Name of a neuron process.
-        weights: `[out, in / groups, rows, columns]`; in a fixed plan integers with the exponent folded in.
-        window: Its geometry.
-        groups: Of channels.
-        shape: `(C, H, W)` of what it reads.
-        graded: Whether the source sends integers or reals instead of spikes.
-    """
-
-    name: str
-    source: str
-    target: str
-    weights: NDArray[Any] = field(repr=False)
-    window: Window
-    groups: int
-    shape: tuple[int, ...]
-    graded: bool
-
-
-@final
-@dataclass(frozen=True)
 class Plan:
-    """Everything Lava has to build.
+    """Everything that Lava has to build.
 
     Attributes:
-        stage: Float plans run on the floating_pt models, fixed ones on fixed_pt.
-        sources: What the host sends.
-        neurons: Populations, max poolings and relays.
-        graded: Sum poolings and their relays.
-        connections: Synapses.
-        convolutions: Those with shared weights.
-        schedule: Offsets.
+        network: The processes.
+        weights: Their arrays, `"<process>/<part>"`.
+        schedule: Offsets of the populations, poolings and inputs of the graph.
     """
 
-    stage: Stage
-    sources: tuple[SourceProcess, ...]
-    neurons: tuple[NeuronProcess, ...]
-    graded: tuple[GradedProcess, ...]
-    connections: tuple[ConnectionProcess, ...]
-    convolutions: tuple[ConvolutionProcess, ...]
+    network: LavaNetwork
+    weights: dict[str, Array] = field(repr=False)
     schedule: ClockSchedule
-
-    @property
-    def latest(self) -> int:
-        """Steps that a run goes on after the last input of a sample: the largest offset of a population."""
-        return max(item.offset for item in self.neurons if not item.relay)
-
-    @property
-    def gap(self) -> int:
-        r"""Steps of silence between two samples of one simulation, so that nothing of one reaches the next.
-
-        A process of offset o acts for sample k at the steps :math:`o + kP, \dots, o + kP + T - 1` and is
-        silent at all others, with T steps a sample and a period :math:`P = T + gap`. Every connection is
-        one step late, so at step t of a sample a target of offset o' gets what its source sent at step
-        :math:`o' + kP + t - 1 = o + kP + (t - d)`, where :math:`d = o + 1 - o'` is the logical delay. If
-        :math:`t \geq d`, that is step t - d of the same sample. If :math:`t < d`, it lies in the gap before
-        the source's window, since :math:`d \leq gap`: the source was silent, as it must be before the first
-        step of a sample. The gap is therefore the largest d of all connections; how many steps a sample
-        has, and what the delay is made of, does not matter.
-        """
-        sends = {item.name: item.offset + item.wait for item in self.sources}
-        sends |= {item.name: item.offset for item in (*self.neurons, *self.graded)}
-        links = (*self.connections, *self.convolutions)
-        return max((sends[link.source] + 1 - sends[link.target] for link in links), default=0)
-
-    @property
-    def relay_neurons(self) -> int:
-        """Number of neurons that only wait."""
-        return sum(size_of(item.neurons.vth.shape) for item in self.neurons if item.relay)
 
 
 def plan_processes(graph: Graph) -> Plan:
@@ -201,139 +61,187 @@ def plan_processes(graph: Graph) -> Plan:
         FeedbackError: A cycle has less logical delay than connections.
     """
     schedule = find_schedule(graph)
+    retimed = RetimeDelays(schedule=schedule)(graph)
     planner = _Planner(graph, schedule)
-    retimed = RetimeDelays()(graph)
     for population in graph.populations:
-        offset = schedule.offsets[population.name]
-        planner.neurons[population.name] = NeuronProcess(population.name, population, offset, relay=False)
-    for node in graph.poolings:
-        planner.add_pooling(node)
-    for node in retimed.poolings:
-        planner.join_pooling(retimed, node)
-    for node in retimed.synapses:
-        planner.connect(retimed, node)
-    return Plan(
-        graph.stage,
-        tuple(planner.sources.values()),
-        tuple(planner.neurons.values()),
-        tuple(planner.graded.values()),
-        tuple(planner.connections),
-        tuple(planner.convolutions),
-        schedule,
-    )
+        planner.add_population(population)
+    for pooling in graph.poolings:
+        planner.add_pooling(pooling)
+    for pooling in retimed.poolings:
+        planner.join_pooling(retimed, pooling)
+    for synapses in retimed.synapses:
+        planner.connect(retimed, synapses)
+    return Plan(planner.network(), planner.weights, schedule)
 
 
 @final
 class _Planner:
-    """Collects processes; taps of a source are shared by all its readers."""
+    """Collects processes; the taps of a source are shared by all its readers."""
 
     def __init__(self, graph: Graph, schedule: ClockSchedule) -> None:
-        self.graph = graph
-        self.types = graph.types
-        self.schedule = schedule
-        self.sources: dict[str, SourceProcess] = {}
-        self.neurons: dict[str, NeuronProcess] = {}
-        self.graded: dict[str, GradedProcess] = {}
-        self.connections: list[ConnectionProcess] = []
-        self.convolutions: list[ConvolutionProcess] = []
+        self._graph = graph
+        self._types = graph.types
+        self._offsets = schedule.offsets
+        self._numbers = Numbers.FIXED if graph.stage is Stage.FIXED else Numbers.REAL
+        self._sources: dict[str, LavaSource] = {}
+        self._populations: dict[str, LavaPopulation] = {}
+        self._adders: dict[str, LavaAdder] = {}
+        self._connections: list[LavaConnection] = []
+        self._convolutions: list[LavaConvolution] = []
+        self.weights: dict[str, Array] = {}
+
+    def network(self) -> LavaNetwork:
+        """Return what was collected."""
+        return LavaNetwork(
+            name=self._graph.name,
+            numbers=self._numbers,
+            inputs=tuple(map(_input, self._graph.inputs)),
+            sources=tuple(self._sources.values()),
+            populations=tuple(self._populations.values()),
+            adders=tuple(self._adders.values()),
+            connections=tuple(self._connections),
+            convolutions=tuple(self._convolutions),
+            potentials_read=tuple(
+                sorted({node.inputs[0] for node in self._graph.outputs if node.reads_potential})
+            ),
+        )
+
+    def add_population(self, node: Population) -> None:
+        """Add a population of the graph."""
+        self._add_neurons(node.name, self._offsets[node.name], _parameters(node), relay=False)
 
     def add_pooling(self, node: Pooling) -> None:
         """Add the neurons of a pooling: an OR needs stateless ones, a sum only passes on."""
-        shape, offset = self.types[node.name].shape, self.schedule.offsets[node.name]
+        shape, offset = self._types[node.name].shape, self._offsets[node.name]
         if isinstance(node, ir.MaxPool2d):
-            self.neurons[node.name] = NeuronProcess(
-                node.name, self._stateless(node.name, shape), offset, relay=False
-            )
+            self._add_neurons(node.name, offset, self._stateless(shape), relay=False)
         else:
-            self.graded[node.name] = GradedProcess(node.name, shape, offset)
+            self._adders[node.name] = LavaAdder(node.name, shape, offset)
 
     def join_pooling(self, retimed: Graph, node: Pooling) -> None:
         """Connect a pooling to what it pools: every element of a window with weight 1."""
         wait = _wait_of(retimed, node)
-        shape = self.types[wait.inputs[0]].shape
-        made = size_of(self.types[node.name].shape) * node.window.area
-        check_node(node.name, "on Lava the matrix of its windows", made * _POOLED)
-        matrix = pooling_matrix(node.window, shape, self._number)
+        shape = self._types[wait.inputs[0]].shape
+        elements = size_of(self._types[node.name].shape) * node.window.area
+        check_node(node.name, "on Lava the matrix of its windows", elements * _POOLED)
+        matrix = pooling_matrix(node.window, shape, self._numbers.dtype)
         source = self._tap(wait.inputs[0], wait.min_steps - 1)
-        self._link(f"{node.name}@pool", source, node.name, matrix, wait.edge is EdgeKind.GRADED)
+        self._join_ones(f"{node.name}@pool", source, node.name, matrix)
 
     def connect(self, retimed: Graph, node: Synapses) -> None:
         """Add one connection process per delay slot."""
         wait = _wait_of(retimed, node)
         (target,) = retimed.readers(node.name)
+        graded = wait.edge is EdgeKind.GRADED
+        # The connection process itself is one step late.
+        late = wait.min_steps - 1
         if isinstance(node, ir.Conv2d | ir.FixedConv2d):
-            source = self._tap(wait.inputs[0], wait.min_steps - 1)
-            self.convolutions.append(_convolution(node, source, target.name, wait))
+            source = self._tap(wait.inputs[0], late)
+            self._convolutions.append(_convolution(node, source, target.name, wait))
+            self.weights[f"{node.name}/kernel"] = _in_lava_order(node)
             return
         slots = delay_slots(node.weights, node.delays)
         for delay, weights in slots:
-            # The connection process itself is one step late.
-            source = self._tap(wait.inputs[0], wait.min_steps + delay - 1)
+            source = self._tap(wait.inputs[0], late + delay)
             name = node.name if len(slots) == 1 else f"{node.name}@{delay}"
-            self.connections.append(_connection(name, source, target.name, node, weights, wait.edge))
-
-    @property
-    def _number(self) -> type[np.generic]:
-        return np.int32 if self.graph.stage is Stage.FIXED else np.float64
+            self._add_connection(name, source, target.name, weights, node, graded=graded)
 
     def _tap(self, name: str, wait: int) -> str:
         """Return the process that sends what `name` sends, `wait` steps later."""
-        node = self.graph[name]
+        node = self._graph[name]
         if isinstance(node, ir.Input):
             tap = f"{name}@{wait}"
-            offset = self.schedule.offsets[name]
-            self.sources[tap] = SourceProcess(tap, name, node.shape, wait, offset)
+            self._sources[tap] = LavaSource(tap, name, node.shape, wait, self._offsets[name])
             return tap
-        each = _RELAY + _RELAY_NEURON * size_of(self.types[name].shape)
+        each = _RELAY + _RELAY_NEURON * size_of(self._types[name].shape)
         check_node(name, f"on Lava the populations that repeat it for {wait} steps", wait * each)
         for step in range(1, wait + 1):
             self._relay(name, step)
         return name if wait == 0 else f"{name}~{wait}"
 
     def _relay(self, name: str, step: int) -> None:
+        """Add the process that repeats another one `step` steps later, unless it is there."""
         relay = f"{name}~{step}"
-        if relay in self.neurons or relay in self.graded:
+        if relay in self._populations or relay in self._adders:
             return
-        shape = self.types[name].shape
-        before = name if step == 1 else f"{name}~{step - 1}"
-        offset = self.schedule.offsets[name] + step
-        graded = name in self.graded
-        if graded:
-            self.graded[relay] = GradedProcess(relay, shape, offset)
+        shape, offset = self._types[name].shape, self._offsets[name] + step
+        if name in self._adders:
+            self._adders[relay] = LavaAdder(relay, shape, offset)
         else:
-            self.neurons[relay] = NeuronProcess(relay, self._stateless(relay, shape), offset, relay=True)
-        size = size_of(shape)
-        ones = np.ones(size, self._number)
-        identity = csr_array((ones, (np.arange(size), np.arange(size))), shape=(size, size))
-        self._link(f"{before}>{relay}", before, relay, identity, graded)
+            self._add_neurons(relay, offset, self._stateless(shape), relay=True)
+        before = name if step == 1 else f"{name}~{step - 1}"
+        size = np.arange(size_of(shape))
+        ones = np.ones(size.size, self._numbers.dtype)
+        identity = csr_array((ones, (size, size)), shape=(size.size, size.size))
+        self._join_ones(f"{before}>{relay}", before, relay, identity)
 
-    def _link(self, name: str, source: str, target: str, matrix: csr_array, graded: bool) -> None:  # noqa: FBT001
-        sign_mode = SignMode.EXCITATORY if self.graph.stage is Stage.FIXED else None
-        self.connections.append(
-            ConnectionProcess(name, source, target, matrix, 0, sign_mode, fixedpoint.WEIGHT_BITS, graded)
+    def _join_ones(self, name: str, source: str, target: str, matrix: csr_array) -> None:
+        """Connect two processes by synapses of weight 1."""
+        self._add_connection(name, source, target, matrix, None, graded=target in self._adders)
+
+    def _add_neurons(self, name: str, offset: int, parameters: dict[str, Array], *, relay: bool) -> None:
+        self._populations[name] = LavaPopulation(name, parameters["vth"].shape, offset, relay)
+        self.weights |= {f"{name}/{part}": values for part, values in parameters.items()}
+
+    def _add_connection(
+        self,
+        name: str,
+        source: str,
+        target: str,
+        matrix: Matrix,
+        node: ir.Dense | ir.FixedDense | None,
+        *,
+        graded: bool,
+    ) -> None:
+        """Add synapses, with the rules of a node or those of excitatory ones."""
+        sparse = isinstance(matrix, csr_array)
+        if isinstance(matrix, csr_array):
+            parts = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
+        else:
+            parts = {"dense": matrix}
+        self.weights |= {f"{name}/{part}": values for part, values in parts.items()}
+        exponent, weight_bits, sign_mode = 0, fixedpoint.WEIGHT_BITS, None
+        if self._numbers is Numbers.FIXED:
+            sign_mode = SignMode.EXCITATORY.value
+        if isinstance(node, ir.FixedDense):
+            exponent, weight_bits, sign_mode = node.exponent, node.weight_bits, node.sign_mode.value
+        self._connections.append(
+            LavaConnection(
+                name=name,
+                source=source,
+                target=target,
+                shape=(targets_of(matrix), sources_of(matrix)),
+                sparse=sparse,
+                exponent=exponent,
+                sign_mode=sign_mode,
+                weight_bits=weight_bits,
+                graded=graded,
+            )
         )
 
-    def _stateless(self, name: str, shape: tuple[int, ...]) -> Population:
-        fixed = self.graph.stage is Stage.FIXED
-        return _fixed_stateless(name, shape) if fixed else _float_stateless(name, shape)
+    def _stateless(self, shape: tuple[int, ...]) -> dict[str, Array]:
+        """Return neurons that spike at once and forget.
+
+        In integers one spike of weight 1 lifts v to 64 > 0, and the decays leave nothing of it.
+        """
+        decay, vth = (_FORGET_AT_ONCE, 0) if self._numbers is Numbers.FIXED else (1, 0.5)
+        values = {"du": decay, "dv": decay, "vth": vth, "bias_mant": 0, "bias_exp": 0}
+        return {part: np.full(shape, value, self._numbers.dtype) for part, value in values.items()}
 
 
-def pooling_matrix(window: Window, shape: Sequence[int], number: type[np.generic]) -> csr_array:
+def pooling_matrix(window: Window, shape: Sequence[int], dtype: type[np.generic]) -> csr_array:
     """Return the ones of a pooling, `[targets, sources]`, features flattened in the order C, H, W."""
-    channels, height, width = shape
-    rows, columns = window.positions((height, width))
-    targets = np.arange(channels * rows * columns).reshape(channels, rows, columns)
-    pairs: list[NDArray[np.int64]] = []
-    for i in range(window.kernel[0]):
-        for j in range(window.kernel[1]):
-            y = np.arange(rows) * window.stride[0] + i - window.padding[0]
-            x = np.arange(columns) * window.stride[1] + j - window.padding[1]
-            inside = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
-            sources = np.arange(channels)[:, None, None] * height * width + y[:, None] * width + x
-            pairs.append(np.stack([targets[:, inside].ravel(), sources[:, inside].ravel()]))
-    index = np.concatenate(pairs, axis=1)
-    ones = np.ones(index.shape[1], number)
-    return csr_array((ones, (index[0], index[1])), shape=(targets.size, channels * height * width))
+    marks = np.arange(1, size_of(tuple(shape)) + 1).reshape(tuple(shape))
+    # Zero marks what lies outside of the image.
+    patches = np.stack([patch.ravel() for patch in window.patches(marks)], axis=1)
+    targets, elements = np.nonzero(patches)
+    ones = np.ones(targets.size, dtype)
+    return csr_array((ones, (targets, patches[targets, elements] - 1)), shape=(len(patches), marks.size))
+
+
+def _input(node: ir.Input) -> LavaInput:
+    graded = node.edge is EdgeKind.GRADED
+    return LavaInput(node.name, stored_key(node.name), node.shape, graded, float(node.scale), node.bits)
 
 
 def _wait_of(retimed: Graph, node: Synapses | Pooling) -> ir.Delay:
@@ -345,46 +253,35 @@ def _wait_of(retimed: Graph, node: Synapses | Pooling) -> ir.Delay:
 
 def _convolution(
     node: ir.Conv2d | ir.FixedConv2d, source: str, target: str, wait: ir.Delay
-) -> ConvolutionProcess:
+) -> LavaConvolution:
+    """Return a convolution in Lava's order: columns before rows."""
+    channels, rows, columns = wait.shape
+    window = node.window
+    return LavaConvolution(
+        name=node.name,
+        source=source,
+        target=target,
+        input_shape=(columns, rows, channels),
+        stride=(window.stride[1], window.stride[0]),
+        padding=(window.padding[1], window.padding[0]),
+        dilation=(window.dilation[1], window.dilation[0]),
+        groups=node.groups,
+        graded=wait.edge is EdgeKind.GRADED,
+    )
+
+
+def _in_lava_order(node: ir.Conv2d | ir.FixedConv2d) -> Array:
+    """Return weights `[out, in, rows, columns]` as Lava wants them: `[out, columns, rows, in]`, flipped.
+
+    Lava convolves in the sense of mathematics, whose kernel runs backwards; it knows no exponent here.
+    """
     weights = node.weights << node.exponent if isinstance(node, ir.FixedConv2d) else node.weights
-    graded = wait.edge is EdgeKind.GRADED
-    return ConvolutionProcess(
-        node.name, source, target, weights, node.window, node.groups, wait.shape, graded
-    )
+    return np.ascontiguousarray(weights[:, :, ::-1, ::-1].transpose(0, 3, 2, 1))
 
 
-def _connection(
-    name: str, source: str, target: str, node: ir.Dense | ir.FixedDense, weights: Matrix, edge: EdgeKind
-) -> ConnectionProcess:
-    graded = edge is EdgeKind.GRADED
-    match node:
-        case ir.Dense():
-            return ConnectionProcess(name, source, target, weights, 0, None, fixedpoint.WEIGHT_BITS, graded)
-        case ir.FixedDense():
-            return ConnectionProcess(
-                name, source, target, weights, node.exponent, node.sign_mode, node.weight_bits, graded
-            )
-        case _:
-            assert_never(node)
-
-
-def _fixed_stateless(name: str, shape: tuple[int, ...]) -> ir.FixedLif:
-    """One spike of weight 1 lifts v to 64 > 0 and is forgotten at once."""
-    zeros = np.zeros(shape, dtype=np.int32)
-    return ir.FixedLif(
-        name=name,
-        inputs=(),
-        du=zeros + _FORGET_AT_ONCE,
-        dv=zeros + _FORGET_AT_ONCE,
-        vth=zeros,
-        bias_mantissa=zeros,
-        bias_exponent=zeros,
-        scale=np.ones(shape),
-        origin=Origin(name, np.full(size_of(shape), -1)),
-    )
-
-
-def _float_stateless(name: str, shape: tuple[int, ...]) -> ir.Lif:
-    ones = np.ones(shape)
-    origin = Origin(name, np.full(size_of(shape), -1))
-    return ir.Lif(name=name, inputs=(), du=ones, dv=ones, vth=ones / 2, bias=ones * 0, origin=origin)
+def _parameters(neurons: Population) -> dict[str, Array]:
+    """Return the arrays of a population under Lava's names."""
+    shared: dict[str, Array] = {"du": neurons.du, "dv": neurons.dv, "vth": neurons.vth}
+    if isinstance(neurons, ir.FixedLif):
+        return shared | {"bias_mant": neurons.bias_mantissa, "bias_exp": neurons.bias_exponent}
+    return shared | {"bias_mant": neurons.bias, "bias_exp": np.zeros(neurons.bias.shape)}

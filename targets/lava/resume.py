@@ -25,10 +25,10 @@ class FinishedSamples:
     """The finished samples of one run.
 
     Args:
-        folder: Where they are kept; made when there is something to keep.
-        graph: Whose run it is.
-        stimulus: What it runs on.
-        record: What it keeps.
+        folder: Folder in which they are kept; it is made when there is something to keep.
+        graph: Network that runs.
+        stimulus: Samples that it runs on.
+        record: Quantities that it records.
     """
 
     def __init__(self, folder: Path, graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> None:

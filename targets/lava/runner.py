@@ -1,25 +1,26 @@
 """The parent: starts the Lava child in a process group of its own, watches it, and leaves nothing behind."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, final
+from typing import BinaryIO, Final
 
 import numpy as np
 
-from targets.lava.job import RUNNING, SampleWindow, process_names, read_job
+from targets.lava.answers import HEARTBEAT, RUNNING, SIMULATOR, Failure, is_done, read_failure
 from targets.lava.process_group import end_group
+from targets.lava.runtime.jobs import LavaJob
+from targets.lava.settings import Limits
 from toolchain.errors import SimulationError
 from toolchain.interrupts import Held
 from toolchain.progress import Progress
 
 _POLL_S: Final = 0.02
+_LOG: Final = "log.txt"
 _CHILD: Final = Path(__file__).with_name("child.py")
 _REFUSALS: Final = {
     "Too many open files": "the simulator may not open more files (see 'ulimit -n'); raise that limit",
@@ -29,24 +30,8 @@ _REFUSALS: Final = {
 """What the system refuses, as Python tells it in a traceback, and what to do: nothing of Lava is at fault."""
 
 
-@final
-@dataclass(frozen=True)
-class Limits:
-    """How long to wait for Lava.
-
-    Attributes:
-        total_s: For the whole run; None for no limit.
-        start_s: Until the first step: Lava is imported and builds its processes.
-        stall_s: After that, without any process making a step.
-    """
-
-    total_s: float | None = None
-    start_s: float = 300.0
-    stall_s: float = 60.0
-
-
-def run_job(folder: Path, window: SampleWindow, limits: Limits, progress: Progress) -> None:
-    """Run the job in a temporary folder in a child process, to its end or to an error.
+def run_job(job: LavaJob, limits: Limits, progress: Progress) -> None:
+    """Run a job in a temporary folder in a child process, to its end or to an error.
 
     Whatever happens, afterwards no process of the child's group lives; what it left in files and in shared
     memory goes with the folder.
@@ -55,8 +40,8 @@ def run_job(folder: Path, window: SampleWindow, limits: Limits, progress: Progre
         SimulationError: Lava raised, died, made no step for too long or ran out of time; names
             the process and the step.
     """
-    with (folder / "log.txt").open("wb") as log, Held(lambda: _start(folder, log), _end) as child:
-        _watch(folder, child, window, limits, progress)
+    with (job.folder / _LOG).open("wb") as log, Held(lambda: _start(job.folder, log), _end) as child:
+        _watch(job, child, limits, progress)
 
 
 def _start(folder: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -81,51 +66,49 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     end_group(child.pid)
 
 
-def finished_samples(folder: Path, window: SampleWindow) -> int:
+def finished_samples(job: LavaJob) -> int:
     """Return how many samples of a job every process has finished."""
-    beats = np.load(folder / "heartbeat.npy")
+    beats = np.load(job.folder / HEARTBEAT)
     # A heartbeat is the step a process is in; the one before is done.
-    return window.finished(int(beats[:, 0].min()) - 1)
+    return job.windows.finished(int(beats[:, 0].min()) - 1)
 
 
-def _watch(
-    folder: Path, child: subprocess.Popen[bytes], window: SampleWindow, limits: Limits, progress: Progress
-) -> None:
-    beats = np.load(folder / "heartbeat.npy", mmap_mode="r")
+def _watch(job: LavaJob, child: subprocess.Popen[bytes], limits: Limits, progress: Progress) -> None:
+    beats, total = np.load(job.folder / HEARTBEAT, mmap_mode="r"), job.windows.total
     started = last_change = time.monotonic()
-    seen, reported = -1, -1
+    last_steps, reported = -1, -1
     while True:
         ended = child.poll() is not None
-        if (folder / "failure.json").exists():
-            raise _failure(folder)
-        if ended and (folder / "done").exists():
-            progress(window.total, window.total)
+        failure = read_failure(job.folder)
+        if failure is not None:
+            raise _error_of(failure)
+        if ended and is_done(job.folder):
+            progress(total, total)
             return
         if ended:
-            raise _silent_end(folder, child.returncode)
+            raise _silent_end(job.folder, child.returncode)
         now, steps = time.monotonic(), int(beats[:, 0].sum())
-        if steps != seen:
-            seen, last_change = steps, now
-        done = min(int(beats[:, 0].min()), window.total)
+        if steps != last_steps:
+            last_steps, last_change = steps, now
+        done = min(int(beats[:, 0].min()), total)
         if done != reported:
-            progress(done, window.total)
+            progress(done, total)
             reported = done
         if limits.total_s is not None and now - started > limits.total_s:
-            raise _stopped(folder, f"the run took longer than {limits.total_s:g} s")
-        patience = limits.stall_s if seen > 0 else limits.start_s
+            raise _stopped(job, f"the run took longer than {limits.total_s:g} s")
+        patience = limits.stall_s if last_steps > 0 else limits.start_s
         if now - last_change > patience:
-            raise _stopped(folder, f"no process made a step for {patience:g} s")
+            raise _stopped(job, f"no process made a step for {patience:g} s")
         time.sleep(_POLL_S)
 
 
-def _failure(folder: Path) -> SimulationError:
-    entry = json.loads((folder / "failure.json").read_text(encoding="utf-8"))
-    refused = _refused(entry["traceback"] or "")
+def _error_of(failure: Failure) -> SimulationError:
+    refused = _refused(failure.traceback)
     if refused is not None:
         return refused
-    error = SimulationError(entry["reason"], process=entry["process"], step=entry["step"])
-    if entry["traceback"]:
-        error.add_note(entry["traceback"])
+    error = SimulationError(failure.reason, process=failure.process, step=failure.step)
+    if failure.traceback:
+        error.add_note(failure.traceback)
     return error
 
 
@@ -134,7 +117,7 @@ def _silent_end(folder: Path, code: int) -> SimulationError:
     if refused is not None:
         return refused
     reason = f"the simulator ended with code {code} before it was done"
-    error = SimulationError(reason, process="lava", step=0)
+    error = SimulationError(reason, process=SIMULATOR, step=0)
     error.add_note(_last_words(folder))
     return error
 
@@ -143,22 +126,21 @@ def _refused(text: str) -> SimulationError | None:
     """Return the error for what the system refused the simulator; None if it refused nothing."""
     for sign, reason in _REFUSALS.items():
         if sign in text:
-            return SimulationError(reason, process="lava", step=0)
+            return SimulationError(reason, process=SIMULATOR, step=0)
     return None
 
 
-def _stopped(folder: Path, reason: str) -> SimulationError:
-    """Name the culprit: the process that is inside its step without waiting for a message."""
-    document, _ = read_job(folder)
-    names, beats = process_names(document), np.load(folder / "heartbeat.npy")
+def _stopped(job: LavaJob, reason: str) -> SimulationError:
+    """Return an error that names the process that is inside its step without waiting for a message."""
+    names, beats = job.network.process_names(job.run.models), np.load(job.folder / HEARTBEAT)
     busy = np.flatnonzero((beats[:, 1] == RUNNING) & (beats[:, 0] > 0))
     suspects = busy if busy.size else np.arange(len(names))
     worst = suspects[np.argmin(beats[suspects, 0])]
     error = SimulationError(reason, process=names[worst], step=int(beats[worst, 0]))
-    error.add_note(_last_words(folder))
+    error.add_note(_last_words(job.folder))
     return error
 
 
 def _last_words(folder: Path) -> str:
-    text = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")[-2000:]
+    text = (folder / _LOG).read_text(encoding="utf-8", errors="replace")[-2000:]
     return f"last words of the simulator:\n{text}" if text else "the simulator printed nothing"

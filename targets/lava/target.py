@@ -1,119 +1,28 @@
-"""Lava's CPU simulator as a target."""
+"""Lava's CPU simulator as a target; what it needs is loaded when a network is built."""
+
+from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from importlib import metadata
+from typing import TYPE_CHECKING, Final, final
 
-import numpy as np
-from numpy.typing import NDArray
+from targets.lava.runtime.compatibility import INSTALL_COMMAND, lava_version
+from targets.lava.runtime.models import Models
+from targets.lava.settings import NAMES, Limits
+from toolchain.errors import TargetUnavailableError
+from toolchain.stage import Stage
 
-from targets.lava.artifact import write_artifact
-from targets.lava.compatibility import INSTALL_COMMAND, lava_version
-from targets.lava.job import Models, SampleWindow, record_file, write_job
-from targets.lava.plan import Plan, plan_processes
-from targets.lava.resume import FinishedSamples
-from targets.lava.runner import Limits, finished_samples, run_job
-from toolchain import ir
-from toolchain.errors import StorageError, TargetError, TargetUnavailableError
-from toolchain.execution.stimulus import Stimulus, fit_stimulus
-from toolchain.execution.trace import Trace, check_quantities
-from toolchain.files.temporary import temporary_folder
-from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
-from toolchain.intake import path_of
-from toolchain.interrupts import uninterrupted
-from toolchain.ir import Graph, Stage, save_graph, verify
-from toolchain.passes import FoldDelays, Pass
-from toolchain.progress import Progress, no_progress
-from toolchain.target.protocol import Target
-from toolchain.target.records import Records, empty_records, kept_quantities
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_STOCK_LIMIT: Final = 127
+    from targets.lava.program import LavaProgram
+    from toolchain.hardware import HardwareProfile
+    from toolchain.ir import Graph
+    from toolchain.passes import Pass
+    from toolchain.target.protocol import Target
+
 _NEEDS: Final = ("asteval", "networkx", "scipy", "sklearn")
-
-
-@final
-class LavaProgram:
-    """A graph laid out as Lava processes.
-
-    Args:
-        graph: Float (Lava's floating_pt models) or fixed (fixed_pt).
-        limits: How long to wait.
-        models: How many of the processes are Lava's own.
-        kept: Folder where the finished samples of a run that ends early are kept; None for nowhere.
-    """
-
-    def __init__(
-        self, graph: Graph, limits: Limits, models: Models = Models.MIXED, kept: Path | None = None
-    ) -> None:
-        verify(graph)
-        self._graph = graph
-        self._limits = limits
-        self._models = models
-        self._kept = kept
-        self.plan: Plan = plan_processes(graph)
-
-    def resume_in(self, folder: Path) -> "LavaProgram":
-        """Return the program that keeps its finished samples in a folder, and begins after those it finds."""
-        return LavaProgram(self._graph, self._limits, self._models, path_of(folder, "folder"))
-
-    def run(
-        self,
-        stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]],
-        *,
-        record: tuple[str, ...] = ("spikes",),
-        progress: Progress = no_progress,
-    ) -> Trace:
-        """Run all samples, each from rest, in one simulation in a child process.
-
-        Progress counts Lava's steps. However a run ends, the samples that were finished are kept, if a folder
-        for them was given.
-
-        Raises:
-            SimulationError: Lava raised, died or hung.
-        """
-        check_quantities(record)
-        fitted = fit_stimulus(self._graph, stimulus)
-        records = empty_records(self._graph, fitted, record)
-        kept = None if self._kept is None else FinishedSamples(self._kept, self._graph, fitted, record)
-        done = 0 if kept is None else kept.load(records)
-        if done < fitted.samples:
-            self._run_from(done, fitted, records, kept, progress)
-        return Trace(**records)
-
-    def _run_from(
-        self,
-        done: int,
-        stimulus: Stimulus,
-        records: Records,
-        kept: FinishedSamples | None,
-        progress: Progress,
-    ) -> None:
-        wanted = kept_quantities(records, self._graph)
-        with temporary_folder("lava") as folder:
-            rest = stimulus.take(slice(done, None))
-            window = write_job(folder, self.plan, self._graph, rest, wanted, self._models)
-            try:
-                run_job(folder, window, self._limits, progress)
-                _collect(folder, self.plan, records, done, window.samples)
-                if kept is not None:
-                    _kept(kept, records, stimulus.samples)
-            except BaseException as error:
-                _rescue(folder, self.plan, window, records, done, kept, error)
-                raise
-
-    def save(self, directory: Path) -> None:
-        """Write the graph; offsets and relays are laid out again when it is built."""
-        save_graph(self._graph, directory)
-
-    def export(self, directory: Path) -> None:
-        """Write the integers as one Python file and its weights, to be run with lava-nc alone.
-
-        Raises:
-            TargetError: The graph is not in integers.
-        """
-        write_artifact(self._graph, path_of(directory, "directory"))
 
 
 @final
@@ -136,11 +45,13 @@ class LavaTarget:
     @property
     def name(self) -> str:
         """As typed on the command line."""
-        return "lava" if self.models is Models.MIXED else f"lava-{self.models.value}"
+        return NAMES[self.models]
 
     @property
     def profile(self) -> HardwareProfile:
         """The limits of Lava's fixed-point models."""
+        from toolchain.hardware import LAVA_FIXED_POINT
+
         return LAVA_FIXED_POINT
 
     @property
@@ -158,15 +69,18 @@ class LavaTarget:
             raise TargetUnavailableError(
                 self.name, f"{', '.join(missing)} not installed", "python -m pip install --upgrade pumice"
             )
-        if tuple(map(int, np.__version__.split(".")[:2])) >= (2, 4):
+        numpy = metadata.version("numpy")
+        if tuple(map(int, numpy.split(".")[:2])) >= (2, 4):
             raise TargetUnavailableError(
                 self.name,
-                f"numpy {np.__version__} lacks what lava-nc uses",
+                f"numpy {numpy} lacks what lava-nc uses",
                 "python -m pip install 'numpy<2.4'",
             )
 
     def legalization(self) -> Sequence[Pass]:
         """Delays per neuron go into the synapses."""
+        from toolchain.passes import FoldDelays
+
         return (FoldDelays(),)
 
     def build(self, graph: Graph) -> LavaProgram:
@@ -176,62 +90,13 @@ class LavaTarget:
             TargetUnavailableError: Lava is not installed.
             FeedbackError: A loop has less delay than connections.
         """
+        from targets.lava.plan import plan_processes
+        from targets.lava.program import LavaProgram, check_stock_limits
+
         self.check()
         if self.models is Models.STOCK:
-            _check_stock_limits(graph)
-        return LavaProgram(graph, self.limits, self.models)
-
-
-def _collect(folder: Path, plan: Plan, records: Records, first: int, samples: int) -> None:
-    """Copy the samples that a job finished to where they belong."""
-    for quantity, populations in records.items():
-        for name, values in populations.items():
-            part = np.load(record_file(folder, plan, name, quantity), mmap_mode="r", allow_pickle=False)
-            values[first : first + samples] = part[:samples]
-
-
-@uninterrupted
-def _rescue(
-    folder: Path,
-    plan: Plan,
-    window: SampleWindow,
-    records: Records,
-    before: int,
-    kept: FinishedSamples | None,
-    error: BaseException,
-) -> None:
-    """Keep the samples that a job finished before it ended early, and say so in what ended it."""
-    finished = finished_samples(folder, window)
-    _collect(folder, plan, records, before, finished)
-    error.add_note(f"{before + finished} of {before + window.samples} samples were finished")
-    if kept is None:
-        error.add_note("to keep them, give a folder as `resume`")
-    elif finished:
-        error.add_note(_kept(kept, records, before + finished))
-
-
-def _kept(kept: FinishedSamples, records: Records, done: int) -> str:
-    """Keep finished samples; a disk that is full must not hide why the run ended."""
-    try:
-        kept.save(records, done)
-    except (OSError, StorageError) as error:
-        return f"they could not be kept in '{kept.path.parent}': {error}"
-    return f"they are kept in '{kept.path.parent}'"
-
-
-def _check_stock_limits(graph: Graph) -> None:
-    """Raise where Lava's own model of a convolution would fail, or return wrong sums in silence."""
-    for node in graph.synapses:
-        if isinstance(node, ir.Conv2d | ir.FixedConv2d):
-            window, (targets, sources) = node.window, node.weights.shape[:2]
-            channels = max(targets, sources * node.groups)
-            largest = max(channels, *window.kernel, *window.stride, *window.padding, *window.dilation)
-            if largest > _STOCK_LIMIT:
-                raise TargetError(
-                    f"convolution '{node.name}': Lava's own model counts channels, groups, kernel, stride, "
-                    f"padding and dilation in 8 bits and cannot hold {largest}; run it with our model "
-                    "(target 'lava')"
-                )
+            check_stock_limits(graph)
+        return LavaProgram(graph, plan_processes(graph), self.limits, self.models)
 
 
 def stock_lava() -> LavaTarget:

@@ -4,40 +4,28 @@ Lava forks one operating-system process per Lava process and says little about t
 are set before the fork, in the child only.
 """
 
-import json
 import os
 import threading
 import time
 import traceback
+from dataclasses import dataclass, field
 from multiprocessing import current_process, shared_memory
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, final
 
 import numpy as np
 from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from numpy.typing import NDArray
 
-from targets.lava.job import RUNNING, WAITING
+from targets.lava.answers import HEARTBEAT, RUNNING, WAITING, Failure, report_failure
 from targets.lava.process_group import end_group
+from targets.lava.runtime.building import Processes
+from targets.lava.runtime.jobs import Array, LavaJob
+from targets.lava.runtime.models import Models
+from targets.lava.runtime.simulation import Observer
 from toolchain.files.temporary import remove_folder, shared_memory_prefix
-
-_FAILURE: Final = "failure.json"
-
-
-def report_failure(folder: Path, *, process: str, step: int, reason: str, detail: str) -> None:
-    """Write who failed and why, unless somebody has done so before."""
-    entry = {"process": process, "step": step, "reason": reason, "traceback": detail}
-    temporary = folder / f"failure.{os.getpid()}"
-    temporary.write_text(json.dumps(entry), encoding="utf-8")
-    try:
-        # A link fails if the name exists: the first failure is the cause of the others.
-        os.link(temporary, folder / _FAILURE)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
 
 
 def stay_within(folder: Path) -> None:
@@ -75,22 +63,23 @@ def die_with_parent(parent: int, folder: Path) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class Tap:
-    """Records of one population of Lava's own model: results are streamed, not monitored.
+@final
+@dataclass
+class _Tap:
+    """Reads the records of one population off Lava's own model in one sample.
 
-    Args:
-        paths: Of `.npy` files `[samples, steps, N]` by quantity.
-        sample: Which is run.
-        offset: Lava's step before the first of the sample.
-        steps: Of a sample.
+    Attributes:
+        paths: Files `[samples, steps, N]` by quantity.
+        sample: Number of the sample.
+        offset: Step of Lava before the first of the sample.
+        steps: Length of the sample.
     """
 
-    def __init__(self, paths: dict[str, str], sample: int, offset: int, steps: int) -> None:
-        self.paths = paths
-        self.sample = sample
-        self.offset = offset
-        self.steps = steps
-        self.files: dict[str, NDArray[Any]] = {}
+    paths: dict[str, Path]
+    sample: int
+    offset: int
+    steps: int
+    files: dict[str, Array] = field(default_factory=dict)
 
     def read(self, model: Any) -> None:  # noqa: ANN401 - Lava ships no types
         """Write the step that the model has just done."""
@@ -102,44 +91,50 @@ class Tap:
                 quantity: np.load(path, mmap_mode="r+", allow_pickle=False)
                 for quantity, path in self.paths.items()
             }
-        kept = {"spikes": model.s_out_buff, "v": model.v, "u": model.u}
+        values = {"spikes": model.s_out_buff, "v": model.v, "u": model.u}
         for quantity, file in self.files.items():
-            file[self.sample, t] = kept[quantity]
+            file[self.sample, t] = values[quantity]
 
 
-class Watch:
-    """Heartbeats of all processes of one run.
+@final
+class Watch(Observer):
+    """Notes the heartbeats of all processes of a run, and what Lava's own populations do.
 
     Args:
-        folder: The job's folder.
+        job: The job.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.slots: dict[int, tuple[int, str]] = {}
-        self.taps: dict[int, Tap] = {}
-        self.before = 0
-        self.beats: NDArray[np.int64] = np.load(folder / "heartbeat.npy", mmap_mode="r+")
-        self.own: Any = None
+    def __init__(self, job: LavaJob) -> None:
+        self._job = job
+        self._slots: dict[int, tuple[int, str]] = {}
+        self._taps: dict[int, _Tap] = {}
+        self._before = 0
+        self._beats: NDArray[np.int64] = np.load(job.folder / HEARTBEAT, mmap_mode="r+")
+        self._own_beat: Any = None
+        self._stopping = threading.Event()
 
-    def begin(self, slots: dict[int, tuple[int, str]]) -> None:
-        """Note the row of the heartbeat file of every Lava process id, and the process's name."""
-        self.slots = slots
+    def begin(self, sample: int, processes: Processes) -> None:
+        """Note the heartbeat's row and the name of every process, and where its records go."""
+        names = self._job.network.process_names(self._job.run.models)
+        self._slots = {processes[name].id: (row, name) for row, name in enumerate(names)}
+        self._before = sample * self._job.windows.period
+        if self._job.run.models is Models.STOCK:
+            steps = self._job.run.steps
+            self._taps = {
+                processes[item.name].id: _Tap(paths, sample, item.offset, steps)
+                for item in self._job.network.populations
+                if (paths := self._job.record_paths(item.name))
+            }
 
-    def tap(self, sample: int, document: dict[str, Any], ids: dict[str, int]) -> None:
-        """Write what Lava's own populations do in one sample, read off from outside.
+    def start(self, top: Any) -> None:  # noqa: ANN401 - a Lava process
+        """Watch from a thread for processes that die without a word."""
+        self._stopping = threading.Event()
+        threading.Thread(target=self._guard, args=(top, self._stopping), daemon=True).start()
 
-        Args:
-            sample: Which.
-            document: The job.
-            ids: Lava's number of every process.
-        """
-        self.before = sample * document["period"]
-        self.taps = {
-            ids[item["name"]]: Tap(item["records"], sample, item["window"][0], item["window"][2])
-            for item in document["neurons"]
-            if item["records"]
-        }
+    def finish(self, names: set[str]) -> None:
+        """Take the end of processes from now on for what they were told to do."""
+        del names
+        self._stopping.set()
 
     def install(self) -> None:
         """Hook the step of every process model and the waiting of every port."""
@@ -151,23 +146,19 @@ class Watch:
         original: Any = PyLoihiProcessModel._spike  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - Lava has no hook
 
         def spike(model: Any) -> None:  # noqa: ANN401 - Lava ships no types
-            slot, name = self.slots[model.model_id]
-            self.own = self.beats[slot]
-            self.own[:] = self.before + model.time_step + 1, RUNNING
+            slot, name = self._slots[model.model_id]
+            self._own_beat = self._beats[slot]
+            self._own_beat[:] = self._before + model.time_step + 1, RUNNING
             try:
                 original(model)
-                if model.model_id in self.taps:
-                    self.taps[model.model_id].read(model)
+                if model.model_id in self._taps:
+                    self._taps[model.model_id].read(model)
             except Exception as error:
-                report_failure(
-                    self.folder,
-                    process=name,
-                    step=int(model.time_step),
-                    reason=f"{type(error).__name__}: {error}",
-                    detail=traceback.format_exc(),
-                )
+                reason = f"{type(error).__name__}: {error}"
+                failure = Failure(name, int(model.time_step), reason, traceback.format_exc())
+                report_failure(self._job.folder, failure)
                 raise
-            self.own[1] = WAITING
+            self._own_beat[1] = WAITING
 
         setattr(PyLoihiProcessModel, "_spike", spike)  # noqa: B010 - a private name, set on purpose
 
@@ -175,25 +166,15 @@ class Watch:
         original = getattr(port, method)
 
         def waiting(*args: Any) -> Any:  # noqa: ANN401
-            if self.own is not None:
-                self.own[1] = WAITING
+            if self._own_beat is not None:
+                self._own_beat[1] = WAITING
             try:
                 return original(*args)
             finally:
-                if self.own is not None:
-                    self.own[1] = RUNNING
+                if self._own_beat is not None:
+                    self._own_beat[1] = RUNNING
 
         setattr(port, method, waiting)
-
-    def guard(self, top: Any) -> threading.Event:  # noqa: ANN401 - a Lava process
-        """Watch from a thread for processes that die without a word.
-
-        Returns:
-            To be set before the processes are told to stop.
-        """
-        stopping = threading.Event()
-        threading.Thread(target=self._guard, args=(top, stopping), daemon=True).start()
-        return stopping
 
     def _guard(self, top: Any, stopping: threading.Event) -> None:  # noqa: ANN401
         while (runtime := top.runtime) is None or not runtime._is_initialized:  # noqa: SLF001
@@ -201,15 +182,11 @@ class Watch:
         builders = list(runtime._executable.proc_builders)  # noqa: SLF001
         actors = runtime._messaging_infrastructure.actors[: len(builders)]  # noqa: SLF001
         names = {
-            actor.sentinel: self.slots[process.id] for actor, process in zip(actors, builders, strict=True)
+            actor.sentinel: self._slots[process.id] for actor, process in zip(actors, builders, strict=True)
         }
         dead = wait(list(names))
         slot, name = names[dead[0]]
         if not stopping.is_set():
-            report_failure(
-                self.folder,
-                process=name,
-                step=int(self.beats[slot][0]),
-                reason="its operating-system process ended unexpectedly (killed, or out of memory)",
-                detail="",
-            )
+            reason = "its operating-system process ended unexpectedly (killed, or out of memory)"
+            failure = Failure(name, int(self._beats[slot][0]), reason, "")
+            report_failure(self._job.folder, failure)

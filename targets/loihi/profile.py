@@ -52,7 +52,14 @@ class Confidence(Enum):
 
 
 class Sourced(Document, Generic[T]):
-    """A value that says where it is from: `{ value, unit, source, confidence }`."""
+    """A value that says where it is from: `{ value, unit, source, confidence }`.
+
+    Attributes:
+        value: The value.
+        unit: Unit of the value.
+        source: Where the value stands.
+        confidence: How sure the value is.
+    """
 
     value: T
     unit: str
@@ -102,7 +109,7 @@ class CoreLimits(Document):
 class EntryMemory(Document):
     """`[memory]` with `layout = "entries"`: synapses as lists of entries, as on Loihi 1."""
 
-    layout: Literal["entries"]
+    layout: Literal["entries"] = Field(description="lists of entries")
     word_bits: Sourced[Bits] = Field(description="bits of a memory word")
     synaptic_words: Sourced[Count] = Field(description="words for synapses")
     words_per_axon: Sourced[Count] = Field(description="words that one axon may point at")
@@ -131,7 +138,7 @@ class EntryMemory(Document):
 class PoolMemory(Document):
     """`[memory]` with `layout = "pool"`: one pool of words for everything, as inferred of Loihi 2."""
 
-    layout: Literal["pool"]
+    layout: Literal["pool"] = Field(description="one pool of words")
     word_bits: Sourced[Bits] = Field(description="bits of a memory word")
     memory_words: Sourced[Count] = Field(description="words for everything together")
     head_room: Sourced[Share] = Field(description="share of the words that is left free")
@@ -149,7 +156,15 @@ class PoolMemory(Document):
 
 
 class Costs(Document):
-    """One of `[[costs]]`: what events cost. Without energies it gives times only."""
+    """One of `[[costs]]`: what events cost. Without energies it gives times only.
+
+    Attributes:
+        name: Name of the set.
+        label: What the set is; it stands wherever a number of it stands.
+        time_synapse_dense: Time of an event at a synapse.
+        time_synapse_sparse: Time of an event at a sparse or run-length synapse.
+        time_synapse_shared: Time of an event at a synapse of a convolution.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     label: Annotated[str, Field(min_length=1)]
@@ -200,7 +215,16 @@ class Costs(Document):
 
 
 class ChipProfile(Document):
-    """A chip, as read from its TOML file."""
+    """A chip, as read from its TOML file.
+
+    Attributes:
+        name: Name of the chip.
+        title: Name of the chip for people.
+        mesh: How the cores are joined.
+        core: What any core holds.
+        memory: How a core stores synapses.
+        costs: What events cost, one set of coefficients or more.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     title: Annotated[str, Field(min_length=1)]

@@ -1,20 +1,26 @@
 """Loihi 1 and Loihi 2 as targets: integers run on Lava, and what the chip itself would say."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from targets.lava.target import LavaProgram, LavaTarget
-from targets.loihi.fitting import fit_graph
-from targets.loihi.profile import ChipProfile, EntryMemory, load_profile
-from toolchain.execution.activity import Activity
-from toolchain.hardware import HardwareProfile
-from toolchain.ir import Graph, Stage
-from toolchain.passes import Pass
-from toolchain.target.chip_fit import Fit
-from toolchain.target.protocol import ChipTarget
+from targets.lava.target import LavaTarget
+from toolchain.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from targets.lava.program import LavaProgram
+    from targets.loihi.profile import ChipProfile
+    from toolchain.execution.activity import Activity
+    from toolchain.hardware import HardwareProfile
+    from toolchain.ir import Graph
+    from toolchain.passes import Pass
+    from toolchain.target.chip_fit import Fit
+    from toolchain.target.protocol import ChipTarget
 
 
 @final
@@ -41,11 +47,16 @@ class LoihiTarget:
     @cached_property
     def facts(self) -> ChipProfile:
         """Everything known of the chip, with its sources."""
+        from targets.loihi.profile import load_profile
+
         return load_profile(self.chip)
 
     @property
     def profile(self) -> HardwareProfile:
         """The limits that the compiler respects: Lava's number formats, and the chip's profiles."""
+        from targets.loihi.profile import EntryMemory
+        from toolchain.hardware import HardwareProfile
+
         memory = self.facts.memory
         if not isinstance(memory, EntryMemory):
             return HardwareProfile(name=self.facts.title)
@@ -59,6 +70,13 @@ class LoihiTarget:
     def stages(self) -> frozenset[Stage]:
         """Fixed: a chip has no real numbers."""
         return frozenset({Stage.FIXED})
+
+    @property
+    def profile_form(self) -> type[ChipProfile]:
+        """The class that says what may stand in a file with the limits of a chip."""
+        from targets.loihi.profile import ChipProfile
+
+        return ChipProfile
 
     def check(self) -> None:
         """Raise unless Lava is installed."""
@@ -89,6 +107,9 @@ class LoihiTarget:
             ProfileError: The profile lacks a value, or holds an impossible one.
             DoesNotFitError: A part of the network is too large for any core.
         """
+        from targets.loihi.fitting import fit_graph
+        from targets.loihi.profile import load_profile
+
         facts = self.facts if profile is None else load_profile(profile)
         return fit_graph(facts, graph, activity, chips)
 

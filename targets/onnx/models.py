@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from targets.onnx.writer import DOMAIN, OPSET, StepModel, lif_function, next_state, write_step
+from targets.onnx.neurons import DOMAIN, OPSET, lif_function
+from targets.onnx.writer import StepModel, next_state, write_step
 from toolchain.arrays import Array
 from toolchain.files.npz import pack_arrays
 from toolchain.ir import Graph, graph_document
@@ -40,64 +41,66 @@ def sequence_model(graph: Graph) -> onnx.ModelProto:
     All are `[batch, time, *features]`; every sample begins at rest.
     """
     step = write_step(graph)
-    body_inputs = [_value(_inside(name), step.number, _state_shape(step, name)) for name in step.states]
-    body_inputs += [_value(_inside(name), kind, ["batch", *shape]) for name, kind, shape in step.inputs]
-    body_outputs = [
-        _value(_inside(next_state(name)), step.number, _state_shape(step, name)) for name in step.states
-    ]
-    nodes = [_renamed(node) for node in step.nodes]
-    recorded = TensorProto.INT32 if step.number == TensorProto.INT64 else TensorProto.DOUBLE
-    for name, shape in step.outputs.items():
-        kind = TensorProto.BOOL if name.endswith(".spikes") else recorded
-        held = _inside(name if name.endswith(".spikes") else next_state(name))
-        row = _inside(f"{name}/row")
-        nodes.append(helper.make_node("Cast", [held], [row], to=kind))
-        body_outputs.append(_value(row, kind, ["batch", *shape]))
-    tensors = [numpy_helper.from_array(value, _inside(name)) for name, value in step.initializers.items()]
-    body = helper.make_graph(nodes, "step", body_inputs, body_outputs, tensors)
-    outer: list[onnx.NodeProto] = []
-    first = step.inputs[0][0]
-    outer.append(helper.make_node("Shape", [first], ["/batch"], start=0, end=1))
-    constants: dict[str, Array] = {}
-    starts: list[str] = []
-    for name, shape in step.states.items():
-        parts = ["/batch"]
-        if name in step.history:
-            constants[f"{name}/steps"] = np.array([step.history[name]])
-            parts.insert(0, f"{name}/steps")
-        constants[f"{name}/features"] = np.array(shape, np.int64)
-        outer.append(helper.make_node("Concat", [*parts, f"{name}/features"], [f"{name}/shape"], axis=0))
-        zero = numpy_helper.from_array(np.zeros(1, helper.tensor_dtype_to_np_dtype(step.number)))
-        outer.append(helper.make_node("ConstantOfShape", [f"{name}/shape"], [f"{name}/rest0"], value=zero))
-        starts.append(f"{name}/rest0")
-    ends = [f"{name}/end" for name in step.states]
-    outer.append(
-        helper.make_node(
-            "Scan",
-            [*starts, *(f"{name}" for name, _, _ in step.inputs)],
-            [*ends, *step.outputs],
-            body=body,
-            num_scan_inputs=len(step.inputs),
-            scan_input_axes=[1] * len(step.inputs),
-            scan_output_axes=[1] * len(step.outputs),
-        )
+    rest, constants = _rest(step)
+    loop = helper.make_node(
+        "Scan",
+        [*(f"{name}/rest0" for name in step.states), *(name for name, _, _ in step.inputs)],
+        [*(f"{name}/end" for name in step.states), *step.outputs],
+        body=_scanned_step(step),
+        num_scan_inputs=len(step.inputs),
+        scan_input_axes=[1] * len(step.inputs),
+        scan_output_axes=[1] * len(step.outputs),
     )
     inputs = [_value(name, kind, ["batch", "time", *shape]) for name, kind, shape in step.inputs]
     outputs = [
-        _value(
-            name,
-            TensorProto.BOOL if name.endswith(".spikes") else recorded,
-            ["batch", "time", *shape],
-        )
+        _value(name, _record_type(step, name), ["batch", "time", *shape])
         for name, shape in step.outputs.items()
     ]
-    whole = helper.make_graph(
-        outer, graph.name, inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants.items()]
-    )
+    whole = helper.make_graph([*rest, loop], graph.name, inputs, outputs, constants)
     return _model(step, whole, "every sample from rest")
 
 
-def described(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
+def _scanned_step(step: StepModel) -> onnx.GraphProto:
+    """Return one step as the body of a loop: states come before inputs, and records after states."""
+    inputs = [_value(_inside(name), step.number, _state_shape(step, name)) for name in step.states]
+    inputs += [_value(_inside(name), kind, ["batch", *shape]) for name, kind, shape in step.inputs]
+    outputs = [
+        _value(_inside(next_state(name)), step.number, _state_shape(step, name)) for name in step.states
+    ]
+    nodes = [_renamed(node) for node in step.nodes]
+    for name, shape in step.outputs.items():
+        kind, row = _record_type(step, name), _inside(f"{name}/row")
+        value = _inside(name if name.endswith(".spikes") else next_state(name))
+        nodes.append(helper.make_node("Cast", [value], [row], to=kind))
+        outputs.append(_value(row, kind, ["batch", *shape]))
+    tensors = [numpy_helper.from_array(value, _inside(name)) for name, value in step.initializers.items()]
+    return helper.make_graph(nodes, "step", inputs, outputs, tensors)
+
+
+def _rest(step: StepModel) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return what makes the states at rest, `"<state>/rest0"`, for a batch of any size, and its constants."""
+    nodes = [helper.make_node("Shape", [step.inputs[0][0]], ["/batch"], start=0, end=1)]
+    constants: dict[str, Array] = {}
+    zero = numpy_helper.from_array(np.zeros(1, helper.tensor_dtype_to_np_dtype(step.number)))
+    for name, shape in step.states.items():
+        extents = ["/batch", f"{name}/features"]
+        constants[f"{name}/features"] = np.array(shape, np.int64)
+        if name in step.history:
+            constants[f"{name}/steps"] = np.array([step.history[name]])
+            extents.insert(0, f"{name}/steps")
+        nodes.append(helper.make_node("Concat", extents, [f"{name}/shape"], axis=0))
+        nodes.append(helper.make_node("ConstantOfShape", [f"{name}/shape"], [f"{name}/rest0"], value=zero))
+    return nodes, [numpy_helper.from_array(value, name) for name, value in constants.items()]
+
+
+def _record_type(step: StepModel, name: str) -> int:
+    """Return the ONNX type of a record."""
+    if name.endswith(".spikes"):
+        return TensorProto.BOOL
+    return TensorProto.INT32 if step.number == TensorProto.INT64 else TensorProto.DOUBLE
+
+
+def with_graph(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
     """Return a model that also holds the graph it was written from, so that it can be read again."""
     document, arrays = graph_document(graph)
     packed = base64.b64encode(pack_arrays(arrays)).decode("ascii")

@@ -13,9 +13,10 @@ from typing import Any, Final, assert_never, final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from scipy.sparse import csr_array
 
+from targets.onnx.neurons import DOMAIN, NAME
 from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.errors import TargetError
@@ -25,11 +26,11 @@ from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
 
-OPSET: Final = 21
-DOMAIN: Final = "pumice"
 _PARTS: Final = frozenset({"spikes", "u", "v", "past", "next"})
 _WORD: Final = 1 << 32
+"""Sums of synapses are counted modulo this."""
 _EXACT: Final = 1 << 24
+"""Whole numbers below are exact in single precision."""
 
 
 @final
@@ -38,13 +39,13 @@ class StepModel:
     """One step as ONNX nodes.
 
     Attributes:
-        nodes: In order.
-        initializers: Constants.
-        inputs: Name, ONNX type and features of every input of the network.
         number: ONNX type of messages and states.
-        states: Name of every state to its features; steps of the past come before the batch.
-        history: States that hold the past: how many steps, by name.
-        outputs: Per `"<population>.<quantity>"`, the features.
+        nodes: Nodes in the order of computation.
+        initializers: Constants by name.
+        inputs: Name, ONNX type and features of every input of the network.
+        states: Features of every state by name; steps of the past come before the batch.
+        history: Number of past steps by name, for the states that hold the past.
+        outputs: Features by `"<population>.<quantity>"`.
     """
 
     number: int
@@ -166,7 +167,7 @@ class _Writer:
         if delay == 0:
             return self.values[name]
         index = self.constant(f"{reader}/at{delay}", np.int64(self.depths[name] - delay))
-        return self.op("Gather", [f"{name}.past", index], f"{reader}/seen{delay}", axis=0)
+        return self.op("Gather", [f"{name}.past", index], f"{reader}/sent{delay}", axis=0)
 
     def dense(self, node: ir.FixedDense | ir.Dense) -> None:
         source, steps = self.graph.source(node.inputs[0])
@@ -178,25 +179,25 @@ class _Writer:
         # A connection whose synapses were all pruned sends zeros.
         for delay, weights in slots:
             name = f"{node.name}/{delay}"
-            seen = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}/row")
+            row = self.op("Reshape", [self.sent(source.name, steps + delay, name), shape], f"{name}/row")
             matrix = np.asarray(weights.toarray() if isinstance(weights, csr_array) else weights, self.dtype)
             columns = self.constant(f"{name}/weights", np.ascontiguousarray(matrix.T))
-            part = self.op("MatMul", [seen, columns], f"{name}/sum")
+            part = self.op("MatMul", [row, columns], f"{name}/sum")
             if isinstance(node, ir.FixedDense):
                 part = self._shifted(part, node.exponent, name)
             total = part if not total else self.op("Add", [total, part], f"{name}/total")
         self.values[node.name] = total
 
     def _shifted(self, total: str, exponent: int, name: str) -> str:
-        """Return a sum times a power of two: 32 bits are held, bits that are lost round down."""
-        held = self.wrapped(total, _WORD, f"{name}/held")
+        """Return a sum of 32 bits times a power of two; bits that are lost round down."""
+        word = self.wrapped(total, _WORD, f"{name}/word")
         if exponent == 0:
-            return held
+            return word
         factor = self.number(1 << abs(exponent))
         if exponent > 0:
-            return self.wrapped(self.op("Mul", [held, factor], f"{name}/up"), _WORD, f"{name}/shifted")
-        rest = self.op("Mod", [held, factor], f"{name}/rest")
-        whole = self.op("Sub", [held, rest], f"{name}/whole")
+            return self.wrapped(self.op("Mul", [word, factor], f"{name}/up"), _WORD, f"{name}/shifted")
+        rest = self.op("Mod", [word, factor], f"{name}/rest")
+        whole = self.op("Sub", [word, rest], f"{name}/whole")
         return self.op("Div", [whole, factor], f"{name}/shifted")
 
     def wrapped(self, value: str, modulus: int, name: str) -> str:
@@ -208,26 +209,26 @@ class _Writer:
 
     def convolve(self, node: ir.FixedConv2d) -> None:
         source, steps = self.graph.source(node.inputs[0])
-        seen, name = self.sent(source.name, steps, node.name), node.name
+        message, name = self.sent(source.name, steps, node.name), node.name
         weights = node.weights.astype(np.int64) << node.exponent
         reach = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).max(initial=0))
         if reach * self.graph.largest_message(node) < _EXACT:
-            total = self._float_convolution(node, seen, weights)
+            total = self._float_convolution(node, message, weights)
         else:
-            total = self._gathered_convolution(node, seen, weights, self.types[source.name].shape)
+            total = self._gathered_convolution(node, message, weights, self.types[source.name].shape)
         self.values[name] = self.wrapped(total, 2 * STATE_LIMIT, f"{name}/wrapped")
 
     def convolve_reals(self, node: ir.Conv2d) -> None:
         """Convolve in double precision, for which onnxruntime has no convolution of its own."""
         source, steps = self.graph.source(node.inputs[0])
-        seen = self.sent(source.name, steps, node.name)
+        message = self.sent(source.name, steps, node.name)
         shape = self.types[source.name].shape
-        self.values[node.name] = self._gathered_convolution(node, seen, node.weights, shape)
+        self.values[node.name] = self._gathered_convolution(node, message, node.weights, shape)
 
-    def _float_convolution(self, node: ir.FixedConv2d, seen: str, weights: Array) -> str:
+    def _float_convolution(self, node: ir.FixedConv2d, message: str, weights: Array) -> str:
         """Convolve in single precision: every partial sum is a whole number below 2^24."""
         name, window = node.name, node.window
-        real = self.op("Cast", [seen], f"{name}/real", to=TensorProto.FLOAT)
+        real = self.op("Cast", [message], f"{name}/real", to=TensorProto.FLOAT)
         kernel = self.constant(f"{name}/weights", weights.astype(np.float32))
         (top, left) = window.padding
         total = self.op(
@@ -237,33 +238,33 @@ class _Writer:
         return self.op("Cast", [total], f"{name}/sum", to=TensorProto.INT64)
 
     def _gathered_convolution(
-        self, node: ir.FixedConv2d | ir.Conv2d, seen: str, weights: Array, shape: tuple[int, ...]
+        self, node: ir.FixedConv2d | ir.Conv2d, message: str, weights: Array, shape: tuple[int, ...]
     ) -> str:
         """Collect what every position sees, and multiply."""
         name, groups = node.name, node.groups
-        seen = self._windows(seen, node.window, shape, name)
+        patches = self._windows(message, node.window, shape, name)
         out, height, width = self.types[name].shape
         elements = weights.shape[1] * node.window.area
         # [batch, groups, positions, elements] times [groups, elements, targets].
         split = np.array([0, groups, shape[0] // groups, height * width, node.window.area])
-        seen = self.op("Reshape", [seen, self.constant(f"{name}/split", split)], f"{name}/split5")
-        seen = self.op("Transpose", [seen], f"{name}/turned", perm=[0, 1, 3, 2, 4])
+        patches = self.op("Reshape", [patches, self.constant(f"{name}/split", split)], f"{name}/split5")
+        patches = self.op("Transpose", [patches], f"{name}/turned", perm=[0, 1, 3, 2, 4])
         rows = np.array([0, groups, height * width, elements])
-        seen = self.op("Reshape", [seen, self.constant(f"{name}/rows", rows)], f"{name}/elements")
+        patches = self.op("Reshape", [patches, self.constant(f"{name}/rows", rows)], f"{name}/elements")
         kernel = weights.reshape(groups, out // groups, elements).transpose(0, 2, 1)
         kernel_name = self.constant(f"{name}/weights", np.ascontiguousarray(kernel))
-        total = self.op("MatMul", [seen, kernel_name], f"{name}/products")
+        total = self.op("MatMul", [patches, kernel_name], f"{name}/products")
         total = self.op("Transpose", [total], f"{name}/upright", perm=[0, 1, 3, 2])
         image = self.constant(f"{name}/image", np.array([0, out, height, width]))
         return self.op("Reshape", [total, image], f"{name}/sum")
 
-    def _windows(self, seen: str, window: Window, shape: tuple[int, ...], name: str) -> str:
+    def _windows(self, message: str, window: Window, shape: tuple[int, ...], name: str) -> str:
         """Return what every position of a window sees, `[batch, C, positions, elements]`; zeros outside."""
         channels, height, width = shape
         marks = np.arange(1, height * width + 1).reshape(height, width)
         index = np.stack([patch.ravel() for patch in window.patches(marks)], axis=1)
         flat = self.constant(f"{name}/pixels", np.array([0, channels, height * width]))
-        row = self.op("Reshape", [seen, flat], f"{name}/pixel")
+        row = self.op("Reshape", [message, flat], f"{name}/pixel")
         # One silent pixel in front stands for all that lie outside.
         pads = self.constant(f"{name}/pads", np.array([0, 0, 1, 0, 0, 0]))
         row = self.op("Pad", [row, pads, self.constant("/silence", self.dtype(0))], f"{name}/padded")
@@ -271,11 +272,11 @@ class _Writer:
 
     def pool(self, node: Pooling) -> None:
         source, steps = self.graph.source(node.inputs[0])
-        seen = self.sent(source.name, steps, node.name)
-        seen = self._windows(seen, node.window, self.types[source.name].shape, node.name)
+        message = self.sent(source.name, steps, node.name)
+        patches = self._windows(message, node.window, self.types[source.name].shape, node.name)
         kind = "ReduceSum" if isinstance(node, ir.SumPool2d) else "ReduceMax"
         last = self.constant("/axis/last", np.array([-1]))
-        pooled = self.op(kind, [seen, last], f"{node.name}/pooled", keepdims=0)
+        pooled = self.op(kind, [patches, last], f"{node.name}/pooled", keepdims=0)
         shape = self.constant(f"{node.name}/image", np.array([0, *self.types[node.name].shape]))
         self.values[node.name] = self.op("Reshape", [pooled, shape], f"{node.name}/message")
 
@@ -291,7 +292,7 @@ class _Writer:
         vth = self.constant(f"{name}/vth", node.vth.astype(self.dtype))
         self.step.nodes.append(
             helper.make_node(
-                "LIF",
+                NAME,
                 [total, f"{name}.u", f"{name}.v", keep_u, keep_v, bias, vth],
                 [f"{name}.spikes", next_state(f"{name}.u"), next_state(f"{name}.v")],
                 name=name,
@@ -311,72 +312,3 @@ class _Writer:
             rest = self.op("Slice", [past, first, last, zero], f"/{past}/rest")
             now = self.op("Unsqueeze", [self.values[name], zero], f"/{past}/now")
             self.op("Concat", [rest, now], next_state(past), axis=0)
-
-
-def lif_function(number: int) -> onnx.FunctionProto:
-    """Return a step of a neuron as a function of ONNX, in integers or in real numbers."""
-    return _fixed_lif() if number == TensorProto.INT64 else _float_lif()
-
-
-def _float_lif() -> onnx.FunctionProto:
-    nodes = [
-        helper.make_node("Mul", ["u", "keep_u"], ["decayed_u"]),
-        helper.make_node("Add", ["decayed_u", "a"], ["next_u"]),
-        helper.make_node("Mul", ["v", "keep_v"], ["decayed_v"]),
-        helper.make_node("Add", ["decayed_v", "next_u"], ["driven"]),
-        helper.make_node("Add", ["driven", "bias"], ["potential"]),
-        helper.make_node("Greater", ["potential", "vth"], ["s"]),
-        helper.make_node("Constant", [], ["nothing"], value=numpy_helper.from_array(np.zeros(()), "nothing")),
-        helper.make_node("Where", ["s", "nothing", "potential"], ["next_v"]),
-    ]
-    return _function(nodes, "Leaky integrate-and-fire, reset to zero.")
-
-
-def _function(nodes: list[onnx.NodeProto], text: str) -> onnx.FunctionProto:
-    operands = ["a", "u", "v", "keep_u", "keep_v", "bias", "vth"]
-    results = ["s", "next_u", "next_v"]
-    opset = [helper.make_opsetid("", OPSET)]
-    return helper.make_function(DOMAIN, "LIF", operands, results, nodes, opset, doc_string=text)
-
-
-def _fixed_lif() -> onnx.FunctionProto:
-    """Return `fixedpoint.lif_step`: the integer rules, written once."""
-    nodes: list[onnx.NodeProto] = []
-
-    def constant(name: str, value: int) -> str:
-        tensor = numpy_helper.from_array(np.asarray(value, np.int64), name)
-        nodes.append(helper.make_node("Constant", [], [name], value=tensor))
-        return name
-
-    def op(kind: str, inputs: list[str], output: str) -> str:
-        nodes.append(helper.make_node(kind, inputs, [output]))
-        return output
-
-    unity, unit, nothing = constant("unity", DECAY_UNITY), constant("unit", 64), constant("nothing", 0)
-    word, half_word = constant("word", _WORD), constant("half_word", _WORD // 2)
-    turn, limit = constant("turn", 2 * STATE_LIMIT), constant("limit", STATE_LIMIT)
-    lowest, low, high = (
-        constant("lowest", -STATE_LIMIT), constant("low", 1 - STATE_LIMIT), constant("high", STATE_LIMIT - 1)
-    )  # fmt: skip
-
-    def word_of(value: str, name: str) -> str:
-        rest = op("Mod", [op("Add", [value, half_word], f"{name}_lifted"), word], f"{name}_rest")
-        return op("Sub", [rest, half_word], name)
-
-    def kept(state: str, share: str, name: str) -> str:
-        # Integer division rounds toward zero, as decays do.
-        return op("Div", [op("Mul", [state, share], f"{name}_product"), unity], name)
-
-    summed = word_of(op("Mul", [word_of("a", "held"), unit], "aligned"), "input")
-    c = word_of(op("Add", [kept("u", "keep_u", "decayed_u"), summed], "current"), "c")
-    above = op("Greater", [c, limit], "above")
-    below = op("LessOrEqual", [c, lowest], "below")
-    down = op("Where", [above, op("Sub", [c, turn], "lower"), c], "wrapped_down")
-    op("Where", [below, op("Add", [c, turn], "higher"), down], "next_u")
-    driven = op("Add", [kept("v", "keep_v", "decayed_v"), "next_u"], "driven")
-    bounded = op(
-        "Max", [op("Min", [op("Add", [driven, "bias"], "biased"), high], "not_above"), low], "bounded"
-    )
-    op("Greater", [bounded, op("Mul", ["vth", unit], "threshold")], "s")
-    op("Where", ["s", nothing, bounded], "next_v")
-    return _function(nodes, "Leaky integrate-and-fire in integers, as Lava's fixed_pt: u wraps, v saturates.")

@@ -100,10 +100,33 @@ def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
     assert not loaded & {"torch", "lava", "targets"}
 
 
+@pytest.mark.parametrize("name", ["toolchain.workflow.targets", "toolchain.workflow.schema"])
+def test_lists_for_people_need_nothing_that_is_slow_to_import(name: str) -> None:
+    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(json.loads(done.stdout)) & {"numpy", "scipy", "pydantic", "torch", "networkx"}
+
+
 def test_the_lava_child_never_loads_torch() -> None:
     code = "import json, sys, targets.lava.worker; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch" not in json.loads(done.stdout)
+
+
+def test_what_is_exported_for_lava_imports_lava_numpy_and_itself_only(repository: Path) -> None:
+    package = repository / "targets" / "lava" / "runtime"
+    for path in package.rglob("*.py"):
+        depth = len(path.relative_to(package).parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = set() if node.level else {str(node.module)}
+                assert node.level <= depth, f"{path} leaves the package"
+            else:
+                continue
+            roots = {name.partition(".")[0] for name in names}
+            assert roots <= {*sys.stdlib_module_names, "lava", "numpy", "scipy"}, path
 
 
 def test_nothing_unpickles(repository: Path) -> None:

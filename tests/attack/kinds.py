@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import torch
 
@@ -20,7 +20,7 @@ from toolchain.training import load_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
 from toolchain.workflow.check import check_build
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import load_experiment
 from toolchain.workflow.load import load
@@ -118,6 +118,21 @@ def _network(path: Path) -> object:
     return load_network(path.parent)
 
 
+_BUILD_FILES: Final = (
+    "manifest.json",
+    "fixed/graph.json",
+    "fixed/arrays.npz",
+    "float/graph.json",
+    "float/arrays.npz",
+    "quantization.json",
+    "passes.json",
+    "passes.npz",
+    "fidelity.json",
+    "stimulus.npz",
+)
+_RUN_FILES: Final = ("run.json", "network/network.json", "network/network.safetensors", "calibration.npz")
+
+
 @final
 class Kinds:
     """All kinds, of a small run and a small build.
@@ -135,34 +150,16 @@ class Kinds:
         train(self.experiment, self.run)
         build = compile_run(self.run, target="emulator")
         judgement = compare_build(build)
-        save_build(build, self.build, judgement)
+        build.save(self.build, judgement)
         write_baseline(self.baseline, judgement.comparison)
 
     def all(self) -> dict[str, Kind]:
         """Return every kind by its name."""
-        build = (
-            "manifest.json",
-            "fixed/graph.json",
-            "fixed/arrays.npz",
-            "float/graph.json",
-            "float/arrays.npz",
-            "quantization.json",
-            "passes.json",
-            "passes.npz",
-            "fidelity.json",
-            "stimulus.npz",
-        )
-        run = (
-            "run.json",
-            "network/network.json",
-            "network/network.safetensors",
-            "calibration.npz",
-        )
-        found = [_of_formats(name) for name in FORMATS]
-        found += [Kind(f"build: {name}", _copied(self.build, name), _in_build, 4) for name in build]
-        found += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in run]
+        kinds = [_of_formats(name) for name in FORMATS]
+        kinds += [Kind(f"build: {name}", _copied(self.build, name), _in_build, 4) for name in _BUILD_FILES]
+        kinds += [Kind(f"run: {name}", _copied(self.run, name), _in_run) for name in _RUN_FILES]
         network = self.run / "network"
-        found += [
+        kinds += [
             Kind("network.json", _copied(network, "network.json"), _network),
             Kind("network.safetensors", _copied(network, "network.safetensors"), _network),
             Kind(
@@ -187,7 +184,7 @@ class Kinds:
             Kind("experiment", _toml, load_experiment),
             Kind("chip profile", _profile, load_profile),
         ]
-        return {kind.name: kind for kind in found}
+        return {kind.name: kind for kind in kinds}
 
     def _write_baseline(self, folder: Path) -> Path:
         return Path(shutil.copy(self.baseline, folder / "baseline.json"))

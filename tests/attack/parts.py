@@ -63,7 +63,7 @@ class Part:
     """A part.
 
     Attributes:
-        heading: Of the columns of its table.
+        heading: Heading of the columns of its table.
         rows: Tries everything and yields the rows.
         every: Whether rows with nothing wrong are printed, too, or only counted.
     """

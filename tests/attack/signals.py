@@ -37,7 +37,7 @@ class Forked:
     """The command in a fork of this process.
 
     Args:
-        arguments: Of the command.
+        arguments: Arguments of the command.
         environment: Further variables.
         stderr: Where it says what it has to say.
     """

@@ -115,7 +115,7 @@ class Documents:
     """The JSON files of a build, one of which is another; its arrays and samples are as they were.
 
     Attributes:
-        folder: Of the sound build.
+        folder: Folder of the sound build.
     """
 
     folder: Path

@@ -155,7 +155,7 @@ FILES: Final[dict[str, Files]] = {
     "ONNX, not a model": lambda at: ["compile", str(Path(shutil.copy(__file__, at / "x.onnx"))), "-o", "OUT"],
     "netx, type of a layer": _netx,
     "samples": _samples("run", "BUILD", "-o", "OUT", "--input", "FILE"),
-    "samples of a compilation": _samples("compile", "RUN", "-o", "OUT", "--calibrate", "FILE"),
+    "samples of a compilation": _samples("compile", "RUN", "-o", "OUT", "--calibration", "FILE"),
     "trace": _samples("check", "BUILD", "-t", "loihi2", "--trace", "FILE"),
     "experiment, key": _text("x.toml", f"{_KEY} = 1\n{TOML}", "train", "FILE", "-o", "OUT"),
     "experiment, value": _text("x.toml", f"[encoding]\nname = {_KEY}", "prune", "FILE", "-o", "OUT"),

@@ -186,7 +186,7 @@ class Caller:
         """Start a call.
 
         Args:
-            verb: Which.
+            verb: Name of the verb.
             place: The folder of the call; a second call in it goes on where the first one ended.
             prepare: Run in the process before the verb, such as to set limits.
             fresh: Whether the interpreter is started anew, as users do; else it is a fork of this process,

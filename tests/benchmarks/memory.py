@@ -70,7 +70,7 @@ def run_child(action: str, build: Path, pictures: Path) -> None:
     if action == "compare":
         from toolchain.workflow.compare import compare_build  # noqa: PLC0415
 
-        found = compare_build(loaded, given).to_json()
+        found = compare_build(loaded, given).document().model_dump(mode="json")
     elif action == "record":
         from toolchain.workflow.run import record_build  # noqa: PLC0415
 

@@ -24,7 +24,7 @@ from rich.table import Table
 from targets.emulator.integers.loops import add_events
 from targets.emulator.integers.network import CompiledNetwork
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.benchmarks.networks import NETWORKS, at_rate, convolution, measured_rate, recurrent, stimulus, vgg
 from tests.benchmarks.peers import PEERS, FloatNetwork, installed_peers

@@ -15,7 +15,7 @@ import torch
 import targets.lava  # noqa: F401 - makes `import lava` work on this Python
 
 from lava.proc.conv.utils import conv as stock_convolution  # isort: skip
-from targets.lava.convolution import Convolver
+from targets.lava.runtime.convolution import Convolver
 from targets.lava.target import LavaTarget
 from toolchain.data import as_pictures, load_digits
 from toolchain.models import (
@@ -62,7 +62,8 @@ def test_compile_at_cifar_size_and_one_image_on_lava(benchmark: Benchmark, name:
     program = LavaTarget().build(build.fixed_graph)
     got = program.run(build.stimulus, record=("spikes", "v", "u"))  # type: ignore[arg-type]
     benchmark.extra_info["Lava, s, all told"] = time.perf_counter() - started
-    benchmark.extra_info["relay neurons"] = program.plan.relay_neurons
+    relays = (item for item in program.plan.network.populations if item.relay)
+    benchmark.extra_info["relay neurons"] = sum(int(np.prod(item.shape)) for item in relays)
     for record, values in expected.by_key().items():
         np.testing.assert_array_equal(values, got.by_key()[record], err_msg=record)
     assert sum(int(spikes.sum()) for spikes in got.spikes.values()) > 1000

@@ -10,7 +10,7 @@ import pytest
 from toolchain.cli.main import main
 from toolchain.errors import DoesNotFitError
 from toolchain.execution.trace import Trace
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.load import load
 
@@ -117,14 +117,15 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
     for node in build.fixed_graph.populations:
         assert len(np.unique(node.vth)) <= 7
         assert len({*zip(node.du.tolist(), node.dv.tolist(), strict=True)}) <= 31
-    save_build(build, tmp_path / "build", compare_build(build))
+    build.save(tmp_path / "build", compare_build(build))
     resources = json.loads((tmp_path / "build" / "resources.json").read_text())
     assert resources["chip"] == "loihi1"
     assert resources["fits"]
     assert "On Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
     # The stand-alone network stands in every build.
     for folder in (tmp_path / "build", small_build):
-        assert {item.name for item in (folder / "lava").iterdir()} == {"network.py", "weights.npz"}
+        names = {item.name for item in (folder / "lava").iterdir()}
+        assert names == {"network.py", "network.json", "weights.npz", "runtime"}
         load(folder)
 
 

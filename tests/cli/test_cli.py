@@ -143,13 +143,13 @@ def test_bad_input_gets_one_clear_sentence(
         (["train", str(tmp_path / "none.toml"), "-o", out], 2, "none.toml' does not exist"),
         (["compile", str(tmp_path / "none"), "-o", out], 2, "does not exist"),
         (["compile", str(tmp_path), "-o", out], 2, "is neither a run folder"),
-        (["compile", str(small_run), "-o", str(small_run)], 2, "choose another -o"),
+        (["compile", str(small_run), "-o", str(small_run)], 2, "choose another place"),
         (
-            ["compile", str(small_run), "-o", out, "--calibrate", str(tmp_path / "none.npz")],
+            ["compile", str(small_run), "-o", out, "--calibration", str(tmp_path / "none.npz")],
             2,
             "does not exist",
         ),
-        (["compile", str(small_run), "-o", out, "--calibrate", str(wrong)], 2, "64], got [1, 5, 63]"),
+        (["compile", str(small_run), "-o", out, "--calibration", str(wrong)], 2, "64], got [1, 5, 63]"),
         (["compile", str(small_run), "-o", out, "--target", "lawa"], 2, "did you mean 'lava'"),
         (["run", build, "-o", out, "--input", str(wrong)], 2, "expects [batch, time, 64], got [1, 5, 63]"),
         (["run", build, "-o", out, "--input", str(flat), "--samples", "1"], 2, "64], got [5]"),
@@ -159,9 +159,9 @@ def test_bad_input_gets_one_clear_sentence(
         (["run", str(small_run), "-o", out], 3, "compile it first"),
         (["run", str(edited), "-o", out], 3, "was changed after the build"),
         (["compare", build, "--gate", "speed=1"], 2, "gate 'speed' is not known"),
-        (["compare", build, "--update"], 2, "name it with --baseline"),
+        (["compare", build, "--update"], 2, "name it: --baseline FILE"),
         (["compare", build, "--baseline", str(tmp_path / "none.json")], 2, "does not exist"),
-        (["show", build, "--stage", "final"], 2, "is not one of 'float'"),
+        (["show", build, "--stage", "final"], 2, "is not one of 'fixed'"),
     ]
     for arguments, code, message in cases:
         _fails(arguments, code, message, capsys)
@@ -184,9 +184,11 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
     assert document["populations"]["hidden"]["thresholds"] <= 3
     few = str(tmp_path / "few.npz")
     Stimulus.load(small_run / "calibration.npz").take(slice(0, 7)).save(Path(few))
-    assert main(["compile", str(small_run), "-o", build, "--calibrate", few, "--json"]) == 0
+    assert main(["compile", str(small_run), "-o", build, "--calibration", few, "--json"]) == 0
     assert _json(capsys)["quantization"]["calibration_samples"] == 7
-    assert main(["compile", str(small_run), "-o", build, "--no-calibrated", "--decay-profiles", "5"]) == 0
+    assert (
+        main(["compile", str(small_run), "-o", build, "--rounding", "nearest", "--decay-profiles", "5"]) == 0
+    )
     printed = " ".join(capsys.readouterr().out.split())
     assert "warning: '" in printed
     _fails(
@@ -216,7 +218,7 @@ def test_compare_splits_the_loss_and_show_says_why(
     assert main(["show", str(small_build), "--why", "encode", "--json"]) == 0
     assert len(_json(capsys)["sentences"]) > 4
     _fails(["show", str(small_build), "--why", "hiden"], 2, "did you mean 'hidden'?", capsys)
-    assert json.loads((small_build / "fidelity.json").read_text())["version"] == 1
+    assert json.loads((small_build / "fidelity.json").read_text())["version"] == 2
 
 
 def test_a_build_whose_integers_were_changed_is_named_and_exits_with_four(

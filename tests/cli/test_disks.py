@@ -161,7 +161,7 @@ def test_files_that_may_not_be_read_are_told_by_every_reader(small_run: Path, tm
     commands = [
         ["train", str(tmp_path / "x.toml"), "-o", out],
         *(["compile", str(tmp_path / name), "-o", out] for name in ("x.nir", "x.onnx", "x.net")),
-        ["compile", str(small_run), "-o", out, "--calibrate", str(tmp_path / "s.npz")],
+        ["compile", str(small_run), "-o", out, "--calibration", str(tmp_path / "s.npz")],
     ]
     script = (
         "import sys; from toolchain.cli.main import main; "

@@ -9,7 +9,11 @@ from toolchain.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ("target", "files"), [("onnx", ["network.onnx", "step.onnx"]), ("lava", ["network.py", "weights.npz"])]
+    ("target", "files"),
+    [
+        ("onnx", ["network.onnx", "step.onnx"]),
+        ("lava", ["network.json", "network.py", "runtime", "weights.npz"]),
+    ],
 )
 def test_a_network_is_written_for_others(
     small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, files: list[str]

@@ -42,7 +42,7 @@ def test_an_example_with_what_is_no_number_names_array_count_and_place(
     values[2, 0, 0] = np.inf
     Stimulus({"input": values}).save(tmp_path / "s.npz")
     told = "array 'input' holds 2 values that are not finite, the first (nan) at [1, 2, 3] of [3, 6, 64]"
-    for option in ("--example", "--calibrate"):
+    for option in ("--example", "--calibration"):
         arguments = ["compile", str(file), "-o", str(tmp_path / "b"), option, str(tmp_path / "s.npz")]
         _refused(arguments, told, capsys)
     assert not (tmp_path / "b").exists()

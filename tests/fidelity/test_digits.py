@@ -19,8 +19,9 @@ from toolchain.ir import load_graph
 from toolchain.passes import QuantizeGraph
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
-from toolchain.workflow.compare import Exactness, compare_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.judgement import Exactness
 
 _HERE = Path(__file__).parent
 

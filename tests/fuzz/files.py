@@ -22,7 +22,8 @@ from toolchain.execution.trace import Trace
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.conventions import reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Graph

@@ -14,7 +14,8 @@ from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
 from toolchain.interchange.nir.conventions import READERS, Reset, convention, reader_convention
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
 

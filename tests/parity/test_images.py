@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models
+from targets.lava.runtime.models import Models
 from tests.exactness import Make, check_equal, check_on_lava, check_samples_on_lava
 from tests.image_graphs import (
     ImageRecipe,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, note, settings
 
 from targets.emulator.target import EmulatorTarget
-from targets.lava.job import Models
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests import exactness
 from tests.exactness import Make, check_equal, check_on_lava, check_samples_on_lava, shrink

@@ -1,5 +1,6 @@
 """`import pumice`: everything that users need, under a name that is ours, at the price of nothing."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -22,11 +23,23 @@ def _loaded_by(code: str) -> set[str]:
 
 
 def test_the_facade_offers_what_the_toolchain_offers() -> None:
-    models = {"Connection", "CubaLif", "Network", "Readout", "Spiking", "as_model"}
-    others = {"FitOptions", "Stimulus", "__version__", "fit", "load_target"}
-    assert set(pumice.__all__) == {*toolchain.__all__, *models, *others}
+    assert pumice.__all__ == toolchain.__all__
     for name in toolchain.__all__:
-        assert getattr(pumice, name) is getattr(toolchain, name)
+        assert name == "__version__" or getattr(pumice, name) is getattr(toolchain, name)
+
+
+def test_no_other_package_has_to_be_imported_for_the_names_of_a_star() -> None:
+    names: dict[str, object] = {}
+    exec("from pumice import *", names)  # noqa: S102 - what a notebook does
+    assert {*pumice.__all__} <= names.keys()
+
+
+def test_the_table_of_homes_has_every_name_that_type_checkers_see() -> None:
+    """The names stand twice: for Python, which imports them on first use, and for whoever reads the types."""
+    tree = ast.parse(Path(toolchain.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = [alias for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert {alias.asname or alias.name for alias in imported} == {*toolchain.__all__} - {"__version__"}
 
 
 def test_every_public_name_is_listed_and_explained() -> None:
@@ -44,11 +57,13 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = pumice.compare_everything
 
 
-@pytest.mark.parametrize(
-    "code", ["import pumice; dir(pumice)", "import pumice.pytest_plugin", "import pumice.command"]
-)
+@pytest.mark.parametrize("code", ["import pumice", "import pumice.pytest_plugin", "import pumice.command"])
 def test_importing_it_loads_nothing_else(code: str) -> None:
     assert not _loaded_by(code) & _HEAVY
+
+
+def test_listing_its_names_loads_none_of_them() -> None:
+    assert not _loaded_by("import pumice; dir(pumice)") & (_HEAVY - {"toolchain"})
 
 
 def test_every_entry_point_can_be_loaded(repository: Path) -> None:

@@ -100,7 +100,7 @@ def _entries() -> dict[str, Entry]:
         "Program.run, ONNX": Entry(lambda v: onnx.run(v).spikes, "stimulus|input", x),
         "Session.step": Entry(lambda v: emulator.session(6).step({"input": v}), "input", x[:, 0]),
         "Session.step, ONNX": Entry(lambda v: onnx.session(6).step({"input": v}), "input", x[:, 0]),
-        "compare": Entry(lambda v: toolchain.compare(build, v).to_json(), "stimulus|input", x),
+        "compare": Entry(lambda v: toolchain.compare(build, v).document(), "stimulus|input", x),
         "repair": Entry(
             lambda v: toolchain.repair(build, Stimulus({"input": x}, v)).quantization, "labels", y
         ),

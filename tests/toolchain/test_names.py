@@ -9,21 +9,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.lava.artifact import WEIGHTS, write_artifact
-from targets.lava.job import Models, write_job
+from targets.lava.export import export_network
+from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
 from targets.lava.resume import FinishedSamples
+from targets.lava.runtime.jobs import PARAMETERS, read_network
+from targets.lava.runtime.models import Models
 from targets.onnx.target import OnnxTarget
 from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import renamed, with_names
-from toolchain import ir
 from toolchain.errors import ArgumentError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus, fit_stimulus, stored_key
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
-from toolchain.files.npz import read_arrays
 from toolchain.ir import Graph, load_graph, same_structure, save_graph
 from toolchain.models import Network
 from toolchain.models.network import Connection
@@ -127,15 +127,17 @@ def test_a_network_for_lava_holds_every_array_of_its_own(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder, (graph, _) = tmp_path_factory.mktemp("lava"), _network(seed)
-    write_artifact(graph, folder)
-    arrays, plan = read_arrays(folder / WEIGHTS), plan_processes(graph)
-    parts = (*plan.sources, *plan.neurons, *plan.graded, *plan.connections, *plan.convolutions)
-    assert len({part.name for part in parts}) == len(parts)
-    fields = sum(5 for item in plan.neurons if isinstance(item.neurons, ir.FixedLif))
-    synapses = sum(1 if isinstance(link.weights, np.ndarray) else 3 for link in plan.connections)
-    assert len(arrays) == fields + synapses + len(plan.convolutions)
-    for item in plan.neurons:
-        assert np.array_equal(arrays[f"{item.name}/vth"], item.neurons.vth)
+    plan = plan_processes(graph)
+    export_network(plan, folder)
+    network, arrays = read_network(folder)
+    assert network == plan.network
+    names = network.process_names(Models.MIXED)
+    assert len(set(names)) == len(names)
+    fields = len(PARAMETERS) * len(network.populations)
+    synapses = sum(3 if link.sparse else 1 for link in network.connections)
+    assert len(arrays) == fields + synapses + len(network.convolutions)
+    for node in graph.populations:
+        assert np.array_equal(arrays[f"{node.name}/vth"], node.vth)
 
 
 @given(seed=_SEEDS)
@@ -147,9 +149,9 @@ def test_a_job_for_lava_has_a_file_for_every_source_and_record(
     stimulus = fit_stimulus(graph, Stimulus(values))
     plan = plan_processes(graph)
     wanted = kept_quantities(empty_records(graph, stimulus, QUANTITIES), graph)
-    write_job(folder, plan, graph, stimulus, wanted, Models.MIXED)
+    write_job(folder, plan, stimulus, wanted, Models.MIXED)
     names = [item.name.lower() for item in folder.glob("*.npy")]
-    assert len(set(names)) == len(names) == len(plan.sources) + sum(map(len, wanted.values())) + 1
+    assert len(set(names)) == len(names) == len(plan.network.sources) + sum(map(len, wanted.values())) + 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from targets.loihi.profile import load_profile
 from toolchain.errors import ArgumentError, ProfileError, ToolchainError
 from toolchain.fidelity import parse_gates
-from toolchain.models import CubaLif, HrsnnShape, Network, Spiking
+from toolchain.models import CubaLif, HrsnnShape, InputCode, Network, Spiking
 from toolchain.models.vgg import NeuronShape
 from toolchain.pruning import LnpOptions
 from toolchain.pruning.lnp.noise import NoiseDrive
@@ -60,7 +60,7 @@ def test_a_step_or_a_scale_that_means_nothing_is_refused(
         lambda value: FitOptions(value, 1, 0.1),
         CubaLif,
         lambda value: _network(inputs={"input": value}),
-        lambda value: _network(graded_bits=value),
+        lambda value: InputCode(1.0, value),
         lambda value: ForecastOptions(segments=value),
         lambda value: Quantization(threshold_profiles=value),
     ],

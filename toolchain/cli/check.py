@@ -1,14 +1,16 @@
 """`pumice check`: does a build fit a chip, and what would it cost there."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.files.disk import check_output_file
-from toolchain.target.chip_fit import Fit
+
+if TYPE_CHECKING:
+    from toolchain.target.chip_fit import Fit
+    from toolchain.workflow.check import Resources
 
 
 def check(
@@ -16,33 +18,43 @@ def check(
     *,
     target: Annotated[
         str | None,
-        typer.Option("--target", "-t", help="loihi1, loihi2 or another chip; by default the build's"),
+        typer.Option(
+            "--target",
+            "-t",
+            metavar="NAME",
+            help="loihi1, loihi2 or another chip; by default that of the build.",
+        ),
     ] = None,
-    chips: Annotated[int, typer.Option(min=1, help="how many chips there are")] = 1,
+    chips: Annotated[int, typer.Option(min=1, metavar="N", help="Number of chips.")] = 1,
     profile: Annotated[
-        Path | None, typer.Option(readable=False, help="TOML file with the limits of another chip")
+        Path | None,
+        typer.Option(readable=False, metavar="FILE", help="Limits of another chip (TOML)."),
     ] = None,
     stimulus: StimulusFile = None,
     trace: Annotated[
         Path | None,
         typer.Option(
-            readable=False, help="trace.npz of a run on that input; by default the emulator runs it"
+            readable=False,
+            metavar="FILE",
+            help="Trace (.npz) that 'pumice run' wrote for these samples; by default the emulator runs them.",
         ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(readable=False, help="HTML page to write, with a map of the cores")
+        Path | None,
+        typer.Option(readable=False, metavar="FILE", help="HTML page to write, with a map of the cores."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a build fits a chip, on which cores, and what a step would take."""
+    """Say whether a build fits a chip, on which cores, and what a step takes there."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.execution.trace import Trace
     from toolchain.fidelity.resources_page import write_resources
+    from toolchain.files.disk import check_output_file
     from toolchain.workflow.check import check_build
     from toolchain.workflow.load import load
 
     if report is not None:
-        check_output_file(report, "--report")
+        check_output_file(report)
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(
@@ -57,29 +69,31 @@ def check(
     if report is not None:
         write_resources(report, resources.fit, resources.metrics)
     if as_json:
-        print_json(resources.to_json())
+        answer(resources.document().model_dump(mode="json"))
     else:
-        print_fit(resources.fit)
-        metrics = resources.metrics
-        out.print(
-            f"NeuroBench: footprint {metrics.footprint_bytes:,} bytes, connection sparsity "
-            f"{metrics.connection_sparsity:.3f}, activation sparsity {metrics.activation_sparsity:.3f}, per "
-            "sample "
-            f"{metrics.effective_acs:,.0f} effective ACs, {metrics.effective_macs:,.0f} effective MACs, "
-            f"{metrics.dense_operations:,.0f} dense",
-            markup=False,
-        )
+        _print_resources(resources)
         if report is not None:
-            out.print(f"report: {report}", markup=False, soft_wrap=True)
+            out.print(f"report: {report}", soft_wrap=True)
     resources.require_fit()
 
 
-def print_fit(fit: Fit) -> None:
+def _print_resources(resources: "Resources") -> None:
+    metrics = resources.metrics
+    print_fit(resources.fit)
+    out.print(
+        f"NeuroBench: footprint {metrics.footprint_bytes:,} bytes, connection sparsity "
+        f"{metrics.connection_sparsity:.3f}, activation sparsity {metrics.activation_sparsity:.3f}, "
+        f"per sample {metrics.effective_acs:,.0f} effective ACs, {metrics.effective_macs:,.0f} effective "
+        f"MACs, {metrics.dense_operations:,.0f} dense"
+    )
+
+
+def print_fit(fit: "Fit") -> None:
     """Print verdict, layers, traffic, events, estimates and advice."""
     binding, share = fit.binding
     room = fit.chips * fit.cores_per_chip
     verdict = "fits" if fit.fits else f"does not fit: {fit.chips_needed} chips are needed"
-    out.print(f"{fit.title}: {verdict}; {len(fit.cores)} of {room} cores", markup=False, style="bold")
+    out.print(f"{fit.title}: {verdict}; {len(fit.cores)} of {room} cores", style="bold")
     print_table(
         "layers",
         ("name", "neurons", "cores", "synaptic words", "fullest", "used", "stored"),
@@ -107,9 +121,9 @@ def print_fit(fit: Fit) -> None:
         if fit.in_order is None
         else f", one layer after another {fit.in_order.cores} and {fit.in_order.hops:,.1f}"
     )
-    out.print(f"{fit.packing.cores} cores and {fit.packing.hops:,.1f} hops a step{before}", markup=False)
+    out.print(f"{fit.packing.cores} cores and {fit.packing.hops:,.1f} hops a step{before}")
     print_table("events per step", ("event", "mean"), [(name, f"{n:,.1f}") for name, n in fit.events.items()])
     for estimate in fit.estimates:
-        out.print(estimate.sentence(fit.steps), markup=False)
+        out.print(estimate.sentence(fit.steps))
     for line in (*(f"note: {note}" for note in fit.notes), *(f"to take less: {line}" for line in fit.advice)):
         out.tell(line)

@@ -1,17 +1,19 @@
 """`pumice compare`: how far the integers are the network that was trained; gates for CI."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.files.disk import check_file, check_output_file
 
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
-    from toolchain.workflow.attribution import LossAttribution
+    from toolchain.fidelity.attribution import LossAttribution
+    from toolchain.workflow.build_folder import Build
+    from toolchain.workflow.judgement import Judgement
 
 
 def compare(
@@ -20,55 +22,61 @@ def compare(
     stimulus: StimulusFile = None,
     exact: Annotated[
         list[str] | None,
-        typer.Option("--exact", help="a target that must be equal bit for bit, such as lava"),
+        typer.Option(
+            metavar="NAME", help="Target, such as lava, that must be equal bit for bit. May be repeated."
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="samples that --exact targets run")] = 32,
-    gate: Annotated[list[str] | None, typer.Option(help="name=value, such as accuracy_drop=0.5")] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of samples that the targets of --exact run.")
+    ] = 32,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Bound, such as accuracy_drop=0.5. May be repeated."),
+    ] = None,
     causes: Annotated[
-        bool, typer.Option("--causes", help="split the loss by cause: each integer rule switched on alone")
+        bool, typer.Option("--causes", help="Say what each rule of the integers costs by itself.")
     ] = False,
     baseline: Annotated[
-        Path | None, typer.Option(readable=False, help="figures that must not get worse")
+        Path | None,
+        typer.Option(readable=False, metavar="FILE", help="Figures of before, which must not get worse."),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="write the baseline instead of checking it")
+        bool, typer.Option("--update", help="Write --baseline instead of checking against it.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the float network with its integers. A gate that is not met exits with 4."""
+    """Compare the integers with the network that was trained (exit code 4 if a gate is not met)."""
     from toolchain.errors import UsageError
     from toolchain.execution.stimulus import Stimulus
     from toolchain.fidelity import check_baseline, check_gates, parse_gates, read_baseline, write_baseline
+    from toolchain.files.disk import check_file, check_output_file
     from toolchain.workflow.compare import compare_build
     from toolchain.workflow.load import load
 
     gates = parse_gates(gate or [])
     if update and baseline is None:
-        raise UsageError("--update writes a baseline; name it with --baseline FILE")
+        raise UsageError("`update` writes a baseline", "name it: `baseline=FILE`")
     if baseline is not None and update:
-        check_output_file(baseline, "--baseline")
+        check_output_file(baseline)
     elif baseline is not None:
         check_file("baseline", baseline)
-        # What is wrong with it is said before minutes of work, not after.
+        # A baseline that cannot be read ends the command before minutes of work, not after.
         read_baseline(baseline)
     loaded = load(build)
-    given = None if stimulus is None else Stimulus.open(stimulus)
     with stages(quiet=as_json) as progress:
         judgement = compare_build(
-            loaded, given, exact=exact or (), samples=samples, attribute=causes, progress=progress
+            loaded,
+            None if stimulus is None else Stimulus.open(stimulus),
+            exact=exact or (),
+            samples=samples,
+            attribute=causes,
+            progress=progress,
         )
     comparison = judgement.comparison
     if as_json:
-        print_json(judgement.to_json())
+        answer(judgement.document().model_dump(mode="json"))
     else:
-        print_comparison(comparison)
-        if judgement.attribution is not None:
-            print_attribution(judgement.attribution)
-        for sentence in judgement.sentences():
-            out.print(sentence, markup=False)
-        # Float is the network as it was read; what the file could not say is not in these figures.
-        for note in loaded.notes if loaded.facts.imported is not None else ():
-            out.tell(f"note: {note}")
+        _print_judgement(judgement, loaded)
     judgement.require_exact()
     check_gates(comparison, gates)
     if baseline is not None and update:
@@ -77,10 +85,21 @@ def compare(
         check_baseline(baseline, comparison)
 
 
+def _print_judgement(judgement: "Judgement", build: "Build") -> None:
+    print_comparison(judgement.comparison)
+    if judgement.attribution is not None:
+        print_attribution(judgement.attribution)
+    for sentence in judgement.sentences():
+        out.tell(sentence)
+    # Float is the network as it was read; these figures leave out what the file could not say.
+    for note in build.notes if build.facts.imported is not None else ():
+        out.tell(f"note: {note}")
+
+
 def print_attribution(attribution: "LossAttribution") -> None:
     """Print what every cause does alone."""
     rows = [
-        *((rule.value, share) for rule, share in attribution.alone.items()),
+        *attribution.alone.items(),
         ("all rounded numbers", attribution.rounded),
         ("all (the integers)", attribution.together),
     ]
@@ -116,15 +135,12 @@ def print_comparison(comparison: "Comparison") -> None:
             for name, node in comparison.nodes.items()
         ],
     )
-    found = ((name, node.first) for name, node in comparison.nodes.items() if node.first)
-    diverging = next(found, None)
-    if diverging is not None:
-        name, first = diverging
+    diverging = ((name, node.first) for name, node in comparison.nodes.items() if node.first)
+    for name, first in islice(diverging, 1):
         outcome = f"{first.outcome}; " if first.outcome else ""
         out.print(
             f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
             f"sample {first.sample}, threshold {first.threshold:.5g}; {outcome}{first.blame}",
-            markup=False,
         )
     out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:

@@ -1,19 +1,24 @@
 """`pumice compile`: from a trained network to integers for a target."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from toolchain.cli.console import out, print_json, print_table, stages
+from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
-from toolchain.errors import UsageError
-from toolchain.files.disk import check_output_folder
 
 if TYPE_CHECKING:
     from toolchain.passes.quantization.report import QuantizationReport
+    from toolchain.workflow.build_folder import Build
+    from toolchain.workflow.compare import Judgement
 
 _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
+_FILE: Final = "A network from a file (.nir, .onnx, .net)"
+_INTEGERS: Final = "How numbers become integers"
+_TRAINING: Final = "Training with the integers"
+
+_Options = dict[str, Any]
 
 
 def compile_model(
@@ -21,210 +26,289 @@ def compile_model(
         Path,
         typer.Argument(
             readable=False,
-            help="run folder, as written by 'pumice train', or a .nir, .onnx or netx .net file",
+            metavar="MODEL",
+            help="Run folder that 'pumice train' wrote, or a .nir, .onnx or netx .net file.",
         ),
     ],
     output: OutFolder,
     *,
+    target: TargetName = "emulator",
+    loop_delay: Annotated[
+        bool,
+        typer.Option("--loop-delay", help="Delay loops that are too fast for clocked chips, and say which."),
+    ] = False,
     stimulus: Annotated[
         Path | None,
         typer.Option(
             "--example",
             readable=False,
-            help="for a file: stimulus.npz to judge and calibrate on, kept in the build",
+            metavar="FILE",
+            rich_help_panel=_FILE,
+            help="Samples (.npz) to judge the integers by, and to calibrate on; the build keeps them.",
         ),
     ] = None,
     convention: Annotated[
         str | None,
         typer.Option(
-            help="for .nir: what a step is; nir, snntorch, norse, sinabs, spikingjelly, lava-dl, ..."
+            metavar="NAME",
+            rich_help_panel=_FILE,
+            help="For .nir, the framework that says what a step is: nir, snntorch, norse, sinabs, "
+            "spikingjelly, lava-dl, ...",
         ),
     ] = None,
-    dt: Annotated[float | None, typer.Option(help="for .nir: seconds of a step")] = None,
-    target: TargetName = "emulator",
+    dt: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", rich_help_panel=_FILE, help="For .nir, the length of a step."),
+    ] = None,
     weight_bits: Annotated[
         list[str] | None,
         typer.Option(
-            help="bits of a weight, 2 .. 15, above 8 in two synapses: a number or NAME=BITS; may be repeated"
+            metavar="BITS",
+            rich_help_panel=_INTEGERS,
+            help="Bits of a weight, 2 .. 15 (default: 8; more take two synapses); NAME=BITS for one "
+            "connection. May be repeated.",
         ),
     ] = None,
-    split_signs: Annotated[
-        bool, typer.Option(help="excitatory and inhibitory connections apart: half the rounding error")
-    ] = True,
-    calibrate: Annotated[
+    rounding: Annotated[
+        Literal["joint", "nearest"],
+        typer.Option(
+            metavar="HOW",
+            rich_help_panel=_INTEGERS,
+            help="joint: the weights of a neuron together, so that their errors cancel on the calibration "
+            "samples. nearest: each by itself.",
+        ),
+    ] = "joint",
+    calibration: Annotated[
         Path | None,
         typer.Option(
             readable=False,
-            help="stimulus.npz to calibrate on; by default training samples that the run kept, or --example",
+            metavar="FILE",
+            rich_help_panel=_INTEGERS,
+            help="Samples (.npz) to calibrate on; by default training samples that the run kept, or those "
+            "of --train or --example.",
         ),
     ] = None,
-    calibrated: Annotated[
-        bool, typer.Option(help="round weights together on the calibration samples, or one by one")
-    ] = True,
-    per_neuron: Annotated[
-        bool, typer.Option("--per-neuron/--per-population", help="a scale per neuron, or one for all of them")
-    ] = True,
-    threshold_profiles: Annotated[
-        int | None, typer.Option(min=1, help="at most so many distinct thresholds per population")
-    ] = None,
-    decay_profiles: Annotated[
-        int | None, typer.Option(min=1, help="at most so many distinct decays per population")
-    ] = None,
-    tau_error: Annotated[
-        float, typer.Option(min=0, help="largest relative error of a time constant from --decay-profiles")
-    ] = 0.5,
-    exponents: Annotated[
-        bool, typer.Option(help="powers of two per connection; netx files know none")
-    ] = True,
-    loop_delay: Annotated[
+    split_signs: Annotated[
         bool,
         typer.Option(
-            "--loop-delay",
-            help="give loops the steps that clocked chips need, in real numbers too; says which",
+            rich_help_panel=_INTEGERS,
+            help="Keep excitatory and inhibitory weights in connections of their own, which halves the "
+            "rounding error.",
         ),
-    ] = False,
+    ] = True,
+    per_neuron: Annotated[
+        bool,
+        typer.Option(
+            "--per-neuron/--per-population",
+            rich_help_panel=_INTEGERS,
+            help="Give every neuron a scale of its own, or a population one for all.",
+        ),
+    ] = True,
+    threshold_profiles: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=_INTEGERS, help="Distinct thresholds per population, at most."
+        ),
+    ] = None,
+    decay_profiles: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=_INTEGERS, help="Distinct decays per population, at most."
+        ),
+    ] = None,
+    tau_error: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SHARE",
+            rich_help_panel=_INTEGERS,
+            help="Largest relative error of a time constant that --decay-profiles may cause.",
+        ),
+    ] = 0.5,
+    exponents: Annotated[
+        bool,
+        typer.Option(
+            rich_help_panel=_INTEGERS,
+            help="Allow a power of two per connection; netx files have none.",
+        ),
+    ] = True,
     qat_epochs: Annotated[
-        int, typer.Option(min=0, help="epochs of training with the integers (quantization-aware)")
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            rich_help_panel=_TRAINING,
+            help="Epochs of training with the integers (quantization-aware).",
+        ),
     ] = 0,
     train: Annotated[
         Path | None,
         typer.Option(
             readable=False,
-            help="for a file: samples.npz with labels, for --qat-epochs; also to calibrate on, by default",
+            metavar="FILE",
+            rich_help_panel=_TRAINING,
+            help="For a network from a file: labelled samples (.npz) to train on; a run has its own.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the order of --train samples")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", rich_help_panel=_TRAINING, help="Seed of the order of --train samples."
+        ),
+    ] = 0,
     resume: Annotated[
         Path | None,
         typer.Option(
-            readable=False, help="folder that keeps the state after every epoch of --qat-epochs; continues it"
+            readable=False,
+            metavar="FOLDER",
+            rich_help_panel=_TRAINING,
+            help="Keep the state after every epoch in this folder, and continue from it.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Quantize a trained network for a target and write a build folder with its report."""
+    """Turn a trained network into integers for a target, and write a build folder with its report."""
     from toolchain.execution.stimulus import Stimulus
+    from toolchain.files.disk import check_output_folder
     from toolchain.passes import Rounding
     from toolchain.workflow.build_folder import MANIFEST
-    from toolchain.workflow.compare import compare_build, save_build
-    from toolchain.workflow.compile import compile_run
-    from toolchain.workflow.compile_file import FORMATS, compile_file
-    from toolchain.workflow.quantization import Quantization, RepairOptions, parse_bits
+    from toolchain.workflow.compare import compare_build
+    from toolchain.workflow.compile_file import FORMATS
+    from toolchain.workflow.quantization import Quantization, parse_bits
 
     check_output_folder(output, MANIFEST, "a build folder")
-    if resume is not None and not qat_epochs:
-        raise UsageError("--resume keeps the state of --qat-epochs; give a number of epochs, or leave it out")
     quantization = Quantization(
         weight_bits=parse_bits(weight_bits or []),
         split_signs=split_signs,
-        rounding=Rounding.CALIBRATED if calibrated else Rounding.NEAREST,
+        rounding=Rounding(rounding),
         per_neuron=per_neuron,
         threshold_profiles=threshold_profiles,
         decay_profiles=decay_profiles,
         tau_error=tau_error,
         exponents=exponents,
     )
-    observed = None if calibrate is None else Stimulus.load(calibrate)
+    shared: _Options = {
+        "target": target,
+        "quantization": quantization,
+        "calibration": None if calibration is None else Stimulus.load(calibration),
+        "loop_delay": loop_delay,
+        "resume": resume,
+    }
+    of_file: _Options = {"stimulus": stimulus, "convention": convention, "dt": dt, "train": train}
+    compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
-        if model.suffix not in FORMATS:
-            _none_given({"--example": stimulus, "--convention": convention, "--dt": dt}, "a run folder")
-            _none_given(
-                {"--train": train, "--seed": seed or None}, "a run folder, which names its own samples"
-            )
-            build = compile_run(
-                model,
-                target=target,
-                quantization=quantization,
-                calibration=observed,
-                qat_epochs=qat_epochs,
-                loop_delay=loop_delay,
-                resume=resume,
-                progress=progress,
-            )
-        else:
-            _check_training(train, stimulus, qat_epochs)
-            build = compile_file(
-                model,
-                target=target,
-                convention=convention,
-                dt=dt,
-                stimulus=None if stimulus is None else Stimulus.load(stimulus),
-                calibration=observed,
-                quantization=quantization,
-                loop_delay=loop_delay,
-                train=None if train is None else Stimulus.load(train),
-                repair=RepairOptions.of_epochs(qat_epochs, seed) if qat_epochs else None,
-                resume=resume,
-                progress=progress,
-            )
+        build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
         judged = build.stimulus is not None
         judgement = compare_build(build, attribute=True, progress=progress) if judged else None
-        save_build(build, output, judgement)
-    notes = list(build.notes)
+        build.save(output, judgement)
     if as_json:
-        document = {
-            "build": str(output),
-            "target": target,
-            "quantization": build.quantization.model_dump(mode="json"),
-        }
-        print_json(document | ({"notes": notes} if notes else {}))
+        answer(_document(build, output))
+    else:
+        _print_build(build, judgement, output)
+
+
+def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
+    from toolchain.errors import UsageError
+    from toolchain.workflow.compile import compile_run
+
+    for name, value in (of_file | {"seed": seed or None}).items():
+        if value is not None:
+            own = ", which names its own samples" if name in {"train", "seed"} else ""
+            raise UsageError(f"`{name}` does nothing for a run folder{own}", "leave it out")
+    _check_resume(shared, epochs)
+    return compile_run(folder, qat_epochs=epochs, **shared)
+
+
+def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.workflow.compile_file import compile_file
+    from toolchain.workflow.quantization import RepairOptions
+
+    example, train = of_file["stimulus"], of_file["train"]
+    _check_training(train, example, epochs)
+    _check_resume(shared, epochs)
+    return compile_file(
+        path,
+        convention=of_file["convention"],
+        dt=of_file["dt"],
+        stimulus=None if example is None else Stimulus.load(example),
+        train=None if train is None else Stimulus.load(train),
+        repair=RepairOptions.of_epochs(epochs, seed) if epochs else None,
+        **shared,
+    )
+
+
+def _check_resume(shared: _Options, epochs: int) -> None:
+    from toolchain.errors import UsageError
+
+    if shared["resume"] is not None and not epochs:
+        raise UsageError(
+            "`resume` keeps the state of `qat_epochs`", "give a number of epochs, or leave it out"
+        )
+
+
+def _check_training(train: Path | None, example: Path | None, epochs: int) -> None:
+    """Raise for half a training, and for one that would be judged by its own samples."""
+    from toolchain.errors import UsageError
+
+    if train is None and epochs:
+        raise UsageError(
+            "a file has no training samples, and `qat_epochs` needs some with labels",
+            "give them as `train=samples.npz`, with arrays by the names of inputs and one named 'labels'",
+        )
+    if train is not None and not epochs:
+        raise UsageError("`train` does nothing by itself", "say with `qat_epochs` how long to train")
+    if train is None or example is None or not (train.exists() and example.exists()):
         return
-    for note in notes:
+    if train.samefile(example):
+        raise UsageError(
+            f"'{example}' is given as `train` and as `stimulus`: a network cannot be judged by what it was "
+            "trained on",
+            "hold some samples out for `stimulus`",
+        )
+
+
+def _document(build: "Build", output: Path) -> dict[str, object]:
+    """Return what machines are told of a build."""
+    document = {
+        "build": str(output),
+        "target": build.target,
+        "quantization": build.quantization.model_dump(mode="json"),
+    }
+    return document | ({"notes": list(build.notes)} if build.notes else {})
+
+
+def _print_build(build: "Build", judgement: "Judgement | None", output: Path) -> None:
+    """Print what compiling did, how it was judged, and where the report is."""
+    for note in build.notes:
         out.tell(f"note: {note}")
     repair = build.facts.repair
     if repair is not None:
         epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
         loss = "" if repair.loss is None else f", loss {repair.loss:.4f}"
-        out.print(f"trained {epochs} with the integers{loss}", markup=False)
+        out.print(f"trained {epochs} with the integers{loss}")
     print_quantization(build.quantization)
-    for item in () if judgement is None else judgement.clipped:
-        out.tell(f"warning: {item}")
     if judgement is None:
-        out.print("not judged: give samples with --example stimulus.npz", markup=False)
+        out.tell("not judged: give samples as `stimulus`")
         return
+    for item in judgement.clipped:
+        out.tell(f"warning: {item}")
     if judgement.resources is not None:
         fit = judgement.resources.fit
         verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"
         cores = f"{len(fit.cores)} of {fit.chips * fit.cores_per_chip} cores"
-        out.print(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more", markup=False)
+        out.tell(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more")
     elif judgement.misfit:
-        out.print(f"warning: it does not fit its chip: {judgement.misfit}", markup=False)
-    out.print(f"report: {output / 'report.html'}", markup=False, soft_wrap=True)
-
-
-def _check_training(train: Path | None, example: Path | None, epochs: int) -> None:
-    """Raise for half a training, and for one that would be judged by its own samples."""
-    if train is None and epochs:
-        raise UsageError(
-            "a file has no training samples: --qat-epochs needs some with labels; give them with --train "
-            "samples.npz (arrays by the names of inputs, and 'labels')"
-        )
-    if train is not None and not epochs:
-        raise UsageError("--train does nothing by itself; say how long to train with --qat-epochs")
-    if train is None or example is None or not (train.exists() and example.exists()):
-        return
-    if train.samefile(example):
-        raise UsageError(
-            f"'{example}' is given as --train and as --example: a network cannot be judged by what it was "
-            "trained on; hold some samples out for --example"
-        )
-
-
-def _none_given(options: dict[str, object], given: str) -> None:
-    """Raise for options that would be without effect."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} does nothing for {given}; leave it out")
+        out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
+    out.tell(f"report: {output / 'report.html'}")
 
 
 def print_quantization(report: "QuantizationReport") -> None:
     """Print what quantization did to every graded input, connection and population."""
-    for name, given in report.inputs.items():
-        out.print(
-            f"input '{name}': calibrated for values of {-given.range:.4g} .. {given.range:.4g} in "
-            f"{given.bits} bits; what lies beyond is clipped",
-            markup=False,
-            soft_wrap=True,
+    for name, node in report.inputs.items():
+        out.tell(
+            f"input '{name}': calibrated for values of {-node.range:.4g} .. {node.range:.4g} in "
+            f"{node.bits} bits; what lies beyond is clipped"
         )
     print_table(
         "connections",

@@ -2,32 +2,26 @@
 
 All that a command prints goes through here, because it may hold names from files of strangers. Each piece
 of text is made visible before it is laid out and coloured, and none is taken for markup. JSON is pure ASCII.
+
+To machines a command answers with one JSON document, however it ends: `answer` keeps what the command
+computed, an error adds itself under `error`, and `print_answer` prints both when the command ends.
 """
 
 import json
 import math
 import sys
 import traceback
-import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TextIO, cast, final
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from toolchain.cli.spelling import spell, spell_error
+from toolchain.errors import ToolchainError, UsageError
 from toolchain.progress import StageProgress
 from toolchain.visible import visible
 
@@ -79,6 +73,13 @@ class Terminal(Console):
 
 out = Terminal()
 err = Terminal(stderr=True)
+_RENAMED: Final = {
+    "--calibrate": "--calibration FILE",
+    "--calibrated": "--rounding joint",
+    "--no-calibrated": "--rounding nearest",
+}
+"""Options of earlier versions, and what says the same now."""
+_answer: dict[str, object] = {}
 
 
 @contextmanager
@@ -88,6 +89,15 @@ def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
     Args:
         quiet: Draw nothing, as with `--json`.
     """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description:<24}", markup=False),
         BarColumn(),
@@ -109,12 +119,14 @@ def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON object; numbers that JSON cannot hold become null."""
+    """Print a JSON document; numbers that JSON cannot hold become null."""
     print(json.dumps(_plain(value), indent=2, allow_nan=False))
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; the first column is text, the others are numbers."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for i, name in enumerate(head):
         table.add_column(name, justify="left" if i == 0 else "right", overflow="fold", no_wrap=i == 0)
@@ -123,21 +135,72 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]
     out.print(table)
 
 
+def answer(document: Mapping[str, object]) -> None:
+    """Keep what a command computed for machines until it ends."""
+    _answer.update(document)
+
+
+def print_answer(*, wanted: bool) -> None:
+    """Print the JSON document of a command if it has one and a machine wants it, and forget it."""
+    document = dict(_answer)
+    _answer.clear()
+    if wanted and document:
+        print_json(document)
+
+
 def print_error(error: BaseException) -> None:
     """Print what was expected, what came and what to do; notes say where."""
-    err.print(f"error: {spell_error(error, err.commands)}", style="red", soft_wrap=True)
-    for note in getattr(error, "__notes__", ()):
-        err.tell(f"  {note}")
+    remedy = spell(error.remedy, err.commands) if isinstance(error, ToolchainError) else ""
+    notes = [spell(note, err.commands) for note in getattr(error, "__notes__", ())]
+    code = error.exit_code if isinstance(error, ToolchainError) else ToolchainError.exit_code
+    _fail(type(error).__name__, spell_error(error, err.commands), code, remedy=remedy, notes=notes)
 
 
 def print_usage(error: Any) -> None:  # noqa: ANN401 - see `WrongUsage`
     """Print what typer says of wrong arguments; it has printed the help already where it says nothing."""
-    said, context = error.format_message(), error.ctx
-    if not said:
+    message, context = error.format_message(), error.ctx
+    if getattr(error, "option_name", "") in _RENAMED:
+        message = f"{error.option_name} is now {_RENAMED[error.option_name]}"
+    if not message:
         return
+    remedy = "" if context is None else f"Try '{context.command_path} --help' for help."
     if context is not None:
-        err.print(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.", soft_wrap=True)
-    err.print(f"error: {said}", style="red", soft_wrap=True)
+        err.print(f"{context.get_usage()}\n{remedy}", soft_wrap=True)
+    _fail(UsageError.__name__, message, UsageError.exit_code, remedy=remedy)
+
+
+def print_bug(error: BaseException, code: int) -> None:
+    """Print how a bug is reported."""
+    remedy = "Report it to its maintainers with the lines above, the command, and what 'pumice doctor' prints"
+    _fail(type(error).__name__, f"this is a bug of pumice. {remedy}", code, remedy=remedy)
+
+
+def print_interrupt(signal_name: str, error: BaseException, code: int) -> None:
+    """Print that a signal ended the command; notes say what was finished before."""
+    remedy = "the same command continues where it can"
+    notes = [spell(note, err.commands) for note in getattr(error, "__notes__", ())]
+    message = f"interrupted ({signal_name}); {remedy}"
+    err.print(message, soft_wrap=True)
+    _print_notes(notes)
+    answer({"error": _error_document("Interrupted", message, code, remedy, notes)})
+
+
+def _fail(kind: str, message: str, code: int, *, remedy: str, notes: Sequence[str] = ()) -> None:
+    err.print(f"error: {message}", style="red", soft_wrap=True)
+    _print_notes(notes)
+    answer({"error": _error_document(kind, message, code, remedy, notes)})
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        err.print(f"  {note}", soft_wrap=True)
+
+
+def _error_document(
+    kind: str, message: str, code: int, remedy: str, notes: Sequence[str]
+) -> dict[str, object]:
+    document = {"kind": kind, "message": message, "remedy": remedy or None, "exit_code": code}
+    return document | ({"notes": list(notes)} if notes else {})
 
 
 def print_traceback(error: BaseException) -> None:
@@ -153,9 +216,9 @@ def print_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Print a warning of any library; takes the place of `warnings.showwarning`."""
-    del file
-    err.print(warnings.formatwarning(message, category, filename, lineno, line), end="", soft_wrap=True)
+    """Print what a warning says; takes the place of `warnings.showwarning`."""
+    del category, filename, lineno, file, line
+    err.tell(f"warning: {message}")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value

@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolchain.cli.console import out, print_json, print_table, stages
-from toolchain.cli.options import AsJson
+from toolchain.cli.console import answer, out, print_table, stages
+from toolchain.cli.options import AsJson, OutFolder
 
 if TYPE_CHECKING:
     from toolchain.workflow.demo import DemoResult
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", readable=False, help="folder to write")] = Path(
-        "pumice-demo"
-    ),
+    output: OutFolder = Path("pumice-demo"),
     *,
-    seed: Annotated[int, typer.Option(min=0, help="of weights, pruning and the order of samples")] = 0,
-    images: Annotated[int, typer.Option(min=1, help="test images that Lava runs")] = 32,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of weights, pruning and the order of samples.")
+    ] = 0,
+    images: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of test images that Lava runs.")
+    ] = 32,
     as_json: AsJson = False,
 ) -> None:
-    """Train an HRSNN on handwritten digits, prune it, make it integers, run it on Lava, compare."""
+    """Prune and train a network on handwritten digits, make it integers, run it on Lava, compare."""
     from toolchain.cli.compare import print_comparison
     from toolchain.workflow.demo import check_demo_output, run_demo
     from toolchain.workflow.experiment import parse_experiment
@@ -32,13 +34,13 @@ def demo(
     with stages(quiet=as_json) as progress:
         result, _, judgement = run_demo(output, experiment=experiment, lava_images=images, progress=progress)
     if as_json:
-        print_json(asdict(result))
+        answer(asdict(result))
     else:
         print_result(result)
         print_comparison(judgement.comparison)
         for sentence in judgement.sentences():
-            out.print(sentence, markup=False)
-        out.print(f"report: {output / 'report.html'} ({result.seconds:.0f} s)", markup=False, soft_wrap=True)
+            out.tell(sentence)
+        out.print(f"report: {output / 'report.html'} ({result.seconds:.0f} s)", soft_wrap=True)
     judgement.require_exact()
 
 

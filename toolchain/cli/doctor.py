@@ -2,24 +2,24 @@
 
 import typer
 
-from toolchain.cli.console import out, print_json, print_table
+from toolchain.cli.console import answer, out, print_table
 from toolchain.cli.options import AsJson
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check versions, Lava (by running it), cores and GPU; exit 3 if something is missing."""
+    """Check that all is here that Pumice needs, and say how to get what is missing (exit code 3)."""
     from toolchain.workflow.doctor import diagnose
 
     diagnosis = diagnose()
     if as_json:
-        print_json(diagnosis.to_json())
+        answer(diagnosis.model_dump(mode="json"))
     else:
         print_table("versions", ("package", "version"), list(diagnosis.versions.items()))
         print_table(
             "checks",
             ("check", "result"),
             [
-                (check.name, check.finding if check.ok else f"{check.finding}; run: {check.mend}")
+                (check.name, check.finding if check.ok else f"{check.finding}; run: {check.command}")
                 for check in diagnosis.checks
             ],
         )

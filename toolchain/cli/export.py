@@ -1,13 +1,11 @@
 """`pumice export`: a network as files that run without this toolchain."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from toolchain.cli.console import out, print_json
+from toolchain.cli.console import answer, out
 from toolchain.cli.options import AsJson, BuildFolder, OutFolder
-from toolchain.files.disk import check_output_folder
-from toolchain.ir import Stage
 
 
 def export(
@@ -19,30 +17,40 @@ def export(
         typer.Option(
             "--format",
             "-f",
-            help="onnx for onnxruntime, lava for lava-nc alone, nir for other frameworks, netx for Lava-DL",
+            metavar="NAME",
+            help="onnx for onnxruntime, lava for lava-nc alone, nir for other frameworks, netx for Lava-DL.",
         ),
     ] = "onnx",
     stage: Annotated[
-        Stage | None,
-        typer.Option(help="the integers, or the real numbers they came from; nir holds real numbers"),
+        Literal["fixed", "float"] | None,
+        typer.Option(metavar="STAGE", help="fixed for the integers, float for real numbers (as in nir)."),
     ] = None,
     convention: Annotated[
-        str | None, typer.Option(help="for nir: the framework that will read it; by default NIR's equations")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="For nir, the framework that will read it; by default NIR's equations."
+        ),
     ] = None,
-    dt: Annotated[float | None, typer.Option(help="for nir: seconds of a step")] = None,
+    dt: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For nir, the length of a step.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a build so that it runs elsewhere."""
+    from toolchain.files.disk import check_output_folder
+    from toolchain.stage import Stage
     from toolchain.workflow.export import export_build
     from toolchain.workflow.load import load
 
     check_output_folder(output)
-    notes = export_build(load(build), output, written, stage, convention=convention, dt=dt)
+    notes = export_build(
+        load(build), output, written, None if stage is None else Stage(stage), convention=convention, dt=dt
+    )
     files = sorted(item.name for item in output.iterdir())
     if as_json:
-        print_json({"folder": str(output), "format": written, "files": files, "notes": list(notes)})
+        answer({"folder": str(output), "format": written, "files": files, "notes": list(notes)})
         return
     for note in notes:
         out.tell(f"note: {note}")
     for name in files:
-        out.print(str(output / name), markup=False, soft_wrap=True)
+        out.print(str(output / name), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The command `pumice`: parse, one driver call, print, exit code."""
+"""The command `pumice`: parse, one call of the workflow, print, exit code."""
 
 import signal
 import sys
@@ -15,8 +15,10 @@ from toolchain.cli.demo import demo
 from toolchain.cli.doctor import doctor
 from toolchain.cli.ending import exit_code_of
 from toolchain.cli.export import export
+from toolchain.cli.help import Command, Commands
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
+from toolchain.cli.schema import schema
 from toolchain.cli.show import show
 from toolchain.cli.streams import open_streams
 from toolchain.cli.targets import targets
@@ -26,45 +28,76 @@ from toolchain.interrupts import INTERRUPTS
 _DEBUG = {"on": False}
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Sparse spiking networks from PyTorch to integers, and the proof that they are the same network.",
-    epilog="Exit codes: 0 ok, 1 our bug, 2 wrong usage, 3 error, 4 a fidelity gate was not met, 130 Ctrl-C, "
-    "143 SIGTERM, 129 SIGHUP, 141 the reader of the output has gone.",
+    epilog="Exit codes: 0 done, 1 a bug of pumice, 2 wrong usage, 3 another error, 4 a fidelity gate was "
+    "not met, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 the output has no reader.",
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        import toolchain
+
+        out.print(f"pumice {toolchain.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
     context: typer.Context,
     *,
-    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of errors")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the code an error arose.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
 ) -> None:
-    """Take the options of all commands."""
+    """Take the options that precede a command."""
+    del version
     _DEBUG["on"] = debug
-    commands = cast("typer.core.TyperGroup", context.command).commands
+    commands = cast("Commands", context.command).commands
     running = commands.get(context.invoked_subcommand or "")
     out.commands = err.commands = (*([running] if running else []), *commands.values())
 
 
-app.command()(demo)
-app.command()(train)
-app.command()(prune)
-app.command("compile")(compile_model)
-app.command()(check)
-app.command()(run)
-app.command()(compare)
-app.command()(export)
-app.command()(show)
-app.command()(targets)
-app.command()(doctor)
+_COMMANDS = {
+    "From an experiment to integers": {
+        "prune": prune,
+        "train": train,
+        "compile": compile_model,
+    },
+    "What a build does": {
+        "compare": compare,
+        "run": run,
+        "check": check,
+        "show": show,
+        "export": export,
+        "schema": schema,
+    },
+    "This machine": {
+        "demo": demo,
+        "targets": targets,
+        "doctor": doctor,
+    },
+}
+for _group, _members in _COMMANDS.items():
+    for _name, _command in _members.items():
+        app.command(_name, cls=Command, rich_help_panel=_group)(_command)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
     return exit_code_of(
-        lambda: app(args=arguments, prog_name="pumice", standalone_mode=False), lambda: _DEBUG["on"]
+        lambda: app(args=words, prog_name="pumice", standalone_mode=False),
+        lambda: _DEBUG["on"],
+        as_json="--json" in words,
     )
 
 
@@ -73,7 +106,7 @@ def entry() -> NoReturn:
     open_streams()
     warnings.showwarning = print_warning
     code = main()
-    # All is written, or removed: what interrupts now need not be told.
+    # All is written, or removed: nobody needs to hear of an interrupt from here on.
     for number in INTERRUPTS:
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)

@@ -1,18 +1,42 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-# Whether a file can be read is told by its reader, with what to do: hence `readable=False` in all commands.
+# Whether a file can be read is said by its reader, with what to do: hence `readable=False` in all commands.
 BuildFolder = Annotated[
-    Path, typer.Argument(readable=False, help="build folder, as written by 'pumice compile'")
+    Path, typer.Argument(readable=False, metavar="BUILD", help="Folder that 'pumice compile' wrote.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object and nothing else")]
-OutFolder = Annotated[Path, typer.Option("--output", "-o", readable=False, help="folder to write")]
-TargetName = Annotated[str, typer.Option("--target", "-t", help="an installed target; see 'pumice targets'")]
+ExperimentFile = Annotated[
+    Path,
+    typer.Argument(readable=False, metavar="EXPERIMENT", help="TOML file, such as examples/digits.toml."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+OutFolder = Annotated[
+    Path, typer.Option("--output", "-o", readable=False, metavar="FOLDER", help="Folder to write.")
+]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", metavar="NAME", help="Where it is to run; see 'pumice targets'.")
+]
+OwnTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", metavar="NAME", help="Where it runs; by default the target it was compiled for."
+    ),
+]
+StageName = Annotated[
+    Literal["fixed", "float"],
+    typer.Option(metavar="STAGE", help="fixed for the integers, float for the real numbers they came from."),
+]
 StimulusFile = Annotated[
     Path | None,
-    typer.Option("--input", "-i", readable=False, help="stimulus.npz; by default the one in the build"),
+    typer.Option(
+        "--input",
+        "-i",
+        readable=False,
+        metavar="FILE",
+        help="Samples (.npz); by default those that the build holds.",
+    ),
 ]

@@ -1,42 +1,39 @@
 """`pumice prune`: the untrained network of an experiment, pruned before it has seen any data."""
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from toolchain.cli.console import out, print_json, print_table, stages
-from toolchain.cli.options import AsJson, OutFolder
-from toolchain.files.disk import check_output_folder
+from toolchain.cli.console import answer, out, print_table, stages
+from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
     from toolchain.pruning import LnpRecord
 
 
 def prune(
-    experiment: Annotated[Path, typer.Argument(readable=False, help="experiment file (TOML)")],
+    experiment: ExperimentFile,
     output: OutFolder,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Prune the untrained network of an experiment file and show what it did.
+    """Prune the untrained network of an experiment file, and show what that did.
 
-    An interrupted pruning continues when the same command is given again; 'pumice train' with the same file
+    An interrupted pruning continues when the same command is given again. 'pumice train' with the same file
     and folder goes on from here.
     """
+    from toolchain.files.disk import check_output_folder
     from toolchain.workflow.experiment import load_experiment
     from toolchain.workflow.prune import prune as run
     from toolchain.workflow.run_folder import EXPERIMENT
 
     check_output_folder(output, EXPERIMENT, "a run folder")
-    chosen = load_experiment(experiment)
+    settings = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
-        pruned = run(chosen, output, progress)
+        pruned = run(settings, output, progress)
     hidden = pruned.network.layer("hidden").size
     synapses = pruned.network.synapses["recur"].count
     if as_json:
-        print_json(
+        answer(
             {
                 "run": str(output),
                 "neurons": hidden,
@@ -46,7 +43,7 @@ def prune(
             }
         )
         return
-    out.print(f"{chosen.model.neurons} -> {hidden} neurons, {synapses} recurrent synapses left")
+    out.print(f"{settings.model.neurons} -> {hidden} neurons, {synapses} recurrent synapses left")
     rows = [_row(record) for record in pruned.records if record.largest_exponent is not None]
     if rows:
         head = (
@@ -59,8 +56,8 @@ def prune(
             "localisation",
         )
         print_table("under noise", head, rows)
-    out.print(f"report: {pruned.report}", markup=False)
-    out.print(f"next: pumice train {experiment} -o {output}", markup=False)
+    out.print(f"report: {pruned.report}", soft_wrap=True)
+    out.print(f"next: pumice train {experiment} -o {output}", soft_wrap=True)
 
 
 def _row(record: "LnpRecord") -> tuple[str, ...]:

@@ -6,32 +6,42 @@ from typing import Annotated
 
 import typer
 
-from toolchain.cli.console import out, print_json, stages
-from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
-from toolchain.files.disk import check_output_file, check_output_folder
-from toolchain.ir import Stage
+from toolchain.cli.console import answer, out, stages
+from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName, StimulusFile
 
 
 def run(
     build: BuildFolder,
-    output: Annotated[Path, typer.Option("--output", "-o", readable=False, help="trace.npz to write")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", readable=False, metavar="FILE", help="File (.npz) to write."),
+    ],
     *,
-    target: Annotated[str | None, typer.Option("--target", "-t", help="by default the build's own")] = None,
+    target: OwnTarget = None,
     stimulus: StimulusFile = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="run only the first samples")] = None,
-    stage: Annotated[
-        Stage, typer.Option(help="the integers, or the real numbers they came from")
-    ] = Stage.FIXED,
-    record: Annotated[str, typer.Option(help="further records, such as v,u")] = "",
+    samples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Run only the first N samples.")
+    ] = None,
+    stage: StageName = "fixed",
+    record: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="Record more than spikes: v for potentials, u for currents, v,u."),
+    ] = "",
     resume: Annotated[
         Path | None,
-        typer.Option(readable=False, help="folder that keeps finished samples if a run on Lava ends early"),
+        typer.Option(
+            readable=False,
+            metavar="FOLDER",
+            help="Keep finished samples in this folder, and go on after them if a run on Lava ended early.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a build on a target and write what every population did."""
+    """Run a build on a target, and write what every population did."""
     from toolchain.execution.stimulus import Stimulus
-    from toolchain.progress import of_stage
+    from toolchain.files.disk import check_output_file, check_output_folder
+    from toolchain.progress import stage_progress
+    from toolchain.stage import Stage
     from toolchain.target.protocol import RESUMED
     from toolchain.workflow.build_folder import check_apart
     from toolchain.workflow.load import load
@@ -39,30 +49,27 @@ def run(
 
     check_output_file(output)
     if resume is not None:
-        check_output_folder(resume, RESUMED, "a folder of finished samples", "--resume")
+        check_output_folder(resume, RESUMED, "a folder of finished samples")
     loaded = load(build)
     check_apart(build, output)
-    given = None if stimulus is None else Stimulus.open(stimulus)
-    wanted = ("spikes", *(name.strip() for name in record.split(",") if name.strip()))
     with stages(quiet=as_json) as progress:
         recording = record_build(
             loaded,
             output,
             target,
-            given,
-            stage=stage,
+            None if stimulus is None else Stimulus.open(stimulus),
+            stage=Stage(stage),
             samples=samples,
-            record=wanted,
+            record=("spikes", *(name.strip() for name in record.split(",") if name.strip())),
             resume=resume,
-            progress=of_stage(progress, "run"),
+            progress=stage_progress(progress, "run"),
         )
     if as_json:
-        clipped = [asdict(item) for item in recording.clipped]
         document = {"trace": str(output), "samples": recording.samples, "spikes": recording.spikes}
-        print_json(document | {"clipped": clipped})
+        answer(document | {"clipped": [asdict(item) for item in recording.clipped]})
         return
     for item in recording.clipped:
         out.tell(f"warning: {item}")
     for name, count in recording.spikes.items():
-        out.print(f"{name}: {count} spikes in {recording.samples} samples", markup=False)
-    out.print(f"trace: {output}", markup=False, soft_wrap=True)
+        out.print(f"{name}: {count} spikes in {recording.samples} samples", soft_wrap=True)
+    out.print(f"trace: {output}", soft_wrap=True)

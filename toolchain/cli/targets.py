@@ -1,22 +1,22 @@
 """`pumice targets`: where a network can run on this machine."""
 
-from toolchain.cli.console import print_json, print_table
+from toolchain.cli.console import answer, print_table
 from toolchain.cli.options import AsJson
 
 
 def targets(*, as_json: AsJson = False) -> None:
-    """List the installed targets and whether each is usable here."""
+    """List the places where a network can run, and whether each is usable on this machine."""
     from toolchain.workflow.targets import target_statuses
 
-    found = target_statuses()
+    statuses = target_statuses()
     if as_json:
-        print_json({item.name: {"stages": item.stages, "problem": item.problem} for item in found})
+        answer({each.name: {"stages": each.stages, "problem": each.problem} for each in statuses})
         return
     print_table(
         "targets",
         ("name", "stages", "usable"),
         [
-            (item.name, ", ".join(item.stages), "yes" if item.problem is None else item.problem)
-            for item in found
+            (each.name, ", ".join(each.stages), "yes" if each.problem is None else each.problem)
+            for each in statuses
         ],
     )

@@ -1,36 +1,31 @@
 """`pumice train`: from an experiment file to a trained, pruned network."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from toolchain.cli.console import out, print_json, stages
-from toolchain.cli.options import AsJson, OutFolder
-from toolchain.files.disk import check_output_folder
+from toolchain.cli.console import answer, out, stages
+from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 
 def train(
-    experiment: Annotated[Path, typer.Argument(readable=False, help="experiment file (TOML)")],
+    experiment: ExperimentFile,
     output: OutFolder,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Train and prune a network as an experiment file says.
+    """Prune and train the network of an experiment file.
 
     An interrupted training continues where it stopped when the same command is given again.
     """
+    from toolchain.files.disk import check_output_folder
     from toolchain.workflow.experiment import load_experiment
     from toolchain.workflow.run_folder import EXPERIMENT
     from toolchain.workflow.train import train as run
 
     check_output_folder(output, EXPERIMENT, "a run folder")
-    chosen = load_experiment(experiment)
+    settings = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
-        trained = run(chosen, output, progress)
+        trained = run(settings, output, progress)
     last = trained.history.network[-1]
     if as_json:
-        print_json(
+        answer(
             {
                 "run": str(output),
                 "epochs": last.epoch,
@@ -40,4 +35,4 @@ def train(
         )
         return
     out.print(f"trained {last.epoch} epochs, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
-    out.print(f"next: pumice compile {output} -o BUILD", markup=False)
+    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)

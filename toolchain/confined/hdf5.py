@@ -46,14 +46,14 @@ class Walk:
     """Collects the data sets of one file, which may claim so many bytes in all.
 
     Attributes:
-        found: The data sets by their paths; nothing of them was read yet.
+        data_sets: The data sets by their paths; nothing of them was read yet.
         left: Bytes that further data sets may claim.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = self.left = limit
         self.seen: set[tuple[int, Any]] = set()
-        self.found: dict[str, Any] = {}
+        self.data_sets: dict[str, Any] = {}
 
     def group(self, group: Any, prefix: str, depth: int) -> None:  # noqa: ANN401 - h5py has no types
         """Collect everything below a group."""
@@ -66,27 +66,27 @@ class Walk:
             link = group.id.links.get_info(name.encode())
             if link.type != h5py.h5l.TYPE_HARD:  # pyright: ignore[reportAttributeAccessIssue] - no stubs
                 raise RefusedError(f"'{path}' is a link to somewhere else")
-            item = group[name]
-            info = h5py.h5o.get_info(item.id)  # pyright: ignore[reportAttributeAccessIssue] - no stubs
+            member = group[name]
+            info = h5py.h5o.get_info(member.id)  # pyright: ignore[reportAttributeAccessIssue] - no stubs
             place = (info.fileno, info.addr)
             if place in self.seen or len(self.seen) >= MAX_OBJECTS:
                 raise RefusedError(f"'{path}' stands twice in the file, or there are too many objects")
             self.seen.add(place)
-            if isinstance(item, h5py.Group):
-                self.group(item, f"{path}/", depth + 1)
-            elif isinstance(item, h5py.Dataset):
-                self.check(item, path)
-                self.found[path] = item
+            if isinstance(member, h5py.Group):
+                self.group(member, f"{path}/", depth + 1)
+            elif isinstance(member, h5py.Dataset):
+                self.check(member, path)
+                self.data_sets[path] = member
             else:
                 raise RefusedError(f"'{path}' is neither a group nor a data set")
 
-    def check(self, item: Any, path: str) -> None:  # noqa: ANN401 - likewise
+    def check(self, data_set: Any, path: str) -> None:  # noqa: ANN401 - likewise
         """Raise unless a data set holds plain values that may be read, and count them."""
-        if item.shape is None:
+        if data_set.shape is None:
             raise RefusedError(f"'{path}' holds nothing")
-        if h5py.check_string_dtype(item.dtype) is None and item.dtype.kind not in "biuf":
-            raise RefusedError(f"'{path}' holds {item.dtype}, expected numbers or text")
-        self.left -= check_storage(item, path, self.left)
+        if h5py.check_string_dtype(data_set.dtype) is None and data_set.dtype.kind not in "biuf":
+            raise RefusedError(f"'{path}' holds {data_set.dtype}, expected numbers or text")
+        self.left -= check_storage(data_set, path, self.left)
 
     def check_packing(self, size: int) -> None:
         """Raise if the data sets together claim far more than a file of `size` bytes can mean."""
@@ -100,17 +100,19 @@ class Walk:
     @property
     def room(self) -> int:
         """Bytes that reading takes: all arrays, and unpacking the largest of them."""
-        largest = max((item.size * item.dtype.itemsize for item in self.found.values()), default=0)
+        largest = max(
+            (data_set.size * data_set.dtype.itemsize for data_set in self.data_sets.values()), default=0
+        )
         return self.limit - self.left + 2 * max(largest, LEAST_CHUNK) + 3 * TEXT_BYTES
 
 
-def check_storage(item: Any, path: str, limit: int) -> int:  # noqa: ANN401 - likewise
+def check_storage(data_set: Any, path: str, limit: int) -> int:  # noqa: ANN401 - likewise
     """Return the bytes that a data set claims, or of lists of any length, the bytes of where they are.
 
     Raises:
         RefusedError: Values lie elsewhere, need a plug-in, or are claimed to be more than is stored.
     """
-    plan = item.id.get_create_plist()
+    plan = data_set.id.get_create_plist()
     if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
         raise RefusedError(f"'{path}' keeps its values in another file")
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
@@ -119,45 +121,45 @@ def check_storage(item: Any, path: str, limit: int) -> int:  # noqa: ANN401 - li
         raise RefusedError(f"'{path}' is packed with a filter that is not read: {sorted(unknown)}")
     if sum(each in PACKINGS for each in filters) > 1:
         raise RefusedError(f"'{path}' is packed twice")
-    claimed, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+    claimed, stored = data_set.size * data_set.dtype.itemsize, data_set.id.get_storage_size()
     ratio = LARGEST_RATIO if filters else 1
     if claimed > stored * ratio + UNSTORED or claimed > limit:
         raise RefusedError(f"'{path}' claims {claimed} bytes, but the file stores {stored}")
-    chunk = prod(item.chunks or ()) * item.dtype.itemsize
+    chunk = prod(data_set.chunks or ()) * data_set.dtype.itemsize
     if chunk > max(claimed, LEAST_CHUNK):
         raise RefusedError(f"'{path}' has {claimed} bytes in chunks of {chunk} bytes")
     return claimed
 
 
-def text_of(item: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN401 - likewise
+def text_of(data_set: Any, path: str, size: int) -> NDArray[np.str_]:  # noqa: ANN401 - likewise
     """Return a data set of text, after what it takes was counted.
 
     Elements may share their characters in the file, and an array of text gives each element as much room as
     the longest one has.
 
     Args:
-        item: The data set.
-        path: Of it in the file.
-        size: Of the file: no element of variable length has more bytes.
+        data_set: The data set.
+        path: Path of the data set in the file.
+        size: Size of the file: no element of variable length has more bytes.
 
     Raises:
         RefusedError: It takes more than `TEXT_BYTES`.
     """
-    variable = h5py.check_string_dtype(item.dtype).length is None
-    most = size if variable else item.dtype.itemsize
-    taken = item.size * (OBJECT_BYTES + CHARACTER_BYTES * most)
+    variable = h5py.check_string_dtype(data_set.dtype).length is None
+    most = size if variable else data_set.dtype.itemsize
+    taken = data_set.size * (OBJECT_BYTES + CHARACTER_BYTES * most)
     if taken <= TEXT_BYTES:
-        return np.asarray(item.asstr()[()], dtype=object).astype(np.str_)
-    if not variable or item.size * OBJECT_BYTES > TEXT_BYTES:
+        return np.asarray(data_set.asstr()[()], dtype=object).astype(np.str_)
+    if not variable or data_set.size * OBJECT_BYTES > TEXT_BYTES:
         raise RefusedError(f"'{path}' holds more text than is read")
     lines: list[str] = []
     longest = 0
-    for place in np.ndindex(item.shape):
-        lines.append(item.asstr()[place])
+    for place in np.ndindex(data_set.shape):
+        lines.append(data_set.asstr()[place])
         longest = max(longest, len(lines[-1]))
-        if item.size * (OBJECT_BYTES + CHARACTER_BYTES * longest) > TEXT_BYTES:
+        if data_set.size * (OBJECT_BYTES + CHARACTER_BYTES * longest) > TEXT_BYTES:
             raise RefusedError(f"'{path}' holds more text than is read")
-    return np.array(lines, np.str_).reshape(item.shape)
+    return np.array(lines, np.str_).reshape(data_set.shape)
 
 
 def check_hdf5(path: str) -> None:
@@ -179,7 +181,9 @@ def read_hdf5(path: str, _: int, limit: int) -> dict[str, Any]:
         allow(walk.room)
         return {
             name: np.asarray(
-                item[()] if h5py.check_string_dtype(item.dtype) is None else text_of(item, name, size)
+                data_set[()]
+                if h5py.check_string_dtype(data_set.dtype) is None
+                else text_of(data_set, name, size)
             )
-            for name, item in walk.found.items()
+            for name, data_set in walk.data_sets.items()
         }

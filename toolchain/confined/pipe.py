@@ -52,22 +52,26 @@ class Pipe:
             self._input.write(json.dumps(question).encode() + b"\n")
         except BrokenPipeError:
             raise LostError("ended the reading process") from None
-        said = self._document()
-        return said["refused"] if isinstance(said.get("refused"), str) else self._arrays(said.get("arrays"))
+        answer = self._document()
+        return (
+            answer["refused"]
+            if isinstance(answer.get("refused"), str)
+            else self._arrays(answer.get("arrays"))
+        )
 
     def _document(self) -> dict[str, Any]:
         size = int.from_bytes(self._bytes(8), "big")
         if size > _DOCUMENT:
             raise LostError(_CONFUSED)
         try:
-            said = json.loads(self._bytes(size))
+            answer = json.loads(self._bytes(size))
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
+            answer = None
+        if not isinstance(answer, dict):
             raise LostError(_CONFUSED)
-        return said
+        return answer
 
-    def _arrays(self, listed: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - whatever was said
+    def _arrays(self, listed: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - whatever came
         arrays: dict[str, NDArray[Any]] = {}
         try:
             for name, kind, shape in listed:
@@ -83,8 +87,8 @@ class Pipe:
         return arrays
 
     def _bytes(self, count: int) -> bytearray:
-        found = bytearray(count)
-        left = memoryview(found)
+        content = bytearray(count)
+        left = memoryview(content)
         while left:
             if not self._waiting.poll(max(self._deadline - time.monotonic(), 0) * 1000):
                 raise LostError(f"could not be read within {self._seconds:g} seconds")
@@ -92,4 +96,4 @@ class Pipe:
             if not got:
                 raise LostError("ended the reading process")
             left = left[got:]
-        return found
+        return content

@@ -66,8 +66,8 @@ def confine(seconds: int) -> None:
 
 def allow(room: int) -> None:
     """Limit by how many bytes this process may grow from now on, until it is asked for the next file."""
-    held = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
-    _limit(resource.RLIMIT_AS, held + room)
+    taken = int(_PAGES.read_text().split()[0]) * resource.getpagesize() if _PAGES.exists() else _FIRST
+    _limit(resource.RLIMIT_AS, taken + room)
 
 
 def _limit(kind: int, most: int) -> None:

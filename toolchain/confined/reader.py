@@ -95,9 +95,9 @@ class ConfinedReader:
         """Return the arrays of a file.
 
         Args:
-            kind: What it is read as.
+            kind: Format that it is read as.
             path: The file.
-            index: Which recording, for files that hold several.
+            index: Number of the recording, for files that hold several.
 
         Raises:
             MissingFileError: There is no such file.
@@ -118,11 +118,11 @@ class ConfinedReader:
         if self._owner != os.getpid():
             self._forget()
         with self._turn:
-            said = self._ask(question)
-        if isinstance(said, str):
+            answer = self._ask(question)
+        if isinstance(answer, str):
             which = "" if index is None else f"recording {index}: "
-            raise CorruptArtifactError(path, f"{which}{said}")
-        return said
+            raise CorruptArtifactError(path, f"{which}{answer}")
+        return answer
 
     def _ask(self, question: dict[str, Any]) -> str | dict[str, NDArray[Any]]:
         process = self._process or self._start()

@@ -84,9 +84,9 @@ def read_shd_labels(path: str, _: int, limit: int) -> Arrays:
     with h5py.File(path, "r", locking=False) as file:
         labels = data_set(file, "labels", limit)
         for what in ("spikes/times", "spikes/units"):
-            found = data_set(file, what, limit, ragged=True).shape
-            if found != labels.shape:
-                raise RefusedError(f"holds {list(found)} '{what}', but {list(labels.shape)} labels")
+            shape = data_set(file, what, limit, ragged=True).shape
+            if shape != labels.shape:
+                raise RefusedError(f"holds {list(shape)} '{what}', but {list(labels.shape)} labels")
         return {"labels": labels[()]}
 
 

@@ -34,8 +34,8 @@ def load_cifar10(folder: PathText, *, records: int = 10_000) -> Images:
     """Read CIFAR-10: `data_batch_1.bin` .. `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`.
 
     Args:
-        folder: Where the files are, usually `cifar-10-batches-bin`.
-        records: Images per file; the published files have 10,000.
+        folder: Folder of the files, usually `cifar-10-batches-bin`.
+        records: Number of images per file; the published files have 10,000.
 
     Returns:
         Pictures `[samples, 3, 32, 32]`, float32 in 0 .. 1, not normalised.
@@ -59,8 +59,8 @@ def load_cifar100(folder: PathText, *, records: tuple[int, int] = (50_000, 10_00
     """Read CIFAR-100 with its fine labels: `train.bin`, `test.bin`, `fine_label_names.txt`.
 
     Args:
-        folder: Where the files are, usually `cifar-100-binary`.
-        records: Images in the two files.
+        folder: Folder of the files, usually `cifar-100-binary`.
+        records: Number of images in each of the two files.
 
     Returns:
         Pictures `[samples, 3, 32, 32]`, float32 in 0 .. 1, not normalised.
@@ -91,10 +91,10 @@ def _read(
     budget().check_file(path, growth * size)
     rows = np.fromfile(path, np.uint8).reshape(records, labels + _PIXELS)
     # The last label is the one that is learnt: CIFAR-100 writes the coarse one before it.
-    found = rows[:, labels - 1].astype(np.int64)
-    if records and found.max() >= classes:
-        raise CorruptArtifactError(path, f"holds label {found.max()}, expected 0 .. {classes - 1}")
-    return rows[:, labels:].reshape(records, *_SHAPE).astype(np.float32) / np.float32(255), found
+    learnt = rows[:, labels - 1].astype(np.int64)
+    if records and learnt.max() >= classes:
+        raise CorruptArtifactError(path, f"holds label {learnt.max()}, expected 0 .. {classes - 1}")
+    return rows[:, labels:].reshape(records, *_SHAPE).astype(np.float32) / np.float32(255), learnt
 
 
 def _names(path: Path, expected: int) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ def load_digits(test_fraction: float, seed: int) -> Images:
 
     Args:
         test_fraction: Share of the images that is held out, 0 .. 1.
-        seed: Of the split.
+        seed: Seed of the split.
 
     Raises:
         ArgumentError: The share leaves fewer images than classes on one side.

@@ -36,11 +36,11 @@ def encode(
     """Encode a batch.
 
     Args:
-        intensities: `[batch, channels]`, 0 .. 1; or `[batch, frames, channels]`, whose frames are coded one
-            after the other.
-        encoding: Which code.
-        steps: Length `T`.
-        rng: Used by the Poisson code only.
+        intensities: Values from 0 to 1, `[batch, channels]`, or `[batch, frames, channels]`, whose frames are
+            coded one after the other.
+        encoding: Name of the code.
+        steps: Number of steps `T`.
+        rng: Source of random numbers, which only the Poisson code uses.
         max_rate: Spikes per step of an intensity of 1, at most 1 (rate and Poisson codes).
 
     Returns:

@@ -28,15 +28,15 @@ class EventSource:
     """How a set lies on disk.
 
     Attributes:
-        folder: Its name.
-        parts: For training and for test, the folder below it; of SHD the file.
-        pattern: Names of its recordings; none if they are all in one file.
-        samples: How many were published for training and for test.
-        form: What its files are read as.
-        shape: `(C, H, W)` of the sensor.
-        unit: Microseconds in the unit of its times.
-        classes: What names a class, in their order: the folder of a recording or its file.
-        by_file: Whether it is the file.
+        folder: Name of the set's folder.
+        parts: Folders of the training and the test part below that; of SHD the files.
+        pattern: Pattern of the recordings' names; empty if they are all in one file.
+        samples: Numbers of recordings that were published for training and for test.
+        form: Format of the files.
+        shape: Shape `(C, H, W)` of the sensor.
+        unit: Length of the unit of its times in microseconds.
+        classes: Names of the classes in their order: those of the recordings' folders or files.
+        by_file: Whether the file of a recording names its class, not the folder.
     """
 
     folder: str
@@ -53,9 +53,9 @@ class EventSource:
         """Return the recordings of a part with their labels, folder by folder, in the order of their names.
 
         Args:
-            folder: Where the set's own folder lies.
-            train: Which part.
-            partial: Whether fewer than were published are fine.
+            folder: Folder in which the set's own folder lies.
+            train: Whether to take the training part; else the test part.
+            partial: Whether fewer recordings than were published are fine.
 
         Raises:
             MissingFileError: There are none; says where they were looked for.
@@ -63,16 +63,16 @@ class EventSource:
         """
         part = folder / self.folder / self.parts[0 if train else 1]
         expected = self.samples[0 if train else 1]
-        found = sorted(part.rglob(self.pattern)) if part.is_dir() else []
-        if not found:
+        paths = sorted(part.rglob(self.pattern)) if part.is_dir() else []
+        if not paths:
             raise MissingFileError(f"folder of {expected} recordings ({self.pattern})", part)
-        if len(found) < expected and not partial:
+        if len(paths) < expected and not partial:
             raise CorruptArtifactError(
                 part,
-                f"holds {len(found)} recordings ({self.pattern}), the published set has {expected}; "
+                f"holds {len(paths)} recordings ({self.pattern}), the published set has {expected}; "
                 "extract it again, or allow it with partial=True",
             )
-        return [(path, self._label(path)) for path in found]
+        return [(path, self._label(path)) for path in paths]
 
     def _label(self, path: Path) -> int:
         word = path.stem if self.by_file else path.parent.name

@@ -41,11 +41,11 @@ def bin_events(
     hold `n // count` events, the last one the rest too.
 
     Args:
-        events: Structured, with `t`, `x`, `p` and, for more than one row, `y`.
-        shape: `(C, H, W)`: polarities, rows, columns.
-        count: How many frames.
-        slicing: Where they end.
-        binary: Whether a pixel of a frame is whether anything happened (bool) or how often (uint16).
+        events: Structured array with `t`, `x`, `p` and, for more than one row, `y`.
+        shape: Shape `(C, H, W)`: polarities, rows, columns.
+        count: Number of frames.
+        slicing: Where a frame ends: after equal times or after equal numbers of events.
+        binary: Whether a pixel says that anything happened (bool) instead of how often (uint16).
 
     Returns:
         `[count, C, H, W]`.

@@ -22,11 +22,11 @@ class Images:
     """A split data set: intensities 0 .. 1 and class labels.
 
     Attributes:
-        train: `[samples, channels]`; `[samples, C, H, W]` for networks that convolve, or
+        train: Training samples `[samples, channels]`; `[samples, C, H, W]` for networks that convolve, or
             `[samples, frames, channels]` for sequences.
-        train_labels: `[samples]`.
-        test: Held out: never trained, pruned or calibrated on. Like `train`.
-        test_labels: `[samples]`.
+        train_labels: Classes of the training samples, `[samples]`.
+        test: Held-out samples, shaped like `train`; never trained, pruned or calibrated on.
+        test_labels: Classes of the held-out samples, `[samples]`.
         classes: Names of the classes.
     """
 
@@ -78,8 +78,8 @@ def as_pictures(images: Images, size: int | None = None) -> Images:
     """Return flat square images as pictures `[samples, 1, H, W]`, up-scaled if asked for.
 
     Args:
-        images: Flat, `[samples, side * side]`.
-        size: Wanted height and width; bilinear interpolation, in 0 .. 1. By default as they are.
+        images: Flat images `[samples, side * side]`.
+        size: Height and width to which images are interpolated; by default they stay as they are.
 
     Raises:
         UsageError: The images are not square, or `size` is smaller than they are.
@@ -109,9 +109,9 @@ def normalised(images: Images, mean: tuple[float, ...], deviation: tuple[float, 
     """Return pictures whose channels are shifted and scaled: `(x - mean) / deviation`.
 
     Args:
-        images: `[samples, C, H, W]`.
-        mean: Per channel.
-        deviation: Per channel.
+        images: Images `[samples, C, H, W]`.
+        mean: Mean per channel.
+        deviation: Standard deviation per channel.
 
     Raises:
         ArgumentError: There is not one mean and one positive deviation per channel.

@@ -28,9 +28,9 @@ class Recordings(Sequence[tuple[Events, int]]):
     has rows, and `p`. Files of strangers are read in a process of its own, which ends with this object.
 
     Args:
-        data: Which.
-        folder: Where the set's own folder (such as `NMNIST`) lies, as tonic unpacks it.
-        train: Which part, where the set has two.
+        data: Name of the data set.
+        folder: Folder in which the set's own (such as `NMNIST`) lies, as tonic unpacks it.
+        train: Whether to take the training part, where the set has two; else the test part.
         partial: Whether fewer recordings than were published are fine.
 
     Raises:
@@ -56,8 +56,8 @@ class Recordings(Sequence[tuple[Events, int]]):
             labels = read_labels(self._source, path, self._reader)
             self._items = [(path, i, label) for i, label in enumerate(labels)]
         else:
-            found = self._source.find(folder, train=train, partial=partial)
-            self._items = [(path, None, label) for path, label in found]
+            paths = self._source.find(folder, train=train, partial=partial)
+            self._items = [(path, None, label) for path, label in paths]
         self.shape: tuple[int, int, int] = self._source.shape
         """`(C, H, W)` of a frame."""
 
@@ -79,9 +79,9 @@ class Recordings(Sequence[tuple[Events, int]]):
         """Return all recordings as frames `[samples, time, C, H, W]`, and their labels.
 
         Args:
-            count: Frames per recording.
-            slicing: Where they end.
-            binary: Spikes (bool), or counts (uint16).
+            count: Number of frames per recording.
+            slicing: Where a frame ends: after equal times or after equal numbers of events.
+            binary: Whether frames hold spikes (bool) instead of counts (uint16).
 
         Raises:
             ArgumentError: They do not fit into the memory of this machine.
@@ -108,10 +108,10 @@ def read_events(source: EventSource, path: Path, index: int | None, reader: Conf
     """Return the events of a recording in the order of time.
 
     Args:
-        source: The set it is of.
-        path: Its file.
-        index: Which of the file's recordings, if it holds several.
-        reader: The process that reads it.
+        source: Data set that the recording is of.
+        path: Path of the recording's file.
+        index: Number of the recording in its file, if that holds several.
+        reader: Process that reads the file.
 
     Raises:
         MissingFileError: There is no such file.

@@ -25,8 +25,8 @@ class Series:
     """A series and how it is split in time.
 
     Attributes:
-        name: Of the system or file.
-        values: `[time, dimensions]`, in its own units.
+        name: Name of the system or file.
+        values: Values `[time, dimensions]`, in their own units.
         train: End of the training part.
         validation: End of the validation part, which follows it.
         test: End of the test part, which follows that.
@@ -73,7 +73,7 @@ def runge_kutta(derivative: Derivative, start: Floats, step: float, samples: int
     """Integrate an autonomous system by the classical fourth-order method.
 
     Args:
-        derivative: `dx/dt` of `x`.
+        derivative: Function that returns `dx/dt` of `x`.
         start: First sample, `[dimensions]`.
         step: Time between samples.
         samples: Number of samples, the first included.
@@ -132,7 +132,7 @@ def mackey_glass(delay: float = 17.0, samples: int = 10_000) -> Series:
     paper; the usual parameters of the reservoir literature.
 
     Args:
-        delay: `tau`; above 16.8 the series is chaotic.
+        delay: Delay `tau`; above 16.8 the series is chaotic.
         samples: Number of values.
     """
     delay = real_of(delay, "delay", least=0, most=_LONGEST)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.data.encoders import rate_code
+from toolchain.models.input_code import MOST_BITS, InputCode
 from toolchain.options import choice, factor, hold, share, whole
 
 
@@ -31,10 +32,10 @@ class SeriesCode:
     """A code for values of mean 0 and deviation 1.
 
     Attributes:
-        dimensions: Of the series.
-        encoding: How.
+        dimensions: Number of dimensions of the series.
+        encoding: How values become input.
         steps: Network steps per value.
-        fields: Receptive fields per dimension (population and Poisson).
+        fields: Number of receptive fields per dimension (population and Poisson).
         reach: Values from `-reach` to `reach` are covered; beyond, they are clipped.
         max_rate: Spikes per step at the centre of a field.
         unit: Movement per spike (delta).
@@ -60,7 +61,7 @@ class SeriesCode:
             reach=factor,
             max_rate=share,
             unit=factor,
-            bits=whole(1, 23),
+            bits=whole(1, MOST_BITS),
         )
 
     @property
@@ -77,14 +78,9 @@ class SeriesCode:
                 assert_never(self.encoding)
 
     @property
-    def graded(self) -> bool:
-        """Whether the network's input takes real values instead of spikes."""
-        return self.encoding is SeriesEncoding.DIRECT
-
-    @property
-    def graded_scale(self) -> float:
-        """Integers per unit of a graded value: the largest message is `reach`."""
-        return (2**self.bits - 1) / self.reach
+    def input_code(self) -> InputCode | None:
+        """The integers that stand for values (direct), the largest for `reach`; None if spikes enter."""
+        return InputCode.up_to(self.reach, self.bits) if self.encoding is SeriesEncoding.DIRECT else None
 
     def start(self, batch: int) -> Floats:
         """Return the state before the first value: what the delta code has told so far, `[batch, D]`."""
@@ -94,9 +90,9 @@ class SeriesCode:
         """Return the input of one value and the next state.
 
         Args:
-            values: `[batch, D]`.
-            state: As returned for the value before, or by `start`.
-            rng: Used by the Poisson code only.
+            values: Values `[batch, D]`.
+            state: State as returned for the value before, or by `start`.
+            rng: Source of random numbers, which only the Poisson code uses.
 
         Returns:
             `[batch, steps, channels]`, bool or for the direct code float64; and the state.

@@ -32,7 +32,7 @@ def load_csv(
     """Read columns of numbers from a CSV file with a header line.
 
     Args:
-        path: The file; rows are equally spaced in time.
+        path: Path of the file, whose rows are equally spaced in time.
         columns: Names of the columns; by default all whose first value is a number.
         train: Share of the rows for training.
         validation: Share for validation; the rest is the test part.

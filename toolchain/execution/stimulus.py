@@ -1,7 +1,7 @@
 """What is given to a network: one array per input, with labels and lengths if there are any."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final, cast, final
@@ -16,6 +16,7 @@ from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
 from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.types import size_of
+from toolchain.summary import Summarised, Summary
 
 _SINGLE: Final = "input"
 _COMPANIONS: Final = ("labels", "lengths")
@@ -26,8 +27,8 @@ _CHECKED_VALUES: Final = 2**22
 
 
 @final
-@dataclass(frozen=True)
-class Stimulus:
+@dataclass(frozen=True, repr=False)
+class Stimulus(Summarised):
     """Samples in the model's units.
 
     Attributes:
@@ -41,9 +42,9 @@ class Stimulus:
         ArgumentError: Values are not arrays of numbers, or labels or lengths not whole numbers.
     """
 
-    values: Mapping[str, NDArray[Any]] = field(repr=False)
-    labels: NDArray[np.int64] | None = field(default=None, repr=False)
-    lengths: NDArray[np.int64] | None = field(default=None, repr=False)
+    values: Mapping[str, NDArray[Any]]
+    labels: NDArray[np.int64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         given: Any = self.values
@@ -79,6 +80,15 @@ class Stimulus:
             return cls(cast("Mapping[str, NDArray[Any]]", values))
         except ArgumentError as error:
             raise StimulusError(f"{name}: {error}") from None
+
+    def summary(self) -> Summary:
+        """Return the shape of every array."""
+        companions = {name: getattr(self, name) for name in _COMPANIONS if getattr(self, name) is not None}
+        arrays = {**self.values, **companions}
+        rows = [(name, " x ".join(map(str, array.shape)), array.dtype) for name, array in arrays.items()]
+        inputs = ", ".join(f"{name} {shape} {kind}" for name, shape, kind in rows[: len(self.values)])
+        extra = f"; with {' and '.join(companions)}" if companions else ""
+        return Summary(f"Stimulus: {inputs or 'no input'}{extra}", ("array", "shape", "type"), rows)
 
     @property
     def samples(self) -> int:

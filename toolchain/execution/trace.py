@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from toolchain.errors import CorruptArtifactError, UnknownNameError
 from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, names_of, path_of
+from toolchain.summary import Summarised, Summary
 
 QUANTITIES: Final = ("spikes", "v", "u")
 _AXES: Final = 2
@@ -16,8 +17,8 @@ _AXES: Final = 2
 
 
 @final
-@dataclass(frozen=True)
-class Trace:
+@dataclass(frozen=True, repr=False)
+class Trace(Summarised):
     """Records of one run, batch first, then time.
 
     Attributes:
@@ -37,6 +38,24 @@ class Trace:
             for quantity in QUANTITIES
             for node, values in getattr(self, quantity).items()
         }
+
+    def summary(self) -> Summary:
+        """Return what was recorded, and how often every population fired."""
+        recorded = {name: getattr(self, name) for name in QUANTITIES}
+        shapes = [values.shape for records in recorded.values() for values in records.values()]
+        extent = f"{shapes[0][0]} samples, {shapes[0][1]} steps" if shapes else "nothing"
+        names = list(dict.fromkeys(name for records in recorded.values() for name in records))
+        rows = [
+            (
+                name,
+                " x ".join(str(n) for n in next(r[name] for r in recorded.values() if name in r).shape[2:]),
+                f"{int(self.spikes[name].sum()):,}" if name in self.spikes else "-",
+                ", ".join(quantity for quantity, records in recorded.items() if name in records),
+            )
+            for name in names
+        ]
+        line = f"Trace of {extent}: {', '.join(names) or 'no population'}"
+        return Summary(line, ("population", "neurons", "spikes", "recorded"), rows)
 
     def save(self, path: PathText) -> None:
         """Write the records as a `.npz` with keys `"<node>.spikes"`, `"<node>.v"`, `"<node>.u"`."""

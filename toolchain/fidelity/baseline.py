@@ -33,14 +33,26 @@ Drop = Annotated[float, Field(ge=-100, le=100)]
 
 
 class OutputFigures(Document):
-    """What was measured at the output; null what could not be, for want of labels."""
+    """What was measured at the output.
+
+    Attributes:
+        accuracy_drop: Points of accuracy lost; null without labels.
+        prediction_agreement: Share of samples with equal predictions, in percent.
+    """
 
     accuracy_drop: Drop | None
     prediction_agreement: Percent
 
 
 class LayerFigures(Document):
-    """What was measured at a layer; null what could not be, where nothing fires."""
+    """What was measured at a layer.
+
+    Attributes:
+        rate_error: Mean difference of spike counts over the mean count.
+        membrane_error: Root mean square difference of potentials in thresholds; null if not recorded.
+        spike_agreement: Share of equal entries.
+        spike_f1: Spike F1.
+    """
 
     rate_error: Error
     membrane_error: Error | None
@@ -49,7 +61,13 @@ class LayerFigures(Document):
 
 
 class Baseline(FileDocument):
-    """Figures that must not get worse."""
+    """Figures that must not get worse.
+
+    Attributes:
+        samples: Number of samples they were measured on.
+        output: Figures of the output.
+        layers: Figures per layer.
+    """
 
     FORMAT: ClassVar[str] = "pumice-baseline"
     VERSION: ClassVar[int] = 2

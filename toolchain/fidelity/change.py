@@ -7,7 +7,12 @@ from toolchain.files.documents import Count, Document
 
 
 class Change(Document):
-    """A figure before pruning and after it."""
+    """A figure before pruning and after it.
+
+    Attributes:
+        before: The figure before.
+        after: The figure after.
+    """
 
     before: Count | float
     after: Count | float

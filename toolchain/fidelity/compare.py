@@ -1,7 +1,7 @@
 """Comparing a float execution with a fixed one, in metrics."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -13,13 +13,12 @@ from toolchain.fidelity.decode import predictions
 from toolchain.fidelity.divergence import Divergence
 from toolchain.fidelity.metrics import SpikeCounts
 from toolchain.ir import Graph
-
-FORMAT_VERSION = 1
+from toolchain.summary import Summarised, Summary
 
 
 @final
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Summarised):
     """Float against fixed on one stimulus.
 
     Attributes:
@@ -45,9 +44,28 @@ class Comparison:
             return None
         return self.float_accuracy - self.fixed_accuracy
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the document stored as `fidelity.json`."""
-        return {"version": FORMAT_VERSION, **asdict(self), "accuracy_drop": self.accuracy_drop}
+    def summary(self) -> Summary:
+        """Return the figures of the output, and those of every population."""
+        accuracy = (
+            ""
+            if self.float_accuracy is None or self.fixed_accuracy is None
+            else f", accuracy {self.float_accuracy:.2f} % float, {self.fixed_accuracy:.2f} % integers"
+        )
+        rows = [
+            (
+                name,
+                f"{node.spike_agreement:.5f}",
+                f"{node.spike_f1:.4f}",
+                "none" if node.first is None else f"step {node.first.step}, neuron {node.first.neuron}",
+            )
+            for name, node in self.nodes.items()
+        ]
+        return Summary(
+            f"Comparison of {self.samples} samples: spike F1 {self.spike_f1:.4f}, equal predictions "
+            f"{self.prediction_agreement:.2f} %{accuracy}",
+            ("population", "equal spikes", "spike F1", "first difference"),
+            rows,
+        )
 
 
 @final

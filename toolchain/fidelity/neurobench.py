@@ -1,11 +1,11 @@
 """The metrics of NeuroBench that a network has without a chip, under their names (Yik et al., 2025)."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final, final
+from typing import Final
 
 from toolchain import ir
 from toolchain.execution.activity import Activity
 from toolchain.fidelity.cost import fan_outs
+from toolchain.files.documents import Document
 from toolchain.ir import EdgeKind, Graph, Synapses
 from toolchain.ir.matrix import sources_of, targets_of, values_of
 from toolchain.ir.types import size_of
@@ -14,9 +14,7 @@ _FLOAT_BYTES: Final = 4
 _NEURON_PARAMETERS: Final = 4
 
 
-@final
-@dataclass(frozen=True)
-class NeuroBench:
+class NeuroBench(Document):
     """Static metrics of a network, and activity over a recorded run.
 
     Attributes:
@@ -27,8 +25,8 @@ class NeuroBench:
         effective_acs: Additions per sample: spikes times synapses that are not zero.
         effective_macs: The same where a message carries an integer.
         dense_operations: Synapses, zeros included, times steps, per sample.
-        neuron_updates: Per sample.
-        steps: Of a sample.
+        neuron_updates: Updates of neurons per sample.
+        steps: Length of a sample in steps.
     """
 
     footprint_bytes: int
@@ -40,10 +38,6 @@ class NeuroBench:
     dense_operations: float
     neuron_updates: int
     steps: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the metrics by name."""
-        return asdict(self)
 
 
 def neurobench(graph: Graph, activity: Activity) -> NeuroBench:

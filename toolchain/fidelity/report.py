@@ -1,6 +1,6 @@
 """The report: one HTML file that needs no network, readable on a phone and on paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from toolchain import ir
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
+from toolchain.fidelity.attribution import LossAttribution, RuleEffect
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
@@ -46,7 +47,7 @@ class ReportContent:
         quantization: What quantization did.
         sizes: Figures with their names, each with a `before` pruning and an `after`.
         checks: Sentences about what was proved, such as equality with Lava.
-        attribution: The loss split by cause, as in `fidelity.json`.
+        attribution: The loss, split by cause.
         resources: What a chip says of the network, if it was asked.
     """
 
@@ -59,7 +60,7 @@ class ReportContent:
     quantization: QuantizationReport
     sizes: Sequence[tuple[str, Change]] = ()
     checks: tuple[str, ...] = ()
-    attribution: Mapping[str, Any] | None = None
+    attribution: LossAttribution | None = None
     resources: tuple[Fit, NeuroBench] | None = None
 
     @property
@@ -87,7 +88,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         explorer=explorer_data(content.graphs, content.traces, content.samples) | {"start": content.start},
         causes=causes,
         chain=_chain(content.attribution),
-        worst=max((1 - row["spike_f1"] for _, row in causes), default=0.0),
+        worst=max((1 - row.spike_f1 for _, row in causes), default=0.0),
         raster=_raster(content),
         membranes=_membranes(content),
         weights=_weights(content.graphs),
@@ -95,26 +96,25 @@ def write_report(path: Path, content: ReportContent) -> None:
     )
 
 
-def _causes(attribution: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
+def _causes(attribution: LossAttribution | None) -> list[tuple[str, RuleEffect]]:
     """Return the rows of the table of causes."""
     if attribution is None:
         return []
-    rows = list(attribution["alone"].items())
     return [
-        *rows,
-        ("all rounded numbers", attribution["rounded"]),
-        ("all: the integers", attribution["together"]),
+        *attribution.alone.items(),
+        ("all rounded numbers", attribution.rounded),
+        ("all: the integers", attribution.together),
     ]
 
 
-def _chain(attribution: Mapping[str, Any] | None) -> list[tuple[str, str, Mapping[str, Any]]]:
+def _chain(attribution: LossAttribution | None) -> list[tuple[str, str, RuleEffect]]:
     """Return the steps from real numbers to integers."""
     if attribution is None:
         return []
     return [
-        ("float graph", "rounded numbers, exact states", attribution["rounded"]),
-        ("rounded numbers, exact states", "integers", attribution["arithmetic"]),
-        ("float graph", "integers", attribution["together"]),
+        ("float graph", "rounded numbers, exact states", attribution.rounded),
+        ("rounded numbers, exact states", "integers", attribution.arithmetic),
+        ("float graph", "integers", attribution.together),
     ]
 
 

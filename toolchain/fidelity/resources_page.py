@@ -29,7 +29,7 @@ def shown_resources(fit: Fit, metrics: NeuroBench) -> dict[str, Any]:
     binding, share = fit.binding
     return {
         "fit": fit,
-        "metrics": metrics.to_json(),
+        "metrics": metrics.model_dump(),
         "binding": binding,
         "share": share,
         "limit": fit.limits[binding],

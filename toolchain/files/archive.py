@@ -45,10 +45,10 @@ class ArrayWriter:
     def append(self, arrays: Mapping[str, Array]) -> None:
         """Append the rows of every array to those that were appended under its name."""
         for name, values in arrays.items():
-            held = self._shapes.get(name, (0, *values.shape[1:]))
-            if held[1:] != values.shape[1:] or self._types.setdefault(name, values.dtype) != values.dtype:
-                raise ValueError(f"'{name}' was {held[1:]}, this part is {values.shape[1:]} {values.dtype}")
-            self._shapes[name] = (held[0] + len(values), *held[1:])
+            shape = self._shapes.get(name, (0, *values.shape[1:]))
+            if shape[1:] != values.shape[1:] or self._types.setdefault(name, values.dtype) != values.dtype:
+                raise ValueError(f"'{name}' was {shape[1:]}, this part is {values.shape[1:]} {values.dtype}")
+            self._shapes[name] = (shape[0] + len(values), *shape[1:])
             with gzip.open(self._waiting(name), "ab", compresslevel=_FAST) as file:
                 file.write(np.ascontiguousarray(values).data)
 
@@ -98,7 +98,7 @@ class StoredArray(NDArrayOperatorsMixin):
     Args:
         path: What errors call the file.
         archive: The open archive; closed once no array needs it, so that the file may be replaced meanwhile.
-        claim: Which of its arrays, in C order.
+        claim: One of its arrays, in C order.
 
     Raises:
         CorruptArtifactError: The array cannot be read safely, here or when its rows are read.
@@ -183,10 +183,10 @@ def open_arrays(
         archive = opened(path, source)
         claims = claims_of(path, archive)
         # The rows of an array in Fortran's order are scattered over all of it.
-        held = {claim.name: claim for claim in claims if claim.scattered or claim.size <= held_bytes}
-        check_room(path, held.values())
+        in_memory = {claim.name: claim for claim in claims if claim.scattered or claim.size <= held_bytes}
+        check_room(path, in_memory.values())
         arrays: dict[str, Any] = {}
         for claim in claims:
-            is_held = claim.name in held
-            arrays[claim.name] = read_claim(archive, claim) if is_held else StoredArray(path, archive, claim)
+            read = claim.name in in_memory
+            arrays[claim.name] = read_claim(archive, claim) if read else StoredArray(path, archive, claim)
         return arrays

@@ -22,7 +22,7 @@ def replacing_file(path: Path, needed: int | None = None) -> Generator[Path, Non
 
     Args:
         path: The file to write. Its parent folders are created.
-        needed: How many bytes it may take, if that is known.
+        needed: Bytes that it may take, if that is known.
 
     Yields:
         The path to write to. On any error it is removed, with the folders made for it, and `path` stays as it

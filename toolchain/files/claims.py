@@ -63,11 +63,11 @@ class Claim:
     """An array of an archive, not read yet.
 
     Attributes:
-        name: Of the array.
-        entry: Where it is.
-        shape: Of the array.
+        name: Name of the array.
+        entry: Place of the array in the archive.
+        shape: Shape of the array.
         scattered: Whether a row of it does not lie in one piece, as in Fortran's order.
-        dtype: Of its elements.
+        dtype: Type of its elements.
     """
 
     name: str

@@ -38,13 +38,13 @@ ROOM: Final = "free some space, or choose a place on another disk"
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generator[None, None, None]:
+def writing(path: Path, needed: int | None = None, remedy: str = ROOM) -> Generator[None, None, None]:
     """Tell failures of the disk inside of the block as `StorageError`.
 
     Args:
         path: The file or folder that is written, as its user knows it.
-        needed: How many bytes it may take, if that is known.
-        mend: What to do when the disk is full.
+        needed: Bytes that it may take, if that is known.
+        remedy: Advice for a full disk.
 
     Raises:
         StorageError: The disk is full, read-only or not permitted.
@@ -56,7 +56,7 @@ def writing(path: Path, needed: int | None = None, mend: str = ROOM) -> Generato
     except Exception as error:
         number = _number_of(error) if _concerns(error, path) else None
         if number in _FULL:
-            raise StorageError(path, _too_full(path, needed), mend) from error
+            raise StorageError(path, _too_full(path, needed), remedy) from error
         if number in _REFUSALS:
             problem, advice = _REFUSALS[number]
             raise StorageError(path, problem, advice) from error
@@ -77,9 +77,9 @@ def _number_of(error: BaseException) -> int | None:
             return error.errno
         if _SHORT.match(text):
             return errno.ENOSPC
-    found = _NUMBER.search(text)
-    if found is not None:
-        return int(found.group(1) or found.group(2))
+    number = _NUMBER.search(text)
+    if number is not None:
+        return int(number.group(1) or number.group(2))
     # An archive that cannot be closed either hides why.
     return None if error.__context__ is None else _number_of(error.__context__)
 
@@ -148,37 +148,34 @@ def _forbidden(path: Path) -> StorageError:
     return StorageError(path, "cannot be read: permission denied", "ask its owner, or copy it as its owner")
 
 
-def check_output_file(path: Path, option: str = "-o") -> None:
+def check_output_file(path: Path) -> None:
     """Raise unless a file can be written; called before the work, not after it.
 
     Args:
-        path: The file as it was asked for; an existing one will be replaced.
-        option: Where it was asked for.
+        path: The file to be written; an existing one will be replaced.
 
     Raises:
         UsageError: A folder or a device stands there, or its folder does not exist.
         StorageError: Its folder cannot be written.
     """
-    parent = _parent_of(path, option)
-    check_replaceable_file(path, option)
-    _probe(path, _parent_of(place_of(path), option) if path.is_symlink() else parent)
+    parent = _parent_of(path)
+    check_replaceable_file(path)
+    _probe(path, _parent_of(place_of(path)) if path.is_symlink() else parent)
 
 
-def check_replaceable_file(path: Path, option: str = "") -> None:
+def check_replaceable_file(path: Path) -> None:
     """Raise for what a file must never take the place of.
 
     Args:
-        path: The file that will be written.
-        option: Where it was asked for, if on the command line.
+        path: The file to be written.
 
     Raises:
         UsageError: A folder, a pipe or a device stands there.
     """
-    asked = f"{option} '{path}'".lstrip()
     if path.is_dir():
-        raise UsageError(f"{asked} is a folder; name a file, such as '{path / 'NAME'}'")
+        raise UsageError(f"'{path}' is a folder", f"name a file, such as '{path / 'NAME'}'")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{asked} is a pipe or a device; name a file")
+        raise UsageError(f"'{path}' is a pipe or a device", "name a file")
 
 
 def place_of(path: Path) -> Path:
@@ -193,47 +190,47 @@ def place_of(path: Path) -> Path:
         raise UsageError(f"'{path}' is a link that leads to itself; remove it") from None
 
 
-def check_output_folder(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:
+def check_output_folder(path: Path, marker: str = "", kind: str = "") -> None:
     """Raise unless a folder can be written; called before the work, not after it.
 
     Args:
-        path: The folder as it was asked for.
+        path: The folder to be written.
         marker: File that every folder of this sort holds: such a folder will be replaced or continued. An
             empty folder will be filled, any other is somebody's.
         kind: Such a folder in words.
-        option: Where it was asked for.
 
     Raises:
         UsageError: A file or somebody's folder stands there, or the folder above does not exist.
         StorageError: It cannot be written.
     """
-    parent = _parent_of(path, option)
-    check_replaceable(path, marker, kind, option)
+    parent = _parent_of(path)
+    check_replaceable(path, marker, kind)
     _probe(path, path if path.is_dir() else parent)
 
 
-def check_replaceable(path: Path, marker: str = "", kind: str = "", option: str = "-o") -> None:
+def check_replaceable(path: Path, marker: str = "", kind: str = "") -> None:
     """Raise if something stands where a folder is to be written that must not be lost; see above."""
     if not os.path.lexists(path):
         return
     if not path.is_dir():
-        raise UsageError(f"'{path}' exists and is not a folder; choose another {option}")
+        raise UsageError(f"'{path}' exists and is not a folder", "choose another place")
     if marker and (path / marker).is_file():
         return
     if any(item.name not in _LEFT_BY_BROWSERS for item in path.iterdir()):
         usual = f"a folder with '{marker}' that could be replaced" if marker else "an empty folder"
-        raise UsageError(f"'{path}' exists and is not {kind or usual}; choose another {option}")
+        raise UsageError(f"'{path}' exists and is not {kind or usual}", "choose another place")
 
 
-def _parent_of(path: Path, option: str) -> Path:
+def _parent_of(path: Path) -> Path:
     """Return the folder that something is to be written into. It is never made: it may be a slip."""
     parent = path.absolute().parent
     if not parent.exists():
         raise UsageError(
-            f"{option} '{path}': the folder '{parent}' does not exist; correct the path, or make that folder"
+            f"'{path}' cannot be written: the folder '{parent}' does not exist",
+            "correct the path, or make that folder",
         )
     if not parent.is_dir():
-        raise UsageError(f"{option} '{path}': '{parent}' is not a folder; correct the path")
+        raise UsageError(f"'{path}' cannot be written: '{parent}' is not a folder", "correct the path")
     return parent
 
 

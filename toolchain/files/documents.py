@@ -76,12 +76,16 @@ class FileDocument(Document):
         VERSION: The version that is written and read.
         WHAT: The file in words, such as `manifest of a pumice build`.
         WRITTEN_BY: The command that writes it anew where its version is too old, such as `pumice compile`.
+        ONCE_UNVERSIONED: Whether such files had no header at first; those count as version 0.
+        format: Name of the format.
+        version: Version of the format.
     """
 
     FORMAT: ClassVar[str]
     VERSION: ClassVar[int]
     WHAT: ClassVar[str]
     WRITTEN_BY: ClassVar[str]
+    ONCE_UNVERSIONED: ClassVar[bool] = False
 
     format: str
     version: int
@@ -90,8 +94,8 @@ class FileDocument(Document):
 class _Header(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    format: str
-    version: Whole
+    format: str = ""
+    version: Whole = 0
 
 
 Kind = TypeVar("Kind", bound=Document)
@@ -155,7 +159,8 @@ def _check_header(content: bytes | str, path: Path, kind: type[FileDocument], na
         if error.errors(include_url=False)[0]["type"] == "json_invalid":
             raise
         raise CorruptArtifactError(path, f"is not the {kind.WHAT}") from None
-    if header.format != kind.FORMAT:
+    outdated = kind.ONCE_UNVERSIONED and header == _Header()
+    if header.format != kind.FORMAT and not outdated:
         raise CorruptArtifactError(path, f"is not the {kind.WHAT}")
     if header.version != kind.VERSION:
         raise FormatVersionError(named, header.version, kind.VERSION, kind.WRITTEN_BY)

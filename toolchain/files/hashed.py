@@ -24,8 +24,8 @@ class HashedFile(io.RawIOBase):
         path: What errors call it.
 
     Attributes:
-        sha256: Of the whole file, as hexadecimal text.
-        size: Of the file in bytes, as it was hashed.
+        sha256: SHA-256 of the whole file as hexadecimal text.
+        size: Size of the file in bytes when it was hashed.
     """
 
     def __init__(self, handle: int, path: Path) -> None:

@@ -40,8 +40,8 @@ def hidden_file(place: Path, beside: Path) -> Generator[Path, None, None]:
     _sweep(place, beside)
     with Held(
         lambda: _new(place, beside, ending, lambda path: os.close(os.open(path, _NEW, mode))), _end
-    ) as held:
-        yield held[0]
+    ) as (path, _):
+        yield path
 
 
 @contextmanager
@@ -49,8 +49,8 @@ def hidden_folder(place: Path, beside: Path) -> Generator[Path, None, None]:
     """Yield an empty hidden folder for what will be `place`; see `hidden_file`."""
     mode = 0o777 if _permissions(place) is None else 0o700
     _sweep(place, beside)
-    with Held(lambda: _new(place, beside, "", lambda path: path.mkdir(mode)), _end) as held:
-        yield held[0]
+    with Held(lambda: _new(place, beside, "", lambda path: path.mkdir(mode)), _end) as (path, _):
+        yield path
 
 
 def _new(place: Path, beside: Path, ending: str, make: Callable[[Path], None]) -> tuple[Path, int]:
@@ -64,8 +64,8 @@ def _new(place: Path, beside: Path, ending: str, make: Callable[[Path], None]) -
                 return path, lock
 
 
-def _end(held: tuple[Path, int]) -> None:
-    path, lock = held
+def _end(made: tuple[Path, int]) -> None:
+    path, lock = made
     os.close(lock)
     remove(path)
 
@@ -90,10 +90,10 @@ def _locked(path: Path) -> int | None:
 
 
 def keep_permissions(place: Path, path: Path) -> None:
-    """Give what will take the place of a file or folder the permissions of that."""
-    held = _permissions(place)
-    if held is not None:
-        path.chmod(held)
+    """Give a path, which will take the place of a file or folder, the permissions of the old one."""
+    mode = _permissions(place)
+    if mode is not None:
+        path.chmod(mode)
 
 
 def remove(path: Path) -> None:

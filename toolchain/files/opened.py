@@ -158,12 +158,12 @@ def _check_size(handle: int, path: Path) -> None:
         raise
 
 
-def _state_of(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_dev, found.st_ino, found.st_mtime_ns
+def _state_of(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def _close_unless(handle: int, kept: int) -> None:
-    if handle != kept:
+def _close_unless(handle: int, folder: int) -> None:
+    if handle != folder:
         os.close(handle)
 
 

@@ -11,22 +11,47 @@ They are neither hashed nor read.
 from collections.abc import Iterable, Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, final
+from typing import ClassVar, TypeVar, final
 
 from toolchain.errors import CorruptArtifactError, ToolchainError
 from toolchain.files.atomic import sha256
+from toolchain.files.documents import Digest, FileDocument, parse_document
 from toolchain.files.hashed import HashedFile
 from toolchain.files.opened import OpenedFolder, buffered
 
 
-def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the list of files to be stored: their hashes by name, relative to the folder."""
+class SealedDocument(FileDocument):
+    """The file that lists the others of a folder; it is written last and read first.
+
+    Attributes:
+        FILE: Name of this file in the folder.
+        FOLDER: The folder in words, such as `build`.
+        LOADED: Files that are loaded.
+        OPTIONAL: Files that are loaded if they are listed.
+        STREAMED: Those of all that may be larger than the memory.
+        files: Hashes of the files by name, relative to the folder.
+    """
+
+    FILE: ClassVar[str]
+    FOLDER: ClassVar[str]
+    LOADED: ClassVar[tuple[str, ...]]
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    STREAMED: ClassVar[tuple[str, ...]] = ()
+
+    files: dict[str, Digest]
+
+
+Listing = TypeVar("Listing", bound=SealedDocument)
+
+
+def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the list of files for a `SealedDocument`: their hashes by name, relative to the folder."""
     return {name: sha256(folder / name) for name in sorted(names)}
 
 
 @final
 class SealedFiles:
-    """The files of a folder that may be loaded, opened and found to be as they were listed."""
+    """The files of a folder that may be loaded: opened, and the same as when they were listed."""
 
     def __init__(self, files: Mapping[str, HashedFile]) -> None:
         self._files = dict(files)
@@ -43,54 +68,50 @@ class SealedFiles:
         return buffered(self._files.pop(name))
 
 
-def check_seal(
-    folder: OpenedFolder,
-    listed: Mapping[str, Any],
-    loaded: Iterable[str],
-    *,
-    optional: Iterable[str] = (),
-    streamed: Iterable[str] = (),
-    what: str,
-    written_by: str,
-) -> SealedFiles:
-    """Return the files that will be loaded; raise unless every one is listed and unchanged.
+def open_sealed(folder: OpenedFolder, kind: type[Listing]) -> tuple[Listing, SealedFiles]:
+    """Return the list of a folder, and those of its files that are loaded, every one listed and unchanged.
 
     A listed file that nobody loads, such as a report, may be gone; if it is there, it must be unchanged.
 
     Args:
-        folder: Where the files lie.
-        listed: Their recorded hashes by name, from a file that may be damaged.
-        loaded: Files that will be loaded.
-        optional: Files that will be loaded if they are listed.
-        streamed: Those of all that may be larger than the memory.
-        what: The folder in words, such as `build`.
-        written_by: What writes such a folder, such as `compile`.
+        folder: The folder, held open.
+        kind: The class of its list, which says what is loaded.
 
     Raises:
-        MissingFileError: A file that is loaded does not exist.
+        MissingFileError: The list or a file that is loaded does not exist.
         StorageError: This user may not read one.
-        CorruptArtifactError: One is not listed, was changed, or is a link.
+        FormatVersionError: The list was written by another version of the format.
+        CorruptArtifactError: A file is not listed, was changed, or is a link; or the list is damaged.
     """
-    required, possible = set(loaded), set(optional)
-    for name in sorted(required | {name for name in possible if folder.holds(name)}):
+    content = folder.read(
+        kind.FILE, f"'{folder.path}' is no {kind.FOLDER} folder, as '{kind.WRITTEN_BY}' writes: file"
+    )
+    listing = parse_document(content, folder.path / kind.FILE, kind, named=f"{kind.FOLDER} '{folder.path}'")
+    listed, required, optional = listing.files, set(kind.LOADED), set(kind.OPTIONAL)
+    for name in sorted(required | {name for name in optional if folder.holds(name)}):
         if name not in listed:
             raise CorruptArtifactError(
-                folder.path / name, f"is not listed by its {what}; remove it, or {written_by} again"
+                folder.path / name,
+                f"is not listed by its {kind.FOLDER}; remove it, or write all with '{kind.WRITTEN_BY}'",
             )
-    needed = sorted(required | possible & set(listed))
-    large = set(streamed)
-    files = {name: folder.open(name, f"file of the {what}", streamed=name in large) for name in needed}
+    needed = sorted(required | optional & set(listed))
+    files = {
+        name: folder.open(name, f"file of the {kind.FOLDER}", streamed=name in kind.STREAMED)
+        for name in needed
+    }
     for name, recorded in listed.items():
-        found = files[name].sha256 if name in files else _hash_if_plain(folder, name)
-        if found not in (None, recorded):
+        digest = files[name].sha256 if name in files else _hash_if_plain(folder, name)
+        if digest not in (None, recorded):
             raise CorruptArtifactError(
-                folder.path / name, f"was changed after the {what} (its hash differs); {written_by} again"
+                folder.path / name,
+                f"was changed after the {kind.FOLDER} was written (its hash differs); write it again with "
+                f"'{kind.WRITTEN_BY}'",
             )
-    return SealedFiles(files)
+    return listing, SealedFiles(files)
 
 
 def _hash_if_plain(folder: OpenedFolder, name: str) -> str | None:
-    """Return the hash of a file that a list holds, if it is one inside of the folder that can be read."""
+    """Return the hash of a listed file, if it is one inside of the folder that can be read."""
     try:
         with folder.open(name) as file:
             return file.sha256

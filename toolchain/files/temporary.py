@@ -37,7 +37,7 @@ def temporary_folder(word: str) -> Generator[Path, None, None]:
         StorageError: There is no room for them, or no folder at all.
     """
     place = _place()
-    with writing(place, mend=OTHER_TEMPORARY):
+    with writing(place, remedy=OTHER_TEMPORARY):
         _sweep(place)
         with Held(lambda: _make(place, word), _remove) as (folder, _):
             try:
@@ -112,15 +112,15 @@ def _lock(folder: Path, kind: int) -> int | None:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    held = False
+    locked = False
     try:
-        held = _flock(opened, kind) and os.path.samestat(os.fstat(opened), folder.lstat())
+        locked = _flock(opened, kind) and os.path.samestat(os.fstat(opened), folder.lstat())
     except FileNotFoundError:
         pass
     finally:
-        if not held:
+        if not locked:
             os.close(opened)
-    return opened if held else None
+    return opened if locked else None
 
 
 def _flock(opened: int, kind: int) -> bool:

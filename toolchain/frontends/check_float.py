@@ -22,8 +22,8 @@ class FloatAgreement:
 
     Attributes:
         dtype: Precision of the module.
-        samples: How many were compared.
-        flipped: How many of them have a different spike.
+        samples: Number of samples that were compared.
+        flipped: Number of samples that have a different spike.
         first_flip: Layer, sample, step and neuron of the earliest different spike, or None.
         error_before: Largest |v| difference, in model units, before the earliest flip of any sample.
     """
@@ -51,9 +51,9 @@ def check_float(
     """Compare a network with what its graph did.
 
     Args:
-        network: Run in its own precision.
-        inputs: Per input name, `[batch, time, *features]`.
-        trace: Of the float graph on the same inputs, with spikes and potentials.
+        network: Network, which runs in its own precision.
+        inputs: Values `[batch, time, *features]` per input name.
+        trace: Spikes and potentials of the float graph on the same inputs.
     """
     weight = next(network.parameters())
     dtype = weight.dtype

@@ -10,13 +10,14 @@ from torch import nn
 
 from toolchain import ir
 from toolchain.arrays import Pair
-from toolchain.errors import FrontendError, UnsupportedModuleError
-from toolchain.frontends.norms import array_of, composed, normalised, parameter_of, zero_padding
-from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, Window, verify
+from toolchain.errors import FrontendError
+from toolchain.frontends.inputs import input_node
+from toolchain.frontends.norms import as_float64, composed, normalised, parameter_of, zero_padding
+from toolchain.frontends.unsupported import unsupported
+from toolchain.ir import AnyNode, Decode, Graph, Origin, Window, verify
 from toolchain.ir.currents import Branch, Current, Sent, selected, summed
 from toolchain.models import INPUT, Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking
 
-_GRADED_LIMIT: Final = 255
 SUPPORTED: Final = (
     "Conv2d",
     "GatedNorm",
@@ -45,9 +46,9 @@ def from_feed_forward(
     classifier becomes integrating neurons that never fire; their last potential is `T` times the score.
 
     Args:
-        network: In evaluation mode or not: running statistics are used.
+        network: Network; its running statistics are used in either mode.
         classes: Names of the classes.
-        name: Of the graph.
+        name: Name of the graph.
 
     Raises:
         UnsupportedModuleError: A block without meaning in the graph; names it.
@@ -57,38 +58,6 @@ def from_feed_forward(
     graph = _Translator(network, classes).graph(name)
     verify(graph)
     return graph
-
-
-def chain_of_blocks(module: nn.Sequential, example: NDArray[Any] | None) -> FeedForward:
-    """Return an `nn.Sequential` as a feed-forward network.
-
-    Args:
-        module: Ends in a `Linear`, whose mean over the steps gives the scores.
-        example: Images `[batch, C, H, W]` or frames `[batch, time, C, H, W]`: says the size, and whether
-            spikes (only 0 and 1) or values enter.
-
-    Raises:
-        FrontendError: There is no example of images.
-    """
-    if example is None or example.ndim not in {4, 5}:
-        raise FrontendError(
-            "a Sequential of Spiking layers needs an example, images [batch, C, H, W] or frames "
-            f"[batch, time, C, H, W]; got {None if example is None else list(example.shape)}"
-        )
-    blocks: dict[NetworkBlock, nn.Module] = {}
-    source = INPUT
-    for name, child in module.named_children():
-        unique = f"block{name}" if name.isdigit() else name
-        blocks[NetworkBlock(unique, (source,))] = child
-        source = unique
-    graded = not np.isin(example, (0, 1)).all()
-    peak = float(np.abs(example).max()) if graded else 1.0
-    return FeedForward(
-        blocks,
-        shape=(int(example.shape[-3]), int(example.shape[-2]), int(example.shape[-1])),
-        graded=graded,
-        graded_scale=_GRADED_LIMIT / peak,
-    )
 
 
 def check_images(network: FeedForward, example: NDArray[Any] | None) -> None:
@@ -106,9 +75,9 @@ class _Translator:
     def __init__(self, network: FeedForward, classes: Sequence[str]) -> None:
         self.network = network
         self.classes = tuple(classes)
-        self.nodes: list[AnyNode] = [_input(network)]
+        self.nodes: list[AnyNode] = [input_node(INPUT, network.shape, network.input_code)]
         self.values: dict[str, Sent | Current] = {
-            INPUT: Sent(INPUT, network.shape, spikes=not network.graded)
+            INPUT: Sent(INPUT, network.shape, spikes=network.input_code is None)
         }
 
     def graph(self, name: str) -> Graph:
@@ -139,10 +108,10 @@ class _Translator:
             case nn.Identity() | nn.Dropout() | nn.Dropout2d():
                 return value
             case _:
-                raise UnsupportedModuleError(block.name, type(module).__name__, SUPPORTED)
+                raise unsupported(block.name, module, SUPPORTED)
 
     def _convolution(self, name: str, module: nn.Conv2d, value: Sent | Current) -> Current:
-        weights = array_of(module.weight)
+        weights = as_float64(module.weight)
         bias = parameter_of(module, "bias", np.zeros(len(weights)))
         stride, dilation = cast("Pair", module.stride), cast("Pair", module.dilation)
         padding = zero_padding(name, module)
@@ -163,7 +132,7 @@ class _Translator:
                 f"linear layer '{name}' reads {module.in_features} values, but {list(value.features)} come"
             )
         bias = parameter_of(module, "bias", np.zeros(module.out_features))
-        return Current((Branch(name, value, array_of(module.weight)),), bias, (module.out_features,))
+        return Current((Branch(name, value, as_float64(module.weight)),), bias, (module.out_features,))
 
     def _neurons(self, name: str, module: Spiking, value: Current) -> Sent:
         self._population(name, value, dv=module.dv, vth=module.vth)
@@ -213,18 +182,6 @@ class _Translator:
         rows, columns = node.window.positions((value.shape[1], value.shape[2]))
         factor = value.factor if maximum else value.factor / node.window.area
         return Sent(block.name, (value.shape[0], rows, columns), spikes=maximum, factor=factor)
-
-
-def _input(network: FeedForward) -> ir.Input:
-    if not network.graded:
-        return ir.Input(name=INPUT, shape=network.shape)
-    return ir.Input(
-        name=INPUT,
-        shape=network.shape,
-        edge=EdgeKind.GRADED,
-        scale=network.graded_scale,
-        bits=network.graded_bits,
-    )
 
 
 def _taken(nodes: Sequence[AnyNode], name: str) -> bool:

@@ -1,7 +1,7 @@
 """From a PyTorch module to a float graph: the only place that knows both."""
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,19 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from toolchain import ir
-from toolchain.errors import ArgumentError, FrontendError, UnsupportedModuleError
-from toolchain.frontends.from_feed_forward import chain_of_blocks, check_images, from_feed_forward
+from toolchain.errors import ArgumentError, FrontendError
+from toolchain.frontends.from_feed_forward import check_images, from_feed_forward
+from toolchain.frontends.inputs import input_node
+from toolchain.frontends.norms import as_float64
+from toolchain.frontends.sequential import SUPPORTED, from_sequential
+from toolchain.frontends.unsupported import unsupported
 from toolchain.intake import array_of, check_finite
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, verify
 from toolchain.ir.matrix import Matrix
 from toolchain.models.feed_forward import FeedForward
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses
-from toolchain.models.spiking import Spiking
 
-_SUPPORTED: Final = ("Network", "Sequential", "Linear", "MaskedSynapses", "CubaLif", "Identity", "Dropout")
-_GRADED_BITS: Final = 8
 _SPARSE_BELOW: Final = 0.5
 """Masked connections of less than this density are stored as CSR."""
 
@@ -35,13 +36,13 @@ def from_torch(
     """Return the float graph of a module. Weights become float64, which changes no value.
 
     Args:
-        module: A `models.Network`, a `models.FeedForward`, or an `nn.Sequential`: of `Linear`,
+        module: A `models.Network`, a `models.FeedForward`, or an `nn.Sequential`, nested or not: of `Linear`,
             `MaskedSynapses` and `CubaLif`, or of convolutions, norms, poolings, `Linear` and `Spiking`,
             ending in a `Linear`.
-        example: `[batch, time, channels]`. For a `Sequential` it decides whether the input is
-            spikes (only 0 and 1) or graded; its channels are checked against the model.
+        example: Samples `[batch, time, channels]`. For a `Sequential` they decide whether the input is
+            spikes (only 0 and 1) or graded; their channels are checked against the model.
         classes: Names of the classes.
-        name: Of the graph; by default the module's class.
+        name: Name of the graph; by default the module's class.
 
     Raises:
         UnsupportedModuleError: A layer without meaning in the graph; names its path.
@@ -61,21 +62,22 @@ def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) ->
     """Return the module as a network of named parts; a `Network` or `FeedForward` is returned as it is.
 
     Args:
-        module: As for `from_torch`.
-        example: As for `from_torch`.
+        module: Model, as `from_torch` takes it.
+        example: Samples, as `from_torch` takes them.
 
     Raises:
         UnsupportedModuleError: A layer without meaning in the graph; names its path.
         FrontendError: The parts do not fit each other or the example.
     """
     values = None if example is None else _example(example)
-    if isinstance(module, nn.Sequential) and any(isinstance(part, Spiking) for part in module):
-        module = chain_of_blocks(module, values)
-    if isinstance(module, FeedForward):
-        check_images(module, values)
-        return module
-    network = module if isinstance(module, Network) else _chain(module, values)
-    _check_example(network, values)
+    network = from_sequential(module, values) if isinstance(module, nn.Sequential) else module
+    match network:
+        case FeedForward():
+            check_images(network, values)
+        case Network():
+            _check_example(network, values)
+        case _:
+            raise unsupported("(model)", network, SUPPORTED)
     return network
 
 
@@ -88,13 +90,7 @@ def _example(example: Tensor | NDArray[Any]) -> NDArray[Any]:
 
 
 def _inputs(network: Network) -> list[AnyNode]:
-    if not network.graded:
-        return [ir.Input(name=name, shape=(size,)) for name, size in network.inputs.items()]
-    scale, bits = network.graded_scale, network.graded_bits
-    return [
-        ir.Input(name=name, shape=(size,), edge=EdgeKind.GRADED, scale=scale, bits=bits)
-        for name, size in network.inputs.items()
-    ]
+    return [input_node(name, (size,), network.input_code) for name, size in network.inputs.items()]
 
 
 def _layers(network: Network) -> list[AnyNode]:
@@ -118,7 +114,7 @@ def _layers(network: Network) -> list[AnyNode]:
 
 def _delay(network: Network, arrow: Connection, name: str) -> ir.Delay:
     size = network.inputs.get(arrow.source) or network.layer(arrow.source).size
-    graded = network.graded and arrow.source in network.inputs
+    graded = network.input_code is not None and arrow.source in network.inputs
     edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
     return ir.Delay(name=name, inputs=(arrow.source,), shape=(size,), edge=edge, steps=arrow.delay)
 
@@ -127,10 +123,10 @@ def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.f
     return ir.Lif(
         name=name,
         inputs=tuple(inputs),
-        du=_array(layer.du),
-        dv=_array(layer.dv),
-        vth=_array(layer.vth),
-        bias=_array(layer.bias) + bias,
+        du=as_float64(layer.du),
+        dv=as_float64(layer.dv),
+        vth=as_float64(layer.vth),
+        bias=as_float64(layer.bias) + bias,
         origin=Origin(f"layers.{name}", layer.elements.cpu().numpy()),
     )
 
@@ -143,18 +139,16 @@ def _output(network: Network, classes: Sequence[str]) -> ir.Output:
 def _weights(path: str, module: nn.Module) -> Matrix:
     match module:
         case MaskedSynapses():
-            weights = _array(module.effective)
+            weights = as_float64(module.effective)
             if module.mask is None or module.count >= _SPARSE_BELOW * weights.size:
                 return weights
             # Built from the mask: a synapse that happens to weigh 0 is still a synapse.
             rows, columns = np.nonzero(module.mask.cpu().numpy())
             return csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)
         case nn.Linear():
-            return _array(module.weight)
+            return as_float64(module.weight)
         case _:
-            raise UnsupportedModuleError(
-                f"synapses.{path}", type(module).__name__, ("MaskedSynapses", "Linear")
-            )
+            raise unsupported(f"synapses.{path}", module, ("MaskedSynapses", "Linear"))
 
 
 def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.float64]:
@@ -167,56 +161,7 @@ def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.flo
             f"connection '{path}' has a bias in front of a current filter (du < 1), which no neuron register "
             "holds; use Linear(bias=False) and the bias of the neurons"
         )
-    return _array(bias)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float64]:
-    return tensor.detach().cpu().double().numpy()
-
-
-def _chain(module: nn.Module, example: NDArray[Any] | None) -> Network:
-    """Return a Sequential as a network: every CubaLif is a layer, fed by the Linear before it."""
-    if not isinstance(module, nn.Sequential):
-        raise UnsupportedModuleError("(model)", type(module).__name__, _SUPPORTED)
-    layers: dict[str, CubaLif] = {}
-    connections: dict[Connection, nn.Module] = {}
-    source, pending, channels = "input", None, 0
-    for name, child in module.named_children():
-        match child:
-            case nn.Identity() | nn.Dropout():
-                continue
-            case nn.Linear() | MaskedSynapses():
-                if pending is not None:
-                    raise FrontendError(
-                        f"module '{name}' follows another connection; put a CubaLif in between"
-                    )
-                pending = (name, child)
-                channels = channels or int(cast("Tensor", child.weight).shape[1])
-            case CubaLif():
-                if pending is None:
-                    raise FrontendError(f"module '{name}' has no connection before it; put a Linear in front")
-                layer = f"neurons{name}" if name.isdigit() else name
-                arrow = f"synapses{pending[0]}" if pending[0].isdigit() else pending[0]
-                layers[layer] = child
-                connections[Connection(arrow, source, layer)] = pending[1]
-                source, pending = layer, None
-            case _:
-                raise UnsupportedModuleError(name, type(child).__name__, _SUPPORTED)
-    if pending is not None or not layers:
-        raise FrontendError("the model must end in a CubaLif; a read-out is one with an infinite threshold")
-    graded = example is not None and not np.isin(example, (0, 1)).all()
-    peak = float(np.abs(example).max()) if graded and example is not None else 1.0
-    last = layers[source]
-    return Network(
-        inputs={"input": channels},
-        layers=layers,
-        connections=connections,
-        output=source,
-        readout=Readout.SPIKE_COUNT if last.fires else Readout.MEAN_V,
-        graded=graded,
-        graded_scale=(2**_GRADED_BITS - 1) / peak if graded else 1.0,
-        graded_bits=_GRADED_BITS if graded else 1,
-    )
+    return as_float64(bias)
 
 
 def _check_example(network: Network, example: NDArray[Any] | None) -> None:

@@ -15,15 +15,15 @@ from toolchain.models import GatedNorm
 def normalised(name: str, module: GatedNorm | nn.BatchNorm1d | nn.BatchNorm2d, value: Current) -> Current:
     """Return a current after batch-norm in evaluation: every branch scaled, the constant shifted."""
     if isinstance(module, GatedNorm):
-        factor, offset = (array_of(part) for part in module.affine())
+        factor, offset = (as_float64(part) for part in module.affine())
         return value.affine(factor, offset)
     if module.running_mean is None or module.running_var is None:
         raise FrontendError(f"norm '{name}' keeps no running statistics; they are what is folded")
     size = module.num_features
     weight = parameter_of(module, "weight", np.ones(size))
     bias = parameter_of(module, "bias", np.zeros(size))
-    factor = weight / np.sqrt(array_of(module.running_var) + module.eps)
-    return value.affine(factor, bias - array_of(module.running_mean) * factor)
+    factor = weight / np.sqrt(as_float64(module.running_var) + module.eps)
+    return value.affine(factor, bias - as_float64(module.running_mean) * factor)
 
 
 def composed(name: str, value: Current, module: nn.Conv2d, bias: Floats) -> Current:
@@ -39,7 +39,7 @@ def composed(name: str, value: Current, module: nn.Conv2d, bias: Floats) -> Curr
         )
     if any(branch.groups != 1 or branch.dense for branch in value.branches):
         raise FrontendError(f"convolution '{name}' cannot be composed with a grouped or dense branch")
-    stream = convolved(name, value, array_of(module.weight), stride=cast("Pair", module.stride))
+    stream = convolved(name, value, as_float64(module.weight), stride=cast("Pair", module.stride))
     return stream.affine(np.ones(len(bias)), bias)
 
 
@@ -62,7 +62,7 @@ def zero_padding(name: str, module: nn.Conv2d) -> Pair:
     return total[0] // 2, total[1] // 2
 
 
-def array_of(tensor: Tensor) -> Floats:
+def as_float64(tensor: Tensor) -> Floats:
     """Return a tensor as float64, which changes no value."""
     return tensor.detach().cpu().double().numpy()
 
@@ -70,4 +70,4 @@ def array_of(tensor: Tensor) -> Floats:
 def parameter_of(module: nn.Module, name: str, otherwise: Floats) -> Floats:
     """Return a parameter that may be absent, such as the bias of `Linear(bias=False)`."""
     tensor = dict(module.named_parameters()).get(name)
-    return otherwise if tensor is None else array_of(tensor)
+    return otherwise if tensor is None else as_float64(tensor)

@@ -30,33 +30,55 @@ _PLAIN: Final[dict[Any, Any]] = {int: Whole, float: float, str: str, NoneType: N
 
 
 class ArrayForm(Document):
-    """An array: its key in the archive."""
+    """An array.
+
+    Attributes:
+        array: Key of the array in the archive.
+    """
 
     array: str
 
 
 class SparseForm(Document):
-    """A sparse matrix: what the keys of its three parts begin with."""
+    """A sparse matrix.
+
+    Attributes:
+        csr: Beginning of the keys of its three parts in the archive.
+        shape: Rows and columns.
+    """
 
     csr: str
     shape: tuple[Count, Count]
 
 
 class OriginForm(Document):
-    """Where neurons come from: the path of a module, and the key of their indices."""
+    """Where neurons come from.
+
+    Attributes:
+        origin: Path of the user's module.
+        elements: Key of the indices of the neurons in it.
+    """
 
     origin: str
     elements: str
 
 
 class EnumForm(Document):
-    """A member of an enumeration: the class, and the value of the member."""
+    """A member of an enumeration.
+
+    Attributes:
+        enum: Class, and value of the member.
+    """
 
     enum: tuple[str, Any]
 
 
 class NodeForm(Document):
-    """A node: its kind, and the forms of its fields."""
+    """A node: its kind, and the forms of its fields.
+
+    Attributes:
+        kind: Name of the operation.
+    """
 
     kind: str
 
@@ -67,7 +89,8 @@ def node_form(node: type[Node]) -> type[NodeForm]:
     forms: dict[str, Any] = {"kind": (Literal[node.kind], ...)}
     for item in fields(node):
         forms[item.name] = (_form_of(_types(node)[item.name]), ...)
-    return create_model(f"{node.__name__}Form", __base__=NodeForm, **forms)
+    documented = "\n".join(each.__doc__ for each in node.__mro__ if each.__doc__ and each is not object)
+    return create_model(f"{node.__name__}Form", __base__=NodeForm, __doc__=documented, **forms)
 
 
 def write_node(node: Node, arrays: Arrays) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 from functools import cached_property
 from typing import Any, assert_never, final
 
@@ -11,12 +10,15 @@ from scipy.sparse import csr_array
 
 from toolchain.errors import VerifyError
 from toolchain.ir.fixed import FixedConv2d, FixedDense, FixedLif
+from toolchain.ir.matrix import values_of
 from toolchain.ir.neurons import Lif
 from toolchain.ir.node import Node
 from toolchain.ir.pooling import MaxPool2d, SumPool2d
 from toolchain.ir.routing import Delay, Input, Output
 from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import EdgeKind, Origin, ValueType
+from toolchain.stage import Stage
+from toolchain.summary import Summarised, Summary
 
 AnyNode = (
     Input
@@ -37,16 +39,9 @@ Population = Lif | FixedLif
 Pooling = SumPool2d | MaxPool2d
 
 
-class Stage(Enum):
-    """Whether a graph computes in real numbers or in integers."""
-
-    FLOAT = "float"
-    FIXED = "fixed"
-
-
 @final
-@dataclass(frozen=True, eq=False)
-class Graph:
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph(Summarised):
     """An immutable network: nodes in execution order, and the length of a step.
 
     Attributes:
@@ -58,7 +53,7 @@ class Graph:
     nodes: tuple[AnyNode, ...]
     dt_ms: float = 1.0
     name: str = "network"
-    _by_name: Mapping[str, AnyNode] = field(init=False, repr=False)
+    _by_name: Mapping[str, AnyNode] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {node.name: node for node in self.nodes})
@@ -71,6 +66,16 @@ class Graph:
 
     def __iter__(self) -> Iterator[AnyNode]:
         return iter(self.nodes)
+
+    def summary(self) -> Summary:
+        """Return the size of the network, and its nodes."""
+        neurons = sum(node.vth.size for node in self.populations)
+        synapses = sum(int(np.count_nonzero(values_of(node.weights))) for node in self.synapses)
+        rows = [(node.name, type(node).__name__, ", ".join(node.inputs)) for node in self.nodes]
+        stages = {stage_of(node) for node in self.nodes} - {None}
+        kind = "integers" if stages == {Stage.FIXED} else "real numbers"
+        line = f"Graph '{self.name}' in {kind}: {neurons:,} neurons, {synapses:,} stored weights"
+        return Summary(line, ("node", "operation", "reads"), rows)
 
     @cached_property
     def stage(self) -> Stage:

@@ -16,7 +16,7 @@ from toolchain.errors import IRError
 from toolchain.files.documents import FileDocument, parse_document, read_content, write_json
 from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, path_of
-from toolchain.ir.forms import Arrays, NodeForm, StoredNodes, node_form, write_node
+from toolchain.ir.forms import Arrays, StoredNodes, node_form, write_node
 from toolchain.ir.graph import AnyNode, Graph
 from toolchain.ir.verify import verify
 
@@ -25,19 +25,32 @@ GRAPH_FILES: Final = ("graph.json", "arrays.npz")
 _NODES: Final[dict[str, type[AnyNode]]] = {node.kind: node for node in get_args(AnyNode)}
 
 
-class _Structure(FileDocument):
+class _GraphHeader(FileDocument):
     FORMAT: ClassVar[str] = "pumice-graph"
     VERSION: ClassVar[int] = 1
     WHAT: ClassVar[str] = "structure of a pumice graph"
     WRITTEN_BY: ClassVar[str] = "pumice compile"
 
+    format: str = FORMAT
+    version: int = VERSION
     name: str
     dt_ms: float
-    nodes: tuple[NodeForm, ...]
 
 
 _AnyForm = Annotated[reduce(or_, map(node_form, _NODES.values())), Field(discriminator="kind")]
-_GraphDocument = create_model("GraphDocument", __base__=_Structure, nodes=(tuple[_AnyForm, ...], ...))
+GraphDocument: Final = create_model(
+    "GraphDocument",
+    __base__=_GraphHeader,
+    __doc__="""The nodes of a graph, and the keys of their arrays in `arrays.npz`.
+
+    Attributes:
+        name: Name of the graph.
+        dt_ms: Length of a step in milliseconds.
+        nodes: Nodes in an order in which each stands after what it reads, unless a delay lies between.
+    """,
+    nodes=(tuple[_AnyForm, ...], ...),
+)
+"""What `graph.json` holds."""
 
 
 def save_graph(graph: Graph, folder: PathText) -> None:
@@ -53,7 +66,7 @@ def graph_document(graph: Graph) -> tuple[dict[str, Any], Arrays]:
     verify(graph)
     arrays: Arrays = {}
     nodes = [write_node(node, arrays) for node in graph]
-    header = {"format": _Structure.FORMAT, "version": _Structure.VERSION}
+    header = {"format": _GraphHeader.FORMAT, "version": _GraphHeader.VERSION}
     return header | {"name": graph.name, "dt_ms": graph.dt_ms, "nodes": nodes}, arrays
 
 
@@ -78,7 +91,7 @@ def graph_from(content: bytes | str, read: Callable[[], Arrays], path: Path) -> 
         read: Returns the arrays; asked once the document is found to be one.
         path: What errors name.
     """
-    document = parse_document(content, path, _GraphDocument)
+    document = parse_document(content, path, GraphDocument)
     stored = StoredNodes(read(), path)
     nodes = tuple(cast("AnyNode", stored.read(_NODES[form.kind], form)) for form in document.nodes)
     graph = Graph(nodes, dt_ms=document.dt_ms, name=document.name)

@@ -3,6 +3,7 @@
 from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock, Select
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.hrsnn import HrsnnShape, build_hrsnn
+from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, NetworkRecord, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.preresnet import PreResNetShape, build_preresnet
@@ -20,6 +21,7 @@ __all__ = [
     "FeedForward",
     "GatedNorm",
     "HrsnnShape",
+    "InputCode",
     "MaskedSynapses",
     "Network",
     "NetworkBlock",

@@ -10,8 +10,8 @@ def tensor_of(values: object, name: str) -> Tensor:
     """Return a dense tensor of real numbers as it is, and anything else that `array_of` reads as one.
 
     Args:
-        values: What the caller gave.
-        name: Of the argument.
+        values: Values as the caller gave them.
+        name: Name of the argument.
 
     Raises:
         ArgumentError: It is not made of numbers.

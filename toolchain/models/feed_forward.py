@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from toolchain.errors import FrontendError
 from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
-from toolchain.models.network import MOST_BITS, NetworkRecord, check_part_names
+from toolchain.models.input_code import BYTES, InputCode, optional_code
+from toolchain.models.network import NetworkRecord, check_part_names
 from toolchain.models.spiking import Spiking
-from toolchain.options import LARGEST_FACTOR, LONGEST_MS, MOST, SHORTEST_MS, SMALLEST_FACTOR, flag
+from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS
 
 INPUT: Final = "input"
 """Name of what enters."""
@@ -28,7 +29,7 @@ class Select(nn.Module):
     """Some channels of its source, in order: where a pruned layer reads a stream that stays whole.
 
     Args:
-        index: Which, `[C]`.
+        index: Numbers of the selected channels, `[C]`.
     """
 
     index: Tensor
@@ -48,7 +49,7 @@ class NetworkBlock:
     """A named step of the computation.
 
     Attributes:
-        name: Unique; letters, digits and underscores.
+        name: Unique name of letters, digits and underscores.
         sources: Names of earlier blocks, or `input`. One, except for an `Add`.
     """
 
@@ -65,13 +66,12 @@ class FeedForward(nn.Module):
     still image is convolved and normalised once, and shown to the first neurons at every step.
 
     Args:
-        blocks: What is computed, and the module that does it. The last block is a `Linear`; its mean
+        blocks: Steps of the computation and the module of each. The last block is a `Linear`; its mean
             over the steps gives the class scores.
-        shape: `(C, H, W)` of an image or frame.
-        steps: `T`, for still images; frames bring their own.
-        graded: Whether the input is real values (direct coding) or spikes (events).
-        graded_scale: For a graded input, integers per unit.
-        graded_bits: For a graded input, magnitude bits.
+        shape: Shape `(C, H, W)` of an image or frame.
+        steps: Number of steps `T` for which still images are shown; frames bring their own.
+        input_code: Integers that stand for the real values that enter (direct coding); None if spikes enter
+            (events).
         dt_ms: Length of a step.
 
     Raises:
@@ -86,9 +86,7 @@ class FeedForward(nn.Module):
         *,
         shape: tuple[int, int, int],
         steps: int = 4,
-        graded: bool = True,
-        graded_scale: float = 255.0,
-        graded_bits: int = 8,
+        input_code: InputCode | None = BYTES,
         dt_ms: float = 1.0,
     ) -> None:
         super().__init__()
@@ -98,9 +96,7 @@ class FeedForward(nn.Module):
         channels, height, width = (count_of(extent, "shape", least=1, most=MOST) for extent in shape)
         self.shape = (channels, height, width)
         self.steps = count_of(steps, "steps", least=1, most=MOST)
-        self.graded = flag(graded, "graded")
-        self.graded_scale = real_of(graded_scale, "graded_scale", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
-        self.graded_bits = count_of(graded_bits, "graded_bits", least=1, most=MOST_BITS)
+        self.input_code = optional_code(input_code, "input_code")
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
         # Convolutions on a CPU are several times faster with the channels last.
@@ -141,9 +137,7 @@ class FeedForward(nn.Module):
             blocks,
             shape=self.shape,
             steps=self.steps,
-            graded=self.graded,
-            graded_scale=self.graded_scale,
-            graded_bits=self.graded_bits,
+            input_code=self.input_code,
             dt_ms=self.dt_ms,
         )
 

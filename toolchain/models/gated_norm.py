@@ -20,10 +20,10 @@ class GatedNorm(nn.Module):
     multiplies scale and shift instead of the output, which is the same and costs nothing.
 
     Args:
-        channels: `C`.
-        gamma: Initial scale.
+        channels: Number of channels `C`.
+        gamma: Initial scale of every channel.
         momentum: Weight of a new batch in the running statistics.
-        eps: Added to the variance.
+        eps: What is added to the variance.
     """
 
     gate: Tensor

@@ -27,8 +27,8 @@ class HrsnnShape:
     distribution of its own. Every number below is our fill-in.
 
     Attributes:
-        channels: Input channels.
-        classes: Output classes.
+        channels: Number of input channels.
+        classes: Number of classes.
         neurons: Size of the recurrent pool.
         density: Share of possible recurrent synapses.
         rewiring: Share of the ring's edges that are rewired (directed Watts-Strogatz).

@@ -1,9 +1,10 @@
 """A container of named layers and named connections that runs forward in time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, assert_never, cast, final
+from functools import partial
+from typing import assert_never, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +12,9 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError, FeedbackError, FrontendError
 from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
 from toolchain.models.entering import tensor_of
-from toolchain.models.neurons import CubaLif
-from toolchain.options import (
-    LARGEST_FACTOR,
-    LONGEST_MS,
-    MOST,
-    SHORTEST_MS,
-    SMALLEST_FACTOR,
-    flag,
-    hold,
-    whole,
-)
+from toolchain.models.input_code import InputCode, optional_code
+from toolchain.models.neurons import CubaLif, MaskedSynapses
+from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
 
 
 class Readout(Enum):
@@ -31,10 +24,6 @@ class Readout(Enum):
     LAST_V = "last_v"
     MEAN_V = "mean_v"
     MAX_V = "max_v"
-
-
-MOST_BITS: Final = 23
-"""Of the magnitude of a graded message: a state of a chip has 24 with the sign."""
 
 
 def check_part_names(names: Iterable[str], what: str) -> None:
@@ -58,10 +47,10 @@ class Connection:
     """A named arrow between two layers.
 
     Attributes:
-        name: Unique; the module is found under it.
+        name: Unique name, under which the module stands.
         source: Name of the input or layer that is read.
         target: Name of the layer that receives the current.
-        delay: Steps; at least 1 where the source does not stand before the target.
+        delay: Steps that a spike takes; at least 1 where the source does not stand before the target.
     """
 
     name: str
@@ -82,9 +71,9 @@ class NetworkRecord:
 
     Attributes:
         scores: Class scores `[batch, classes]`.
-        spikes: Per layer `[batch, time, N]`.
-        v: Per layer; empty unless asked for.
-        u: Per layer; empty unless asked for.
+        spikes: Spikes `[batch, time, N]` per layer.
+        v: Potentials per layer; empty unless asked for.
+        u: Currents per layer; empty unless asked for.
     """
 
     scores: Tensor
@@ -104,11 +93,8 @@ class Network(nn.Module):
             that maps `[..., sources]` to `[..., targets]` runs; the frontend knows `Synapses`
             and `nn.Linear`.
         output: Name of the layer that is read.
-        readout: How it is read.
-        graded: Whether the inputs are real values instead of spikes; then
-            `graded_scale` and `graded_bits` say how integers represent them.
-        graded_scale: Integers per unit.
-        graded_bits: Magnitude bits.
+        readout: How that layer is read.
+        input_code: Integers that stand for the real values that enter; None if spikes enter.
         dt_ms: Length of a step.
 
     Raises:
@@ -125,9 +111,7 @@ class Network(nn.Module):
         connections: Mapping[Connection, nn.Module],
         output: str,
         readout: Readout = Readout.MEAN_V,
-        graded: bool = False,
-        graded_scale: float = 1.0,
-        graded_bits: int = 1,
+        input_code: InputCode | None = None,
         dt_ms: float = 1.0,
     ) -> None:
         super().__init__()
@@ -142,9 +126,7 @@ class Network(nn.Module):
         self.synapses = nn.ModuleDict({arrow.name: module for arrow, module in connections.items()})
         self.output = output
         self.readout = choice_of(readout, "readout", Readout)
-        self.graded = flag(graded, "graded")
-        self.graded_scale = real_of(graded_scale, "graded_scale", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
-        self.graded_bits = count_of(graded_bits, "graded_bits", least=1, most=MOST_BITS)
+        self.input_code = optional_code(input_code, "input_code")
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self._check()
 
@@ -183,9 +165,7 @@ class Network(nn.Module):
             connections=connections,
             output=self.output,
             readout=self.readout,
-            graded=self.graded,
-            graded_scale=self.graded_scale,
-            graded_bits=self.graded_bits,
+            input_code=self.input_code,
             dt_ms=self.dt_ms,
         )
 
@@ -197,8 +177,8 @@ class Network(nn.Module):
         """Run a batch from rest.
 
         Args:
-            x: `[batch, time, channels]`, or one such tensor per input name; computed in the network's own
-                precision, whatever type of number it has.
+            x: Values `[batch, time, channels]`, or one such tensor per input name. They are computed in the
+                network's own precision, whatever type of number they have.
             record: Whether to keep potentials and currents of every layer.
 
         Raises:
@@ -207,9 +187,11 @@ class Network(nn.Module):
         streams = self._streams(x)
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
-        # What comes straight from an input needs no loop: one product for all steps.
+        carry = {name: _masked_once(module) for name, module in self.synapses.items()}
+        # What comes straight from an input needs no loop: one product for all steps. It is taken apart at
+        # once, because the gradient of a slice fills a tensor of all steps, at every step.
         ahead = {
-            arrow.name: self.synapses[arrow.name](streams[arrow.source])
+            arrow.name: carry[arrow.name](streams[arrow.source]).unbind(1)
             for arrow in self.connections
             if arrow.source in self.inputs
         }
@@ -220,7 +202,13 @@ class Network(nn.Module):
         currents: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         for t in range(steps):
             for name in self.layers:
-                a = self._input_current(name, t, ahead, spikes, rest[name])
+                a = rest[name]
+                for arrow in self.connections:
+                    if arrow.target != name or t < arrow.delay:
+                        continue
+                    sent = t - arrow.delay
+                    early = ahead.get(arrow.name)
+                    a = a + (carry[arrow.name](spikes[arrow.source][sent]) if early is None else early[sent])
                 s, u, v = self.layer(name).step(a, *state[name])
                 state[name] = (u, v)
                 spikes[name].append(s)
@@ -228,11 +216,11 @@ class Network(nn.Module):
                     potentials[name].append(v)
                 if record:
                     currents[name].append(u)
-        stacked = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
-        kept = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
-        filtered = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
-        scores = self._scores(stacked[self.output], kept[self.output])
-        return NetworkRecord(scores, stacked, kept if record else {}, filtered)
+        over_time = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
+        v_over_time = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
+        u_over_time = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
+        scores = self._scores(over_time[self.output], v_over_time[self.output])
+        return NetworkRecord(scores, over_time, v_over_time if record else {}, u_over_time)
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what enters by input name, of the right shapes, as the network's own sort of tensors."""
@@ -249,25 +237,6 @@ class Network(nn.Module):
             streams[name] = stream.to(like.device, like.dtype)
         return streams
 
-    def _input_current(
-        self,
-        layer: str,
-        t: int,
-        ahead: Mapping[str, Tensor],
-        spikes: Mapping[str, list[Tensor]],
-        zero: Tensor,
-    ) -> Tensor:
-        total = zero
-        for arrow in self.connections:
-            then = t - arrow.delay
-            if arrow.target != layer or then < 0:
-                continue
-            if arrow.name in ahead:
-                total = total + ahead[arrow.name][:, then]
-            else:
-                total = total + self.synapses[arrow.name](spikes[arrow.source][then])
-        return total
-
     def _scores(self, spikes: Tensor, v: Tensor) -> Tensor:
         match self.readout:
             case Readout.SPIKE_COUNT:
@@ -280,3 +249,10 @@ class Network(nn.Module):
                 return v.amax(dim=1)
             case _:
                 assert_never(self.readout)
+
+
+def _masked_once(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return what a connection does to spikes, its mask applied once for all steps."""
+    if isinstance(module, MaskedSynapses):
+        return partial(nn.functional.linear, weight=module.effective)
+    return module

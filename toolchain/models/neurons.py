@@ -37,10 +37,10 @@ class CubaLif(nn.Module):
         du: Current decay per step; 1 means no current filter.
         dv: Potential decay per step; 0 means integrate-and-fire.
         vth: Threshold; infinite for a read-out population.
-        bias: Added to the potential every step.
+        bias: What is added to the potential every step.
         train_bias: Whether the bias is a parameter.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness, with the distance to threshold measured in thresholds.
+        slope: Sharpness of that derivative, with the distance to threshold measured in thresholds.
 
     Raises:
         ArgumentError: A value is not a number within its limits.
@@ -110,8 +110,8 @@ class MaskedSynapses(nn.Module):
     r"""A connection `a = W x`; pruned synapses are masked out.
 
     Args:
-        weight: `[targets, sources]`.
-        mask: Optional bool of the same shape; False means there is no synapse.
+        weight: Weights `[targets, sources]`.
+        mask: Bool of the same shape, False where there is no synapse; or None.
     """
 
     mask: Tensor | None

@@ -9,6 +9,7 @@ from torch import nn
 from toolchain.errors import FrontendError
 from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock
 from toolchain.models.gated_norm import GatedNorm
+from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.vgg import NeuronShape, convolution, matrix
 from toolchain.options import each, flag, hold, real, whole
 
@@ -21,11 +22,11 @@ class PreResNetShape:
     Attributes:
         widths: Channels of the stages; each but the first halves the image.
         blocks: Basic blocks of each stage.
-        image: `(C, H, W)`.
+        image: Shape `(C, H, W)` of an image.
         classes: Number of classes.
-        steps: `T` for still images.
-        graded: Real values (direct coding) or spikes enter.
-        neurons: What all neurons share.
+        steps: Number of steps `T` for still images.
+        input_code: Integers that stand for the real values that enter; None if spikes enter.
+        neurons: Parameters that all neurons share.
         gamma: Initial scale of the batch-norms.
         spiking_shortcut: Where the 1 x 1 shortcut of a stage begins: at the spikes of the block's first
             neurons, so that a chip carries spikes only; or at the stream of currents before them.
@@ -36,7 +37,7 @@ class PreResNetShape:
     image: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
     steps: int = 4
-    graded: bool = True
+    input_code: InputCode | None = BYTES
     neurons: NeuronShape = field(default_factory=NeuronShape)
     gamma: float = 0.5
     spiking_shortcut: bool = True
@@ -49,7 +50,7 @@ class PreResNetShape:
             image=each(whole(1), least=3, most=3),
             classes=whole(1),
             steps=whole(1),
-            graded=flag,
+            input_code=optional_code,
             gamma=real(),
             spiking_shortcut=flag,
         )
@@ -59,8 +60,8 @@ def build_preresnet(shape: PreResNetShape, generator: torch.Generator) -> FeedFo
     """Return an untrained network: stem, stages of basic blocks, neurons, mean over the image, classifier.
 
     Args:
-        shape: What to build.
-        generator: Of the weights.
+        shape: Shape of the network.
+        generator: Source of the random weights.
 
     Raises:
         FrontendError: Widths and blocks differ in number, or the image is too small.
@@ -82,7 +83,7 @@ def build_preresnet(shape: PreResNetShape, generator: torch.Generator) -> FeedFo
             channels = targets
             height, width = -(-height // stride), -(-width // stride)
     builder.head(stream, channels, (height, width))
-    return FeedForward(builder.blocks, shape=shape.image, steps=shape.steps, graded=shape.graded)
+    return FeedForward(builder.blocks, shape=shape.image, steps=shape.steps, input_code=shape.input_code)
 
 
 @final

@@ -20,7 +20,7 @@ class ActivityMeter:
     Attributes:
         potential: Mean of `theta * S + |V|`, V after the reset, per channel `[C]`.
         rate: Mean spikes per neuron and step, per channel `[C]`.
-        batches: How many batches were seen.
+        batches: Number of batches since the reset.
     """
 
     def __init__(self, channels: int) -> None:
@@ -49,7 +49,7 @@ class ActivityMeter:
         Args:
             magnitude: Sum of |V| over samples and positions at every step, `[T, C]`.
             spikes: Spikes `[T, N, C, ...]`.
-            vth: Threshold.
+            vth: Threshold of all neurons.
         """
         others = [i for i in range(spikes.dim()) if i != 2]
         count = spikes.sum(dim=others)
@@ -73,10 +73,10 @@ class Spiking(nn.Module):
     differentiated through.
 
     Args:
-        vth: Threshold.
+        vth: Threshold of all neurons.
         dv: Decay of the potential per step; 0 means integrate-and-fire, `1 / tau` a leak.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness, with the distance to threshold measured in thresholds.
+        slope: Sharpness of that derivative, with the distance to threshold measured in thresholds.
 
     Raises:
         ArgumentError: A value is not a number within its limits.
@@ -103,7 +103,7 @@ class Spiking(nn.Module):
 
         Args:
             x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change.
-            steps: `T`.
+            steps: Number of steps `T`.
         """
         magnitude = None
         if self.meter is not None and self.training:

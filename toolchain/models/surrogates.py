@@ -24,8 +24,8 @@ def derivative(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
 
     Args:
         x: Distance to the threshold, in units of the threshold.
-        surrogate: Its shape.
-        slope: Its sharpness `c`.
+        surrogate: Shape of the derivative.
+        slope: Sharpness `c` of the derivative.
     """
     match surrogate:
         case Surrogate.FAST_SIGMOID:
@@ -58,7 +58,7 @@ def spike(x: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
     Args:
         x: Distance to the threshold, in units of the threshold.
         surrogate: Shape of the derivative.
-        slope: Its sharpness; 10 is a good start.
+        slope: Sharpness of the derivative; 10 is a good start.
     """
     result: Any = _Spike.apply(x, surrogate, slope)
     return result

@@ -26,10 +26,10 @@ def small_world(neurons: int, density: float, rewiring: float, rng: np.random.Ge
     adjacency = np.zeros((neurons, neurons), dtype=bool)
     for target in range(neurons):
         sources = (target + offsets) % neurons
-        kept = sources[rng.random(degree) >= rewiring]
-        free = np.setdiff1d(np.arange(neurons), np.append(kept, target))
-        drawn = rng.choice(free, degree - kept.size, replace=False)
-        adjacency[target, np.concatenate([kept, drawn])] = True
+        unmoved = sources[rng.random(degree) >= rewiring]
+        free = np.setdiff1d(np.arange(neurons), np.append(unmoved, target))
+        drawn = rng.choice(free, degree - unmoved.size, replace=False)
+        adjacency[target, np.concatenate([unmoved, drawn])] = True
     return adjacency
 
 
@@ -39,10 +39,10 @@ def clustered_small_world(
     """Return small worlds joined by random long-range edges, `[target, source]`.
 
     Args:
-        cluster: Which cluster each neuron belongs to, `[N]`.
+        cluster: Number of each neuron's cluster, `[N]`.
         density: Share of all possible edges.
         between: Density between clusters over the density inside one.
-        rewiring: Inside a cluster.
+        rewiring: Share of the edges inside a cluster that are rewired.
         rng: Source of every draw.
     """
     same = cluster[:, None] == cluster
@@ -66,7 +66,7 @@ def dale_weights(
     Magnitudes are those of a normal distribution.
 
     Args:
-        adjacency: Which synapses exist.
+        adjacency: True where a synapse exists.
         inhibitory: Share of inhibitory neurons.
         inhibition: Strength of an inhibitory synapse against an excitatory one.
         rng: Source of every draw.
@@ -90,12 +90,12 @@ def spectral_radius(weights: Any) -> float:  # noqa: ANN401 - dense or sparse
         return float(np.abs(np.linalg.eigvals(matrix.toarray())).max())
     start = np.random.default_rng(0).normal(size=size)
     try:
-        found = eigs(matrix, k=1, v0=start, ncv=48, tol=_ARPACK_TOLERANCE, return_eigenvectors=False)
+        eigenvalues = eigs(matrix, k=1, v0=start, ncv=48, tol=_ARPACK_TOLERANCE, return_eigenvectors=False)
     except ArpackNoConvergence as error:
-        found = error.eigenvalues
+        eigenvalues = error.eigenvalues
     except ArpackError:
-        found = np.array([])
-    return float(np.abs(found).max()) if len(found) else _growth(matrix, start)
+        eigenvalues = np.array([])
+    return float(np.abs(eigenvalues).max()) if len(eigenvalues) else _growth(matrix, start)
 
 
 def _growth(weights: csr_array, start: Floats) -> float:

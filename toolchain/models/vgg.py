@@ -11,9 +11,10 @@ from torch import nn
 from toolchain.errors import FrontendError, UnknownNameError
 from toolchain.models.feed_forward import INPUT, FeedForward, NetworkBlock
 from toolchain.models.gated_norm import GatedNorm
+from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.spiking import Spiking
 from toolchain.models.surrogates import Surrogate
-from toolchain.options import choice, each, factor, flag, hold, optional, real, whole
+from toolchain.options import choice, each, factor, hold, optional, real, whole
 
 POOL: Final = 0
 """Stands for a 2 x 2 max-pooling in a plan."""
@@ -36,10 +37,10 @@ class NeuronShape:
     """What all neurons of a network share.
 
     Attributes:
-        vth: Threshold.
+        vth: Threshold of all neurons.
         tau: Membrane time constant in steps, for leaky neurons; None for integrate-and-fire.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness.
+        slope: Sharpness of that derivative.
     """
 
     vth: float = 1.0
@@ -70,11 +71,11 @@ class VggShape:
     Attributes:
         plan: Widths of the 3 x 3 convolutions in order, `POOL` for a 2 x 2 max-pooling.
         hidden: Sizes of the fully connected layers before the classifier.
-        image: `(C, H, W)`.
+        image: Shape `(C, H, W)` of an image.
         classes: Number of classes.
-        steps: `T` for still images.
-        graded: Real values (direct coding) or spikes enter.
-        neurons: What all neurons share.
+        steps: Number of steps `T` for still images.
+        input_code: Integers that stand for the real values that enter; None if spikes enter.
+        neurons: Parameters that all neurons share.
     """
 
     plan: tuple[int, ...]
@@ -82,7 +83,7 @@ class VggShape:
     image: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
     steps: int = 4
-    graded: bool = True
+    input_code: InputCode | None = BYTES
     neurons: NeuronShape = field(default_factory=NeuronShape)
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class VggShape:
             image=each(whole(1), least=3, most=3),
             classes=whole(1),
             steps=whole(1),
-            graded=flag,
+            input_code=optional_code,
         )
 
     @classmethod
@@ -100,7 +101,7 @@ class VggShape:
         """Return the shape called vgg5, vgg9, vgg11 or vgg16.
 
         Args:
-            name: Which.
+            name: One of vgg5, vgg9, vgg11 and vgg16.
             width: Factor on the number of channels.
             hidden: Size of the fully connected layers.
 
@@ -126,8 +127,8 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
     code of SCA does: convolutions from N(0, 2 / (k k C_out)), matrices from N(0, 0.02^2).
 
     Args:
-        shape: What to build.
-        generator: Of the weights.
+        shape: Shape of the network.
+        generator: Source of the random weights.
 
     Raises:
         FrontendError: The image is too small for the poolings.
@@ -159,7 +160,7 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
         blocks[NetworkBlock(f"hidden_spikes{i}", (f"hidden_norm{i}",))] = shape.neurons.layer()
         source, size = f"hidden_spikes{i}", neurons
     blocks[NetworkBlock("classifier", (source,))] = matrix(size, shape.classes, generator, bias=True)
-    return FeedForward(blocks, shape=shape.image, steps=shape.steps, graded=shape.graded)
+    return FeedForward(blocks, shape=shape.image, steps=shape.steps, input_code=shape.input_code)
 
 
 def convolution(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
+from toolchain.errors import FrontendError
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import correlated
 from toolchain.ir.currents import Branch, Current, Sent
@@ -32,8 +33,8 @@ class Rectified:
     """A layer whose activations are the positive part of a current.
 
     Attributes:
-        name: What connections that read it name as their source.
-        current: What enters, in the units of the activations that it reads.
+        name: Name under which connections read it.
+        current: Current that enters, in the units of the activations that it reads.
     """
 
     name: str
@@ -51,9 +52,9 @@ class WindowSum:
     """Sums of feature maps over windows, padded by zeros; readers carry the factor of an average.
 
     Attributes:
-        name: What connections that read it name as their source.
-        source: What it sums, `[C, H, W]`; its factor is not applied.
-        window: Where.
+        name: Name under which connections read it.
+        source: Feature maps that it sums, `[C, H, W]`; their factor is not applied.
+        window: Window over which it sums.
     """
 
     name: str
@@ -73,10 +74,10 @@ class ActivationNetwork:
     """Steps in an order in which they can run, and the scores.
 
     Attributes:
-        shape: Of the input.
-        steps: Each reads the input or steps before it.
+        shape: Shape of the input.
+        steps: Layers and sums, each of which reads the input or steps before it.
         scores: One value per class, from the input and the steps.
-        notes: What was left out or rewritten, to be shown to the user.
+        notes: Sentences for the user on what was left out or rewritten.
     """
 
     shape: tuple[int, ...]
@@ -95,7 +96,7 @@ def activations_of(network: ActivationNetwork, frames: NDArray[Any]) -> dict[str
 
     Args:
         network: The network.
-        frames: `[batch, *features]`.
+        frames: Samples `[batch, *features]`.
     """
     values = {INPUT: np.asarray(frames, np.float64).reshape(len(frames), *network.shape)}
     for step in network.steps:
@@ -105,6 +106,28 @@ def activations_of(network: ActivationNetwork, frames: NDArray[Any]) -> dict[str
             case WindowSum(name, source, window):
                 values[name] = np.add.reduce(window.patches(values[source.node]))
     return values
+
+
+def measure_activations(network: ActivationNetwork, frames: NDArray[np.float32]) -> dict[str, Floats]:
+    """Return what every layer gives, `[batch, *shape]` by its name.
+
+    Raises:
+        FrontendError: Activations are not finite.
+    """
+    activations = activations_of(network, frames)
+    if not all(np.isfinite(values).all() for values in activations.values()):
+        raise FrontendError("the classifier has activations that are not finite; was the training stable?")
+    return {layer.name: activations[layer.name] for layer in network.layers}
+
+
+def largest_activations(
+    network: ActivationNetwork, activations: dict[str, Floats], percentile: float
+) -> dict[str, float]:
+    """Return about the largest activation of every layer; 1 where none was active."""
+    peaks = {
+        layer.name: float(np.percentile(activations[layer.name], percentile)) for layer in network.layers
+    }
+    return {name: peak if peak > 0 else 1.0 for name, peak in peaks.items()}
 
 
 def evaluate(current: Current, values: Mapping[str, Floats]) -> Floats:

@@ -39,9 +39,9 @@ def graded_input(
     """Return the input of a network, with the bits that cost its layers least.
 
     Args:
-        network: What reads it.
-        frames: Samples of it, `[batch, *features]`.
-        thresholds: Of the layers, by name, in units of their activations.
+        network: Network that reads the input.
+        frames: Samples of the input, `[batch, *features]`.
+        thresholds: Threshold of each layer, by name, in units of its activations.
     """
     peak = float(np.abs(frames).max()) or 1.0
     power = float(np.mean(np.square(frames, dtype=np.float64)))
@@ -53,10 +53,10 @@ def graded_input(
         if branch.source.node == INPUT
     ]
     best = max((_levels(branch, peak, power, units) for branch, units in readers), default=0.0)
-    kept = min((peak * units * _step(branch) for branch, units in readers), default=math.inf)
-    wanted = math.ceil(math.log2((best or 2.0**_MOST) + 1))
-    held = math.floor(math.log2(min(kept, 2.0**_MOST) + 1))
-    bits = min(max(min(wanted, held), _FEWEST), _MOST)
+    exact_levels = min((peak * units * _step(branch) for branch, units in readers), default=math.inf)
+    wanted_bits = math.ceil(math.log2((best or 2.0**_MOST) + 1))
+    exact_bits = math.floor(math.log2(min(exact_levels, 2.0**_MOST) + 1))
+    bits = min(max(min(wanted_bits, exact_bits), _FEWEST), _MOST)
     return ir.Input(
         name=INPUT, shape=network.shape, edge=EdgeKind.GRADED, scale=(2**bits - 1) / peak, bits=bits
     )

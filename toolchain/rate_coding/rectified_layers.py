@@ -18,8 +18,8 @@ from toolchain.ir import Window
 from toolchain.ir.convolved_currents import convolved, correlated, may_pad
 from toolchain.ir.currents import Current, Sent
 from toolchain.rate_coding.activation_network import INPUT, Rectified, WindowSum
-from toolchain.rate_coding.activation_values import (
-    Value,
+from toolchain.rate_coding.symbolic_tensors import (
+    SymbolicTensor,
     added,
     affine,
     feature_maps,
@@ -28,7 +28,7 @@ from toolchain.rate_coding.activation_values import (
     sent_value,
     whole,
 )
-from toolchain.rate_coding.placement import WindowPlacement
+from toolchain.rate_coding.window_placement import WindowPlacement
 
 _ONE: Final = np.ones(1)
 
@@ -39,8 +39,8 @@ class RectifiedLayers:
     """Collects the steps of a network.
 
     Attributes:
-        steps: In the order in which they run.
-        notes: What was rewritten, to be shown to the user.
+        steps: Layers and sums in the order in which they run.
+        notes: Sentences for the user on what was rewritten.
     """
 
     steps: list[Rectified | WindowSum] = field(default_factory=list)
@@ -56,7 +56,7 @@ class RectifiedLayers:
         self._taken.add(name)
         return name
 
-    def positive(self, name: str, value: Value) -> Value:
+    def positive(self, name: str, value: SymbolicTensor) -> SymbolicTensor:
         """Return the positive part of a tensor: a layer."""
         if value.nonnegative:
             return value
@@ -68,9 +68,9 @@ class RectifiedLayers:
         step = Rectified(self.name(name), current)
         self.steps.append(step)
         sent = sent_value(Sent(step.name, step.shape, spikes=True), step.shape)
-        return Value(sent.current, elements, nonnegative=True)
+        return SymbolicTensor(sent.current, elements, nonnegative=True)
 
-    def clipped(self, name: str, value: Value, low: float, high: float) -> Value:
+    def clipped(self, name: str, value: SymbolicTensor, low: float, high: float) -> SymbolicTensor:
         """Return a tensor cut below and above, either of which may be infinite."""
         cut = value
         if np.isfinite(low) and not (low <= 0 and value.nonnegative):
@@ -81,15 +81,15 @@ class RectifiedLayers:
         # A sum that is cut from below by a layer cannot be negative, although its parts are.
         return replace(cut, nonnegative=(value.nonnegative or low >= 0) and high >= 0)
 
-    def leaky(self, name: str, value: Value, slope: Floats) -> Value:
+    def leaky(self, name: str, value: SymbolicTensor, slope: Floats) -> SymbolicTensor:
         """Return a tensor whose negative elements are multiplied by a slope."""
         if value.nonnegative:
             return value
         below = self.positive(f"{name}.negative", scaled(name, value, -_ONE))
-        found = added(name, self.positive(name, value), scaled(name, below, -slope))
-        return replace(found, nonnegative=bool((slope <= 0).all()))
+        result = added(name, self.positive(name, value), scaled(name, below, -slope))
+        return replace(result, nonnegative=bool((slope <= 0).all()))
 
-    def halves(self, name: str, value: Value) -> Value:
+    def halves(self, name: str, value: SymbolicTensor) -> SymbolicTensor:
         """Return a tensor as layers give it: its positive part, less its negative part if it has one."""
         if value.nonnegative:
             return self.positive(name, replace(value, nonnegative=False))
@@ -99,27 +99,31 @@ class RectifiedLayers:
         )
         return self.leaky(f"{name}.input", value, _ONE)
 
-    def maximum(self, name: str, first: Value, second: Value) -> Value:
+    def maximum(self, name: str, first: SymbolicTensor, second: SymbolicTensor) -> SymbolicTensor:
         """Return the larger of two tensors."""
         apart = added(name, first, scaled(name, second, -_ONE))
-        found = added(name, self.positive(name, apart), second)
-        return replace(found, nonnegative=first.nonnegative or second.nonnegative)
+        larger = added(name, self.positive(name, apart), second)
+        return replace(larger, nonnegative=first.nonnegative or second.nonnegative)
 
-    def max_pool(self, name: str, value: Value, maps: Current, placement: WindowPlacement) -> Value:
+    def max_pool(
+        self, name: str, value: SymbolicTensor, maps: Current, placement: WindowPlacement
+    ) -> SymbolicTensor:
         """Return the largest of each window, two by two, columns before rows.
 
         Args:
-            name: Of the operator.
-            value: What it reads; may be padded only if it cannot be negative.
-            maps: The same as feature maps.
-            placement: Of the window.
+            name: Name of the operator.
+            value: Tensor that it reads; padded only if it cannot be negative.
+            maps: The same tensor as feature maps.
+            placement: Placement of the window.
         """
-        found = replace(whole(maps, (1, *maps.shape)), nonnegative=value.nonnegative)
+        pooled = replace(whole(maps, (1, *maps.shape)), nonnegative=value.nonnegative)
         for axis in (1, 0):
-            found = self._largest(name, found, axis, placement)
-        return found
+            pooled = self._largest(name, pooled, axis, placement)
+        return pooled
 
-    def _largest(self, name: str, value: Value, axis: int, placement: WindowPlacement) -> Value:
+    def _largest(
+        self, name: str, value: SymbolicTensor, axis: int, placement: WindowPlacement
+    ) -> SymbolicTensor:
         kernel, stride = placement.kernel[axis], placement.stride[axis]
         begin, end = placement.pads[axis]
         if kernel == 1 and stride == 1 and not (begin or end):
@@ -130,7 +134,7 @@ class RectifiedLayers:
             value = self.halves(name, value)
         first, behind = padding[axis] - begin, padding[axis] - end
         reach = first + placement.spans[axis] + behind
-        parts: list[Value] = []
+        parts: list[SymbolicTensor] = []
         for place in range(kernel):
             kernels = np.zeros((value.current.shape[0], 1, reach))
             kernels[:, :, first + place * placement.dilation[axis]] = 1
@@ -170,8 +174,8 @@ class RectifiedLayers:
                 sums[source.node] = WindowSum(self.name(name), source, window)
                 self.steps.append(sums[source.node])
             step = sums[source.node]
-            kept = source.channels(name)[:, None, None] * factor
-            sent = Sent(step.name, step.shape, spikes=False, factor=kept)
+            factors = source.channels(name)[:, None, None] * factor
+            sent = Sent(step.name, step.shape, spikes=False, factor=factors)
             branches.append(replace(branch, source=sent, dilation=(1, 1)))
         ones = np.ones((1, 1, *window.kernel))
         padded = current.offsets[:, None]
@@ -181,19 +185,19 @@ class RectifiedLayers:
 
 def graph_name(text: str) -> str:
     """Return a text as a name may be written in a graph."""
-    kept = "".join(
+    letters = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "_" for letter in text
     )
-    return kept.lstrip(".-")[:80] or "node"
+    return letters.lstrip(".-")[:80] or "node"
 
 
-def _covers(value: Value) -> bool:
+def _covers(value: SymbolicTensor) -> bool:
     """Return whether a tensor has every element of its current once."""
     numbers = value.elements.ravel()
     size = int(np.prod(value.current.shape))
     return len(numbers) == size and len(np.unique(numbers)) == size
 
 
-def shifted(name: str, value: Value, offset: float) -> Value:
+def shifted(name: str, value: SymbolicTensor, offset: float) -> SymbolicTensor:
     """Return a tensor plus a number."""
     return value if offset == 0 else affine(name, value, _ONE, np.array([offset]))

@@ -1,8 +1,8 @@
 """What a chip says of a network: whether it fits, on which cores, and what a step would cost."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, final
+from dataclasses import dataclass, replace
+from typing import final
 
 
 @final
@@ -216,11 +216,5 @@ class Fit:
         return max(shares, key=lambda pair: pair[1])
 
     def advised(self, advice: tuple[str, ...]) -> "Fit":
-        """Return it with advice."""
+        """Return the fit with advice."""
         return replace(self, advice=advice)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document stored as `resources.json`."""
-        binding, share = self.binding
-        verdict = {"fits": self.fits, "binding": binding, "utilization": share}
-        return verdict | asdict(self)

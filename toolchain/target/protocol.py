@@ -1,26 +1,30 @@
-"""The seam to the places where a graph can run, and how installed ones are found."""
+"""What a target is: the places where a graph can run, and what some of them can do besides."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from numpy.typing import NDArray
-
-from toolchain.errors import (
-    TargetError,
-)
-from toolchain.execution.activity import Activity
-from toolchain.execution.clipping import ClippedInput
-from toolchain.execution.stimulus import Stimulus
-from toolchain.execution.trace import Trace
-from toolchain.hardware import HardwareProfile
-from toolchain.ir import Graph, Stage
+from toolchain.errors import TargetError
 from toolchain.progress import Progress, no_progress
-from toolchain.target.chip_fit import Fit
 
 if TYPE_CHECKING:
+    # Only names: `pumice targets` asks every target, and waits for none of this.
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from toolchain.execution.activity import Activity
+    from toolchain.execution.clipping import ClippedInput
+    from toolchain.execution.stimulus import Stimulus
+    from toolchain.execution.trace import Trace
+    from toolchain.files.documents import Document
+    from toolchain.hardware import HardwareProfile
+    from toolchain.ir import Graph
     from toolchain.passes import Pass
+    from toolchain.stage import Stage
+    from toolchain.target.chip_fit import Fit
 
 RESUMED = "finished.npz"
 """File of the finished samples in the folder of a run that can be resumed."""
@@ -39,10 +43,10 @@ class Program(Protocol):
         """Run every sample from rest.
 
         Args:
-            stimulus: What enters, `[batch, time, *features]` per input.
-            record: Which of `spikes`, `v`, `u` to keep. What an output's `decode` needs is
-                always kept.
-            progress: Told after every piece of work; a target counts samples, or steps if they are slow.
+            stimulus: Samples to run, `[batch, time, *features]` per input.
+            record: Quantities to record, of `spikes`, `v` and `u`. What an output's `decode` needs is always
+                recorded.
+            progress: Callback after every piece of work; a target counts samples, or steps if they are slow.
         """
         ...
 
@@ -112,6 +116,20 @@ class PortableProgram(Program, Protocol):
         ...
 
 
+def export_program(program: Program, folder: Path) -> None:
+    """Write a program so that it runs without this toolchain.
+
+    Raises:
+        TargetError: Its target has no such form.
+    """
+    if not isinstance(program, PortableProgram):
+        raise TargetError(
+            f"a {type(program).__name__} cannot be written as files that run without this toolchain; "
+            "choose a target that can, such as lava or onnx"
+        )
+    program.export(folder)
+
+
 @runtime_checkable
 class ResumableProgram(Program, Protocol):
     """A program that can keep the samples that a run finished.
@@ -155,7 +173,7 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """As typed on the command line."""
+        """Name of the target, as users type it."""
         ...
 
     @property
@@ -172,7 +190,7 @@ class Target(Protocol):
         """Raise `TargetUnavailableError` if it cannot be used on this machine."""
         ...
 
-    def legalization(self) -> "Sequence[Pass]":
+    def legalization(self) -> Sequence[Pass]:
         """Return the passes that bring a graph within its rules."""
         ...
 
@@ -185,13 +203,18 @@ class Target(Protocol):
 class ChipTarget(Target, Protocol):
     """A target that also knows a chip: whether a network fits it, and what that takes."""
 
+    @property
+    def profile_form(self) -> type[Document]:
+        """The class that says what may stand in a file with the limits of a chip."""
+        ...
+
     def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
         """Spread a network over the cores of the chip.
 
         Args:
-            graph: Fixed.
-            activity: What its sources sent in a recorded run.
-            chips: How many there may be.
+            graph: Graph in integers.
+            activity: Events that its sources sent in a recorded run.
+            chips: Largest number of chips.
             profile: File with the limits of another chip.
         """
         ...

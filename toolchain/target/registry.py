@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from inspect import getattr_static
+from typing import Any, Final, TypeGuard
+
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
-from toolchain.intake import name_of
 from toolchain.target.protocol import ChipTarget, Target
+
+DEFAULT_EXECUTOR: Final = "emulator"
+"""The target that runs graphs where nothing else is asked for."""
+STANDALONE: Final = "lava"
+"""The target whose program stands in every build, as files that run without this toolchain."""
+PORTABLE: Final = ("onnx", STANDALONE)
+"""Targets whose programs can be written as files that run without this toolchain."""
 
 
 def load_chip(name: str) -> ChipTarget:
@@ -37,21 +46,27 @@ def load_target(name: str) -> Target:
         TargetUnavailableError: Its code cannot be loaded, or gives something else than a target.
     """
     points = installed_targets()
-    name = name_of(name, "target")
-    if name not in points:
-        raise UnknownNameError("target", name, points)
+    if not isinstance(name, str) or name not in points:
+        from toolchain.intake import name_of  # noqa: PLC0415 - needs NumPy, and most names are known
+
+        raise UnknownNameError("target", name_of(name, "target"), points)
     try:
         target = points[name].load()()
-        found = isinstance(target, Target)
     except ToolchainError:
         raise
     except (Exception, SystemExit) as error:
         raise _unloadable(points[name], f"{type(error).__name__}: {error}") from error
-    if not found:
+    if not _is_target(target):
         raise _unloadable(
             points[name], f"'{points[name].value}' gives a {type(target).__name__}, not a target"
         )
     return target
+
+
+def _is_target(value: Any) -> TypeGuard[Target]:  # noqa: ANN401 - whatever an entry point gives
+    """Return whether a value has what a `Target` has, without asking it for any of it."""
+    members = ("name", "profile", "stages", "check", "legalization", "build")
+    return all(getattr_static(value, member, None) is not None for member in members)
 
 
 def _unloadable(point: EntryPoint, reason: str) -> TargetUnavailableError:

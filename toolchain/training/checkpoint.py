@@ -1,7 +1,7 @@
 """Networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import torch
 from pydantic import Field
@@ -10,6 +10,7 @@ from torch import Tensor
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
 from toolchain.files.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.intake import PathText, path_of
+from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, Readout, check_part_names
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.surrogates import Surrogate
@@ -23,7 +24,14 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class LayerRow(Document):
-    """A population in `network.json`."""
+    """A population.
+
+    Attributes:
+        size: Number of neurons.
+        train_bias: Whether its biases are trained.
+        surrogate: Shape of the spike derivative.
+        slope: Sharpness of the spike derivative.
+    """
 
     size: Size
     train_bias: bool
@@ -32,7 +40,14 @@ class LayerRow(Document):
 
 
 class ConnectionRow(Document):
-    """An arrow in `network.json`."""
+    """A connection.
+
+    Attributes:
+        name: Name of the connection.
+        source: Population or input that it reads.
+        target: Population that it drives.
+        delay: Steps that a spike waits.
+    """
 
     name: str
     source: str
@@ -40,8 +55,42 @@ class ConnectionRow(Document):
     delay: Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class NetworkDocument(FileDocument):
-    """`network.json`: what a network is, but its numbers."""
+class InputDocument(FileDocument):
+    """What every `network.json` says of its inputs.
+
+    Attributes:
+        graded: Whether the input carries intensities, not spikes.
+        graded_scale: Integers per unit of intensity; without meaning for spikes.
+        graded_bits: Bits of an intensity as an integer; without meaning for spikes.
+    """
+
+    graded: bool
+    graded_scale: float
+    graded_bits: int
+
+    @property
+    def input_code(self) -> InputCode | None:
+        """The integers that stand for the real values that enter; None if spikes enter."""
+        return InputCode(self.graded_scale, self.graded_bits) if self.graded else None
+
+
+def input_fields(code: InputCode | None) -> dict[str, Any]:
+    """Return the fields of an `InputDocument`."""
+    numbers = code or InputCode(1.0, 1)
+    return {"graded": code is not None, "graded_scale": numbers.scale, "graded_bits": numbers.bits}
+
+
+class NetworkDocument(InputDocument):
+    """What a network is, but its numbers.
+
+    Attributes:
+        inputs: Number of channels per input.
+        layers: Populations by name.
+        connections: All connections.
+        output: Population that is read out.
+        readout: How the output becomes class scores.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-network"
     VERSION: ClassVar[int] = 1
@@ -55,9 +104,6 @@ class NetworkDocument(FileDocument):
     connections: tuple[ConnectionRow, ...]
     output: str
     readout: Readout
-    graded: bool
-    graded_scale: float
-    graded_bits: int
     dt_ms: float
 
 
@@ -79,9 +125,7 @@ def save_network(network: Network, folder: PathText) -> None:
         ),
         output=network.output,
         readout=network.readout,
-        graded=network.graded,
-        graded_scale=network.graded_scale,
-        graded_bits=network.graded_bits,
+        **input_fields(network.input_code),
         dt_ms=network.dt_ms,
     )
     save_tensors(folder / "network.safetensors", network.state_dict())
@@ -152,8 +196,6 @@ def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
         connections=connections,
         output=document.output,
         readout=document.readout,
-        graded=document.graded,
-        graded_scale=document.graded_scale,
-        graded_bits=document.graded_bits,
+        input_code=document.input_code,
         dt_ms=document.dt_ms,
     )

@@ -9,11 +9,11 @@ from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
-from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
+from toolchain.files.documents import Document, explain, read_document, write_document
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
-from toolchain.training.checkpoint import NETWORK_FILES, Size
+from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_fields
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
 
@@ -89,7 +89,14 @@ _TYPES: Final = {kind.__name__: kind for kind in _ARGUMENTS}
 
 
 class BlockRow(Document):
-    """A block in `network.json`."""
+    """A block.
+
+    Attributes:
+        name: Name of the block.
+        sources: Blocks or input that it reads.
+        type: Class of the module.
+        arguments: Arguments of the module.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -97,8 +104,15 @@ class BlockRow(Document):
     arguments: dict[str, JsonValue]
 
 
-class FeedForwardDocument(FileDocument):
-    """`network.json`: what a feed-forward network is, but its numbers."""
+class FeedForwardDocument(InputDocument):
+    """What a feed-forward network is, but its numbers.
+
+    Attributes:
+        blocks: Blocks in the order in which they run.
+        shape: Channels, rows and columns of the input.
+        steps: Number of steps for which a still image is shown.
+        dt_ms: Length of a step in milliseconds.
+    """
 
     FORMAT: ClassVar[str] = "pumice-feed-forward"
     VERSION: ClassVar[int] = 1
@@ -110,9 +124,6 @@ class FeedForwardDocument(FileDocument):
     blocks: Annotated[tuple[BlockRow, ...], Field(min_length=1)]
     shape: tuple[Size, Size, Size]
     steps: int
-    graded: bool
-    graded_scale: float
-    graded_bits: int
     dt_ms: float
 
 
@@ -127,9 +138,7 @@ def save_feed_forward(network: FeedForward, folder: PathText) -> None:
         blocks=tuple(_row(block, network.parts[block.name]) for block in network.blocks),
         shape=network.shape,
         steps=network.steps,
-        graded=network.graded,
-        graded_scale=network.graded_scale,
-        graded_bits=network.graded_bits,
+        **input_fields(network.input_code),
         dt_ms=network.dt_ms,
     )
     save_tensors(folder / "network.safetensors", network.state_dict())
@@ -157,9 +166,7 @@ def load_feed_forward(folder: PathText) -> FeedForward:
             blocks,
             shape=document.shape,
             steps=document.steps,
-            graded=document.graded,
-            graded_scale=document.graded_scale,
-            graded_bits=document.graded_bits,
+            input_code=document.input_code,
             dt_ms=document.dt_ms,
         )
     except (KeyError, TypeError, ValueError, RuntimeError, FrontendError, UsageError) as error:

@@ -57,11 +57,11 @@ class FitOptions:
         learning_rate: Peak of the cycle.
         weight_decay: Decoupled weight decay of AdamW; of SGD, the usual one.
         gradient_clip: Largest norm of a gradient; infinite for none.
-        label_smoothing: Of the cross-entropy.
+        label_smoothing: Label smoothing of the cross-entropy.
         device: `cpu`, `cuda` or `auto`: a GPU if there is one. Another device sums in another
             order, so it trains to slightly other numbers.
         optimizer: AdamW, or SGD with momentum 0.9.
-        schedule: Of the learning rate.
+        schedule: Course of the learning rate.
     """
 
     epochs: int
@@ -131,17 +131,17 @@ def fit(
     one that was never interrupted.
 
     Args:
-        network: Trained in place.
-        inputs: `[samples, time, channels]`; what the network takes, one row per sample: an array (in
+        network: Network, which is trained in place.
+        inputs: Samples `[samples, time, channels]`, or what else the network takes: an array (in
             memory or memory-mapped), a tensor, or anything with a length that gives a sample per index.
             Read batch by batch, never copied as a whole.
         labels: Classes `[samples]`, whole numbers from 0, learnt by cross-entropy; or real values
             `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
-        seed: Of the order of samples.
-        checkpoint: Folder for the state after every epoch; continued from if it holds one.
-        callbacks: Told of every step and epoch, in this order.
-        progress: Told after every epoch.
+        seed: Seed of the order of samples.
+        checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
+        callbacks: Objects that are told of every step and epoch, in this order.
+        progress: Function that is called after every epoch.
 
     Raises:
         ArgumentError: Inputs or labels do not fit the network, are empty or not finite: names which. The

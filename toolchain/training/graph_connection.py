@@ -29,7 +29,7 @@ class TrainedConnection(nn.Module):
         graph: Float graph.
         fixed: The fixed graph quantized from it, or None.
         node: The float connection.
-        rules: Which integer rules hold.
+        rules: Integer rules that hold.
         precision: Type of what is not an integer that float32 holds exactly.
     """
 
@@ -104,13 +104,13 @@ class TrainedConnection(nn.Module):
         shape = (targets_of(self.node.weights), sources_of(self.node.weights))
         place = torch.from_numpy(self._rows * shape[1] + columns_of(self.node.weights)).to(values.device)
         delays = None if self.node.delays is None else values_of(self.node.delays)
-        found: list[tuple[int, Tensor]] = []
+        by_delay: list[tuple[int, Tensor]] = []
         # A matrix without synapses has no delays; one empty slot makes its currents zero.
         for delay in (0,) if delays is None or delays.size == 0 else np.unique(delays):
             chosen = values if delays is None else values * torch.from_numpy(delays == delay).to(values)
             flat = torch.zeros(shape[0] * shape[1], dtype=self.kind, device=values.device)
-            found.append((int(delay), flat.index_put((place,), chosen.to(self.kind)).reshape(shape)))
-        return found
+            by_delay.append((int(delay), flat.index_put((place,), chosen.to(self.kind)).reshape(shape)))
+        return by_delay
 
     def conduct(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the current `[batch, *features]` that a message makes through one slot."""

@@ -39,10 +39,10 @@ class GraphNetwork(nn.Module):
     Args:
         graph: Float graph.
         fixed: The fixed graph quantized from it; None for real numbers.
-        rules: Which integer rules hold; all by default.
-        precision: Of what is not an integer that float32 holds exactly.
+        rules: Integer rules that hold; all by default.
+        precision: Type of what is not an integer that float32 holds exactly.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness.
+        slope: Sharpness of that derivative.
 
     Raises:
         TrainingError: The first graph is not a float graph.
@@ -85,7 +85,7 @@ class GraphNetwork(nn.Module):
         """Run a batch from rest.
 
         Args:
-            x: `[batch, time, *features]` in the model's units, or one such tensor per input.
+            x: Values `[batch, time, *features]` in the model's units, or one such tensor per input.
             record: Whether to keep spikes, potentials and currents of every population; the latter two in
                 the units of the fixed graph, if there is one.
 
@@ -276,12 +276,12 @@ def _recall(node: ir.Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
     silence = like.new_zeros(like.shape[0], *node.shape)
     if isinstance(node.steps, int):
         return past[t - node.steps] if t >= node.steps else silence
-    held = silence
+    recalled = silence
     for steps in np.unique(node.steps):
         if t >= steps:
             chosen = torch.from_numpy(node.steps == steps).to(like.device)
-            held = torch.where(chosen, past[t - int(steps)].to(held.dtype), held)
-    return held
+            recalled = torch.where(chosen, past[t - int(steps)].to(recalled.dtype), recalled)
+    return recalled
 
 
 def _pool(node: ir.SumPool2d | ir.MaxPool2d, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The integer rules as operations that autograd passes straight through."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Final, final
 
 import numpy as np
@@ -12,7 +12,7 @@ from toolchain import fixedpoint
 from toolchain.models.surrogates import Surrogate, derivative
 
 
-class Rule(Enum):
+class Rule(StrEnum):
     """What makes a fixed graph differ from the float graph it came from; each can be on alone."""
 
     WEIGHTS = "weights"
@@ -67,8 +67,8 @@ class NeuronUpdate:
     Attributes:
         keep_u: Share of the current that stays, of the population's shape.
         keep_v: Share of the potential that stays.
-        threshold: Infinite for a read-out.
-        unit: `c`, 64 in integers, 1 in real numbers.
+        threshold: Threshold of each neuron; infinite for a read-out.
+        unit: Factor `c` of the input: 64 in integers, 1 in real numbers.
         truncates: Whether decays round toward zero.
         saturates: Whether u wraps and v saturates.
         wide: Whether input can be so large that 32 bits overflow, as they then do in Lava.
@@ -103,8 +103,8 @@ class NeuronUpdate:
 
     def decay(self, x: Tensor, keep: Tensor) -> Tensor:
         """Return what stays of a state. In float64 the product of 24 and 12 bits is exact."""
-        kept = x * keep
-        return kept.trunc_() if self.truncates else kept
+        product = x * keep
+        return product.trunc_() if self.truncates else product
 
     def smooth(self, potential: Tensor) -> Tensor:
         """Return the surrogate derivative of the spikes."""

@@ -54,12 +54,12 @@ def tune_graph(
         inputs: Training samples `[samples, time, *features]`, in the model's units, as `fit` takes them.
         labels: Classes or values, as `fit` takes them.
         options: How to train.
-        seed: Of the order of samples.
+        seed: Seed of the order of samples.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness.
-        checkpoint: Folder for the state after every epoch; continued from if it holds one.
-        callbacks: Told of every step and epoch.
-        progress: Told after every epoch.
+        slope: Sharpness of that derivative.
+        checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
+        callbacks: Objects that are told of every step and epoch.
+        progress: Function that is called after every epoch.
 
     Returns:
         The float graph with new weights and biases, and one record per epoch.

@@ -31,23 +31,23 @@ def filtered_spikes(network: Network, layer: str, inputs: Samples, beta: Floats 
     """Return `sum_t beta^(T - t) s_t` of a layer for every sample: what a read-out neuron adds up.
 
     Args:
-        network: Run from rest.
-        layer: Whose spikes.
-        inputs: `[samples, time, channels]`, as `fit` takes them.
+        network: Network, which is run from rest.
+        layer: Name of the layer whose spikes are filtered.
+        inputs: Samples `[samples, time, channels]`, as `fit` takes them.
         beta: Leak of the filter per step.
 
     Returns:
         `[samples, N]`.
     """
-    kept: list[Floats] = []
+    filtered: list[Floats] = []
     samples = SampleReader(network, inputs)
     with torch.inference_mode():
         for start in range(0, len(samples), _BATCH):
             batch = np.arange(start, min(start + _BATCH, len(samples)))
             spikes = network(samples.read(batch, network.layer(layer).vth)).spikes[layer].double().numpy()
             weight = np.power(beta, np.arange(spikes.shape[1])[::-1])
-            kept.append(np.einsum("btn,t->bn", spikes, weight))
-    return np.concatenate(kept)
+            filtered.append(np.einsum("btn,t->bn", spikes, weight))
+    return np.concatenate(filtered)
 
 
 def fit_linear_layer(
@@ -59,11 +59,11 @@ def fit_linear_layer(
     deploys like any other.
 
     Args:
-        network: With read-out `last_v` and one connection between the two layers.
-        layer: Whose spikes are read.
-        inputs: `[samples, time, channels]`, as `fit` takes them.
-        labels: `[samples]`.
-        strength: Of the regularisation.
+        network: Network with read-out `last_v` and one connection between the two layers.
+        layer: Name of the layer whose spikes are read.
+        inputs: Samples `[samples, time, channels]`, as `fit` takes them.
+        labels: Classes `[samples]`.
+        strength: Strength of the regularisation.
 
     Raises:
         ArgumentError: Inputs or labels do not fit the network: names which.
@@ -102,8 +102,8 @@ class HostDecoder:
 
     Attributes:
         neurons: Indices of the neurons whose states it reads.
-        mean: Of those states, `[n]`.
-        deviation: Of those states, `[n]`.
+        mean: Mean of those states, `[n]`.
+        deviation: Standard deviation of those states, `[n]`.
         model: The fitted scikit-learn model.
     """
 
@@ -134,9 +134,9 @@ def fit_host_decoder(
     Args:
         states: Filtered spikes, `[samples, N]`.
         targets: Integer labels `[samples]`, or values `[samples, outputs]`.
-        neurons: Which neurons it reads; the paper takes the most central tenth.
-        hidden: Units of the hidden layer.
-        seed: Of its initial weights.
+        neurons: Indices of the neurons that it reads; the paper takes the most central tenth.
+        hidden: Number of units in the hidden layer.
+        seed: Seed of the initial weights.
 
     Raises:
         ArgumentError: States, targets or neurons do not fit each other or are not finite: names which.

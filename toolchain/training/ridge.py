@@ -18,8 +18,8 @@ class LinearReadout:
     """`y = W x + c` on the host.
 
     Attributes:
-        weights: `[outputs, features]`.
-        offset: `[outputs]`.
+        weights: Weights `[outputs, features]`.
+        offset: Offsets `[outputs]`.
     """
 
     weights: Floats
@@ -34,10 +34,10 @@ def fit_ridge(features: NDArray[Any], targets: Floats, strength: float) -> Linea
     r"""Return the read-out that minimises :math:`|Y - X W^T - c|^2 + \alpha |W|^2`.
 
     Args:
-        features: `[samples, features]`.
-        targets: `[samples, outputs]`.
-        strength: `alpha` in units of the mean summed variance of a feature, so that it means the same for
-            any number of samples and any scale of the features.
+        features: Features `[samples, features]`.
+        targets: Targets `[samples, outputs]`.
+        strength: Strength `alpha` in units of the mean summed variance of a feature, so that it means the
+            same for any number of samples and any scale of the features.
 
     Raises:
         ArgumentError: Features or targets do not fit each other or are not finite: names which.

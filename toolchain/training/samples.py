@@ -44,8 +44,8 @@ class Feed:
     """What a network takes and gives.
 
     Attributes:
-        forms: The shapes of its inputs.
-        outputs: Number of scores, the classes.
+        forms: Shapes that its inputs may have.
+        outputs: Number of scores: one per class.
     """
 
     forms: tuple[Axes, ...]
@@ -88,11 +88,11 @@ class SampleReader:
     """Reads the samples of a batch as tensors, with what is to be learnt of them.
 
     Args:
-        network: Says which shapes fit.
+        network: Network, which says what shapes fit.
         inputs: `Samples`; pairs `(sample, label)` if `labels` is None and `paired`.
         labels: Classes `[samples]` or values `[samples, outputs]`.
         paired: Whether samples come with their labels.
-        name: Of the argument that holds the inputs.
+        name: Name of the argument that holds the inputs.
 
     Raises:
         ArgumentError: Inputs or labels are not what the network can learn from: names the argument.

@@ -25,7 +25,7 @@ class EpochRecord:
     """One epoch.
 
     Attributes:
-        epoch: From 1.
+        epoch: Number of the epoch, from 1.
         loss: Mean cross-entropy, or mean squared error where values are learnt.
         accuracy: On the training samples as they were seen, percent; None where values are learnt.
     """
@@ -39,10 +39,10 @@ class TrainingNote(Document):
     """What the file says beside its tensors.
 
     Attributes:
-        options: How is trained.
-        seed: Of the order of samples.
-        callbacks: The settings of each.
-        records: The epochs that are done.
+        options: How the network is trained.
+        seed: Seed of the order of samples.
+        callbacks: Settings of each callback.
+        records: What came out of the epochs that are done.
     """
 
     options: dict[str, JsonValue]
@@ -77,11 +77,11 @@ def restore_state(
     """Take back the state that a folder holds; return what was done, nothing if there is none.
 
     Args:
-        folder: Where it is kept.
-        network: Gets its numbers.
-        optimizer: Gets its moments.
-        callbacks: Get what they remember.
-        wanted: The training that shall be continued, without records.
+        folder: Folder of the state.
+        network: Network that gets its numbers.
+        optimizer: Optimizer that gets its moments.
+        callbacks: Callbacks that get what they remember.
+        wanted: The training that is to be continued, without records.
 
     Raises:
         CorruptArtifactError: The file is damaged.
@@ -140,8 +140,8 @@ def _moments(
         }
         check_state(state, like, path)
         moments[int(index)] = state
-    kept = {frozenset(state) for state in moments.values()}
-    if len(kept) > 1:
+    names = {frozenset(state) for state in moments.values()}
+    if len(names) > 1:
         raise _damaged(path, "its optimizer remembers other things of one parameter than of another")
     return moments
 

@@ -31,11 +31,11 @@ class StdpOptions:
     spike. Only excitatory synapses learn; they stay between 0 and `w_max`.
 
     Attributes:
-        potentiation: `eta_+`.
-        depression: `eta_-`.
+        potentiation: Learning rate `eta_+` of a source that fires before its target.
+        depression: Learning rate `eta_-` of a source that fires after its target.
         tau_source_ms: Time constant of the trace of the source.
-        tau_target_ms: Of the target.
-        bound: `w_max` in units of the mean excitatory weight at the start.
+        tau_target_ms: Time constant of the trace of the target.
+        bound: Largest weight `w_max` in units of the mean excitatory weight at the start.
     """
 
     potentiation: float = 0.005
@@ -66,11 +66,11 @@ def learn_stdp(
     """Let the recurrent synapses of a layer learn from samples, one after the other, in place.
 
     Args:
-        network: Its layer must be driven by inputs and itself only.
+        network: Network whose layer is driven by inputs and itself only.
         layer: Name of the recurrent layer.
-        inputs: `[samples, time, channels]`, as `fit` takes them; every sample starts from rest.
-        options: The rule.
-        progress: Told after every sample.
+        inputs: Samples `[samples, time, channels]`, as `fit` takes them; every sample starts from rest.
+        options: Numbers of the learning rule.
+        progress: Function that is called after every sample.
 
     Raises:
         ArgumentError: The inputs do not fit the network, are empty or not finite.

@@ -90,10 +90,10 @@ def fill_module(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) ->
     """Give a module, which may hold no numbers yet, the parameters and buffers that a file holds.
 
     Args:
-        module: Made on PyTorch's meta device, where nothing is allocated: what describes it can ask for no
+        module: Module on PyTorch's meta device, where nothing is allocated: what describes it can ask for no
             more memory than the file brought.
-        tensors: Its state by name.
-        path: The file, for messages.
+        tensors: State of the module, by name.
+        path: Path of the file, for messages.
 
     Raises:
         CorruptArtifactError: A tensor is missing, unknown, of another shape or type, or not finite.

@@ -1,4 +1,4 @@
-"""What a build tells of how its network came to be: import, pruning, added delays, training with integers."""
+"""How the network of a build came to be: import, pruning, added delays, training with integers."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ class Sizes(Document):
     """What pruning changed, both measured on the test split.
 
     Attributes:
-        neurons: Of the recurrent pool.
-        recurrent_synapses: Of the recurrent pool.
-        synapses: All of them.
-        spikes: Of the recurrent pool, per sample.
+        neurons: Neurons of the recurrent pool.
+        recurrent_synapses: Synapses within the recurrent pool.
+        synapses: Synapses of the whole network.
+        spikes: Spikes of the recurrent pool per sample.
         operations: Synaptic operations per sample.
-        accuracy: Of the float network, in percent.
+        accuracy: Accuracy of the float network in percent.
     """
 
     neurons: Change
@@ -44,9 +44,9 @@ class ImportFacts(Document):
     """Where an imported network comes from.
 
     Attributes:
-        notes: What a user must know of how the file was read.
-        file: Its name; None for a graph that was given in memory.
-        sha256: Of the file.
+        notes: Notes on how the file was read.
+        file: Name of the file; None for a graph that was given in memory.
+        sha256: SHA-256 of the file.
     """
 
     notes: tuple[str, ...]
@@ -58,8 +58,8 @@ class RepairFacts(Document):
     """Training with the integers.
 
     Attributes:
-        epochs: How many.
-        loss: After the last; None without any.
+        epochs: Number of epochs.
+        loss: Loss after the last epoch; None without any.
     """
 
     epochs: Count
@@ -67,12 +67,12 @@ class RepairFacts(Document):
 
 
 class BuildFacts(Document):
-    """What a build tells of its network, beside the graphs.
+    """How the network of a build came to be.
 
     Attributes:
         imported: The file it was read from.
-        sizes: What pruning changed.
-        float_agreement: How far PyTorch's own forward pass agrees with the float graph, as a sentence.
+        sizes: Sizes before and after pruning.
+        float_agreement: Agreement of PyTorch's own forward pass with the float graph, as a sentence.
         loop_delays: Delays that were added to loops, as sentences; None if nobody asked for them.
         fast_loop: The loop that no clocked target can run, if there is one.
         repair: Training with the integers.
@@ -95,5 +95,7 @@ class BuildFacts(Document):
             return self.loop_delays or ("no loop had too little delay: nothing was added",)
         if self.fast_loop is None:
             return ()
-        told = f"the loop {self.fast_loop} has more connections than steps, so no clocked target"
-        return (f"{told} (Lava, Loihi) can run it; `loop_delay` adds what is missing, in real numbers too",)
+        problem = f"the loop {self.fast_loop} has more connections than steps, so no clocked target"
+        return (
+            f"{problem} (Lava, Loihi) can run it; `loop_delay` adds what is missing, in real numbers too",
+        )

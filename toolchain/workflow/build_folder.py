@@ -1,25 +1,27 @@
 """The BUILD folder: a compiled network with everything needed to run and judge it."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, final
+from typing import Annotated, Any, ClassVar, Final, Protocol, final
 
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolchain.errors import UsageError
+from toolchain.errors import FeedbackError, TargetUnavailableError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus
-from toolchain.files.documents import Digest, FileDocument, parse_document, write_document
+from toolchain.files.documents import parse_document, write_document
 from toolchain.files.npz import arrays_of
 from toolchain.files.opened import OpenedFolder, read_folder
-from toolchain.files.sealed_folder import SealedFiles, check_seal, hashes
+from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.files.swapping import replacing_folder
 from toolchain.intake import PathText, choice_of, path_of
 from toolchain.ir import GRAPH_FILES, Graph, Stage, graph_from, save_graph
 from toolchain.passes.quantization.report import QuantizationReport
+from toolchain.summary import Summarised, Summary
+from toolchain.target.protocol import export_program
+from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.coherence import check_coherent
 from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, write_passes
@@ -27,47 +29,57 @@ from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, w
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
 _STIMULUS: Final = "stimulus.npz"
-_LOADED: Final = (
-    *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
-    _QUANTIZATION,
-)
 
 
 class LongerThanProvedWarning(UserWarning):
     """Samples are longer than those for which currents and potentials were proved to fit."""
 
 
-class Manifest(FileDocument):
+class Manifest(SealedDocument):
     """The file that lists all others of a build.
 
     Attributes:
-        pumice: Version that wrote it.
+        pumice: Version of Pumice that wrote the build.
         target: Name of the target that the network was compiled for.
         facts: How the network came to be.
-        files: Their hashes by name, relative to the folder.
     """
 
     FORMAT: ClassVar[str] = "pumice-build"
     VERSION: ClassVar[int] = 3
     WHAT: ClassVar[str] = "manifest of a pumice build"
     WRITTEN_BY: ClassVar[str] = "pumice compile"
+    FILE: ClassVar[str] = MANIFEST
+    FOLDER: ClassVar[str] = "build"
+    LOADED: ClassVar[tuple[str, ...]] = (
+        *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
+        _QUANTIZATION,
+    )
+    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS, *PASS_FILES)
+    STREAMED: ClassVar[tuple[str, ...]] = (_STIMULUS,)
 
     format: str = FORMAT
     version: int = VERSION
     pumice: str
     target: Annotated[str, Field(min_length=1, max_length=200)]
     facts: BuildFacts
-    files: dict[str, Digest]
+
+
+class Judged(Protocol):
+    """What was measured of a build."""
+
+    def write(self, build: "Build", folder: Path) -> None:
+        """Write its figures and its report."""
+        ...
 
 
 @final
-@dataclass(frozen=True)
-class Build:
+@dataclass(frozen=True, repr=False)
+class Build(Summarised):
     """A network in real numbers and in integers.
 
     Attributes:
-        float_graph: What was trained.
-        fixed_graph: What runs on the target, in logical time.
+        float_graph: The trained network, in real numbers.
+        fixed_graph: The integers that run on the target, in logical time.
         target: Name of the target it was compiled for.
         quantization: What quantization did; `quantization.json`.
         stimulus: Samples to run it on; with labels where there are any.
@@ -79,26 +91,35 @@ class Build:
     float_graph: Graph
     fixed_graph: Graph
     target: str
-    quantization: QuantizationReport = field(repr=False)
+    quantization: QuantizationReport
     stimulus: Stimulus | None = None
-    facts: BuildFacts = field(default_factory=BuildFacts, repr=False)
-    passes: tuple[PassGraph, ...] = field(default=(), repr=False)
+    facts: BuildFacts = field(default_factory=BuildFacts)
+    passes: tuple[PassGraph, ...] = field(default=())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user must know of how the network came to be: its import, and delays that were added."""
         return self.facts.notes()
 
+    def summary(self) -> Summary:
+        """Return the network, its target and its samples, and the integers node by node."""
+        line, head, rows = self.fixed_graph.summary()
+        samples = "" if self.stimulus is None else f"; {self.stimulus.summary().line}"
+        return Summary(f"Build for {self.target}: {line}{samples}", head, rows)
+
     def graph(self, stage: Stage) -> Graph:
         """Return the integers, or the real numbers they came from."""
         return self.fixed_graph if choice_of(stage, "stage", Stage) is Stage.FIXED else self.float_graph
 
-    def save(self, folder: PathText, write_more: Callable[[Path], None] | None = None) -> None:
+    def save(self, folder: PathText, judgement: Judged | None = None) -> None:
         """Write the folder; it appears complete or not at all.
 
+        It also gets `lava/network.py`, the network as it runs with lava-nc alone, unless Lava is not
+        installed, or the loops are too fast for Lava and the target is another.
+
         Args:
-            folder: Where to; an existing build there is replaced.
-            write_more: Given the folder before it is sealed, to add a report.
+            folder: Folder to write; an existing build there is replaced.
+            judgement: What was measured of the build, whose figures and report are written too.
 
         Raises:
             UsageError: Something that is not a build stands there.
@@ -111,24 +132,42 @@ class Build:
                 write_passes(temporary, self.passes, self.float_graph, self.fixed_graph)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
-            if write_more is not None:
-                write_more(temporary)
-            _seal(temporary, self.target, self.facts)
+            if judgement is not None:
+                judgement.write(self, temporary)
+            self._write_standalone(temporary / STANDALONE)
+            names = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
+            manifest = Manifest(
+                pumice=version("pumice"),
+                target=self.target,
+                facts=self.facts,
+                files=seal(temporary, map(Path.as_posix, names)),
+            )
+            write_document(temporary / MANIFEST, manifest)
 
-    def stimulus_for(self, given: Stimulus | NDArray[Any] | None) -> Stimulus:
-        """Return what is given, or else the build's own stimulus, checked against the network.
+    def _write_standalone(self, folder: Path) -> None:
+        try:
+            export_program(load_target(STANDALONE).build(self.fixed_graph), folder)
+        except TargetUnavailableError:
+            # There is nobody here who could run it.
+            return
+        except FeedbackError:
+            # This is an error only where the build's own target cannot run such loops either, and says so.
+            load_target(self.target).build(self.fixed_graph)
+
+    def stimulus_for(self, stimulus: Stimulus | NDArray[Any] | None) -> Stimulus:
+        """Return a stimulus, by default the build's own, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
         were proved.
 
         Raises:
             UsageError: There is neither.
-            StimulusError: It does not fit the inputs of the network, or a label is none of its classes.
+            StimulusError: It does not fit the inputs of the network, or a label is not among its classes.
         """
-        chosen = self.stimulus if given is None else given
-        if chosen is None:
+        samples = self.stimulus if stimulus is None else stimulus
+        if samples is None:
             raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
-        fitted = check_stimulus(self.float_graph, chosen)
+        fitted = check_stimulus(self.float_graph, samples)
         proved = self.quantization.steps
         if proved is not None and fitted.steps > proved:
             warnings.warn(
@@ -152,7 +191,7 @@ class Build:
 
     @classmethod
     def _read(cls, folder: OpenedFolder) -> "Build":
-        manifest, files = _check_manifest(folder)
+        manifest, files = open_sealed(folder, Manifest)
         path = folder.path / _STIMULUS
         graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
@@ -166,33 +205,17 @@ def check_apart(folder: Path, output: Path) -> None:
     """Raise if an output would take the place of a file of a build.
 
     Args:
-        folder: Of the build.
+        folder: Folder of the build.
         output: The file to be written.
 
     Raises:
         UsageError: The build lists it.
     """
     inside = output.resolve()
-    for name in read_folder("build folder", folder, _check_manifest)[0].files:
+    manifest, _ = read_folder("build folder", folder, lambda opened: open_sealed(opened, Manifest))
+    for name in manifest.files:
         if inside == (folder / name).resolve():
             raise UsageError(f"'{output}' is a file of the build '{folder}'; name another file")
-
-
-def _check_manifest(folder: OpenedFolder) -> tuple[Manifest, SealedFiles]:
-    """Return the manifest of a build, and those of its files that are loaded, which are as it lists them."""
-    path = folder.path / MANIFEST
-    content = folder.read(MANIFEST, f"'{folder.path}' is no build folder, as 'pumice compile' writes: file")
-    manifest = parse_document(content, path, Manifest, named=f"build '{folder.path}'")
-    files = check_seal(
-        folder,
-        manifest.files,
-        _LOADED,
-        optional=(_STIMULUS, *PASS_FILES),
-        streamed=(_STIMULUS,),
-        what="build",
-        written_by="compile",
-    )
-    return manifest, files
 
 
 def _read_graph(files: SealedFiles, folder: Path, stage: str) -> Graph:
@@ -210,9 +233,3 @@ def _read_passes(
         return ()
     arrays = arrays_of(files.open(numbers), folder / numbers) if numbers in files else {}
     return read_passes(files.read(document), arrays, folder / document, float_graph, fixed_graph)
-
-
-def _seal(folder: Path, target: str, facts: BuildFacts) -> None:
-    names = (item.relative_to(folder).as_posix() for item in folder.rglob("*") if item.is_file())
-    manifest = Manifest(pumice=version("pumice"), target=target, facts=facts, files=hashes(folder, names))
-    write_document(folder / MANIFEST, manifest)

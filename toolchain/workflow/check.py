@@ -1,47 +1,108 @@
 """Whether a build fits a chip, and what it would cost there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final, final
+from typing import ClassVar, Final, final
+
+from pydantic import ConfigDict, create_model
 
 from toolchain.errors import DoesNotFitError, TraceError
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.neurobench import NeuroBench, neurobench
+from toolchain.files.documents import Count, FileDocument
 from toolchain.intake import PathText, check_type, count_of, path_of
 from toolchain.ir import Graph
 from toolchain.memory import enough_memory
 from toolchain.options import MOST
+from toolchain.summary import Summarised, Summary
 from toolchain.target.chip_fit import Fit
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import load_chip, load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_chip, load_target
 from toolchain.workflow.build_folder import Build
 
-_EMULATOR: Final = "emulator"
 _WORD_BITS: Final = 64
 
 
 @final
-@dataclass(frozen=True)
-class Resources:
+class ChipMetrics(NeuroBench):
+    """The metrics of NeuroBench, and one that only a chip has.
+
+    Attributes:
+        footprint_target_bits: Bits of synaptic memory on the chip.
+    """
+
+    footprint_target_bits: Count
+
+
+class _ResourcesHeader(FileDocument):
+    FORMAT: ClassVar[str] = "pumice-resources"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "resources of a pumice build"
+    WRITTEN_BY: ClassVar[str] = "pumice compile"
+
+    # What a dataclass holds is checked too, so that no NaN gets into the file.
+    model_config = ConfigDict(revalidate_instances="always")
+
+    format: str = FORMAT
+    version: int = VERSION
+    fits: bool
+    binding: str
+    utilization: float
+    neurobench: ChipMetrics
+
+
+ResourcesDocument: Final = create_model(
+    "ResourcesDocument",
+    __base__=_ResourcesHeader,
+    __doc__=f"""A build on a chip: cores, traffic, time and energy.
+
+    Attributes:
+        fits: Whether there are enough chips.
+        binding: The limit that is used most on the fullest core.
+        utilization: Share of that limit that is used.
+        neurobench: Metrics of NeuroBench.
+        {(Fit.__doc__ or "").partition("Attributes:")[2].strip()}
+    """,
+    **{each.name: (each.type, ...) for each in fields(Fit)},
+)
+"""What `resources.json` holds: the fields of a `Fit` beside those of the header."""
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Resources(Summarised):
     """A build on a chip.
 
     Attributes:
         fit: Cores, traffic, time and energy.
-        metrics: Those of NeuroBench.
+        metrics: Metrics of NeuroBench.
     """
 
     fit: Fit
     metrics: NeuroBench
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the document stored as `resources.json`."""
+    def summary(self) -> Summary:
+        """Return whether it fits, and what every layer takes."""
+        fit = self.fit
+        verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"
+        rows = [(layer.name, layer.neurons, layer.cores, f"{layer.utilization:.0%}") for layer in fit.layers]
+        return Summary(
+            f"Resources: {fit.title}: {verdict}; {len(fit.cores)} of {fit.chips * fit.cores_per_chip} cores",
+            ("layer", "neurons", "cores", "fullest core"),
+            rows,
+        )
+
+    def document(self) -> FileDocument:
+        """Return what `resources.json` holds."""
+        binding, share = self.fit.binding
         words = sum(layer.synaptic_words for layer in self.fit.layers)
-        encoded = {"footprint_target_bits": words * _WORD_BITS}
-        return self.fit.to_json() | {"neurobench": self.metrics.to_json() | encoded}
+        metrics = ChipMetrics(**dict(self.metrics), footprint_target_bits=words * _WORD_BITS)
+        verdict = {"fits": self.fit.fits, "binding": binding, "utilization": share, "neurobench": metrics}
+        return ResourcesDocument.model_validate(verdict | vars(self.fit))
 
     def require_fit(self) -> None:
         """Raise unless there are enough chips.
@@ -68,11 +129,11 @@ def check_build(
     """Spread a build over the cores of a chip and say what that takes.
 
     Args:
-        build: Whose integers are meant.
+        build: The build whose integers are spread.
         target: Name of an installed target that knows a chip; by default the build's.
-        stimulus: What was, or is to be, run; by default the build's own.
+        stimulus: Samples that were run, or are to be run; by default the build's own.
         trace: A recorded run of the first samples of it; by default the emulator runs them all.
-        chips: How many there may be.
+        chips: Largest number of chips.
         profile: File with the limits of another chip.
 
     Raises:
@@ -84,11 +145,11 @@ def check_build(
     load_chip(place)
     chips = count_of(chips, "chips", least=1, most=MOST)
     profile = None if profile is None else path_of(profile, "profile")
-    graph, given = build.fixed_graph, build.stimulus_for(stimulus)
+    graph, samples = build.fixed_graph, build.stimulus_for(stimulus)
     if trace is None:
-        activity = observe_activity(graph, given)
+        activity = observe_activity(graph, samples)
     else:
-        activity = count_events(graph, given.take(slice(0, _samples_of(trace))), trace)
+        activity = count_events(graph, samples.take(slice(0, _samples_of(trace))), trace)
     return fit_activity(graph, activity, place, chips=chips, profile=profile)
 
 
@@ -98,10 +159,10 @@ def fit_activity(
     """Spread a fixed graph over the cores of a chip; see `check_build`.
 
     Args:
-        graph: Fixed.
-        activity: What its sources sent in a run.
+        graph: Graph in integers.
+        activity: Events that its sources sent in a run.
         target: Name of an installed target that knows a chip.
-        chips: How many there may be.
+        chips: Largest number of chips.
         profile: File with the limits of another chip.
     """
     fit = load_chip(target).fit(graph, activity, chips=chips, profile=profile)
@@ -110,7 +171,7 @@ def fit_activity(
 
 def observe_activity(graph: Graph, stimulus: Stimulus) -> Activity:
     """Run a graph on the emulator, a part of the samples at a time, and return what its sources sent."""
-    program = load_target(_EMULATOR).build(graph)
+    program = load_target(DEFAULT_EXECUTOR).build(graph)
     parts = in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program)
     return reduce(Activity.merged, (count_events(graph, part, program.run(part)) for _, part in parts))
 

@@ -31,21 +31,23 @@ def check_coherent(
     """Raise unless the parts of a build belong together.
 
     Args:
-        folder: Of the build.
-        graphs: Float and fixed.
-        report: What quantization did.
+        folder: Folder of the build.
+        graphs: Float graph and fixed graph.
+        report: Report of the quantization.
         stimulus: The samples of the build, whose values are not looked at.
 
     Raises:
         CorruptArtifactError: Says which parts disagree, and in what.
     """
-    found = chain(_of_graphs(*graphs), _of_report(graphs[1], report), _of_samples(graphs[0], stimulus))
-    problem = next(found, "")
+    problems = chain(
+        _graph_problems(*graphs), _report_problems(graphs[1], report), _sample_problems(graphs[0], stimulus)
+    )
+    problem = next(problems, "")
     if problem:
         raise CorruptArtifactError(folder, f"holds parts of different networks: {problem}; compile again")
 
 
-def _of_graphs(before: Graph, after: Graph) -> Iterator[str]:
+def _graph_problems(before: Graph, after: Graph) -> Iterator[str]:
     for graph, stage in ((before, Stage.FLOAT), (after, Stage.FIXED)):
         if graph.stage is not stage:
             yield f"the {stage.value} graph is a {graph.stage.value} graph"
@@ -65,10 +67,10 @@ def _of_graphs(before: Graph, after: Graph) -> Iterator[str]:
 
 def _alike(node: AnyNode, other: AnyNode) -> bool:
     """Return whether a node can be what another became in integers."""
-    wanted = _FIXED.get(type(node))
-    if wanted is None:
+    fixed = _FIXED.get(type(node))
+    if fixed is None:
         return same_node(node, other)
-    if type(other) is not wanted or node.inputs != other.inputs:
+    if type(other) is not fixed or node.inputs != other.inputs:
         return False
     match node, other:
         case (ir.Dense() | ir.Conv2d(), ir.FixedDense() | ir.FixedConv2d()):
@@ -80,32 +82,32 @@ def _alike(node: AnyNode, other: AnyNode) -> bool:
             return False
 
 
-def _of_report(graph: Graph, report: QuantizationReport) -> Iterator[str]:
+def _report_problems(graph: Graph, report: QuantizationReport) -> Iterator[str]:
     graded = {node.name for node in graph.inputs if node.edge is EdgeKind.GRADED}
     parts = {
         "connections": (report.connections, {node.name for node in graph.synapses}),
         "populations": (report.populations, {node.name for node in graph.populations}),
         "inputs": (report.inputs, graded),
     }
-    for what, (told, wanted) in parts.items():
-        if told.keys() != wanted:
+    for what, (rows, names) in parts.items():
+        if rows.keys() != names:
             yield f"the report of the quantization speaks of other {what} than the graphs"
             return
     for node in (*graph.inputs, *graph.synapses, *graph.populations):
-        if not _told(node, report):
+        if not _describes(report, node):
             yield f"the report of the quantization speaks of another '{node.name}' than the graphs"
 
 
-def _told(node: AnyNode, report: QuantizationReport) -> bool:
-    """Return whether a report says of a node what can be seen of its integers."""
+def _describes(report: QuantizationReport, node: AnyNode) -> bool:
+    """Return whether a report says of a node what its integers show."""
     match node:
         case ir.Input() if node.edge is EdgeKind.GRADED:
-            given = report.inputs[node.name]
-            return (given.bits, given.range) == (node.bits, graded_range(node))
+            row = report.inputs[node.name]
+            return (row.bits, row.range) == (node.bits, graded_range(node))
         case ir.FixedDense() | ir.FixedConv2d():
             link = report.connections[node.name]
-            seen = (node.exponent, node.sign_mode, node.weight_bits)
-            return (link.exponent, link.sign_mode, link.weight_bits) == seen
+            integers = (node.exponent, node.sign_mode, node.weight_bits)
+            return (link.exponent, link.sign_mode, link.weight_bits) == integers
         case ir.FixedLif():
             row = report.populations[node.name]
             return (row.neurons, row.origin) == (node.vth.size, node.origin.path)
@@ -113,7 +115,7 @@ def _told(node: AnyNode, report: QuantizationReport) -> bool:
             return True
 
 
-def _of_samples(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:
+def _sample_problems(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:
     try:
         if stimulus is not None:
             named_stimulus(graph, stimulus)

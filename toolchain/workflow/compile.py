@@ -1,8 +1,8 @@
 """Compiling and running as plain calls. The command line adds nothing to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,52 @@ from toolchain.passes import (
     find_loop_delays,
 )
 from toolchain.passes.retime_delays import clocked_edges, slow_loop
-from toolchain.progress import StageProgress, no_stages, of_stage
-from toolchain.target.registry import load_target
+from toolchain.progress import StageProgress, no_stages, stage_progress
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.pass_graphs import PassRecord
-from toolchain.workflow.quantization import EMULATOR, Quantization, observe_ranges, part_size, repair_build
+from toolchain.workflow.quantization import Quantization, observe_ranges, recording_batch, repair_build
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
 from toolchain.workflow.train import repair_options, training_samples
 
-_STILL: Final = 4
+_IMAGE_BATCH_DIMS: Final = 4
 _CHECKED_SAMPLES: Final = 64
 
 Example = Tensor | NDArray[Any] | Sequence[Any] | Mapping[str, Any] | Stimulus
+
+
+@final
+@dataclass(frozen=True)
+class Prepared:
+    """A PyTorch network beside its graph, with samples as the graph takes them.
+
+    Attributes:
+        network: The network of named parts.
+        graph: Its float graph.
+        stimulus: Samples to judge the build by, if there are any.
+        calibration: Samples on which ranges are observed, if there are any.
+    """
+
+    network: Network | FeedForward
+    graph: Graph
+    stimulus: Stimulus | None
+    calibration: Stimulus | None
+
+    @classmethod
+    def of(
+        cls, module: nn.Module, example: Example | None, calibration: Example | None, classes: Sequence[str]
+    ) -> "Prepared":
+        """Return a module and its samples, each read once; see `compile_module`."""
+        samples = None if example is None else Stimulus.of(example, name="example")
+        training = None if calibration is None else Stimulus.of(calibration, name="calibration")
+        network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
+        graph = from_torch(network, classes=names_of(classes, "classes"))
+        stimulus = _repeat_over_steps(network, samples)
+        return cls(
+            network, graph, stimulus, stimulus if training is None else _repeat_over_steps(network, training)
+        )
 
 
 @enough_memory("compiling the network")
@@ -47,7 +79,7 @@ def compile_module(
     module: nn.Module,
     example: Example | None = None,
     *,
-    target: str = EMULATOR,
+    target: str = DEFAULT_EXECUTOR,
     calibration: Example | None = None,
     classes: Sequence[str] = (),
     quantization: Quantization | None = None,
@@ -58,38 +90,38 @@ def compile_module(
     Args:
         module: `models.Network`, `models.FeedForward`, or an `nn.Sequential` of what `from_torch` knows.
         example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
-            `[batch, C, H, W]`, which are shown for as many steps as the network says. Kept in the build to
-            run it on, and its length sharpens range proofs.
+            `[batch, C, H, W]`, which are shown for as many steps as the network says. They stay in the build
+            to run it on, and their length sharpens range proofs.
         target: Name of an installed target.
         calibration: Training samples on which ranges are observed; by default `example`.
         classes: Names of the classes.
-        quantization: How real numbers become integers.
+        quantization: Options of how real numbers become integers.
         loop_delay: Whether loops that no clocked target can run get the steps they lack, in real numbers too;
             `Build.notes` says which. See `passes.DelayLoops`.
 
     Returns:
         The build: float graph, fixed graph, and what quantization did.
     """
-    stimulus = None if example is None else Stimulus.of(example, name="example")
-    values = None if stimulus is None else next(iter(stimulus.values.values()), None)
-    network = as_model(module, values)
-    graph = from_torch(network, classes=names_of(classes, "classes"))
-    stimulus = _shown(network, stimulus)
-    observed = (
-        stimulus if calibration is None else _shown(network, Stimulus.of(calibration, name="calibration"))
-    )
+    prepared = Prepared.of(module, example, calibration, classes)
+    return _compile_prepared(prepared, target, quantization, BuildFacts(), loop_delay=loop_delay)
+
+
+def _compile_prepared(
+    prepared: Prepared, target: str, quantization: Quantization | None, facts: BuildFacts, *, loop_delay: bool
+) -> Build:
     build = compile_graph(
-        graph,
+        prepared.graph,
         target=target,
-        stimulus=stimulus,
-        calibration=observed,
+        stimulus=prepared.stimulus,
+        calibration=prepared.calibration,
         quantization=quantization,
+        facts=facts,
         loop_delay=loop_delay,
     )
     # Compiling has looked at the samples first, and says what is wrong with them. PyTorch adds no delays.
-    if stimulus is None or build.facts.loop_delays:
+    if prepared.stimulus is None or build.facts.loop_delays:
         return build
-    agreement = float_agreement(network, graph, stimulus)
+    agreement = float_agreement(prepared.network, prepared.graph, prepared.stimulus)
     return replace(build, facts=build.facts.model_copy(update={"float_agreement": agreement}))
 
 
@@ -97,7 +129,7 @@ def compile_module(
 def compile_graph(
     graph: Graph,
     *,
-    target: str = EMULATOR,
+    target: str = DEFAULT_EXECUTOR,
     stimulus: Stimulus | None = None,
     calibration: Stimulus | None = None,
     quantization: Quantization | None = None,
@@ -106,31 +138,36 @@ def compile_graph(
 ) -> Build:
     """Compile a float graph for a target; see `compile_module`."""
     place = load_target(target)
-    for name, given in (("example", stimulus), ("calibration", calibration)):
-        if given is not None:
-            check_stimulus(graph, given, name)
-    chosen = check_type(quantization or Quantization(), "quantization", Quantization).within(place.profile)
-    chosen.check_names(graph)
+    for name, samples in (("example", stimulus), ("calibration", calibration)):
+        if samples is not None:
+            check_stimulus(graph, samples, name)
+    options = check_type(quantization or Quantization(), "quantization", Quantization).limited_to(
+        place.profile
+    )
+    options.check_names(graph)
+    facts = check_type(facts or BuildFacts(), "facts", BuildFacts)
     record = PassRecord()
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()), record)(graph)
-    told = check_type(facts or BuildFacts(), "facts", BuildFacts)
-    if loop_delay:
-        delays = tuple(str(each) for each in find_loop_delays(float_graph))
-        # PyTorch was compared with the network before.
-        agreement = None if delays else told.float_agreement
-        told = told.model_copy(update={"loop_delays": delays, "float_agreement": agreement})
-        float_graph = Pipeline((DelayLoops(),), record)(float_graph)
-    elif (loop := slow_loop(list(clocked_edges(float_graph)))) is not None:
-        told = told.model_copy(update={"fast_loop": " -> ".join((*loop, loop[0]))})
-    float_graph = Pipeline(chosen.preparation(), record)(float_graph)
+    facts = _look_at_loops(float_graph, facts, delay=loop_delay)
+    preparation = (*((DelayLoops(),) if loop_delay else ()), *options.preparation())
+    float_graph = Pipeline(preparation, record)(float_graph)
     observed = None if calibration is None else observe_ranges(float_graph, calibration)
-    steps = max((item.steps for item in (stimulus, calibration) if item is not None), default=None)
-    passes = (*chosen.passes(steps, observed, place.profile), *place.legalization())
+    steps = max((samples.steps for samples in (stimulus, calibration) if samples is not None), default=None)
+    passes = (*options.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes, record)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
-    report = report.model_copy(update={"options": chosen.told()})
-    return Build(float_graph, fixed_graph, target, report, stimulus, told, record.graphs)
+    report = report.model_copy(update={"options": options.document()})
+    return Build(float_graph, fixed_graph, target, report, stimulus, facts, record.graphs)
+
+
+def _look_at_loops(graph: Graph, facts: BuildFacts, *, delay: bool) -> BuildFacts:
+    """Return the facts with the delays that loops get, or with the loop that no clocked target can run."""
+    if delay:
+        delays = tuple(str(each) for each in find_loop_delays(graph))
+        return facts.model_copy(update={"loop_delays": delays})
+    loop = slow_loop(list(clocked_edges(graph)))
+    return facts.model_copy(update={"fast_loop": None if loop is None else " -> ".join((*loop, loop[0]))})
 
 
 @enough_memory("compiling the run")
@@ -150,12 +187,12 @@ def compile_run(
     Args:
         folder: The run folder.
         target: Name of an installed target.
-        quantization: How real numbers become integers.
+        quantization: Options of how real numbers become integers.
         calibration: Samples to calibrate on; by default the training samples that the run kept.
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
         resume: Folder for the state of that training after every epoch; see `repair_build`.
-        progress: Told the stage and how far it is.
+        progress: Callback with the stage and how far it is.
     """
     folder = path_of(folder, "folder")
     epochs = count_of(qat_epochs, "qat_epochs")
@@ -167,14 +204,18 @@ def compile_run(
             ".onnx or netx .net file"
         )
     trained = TrainedRun.load(folder)
-    kept = trained if calibration is None else replace(trained, calibration=calibration)
-    build = compile_trained(kept, target, quantization, loop_delay=loop_delay)
-    if epochs:
-        experiment = trained.experiment
-        options = repair_options(experiment, epochs)
-        told = of_stage(progress, "train with integers")
-        build = repair_build(build, training_samples(experiment), options, resume=resume, progress=told)
-    return build
+    if calibration is not None:
+        trained = replace(trained, calibration=calibration)
+    build = compile_trained(trained, target, quantization, loop_delay=loop_delay)
+    if not epochs:
+        return build
+    return repair_build(
+        build,
+        training_samples(trained.experiment),
+        repair_options(trained.experiment, epochs),
+        resume=resume,
+        progress=stage_progress(progress, "train with integers"),
+    )
 
 
 def compile_trained(
@@ -182,39 +223,27 @@ def compile_trained(
 ) -> Build:
     """Compile a network that was trained in this process."""
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
-    return compile_graph(
-        graph,
-        target=target,
-        stimulus=trained.stimulus,
-        calibration=trained.calibration,
-        quantization=quantization,
-        facts=BuildFacts(
-            sizes=sizes_of(trained, graph),
-            float_agreement=float_agreement(trained.network, graph, trained.stimulus),
-        ),
-        loop_delay=loop_delay,
-    )
+    prepared = Prepared(trained.network, graph, trained.stimulus, trained.calibration)
+    facts = BuildFacts(sizes=sizes_of(trained, graph))
+    return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
 
 
 def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:
     """Return in words how far PyTorch's forward pass agrees with the float graph, on the first samples."""
-    checked = min(_CHECKED_SAMPLES, part_size(graph, stimulus.steps))
-    part = fit_stimulus(graph, stimulus.take(slice(0, checked)))
-    trace = load_target(EMULATOR).build(graph).run(part, record=("spikes", "v"))
-    return str(check_float(network, part.values, trace))
+    checked = min(_CHECKED_SAMPLES, recording_batch(graph, stimulus.steps))
+    first = fit_stimulus(graph, stimulus.take(slice(0, checked)))
+    trace = load_target(DEFAULT_EXECUTOR).build(graph).run(first, record=("spikes", "v"))
+    return str(check_float(network, first.values, trace))
 
 
-def _shown(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
-    """Return still images as frames: shown at every step."""
+def _repeat_over_steps(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
+    """Return still images as frames that are shown at every step, in the memory of one."""
     if stimulus is None or not isinstance(network, FeedForward):
         return stimulus
     values = {
-        name: _repeated(array, network.steps) if array.ndim == _STILL else array
+        name: np.broadcast_to(array[:, None], (len(array), network.steps, *array.shape[1:]))
+        if array.ndim == _IMAGE_BATCH_DIMS
+        else array
         for name, array in stimulus.values.items()
     }
     return Stimulus(values, stimulus.labels, stimulus.lengths)
-
-
-def _repeated(images: NDArray[Any], steps: int) -> NDArray[Any]:
-    """Return still images at every step, in the memory of one."""
-    return np.broadcast_to(images[:, None], (len(images), steps, *images.shape[1:]))

@@ -1,4 +1,4 @@
-"""Networks from files of other frameworks, and into files for them."""
+"""Compiling networks from files of other frameworks."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,20 +14,21 @@ from toolchain.files.disk import check_file
 from toolchain.intake import PathText, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
-from toolchain.ir import Decode
+from toolchain.ir import Decode, Graph
 from toolchain.ir.imported import Imported
 from toolchain.memory import enough_memory
 from toolchain.passes import Pipeline, explain_quantization
-from toolchain.progress import StageProgress, no_stages, of_stage
-from toolchain.rate_coding.convert import RateCode
-from toolchain.target.registry import load_target
+from toolchain.progress import StageProgress, no_stages, stage_progress
+from toolchain.rate_coding.spiking_network import RateCode
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.visible import visible
 from toolchain.workflow.build_facts import BuildFacts, ImportFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile import compile_graph
-from toolchain.workflow.quantization import EMULATOR, Quantization, RepairOptions, repair_build
+from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 
 FORMATS: Final = (".nir", ".net", ".onnx")
 """Endings of the files that `compile_file` reads."""
@@ -47,13 +48,13 @@ def import_file(
     """Read a network.
 
     Args:
-        source: A `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
-        convention: For NIR, what a step is; by default as the file says, or NIR's equations.
-        dt: For NIR, the length of a step in the file's unit of time.
-        samples: Whether they are spikes decides what enters.
-        decode: How outputs are read.
+        source: Path of a `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
+        convention: Meaning of a step in NIR; by default as the file says, or NIR's equations.
+        dt: Length of a step in NIR, in the file's unit of time.
+        samples: Samples of the input; whether they are spikes decides what enters.
+        decode: Rule by which outputs are read.
         classes: Names of the classes.
-        code: For a classifier in ONNX, how activations become rates.
+        code: Rule by which activations of a classifier in ONNX become rates.
 
     Raises:
         MissingFileError: There is no such file.
@@ -95,15 +96,15 @@ def _from_graph(
     classes: Sequence[str],
     name: str,
 ) -> Imported:
-    chosen = named_convention(graph, convention, dt)
-    return from_nir(graph, chosen, peak=_peaks(samples), decode=decode, classes=classes, name=name)
+    steps = named_convention(graph, convention, dt)
+    return from_nir(graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
 @enough_memory("compiling the file")
 def compile_file(
     source: PathText | nir.NIRGraph,
     *,
-    target: str = EMULATOR,
+    target: str = DEFAULT_EXECUTOR,
     convention: str | None = None,
     dt: float | None = None,
     stimulus: Stimulus | NDArray[Any] | None = None,
@@ -118,26 +119,26 @@ def compile_file(
     resume: PathText | None = None,
     progress: StageProgress = no_stages,
 ) -> Build:
-    """Compile a network from a file; see `import_file` and `driver.compile_graph`.
+    """Compile a network from a file; see `import_file` and `compile_graph`.
 
     Integers that a file holds stay as they are, unless they are trained on.
 
     Args:
-        source: See `import_file`, as for what is not told here.
+        source: Network to read; see `import_file`.
         target: Name of an installed target.
-        convention: For NIR.
-        dt: For NIR.
-        stimulus: Samples to judge the build by, kept in it.
+        convention: Meaning of a step in NIR; see `import_file`.
+        dt: Length of a step in NIR; see `import_file`.
+        stimulus: Samples to judge the build by, which stay in it.
         calibration: Samples on which ranges are observed; by default `train`, or else `stimulus`.
-        quantization: How real numbers become integers.
-        decode: How outputs are read.
+        quantization: Options of how real numbers become integers.
+        decode: Rule by which outputs are read.
         classes: Names of the classes.
-        code: For a classifier in ONNX.
-        loop_delay: Whether loops get the steps that a clocked target needs; see `driver.compile_module`.
+        code: Rule by which activations of a classifier in ONNX become rates.
+        loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
         train: Labelled samples on which the network is trained on with its integers; see `repair_build`.
-        repair: How that is done.
+        repair: Options of that training.
         resume: Folder for the state of the training after every epoch.
-        progress: Told the stage and how far it is.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: Options of quantization, delays or training are asked for a file of integers, the
@@ -146,8 +147,8 @@ def compile_file(
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
     train = None if train is None else Stimulus.of(train, name="train")
     calibration = (train or stimulus) if calibration is None else Stimulus.of(calibration, name="calibration")
-    held = _check_training(train, stimulus, repair, resume)
-    found = import_file(
+    training_notes = _check_training(train, stimulus, repair, resume)
+    imported = import_file(
         source,
         convention=convention,
         dt=dt,
@@ -158,15 +159,14 @@ def compile_file(
         code=code,
     )
     if train is not None:
-        check_stimulus(found.graph, train, "train")
-    origin = ImportFacts(notes=(*found.notes, *held))
-    if not isinstance(source, nir.NIRGraph):
-        path = path_of(source, "source")
-        origin = origin.model_copy(update={"file": path.name, "sha256": sha256(path)})
-    facts = BuildFacts(imported=origin)
-    if found.fixed is None:
+        check_stimulus(imported.graph, train, "train")
+    facts = BuildFacts(imported=_import_facts(source, (*imported.notes, *training_notes)))
+    if imported.fixed is not None:
+        _check_no_options(quantization, loop_delay=loop_delay)
+        build = _keep_integers(imported.graph, imported.fixed, target, stimulus, facts)
+    else:
         build = compile_graph(
-            found.graph,
+            imported.graph,
             target=target,
             stimulus=stimulus,
             calibration=calibration,
@@ -174,21 +174,36 @@ def compile_file(
             facts=facts,
             loop_delay=loop_delay,
         )
-    else:
-        if quantization is not None and quantization != Quantization():
-            raise UsageError(
-                "the file holds integers, which stay as they are", "leave out options of quantization"
-            )
-        if loop_delay:
-            raise UsageError("the file holds integers with their delays", "leave out `loop_delay`")
-        fixed = Pipeline(tuple(load_target(target).legalization()))(found.fixed)
-        steps = None if stimulus is None else stimulus.steps
-        report = explain_quantization(found.graph, fixed, steps=steps)
-        build = Build(found.graph, fixed, target, report, stimulus, facts)
     if train is None:
         return build
-    told = of_stage(progress, "train with integers")
-    return repair_build(build, train, repair, resume=resume, progress=told)
+    report = stage_progress(progress, "train with integers")
+    return repair_build(build, train, repair, resume=resume, progress=report)
+
+
+def _import_facts(source: PathText | nir.NIRGraph, notes: tuple[str, ...]) -> ImportFacts:
+    if isinstance(source, nir.NIRGraph):
+        return ImportFacts(notes=notes)
+    path = path_of(source, "source")
+    return ImportFacts(notes=notes, file=path.name, sha256=sha256(path))
+
+
+def _check_no_options(quantization: Quantization | None, *, loop_delay: bool) -> None:
+    """Raise if integers that a file holds are to become others."""
+    if quantization is not None and quantization != Quantization():
+        raise UsageError(
+            "the file holds integers, which stay as they are", "leave out options of quantization"
+        )
+    if loop_delay:
+        raise UsageError("the file holds integers with their delays", "leave out `loop_delay`")
+
+
+def _keep_integers(
+    graph: Graph, fixed: Graph, target: str, stimulus: Stimulus | None, facts: BuildFacts
+) -> Build:
+    """Return the build of a file that holds integers."""
+    legal = Pipeline(tuple(load_target(target).legalization()))(fixed)
+    report = explain_quantization(graph, legal, steps=None if stimulus is None else stimulus.steps)
+    return Build(graph, legal, target, report, stimulus, facts)
 
 
 def _check_training(
@@ -235,10 +250,9 @@ def _check_finite(name: str, array: NDArray[Any]) -> None:
 
 def _peaks(samples: Stimulus | None) -> dict[str, float]:
     """Return the largest absolute value of every input that is not spikes."""
-    given = {} if samples is None else samples.values
     return {
         # The least of whole numbers has no absolute value among them.
         name: float(np.abs(array.astype(np.float64)).max())
-        for name, array in given.items()
+        for name, array in ({} if samples is None else samples.values).items()
         if not np.isin(array, (0, 1)).all()
     }

@@ -10,11 +10,12 @@ from toolchain.errors import UsageError
 from toolchain.files.atomic import write_bytes
 from toolchain.files.disk import check_output_file, check_output_folder
 from toolchain.progress import StageProgress, no_stages
-from toolchain.target.registry import load_target
+from toolchain.target.registry import STANDALONE, load_target
 from toolchain.workflow.build_folder import MANIFEST, Build
-from toolchain.workflow.compare import Judgement, compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_trained
 from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.judgement import Judgement
 from toolchain.workflow.run_folder import EXPERIMENT, can_continue
 from toolchain.workflow.train import train
 
@@ -27,21 +28,20 @@ class DemoResult:
     """The figures of the demo; accuracies in percent on the same held-out split.
 
     Attributes:
-        float_accuracy: Unpruned network, trained.
-        pruned_accuracy: The same untrained network pruned by LNP, then trained alike.
-        fixed_accuracy: That network in integers.
-        neurons_before: Neurons of the recurrent pool.
-        neurons_after: After pruning.
-        synapses_before: Recurrent synapses.
-        synapses_after: After pruning.
-        synops_before: Synaptic operations per image over all connections, input and read-out included,
-            float.
-        synops_after: After pruning, float.
-        spike_f1: Float against fixed.
-        lava_images: Images run on Lava.
+        float_accuracy: Accuracy of the unpruned network after training.
+        pruned_accuracy: Accuracy of the same untrained network pruned by LNP and then trained alike.
+        fixed_accuracy: Accuracy of the pruned network in integers.
+        neurons_before: Neurons of the recurrent pool before pruning.
+        neurons_after: Neurons of the recurrent pool after pruning.
+        synapses_before: Recurrent synapses before pruning.
+        synapses_after: Recurrent synapses after pruning.
+        synops_before: Synaptic operations per image before pruning, over all connections in real numbers.
+        synops_after: Synaptic operations per image after pruning.
+        spike_f1: Spike F1 of float against fixed.
+        lava_images: Number of images that ran on Lava.
         lava_equal: Whether Lava, emulator and reference were equal at every step.
         test_images: Size of the held-out split.
-        seconds: Work, set-up excluded.
+        seconds: Time of the work in seconds, set-up excluded.
     """
 
     float_accuracy: float
@@ -70,23 +70,25 @@ def run_demo(
     """Train, prune, compile, run on Lava and compare; leave `run/`, `build/` and `report.html` in `folder`.
 
     Args:
-        folder: Where to; an earlier demo there is replaced, an interrupted one continued.
-        experiment: By default the built-in one, which prunes.
-        lava_images: How many test images Lava runs.
-        progress: Told the stage and how far it is.
+        folder: Folder to write; an earlier demo there is replaced, an interrupted one continued.
+        experiment: Experiment to carry out; by default the built-in one, which prunes.
+        lava_images: Number of test images that Lava runs.
+        progress: Callback with the stage and how far it is.
     """
     started = time.monotonic()
-    load_target("lava").check()
-    chosen = experiment or Experiment()
-    if chosen.pruning is None or not chosen.pruning.baseline:
+    load_target(STANDALONE).check()
+    experiment = experiment or Experiment()
+    if experiment.pruning is None or not experiment.pruning.baseline:
         raise UsageError(
             "the demo compares with the unpruned network; it needs [pruning] with baseline = true"
         )
-    _clear_demo(folder, chosen)
-    trained = train(chosen, folder / "run", progress)
-    build = compile_trained(trained, "lava")
-    judgement = compare_build(build, exact=("lava",), samples=lava_images, attribute=True, progress=progress)
-    save_build(build, folder / "build", judgement)
+    _clear_demo(folder, experiment)
+    trained = train(experiment, folder / "run", progress)
+    build = compile_trained(trained, STANDALONE)
+    judgement = compare_build(
+        build, exact=(STANDALONE,), samples=lava_images, attribute=True, progress=progress
+    )
+    build.save(folder / "build", judgement)
     write_bytes(folder / _REPORT, (folder / "build" / _REPORT).read_bytes())
     return _demo_result(build, judgement, time.monotonic() - started), build, judgement
 
@@ -124,8 +126,8 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
         synops_before=round(sizes.operations.before, 1),
         synops_after=round(sizes.operations.after, 1),
         spike_f1=round(judgement.comparison.spike_f1, 5),
-        lava_images=judgement.exact["lava"].samples,
-        lava_equal=judgement.exact["lava"].equal,
+        lava_images=judgement.exact[STANDALONE].samples,
+        lava_equal=judgement.exact[STANDALONE].equal,
         test_images=judgement.comparison.samples,
         seconds=round(seconds, 1),
     )

@@ -1,13 +1,11 @@
-"""What `pumice doctor` finds: versions, whether every target runs, cores, GPU, and what mends the rest."""
+"""What `pumice doctor` says: versions, whether every target runs, cores, GPU, and what mends the rest."""
 
 import os
 import platform
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from toolchain import ir
 from toolchain.compiled import kept_in
 from toolchain.errors import TargetError, TargetUnavailableError
 from toolchain.execution.reference import run as run_reference
+from toolchain.files.documents import Document, FileDocument
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Graph, Origin
 from toolchain.target.registry import installed_targets, load_target
@@ -34,56 +33,54 @@ _PYTHONS: Final = ((3, 11), (3, 13))
 
 
 @final
-@dataclass(frozen=True)
-class Check:
+class Check(Document):
     """One thing that was looked at.
 
     Attributes:
-        name: What.
+        name: What was looked at.
         ok: Whether it is as it should be.
-        finding: What was found.
-        mend: Command that mends it; empty if nothing is to be done.
+        finding: What is there.
+        command: Command that mends it; empty if nothing is to be done.
     """
 
     name: str
     ok: bool
     finding: str
-    mend: str = ""
+    command: str = ""
 
 
 @final
-@dataclass(frozen=True)
-class Diagnosis:
-    """Versions and checks.
+class Diagnosis(FileDocument):
+    """What `pumice doctor` says of this machine.
 
     Attributes:
-        versions: Per package; `missing` if not installed.
-        checks: What was looked at.
+        ok: Whether every check is.
+        versions: Version of each package; `missing` if it is not installed.
+        checks: Everything that was looked at.
     """
 
+    FORMAT: ClassVar[str] = "pumice-diagnosis"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "diagnosis of a machine"
+    WRITTEN_BY: ClassVar[str] = "pumice doctor"
+
+    format: str = FORMAT
+    version: int = VERSION
+    ok: bool
     versions: dict[str, str]
     checks: tuple[Check, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every check is."""
-        return all(check.ok for check in self.checks)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document for machines."""
-        return {"ok": self.ok, "versions": self.versions, "checks": [asdict(check) for check in self.checks]}
 
 
 def diagnose() -> Diagnosis:
     """Look at everything. Each target runs a two-neuron network and is compared with the reference."""
     versions = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-    targets = [_target(name) for name in sorted(installed_targets())]
-    checks = [_python(), _numpy(), *targets, _cores(), _gpu(), _compiled()]
-    if not installed_targets():
+    targets = [_check_target(name) for name in sorted(installed_targets())]
+    checks = [_check_python(), _check_numpy(), *targets, _count_cores(), _find_gpu(), _find_compiled()]
+    if not targets:
         checks.append(
-            Check("targets", ok=False, finding="none installed", mend="python -m pip install pumice")
+            Check(name="targets", ok=False, finding="none installed", command="python -m pip install pumice")
         )
-    return Diagnosis(versions, tuple(checks))
+    return Diagnosis(ok=all(check.ok for check in checks), versions=versions, checks=tuple(checks))
 
 
 def _version(package: str) -> str:
@@ -93,35 +90,30 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def _python() -> Check:
+def _check_python() -> Check:
     low, high = _PYTHONS
-    found = sys.version_info[:2]
-    mend = "" if low <= found <= high else "install Python 3.11, 3.12 or 3.13 and set up again"
-    return Check("python", low <= found <= high, platform.python_version(), mend)
-
-
-def _numpy() -> Check:
-    old_enough = tuple(map(int, np.__version__.split(".")[:2])) < (2, 4)
-    return Check(
-        "numpy below 2.4",
-        old_enough,
-        np.__version__,
-        "" if old_enough else "python -m pip install 'numpy<2.4'",
+    command = (
+        "" if low <= sys.version_info[:2] <= high else "install Python 3.11, 3.12 or 3.13 and set up again"
     )
+    return Check(name="python", ok=not command, finding=platform.python_version(), command=command)
 
 
-def _target(name: str) -> Check:
-    return _attempt(f"target {name} runs", lambda: _run_probe(name))
+def _check_numpy() -> Check:
+    old_enough = tuple(map(int, np.__version__.split(".")[:2])) < (2, 4)
+    command = "" if old_enough else "python -m pip install 'numpy<2.4'"
+    return Check(name="numpy below 2.4", ok=old_enough, finding=np.__version__, command=command)
 
 
-def _attempt(name: str, action: Callable[[], str]) -> Check:
+def _check_target(target: str) -> Check:
+    name = f"target {target} runs"
     try:
-        return Check(name, ok=True, finding=action())
+        return Check(name=name, ok=True, finding=_run_probe(target))
     except TargetUnavailableError as error:
-        return Check(name, ok=False, finding=str(error), mend=error.command)
+        return Check(name=name, ok=False, finding=error.missing, command=error.command)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's target raises, the rest is looked at
         finding = str(error) if isinstance(error, TargetError) else f"{type(error).__name__}: {error}"
-        return Check(name, ok=False, finding=finding, mend="python -m pip install --force-reinstall pumice")
+        command = "python -m pip install --force-reinstall pumice"
+        return Check(name=name, ok=False, finding=finding, command=command)
 
 
 def _run_probe(name: str) -> str:
@@ -165,25 +157,23 @@ def _probe() -> tuple[Graph, np.ndarray[Any, np.dtype[np.bool_]]]:
     return graph, np.random.default_rng(0).integers(0, 2, (2, 8, 2)).astype(bool)
 
 
-def _cores() -> Check:
-    return Check(
-        "cores",
-        ok=True,
-        finding=str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
-    )
+def _count_cores() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check(name="cores", ok=True, finding=str(cores))
 
 
-def _compiled() -> Check:
+def _find_compiled() -> Check:
     """Say where compiled code is kept; without a folder that is slow, but works."""
     place = kept_in(Path(__file__).parent / "passes")
-    finding = "kept nowhere, compiled anew by every process; NUMBA_CACHE_DIR may name a folder for it"
-    return Check("compiled code", ok=True, finding=finding if place is None else f"kept in {place}")
+    nowhere = "kept nowhere, compiled anew by every process; NUMBA_CACHE_DIR may name a folder for it"
+    return Check(name="compiled code", ok=True, finding=nowhere if place is None else f"kept in {place}")
 
 
-def _gpu() -> Check:
+def _find_gpu() -> Check:
     try:
-        import torch  # noqa: PLC0415 - a missing torch is a finding here
+        import torch  # noqa: PLC0415 - a missing torch is a result here
     except ImportError:
-        return Check("gpu", ok=False, finding="torch is not installed", mend="python -m pip install torch")
-    found = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none (not needed)"
-    return Check("gpu", ok=True, finding=found)
+        command = "python -m pip install torch"
+        return Check(name="gpu", ok=False, finding="torch is not installed", command=command)
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none (not needed)"
+    return Check(name="gpu", ok=True, finding=gpu)

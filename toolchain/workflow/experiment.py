@@ -162,13 +162,13 @@ class Experiment(Document):
     """Everything that decides what `pumice train` does. The defaults are the demo."""
 
     seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
-    data: DataSection = DataSection()
-    encoding: EncodingSection = EncodingSection()
-    model: ModelSection = ModelSection()
+    data: DataSection = Field(default=DataSection(), description="data set, and how it is split")
+    encoding: EncodingSection = Field(default=EncodingSection(), description="how images become spikes")
+    model: ModelSection = Field(default=ModelSection(), description="the network before pruning")
     pruning: PruningSection | None = Field(
         default=PruningSection(), description="leave out with `pruning = false`"
     )
-    training: TrainingSection = TrainingSection()
+    training: TrainingSection = Field(default=TrainingSection(), description="how the network learns")
 
 
 _SECTIONS: Final[dict[str, type[Document]]] = {

@@ -13,14 +13,11 @@ from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns
-from toolchain.target.protocol import PortableProgram
-from toolchain.target.registry import load_target
+from toolchain.target.protocol import export_program
+from toolchain.target.registry import PORTABLE, load_target
 from toolchain.workflow.build_folder import Build
 
-TARGETS: Final = ("onnx", "lava")
-
-
-WRITTEN: Final = (*TARGETS, "nir", "netx")
+EXPORT_FORMATS: Final = (*PORTABLE, "nir", "netx")
 """Formats that `export_build` writes."""
 
 
@@ -37,56 +34,54 @@ def export_build(
     """Write a graph of a build so that it runs without this toolchain.
 
     Args:
-        build: What to write.
-        folder: Where to; created if it does not exist.
-        written: `onnx` for onnxruntime, `lava` for lava-nc alone, `nir` for other frameworks, `netx` for
-            Lava-DL.
+        build: The build to write.
+        folder: Folder to write; created if it does not exist.
+        written: Format of the files: `onnx` for onnxruntime, `lava` for lava-nc alone, `nir` for other
+            frameworks, `netx` for Lava-DL.
         stage: Whether the integers are written, or the real numbers they came from; by default what the
             format is made for: integers, but real numbers for NIR.
-        convention: For NIR, the framework that will read it; by default whoever knows NIR's equations.
-        dt: For NIR, the length of a step in seconds; by default what that framework takes, or the
+        convention: Framework that will read the NIR file; by default any that knows NIR's equations.
+        dt: Length of a step in the NIR file, in seconds; by default what that framework takes, or the
             network's own.
 
     Returns:
-        What the file says in another way, to be shown to the user.
+        Notes for the user on what the file says in another way.
 
     Raises:
         UsageError: The format is not known or needs no convention, or the folder holds other files.
-        PreconditionError: The format has no words for a part of the network.
+        PreconditionError: The format cannot express a part of the network.
+        TargetError: A target of that name has no such files.
     """
     folder = path_of(folder, "folder")
     build = check_type(build, "build", Build)
     written = check_type(written, "written", str)
     stage = None if stage is None else choice_of(stage, "stage", Stage)
     dt = None if dt is None else real_of(dt, "dt")
-    if written not in WRITTEN:
-        raise UnknownNameError("format", written, WRITTEN)
+    if written not in EXPORT_FORMATS:
+        raise UnknownNameError("format", written, EXPORT_FORMATS)
     if written != "nir" and (convention is not None or dt is not None):
         raise UsageError(
             "`convention` and `dt` say what a step of a .nir file is, and this format says it itself",
             "leave them out",
         )
-    graph = build.float_graph if (stage or _stage_of(written)) is Stage.FLOAT else build.fixed_graph
+    graph = build.graph(stage or (Stage.FLOAT if written == "nir" else Stage.FIXED))
     with replacing_folder(folder) as temporary:
         return _write(graph, temporary, written, convention, dt)
 
 
 def _write(
-    graph: Graph, folder: Path, written: str, convention: str | None, dt: float | None
+    graph: Graph, folder: Path, name: str, convention: str | None, dt: float | None
 ) -> tuple[str, ...]:
-    if written == "nir":
-        chosen = reader_convention(convention or NIR, dt)
-        if convention is None and dt is None:
-            chosen = reader_convention(NIR, graph.dt_ms / 1000)
-        exported = to_nir(JoinSigns()(graph) if graph.stage is Stage.FLOAT else graph, chosen)
+    if name == "nir":
+        own_step = graph.dt_ms / 1000 if convention is None and dt is None else dt
+        nir_graph = JoinSigns()(graph) if graph.stage is Stage.FLOAT else graph
+        exported = to_nir(nir_graph, reader_convention(convention or NIR, own_step))
         write_nir(exported.graph, folder / "network.nir")
         return (*exported.notes, *_left_out(graph))
-    if written == "netx":
+    if name == "netx":
         to_netx(graph, folder / "network.net")
         return _left_out(graph)
-    program = load_target(written).build(graph)
-    if isinstance(program, PortableProgram):
-        program.export(folder)
+    export_program(load_target(name).build(graph), folder)
     return ()
 
 
@@ -97,7 +92,3 @@ def _left_out(graph: Graph) -> tuple[str, ...]:
         for node in graph.outputs
         if node.weights is not None
     )
-
-
-def _stage_of(written: str) -> Stage:
-    return Stage.FLOAT if written == "nir" else Stage.FIXED

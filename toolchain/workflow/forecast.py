@@ -37,7 +37,7 @@ class ForecastOptions:
             for each.
         increments: Whether the read-out predicts the change of the value instead of the value. The
             host knows the present value, so this asks less of the network.
-        strength: Of the ridge, see `fit_ridge`.
+        strength: Strength of the ridge; see `fit_ridge`.
         segments: Pieces of the training series that are run side by side.
         wash_out: Values at the start of each piece whose states are thrown away.
     """
@@ -200,12 +200,12 @@ def states_of_spikes(spikes: NDArray[np.bool_], steps: int, windows: Sequence[fl
         windows: Time constants in steps.
     """
     levels = _Filter(windows)
-    kept: list[Floats] = []
+    states: list[Floats] = []
     for t in range(spikes.shape[1]):
         levels.add(spikes[:, t])
         if t % steps == steps - 1:
-            kept.append(levels.read())
-    return np.stack(kept, axis=1)
+            states.append(levels.read())
+    return np.stack(states, axis=1)
 
 
 def predict_closed_loop(

@@ -70,7 +70,11 @@ class StoredPass(Document):
 
 
 class StoredPasses(FileDocument):
-    """The passes that made a build, the first one first."""
+    """The passes that made a build.
+
+    Attributes:
+        passes: The passes, the first one first.
+    """
 
     FORMAT: ClassVar[str] = "pumice-passes"
     VERSION: ClassVar[int] = 1

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data import Encoding, Images, encode, in_rows, load_digits
-from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.models import HrsnnShape, InputCode, Network, build_hrsnn
 from toolchain.training import FitOptions
 from toolchain.workflow.experiment import DatasetName, Experiment
 
@@ -52,7 +52,7 @@ def untrained_network(experiment: Experiment, images: Images) -> Network:
         network.layer(name).slope = experiment.training.surrogate_slope
     if experiment.encoding.name is Encoding.DIRECT:
         # Sixteen grey levels above black: every intensity is an integer of five bits.
-        network.graded, network.graded_scale, network.graded_bits = True, 16.0, 5
+        network.input_code = InputCode(16.0, 5)
     return network
 
 

@@ -3,22 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, assert_never, final
+from typing import Any, ClassVar, Final, assert_never, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
 from toolchain.data import Images
 from toolchain.errors import UsageError
-from toolchain.files.documents import Digest, Document, read_document, write_document
+from toolchain.files.documents import write_document
 from toolchain.files.opened import OpenedFolder, read_folder
-from toolchain.files.sealed_folder import check_seal, hashes
+from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
-from toolchain.progress import Progress, StageProgress, no_stages, of_stage
+from toolchain.progress import Progress, StageProgress, no_stages, stage_progress
 from toolchain.pruning import (
     ActivityOptions,
     LnpOptions,
@@ -47,20 +46,29 @@ from toolchain.workflow.prepare import (
 )
 from toolchain.workflow.run_folder import claim
 
-_DOCUMENT: Final = "pruning.json"
+_REPORT: Final = "report.html"
 _ACTIVITY_SAMPLES: Final = 256
 
 
-class PruningDocument(Document):
-    """`pruning.json`: what a pruning did, and the files of its network.
+class PruningDocument(SealedDocument):
+    """The file that says what a pruning did, and lists the files of its network.
 
     Attributes:
         records: Every iteration; none for methods without iterations.
-        files: Their hashes by name.
     """
 
+    FORMAT: ClassVar[str] = "pumice-pruning"
+    VERSION: ClassVar[int] = 1
+    WHAT: ClassVar[str] = "list of a pumice pruning"
+    WRITTEN_BY: ClassVar[str] = "pumice prune"
+    ONCE_UNVERSIONED: ClassVar[bool] = True
+    FILE: ClassVar[str] = "pruning.json"
+    FOLDER: ClassVar[str] = "pruning"
+    LOADED: ClassVar[tuple[str, ...]] = tuple(f"network/{name}" for name in NETWORK_FILES)
+
+    format: str = FORMAT
+    version: int = VERSION
     records: tuple[LnpRecord, ...]
-    files: Annotated[dict[str, Digest], Field(min_length=1)]
 
 
 @final
@@ -69,9 +77,9 @@ class PrunedStage:
     """An untrained network that was pruned (by activity: trained a little).
 
     Attributes:
-        network: What is left.
-        records: Of every iteration; empty for methods without iterations.
-        report: The page that shows it.
+        network: The network that is left.
+        records: Record of every iteration; empty for methods without iterations.
+        report: Path of the page that shows it.
     """
 
     network: Network
@@ -92,43 +100,40 @@ def prune_stage(
     An interrupted LNP continues where it was last measured.
 
     Args:
-        experiment: Its model, data and seed.
-        section: How to prune.
-        folder: Where network, records, state and report are kept.
+        experiment: Experiment with model, data and seed.
+        section: Options of the pruning.
+        folder: Folder for network, records, state and report.
         images: The data set: its labels train the network in activity pruning; no other method sees it.
-        inputs: Its encoded training split.
-        progress: Told how far it is.
+        inputs: Training split of the data set, encoded.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         PruningError: The targets are impossible.
         CorruptArtifactError: What is in the folder was changed.
     """
-    report = folder / "report.html"
-    if (folder / _DOCUMENT).is_file():
-        known = read_document(folder / _DOCUMENT, PruningDocument)
-
-        def read(opened: OpenedFolder) -> Network:
-            files = check_seal(opened, known.files, NETWORK_FILES, what="pruning", written_by="prune")
-            structure, numbers = (files.read(name) for name in NETWORK_FILES)
-            return network_of(structure, numbers, opened.path)
-
-        return PrunedStage(
-            read_folder("folder of the pruned network", folder / "network", read), known.records, report
-        )
+    if (folder / PruningDocument.FILE).is_file():
+        return read_folder("pruning folder", folder, _read_stage)
     dense = untrained_network(experiment, images)
-    told = of_stage(progress, f"prune by {section.method.value}")
-    network, lnp = _pruned(experiment, section, dense, folder, images, inputs, told)
+    report_progress = stage_progress(progress, f"prune by {section.method.value}")
+    network, lnp = _prune(experiment, section, dense, folder, images, inputs, report_progress)
     save_network(network, folder / "network")
-    kept = network.layer(LAYER).elements.numpy()
-    selection = Selection(pool_of(network, LAYER), kept)
+    selection = Selection(pool_of(network, LAYER), network.layer(LAYER).elements.numpy())
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
+    report = folder / _REPORT
     write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
-    files = hashes(folder / "network", NETWORK_FILES)
-    write_document(folder / _DOCUMENT, PruningDocument(records=tuple(lnp), files=files))
+    document = PruningDocument(records=tuple(lnp), files=seal(folder, PruningDocument.LOADED))
+    write_document(folder / PruningDocument.FILE, document)
     return PrunedStage(network, tuple(lnp), report)
 
 
-def _pruned(
+def _read_stage(folder: OpenedFolder) -> PrunedStage:
+    document, files = open_sealed(folder, PruningDocument)
+    structure, numbers = (files.read(name) for name in PruningDocument.LOADED)
+    network = network_of(structure, numbers, folder.path / "network")
+    return PrunedStage(network, document.records, folder.path / _REPORT)
+
+
+def _prune(
     experiment: Experiment,
     section: PruningSection,
     dense: Network,
@@ -157,8 +162,8 @@ def _pruned(
         case PruningMethod.RANDOM:
             selection = prune_at_random(pool, section.neurons, synapses, rng)
         case PruningMethod.ERDOS_RENYI:
-            kept = np.sort(rng.choice(pool.size, section.neurons, replace=False))
-            selection = erdos_renyi(pool, kept, synapses, rng)
+            neurons = np.sort(rng.choice(pool.size, section.neurons, replace=False))
+            selection = erdos_renyi(pool, neurons, synapses, rng)
         case PruningMethod.ACTIVITY:
             options = ActivityOptions(section.neurons, synapses, section.iterations)
             return _by_activity(experiment, dense, options, images, inputs, progress), ()
@@ -205,9 +210,9 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 
     Args:
-        experiment: What to do; it has to prune.
+        experiment: Experiment to begin; it has to prune.
         folder: The run folder; created if needed.
-        progress: Told the stage and how far it is.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: The experiment does not prune, or the folder holds something else.

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from hashlib import sha256
 from typing import Any, Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.errors import UnknownNameError, UsageError
@@ -29,16 +31,15 @@ from toolchain.passes import (
     SplitSigns,
     explain_quantization,
 )
-from toolchain.passes.quantization.report import QuantizationOptions
+from toolchain.passes.quantization.report import QuantizationOptions, QuantizationReport
 from toolchain.progress import Progress, no_progress
-from toolchain.target.registry import load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.training import FitOptions, tune_graph
 from toolchain.training.callback import Callback
 from toolchain.workflow.build_facts import RepairFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.pass_graphs import PassGraph
 
-EMULATOR: Final = "emulator"
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
 _OBSERVED: Final = 256
 """Training samples on which the ranges of a repaired network are observed."""
@@ -58,15 +59,15 @@ class Quantization:
             saves the bit of the sign: rounding errors halve, connections double.
         rounding: Whether weights are rounded one by one, or together on the calibration data.
         per_neuron: Whether every neuron has a scale of its own, or a population one for all.
-        threshold_profiles: At most so many distinct thresholds per population; None for no limit.
-        decay_profiles: At most so many distinct pairs of decays per population; None for no limit.
+        threshold_profiles: Largest number of distinct thresholds per population; None for no limit.
+        decay_profiles: Largest number of distinct pairs of decays per population; None for no limit.
         tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
         exponents: Whether connections may have an exponent; netx files know none.
     """
 
     weight_bits: int | Mapping[str, int] = 8
     split_signs: bool = True
-    rounding: Rounding = Rounding.CALIBRATED
+    rounding: Rounding = Rounding.JOINT
     per_neuron: bool = True
     threshold_profiles: int | None = None
     decay_profiles: int | None = None
@@ -78,7 +79,7 @@ class Quantization:
         if isinstance(bits, Mapping):
             pairs = bits.items()
             bits = {
-                name_of(name, "weight_bits"): _bits(given, f"weight_bits[{name!r}]") for name, given in pairs
+                name_of(name, "weight_bits"): _bits(value, f"weight_bits[{name!r}]") for name, value in pairs
             }
         else:
             bits = _bits(bits, "weight_bits")
@@ -95,7 +96,7 @@ class Quantization:
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def told(self) -> QuantizationOptions:
+    def document(self) -> QuantizationOptions:
         """Return the options as they stand in `quantization.json`."""
         return QuantizationOptions(
             weight_bits=self.weight_bits if isinstance(self.weight_bits, int) else dict(self.weight_bits),
@@ -108,7 +109,7 @@ class Quantization:
             exponents=bool(self.exponents),
         )
 
-    def within(self, profile: HardwareProfile) -> "Quantization":
+    def limited_to(self, profile: HardwareProfile) -> "Quantization":
         """Return the options with at most as many profiles as a chip's core holds."""
         thresholds = _fewer(self.threshold_profiles, profile.threshold_profiles if self.per_neuron else None)
         decays = _fewer(self.decay_profiles, profile.decay_profiles)
@@ -125,7 +126,7 @@ class Quantization:
 
         Args:
             steps: Length of the longest sample, if known.
-            calibration: What was observed on training data.
+            calibration: Ranges that were observed on training data.
             profile: Limits of the target.
         """
         cluster = (
@@ -164,8 +165,8 @@ def _bits(value: object, name: str) -> int:
     return count_of(value, name, least=2, most=WIDE_BITS)
 
 
-def _fewer(asked: int | None, held: int | None) -> int | None:
-    return min((number for number in (asked, held) if number is not None), default=None)
+def _fewer(option: int | None, limit: int | None) -> int | None:
+    return min((number for number in (option, limit) if number is not None), default=None)
 
 
 def parse_bits(texts: Sequence[str]) -> int | dict[str, int]:
@@ -192,10 +193,10 @@ class RepairOptions:
     """Quantization-aware training of a build.
 
     Attributes:
-        fit: How to train; a fiftieth of the usual learning rate and a few epochs are enough.
+        fit: Options of the optimizer; a fiftieth of the usual learning rate and a few epochs are enough.
         surrogate: Shape of the spike derivative.
-        slope: Its sharpness.
-        seed: Of the order of samples.
+        slope: Sharpness of the spike derivative.
+        seed: Seed of the order of samples.
         typical_weights: Whether the learning rate counts in typical weights of the network, which makes it
             fit networks of any units; see `of_epochs`.
     """
@@ -252,45 +253,68 @@ def repair_build(
     Args:
         build: A compiled network.
         samples: Training samples with labels.
-        options: How to train.
+        options: Options of the training.
         resume: Folder for the state after every epoch; a training that ended early continues from it, and
             ends with the same numbers.
-        progress: Told after every epoch.
+        progress: Callback after every epoch.
 
     Raises:
         TrainingError: The folder holds another training.
         UsageError: The samples have no labels, differ in length, or enter through several inputs.
     """
-    chosen = options or RepairOptions()
+    options = options or RepairOptions()
     samples = Stimulus.of(samples, name="samples")
-    if samples.labels is None:
-        raise UsageError(
-            "quantization-aware training needs labels: add an array 'labels' with the class of every sample, "
-            f"whole numbers from 0 to {max(build.float_graph.scores - 1, 0)}"
-        )
-    given = fit_stimulus(build.float_graph, build.stimulus_for(samples))
-    if given.lengths is not None and (given.lengths != given.steps).any():
-        raise UsageError("quantization-aware training reads whole samples; cut or pad them to one length")
-    if len(given.values) != 1:
-        raise UsageError("quantization-aware training takes networks of one input")
+    fitted, labels = _training_samples(build, samples)
     tuned, records = tune_graph(
         build.float_graph,
         build.fixed_graph,
-        next(iter(given.values.values())),
-        samples.labels,
-        chosen.fit_for(build.float_graph),
-        seed=chosen.seed,
-        surrogate=chosen.surrogate,
-        slope=chosen.slope,
+        next(iter(fitted.values.values())),
+        labels,
+        options.fit_for(build.float_graph),
+        seed=options.seed,
+        surrogate=options.surrogate,
+        slope=options.slope,
         checkpoint=resume,
-        callbacks=() if resume is None else (_OfOneTraining(build, given),),
+        callbacks=() if resume is None else (_OfOneTraining(build, fitted),),
         progress=progress,
     )
-    steps, asked = build.quantization.steps, build.quantization.options
-    observed = observe_ranges(tuned, samples.take(slice(0, _OBSERVED)))
+    fixed, report = _round_again(build, tuned, samples.take(slice(0, _OBSERVED)))
+    repair = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
+    # What PyTorch computed was compared with the weights before.
+    facts = build.facts.model_copy(update={"repair": repair, "float_agreement": None})
+    return replace(
+        build,
+        float_graph=tuned,
+        fixed_graph=fixed,
+        quantization=report,
+        facts=facts,
+        passes=(PassGraph(QuantizeGraph.name, fixed),),
+    )
+
+
+def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArray[np.int64]]:
+    """Return the samples as the network takes them, and their labels."""
+    if samples.labels is None:
+        raise UsageError(
+            "quantization-aware training needs labels",
+            "add an array 'labels' with the class of every sample, whole numbers from 0 to "
+            f"{max(build.float_graph.scores - 1, 0)}",
+        )
+    fitted = fit_stimulus(build.float_graph, build.stimulus_for(samples))
+    if fitted.lengths is not None and (fitted.lengths != fitted.steps).any():
+        raise UsageError("quantization-aware training reads whole samples", "cut or pad them to one length")
+    if len(fitted.values) != 1:
+        raise UsageError("quantization-aware training takes networks of one input")
+    return fitted, samples.labels
+
+
+def _round_again(build: Build, tuned: Graph, samples: Stimulus) -> tuple[Graph, QuantizationReport]:
+    """Return the integers of a tuned float graph, in the scales of the build, and what quantization did."""
+    steps, options = build.quantization.steps, build.quantization.options
+    observed = observe_ranges(tuned, samples)
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
-        threshold_profiles=None if asked is None else asked.threshold_profiles,
+        threshold_profiles=None if options is None else options.threshold_profiles,
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,
@@ -299,18 +323,7 @@ def repair_build(
     )
     fixed = quantize(tuned)
     report = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
-    report = report.model_copy(update={"options": asked})
-    done = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
-    # What PyTorch computed was compared with the weights before.
-    facts = build.facts.model_copy(update={"repair": done, "float_agreement": None})
-    return replace(
-        build,
-        float_graph=tuned,
-        fixed_graph=fixed,
-        quantization=report,
-        facts=facts,
-        passes=(PassGraph(quantize.name, fixed),),
-    )
+    return fixed, report.model_copy(update={"options": options})
 
 
 @final
@@ -321,10 +334,10 @@ class _OfOneTraining(Callback):
         nodes = (*build.float_graph.synapses, *build.float_graph.populations)
         weights = (values_of(node.weights) if isinstance(node, Synapses) else node.bias for node in nodes)
         labels = () if samples.labels is None else (samples.labels,)
-        found = sha256()
+        digest = sha256()
         for values in (*weights, *samples.values.values(), *labels):
-            found.update(f"{values.dtype}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
-        self._digest = found.hexdigest()
+            digest.update(f"{values.dtype}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
+        self._digest = digest.hexdigest()
 
     def settings(self) -> dict[str, Any]:
         """Return the hash of all numbers that it starts from."""
@@ -341,23 +354,20 @@ def bits_used(graph: Graph) -> dict[str, int]:
 
 
 def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
-    """Run the float graph on the emulator and return what was seen of every population.
+    """Run the float graph on the emulator and return the ranges of every population.
 
     Records of large networks do not fit the memory for all samples, so it runs a part at a time.
     """
-    program = load_target(EMULATOR).build(graph)
-    size = part_size(graph, samples.steps)
-    seen: Calibration | None = None
-    for start in range(0, samples.samples, size):
-        part = samples.take(slice(start, start + size))
-        found = Calibration.observe(graph, part, program.run(part, record=QUANTITIES))
-        seen = found if seen is None else seen.merged(found)
-    if seen is None:
+    if not samples.samples:
         raise UsageError("the calibration holds no samples")
-    return seen
+    program = load_target(DEFAULT_EXECUTOR).build(graph)
+    size = recording_batch(graph, samples.steps)
+    batches = (samples.take(slice(start, start + size)) for start in range(0, samples.samples, size))
+    observed = (Calibration.observe(graph, each, program.run(each, record=QUANTITIES)) for each in batches)
+    return reduce(Calibration.merged, observed)
 
 
-def part_size(graph: Graph, steps: int) -> int:
+def recording_batch(graph: Graph, steps: int) -> int:
     """Return how many samples are recorded at once."""
     neurons = sum(node.vth.size for node in graph.populations)
     return max(1, _RECORDED_VALUES // (neurons * max(steps, 1)))

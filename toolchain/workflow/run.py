@@ -5,19 +5,19 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
-from toolchain.errors import ToolchainError
+from toolchain.errors import TargetError, ToolchainError
 from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.archive import writing_arrays
 from toolchain.intake import PathText, check_type, count_of, path_of
-from toolchain.ir import Stage
+from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
-from toolchain.progress import Progress, no_progress, of_part
+from toolchain.progress import Progress, no_progress, part_progress
 from toolchain.target.parts import in_parts
-from toolchain.target.protocol import forget_samples, resumed
+from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_folder import Build
 
 _RECORDED_BYTES: Final = 512 * 2**20
@@ -42,40 +42,40 @@ def run_build(
     given less than came.
 
     Args:
-        build: What to run.
+        build: The build to run.
         target: Name of an installed target; by default the build's.
-        stimulus: By default the build's own.
+        stimulus: Samples to run; by default the build's own.
         stage: Whether the integers run, or the real numbers they came from.
-        samples: How many of the first samples; by default all.
-        record: Which of `spikes`, `v`, `u` to keep.
-        resume: Folder that keeps the samples a run finished before it ended early.
-        progress: Told how far it is.
+        samples: Number of the first samples that are run; by default all.
+        record: Quantities to record, of `spikes`, `v` and `u`.
+        resume: Folder for the samples that a run finished before it ended early.
+        progress: Callback with how far it is.
 
     Raises:
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
-    program = load_target(target or build.target).build(graph)
-    kept = None if resume is None else path_of(resume, "resume")
-    if kept is not None:
-        program = resumed(program, kept)
-    warn_clipped(clipped_inputs(graph, given))
-    trace = program.run(given, record=record, progress=progress)
-    if kept is not None:
-        forget_samples(kept)
+    program = _program(target or build.target, graph)
+    store = None if resume is None else path_of(resume, "resume")
+    if store is not None:
+        program = resumed(program, store)
+    warn_clipped(clipped_inputs(graph, fitted))
+    trace = program.run(fitted, record=record, progress=progress)
+    if store is not None:
+        forget_samples(store)
     return trace
 
 
 @final
 @dataclass(frozen=True)
 class Recording:
-    """What a run wrote to a file.
+    """Summary of a run that was written to a file.
 
     Attributes:
-        samples: How many were run.
-        spikes: Per population, over all of them.
+        samples: Number of samples that were run.
+        spikes: Number of spikes per population, over all samples.
         clipped: The graded inputs of which the integers were given less than came.
     """
 
@@ -103,15 +103,15 @@ def record_build(
     are as large as the memory allows, since some targets take seconds to start.
 
     Args:
-        build: What to run.
+        build: The build to run.
         path: The `.npz` to write; see `Trace.save`.
         target: Name of an installed target; by default the build's.
-        stimulus: By default the build's own.
+        stimulus: Samples to run; by default the build's own.
         stage: Whether the integers run, or the real numbers they came from.
-        samples: How many of the first samples; by default all.
-        record: Which of `spikes`, `v`, `u` to keep.
-        resume: Folder that keeps the samples a run finished before it ended early. Such a run is one part.
-        progress: Told how far it is.
+        samples: Number of the first samples that are run; by default all.
+        record: Quantities to record, of `spikes`, `v` and `u`.
+        resume: Folder for the samples that a run finished before it ended early. Such a run is one part.
+        progress: Callback with how far it is.
 
     Raises:
         UsageError: There is no stimulus.
@@ -119,32 +119,49 @@ def record_build(
     """
     check_quantities(record)
     path = path_of(path, "path")
-    given = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
-    program = load_target(target or build.target).build(graph)
-    per_sample = recorded_bytes(graph, given.steps, record)
+    program = _program(target or build.target, graph)
+    per_sample = recorded_bytes(graph, fitted.steps, record)
     room = _RECORDED_BYTES
-    kept = None if resume is None else path_of(resume, "resume")
-    if kept is not None:
-        program, room = resumed(program, kept), per_sample * given.samples
+    store = None if resume is None else path_of(resume, "resume")
+    if store is not None:
+        program, room = resumed(program, store), per_sample * fitted.samples
     counts, clipping = dict.fromkeys((node.name for node in graph.populations), 0), ClippingTally.of(graph)
     with writing_arrays(path) as writer:
-        for start, part in in_parts(given, per_sample, program, room):
-            told = of_part(progress, start, part.samples, given.samples)
+        for start, part in in_parts(fitted, per_sample, program, room):
+            report = part_progress(progress, start, part.samples, fitted.samples)
             clipping.add(part.values)
             try:
-                trace = program.run(part, record=record, progress=told)
+                trace = program.run(part, record=record, progress=report)
             except ToolchainError as error:
-                if part.samples < given.samples:
+                if part.samples < fitted.samples:
                     error.add_note(f"this was in a part of the run that begins at sample {start}")
                 raise
             writer.append(trace.by_key())
             for name, spikes in trace.spikes.items():
                 counts[name] += int(spikes.sum())
             del trace  # Before the next part is recorded.
-    if kept is not None:
-        forget_samples(kept)
-    return Recording(given.samples, counts, clipping.found)
+    if store is not None:
+        forget_samples(store)
+    return Recording(fitted.samples, counts, clipping.found)
+
+
+def _program(name: str, graph: Graph) -> Program:
+    """Return a graph made ready for a target.
+
+    Raises:
+        TargetError: The target does not run graphs of this stage.
+    """
+    target = load_target(name)
+    if graph.stage not in target.stages:
+        kinds = {Stage.FIXED: "integers", Stage.FLOAT: "real numbers"}
+        raise TargetError(
+            f"target '{name}' runs {' and '.join(kinds[stage] for stage in target.stages)} only, not "
+            f"{kinds[graph.stage]}",
+            f"run another `stage`, or on `target={DEFAULT_EXECUTOR}`, which runs both",
+        )
+    return target.build(graph)
 
 
 def _first(samples: int | None) -> int | None:

@@ -11,9 +11,9 @@ from toolchain.data import Images
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import Digest, Document, FileDocument, parse_document, write_document
+from toolchain.files.documents import Document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
-from toolchain.files.sealed_folder import SealedFiles, check_seal, hashes
+from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.models import Network
 from toolchain.pruning import LnpRecord
@@ -23,16 +23,17 @@ from toolchain.workflow.experiment import Experiment, check_room, read_experimen
 RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
 _UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
-_LOADED: Final = (*(f"network/{name}" for name in NETWORK_FILES), "stimulus.npz", "calibration.npz")
+_NETWORK: Final = tuple(f"network/{name}" for name in NETWORK_FILES)
+_SAMPLES: Final = ("stimulus.npz", "calibration.npz")
 
 
 class History(Document):
     """What happened in the stages of a run.
 
     Attributes:
-        pruning: Every iteration, for the methods that have some.
-        unpruned: Every epoch of the unpruned network, if it was trained too.
-        network: Every epoch of the network.
+        pruning: Record of every iteration, for the methods that have some.
+        unpruned: Record of every epoch of the unpruned network, if it was trained too.
+        network: Record of every epoch of the network.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
@@ -41,25 +42,38 @@ class History(Document):
 
 
 class RunFacts(Document):
-    """How a run came about."""
+    """How a run came about.
+
+    Attributes:
+        experiment: The settings that were asked for.
+        history: What happened in the stages.
+    """
 
     experiment: Experiment
     history: History
 
 
-class RunDocument(FileDocument):
-    """`run.json`: written last, so its presence says that the run is complete."""
+class RunDocument(SealedDocument):
+    """The file that lists the others of a run: written last, so its presence says that the run is complete.
+
+    Attributes:
+        classes: Names of the classes.
+        facts: The experiment, and what happened in its stages.
+    """
 
     FORMAT: ClassVar[str] = "pumice-run"
     VERSION: ClassVar[int] = 1
     WHAT: ClassVar[str] = "list of a pumice run"
     WRITTEN_BY: ClassVar[str] = "pumice train"
+    FILE: ClassVar[str] = RUN
+    FOLDER: ClassVar[str] = "run"
+    LOADED: ClassVar[tuple[str, ...]] = (*_NETWORK, *_SAMPLES)
+    OPTIONAL: ClassVar[tuple[str, ...]] = _UNPRUNED
 
     format: str = FORMAT
     version: int = VERSION
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     facts: RunFacts
-    files: dict[str, Digest]
 
 
 @final
@@ -68,13 +82,13 @@ class TrainedRun:
     """A finished training.
 
     Attributes:
-        network: The network to compile: pruned if the experiment prunes, and trained.
+        network: The network to compile: trained, and pruned if the experiment prunes.
         unpruned: The unpruned network after the same training, if the experiment asked for it.
         stimulus: Held-out test split with labels.
         calibration: Training samples for quantization.
         classes: Names of the classes.
-        experiment: What was asked for.
-        history: What happened.
+        experiment: Settings of the run.
+        history: Records of all stages.
     """
 
     network: Network
@@ -102,20 +116,16 @@ class TrainedRun:
             raise UsageError(
                 f"the training in '{folder.path}' is not finished; continue it with 'pumice train'"
             )
-        path = folder.path / RUN
-        document = parse_document(folder.read(RUN), path, RunDocument, named=f"run '{folder.path}'")
-        files = check_seal(
-            folder, document.files, _LOADED, optional=_UNPRUNED, what="training", written_by="train"
-        )
+        document, files = open_sealed(folder, RunDocument)
         network = _read_network(files, folder.path, "network")
         scores = network.layer(network.output).size
         if scores != len(document.classes):
             raise CorruptArtifactError(
-                path, f"names {len(document.classes)} classes, the network has {scores}; train again"
+                folder.path / RUN,
+                f"names {len(document.classes)} classes, the network has {scores}; train again",
             )
         stimulus, calibration = (
-            Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize)
-            for name in ("stimulus.npz", "calibration.npz")
+            Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize) for name in _SAMPLES
         )
         return cls(
             network,
@@ -154,7 +164,7 @@ def claim(folder: Path, experiment: Experiment) -> None:
     check_room(experiment)
     if path.is_file():
         if read_experiment(path) != experiment:
-            raise UsageError(f"'{folder}' holds a run of another experiment; choose another -o")
+            raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
         return
     write_document(path, experiment)
 
@@ -165,6 +175,6 @@ def finish(folder: Path, experiment: Experiment, images: Images, history: Histor
     document = RunDocument(
         classes=images.classes,
         facts=RunFacts(experiment=experiment, history=history),
-        files=hashes(folder, (*_LOADED, *unpruned)),
+        files=seal(folder, (*RunDocument.LOADED, *unpruned)),
     )
     write_document(folder / RUN, document)

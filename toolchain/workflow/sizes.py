@@ -13,9 +13,8 @@ from toolchain.frontends import from_torch
 from toolchain.ir import Graph
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
-from toolchain.target.registry import load_target
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import Sizes
-from toolchain.workflow.quantization import EMULATOR
 from toolchain.workflow.run_folder import TrainedRun
 
 
@@ -40,14 +39,14 @@ def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
     """Return cost and accuracy of a float graph on labelled samples."""
     if stimulus.labels is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
-    program = load_target(EMULATOR).build(graph)
+    program = load_target(DEFAULT_EXECUTOR).build(graph)
     predicted: list[NDArray[np.int64]] = []
-    seen: Activity | None = None
+    activity: Activity | None = None
     for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
         trace = program.run(part)
         predicted.append(predictions(graph, trace, part.lengths))
         counted = count_events(graph, part, trace)
-        seen = counted if seen is None else seen.merged(counted)
-    if seen is None:
+        activity = counted if activity is None else activity.merged(counted)
+    if activity is None:
         raise UsageError("there are no test samples; accuracy cannot be measured")
-    return cost_of(graph, seen), accuracy(np.concatenate(predicted), stimulus.labels)
+    return cost_of(graph, activity), accuracy(np.concatenate(predicted), stimulus.labels)

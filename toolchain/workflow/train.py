@@ -11,7 +11,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
-from toolchain.progress import StageProgress, no_stages, of_stage
+from toolchain.progress import StageProgress, no_stages, stage_progress
 from toolchain.training import EpochRecord, fit, save_network
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
@@ -28,9 +28,9 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     same network as an uninterrupted one.
 
     Args:
-        experiment: What to do.
+        experiment: Experiment to carry out.
         folder: The run folder; created if needed.
-        progress: Told the stage and how far it is.
+        progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: The folder holds something else, or a run of another experiment.
@@ -56,8 +56,8 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     stage = "train network" if experiment.pruning is None else "train pruned network"
     records["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
     save_network(network, folder / "network")
-    kept = slice(0, experiment.training.calibration_samples)
-    Stimulus({"input": encoded[0][kept]}, images.train_labels[kept]).save(folder / "calibration.npz")
+    first = slice(0, experiment.training.calibration_samples)
+    Stimulus({"input": encoded[0][first]}, images.train_labels[first]).save(folder / "calibration.npz")
     Stimulus({"input": encoded[1]}, images.test_labels).save(folder / "stimulus.npz")
     finish(folder, experiment, images, History(**records))
     return TrainedRun.load(folder)
@@ -95,5 +95,5 @@ def _fit(
         fit_options(experiment),
         seed=experiment.seed,
         checkpoint=checkpoint,
-        progress=of_stage(progress, stage),
+        progress=stage_progress(progress, stage),
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from targets.lava import compatibility
-from targets.lava.compatibility import LavaCompatibilityWarning, hashable, install
+from targets.lava.runtime import compatibility
+from targets.lava.runtime.compatibility import LavaCompatibilityWarning, hashable, install
 
 
 def _python(code: str) -> str:

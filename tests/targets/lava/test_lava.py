@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from targets.lava.job import Models, window_of
 from targets.lava.plan import plan_processes
+from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
 from tests.targets import conformance
@@ -41,7 +42,7 @@ def test_a_float_graph_that_waits_and_reads_real_values_equals_the_reference(
 
     graph, x = FoldDelays()(varied(recurrent(rng), rng)), rng.normal(size=(2, 15, 6))
     program = LavaTarget().build(graph)
-    assert any(item.relay for item in program.plan.neurons)
+    assert any(item.relay for item in program.plan.network.populations)
     expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
     for name in expected.v:
         assert np.array_equal(expected.spikes[name], got.spikes[name])
@@ -61,7 +62,7 @@ def test_samples_start_from_rest_even_without_a_gap_between_them() -> None:
             ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
         )
     )
-    assert plan_processes(graph).gap == 0
+    assert plan_processes(graph).network.gap == 0
     x = np.ones((3, 4, 2), bool)
     trace = LavaTarget().build(graph).run(x, record=QUANTITIES)
     assert first_mismatch(reference.run(graph, x), trace) is None
@@ -78,11 +79,9 @@ def test_two_parts_that_are_not_connected_both_run() -> None:
 def test_relays_are_shared_by_all_readers_of_a_source() -> None:
     graph = conformance.graph()
     late = graph.map(lambda n: replace(n, steps=4) if isinstance(n, ir.Delay) else n)
-    plan = plan_processes(late)
-    relays = [item.name for item in plan.neurons if item.relay]
+    relays = [item.name for item in plan_processes(late).network.populations if item.relay]
+    assert relays
     assert relays == sorted(set(relays))
-    assert plan.relay_neurons == sum(item.neurons.vth.size for item in plan.neurons if item.relay)
-    assert all((item.neurons.origin.elements == -1).all() for item in plan.neurons if item.relay)
 
 
 _STOCK = """
@@ -155,10 +154,10 @@ def test_float_graphs_run_on_every_choice_of_models(rng: np.random.Generator, mo
 
 
 def test_a_window_leaves_room_for_the_latest_population_and_the_longest_delay() -> None:
-    plan = plan_processes(conformance.graph())
-    window = window_of(plan, samples=3, steps=10)
-    assert window.period == 10 + plan.gap
-    assert window.total == 2 * window.period + 10 + plan.latest
+    network = plan_processes(conformance.graph()).network
+    windows = LavaRun(Models.MIXED, samples=3, steps=10).windows(network)
+    assert windows.period == 10 + network.gap
+    assert windows.total == 2 * windows.period + 10 + network.latest
 
 
 def test_without_lava_the_target_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +167,7 @@ def test_without_lava_the_target_says_what_to_run(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_numpy_that_lava_cannot_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(np, "__version__", "2.4.1")
+    versions = {"lava-nc": "0.10.0", "numpy": "2.4.1"}
+    monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
     with pytest.raises(TargetUnavailableError, match="numpy<2.4"):
         LavaTarget().check()

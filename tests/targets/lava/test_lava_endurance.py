@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from targets.lava import runner
-from targets.lava.job import Models
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.targets import conformance
 from toolchain.execution import reference

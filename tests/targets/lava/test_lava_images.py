@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from targets.lava import target as target_module
-from targets.lava.job import Models
+from targets.lava.program import check_stock_limits
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
 from tests.networks import images, small_preresnet
@@ -72,7 +72,7 @@ def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) 
     )
     nodes = (ir.Input(name="x", shape=(sources, 3, 3)), wide, *graph.nodes[2:])
     with pytest.raises(TargetError, match="cannot hold 128"):
-        target_module._check_stock_limits(graph.with_nodes(nodes))
+        check_stock_limits(graph.with_nodes(nodes))
 
 
 def test_float_networks_of_images_equal_the_reference_to_rounding() -> None:
@@ -94,7 +94,7 @@ def test_a_residual_block_waits_where_its_paths_are_unequal() -> None:
     assert offsets["s2b1_spikes1"] - offsets["s1b1_spikes2"] == 3, (
         "a path of one connection waits for one of three"
     )
-    assert program.plan.relay_neurons > 0
+    assert any(item.relay for item in program.plan.network.populations)
     x = np.repeat(images(network, 2).numpy()[:, None], 4, axis=1)
     expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
     assert first_mismatch(expected, got) is None

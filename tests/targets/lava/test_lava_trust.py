@@ -1,6 +1,5 @@
 """Every way in which a simulator fails: named, nothing left behind, and the run resumes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,12 +12,18 @@ import numpy as np
 import pytest
 
 from targets.lava import runner
-from targets.lava.job import Models, process_names, window_of, write_job
+from targets.lava.answers import HEARTBEAT
+from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
 from targets.lava.process_group import group_lives
+from targets.lava.program import LavaProgram
 from targets.lava.resume import FinishedSamples
-from targets.lava.runner import Limits, run_job
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.runner import run_job
+from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.jobs import LavaJob
+from targets.lava.runtime.models import Models
+from targets.lava.settings import Limits
+from targets.lava.target import LavaTarget
 from tests.attack.small_builds import save_recurrent
 from tests.graphs import fixed_lif
 from tests.targets import conformance
@@ -35,12 +40,10 @@ from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import forget_samples
 
 
-def _job(folder: Path, *, steps: int = 6) -> tuple[Path, object]:
+def _job(folder: Path, *, steps: int = 6) -> LavaJob:
     graph = conformance.graph()
     x = np.ones((2, steps, 4), bool)
-    plan = plan_processes(graph)
-    window = write_job(folder, plan, graph, fit_stimulus(graph, x), {"p0": ("v",)})
-    return folder, window
+    return write_job(folder, plan_processes(graph), fit_stimulus(graph, x), {"p0": ("v",), "p1": ("v",)})
 
 
 def _group_is_gone(group: int) -> bool:
@@ -77,37 +80,28 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     return found
 
 
-def _break(folder: Path, process: str, how: str) -> None:
-    """Let one process of a job fail: its record file is replaced by something that makes it."""
-    document = json.loads((folder / "job.json").read_text())
-    for item in document["neurons"]:
-        if item["name"] == process:
-            item["records"] = {"v": how}
-    (folder / "job.json").write_text(json.dumps(document))
-
-
 def test_a_process_that_raises_is_named_with_its_step(started: Started) -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder)
-        _break(folder, "p1", str(folder / "missing.npy"))
+        job = _job(folder)
+        job.record_paths("p1")["v"].unlink()
         with pytest.raises(SimulationError, match="process 'p1' at step 3: FileNotFoundError") as caught:
-            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+            run_job(job, Limits(), no_progress)
     # Step 3 is the first inside the window of a population of offset 2.
     assert (caught.value.process, caught.value.step) == ("p1", 3)
-    assert "windowed_lif.py" in "".join(caught.value.__notes__)
+    assert "windowed_lif" in "".join(caught.value.__notes__)
     started.assert_nothing_is_left()
     assert not folder.exists()
 
 
 def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder)
+        job = _job(folder)
         # Opening a pipe that nobody writes to blocks for ever, as a hung simulator does.
-        os.mkfifo(folder / "pipe")
-        _break(folder, "p0", str(folder / "pipe"))
+        job.record_paths("p0")["v"].unlink()
+        os.mkfifo(job.record_paths("p0")["v"])
         began = time.monotonic()
         with pytest.raises(SimulationError, match="no process made a step for 1.5 s") as caught:
-            run_job(folder, window, Limits(stall_s=1.5), no_progress)  # type: ignore[arg-type]
+            run_job(job, Limits(stall_s=1.5), no_progress)
     assert (caught.value.process, caught.value.step) == ("p0", 2)
     assert time.monotonic() - began < 15
     started.assert_nothing_is_left()
@@ -115,31 +109,30 @@ def test_a_process_that_hangs_is_named_with_its_step(started: Started) -> None:
 
 def test_a_child_that_never_takes_a_step_is_ended(started: Started) -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder)
+        job = _job(folder)
         with pytest.raises(SimulationError, match="no process made a step for 0.1 s") as caught:
-            run_job(folder, window, Limits(start_s=0.1), no_progress)  # type: ignore[arg-type]
+            run_job(job, Limits(start_s=0.1), no_progress)
     assert caught.value.step == 0
     started.assert_nothing_is_left()
 
 
 def test_a_run_that_takes_too_long_is_ended(started: Started) -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder, steps=100_000)
+        job = _job(folder, steps=100_000)
         with pytest.raises(SimulationError, match="the run took longer than 1 s"):
-            run_job(folder, window, Limits(total_s=1.0), no_progress)  # type: ignore[arg-type]
+            run_job(job, Limits(total_s=1.0), no_progress)
     started.assert_nothing_is_left()
 
 
 def test_a_process_that_is_killed_is_named(started: Started) -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder, steps=100_000)
+        job = _job(folder, steps=100_000)
         killer = threading.Thread(target=_kill_one_actor, args=(folder, started.groups))
         killer.start()
         with pytest.raises(SimulationError, match="ended unexpectedly") as caught:
-            run_job(folder, window, Limits(total_s=60.0), no_progress)  # type: ignore[arg-type]
+            run_job(job, Limits(total_s=60.0), no_progress)
         killer.join()
-        names = process_names(json.loads((folder / "job.json").read_text()))
-    assert caught.value.process in names
+    assert caught.value.process in job.network.process_names(job.run.models)
     assert caught.value.step > 0
     started.assert_nothing_is_left()
 
@@ -165,9 +158,9 @@ def test_a_child_that_is_killed_itself_is_noticed(started: Started) -> None:
         os.kill(started.groups[0], signal.SIGKILL)
 
     with temporary_folder("lava") as folder:
-        _, window = _job(folder)
+        job = _job(folder)
         with pytest.raises(SimulationError, match="ended with code -9 before it was done"):
-            run_job(folder, window, Limits(), kill)  # type: ignore[arg-type]
+            run_job(job, Limits(), kill)
     started.assert_nothing_is_left()
 
 
@@ -176,7 +169,7 @@ import sys, tempfile
 tempfile.tempdir = sys.argv[1]
 import numpy as np
 from targets.lava.resume import FinishedSamples
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.target import LavaTarget
 from tests.targets import conformance
 LavaTarget().build(conformance.graph()).run(np.ones((2, 100_000, 4), bool))
 """
@@ -216,7 +209,7 @@ def test_a_parent_that_is_killed_takes_its_run_with_it(
 
 
 def _steps_of(job: Path) -> int:
-    beats = job / "heartbeat.npy"
+    beats = job / HEARTBEAT
     return int(np.load(beats)[:, 0].sum()) if beats.exists() and beats.stat().st_size > 128 else 0
 
 
@@ -234,10 +227,10 @@ def _commands() -> list[tuple[int, str]]:
 
 def test_a_child_that_cannot_start_says_why() -> None:
     with temporary_folder("lava") as folder:
-        _, window = _job(folder)
-        (folder / "job.json").write_text("{}")
-        with pytest.raises(SimulationError, match="KeyError"):
-            run_job(folder, window, Limits(), no_progress)  # type: ignore[arg-type]
+        job = _job(folder)
+        (folder / "network.json").write_text("{}")
+        with pytest.raises(SimulationError, match="DocumentError: 'network.json' is no document of the form"):
+            run_job(job, Limits(), no_progress)
 
 
 def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
@@ -247,13 +240,13 @@ def test_an_interrupt_leaves_nothing_behind(started: Started) -> None:
             raise KeyboardInterrupt
 
     with temporary_folder("lava") as folder:
-        _, window = _job(folder, steps=2000)
+        job = _job(folder, steps=2000)
 
         def _steps() -> int:
-            return int(np.load(folder / "heartbeat.npy")[:, 0].sum())
+            return int(np.load(folder / HEARTBEAT)[:, 0].sum())
 
         with pytest.raises(KeyboardInterrupt):
-            run_job(folder, window, Limits(), interrupt)  # type: ignore[arg-type]
+            run_job(job, Limits(), interrupt)
     started.assert_nothing_is_left()
 
 
@@ -261,7 +254,7 @@ _INTERRUPTED = """
 import signal, sys, threading, time
 import numpy as np
 from targets.lava.resume import FinishedSamples
-from targets.lava.target import LavaProgram, LavaTarget
+from targets.lava.target import LavaTarget
 from tests.targets import conformance
 program = LavaTarget().build(conformance.graph())
 def progress(done, total):
@@ -310,7 +303,7 @@ def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
 ) -> None:
     graph, x = conformance.graph(), conformance.stimulus(samples=6)
     program = LavaTarget(models=models).build(graph).resume_in(tmp_path / "kept")
-    steps = window_of(program.plan, len(x), x.shape[1], models)
+    steps = LavaRun(models, len(x), x.shape[1]).windows(program.plan.network)
 
     def kill(done: int, total: int) -> None:
         if total == steps.total and steps.finished(done - 1) >= 2:
@@ -325,7 +318,7 @@ def test_a_run_that_was_killed_resumes_after_its_last_finished_sample(
     assert where == f"they are kept in '{tmp_path / 'kept'}'"
     totals: set[int] = set()
     trace = program.run(x, record=QUANTITIES, progress=lambda _, total: totals.add(total))
-    assert totals == {window_of(program.plan, 6 - finished, x.shape[1], models).total}
+    assert totals == {LavaRun(models, 6 - finished, x.shape[1]).windows(program.plan.network).total}
     assert first_mismatch(reference.run(graph, x), trace) is None
     started.assert_nothing_is_left()
     # They are kept until whoever has the trace forgets them.
@@ -343,15 +336,15 @@ def _slow(program: LavaProgram, x: np.ndarray, progress: Progress) -> None:
 
 
 def test_a_full_disk_does_not_hide_why_a_run_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def end(folder: Path, *_: object) -> None:
-        beats = np.load(folder / "heartbeat.npy", mmap_mode="r+")
+    def end(job: LavaJob, *_: object) -> None:
+        beats = np.load(job.folder / HEARTBEAT, mmap_mode="r+")
         beats[:, 0] = 10_000
         raise SimulationError("the end", process="p0", step=7)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("targets.lava.target.run_job", end)
+    monkeypatch.setattr("targets.lava.program.run_job", end)
     monkeypatch.setattr("targets.lava.resume.write_sealed_arrays", full)
     program, x = LavaTarget().build(conformance.graph()), conformance.stimulus(samples=2)
     with pytest.raises(SimulationError, match="the end") as caught:

@@ -9,10 +9,15 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from targets.lava import target
-from targets.lava.job import Models, read_job, window_of, write_job
-from targets.lava.plan import Plan, plan_processes
-from targets.lava.runner import Limits, run_job
+from targets.lava import program as lava_program
+from targets.lava.answers import HEARTBEAT
+from targets.lava.job import write_job
+from targets.lava.plan import plan_processes
+from targets.lava.runner import run_job
+from targets.lava.runtime.documents import LavaNetwork, LavaRun
+from targets.lava.runtime.jobs import LavaJob
+from targets.lava.runtime.models import Models
+from targets.lava.settings import Limits
 from targets.lava.target import LavaTarget
 from tests.exactness import check_alone, check_samples_on_lava
 from tests.graphs import (
@@ -89,7 +94,7 @@ def test_samples_shorter_than_the_delays_do_what_they_do_alone(models: Models) -
     """Biases, feedback, several inputs and delays of 4 steps, in samples of 2."""
     # Seeds whose graphs would have the same windows alone, so that one simulation can hold them.
     recipes = [random_recipe(np.random.default_rng(seed)) for seed in (63, 92, 117, 161, 204)]
-    assert {plan_processes(random_fixed(recipe)).gap for recipe in recipes} == {4}
+    assert {plan_processes(random_fixed(recipe)).network.gap for recipe in recipes} == {4}
     check_samples_on_lava(recipes, _make, models)
 
 
@@ -99,7 +104,7 @@ def test_delays_per_neuron_keep_samples_of_real_numbers_apart(
 ) -> None:
     graph, x = FoldDelays()(varied(recurrent(rng), rng)), rng.normal(size=(2, 3, 6))
     program = LavaTarget(models=models).build(graph)
-    assert program.plan.gap > 3
+    assert program.plan.network.gap > 3
     expected, got = reference.run(graph, x), program.run(x, record=QUANTITIES)
     for key, values in expected.by_key().items():
         assert np.abs(values.astype(float) - got.by_key()[key]).max() <= 1e-9
@@ -113,14 +118,14 @@ def test_a_run_that_is_resumed_between_samples_that_touch_ends_with_the_same_int
     graph, x = _waiting(3), np.random.default_rng(0).uniform(-99, 99, (3, 4, 1))
     program = LavaTarget(models=models).build(graph).resume_in(tmp_path)
 
-    def end_after_one(folder: Path, window: Any, limits: Limits, progress: Progress) -> None:
-        run_job(folder, window, limits, progress)
-        beats = np.load(folder / "heartbeat.npy", mmap_mode="r+")
-        beats[:, 0] = window.total - (window.samples - 1) * window.period + 1
+    def end_after_one(job: LavaJob, limits: Limits, progress: Progress) -> None:
+        run_job(job, limits, progress)
+        beats, windows = np.load(job.folder / HEARTBEAT, mmap_mode="r+"), job.windows
+        beats[:, 0] = windows.total - (windows.samples - 1) * windows.period + 1
         raise SimulationError("the end", process="p", step=0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(target, "run_job", end_after_one)
+        patch.setattr(lava_program, "run_job", end_after_one)
         with pytest.raises(SimulationError, match="the end") as caught:
             program.run(x, record=QUANTITIES)
     assert "1 of 3 samples were finished" in caught.value.__notes__
@@ -129,24 +134,23 @@ def test_a_run_that_is_resumed_between_samples_that_touch_ends_with_the_same_int
     assert first_mismatch(reference.run(graph, x), trace) is None
 
 
-def _arrivals(plan: Plan, period: int, steps: int) -> dict[tuple[str, str], tuple[int, int]]:
+def _arrivals(network: LavaNetwork, period: int, steps: int) -> dict[tuple[str, str], tuple[int, int]]:
     """Per connection, when the last message of a sample arrives and when its target opens for the next."""
-    sends = {item.name: item.offset + item.wait for item in plan.sources}
-    opens = {item.name: item.offset for item in (*plan.neurons, *plan.graded)}
+    sends = {item.name: item.offset + item.wait for item in network.sources}
+    opens = {item.name: item.offset for item in (*network.populations, *network.adders)}
     sends |= opens
-    links = (*plan.connections, *plan.convolutions)
-    return {(x.name, x.target): (sends[x.source] + steps, opens[x.target] + period) for x in links}
+    return {(x.name, x.target): (sends[x.source] + steps, opens[x.target] + period) for x in network.links}
 
 
 def _check_gap(graph: Graph, steps: int) -> None:
     note(print_graph(graph))
-    plan = plan_processes(graph)
-    assert plan.gap <= graph.largest_delay()
-    period = window_of(plan, 2, steps).period
-    spare = [opens - last for last, opens in _arrivals(plan, period, steps).values()]
+    network = plan_processes(graph).network
+    assert network.gap <= graph.largest_delay()
+    period = LavaRun(Models.MIXED, 2, steps).windows(network).period
+    spare = [opens - last for last, opens in _arrivals(network, period, steps).values()]
     assert all(steps > 0 for steps in spare)
     # Were it a step shorter, something would arrive too late, unless nothing ever waits.
-    assert 1 in spare or plan.gap == 0
+    assert 1 in spare or network.gap == 0
 
 
 @given(recipe=wide_recipes, steps=st.integers(1, 9))
@@ -170,11 +174,11 @@ def test_a_simulation_of_one_sample_is_sent_that_sample_and_nothing_else(
 ) -> None:
     graph, stimuli = random_fixed(recipe), random_stimuli(recipe, 3, steps)
     plan, batch = plan_processes(graph), tmp_path_factory.mktemp("batch")
-    write_job(batch, plan, graph, fit_stimulus(graph, stimuli), {}, Models.STOCK)
+    together = write_job(batch, plan, fit_stimulus(graph, stimuli), {}, Models.STOCK)
     for i in range(3):
         alone = tmp_path_factory.mktemp("alone")
         part = {name: x[i : i + 1] for name, x in stimuli.items()}
-        write_job(alone, plan, graph, fit_stimulus(graph, part), {}, Models.STOCK)
-        for source in read_job(batch)[0]["sources"]:
-            name = Path(source["path"]).name
-            assert np.array_equal(np.load(batch / name)[i], np.load(alone / name)[0])
+        single = write_job(alone, plan, fit_stimulus(graph, part), {}, Models.STOCK)
+        for source in range(len(plan.network.sources)):
+            expected = np.load(single.source_path(source))[0]
+            assert np.array_equal(np.load(together.source_path(source))[i], expected)

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targets.onnx.models import sequence_model, step_model
-from targets.onnx.target import SEQUENCE, STEP, OnnxTarget
+from targets.onnx.program import SEQUENCE, STEP
+from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_session
 from tests.graphs import (
     Recipe,
@@ -189,6 +190,6 @@ def test_names_that_look_like_parts_of_others_do_not_meet() -> None:
 def test_onnxruntime_reports_to_nobody_and_leaves_nothing(tmp_path: Path, repository: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
-    script = "import targets.onnx.target"
+    script = "import targets.onnx.program"
     subprocess.run([sys.executable, "-c", script], cwd=repository, env=environment, check=True)
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from toolchain.data import SeriesCode, SeriesEncoding
 from toolchain.errors import UsageError
+from toolchain.models import InputCode
 
 RNG = np.random.default_rng(0)
 
@@ -16,7 +17,7 @@ def test_a_code_has_the_shape_and_type_it_says(encoding: SeriesEncoding) -> None
     code = SeriesCode(3, encoding, steps=7, fields=5)
     x, state = code.encode(RNG.normal(size=(4, 3)), code.start(4), RNG)
     assert x.shape == (4, 7, code.channels)
-    assert (x.dtype == np.float64) == code.graded
+    assert (x.dtype == np.float64) == (code.input_code is not None)
     assert state.shape == (4, 3)
     assert code.encode_all(RNG.normal(size=(2, 6, 3)), RNG).shape == (2, 42, code.channels)
 
@@ -25,7 +26,7 @@ def test_the_direct_code_is_the_value_and_its_largest_message_is_the_reach() -> 
     code = SeriesCode(2, steps=3, bits=8, reach=4.0)
     x, _ = code.encode(np.array([[0.5, 9.0]]), code.start(1), RNG)
     assert x.tolist() == [[[0.5, 4.0]] * 3]
-    assert code.graded_scale * 4.0 == 255
+    assert code.input_code == InputCode(255 / 4.0, 8)
 
 
 @given(value=st.floats(-3, 3))

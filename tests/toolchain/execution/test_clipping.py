@@ -21,8 +21,9 @@ from toolchain.ir import Decode, EdgeKind, Graph, Origin, Stage
 from toolchain.target.protocol import session_of
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
-from toolchain.workflow.compare import compare_build, report_of, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.judgement import report_of
 from toolchain.workflow.run import record_build, run_build
 
 TARGETS = ("emulator", "onnx", "lava")
@@ -125,7 +126,7 @@ def test_the_first_divergence_blames_what_was_clipped(build: Build, tmp_path: Pa
     assert re.match(told, first.blame)
     second = judgement.comparison.nodes["readout"].first
     assert second is None or "neuron 0 of 'cells' had differed at step 3" in second.blame
-    assert judgement.to_json()["clipped"][0]["peak"] == 7.65
+    assert judgement.document().clipped[0].peak == 7.65
     write_report(tmp_path / "report.html", report_of(replace(build, stimulus=_beyond()), judgement))
     page = (tmp_path / "report.html").read_text()
     assert "3 of 36 values of input" in page
@@ -174,7 +175,7 @@ def test_a_comparison_without_the_input_blames_as_before(build: Build) -> None:
 def test_the_commands_say_what_was_clipped_and_what_to_do(
     build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_build(build, tmp_path / "b", None)
+    build.save(tmp_path / "b")
     _beyond().save(tmp_path / "s.npz")
     told = "3 of 36 values of input 'light' lie beyond the range -2.55 .. 2.55 that it was calibrated for"
     remedy = "compile with samples as `calibration` that cover the range"

@@ -1,6 +1,5 @@
 """Metrics by hand, gates, baselines, decoding and cost."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,12 +127,6 @@ def test_equal_executions_have_nothing_to_report(rng: np.random.Generator) -> No
     for node in comparison.nodes.values():
         assert node.first is None
         assert node.membrane_error == 0
-
-
-def test_a_comparison_is_a_json_document(rng: np.random.Generator) -> None:
-    document = json.loads(json.dumps(_comparison(rng).to_json(), allow_nan=True))
-    assert document["version"] == 1
-    assert set(document["nodes"]) == {"hidden", "readout"}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from toolchain.fidelity.diagram import path_diagram
 from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.report import write_report
 from toolchain.workflow.build_folder import Build
-from toolchain.workflow.compare import compare_build, report_of
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph, compile_module
+from toolchain.workflow.judgement import report_of
 from toolchain.workflow.quantization import Quantization
 
 if TYPE_CHECKING:

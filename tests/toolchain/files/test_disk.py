@@ -31,12 +31,12 @@ def test_every_way_to_say_that_a_disk_is_full_is_known(failure: Exception, tmp_p
     with (
         pytest.raises(
             StorageError, match=r"x\.npz' cannot be written: the disk is full, up to 2.0 KiB"
-        ) as told,
+        ) as caught,
         writing(tmp_path / "x.npz", 2048),
     ):
         raise failure
-    assert told.value.path == tmp_path / "x.npz"
-    assert "free some space" in told.value.remedy
+    assert caught.value.path == tmp_path / "x.npz"
+    assert "free some space" in caught.value.remedy
 
 
 def test_a_cause_hidden_by_a_second_failure_is_found(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_cause_hidden_by_a_second_failure_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "message"),
     [
         (errno.EFBIG, "ulimit -f"),
         (errno.EROFS, "read-only"),
@@ -58,8 +58,8 @@ def test_a_cause_hidden_by_a_second_failure_is_found(tmp_path: Path) -> None:
         (errno.ENAMETOOLONG, "too long a name"),
     ],
 )
-def test_other_refusals_say_what_they_are(number: int, told: str, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=told), writing(tmp_path / "x"):
+def test_other_refusals_say_what_they_are(number: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=message), writing(tmp_path / "x"):
         raise OSError(number, os.strerror(number))
 
 

@@ -14,14 +14,28 @@ import pytest
 from tests.graphs import recurrent, spikes
 from toolchain.errors import CorruptArtifactError, MissingFileError
 from toolchain.execution.stimulus import Stimulus
+from toolchain.files.documents import write_document
 from toolchain.files.opened import read_folder
-from toolchain.files.sealed_folder import check_seal, hashes
+from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.workflow import build_folder
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.run_folder import TrainedRun
 
 _LEFT = (".DS_Store", "Thumbs.db", "lava/trace.npz", "lava/__pycache__/network.cpython-311.pyc", "notes.txt")
+
+
+class _List(SealedDocument):
+    FORMAT = "list"
+    VERSION = 1
+    WHAT = "list of samples"
+    WRITTEN_BY = "the test"
+    FILE = "list.json"
+    FOLDER = "samples"
+    LOADED = ("stimulus.npz",)
+
+    format: str = FORMAT
+    version: int = VERSION
 
 
 def _copy(folder: Path, tmp_path: Path) -> Path:
@@ -78,7 +92,7 @@ def test_no_file_of_a_build_is_loaded_that_is_not_listed(
 def test_no_file_of_a_run_is_loaded_that_is_not_listed(name: str, small_run: Path, tmp_path: Path) -> None:
     folder = _copy(small_run, tmp_path)
     _unlist(folder / "run.json", name)
-    with pytest.raises(CorruptArtifactError, match="is not listed by its training"):
+    with pytest.raises(CorruptArtifactError, match="is not listed by its run"):
         TrainedRun.load(folder)
 
 
@@ -117,7 +131,7 @@ def test_a_list_of_no_files_loads_nothing(small_run: Path, tmp_path: Path) -> No
     folder = _copy(small_run, tmp_path)
     document = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(document | {"files": {}}))
-    with pytest.raises(CorruptArtifactError, match="is not listed by its training"):
+    with pytest.raises(CorruptArtifactError, match="is not listed by its run"):
         TrainedRun.load(folder)
 
 
@@ -146,11 +160,11 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(
     whole = Build.load(folder)
 
     def changed(*arguments: object, **options: object) -> object:
-        files = check_seal(*arguments, **options)  # type: ignore[arg-type]
+        files = open_sealed(*arguments, **options)  # type: ignore[arg-type]
         change(folder / name)
         return files
 
-    monkeypatch.setattr(build_folder, "check_seal", changed)
+    monkeypatch.setattr(build_folder, "open_sealed", changed)
     if change is _overwrite:
         with pytest.raises(CorruptArtifactError, match="was changed while it was read"):
             Build.load(folder)
@@ -165,8 +179,8 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(
 def test_a_stimulus_that_is_read_late_is_still_the_one_that_was_hashed(tmp_path: Path) -> None:
     path = tmp_path / "stimulus.npz"
     Stimulus.of(np.random.default_rng(1).random((50, 10, 1000))).save(path)
-    listed = hashes(tmp_path, [path.name])
-    files = read_folder("b", tmp_path, lambda f: check_seal(f, listed, listed, what="b", written_by="w"))
+    write_document(tmp_path / "list.json", _List(files=seal(tmp_path, _List.LOADED)))
+    _, files = read_folder("samples", tmp_path, lambda opened: open_sealed(opened, _List))
     late = Stimulus.of_file(files.open(path.name), path, held_bytes=1)
     assert late.values["input"][3].shape == (10, 1000)
     _overwrite(path)

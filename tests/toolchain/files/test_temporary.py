@@ -192,11 +192,11 @@ def test_a_temporary_folder_that_is_full_names_itself_and_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(StorageError, match="set TMPDIR") as told, temporary_folder("p") as folder:
+    with pytest.raises(StorageError, match="set TMPDIR") as caught, temporary_folder("p") as folder:
         write_arrays(folder / "kept.npz", {"a": np.zeros(3)})
         with writing(folder / "arrays.npz", 100):
             raise OSError(errno.ENOSPC, "No space left on device")
-    assert told.value.path == tmp_path
+    assert caught.value.path == tmp_path
     assert not list(tmp_path.iterdir())
 
 

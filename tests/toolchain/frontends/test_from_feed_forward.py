@@ -216,7 +216,7 @@ def test_norms_need_their_running_statistics() -> None:
 
 
 def test_events_enter_as_spikes() -> None:
-    network = small_vgg(graded=False)
+    network = small_vgg(input_code=None)
     graph = from_torch(network)
     assert graph.inputs[0].bits == 1
     frames = np.random.default_rng(0).random((2, 5, 2, 8, 8)) < 0.5

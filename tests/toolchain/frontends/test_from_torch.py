@@ -1,5 +1,7 @@
 """Which modules become graphs, exactly, and which are refused by path."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,37 @@ def test_an_unnamed_sequential_gets_readable_names() -> None:
     graph = from_torch(module)
     assert [node.name for node in graph] == ["input", "synapses0", "neurons1", "output"]
     assert graph.outputs[0].decode is Decode.SPIKE_COUNT
+
+
+def test_a_nested_sequential_is_its_layers_in_a_row(rng: np.random.Generator) -> None:
+    layers = (nn.Linear(3, 4, bias=False), CubaLif(4), nn.Dropout(), nn.Linear(4, 2), CubaLif(2))
+    last = nn.Sequential(OrderedDict(last=nn.Sequential(*layers[3:])))
+    nested = nn.Sequential(nn.Sequential(*layers[:3]), last)
+    graph, flat = from_torch(nested), from_torch(nn.Sequential(*layers))
+    assert [node.name for node in graph.populations] == ["neurons0_1", "neurons1_last_1"]
+    x = rng.random((2, 9, 3)) < 0.5
+    for ours, expected in zip(
+        reference.run(graph, x).v.values(), reference.run(flat, x).v.values(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, expected)
+    with pytest.raises(UnsupportedModuleError) as caught:
+        from_torch(nn.Sequential(nested, nn.Sequential(nn.LSTM(2, 2))))
+    assert caught.value.path == "1.0"
+
+
+def test_nested_names_that_become_one_are_refused() -> None:
+    inner = nn.Sequential(nn.Linear(2, 2), CubaLif(2))
+    module = nn.Sequential(OrderedDict([("0", inner), ("w", nn.Linear(2, 2)), ("neurons0_1", CubaLif(2))]))
+    with pytest.raises(FrontendError, match="two layers are called 'neurons0_1'"):
+        from_torch(module)
+
+
+def test_activations_are_no_spikes_and_the_error_says_what_to_do() -> None:
+    convolutions = nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), nn.Flatten(), nn.Linear(8, 2))
+    with pytest.raises(UnsupportedModuleError, match=r"'0\.1' is a ReLU.*put Spiking.*torch\.onnx\.export"):
+        from_torch(convolutions, torch.zeros(1, 1, 4, 4))
+    with pytest.raises(UnsupportedModuleError, match=r"'0' is a Conv2d.*needs Spiking neurons, not CubaLif"):
+        from_torch(nn.Sequential(nn.Conv2d(1, 2, 3), CubaLif(2)))
 
 
 def test_sparse_masks_become_csr_and_keep_synapses_that_weigh_nothing() -> None:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.toolchain.interchange.onnx_builder import RandomModel
 from toolchain.arrays import Array
-from toolchain.interchange.onnx.layers import activation_network
+from toolchain.interchange.onnx.classifier import activation_network
 from toolchain.rate_coding.activation_network import ActivationNetwork
 
 Node = onnx.NodeProto

@@ -11,7 +11,7 @@ from tests.toolchain.interchange.onnx_builder import SQUASHING, TOLERANCES, Rand
 from tests.toolchain.interchange.onnx_graphs import random_model
 from toolchain.arrays import Array
 from toolchain.errors import FrontendError
-from toolchain.interchange.onnx.layers import activation_network
+from toolchain.interchange.onnx.classifier import activation_network
 from toolchain.ir.currents import Current
 from toolchain.rate_coding.activation_network import activations_of, evaluate
 

@@ -21,7 +21,7 @@ from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import AnyNode, Decode, Graph, print_graph
 from toolchain.passes import DelayLoops, find_loop_delays, find_schedule
-from toolchain.workflow.compare import compare_build, save_build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.export import export_build
@@ -217,12 +217,12 @@ def test_a_build_says_what_takes_longer(
     assert len(build.notes) == 1
     judgement = compare_build(build, exact=("lava",), samples=2)
     judgement.require_exact()
-    save_build(build, tmp_path / "b", judgement)
+    build.save(tmp_path / "b", judgement)
     assert toolchain.load(tmp_path / "b").notes == build.notes
     assert "takes one step more, 2 instead of 1" in (tmp_path / "b" / "report.html").read_text()
     (told,) = compile_graph(graph).notes
     assert told.startswith("the loop a -> b -> a has more connections than steps, so no clocked target")
-    save_build(compile_graph(graph), tmp_path / "unclocked", None)
+    compile_graph(graph).save(tmp_path / "unclocked")
     assert compile_graph(DelayLoops()(graph), loop_delay=True).notes == (
         "no loop had too little delay: nothing was added",
     )

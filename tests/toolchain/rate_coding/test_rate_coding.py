@@ -23,9 +23,9 @@ from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Graph
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.rate_coding.activation_network import INPUT, ActivationNetwork, Rectified
-from toolchain.rate_coding.balance import fitted_units, lowered_share
-from toolchain.rate_coding.convert import RateCode
 from toolchain.rate_coding.graded_input import graded_input, range_notes
+from toolchain.rate_coding.spiking_network import RateCode
+from toolchain.rate_coding.threshold_balancing import fitted_units, lowered_share
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
 

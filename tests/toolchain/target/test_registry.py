@@ -98,5 +98,5 @@ def test_the_doctor_looks_at_everything_else(strangers: Path, monkeypatch: pytes
     )
     checks = {check.name: check for check in diagnose().checks}
     assert checks["target emulator runs"].ok
-    assert checks["target missing runs"].mend == "python -m pip install --force-reinstall stranger-targets"
+    assert checks["target missing runs"].command == "python -m pip install --force-reinstall stranger-targets"
     assert checks["target careless runs"].finding == "KeyError: 'driver'"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import targets.lava
 from tests.graphs import recurrent, spikes
 from toolchain.errors import (
     ArtifactError,
@@ -20,8 +21,11 @@ from toolchain.files.atomic import sha256
 from toolchain.files.documents import read_document
 from toolchain.ir import same_structure
 from toolchain.workflow.build_folder import MANIFEST, Build, Manifest
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.load import load
+
+LAVA = Path(targets.lava.__path__[0])
 
 
 def _copy(folder: Path, tmp_path: Path) -> Path:
@@ -43,11 +47,23 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "fidelity.json",
         "report.html",
         "lava/network.py",
+        "lava/network.json",
         "lava/weights.npz",
+        *(f"lava/{path.relative_to(LAVA)}" for path in (LAVA / "runtime").rglob("*.py")),
     }
     manifest = read_document(small_build / MANIFEST, Manifest)
     assert manifest.files.keys() == files - {"manifest.json"}
     assert manifest.target == "emulator"
+
+
+def test_python_leaves_the_same_build_as_the_command(tmp_path: Path, rng: np.random.Generator) -> None:
+    build = compile_graph(recurrent(rng), stimulus=Stimulus.of(spikes(rng, 2, 10, 6)))
+    build.save(tmp_path / "b")
+    assert (tmp_path / "b" / "lava" / "network.py").is_file()
+    assert not (tmp_path / "b" / "report.html").exists()
+    build.save(tmp_path / "b", compare_build(build))
+    assert (tmp_path / "b" / "report.html").is_file()
+    assert (tmp_path / "b" / "fidelity.json").is_file()
 
 
 def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -63,11 +79,13 @@ def test_a_build_comes_back_as_it_was(tmp_path: Path, rng: np.random.Generator) 
 
 
 def test_a_failing_report_leaves_no_half_build(tmp_path: Path, rng: np.random.Generator) -> None:
-    def fail(folder: Path) -> None:
-        raise OSError("no space left on device")
+    class Failing:
+        def write(self, build: Build, folder: Path) -> None:
+            del build, folder
+            raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        compile_graph(recurrent(rng)).save(tmp_path / "b", fail)
+        compile_graph(recurrent(rng)).save(tmp_path / "b", Failing())
     assert not list(tmp_path.iterdir())
 
 

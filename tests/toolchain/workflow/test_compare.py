@@ -19,8 +19,9 @@ from toolchain.ir import Graph
 from toolchain.workflow import compare as judge
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import check_build
-from toolchain.workflow.compare import Judgement, compare_build, report_of
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.judgement import Judgement, report_of
 from toolchain.workflow.quantization import Quantization
 from toolchain.workflow.sizes import judge_float
 
@@ -56,7 +57,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
 
 def _same(one: Judgement, other: Judgement) -> None:
     assert one.comparison == other.comparison
-    assert one.to_json() == other.to_json()
+    assert one.document() == other.document()
     assert one.costs == other.costs
     assert one.shown_samples == other.shown_samples
     for mine, others in zip(one.shown, other.shown, strict=True):
@@ -165,7 +166,7 @@ def test_events_and_accuracy_are_counted_in_parts_too(build: Build, monkeypatch:
     whole = check_build(build, "loihi2"), judge_float(build.float_graph, build.stimulus)
     monkeypatch.setattr("toolchain.target.parts.ROOM_BYTES", 1)
     monkeypatch.setattr(EmulatorProgram, "batch_size", lambda *_: 2)
-    assert check_build(build, "loihi2").to_json() == whole[0].to_json()
+    assert check_build(build, "loihi2") == whole[0]
     assert judge_float(build.float_graph, build.stimulus) == whole[1]
 
 

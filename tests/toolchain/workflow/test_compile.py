@@ -18,7 +18,7 @@ from toolchain.ir import Graph
 from toolchain.models import CubaLif
 from toolchain.workflow import quantization
 from toolchain.workflow.build_folder import LongerThanProvedWarning
-from toolchain.workflow.compare import Exactness, save_build
+from toolchain.workflow.judgement import Exactness
 from toolchain.workflow.run import run_build
 
 
@@ -41,7 +41,7 @@ def test_a_module_is_compiled_compared_saved_and_loaded(tmp_path: Path, rng: np.
     judgement = toolchain.compare(build)
     assert judgement.comparison.prediction_agreement == 100
     assert judgement.comparison.spike_f1 > 0.95
-    save_build(build, tmp_path / "b", judgement)
+    build.save(tmp_path / "b", judgement)
     loaded = toolchain.load(tmp_path / "b")
     assert toolchain.compare(loaded).comparison == judgement.comparison
     assert loaded.float_graph.outputs[0].classes == ("a", "b", "c")
@@ -131,7 +131,7 @@ def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
     assert "every spike equal" in build.facts.float_agreement
     judgement = toolchain.compare(build, exact=("lava",), samples=2)
     judgement.require_exact()
-    save_build(build, tmp_path / "b", judgement)
+    build.save(tmp_path / "b", judgement)
     assert toolchain.compare(toolchain.load(tmp_path / "b")).comparison == judgement.comparison
 
 

@@ -13,7 +13,7 @@ import toolchain
 from tests.graphs import recurrent
 from toolchain import ir
 from toolchain.cli.main import main
-from toolchain.errors import PreconditionError, UsageError
+from toolchain.errors import PreconditionError, TargetError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.documents import read_json
 from toolchain.interchange.nir.conventions import reader_convention
@@ -21,10 +21,11 @@ from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import AnyNode, EdgeKind, same_structure
 from toolchain.target.registry import load_target
+from toolchain.workflow import export
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.compile_file import compile_file, import_file
-from toolchain.workflow.export import WRITTEN, export_build
+from toolchain.workflow.export import EXPORT_FORMATS, export_build
 from toolchain.workflow.load import load
 from toolchain.workflow.quantization import Quantization
 
@@ -199,9 +200,18 @@ def test_formats_that_do_not_exist_are_named(
 ) -> None:
     assert main(["export", str(small_build), "-f", "netcdf", "-o", str(tmp_path / "x")]) == 2
     said = capsys.readouterr().err
-    assert all(name in said for name in WRITTEN)
+    assert all(name in said for name in EXPORT_FORMATS)
     assert main(["export", str(small_build), "--convention", "norse", "-o", str(tmp_path / "x")]) == 2
     assert "this format says it" in capsys.readouterr().err
+
+
+def test_a_target_that_writes_no_files_is_an_error(
+    small_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "EXPORT_FORMATS", ("emulator",))
+    with pytest.raises(TargetError, match="cannot be written as files that run without this toolchain"):
+        export_build(load(small_build), tmp_path / "x", "emulator")
+    assert not (tmp_path / "x").exists()
 
 
 def test_steps_keep_their_length(small_build: Path, tmp_path: Path) -> None:

@@ -38,8 +38,7 @@ def _network(code: SeriesCode, neurons: int = 80) -> Network:
         bias=0.8,
     )
     network = build_hrsnn(shape, np.random.default_rng(1))
-    if code.graded:
-        network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    network.input_code = code.input_code
     return network
 
 
@@ -141,7 +140,7 @@ def test_a_network_trained_on_windows_continues_a_sine(rng: np.random.Generator)
         channels=1, classes=1, neurons=40, density=0.1, input_density=1.0, gain=5.0, input_gain=2.0, bias=0.8
     )
     network = build_hrsnn(shape, np.random.default_rng(1), readout=Readout.LAST_V)
-    network.graded, network.graded_scale, network.graded_bits = True, code.graded_scale, code.bits
+    network.input_code = code.input_code
     network.layer("hidden").slope = 2.0
     wave = np.sin(np.arange(600) * 0.5)[:, None] * np.sqrt(2)
     x, y = windows_of(wave[:400], 8)

@@ -179,15 +179,15 @@ def test_the_cause_that_was_put_in_is_the_cause_that_is_found(
     rng: np.random.Generator, samples: Stimulus
 ) -> None:
     weights = attribute_loss(_build(rng, samples, weight_bits=2))
-    assert weights.largest is Rule.WEIGHTS
+    assert weights.ranked[0] == Rule.WEIGHTS
     assert Rule.BIAS not in weights.alone
     assert Rule.INPUT not in weights.alone
     assert weights.together.spike_f1 == pytest.approx(weights.rounded.spike_f1, abs=0.1)
     assert weights.arithmetic.spike_f1 > weights.rounded.spike_f1
     assert weights.sentence().startswith("All rules: spike F1")
     decays = attribute_loss(_build(rng, samples, decay_profiles=1, tau_error=100.0))
-    assert decays.largest is Rule.DECAYS
-    assert weights.to_json()["alone"]["weights"]["spike_f1"] < 1
+    assert decays.ranked[0] == Rule.DECAYS
+    assert weights.alone["weights"].spike_f1 < 1
     assert Rule.TRUNCATION not in ROUNDED
 
 
@@ -195,6 +195,6 @@ def test_causes_stand_in_the_judgement_only_if_asked_for(rng: np.random.Generato
     build, told = _build(rng, samples), []
     judged = compare_build(build, attribute=True, progress=lambda stage, done, _: told.append((stage, done)))
     assert judged.attribution is not None
-    assert judged.to_json()["attribution"]["samples"] == 20
+    assert judged.attribution.samples == 20
     assert ("split the loss by cause", 0) in told
-    assert compare_build(build).to_json()["attribution"] is None
+    assert compare_build(build).document().attribution is None

@@ -1,5 +1,6 @@
 """Run folders: complete or continued, never half believed."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from tests.small_run import small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
+from toolchain.models import InputCode
 from toolchain.workflow.prune import prune
 from toolchain.workflow.run_folder import TrainedRun, can_continue, is_run
 from toolchain.workflow.train import train
@@ -88,7 +90,7 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
     with pytest.raises(CorruptArtifactError, match="not the list of a pumice run"):
         TrainedRun.load(folder)
     (folder / "run.json").write_text('{"format": "pumice-run", "version": 1}')
-    with pytest.raises(CorruptArtifactError, match="'classes' is missing"):
+    with pytest.raises(CorruptArtifactError, match="'files' is missing"):
         TrainedRun.load(folder)
     (folder / "run.json").write_text(text)
     weights = folder / "network" / "network.safetensors"
@@ -109,7 +111,7 @@ def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:
 def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
     experiment = small_experiment(encoding={"name": "direct", "steps": 3}, pruning=False)
     trained = train(experiment, tmp_path / "run")
-    assert trained.network.graded
+    assert trained.network.input_code == InputCode(16.0, 5)
     assert trained.stimulus.values["input"].dtype.kind == "f"
 
 
@@ -146,8 +148,17 @@ def test_a_changed_pruning_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(CorruptArtifactError, match="after the pruning"):
         prune(small_experiment(), folder)
-    (folder / "pruning" / "pruning.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(CorruptArtifactError, match="not well formed"):
+    document = folder / "pruning" / "pruning.json"
+    old = {
+        name: value
+        for name, value in json.loads(document.read_text()).items()
+        if name in {"records", "files"}
+    }
+    document.write_text(json.dumps(old), encoding="utf-8")
+    with pytest.raises(FormatVersionError, match="has format version 0, .* again with 'pumice prune'"):
+        prune(small_experiment(), folder)
+    document.write_text("[]", encoding="utf-8")
+    with pytest.raises(CorruptArtifactError, match="is not the list of a pumice pruning"):
         prune(small_experiment(), folder)
 
 

@@ -133,7 +133,7 @@ def test_a_training_that_ended_early_goes_on_and_ends_with_the_same_numbers(tmp_
 
 def test_training_needs_samples_and_labels_by_name(tmp_path: Path) -> None:
     path, train, example = _nir(tmp_path)
-    with pytest.raises(UsageError, match="an array named 'labels' with the class of every"):
+    with pytest.raises(UsageError, match="an array named 'labels' to `train`, with the class"):
         compile_file(path, train=Stimulus(train.values), repair=EPOCHS)
     with pytest.raises(UsageError, match="give some as `train`"):
         compile_file(path, stimulus=example, repair=EPOCHS)

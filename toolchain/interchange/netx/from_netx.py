@@ -65,23 +65,23 @@ def layers_to_graphs(layers: Sequence[NetxLayer], name: str) -> Imported:
         FrontendError: A layer has no counterpart.
         IRError: The layers do not fit one another.
     """
-    chain = _Chain()
+    builder = _GraphBuilder()
     for layer in layers:
-        chain.add(layer)
-    return chain.finished(name)
+        builder.add(layer)
+    return builder.finished(name)
 
 
 @final
 @dataclass
-class _Chain:
+class _GraphBuilder:
     """Adds layers one after another.
 
     Attributes:
-        source: Whom the next layer reads; empty before the first.
-        shape: What comes from there.
-        joined: Whether a layer `flatten` came since the last dense one: netx remembers it over convolutions.
+        source: Name of the node that the next layer reads; empty before the first.
+        shape: Shape of what that node sends.
+        joined: Whether a `flatten` came since the last dense layer; netx remembers it over convolutions.
         never: Whether the last layer cannot fire, so that its potentials are read.
-        silent: The last layer, if it has no neurons.
+        silent: Name of the last layer if it has no neurons, else empty.
     """
 
     nodes: list[AnyNode] = field(default_factory=list)
@@ -136,10 +136,10 @@ class _Chain:
         """Return the one value by which netx transforms what enters."""
         if name not in layer.values:
             return otherwise
-        found = layer.cut(name, self.notes)
-        if found.size != 1:
-            raise layer.fail(f"expected one '{name}' for all that enters, got {found.size}")
-        return int(found.ravel()[0])
+        values = layer.cut(name, self.notes)
+        if values.size != 1:
+            raise layer.fail(f"expected one '{name}' for all that enters, got {values.size}")
+        return int(values.ravel()[0])
 
     def _flatten(self, layer: NetxLayer) -> None:
         self.joined = True
@@ -269,10 +269,10 @@ class _Chain:
             else:
                 parts = dict(_by_sign(name, np.asarray(weights)))
         for part, matrix in parts.items():
-            held = values_of(matrix).astype(np.int64) << doubled
-            sign = fixedpoint.sign_mode_of(held)
-            _check_held(layer, part, values, held, sign)
-            integers: Matrix = with_values(matrix, held.astype(np.int32))
+            shifted = values_of(matrix).astype(np.int64) << doubled
+            sign = fixedpoint.sign_mode_of(shifted)
+            _check_held(layer, part, values, shifted, sign)
+            integers: Matrix = with_values(matrix, shifted.astype(np.int32))
             common: dict[str, Any] = {"name": part, "inputs": (source,), "delays": delays}
             self.nodes.append(ir.FixedDense(weights=integers, exponent=-doubled, sign_mode=sign, **common))
         return tuple(parts)

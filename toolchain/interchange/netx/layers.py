@@ -40,8 +40,8 @@ class NetxLayer:
     """One layer.
 
     Attributes:
-        number: Its place in the file.
-        kind: Its type, such as `dense`.
+        number: Place of the layer in the file.
+        kind: Type of the layer, such as `dense`.
         values: Every data set by its path in the layer.
     """
 
@@ -74,19 +74,19 @@ class NetxLayer:
         array = self.values[name]
         if array.dtype.kind not in "biuf" or not array.size:
             raise self.fail(f"expected numbers as '{name}', got {array.dtype} of shape {array.shape}")
-        found = array.astype(np.float64)
-        if not np.isfinite(found).all():
+        values = array.astype(np.float64)
+        if not np.isfinite(values).all():
             raise self.fail(f"expected numbers as '{name}', got some that are not finite")
-        if np.abs(found).max() >= _LARGEST:
-            raise self.fail(f"expected '{name}' below 2^31, got {np.abs(found).max():g}")
-        return found
+        if np.abs(values).max() >= _LARGEST:
+            raise self.fail(f"expected '{name}' below 2^31, got {np.abs(values).max():g}")
+        return values
 
     def cut(self, name: str, notes: list[str]) -> Ints:
         """Return numbers without what lies behind the point, which netx cuts off weights and biases."""
-        found = self.numbers(name)
-        if (np.trunc(found) != found).any():
+        values = self.numbers(name)
+        if (np.trunc(values) != values).any():
             notes.append(f"'{name}' of layer {self.number} is cut to whole numbers, as netx does")
-        return np.trunc(found).astype(np.int64)
+        return np.trunc(values).astype(np.int64)
 
     def whole(self, name: str) -> Ints:
         """Return whole numbers, whatever type the file stores them in.
@@ -94,34 +94,36 @@ class NetxLayer:
         Raises:
             FrontendError: Some are broken.
         """
-        found = self.numbers(name)
-        if (np.trunc(found) != found).any():
-            raise self.fail(f"expected whole numbers as '{name}', got {found[np.trunc(found) != found][0]:g}")
-        return found.astype(np.int64)
+        values = self.numbers(name)
+        if (np.trunc(values) != values).any():
+            raise self.fail(
+                f"expected whole numbers as '{name}', got {values[np.trunc(values) != values][0]:g}"
+            )
+        return values.astype(np.int64)
 
     def one(self, name: str) -> int:
         """Return a single whole number."""
-        found = self.whole(name)
-        if found.size != 1:
-            raise self.fail(f"expected one '{name}', got {found.size}")
-        return int(found.ravel()[0])
+        values = self.whole(name)
+        if values.size != 1:
+            raise self.fail(f"expected one '{name}', got {values.size}")
+        return int(values.ravel()[0])
 
     def shape(self) -> tuple[int, ...]:
         """Return the layer's shape [N] or C, H, W; [H, W] is one channel."""
-        found = tuple(int(extent) for extent in self.whole("shape").ravel())
-        if not 1 <= len(found) <= 3 or min(found) < 1:
-            raise self.fail(f"has 'shape' {found}, expected [N], [H, W] or [C, H, W] of 1 or more")
-        check_size(self.name, *found)
-        return (1, *found) if len(found) == 2 else found
+        extents = tuple(int(extent) for extent in self.whole("shape").ravel())
+        if not 1 <= len(extents) <= 3 or min(extents) < 1:
+            raise self.fail(f"has 'shape' {extents}, expected [N], [H, W] or [C, H, W] of 1 or more")
+        check_size(self.name, *extents)
+        return (1, *extents) if len(extents) == 2 else extents
 
     def pair(self, name: str, least: int) -> Pair:
         """Return one or two whole numbers as rows and columns."""
-        found = self.whole(name).ravel()
-        if found.size not in {1, 2} or found.min() < least:
+        extents = self.whole(name).ravel()
+        if extents.size not in {1, 2} or extents.min() < least:
             raise self.fail(
-                f"expected one or two numbers of {least} or more as '{name}', got {found[:3].tolist()}"
+                f"expected one or two numbers of {least} or more as '{name}', got {extents[:3].tolist()}"
             )
-        return int(found[0]), int(found[-1])
+        return int(extents[0]), int(extents[-1])
 
     def declared(self, name: str, expected: tuple[int, ...], why: str) -> None:
         """Raise where the file says by this name something else than its weights and shapes do."""
@@ -142,8 +144,8 @@ class NetxLayer:
             registers = (fixedpoint.DECAY_UNITY - 1, 0, fixedpoint.THRESHOLD_MAX)
             return Cuba(*(np.full(shape, value, np.int64) for value in registers), default=True)
         self._check_kind(notes)
-        found = {name: self._register(name, shape) for name in REGISTERS}
-        return Cuba(found["iDecay"] - 1, found["vDecay"], found["vThMant"])
+        registers = {name: self._register(name, shape) for name in REGISTERS}
+        return Cuba(registers["iDecay"] - 1, registers["vDecay"], registers["vThMant"])
 
     def _check_kind(self, notes: list[str]) -> None:
         kind = self.values.get("neuron/type", np.array("")).ravel()
@@ -194,18 +196,18 @@ def read_layers(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[NetxLaye
     Raises:
         CorruptArtifactError: It holds none, or not in a row from 0.
     """
-    found: dict[int, dict[str, NDArray[Any]]] = {}
+    by_number: dict[int, dict[str, NDArray[Any]]] = {}
     for name, array in arrays.items():
         top, _, rest = name.partition("/")
         number, _, key = rest.partition("/")
         if top == "layer" and number.isascii() and number.isdigit() and len(number) < 6 and key:
-            found.setdefault(int(number), {})[key] = array
-    if not found or sorted(found) != list(range(len(found))):
+            by_number.setdefault(int(number), {})[key] = array
+    if not by_number or sorted(by_number) != list(range(len(by_number))):
         raise CorruptArtifactError(path, "holds no layers 0, 1, 2, ...: it is not a netx file")
     layers: list[NetxLayer] = []
-    for number in sorted(found):
-        kind = found[number].get("type")
+    for number in sorted(by_number):
+        kind = by_number[number].get("type")
         if kind is None or kind.dtype.kind != "U" or kind.size != 1:
             raise CorruptArtifactError(path, f"does not say the type of layer {number}")
-        layers.append(NetxLayer(number, str(kind.ravel()[0]), found[number]))
+        layers.append(NetxLayer(number, str(kind.ravel()[0]), by_number[number]))
     return layers

@@ -22,9 +22,9 @@ def prove(
     """Raise unless what netx would read is what is here.
 
     Args:
-        graph: What was written.
-        layers: What stands in the file.
-        weights: What a spike adds, per connection, in units of 64.
+        graph: The graph that was written.
+        layers: The layers of the file.
+        weights: What a spike over each connection adds, in units of 64.
 
     Raises:
         PreconditionError: netx would read another network, or none.
@@ -41,10 +41,10 @@ def prove(
         for name in _REGISTERS:
             if not np.array_equal(getattr(node, name), getattr(other, name)):
                 raise PreconditionError(f"netx would read another {name} than that of '{node.name}'")
-    found = [total for node in read.populations for total in _incoming(read, cast("ir.FixedLif", node))]
+    totals = [total for node in read.populations for total in _incoming(read, cast("ir.FixedLif", node))]
     # An input layer with neurons has no weights of its own in a file.
     first = 1 if "neuron/type" in stored[0] and str(stored[0]["type"]) == "input" else 0
-    for (name, expected), total in zip(weights, found[first:], strict=True):
+    for (name, expected), total in zip(weights, totals[first:], strict=True):
         if not np.array_equal(expected, total):
             raise PreconditionError(f"netx would read other weights than those of '{name}'")
 

@@ -3,7 +3,7 @@
 netx knows chains of layers. A layer has registers, one for all or one per neuron, a bias in units of 64 and
 integer weights without exponent; it may be recurrent within itself. Halves of a connection that were split by
 sign are put together again. Whatever is written is read back, and must be the same integers. What netx cannot
-hold is told all at once.
+hold is reported all at once.
 """
 
 import io
@@ -69,16 +69,16 @@ def netx_layers(graph: Graph) -> list[Values]:
     """
     if graph.stage is not Stage.FIXED:
         raise PreconditionError("netx holds integers; export the fixed graph")
-    chain = _Chain(graph)
+    writer = _LayerWriter(graph)
     for node in graph:
         match node:
             case ir.Input():
-                chain.enter(node)
+                writer.enter(node)
             case ir.FixedLif():
-                chain.layer(node)
+                writer.layer(node)
             case ir.SumPool2d() | ir.MaxPool2d():
-                chain.refuse(f"pooling '{node.name}': netx raises NotImplementedError for poolings")
-                chain.told.add(node.name)
+                writer.refuse(f"pooling '{node.name}': netx raises NotImplementedError for poolings")
+                writer.reported.add(node.name)
             case ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
                 pass
             case ir.Dense() | ir.Conv2d() | ir.Lif():
@@ -86,23 +86,23 @@ def netx_layers(graph: Graph) -> list[Values]:
             case _:
                 assert_never(node)
     for node in graph.outputs:
-        if node.inputs != (chain.last,):
-            chain.refuse(f"output '{node.name}' is not read from the last layer, '{chain.last}'")
-    chain.check()
-    prove(graph, chain.layers, chain.effective)
-    return chain.layers
+        if node.inputs != (writer.last,):
+            writer.refuse(f"output '{node.name}' is not read from the last layer, '{writer.last}'")
+    writer.check()
+    prove(graph, writer.layers, writer.effective)
+    return writer.layers
 
 
 @final
 @dataclass
-class _Chain:
+class _LayerWriter:
     """Writes layers; remembers what each is made of, in integers, and what netx cannot hold.
 
     Attributes:
         last: Node from which the next layer has to come.
-        told: Nodes that were refused, so that what reads them is not refused for it once more.
-        curable: What other options of the compiler change.
-        lasting: What they do not.
+        reported: Nodes that were refused, so that what reads them is not refused for it once more.
+        curable: Obstacles that other options of the compiler remove.
+        lasting: Obstacles that no option removes.
     """
 
     graph: Graph
@@ -110,7 +110,7 @@ class _Chain:
     last: str = ""
     entered: ir.Input | None = None
     effective: list[tuple[str, Ints]] = field(default_factory=list)
-    told: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
     curable: list[str] = field(default_factory=list)
     lasting: list[str] = field(default_factory=list)
 
@@ -120,20 +120,22 @@ class _Chain:
 
     def check(self) -> None:
         """Raise for all that was remembered, with what to do."""
-        found = [*self.curable, *self.lasting]
-        if not found:
+        obstacles = [*self.curable, *self.lasting]
+        if not obstacles:
             return
         advice = f"compile with {_OPTIONS}" if self.curable else f"no option of the compiler helps: {_OTHERS}"
         if self.curable and self.lasting:
             advice += f"; no option helps with the last {len(self.lasting)}: {_OTHERS}"
-        listed = f": {found[0]}; " if len(found) == 1 else "".join(f"\n- {line}" for line in found) + "\n"
+        listed = f": {obstacles[0]}; "
+        if len(obstacles) > 1:
+            listed = "".join(f"\n- {line}" for line in obstacles) + "\n"
         raise PreconditionError(f"netx cannot hold the network{listed}{advice}")
 
     def enter(self, node: ir.Input) -> None:
         """Begin with what enters."""
         if self.entered is not None:
             self.refuse(f"input '{node.name}' is a second one, after '{self.entered.name}'")
-            self.told.add(node.name)
+            self.reported.add(node.name)
             return
         self.entered, self.last = node, node.name
         if node.edge is EdgeKind.SPIKE:
@@ -173,7 +175,7 @@ class _Chain:
                 back.append(connection)
             elif source.name == self.last:
                 forward.append(connection)
-            elif source.name not in self.told:
+            elif source.name not in self.reported:
                 self.refuse(
                     f"connection '{name}' comes from '{source.name}' after {steps} steps: netx has neither "
                     "skips nor feedback between layers"
@@ -181,7 +183,7 @@ class _Chain:
         if len({type(connection) for connection in forward}) > 1:
             self.refuse(f"population '{node.name}' has a convolution and a dense connection")
             return [], back
-        if not forward and refused == len(self.lasting) and not self.told:
+        if not forward and refused == len(self.lasting) and not self.reported:
             self.refuse(f"population '{node.name}' reads nothing of the layer before, '{self.last}'")
         return forward, back
 
@@ -344,7 +346,7 @@ def _stored(values: NDArray[Any], *, channels: bool = False) -> Ints:
     """Return values of neurons as netx spreads them: one, one per channel, or columns, rows, channels.
 
     Args:
-        values: `[N]` or `[C, H, W]`.
+        values: Values of neurons, `[N]` or `[C, H, W]`.
         channels: Whether there has to be one per channel at least.
     """
     array = values.astype(np.int64)

@@ -43,10 +43,10 @@ def changed_by_netx(*parts: Ints) -> str | None:
         return f"cannot hold {lowest} .. {highest}"
     bits = _MOST - left - (_common_zeros(values) - mixed)
     for part in parts:
-        kept = _kept_by_lava(part << left, bits) >> left
-        other = np.flatnonzero(kept.ravel() != part.ravel())
+        after = _kept_by_lava(part << left, bits) >> left
+        other = np.flatnonzero(after.ravel() != part.ravel())
         if other.size:
-            return f"makes {kept.ravel()[other[0]]} of {part.ravel()[other[0]]}"
+            return f"makes {after.ravel()[other[0]]} of {part.ravel()[other[0]]}"
     return None
 
 
@@ -71,8 +71,8 @@ def _kept_by_lava(weights: Ints, bits: int) -> Ints:
         # Of one sign and more than 8 bits: NumPy shifts all of them out.
         return np.zeros_like(weights)
     mirrored = -1 if mode is SignMode.INHIBITORY else 1
-    held = np.clip(weights * mirrored, _LOWEST if mode is SignMode.MIXED else 0, 255)
-    return ((held >> dropped) << dropped) * mirrored
+    clipped = np.clip(weights * mirrored, _LOWEST if mode is SignMode.MIXED else 0, 255)
+    return ((clipped >> dropped) << dropped) * mirrored
 
 
 def total_weights(parts: Sequence[ir.FixedDense | ir.FixedConv2d]) -> tuple[Ints, int]:

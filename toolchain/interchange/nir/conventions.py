@@ -70,7 +70,7 @@ class Convention:
     """One framework's meaning of a NIR file.
 
     Attributes:
-        name: As typed on the command line.
+        name: Name by which a user asks for it.
         dt: Length of a step, in the file's unit of time.
         step_ms: Length of a step in milliseconds for reports, where the file's unit is another; else None.
         decay: How much of a state a step loses.
@@ -81,9 +81,9 @@ class Convention:
         fires_at_threshold: Whether a potential equal to the threshold fires.
         rest: Where potentials begin.
         ignores_r: Whether the resistance of LIF and LI counts as 1, whatever the file says.
-        floor: What the framework stops potentials at by its own default, which no file says and nothing here
+        floor: Limit at which the framework stops potentials by default, which no file says and nothing here
             does; None where it has no such limit.
-        longest: Steps per time constant from which on a file is not one of this convention: it means its
+        longest: Steps per time constant beyond which a file is none of this convention, because it has its
             numbers in another unit.
         otherwise: The convention that such a file is likely to have been written in.
         note: What the file cannot say.

@@ -69,7 +69,7 @@ def read_nir(path: Path, reader: ConfinedReader | None = None) -> nir.NIRGraph:
     The version of the `nir` that wrote the file is kept in the metadata of the graph, under `nir_version`.
 
     Args:
-        path: The file.
+        path: Path of the file.
         reader: A reading process to use again.
 
     Raises:
@@ -113,19 +113,19 @@ def _nested(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return tree
 
 
-def _version(path: Path, found: object) -> str:
+def _version(path: Path, version: object) -> str:
     """Return the version that a file states, or nothing; files without one are read as they are."""
-    if found is None:
+    if version is None:
         return ""
-    stated = re.match(r"(\d{1,9})(\.|$)", found) if isinstance(found, str) else None
+    stated = re.match(r"(\d{1,9})(\.|$)", version) if isinstance(version, str) else None
     if stated is None or int(stated[1]) not in _KNOWN_VERSIONS:
         known = " and ".join(f"{major}.x" for major in _KNOWN_VERSIONS)
         raise CorruptArtifactError(
             path,
-            f"is not a NIR file of a known version: it says {found!r}, and versions {known} of nir are read; "
-            "write it again with nir 1.x, or update pumice",
+            f"is not a NIR file of a known version: it says {version!r}, and versions {known} of nir are "
+            "read; write it again with nir 1.x, or update pumice",
         )
-    return str(found)
+    return str(version)
 
 
 def _graph(path: Path, entry: Mapping[str, Any], inside: tuple[str, ...]) -> nir.NIRGraph:
@@ -137,14 +137,14 @@ def _graph(path: Path, entry: Mapping[str, Any], inside: tuple[str, ...]) -> nir
     nodes = entry.get("nodes", {})
     if not isinstance(nodes, dict):
         raise CorruptArtifactError(path, f"{where} holds values as 'nodes', expected a group")
-    found = {name: _node(path, node, (*inside, name)) for name, node in nodes.items()}
+    children = {name: _node(path, node, (*inside, name)) for name, node in nodes.items()}
     edges = np.asarray(entry.get("edges", np.zeros((0, 2), np.str_)))
     if edges.size and (edges.dtype.kind != "U" or edges.shape[1:] != (2,)):
         raise CorruptArtifactError(
             path, f"{where} has edges of shape {edges.shape}, expected pairs of names, [edges, 2]"
         )
     pairs = [(str(source), str(target)) for source, target in edges]
-    return nir.NIRGraph(found, pairs, metadata=_metadata(path, where, entry), type_check=False)
+    return nir.NIRGraph(children, pairs, metadata=_metadata(path, where, entry), type_check=False)
 
 
 def _node(path: Path, entry: object, place: tuple[str, ...]) -> nir.NIRNode:

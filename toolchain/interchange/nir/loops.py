@@ -31,17 +31,17 @@ def feedback(
     the nodes of a file stand in the order in which they run.
 
     Args:
-        edges: Between leaves.
-        inputs: Where values enter.
-        outputs: Where values leave.
+        edges: Edges between the nodes of a graph without nesting.
+        inputs: Nodes where values enter.
+        outputs: Nodes where values leave.
         waiting: Delays of one step or more for every element: they close their loops themselves.
 
     Raises:
         FrontendError: A loop is entered and left in several places, so that neither condition says where it
             begins; names its edges.
     """
-    held = set(waiting)
-    instant = nx.DiGraph([edge for edge in sorted(edges) if edge[1] not in held])
+    delays = set(waiting)
+    instant = nx.DiGraph([edge for edge in sorted(edges) if edge[1] not in delays])
     if not _looping(instant):
         return frozenset()
     first = _dominance(edges, inputs)
@@ -58,8 +58,8 @@ def running_order(nodes: Iterable[str], edges: Sequence[Edge], back: Collection[
     """Return all nodes, each after what it reads in the same step; ties are broken by name.
 
     Args:
-        nodes: All of them.
-        edges: Those whose value is needed in the same step, and those that go back.
+        nodes: Names of all nodes.
+        edges: Edges whose value is needed in the same step, and those that go back.
         back: Edges that go back; their target stands before their source.
     """
     order = nx.DiGraph()

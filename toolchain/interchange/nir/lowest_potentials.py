@@ -33,9 +33,9 @@ def lowest_potentials(graph: Graph) -> dict[str, float]:
     infinity where nothing leaks.
 
     Args:
-        graph: In real numbers.
+        graph: A graph in real numbers.
     """
-    found: dict[str, float] = {}
+    bounds: dict[str, float] = {}
     for node in graph.populations:
         if not isinstance(node, ir.Lif) or np.isinf(node.vth).all():
             continue
@@ -44,8 +44,8 @@ def lowest_potentials(graph: Graph) -> dict[str, float]:
             if isinstance(connection, ir.Dense | ir.Conv2d):
                 least = _least(connection, _range(graph, connection.inputs[0]), down.shape)
                 down = down + _lasting(least, node.du)
-        found[node.origin.path] = float(_lasting(down, node.dv).min())
-    return found
+        bounds[node.origin.path] = float(_lasting(down, node.dv).min())
+    return bounds
 
 
 def _lasting(step: Floats, decay: Floats) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.conventions import Convention, Drive, Reset, Rest
+from toolchain.interchange.nir.parameters import numbers
 from toolchain.ir.currents import spread
 
 Neuron = nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI | nir.I | nir.Threshold
@@ -29,11 +30,11 @@ class Dynamics:
     Attributes:
         du: Share of the current that a step loses.
         dv: Share of the potential that a step loses.
-        gain: What multiplies the incoming weights.
-        bias: Added to the potential every step.
+        gain: Factor of the incoming weights.
+        bias: What is added to the potential every step.
         vth: Threshold over the resting potential.
         rest: Potential that is zero here: where potentials begin and return to.
-        notes: What a user should look at.
+        notes: Sentences for the user.
     """
 
     du: Floats
@@ -43,6 +44,11 @@ class Dynamics:
     vth: Floats
     rest: Floats
     notes: tuple[str, ...] = ()
+
+    @property
+    def silent(self) -> bool:
+        """Whether the neurons never fire."""
+        return bool(np.isinf(self.vth).all())
 
 
 def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Convention) -> Dynamics:
@@ -151,20 +157,3 @@ class _Parameters:
                 "`convention` and `dt` are those of the file"
             )
         return decays
-
-
-def numbers(name: str, parameter: str, values: object) -> Floats:
-    """Return a parameter of a node as finite real numbers.
-
-    Raises:
-        FrontendError: It holds something else.
-    """
-    try:
-        array = np.asarray(values)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise FrontendError(f"node '{name}': {parameter} cannot be read as numbers: {error}") from None
-    if not array.size:
-        raise FrontendError(f"node '{name}': expected numbers as {parameter}, got none")
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise FrontendError(f"node '{name}': expected finite numbers as {parameter}, got {array.dtype}")
-    return array.astype(np.float64)

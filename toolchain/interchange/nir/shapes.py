@@ -10,8 +10,16 @@ import numpy as np
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
-from toolchain.interchange.nir.geometry import Windowed, groups_of, kernels_of, window_of
-from toolchain.interchange.nir.neurons import NEURONS, Neuron, numbers
+from toolchain.interchange.nir.neurons import NEURONS, Neuron
+from toolchain.interchange.nir.parameters import (
+    Windowed,
+    groups_of,
+    kernels_of,
+    matrix_of,
+    numbers,
+    whole_numbers,
+    window_of,
+)
 from toolchain.ir.currents import check_size, check_window, spread
 from toolchain.ir.types import size_of
 
@@ -28,7 +36,7 @@ class Form:
     """What a node sends.
 
     Attributes:
-        shape: Of one step, as it is here: `[N]` or `[C, H, W]`.
+        shape: Shape of one step as it is here, `[N]` or `[C, H, W]`.
         flat: Whether feature maps were flattened.
         line: Whether the file says `[C, L]`, which is `[C, 1, L]` here.
     """
@@ -52,10 +60,10 @@ class Form:
         Raises:
             FrontendError: It has another shape.
         """
-        found = numbers(name, parameter, values)
-        row = self.line and found.ndim == _IMAGE
+        array = numbers(name, parameter, values)
+        row = self.line and array.ndim == _IMAGE
         return np.array(
-            spread(found, self.shape if row else self.features, f"node '{name}': {parameter}")
+            spread(array, self.shape if row else self.features, f"node '{name}': {parameter}")
         ).reshape(self.shape)
 
 
@@ -129,7 +137,7 @@ def _entered(name: str, nodes: Mapping[str, nir.NIRNode], readers: Mapping[str, 
     declared = node.input_type.get("input") if isinstance(node, nir.Input) else None
     if declared is None:
         raise FrontendError(f"input '{name}' has no shape; write the file with one")
-    shape = _whole_numbers(name, "shape", declared)
+    shape = whole_numbers(name, "shape", declared)
     lines = len(shape) == _LINE and _reaches_line(name, nodes, readers)
     if shape[:1] == (1,) and (len(shape) == _IMAGE + 1 or (len(shape) == _LINE and not lines)):
         shape = shape[1:]
@@ -140,14 +148,14 @@ def _entered(name: str, nodes: Mapping[str, nir.NIRNode], readers: Mapping[str, 
 
 def _reaches_line(name: str, nodes: Mapping[str, nir.NIRNode], readers: Mapping[str, Sequence[str]]) -> bool:
     """Return whether values reach a convolution of lines before their shape changes."""
-    seen, found = {name}, [name]
-    while found:
-        for reader in readers[found.pop()]:
+    visited, frontier = {name}, [name]
+    while frontier:
+        for reader in readers[frontier.pop()]:
             if isinstance(nodes[reader], nir.Conv1d):
                 return True
-            if reader not in seen and not isinstance(nodes[reader], nir.Affine | nir.Linear | nir.Flatten):
-                seen.add(reader)
-                found.append(reader)
+            if reader not in visited and not isinstance(nodes[reader], nir.Affine | nir.Linear | nir.Flatten):
+                visited.add(reader)
+                frontier.append(reader)
     return False
 
 
@@ -177,14 +185,6 @@ def _sent(name: str, node: nir.NIRNode, known: Form) -> Form:
             return known
 
 
-def matrix_of(name: str, node: nir.Affine | nir.Linear) -> Floats:
-    """Return the weights of a linear node, `[targets, sources]`."""
-    weights = numbers(name, "weight", node.weight)
-    if weights.ndim != 2 or not weights.size:
-        raise FrontendError(f"node '{name}' has weights {weights.shape}, expected a matrix")
-    return weights
-
-
 def _convolved(name: str, node: nir.Conv1d | nir.Conv2d, known: Form) -> Form:
     kernels, groups = kernels_of(name, node), groups_of(name, node)
     form = _mapped(name, node, known, len(kernels))
@@ -194,9 +194,9 @@ def _convolved(name: str, node: nir.Conv1d | nir.Conv2d, known: Form) -> Form:
         )
     declared = node.input_shape
     extents = known.shape[2:] if isinstance(node, nir.Conv1d) else known.shape[1:]
-    if declared is not None and _whole_numbers(name, "input_shape", declared) != extents:
+    if declared is not None and whole_numbers(name, "input_shape", declared) != extents:
         raise FrontendError(
-            f"convolution '{name}' declares input_shape {_whole_numbers(name, 'input_shape', declared)}, but "
+            f"convolution '{name}' declares input_shape {whole_numbers(name, 'input_shape', declared)}, but "
             f"{known.features} come"
         )
     return form
@@ -218,7 +218,7 @@ def _mapped(name: str, node: Windowed, known: Form, channels: int) -> Form:
 
 def _flat(name: str, node: nir.Flatten, known: Form) -> Form:
     """Return the flattened form: all features, in the order C, H, W."""
-    (start,), (end,) = (_whole_numbers(name, "its dimensions", n)[:1] for n in (node.start_dim, node.end_dim))
+    (start,), (end,) = (whole_numbers(name, "its dimensions", n)[:1] for n in (node.start_dim, node.end_dim))
     extents = known.features
     first, last = (n + len(extents) if n < 0 else n for n in (start, end))
     # A batch of one may stay in front.
@@ -234,16 +234,9 @@ def _check_declared(name: str, what: str, declared: object, known: Form) -> None
     """Raise if a node declares another shape than what arrives, but for a batch and a time of one."""
     if declared is None or np.size(np.asarray(declared)) == 0:
         return
-    shape = _whole_numbers(name, what, declared)
+    shape = whole_numbers(name, what, declared)
     expected = {(*ones, *known.features) for ones in ((), (1,), (1, 1))}
     if known.line:
         expected.add(known.shape)
     if shape not in expected:
         raise FrontendError(f"node '{name}' declares {what} {shape}, but {known.features} come")
-
-
-def _whole_numbers(name: str, what: str, values: object) -> Shape:
-    found = numbers(name, what, values).ravel()
-    if (found != np.rint(found)).any():
-        raise FrontendError(f"node '{name}': expected whole numbers as {what}, got {values}")
-    return tuple(int(extent) for extent in found)

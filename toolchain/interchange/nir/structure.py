@@ -9,19 +9,16 @@ from typing import Final, final
 
 import networkx as nx
 import nir
-import numpy as np
-from numpy.typing import NDArray
 
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.loops import Edge, feedback, running_order
-from toolchain.interchange.nir.neurons import NEURONS, numbers
+from toolchain.interchange.nir.neurons import NEURONS
+from toolchain.interchange.nir.parameters import steps_of
 from toolchain.interchange.nir.shapes import Form, infer_forms
 
 Leaf = nir.NIRNode
 
 _DEEPEST: Final = 32
-_WHOLE: Final = 1e-6
-"""Of a step: more than single precision loses, less than anybody means."""
 _KNOWN: Final = (
     *NEURONS,
     nir.Affine,
@@ -46,13 +43,13 @@ class Structure:
     Nothing in it depends on the order in which nodes and edges stand in the file.
 
     Attributes:
-        nodes: By name; nodes of a nested graph as `graph.node`.
-        edges: Between them.
-        back: Those over which a value arrives at least one step later; see `nir_loops`.
-        rank: Position in the order in which a step runs.
+        nodes: Nodes by name; those of a nested graph are called `graph.node`.
+        edges: Edges between the nodes.
+        back: Edges over which a value arrives at least one step later; see `nir.loops`.
+        rank: Position of each node in the order in which a step runs.
         forms: What every node sends.
         outer: Inputs and outputs of the whole graph.
-        notes: What was found on the way.
+        notes: Sentences for the user.
     """
 
     nodes: Mapping[str, Leaf]
@@ -84,10 +81,10 @@ class Structure:
 
     @cached_property
     def _sources(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {name: [] for name in self.nodes}
+        sources: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in sorted(self.edges, key=lambda edge: self.rank[edge[0]]):
-            found[target].append(source)
-        return found
+            sources[target].append(source)
+        return sources
 
     def linear_order(self) -> list[str]:
         """Return the linear nodes, each after the linear nodes it reads."""
@@ -100,7 +97,7 @@ def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
     """Open nested graphs, cut loops, find an order and infer every shape.
 
     Args:
-        graph: Of any depth.
+        graph: A graph, nested to any depth.
         dt: Length of a step, which says what a delay is: a loop that waits a step needs no cut.
 
     Raises:
@@ -140,23 +137,6 @@ def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
     forms = infer_forms(nodes, unique, order)
     rank = {name: place for place, name in enumerate(order)}
     return Structure(nodes, unique, back, rank, forms, frozenset(inputs + outputs), tuple(notes))
-
-
-def steps_of(name: str, node: nir.Delay, dt: float) -> NDArray[np.int64]:
-    """Return a delay in steps, of the shape in the file.
-
-    Raises:
-        FrontendError: It is negative, or no whole number of steps.
-    """
-    delay = numbers(name, "delay", node.delay) / dt
-    whole = np.rint(delay)
-    wrong = (np.abs(delay - whole) > _WHOLE * np.maximum(1, whole)) | (whole < 0)
-    if wrong.any():
-        raise FrontendError(
-            f"delay '{name}' is {delay[wrong][0]:g} steps of {dt:g} s, expected whole ones",
-            "state the step as `dt`",
-        )
-    return whole.astype(np.int64)
 
 
 def _linear(nodes: Mapping[str, object], edges: Sequence[Edge], ends: set[str]) -> "nx.DiGraph[str]":

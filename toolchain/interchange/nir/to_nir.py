@@ -37,7 +37,7 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
     Thresholds are written so that the reader fires where this network does.
 
     Args:
-        graph: In real numbers.
+        graph: A graph in real numbers.
         reader: What the importing framework makes of a file; see `reader_convention`.
 
     Raises:
@@ -90,14 +90,14 @@ class _Writer:
     """Adds nodes and edges.
 
     Attributes:
-        graph: To be written.
+        graph: The graph that is written.
         reader: What the importing framework makes of it.
         explicit: Whether loops of one step have a `Delay`, too.
-        nodes: Of the file, so far.
-        edges: Between them.
+        nodes: Nodes of the file so far.
+        edges: Edges between those nodes.
         notes: What the file says in another way.
-        late: Names of nodes in the file that read one step late without a `Delay`.
-        connections: Linear nodes in the file, each with its population.
+        late: Nodes of the file that read one step late without a `Delay`.
+        connections: Linear nodes of the file, each with its population.
     """
 
     graph: Graph
@@ -146,9 +146,9 @@ class _Writer:
         """Return the node of the file that holds what a node reads, delays included.
 
         Args:
-            node: What reads.
-            reader: What it will be called in the file.
-            extra: Steps that its synapses wait.
+            node: Node that reads.
+            reader: Name of that node in the file.
+            extra: Steps that its synapses wait besides.
         """
         source, steps = self.graph[node.inputs[0]], np.int64(extra)
         while isinstance(source, ir.Delay):

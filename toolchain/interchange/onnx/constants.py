@@ -34,8 +34,8 @@ class Constants:
     """The constants of a model by name, read and folded when they are asked for.
 
     Args:
-        path: The file, for messages.
-        model: What it holds.
+        path: Path of the file, for messages.
+        model: Content of the file.
     """
 
     def __init__(self, path: Path, model: onnx.ModelProto) -> None:
@@ -66,10 +66,10 @@ class Constants:
         """
         if operator.domain or not all(name in self for name in operator.inputs if name):
             return False
-        found = self._folded(operator)
-        for name, values in zip(operator.outputs, found, strict=False):
+        result = self._folded(operator)
+        for name, values in zip(operator.outputs, result, strict=False):
             self._values[name] = values
-        return bool(found)
+        return bool(result)
 
     def _folded(self, operator: Operator) -> Sequence[Values]:
         if operator.kind == "Constant":

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from toolchain.errors import CorruptArtifactError
 from toolchain.files.disk import check_file
-from toolchain.interchange.onnx.objects import object_bytes
+from toolchain.interchange.onnx.protobuf_memory import object_bytes
 from toolchain.memory import budget
 
 _LARGEST: Final = 2**31 - 1

@@ -13,15 +13,15 @@ from toolchain.errors import CorruptArtifactError, ToolchainError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.npz import unpack_arrays
 from toolchain.files.temporary import temporary_folder
+from toolchain.interchange.onnx.classifier import activation_network
 from toolchain.interchange.onnx.file import read_onnx
-from toolchain.interchange.onnx.input import check_input, frames_of
-from toolchain.interchange.onnx.layers import activation_network
+from toolchain.interchange.onnx.input_layout import check_input, frames_of
 from toolchain.ir import Graph, Stage, graph_from
 from toolchain.ir.currents import check_size
 from toolchain.ir.imported import Imported
 from toolchain.passes import DequantizeGraph
-from toolchain.rate_coding.convert import RateCode, rate_coded
 from toolchain.rate_coding.rectified_layers import graph_name
+from toolchain.rate_coding.spiking_network import RateCode, rate_coded
 from toolchain.target.protocol import PortableProgram
 from toolchain.target.registry import load_target
 
@@ -43,8 +43,8 @@ def from_onnx(
     network whose rates stand for its activations; see `rate_coded`.
 
     Args:
-        path: The file.
-        samples: For a classifier, what its activations are measured on.
+        path: Path of the file.
+        samples: Samples on which the activations of a classifier are measured.
         classes: Names of the classes.
         code: How activations become rates.
 

@@ -14,8 +14,8 @@ from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.ir.convolved_currents import may_pad
 from toolchain.ir.currents import check_size
-from toolchain.rate_coding.activation_values import (
-    Value,
+from toolchain.rate_coding.symbolic_tensors import (
+    SymbolicTensor,
     added,
     affine,
     concatenated,
@@ -25,7 +25,7 @@ from toolchain.rate_coding.activation_values import (
     scaled,
     whole,
 )
-from toolchain.rate_coding.placement import WindowPlacement
+from toolchain.rate_coding.window_placement import WindowPlacement
 
 _ONE: Final = np.ones(1)
 _ZERO: Final = np.zeros(1)
@@ -33,7 +33,7 @@ INFERRING: Final = 7
 """First opset whose norms and dropouts infer unless they are told to train."""
 
 
-def convolution(t: Translation, operator: Operator) -> Value:
+def convolution(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a convolution of one or two dimensions."""
     value, kernels = t.read(operator), t.constant(operator, 1)
     groups, axes = operator.integer("group", 1), kernels.ndim - 2
@@ -49,18 +49,23 @@ def convolution(t: Translation, operator: Operator) -> Value:
         )
     placement = operator.placed(kernels.shape[2:], value.shape[2:])
     kernels = kernels.reshape(*kernels.shape[:2], *placement.kernel)
-    found = windowed(t, operator, value, kernels, placement, groups)
+    maps = windowed(t, operator, value, kernels, placement, groups)
     bias = t.optional(operator, 2)
     if bias is None:
-        return found
+        return maps
     if bias.size != len(kernels):
         raise operator.refuse(f"it has {bias.size} biases for {len(kernels)} channels")
-    return affine(operator.name, found, _ONE, bias.reshape(-1, *[1] * axes))
+    return affine(operator.name, maps, _ONE, bias.reshape(-1, *[1] * axes))
 
 
 def windowed(
-    t: Translation, operator: Operator, value: Value, kernels: Floats, placement: WindowPlacement, groups: int
-) -> Value:
+    t: Translation,
+    operator: Operator,
+    value: SymbolicTensor,
+    kernels: Floats,
+    placement: WindowPlacement,
+    groups: int,
+) -> SymbolicTensor:
     """Return kernels `[O, C / groups, h, w]` over feature maps, wherever they are padded."""
     maps = feature_maps(operator.name, value)
     shape = (1, len(kernels), *_positions(operator, value, placement)[4 - value.elements.ndim :])
@@ -78,7 +83,7 @@ def windowed(
         maps = t.layers.halves(
             operator.name, whole(maps, (1, *maps.shape), nonnegative=value.nonnegative)
         ).current
-    found = convolve(
+    current = convolve(
         operator.name,
         maps,
         kernels,
@@ -87,10 +92,10 @@ def windowed(
         dilation=dilation,
         groups=groups,
     )
-    return whole(found, shape)
+    return whole(current, shape)
 
 
-def _positions(operator: Operator, value: Value, placement: WindowPlacement) -> tuple[int, int]:
+def _positions(operator: Operator, value: SymbolicTensor, placement: WindowPlacement) -> tuple[int, int]:
     size = (1, *value.shape[2:])[-2:]
     extents = zip(size, placement.pads, placement.spans, placement.stride, strict=True)
     rows, columns = ((n + t + b - span) // s + 1 for n, (t, b), span, s in extents)
@@ -104,7 +109,7 @@ def _positions(operator: Operator, value: Value, placement: WindowPlacement) -> 
 
 def _at_one_position(kernels: Floats, placement: WindowPlacement, groups: int) -> Floats:
     """Return what a convolution does to maps of a single element: a matrix `[O, C]`."""
-    found = np.zeros((len(kernels), groups, kernels.shape[1]))
+    matrix = np.zeros((len(kernels), groups, kernels.shape[1]))
     places = [
         divmod(begin, step) for (begin, _), step in zip(placement.pads, placement.dilation, strict=True)
     ]
@@ -112,8 +117,8 @@ def _at_one_position(kernels: Floats, placement: WindowPlacement, groups: int) -
         rest == 0 and place < extent for (place, rest), extent in zip(places, placement.kernel, strict=True)
     ):
         group = np.arange(len(kernels)) // (len(kernels) // groups)
-        found[np.arange(len(kernels)), group] = kernels[:, :, places[0][0], places[1][0]]
-    return found.reshape(len(kernels), -1)
+        matrix[np.arange(len(kernels)), group] = kernels[:, :, places[0][0], places[1][0]]
+    return matrix.reshape(len(kernels), -1)
 
 
 def padded(
@@ -122,9 +127,9 @@ def padded(
     """Return kernels that give the same where both sides are padded by as much: with zeros on one side.
 
     Args:
-        kernels: `[O, C, h, w]`.
-        placement: Of the window, with any padding.
-        size: Of the image.
+        kernels: Kernels `[O, C, h, w]`.
+        placement: Placement of the window, with any padding.
+        size: Rows and columns of the image.
 
     Returns:
         Kernels, padding and dilation.
@@ -152,44 +157,47 @@ def padded(
     return kernels, (padding[0], padding[1]), (dilation[0], dilation[1])
 
 
-def pad(t: Translation, operator: Operator) -> Value:
+def pad(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a padding of images by a constant."""
     value = t.read(operator)
     if operator.text("mode", "constant") != "constant":
         raise operator.refuse(f"it pads by '{operator.text('mode', '')}', expected a constant")
     rank, axes = value.elements.ndim, t.optional(operator, 3)
-    given = operator.integers("pads") or operator.integers("paddings")
-    if given is None:
-        given = tuple(int(extent) for extent in t.constant(operator, 1).ravel())
-    chosen = list(range(rank)) if axes is None else [int(axis) % rank for axis in axes.ravel()]
-    if len(given) != 2 * len(chosen):
-        raise operator.refuse(f"it pads {list(given)}, expected two numbers per axis of {list(value.shape)}")
-    pads = {axis: (given[i], given[i + len(chosen)]) for i, axis in enumerate(chosen)}
+    numbers = operator.integers("pads") or operator.integers("paddings")
+    if numbers is None:
+        numbers = tuple(int(extent) for extent in t.constant(operator, 1).ravel())
+    padded_axes = list(range(rank)) if axes is None else [int(axis) % rank for axis in axes.ravel()]
+    if len(numbers) != 2 * len(padded_axes):
+        raise operator.refuse(
+            f"it pads {list(numbers)}, expected two numbers per axis of {list(value.shape)}"
+        )
+    pads = {axis: (numbers[i], numbers[i + len(padded_axes)]) for i, axis in enumerate(padded_axes)}
     pads = {axis: extents for axis, extents in pads.items() if any(extents)}
     if not pads:
         return value
     if min(pads) < 2 or rank not in {3, 4} or min(map(min, pads.values())) < 0:
-        raise operator.refuse(f"it pads {list(given)} of {list(value.shape)}, expected more rows and columns")
+        raise operator.refuse(
+            f"it pads {list(numbers)} of {list(value.shape)}, expected more rows and columns"
+        )
     fill = t.optional(operator, 2)
     level = operator.real("value", 0.0) if fill is None else float(fill.ravel()[0])
     around = ((0, 0),) * (4 - rank) + tuple(pads.get(axis, (0, 0)) for axis in range(2, rank))
     placement = WindowPlacement((1, 1), (1, 1), (1, 1), (around[0], around[1]))
     channels = value.shape[1]
-    found = windowed(t, operator, value, np.ones((channels, 1, 1, 1)), placement, channels)
-    edge = np.full(found.shape[2:], level)
+    enlarged = windowed(t, operator, value, np.ones((channels, 1, 1, 1)), placement, channels)
+    edge = np.full(enlarged.shape[2:], level)
     edge[
         tuple(
             slice(pads.get(a, (0, 0))[0], n - pads.get(a, (0, 0))[1])
-            for a, n in enumerate(found.shape[2:], 2)
+            for a, n in enumerate(enlarged.shape[2:], 2)
         )
     ] = 0
-    kept = replace(found, nonnegative=value.nonnegative and level >= 0)
-    return (
-        kept if level == 0 else replace(affine(operator.name, kept, _ONE, edge), nonnegative=kept.nonnegative)
-    )
+    if level:
+        enlarged = affine(operator.name, enlarged, _ONE, edge)
+    return replace(enlarged, nonnegative=value.nonnegative and level >= 0)
 
 
-def gemm(t: Translation, operator: Operator) -> Value:
+def gemm(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a dense layer."""
     value, weights = t.read(operator), t.constant(operator, 1)
     if weights.ndim != 2 or value.elements.ndim != 2:
@@ -199,14 +207,14 @@ def gemm(t: Translation, operator: Operator) -> Value:
     if operator.integer("transA", 0):
         value = replace(value, elements=value.elements.T)
     matrix = weights.T if operator.integer("transB", 0) else weights
-    found = multiplied_by(operator, value, operator.real("alpha", 1.0) * matrix)
+    product = multiplied_by(operator, value, operator.real("alpha", 1.0) * matrix)
     bias = t.optional(operator, 2)
     if bias is None:
-        return found
-    return _affine(operator, found, _ONE, operator.real("beta", 1.0) * bias)
+        return product
+    return _affine(operator, product, _ONE, operator.real("beta", 1.0) * bias)
 
 
-def matmul(t: Translation, operator: Operator) -> Value:
+def matmul(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a matrix product with constant weights on either side."""
     if operator.reads(0) in t.constants:
         # A x = (x^T A^T)^T
@@ -214,8 +222,8 @@ def matmul(t: Translation, operator: Operator) -> Value:
         if value.elements.ndim < 2:
             raise operator.refuse(f"it multiplies {list(weights.shape)} with {list(value.shape)}")
         swapped = replace(value, elements=value.elements.swapaxes(-1, -2))
-        found = multiplied_by(operator, swapped, weights.T)
-        return replace(found, elements=found.elements.swapaxes(-1, -2))
+        product = multiplied_by(operator, swapped, weights.T)
+        return replace(product, elements=product.elements.swapaxes(-1, -2))
     if operator.reads(1) not in t.constants:
         raise operator.refuse("activations are multiplied with activations, but rates only add up")
     return multiplied_by(operator, t.read(operator), _matrix(operator, t.constant(operator, 1)))
@@ -227,7 +235,7 @@ def _matrix(operator: Operator, weights: Floats) -> Floats:
     return weights.reshape(weights.shape[-2:])
 
 
-def multiplied_by(operator: Operator, value: Value, weights: Floats) -> Value:
+def multiplied_by(operator: Operator, value: SymbolicTensor, weights: Floats) -> SymbolicTensor:
     """Return a tensor `[..., K]` times a matrix `[K, M]`."""
     inputs, outputs = weights.shape
     if value.shape[-1] != inputs or 0 in weights.shape:
@@ -242,7 +250,7 @@ def multiplied_by(operator: Operator, value: Value, weights: Floats) -> Value:
     return linear(operator.name, value, blocks, shape)
 
 
-def norm(t: Translation, operator: Operator) -> Value:
+def norm(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a batch norm as it infers: one factor and one offset per channel."""
     value = t.read(operator)
     trained = operator.opset >= INFERRING or operator.integer("is_test", 0)
@@ -258,22 +266,22 @@ def norm(t: Translation, operator: Operator) -> Value:
     return affine(operator.name, value, factor.reshape(spread), (beta - mean * factor).reshape(spread))
 
 
-def add(t: Translation, operator: Operator) -> Value:
+def add(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a sum of any number of tensors and constants."""
     values = t.depending(operator)
     offsets = [t.constant(operator, i) for i, name in enumerate(operator.inputs) if name in t.constants]
-    found = reduce(lambda first, second: _added(operator, first, second), values)
+    total = reduce(lambda first, second: _added(operator, first, second), values)
     for offset in offsets:
-        found = _affine(operator, found, _ONE, offset)
-    return found
+        total = _affine(operator, total, _ONE, offset)
+    return total
 
 
-def mean(t: Translation, operator: Operator) -> Value:
+def mean(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the mean of several tensors."""
     return scaled(operator.name, add(t, operator), np.array([1 / len(operator.inputs)]))
 
 
-def subtract(t: Translation, operator: Operator) -> Value:
+def subtract(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a difference."""
     if operator.reads(0) in t.constants:
         return _affine(operator, t.read(operator, 1), -_ONE, t.constant(operator, 0))
@@ -282,7 +290,7 @@ def subtract(t: Translation, operator: Operator) -> Value:
     return _added(operator, t.read(operator), scaled(operator.name, t.read(operator, 1), -_ONE))
 
 
-def multiply(t: Translation, operator: Operator) -> Value:
+def multiply(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a product with a constant."""
     fixed = [place for place in (0, 1) if operator.reads(place) in t.constants]
     if not fixed:
@@ -290,7 +298,7 @@ def multiply(t: Translation, operator: Operator) -> Value:
     return _affine(operator, t.read(operator, 1 - fixed[0]), t.constant(operator, fixed[0]), _ZERO)
 
 
-def divide(t: Translation, operator: Operator) -> Value:
+def divide(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a division by a constant."""
     if operator.reads(1) not in t.constants:
         raise operator.refuse("it divides by activations, but rates only add up")
@@ -300,19 +308,19 @@ def divide(t: Translation, operator: Operator) -> Value:
     return _affine(operator, t.read(operator), 1 / divisor, _ZERO)
 
 
-def negate(t: Translation, operator: Operator) -> Value:
+def negate(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a change of sign."""
     return scaled(operator.name, t.read(operator), -_ONE)
 
 
-def _added(operator: Operator, first: Value, second: Value) -> Value:
+def _added(operator: Operator, first: SymbolicTensor, second: SymbolicTensor) -> SymbolicTensor:
     try:
         return added(operator.name, first, second)
     except ValueError:
         raise operator.refuse(f"it adds {list(first.shape)} and {list(second.shape)}") from None
 
 
-def _affine(operator: Operator, value: Value, factor: Floats, offset: Floats) -> Value:
+def _affine(operator: Operator, value: SymbolicTensor, factor: Floats, offset: Floats) -> SymbolicTensor:
     rank = value.elements.ndim
     factor, offset = operator.aligned(factor, rank), operator.aligned(offset, rank)
     try:
@@ -322,7 +330,7 @@ def _affine(operator: Operator, value: Value, factor: Floats, offset: Floats) ->
         raise operator.refuse(f"it joins {list(value.shape)} with a constant of {list(shape)}") from None
 
 
-def concatenate(t: Translation, operator: Operator) -> Value:
+def concatenate(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate tensors behind one another; a constant among them is refused."""
     values = [t.read(operator, place) for place in range(len(operator.inputs))]
     try:

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 
 from toolchain.errors import FrontendError
-from toolchain.rate_coding.placement import WindowPlacement
+from toolchain.rate_coding.window_placement import WindowPlacement
 
 _NUMPY: Final = 7
 """First opset whose arithmetic broadcasts as NumPy does."""
@@ -42,8 +42,8 @@ class Operator:
     """One operator of a model and its attributes, with the defaults of ONNX.
 
     Args:
-        node: As it stands in the file.
-        opset: Of the file, since some operators changed.
+        node: Node as it stands in the file.
+        opset: Version of the operators that the file uses; some of them changed.
     """
 
     def __init__(self, node: onnx.NodeProto, opset: int) -> None:
@@ -107,7 +107,7 @@ class Operator:
 
         Args:
             kernel: Extents of the window, one or two.
-            size: Of the image, as many.
+            size: Extents of the image, as many.
         """
         axes = len(kernel)
         strides = self._extents("strides", axes)
@@ -151,10 +151,10 @@ class Operator:
         return self._extents("kernel_shape", axes)
 
     def _extents(self, name: str, axes: int) -> tuple[int, ...]:
-        found = self.integers(name) or (1,) * axes
-        if len(found) != axes or min(found) < 1 or max(found) >= _LARGEST:
-            raise self.refuse(f"it has {name} {list(found)}, expected {axes} numbers of 1 or more")
-        return found
+        extents = self.integers(name) or (1,) * axes
+        if len(extents) != axes or min(extents) < 1 or max(extents) >= _LARGEST:
+            raise self.refuse(f"it has {name} {list(extents)}, expected {axes} numbers of 1 or more")
+        return extents
 
 
 def check_operators(model: onnx.ModelProto) -> None:

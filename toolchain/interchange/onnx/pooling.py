@@ -14,13 +14,13 @@ from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
 from toolchain.ir import Window
 from toolchain.ir.currents import Current, check_size
-from toolchain.rate_coding.activation_values import Value, affine, feature_maps, images, linear, whole
-from toolchain.rate_coding.placement import WindowPlacement
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor, affine, feature_maps, images, linear, whole
+from toolchain.rate_coding.window_placement import WindowPlacement
 
 _ZERO: Final = np.zeros(1)
 
 
-def average_pool(t: Translation, operator: Operator) -> Value:
+def average_pool(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a mean over windows."""
     value = _images(t, operator)
     axes = value.elements.ndim - 2
@@ -37,7 +37,7 @@ def average_pool(t: Translation, operator: Operator) -> Value:
     return replace(_sums(t, operator, value, placement, 1 / inside), nonnegative=value.nonnegative)
 
 
-def global_average(t: Translation, operator: Operator) -> Value:
+def global_average(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the mean of every feature map."""
     value = _images(t, operator)
     size = (1, *value.shape[2:])[-2:]
@@ -46,7 +46,7 @@ def global_average(t: Translation, operator: Operator) -> Value:
     return replace(_sums(t, operator, value, placement, factor), nonnegative=value.nonnegative)
 
 
-def max_pool(t: Translation, operator: Operator) -> Value:
+def max_pool(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the largest of every window."""
     if len(operator.outputs) > 1 and operator.outputs[1] in t.readers:
         raise operator.refuse("where the largest stands is read, but only how large it is can be kept")
@@ -56,24 +56,24 @@ def max_pool(t: Translation, operator: Operator) -> Value:
     )
 
 
-def global_max(t: Translation, operator: Operator) -> Value:
+def global_max(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the largest of every feature map."""
     value = _images(t, operator)
     size = (1, *value.shape[2:])[-2:]
     return _largest(t, operator, value, WindowPlacement((size[0], size[1]), (1, 1), (1, 1), ((0, 0), (0, 0))))
 
 
-def reduce_mean(t: Translation, operator: Operator) -> Value:
+def reduce_mean(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a mean along axes."""
     return _reduced(t, operator, mean=True)
 
 
-def reduce_sum(t: Translation, operator: Operator) -> Value:
+def reduce_sum(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a sum along axes."""
     return _reduced(t, operator, mean=False)
 
 
-def _images(t: Translation, operator: Operator) -> Value:
+def _images(t: Translation, operator: Operator) -> SymbolicTensor:
     value = t.read(operator)
     if value.elements.ndim not in {3, 4}:
         raise operator.refuse(f"it reads {list(value.shape)}, expected feature maps of one or two dimensions")
@@ -93,26 +93,28 @@ def _counted(size: tuple[int, ...], placement: WindowPlacement) -> Floats:
 
 
 def _sums(
-    t: Translation, operator: Operator, value: Value, placement: WindowPlacement, factor: Floats
-) -> Value:
+    t: Translation, operator: Operator, value: SymbolicTensor, placement: WindowPlacement, factor: Floats
+) -> SymbolicTensor:
     """Return sums over windows times factors per position."""
     maps = feature_maps(operator.name, value)
     even = bool((factor == factor[0, 0]).all())
     factor = factor[:1, :1] if even else factor
-    found: Current | None = None
+    sums: Current | None = None
     if maps is not None and placement.symmetric:
         padding = (placement.pads[0][0], placement.pads[1][0])
         window = Window(placement.kernel, placement.stride, padding, placement.dilation)
-        found = t.layers.window_sum(operator.name, maps, window, factor)
-    if found is not None:
-        return images(found, value.elements.ndim)
+        sums = t.layers.window_sum(operator.name, maps, window, factor)
+    if sums is not None:
+        return images(sums, value.elements.ndim)
     channels = value.shape[1]
     kernels = np.ones((channels, 1, *placement.kernel))
     sums = windowed(t, operator, value, kernels, placement, channels)
     return affine(operator.name, sums, factor.reshape(factor.shape[4 - value.elements.ndim :]), _ZERO)
 
 
-def _largest(t: Translation, operator: Operator, value: Value, placement: WindowPlacement) -> Value:
+def _largest(
+    t: Translation, operator: Operator, value: SymbolicTensor, placement: WindowPlacement
+) -> SymbolicTensor:
     maps = feature_maps(operator.name, value)
     if maps is None:
         raise operator.refuse("it reads feature maps that are not those of one layer as they come")
@@ -125,11 +127,11 @@ def _largest(t: Translation, operator: Operator, value: Value, placement: Window
         source = t.layers.positive(readers[0].name, source)
     if placement.padded and not source.nonnegative:
         raise operator.refuse("it pads what may be negative, so that zeros could win; put Relu before it")
-    found = t.layers.max_pool(operator.name, source, source.current, placement)
-    return images(found.current, value.elements.ndim, nonnegative=found.nonnegative)
+    pooled = t.layers.max_pool(operator.name, source, source.current, placement)
+    return images(pooled.current, value.elements.ndim, nonnegative=pooled.nonnegative)
 
 
-def _reduced(t: Translation, operator: Operator, *, mean: bool) -> Value:
+def _reduced(t: Translation, operator: Operator, *, mean: bool) -> SymbolicTensor:
     value = t.read(operator)
     rank = value.elements.ndim
     given = operator.integers("axes")
@@ -143,23 +145,25 @@ def _reduced(t: Translation, operator: Operator, *, mean: bool) -> Value:
     if any(not -rank <= axis < rank for axis in given):
         raise operator.refuse(f"it reduces axes {list(given)} of {list(value.shape)}")
     axes = sorted({axis % rank for axis in given})
-    kept = [axis for axis in range(rank) if axis not in axes]
+    remaining = [axis for axis in range(rank) if axis not in axes]
     size = math.prod(value.shape[axis] for axis in axes)
-    moved = replace(value, elements=value.elements.transpose(kept + axes))
+    moved = replace(value, elements=value.elements.transpose(remaining + axes))
     factor = 1 / size if mean else 1.0
-    shape = [value.shape[axis] if axis in kept else 1 for axis in range(rank)]
+    shape = [value.shape[axis] if axis in remaining else 1 for axis in range(rank)]
     if not operator.integer("keepdims", 1):
-        shape = [value.shape[axis] for axis in kept]
-    found = _reduced_maps(t, operator, moved, len(axes), factor)
-    if found is None:
+        shape = [value.shape[axis] for axis in remaining]
+    reduced = _reduced_maps(t, operator, moved, len(axes), factor)
+    if reduced is None:
         rows = value.elements.size // size
         check_size(operator.name, value.elements.size)
         matrix = csr_array(kron(eye_array(rows), np.full((1, size), factor), format="csr"))
-        found = linear(operator.name, moved, matrix, (rows,))
-    return replace(found, elements=found.elements.reshape(shape), nonnegative=value.nonnegative)
+        reduced = linear(operator.name, moved, matrix, (rows,))
+    return replace(reduced, elements=reduced.elements.reshape(shape), nonnegative=value.nonnegative)
 
 
-def _reduced_maps(t: Translation, operator: Operator, value: Value, axes: int, factor: float) -> Value | None:
+def _reduced_maps(
+    t: Translation, operator: Operator, value: SymbolicTensor, axes: int, factor: float
+) -> SymbolicTensor | None:
     """Return whole feature maps summed, if that is what the last axes are."""
     if axes not in {1, 2} or value.elements.ndim != axes + 2 or feature_maps(operator.name, value) is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from toolchain.arrays import Floats
 from toolchain.interchange.onnx.operators import Operator
 from toolchain.interchange.onnx.translation import Translation, Translator
-from toolchain.rate_coding.activation_values import Value, affine, scaled
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor, affine, scaled
 
 _ONE: Final = np.ones(1)
 _NUMPY: Final = 7
@@ -18,12 +18,12 @@ _INFINITE: Final = 3e38
 """Bounds beyond this are those of no bound: the largest of single precision."""
 
 
-def relu(t: Translation, operator: Operator) -> Value:
+def relu(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the positive part."""
     return t.layers.positive(operator.name, t.read(operator))
 
 
-def clip(t: Translation, operator: Operator) -> Value:
+def clip(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a value cut below and above."""
     low, high = _bound(t, operator, 1, "min", -np.inf), _bound(t, operator, 2, "max", np.inf)
     if low > high:
@@ -37,12 +37,12 @@ def _bound(t: Translation, operator: Operator, place: int, name: str, otherwise:
     return otherwise if abs(value) > _INFINITE else value
 
 
-def leaky_relu(t: Translation, operator: Operator) -> Value:
+def leaky_relu(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a positive part that leaks."""
     return t.layers.leaky(operator.name, t.read(operator), np.array([operator.real("alpha", 0.01)]))
 
 
-def parametric_relu(t: Translation, operator: Operator) -> Value:
+def parametric_relu(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate a positive part that leaks by learned slopes."""
     value, slope = t.read(operator), t.constant(operator, 1)
     if operator.opset < _NUMPY and slope.ndim == 1:
@@ -56,39 +56,39 @@ def parametric_relu(t: Translation, operator: Operator) -> Value:
     return t.layers.leaky(operator.name, value, slope)
 
 
-def absolute(t: Translation, operator: Operator) -> Value:
+def absolute(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate an absolute value."""
     return t.layers.leaky(operator.name, t.read(operator), -_ONE)
 
 
-def largest(t: Translation, operator: Operator) -> Value:
+def largest(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the largest of several tensors and constants, element by element."""
     return _extreme(t, operator, _ONE)
 
 
-def smallest(t: Translation, operator: Operator) -> Value:
+def smallest(t: Translation, operator: Operator) -> SymbolicTensor:
     """Translate the smallest of several tensors and constants, element by element."""
     return scaled(operator.name, _extreme(t, operator, -_ONE), -_ONE)
 
 
-def _extreme(t: Translation, operator: Operator, sign: Floats) -> Value:
+def _extreme(t: Translation, operator: Operator, sign: Floats) -> SymbolicTensor:
     values = [scaled(operator.name, value, sign) if sign[0] < 0 else value for value in t.depending(operator)]
     floors = [sign * t.constant(operator, i) for i, name in enumerate(operator.inputs) if name in t.constants]
     try:
-        found = reduce(lambda first, second: t.layers.maximum(operator.name, first, second), values)
+        extreme = reduce(lambda first, second: t.layers.maximum(operator.name, first, second), values)
         for floor in floors:
             if (
-                found.nonnegative
+                extreme.nonnegative
                 and (floor <= 0).all()
-                and np.broadcast_shapes(found.shape, floor.shape) == found.shape
+                and np.broadcast_shapes(extreme.shape, floor.shape) == extreme.shape
             ):
                 continue
-            above = t.layers.positive(operator.name, affine(operator.name, found, _ONE, -floor))
-            found = affine(operator.name, above, _ONE, floor)
+            above = t.layers.positive(operator.name, affine(operator.name, extreme, _ONE, -floor))
+            extreme = affine(operator.name, above, _ONE, floor)
     except ValueError:
         shapes = [list(value.shape) for value in values] + [list(floor.shape) for floor in floors]
         raise operator.refuse(f"it compares {shapes}, which do not broadcast") from None
-    return found
+    return extreme
 
 
 RECTIFIERS: Final[Mapping[str, Translator]] = {

@@ -24,23 +24,23 @@ def moved(operator: Operator, values: Values, parameters: Parameters) -> list[Va
 
     Args:
         operator: The operator.
-        values: Its first input.
-        parameters: Its other inputs.
+        values: First input of the operator.
+        parameters: Other inputs of the operator.
 
     Raises:
         FrontendError: It does not fit the array.
     """
     try:
-        found = MOVING[operator.kind](operator, values, parameters)
+        arrays = MOVING[operator.kind](operator, values, parameters)
     except (ValueError, IndexError, TypeError, OverflowError) as error:
         raise operator.refuse(f"it does not fit an array of shape {list(values.shape)}: {error}") from None
-    return found if isinstance(found, list) else [found]
+    return arrays if isinstance(arrays, list) else [arrays]
 
 
 def _parameter(parameters: Parameters, place: int) -> list[int] | None:
     """Return whole numbers that came as an input."""
-    found = parameters[place] if place < len(parameters) else None
-    return None if found is None else [int(value) for value in found.ravel()]
+    parameter = parameters[place] if place < len(parameters) else None
+    return None if parameter is None else [int(value) for value in parameter.ravel()]
 
 
 def _axes(operator: Operator, parameters: Parameters) -> list[int] | None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from toolchain.arrays import Floats
 from toolchain.interchange.onnx.constants import Constants
 from toolchain.interchange.onnx.operators import Operator
-from toolchain.rate_coding.activation_values import Value
 from toolchain.rate_coding.rectified_layers import RectifiedLayers
+from toolchain.rate_coding.symbolic_tensors import SymbolicTensor
 
 _BUDGET: Final = 2**26
 """Elements that all tensors of a model have together."""
@@ -23,21 +23,21 @@ class Translation:
     """A model on its way to layers.
 
     Attributes:
-        constants: What does not depend on the sample.
-        readers: Which operators read a tensor, by its name.
-        layers: The steps so far.
-        values: What depends on the sample, by name.
-        ordered: Tensors that keep nothing but the order of the classes, and what made them so.
+        constants: Tensors that do not depend on the sample.
+        readers: Operators that read each tensor, by its name.
+        layers: Steps of the network so far.
+        values: Tensors that depend on the sample, by name.
+        ordered: Operator that left nothing of each tensor but the order of the classes, by the tensor's name.
     """
 
     constants: Constants
     readers: dict[str, list[Operator]]
     layers: RectifiedLayers = field(default_factory=RectifiedLayers)
-    values: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, SymbolicTensor] = field(default_factory=dict)
     ordered: dict[str, Operator] = field(default_factory=dict)
     _made: int = 0
 
-    def add(self, operator: Operator, name: str, value: Value) -> None:
+    def add(self, operator: Operator, name: str, value: SymbolicTensor) -> None:
         """Add a tensor that an operator gives.
 
         Raises:
@@ -50,7 +50,7 @@ class Translation:
             raise operator.refuse(f"with it, the tensors of the model hold more than {_BUDGET} values")
         self.values[name] = value
 
-    def read(self, operator: Operator, place: int = 0) -> Value:
+    def read(self, operator: Operator, place: int = 0) -> SymbolicTensor:
         """Return an input that depends on the sample.
 
         Raises:
@@ -63,7 +63,7 @@ class Translation:
             )
         return self.values[name]
 
-    def depending(self, operator: Operator) -> list[Value]:
+    def depending(self, operator: Operator) -> list[SymbolicTensor]:
         """Return all inputs that depend on the sample.
 
         Raises:
@@ -112,4 +112,4 @@ class Translation:
         return values
 
 
-Translator = Callable[[Translation, Operator], Value | list[Value]]
+Translator = Callable[[Translation, Operator], SymbolicTensor | list[SymbolicTensor]]

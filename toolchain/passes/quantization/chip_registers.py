@@ -13,7 +13,12 @@ _LARGEST_DECAY: Final = fixedpoint.DECAY_UNITY - 1
 
 
 class Span(Document):
-    """Least and largest of some integers."""
+    """Least and largest of some integers.
+
+    Attributes:
+        least: The least.
+        most: The largest.
+    """
 
     least: Whole
     most: Whole
@@ -23,7 +28,15 @@ class Span(Document):
 
 
 class LavaRegisters(Document):
-    """Integers of a population as Lava counts them."""
+    """Integers of a population as Lava counts them.
+
+    Attributes:
+        du: Decays of the current, in 1/4096.
+        dv: Decays of the potential, in 1/4096.
+        vth: Thresholds, without the 6 bits by which they are shifted.
+        bias_mant: Mantissas of the biases.
+        bias_exp: Exponents of the biases.
+    """
 
     du: Span
     dv: Span
@@ -33,7 +46,15 @@ class LavaRegisters(Document):
 
 
 class ChipRegisters(Document):
-    """Integers of a population as Loihi 1 counts them; only the first differs from Lava's."""
+    """Integers of a population as Loihi 1 counts them; only the first differs from Lava's.
+
+    Attributes:
+        iDecay: Decays of the current, in 1/4096.
+        vDecay: Decays of the potential, in 1/4096.
+        vThMant: Mantissas of the thresholds.
+        biasMant: Mantissas of the biases.
+        biasExp: Exponents of the biases.
+    """
 
     iDecay: Span  # noqa: N815 - the chip's own name
     vDecay: Span  # noqa: N815

@@ -71,7 +71,7 @@ class QuantizeOptions:
     weight_bits: int | Mapping[str, int] = fixedpoint.WEIGHT_BITS
     per_neuron: bool = True
     threshold_profiles: int | None = None
-    rounding: Rounding = Rounding.CALIBRATED
+    rounding: Rounding = Rounding.JOINT
     compensate_decays: bool = True
     keep: Graph | None = field(default=None, repr=False)
     steps: int | None = None
@@ -122,7 +122,7 @@ class FloatPopulation:
     @property
     def rounds_together(self) -> bool:
         """Whether the weights of a neuron are rounded together, so that their errors cancel."""
-        return self.options.rounding is Rounding.CALIBRATED and self.moments is not None
+        return self.options.rounding is Rounding.JOINT and self.moments is not None
 
     @cached_property
     def threshold(self) -> Floats:

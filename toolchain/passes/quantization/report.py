@@ -63,7 +63,13 @@ class ConnectionReport(Document):
 
 
 class Spread(Document):
-    """Least, median and largest of some numbers."""
+    """Least, median and largest of some numbers.
+
+    Attributes:
+        least: The least.
+        median: The median.
+        most: The largest.
+    """
 
     least: float
     median: float
@@ -163,7 +169,18 @@ Profiles = Annotated[int, Field(ge=1, lt=2**63)] | None
 
 
 class QuantizationOptions(Document):
-    """What the compiler was asked for; see `toolchain.Quantization`."""
+    """What the compiler was asked for; see `toolchain.Quantization`.
+
+    Attributes:
+        weight_bits: Bits of a weight, sign included: for all connections, or per connection by name.
+        split_signs: Whether excitatory and inhibitory synapses got connections of their own.
+        rounding: Whether weights were rounded one by one, or together on the calibration data.
+        per_neuron: Whether every neuron has a scale of its own, or a population one for all.
+        threshold_profiles: Largest number of distinct thresholds per population; null for no limit.
+        decay_profiles: Largest number of distinct pairs of decays per population; null for no limit.
+        tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
+        exponents: Whether connections may have an exponent.
+    """
 
     weight_bits: Bits | dict[str, Bits]
     split_signs: bool

@@ -25,9 +25,15 @@ class Rounding(Enum):
     """How weights become integers."""
 
     NEAREST = "nearest"
-    """Each to the nearest."""
-    CALIBRATED = "calibrated"
-    """Together, so that their errors cancel on the calibration data; the nearest where there is none."""
+    """Each weight by itself, to the nearest integer."""
+    JOINT = "joint"
+    """The weights of a neuron together, so that their errors cancel on the calibration samples; each to the
+    nearest where there are none."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Rounding | None":
+        # Builds of before call joint rounding so.
+        return cls.JOINT if value == "calibrated" else None
 
 
 def round_together(

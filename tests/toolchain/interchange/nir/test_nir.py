@@ -21,7 +21,8 @@ from toolchain.errors import (
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import CONVENTIONS, READERS, Reset, convention, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Decode, Graph
 from toolchain.passes import DequantizeGraph

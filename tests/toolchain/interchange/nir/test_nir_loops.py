@@ -17,8 +17,9 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.interchange.nir.conventions import convention, reader_convention
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.interchange.nir.loops import feedback, running_order
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.structure import flattened
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph

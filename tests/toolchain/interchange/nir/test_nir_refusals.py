@@ -16,7 +16,8 @@ from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import CONVENTIONS, Reset, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
-from toolchain.interchange.nir.from_nir import from_nir, named_convention
+from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import same_structure
 from toolchain.passes import DequantizeGraph
@@ -30,6 +31,11 @@ def _edge_to_nowhere() -> nir.NIRGraph:
 def _loop_without_neurons() -> nir.NIRGraph:
     graph = chain(nir.Linear(W), nir.Linear(V), lif(2))
     return nir.NIRGraph(graph.nodes, [*graph.edges, ("n1", "n1")], type_check=False)
+
+
+def _read_out_in_a_loop() -> nir.NIRGraph:
+    graph = chain(nir.Linear(W), lif(2), LEAKY)
+    return nir.NIRGraph(graph.nodes, [*graph.edges, ("n2", "n1")], type_check=False)
 
 
 ONE = full(2, 1.0)
@@ -47,6 +53,7 @@ CUBA = nir.CubaLIF(full(2, DT), full(2, DT), full(2, 1.0), full(2, 0.1), full(2,
         (chain(nir.Linear(W), CUBA), "norse", "'n1' begins at 0.1 but is reset to 0"),
         (chain(nir.Linear(V), lif(2)), "nir", "'n0' reads 2 values"),
         (chain(nir.Linear(W), LEAKY, nir.Linear(V), lif(2)), "nir", "never fires"),
+        (_read_out_in_a_loop(), "nir", "'n2' never fires, but 'n1.from.n2.before'"),
         (chain(nir.Delay(full(3, 1.5 * DT)), nir.Linear(W), lif(2)), "nir", "'n0' is 1.5 steps"),
         (chain(nir.Affine(W, np.ones(2)), nir.Delay(full(2, DT)), lif(2)), "nir", "delay the spikes"),
         (chain(nir.Linear(W * np.nan), lif(2)), "nir", "'n0': expected finite numbers"),
@@ -278,7 +285,7 @@ def test_a_time_constant_tells_which_norse_wrote_a_file() -> None:
         nir.CubaLIF(tau, full(2, 2e-5), full(2, 1.0), full(2, 0.0), full(2, 0.1)),
     ):
         graph = chain(nir.Linear(W), node)
-        said = "'n1' has tau.* = 0.0025, which is 2,500 steps under the convention 'norse'.* 'norse-seconds'"
+        said = "'n1' has tau.* = 0.0025, which is 2,500 steps under the convention 'norse'.*norse-seconds"
         with pytest.raises(FrontendError, match=said):
             from_nir(graph, named_convention(graph, "norse"))
         # Who states the step has judged the file, and is told all the same.

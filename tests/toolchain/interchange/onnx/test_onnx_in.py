@@ -27,7 +27,7 @@ from toolchain.fidelity import check_integers, predictions
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Graph, Stage, same_structure
 from toolchain.passes import DequantizeGraph, FoldDelays
-from toolchain.rate_coding.convert import RateCode
+from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.protocol import PortableProgram
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file

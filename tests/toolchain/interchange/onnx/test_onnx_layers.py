@@ -12,7 +12,7 @@ from tests.toolchain.interchange.onnx_models import Node, layers_of, model_of, n
 from tests.toolchain.interchange.onnx_parity import difference, verdict
 from toolchain.arrays import Array
 from toolchain.errors import FrontendError
-from toolchain.interchange.onnx.layers import activation_network
+from toolchain.interchange.onnx.classifier import activation_network
 from toolchain.rate_coding.activation_network import activations_of, evaluate
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from targets.lava.job import Models
+from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.graphs import feed_forward, fixed_lif, lif
 from toolchain import ir

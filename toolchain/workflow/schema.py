@@ -1,0 +1,91 @@
+"""JSON schemas of the files that Pumice writes and reads, for whoever reads or writes them elsewhere."""
+
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from toolchain.errors import TargetError, TargetUnavailableError, UnknownNameError
+
+if TYPE_CHECKING:
+    from toolchain.files.documents import Document
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_CHIP_PROFILE: Final = "chip-profile"
+
+SCHEMAS: Final = {
+    "manifest": "manifest.json: the files of a build, and how its network came to be",
+    "quantization": "quantization.json: what quantization did to every tensor of a build",
+    "fidelity": "fidelity.json, also printed by 'pumice compare' for machines: how faithful the integers are",
+    "resources": "resources.json, also printed by 'pumice check' for machines: a build on its chip",
+    "passes": "passes.json: what every pass of the compiler made of the network of a build",
+    "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
+    "run": "run.json: the files of a run, its experiment, and every epoch",
+    "experiment": "an experiment in TOML: data, model, pruning, training",
+    "pruning": "pruning.json: every iteration of a pruning, and the files of its network",
+    "network": "network.json: populations and connections of a trained network",
+    "feed-forward": "network.json of a feed-forward network: its blocks",
+    "baseline": "a baseline: figures of a comparison that must not get worse",
+    "diagnosis": "printed by 'pumice doctor' for machines: versions, and whether everything works",
+    _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
+}
+"""Names of the schemas, and what each describes."""
+_CLASSES: Final = {
+    "manifest": "toolchain.workflow.build_folder:Manifest",
+    "quantization": "toolchain.passes.quantization.report:QuantizationReport",
+    "fidelity": "toolchain.workflow.judgement:FidelityDocument",
+    "resources": "toolchain.workflow.check:ResourcesDocument",
+    "passes": "toolchain.workflow.pass_graphs:StoredPasses",
+    "graph": "toolchain.ir.store:GraphDocument",
+    "run": "toolchain.workflow.run_folder:RunDocument",
+    "experiment": "toolchain.workflow.experiment:Experiment",
+    "pruning": "toolchain.workflow.prune:PruningDocument",
+    "network": "toolchain.training.checkpoint:NetworkDocument",
+    "feed-forward": "toolchain.training.feed_forward_files:FeedForwardDocument",
+    "baseline": "toolchain.fidelity.baseline:Baseline",
+    "diagnosis": "toolchain.workflow.doctor:Diagnosis",
+}
+
+
+def document_of(name: str) -> "type[Document]":
+    """Return the class of the documents that a schema describes.
+
+    Raises:
+        UnknownNameError: Lists the names of the schemas.
+    """
+    if name not in SCHEMAS:
+        raise UnknownNameError("schema", name, SCHEMAS)
+    if name == _CHIP_PROFILE:
+        return _chip_profile()
+    module, _, attribute = _CLASSES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _chip_profile() -> "type[Document]":
+    """Return what the installed targets with a chip say of profiles; the toolchain knows none."""
+    from toolchain.target.protocol import ChipTarget  # noqa: PLC0415 - a list of names needs no NumPy
+    from toolchain.target.registry import installed_targets, load_target  # noqa: PLC0415 - likewise
+
+    for target in sorted(installed_targets()):
+        with suppress(TargetUnavailableError):
+            chip = load_target(target)
+            if isinstance(chip, ChipTarget):
+                return chip.profile_form
+    raise TargetError("no installed target knows a chip")
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return a JSON schema (draft 2020-12), with a description of every field.
+
+    Args:
+        name: One of `SCHEMAS`.
+
+    Raises:
+        UnknownNameError: Lists the names of the schemas.
+    """
+    from toolchain.files.described import DescribedSchema  # noqa: PLC0415 - a list of names needs no Pydantic
+
+    document = document_of(name)
+    schema = document.model_json_schema(schema_generator=DescribedSchema)
+    version = getattr(document, "VERSION", 1)
+    header = {"$schema": _DIALECT, "$id": f"urn:pumice:schema:{name}:{version}", "title": f"Pumice {name}"}
+    return header | {key: value for key, value in schema.items() if key != "title"}
