@@ -160,7 +160,7 @@ def spread(seed: int, ratio: float) -> dict[str, Any]:
     result: dict[str, Any] = {"float": judge_float(graph, stimulus)[1]}
     for bits in (8, 6):
         for per_neuron in (True, False):
-            for rounding in Rounding:
+            for rounding, label in ((Rounding.NEAREST, "nearest"), (Rounding.JOINT, "calibrated")):
                 quantize = QuantizeGraph(
                     weight_bits=bits,
                     per_neuron=per_neuron,
@@ -169,7 +169,7 @@ def spread(seed: int, ratio: float) -> dict[str, Any]:
                     calibration=calibration,
                 )
                 fixed = quantize(graph)
-                name = f"{'neuron' if per_neuron else 'layer'} {rounding.value} {bits}"
+                name = f"{'neuron' if per_neuron else 'layer'} {label} {bits}"
                 result[name] = measure(Build(graph, fixed, "emulator", {}, stimulus))
                 lost = [values_of(node.weights) == 0 for node in fixed.synapses if node.name != "decode"]
                 synapses = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]

@@ -135,9 +135,9 @@ judgement.require_exact()
 print(judgement.sentences()[0])
 
 # %% [markdown]
-# The build can be saved. All commands work on its folder: `pumice show`, `pumice check`, `pumice
-# export`.
+# The build can be saved, with the figures and the report of its judgement. All commands work on its
+# folder: `pumice show`, `pumice check`, `pumice export`.
 
 # %%
-build.save("rows-of-digits")
+build.save("rows-of-digits", judgement)
 print(len(pumice.load("rows-of-digits").notes), "notes on how the network came to be")

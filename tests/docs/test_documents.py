@@ -13,6 +13,7 @@ import nir
 import numpy as np
 import pytest
 
+import pumice
 from tests.small_run import TOML
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus
@@ -166,3 +167,9 @@ def test_every_page_with_commands_is_run(repository: Path) -> None:
         if _blocks(page, "sh") or _blocks(page, "python")
     }
     assert with_code == set(_PAGES)
+
+
+def test_the_api_page_has_every_public_name(repository: Path) -> None:
+    page = (repository / "docs" / "api.md").read_text()
+    for name in set(pumice.__all__) - {"__version__"}:
+        assert f":: pumice.{name}\n" in page or f": pumice.{name}\n" in page, name
