@@ -46,8 +46,8 @@ def _documents(repository: Path) -> list[Path]:
 
 def _blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a language, those inside lists included, without their indentation."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
 
 
 def _outside_of_fences(page: Path) -> Iterator[str]:
