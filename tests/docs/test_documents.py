@@ -109,6 +109,15 @@ def test_the_map_of_the_code_is_the_import_contract(repository: Path) -> None:
     assert wings == [name for layer in layers for name in layer.split(" | ")]
 
 
+def test_the_modules_that_a_map_names_exist(repository: Path) -> None:
+    maps = [*(repository / "toolchain").rglob("README.md"), repository / "targets" / "loihi" / "README.md"]
+    for page in maps:
+        for cell in re.findall(r"^\|([^|]+)\|", page.read_text(), re.MULTILINE):
+            for name in re.findall(r"`([\w./]+)`", cell):
+                places = (page.parent / name, page.parent / f"{name}.py")
+                assert any(place.exists() for place in places), f"{page.relative_to(repository)}: {name}"
+
+
 def test_the_make_targets_that_are_named_exist(repository: Path) -> None:
     makefile = (repository / "Makefile").read_text()
     for page in _documents(repository):
