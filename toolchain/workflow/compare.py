@@ -86,7 +86,7 @@ def compare_build(
         attribution=causes,
         resources=resources,
         misfit=misfit,
-        clipped=clipping.found,
+        clipped=clipping.clipped,
     )
 
 

@@ -144,7 +144,7 @@ def record_build(
             del trace  # Before the next part is recorded.
     if store is not None:
         forget_samples(store)
-    return Recording(fitted.samples, counts, clipping.found)
+    return Recording(fitted.samples, counts, clipping.clipped)
 
 
 def _program(name: str, graph: Graph) -> Program:
