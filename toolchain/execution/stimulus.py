@@ -79,7 +79,7 @@ class Stimulus(Summarised):
         try:
             return cls(cast("Mapping[str, NDArray[Any]]", values))
         except ArgumentError as error:
-            raise StimulusError(f"{name}: {error}") from None
+            raise StimulusError(f"{name}: {error}", _remedy_for(values)) from None
 
     def summary(self) -> Summary:
         """Return the shape of every array."""
@@ -339,3 +339,12 @@ def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
         f"{int(wrong.sum())} of {len(wrong)} do not, first {labels[first]} of sample {first}; "
         "number the classes from 0"
     )
+
+
+def _remedy_for(values: object) -> str:
+    """Return what to do about values that are no samples."""
+    if isinstance(values, tuple) and len(values) == len(_AXES):
+        return "samples with labels are Stimulus(samples, labels)"
+    if isinstance(values, Iterable) and not isinstance(values, Mapping | str | list | np.ndarray):
+        return "stack what it yields to one array, [batch, time, features]"
+    return ""

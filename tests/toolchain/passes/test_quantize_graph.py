@@ -48,7 +48,7 @@ def test_a_scale_per_neuron_keeps_the_spikes_that_a_common_scale_loses(rng: np.r
     f1 = {}
     for per_neuron in (True, False):
         fixed = QuantizeGraph(per_neuron=per_neuron, steps=60)(graph)
-        f1[per_neuron] = compare_spikes(expected, reference.run(fixed, x).spikes["hidden"])[3]
+        f1[per_neuron] = compare_spikes(expected, reference.run(fixed, x).spikes["hidden"]).f1
     assert f1[True] > 0.9
     assert f1[True] > f1[False] + 0.02
 
@@ -111,7 +111,7 @@ def test_a_graded_input_is_absorbed_into_the_weights() -> None:
     )
     x = np.random.default_rng(0).integers(0, 17, (3, 20, 2)) / 16
     expected, got = reference.run(graph, x), reference.run(QuantizeGraph()(graph), x)
-    assert compare_spikes(expected.spikes["hidden"], got.spikes["hidden"])[3] > 0.95
+    assert compare_spikes(expected.spikes["hidden"], got.spikes["hidden"]).f1 > 0.95
 
 
 def test_a_bias_becomes_mantissa_and_exponent() -> None:

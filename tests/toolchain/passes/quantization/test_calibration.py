@@ -151,7 +151,7 @@ def test_calibrated_rounding_keeps_more_spikes_than_the_nearest(bits: int) -> No
         f1: list[float] = []
         for rounding in Rounding:
             fixed = QuantizeGraph(weight_bits=bits, rounding=rounding, calibration=seen, steps=20)(graph)
-            f1.append(compare_spikes(expected, reference.run(fixed, x[40:]).spikes["hidden"])[3])
+            f1.append(compare_spikes(expected, reference.run(fixed, x[40:]).spikes["hidden"]).f1)
             assert list(find_faults(graph, fixed)) == []
         gains.append(f1[1] - f1[0])
     assert np.mean(gains) > 0.01
