@@ -243,11 +243,11 @@ def random_stimulus(recipe: Recipe, samples: int, steps: int) -> NDArray[Any]:
 
 def random_stimuli(recipe: Recipe, samples: int, steps: int) -> dict[str, NDArray[Any]]:
     """What every input gets."""
-    found: dict[str, NDArray[Any]] = {}
+    stimuli: dict[str, NDArray[Any]] = {}
     for i, node in enumerate(_inputs(recipe)):
         part = replace(recipe, seed=recipe.seed + i, graded=node.edge is EdgeKind.GRADED)
-        found[node.name] = random_stimulus(part, samples, steps)
-    return found
+        stimuli[node.name] = random_stimulus(part, samples, steps)
+    return stimuli
 
 
 def late(graph: Graph, rng: np.random.Generator, longest: int) -> Graph:
@@ -291,8 +291,8 @@ class _Builder:
             rows, columns = np.nonzero(rng.random(weights.shape) < 0.6)
             matrix = csr_array((weights[rows, columns], (rows, columns)), shape=weights.shape)
             if delays is not None:
-                held = csr_array((delays[rows, columns], (rows, columns)), shape=weights.shape)
-                return self._node(name, source, matrix, mode, bits, held)
+                stored = csr_array((delays[rows, columns], (rows, columns)), shape=weights.shape)
+                return self._node(name, source, matrix, mode, bits, stored)
         return self._node(name, source, matrix, mode, bits, delays)
 
     def _node(

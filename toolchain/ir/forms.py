@@ -216,13 +216,13 @@ def _form_of(annotation: Any) -> Any:  # noqa: ANN401 - types of any sort
 
 
 def _number_of(annotation: Any) -> np.dtype[Any] | None:  # noqa: ANN401 - types of any sort
-    """Return of what numbers the arrays of a field are: `float64` of `NDArray[np.float64] | int`."""
+    """Return the type of the numbers in the arrays of a field: `float64` for `NDArray[np.float64] | int`."""
     inner = get_args(annotation)
     if get_origin(annotation) is Annotated:
         return np.dtype(inner[1])
     if get_origin(annotation) is np.ndarray:
         return np.dtype(get_args(inner[1])[0])
-    return next((found for each in inner if (found := _number_of(each)) is not None), None)
+    return next((number for each in inner if (number := _number_of(each)) is not None), None)
 
 
 def _write(value: Any, key: str, arrays: Arrays) -> Any:  # noqa: ANN401 - values of any field

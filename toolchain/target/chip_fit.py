@@ -68,8 +68,8 @@ class LayerLoad:
     """One population, or pooling, on its cores.
 
     Attributes:
-        name: Of the population.
-        neurons: How many.
+        name: Name of the population.
+        neurons: Number of neurons.
         cores: Cores that hold some of them.
         synaptic_words: Memory of the synapses that end here.
         encodings: Per incoming connection, how its synapses are stored.
@@ -114,13 +114,13 @@ class Estimate:
     """Time and energy of a step under one set of coefficients.
 
     Attributes:
-        costs: Name of the set.
-        label: What it is; stands wherever a number of it stands.
-        sources: Where its coefficients are from.
-        confidence: The least sure of them.
-        seconds: Of a step: the most loaded core, or link of the chain, and the barrier.
-        dynamic_joules: Of a step; None where no energies are public.
-        static_joules: Of a step, least and most: static power of the chips times its duration.
+        costs: Name of the set of coefficients.
+        label: The set in words; it stands wherever one of these numbers is shown.
+        sources: Sources of the coefficients.
+        confidence: Confidence in the least certain coefficient.
+        seconds: Duration of a step: that of the most loaded core, or link of the chain, and of the barrier.
+        dynamic_joules: Dynamic energy of a step; None where no energies are public.
+        static_joules: Least and most static energy of a step: static power of the chips times its duration.
     """
 
     costs: str
@@ -140,7 +140,7 @@ class Estimate:
         """Return time and energy in words, with what they are and where they are from.
 
         Args:
-            steps: Of a sample.
+            steps: Number of steps of a sample.
         """
         energy = "no energies of this chip are public"
         if self.dynamic_joules is not None:
@@ -184,23 +184,23 @@ class Fit:
 
     Attributes:
         chip: Name of the profile.
-        title: Of the chip, for people.
-        chips: How many there may be.
-        chips_needed: How many are needed.
-        cores_per_chip: That can be used.
+        title: Name of the chip, for people.
+        chips: Number of chips that there may be.
+        chips_needed: Number of chips that are needed.
+        cores_per_chip: Number of cores of a chip that can be used.
         mesh: Columns and rows of routers on a chip, and cores at a router.
-        limits: Per limit of a core, the number and its source.
-        cores: Those that are used.
-        layers: In the order of the network.
-        links: Between routers, those that carry spikes.
-        packing: What was achieved.
+        limits: The number and its source for every limit of a core.
+        cores: Cores that are used.
+        layers: Layers in the order of the network.
+        links: Links between routers that carry spikes.
+        packing: How full the cores are.
         in_order: The same network, one layer after another in the order of its neurons; None if that does
             not fit.
-        events: Per step, mean over the recorded run: operations, updates, spikes, messages, hops.
-        estimates: Time and energy, one per set of coefficients.
-        notes: What the reader should know, such as what is only inferred.
-        advice: What would make it fit, or fit better.
-        steps: Of a sample of the recorded run.
+        events: Means per step over the recorded run: operations, updates, spikes, messages, hops.
+        estimates: Time and energy under each set of coefficients.
+        notes: Sentences that the reader should know, such as what is only inferred.
+        advice: Changes with which the network would fit, or fit better.
+        steps: Number of steps of a sample of the recorded run.
     """
 
     chip: str

@@ -22,30 +22,30 @@ Records = dict[str, dict[str, NDArray[Any]]]
 
 
 def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
-    """Return room, all zero, for what a run keeps: `record`, and what outputs are read from.
+    """Return arrays of zeros for what a run records: `record`, and the potentials that outputs read.
 
     Raises:
         TargetError: It is more than the machine has.
     """
     number = np.int32 if graph.stage is Stage.FIXED else np.float64
-    kept = graph.recorded(record)
+    recorded = graph.recorded(record)
     _check_room(stimulus, recorded_bytes(graph, stimulus.steps, record))
     records: Records = {quantity: {} for quantity in QUANTITIES}
     for node in graph.populations:
         extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
-        for quantity in kept[node.name]:
+        for quantity in recorded[node.name]:
             records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
     return records
 
 
 def recorded_bytes(graph: Graph, steps: int, record: tuple[str, ...]) -> int:
-    """Return how many bytes a run keeps of one sample: a spike takes 1, a real number 8, an integer 4."""
+    """Return how many bytes a run records of one sample: a spike takes 1, a real number 8, an integer 4."""
     number = 4 if graph.stage is Stage.FIXED else 8
-    kept = graph.recorded(record)
+    recorded = graph.recorded(record)
     return steps * sum(
         node.vth.size * (1 if quantity == "spikes" else number)
         for node in graph.populations
-        for quantity in kept[node.name]
+        for quantity in recorded[node.name]
     )
 
 

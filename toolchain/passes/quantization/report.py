@@ -31,9 +31,9 @@ class ConnectionReport(Document):
 
     Attributes:
         synapses: Weights that are not zero in the float graph.
-        exponent: Of two, which all weights are multiplied by.
-        sign_mode: Which signs they may have.
-        weight_bits: How many bits a weight has.
+        exponent: Power of two by which all weights are multiplied.
+        sign_mode: Signs that the weights may have.
+        weight_bits: Bits of a weight.
         clipped: Weights beyond the range.
         rounded_to_zero: Weights that became zero.
         not_nearest: Weights that took the farther neighbour, for joint rounding.
