@@ -193,7 +193,7 @@ class Fit:
         cores: Cores that are used.
         layers: Layers in the order of the network.
         links: Links between routers that carry spikes.
-        packing: How full the cores are.
+        packing: Cores, messages and hops of the placement that was found.
         in_order: The same network, one layer after another in the order of its neurons; None if that does
             not fit.
         events: Means per step over the recorded run: operations, updates, spikes, messages, hops.
