@@ -30,6 +30,7 @@ _INTERNAL = {
     "SealedDocument": "what all lists of a folder have",
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
+    "InputDocument": "what networks and feed-forward networks have",
     "NodeForm": "becomes a form per operation",
     "EnumForm": "becomes a form per enumeration",
     "NeuroBench": "becomes ChipMetrics",
