@@ -60,7 +60,7 @@ def main(neurons: int, iterations: int, evaluations: int, folder: Path | None) -
             time_scales=TimeScaleOptions(evaluations=evaluations),
         )
         result = prune_pool(dense, options, np.random.default_rng(0))
-        selection = Selection(result.pool, result.kept)
+        selection = Selection(result.pool, result.indices)
         show(name, selection)
         if folder is not None:
             page = folder / f"{name.replace(':', '').replace(', ', '-').replace(' ', '-')}.html"

@@ -96,7 +96,7 @@ def _options(**more: Any) -> LnpOptions:
 
 def _selected(case: Case, options: LnpOptions) -> Selection:
     result = prune_pool(case.pool, options, case.rng(1))
-    return Selection(result.pool, result.kept)
+    return Selection(result.pool, result.indices)
 
 
 def _lnp(**more: Any) -> Callable[[Case], Selection]:
@@ -108,12 +108,12 @@ def _random(case: Case) -> Selection:
 
 
 def _erdos_renyi(case: Case) -> Selection:
-    kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-    return erdos_renyi(case.pool, kept, case.synapses, case.rng(4))
+    neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+    return erdos_renyi(case.pool, neurons, case.synapses, case.rng(4))
 
 
 def _no_recurrence(case: Case) -> Selection:
-    return without_recurrence(case.pool, _selected(case, _options()).kept)
+    return without_recurrence(case.pool, _selected(case, _options()).indices)
 
 
 ONE_TO_FOUR = frozenset(PruningStep)
@@ -193,18 +193,18 @@ def _pruned(case: Case, arm: str, synapses: int) -> Network:
     if arm == "AP":
         network = _by_activity(case, None)
         pool = pool_of(network, "hidden")
-        chosen = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
+        survivors = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
         return _at_equal_gain(
-            case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(chosen))
+            case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(survivors))
         )
     if synapses == case.synapses:
         selection = ARMS[arm](case)
     elif arm == "random":
         selection = prune_at_random(case.pool, KEPT_NEURONS, synapses, case.rng(2))
     else:
-        kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-        selection = erdos_renyi(case.pool, kept, synapses, case.rng(4))
-    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.kept, selection.pool))
+        neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+        selection = erdos_renyi(case.pool, neurons, synapses, case.rng(4))
+    return _at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
 
 
 # ---------------------------------------------------------------- the runs
@@ -262,7 +262,7 @@ def deploy(seed: int) -> dict[str, float]:
     values, code = series.normalised, SeriesCode(3, steps=10, bits=8)
     case = _case(TASKS["lorenz63"](), seed, NETWORKS["clustered"])
     selection = _selected(case, _options())
-    network = with_pool(case.network, "hidden", selection.kept, selection.pool)
+    network = with_pool(case.network, "hidden", selection.indices, selection.pool)
     network.input_code = code.input_code
     rng = case.rng(8)
     calibration = code.encode_all(values[:4000].reshape(16, 250, 3), rng)

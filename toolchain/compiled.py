@@ -1,17 +1,17 @@
-"""Numba's `njit`, with compiled code kept where that is possible and safe, and nowhere else.
+"""Numba's `njit`, with compiled code stored where that is possible and safe, and nowhere else.
 
-Numba keeps what it compiled as pickles: whoever can write them runs code as whoever reads them. It also ends
-the import of a module for whose code it finds no folder, as in an install that nobody may write to, used by
-somebody without a home. So the folder is chosen here, per folder of sources, the first that will do of:
+Numba stores compiled code as pickles: whoever can write them can run code as the user who reads them. Also,
+the import of a module fails if Numba finds no folder for its code, as in a read-only install used by somebody
+without a home. So the folder is chosen here for each folder of sources, the first usable one of:
 
 1. `NUMBA_CACHE_DIR`, if it is set;
 2. `__pycache__` beside the source: whoever can write there could change the source as well;
 3. `pumice` in the user's own cache folder;
 4. `pumice-UID` in the temporary folder.
 
-The last two must belong to this user and be closed to all others; a link or a folder of somebody else's is
-left alone. Where none will do, functions are compiled anew by every process, which is said once. A full disk
-or a damaged file there costs time, never the run.
+The last two must belong to this user and be closed to all others; a link or another user's folder is not
+used. If no folder is usable, every process compiles anew, with one warning. A full disk or a damaged file
+there costs time, but never ends a run.
 """
 
 import os
@@ -35,20 +35,20 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class UncachedWarning(UserWarning):
-    """Compiled code can be kept nowhere: every process compiles anew."""
+    """Compiled code can be stored nowhere, so every process compiles anew."""
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - Numba's
     """Compile a function as `numba.njit` does.
 
     Args:
-        cache: Whether its code is kept for later processes.
-        options: Of `numba.njit`.
+        cache: Whether to store the code for later processes.
+        options: Options of `numba.njit`.
     """
 
     def compile_function(function: Function) -> Function:
         dispatcher: Any = numba.njit(**options)(function)
-        # With NUMBA_DISABLE_JIT it is the plain function.
+        # With NUMBA_DISABLE_JIT the dispatcher is the plain function.
         if cache and dispatcher is not function:
             _keep(dispatcher, Path(function.__code__.co_filename).parent)
         return dispatcher
@@ -57,13 +57,13 @@ def njit(*, cache: bool = False, **options: Any) -> Callable[[Function], Functio
 
 
 def kept_in(sources: Path) -> Path | None:
-    """Return the folder that keeps the compiled code of a folder of sources; None if there is none."""
+    """Return the folder that stores the compiled code of a folder of sources; None if there is none."""
     place = _place(sources)
     return sources / "__pycache__" if place == "" else None if place is None else Path(place)
 
 
 class _CodeCache(FunctionCache):
-    """A cache that may fail: then code is compiled, as if it had never been kept."""
+    """A cache that may fail; code is then compiled as if it had never been stored."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - Numba's
         try:
@@ -88,17 +88,17 @@ def _keep(dispatcher: Any, sources: Path) -> None:  # noqa: ANN401 - Numba has n
     place = _place(sources)
     if place is None:
         return
-    # The folder is asked for once, while the cache is made; other users of Numba keep theirs.
-    theirs, _SETTINGS.CACHE_DIR = _SETTINGS.CACHE_DIR, place
+    # Numba reads the folder once, while the cache is made; for other users of Numba it stays as it is.
+    previous, _SETTINGS.CACHE_DIR = _SETTINGS.CACHE_DIR, place
     try:
         dispatcher._cache = _CodeCache(dispatcher.py_func)  # noqa: SLF001 - there is no public way
     finally:
-        _SETTINGS.CACHE_DIR = theirs
+        _SETTINGS.CACHE_DIR = previous
 
 
 @lru_cache
 def _place(sources: Path) -> str | None:
-    """Return Numba's `CACHE_DIR` for a folder of sources: empty for beside them; None for nowhere."""
+    """Return Numba's `CACHE_DIR` for a folder of sources: empty means beside them, None means nowhere."""
     asked = os.environ.get(_VARIABLE)
     if asked and _writable(Path(asked)):
         return asked
@@ -108,7 +108,7 @@ def _place(sources: Path) -> str | None:
         if _is_private(folder) and _writable(folder):
             return str(folder)
     warnings.warn(
-        "compiled code can be kept nowhere, so it is compiled anew by every process, which takes long; "
+        "compiled code can be stored nowhere, so every process compiles anew, which takes long; "
         f"set {_VARIABLE} to a folder of your own",
         UncachedWarning,
         stacklevel=2,
@@ -117,18 +117,18 @@ def _place(sources: Path) -> str | None:
 
 
 def _private_folders() -> list[Path]:
-    found: list[Path] = []
+    folders: list[Path] = []
     with suppress(RuntimeError):
         home = os.environ.get("XDG_CACHE_HOME")
-        found.append((Path(home) if home else Path.home() / ".cache") / "pumice")
-    # There may be no temporary folder either.
+        folders.append((Path(home) if home else Path.home() / ".cache") / "pumice")
+    # There may not even be a temporary folder.
     with suppress(OSError):
-        found.append(Path(tempfile.gettempdir()) / f"pumice-{os.geteuid()}")
-    return found
+        folders.append(Path(tempfile.gettempdir()) / f"pumice-{os.geteuid()}")
+    return folders
 
 
 def _is_private(folder: Path) -> bool:
-    """Return whether a folder, made if needed, is this user's alone and cannot be exchanged by others."""
+    """Return whether a folder, created if needed, is this user's alone and cannot be replaced by others."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -137,8 +137,8 @@ def _is_private(folder: Path) -> bool:
     except OSError:
         return False
     closed = stat.S_ISDIR(itself.st_mode) and not stat.S_IMODE(itself.st_mode) & 0o077
-    held = not parent.st_mode & _OTHERS_WRITE or bool(parent.st_mode & stat.S_ISVTX)
-    return closed and itself.st_uid == os.geteuid() and held and parent.st_uid in {0, os.geteuid()}
+    protected = not parent.st_mode & _OTHERS_WRITE or bool(parent.st_mode & stat.S_ISVTX)
+    return closed and itself.st_uid == os.geteuid() and protected and parent.st_uid in {0, os.geteuid()}
 
 
 def _writable(folder: Path) -> bool:

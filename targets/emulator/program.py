@@ -1,4 +1,4 @@
-"""A graph made ready for the emulator, and how a stimulus is cut so that it fits the memory and the cores."""
+"""A graph made ready for the emulator, and a stimulus cut so that it fits the memory and the cores."""
 
 from collections.abc import Generator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -28,7 +28,7 @@ from toolchain.progress import Progress, no_progress
 from toolchain.target.records import Records, empty_records, kept_quantities
 
 _CACHE_BYTES: Final = 4 * 2**20
-"""Synaptic input of the largest population over one block: what stays near a core until it is used."""
+"""Synaptic input of the largest population over one block, which stays near a core until it is used."""
 _LONGEST_BLOCK: Final = 256
 _TENSOR_STEPS: Final = 4
 _MEMORY_BYTES: Final = 256 * 2**20
@@ -43,15 +43,17 @@ class BlockSession(Protocol):
 
     @property
     def clipped(self) -> tuple[ClippedInput, ...]:
-        """What was clipped of the values that `step` was given since the last reset."""
+        """Inputs that `step` had to clip since the last reset."""
         ...
 
     def step(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""
         ...
 
-    def advance(self, values: Mapping[str, NDArray[Any]], kept: Mapping[str, tuple[str, ...]]) -> Records:
-        """Advance over a block `[batch, steps, *features]`; return what is kept of it."""
+    def advance(
+        self, values: Mapping[str, NDArray[Any]], quantities: Mapping[str, tuple[str, ...]]
+    ) -> Records:
+        """Advance over a block `[batch, steps, *features]`; return the quantities to record."""
         ...
 
     def reset(self) -> None:
@@ -65,9 +67,9 @@ class Cut:
     """How a stimulus is cut.
 
     Attributes:
-        samples: That run together.
-        steps: Of one block.
-        workers: Batches that run at the same time, each on one core.
+        samples: Number of samples that run together.
+        steps: Number of steps of one block.
+        workers: Number of batches that run at the same time, each on one core.
     """
 
     samples: int
@@ -80,9 +82,9 @@ class EmulatorProgram:
     """A graph made ready for the emulator.
 
     Args:
-        graph: Float or fixed.
+        graph: A float or fixed graph.
         device: `cpu` or `cuda`.
-        tensors: Run a fixed graph on tensors, as on a GPU, even on the CPU.
+        tensors: Whether to run a fixed graph on tensors, as on a GPU, also on the CPU.
     """
 
     def __init__(self, graph: Graph, device: str, *, tensors: bool = False) -> None:
@@ -115,13 +117,14 @@ class EmulatorProgram:
             slice(start, min(start + cut.samples, fitted.samples))
             for start in range(0, fitted.samples, cut.samples)
         ]
-        done, held = 0, local()
+        done, sessions = 0, local()
         with _threads(torch.get_num_threads() if self._compiled else 1) as pool:
             # Samples need no barrier between them. A single part shares its blocks among the threads instead.
             shared = pool if cut.workers == 1 else None
             in_turn = map if pool is None or cut.workers == 1 else pool.map
             for samples in in_turn(
-                lambda part: self._run_batch(held, shared, fitted.take(part), records, part, cut.steps), parts
+                lambda part: self._run_batch(sessions, shared, fitted.take(part), records, part, cut.steps),
+                parts,
             ):
                 done += samples
                 progress(done, fitted.samples)
@@ -131,12 +134,12 @@ class EmulatorProgram:
         """Return how a stimulus is cut: its states, history and blocks fit the memory."""
         neurons, channels, history = self._sizes
         if not self._compiled:
-            # Records of a block, spikes and two doubles per neuron, lie beside the state until it ends.
+            # Until a block ends, its records take a byte and two doubles per neuron beside the state.
             block = min(steps, _TENSOR_STEPS)
             per_sample = sum(neurons) * (64 + history + 17 * block) + channels * 8 * (block + history)
             together = max(1, _MEMORY_BYTES // per_sample)
             if self._device.type == "cpu":
-                # Whoever reads a batch at a time needs no more memory for long samples than for short ones.
+                # A reader of single batches needs no more memory for long samples than for short ones.
                 together = min(
                     together, max(1, _BATCH_RECORD_BYTES // (_RECORDED_BYTES * sum(neurons) * steps))
                 )
@@ -144,7 +147,7 @@ class EmulatorProgram:
         cores = max(1, min(torch.get_num_threads(), samples))
         rows = max(1, _CACHE_BYTES // (4 * max(*neurons, 1)))
         if self._network.loops:
-            # A loop runs many samples side by side; elsewhere the state of a few stays near for many steps.
+            # A loop runs many samples side by side; otherwise the state of a few stays cached for many steps.
             together = min(-(-samples // cores), rows, MOST_LANES)
             block = min(steps, max(1, rows // together), _LONGEST_BLOCK)
         else:
@@ -163,7 +166,7 @@ class EmulatorProgram:
 
     @cached_property
     def _sizes(self) -> tuple[list[int], int, int]:
-        """Neurons of each population, input channels, and how many steps anything is remembered."""
+        """Neurons of each population, input channels, and the number of steps that are remembered."""
         neurons = [node.vth.size for node in self._graph.populations]
         channels = sum(size_of(node.shape) for node in self._graph.inputs)
         return neurons, channels, self._graph.largest_delay() + 1
@@ -177,32 +180,32 @@ class EmulatorProgram:
             return IntegerSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
         return TensorSession(self._graph, batch, self._device)
 
-    def _session_of(self, held: local, batch: int, steps: int, pool: Executor | None) -> BlockSession:
+    def _session_of(self, sessions: local, batch: int, steps: int, pool: Executor | None) -> BlockSession:
         """Return a session at rest: the last one of this thread if it has the same size."""
-        known: tuple[int, BlockSession] | None = getattr(held, "session", None)
-        if known is not None and known[0] == batch:
-            known[1].reset()
-            return known[1]
+        last: tuple[int, BlockSession] | None = getattr(sessions, "last", None)
+        if last is not None and last[0] == batch:
+            last[1].reset()
+            return last[1]
         session = self._session(batch, steps, pool)
-        held.session = (batch, session)
+        sessions.last = (batch, session)
         return session
 
     def _run_batch(
         self,
-        held: local,
+        sessions: local,
         pool: Executor | None,
         stimulus: Stimulus,
         records: Records,
         part: slice,
         block: int,
     ) -> int:
-        kept = kept_quantities(records, self._graph)
+        quantities = kept_quantities(records, self._graph)
         try:
-            session = self._session_of(held, stimulus.samples, block, pool)
+            session = self._session_of(sessions, stimulus.samples, block, pool)
             for start in range(0, stimulus.steps, block):
                 steps = slice(start, min(start + block, stimulus.steps))
                 values = {name: array[:, steps] for name, array in stimulus.values.items()}
-                for quantity, populations in session.advance(values, kept).items():
+                for quantity, populations in session.advance(values, quantities).items():
                     for name, array in populations.items():
                         records[quantity][name][part, steps] = array
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -214,7 +217,7 @@ class EmulatorProgram:
 
 @contextmanager
 def _threads(count: int) -> Generator[ThreadPoolExecutor | None]:
-    """Yield a pool of threads that ends with the run, or None if one is enough."""
+    """Yield a pool of threads that ends with the run, or None if one thread is enough."""
     if count == 1:
         yield None
         return

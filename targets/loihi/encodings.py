@@ -1,7 +1,7 @@
-"""How many words synapses take in the memory of a core, by the way they are stored.
+"""Words that synapses take in the memory of a core, by the way they are stored.
 
-The functions for entries follow what NxTF and nengo-loihi do for Loihi 1; those for a pool are fits to what
-Intel's compiler printed for Loihi 2. Numbers come from the chip's profile.
+The functions for entries follow NxTF and nengo-loihi, which know Loihi 1; those for a pool are fitted to what
+Intel's compiler printed for Loihi 2. The numbers come from the chip's profile.
 """
 
 from typing import Any, Final
@@ -42,7 +42,7 @@ def delay_bits(memory: EntryMemory, delay: int) -> int:
 
 
 def entry_words(memory: EntryMemory, bits: Amount) -> Amount:
-    """Return the words of lists of so many bits, with the guard word where the last one is nearly full."""
+    """Return the words of lists of so many bits, with a guard word if the last one is nearly full."""
     words, rest = np.divmod(bits, memory.word_bits.value)
     guard = (rest == 0) | (rest >= memory.guard_remainder.value)
     return words + (rest > 0) + guard
@@ -62,10 +62,11 @@ def entry_list_words(
     synapses.
 
     Args:
-        memory: The profile's.
-        kind: Dense, sparse or run-length.
-        targets: Stored per axon: a dense axon also stores the zeros between its first and its last.
-        synapse_bits: Of weight and delay.
+        memory: Limits of the memory.
+        kind: `DENSE`, `SPARSE` or `RUN_LENGTH`.
+        targets: Number of stored targets per axon; a dense axon also stores the zeros between its first and
+            its last target.
+        synapse_bits: Bits of weight and delay.
         index: Bits of a target's index.
         skip: Bits of a gap, for run-length.
     """
@@ -82,7 +83,7 @@ def pool_dense_words(memory: PoolMemory, targets: Amount, bits: int) -> Amount:
 
 
 def pool_sparse_words(memory: PoolMemory, targets: Amount, bits: int) -> Amount:
-    """Return the words of one axon with so many scattered targets (a placeholder: it is not public)."""
+    """Return the words of one axon with so many scattered targets (a placeholder: the cost is not public)."""
     return pool_dense_words(memory, targets, bits) + memory.sparse_axon_words.value
 
 
@@ -94,10 +95,10 @@ def powers_of_two(number: int) -> list[int]:
 def pool_shared_words(
     memory: PoolMemory, area: int, sources: int, targets: int, bits: int
 ) -> tuple[int, int]:
-    """Return words and axons of a kernel of `area` positions, between so many channels of source and core.
+    """Return the words and axons of a kernel of `area` positions between channels of the source and the core.
 
     The target channels are cut into powers of two, each with a list of its own.
     """
-    parts = powers_of_two(targets)
-    words = sum(int(pool_dense_words(memory, part, bits)) for part in parts)
-    return area * sources * words, len(parts)
+    lists = powers_of_two(targets)
+    words = sum(int(pool_dense_words(memory, length, bits)) for length in lists)
+    return area * sources * words, len(lists)

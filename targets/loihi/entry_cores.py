@@ -33,8 +33,8 @@ from targets.loihi.memory import (
     SynapseBlock,
 )
 from targets.loihi.network import ChipLayer, ConvolutionLink, Link, MatrixLink
-from targets.loihi.pieces import Piece, box_of, channel_fan_out, columns_into, covered
 from targets.loihi.profile import ChipProfile, EntryMemory
+from targets.loihi.slices import NeuronSlice, box_of, channel_fan_out, columns_into, covered
 from toolchain.arrays import Ints
 from toolchain.target.chip_fit import Fact
 
@@ -45,10 +45,10 @@ class EntryCores:
     """Cores whose synapses are lists of entries, with profiles for decays and thresholds.
 
     Attributes:
-        profile: Of the chip.
-        memory: Its part on memory.
-        layers: Of the network, by name.
-        limits: What a core holds at most.
+        profile: Limits of the chip.
+        memory: Limits of its memory.
+        layers: Layers of the network, by name.
+        limits: The most that a core holds, per resource.
     """
 
     profile: ChipProfile
@@ -71,17 +71,19 @@ class EntryCores:
         }
         object.__setattr__(self, "limits", limits)
 
-    def block(self, link: Link, piece: Piece) -> SynapseBlock:
+    def block(self, link: Link, neurons: NeuronSlice) -> SynapseBlock:
         """Return the cheapest of the encodings whose axons are short enough."""
-        forms = self._matrix(link, piece) if isinstance(link, MatrixLink) else self._convolution(link, piece)
+        forms = (
+            self._matrix(link, neurons) if isinstance(link, MatrixLink) else self._convolution(link, neurons)
+        )
         most = self.memory.words_per_axon.value
         return min(forms, key=lambda block: (block.largest > most, self._starts_late(block), block.words))
 
     def _starts_late(self, block: SynapseBlock) -> bool:
         return block.base > self.memory.shared_base.value
 
-    def _matrix(self, link: MatrixLink, piece: Piece) -> list[SynapseBlock]:
-        memory, columns = self.memory, columns_into(link, piece)
+    def _matrix(self, link: MatrixLink, neurons: NeuronSlice) -> list[SynapseBlock]:
+        memory, columns = self.memory, columns_into(link, neurons)
         waits = delay_bits(memory, link.delay)
         bits, index = weight_bits(memory, link.bits) + waits, index_bits(memory, columns.highest)
         stored = {DENSE: (columns.spans, 0), SPARSE: (columns.targets, 0)}
@@ -97,15 +99,15 @@ class EntryCores:
             blocks.append(SynapseBlock(link.name, kind, total, len(words), largest, form, delay_bits=waits))
         return blocks
 
-    def _convolution(self, link: ConvolutionLink, piece: Piece) -> list[SynapseBlock]:
-        """Return the shared form, and the one with a list per axon."""
-        memory, box = self.memory, box_of(piece)
+    def _convolution(self, link: ConvolutionLink, neurons: NeuronSlice) -> list[SynapseBlock]:
+        """Return the synapses with shared lists, and with a list per axon."""
+        memory, box = self.memory, box_of(neurons)
         waits = delay_bits(memory, link.delay)
         bits = weight_bits(memory, link.bits) + waits
         channels = box.channels[1] - box.channels[0]
         width = box.columns[1] - box.columns[0]
         rows, columns = (covered(link, box, axis) for axis in (0, 1))
-        per_source = channel_fan_out(link, piece)
+        per_source = channel_fan_out(link, neurons)
         reach = (int(rows.sum(axis=1).max(initial=0)), int(columns.sum(axis=1).max(initial=0)))
         index = index_bits(memory, max((reach[0] - 1) * width + reach[1], 1) * channels - 1)
         lists = _list_words(memory, rows, columns, per_source, bits, index)
@@ -118,25 +120,25 @@ class EntryCores:
         axons = pixels * int(np.count_nonzero(per_source))
         return [shared, SynapseBlock(link.name, DENSE, alone, axons, largest, (DENSE, *form[1:]), 0, waits)]
 
-    def stored(self, link: Link, piece: Piece, block: SynapseBlock, reached: Ints) -> Ints:
+    def stored(self, link: Link, neurons: NeuronSlice, block: SynapseBlock, reached: Ints) -> Ints:
         """Return the stored synapses: a dense axon holds all targets from its first to its last."""
         if not isinstance(link, MatrixLink) or block.encoding != DENSE:
             return reached
-        columns = columns_into(link, piece)
+        columns = columns_into(link, neurons)
         spans = np.zeros_like(reached)
         spans[columns.sources] = columns.spans
         return spans
 
-    def usage(self, parts: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
-        """Return what a core with these parts uses, per resource."""
-        held = list(parts)
-        blocks = [block for part in held for block in part.blocks]
-        neurons = sum(part.piece.size for part in held)
+    def usage(self, shares: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
+        """Return how much of every resource a core uses."""
+        shares = list(shares)
+        blocks = [block for share in shares for block in share.blocks]
+        neurons = sum(share.neurons.size for share in shares)
         waits = max((block.delay_bits for block in blocks), default=0)
-        # Delays take the room of compartments: what they leave is scaled to the limit.
+        # Delays take room from compartments: the number of neurons is scaled to the limit accordingly.
         most = self.profile.core.neurons.value
         room = min(most, 1 << max(self.memory.delay_compartment_bits.value - waits, 0))
-        layers = [(self.layers[part.piece.layer], part.piece.neurons) for part in held]
+        layers = [(self.layers[share.neurons.layer], share.neurons.indices) for share in shares]
         decays = [layer.decays[neurons] for layer, neurons in layers]
         thresholds = [layer.thresholds[neurons] for layer, neurons in layers]
         return {
@@ -152,7 +154,7 @@ class EntryCores:
         }
 
     def leaving(self, link: Link, neurons: int, reached: int, cores: int) -> int:
-        """Return slots: one per neuron and core; two where a population axon needs many channels."""
+        """Return one slot per neuron and core; two if a population axon has many channels."""
         del neurons, cores
         wide = isinstance(link, ConvolutionLink) and link.shape[0] > self.memory.narrow_atoms.value
         return reached * (self.memory.wide_slots.value if wide else 1)
@@ -180,15 +182,14 @@ def _list_words(
     index: int,
 ) -> list[int]:
     """Return the words of every distinct list of a shared kernel."""
-    found: list[int] = []
+    words: list[int] = []
     fan_outs, counts = np.unique(per_source[per_source > 0], return_counts=True)
     column_kinds = _patterns(columns)
     for row in _patterns(rows):
         for column in column_kinds:
             for channels, count in zip(fan_outs.tolist(), counts.tolist(), strict=True):
-                words = _one_list(memory, row, column, channels, bits, index)
-                found += [words] * count
-    return found
+                words += [_one_list(memory, row, column, channels, bits, index)] * count
+    return words
 
 
 def _unrolled_words(
@@ -199,7 +200,7 @@ def _unrolled_words(
     bits: int,
     index: int,
 ) -> int:
-    """Return the words when every source neuron has a list of its own."""
+    """Return the words if every source neuron has a list of its own."""
     total = 0
     fan_outs, counts = np.unique(per_source[per_source > 0], return_counts=True)
     row_kinds, column_kinds = (np.unique(x.sum(axis=1), return_counts=True) for x in (rows, columns))

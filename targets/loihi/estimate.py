@@ -1,5 +1,6 @@
-"""What a step costs: events first, then time and energy under a stated set of coefficients."""
+"""The cost of a step: events first, then time and energy under a stated set of coefficients."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -15,25 +16,25 @@ from toolchain.target.chip_fit import Estimate
 _NANO: Final = 1e-9
 _PICO: Final = 1e-12
 _KIND: Final = {DENSE: "dense", SPARSE: "sparse", RUN_LENGTH: "sparse", SHARED: "shared"}
-_SURE: Final = ("H", "M", "L", "INF")
+_FALLING_CONFIDENCE: Final = ("H", "M", "L", "INF")
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Events:
-    """What happens on every core in a step, mean over a recorded run.
+    """Events of every core in a step, as means over a recorded run.
 
     Attributes:
         operations: Synaptic operations, by encoding.
-        neurons: Updated, which is all of them.
-        spikes: Of its neurons.
-        sent: Messages that leave a core, one per link and core that a spike goes to, also its own.
-        received: Messages that arrive, also from the host.
-        from_host: Those from the host, all together.
+        neurons: Updated neurons, which are all neurons of the core.
+        spikes: Spikes of its neurons.
+        sent: Messages that leave a core, one per link and core that a spike reaches, its own included.
+        received: Messages that arrive, those from the host included.
+        from_host: Messages from the host in all.
         hops: Routers passed along x and along y.
         heaviest: Spikes on the link that carries most.
-        routers: With cores that are used.
-        chips: In use.
+        routers: Number of routers with cores that are used.
+        chips: Number of chips in use.
     """
 
     operations: Mapping[str, Floats] = field(repr=False)
@@ -48,7 +49,7 @@ class Events:
     chips: int
 
     def totals(self) -> dict[str, float]:
-        """Return the sums over all cores, and what the most loaded core has."""
+        """Return the sums over all cores, and the amounts of the busiest core."""
         operations = np.sum([*self.operations.values()], axis=0) if self.operations else np.zeros(1)
         return {
             "synaptic operations": float(np.sum(operations)),
@@ -75,9 +76,8 @@ def estimate(costs: Costs, events: Events, link_rate: float | None) -> Estimate:
                       \max_c (r_c t_{in} + \sum_k o_{ck} t_k),\; l / rate \big) + t_{barrier}
 
     with operations `o` by encoding `k`, neurons `n`, spikes `a`, messages sent `m` and received `r`, hops
-    `h` and
-    the load of the heaviest link `l`. Neurons that spike count as active. Means over the run: a step with
-    more spikes takes longer.
+    `h` and the load of the heaviest link `l`. Neurons that spike count as active. All are means over the run;
+    a step with more spikes takes longer.
     """
 
     def time(name: str) -> float:
@@ -123,8 +123,8 @@ def _barrier(costs: Costs, routers: int) -> float:
     return float(np.interp(routers, costs.barrier_routers.value, costs.barrier_time.value))
 
 
-def _value(item: Sourced[float] | None) -> float:
-    return 0.0 if item is None else float(item.value)
+def _value(coefficient: Sourced[float] | None) -> float:
+    return 0.0 if coefficient is None else float(coefficient.value)
 
 
 def _coefficients(costs: Costs) -> list[Sourced[object]]:
@@ -133,12 +133,12 @@ def _coefficients(costs: Costs) -> list[Sourced[object]]:
 
 
 def _sources(costs: Costs) -> str:
-    keys = {item.source.partition(",")[0].partition(":")[0] for item in _coefficients(costs)}
-    return ", ".join(sorted(keys))
+    sources = {re.split("[,:;(]", value.source)[0].strip() for value in _coefficients(costs)}
+    return ", ".join(sorted(sources))
 
 
 def _least_sure(costs: Costs) -> str:
-    return max((item.confidence.value for item in _coefficients(costs)), key=_SURE.index)
+    return max((value.confidence.value for value in _coefficients(costs)), key=_FALLING_CONFIDENCE.index)
 
 
 def events_of(
@@ -151,11 +151,11 @@ def events_of(
     """Return the events of placed cores.
 
     Args:
-        operations: Per encoding, of every core.
-        neurons: Of every core.
-        spikes: Of every core.
-        messages: `[cores + 1, cores]`, the last row from the host.
-        placement: Of the cores.
+        operations: Synaptic operations of every core, by encoding.
+        neurons: Number of neurons of every core.
+        spikes: Spikes of every core.
+        messages: Messages `[cores + 1, cores]`, the last row from the host.
+        placement: Place of the cores.
     """
     links = placement.links()
     return Events(

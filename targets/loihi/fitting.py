@@ -1,4 +1,4 @@
-"""From a fixed graph and a recorded run to what a chip says of it."""
+"""From a fixed graph and a recorded run to the verdict of a chip."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from targets.loihi.advice import advise, hints
-from targets.loihi.cores import Chip, CoreLayout
+from targets.loihi.cores import Chip, CoreLayout, neurons_by_layer
 from targets.loihi.estimate import Events, estimate, events_of
 from targets.loihi.memory import DECAY_PROFILES, THRESHOLD_PROFILES
 from targets.loihi.network import chip_network
@@ -24,13 +24,13 @@ _COMFORTABLE: Final = 0.5
 
 
 def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int = 1) -> Fit:
-    """Spread a network over the cores of a chip and say what that takes.
+    """Spread a network over the cores of a chip and return what that takes.
 
     Args:
-        profile: Of the chip.
-        graph: Fixed.
-        activity: What its sources sent in a recorded run.
-        chips: How many there may be.
+        profile: Limits and costs of the chip.
+        graph: A fixed graph.
+        activity: Events of its sources in a recorded run.
+        chips: Number of chips that may be used.
 
     Raises:
         DoesNotFitError: A part of the network is too large for any core.
@@ -49,73 +49,77 @@ def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int
         in_order = lay_in_order(chip)
     if refusal is not None and in_order is None:
         raise refusal
-    found = [layout for layout in (shaped, in_order) if layout is not None]
-    placed = [(layout, _placed(layout, rates, near=True)) for layout in found]
+    layouts = [layout for layout in (shaped, in_order) if layout is not None]
+    placed = [(layout, _placed(layout, rates, near=True)) for layout in layouts]
     layout, placement = min(placed, key=lambda pair: (len(pair[0].cores), sum(pair[1].hops)))
     plain = None if in_order is None else _placed(in_order, rates, near=False)
-    return _described(layout, placement, plain, rates, activity, chips)
+    fit = _verdict(layout, placement, plain, activity, chips)
+    return fit.advised(_advice(chip, fit))
 
 
 def _placed(layout: CoreLayout, rates: Mapping[str, Floats], *, near: bool) -> CorePlacement:
-    messages = layout.messages(dict(rates))[:-1]
     place = place_near if near else place_in_order
-    return place(layout.chip.profile.mesh, messages)
+    return place(layout.chip.profile.mesh, layout.messages(dict(rates))[:-1])
 
 
-def _described(
+def _verdict(
     layout: CoreLayout,
     placement: CorePlacement,
     plain: CorePlacement | None,
-    rates: Mapping[str, Floats],
     activity: Activity,
     chips: int,
 ) -> Fit:
+    """Return the verdict without advice."""
     chip, profile = layout.chip, layout.chip.profile
-    mesh = profile.mesh
-    usage = layout.usage()
-    messages = layout.messages(dict(rates))
-    operations = layout.operations(dict(rates))
-    neurons = np.array([sum(part.piece.size for part in core) for core in layout.cores], dtype=np.float64)
-    spikes = np.array(
-        [
-            sum(float(rates[part.piece.layer][part.piece.neurons].sum()) for part in core)
-            for core in layout.cores
-        ]
-    )
-    events = events_of(operations, neurons, spikes, messages, placement)
-    needed = -(-len(layout.cores) // profile.mesh.cores_per_chip.value)
-    rate = None if profile.mesh.link_rate is None else profile.mesh.link_rate.value
+    mesh, usage = profile.mesh, layout.usage()
+    rates = {name: activity.rates(name) for name in activity.events}
+    operations = layout.operations(rates)
+    events = _events(layout, placement, operations, rates)
     per_core = np.sum([*operations.values()], axis=0) if operations else np.zeros(len(layout.cores))
     cores = tuple(
         _core(layout, i, used, placement.where(i), float(per_core[i]), float(events.received[i]))
         for i, used in enumerate(usage)
     )
-    layers = tuple(_layer(layout, name.name, usage) for name in chip.network.layers)
-    totals = events.totals() | _host_writes(layout, activity)
-    fit = Fit(
+    rate = None if mesh.link_rate is None else mesh.link_rate.value
+    return Fit(
         chip=profile.name,
         title=profile.title,
         chips=chips,
-        chips_needed=needed,
-        cores_per_chip=profile.mesh.cores_per_chip.value,
+        chips_needed=-(-len(layout.cores) // mesh.cores_per_chip.value),
+        cores_per_chip=mesh.cores_per_chip.value,
         mesh=(mesh.columns.value, mesh.rows.value, mesh.cores_per_router.value),
         limits=dict(chip.memory.limits),
         cores=cores,
-        layers=layers,
+        layers=tuple(_layer(layout, layer.name, usage) for layer in chip.network.layers),
         links=placement.links(),
         packing=_packing(placement),
         in_order=None if plain is None else _packing(plain),
-        events=totals,
+        events=events.totals() | _host_writes(layout, activity),
         estimates=tuple(estimate(costs, events, rate) for costs in profile.costs),
         notes=_notes(layout, events),
         advice=(),
         steps=activity.steps,
     )
-    return fit.advised(_advice(chip, fit))
+
+
+def _events(
+    layout: CoreLayout,
+    placement: CorePlacement,
+    operations: Mapping[str, Floats],
+    rates: dict[str, Floats],
+) -> Events:
+    neurons = np.array([sum(share.neurons.size for share in core) for core in layout.cores], np.float64)
+    spikes = np.array(
+        [
+            sum(float(rates[share.neurons.layer][share.neurons.indices].sum()) for share in core)
+            for core in layout.cores
+        ]
+    )
+    return events_of(operations, neurons, spikes, layout.messages(rates), placement)
 
 
 def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
-    """Return what would make it fit; nothing where it fits with ease."""
+    """Return what would make the network fit; nothing if it fits with ease."""
     room = fit.chips * fit.cores_per_chip
     if not all(chip.legal_profiles(layer) for layer in chip.network.layers):
         few = "neurons have more distinct decays or thresholds than a core has profiles, so few share one"
@@ -127,7 +131,7 @@ def _advice(chip: Chip, fit: Fit) -> tuple[str, ...]:
     if fit.fits and len(fit.cores) <= max(1, room * _COMFORTABLE):
         return ()
     if fit.in_order is None:
-        # Every trial would end like that one, after seconds.
+        # Every trial would fail as this one did, after seconds.
         return hints(fit.binding[0])
     wanted = room if not fit.fits else len(fit.cores) - 1
     return advise(chip, len(fit.cores), fit.binding[0], wanted)
@@ -146,29 +150,27 @@ def _core(
     operations: float,
     messages: float,
 ) -> CoreLoad:
-    neurons: dict[str, int] = {}
-    for part in layout.cores[index]:
-        neurons[part.piece.layer] = neurons.get(part.piece.layer, 0) + part.piece.size
+    neurons = neurons_by_layer(layout.cores[index])
     return CoreLoad(where[0], where[1:], neurons, used, operations, messages)
 
 
 def _layer(layout: CoreLayout, name: str, usage: list[dict[str, int]]) -> LayerLoad:
-    parts = [(i, part) for i, core in enumerate(layout.cores) for part in core if part.piece.layer == name]
+    holders = layout.holders[name]
     encodings: dict[str, set[str]] = {}
-    for _, part in parts:
-        for block in part.blocks:
+    for _, share in holders:
+        for block in share.blocks:
             encodings.setdefault(block.link, set()).add(block.encoding)
     limits = layout.chip.memory.limits
-    shares = [(key, used / limits[key].value) for i, _ in parts for key, used in usage[i].items()]
-    binding, share = max(shares, key=lambda pair: pair[1])
+    loads = [(key, used / limits[key].value) for i, _ in holders for key, used in usage[i].items()]
+    binding, load = max(loads, key=lambda pair: pair[1])
     return LayerLoad(
         name,
-        sum(part.piece.size for _, part in parts),
-        len({i for i, _ in parts}),
-        sum(part.words for _, part in parts),
+        sum(share.neurons.size for _, share in holders),
+        len({i for i, _ in holders}),
+        sum(share.words for _, share in holders),
         {link: ", ".join(sorted(kinds)) for link, kinds in encodings.items()},
         binding,
-        share,
+        load,
     )
 
 
@@ -187,20 +189,18 @@ def _notes(layout: CoreLayout, events: Events) -> tuple[str, ...]:
     if isinstance(memory, PoolMemory):
         notes.append(
             "the memory of this chip is inferred from what Intel's compiler printed for public networks, not "
-            f"from Intel; {memory.head_room.value:.0%} are left free"
+            f"stated by Intel; {memory.head_room.value:.0%} are left free"
         )
     if network.hosted:
         names = ", ".join(f"'{name}'" for name in network.hosted)
         notes.append(
             f"this chip takes no graded input: the host computes {names} and writes the currents as biases, "
-            "once per sample where the input stands still, otherwise every step"
+            "once per sample if the input does not change, otherwise every step"
         )
     if events.chips > 1:
-        notes.append(
-            "the barrier between chips is not in the times; on Loihi 1 it was measured to take 14 us or more"
-        )
+        notes.append("times do not include the barrier between chips, which took 14 us or more on Loihi 1")
     notes.append(
         "times are of the mean step; time and energy of the host, its link and the embedded processors are "
-        "left out"
+        "not included"
     )
     return tuple(notes)

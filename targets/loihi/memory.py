@@ -1,11 +1,11 @@
-"""What a piece of a layer takes on a core: neurons, axons, words, profiles."""
+"""The share of a core that neurons of a layer take: axons, words, profiles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from targets.loihi.network import ChipNetwork, Link
-from targets.loihi.pieces import Piece
+from targets.loihi.slices import NeuronSlice
 from toolchain.arrays import Ints
 from toolchain.target.chip_fit import Fact
 
@@ -26,17 +26,17 @@ NEURON_GROUPS: Final = "neuron groups"
 @final
 @dataclass(frozen=True)
 class SynapseBlock:
-    """The synapses of one link that end in one piece.
+    """The synapses of one link that end in one slice of neurons.
 
     Attributes:
-        link: Name.
-        encoding: How they are stored.
-        words: Of memory, all together.
-        axons: That arrive.
+        link: Name of the link.
+        encoding: Name of the way in which they are stored.
+        words: Words of memory in all.
+        axons: Number of axons that arrive.
         largest: Words of the largest axon.
-        form: What tells its synapse format from others.
+        form: Values by which the synapse format differs from others.
         base: Compartment at which the last shared list begins, counted from 1; 0 if none is shared.
-        delay_bits: Of every synapse.
+        delay_bits: Bits of the delay of every synapse.
     """
 
     link: str
@@ -52,61 +52,66 @@ class SynapseBlock:
 @final
 @dataclass(frozen=True)
 class CoreShare:
-    """A piece and its synapses."""
+    """Neurons of a layer on a core, and the synapses that end in them.
 
-    piece: Piece
+    Attributes:
+        neurons: The neurons.
+        blocks: Their synapses, a block per link.
+    """
+
+    neurons: NeuronSlice
     blocks: tuple[SynapseBlock, ...]
 
     @property
     def words(self) -> int:
-        """Of synaptic memory."""
+        """Words of synaptic memory."""
         return sum(block.words for block in self.blocks)
 
 
 class Memory(Protocol):
-    """How the cores of a chip hold synapses."""
+    """The way in which the cores of a chip hold synapses."""
 
     @property
     def limits(self) -> Mapping[str, Fact]:
-        """Return what a core holds at most, per resource."""
+        """The most that a core holds, per resource."""
         ...
 
-    def block(self, link: Link, piece: Piece) -> SynapseBlock:
-        """Return what the synapses of a link into a piece take, stored the cheapest way."""
+    def block(self, link: Link, neurons: NeuronSlice) -> SynapseBlock:
+        """Return the synapses of a link into a slice, stored in the cheapest way."""
         ...
 
-    def stored(self, link: Link, piece: Piece, block: SynapseBlock, reached: Ints) -> Ints:
-        """Return the synapses that every element of a source has in a block, zeros that are stored included.
+    def stored(self, link: Link, neurons: NeuronSlice, block: SynapseBlock, reached: Ints) -> Ints:
+        """Return the number of stored synapses of every element of a source, stored zeros included.
 
         Args:
-            link: Whose synapses they are.
-            piece: Where they end.
-            block: As which they are stored.
-            reached: Those of them that are no zeros.
+            link: Link that the synapses belong to.
+            neurons: Slice in which they end.
+            block: Block in which they are stored.
+            reached: Number of synapses that are not zero.
         """
         ...
 
-    def usage(self, parts: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
-        """Return what a core with these parts uses, per resource.
+    def usage(self, shares: Iterable[CoreShare], leaving: int = 0) -> dict[str, int]:
+        """Return how much of every resource a core uses.
 
         Args:
-            parts: On the core.
-            leaving: What `leaving` says of all of them.
+            shares: Neurons and synapses on the core.
+            leaving: Sum of `leaving` over all of them.
         """
         ...
 
     def leaving(self, link: Link, neurons: int, reached: int, cores: int) -> int:
-        """Return what the axons of a link take on the core they begin at.
+        """Return the slots or words that the axons of a link take on the core at which they begin.
 
         Args:
-            link: That begins at a piece of the core.
-            neurons: Of the piece, that reach any core.
-            reached: Pairs of such a neuron and a core.
-            cores: That the piece reaches.
+            link: Link that begins at a slice on the core.
+            neurons: Number of neurons of the slice that reach any core.
+            reached: Number of pairs of such a neuron and a core that it reaches.
+            cores: Number of cores that the slice reaches.
         """
         ...
 
 
-def part_of(memory: Memory, network: ChipNetwork, piece: Piece) -> CoreShare:
-    """Return a piece with its synapses."""
-    return CoreShare(piece, tuple(memory.block(link, piece) for link in network.incoming(piece.layer)))
+def core_share(memory: Memory, network: ChipNetwork, neurons: NeuronSlice) -> CoreShare:
+    """Return neurons with the synapses that end in them."""
+    return CoreShare(neurons, tuple(memory.block(link, neurons) for link in network.incoming(neurons.layer)))

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from targets.lava.plan import pooling_matrix
 from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
 from toolchain.ir import Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
-from toolchain.ir.matrix import Matrix, values_of
+from toolchain.ir.matrix import values_of
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays
 
@@ -29,9 +30,9 @@ class ChipLayer:
     """Neurons of one kind: a population, or the stateless neurons of a pooling.
 
     Attributes:
-        name: Of the node.
+        name: Name of the node.
         shape: `[N]`, or `[C, H, W]`.
-        decays: Number of the pair of decays of every neuron, flattened; the same number means the same pair.
+        decays: Number of every neuron's pair of decays, flattened; equal numbers mean equal pairs.
         thresholds: Threshold mantissa of every neuron, flattened.
     """
 
@@ -47,29 +48,29 @@ class ChipLayer:
 
     @property
     def is_image(self) -> bool:
-        """Whether its neurons form feature maps."""
+        """Whether the neurons form feature maps."""
         return len(self.shape) == IMAGE
 
     @cached_property
     def mixed(self) -> bool:
-        """Whether its neurons differ in their parameters."""
+        """Whether the neurons differ in their parameters."""
         return len(np.unique(self.decays)) > 1 or len(np.unique(self.thresholds)) > 1
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class MatrixLink:
-    """Synapses of their own between two layers.
+    """Synapses between two layers, each with a weight of its own.
 
     Attributes:
-        name: Of the connection.
-        source: Layer or input.
-        target: Layer.
+        name: Name of the connection.
+        source: Name of the layer or input that sends.
+        target: Name of the layer that receives.
         outside: Whether the source is an input.
-        weights: Those that are not zero, `[targets, sources]`.
-        bits: Width of a weight without what all of them leave unused.
+        weights: Weights that are not zero, `[targets, sources]`.
+        bits: Bits of a weight, without those that no weight uses.
         exponent: Weight exponent.
-        delay: Largest number of steps that a synapse waits, beyond the one that all take.
+        delay: Largest number of steps that a synapse waits, beyond the one step that all take.
     """
 
     name: str
@@ -88,17 +89,17 @@ class ConvolutionLink:
     """Synapses that share the weights of a kernel.
 
     Attributes:
-        name: Of the connection.
-        source: Layer or input.
-        target: Layer.
+        name: Name of the connection.
+        source: Name of the layer or input that sends.
+        target: Name of the layer that receives.
         outside: Whether the source is an input.
-        weights: `[out, in / groups, rows, columns]`.
-        window: Its geometry.
-        groups: Of channels.
-        shape: `[C, H, W]` of the source.
-        bits: Width of a weight without what all of them leave unused.
+        weights: Kernels `[out, in / groups, rows, columns]`.
+        window: Geometry of the kernel.
+        groups: Number of groups of channels.
+        shape: Shape `[C, H, W]` of the source.
+        bits: Bits of a weight, without those that no weight uses.
         exponent: Weight exponent.
-        delay: Number of steps that the synapses wait, beyond the one that all take.
+        delay: Number of steps that the synapses wait, beyond the one step that all take.
     """
 
     name: str
@@ -120,13 +121,13 @@ Link = MatrixLink | ConvolutionLink
 @final
 @dataclass(frozen=True)
 class ChipNetwork:
-    """Everything that has to find a place on a chip.
+    """Everything that needs a place on a chip.
 
     Attributes:
-        layers: In the order of the graph.
+        layers: Layers of neurons, in the order of the graph.
         links: Synapses in the chip's memory.
-        hosted: Connections that the host computes, because the chip takes no graded input: their currents are
-            written as biases. By name, with the number of neurons to write.
+        hosted: Number of neurons to write, by name of a connection that the host computes because the chip
+            takes no graded input; their currents are written as biases.
         inputs: Names of the inputs.
     """
 
@@ -149,15 +150,15 @@ class ChipNetwork:
 
 
 def chip_network(graph: Graph, *, graded: bool, max_delay: int) -> ChipNetwork:
-    """Return what a chip has to hold.
+    """Return the layers and links that a chip has to hold.
 
-    A max pooling is a layer of stateless neurons. A sum pooling is one on a chip with graded spikes;
-    without, it is composed into what reads it. Waiting is done by the synapses.
+    A max pooling becomes a layer of stateless neurons. So does a sum pooling on a chip with graded spikes; on
+    other chips it is merged with the connection that reads it. Delays become delays of synapses.
 
     Args:
-        graph: Fixed.
+        graph: A fixed graph.
         graded: Whether spikes may carry integers.
-        max_delay: Steps that a synapse may wait.
+        max_delay: Largest number of steps that a synapse may wait.
 
     Raises:
         TargetError: The graph is not in integers, or sums of overlapping windows would need graded spikes.
@@ -165,13 +166,12 @@ def chip_network(graph: Graph, *, graded: bool, max_delay: int) -> ChipNetwork:
     """
     if graph.stage is not Stage.FIXED:
         raise TargetError("a chip runs integers; check the fixed graph of a build")
-    reader = _Reader(graph, graded=graded, max_delay=max_delay)
-    return reader.read()
+    return _Reader(graph, graded=graded, max_delay=max_delay).read()
 
 
 @final
 class _Reader:
-    """Collects layers and links."""
+    """Collects the layers and links of a graph."""
 
     def __init__(self, graph: Graph, *, graded: bool, max_delay: int) -> None:
         self.graph, self.graded, self.max_delay = graph, graded, max_delay
@@ -203,22 +203,20 @@ class _Reader:
         """Return the synapses of a pooling: one window of ones per channel."""
         source = self.origin(node)
         shape = self.types[source.name].shape
-        ones = np.ones((shape[0], 1, *node.kernel), np.int32)
-        bits, outside = 1, isinstance(source, ir.Input)
         delay = self.wait(node)
         self.check_delay(node.name, delay)
         return ConvolutionLink(
-            f"{node.name}@pool",
-            source.name,
-            node.name,
-            outside,
-            ones,
-            node.window,
-            shape[0],
-            shape,
-            bits,
-            0,
-            delay,
+            name=f"{node.name}@pool",
+            source=source.name,
+            target=node.name,
+            outside=isinstance(source, ir.Input),
+            weights=np.ones((shape[0], 1, *node.kernel), np.int32),
+            window=node.window,
+            groups=shape[0],
+            shape=shape,
+            bits=1,
+            exponent=0,
+            delay=delay,
         )
 
     def link(self, node: ir.FixedDense | ir.FixedConv2d) -> Link | None:
@@ -237,48 +235,53 @@ class _Reader:
                     "without graded spikes cannot hold: pool once with a larger window, or check loihi2"
                 )
         delay = self.wait(node) + (0 if pool is None else self.wait(pool))
-        outside = isinstance(source, ir.Input)
-        bits = stored_bits(values_of(node.weights), node.sign_mode)
-        if isinstance(node, ir.FixedDense):
-            waits = 0 if node.delays is None else int(values_of(node.delays).max(initial=0))
-            self.check_delay(node.name, delay + waits)
-            weights = _sparse(node.weights)
-            if pool is not None:
-                seen = size_of(self.types[pool.name].shape) * pool.window.area
-                needed = _SYNAPSE * (seen + weights.nnz * pool.window.area)
-                check_node(node.name, f"together with the pooling '{pool.name}' it", needed)
-                weights = csr_array(weights @ _pooling(pool.window, self.types[source.name].shape))
-            return MatrixLink(
-                node.name, source.name, target.name, outside, weights, bits, node.exponent, delay + waits
-            )
+        if isinstance(node, ir.FixedDense) and node.delays is not None:
+            delay += int(values_of(node.delays).max(initial=0))
         self.check_delay(node.name, delay)
-        weights, window = node.weights, node.window
-        if pool is not None:
-            weights, window = _composed(node, pool)
+        ends: dict[str, Any] = {
+            "name": node.name,
+            "source": source.name,
+            "target": target.name,
+            "outside": isinstance(source, ir.Input),
+            "bits": stored_bits(values_of(node.weights), node.sign_mode),
+            "exponent": node.exponent,
+            "delay": delay,
+        }
         shape = self.types[source.name].shape
-        return ConvolutionLink(
-            node.name, source.name, target.name, outside, weights, window, node.groups, shape, bits,
-            node.exponent, delay,
-        )  # fmt: skip
+        if isinstance(node, ir.FixedDense):
+            return MatrixLink(weights=self.matrix(node, pool, shape), **ends)
+        weights, window = (node.weights, node.window) if pool is None else _merged_convolution(node, pool)
+        return ConvolutionLink(weights=weights, window=window, groups=node.groups, shape=shape, **ends)
+
+    def matrix(self, node: ir.FixedDense, pool: ir.SumPool2d | None, shape: Sequence[int]) -> csr_array:
+        """Return the weights of a connection, merged with the pooling of `shape` that it reads, if any."""
+        weights = csr_array(node.weights, copy=True)
+        weights.eliminate_zeros()
+        if pool is None:
+            return weights
+        pooled = size_of(self.types[pool.name].shape) * pool.window.area
+        needed = _SYNAPSE * (pooled + weights.nnz * pool.window.area)
+        check_node(node.name, f"together with the pooling '{pool.name}' it", needed)
+        return csr_array(weights @ pooling_matrix(pool.window, shape, np.int64))
 
     def origin(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> Any:  # noqa: ANN401 - any source node
-        """Return the node that sends what a reader gets."""
+        """Return the node whose messages a reader gets."""
         return self.graph.source(node.inputs[0])[0]
 
     def wait(self, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> int:
-        """Return the steps that synapses wait beyond their own; inputs wait on the host."""
+        """Return how many steps synapses wait beyond their own delays; inputs wait on the host."""
         wait = self.retimed[self.retimed[node.name].inputs[0]]
         outside = isinstance(self.origin(node), ir.Input)
         return wait.min_steps - 1 if isinstance(wait, ir.Delay) and not outside else 0
 
     def check_delay(self, name: str, delay: int) -> None:
         if delay > self.max_delay:
-            mend = "shorten its delays, or put a population between"
-            raise DoesNotFitError(name, "steps of delay", delay, self.max_delay, mend)
+            remedy = "shorten its delays, or put a population between"
+            raise DoesNotFitError(name, "steps of delay", delay, self.max_delay, remedy)
 
 
 def stored_bits(weights: NDArray[Any], signs: SignMode) -> int:
-    """Return the bits of a weight once a common power of two and unused range are left out.
+    """Return the bits of a weight without a common power of two and unused range.
 
     One bit is the sign if both signs occur.
     """
@@ -297,14 +300,8 @@ def _population(node: ir.FixedLif) -> ChipLayer:
     return ChipLayer(node.name, node.vth.shape, decays, node.vth.ravel().astype(np.int64))
 
 
-def _sparse(weights: Matrix) -> csr_array:
-    matrix = csr_array(weights, copy=True)
-    matrix.eliminate_zeros()
-    return matrix
-
-
-def _composed(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], Window]:
-    """Return one convolution that does what a sum pooling and a convolution do."""
+def _merged_convolution(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], Window]:
+    """Return one convolution that equals a sum pooling and a convolution behind it."""
     if pool.kernel != pool.stride or pool.padding != (0, 0) or node.window.dilation != (1, 1):
         raise TargetError(
             f"'{node.name}' reads sums of overlapping or padded windows ('{pool.name}'), which a chip "
@@ -319,17 +316,7 @@ def _composed(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], W
     return weights, Window(kernel, (stride[0], stride[1]), (padding[0], padding[1]))
 
 
-def _pooling(window: Window, shape: Sequence[int]) -> csr_array:
-    """Return the ones of a pooling, `[targets, sources]`."""
-    channels, height, width = shape
-    marks = np.arange(1, size_of((channels, height, width)) + 1).reshape(channels, height, width)
-    seen = np.stack([patch.ravel() for patch in window.patches(marks)], axis=1)
-    rows, columns = np.nonzero(seen)
-    ones = np.ones(rows.size, np.int64)
-    return csr_array((ones, (rows, seen[rows, columns] - 1)), shape=(len(seen), marks.size))
-
-
 def with_bits(network: ChipNetwork, most: int) -> ChipNetwork:
-    """Return the network as if no weight had more than so many bits."""
+    """Return the network as if no weight had more than `most` bits."""
     links = tuple(replace(link, bits=min(link.bits, most)) for link in network.links)
     return replace(network, links=links)

@@ -1,4 +1,4 @@
-"""Where cores stand on the mesh, and which spikes every link between routers carries."""
+"""Places of cores on the mesh, and the spikes that every link between routers carries."""
 
 from dataclasses import dataclass, field
 from typing import Final, final
@@ -10,7 +10,7 @@ from toolchain.arrays import Floats, Ints
 from toolchain.target.chip_fit import LinkLoad
 
 _WORK: Final = 500_000_000
-"""Pairs of places that are weighed in all: a few seconds."""
+"""Number of pairs of places that are compared in all, which takes a few seconds."""
 _NOTHING: Final = 1e-9
 
 
@@ -20,8 +20,8 @@ class CorePlacement:
     """Cores on routers.
 
     Attributes:
-        mesh: Of a chip; chips stand in a row, each joined to the next along x.
-        routers: Per core its column, counted over all chips, and its row, `[cores, 2]`.
+        mesh: Mesh of a chip; chips stand in a row, each joined to the next along x.
+        routers: Column, counted over all chips, and row of every core, `[cores, 2]`.
         messages: Spikes per step from core to core.
     """
 
@@ -31,7 +31,7 @@ class CorePlacement:
 
     @property
     def hops(self) -> tuple[float, float]:
-        """Return the routers passed per step, along x and along y."""
+        """Routers passed per step, along x and along y."""
         far = np.abs(self.routers[:, None] - self.routers[None])
         along = (self.messages[:, :, None] * far).sum(axis=(0, 1))
         return float(along[0]), float(along[1])
@@ -45,7 +45,7 @@ class CorePlacement:
         return chip, inside, row
 
     def links(self) -> tuple[LinkLoad, ...]:
-        """Return what every link carries, spikes going along x first, then along y."""
+        """Return the load of every link if spikes go along x first, then along y."""
         loads: dict[tuple[int, int, int, int], float] = {}
         places, core_of = np.unique(self.routers, axis=0, return_inverse=True)
         between = np.zeros((len(places), len(places)))
@@ -75,7 +75,7 @@ def _route(start: tuple[int, ...], end: tuple[int, ...]) -> list[tuple[int, int,
 
 
 def slots(mesh: Mesh, cores: int) -> Ints:
-    """Return the routers of as many chips as so many cores need, one per core: columns, to and fro."""
+    """Return the routers of as many chips as the cores need, one per core, column by column to and fro."""
     per_chip = mesh.cores_per_chip.value
     chips = -(-cores // per_chip)
     path = [
@@ -104,7 +104,7 @@ def place_near(mesh: Mesh, messages: Floats) -> CorePlacement:
     flow = np.zeros((total, total))
     flow[: len(messages), : len(messages)] = messages + messages.T
     np.fill_diagonal(flow, 0)
-    # From every seat to every seat, kept in the order in which they are taken.
+    # Distances between all places, in the order in which cores take them.
     far = np.abs(places[:, None] - places[None]).sum(axis=2).astype(np.float64)
     moved = flow @ far
     seat = np.arange(total)

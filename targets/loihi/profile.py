@@ -1,6 +1,7 @@
-"""The schema of a chip: every limit with its unit, its source and how sure it is."""
+"""The schema of a chip: every limit with its unit, its source and its confidence."""
 
 import json
+import re
 import tomllib
 from enum import Enum
 from importlib.resources import files
@@ -39,16 +40,16 @@ BUILT_IN: Final = ("loihi1", "loihi2")
 
 
 class Confidence(Enum):
-    """How sure a value is."""
+    """How certain a value is; `toolchain.target.chip_fit.confidence_in_words` spells it out."""
 
     STATED = "H"
-    """By the maker, or read from the vendor's code."""
+    """Stated by the maker, or read from the vendor's code."""
     ONE_SOURCE = "M"
     """One primary source, or a fit to measurements."""
     SECOND_HAND = "L"
-    """Quoted by others, or arithmetic on rounded numbers."""
+    """Quoted by others, or computed from rounded numbers."""
     INFERENCE = "INF"
-    """Stated nowhere; reasoned. Never a vendor's figure."""
+    """Stated nowhere, but inferred; never a vendor's figure."""
 
 
 class Sourced(Document, Generic[T]):
@@ -67,7 +68,7 @@ class Sourced(Document, Generic[T]):
     confidence: Confidence
 
     def fact(self) -> Fact:
-        """Return it as a plain number with its source."""
+        """Return the value as a plain number with its source."""
         if not isinstance(self.value, int | float):
             raise TypeError(f"{self.value!r} is not one number")
         return Fact(float(self.value), self.unit, self.source, self.confidence.value)
@@ -232,6 +233,7 @@ class ChipProfile(Document):
     core: CoreLimits
     memory: EntryMemory | PoolMemory = Field(discriminator="layout")
     costs: Annotated[tuple[Costs, ...], Field(min_length=1)]
+    references: dict[str, str] = Field(default={}, description="what the short codes in sources stand for")
 
 
 def load_profile(source: str | Path) -> ChipProfile:
@@ -252,11 +254,33 @@ def load_profile(source: str | Path) -> ChipProfile:
         name, document = str(path), _read(path)
     try:
         # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
-        return ChipProfile.model_validate_json(json.dumps(document, default=str))
+        return ChipProfile.model_validate_json(json.dumps(_spelled_out(document), default=str))
     except ValidationError as error:
         key, reason = explain(error)
         missing = error.errors(include_url=False)[0]["type"] == "missing"
         raise ProfileError(name, key, reason + _FORM if missing else reason) from None
+
+
+def _spelled_out(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document whose sources say in words what their codes stand for."""
+    references = document.get("references")
+    if not isinstance(references, dict) or not references:
+        return document
+    words: dict[str, object] = references
+    codes = re.compile(rf"\b({'|'.join(map(re.escape, words))})\b")
+
+    def spelled(value: Any, key: str = "") -> Any:  # noqa: ANN401 - not checked yet
+        match value:
+            case str() if key == "source":
+                return codes.sub(lambda code: str(words[code[0]]), value)
+            case dict():
+                return {name: spelled(inner, name) for name, inner in value.items()}
+            case list():
+                return [spelled(inner) for inner in value]
+            case _:
+                return value
+
+    return spelled(document)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Loihi 1 and Loihi 2 as targets: integers run on Lava, and what the chip itself would say."""
+"""Loihi 1 and Loihi 2 as targets: integers run on Lava, and a model of the chip says what fits."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class LoihiTarget:
     models them. `fit` says whether a network fits the chip, on which cores, and what a step would take.
 
     Attributes:
-        chip: Name of one of our profiles.
-        lava: Where programs run.
+        chip: Name of a built-in profile.
+        lava: Target on which programs run.
     """
 
     chip: str
@@ -46,7 +46,7 @@ class LoihiTarget:
 
     @cached_property
     def facts(self) -> ChipProfile:
-        """Everything known of the chip, with its sources."""
+        """Everything that is known of the chip, with its sources."""
         from targets.loihi.profile import load_profile
 
         return load_profile(self.chip)
@@ -95,12 +95,12 @@ class LoihiTarget:
         return self.lava.build(graph)
 
     def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
-        """Spread a network over the chip's cores and say what that takes.
+        """Spread a network over the chip's cores and return what that takes.
 
         Args:
-            graph: Fixed.
-            activity: What its sources sent in a recorded run.
-            chips: How many there may be.
+            graph: A fixed graph.
+            activity: Events of its sources in a recorded run.
+            chips: Number of chips that may be used.
             profile: TOML file of another chip of the same schema.
 
         Raises:

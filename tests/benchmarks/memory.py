@@ -1,7 +1,7 @@
-"""What comparing and recording a build take of the memory: `python -m tests.benchmarks.memory`.
+"""Memory that comparing and recording a build take: `python -m tests.benchmarks.memory`.
 
-Every figure is the peak of a process of its own. The network is a VGG of random weights, the pictures are
-random and shown still; they are written to a file part by part, so that no process ever holds them all.
+Every figure is the peak of a process of its own. The network is a VGG of random weights; the pictures are
+random, the same at every step, and written to a file part by part, so that no process ever holds them all.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def make_pictures(path: Path, samples: int) -> None:
 
 
 def run_child(action: str, build: Path, pictures: Path) -> None:
-    """Compare or record, and print the peak of this process with what was found."""
+    """Compare or record, and print the peak of this process with the result."""
     import torch  # noqa: PLC0415
 
     from toolchain.execution.stimulus import Stimulus  # noqa: PLC0415
@@ -65,18 +65,18 @@ def run_child(action: str, build: Path, pictures: Path) -> None:
     started = time.monotonic()
     loaded = load(build)
     # Older versions hold all pictures.
-    given = getattr(Stimulus, "open", Stimulus.load)(pictures)
-    found: dict[str, Any] = {}
+    pictures_of_file = getattr(Stimulus, "open", Stimulus.load)(pictures)
+    result: dict[str, Any] = {}
     if action == "compare":
         from toolchain.workflow.compare import compare_build  # noqa: PLC0415
 
-        found = compare_build(loaded, given).document().model_dump(mode="json")
+        result = compare_build(loaded, pictures_of_file).document().model_dump(mode="json")
     elif action == "record":
         from toolchain.workflow.run import record_build  # noqa: PLC0415
 
-        record_build(loaded, build.parent / "trace.npz", stimulus=given, record=("spikes", "v"))
+        record_build(loaded, build.parent / "trace.npz", stimulus=pictures_of_file, record=("spikes", "v"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    _say(json.dumps({"peak": peak, "seconds": time.monotonic() - started, "found": found}))
+    _say(json.dumps({"peak": peak, "seconds": time.monotonic() - started, "result": result}))
 
 
 def measure(action: str, build: Path, pictures: Path) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def main() -> None:
     parser.add_argument("--action", choices=("nothing", "compare", "record"), default="compare")
     parser.add_argument("--channels", type=int, default=40)
     parser.add_argument("samples", type=int, nargs="*", default=[1_000, 10_000, 50_000])
-    chosen = parser.parse_args()
-    if chosen.child:
-        run_child(chosen.child[0], Path(chosen.child[1]), Path(chosen.child[2]))
+    options = parser.parse_args()
+    if options.child:
+        run_child(options.child[0], Path(options.child[1]), Path(options.child[2]))
         return
     with tempfile.TemporaryDirectory() as folder:
-        measured(chosen.action, chosen.channels, chosen.samples, Path(folder))
+        measured(options.action, options.channels, options.samples, Path(folder))
 
 
 if __name__ == "__main__":

@@ -125,8 +125,8 @@ def at_rate(graph: Graph, rate: float) -> Graph:
         while highest - lowest > max(1, lowest // 50):
             middle = (lowest + highest) // 2
             graph = _with_threshold(graph, population.name, middle)
-            seen = EmulatorTarget().build(graph).run(x).spikes[population.name].mean()
-            lowest, highest = (middle, highest) if seen > rate else (lowest, middle)
+            measured = EmulatorTarget().build(graph).run(x).spikes[population.name].mean()
+            lowest, highest = (middle, highest) if measured > rate else (lowest, middle)
     return graph
 
 

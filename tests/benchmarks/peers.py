@@ -1,8 +1,8 @@
 """The same network and weights in float32, with the neurons of other libraries, each at its best.
 
-Convolutions and products are PyTorch's own for everybody: over all steps at once where nothing feeds back, in
-the memory format that is fastest. Only the neuron belongs to the library. Neurons keep no current here, since
-that is the neuron that all of them have: `v <- beta v + a`, a spike above the threshold, reset to zero.
+Convolutions and products are those of PyTorch for all libraries: over all steps at once where nothing feeds
+back, in the fastest memory format. Only the neuron belongs to the library. Neurons keep no current, since
+that is the neuron that all libraries have: `v <- beta v + a`, a spike above the threshold, reset to zero.
 """
 
 import importlib
@@ -158,7 +158,7 @@ _MODULES = {"snnTorch": "snntorch", "SpikingJelly": "spikingjelly", "Norse": "no
 
 
 def installed_peers() -> list[str]:
-    """Return the libraries that are here."""
+    """Return the libraries that are installed."""
     return [name for name in PEERS if name not in _MODULES or importlib.util.find_spec(_MODULES[name])]
 
 
@@ -166,14 +166,14 @@ class FloatNetwork:
     """A fixed graph in float32 with the neurons of a library.
 
     Args:
-        graph: Whose populations forget their current at once.
+        graph: A graph whose populations forget their current at once.
         make: Cell of the library.
         sparse: Whether recurrent matrices are multiplied as CSR.
     """
 
     def __init__(self, graph: Graph, make: Any, *, sparse: bool = False) -> None:
         self.graph = graph
-        self.parts = CompiledNetwork.of(graph).parts
+        self.groups = CompiledNetwork.of(graph).groups
         self.sparse = sparse
         self.cells, self.gains, self.biases = {}, {}, {}
         for node in graph.populations:
@@ -210,12 +210,12 @@ class FloatNetwork:
     def run(self, x: Tensor) -> dict[str, Tensor]:
         """Return the spikes `[steps, batch, ...]` of every population; `x` is `[steps, batch, ...]`."""
         sent: dict[str, Tensor] = {}
-        for part in self.parts:
-            if part.stride is not None:
-                (item,) = part.items
+        for group in self.groups:
+            if group.stride is not None:
+                (item,) = group.items
                 sent[name_of(item)] = self._loop(item, sent)
                 continue
-            for item in part.items:
+            for item in group.items:
                 match item:
                     case ir.Input():
                         sent[item.name] = x

@@ -1,8 +1,8 @@
 """Ratios measured side by side in one run: `python -m tests.benchmarks.side_by_side [-o FILE] [--quick]`.
 
-Everybody runs the same network on the same stimulus, by turns, so that what the machine does meanwhile falls
-on all. A time is the median over all turns, for one step of one sample. Lava's start is left out: its time is
-the difference between two lengths of a run.
+All programs run the same network on the same stimulus by turns, so that other work of the machine affects all
+alike. A time is the median over all turns, for one step of one sample. Lava's start is not included: its time
+is the difference between two lengths of a run.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ _CONSOLE = Console()
 def by_turns(contenders: dict[str, Run], rounds: int = _ROUNDS) -> dict[str, float]:
     """Return the median seconds of each.
 
-    At its turn everybody runs once unmeasured, so that nobody meets the caches or the waiting threads of the
-    one before, and then as often as fits a tenth of a second.
+    At its turn each runs once unmeasured, so that it does not meet the caches or waiting threads of the one
+    before, and then as often as fits a tenth of a second.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
@@ -103,25 +103,25 @@ def compare(
 def limits() -> dict[str, float]:
     """Measure what the machine can do: products in three types, memory, and events."""
     size = 2048
-    found: dict[str, float] = {}
+    speeds: dict[str, float] = {}
     for kind in (torch.int8, torch.bfloat16, torch.float32):
         a, b = (torch.randint(0, 2, (size, size)).to(kind) for _ in range(2))
         multiply = (lambda a=a, b=b: torch._int_mm(a, b)) if kind is torch.int8 else (lambda a=a, b=b: a @ b)
-        found[f"{str(kind).split('.')[1]} product, GOP/s"] = 2e-9 * size**3 / by_turns({"": multiply})[""]
+        speeds[f"{str(kind).split('.')[1]} product, GOP/s"] = 2e-9 * size**3 / by_turns({"": multiply})[""]
     source = torch.zeros(2**26)
     target = torch.empty_like(source)
-    found["copy, GB/s"] = 2e-9 * source.nbytes / by_turns({"": lambda: target.copy_(source)})[""]
+    speeds["copy, GB/s"] = 2e-9 * source.nbytes / by_turns({"": lambda: target.copy_(source)})[""]
     graph = recurrent()
     ((plan),) = CompiledNetwork.of(graph).loops.values()
     rows = plan.slots[0].rows
     x = np.ones((200, rows.shape[0]), np.uint8)
     out = np.zeros((200, rows.shape[1]), np.int32)
-    run = lambda: add_events(x, out, *rows.listed, 0, False)  # noqa: E731
-    found["events on one core, G/s"] = 1e-9 * len(x) * rows.synapses / by_turns({"": run})[""]
-    return found
+    run = lambda: add_events(x, out, rows.listed, 0, False)  # noqa: E731
+    speeds["events on one core, G/s"] = 1e-9 * len(x) * rows.synapses / by_turns({"": run})[""]
+    return speeds
 
 
-def roofline(found: dict[str, float]) -> list[dict[str, Any]]:
+def roofline(speeds: dict[str, float]) -> list[dict[str, Any]]:
     """How near the emulator comes to the machine's limit, on networks with one dominant operation."""
     table: list[dict[str, Any]] = []
     for name, graph, batch, steps in (
@@ -132,12 +132,12 @@ def roofline(found: dict[str, float]) -> list[dict[str, Any]]:
         seconds = by_turns({"": lambda program=program, x=x: program.run(x, record=())})[""]
         operations = 2 * batch * steps * sum(_macs(graph, node) for node in graph.synapses)
         reached = 1e-9 * operations / seconds
-        limit = found["int8 product, GOP/s"]
+        limit = speeds["int8 product, GOP/s"]
         table.append({"network": name, "unit": "GOP/s", "reached": reached, "limit": limit})
     graph = at_rate(recurrent(), 0.07)
     program = EmulatorTarget().build(graph)
     synapses = values_of(graph["recur"].weights).size  # type: ignore[union-attr]
-    limit = found["events on one core, G/s"]
+    limit = speeds["events on one core, G/s"]
     for batch, cores in ((1, 1), (64, torch.get_num_threads())):
         x = stimulus(graph, batch, 500)
         spikes = int(program.run(x).spikes["hidden"].sum())
@@ -231,6 +231,32 @@ def show(document: dict[str, Any]) -> None:
     _CONSOLE.print(document["machine"])
 
 
+_PLANS: dict[str, tuple[int, tuple[float, ...], dict[Models, tuple[int, int]]]] = {
+    "recurrent 1024, 5 %": (100, (0.02, 0.05, 0.1, 0.2), dict.fromkeys(Models, (50, 1050))),
+    "HRSNN 5000, 2 %": (100, (0.05,), dict.fromkeys(Models, (20, 220))),
+    "conv 64-64, 32x32": (
+        8,
+        (0.02, 0.1),
+        {Models.STOCK: (2, 22), Models.MIXED: (10, 210), Models.LAYERS: (10, 210)},
+    ),
+    "VGG, 32x32": (8, (0.02, 0.1), {Models.STOCK: (1, 5), Models.MIXED: (4, 44), Models.LAYERS: (4, 44)}),
+    # Lava's own model of a convolution cannot count the channels of this network.
+    "PreResNet18, 32x32": (8, (), {Models.MIXED: (4, 24), Models.LAYERS: (4, 24)}),
+}
+"""Steps, rates, and the two lengths between which a step of Lava is measured, by network."""
+
+
+def rows_of(name: str) -> Iterator[dict[str, Any]]:
+    """Time one network at each of its rates."""
+    steps, rates, lengths = _PLANS[name]
+    graph = NETWORKS[name]()
+    for i, rate in enumerate(rates or (None,)):
+        at = graph if rate is None else at_rate(graph, rate)
+        batches = (1, 32) if name.startswith("conv") else (1, 64)
+        # Lava's time hardly depends on the rate: it is measured once per network.
+        yield compare(name, at, steps, batches, lengths if i == len(rates or (0,)) // 2 else {})
+
+
 def main() -> None:
     """Measure, print, and write JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -239,42 +265,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(NETWORKS), help="some of the networks")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    found = limits()
-    document: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {
-            "cores": os.cpu_count(),
-            "processor": platform.machine(),
-            "torch": torch.__version__,
-            **found,
-        },
-        "networks": [],
-    }
-    # Steps, rates, and between which lengths a step of Lava is measured.
-    plans: dict[str, tuple[int, tuple[float, ...], dict[Models, tuple[int, int]]]] = {
-        "recurrent 1024, 5 %": (100, (0.02, 0.05, 0.1, 0.2), dict.fromkeys(Models, (50, 1050))),
-        "HRSNN 5000, 2 %": (100, (0.05,), dict.fromkeys(Models, (20, 220))),
-        "conv 64-64, 32x32": (
-            8,
-            (0.02, 0.1),
-            {Models.STOCK: (2, 22), Models.MIXED: (10, 210), Models.LAYERS: (10, 210)},
-        ),
-        "VGG, 32x32": (8, (0.02, 0.1), {Models.STOCK: (1, 5), Models.MIXED: (4, 44), Models.LAYERS: (4, 44)}),
-        # Lava's own model of a convolution cannot count its channels.
-        "PreResNet18, 32x32": (8, (), {Models.MIXED: (4, 24), Models.LAYERS: (4, 24)}),
-    }
-    wanted = options.only or list(NETWORKS)[: 3 if options.quick else None]
-    for name in wanted:
-        steps, rates, lengths = plans[name]
-        graph = NETWORKS[name]()
-        for i, rate in enumerate(rates or (None,)):
-            made = graph if rate is None else at_rate(graph, rate)
-            batches = (1, 32) if name.startswith("conv") else (1, 64)
-            # Lava's time hardly depends on the rate: once per network.
-            row = compare(name, made, steps, batches, lengths if i == len(rates or (0,)) // 2 else {})
+    speeds = limits()
+    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "torch": torch.__version__, **speeds}
+    date = datetime.now(UTC).date().isoformat()
+    document: dict[str, Any] = {"date": date, "machine": machine, "networks": []}
+    for name in options.only or list(NETWORKS)[: 3 if options.quick else None]:
+        for row in rows_of(name):
             document["networks"].append(row)
             show({**document, "networks": [row]})
-    document["roofline"] = roofline(found)
+    document["roofline"] = roofline(speeds)
     document["whole test set"] = whole_test_set(at_rate(recurrent(channels=700), 0.07))
     if not options.quick:
         document["growth"] = growth()

@@ -25,8 +25,8 @@ from toolchain.pruning.lnp import (
     prune_pool,
 )
 from toolchain.pruning.lnp.centrality import betweenness
-from toolchain.pruning.lnp.kernels import threads
 from toolchain.pruning.lnp.noise import drive_with_noise
+from toolchain.pruning.lnp.threads import threads
 
 pytestmark = pytest.mark.bench
 

@@ -28,7 +28,7 @@ def test_it_says_that_a_network_fits_and_what_a_step_takes(
     assert "binding limit:" in text
     assert "L1-min (Loihi 1, estimate" in text
     assert "L1-fit (Loihi 1, estimate" in text
-    assert "confidence L" in text
+    assert "second-hand" in text
     assert "NeuroBench: footprint" in text
 
 
@@ -54,10 +54,10 @@ def test_too_small_a_chip_is_refused_with_advice(
     (tmp_path / "tiny.toml").write_text(text)
     profile = ("--profile", str(tmp_path / "tiny.toml"))
     assert main(["check", str(small_build), "--target", "loihi2", *profile]) == 3
-    told = capsys.readouterr()
-    assert "does not fit: 2 chips are needed" in told.out
-    assert "the network needs 2 cores, there are 1" in told.err
-    assert "--chips" in told.err
+    captured = capsys.readouterr()
+    assert "does not fit: 2 chips are needed" in captured.out
+    assert "the network needs 2 cores, there are 1" in captured.err
+    assert "--chips" in captured.err
     assert main(["check", str(small_build), "--target", "loihi2", *profile, "--chips", "2"]) == 0
 
 

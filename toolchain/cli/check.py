@@ -112,8 +112,8 @@ def print_fit(fit: "Fit") -> None:
     )
     limit = fit.limits[binding]
     out.print(
-        f"binding limit: {binding}, {share:.0%} of {limit.value:g} ({limit.source}; confidence "
-        f"{limit.confidence})",
+        f"binding limit: {binding}, {share:.0%} of {limit.value:g} ({limit.source}; "
+        f"{limit.confidence_in_words})",
         markup=False,
     )
     before = (

@@ -1,7 +1,7 @@
 """Baseline: activity pruning with retraining (the paper's algorithm 4).
 
-The only baseline that sees data. What it trains between its rounds comes on top of the training that follows:
-who compares at equal training takes it off there, or gives it to the others, too.
+This is the only baseline that uses data. The training between its rounds comes on top of the training that
+follows; a comparison at equal training has to take that into account.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,13 @@ Retrain = Callable[[Network], None]
 @final
 @dataclass(frozen=True)
 class ActivityOptions:
-    """How far and in how many rounds.
+    """How far to prune, and in how many rounds.
 
     Attributes:
-        neurons: Neurons that remain.
-        synapses: Synapses that remain, the strongest; None removes only those of the lost neurons.
-        iterations: Rounds. The paper removes a fixed share per round and stops when the
+        neurons: Number of neurons that remain.
+        synapses: Number of synapses that remain, the strongest ones; None removes only those of the removed
+            neurons.
+        iterations: Number of rounds. The paper removes a fixed share per round and stops when the
             performance falls; ours aims at a size, so that methods are compared at equal size.
     """
 
@@ -41,12 +42,7 @@ class ActivityOptions:
     iterations: int = 20
 
     def __post_init__(self) -> None:
-        hold(
-            self,
-            neurons=whole(1),
-            synapses=optional(whole()),
-            iterations=whole(1),
-        )
+        hold(self, neurons=whole(1), synapses=optional(whole()), iterations=whole(1))
 
 
 def prune_by_activity(
@@ -61,12 +57,12 @@ def prune_by_activity(
     """Remove the least active neurons, retrain, and so on.
 
     Args:
-        network: Not modified.
+        network: The network, not modified.
         layer: Name of the recurrent layer.
-        options: How far.
-        activity: Measures a network on training data.
-        retrain: Trains it in place after every round.
-        progress: Told after every round.
+        options: How far to prune.
+        activity: Function that measures a network on training data.
+        retrain: Function that trains the network in place after every round.
+        progress: Callback after every round.
 
     Returns:
         The smaller, trained network and the indices of its neurons in the original layer.
@@ -77,19 +73,19 @@ def prune_by_activity(
     pool = pool_of(network, layer)
     pool.check_targets(options.neurons, options.synapses or 0)
     start, synapses = pool.size, pool.synapses
-    kept = np.arange(start)
+    indices = np.arange(start)
     for iteration in range(1, options.iterations + 1):
-        part = iteration / options.iterations
-        count = round(start * (options.neurons / start) ** part)
+        progressed = iteration / options.iterations
+        count = round(start * (options.neurons / start) ** progressed)
         pool = pool_of(network, layer)
         stays = np.sort(np.argsort(-activity(network), kind="stable")[:count])
         small = pool.keep(stays)
         if options.synapses is not None:
             small.check_enough(options.synapses)
-            goal = round(synapses * (max(options.synapses, 1) / synapses) ** part)
+            goal = round(synapses * (max(options.synapses, 1) / synapses) ** progressed)
             small = strongest_synapses(small, goal)
         network = with_pool(network, layer, stays, small)
-        kept = kept[stays]
+        indices = indices[stays]
         retrain(network)
         progress(iteration, options.iterations)
-    return network, kept
+    return network, indices

@@ -1,4 +1,4 @@
-"""Which channels live and which come back: the rule of SCA on numbers alone."""
+"""The rule by which SCA chooses channels, on numbers alone: which live and which come back."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def live_channels(total: int, sparsity: float, regrowth: float) -> tuple[int, in
 
     As in the released code: `floor((1 - p - q) N)` and `floor(q N)`.
     """
-    # A share such as 1 - 0.7 - 0.2 is a hair below 0.1; a billionth of a channel does not count.
+    # A share such as 1 - 0.7 - 0.2 is slightly below 0.1; a billionth of a channel does not count.
     tolerance = 1e-9 * max(total, 1)
     return (
         math.floor((1 - sparsity - regrowth) * total + tolerance),
@@ -32,19 +32,19 @@ def choose_channels(
 ) -> tuple[list[Mask], int]:
     """Return the channels that live, chosen over all layers together.
 
-    First the `floor((1 - p - q) N)` channels of highest score, then, among the others, the
-    `floor(q N)` of largest gradient, as far as it is not zero. Equal values: the earlier one.
+    First come the `floor((1 - p - q) N)` channels of highest score, then, among the others, the
+    `floor(q N)` of largest gradient, as far as it is not zero. Of equal values the earlier one is taken.
 
     Args:
-        scores: Per layer, `[C]`.
-        gradients: Per layer, `[C]`, not negative.
-        sparsity: `p`.
-        regrowth: `q`.
-        least: Every layer keeps its best channels up to this number; the worst of the other layers
-            go instead, so that the total stays.
+        scores: Score of every channel, `[C]` per layer.
+        gradients: Gradient of every channel, `[C]` per layer, not negative.
+        sparsity: Share `p` of all channels that is pruned.
+        regrowth: Share `q` of all channels that comes back.
+        least: Number of best channels that every layer keeps; the worst of the other layers go instead, so
+            that the total stays the same.
 
     Returns:
-        One mask per layer, and how many channels came back.
+        One mask per layer, and the number of channels that came back.
     """
     sizes = [len(score) for score in scores]
     score, gradient = np.concatenate(scores), np.concatenate(gradients)
@@ -61,7 +61,7 @@ def choose_channels(
 
 
 def _keep_least(alive: Mask, score: NDArray[np.float64], layer: NDArray[np.int64], least: int) -> None:
-    """Bring every layer to its least number of channels, at the cost of the worst of the others."""
+    """Bring every layer to its least number of channels, at the cost of the worst ones of other layers."""
     borrowed = 0
     for i in np.unique(layer):
         missing = min(least, int((layer == i).sum())) - int(alive[layer == i].sum())

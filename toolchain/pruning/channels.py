@@ -19,10 +19,10 @@ Mask = NDArray[np.bool_]
 @final
 @dataclass(frozen=True)
 class ChannelLayer:
-    """One layer of neurons whose channels can be pruned, and what makes its input.
+    """One layer of neurons whose channels can be pruned, with the modules that form its input.
 
     Attributes:
-        name: Of the neurons' block.
+        name: Name of the neurons' block.
         neurons: The neurons.
         norm: The batch-norm in front of them; its gate, scale and shift belong to the channel.
         filters: The convolution in front of that, if it feeds nothing else. A norm that reads a residual
@@ -43,13 +43,13 @@ class ChannelLayer:
 def channel_layers(network: FeedForward) -> tuple[ChannelLayer, ...]:
     """Return every layer of neurons behind a norm whose features are an image, in order.
 
-    Fully connected layers are not pruned (sca.md: the released code leaves them whole).
+    Fully connected layers are not pruned; the released code leaves them whole, too.
 
     Raises:
         PruningError: There is none.
     """
     by_name = {block.name: block for block in network.blocks}
-    found: list[ChannelLayer] = []
+    layers: list[ChannelLayer] = []
     for name, neurons in network.layers.items():
         norm_block = by_name.get(by_name[name].sources[0])
         if norm_block is None:
@@ -60,14 +60,14 @@ def channel_layers(network: FeedForward) -> tuple[ChannelLayer, ...]:
         if not isinstance(norm, GatedNorm) or isinstance(module, nn.Linear):
             continue
         own = isinstance(module, nn.Conv2d) and len(network.readers(source)) == 1
-        found.append(ChannelLayer(name, neurons, norm, cast("nn.Conv2d", module) if own else None))
-    if not found:
+        layers.append(ChannelLayer(name, neurons, norm, cast("nn.Conv2d", module) if own else None))
+    if not layers:
         raise PruningError("the network has no layer of convolution, GatedNorm and Spiking to prune")
-    return tuple(found)
+    return tuple(layers)
 
 
 def silence(layers: tuple[ChannelLayer, ...], masks: Mapping[str, Mask]) -> None:
-    """Set filter, scale and shift of every pruned channel to zero: it then receives no current."""
+    """Set filter, scale and shift of every pruned channel to zero, so that it receives no current."""
     with torch.no_grad():
         for layer in layers:
             dead = torch.from_numpy(~masks[layer.name]).to(layer.norm.weight.device)
@@ -85,15 +85,15 @@ def set_gates(layers: tuple[ChannelLayer, ...], masks: Mapping[str, Mask]) -> No
 
 
 def compact_channels(network: FeedForward, masks: Mapping[str, Mask]) -> FeedForward:
-    """Return a smaller network that does the same: pruned channels are gone, not zero.
+    """Return a smaller network that computes the same, without its pruned channels.
 
-    A pruned channel carries no current and no spike, so its filter and the inputs that read it go.
+    A pruned channel carries no current and no spike, so its filter and the weights that read it are removed.
     Where a pruned layer reads a residual stream, a `Select` takes the living channels and the stream
     stays whole. The results differ from the masked network's in the order of summation only.
 
     Args:
-        network: Trained, its pruned channels silent.
-        masks: Per prunable layer, True for the channels that live.
+        network: The trained network, its pruned channels silent.
+        masks: Mask per prunable layer, True for the channels that live.
 
     Raises:
         PruningError: A layer would have no channel left, or a mask does not fit.
@@ -121,15 +121,15 @@ def _check(layers: Mapping[str, ChannelLayer], masks: Mapping[str, Mask]) -> Non
 
 @final
 class _Compactor:
-    """Walks the blocks in order and knows which channels of each result are left (None: all)."""
+    """Copies the blocks in order; `remaining` holds the channels left of each result, None for all."""
 
     def __init__(
         self, network: FeedForward, layers: Mapping[str, ChannelLayer], masks: Mapping[str, Mask]
     ) -> None:
         self.network = network
-        self.cut = {layer.norm: masks[layer.name] for layer in layers.values()}
-        self.own = {layer.filters: masks[layer.name] for layer in layers.values() if layer.filters}
-        self.kept: dict[str, Tensor | None] = {INPUT: None}
+        self.masks = {layer.norm: masks[layer.name] for layer in layers.values()}
+        self.filters = {layer.filters: masks[layer.name] for layer in layers.values() if layer.filters}
+        self.remaining: dict[str, Tensor | None] = {INPUT: None}
         self.width: dict[str, int] = {INPUT: network.shape[0]}
         self.blocks: dict[NetworkBlock, nn.Module] = {}
 
@@ -140,38 +140,38 @@ class _Compactor:
 
     def _add(self, block: NetworkBlock, module: nn.Module) -> None:
         source = block.sources[0]
-        kept, width = self.kept[source], self.width[source]
+        remaining, width = self.remaining[source], self.width[source]
         match module:
             case nn.Conv2d():
-                filters = _alive(self.own.get(module))
+                filters = _alive(self.filters.get(module))
                 self._put(
-                    block, _convolution(block.name, module, filters, kept), filters, module.out_channels
+                    block, _convolution(block.name, module, filters, remaining), filters, module.out_channels
                 )
             case GatedNorm():
-                self._norm(block, module, kept)
+                self._norm(block, module, remaining)
             case nn.Linear():
-                self._put(block, _linear(module, kept, width), None, module.out_features)
+                self._put(block, _linear(module, remaining, width), None, module.out_features)
             case Spiking() | nn.MaxPool2d() | nn.AvgPool2d() | nn.Flatten():
                 # Flattened channels still count as channels: a Linear knows how many positions each has.
-                self._put(block, copy.deepcopy(module), kept, width)
+                self._put(block, copy.deepcopy(module), remaining, width)
             case Select():
-                index = module.index if kept is None else _positions(kept, module.index)
+                index = module.index if remaining is None else _positions(remaining, module.index)
                 self._put(block, Select(index), None, len(index))
             case Add():
-                if any(self.kept[name] is not None for name in block.sources):
+                if any(self.remaining[name] is not None for name in block.sources):
                     raise PruningError(f"sum '{block.name}' reads a pruned stream; streams must stay whole")
                 self._put(block, Add(), None, width)
             case _:
                 raise PruningError(f"block '{block.name}' is a {type(module).__name__}, which cannot shrink")
 
-    def _put(self, block: NetworkBlock, module: nn.Module, kept: Tensor | None, width: int) -> None:
+    def _put(self, block: NetworkBlock, module: nn.Module, remaining: Tensor | None, width: int) -> None:
         self.blocks[block] = module
-        self.kept[block.name], self.width[block.name] = kept, width
+        self.remaining[block.name], self.width[block.name] = remaining, width
 
-    def _norm(self, block: NetworkBlock, module: GatedNorm, kept: Tensor | None) -> None:
-        alive = _alive(self.cut.get(module))
-        if alive is None or kept is not None:
-            self._put(block, _norm(module, kept), kept, module.channels)
+    def _norm(self, block: NetworkBlock, module: GatedNorm, remaining: Tensor | None) -> None:
+        alive = _alive(self.masks.get(module))
+        if alive is None or remaining is not None:
+            self._put(block, _norm(module, remaining), remaining, module.channels)
             return
         if not self._select_less(block, alive):
             select = NetworkBlock(f"{block.name}_select", block.sources)
@@ -182,10 +182,14 @@ class _Compactor:
     def _select_less(self, block: NetworkBlock, alive: Tensor) -> bool:
         """Narrow the selection that a norm reads already, if it does; return whether it did."""
         earlier = next((each for each in self.blocks if each.name == block.sources[0]), None)
-        chosen = None if earlier is None else self.blocks[earlier]
-        if earlier is None or not isinstance(chosen, Select) or len(self.network.readers(earlier.name)) > 1:
+        selection = None if earlier is None else self.blocks[earlier]
+        if (
+            earlier is None
+            or not isinstance(selection, Select)
+            or len(self.network.readers(earlier.name)) > 1
+        ):
             return False
-        self._put(earlier, Select(chosen.index[alive]), alive, self.width[earlier.name])
+        self._put(earlier, Select(selection.index[alive]), alive, self.width[earlier.name])
         return True
 
 
@@ -194,17 +198,17 @@ def _alive(mask: Mask | None) -> Tensor | None:
     return None if mask is None or mask.all() else torch.from_numpy(np.flatnonzero(mask))
 
 
-def _positions(kept: Tensor, wanted: Tensor) -> Tensor:
+def _positions(remaining: Tensor, wanted: Tensor) -> Tensor:
     """Return where the wanted channels stand among those that are left."""
-    return torch.searchsorted(kept, wanted)
+    return torch.searchsorted(remaining, wanted)
 
 
-def _convolution(name: str, module: nn.Conv2d, filters: Tensor | None, kept: Tensor | None) -> nn.Conv2d:
-    if module.groups != 1 and (filters is not None or kept is not None):
+def _convolution(name: str, module: nn.Conv2d, filters: Tensor | None, remaining: Tensor | None) -> nn.Conv2d:
+    if module.groups != 1 and (filters is not None or remaining is not None):
         raise PruningError(f"convolution '{name}' has {module.groups} groups; only ungrouped ones shrink")
     weight = module.weight.detach()
     weight = weight if filters is None else weight[filters]
-    weight = weight if kept is None else weight[:, kept]
+    weight = weight if remaining is None else weight[:, remaining]
     small = nn.Conv2d(
         weight.shape[1] * module.groups,
         weight.shape[0],
@@ -223,8 +227,8 @@ def _convolution(name: str, module: nn.Conv2d, filters: Tensor | None, kept: Ten
     return small
 
 
-def _norm(module: GatedNorm, kept: Tensor | None) -> GatedNorm:
-    index = torch.arange(module.channels) if kept is None else kept
+def _norm(module: GatedNorm, remaining: Tensor | None) -> GatedNorm:
+    index = torch.arange(module.channels) if remaining is None else remaining
     small = GatedNorm(len(index), momentum=module.momentum, eps=module.eps).to(module.weight.dtype)
     with torch.no_grad():
         for name in ("weight", "bias", "gate", "running_mean", "running_var"):
@@ -232,12 +236,12 @@ def _norm(module: GatedNorm, kept: Tensor | None) -> GatedNorm:
     return small
 
 
-def _linear(module: nn.Linear, kept: Tensor | None, width: int) -> nn.Linear:
+def _linear(module: nn.Linear, remaining: Tensor | None, width: int) -> nn.Linear:
     """Return the layer without the columns of channels that are gone, all positions of each."""
     weight = module.weight.detach()
-    if kept is not None:
+    if remaining is not None:
         positions = module.in_features // width
-        weight = weight[:, (kept[:, None] * positions + torch.arange(positions)).flatten()]
+        weight = weight[:, (remaining[:, None] * positions + torch.arange(positions)).flatten()]
     small = nn.Linear(weight.shape[1], weight.shape[0], bias=_has_bias(module), dtype=weight.dtype)
     with torch.no_grad():
         small.weight.copy_(weight)

@@ -1,4 +1,4 @@
-"""Making a pruned network really smaller: rows, columns and neurons go; masks become sparsity."""
+"""A pruned network made really smaller: without the rows, columns and neurons that went."""
 
 from collections.abc import Mapping
 
@@ -11,33 +11,31 @@ from toolchain.errors import PruningError
 from toolchain.models.network import Network
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 
-Kept = Mapping[str, NDArray[np.int64]]
 
-
-def compact(network: Network, kept: Kept) -> Network:
-    """Return a network that holds only the kept neurons of the named layers.
+def compact(network: Network, neurons: Mapping[str, NDArray[np.int64]]) -> Network:
+    """Return a network that holds only some neurons of the named layers.
 
     The neurons that stay compute exactly what they computed in the full network with the other
     neurons silenced.
 
     Args:
-        network: The full network; not modified.
-        kept: Per layer, ascending indices of the neurons that stay. Layers not named stay whole.
+        network: The full network, not modified.
+        neurons: Ascending indices of the neurons that stay, by layer. Layers not named stay whole.
 
     Raises:
         PruningError: A layer is unknown, or would be empty.
     """
-    for name, index in kept.items():
+    for name, index in neurons.items():
         if name not in network.layers:
             raise PruningError(f"layer '{name}' does not exist; known: {', '.join(network.layers)}")
         if len(index) == 0:
             raise PruningError(f"layer '{name}' would lose all its neurons")
-    chosen = {name: torch.as_tensor(index) for name, index in kept.items()}
+    indices = {name: torch.as_tensor(index) for name, index in neurons.items()}
     return network.with_parts(
-        {name: _keep_neurons(network.layer(name), chosen.get(name)) for name in network.layers},
+        {name: _keep_neurons(network.layer(name), indices.get(name)) for name in network.layers},
         {
             arrow: _keep_synapses(
-                _synapses(network, arrow.name), chosen.get(arrow.target), chosen.get(arrow.source)
+                _synapses(network, arrow.name), indices.get(arrow.target), indices.get(arrow.source)
             )
             for arrow in network.connections
         },

@@ -1,4 +1,4 @@
-"""Baseline: the strongest synapses and neurons stay."""
+"""Baseline: the strongest neurons and synapses stay."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ def prune_by_magnitude(pool: RecurrentPool, neurons: int, synapses: int) -> Sele
 
     Args:
         pool: The network.
-        neurons: Neurons that remain.
-        synapses: Synapses that remain, at most as many as join those neurons.
+        neurons: Number of neurons that remain.
+        synapses: Number of synapses that remain, at most as many as join those neurons.
 
     Raises:
         PruningError: The targets are impossible.
@@ -19,13 +19,13 @@ def prune_by_magnitude(pool: RecurrentPool, neurons: int, synapses: int) -> Sele
     pool.check_targets(neurons, synapses)
     size = abs(pool.weights)
     strength = np.asarray(size.sum(axis=0)).ravel() + np.asarray(size.sum(axis=1)).ravel()
-    kept = np.sort(np.argsort(-strength, kind="stable")[:neurons])
-    small = pool.keep(kept)
+    indices = np.sort(np.argsort(-strength, kind="stable")[:neurons])
+    small = pool.keep(indices)
     small.check_enough(synapses)
-    return Selection(strongest_synapses(small, synapses), kept)
+    return Selection(strongest_synapses(small, synapses), indices)
 
 
 def strongest_synapses(pool: RecurrentPool, count: int) -> RecurrentPool:
     """Return the pool with its `count` synapses of largest magnitude, or all if there are fewer."""
-    chosen = np.argsort(-np.abs(pool.weights.data), kind="stable")[:count]
-    return pool.with_synapses(np.sort(chosen))
+    strongest = np.argsort(-np.abs(pool.weights.data), kind="stable")[:count]
+    return pool.with_synapses(np.sort(strongest))

@@ -1,4 +1,4 @@
-"""What pruning needs to know of a network: a recurrent pool as sparse weights and neuron parameters."""
+"""A recurrent pool as pruning sees it: sparse weights and parameters of the neurons."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
@@ -25,10 +25,10 @@ class RecurrentPool:
     """Leaky integrate-and-fire neurons and the synapses among them.
 
     Attributes:
-        weights: `[target, source]`, sorted rows, one entry per synapse.
-        beta: `1 - dv` per neuron, `[N]`.
-        threshold: Per neuron, `[N]`.
-        cluster: Which cluster each neuron belongs to, `[N]`; all 0 in an unclustered pool.
+        weights: Weights `[target, source]` in sorted rows, one entry per synapse.
+        beta: Share `1 - dv` of the potential that stays at a step, `[N]`.
+        threshold: Threshold per neuron, `[N]`.
+        cluster: Number of each neuron's cluster, `[N]`; all 0 in an unclustered pool.
     """
 
     weights: csr_array
@@ -47,7 +47,7 @@ class RecurrentPool:
         """Return a pool from any matrix `[target, source]`; zeros are no synapses.
 
         Raises:
-            PruningError: The parts do not fit, or hold values that are not finite.
+            PruningError: The shapes do not fit, or a value is not finite.
         """
         dense = weights if issparse(weights) else array_of(weights, "weights")
         if len(np.shape(dense)) != 2:
@@ -65,7 +65,7 @@ class RecurrentPool:
                 f"expected weights [N, N] and N betas and thresholds, got {shape}, {beta.shape}, "
                 f"{threshold.shape}"
             )
-        if not all(np.isfinite(part).all() for part in (matrix.data, beta, threshold)):
+        if not all(np.isfinite(values).all() for values in (matrix.data, beta, threshold)):
             raise PruningError("the recurrent weights, betas or thresholds hold values that are not finite")
         if not ((beta >= 0) & (beta < 1) & (threshold > 0)).all():
             raise PruningError("expected leaky neurons: 0 <= beta < 1 and a threshold above 0")
@@ -87,37 +87,37 @@ class RecurrentPool:
         counts = np.diff(self.weights.indptr)
         return np.repeat(np.arange(self.size), counts), self.weights.indices.astype(np.int64)
 
-    def keep(self, kept: NDArray[np.int64]) -> "RecurrentPool":
-        """Return the pool of the neurons with the given indices."""
-        part = csr_array(self.weights[kept][:, kept])
-        part.sort_indices()
-        return RecurrentPool(part, self.beta[kept], self.threshold[kept], self.cluster[kept])
+    def keep(self, neurons: NDArray[np.int64]) -> "RecurrentPool":
+        """Return the pool of the neurons with these indices."""
+        weights = csr_array(self.weights[neurons][:, neurons])
+        weights.sort_indices()
+        return RecurrentPool(weights, self.beta[neurons], self.threshold[neurons], self.cluster[neurons])
 
     def with_weights(self, weights: csr_array) -> "RecurrentPool":
         """Return the same neurons with other synapses."""
         return replace(self, weights=weights)
 
-    def with_synapses(self, chosen: NDArray[np.int64]) -> "RecurrentPool":
-        """Return the same neurons with only the given synapses, ascending positions in `weights.data`."""
-        counts = np.bincount(self.ends[0][chosen], minlength=self.size)
+    def with_synapses(self, positions: NDArray[np.int64]) -> "RecurrentPool":
+        """Return the same neurons with only the synapses at ascending positions in `weights.data`."""
+        counts = np.bincount(self.ends[0][positions], minlength=self.size)
         pointers = np.concatenate([[0], np.cumsum(counts)])
-        parts = (self.weights.data[chosen], self.weights.indices[chosen], pointers)
-        return self.with_weights(csr_array(parts, shape=self.weights.shape))
+        columns = (self.weights.data[positions], self.weights.indices[positions], pointers)
+        return self.with_weights(csr_array(columns, shape=self.weights.shape))
 
     def with_gain(self, radius: float) -> "RecurrentPool":
-        """Return the pool with all weights scaled to a spectral radius; as it is if it has none."""
-        now = spectral_radius(self.weights)
-        return self.scaled(radius / now) if now > 0 else self
+        """Return the pool with all weights scaled to a spectral radius; the same pool if its radius is 0."""
+        present = spectral_radius(self.weights)
+        return self.scaled(radius / present) if present > 0 else self
 
     def check_targets(self, neurons: int, synapses: int) -> None:
-        """Raise `PruningError` if the pool is smaller than what shall remain of it."""
+        """Raise `PruningError` if the pool has fewer neurons or synapses than shall remain."""
         if not 1 <= neurons <= self.size:
             raise PruningError(f"expected 1 to {self.size} remaining neurons, got {neurons}")
         if not 0 <= synapses <= self.synapses:
             raise PruningError(f"expected 0 to {self.synapses} remaining synapses, got {synapses}")
 
     def check_enough(self, synapses: int) -> None:
-        """Raise `PruningError` if fewer synapses are left among these neurons than shall remain."""
+        """Raise `PruningError` if fewer synapses join these neurons than shall remain."""
         if self.synapses < synapses:
             raise PruningError(
                 f"only {self.synapses} synapses join the {self.size} neurons left, the target is {synapses}; "
@@ -127,7 +127,7 @@ class RecurrentPool:
     def with_betas(self, beta: Floats) -> "RecurrentPool":
         """Return the same synapses between neurons with other leaks.
 
-        The input that holds a neuron at its threshold stays: `threshold (1 - beta)` is kept.
+        The input that holds a neuron at its threshold, `threshold (1 - beta)`, stays the same.
         """
         return replace(self, beta=beta, threshold=self.threshold * (1 - self.beta) / (1 - beta))
 
@@ -142,12 +142,12 @@ class Selection:
     """A pruned pool.
 
     Attributes:
-        pool: Its synapses and neurons.
-        kept: Index of each neuron in the original pool, ascending.
+        pool: Remaining neurons and synapses.
+        indices: Index of each remaining neuron in the original pool, ascending.
     """
 
     pool: RecurrentPool
-    kept: NDArray[np.int64]
+    indices: NDArray[np.int64]
 
 
 def localisation(weights: csr_array) -> float:
@@ -155,8 +155,9 @@ def localisation(weights: csr_array) -> float:
 
     .. math:: IPR(x) = \sum_i x_i^4 / (\sum_i x_i^2)^2
 
-    of the 16 eigenvectors of largest eigenvalue of the Laplacian of the undirected graph, where
-    localisation in hubs shows. `1 / N` is spread evenly, 1 sits on one neuron.
+    over the 16 eigenvectors with the largest eigenvalues of the Laplacian of the undirected graph, where
+    localisation in hubs shows. An eigenvector that is spread evenly has `1 / N`, one that sits on a single
+    neuron has 1.
     """
     size = len(weights.indptr) - 1
     pattern = csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), shape=weights.shape)

@@ -13,58 +13,58 @@ def prune_at_random(pool: RecurrentPool, neurons: int, synapses: int, rng: np.ra
 
     Args:
         pool: The network.
-        neurons: Neurons that remain.
-        synapses: Synapses that remain.
+        neurons: Number of neurons that remain.
+        synapses: Number of synapses that remain.
         rng: Source of the draws.
 
     Raises:
         PruningError: The targets are impossible.
     """
     pool.check_targets(neurons, synapses)
-    kept = np.sort(rng.choice(pool.size, neurons, replace=False))
-    small = pool.keep(kept)
+    indices = np.sort(rng.choice(pool.size, neurons, replace=False))
+    small = pool.keep(indices)
     small.check_enough(synapses)
-    chosen = np.sort(rng.choice(small.synapses, synapses, replace=False))
-    return Selection(small.with_synapses(chosen), kept)
+    drawn = np.sort(rng.choice(small.synapses, synapses, replace=False))
+    return Selection(small.with_synapses(drawn), indices)
 
 
 def erdos_renyi(
     pool: RecurrentPool,
-    kept: NDArray[np.int64],
+    indices: NDArray[np.int64],
     synapses: int,
     rng: np.random.Generator,
 ) -> Selection:
-    """Join given neurons of a pool by a new random graph.
+    """Join neurons of a pool by a new random graph.
 
-    Every pair without self-loops is equally likely; a new synapse gets the magnitude of a random
-    synapse of the pool and, where the source neuron had one sign, that sign.
+    Every pair of two neurons is equally likely. A new synapse gets the magnitude of a random synapse of the
+    pool and the sign that prevails among the synapses of its source neuron.
 
     Args:
-        pool: The network; lends neurons and the distribution of weights.
-        kept: Ascending indices of the neurons.
+        pool: The network whose neurons and distribution of weights are used.
+        indices: Ascending indices of the neurons.
         synapses: Number of synapses.
         rng: Source of the draws.
 
     Raises:
-        PruningError: There are not so many pairs.
+        PruningError: There are fewer pairs than that.
     """
-    size = len(kept)
+    size = len(indices)
     if not 0 <= synapses <= size * (size - 1):
         raise PruningError(
             f"expected at most {size * (size - 1)} synapses among {size} neurons, got {synapses}"
         )
-    chosen = rng.choice(size * (size - 1), synapses, replace=False)
-    sources, others = np.divmod(chosen, max(1, size - 1))
+    pairs = rng.choice(size * (size - 1), synapses, replace=False)
+    sources, others = np.divmod(pairs, max(1, size - 1))
     targets = others + (others >= sources)
     data = np.abs(rng.choice(pool.weights.data, synapses)) if pool.synapses else np.zeros(synapses)
-    balance = np.bincount(pool.ends[1], np.sign(pool.weights.data), minlength=pool.size)[kept]
+    balance = np.bincount(pool.ends[1], np.sign(pool.weights.data), minlength=pool.size)[indices]
     sign = np.where(balance == 0, rng.choice([-1.0, 1.0], size), np.sign(balance))
     weights = csr_array((data * sign[sources], (targets, sources)), shape=(size, size))
     weights.sort_indices()
-    return Selection(pool.keep(kept).with_weights(weights), kept)
+    return Selection(pool.keep(indices).with_weights(weights), indices)
 
 
-def without_recurrence(pool: RecurrentPool, kept: NDArray[np.int64]) -> Selection:
-    """Return given neurons of a pool without any synapse among them."""
-    small = pool.keep(kept)
-    return Selection(small.with_synapses(np.zeros(0, dtype=np.int64)), kept)
+def without_recurrence(pool: RecurrentPool, indices: NDArray[np.int64]) -> Selection:
+    """Return neurons of a pool without any synapse among them."""
+    small = pool.keep(indices)
+    return Selection(small.with_synapses(np.zeros(0, dtype=np.int64)), indices)

@@ -30,17 +30,17 @@ def prune_recurrent(
     """Prune the recurrent pool of a layer by LNP and compact the network around it.
 
     Args:
-        network: Untrained; not modified. No data enters.
+        network: The untrained network, not modified.
         layer: Name of a layer with exactly one connection to itself.
-        options: Targets, rounds, steps.
+        options: Targets, rounds and steps.
         rng: Source of noise and draws.
-        cluster: Which cluster each neuron belongs to; by default all one.
+        cluster: Number of each neuron's cluster; by default all form one.
         checkpoint: Folder to continue from; see `prune_pool`.
-        observe: Given the record and the network after every round; what it finds is not fed back.
-        progress: Told after every round.
+        observe: Callback with record and network after every round; it does not influence the pruning.
+        progress: Callback after every round.
 
     Returns:
-        The smaller network, and how it came about.
+        The smaller network and the result of the pruning.
 
     Raises:
         PruningError: The layer has no recurrent connection, or the targets are impossible.
@@ -49,22 +49,22 @@ def prune_recurrent(
 
     def watch(record: LnpRecord, left: Selection) -> None:
         if observe is not None:
-            observe(record, with_pool(network, layer, left.kept, left.pool))
+            observe(record, with_pool(network, layer, left.indices, left.pool))
 
     result = prune_pool(
         pool, options, rng, dt_ms=network.dt_ms, checkpoint=checkpoint, observe=watch, progress=progress
     )
-    return with_pool(network, layer, result.kept, result.pool), result
+    return with_pool(network, layer, result.indices, result.pool), result
 
 
 def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = None) -> RecurrentPool:
     """Return the neurons of a layer and the synapses among them.
 
-    Their constant input is left out, since the mean of the noise stands for all input; a filter on
-    their current is left out too.
+    Their constant input is left out, since the mean of the noise stands for all input; so is a filter of
+    their current.
 
     Raises:
-        PruningError: The layer has not exactly one connection to itself, or it is no `MaskedSynapses`.
+        PruningError: The layer has not exactly one connection to itself, or that is no `MaskedSynapses`.
     """
     synapses = _loop(network, layer)[1]
     population = network.layer(layer)
@@ -76,17 +76,17 @@ def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = No
     )
 
 
-def with_pool(network: Network, layer: str, kept: NDArray[np.int64], pool: RecurrentPool) -> Network:
-    """Return the network with only the kept neurons in a layer, and the synapses and leaks of a pool.
+def with_pool(network: Network, layer: str, indices: NDArray[np.int64], pool: RecurrentPool) -> Network:
+    """Return the network with only some neurons in a layer, and the synapses and leaks of a pool.
 
     Args:
-        network: Not modified.
-        layer: Whose pool it is.
-        kept: Ascending indices of the neurons that stay.
-        pool: Of those neurons.
+        network: The network, not modified.
+        layer: Name of the recurrent layer.
+        indices: Ascending indices of the neurons that stay.
+        pool: Synapses and leaks of those neurons.
     """
     name, synapses = _loop(network, layer)
-    small = compact(network, {layer: kept})
+    small = compact(network, {layer: indices})
     like = synapses.weight
     weights = torch.tensor(pool.weights.toarray(), dtype=like.dtype, device=like.device)
     small.synapses[name] = MaskedSynapses(weights, weights != 0)

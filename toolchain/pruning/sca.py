@@ -3,7 +3,7 @@
 After Li et al., "Towards Efficient Deep Spiking Neural Networks Construction with Spiking Activity based
 Pruning", ICML 2024 (arXiv 2406.01072): the channels whose membrane potential is polarised least are pruned
 after every epoch, and of the pruned ones those come back whose batch-norm scale has the largest gradient.
-What the paper leaves open follows its public code, and is named where it does not.
+Where the paper leaves something open, its public code is followed; exceptions are named.
 """
 
 import math
@@ -34,33 +34,33 @@ from toolchain.training import Callback
 
 _STRICT_TAIL: Final = 0.05
 _WORDS: Final = 4
-"""Of 32 bits, in each of the two numbers that say where a generator stands."""
+"""Words of 32 bits in each of the two numbers that hold the state of a generator."""
 
 
 class Ranking(Enum):
-    """What says which channels live."""
+    """Quantity that decides which channels live."""
 
     ACTIVITY = "activity"
     """Mean of `theta S + |V|` over an epoch: the channel activity of SCA."""
     FIRING_RATE = "firing_rate"
     """Mean spikes per neuron and step over an epoch."""
     WEIGHT_NORM = "weight_norm"
-    """Mean |w| of the filter; of the batch-norm scale where a stream is read."""
+    """Mean |w| of the filter, or of the batch-norm scale if the norm reads a residual stream."""
     SLIMMING = "slimming"
-    """|gamma| of the batch-norm (Network Slimming, Liu et al. 2017); wants `gamma_l1`."""
+    """|gamma| of the batch-norm (Network Slimming, Liu et al. 2017); needs `gamma_l1`."""
 
 
 class Regrowth(Enum):
-    """What says which pruned channels come back."""
+    """Quantity that decides which pruned channels come back."""
 
     GRADIENT = "gradient"
-    """|dL/d gamma|, or |dL/dm| of the gate where gates are closed."""
+    """|dL/d gamma|, or |dL/dm| of the gate if gates are closed."""
     RANDOM = "random"
-    """Chance: the control."""
+    """Random numbers, as a control."""
 
 
 class Masking(Enum):
-    """What happens to a pruned channel between two updates."""
+    """Treatment of a pruned channel between two updates."""
 
     FAITHFUL = "faithful"
     """Filter, scale and shift are set to zero after the epoch and may drift away again, as in the released
@@ -70,7 +70,7 @@ class Masking(Enum):
 
 
 class UntrainedChannelsWarning(UserWarning):
-    """Channels are regrown until the end and measured before they were trained."""
+    """Channels are regrown until the end, so that some are measured before they were trained."""
 
 
 @final
@@ -79,21 +79,22 @@ class ScaOptions:
     """How channels are pruned and regrown. The defaults are the variant we recommend, not the paper's.
 
     Attributes:
-        sparsity: `p`: share of all channels that is pruned in the end, over all layers together.
-        regrowth: `q`: share of all channels that is regrown at an update, at first.
-        masking: What happens to a pruned channel between two updates.
-        ranking: What says which channels live.
-        criterion: What says which come back.
+        sparsity: Share `p` of all channels that is pruned in the end, over all layers together.
+        regrowth: Share `q` of all channels that is regrown at the first update.
+        masking: Treatment of a pruned channel between two updates.
+        ranking: Quantity that decides which channels live.
+        criterion: Quantity that decides which channels come back.
         anneal: Whether `q` falls to zero, linearly, over the epochs with updates (ours; the paper: constant).
         frozen: Share of the epochs, at the end, whose mask stays as it is and is enforced (ours).
         warm_up: Epochs before the first update (the paper: 0).
-        interval: Epochs from one update to the next; activity is that of the last one.
+        interval: Epochs from one update to the next; activity is measured in the last of them.
         mean_gradient: Whether the gradient is averaged over the epoch instead of taken from its last
             batch (the paper: last batch).
-        least: Channels that every layer keeps. With 0, as in the paper, losing all is an error.
+        least: Number of channels that every layer keeps. With 0, as in the paper, a layer that loses all of
+            them is an error.
         l1: Weight of `sign(w)` added to the gradient of all 3 x 3 convolutions (the paper: 3e-5).
         gamma_l1: Weight of `sign(gamma)` added to the gradient of the batch-norms (Network Slimming).
-        seed: Of random regrowth.
+        seed: Seed of random regrowth.
     """
 
     sparsity: float = 0.7
@@ -169,14 +170,14 @@ class ChannelUpdate:
     """One renewal of the mask.
 
     Attributes:
-        epoch: After which it happened.
-        kept: Living channels per layer.
-        regrown: Channels that came back by the criterion.
-        changed: Channels whose state differs from before.
+        epoch: Epoch after which it happened.
+        living: Number of living channels per layer.
+        regrown: Number of channels that came back by the criterion.
+        changed: Number of channels whose state changed.
     """
 
     epoch: int
-    kept: tuple[int, ...]
+    living: tuple[int, ...]
     regrown: int
     changed: int
 
@@ -185,11 +186,11 @@ class ChannelUpdate:
 class ChannelPruning(Callback):
     """Prunes and regrows channels while `fit` trains; give it to `fit` as a callback.
 
-    Accuracy belongs to the masked network: after the last epoch pruned channels are silent for good, so
-    the trained network is the pruned one. `compact` makes it smaller.
+    After the last epoch pruned channels stay silent, so the trained network is the pruned one. `compact`
+    makes it smaller.
 
     Args:
-        network: What will be trained.
+        network: The network that will be trained.
         options: How to prune.
 
     Raises:
@@ -283,19 +284,21 @@ class ChannelPruning(Callback):
         return compact_channels(network, self.masks)
 
     def state(self) -> dict[str, Tensor]:
-        """Return masks, history and the state of chance."""
+        """Return masks, history and the state of the random generator."""
         state = {f"mask.{name}": torch.from_numpy(mask.copy()) for name, mask in self.masks.items()}
-        rows = [[u.epoch, u.regrown, u.changed, *u.kept] for u in self.updates]
+        rows = [[u.epoch, u.regrown, u.changed, *u.living] for u in self.updates]
         state["updates"] = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), 3 + len(self.layers))
-        drawn = self._rng.bit_generator.state["state"]
+        generator = self._rng.bit_generator.state["state"]
         words = [
-            int(drawn[part]) >> shift & (2**32 - 1) for part in ("state", "inc") for shift in (96, 64, 32, 0)
+            int(generator[key]) >> shift & (2**32 - 1)
+            for key in ("state", "inc")
+            for shift in (96, 64, 32, 0)
         ]
         state["chance"] = torch.tensor(words, dtype=torch.int64)
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from a state that `state` returned."""
         try:
             masks = {name: state[f"mask.{name}"].numpy().astype(bool) for name in self.masks}
             updates, chance = state["updates"], state["chance"]
@@ -304,7 +307,7 @@ class ChannelPruning(Callback):
         whole = not (updates.is_floating_point() or chance.is_floating_point())
         if not whole or updates.shape[1:] != (3 + len(self.layers),) or chance.shape != (2 * _WORDS,):
             raise PruningError(
-                "the state of the pruning holds no history or no chance; remove the checkpoint"
+                "the state of the pruning lacks its history or its random generator; remove the checkpoint"
             )
         rows, words = updates.tolist(), [word & (2**32 - 1) for word in chance.tolist()]
         for name, mask in masks.items():
@@ -316,9 +319,9 @@ class ChannelPruning(Callback):
             sum(word << shift for word, shift in zip(words[i : i + _WORDS], (96, 64, 32, 0), strict=True))
             for i in (0, _WORDS)
         ]
-        drawn = dict(self._rng.bit_generator.state)
-        drawn["state"] = {"state": numbers[0], "inc": numbers[1]}
-        self._rng.bit_generator.state = drawn
+        generator = dict(self._rng.bit_generator.state)
+        generator["state"] = {"state": numbers[0], "inc": numbers[1]}
+        self._rng.bit_generator.state = generator
 
     def _renew(self, epoch: int) -> None:
         scores = [_score(layer, self.options.ranking) for layer in self.layers]
@@ -326,10 +329,10 @@ class ChannelPruning(Callback):
         if self.options.criterion is Regrowth.RANDOM:
             gradients = [self._rng.random(gradient.shape) for gradient in gradients]
         regrowth = self.options.regrowth_after(epoch, self._epochs)
-        chosen, regrown = choose_channels(
+        living_masks, regrown = choose_channels(
             scores, gradients, sparsity=self.options.sparsity, regrowth=regrowth, least=self.options.least
         )
-        masks = {layer.name: mask for layer, mask in zip(self.layers, chosen, strict=True)}
+        masks = {layer.name: mask for layer, mask in zip(self.layers, living_masks, strict=True)}
         for layer in self.layers:
             if not masks[layer.name].any():
                 raise PruningError(
@@ -338,8 +341,8 @@ class ChannelPruning(Callback):
                 )
         changed = sum(int((masks[name] != self.masks[name]).sum()) for name in masks)
         self.masks = masks
-        kept = tuple(int(mask.sum()) for mask in masks.values())
-        self.updates.append(ChannelUpdate(epoch, kept, regrown, changed))
+        living = tuple(int(mask.sum()) for mask in masks.values())
+        self.updates.append(ChannelUpdate(epoch, living, regrown, changed))
 
     def _forget_moments(self) -> None:
         """Clear the optimizer's memory of pruned channels, so that nothing moves them."""

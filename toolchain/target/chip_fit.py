@@ -2,25 +2,42 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
+
+_CONFIDENCE: Final = {
+    "H": "stated by the maker",
+    "M": "one primary source",
+    "L": "second-hand",
+    "INF": "inferred",
+}
+
+
+def confidence_in_words(code: str) -> str:
+    """Return what a code of confidence means; a code that is not known stays as it is."""
+    return _CONFIDENCE.get(code, code)
 
 
 @final
 @dataclass(frozen=True)
 class Fact:
-    """A number that says where it is from.
+    """A number with its source.
 
     Attributes:
         value: The number.
-        unit: Of the number.
-        source: Where it stands.
-        confidence: H stated by the maker, M one primary source, L second-hand, INF inference.
+        unit: Unit of the number.
+        source: Source of the number, in words.
+        confidence: H stated by the maker, M one primary source, L second-hand, INF inferred.
     """
 
     value: float
     unit: str
     source: str
     confidence: str
+
+    @property
+    def confidence_in_words(self) -> str:
+        """The confidence, spelled out."""
+        return confidence_in_words(self.confidence)
 
 
 @final
@@ -114,6 +131,11 @@ class Estimate:
     dynamic_joules: float | None
     static_joules: tuple[float, float]
 
+    @property
+    def confidence_in_words(self) -> str:
+        """The confidence, spelled out."""
+        return confidence_in_words(self.confidence)
+
     def sentence(self, steps: int) -> str:
         """Return time and energy in words, with what they are and where they are from.
 
@@ -128,8 +150,7 @@ class Estimate:
         static = least if least == most else f"{least} to {most}"
         return (
             f"{self.costs} ({self.label}): {1e6 * self.seconds:.2f} us a step; {energy}; static {static} a "
-            "step. "
-            f"Coefficients from {self.sources}, the least sure of confidence {self.confidence}."
+            f"step. Coefficients from {self.sources}, the least sure of them {self.confidence_in_words}."
         )
 
 

@@ -171,7 +171,7 @@ def _prune(
             assert_never(section.method)
     progress(1, 1)
     small = selection.pool.with_gain(experiment.model.gain)
-    return with_pool(dense, LAYER, selection.kept, small), ()
+    return with_pool(dense, LAYER, selection.indices, small), ()
 
 
 def _lnp_options(section: PruningSection) -> LnpOptions:

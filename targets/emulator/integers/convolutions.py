@@ -1,6 +1,7 @@
 """Convolutions of integers: sums over windows of images, modulo 2^24 as Lava sends them."""
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final, final
 
 import numpy as np
@@ -19,14 +20,14 @@ _HALF: Final = np.int32(fixedpoint.STATE_LIMIT)
 @final
 @dataclass(frozen=True, eq=False)
 class ConvolutionInput:
-    """A convolution as a population reads it.
+    """A convolution to a population.
 
     Attributes:
-        source: Name of the stream.
-        delay: In steps.
-        blocks: The weights.
+        source: Name of the stream that it reads.
+        delay: Delay in steps.
+        blocks: Its weights.
         size: Rows and columns of the result.
-        gain: Factor taken out of the weights, times two to the exponent.
+        gain: Factor that was taken out of the weights, times two to the power of the exponent.
         wraps: Whether a sum can leave 24 bits.
     """
 
@@ -51,11 +52,11 @@ class ConvolutionInput:
         """Return a convolution that reads a stream of features `shape`, `wait` steps late.
 
         Args:
-            node: The convolution.
+            node: The convolution in the graph.
             source: Name of the stream.
             shape: Channels, rows and columns of the stream.
-            wait: Its delay.
-            largest: The largest magnitude of a message.
+            wait: Delay in steps.
+            largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
         window = (*node.window.kernel, *node.stride, *node.padding, *node.dilation)
@@ -72,7 +73,7 @@ class ConvolutionInput:
 
     @property
     def is_product(self) -> bool:
-        """Whether what it brings is one product of a block, times a factor."""
+        """Whether its current is one product per block, times a factor."""
         return not self.wraps
 
     @property
@@ -83,8 +84,8 @@ class ConvolutionInput:
     def product(self, streams: Streams, start: int, stop: int, workspace: Workspace) -> Array:
         """Return sums `[steps, batch, size]`, int32, to be multiplied with `gain`.
 
-        They are exact modulo 2^32, and exact if the convolution does not wrap; they are valid until the next
-        product. One step only if the source sends the same at every step.
+        They are exact modulo 2^32, and exact if the convolution does not wrap. They are valid until the next
+        product. There is only one step if the source sends the same messages at every step.
         """
         stream = streams[self.source]
         if stream.constant and self.delay == 0:
@@ -92,14 +93,14 @@ class ConvolutionInput:
         images = stream.images(start, stop, self.delay)
         product = self.blocks.product(images, self.size, workspace)
         steps = stop - start
-        return product.reshape(steps, len(images) // steps, int(np.prod(product.shape[1:])))
+        return product.reshape(steps, len(images) // steps, prod(product.shape[1:]))
 
     def add(self, streams: Streams, start: int, stop: int, out: Array, workspace: Workspace) -> None:
         """Add the currents of some steps of the block to `out`, `[steps, batch, size]`."""
         product = self.product(streams, start, stop, workspace)
         gain = self.gain
         if self.wraps:
-            # As `fixedpoint.wrap_sum`, whose modulus divides 2^32: what 32 bits lost does not count.
+            # As in `fixedpoint.wrap_sum`, whose modulus divides 2^32: what 32 bits lost does not matter.
             product = ((product * np.int32(gain) + _HALF) & _MASK) - _HALF
             gain = 1
         if len(product) == len(out):

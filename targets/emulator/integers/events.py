@@ -1,58 +1,50 @@
 """Populations that feed each other: their loop over time is one compiled call.
 
 Two loops give the same integers. One goes from spike to spike, sample by sample: few spikes, little work.
-The other takes every synapse, for up to 64 samples at once: its work does not depend on activity. Which is
-cheaper is decided anew every few steps by the spikes of the last ones.
+The other takes every synapse, for up to 64 samples at once: its work does not depend on activity. Which one
+is cheaper is decided anew every few steps from the spikes of the last ones.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
 from targets.emulator.integers.items import CompiledPopulation, ItemGroup
-from targets.emulator.integers.lanes import run_lanes
-from targets.emulator.integers.loops import run_loop
+from targets.emulator.integers.lanes import LaneSpikes, run_lanes
+from targets.emulator.integers.loops import LoopSynapses, SlotTable, run_loop
+from targets.emulator.integers.neurons import NO_RECORD, NeuronParameters, StateArrays
 from targets.emulator.integers.synapses import DenseLink, Rows
 from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
-_UNKEPT: Final = np.zeros((0, 0, 0), np.int32)
 _FEW_LANES: Final = 32
 MOST_LANES: Final = 64
 """Samples that a loop can run side by side: the bits of a word."""
 _LANE_NS: Final = 0.45
-_FEW: Final = 8
+"""Nanoseconds of one synapse for all lanes; only its ratio to `Rows.spike_ns` matters."""
+_FEW_SAMPLES: Final = 8
 """Below so many samples most lanes would be empty."""
-_FIRST_LOOK: Final = 8
-_LOOK_EVERY: Final = 64
+_FIRST_BLOCK: Final = 8
+"""Steps after which the loop is chosen anew, as long as nothing has spiked."""
+_BLOCK: Final = 64
+"""Steps after which the loop is chosen anew later on."""
 _LANE_MAX: Final = np.iinfo(np.int16).max
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Wires:
-    """Synapses of all slots, one after the other.
-
-    Attributes:
-        slots: A row of numbers per connection and delay, ordered by target.
-        indptr: Of all slots.
-        indices: Neurons at the other end.
-        weights: int16.
-    """
-
-    slots: Array
-    indptr: Array = field(repr=False)
-    indices: Array = field(repr=False)
-    weights: Array = field(repr=False)
 
 
 @final
 @dataclass(frozen=True)
 class Slot:
-    """Synapses of one delay between two populations of a loop, by their place in it."""
+    """Synapses of one delay between two populations of a loop.
+
+    Attributes:
+        source: Place of the population that sends.
+        target: Place of the population that receives.
+        delay: Steps from a spike to its effect.
+        rows: The synapses.
+    """
 
     source: int
     target: int
@@ -65,11 +57,11 @@ class LoopPlan:
     """The wiring of one loop, made ready once.
 
     Args:
-        part: With `is_event_loop`.
+        group: Items that form a loop; `is_event_loop` holds.
     """
 
-    def __init__(self, part: ItemGroup) -> None:
-        self.members = tuple(item for item in part.items if isinstance(item, CompiledPopulation))
+    def __init__(self, group: ItemGroup) -> None:
+        self.members = tuple(item for item in group.items if isinstance(item, CompiledPopulation))
         self.names = frozenset(item.node.name for item in self.members)
         self.first = np.cumsum([0, *(item.size for item in self.members)])
         order = {item.node.name: i for i, item in enumerate(self.members)}
@@ -81,69 +73,87 @@ class LoopPlan:
             for delay, rows in link.slots
         )
         self.span = max(slot.delay for slot in self.slots) + 1
-        self.parameters = tuple(
-            np.concatenate([getattr(item, name) for item in self.members])
-            for name in ("keep_u", "keep_v", "threshold", "bias")
-        )
+        columns = zip(*(item.parameters for item in self.members), strict=True)
+        self.parameters = NeuronParameters(*(np.concatenate(arrays) for arrays in columns))
+
+    @property
+    def parts(self) -> list[slice]:
+        """Where the neurons of each population stand."""
+        return [slice(a, b) for a, b in zip(self.first[:-1], self.first[1:], strict=True)]
 
     @cached_property
-    def by_source(self) -> Wires:
-        """As the loop over events wants it."""
-        table: list[tuple[int, ...]] = []
-        pointer = place = 0
-        for slot in self.slots:
-            rows, right = slot.rows.listed, slot.rows.right
-            table.append((slot.source, slot.target, slot.delay, int(rows.dense), right, pointer, place))
-            pointer += rows.indptr.size
-            place += rows.weights.size
-        held = [slot.rows.listed for slot in self.slots]
+    def by_source(self) -> LoopSynapses:
+        """Synapses as the loop over events reads them."""
+        lists = [slot.rows.listed for slot in self.slots]
+        weights = [synapses.weights for synapses in lists]
         # Dense rows need no targets, but places in both arrays are counted alike.
         indices = [
-            np.zeros(rows.weights.size, rows.indices.dtype) if rows.dense else rows.indices for rows in held
+            np.zeros(synapses.weights.size, synapses.indices.dtype) if synapses.dense else synapses.indices
+            for synapses in lists
         ]
-        return Wires(
-            np.array(table, np.int64),
-            np.concatenate([rows.indptr for rows in held]),
-            np.concatenate(indices),
-            np.concatenate([rows.weights for rows in held]),
+        table = self._table(
+            dense=[synapses.dense for synapses in lists],
+            left=[0] * len(lists),
+            pointer=_starts([synapses.indptr for synapses in lists]),
+            place=_starts(weights),
         )
+        indptr = np.concatenate([synapses.indptr for synapses in lists])
+        return self._synapses(table, indptr, np.concatenate(indices), np.concatenate(weights))
 
     @cached_property
-    def by_target(self) -> Wires | None:
-        """As the loop over lanes wants it; None if a sum could leave 16 bits."""
-        table: list[tuple[int, ...]] = []
-        parts: list[tuple[Array, Array, Array]] = []
-        pointer = place = 0
+    def by_target(self) -> LoopSynapses | None:
+        """Synapses as the loop over lanes reads them; None if a sum could leave 16 bits."""
+        slots: list[tuple[Array, Array, Array]] = []
+        place = 0
         for slot in self.slots:
             matrix = slot.rows.plain
             targets, sources, values = rows_of(matrix), columns_of(matrix), values_of(matrix)
             size = slot.rows.shape[1]
-            reach = np.bincount(targets, np.abs(values), size)
-            if reach.max(initial=0) > _LANE_MAX:
+            if np.bincount(targets, np.abs(values), size).max(initial=0) > _LANE_MAX:
                 return None
             used = values != 0
-            # Stored row by row, so already ordered by target.
+            # They are stored row by row, and so ordered by target already.
             counts = np.bincount(targets[used], minlength=size)
             indptr = place + np.concatenate([[0], np.cumsum(counts)])
-            parts.append((indptr, sources[used], values[used]))
-            table.append((slot.source, slot.target, slot.delay, slot.rows.exponent, pointer))
-            pointer += indptr.size
+            slots.append((indptr, sources[used], values[used]))
             place = int(indptr[-1])
-        kind = np.uint16 if max(item.size for item in self.members) <= np.iinfo(np.uint16).max else np.uint32
-        indptr, sources, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Wires(
-            np.array(table, np.int64), indptr.astype(np.int64), sources.astype(kind), weights.astype(np.int16)
+        count = len(self.slots)
+        table = self._table(
+            dense=[False] * count,
+            left=[max(slot.rows.exponent, 0) for slot in self.slots],
+            pointer=_starts([indptr for indptr, _, _ in slots]),
+            place=[0] * count,
         )
+        index = np.uint16 if max(item.size for item in self.members) <= np.iinfo(np.uint16).max else np.uint32
+        indptr, sources, weights = (np.concatenate(column) for column in zip(*slots, strict=True))
+        return self._synapses(table, indptr.astype(np.int64), sources.astype(index), weights.astype(np.int16))
+
+    def _table(
+        self, *, dense: Sequence[bool], left: Sequence[int], pointer: Sequence[int], place: Sequence[int]
+    ) -> SlotTable:
+        source, delay = [slot.source for slot in self.slots], [slot.delay for slot in self.slots]
+        right = [slot.rows.right for slot in self.slots]
+        columns = (source, delay, dense, left, right, pointer, place)
+        return SlotTable(*(np.array(column, np.int64) for column in columns))
+
+    def _synapses(self, table: SlotTable, indptr: Array, indices: Array, weights: Array) -> LoopSynapses:
+        targets = [slot.target for slot in self.slots]
+        first_slot = np.searchsorted(targets, np.arange(len(self.members) + 1))
+        return LoopSynapses(self.first, first_slot, table, indptr, indices, weights)
 
     def prefers_lanes(self, recent: Array) -> bool:
         """Return whether all synapses for all samples at once cost less than the spikes of the last steps."""
         batch = recent.shape[1]
-        if not _FEW <= batch <= MOST_LANES or self.by_target is None:
+        if not _FEW_SAMPLES <= batch <= MOST_LANES or self.by_target is None:
             return False
-        ends = zip(self.first[:-1], self.first[1:], strict=True)
-        spikes = [np.count_nonzero(recent[..., a:b]) / len(recent) for a, b in ends]
+        spikes = [np.count_nonzero(recent[..., part]) / len(recent) for part in self.parts]
         by_events = sum(spikes[slot.source] * slot.rows.spike_ns for slot in self.slots)
         return bool(by_events > self.by_target.weights.size * _LANE_NS)
+
+
+def _starts(arrays: Sequence[Array]) -> list[int]:
+    """Return where each of some arrays begins if they stand one after the other."""
+    return np.cumsum([0, *(array.size for array in arrays)])[:-1].tolist()
 
 
 @final
@@ -151,64 +161,61 @@ class EventLoop:
     """State of one loop of populations.
 
     Args:
-        plan: Its wiring.
-        batch: Samples.
+        plan: Wiring of the loop.
+        batch: Number of samples.
     """
 
     def __init__(self, plan: LoopPlan, batch: int) -> None:
         self.plan = plan
-        self._u, self._v = (np.zeros((batch, int(plan.first[-1])), np.int32) for _ in range(2))
-        self._recent = np.zeros((plan.span, *self._u.shape), np.uint8)
+        self._state = StateArrays(*(np.zeros((batch, int(plan.first[-1])), np.int32) for _ in range(2)))
+        self._recent = np.zeros((plan.span, *self._state.u.shape), np.uint8)
 
     def reset(self) -> None:
         """Return to rest."""
-        for array in (self._u, self._v, self._recent):
+        for array in (*self._state, self._recent):
             array[:] = 0
 
     def run(
-        self, drives: Sequence[Array], spikes: Sequence[Array], kept: Mapping[str, tuple[str, ...]]
-    ) -> list[tuple[Array, Array]]:
+        self, drives: Sequence[Array], spikes: Sequence[Array], quantities: Mapping[str, tuple[str, ...]]
+    ) -> list[StateArrays]:
         """Advance over a block.
 
         Args:
-            drives: What each population gets from outside, `[steps, batch, size]`, int32.
-            spikes: Where its spikes go.
-            kept: Quantities to keep.
+            drives: Input of each population from outside the loop, `[steps, batch, size]`, int32.
+            spikes: Spikes of each population, written.
+            quantities: What to record of each population.
 
         Returns:
-            `u` and `v` of each population, empty if nobody keeps them.
+            The recorded state of each population.
         """
         plan = self.plan
         whole = np.concatenate(drives, axis=2)
+        steps, batch, _ = whole.shape
         alone = len(plan.members) == 1
         fired = spikes[0] if alone else np.empty(whole.shape, np.uint8)
-        u, v = (
-            np.empty(whole.shape, np.int32)
-            if any(quantity in kept.get(n, ()) for n in plan.names)
-            else _UNKEPT
-            for quantity in ("u", "v")
+        recorded = {quantity for name in plan.names for quantity in quantities.get(name, ())}
+        record = StateArrays(
+            *(np.empty(whole.shape, np.int32) if name in recorded else NO_RECORD for name in ("u", "v"))
         )
         start = 0
-        while start < len(whole):
-            look = _LOOK_EVERY if self._recent.any() else _FIRST_LOOK
-            stop = min(len(whole), start + look) if whole.shape[1] >= _FEW else len(whole)
-            steps = slice(start, stop)
-            self._advance(whole[steps], fired[steps], u[steps], v[steps])
+        while start < steps:
+            stride = _BLOCK if self._recent.any() else _FIRST_BLOCK
+            stop = min(steps, start + stride) if batch >= _FEW_SAMPLES else steps
+            part = slice(start, stop)
+            self._advance(whole[part], fired[part], StateArrays(record.u[part], record.v[part]))
             start = stop
-        parts = [slice(a, b) for a, b in zip(plan.first[:-1], plan.first[1:], strict=True)]
         if not alone:
-            for out, part in zip(spikes, parts, strict=True):
+            for out, part in zip(spikes, plan.parts, strict=True):
                 out[:] = fired[:, :, part]
-        return [(u[..., part], v[..., part]) for part in parts]
+        return [StateArrays(record.u[..., part], record.v[..., part]) for part in plan.parts]
 
-    def _advance(self, drive: Array, fired: Array, u: Array, v: Array) -> None:
-        plan = self.plan
-        lanes = plan.by_target if plan.prefers_lanes(self._recent) else None
-        wires = lanes or plan.by_source
-        arguments: list[Any] = [drive, plan.first, wires.slots, wires.indptr, wires.indices, wires.weights]
-        arguments += [self._u, self._v, *plan.parameters, self._recent, fired, u, v]
+    def _advance(self, drive: Array, fired: Array, record: StateArrays) -> None:
+        plan, recent = self.plan, self._recent
+        lanes = plan.by_target if plan.prefers_lanes(recent) else None
         if lanes is None:
-            run_loop(*arguments)
+            run_loop(drive, plan.by_source, plan.parameters, self._state, recent, fired, record)
         else:
-            run_lanes(np.zeros(0, np.uint32 if len(self._u) <= _FEW_LANES else np.uint64), *arguments)
-        self._recent = np.concatenate([self._recent, fired])[-plan.span :]
+            _, batch, size = drive.shape
+            words = np.zeros((plan.span, size), np.uint32 if batch <= _FEW_LANES else np.uint64)
+            run_lanes(drive, lanes, plan.parameters, self._state, LaneSpikes(recent, words), fired, record)
+        self._recent = np.concatenate([recent, fired])[-plan.span :]

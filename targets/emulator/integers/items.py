@@ -1,4 +1,4 @@
-"""What a network that runs in integers is made of: populations with their connections, poolings, inputs."""
+"""Elements of a network that runs in integers: populations with their connections, poolings, inputs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any, final
 import numpy as np
 
 from targets.emulator.integers.convolutions import ConvolutionInput
+from targets.emulator.integers.neurons import NeuronParameters
 from targets.emulator.integers.streams import to_internal
 from targets.emulator.integers.synapses import DenseLink
 from toolchain import fixedpoint, ir
-from toolchain.arrays import Array
 from toolchain.ir import Pooling
 
 Link = DenseLink | ConvolutionInput
@@ -19,62 +19,48 @@ Link = DenseLink | ConvolutionInput
 @final
 @dataclass(frozen=True, eq=False)
 class CompiledPopulation:
-    """A population and what it reads; parameters flat, channels last, aligned as the loops want them.
+    """A population and its connections.
 
     Attributes:
-        node: Of the graph.
-        links: Its connections.
-        keep_u: `4096 - (du + 1)`, `[size]`, int32, as are the others.
-        keep_v: `4096 - dv`.
-        threshold: `vth << 6`.
-        bias: Added to the potential at every step.
+        node: The population in the graph.
+        links: Connections that end at it.
+        parameters: Parameters of its neurons, flat, channels last.
     """
 
     node: ir.FixedLif
     links: tuple[Link, ...]
-    keep_u: Array = field(repr=False)
-    keep_v: Array = field(repr=False)
-    threshold: Array = field(repr=False)
-    bias: Array = field(repr=False)
+    parameters: NeuronParameters = field(repr=False)
 
     @classmethod
     def of(cls, node: ir.FixedLif, links: tuple[Link, ...]) -> "CompiledPopulation":
         """Return a population with its connections."""
         unity = fixedpoint.DECAY_UNITY
-        return cls(
-            node,
-            links,
-            *(
-                np.ascontiguousarray(to_internal(values, node.vth.shape).ravel(), np.int32)
-                for values in (
-                    unity - 1 - node.du,
-                    unity - node.dv,
-                    np.left_shift(node.vth, fixedpoint.ALIGNMENT_BITS),
-                    node.bias,
-                )
-            ),
-        )
+        threshold = np.left_shift(node.vth, fixedpoint.ALIGNMENT_BITS)
+        arrays = (unity - 1 - node.du, unity - node.dv, threshold, node.bias)
+        flat = (to_internal(values, node.vth.shape).ravel() for values in arrays)
+        parameters = NeuronParameters(*(np.ascontiguousarray(values, np.int32) for values in flat))
+        return cls(node, links, parameters)
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.bias.size
+        return self.parameters.bias.size
 
     @property
     def forgets(self) -> bool:
-        """Whether no neuron keeps any current: then there is no current to hold."""
-        return not self.keep_u.any()
+        """Whether no neuron keeps any of its current for the next step."""
+        return not self.parameters.keep_u.any()
 
 
 @final
 @dataclass(frozen=True)
 class PooledNode:
-    """A pooling and what it reads.
+    """A pooling and the stream that it reads.
 
     Attributes:
-        node: Of the graph.
+        node: The pooling in the graph.
         source: Name of the stream.
-        delay: In steps.
+        delay: Delay in steps.
     """
 
     node: Pooling
@@ -91,8 +77,8 @@ class ItemGroup:
     """Items that run together: one alone over a whole block, or a loop a few steps at a time.
 
     Attributes:
-        items: In an order in which they can run.
-        stride: Steps that may pass before an item must hear of its own past; None if there is no loop.
+        items: The items, in an order in which they can run.
+        stride: Steps that may pass before an item reads its own past; None if there is no loop.
     """
 
     items: tuple[Item, ...]
@@ -100,7 +86,7 @@ class ItemGroup:
 
     @property
     def is_event_loop(self) -> bool:
-        """Whether it is a loop of populations over dense or sparse connections only."""
+        """Whether this is a loop of populations over dense or sparse connections only."""
         names = {item.node.name for item in self.items if isinstance(item, CompiledPopulation)}
         return (
             self.stride is not None
@@ -117,7 +103,13 @@ class ItemGroup:
 @final
 @dataclass(frozen=True)
 class StreamPlan:
-    """What one item sends: its shape, the type that holds it, and how far back somebody reads."""
+    """Messages of one item.
+
+    Attributes:
+        shape: Features of one step.
+        dtype: Type that holds a message.
+        history: Steps into the past that some reader needs.
+    """
 
     shape: tuple[int, ...]
     dtype: type[np.integer[Any]]
@@ -130,15 +122,15 @@ def name_of(item: Item) -> str:
 
 
 def reads(item: Item) -> Iterable[tuple[str, int, int]]:
-    """Return, for everything an item reads, the stream and the least and largest delay."""
+    """Return the name, the smallest and the largest delay of every stream that an item reads."""
     match item:
         case ir.Input():
             return ()
         case PooledNode():
             return ((item.source, item.delay, item.delay),)
         case CompiledPopulation():
-            return tuple((link.source, _least(link), link.latest) for link in item.links)
+            return tuple((link.source, _smallest_delay(link), link.latest) for link in item.links)
 
 
-def _least(link: Link) -> int:
+def _smallest_delay(link: Link) -> int:
     return link.delay if isinstance(link, ConvolutionInput) else min(delay for delay, _ in link.slots)

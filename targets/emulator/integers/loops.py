@@ -1,152 +1,110 @@
-"""The compiled loops: neurons, events, loops of populations, pooling. No objects, only arrays.
+"""The compiled loops from spike to spike: one connection, and populations that feed each other.
 
 Arrays of a block are `[steps, batch, size]`, C-contiguous. All arithmetic is int32, as in Lava.
 """
 
-# ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in
-from typing import Any, Final
+from typing import NamedTuple
 
 import numpy as np
 
-from toolchain import fixedpoint
+from targets.emulator.integers.neurons import (
+    NeuronParameters,
+    StateArrays,
+    parameters_between,
+    state_between,
+    update_neurons,
+)
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
-ALIGNMENT: Final = np.int32(fixedpoint.ALIGNMENT_BITS)
-_DECAY_BITS: Final = np.uint32(fixedpoint.DECAY_BITS)
-_LOW_BITS: Final = np.uint32(fixedpoint.DECAY_UNITY - 1)
-_SIGN: Final = np.int32(31)
-_HALF: Final = np.int32(fixedpoint.STATE_LIMIT)
-_FULL: Final = np.int32(2 * fixedpoint.STATE_LIMIT)
-_EVERY_SECOND: Final = np.uint64(0x00FF00FF00FF00FF)
-_EVERY_OTHER_PAIR: Final = np.uint64(0x0000FFFF0000FFFF)
-_LOW_HALF: Final = np.uint64(0x00000000FFFFFFFF)
-_CHUNK: Final = 2048
-"""Neurons whose state stays in the nearest cache while the steps of a block pass."""
 
+class SynapseList(NamedTuple):
+    """Synapses of one connection by source.
 
-@njit(inline="always")
-def decayed(x: Any, keep: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    """Return `sign(x) * ((|x| * keep) >> 12)` without 64-bit products: `|x|` is split at bit 12."""
-    sign = x >> _SIGN
-    magnitude = np.uint32((x ^ sign) - sign)
-    kept = np.uint32(keep)
-    scaled = np.int32((magnitude >> _DECAY_BITS) * kept + (((magnitude & _LOW_BITS) * kept) >> _DECAY_BITS))
-    return np.int32((scaled ^ sign) - sign)
-
-
-@njit(inline="always")
-def wrapped(current: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    """Return a current after one wrap at 24 bits."""
-    down = np.int32(current - _FULL) if current > _HALF else current
-    return np.int32(down + _FULL) if down <= -_HALF else down
-
-
-@njit(inline="always")
-def potential_of(v: Any, keep: Any, current: Any, bias: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    """Return the potential of the next step, saturated, before the reset."""
-    total = np.int32(np.int32(decayed(v, keep) + current) + bias)
-    return min(max(total, np.int32(1 - _HALF)), np.int32(_HALF - 1))
-
-
-@njit(nogil=True, cache=True)
-def _update(
-    a: Array,
-    factor: Any,  # noqa: ANN401 - compiled for int32
-    u: Array,
-    v: Array,
-    keep_u: Array,
-    keep_v: Array,
-    threshold: Array,
-    bias: Array,
-    forgets: bool,  # noqa: FBT001
-    fired: Array,
-) -> None:
-    """Advance some neurons of one sample by one step; see `fixedpoint.lif_step`."""
-    for i in range(fired.size):
-        current = np.int32(np.int32(a[i] * factor) << ALIGNMENT)
-        if not forgets:
-            current = np.int32(current + decayed(u[i], keep_u[i]))
-        current = wrapped(current)
-        u[i] = current
-        potential = potential_of(v[i], keep_v[i], current, bias[i])
-        spike = potential > threshold[i]
-        v[i] = np.int32(0) if spike else potential
-        fired[i] = spike
-
-
-@njit(nogil=True, cache=True)
-def advance_neurons(
-    a: Array,
-    gain: int,
-    u: Array,
-    v: Array,
-    keep_u: Array,
-    keep_v: Array,
-    threshold: Array,
-    bias: Array,
-    forgets: bool,  # noqa: FBT001
-    spikes: Array,
-    kept_u: Array,
-    kept_v: Array,
-) -> None:
-    """Advance a population over the steps of a block; see `fixedpoint.lif_step`.
-
-    One pass over memory: every number of `a` is read once, every spike written once, and the state
-    of a chunk of neurons stays in the cache for all steps.
-
-    Args:
-        a: Synaptic input, int32; one step of it serves all steps.
-        gain: Its factor.
-        u: Current `[batch, size]`, updated in place; may be empty if the population forgets it at once.
-        v: Potential, updated in place.
-        keep_u: `4096 - (du + 1)`.
-        keep_v: `4096 - dv`.
-        threshold: `vth << 6`.
-        bias: Added to `v`.
-        forgets: Whether `keep_u` is 0 everywhere.
-        spikes: uint8, written.
-        kept_u: Record `[steps, batch, size]`, written unless empty.
-        kept_v: Likewise.
+    Attributes:
+        dense: Whether `weights` holds whole rows `[sources * targets]`; otherwise they are CSR.
+        indptr: Where the synapses of each source begin, `[sources + 1]`; unused if dense.
+        indices: Targets; empty if dense.
+        weights: int16, with a positive exponent folded in.
     """
-    steps, batch, size = spikes.shape
-    factor = np.int32(gain)
-    passing = np.zeros(min(size, _CHUNK), np.int32)
-    for b in range(batch):
-        for first in range(0, size, _CHUNK):
-            last = min(size, first + _CHUNK)
-            ub = passing[: last - first] if forgets else u[b, first:last]
-            vb = v[b, first:last]
-            ku, kv = keep_u[first:last], keep_v[first:last]
-            limit, added = threshold[first:last], bias[first:last]
-            for t in range(steps):
-                at = a[t if a.shape[0] > 1 else 0, b, first:last]
-                _update(at, factor, ub, vb, ku, kv, limit, added, forgets, spikes[t, b, first:last])
-                if kept_u.size:
-                    kept_u[t, b, first:last] = ub
-                if kept_v.size:
-                    kept_v[t, b, first:last] = vb
+
+    dense: bool
+    indptr: Array
+    indices: Array
+    weights: Array
+
+
+class SlotTable(NamedTuple):
+    """One column per property of a slot, that is of the synapses of one delay between two populations.
+
+    Attributes:
+        source: Population that sends.
+        delay: Steps from a spike to its effect.
+        dense: 1 if the weights are whole rows.
+        left: Bits by which a sum moves to the left.
+        right: Bits that a sum drops.
+        pointer: Where the slot's part of `indptr` begins.
+        place: Where the slot's part of `indices` and `weights` begins, to which its `indptr` refers.
+    """
+
+    source: Array
+    delay: Array
+    dense: Array
+    left: Array
+    right: Array
+    pointer: Array
+    place: Array
+
+
+class LoopSynapses(NamedTuple):
+    """Synapses of a loop of populations, which stand one after the other in arrays of `size` neurons.
+
+    Attributes:
+        first: First neuron of each population, `[populations + 1]`.
+        first_slot: First slot of each population that receives, `[populations + 1]`.
+        slots: Properties of every slot.
+        indptr: Where the synapses of a neuron begin, for all slots one after the other.
+        indices: Neurons at the other end, counted within their population; as long as `weights`.
+        weights: int16.
+    """
+
+    first: Array
+    first_slot: Array
+    slots: SlotTable
+    indptr: Array
+    indices: Array
+    weights: Array
+
+
+class SpikeRing(NamedTuple):
+    """Spikes of the last steps of one sample, as indices; step `t` stands in row `t % span`.
+
+    Attributes:
+        events: Indices within each population, from its first neuron on, `[span, size]`.
+        counts: Number of spikes of each population, `[span, populations]`.
+    """
+
+    events: Array
+    counts: Array
 
 
 @njit(nogil=True, cache=True)
-def _add_rows(
-    a: Array,
-    sources: Array,
-    dense: bool,  # noqa: FBT001
-    indptr: Array,
-    indices: Array,
-    weights: Array,
-) -> None:
-    """Add to `a` what one spike of each of the `sources` brings."""
+def _add_rows(a: Array, sources: Array, synapses: SynapseList, pointer: int, place: int) -> None:
+    """Add to `a` what one spike of each of the `sources` brings.
+
+    They may stand in longer arrays: `indptr` begins at `pointer`, `indices` and `weights` at `place`.
+    """
+    dense, indptr, indices, weights = synapses
     if dense:
         for j in sources:
-            row = weights[j * a.size : (j + 1) * a.size]
+            row = weights[place + j * a.size : place + (j + 1) * a.size]
             for i in range(a.size):
                 a[i] += row[i]
     else:
         for j in sources:
-            # Unsigned places need no look whether they count from the end: a third of the time.
-            for p in range(np.uint64(indptr[j]), np.uint64(indptr[j + 1])):
+            # An unsigned index is not tested for counting from the end: that saves a third of the time.
+            start, stop = place + indptr[pointer + j], place + indptr[pointer + j + 1]
+            for p in range(np.uint64(start), np.uint64(stop)):
                 a[indices[p]] += weights[p]
 
 
@@ -161,34 +119,28 @@ def _drop_bits(total: Array, right: int, a: Array) -> None:
 @njit(nogil=True, cache=True)
 def _list_spikes(fired: Array, events: Array) -> int:
     """Write the indices of the neurons that fired; return how many."""
-    found = 0
+    count = 0
     for i in range(fired.size):
-        # Written always, kept if it fired: no branch to guess.
-        events[found] = i
-        found += fired[i]
-    return found
+        # The index is written always and counts only if the neuron fired: no branch to guess.
+        events[count] = i
+        count += fired[i]
+    return count
 
 
 @njit(nogil=True, cache=True)
 def add_events(
     x: Array,
     out: Array,
-    dense: bool,  # noqa: FBT001
-    indptr: Array,
-    indices: Array,
-    weights: Array,
+    synapses: SynapseList,
     right: int,
     counts: bool,  # noqa: FBT001
 ) -> None:
-    """Add to `out` the weights of every source that spikes: work goes with spikes times fan-out.
+    """Add to `out` the weights of every source that spikes: the work is spikes times fan-out.
 
     Args:
         x: Spikes `[rows, sources]`, uint8; a number above 1 counts as so many spikes.
-        out: `[rows, targets]`, int32.
-        dense: Whether `weights` holds whole rows `[sources * targets]`; otherwise CSR by source.
-        indptr: `[sources + 1]`.
-        indices: Targets.
-        weights: int16, with a positive exponent folded in.
+        out: Sums `[rows, targets]`, int32.
+        synapses: The weights by source.
         right: Bits that a negative exponent drops from the sum.
         counts: Whether `x` may hold more than 1.
     """
@@ -196,113 +148,90 @@ def add_events(
     total = np.zeros(out.shape[1] if right else 0, np.int32)
     events = np.empty(sources, np.int32)
     for row in range(rows):
-        seen, a = x[row], out[row]
+        sent, a = x[row], out[row]
         goal = total if right else a
-        most = seen.max() if counts else 1
+        most = sent.max() if counts else 1
         # A number above 1 is so many spikes: one round for each.
         for already in range(most):
-            found = 0
+            count = 0
             for j in range(sources):
-                events[found] = j
-                found += seen[j] > already
-            _add_rows(goal, events[:found], dense, indptr, indices, weights)
+                events[count] = j
+                count += sent[j] > already
+            _add_rows(goal, events[:count], synapses, 0, 0)
         if right:
             _drop_bits(total, right, a)
 
 
 @njit(nogil=True, cache=True)
+def _remember_spikes(ring: SpikeRing, row: int, first: Array, fired: Array) -> None:
+    """List the spikes of all populations at one step."""
+    for population in range(first.size - 1):
+        start, stop = first[population], first[population + 1]
+        ring.counts[row, population] = _list_spikes(fired[start:stop], ring.events[row, start:stop])
+
+
+@njit(inline="always")
+def _add_slot(synapses: LoopSynapses, slot: int, ring: SpikeRing, t: int, total: Array, a: Array) -> None:
+    """Add to `a` what the synapses of one slot bring at step `t`; `total` is zero before and after."""
+    slots = synapses.slots
+    source, right = slots.source[slot], slots.right[slot]
+    then, base = (t - slots.delay[slot]) % len(ring.events), synapses.first[source]
+    sent = ring.events[then, base : base + ring.counts[then, source]]
+    listed = SynapseList(slots.dense[slot] == 1, synapses.indptr, synapses.indices, synapses.weights)
+    _add_rows(total if right else a, sent, listed, slots.pointer[slot], slots.place[slot])
+    if right:
+        _drop_bits(total, right, a)
+
+
+@njit(nogil=True, cache=True)
 def run_loop(
     drive: Array,
-    first: Array,
-    slots: Array,
-    indptr: Array,
-    indices: Array,
-    weights: Array,
-    u: Array,
-    v: Array,
-    keep_u: Array,
-    keep_v: Array,
-    threshold: Array,
-    bias: Array,
+    synapses: LoopSynapses,
+    parameters: NeuronParameters,
+    state: StateArrays,
     recent: Array,
     spikes: Array,
-    kept_u: Array,
-    kept_v: Array,
+    record: StateArrays,
 ) -> None:
     """Advance populations that feed each other over the steps of a block, event by event.
 
-    The populations stand one after the other in arrays of `size` neurons.
-
     Args:
-        drive: What comes from outside the loop, `[steps, batch, size]`, int32; destroyed.
-        first: Where each population begins, `[populations + 1]`.
-        slots: Per connection and delay, ordered by target: source, target, delay, whether dense, bits to
-            drop, where its `indptr` and its `weights` begin.
-        indptr: Of all slots, one after the other; positions count from the slot's first weight.
-        indices: Targets within the target population; as long as `weights`.
-        weights: int16.
-        u: Current `[batch, size]`, updated in place, as is `v`.
-        v: Potential.
-        keep_u: As in `advance_neurons`, all populations one after the other.
-        keep_v: Likewise.
-        threshold: Likewise.
-        bias: Likewise.
+        drive: Input from outside the loop, `[steps, batch, size]`, int32; destroyed.
+        synapses: Synapses by source; `left` is 0, since weights hold a positive exponent.
+        parameters: Parameters of all neurons.
+        state: State `[batch, size]`, updated in place.
         recent: Spikes of the steps before the block, `[span, batch, size]`, the latest last.
-        spikes: Written.
-        kept_u: Record, written unless empty.
-        kept_v: Likewise.
+        spikes: Spikes `[steps, batch, size]`, uint8, written.
+        record: State after every step, written where it is not empty.
     """
     steps, batch, size = drive.shape
+    first, first_slot = synapses.first, synapses.first_slot
     span, populations = len(recent), first.size - 1
     total = np.zeros(size, np.int32)
-    # The indices of the last spikes, within each population, from its `first` on; and how many there are.
-    events = np.empty((span, size), np.int32)
-    counts = np.empty((span, populations), np.int32)
+    ring = SpikeRing(np.empty((span, size), np.int32), np.empty((span, populations), np.int32))
     for b in range(batch):
-        ub, vb = u[b], v[b]
+        sample = StateArrays(state.u[b], state.v[b])
         for then in range(span):
-            for population in range(populations):
-                start, stop = first[population], first[population + 1]
-                counts[then, population] = _list_spikes(recent[then, b, start:stop], events[then, start:stop])
+            _remember_spikes(ring, then, first, recent[then, b])
         for t in range(steps):
-            a, fired = drive[t, b], spikes[t, b]
-            now = t % span
-            slot = 0
+            a, fired, now = drive[t, b], spikes[t, b], t % span
             for population in range(populations):
                 start, stop = first[population], first[population + 1]
-                while slot < len(slots) and slots[slot, 1] == population:
-                    source, delay, right = slots[slot, 0], slots[slot, 2], slots[slot, 4]
-                    place = slots[slot, 6]
-                    then, base = (t - delay) % span, first[source]
-                    sent = events[then, base : base + counts[then, source]]
-                    _add_rows(
-                        total[: stop - start] if right else a[start:stop],
-                        sent,
-                        slots[slot, 3] == 1,
-                        indptr[slots[slot, 5] :],
-                        indices[place:],
-                        weights[place:],
-                    )
-                    if right:
-                        _drop_bits(total, right, a[start:stop])
-                    slot += 1
-                _update(
+                for slot in range(first_slot[population], first_slot[population + 1]):
+                    _add_slot(synapses, slot, ring, t, total[: stop - start], a[start:stop])
+                update_neurons(
                     a[start:stop],
                     np.int32(1),
-                    ub[start:stop],
-                    vb[start:stop],
-                    keep_u[start:stop],
-                    keep_v[start:stop],
-                    threshold[start:stop],
-                    bias[start:stop],
+                    state_between(sample, start, stop),
+                    parameters_between(parameters, start, stop),
                     False,  # noqa: FBT003
                     fired[start:stop],
                 )
-                counts[now, population] = _list_spikes(fired[start:stop], events[now, start:stop])
-            if kept_u.size:
-                kept_u[t, b] = ub
-            if kept_v.size:
-                kept_v[t, b] = vb
+                ring.counts[now, population] = _list_spikes(fired[start:stop], ring.events[now, start:stop])
+            if record.u.size:
+                record.u[t, b] = sample.u
+            if record.v.size:
+                record.v[t, b] = sample.v
 
 
 @njit(nogil=True, cache=True)
@@ -310,75 +239,6 @@ def add_scaled(product: Array, gain: int, out: Array) -> None:
     """Add `gain * product`, int32, to `out`."""
     factor = np.int32(gain)
     for row in range(len(product)):
-        seen, a = product[row], out[row]
-        for i in range(seen.size):
-            a[i] += seen[i] * factor
-
-
-@njit(nogil=True, cache=True)
-def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_sum: bool) -> None:  # noqa: FBT001
-    """Sum `[images, rows, columns, channels]` over windows, or say whether any element is set.
-
-    Args:
-        x: Spikes or messages.
-        out: Written.
-        window: Rows and columns of kernel, stride and padding.
-        is_sum: Otherwise an OR.
-    """
-    kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x = window
-    for n in range(len(x)):
-        for y in range(out.shape[1]):
-            for column in range(out.shape[2]):
-                total = out[n, y, column]
-                total[:] = 0
-                for i in range(
-                    max(0, pad_y - y * stride_y), min(kernel_y, x.shape[1] + pad_y - y * stride_y)
-                ):
-                    for j in range(
-                        max(0, pad_x - column * stride_x),
-                        min(kernel_x, x.shape[2] + pad_x - column * stride_x),
-                    ):
-                        seen = x[n, y * stride_y + i - pad_y, column * stride_x + j - pad_x]
-                        for c in range(total.size):
-                            total[c] = total[c] + seen[c] if is_sum else total[c] | seen[c]
-
-
-@njit(inline="always")
-def _exchanged(a: Any, b: Any, mask: Any, bits: int) -> Any:  # noqa: ANN401 - compiled for uint64
-    """Return two words after the high bytes of `a` under the mask changed places with the low ones of `b`."""
-    count = np.uint64(bits)
-    moved = ((a >> count) ^ b) & mask
-    return a ^ (moved << count), b ^ moved
-
-
-@njit(nogil=True, cache=True)
-def transpose_bytes(x: Array, out: Array) -> None:
-    """Exchange the first two and the last two axes: `out[j, i] = x[i, j].T`, for single bytes.
-
-    Eight rows of eight bytes are turned in registers, as eight words.
-
-    Args:
-        x: `[A, B, rows, columns / 8]`, uint64: eight columns each.
-        out: `[B, A, columns, rows / 8]`, written.
-    """
-    outer, inner, rows, words = x.shape
-    for n in range(outer):
-        for m in range(inner):
-            for r in range(rows // 8):
-                for c in range(words):
-                    seen = x[n, m, 8 * r : 8 * r + 8, c]
-                    a, b = _exchanged(seen[0], seen[1], _EVERY_SECOND, 8)
-                    d, e = _exchanged(seen[2], seen[3], _EVERY_SECOND, 8)
-                    f, g = _exchanged(seen[4], seen[5], _EVERY_SECOND, 8)
-                    h, k = _exchanged(seen[6], seen[7], _EVERY_SECOND, 8)
-                    a, d = _exchanged(a, d, _EVERY_OTHER_PAIR, 16)
-                    b, e = _exchanged(b, e, _EVERY_OTHER_PAIR, 16)
-                    f, h = _exchanged(f, h, _EVERY_OTHER_PAIR, 16)
-                    g, k = _exchanged(g, k, _EVERY_OTHER_PAIR, 16)
-                    a, f = _exchanged(a, f, _LOW_HALF, 32)
-                    b, g = _exchanged(b, g, _LOW_HALF, 32)
-                    d, h = _exchanged(d, h, _LOW_HALF, 32)
-                    e, k = _exchanged(e, k, _LOW_HALF, 32)
-                    turned = out[m, n, 8 * c : 8 * c + 8, r]
-                    turned[0], turned[1], turned[2], turned[3] = a, b, d, e
-                    turned[4], turned[5], turned[6], turned[7] = f, g, h, k
+        summand, a = product[row], out[row]
+        for i in range(summand.size):
+            a[i] += summand[i] * factor

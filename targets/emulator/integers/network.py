@@ -1,4 +1,4 @@
-"""A fixed graph made ready once: links, populations, and the parts that must run step by step."""
+"""A fixed graph made ready once: connections, populations, and the groups that must run step by step."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ class CompiledNetwork:
     """A fixed graph made ready.
 
     Attributes:
-        parts: In an order in which they can run.
-        streams: What every item sends, by name.
+        groups: Groups of items, in an order in which they can run.
+        streams: Messages of every item, by name.
     """
 
-    parts: tuple[ItemGroup, ...]
+    groups: tuple[ItemGroup, ...]
     streams: Mapping[str, StreamPlan]
 
     @classmethod
@@ -46,24 +46,24 @@ class CompiledNetwork:
         """
         types = graph.types
         items = {name_of(item): item for item in _items(graph, types)}
-        parts = tuple(_parts(items))
+        groups = tuple(_groups(items))
         streams = {
             name: StreamPlan(types[name].shape, _stream_type(graph, item), _history(name, items.values()))
             for name, item in items.items()
         }
-        return cls(parts, streams)
+        return cls(groups, streams)
 
     @property
     def neurons(self) -> tuple[CompiledPopulation, ...]:
         """All populations."""
         return tuple(
-            item for part in self.parts for item in part.items if isinstance(item, CompiledPopulation)
+            item for group in self.groups for item in group.items if isinstance(item, CompiledPopulation)
         )
 
     @cached_property
     def loops(self) -> Mapping[ItemGroup, LoopPlan]:
-        """The loops that are one compiled call."""
-        return {part: LoopPlan(part) for part in self.parts if part.is_event_loop}
+        """The loops over which time passes in one compiled call."""
+        return {group: LoopPlan(group) for group in self.groups if group.is_event_loop}
 
 
 def _items(graph: Graph, types: Mapping[str, ValueType]) -> Iterable[Item]:
@@ -77,7 +77,7 @@ def _items(graph: Graph, types: Mapping[str, ValueType]) -> Iterable[Item]:
             case ir.FixedLif():
                 yield CompiledPopulation.of(node, tuple(_link(graph, types, name) for name in node.inputs))
             case ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
-                pass  # read by populations, or by the host
+                pass  # populations read them, or the host does
             case ir.Dense() | ir.Conv2d() | ir.Lif():
                 raise node.fail("is a float operation; this part of the emulator runs integers")
             case _:
@@ -103,11 +103,11 @@ def _stream_type(graph: Graph, item: Item) -> type[np.integer]:
         return np.int32 if item.edge is EdgeKind.GRADED else np.uint8
     if isinstance(item, PooledNode):
         graded = graph.graded_input(item.node) is not None
-        return np.int32 if graded or _message(graph, item) > np.iinfo(np.uint8).max else np.uint8
+        return np.int32 if graded or _largest_sum(graph, item) > np.iinfo(np.uint8).max else np.uint8
     return np.uint8
 
 
-def _message(graph: Graph, item: PooledNode) -> int:
+def _largest_sum(graph: Graph, item: PooledNode) -> int:
     """Return the largest sum that a pooling sends."""
     inner = graph.largest_message(item.node)
     return item.node.window.area * inner if isinstance(item.node, ir.SumPool2d) else inner
@@ -117,18 +117,18 @@ def _history(name: str, items: Iterable[Item]) -> int:
     return max((latest for item in items for source, _, latest in reads(item) if source == name), default=0)
 
 
-def _parts(items: Mapping[str, Item]) -> Iterable[ItemGroup]:
-    """Split the items into loops and single ones, sources first."""
+def _groups(items: Mapping[str, Item]) -> Iterable[ItemGroup]:
+    """Split the items into loops and single items, sources first."""
     order = {name: i for i, name in enumerate(items)}
     wiring = nx.DiGraph()
     wiring.add_nodes_from(items)
     for name, item in items.items():
         wiring.add_edges_from((source, name) for source, _, _ in reads(item))
     loops = nx.condensation(wiring)
-    # Among those that could run next, the one that stands first in the graph.
-    ranks = {part: min(order[name] for name in loops.nodes[part]["members"]) for part in loops}
-    for part in nx.lexicographical_topological_sort(loops, key=ranks.__getitem__):
-        members: Sequence[str] = sorted(loops.nodes[part]["members"], key=order.__getitem__)
+    # Of the loops that could run next, the one that stands first in the graph is taken.
+    ranks = {loop: min(order[name] for name in loops.nodes[loop]["members"]) for loop in loops}
+    for loop in nx.lexicographical_topological_sort(loops, key=ranks.__getitem__):
+        members: Sequence[str] = sorted(loops.nodes[loop]["members"], key=order.__getitem__)
         stride = min(
             (
                 least

@@ -1,11 +1,11 @@
-"""What a node sends, step by step, for the steps of a block and as far back as somebody still reads."""
+"""Messages of a node, step by step: those of a block, and those of the past that some reader still needs."""
 
 from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.integers.loops import transpose_bytes
+from targets.emulator.integers.images import transpose_bytes
 from toolchain.arrays import Array
 
 _IMAGE: Final = 3
@@ -13,7 +13,7 @@ _WORD: Final = 8
 
 
 def internal_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return feature maps `(C, H, W)` as `(H, W, C)`: what one position sees lies side by side."""
+    """Return `(H, W, C)` for feature maps `(C, H, W)`: channels of one position lie side by side."""
     return (*shape[1:], shape[0]) if len(shape) == _IMAGE else shape
 
 
@@ -46,7 +46,7 @@ def leave(rows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _exchange(x: Array, out: Array) -> None:
-    """Write `out[j, i] = x[i, j].T`: single bytes are turned eight by eight."""
+    """Write `out[j, i] = x[i, j].T`; single bytes are exchanged eight by eight."""
     if x.itemsize == out.itemsize == 1 and not x.shape[2] % _WORD and not x.shape[3] % _WORD:
         transpose_bytes(np.ascontiguousarray(x).view(np.uint64), out.view(np.uint64))
     else:
@@ -62,14 +62,14 @@ def internal_order(shape: tuple[int, ...]) -> NDArray[np.int64] | None:
 
 @final
 class Stream:
-    """What one node sends.
+    """Messages of one node.
 
     Args:
-        shape: Of one step, in the order of the graph.
+        shape: Features of one step, in the order of the graph.
         dtype: uint8 for spikes and small counts, int32 for messages.
         history: Steps before the block that readers with a delay need.
-        steps: Longest block.
-        batch: Samples.
+        steps: Steps of the longest block.
+        batch: Number of samples.
     """
 
     def __init__(
@@ -79,25 +79,25 @@ class Stream:
         self.history = history
         self.constant = False
         """Whether the block holds one step again and again."""
-        self._held = np.zeros((history + steps, batch, int(np.prod(shape))), dtype)
+        self._messages = np.zeros((history + steps, batch, int(np.prod(shape))), dtype)
 
     def rows(self, start: int, stop: int, delay: int = 0) -> Array:
-        """Return `[steps, batch, size]`: what was sent `delay` steps before the given steps of the block."""
+        """Return messages `[steps, batch, size]`, sent `delay` steps before the steps of the block."""
         first = self.history - delay
-        return self._held[first + start : first + stop]
+        return self._messages[first + start : first + stop]
 
     def images(self, start: int, stop: int, delay: int = 0) -> Array:
         """Return the same as `[steps * batch, H, W, C]`."""
         return self.rows(start, stop, delay).reshape(-1, *internal_shape(self.shape))
 
     def roll(self, steps: int) -> None:
-        """Let the block pass: keep its end as history."""
+        """Move on to the next block: the end of this one becomes history."""
         if self.history:
-            self._held[: self.history] = self._held[steps : steps + self.history].copy()
+            self._messages[: self.history] = self._messages[steps : steps + self.history].copy()
 
     def clear(self) -> None:
         """Return to silence."""
-        self._held[:] = 0
+        self._messages[:] = 0
 
 
 Streams = dict[str, Stream]

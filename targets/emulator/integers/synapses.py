@@ -1,16 +1,16 @@
-"""Dense and sparse connections: whole rows where a source reaches many, jumps to its targets where few.
+"""Dense and sparse connections: whole rows if a source reaches many targets, otherwise single targets.
 
-Both go from spike to spike and are exact, so the cheaper one is taken for each connection once.
+Both ways go from spike to spike and are exact, so the cheaper one is chosen once for each connection.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from targets.emulator.integers.loops import add_events, add_scaled
+from targets.emulator.integers.loops import SynapseList, add_events, add_scaled
 from targets.emulator.integers.streams import Streams, internal_order
 from targets.emulator.integers.vectors import BLOCK
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -29,31 +29,15 @@ _EVENT_NS: Final = 0.45
 _ROW_ELEMENT_NS: Final = 0.06
 
 
-class Listed(NamedTuple):
-    """Synapses by source, as the compiled loops read them.
-
-    Attributes:
-        dense: Whether `weights` holds whole rows; otherwise CSR.
-        indptr: `[sources + 1]`; unused if dense.
-        indices: Targets; empty if dense.
-        weights: int16, with a positive exponent folded in.
-    """
-
-    dense: bool
-    indptr: Array
-    indices: Array
-    weights: Array
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The synapses of one connection and one delay, by source.
+    """The synapses of one connection and one delay.
 
     Attributes:
-        plain: The matrix as it came, `[targets, sources]`, before the exponent.
+        plain: Matrix of the graph, `[targets, sources]`, before the exponent.
         exponent: Power of two of the connection.
-        largest: The largest magnitude of a message.
+        largest: Largest magnitude of a message.
         counts: Whether messages are never negative.
     """
 
@@ -64,7 +48,7 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Sources, targets."""
+        """Number of sources and of targets."""
         return sources_of(self.plain), targets_of(self.plain)
 
     @property
@@ -74,11 +58,11 @@ class Rows:
 
     @cached_property
     def synapses(self) -> int:
-        """How many weights are not 0."""
+        """Number of weights that are not 0."""
         return int(np.count_nonzero(values_of(self.plain)))
 
     @cached_property
-    def listed(self) -> Listed:
+    def listed(self) -> SynapseList:
         """The weights by source."""
         sources, targets = self.shape
         dense = self.synapses >= _DENSE_SHARE * sources * targets
@@ -90,7 +74,7 @@ class Rows:
             places = (columns_of(self.plain)[used], rows_of(self.plain)[used])
             by_source = csr_array((values_of(self.plain)[used], places), shape=self.shape)
             indptr, indices, weights = by_source.indptr, by_source.indices, by_source.data
-        return Listed(
+        return SynapseList(
             dense,
             indptr.astype(np.int64),
             indices.astype(_index_type(targets)),
@@ -99,19 +83,19 @@ class Rows:
 
     @cached_property
     def blocks(self) -> WeightBlocks:
-        """The weights laid out in blocks: a window of one position over an image of one position."""
+        """The weights in blocks: a window of one position over an image of one position."""
         weights = self._whole[:, :, None, None]
         return WeightBlocks.of(weights, 1, POINT, largest=self.largest, counts=self.counts)
 
     @property
     def prefers_blocks(self) -> bool:
-        """Whether a source reaches so many targets that whole rows cost less."""
+        """Whether a source reaches so many targets that adding whole rows costs less."""
         sources, targets = self.shape
         return self.synapses >= _BLOCK_SHARE * sources * -(-targets // BLOCK) * BLOCK
 
     @property
     def spike_ns(self) -> float:
-        """What one spike costs within a loop of populations, about, in nanoseconds."""
+        """Approximate cost of one spike within a loop of populations, in nanoseconds."""
         sources, targets = self.shape
         listed = self.listed
         return (
@@ -119,7 +103,7 @@ class Rows:
         )
 
     def add(self, x: Array, out: Array, workspace: Workspace) -> None:
-        """Add what messages `x`, `[rows, sources]`, bring to `out`, `[rows, targets]`, int32."""
+        """Add to `out`, `[rows, targets]`, int32, the currents of messages `x`, `[rows, sources]`."""
         if self.prefers_blocks:
             self.add_blocks(x, out, workspace)
         elif x.dtype == np.uint8:
@@ -140,11 +124,11 @@ class Rows:
             add_scaled(product, self.blocks.gain << self.exponent, out)
 
     def add_events(self, x: Array, out: Array) -> None:
-        """Add weight by weight what spikes or small counts bring."""
-        add_events(x, out, *self.listed, self.right, self.largest > 1)
+        """Add the currents of spikes or small counts, weight by weight."""
+        add_events(x, out, self.listed, self.right, self.largest > 1)
 
     def add_messages(self, x: Array, out: Array) -> None:
-        """Add what graded messages of any sign bring."""
+        """Add the currents of graded messages of any sign."""
         product = self.plain.astype(np.int64) @ x.T.astype(np.int64)
         out += fixedpoint.shift(product.T, self.exponent)
 
@@ -156,11 +140,11 @@ class Rows:
 @final
 @dataclass(frozen=True)
 class DenseLink:
-    """A dense or sparse connection as a population reads it.
+    """A dense or sparse connection to a population.
 
     Attributes:
-        source: Name of the stream.
-        slots: Delay in steps, and the synapses of that delay.
+        source: Name of the stream that it reads.
+        slots: Delays in steps, each with the synapses of that delay.
     """
 
     source: str
@@ -180,19 +164,19 @@ class DenseLink:
         """Return a connection that reads a stream of features `shape`, `wait` steps late.
 
         Args:
-            node: The connection.
+            node: The connection in the graph.
             source: Name of the stream.
             shape: Features of the stream.
-            wait: Its delay.
-            largest: The largest magnitude of a message.
+            wait: Delay in steps, on top of those of the synapses.
+            largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
         order = internal_order(shape)
         slots: list[tuple[int, Rows]] = []
         # A matrix without a synapse has no delays either.
         for delay, matrix in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
-            held = matrix if order is None else matrix[:, order]
-            slots.append((wait + delay, Rows(held, node.exponent, largest, counts)))
+            ordered = matrix if order is None else matrix[:, order]
+            slots.append((wait + delay, Rows(ordered, node.exponent, largest, counts)))
         return cls(source, tuple(slots))
 
     @property
@@ -202,7 +186,7 @@ class DenseLink:
 
     @property
     def is_product(self) -> bool:
-        """Whether what it brings is one product of a block, times a factor."""
+        """Whether its current is one product per block, times a factor."""
         return len(self.slots) == 1 and self.slots[0][1].prefers_blocks and not self.slots[0][1].right
 
     @property

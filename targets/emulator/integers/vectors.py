@@ -1,17 +1,17 @@
 """Six innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
-Everything that is written through Numba's internals stands in this one file. What it is worth, one thread,
-beside the same loop in plain Numba (`python -m tests.benchmarks.vectors`, by turns): `add_pairs` 4.5 times
-on a convolution of 64 to 64 channels, at 10 and at 50 % of spikes, `sum_lanes` 8 times on 1,024 recurrent
-neurons (AVX-512, 2026-11-26). Plain Numba keeps a sum of many lanes in memory between two rows; here it stays
-in registers.
+All code that uses Numba's internals is in this file. The same loops in plain Numba take, on one thread and
+measured by turns (`python -m tests.benchmarks.vectors`), 4.5 times as long as `add_pairs` on a convolution of
+64 to 64 channels, at 10 and at 50 % of spikes, and 8 times as long as `sum_lanes` on 1,024 recurrent neurons
+(AVX-512, 2026-11-26): plain Numba keeps a sum of many lanes in memory between two rows; here it stays in
+registers.
 
-All arithmetic is that of whole numbers of stated widths, from which LLVM makes instructions of any machine.
-No instruction of one processor is named, and none that saturates can be chosen: LLVM keeps the meaning of an
-addition. Places are not checked here: callers pass only places that they made themselves.
+All arithmetic is that of whole numbers of stated widths, which LLVM turns into instructions of any machine.
+No instruction of one processor is named, and none that saturates can be chosen, since LLVM keeps the meaning
+of an addition. Places are not checked: callers pass only places that they computed themselves.
 """
 
-# ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in
+# ruff: noqa: PLR0917 - an intrinsic takes plain arrays
 # pyright: reportCallIssue=false
 from typing import Any, Final
 
@@ -45,12 +45,12 @@ def _over_rows(
     values: Any,  # noqa: ANN401
     width: int,
 ) -> tuple[Any, Any, Any, Any, Any]:
-    """Return what all loops over listed rows begin with.
+    """Return the values with which all loops over listed rows begin.
 
-    Their first arguments are rows, shift and places, their last ones start, stop, sums and position.
+    The first arguments of such a loop are rows, shift and places, the last start, stop, sums and position.
 
     Returns:
-        A pointer to the row `shift`, one to the listed places, one to the sum, and start and stop.
+        Pointers to the row `shift`, to the listed places and to the sum, then start and stop.
     """
     start, stop, sums, position = range(len(values) - 4, len(values))
     row = ir.VectorType(ir.IntType(16), width).as_pointer()
@@ -73,21 +73,21 @@ def _listed_row(builder: Any, weights: Any, places: Any, place: Any) -> Any:  # 
 
 
 @intrinsic
-def list_word(typing: Any, word: Any, table: Any, base: Any, places: Any, found: Any) -> Any:  # noqa: ANN401
-    """Write `base + k` to `places[found ...]` for every byte `k` of a word that is 1; return the end.
+def list_word(typing: Any, word: Any, table: Any, base: Any, places: Any, end: Any) -> Any:  # noqa: ANN401
+    """Write `base + k` to `places[end ...]` for every byte `k` of a word that is 1; return the end.
 
-    There is no branch to guess: always eight places are written, and `found` moves on by as many as count.
+    There is no branch to guess: eight places are always written, and `end` moves on by as many as count.
 
     Args:
-        typing: Numba's.
-        word: uint64, bytes of 0 or 1.
-        table: `[256, 8]`, uint32: for every pattern of eight bits the places of its ones, first.
-        base: int64.
-        places: uint32, with room for eight more.
-        found: int64.
+        typing: Typing context of Numba.
+        word: Bytes of 0 or 1, uint64.
+        table: Places of the ones of every pattern of eight bits, `[256, 8]`, uint32.
+        base: Place of the first byte, int64.
+        places: List of places, uint32, with room for eight more.
+        end: Where the list ends so far, int64.
     """
     del typing
-    signature = types.int64(word, table, base, places, found)
+    signature = types.int64(word, table, base, places, end)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
         long, byte = ir.IntType(64), ir.Constant(ir.IntType(64), 56)
@@ -224,8 +224,8 @@ def sum_lanes(typing: Any, bits: Any, sources: Any, weights: Any, start: Any, st
             p = builder.add(values[3], *places)
             source = builder.zext(builder.load(builder.gep(origins, [p])), index)
             weight = _spread(builder, builder.load(builder.gep(numbers, [p])), vector)
-            chosen = builder.bitcast(builder.load(builder.gep(words, [source])), mask)
-            builder.store(builder.add(builder.load(total), builder.select(chosen, weight, nothing)), total)
+            active = builder.bitcast(builder.load(builder.gep(words, [source])), mask)
+            builder.store(builder.add(builder.load(total), builder.select(active, weight, nothing)), total)
         builder.store(builder.load(total), builder.bitcast(target, vector.as_pointer()), align=2)
         return context.get_dummy_value()
 
@@ -242,8 +242,8 @@ def pack_row(typing: Any, flags: Any, words: Any, row: Any) -> Any:  # noqa: ANN
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
         vector = ir.VectorType(ir.IntType(8), width)
         rows = builder.bitcast(_data(context, builder, call.args[0], values[0]), vector.as_pointer())
-        seen = builder.load(builder.gep(rows, [values[2]]), align=1)
-        bits = builder.icmp_unsigned("!=", seen, ir.Constant(vector, None))
+        row_flags = builder.load(builder.gep(rows, [values[2]]), align=1)
+        bits = builder.icmp_unsigned("!=", row_flags, ir.Constant(vector, None))
         word = builder.gep(_data(context, builder, call.args[1], values[1]), [values[2]])
         builder.store(builder.bitcast(bits, ir.IntType(width)), word)
         return context.get_dummy_value()

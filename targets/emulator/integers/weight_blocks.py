@@ -1,13 +1,24 @@
-"""Weights laid out as `window_sums` reads them: the row of a source holds a block of its targets."""
+"""Weights in the layout that `window_sums` reads: the row of a source holds a block of its targets."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from targets.emulator.integers.vectors import BLOCK
-from targets.emulator.integers.window_sums import ONES, PAIRED, PLAIN, WEIGHED, Window, sum_rows, sum_windows
+from targets.emulator.integers.window_sums import (
+    PAIRED,
+    PLAIN,
+    WEIGHED,
+    Images,
+    WeightRows,
+    Window,
+    sum_rows,
+    sum_windows,
+)
 from targets.emulator.integers.workspace import Workspace
 from toolchain.arrays import Array
 
@@ -31,24 +42,18 @@ _WORD: Final = 8
 @final
 @dataclass(frozen=True, eq=False)
 class WeightBlocks:
-    """Weights laid out for `window_sums.sum_windows`.
+    """Weights in the layout of `window_sums.sum_windows`.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16, or half as many pairs of bytes.
-        channels: `[blocks, 2]`: which sources a block reads.
+        weights: Weights by source.
         gain: 2 if all weights are even and were halved, otherwise 1.
-        form: How rows hold weights and what becomes of numbers; see `sum_windows`.
-        limit: Rows that may be added in 16 bits before the sum moves on; 0 if any number may.
-        targets: How many channels or neurons are reached.
+        targets: Number of channels or neurons that are reached.
         window: How the kernel moves.
         binary: Whether every message is 0 or 1.
     """
 
-    rows: Array = field(repr=False)
-    channels: Array = field(repr=False)
+    weights: WeightRows = field(repr=False)
     gain: int
-    form: int
-    limit: int
     targets: int
     window: Window
     binary: bool
@@ -59,9 +64,9 @@ class WeightBlocks:
 
         Args:
             weights: `[targets, sources / groups, kernel rows, kernel columns]`, within -256 .. 255.
-            groups: How many parts the channels fall into.
+            groups: Number of groups of channels.
             window: How the kernel moves.
-            largest: The largest magnitude of a message.
+            largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
         gain = 1 if (weights & 1).any() else 2
@@ -70,17 +75,16 @@ class WeightBlocks:
         weighed = not counts or largest > _MOST_REPEATS
         form = WEIGHED if weighed else PAIRED if narrow else PLAIN
         channels = _channels(len(weights), weights.shape[1], groups)
-        rows = _laid_out(halved, groups, channels)
-        return cls(
-            _pairs(rows) if form == PAIRED else rows,
-            channels,
-            gain,
-            form,
-            0 if weighed else _limit(halved, largest, narrow=narrow),
-            len(weights),
-            window,
-            counts and largest == 1,
-        )
+        rows = _in_rows(halved, groups, channels)
+        limit = 0 if weighed else _limit(halved, largest, narrow=narrow)
+        by_source = WeightRows(_pairs(rows) if form == PAIRED else rows, channels, form, limit)
+        return cls(by_source, gain, len(weights), window, counts and largest == 1)
+
+    @cached_property
+    def _is_dense(self) -> bool:
+        """Whether images of one pixel meet a dense connection: without groups all blocks read all sources."""
+        channels = self.weights.channels
+        return self.window == POINT and bool((channels == channels[:1]).all())
 
     def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> NDArray[np.int32]:
         """Return the sums `[images, *size, targets]`, to be multiplied with `gain`, modulo 2^32.
@@ -88,9 +92,9 @@ class WeightBlocks:
         They are valid until the next product of the same workspace.
 
         Args:
-            images: `[images, rows, columns, channels]`, uint8 or int32.
+            images: Messages `[images, rows, columns, channels]`, uint8 or int32.
             size: Rows and columns of the result.
-            workspace: Where to work.
+            workspace: Memory and cores to work with.
         """
         out = workspace.room("product", (len(images), *size, self.targets))
         if not out.size or not images.size:
@@ -99,19 +103,17 @@ class WeightBlocks:
         whole = self.binary and images.shape[-1] % _WORD == 0
         words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
 
-        # Groups let blocks read different sources, which is no dense connection.
-        alike = bool((self.channels == self.channels[:1]).all())
-        dense = alike and images.shape[1:3] == (1, 1) and self.window == POINT
+        dense = self._is_dense and images.shape[1:3] == (1, 1)
 
         def work(part: slice) -> None:
-            x, seen, sums = images[part], words[part], out[part]
+            messages, sums = Images(images[part], words[part]), out[part]
             if dense:
-                sum_rows(x, seen, ONES, self.rows, self.form, self.limit, sums.reshape(len(x), -1))
+                sum_rows(messages, self.weights, sums.reshape(len(sums), -1))
             else:
-                sum_windows(x, seen, ONES, self.rows, self.channels, self.window, self.form, self.limit, sums)
+                sum_windows(messages, self.weights, self.window, sums)
 
-        elements = int(np.prod(images.shape[1:]))
-        rows = elements * len(self.rows) * self.window[0] * self.window[1]
+        elements = prod(images.shape[1:])
+        rows = elements * len(self.weights.rows) * self.window[0] * self.window[1]
         workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
         return out
 
@@ -124,7 +126,7 @@ def _channels(targets: int, sources: int, groups: int) -> NDArray[np.int64]:
     return np.stack([starts // of_group * sources, ((ends - 1) // of_group + 1) * sources], axis=1)
 
 
-def _laid_out(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
+def _in_rows(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
     """Return rows `[blocks, kernel rows, kernel columns, span, BLOCK]`, zero where a target reads nothing."""
     targets, sources, *kernel = weights.shape
     span = int((channels[:, 1] - channels[:, 0]).max(initial=sources))

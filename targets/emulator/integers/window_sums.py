@@ -1,7 +1,7 @@
-"""What reaches every position of an image: sums of rows of weights, one row for every spike in its window.
+"""Sums of rows of weights: every position of an image adds one row for every spike in its window.
 
-Work goes with spikes: what is silent costs a look at eight bytes. A dense connection is the window of one
-position over an image of one position.
+The work grows with the number of spikes: eight silent channels cost one look at a word. A dense connection is
+the window of one position over an image of one position.
 
 Every sum is exact for all data and all shapes:
 
@@ -10,14 +10,13 @@ Every sum is exact for all data and all shapes:
   target together cannot leave 16 bits, `limit` is 0 and there is nothing to move.
 - Weights of one byte stand in pairs: a word holds `256 high + (low + 128)`. The sum `B` of the words shifted
   right by eight is the sum of the high weights. From the sum `A` of `n` words follows that of the low ones,
-  `A - 256 B - 128 n`: modulo 2^16, which is exact because it fits 16 bits.
-- In 32 bits sums, and products of messages and weights, count modulo 2^32. That is what the rules ask for:
+  `A - 256 B - 128 n`, modulo 2^16, which is exact because that sum fits 16 bits.
+- In 32 bits sums, and products of messages and weights, count modulo 2^32. This is what the rules ask for:
   `fixedpoint.shift` reduces a sum modulo 2^32, and `fixedpoint.wrap_sum` modulo 2^24, which divides it.
 """
 
-# ruff: noqa: PLR0917 - a compiled loop has no objects to group its arrays in
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -37,49 +36,103 @@ WEIGHED: Final = 2
 """The same, multiplied by messages."""
 _IMAGES: Final = 8
 _BYTES: Final = 8
-ONES: Final = np.zeros((2**_BYTES, _BYTES), np.uint32)
+_ONES: Final = np.zeros((2**_BYTES, _BYTES), np.uint32)
 """For every pattern of eight bits the places of its ones."""
 for _pattern in range(2**_BYTES):
     _set = [k for k in range(_BYTES) if _pattern >> k & 1]
-    ONES[_pattern, : len(_set)] = _set
+    _ONES[_pattern, : len(_set)] = _set
+
+
+class Images(NamedTuple):
+    """Messages of images.
+
+    Attributes:
+        values: `[images, rows, columns, channels]`: spikes or small counts in uint8, or messages in int32.
+        words: The same as uint64, eight channels each, if `values` holds spikes and its channels come in
+            eights; empty otherwise.
+    """
+
+    values: Array
+    words: Array
+
+
+class WeightRows(NamedTuple):
+    """Weights by source, a block of targets in one row.
+
+    Attributes:
+        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16; half as many pairs if `form` is
+            `PAIRED`.
+        channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
+            `span` of them.
+        form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
+        limit: Rows that may be added in 16 bits; 0 if any number may, and if weighed.
+    """
+
+    rows: Array
+    channels: Array
+    form: int
+    limit: int
+
+
+class _FlatRows(NamedTuple):
+    """Weights as the innermost loops read them: flat rows, and `form`, `limit` and `span` of `WeightRows`."""
+
+    rows: Array
+    form: int
+    limit: int
+    span: int
+
+
+class _SpikeList(NamedTuple):
+    """Spikes of images, pixel by pixel.
+
+    Attributes:
+        ends: Where the spikes of every pixel end in `places`, from index 1 on.
+        places: `column * span + channel - first channel` of every spike, uint32, with room for eight more.
+        messages: Value of every spike if they are weighed; empty otherwise.
+    """
+
+    ends: Array
+    places: Array
+    messages: Array
+
+
+class _Sums(NamedTuple):
+    """Sums of a row of positions, a block of targets each.
+
+    Attributes:
+        narrow: `[positions, BLOCK]`, int16.
+        counts: Number of rows that each narrow sum holds.
+        wide: `[positions, BLOCK]`, int32.
+    """
+
+    narrow: Array
+    counts: Array
+    wide: Array
 
 
 @njit(nogil=True, cache=True)
-def _list_words(words: Array, ones: Array, ends: Array, places: Array) -> None:
-    """List the spikes of images, eight channels a word; see `_list_counts`.
-
-    Args:
-        words: `[images, rows, columns, channels / 8]`, uint64, bytes of 0 or 1.
-        ones: `ONES`.
-        ends: Written.
-        places: Written, with room for eight more.
-    """
-    found = pixel = 0
+def _list_words(words: Array, spikes: _SpikeList) -> None:
+    """List the spikes of images from words of eight channels, `[images, rows, columns, words]`."""
+    ends, places = spikes.ends, spikes.places
+    end = pixel = 0
     images, rows, columns, count = words.shape
     for n in range(images):
         for y in range(rows):
             place = 0
             for x in range(columns):
                 for k in range(count):
-                    found = list_word(words[n, y, x, k], ones, place, places, found)
+                    end = list_word(words[n, y, x, k], _ONES, place, places, end)
                     place += _BYTES
                 pixel += 1
-                ends[pixel] = found
+                ends[pixel] = end
 
 
 @njit(nogil=True, cache=True)
-def _list_counts(values: Array, first: int, last: int, span: int, ends: Array, places: Array) -> None:
-    """List the spikes of the channels `first .. last - 1` of images; a number above 1 is so many spikes.
-
-    Args:
-        values: `[images, rows, columns, channels]`, uint8.
-        first: Channel.
-        last: Channel.
-        span: Channels of a pixel in `places`.
-        ends: Where the spikes of every pixel end in `places`, from index 1 on; written.
-        places: `column * span + channel - first` of every spike, uint32; written.
-    """
-    found = pixel = 0
+def _list_counts(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
+    """List the spikes of the channels `first .. last - 1` of images; a number above 1 is so many spikes."""
+    ends, places = spikes.ends, spikes.places
+    end = pixel = 0
     images, rows, columns, _ = values.shape
     for n in range(images):
         for y in range(rows):
@@ -87,29 +140,28 @@ def _list_counts(values: Array, first: int, last: int, span: int, ends: Array, p
                 base = x * span - first
                 for c in range(first, last):
                     for _ in range(values[n, y, x, c]):
-                        places[found] = base + c
-                        found += 1
+                        places[end] = base + c
+                        end += 1
                 pixel += 1
-                ends[pixel] = found
+                ends[pixel] = end
 
 
 @njit(nogil=True, cache=True)
-def _list_messages(
-    values: Array, first: int, last: int, span: int, ends: Array, places: Array, messages: Array
-) -> None:
-    """List what is not 0, with its value; see `_list_counts`."""
-    found = pixel = 0
+def _list_messages(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
+    """List what is not 0 in the channels `first .. last - 1` of images, with its value."""
+    ends, places, messages = spikes
+    end = pixel = 0
     images, rows, columns, _ = values.shape
     for n in range(images):
         for y in range(rows):
             for x in range(columns):
                 base = x * span - first
                 for c in range(first, last):
-                    # Written always, kept if it is not 0: no branch to guess.
-                    places[found], messages[found] = base + c, values[n, y, x, c]
-                    found += values[n, y, x, c] != 0
+                    # The place is written always and counts only if the value is not 0: no branch to guess.
+                    places[end], messages[end] = base + c, values[n, y, x, c]
+                    end += values[n, y, x, c] != 0
                 pixel += 1
-                ends[pixel] = found
+                ends[pixel] = end
 
 
 @njit(inline="always")
@@ -119,57 +171,50 @@ def _low(words: Any, high: Any, count: Any) -> Any:  # noqa: ANN401 - compiled f
 
 
 @njit(nogil=True, cache=True)
-def _move(form: int, sums: Array, held: Array, wide: Array, position: int) -> None:
-    """Add a sum of 16 bits to one of 32 and clear it."""
-    count = held[position]
+def _widen(form: int, sums: _Sums, position: int) -> None:
+    """Add a sum of 16 bits to one of 32 bits and clear it."""
+    narrow, counts, wide = sums
+    count = counts[position]
     for k in range(np.uint64(HALF)):
-        low, high = sums[position, k], sums[position, HALF + k]
+        low, high = narrow[position, k], narrow[position, HALF + k]
         wide[position, k] += _low(low, high, count) if form == PAIRED else low
         wide[position, HALF + k] += high
     for k in range(np.uint64(BLOCK)):
-        sums[position, k] = 0
-    held[position] = 0
+        narrow[position, k] = 0
+    counts[position] = 0
 
 
 @njit(nogil=True, cache=True)
 def _add(
-    form: int,
-    limit: int,
-    rows: Array,
-    shift: int,
-    places: Array,
-    messages: Array,
-    start: int,
-    stop: int,
-    sums: Array,
-    held: Array,
-    wide: Array,
-    position: int,
+    weights: _FlatRows, shift: int, spikes: _SpikeList, start: int, stop: int, sums: _Sums, position: int
 ) -> None:
-    """Add the rows of some spikes to the sum of one position, no more than `limit` before it moves on."""
+    """Add the rows of some spikes to the sum of one position, never more than `limit` in 16 bits."""
+    rows, form, limit, _ = weights
+    narrow, counts, wide = sums
     if form == WEIGHED:
-        add_scaled_rows(rows, shift, places, messages, start, stop, wide, position)
+        add_scaled_rows(rows, shift, spikes.places, spikes.messages, start, stop, wide, position)
         return
     while start < stop:
-        if limit and held[position] == limit:
-            _move(form, sums, held, wide, position)
-        end = min(stop, start + limit - held[position]) if limit else stop
+        if limit and counts[position] == limit:
+            _widen(form, sums, position)
+        end = min(stop, start + limit - counts[position]) if limit else stop
         if form == PAIRED:
-            add_pairs(rows, shift, places, start, end, sums, position)
+            add_pairs(rows, shift, spikes.places, start, end, narrow, position)
         else:
-            add_rows(rows, shift, places, start, end, sums, position)
-        held[position] += end - start
+            add_rows(rows, shift, spikes.places, start, end, narrow, position)
+        counts[position] += end - start
         start = end
 
 
 @njit(nogil=True, cache=True)
-def _leave(form: int, sums: Array, held: Array, wide: Array, out: Array, place: int, first: int) -> None:
+def _write(form: int, sums: _Sums, out: Array, place: int, first: int) -> None:
     """Write the sums of a row of positions to `out[place ..., first ...]`, a block of targets; clear them."""
+    wide = sums.wide
     count = np.uint64(min(BLOCK, out.shape[1] - first))
     start = np.uint64(first)
-    for position in range(len(sums)):
+    for position in range(len(wide)):
         if form != WEIGHED:
-            _move(form, sums, held, wide, position)
+            _widen(form, sums, position)
         for k in range(count):
             out[place + position, start + k] = wide[position, k]
         for k in range(np.uint64(BLOCK)):
@@ -177,91 +222,83 @@ def _leave(form: int, sums: Array, held: Array, wide: Array, out: Array, place: 
 
 
 @njit(nogil=True, cache=True)
-def _leave_pairs(sums: Array, held: Array, out: Array, place: int, first: int) -> None:
+def _write_pairs(sums: _Sums, out: Array, place: int, first: int) -> None:
     """Do the same for pairs whose sums fit 16 bits."""
+    narrow, counts = sums.narrow, sums.counts
     low, high = np.uint64(first), np.uint64(first + HALF)
     targets = out.shape[1] - first
-    for position in range(len(sums)):
-        count = held[position]
+    for position in range(len(narrow)):
+        count = counts[position]
         if targets >= BLOCK:
-            # A loop of known length is a few vector instructions.
+            # A loop of known length becomes a few vector instructions.
             for k in range(np.uint64(HALF)):
-                highs = sums[position, HALF + k]
-                out[place + position, low + k] = _low(sums[position, k], highs, count)
+                highs = narrow[position, HALF + k]
+                out[place + position, low + k] = _low(narrow[position, k], highs, count)
                 out[place + position, high + k] = highs
         else:
             for k in range(np.uint64(min(targets, HALF))):
-                out[place + position, low + k] = _low(sums[position, k], sums[position, HALF + k], count)
+                out[place + position, low + k] = _low(narrow[position, k], narrow[position, HALF + k], count)
             for k in range(np.uint64(max(targets - HALF, 0))):
-                out[place + position, high + k] = sums[position, HALF + k]
+                out[place + position, high + k] = narrow[position, HALF + k]
         for k in range(np.uint64(BLOCK)):
-            sums[position, k] = 0
-        held[position] = 0
+            narrow[position, k] = 0
+        counts[position] = 0
 
 
 @njit(nogil=True, cache=True)
-def _list(
-    form: int,
-    x: Array,
-    words: Array,
-    ones: Array,
-    first: int,
-    last: int,
-    span: int,
-    ends: Array,
-    places: Array,
-    messages: Array,
-) -> None:
-    """List what images send, in the way that suits them; see `sum_windows`."""
-    ends[0] = 0
+def _room_for_spikes(x: Array, span: int, form: int) -> _SpikeList:
+    """Return room for the spikes of images of which at most `span` channels are read at a time."""
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    room = pixels * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
+    messages = np.empty(room if form == WEIGHED else 0, np.int32)
+    return _SpikeList(np.empty(pixels + 1, np.int64), np.empty(room, np.uint32), messages)
+
+
+@njit(nogil=True, cache=True)
+def _room_for_sums(positions: int) -> _Sums:
+    shape = (positions, BLOCK)
+    return _Sums(np.zeros(shape, np.int16), np.zeros(positions, np.int64), np.zeros(shape, np.int32))
+
+
+@njit(nogil=True, cache=True)
+def _list(form: int, images: Images, first: int, last: int, span: int, spikes: _SpikeList) -> None:
+    """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
+    spikes.ends[0] = 0
     if form == WEIGHED:
-        _list_messages(x, first, last, span, ends, places, messages)
-    elif words.size and last - first == x.shape[3]:
-        _list_words(words, ones, ends, places)
+        _list_messages(images.values, first, last, span, spikes)
+    elif images.words.size and last - first == images.values.shape[3]:
+        _list_words(images.words, spikes)
     else:
-        _list_counts(x, first, last, span, ends, places)
+        _list_counts(images.values, first, last, span, spikes)
 
 
 @njit(nogil=True, cache=True)
 def _sum_kernel_row(
-    form: int,
-    limit: int,
-    ends: Array,
+    weights: _FlatRows,
+    base: int,
+    spikes: _SpikeList,
     pixel: int,
     width: int,
-    places: Array,
-    messages: Array,
-    rows: Array,
-    base: int,
-    span: int,
     across: tuple[int, int, int, int],
-    sums: Array,
-    held: Array,
-    wide: Array,
+    sums: _Sums,
 ) -> None:
     """Add what one row of pixels brings through one row of the kernel to all positions of a row.
 
     Args:
-        form: See `sum_windows`, as are `limit` and `span`.
-        limit: Rows that may be added in 16 bits.
-        ends: Where the spikes of every pixel end.
-        pixel: The first of the row.
-        width: Pixels of the row.
-        places: Of all spikes.
-        messages: Of all spikes, if they are weighed.
-        rows: All weights, flat.
-        base: Where the rows of this row of the kernel begin.
-        span: Rows of one element of the kernel.
+        weights: All weights.
+        base: First of the rows of weights that belong to this row of the kernel.
+        spikes: Spikes of all images.
+        pixel: First pixel of the row.
+        width: Number of pixels in the row.
         across: Columns of the kernel, stride, padding and dilation.
-        sums: `[positions, BLOCK]`, int16.
-        held: How many rows each of them holds.
-        wide: `[positions, BLOCK]`, int32.
+        sums: Sums of a row of positions.
     """
     kernel, stride, padding, dilation = across
+    ends, span = spikes.ends, weights.span
     # Without dilation the pixels of a kernel row lie side by side, and so do their spikes: one run.
     runs, reach = (1, kernel) if dilation == 1 else (kernel, 1)
-    plain = form == PAIRED and not limit
-    for position in range(len(sums)):
+    plain = weights.form == PAIRED and not weights.limit
+    for position in range(len(sums.narrow)):
         for run in range(runs):
             column = position * stride + run * dilation - padding
             left, right = max(column, 0), min(column + reach, width)
@@ -269,105 +306,73 @@ def _sum_kernel_row(
                 continue
             start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
             if plain:
-                add_pairs(rows, shift, places, start, stop, sums, position)
-                held[position] += stop - start
+                add_pairs(weights.rows, shift, spikes.places, start, stop, sums.narrow, position)
+                sums.counts[position] += stop - start
             else:
-                _add(form, limit, rows, shift, places, messages, start, stop, sums, held, wide, position)
+                _add(weights, shift, spikes, start, stop, sums, position)
 
 
 @njit(nogil=True, cache=True)
-def sum_windows(
-    x: Array,
-    words: Array,
-    ones: Array,
-    rows: Array,
-    channels: Array,
-    window: Window,
-    form: int,
-    limit: int,
-    out: Array,
-) -> None:
-    """Write what every position of every image gets.
+def sum_windows(images: Images, weights: WeightRows, window: Window, out: Array) -> None:
+    """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`, int32.
 
     Args:
-        x: `[images, rows, columns, channels]`: spikes or small counts in uint8, or messages in int32.
-        words: The same as uint64, eight channels each, if `x` holds spikes and its channels come in eights;
-            empty otherwise.
-        ones: `ONES`.
-        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16: weights by source; pairs of them,
-            and half as many, if `form` is `PAIRED`.
-        channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
-            `span` of them.
+        images: Messages of the images.
+        weights: Weights by source.
         window: How the kernel moves.
-        form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
-        limit: Rows that may be added in 16 bits; 0 if any number may, and if weighed.
-        out: `[images, rows, columns, targets]`, int32, written.
+        out: Sums, written.
     """
     kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
     across = (kernel_x, stride_x, padding_x, dilation_x)
-    images, height, width, _ = x.shape
-    positions = out.shape[2]
-    span, flat = rows.shape[3], rows.reshape(rows.size)
-    plain = form == PAIRED and not limit
-    flat_out = out.reshape(images * out.shape[1] * positions, out.shape[3])
-    room = images * height * width * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
-    places, messages = np.empty(room, np.uint32), np.empty(room if form == WEIGHED else 0, np.int32)
-    ends = np.empty(images * height * width + 1, np.int64)
-    sums, wide = np.zeros((positions, BLOCK), np.int16), np.zeros((positions, BLOCK), np.int32)
-    held = np.zeros(positions, np.int64)
-    for block in range(len(rows)):
+    count, height, width, _ = images.values.shape
+    _, rows_out, positions, targets = out.shape
+    span, form, channels = weights.rows.shape[3], weights.form, weights.channels
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
+    plain = form == PAIRED and not weights.limit
+    flat_out = out.reshape(count * rows_out * positions, targets)
+    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(positions)
+    for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
-            _list(form, x, words, ones, first, last, span, ends, places, messages)
-        for n in range(images):
-            for y in range(out.shape[1]):
+            _list(form, images, first, last, span, spikes)
+        for n in range(count):
+            for y in range(rows_out):
                 for i in range(kernel):
                     row = y * stride + i * dilation - padding
                     if 0 <= row < height:
-                        pixel = (n * height + row) * width
                         base = (block * kernel + i) * kernel_x * span
-                        _sum_kernel_row(
-                            form, limit, ends, pixel, width, places, messages, flat, base, span, across,
-                            sums, held, wide,
-                        )  # fmt: skip
-                place = (n * out.shape[1] + y) * positions
+                        _sum_kernel_row(flat, base, spikes, (n * height + row) * width, width, across, sums)
+                place = (n * rows_out + y) * positions
                 if plain:
-                    _leave_pairs(sums, held, flat_out, place, block * BLOCK)
+                    _write_pairs(sums, flat_out, place, block * BLOCK)
                 else:
-                    _leave(form, sums, held, wide, flat_out, place, block * BLOCK)
+                    _write(form, sums, flat_out, place, block * BLOCK)
 
 
 @njit(nogil=True, cache=True)
-def sum_rows(x: Array, words: Array, ones: Array, rows: Array, form: int, limit: int, out: Array) -> None:
-    """Write what every image of one pixel gets through a kernel of one element; see `sum_windows`.
+def sum_rows(images: Images, weights: WeightRows, out: Array) -> None:
+    """Write the sums of images of one pixel through a kernel of one element; see `sum_windows`.
 
     Args:
-        x: `[images, 1, 1, channels]`.
-        words: As of `sum_windows`.
-        ones: Likewise.
-        rows: `[blocks, 1, 1, channels, BLOCK]`, or pairs.
-        form: As of `sum_windows`.
-        limit: Likewise.
-        out: `[images, targets]`, int32, written.
+        images: Messages `[images, 1, 1, channels]`.
+        weights: Weights by source, `[blocks, 1, 1, channels, BLOCK]` or pairs.
+        out: Sums `[images, targets]`, int32, written.
     """
-    images, span = len(x), rows.shape[3]
-    flat = rows.reshape(rows.size)
-    room = images * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
-    places, messages = np.empty(room, np.uint32), np.empty(room if form == WEIGHED else 0, np.int32)
-    ends = np.empty(images + 1, np.int64)
-    _list(form, x, words, ones, 0, span, span, ends, places, messages)
-    sums, wide, held = np.zeros((1, BLOCK), np.int16), np.zeros((1, BLOCK), np.int32), np.zeros(1, np.int64)
-    plain = form == PAIRED and not limit
+    count, span, form = len(images.values), weights.rows.shape[3], weights.form
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
+    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(1)
+    _list(form, images, 0, span, span, spikes)
+    plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
-    for some in range(0, images, _IMAGES):
-        for block in range(len(rows)):
+    for some in range(0, count, _IMAGES):
+        for block in range(len(weights.rows)):
             shift, first = block * span, block * BLOCK
-            for n in range(some, min(some + _IMAGES, images)):
-                start, stop = ends[n], ends[n + 1]
+            for n in range(some, min(some + _IMAGES, count)):
+                start, stop = spikes.ends[n], spikes.ends[n + 1]
                 if plain:
-                    add_pairs(flat, shift, places, start, stop, sums, 0)
-                    held[0] = stop - start
-                    _leave_pairs(sums, held, out, n, first)
+                    add_pairs(flat.rows, shift, spikes.places, start, stop, sums.narrow, 0)
+                    sums.counts[0] = stop - start
+                    _write_pairs(sums, out, n, first)
                 else:
-                    _add(form, limit, flat, shift, places, messages, start, stop, sums, held, wide, 0)
-                    _leave(form, sums, held, wide, out, n, first)
+                    _add(flat, shift, spikes, start, stop, sums, 0)
+                    _write(form, sums, out, n, first)

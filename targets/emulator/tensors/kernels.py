@@ -27,7 +27,7 @@ class SynapseKernel:
     """A connection ready to be multiplied: one matrix per delay slot.
 
     Attributes:
-        slots: Delay in steps and the transposed matrix, `[sources, targets]`.
+        slots: Delays in steps, each with the transposed matrix `[sources, targets]`.
         exponent: Shift of the integer result; None for a float connection.
     """
 
@@ -49,10 +49,10 @@ class ConvolutionKernel:
     """A convolution ready to be applied.
 
     Attributes:
-        slots: One `(0, weights)`: a convolution has no delays of its own.
+        slots: One pair `(0, weights)`, since a convolution has no delays of its own.
         exponent: Weight exponent of integers; None for real numbers.
-        window: Its geometry.
-        groups: Of channels.
+        window: Geometry of the kernel.
+        groups: Number of groups of channels.
     """
 
     slots: tuple[tuple[int, Tensor], ...]
@@ -63,20 +63,20 @@ class ConvolutionKernel:
     def apply(self, x: Tensor, slot: Tensor) -> Tensor:
         """Return the current `[batch, C, H, W]`; int32 if the connection is integer.
 
-        Integers are gathered by window and multiplied as matrices: a library is free to compute a convolution
-        by a transform whose intermediate results are not whole numbers, but not a product of matrices.
+        Integers are gathered by window and multiplied as matrices: a library may compute a convolution, but
+        not a product of matrices, by a transform whose intermediate results are not whole numbers.
         """
         window = self.window
         if self.exponent is None:
             return functional.conv2d(
                 x.to(slot.dtype), slot, None, window.stride, window.padding, window.dilation, self.groups
             )
-        seen = functional.unfold(
+        patches = functional.unfold(
             x.to(slot.dtype), window.kernel, window.dilation, window.padding, window.stride
         )
-        batch, _, positions = seen.shape
+        batch, _, positions = patches.shape
         by_group = slot.reshape(self.groups, len(slot) // self.groups, -1)
-        product = by_group @ seen.reshape(batch, self.groups, -1, positions)
+        product = by_group @ patches.reshape(batch, self.groups, -1, positions)
         # As in Lava, the sum of a convolution wraps at 24 bits.
         half = fixedpoint.STATE_LIMIT
         total = product.to(torch.int64) << self.exponent
@@ -98,8 +98,8 @@ def synapse_kernel(node: Synapses, message: float, device: torch.device) -> Syna
 
     Args:
         node: Float or fixed synapses.
-        message: Largest magnitude that a source can send; 1 for spikes.
-        device: Where to compute.
+        message: Largest magnitude of a message; 1 for spikes.
+        device: Device to compute on.
     """
     if isinstance(node, ir.Conv2d | ir.FixedConv2d):
         return _convolution_kernel(node, message, device)
@@ -125,8 +125,8 @@ def _convolution_kernel(
 def _exact_type(weights: Matrix, message: float) -> torch.dtype:
     """Return the narrowest floating-point type in which every partial sum of integers is exact.
 
-    PyTorch may be told to multiply float32 in TF32 or bfloat16. Both keep factors of up to eight bits whole
-    and add in float32, so float32 is taken for such factors only; nothing narrows float64.
+    PyTorch may be told to multiply float32 in TF32 or bfloat16. Both keep factors of up to eight bits exactly
+    and add in float32, so float32 is used for such factors only; nothing narrows float64.
     """
     magnitudes = np.abs(values_of(weights).astype(np.float64))
     largest = float(np.bincount(rows_of(weights), magnitudes, minlength=1).max()) * message
@@ -141,7 +141,7 @@ def _shifted(product: Tensor, exponent: int) -> Tensor:
 
 def _tensor(matrix: Matrix, dtype: torch.dtype, device: torch.device) -> Tensor:
     if isinstance(matrix, csr_array) and targets_of(matrix) * sources_of(matrix) > _DENSE_ELEMENTS:
-        # Kept as [targets, sources]: the product is formed from the left.
+        # Its shape is [targets, sources], since the product is formed from the left.
         index = torch.from_numpy(np.stack([rows_of(matrix), columns_of(matrix)]))
         values = torch.from_numpy(matrix.data.astype(np.float64)).to(dtype)
         size = (targets_of(matrix), sources_of(matrix))

@@ -30,8 +30,8 @@ class TensorSession:
 
     Args:
         graph: A verified graph.
-        batch: Number of samples stepped together.
-        device: Where to compute.
+        batch: Number of samples that advance together.
+        device: Device to compute on.
     """
 
     def __init__(self, graph: Graph, batch: int, device: torch.device) -> None:
@@ -53,8 +53,8 @@ class TensorSession:
 
     @property
     def clipped(self) -> tuple[ClippedInput, ...]:
-        """What was clipped of the values that `step` was given since the last reset."""
-        return self._clipping.found
+        """Inputs that `step` had to clip since the last reset."""
+        return self._clipping.clipped
 
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""
@@ -82,30 +82,32 @@ class TensorSession:
             spikes = self._advance({name: torch.from_numpy(array) for name, array in fitted.items()})
             return {name: array.cpu().numpy() for name, array in spikes.items()}
 
-    def advance(self, values: Mapping[str, NDArray[Any]], kept: Mapping[str, tuple[str, ...]]) -> Records:
+    def advance(
+        self, values: Mapping[str, NDArray[Any]], quantities: Mapping[str, tuple[str, ...]]
+    ) -> Records:
         """Advance over a block of steps.
 
         Args:
             values: `[batch, steps, *features]` per input, in the model's units.
-            kept: The quantities to keep of each population.
+            quantities: Quantities to record of each population.
 
         Returns:
             Records `[batch, steps, *features]`.
         """
         rows: dict[tuple[str, str], list[Tensor]] = {
-            (quantity, name): [] for name, quantities in kept.items() for quantity in quantities
+            (quantity, name): [] for name, recorded in quantities.items() for quantity in recorded
         }
         streams = {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
         steps = next(iter(streams.values())).shape[1]
         with torch.inference_mode():
             for t in range(steps):
                 spikes = self._advance({name: stream[:, t] for name, stream in streams.items()})
-                for (quantity, name), held in rows.items():
+                for (quantity, name), steps_of in rows.items():
                     u, v = self.state[name]
-                    held.append({"spikes": spikes[name], "u": u, "v": v}[quantity])
+                    steps_of.append({"spikes": spikes[name], "u": u, "v": v}[quantity])
             records: Records = {"spikes": {}, "v": {}, "u": {}}
-            for (quantity, name), held in rows.items():
-                records[quantity][name] = torch.stack(held, dim=1).cpu().numpy()
+            for (quantity, name), steps_of in rows.items():
+                records[quantity][name] = torch.stack(steps_of, dim=1).cpu().numpy()
         return records
 
     def _advance(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -160,15 +162,15 @@ class TensorSession:
 
     def _recall(self, node: ir.Delay) -> Tensor:
         if isinstance(node.steps, int):
-            held = self._at(node.inputs[0], node.steps)
-            return self._silence(node) if held is None else held
-        held = self._silence(node)
+            past = self._at(node.inputs[0], node.steps)
+            return self._silence(node) if past is None else past
+        delayed = self._silence(node)
         for steps in np.unique(node.steps):
             past = self._at(node.inputs[0], int(steps))
             if past is not None:
-                chosen = torch.from_numpy(node.steps == steps).to(self._device)
-                held = torch.where(chosen, past, held)
-        return held
+                applies = torch.from_numpy(node.steps == steps).to(self._device)
+                delayed = torch.where(applies, past, delayed)
+        return delayed
 
     def _conduct(self, node: Synapses) -> Tensor:
         kernel = self._kernels[node.name]
@@ -177,8 +179,8 @@ class TensorSession:
         for delay, slot in kernel.slots:
             past = self._at(node.inputs[0], delay)
             if past is not None:
-                part = kernel.apply(past, slot)
-                total = part if total is None else total + part
+                current = kernel.apply(past, slot)
+                total = current if total is None else total + current
         if total is None:
             shape = self._types[node.name].shape
             return torch.zeros(self._batch, *shape, dtype=dtype, device=self._device)

@@ -96,9 +96,9 @@ def test_a_stimulus_that_does_not_fit_the_memory_is_cut(
     make = partial(EmulatorProgram, graph, "cpu", tensors=tensors)
     whole = make().run(x, record=QUANTITIES)
     monkeypatch.setattr(program, "_MEMORY_BYTES", 1)
-    told: list[int] = []
-    cut = make().run(x, record=QUANTITIES, progress=lambda done, _: told.append(done))
-    assert told == [1, 2, 3, 4, 5, 6, 7]
+    reported: list[int] = []
+    cut = make().run(x, record=QUANTITIES, progress=lambda done, _: reported.append(done))
+    assert reported == [1, 2, 3, 4, 5, 6, 7]
     assert first_mismatch(whole, cut) is None
 
 

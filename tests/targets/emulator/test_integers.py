@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 
 from targets.emulator.integers import events
 from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.loops import advance_neurons
 from targets.emulator.integers.network import CompiledNetwork
+from targets.emulator.integers.neurons import NeuronParameters, StateArrays, advance_neurons
 from targets.emulator.integers.streams import enter, leave
 from targets.emulator.integers.synapses import Rows
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -64,13 +64,13 @@ def test_neurons_equal_the_rules_on_all_of_int32(
 ) -> None:
     u, w = state.copy()[None], v.copy()[None]
     fired = np.zeros(a.shape, np.uint8)
-    kept_u, kept_v = np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32)
-    parameters = (4095 - du, 4096 - dv, vth << 6, bias)
-    advance_neurons(a, 1, u, w, *parameters, False, fired, kept_u, kept_v)
+    recorded_u, recorded_v = np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32)
+    parameters = NeuronParameters(4095 - du, 4096 - dv, vth << 6, bias)
+    advance_neurons(a, 1, StateArrays(u, w), parameters, False, fired, StateArrays(recorded_u, recorded_v))
     for t in range(len(a)):
         state, v, spikes = fixedpoint.lif_step(state, v, a[t, 0], du=du, dv=dv, vth=vth, bias=bias)
-        assert np.array_equal(kept_u[t, 0], state)
-        assert np.array_equal(kept_v[t, 0], v)
+        assert np.array_equal(recorded_u[t, 0], state)
+        assert np.array_equal(recorded_v[t, 0], v)
         assert np.array_equal(fired[t, 0] > 0, spikes)
 
 
@@ -127,8 +127,8 @@ def test_a_run_may_change_between_events_and_lanes(monkeypatch: pytest.MonkeyPat
     stimulus, turns = random_stimulus(_LOOPED, 20, steps=30), iter([True, False] * 100)
     graph = random_fixed(_LOOPED)
     expected = reference.run(graph, stimulus)
-    monkeypatch.setattr(events, "_FIRST_LOOK", 3)
-    monkeypatch.setattr(events, "_LOOK_EVERY", 3)
+    monkeypatch.setattr(events, "_FIRST_BLOCK", 3)
+    monkeypatch.setattr(events, "_BLOCK", 3)
     monkeypatch.setattr(LoopPlan, "prefers_lanes", lambda *_: next(turns))
     check_equal(graph, expected, EmulatorTarget(), stimulus)
 

@@ -20,8 +20,8 @@ from targets.loihi.memory import (
     WORDS_PER_AXON,
 )
 from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, Link, MatrixLink
-from targets.loihi.pieces import whole
 from targets.loihi.profile import load_profile
+from targets.loihi.slices import whole
 from toolchain.ir import Window
 
 
@@ -41,8 +41,8 @@ def _used(
 ) -> tuple[int, bool]:
     """Put every layer on one core of its own; return what the first uses, and whether that is legal."""
     network = ChipNetwork(tuple(layers), tuple(links), {}, ("x",))
-    held = Chip(load_profile(chip), network)
-    layout = CoreLayout(held, tuple((held.part(whole(layer)),) for layer in layers))
+    design = Chip(load_profile(chip), network)
+    layout = CoreLayout(design, tuple((design.share(whole(layer)),) for layer in layers))
     return layout.usage()[0][resource], 0 not in layout.overfull()
 
 
@@ -124,8 +124,9 @@ def test_shared_lists_begin_below_compartment_256(width: int, legal: bool) -> No
     layer = ChipLayer("a", (1, 1, width), np.zeros(width, int), np.zeros(width, int))
     kernel = np.ones((1, channels, 1, 3))
     link = ConvolutionLink(
-        "c", "x", "a", True, kernel, Window((1, 3), padding=(0, 1)), 1, (channels, 1, width), 8, 0
-    )
+        "c", "x", "a", True, kernel, Window((1, 3), padding=(0, 1)),
+        groups=1, shape=(channels, 1, width), bits=8, exponent=0,
+    )  # fmt: skip
     used, fits = _used([layer], [link], SHARED_BASE)
     assert fits == legal
     assert used == (256 if legal else 0)

@@ -13,8 +13,8 @@ from targets.loihi.cores import Chip
 from targets.loihi.estimate import Events, estimate
 from targets.loihi.network import chip_network
 from targets.loihi.partition import lay_in_order
-from targets.loihi.pieces import fan_out, whole
 from targets.loihi.profile import load_profile
+from targets.loihi.slices import fan_out, whole
 from targets.loihi.target import loihi1, loihi2
 from tests.graphs import feed_forward, fixed_lif, spikes
 from tests.networks import images, small_vgg, stirred
@@ -107,7 +107,7 @@ def test_loihi_2_gives_times_only_and_says_that_they_are_inferred() -> None:
     (only,) = fit.estimates
     assert only.dynamic_joules is None
     assert only.confidence == "INF"
-    assert "inference" in only.sentence(3)
+    assert "inferred" in only.sentence(3)
     assert "no energies of this chip are public" in only.sentence(3)
     assert any("inferred" in note for note in fit.notes)
 
@@ -239,12 +239,12 @@ def test_a_network_that_needs_more_cores_is_told_what_was_tried_and_helps(
     assert not fit.fits
     assert fit.chips_needed == -(-len(fit.cores) // 6) > 1
     bits = next(line for line in fit.advice if line.startswith("weights of"))
-    assert "'--weight-bits" in bits
+    assert "`weight_bits=" in bits
     pruning = next(line for line in fit.advice if line.startswith("pruning"))
-    kept = 1 - int(pruning.split("%")[0].split()[-1]) / 100
+    share = 1 - int(pruning.split("%")[0].split()[-1]) / 100
     chip = Chip(
         load_profile(tmp_path / "small.toml"),
-        thinned(chip_network(graph, graded=True, max_delay=62), kept),
+        thinned(chip_network(graph, graded=True, max_delay=62), share),
     )
     assert len(lay_in_order(chip).cores) <= 6
 

@@ -13,9 +13,9 @@ from scipy.sparse import random as random_sparse
 from targets.loihi.cores import Chip, CoreLayout
 from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, MatrixLink
 from targets.loihi.partition import lay_by_structure, lay_in_order
-from targets.loihi.pieces import Piece
 from targets.loihi.placement import place_in_order, place_near, slots
 from targets.loihi.profile import load_profile
+from targets.loihi.slices import NeuronSlice
 from toolchain.errors import DoesNotFitError
 from toolchain.ir import Window
 
@@ -38,12 +38,10 @@ def _image(chip: str, channels: int = 24, side: int = 24) -> Chip:
     size = channels * side * side
     layers = [ChipLayer(name, shape, np.zeros(size, int), np.zeros(size, int)) for name in "ab"]
     window = Window((3, 3), padding=(1, 1))
-    first = ConvolutionLink(
-        "c0", "x", "a", True, rng.integers(1, 9, (channels, 2, 3, 3)), window, 1, (2, side, side), 8, 0
-    )
-    second = ConvolutionLink(
-        "c1", "a", "b", False, rng.integers(1, 9, (channels, channels, 3, 3)), window, 1, shape, 8, 0
-    )
+    alike: dict[str, Any] = {"window": window, "groups": 1, "bits": 8, "exponent": 0}
+    kernels = (rng.integers(1, 9, (channels, sources, 3, 3)) for sources in (2, channels))
+    first = ConvolutionLink("c0", "x", "a", True, next(kernels), shape=(2, side, side), **alike)
+    second = ConvolutionLink("c1", "a", "b", False, next(kernels), shape=shape, **alike)
     return Chip(load_profile(chip), ChipNetwork(tuple(layers), (first, second), {}, ("x",)))
 
 
@@ -60,10 +58,8 @@ def _check_whole(layout: CoreLayout) -> None:
     """Every neuron stands on one core, no core breaks a limit, every synapse has a place."""
     assert not layout.overfull()
     for layer in layout.chip.network.layers:
-        held = [
-            part.piece.neurons for core in layout.cores for part in core if part.piece.layer == layer.name
-        ]
-        assert np.array_equal(np.sort(np.concatenate(held)), np.arange(layer.size))
+        neurons = [share.neurons.indices for _, share in layout.holders[layer.name]]
+        assert np.array_equal(np.sort(np.concatenate(neurons)), np.arange(layer.size))
     for link in layout.chip.network.links:
         if isinstance(link, MatrixLink):
             assert layout.fan_outs[link.name][1].sum() == link.weights.nnz
@@ -79,9 +75,9 @@ def _communities(count: int, size: int, seed: int = 0) -> Any:
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
 def test_hidden_communities_are_found(chip: str) -> None:
-    held = _recurrent(_communities(8, 150), chip)
-    rates = _rates(held)
-    plain, shaped = lay_in_order(held), lay_by_structure(held, rates)
+    design = _recurrent(_communities(8, 150), chip)
+    rates = _rates(design)
+    plain, shaped = lay_in_order(design), lay_by_structure(design, rates)
     for layout in (plain, shaped):
         _check_whole(layout)
     assert len(shaped.cores) <= len(plain.cores)
@@ -91,21 +87,21 @@ def test_hidden_communities_are_found(chip: str) -> None:
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
 def test_feature_maps_are_cut_into_boxes_with_less_traffic(chip: str) -> None:
-    held = _image(chip)
-    rates = _rates(held)
-    plain, shaped = lay_in_order(held), lay_by_structure(held, rates)
+    design = _image(chip)
+    rates = _rates(design)
+    plain, shaped = lay_in_order(design), lay_by_structure(design, rates)
     for layout in (plain, shaped):
         _check_whole(layout)
     assert len(shaped.cores) <= len(plain.cores)
-    near = place_near(held.profile.mesh, shaped.messages(rates)[:-1])
-    assert sum(near.hops) < sum(place_in_order(held.profile.mesh, plain.messages(rates)[:-1]).hops)
+    near = place_near(design.profile.mesh, shaped.messages(rates)[:-1])
+    assert sum(near.hops) < sum(place_in_order(design.profile.mesh, plain.messages(rates)[:-1]).hops)
 
 
 def test_the_same_network_is_spread_the_same_way_twice() -> None:
-    held = _recurrent(_communities(6, 150), "loihi2")
-    first, second = (lay_by_structure(held, _rates(held)) for _ in range(2))
-    assert [[part.piece.neurons.tolist() for part in core] for core in first.cores] == [
-        [part.piece.neurons.tolist() for part in core] for core in second.cores
+    design = _recurrent(_communities(6, 150), "loihi2")
+    first, second = (lay_by_structure(design, _rates(design)) for _ in range(2))
+    assert [[share.neurons.indices.tolist() for share in core] for core in first.cores] == [
+        [share.neurons.indices.tolist() for share in core] for core in second.cores
     ]
 
 
@@ -118,8 +114,8 @@ def test_the_same_network_is_spread_the_same_way_twice() -> None:
 )
 def test_any_network_is_spread_whole(size: int, density: float, chip: str, seed: int) -> None:
     weights = random_sparse(size, size, density, random_state=seed, data_rvs=np.ones).tocsr()
-    held = _recurrent(weights, chip)
-    plain, shaped = lay_in_order(held), lay_by_structure(held, _rates(held))
+    design = _recurrent(weights, chip)
+    plain, shaped = lay_in_order(design), lay_by_structure(design, _rates(design))
     _check_whole(plain)
     _check_whole(shaped)
     assert len(shaped.cores) <= len(plain.cores)
@@ -134,8 +130,8 @@ def test_small_layers_share_a_core_where_the_chip_lets_them() -> None:
     )
     network = ChipNetwork(layers, links, {}, ("x",))
     for chip, cores in (("loihi1", 1), ("loihi2", 3)):
-        held = Chip(load_profile(chip), network)
-        for layout in (lay_in_order(held), lay_by_structure(held, _rates(held))):
+        design = Chip(load_profile(chip), network)
+        for layout in (lay_in_order(design), lay_by_structure(design, _rates(design))):
             _check_whole(layout)
             assert len(layout.cores) == cores
 
@@ -143,11 +139,11 @@ def test_small_layers_share_a_core_where_the_chip_lets_them() -> None:
 def test_a_neuron_with_too_many_inputs_is_refused_by_name() -> None:
     layer = ChipLayer("wide", (3,), np.zeros(3, int), np.zeros(3, int))
     link = MatrixLink("in", "x", "wide", True, csr_array(np.ones((3, 5000))), 8, 0)
-    held = Chip(load_profile("loihi1"), ChipNetwork((layer,), (link,), {}, ("x",)))
+    design = Chip(load_profile("loihi1"), ChipNetwork((layer,), (link,), {}, ("x",)))
     with pytest.raises(
         DoesNotFitError, match="'wide' needs 5000 input axons for one neuron, there are 4096"
     ) as caught:
-        lay_in_order(held)
+        lay_in_order(design)
     assert (caught.value.node, caught.value.needed, caught.value.limit) == ("wide", 5000, 4096)
 
 
@@ -174,16 +170,16 @@ def test_a_chip_gives_only_the_cores_that_can_be_used() -> None:
 
 
 def test_neurons_without_synapses_are_spread_in_order() -> None:
-    held = _recurrent(csr_array((9000, 9000)), "loihi2")
-    layout = lay_by_structure(held, _rates(held))
+    design = _recurrent(csr_array((9000, 9000)), "loihi2")
+    layout = lay_by_structure(design, _rates(design))
     _check_whole(layout)
-    assert len(layout.cores) == len(lay_in_order(held).cores) > 1
+    assert len(layout.cores) == len(lay_in_order(design).cores) > 1
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
-def test_every_part_of_a_layer_on_one_core_counts_its_own_operations(chip: str) -> None:
-    held = _recurrent(csr_array(np.ones((8, 8))), chip)
-    parts = tuple(held.part(Piece("a", neurons)) for neurons in (np.arange(3), np.arange(3, 8)))
-    layout = CoreLayout(held, (parts,))
+def test_every_core_share_a_layer_on_one_core_counts_its_own_operations(chip: str) -> None:
+    design = _recurrent(csr_array(np.ones((8, 8))), chip)
+    parts = tuple(design.share(NeuronSlice("a", neurons)) for neurons in (np.arange(3), np.arange(3, 8)))
+    layout = CoreLayout(design, (parts,))
     done = layout.operations({"a": np.ones(8), "x": np.zeros(8)})
     assert sum(values.sum() for values in done.values()) == 64

@@ -56,7 +56,20 @@ def _pilotnet() -> tuple[ChipNetwork, Rates]:
         add(name, extent, rate)
         weights: Any = rng.integers(1, 8, (extent[0], shape[0], 3, 3))
         window = Window((3, 3), stride, padding)
-        links.append(ConvolutionLink(name, source, name, source == "x", weights, window, 1, shape, bits, 0))
+        links.append(
+            ConvolutionLink(
+                name,
+                source,
+                name,
+                source == "x",
+                weights,
+                window,
+                groups=1,
+                shape=shape,
+                bits=bits,
+                exponent=0,
+            )
+        )
         source, shape = name, extent
     for i, (neurons, bits, density, rate) in enumerate(DENSE):
         name, size = f"fc{i}", len(rates[source])
@@ -82,9 +95,9 @@ def test_it_fits_the_cores_that_were_published(spread: tuple[CoreLayout, Rates])
 
 def test_a_convolution_copies_its_kernel_into_every_core(spread: tuple[CoreLayout, Rates]) -> None:
     layout, _ = spread
-    first = [part for core in layout.cores for part in core if part.piece.layer == "conv0"]
-    assert {part.words for part in first} == {9 * 3 * (5 + 3)}
-    assert {block.axons for part in first for block in part.blocks} == {2}
+    first = [share for _, share in layout.holders["conv0"]]
+    assert {share.words for share in first} == {9 * 3 * (5 + 3)}
+    assert {block.axons for share in first for block in share.blocks} == {2}
 
 
 def test_the_inferred_time_of_a_step_is_within_half_of_the_measured_one(
@@ -93,9 +106,12 @@ def test_the_inferred_time_of_a_step_is_within_half_of_the_measured_one(
     layout, rates = spread
     messages = layout.messages(rates)
     placement = place_near(layout.chip.profile.mesh, messages[:-1])
-    neurons = np.array([sum(part.piece.size for part in core) for core in layout.cores], dtype=float)
+    neurons = np.array([sum(share.neurons.size for share in core) for core in layout.cores], dtype=float)
     spikes = np.array(
-        [sum(rates[part.piece.layer][part.piece.neurons].sum() for part in core) for core in layout.cores]
+        [
+            sum(rates[share.neurons.layer][share.neurons.indices].sum() for share in core)
+            for core in layout.cores
+        ]
     )
     events = events_of(layout.operations(rates), neurons, spikes, messages, placement)
     (costs,) = layout.chip.profile.costs

@@ -43,6 +43,15 @@ def test_what_is_not_public_of_loihi_2_is_marked_as_inference() -> None:
     assert "inference" in costs.label
 
 
+def test_codes_of_sources_are_spelled_out(tmp_path: Path, repository: Path) -> None:
+    chip = load_profile("loihi2")
+    printed = "fitted to figures that Intel's compiler printed"
+    assert chip.core.neurons.fact().source == f"{printed}; the brief says 8192"
+    assert chip.core.neurons.fact().confidence_in_words == "one primary source"
+    path = _edited(tmp_path, repository, 'D18 = "Davies et al. 2018"', 'D19 = "somebody else"')
+    assert load_profile(path).mesh.cores_per_chip.source == "D18, NxTF"
+
+
 def test_a_file_of_ones_own_is_read(tmp_path: Path, repository: Path) -> None:
     path = _edited(tmp_path, repository, "neurons = { value = 1024", "neurons = { value = 77")
     assert load_profile(path).core.neurons.value == 77

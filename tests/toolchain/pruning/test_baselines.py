@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import ArgumentError, PruningError
@@ -17,7 +16,6 @@ from toolchain.pruning import (
     with_pool,
     without_recurrence,
 )
-from toolchain.pruning.central_readout import central_neurons, with_central_readout
 from toolchain.pruning.magnitude import prune_by_magnitude
 
 
@@ -30,7 +28,7 @@ def test_magnitude_keeps_the_strongest(rng: np.random.Generator) -> None:
     pool = random_pool(rng, 50, 0.3)
     selection = prune_by_magnitude(pool, 20, 60)
     assert (selection.pool.size, selection.pool.synapses) == (20, 60)
-    induced = np.sort(np.abs(pool.keep(selection.kept).weights.data))
+    induced = np.sort(np.abs(pool.keep(selection.indices).weights.data))
     assert np.sort(np.abs(selection.pool.weights.data)) == pytest.approx(induced[-60:])
 
 
@@ -38,25 +36,25 @@ def test_random_keeps_what_was_there(rng: np.random.Generator) -> None:
     pool = random_pool(rng, 50, 0.3)
     selection = prune_at_random(pool, 20, 60, rng)
     assert (selection.pool.size, selection.pool.synapses) == (20, 60)
-    original = pool.weights.toarray()[np.ix_(selection.kept, selection.kept)]
+    original = pool.weights.toarray()[np.ix_(selection.indices, selection.indices)]
     dense = selection.pool.weights.toarray()
     assert np.array_equal(dense[dense != 0], original[dense != 0])
 
 
 def test_erdos_renyi_has_its_size_no_loops_and_one_sign_per_source(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.2, 1.0)
-    kept = np.arange(0, 60, 2)
-    dense = erdos_renyi(pool, kept, 200, rng).pool.weights.toarray()
+    indices = np.arange(0, 60, 2)
+    dense = erdos_renyi(pool, indices, 200, rng).pool.weights.toarray()
     assert np.count_nonzero(dense) == 200
     assert not dense.diagonal().any()
-    for source, column in zip(kept, dense.T, strict=True):
+    for source, column in zip(indices, dense.T, strict=True):
         wanted = np.sign(pool.weights.toarray()[:, source].sum())
         assert set(np.sign(column[column != 0])) <= {wanted}
     assert np.isin(np.abs(dense[dense != 0]), np.abs(pool.weights.data)).all()
-    full = erdos_renyi(pool, kept, 30 * 29, rng).pool
+    full = erdos_renyi(pool, indices, 30 * 29, rng).pool
     assert full.synapses == 870
     with pytest.raises(PruningError, match="at most 870 synapses among 30 neurons, got 871"):
-        erdos_renyi(pool, kept, 871, rng)
+        erdos_renyi(pool, indices, 871, rng)
 
 
 def test_without_recurrence_only_neurons_are_left(rng: np.random.Generator) -> None:
@@ -95,15 +93,15 @@ def test_activity_removes_the_quiet_and_retrains_every_round() -> None:
     def activity(each: Network) -> np.ndarray:
         return order[each.layer("hidden").elements.numpy()].astype(float)
 
-    small, kept = prune_by_activity(
+    small, indices = prune_by_activity(
         network,
         "hidden",
         ActivityOptions(20, 50, 4),
         activity,
         lambda each: rounds.append(each.layer("hidden").size),
     )
-    assert np.array_equal(kept, np.sort(np.argsort(-order)[:20]))
-    assert np.array_equal(small.layer("hidden").elements.numpy(), kept)
+    assert np.array_equal(indices, np.sort(np.argsort(-order)[:20]))
+    assert np.array_equal(small.layer("hidden").elements.numpy(), indices)
     assert pool_of(small, "hidden").synapses == 50
     assert rounds == [46, 35, 26, 20]
     assert network.layer("hidden").size == 60
@@ -120,20 +118,3 @@ def test_a_pool_goes_back_into_its_network_with_gain_and_leak() -> None:
     assert spectral_radius(again.weights) == pytest.approx(2.0, rel=1e-5)
     assert again.beta == pytest.approx(betas, abs=1e-6)
     assert again.threshold * (1 - again.beta) == pytest.approx(pool.threshold * (1 - pool.beta), rel=1e-5)
-
-
-def test_the_central_readout_reads_a_tenth_through_twenty_neurons(rng: np.random.Generator) -> None:
-    network = _network()
-    chosen = central_neurons(network, "hidden", rng)
-    assert len(chosen) == 6
-    read = with_central_readout(network, "hidden", np.random.default_rng(0))
-    assert list(read.layers) == ["hidden", "inner", "readout"]
-    mask = read.synapses["to_inner"].mask
-    assert mask.shape == (20, 60)
-    assert np.flatnonzero(mask.any(dim=0).numpy()).tolist() == chosen.tolist()
-    scores = read(torch.rand(2, 10, 8)).scores
-    assert scores.shape == (2, 3)
-    with pytest.raises(PruningError, match="no layer 'inner' yet"):
-        with_central_readout(read, "hidden", rng)
-    with pytest.raises(PruningError, match="share of central neurons"):
-        central_neurons(network, "hidden", rng, 0.0)

@@ -54,8 +54,8 @@ def test_the_compact_network_spikes_as_the_masked_one(
     whole = _spikes(network)
     small = _spikes(compact_channels(network, masks))
     for name, spikes in whole.items():
-        kept = spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes
-        assert torch.equal(small[name], kept), name
+        living = spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes
+        assert torch.equal(small[name], living), name
         if name in masks:
             assert not spikes[:, :, torch.from_numpy(~masks[name])].any()
 
@@ -67,8 +67,8 @@ def test_a_compact_network_can_be_pruned_again(build: Callable[[int], FeedForwar
     silence(channel_layers(once), masks)
     whole, small = _spikes(once), _spikes(compact_channels(once, masks))
     for name, spikes in whole.items():
-        kept = spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes
-        assert torch.equal(small[name], kept), name
+        living = spikes[:, :, torch.from_numpy(masks[name])] if name in masks else spikes
+        assert torch.equal(small[name], living), name
 
 
 def test_neurons_that_read_the_input_are_left_alone() -> None:

@@ -14,9 +14,9 @@ def _network(neurons: int = 60) -> Network:
     return build_hrsnn(shape, np.random.default_rng(0)).double()
 
 
-def _silenced(network: Network, kept: np.ndarray) -> Network:
+def _silenced(network: Network, indices: np.ndarray) -> Network:
     """The full network in which neurons that go have no outgoing synapses."""
-    gone = np.setdiff1d(np.arange(network.layer("hidden").size), kept)
+    gone = np.setdiff1d(np.arange(network.layer("hidden").size), indices)
     with torch.no_grad():
         for name in ("recur", "decode"):
             network.synapses[name].weight[:, gone] = 0
@@ -24,13 +24,13 @@ def _silenced(network: Network, kept: np.ndarray) -> Network:
 
 
 def test_kept_neurons_do_what_they_did_with_the_others_silenced() -> None:
-    kept = np.array([1, 5, 6, 20, 33, 34, 59])
-    small = compact(_network(), {"hidden": kept})
-    full = _silenced(_network(), kept)
+    indices = np.array([1, 5, 6, 20, 33, 34, 59])
+    small = compact(_network(), {"hidden": indices})
+    full = _silenced(_network(), indices)
     x = torch.tensor(np.random.default_rng(1).random((4, 20, 8)) < 0.5).double()
     with torch.inference_mode():
         expected, got = full(x, record=True), small(x, record=True)
-    assert torch.equal(got.spikes["hidden"], expected.spikes["hidden"][:, :, kept])
+    assert torch.equal(got.spikes["hidden"], expected.spikes["hidden"][:, :, indices])
     assert (got.v["readout"] - expected.v["readout"]).abs().max() <= 1e-12
     assert got.spikes["hidden"].any()
 
@@ -46,12 +46,12 @@ def test_a_compact_network_is_really_smaller_and_knows_where_its_neurons_come_fr
 
 
 @pytest.mark.parametrize(
-    ("kept", "message"),
+    ("indices", "message"),
     [({"hidden": np.array([], int)}, "lose all its neurons"), ({"nobody": np.array([0])}, "does not exist")],
 )
-def test_an_empty_or_unknown_layer_is_refused(kept: dict[str, np.ndarray], message: str) -> None:
+def test_an_empty_or_unknown_layer_is_refused(indices: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(PruningError, match=message):
-        compact(_network(), kept)
+        compact(_network(), indices)
 
 
 def test_pruning_hits_its_targets_and_leaves_the_original_alone() -> None:
@@ -62,7 +62,7 @@ def test_pruning_hits_its_targets_and_leaves_the_original_alone() -> None:
     assert small.synapses["recur"].count <= round(0.1 * network.synapses["recur"].count)
     assert small.synapses["recur"].count >= 0.09 * network.synapses["recur"].count
     assert [record.iteration for record in result.records] == list(range(7))
-    assert np.array_equal(small.layer("hidden").elements.numpy(), result.kept)
+    assert np.array_equal(small.layer("hidden").elements.numpy(), result.indices)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name])
 

@@ -15,9 +15,9 @@ def test_the_page_says_that_no_data_entered_only_where_noise_pruned(
     pool = random_pool(rng, 30, 0.3)
     result = prune_pool(pool, LnpOptions(20, 0.4, iterations=2), rng)
     noise, other = tmp_path / "noise.html", tmp_path / "other.html"
-    write_pruning_report(noise, "by noise", pool, Selection(result.pool, result.kept), result.records)
+    write_pruning_report(noise, "by noise", pool, Selection(result.pool, result.indices), result.records)
     # Activity pruning, say, sees data and trains.
-    write_pruning_report(other, "by activity", pool, Selection(result.pool, result.kept))
+    write_pruning_report(other, "by activity", pool, Selection(result.pool, result.indices))
     assert "no data entered" in noise.read_text(encoding="utf-8")
     assert "data" not in other.read_text(encoding="utf-8").partition("<h1>")[2].partition("</p>")[0]
 
@@ -28,5 +28,5 @@ def test_the_page_says_that_its_operations_are_the_recurrent_ones(
     pool = random_pool(rng, 30, 0.3)
     result = prune_pool(pool, LnpOptions(20, 0.4, iterations=2), rng)
     page = tmp_path / "report.html"
-    write_pruning_report(page, "by noise", pool, Selection(result.pool, result.kept), result.records)
+    write_pruning_report(page, "by noise", pool, Selection(result.pool, result.indices), result.records)
     assert "<span>recurrent operations a step, was " in page.read_text(encoding="utf-8")

@@ -116,8 +116,8 @@ def test_the_bars_are_learnt_all_the_same() -> None:
     network, _ = _train(ScaOptions(sparsity=0.5), replace(FIT, epochs=20))
     x, labels = _data()
     with torch.inference_mode():
-        found = network(torch.from_numpy(x)).scores.argmax(1).numpy()
-    assert np.mean(found == labels) > 0.9
+        classes = network(torch.from_numpy(x)).scores.argmax(1).numpy()
+    assert np.mean(classes == labels) > 0.9
 
 
 def test_a_faithful_mask_zeroes_filter_scale_and_shift() -> None:
@@ -135,7 +135,7 @@ def test_a_faithful_mask_zeroes_filter_scale_and_shift() -> None:
 def test_nothing_moves_a_strictly_pruned_channel() -> None:
     network = _network()
     pruning = ChannelPruning(network, ScaOptions(sparsity=0.5, masking=Masking.STRICT, frozen=0.5))
-    seen: list[torch.Tensor] = []
+    weights: list[torch.Tensor] = []
 
     original = pruning.after_epoch
 
@@ -144,15 +144,15 @@ def test_nothing_moves_a_strictly_pruned_channel() -> None:
         if epoch > 3:
             dead = torch.from_numpy(~pruning.masks[layer.name])
             assert layer.filters is not None
-            seen.append(layer.filters.weight.detach()[dead].clone())
+            weights.append(layer.filters.weight.detach()[dead].clone())
         original(module, epoch)
 
     pruning.after_epoch = after_epoch  # type: ignore[method-assign]
     fit(network, *_data(), FIT, seed=0, callbacks=(pruning,))
-    assert len(seen) == 3
-    assert seen[0].any(), "a gate closes; the filter keeps its values for a return"
-    assert torch.equal(seen[0], seen[1])
-    assert torch.equal(seen[1], seen[2])
+    assert len(weights) == 3
+    assert weights[0].any(), "a gate closes; the filter keeps its values for a return"
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[1], weights[2])
 
 
 def test_channels_come_back_under_a_strict_mask() -> None:

@@ -13,11 +13,9 @@ from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.noise_pruning import Covariance, Diagonal, Importance, KeepRule
 from toolchain.pruning.lnp.options import ExponentSource, LnpOptions, LnpRecord, LnpResult, PruningStep
 from toolchain.pruning.lnp.spectrum import (
-    GrowthOptions,
     Spectrum,
     SpectrumOptions,
     lyapunov_spectrum,
-    perturbation_growth,
 )
 from toolchain.pruning.lnp.time_scales import TimeScaleOptions, optimise_time_scales
 from toolchain.pruning.pool import RecurrentPool
@@ -30,7 +28,6 @@ __all__ = [
     "ExponentSource",
     "FeedForwardLnpOptions",
     "FeedForwardSelection",
-    "GrowthOptions",
     "HoldPruned",
     "Importance",
     "KeepRule",
@@ -47,7 +44,6 @@ __all__ = [
     "TimeScaleOptions",
     "lyapunov_spectrum",
     "optimise_time_scales",
-    "perturbation_growth",
     "prune_feed_forward",
     "prune_pool",
 ]

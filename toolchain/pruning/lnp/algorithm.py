@@ -1,4 +1,4 @@
-"""Lyapunov Noise Pruning: the loop over Steps I to III, its targets, its record, and Step IV at the end."""
+"""Lyapunov Noise Pruning: the loop over Steps I to III, its targets and records, and Step IV at the end."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,25 +51,25 @@ def prune_pool(
 ) -> LnpResult:
     """Prune an untrained pool without data.
 
-    Neurons follow `round(N f^(t/T))` and synapses `E s^(t/T)`; Step I of an iteration aims so that the
-    synapses that go with the neurons of Step II and those that Step III gives back are counted
-    in. What chance leaves over after the last iteration is removed by falling keep probability; what is
-    missing is given back by the last keep probability.
+    The number of neurons follows `round(N f^(t/T))`, that of synapses `E s^(t/T)`. Step I of an iteration
+    allows for the synapses that go with the neurons of Step II and for those that Step III gives back. If
+    chance leaves too many synapses after the last iteration, those of lowest keep probability are removed; if
+    it leaves too few, those of highest keep probability come back.
 
     Args:
         pool: The network.
-        options: Targets, rounds, steps.
-        rng: Decides everything that is random.
+        options: Targets, rounds and steps.
+        rng: Source of everything that is random.
         dt_ms: Length of a step.
-        checkpoint: Folder for the state, written after every measured iteration and continued from
-            if it holds one of the same pruning.
-        observe: Given the record and what is left after every iteration, such as to train and judge it;
-            what it finds is not fed back.
-        progress: Told after every iteration.
+        checkpoint: Folder for the state, which is written after every measured iteration; a state of the same
+            pruning that it holds is continued.
+        observe: Callback with the record and the remaining pool after every iteration, for instance to train
+            and judge it; it does not influence the pruning.
+        progress: Callback after every iteration.
 
     Raises:
-        PruningError: The targets are impossible, the pool has no synapses, loses the last one
-            before the last iteration, or does not answer to noise.
+        PruningError: The targets are impossible, or the pool has no synapses, loses the last one before the
+            last iteration, or does not answer to noise.
     """
     options.check(pool)
     loop = _Loop(pool, options, int(rng.integers(2**62)), dt_ms)
@@ -89,9 +89,9 @@ def prune_pool(
 
 @final
 class _Loop:
-    """Pruning in the middle: which synapses and neurons of the original pool are left.
+    """A pruning in progress: the synapses and neurons of the original pool that are left.
 
-    Every iteration draws from a stream of its own, so that a continued pruning equals an
+    Every iteration draws from a random stream of its own, so that a continued pruning equals an
     uninterrupted one.
     """
 
@@ -118,17 +118,17 @@ class _Loop:
     def pool(self) -> RecurrentPool:
         """Return the neurons and synapses that are left."""
         state, original = self.state, self._original
-        kept = np.flatnonzero(state.neurons)
+        alive = np.flatnonzero(state.neurons)
         place = np.cumsum(state.neurons) - 1
         edges = self._edges()
         weights = original.weights.data[edges] * state.rescaled[edges] * state.gain
         pointers = np.concatenate(
             [[0], np.cumsum(np.bincount(self._targets[edges], minlength=original.size))]
         )
-        rows = np.append(pointers[:-1][kept], pointers[-1])
-        matrix = csr_array((weights, place[self._sources[edges]], rows), (len(kept), len(kept)))
-        pool = RecurrentPool(matrix, original.beta[kept], original.threshold[kept], original.cluster[kept])
-        changed = state.beta[kept]
+        rows = np.append(pointers[:-1][alive], pointers[-1])
+        matrix = csr_array((weights, place[self._sources[edges]], rows), (len(alive), len(alive)))
+        pool = RecurrentPool(matrix, original.beta[alive], original.threshold[alive], original.cluster[alive])
+        changed = state.beta[alive]
         return pool if np.array_equal(changed, pool.beta) else pool.with_betas(changed)
 
     def _edges(self) -> NDArray[np.int64]:
@@ -147,9 +147,9 @@ class _Loop:
                 f"no synapses are left after round {state.iteration} of {options.iterations}; "
                 "raise pruning.synapse_fraction or pruning.neurons"
             )
-        part = iteration / options.iterations
-        neurons = round(self._original.size * (options.neurons / self._original.size) ** part)
-        synapses = self._original.synapses * options.synapse_fraction**part
+        progressed = iteration / options.iterations
+        neurons = round(self._original.size * (options.neurons / self._original.size) ** progressed)
+        synapses = self._original.synapses * options.synapse_fraction**progressed
         neurons = neurons if PruningStep.CENTRALITY in options.steps else pool.size
         response = self._response(pool, rng)
         exponents = self._attributed(pool, response, iteration)
@@ -160,29 +160,29 @@ class _Loop:
         added = self._give_back(rng) if PruningStep.DELOCALIZATION in options.steps else 0
         state.iteration = iteration
         if iteration == options.iterations and PruningStep.NOISE in options.steps:
-            added += self._settle()
+            added += self._meet_goal()
         left = int(state.synapses.sum())
         record = LnpRecord(
-            iteration,
-            int(state.neurons.sum()),
-            left,
-            added,
-            response.rate,
-            response.operations,
-            float(exponents.mean()),
+            iteration=iteration,
+            neurons=int(state.neurons.sum()),
+            synapses=left,
+            added=added,
+            rate=response.rate,
+            operations=response.operations,
+            mean_exponent=float(exponents.mean()),
         )
         state.records.append(self._with_measurements(record) if self.measured(iteration) and left else record)
 
     def _first_record(self) -> LnpRecord:
         pool, rng = self._original, np.random.default_rng([self._seed, 0])
         response = self._response(pool, rng)
-        record = LnpRecord(0, pool.size, pool.synapses, 0, response.rate, response.operations, 0.0)
+        record = _record(0, pool, response)
         # The measurement leaves a full spectrum behind, from which exponents are attributed.
         measured = self._with_measurements(record)
         return replace(measured, mean_exponent=float(self._attributed(pool, response, 0).mean()))
 
     def _response(self, pool: RecurrentPool, rng: np.random.Generator) -> NoiseResponse:
-        """Return the answer to noise; a pool that does not answer cannot be judged."""
+        """Return the answer to noise; raise if there is none, since such a pool cannot be judged."""
         response = drive_with_noise(pool, self._options.drive, rng, dt_ms=self._dt_ms)
         if response.rate in {0.0, 1.0}:
             state = (
@@ -192,7 +192,7 @@ class _Loop:
         return response
 
     def _with_measurements(self, record: LnpRecord) -> LnpRecord:
-        """Measure what is costly and set the gain right."""
+        """Restore the gain if wanted, and add to the record what is costly to measure."""
         pool = self.pool()
         radius = spectral_radius(pool.weights)
         if self._options.restore_gain and radius > 0:
@@ -207,14 +207,14 @@ class _Loop:
             localisation=localisation(pool.weights),
         )
 
-    def _full(self, size: int) -> bool:
-        wanted = self._options.attribution
+    def _needs_full_spectrum(self, size: int) -> bool:
+        source = self._options.attribution
         if not self._options.keep.needs_exponents:
             return False
-        return wanted is ExponentSource.FULL or (wanted is ExponentSource.AUTO and size <= FULL_UP_TO)
+        return source is ExponentSource.FULL or (source is ExponentSource.AUTO and size <= FULL_UP_TO)
 
     def _spectrum(self, pool: RecurrentPool, iteration: int) -> Spectrum:
-        leading = None if self._full(pool.size) else self._options.leading
+        leading = None if self._needs_full_spectrum(pool.size) else self._options.leading
         steps = self._options.spectrum_steps if leading else self._options.attribution_steps
         options = SpectrumOptions(leading, steps=steps, interval=2)
         rng = np.random.default_rng([self._seed, iteration, 1])
@@ -224,8 +224,8 @@ class _Loop:
         return spectrum
 
     def _attributed(self, pool: RecurrentPool, response: NoiseResponse, iteration: int) -> Floats:
-        """Return one exponent per neuron of the present pool."""
-        if not self._full(pool.size):
+        """Return the exponent attributed to each neuron of the present pool."""
+        if not self._needs_full_spectrum(pool.size):
             return response.exponents
         known = self.state.attribution[self.state.neurons]
         if np.isnan(known).any():
@@ -242,10 +242,10 @@ class _Loop:
         neurons: int,
         rng: np.random.Generator,
     ) -> None:
-        """Step I."""
+        """Step I: draw synapses by their keep probability."""
         options, state = self._options, self.state
         edges = self._edges()
-        # Of the synapses kept now, about this share survives Step II, and Step III adds to it.
+        # About this share of the synapses that stay now survives Step II, and Step III adds to it.
         survive = (neurons / pool.size) ** state.loss_exponent
         back = 1 + options.delocalization.fraction * (PruningStep.DELOCALIZATION in options.steps)
         fraction = min(1.0, goal / (pool.synapses * survive * back))
@@ -256,11 +256,11 @@ class _Loop:
             betas = compensated_betas(pool, coupling, draw, probabilities, dt_ms=self._dt_ms)
             state.beta[state.neurons] = betas
         state.probability[edges] = probabilities
-        state.synapses[edges] = draw.kept
+        state.synapses[edges] = draw.stays
         state.rescaled[edges] = draw.rescaled
 
     def _drop_neurons(self, count: int, response: NoiseResponse, rng: np.random.Generator) -> None:
-        """Step II."""
+        """Step II: remove the least central neurons."""
         state = self.state
         pool = self.pool()
         rule = self._options.centrality
@@ -288,11 +288,11 @@ class _Loop:
                 f"{self._goal}; lower pruning.synapse_fraction or raise pruning.neurons"
             )
         if left and pool.synapses:
-            # What share of the synapses really went with the neurons tells the next aim.
+            # The share of synapses that went with the neurons improves the aim of the next iteration.
             state.loss_exponent = float(np.log(left / pool.synapses) / np.log(count / pool.size))
 
     def _candidates(self) -> NDArray[np.int64]:
-        """Return the pruned synapses whose ends are both alive."""
+        """Return the pruned synapses both ends of which are alive."""
         state = self.state
         alive = state.neurons[self._targets] & state.neurons[self._sources]
         return np.flatnonzero(alive & ~state.synapses)
@@ -305,18 +305,17 @@ class _Loop:
         both = np.concatenate([end[edges] for end in ends])
         degree = np.bincount(both, minlength=self._original.size)
         count = round(rule.fraction * len(edges))
-        chosen = added_edges(
-            self._targets[candidates], self._sources[candidates], degree, count, rule.prefer, rng
-        )
-        self._restore(candidates[chosen])
-        return len(chosen)
+        targets, sources = (end[candidates] for end in ends)
+        positions = added_edges(targets, sources, degree, count, rule.prefer, rng)
+        self._restore(candidates[positions])
+        return len(positions)
 
     def _restore(self, edges: NDArray[np.int64]) -> None:
         self.state.synapses[edges] = True
         self.state.rescaled[edges] = 1.0
 
-    def _settle(self) -> int:
-        """Meet the number of synapses exactly; return how many were given back."""
+    def _meet_goal(self) -> int:
+        """Meet the wanted number of synapses exactly; return how many came back."""
         state = self.state
         edges = self._edges()
         surplus = len(edges) - self._goal
@@ -348,7 +347,7 @@ class _Loop:
         return LnpResult(pool, np.flatnonzero(self.state.neurons), tuple(records))
 
     def _record_of(self, pool: RecurrentPool, number: int, rng: np.random.Generator) -> LnpRecord:
-        """Return the record after Step IV; gain and attribution stay as they are."""
+        """Return the record after Step IV; it changes neither gain nor attribution."""
         response = self._response(pool, rng)
         spectrum = lyapunov_spectrum(
             pool,
@@ -356,16 +355,24 @@ class _Loop:
             self._options.drive,
             rng,
         )
-        return LnpRecord(
-            number,
-            pool.size,
-            pool.synapses,
-            0,
-            response.rate,
-            response.operations,
-            float(response.exponents.mean()),
-            spectrum.largest,
-            tuple(spectrum.exponents.tolist()),
-            spectral_radius(pool.weights),
-            localisation(pool.weights),
+        return replace(
+            _record(number, pool, response),
+            mean_exponent=float(response.exponents.mean()),
+            largest_exponent=spectrum.largest,
+            spectrum=tuple(spectrum.exponents.tolist()),
+            spectral_radius=spectral_radius(pool.weights),
+            localisation=localisation(pool.weights),
         )
+
+
+def _record(iteration: int, pool: RecurrentPool, response: NoiseResponse) -> LnpRecord:
+    """Return the record of a pool from which nothing was pruned, its exponents not measured yet."""
+    return LnpRecord(
+        iteration=iteration,
+        neurons=pool.size,
+        synapses=pool.synapses,
+        added=0,
+        rate=response.rate,
+        operations=response.operations,
+        mean_exponent=0.0,
+    )

@@ -10,29 +10,30 @@ from scipy.sparse import csc_array, csr_array
 
 from toolchain.arrays import Floats
 from toolchain.options import choice, hold, share, whole
-from toolchain.pruning.lnp.kernels import in_threads, parts, path_dependencies
+from toolchain.pruning.lnp.shortest_paths import Graph, path_dependencies
+from toolchain.pruning.lnp.threads import in_threads, parts
 
 
 class NeuronCriterion(Enum):
-    """Which neurons go."""
+    """Which neurons are removed."""
 
     BETWEENNESS = "betweenness"
-    """Those that the fewest shortest paths run through (the paper)."""
+    """Neurons that the fewest shortest paths run through (the paper)."""
     ACTIVITY = "activity"
-    """Those that fire least under noise. Ours; like activity pruning, but without data."""
+    """Neurons that fire least under noise. Ours; like activity pruning, but without data."""
 
 
 @final
 @dataclass(frozen=True)
 class CentralityRule:
-    """How neurons are ranked.
+    """Rule by which neurons are ranked.
 
     Attributes:
-        criterion: By what; the rest concerns betweenness only.
-        exact_up_to: Neurons up to which every neuron is a pivot.
-        pivots: Pivots per iteration above that, drawn without replacement.
-        memory: Weight of the past in the running mean over iterations, once there are enough of them:
-            sampled values of one iteration are mostly noise, of many they are not.
+        criterion: Quantity to rank by; the other options concern betweenness only.
+        exact_up_to: Size of the largest pool in which every neuron is a pivot.
+        pivots: Number of pivots per iteration in larger pools, drawn without replacement.
+        memory: Weight of the past in the running mean over iterations, once there are enough of them.
+            Values sampled in one iteration are mostly noise; their mean over many is not.
     """
 
     criterion: NeuronCriterion = NeuronCriterion.BETWEENNESS
@@ -62,23 +63,23 @@ def betweenness(weights: csr_array, pivots: NDArray[np.int64] | None = None) -> 
     algorithm 3), by Brandes' accumulation.
 
     Args:
-        weights: `[target, source]`.
-        pivots: Sources `s` to sum over; the sum is scaled up to all of them. By default all: exact.
+        weights: Weights `[target, source]`.
+        pivots: Sources `s` to sum over; the sum is scaled up to all neurons. By default all: exact.
     """
     size = len(weights.indptr) - 1
-    chosen = np.arange(size) if pivots is None else pivots
-    by_source = csc_array(weights)
-    by_target = csr_array(weights)
+    starts = np.arange(size) if pivots is None else pivots
+    by_source, by_target = csc_array(weights), csr_array(weights)
+    outgoing = Graph(by_source.indptr, by_source.indices)
+    incoming = Graph(by_target.indptr, by_target.indices)
 
-    def part(span: tuple[int, int]) -> Floats:
+    def dependencies(span: tuple[int, int]) -> Floats:
         total = np.zeros(size)
-        pointers = (by_source.indptr, by_source.indices, by_target.indptr, by_target.indices)
-        path_dependencies(*pointers, chosen[slice(*span)], total)
+        path_dependencies(outgoing, incoming, starts[slice(*span)], total)
         return total
 
     # Parts are summed in their order, so that the result does not depend on the threads.
-    summed = np.sum(in_threads(part, parts(len(chosen))), axis=0)
-    return summed * (size / max(1, len(chosen)))
+    summed = np.sum(in_threads(dependencies, parts(len(starts))), axis=0)
+    return summed * (size / max(1, len(starts)))
 
 
 def updated_centrality(
@@ -88,13 +89,13 @@ def updated_centrality(
     rule: CentralityRule,
     rng: np.random.Generator,
 ) -> Floats:
-    """Return the centrality to prune by: exact for small pools, else sampled and averaged.
+    """Return the centrality to prune by: exact for small pools, otherwise sampled and averaged.
 
     Args:
-        weights: `[target, source]`.
-        past: What this function returned one iteration ago for the same neurons.
-        rounds: How many iterations `past` averages over.
-        rule: How.
+        weights: Weights `[target, source]`.
+        past: Result of the previous iteration for the same neurons; None if there is none.
+        rounds: Number of iterations that `past` averages over.
+        rule: How neurons are ranked.
         rng: Source of the pivots.
     """
     size = len(weights.indptr) - 1

@@ -1,4 +1,4 @@
-"""The state of a pruning between two iterations, and how it is stored."""
+"""The state of a pruning between two iterations, and its file."""
 
 import hashlib
 from dataclasses import dataclass, fields, replace
@@ -17,7 +17,7 @@ from toolchain.pruning.pool import RecurrentPool
 
 _STATE: Final = "pruning.npz"
 _UNKNOWN_AT_FIRST: Final = ("centrality", "attribution")
-"""What is NaN until it was measured."""
+"""Arrays that are NaN until they are measured."""
 _MAY_BE_UNMEASURED: Final = ("largest_exponent", "spectral_radius", "localisation")
 _ARRAYS: Final = ("synapses", "neurons", "rescaled", "probability", "beta", "centrality", "attribution")
 
@@ -28,17 +28,17 @@ class LoopState:
     """Everything that changes while a pool is pruned; indices are those of the original pool.
 
     Attributes:
-        iteration: Iterations finished.
-        synapses: Which synapses are left, in the order of the original weights.
-        neurons: Which neurons are left.
+        iteration: Number of finished iterations.
+        synapses: True for the synapses that are left, in the order of the original weights.
+        neurons: True for the neurons that are left.
         rescaled: Product of all `1 / p` per synapse.
         probability: Last keep probability per synapse.
-        beta: Leak per neuron; changes only if the diagonal is compensated.
-        centrality: Running betweenness per neuron, NaN before the first.
-        attribution: Exponent per neuron from the last full spectrum, NaN before the first.
-        gain: Factor on all weights.
-        loss_exponent: Synapses that survive the removal of neurons go with this power of the neurons.
-        records: One per iteration.
+        beta: Leak per neuron, which changes only if the diagonal is compensated.
+        centrality: Running betweenness per neuron, NaN before it is measured.
+        attribution: Exponent per neuron from the last full spectrum, NaN before it is measured.
+        gain: Factor of all weights.
+        loss_exponent: Power of the share of remaining neurons that gives the share of surviving synapses.
+        records: Record of every iteration.
     """
 
     iteration: int
@@ -58,25 +58,25 @@ class LoopState:
         """Return the state before the first iteration."""
         neurons, synapses = pool.size, pool.synapses
         return cls(
-            0,
-            np.ones(synapses, np.bool_),
-            np.ones(neurons, np.bool_),
-            np.ones(synapses),
-            np.ones(synapses),
-            pool.beta.copy(),
-            np.full(neurons, np.nan),
-            np.full(neurons, np.nan),
-            1.0,
-            2.0,
-            [],
+            iteration=0,
+            synapses=np.ones(synapses, np.bool_),
+            neurons=np.ones(neurons, np.bool_),
+            rescaled=np.ones(synapses),
+            probability=np.ones(synapses),
+            beta=pool.beta.copy(),
+            centrality=np.full(neurons, np.nan),
+            attribution=np.full(neurons, np.nan),
+            gain=1.0,
+            loss_exponent=2.0,
+            records=[],
         )
 
 
 def identity_of(pool: RecurrentPool, options: LnpOptions, seed: int, dt_ms: float) -> str:
-    """Return what a stored state must agree on to be continued: the pool, every option, the seed."""
+    """Return the text that a stored state must share to be continued: pool, every option and seed."""
     content = hashlib.sha256()
-    for part in (pool.weights.data, pool.weights.indices, pool.weights.indptr, pool.beta, pool.threshold):
-        content.update(np.ascontiguousarray(part).tobytes())
+    for array in (pool.weights.data, pool.weights.indices, pool.weights.indptr, pool.beta, pool.threshold):
+        content.update(np.ascontiguousarray(array).tobytes())
     # The order in which a set is printed differs from process to process.
     steps = sorted(step.value for step in options.steps)
     plain = replace(options, steps=frozenset())
@@ -84,12 +84,12 @@ def identity_of(pool: RecurrentPool, options: LnpOptions, seed: int, dt_ms: floa
 
 
 def save_state(folder: Path, identity: str, state: LoopState) -> None:
-    """Write the state in one file, whole or not at all.
+    """Write the state to one file, whole or not at all.
 
     Args:
-        folder: Created if needed.
-        identity: Of the pruning: pool, options, seed.
-        state: What to store.
+        folder: Folder of the file, created if needed.
+        identity: Text from `identity_of`.
+        state: The state.
     """
     arrays: dict[str, NDArray[Any]] = {name: getattr(state, name) for name in _ARRAYS}
     for field in fields(LnpRecord):
@@ -118,20 +118,20 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
         raise PruningError(f"'{folder}' holds the state of another pruning; choose another folder")
     try:
         iteration, gain, loss = (float(number) for number in arrays["scalars"])
-        parts: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+        stored: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         records = [_record(i, arrays) for i in range(len(arrays["records.rate"]))]
         whole = int(iteration)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise _damaged(path, f" ({error!r})") from None
     start = LoopState.start(pool)
-    for name, array in parts.items():
+    for name, array in stored.items():
         like = getattr(start, name)
         if (array.shape, array.dtype) != (like.shape, like.dtype):
             raise _damaged(path, f": '{name}' is {array.dtype} {list(array.shape)}")
         unknown_yet = np.isnan(array) if name in _UNKNOWN_AT_FIRST else np.zeros(array.shape, np.bool_)
         if not (np.isfinite(array) | unknown_yet).all():
             raise _damaged(path, f": '{name}' holds numbers that are not finite")
-    state = LoopState(whole, **parts, gain=gain, loss_exponent=loss, records=records)
+    state = LoopState(whole, **stored, gain=gain, loss_exponent=loss, records=records)
     fault = _fault(state, iteration)
     if fault:
         raise _damaged(path, f": {fault}")
@@ -139,11 +139,11 @@ def load_state(folder: Path, identity: str, pool: RecurrentPool) -> LoopState | 
 
 
 def _fault(state: LoopState, iteration: float) -> str:
-    """Return what in a state no pruning would have left, or nothing."""
+    """Return what no pruning would have left in a state, or an empty text."""
     if not state.iteration == iteration >= 0:
         return f"its iteration is {iteration}"
     if not (0 < state.gain < np.inf and 0 <= state.loss_exponent < np.inf):
-        return f"its gain is {state.gain}, its exponent of losses {state.loss_exponent}"
+        return f"its gain is {state.gain}, its loss exponent {state.loss_exponent}"
     if not state.neurons.any():
         return "no neuron is left"
     if not ((state.beta >= 0) & (state.beta < 1)).all():

@@ -1,4 +1,4 @@
-"""Step III: give edges back, which the paper does so that the eigenvectors of the pruned graph spread out."""
+"""Step III: edges come back, in the paper so that the eigenvectors of the pruned graph spread out."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +13,7 @@ _ROUNDS: Final = 4
 
 
 class Preference(Enum):
-    """Which candidates come first."""
+    """The candidates that come back first."""
 
     HUBS = "hubs"
     """Edges between neurons of high degree: maximises the variance of degrees (the paper)."""
@@ -21,30 +21,27 @@ class Preference(Enum):
     """Edges between neurons of low degree, which evens out the degrees. Ours; whether it spreads the
     eigenvectors has not been measured."""
     RANDOM = "random"
-    """Any. Ours, for comparison."""
+    """Edges drawn at random. Ours, for comparison."""
 
 
 @final
 @dataclass(frozen=True)
 class DelocalizationRule:
-    """How many edges come back, and which.
+    """Rule by which edges come back.
 
     Attributes:
-        fraction: Edges added per iteration as a share of the present ones (the paper's `m`, whose
-            value it does not give).
-        prefer: Which. In our study leaves needed fewer synaptic operations than the paper's hubs, 7 to 23 %
-            in the recurrent connection and 4 to 9 % in all, and no loss of accuracy was shown.
+        fraction: Number of edges added per iteration as a share of the present ones (`m` in the paper, which
+            gives no value).
+        prefer: Candidates that come back first. In our study leaves needed fewer synaptic operations
+            than the paper's hubs, 7 to 23 % in the recurrent connection and 4 to 9 % in all, and no loss of
+            accuracy was shown.
     """
 
     fraction: float = 0.01
     prefer: Preference = Preference.LEAVES
 
     def __post_init__(self) -> None:
-        hold(
-            self,
-            fraction=real(0),
-            prefer=choice(Preference),
-        )
+        hold(self, fraction=real(0), prefer=choice(Preference))
 
 
 def added_edges(
@@ -62,23 +59,23 @@ def added_edges(
     the largest degree sum; degrees are brought up to date four times on the way.
 
     Args:
-        targets: Target of each candidate: formerly a synapse, pruned since, both ends alive.
+        targets: Target of each candidate, a pruned synapse both ends of which are alive.
         sources: Source of each candidate.
         degree: Degree (in plus out) of every neuron in the pruned graph, `[N]`.
-        count: Edges wanted; all candidates if there are fewer.
-        prefer: Which candidates come first.
-        rng: Breaks ties.
+        count: Wanted number of edges; all candidates if there are fewer.
+        prefer: Candidates that come back first.
+        rng: Source of random numbers that break ties.
 
     Returns:
-        Positions of the chosen candidates, ascending.
+        Positions of the candidates to add, ascending.
     """
     order = rng.permutation(len(targets))
     count = min(count, len(targets))
     if prefer is Preference.RANDOM or count == len(targets):
         return np.sort(order[:count])
     degree = degree.copy()
-    chosen: list[NDArray[np.int64]] = []
-    for part in np.array_split(np.arange(count), min(_ROUNDS, max(count, 1))):
+    rounds: list[NDArray[np.int64]] = []
+    for batch in np.array_split(np.arange(count), min(_ROUNDS, max(count, 1))):
         sums = degree[targets[order]] + degree[sources[order]]
         match prefer:
             case Preference.HUBS:
@@ -88,9 +85,9 @@ def added_edges(
             case _:
                 assert_never(prefer)
         best = np.zeros(len(order), dtype=np.bool_)
-        best[np.argpartition(keys, len(part) - 1)[: len(part)] if len(part) else []] = True
-        chosen.append(order[best])
+        best[np.argpartition(keys, len(batch) - 1)[: len(batch)] if len(batch) else []] = True
+        rounds.append(order[best])
         for ends in (targets, sources):
             degree += np.bincount(ends[order[best]], minlength=len(degree))
         order = order[~best]
-    return np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, dtype=np.int64)
+    return np.sort(np.concatenate(rounds)) if rounds else np.zeros(0, dtype=np.int64)

@@ -1,9 +1,9 @@
 """Noise pruning of an untrained convolutional network: synapses by the noise rule, channels by |V|.
 
 The feed-forward variant of Chakraborty et al. 2024, appendix B.2. Its Step I is the rule of the recurrent
-pool on the weights of the convolutions, its Step II removes the channels of lowest mean |V|. The appendix
-re-adds skip connections (Step III) and tunes time constants (Step IV) of a ResNet19; a network built here
-has the skips it was built with, so neither is done. What the appendix leaves open is ours and said so.
+pool on the weights of the convolutions; its Step II removes the channels of lowest mean |V|. The appendix
+also adds skip connections back (Step III) and tunes time constants (Step IV) of a ResNet19, which is not done
+here: a network keeps the skips it was built with. Choices that the appendix leaves open are marked as ours.
 """
 
 import copy
@@ -33,15 +33,15 @@ class FeedForwardLnpOptions:
     """How an untrained convolutional network is pruned.
 
     Attributes:
-        synapses: Share of the weights of all convolutions that is kept by Step I.
-        channels: Share of all channels, over all layers together, that is kept by Step II.
-        rounds: Of Step I; the network's answer to noise is measured anew in each.
-        rule: How keep probabilities are formed. The Lyapunov matrix has no meaning without recurrence,
-            so the weight takes its place, as in the rule it was made from.
-        samples: Noise images per measurement.
-        mean: Of the noise that enters.
-        deviation: Of the noise that enters.
-        least: Channels that every layer keeps.
+        synapses: Share of the weights of all convolutions that Step I keeps.
+        channels: Share of all channels, over all layers together, that Step II keeps.
+        rounds: Number of rounds of Step I, in each of which the answer to noise is measured anew.
+        rule: Rule by which keep probabilities are formed. The Lyapunov matrix has no meaning without
+            recurrence; the weight takes its place, as in the rule from which the paper starts.
+        samples: Number of noise images per measurement.
+        mean: Mean of the noise that enters.
+        deviation: Standard deviation of the noise that enters.
+        least: Number of channels that every layer keeps.
     """
 
     synapses: float = 0.5
@@ -72,10 +72,10 @@ class FeedForwardSelection:
     """A pruned untrained network.
 
     Attributes:
-        network: Compact; weights that are exactly zero are synapses that went. Train it with
-            `HoldPruned`, so that they stay away.
-        masks: Per layer, which channels live.
-        synapses: Share of the weights of all convolutions that lived before channels went.
+        network: The smaller network. A weight that is exactly zero is a pruned synapse; train with
+            `HoldPruned`, so that it stays zero.
+        masks: Mask per layer, True for the channels that live.
+        synapses: Share of the weights of all convolutions that was left before channels were removed.
     """
 
     network: FeedForward
@@ -85,16 +85,16 @@ class FeedForwardSelection:
 
 @final
 class HoldPruned(Callback):
-    """Keeps at zero the weights of convolutions that are zero when the training begins."""
+    """Keeps the weights of convolutions at zero that are zero when the training begins."""
 
     def __init__(self) -> None:
         self._absent: list[tuple[nn.Conv2d, Tensor]] = []
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
-        """Note which weights are absent."""
+        """Remember which weights are zero."""
         del optimizer, epochs
-        found = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-        self._absent = [(module, module.weight.detach() == 0) for module in found]
+        modules = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+        self._absent = [(module, module.weight.detach() == 0) for module in modules]
 
     def after_step(self, network: nn.Module) -> None:
         """Set them back to zero."""
@@ -104,7 +104,7 @@ class HoldPruned(Callback):
                 module.weight[absent] = 0
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Nothing to take back: absent weights were saved as zeros, and zeros are what is looked for."""
+        """Look for zeros again: absent weights were saved as zeros, so there is no other state."""
         del state
         self._absent = [(module, module.weight.detach() == 0) for module, _ in self._absent]
 
@@ -124,10 +124,10 @@ def prune_feed_forward(
     steps, of the mean rates of output and input channel under noise (ours; the appendix does not say).
 
     Args:
-        network: Untrained; not changed.
-        options: How.
+        network: The untrained network, not changed.
+        options: How to prune.
         rng: Source of noise and draws.
-        progress: Told after every round.
+        progress: Callback after every round.
 
     Raises:
         PruningError: The network does not answer to noise, or there is nothing to prune.
@@ -139,28 +139,28 @@ def prune_feed_forward(
     grown = [np.ones(edge.weights.size) for edge in edges]
     for done in range(options.rounds):
         progress(done, options.rounds)
-        _thin(edges, grown, _answer(pruned, options, rng), share, options.rule, rng)
+        _prune_synapses(edges, grown, _answer_to_noise(pruned, options, rng), share, options.rule, rng)
     progress(options.rounds, options.rounds)
-    kept = sum(int((edge.weights != 0).sum()) for edge in edges) / sum(edge.weights.size for edge in edges)
-    answer = _answer(pruned, options, rng)
+    left = sum(int((edge.weights != 0).sum()) for edge in edges) / sum(edge.weights.size for edge in edges)
+    answer = _answer_to_noise(pruned, options, rng)
     scores = [answer.polarisation[layer.name] for layer in layers]
-    nothing = [np.zeros(len(score)) for score in scores]
-    chosen, _ = choose_channels(
-        scores, nothing, sparsity=1 - options.channels, regrowth=0.0, least=options.least
+    gradients = [np.zeros(len(score)) for score in scores]
+    living, _ = choose_channels(
+        scores, gradients, sparsity=1 - options.channels, regrowth=0.0, least=options.least
     )
-    masks = {layer.name: mask for layer, mask in zip(layers, chosen, strict=True)}
+    masks = {layer.name: mask for layer, mask in zip(layers, living, strict=True)}
     silence(layers, masks)
-    return FeedForwardSelection(compact_channels(pruned, masks), masks, kept)
+    return FeedForwardSelection(compact_channels(pruned, masks), masks, left)
 
 
 @final
 @dataclass(frozen=True)
 class _Answer:
-    """What the channels of every layer, and of the input, do under noise.
+    """The answer of all layers, and of the input, to noise.
 
     Attributes:
-        rates: Per layer, mean over the positions `[samples * steps, C]`.
-        polarisation: Per layer, mean |V| after the reset, `[C]`.
+        rates: Mean over the positions `[samples * steps, C]`, by layer.
+        polarisation: Mean |V| after the reset, `[C]`, by layer.
     """
 
     rates: dict[str, Floats]
@@ -212,8 +212,10 @@ def _target_of(network: FeedForward, name: str) -> str:
         name = reader.name
 
 
-def _answer(network: FeedForward, options: FeedForwardLnpOptions, rng: np.random.Generator) -> _Answer:
-    """Run the network on noise, whose statistics its norms take: untrained, they have no others."""
+def _answer_to_noise(
+    network: FeedForward, options: FeedForwardLnpOptions, rng: np.random.Generator
+) -> _Answer:
+    """Run the untrained network on noise; its norms use the statistics of that noise."""
     shape = (options.samples, network.steps, *network.shape)
     noise = torch.from_numpy(rng.normal(options.mean, options.deviation, shape).astype(np.float32))
     probe = copy.deepcopy(network).train()
@@ -234,7 +236,7 @@ def _channel_means(values: Tensor) -> Floats:
     return means
 
 
-def _thin(
+def _prune_synapses(
     edges: list[_Edge],
     grown: list[Floats],
     answer: _Answer,
@@ -242,7 +244,7 @@ def _thin(
     rule: KeepRule,
     rng: np.random.Generator,
 ) -> None:
-    """Draw every living synapse once, over all convolutions together; survivors grow."""
+    """Draw every remaining synapse once, over all convolutions together; those that stay grow."""
     alive = [np.flatnonzero(edge.weights) for edge in edges]
     scores = [_scores(edge, answer)[index] for edge, index in zip(edges, alive, strict=True)]
     together = np.concatenate(scores)
@@ -256,7 +258,7 @@ def _thin(
         for edge, each, index in zip(edges, grown, alive, strict=True):
             part = slice(start, start + len(index))
             start = part.stop
-            factor = np.where(draw.kept[part], draw.rescaled[part] / before[part], 0.0)
+            factor = np.where(draw.stays[part], draw.rescaled[part] / before[part], 0.0)
             flat = edge.weights.ravel().copy()
             flat[index] *= factor
             each[index] = draw.rescaled[part]

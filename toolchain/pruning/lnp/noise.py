@@ -15,7 +15,8 @@ from scipy.sparse import csc_array
 from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.options import hold, milliseconds, real, whole
-from toolchain.pruning.lnp.kernels import edge_products, filter_spikes, in_threads, parts, run_spikes
+from toolchain.pruning.lnp.spikes import SynapsesBySource, edge_products, filter_spikes, run_spikes
+from toolchain.pruning.lnp.threads import in_threads, parts
 from toolchain.pruning.pool import RecurrentPool
 
 LOG_FLOOR: Final = 1e-6
@@ -25,16 +26,17 @@ COVARIANCE_FLOOR: Final = 1e-6
 @final
 @dataclass(frozen=True)
 class NoiseDrive:
-    """Noise `b + sigma * xi` at every neuron, and how long it is watched.
+    """Noise `b + sigma * xi` at every neuron, and for how long the answer is recorded.
 
     Attributes:
-        steps: Steps per trial, after the warm-up.
-        warm_up: Steps thrown away at the start.
-        trials: Independent trials.
-        mean: `b`, in thresholds of input per step at rest gain: 1 holds a neuron at its threshold.
+        steps: Number of steps per trial, after the warm-up.
+        warm_up: Number of steps at the start that do not count.
+        trials: Number of independent trials.
+        mean: Mean `b` of the noise, in thresholds of input per step at rest gain; 1 holds a neuron at its
+            threshold.
         sigma: Standard deviation of the noise, in the same unit.
         window_ms: Time constant of the exponential filter that turns spikes into rates.
-        every: Steps between two samples of the rates: the filter makes neighbours alike.
+        every: Steps between two samples of the rates; samples that are closer are nearly equal.
     """
 
     steps: int = 150
@@ -66,7 +68,7 @@ class NoiseDrive:
 @final
 @dataclass(frozen=True)
 class NoiseResponse:
-    """How a pool answers to noise.
+    """The answer of a pool to noise.
 
     Attributes:
         samples: Filtered rates, centred per neuron, `[N, samples]`.
@@ -94,11 +96,11 @@ class NoiseResponse:
         """Return the covariance of the rates at both ends of every edge."""
         out = np.empty(len(targets), dtype=np.float32)
 
-        def part(span: tuple[int, int]) -> None:
+        def multiply(span: tuple[int, int]) -> None:
             edges = slice(*span)
             edge_products(targets[edges], sources[edges], self.samples, out[edges])
 
-        in_threads(part, parts(len(targets)))
+        in_threads(multiply, parts(len(targets)))
         same = targets == sources
         return np.where(same, self.variance[targets], out.astype(np.float64) / self._freedom)
 
@@ -113,8 +115,8 @@ def drive_with_noise(
     """Simulate the pool under noise.
 
     The neuron is `v <- beta v + W s + (b + sigma xi)`, spike and reset to zero above threshold.
-    An input of 1 holds a neuron at its threshold when that is `1 / (1 - beta)`; other thresholds
-    scale the noise along.
+    An input of 1 holds a neuron at its threshold if that is `1 / (1 - beta)`; for any other threshold the
+    noise is scaled with it.
 
     Args:
         pool: The network.
@@ -123,13 +125,13 @@ def drive_with_noise(
         dt_ms: Length of a step.
 
     Raises:
-        PruningError: The simulation left the finite numbers.
+        PruningError: A potential became infinite.
     """
     by_source = csc_array(pool.weights)
     fan_out = np.diff(by_source.indptr)
     forget = float(np.exp(-dt_ms / drive.window_ms))
-    kept = drive.steps // drive.every
-    rates = np.empty((drive.trials, pool.size, kept), dtype=np.float32)
+    samples_each = drive.steps // drive.every
+    rates = np.empty((drive.trials, pool.size, samples_each), dtype=np.float32)
 
     def trial(item: tuple[int, np.random.Generator]) -> NDArray[np.int64]:
         index, generator = item
@@ -162,7 +164,7 @@ def simulate(pool: RecurrentPool, drive: Floats) -> tuple[NDArray[np.float64], N
         Potentials before the reset and spikes, `[steps, N]` each.
 
     Raises:
-        PruningError: The simulation left the finite numbers.
+        PruningError: A potential became infinite.
     """
     return _trial(pool, csc_array(pool.weights), drive)
 
@@ -171,8 +173,8 @@ def _trial(
     pool: RecurrentPool, by_source: csc_array, drive: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     v, spikes = np.empty(drive.shape), np.empty(drive.shape, dtype=np.bool_)
-    pointers, targets, weights = by_source.indptr, by_source.indices, by_source.data
-    if not run_spikes(pointers, targets, weights, pool.beta, pool.threshold, drive, v, spikes):
+    synapses = SynapsesBySource(by_source.indptr, by_source.indices, by_source.data)
+    if not run_spikes(synapses, pool.beta, pool.threshold, drive, v, spikes):
         raise PruningError("the pool diverges under noise; expected finite weights of moderate gain")
     return v, spikes
 

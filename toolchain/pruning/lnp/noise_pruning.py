@@ -12,8 +12,9 @@ from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.intake import real_of
 from toolchain.options import choice, flag, hold, real, share
-from toolchain.pruning.lnp.kernels import find_edges, in_threads, parts, shared_neighbours
+from toolchain.pruning.lnp.neighbours import find_edges, shared_neighbours
 from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
+from toolchain.pruning.lnp.threads import in_threads, parts
 from toolchain.pruning.pool import RecurrentPool
 
 _EXPONENT_FLOOR: Final = 1e-3
@@ -23,7 +24,7 @@ _BISECTIONS: Final = 60
 
 
 class Importance(Enum):
-    """What multiplies the covariance term of a synapse."""
+    """The factor of the covariance term of a synapse."""
 
     LYAPUNOV = "lyapunov"
     """The Lyapunov matrix (the paper)."""
@@ -34,7 +35,7 @@ class Importance(Enum):
 
 
 class Covariance(Enum):
-    """Where the covariance of the rates comes from."""
+    """The source of the covariance of the rates."""
 
     SIMULATED = "simulated"
     """Filtered spikes of the network under noise."""
@@ -43,30 +44,31 @@ class Covariance(Enum):
 
 
 class Diagonal(Enum):
-    """What the missing synapses do to the leak of a neuron."""
+    """The effect of missing synapses on the leak of a neuron."""
 
     KEEP = "keep"
     """Nothing."""
     COMPENSATE = "compensate"
-    """`1/tau` changes by how much the summed coupling of the neuron changed."""
+    """`1/tau` changes by as much as the summed coupling of the neuron."""
 
 
 @final
 @dataclass(frozen=True)
 class KeepRule:
-    """How keep probabilities are formed.
+    """Rule by which keep probabilities are formed.
 
     Attributes:
-        importance: What multiplies the covariance term. In our study the paper's Lyapunov matrix was not
+        importance: Factor of the covariance term. In our study the paper's Lyapunov matrix was not
             shown to keep networks more accurate than the weight did, and needed more synaptic operations:
             about twice as many in the recurrent connection, a quarter more in all.
-        covariance: Where the covariance comes from.
-        sharpness: Exponent on the score. 1 is the paper; 0 keeps all synapses alike (pruning at
-            random with the same rescaling); -1 keeps what the paper would drop. Ours.
-        least: Smallest probability: synapses whose ends do not differ would otherwise go for sure.
-        rescale: Whether a survivor grows by `1 / p`.
-        rescale_cap: Largest product of all `1 / p` a synapse may collect over all iterations, or infinity.
-        diagonal: Whether the leak follows; the paper allows both.
+        covariance: Source of the covariance.
+        sharpness: Exponent of the score. 1 is the paper's choice; 0 treats all synapses alike (pruning at
+            random with the same rescaling); -1 keeps what the paper would drop. This option is ours.
+        least: Smallest probability; without it a synapse whose ends do not differ would always go.
+        rescale: Whether a synapse that stays grows by `1 / p`.
+        rescale_cap: Largest product of all `1 / p` that a synapse may collect over all iterations, or
+            infinity.
+        diagonal: Whether the leak changes with the synapses; the paper allows both.
     """
 
     importance: Importance = Importance.WEIGHT
@@ -91,7 +93,7 @@ class KeepRule:
 
     @property
     def needs_exponents(self) -> bool:
-        """Whether the Lyapunov matrix enters anywhere."""
+        """Whether the Lyapunov matrix is used at all."""
         return (
             self.importance is Importance.LYAPUNOV
             or self.covariance is Covariance.LINEAR
@@ -163,10 +165,10 @@ def keep_probabilities(
 
     Args:
         pool: The network.
-        response: Its answer to noise.
+        response: Answer of the pool to noise.
         exponents: Lyapunov exponent attributed to each neuron, `[N]`.
-        fraction: Mean probability wanted, 0 .. 1.
-        rule: How.
+        fraction: Wanted mean probability, 0 .. 1.
+        rule: How probabilities are formed.
 
     Returns:
         One value per synapse, in the order of `pool.weights.data`.
@@ -187,7 +189,7 @@ def keep_probabilities(
             variance, cross = np.diag(matrix), matrix[targets, sources]
         case _:
             assert_never(rule.covariance)
-    # Sampling noise may leave a difference of variances a hair below zero.
+    # Sampling noise may leave a difference of variances slightly below zero.
     spread = np.maximum(variance[targets] + variance[sources] - 2 * sign * cross, 0.0)
     match rule.importance:
         case Importance.LYAPUNOV:
@@ -202,11 +204,11 @@ def keep_probabilities(
 
 
 def _linear(pool: RecurrentPool, coupling: Floats) -> Floats:
-    """Solve the linear rate model; the coupling is scaled to rows below the leak, so that it is stable."""
+    """Solve the linear rate model, whose coupling is scaled to rows below the leak so that it is stable."""
     if pool.size > _LARGEST_LINEAR:
         raise PruningError(
             f"the linear covariance is cubic in the neurons; expected at most {_LARGEST_LINEAR}, got "
-            f"{pool.size}; use the simulated one"
+            f"{pool.size}; use the simulated covariance"
         )
     leak = -np.log(np.maximum(pool.beta, 1e-12))
     matrix = csr_array((coupling, pool.weights.indices, pool.weights.indptr), pool.weights.shape)
@@ -248,32 +250,32 @@ def with_mean(scores: Floats, fraction: float, least: float) -> Floats:
 @final
 @dataclass(frozen=True)
 class Draw:
-    """The outcome of one round of Step I, per synapse of the pool it was drawn from.
+    """Outcome of one round of Step I, per synapse of the pool.
 
     Attributes:
-        kept: Which synapses stay.
-        rescaled: Product of all `1 / p` so far, capped; 1 where the synapse went.
+        stays: True for the synapses that stay.
+        rescaled: Product of all `1 / p` so far, capped; 1 for a synapse that was removed.
     """
 
-    kept: NDArray[np.bool_]
+    stays: NDArray[np.bool_]
     rescaled: Floats
 
 
 def draw_synapses(probabilities: Floats, rescaled: Floats, rng: np.random.Generator, rule: KeepRule) -> Draw:
-    """Draw every synapse with its probability; survivors grow by `1 / p`.
+    """Draw every synapse with its probability; those that stay grow by `1 / p`.
 
     Args:
-        probabilities: Per synapse.
+        probabilities: Keep probability per synapse.
         rescaled: Product of all earlier `1 / p`.
         rng: Source of the draws.
         rule: Whether to rescale, and the cap on the product. Without the cap the expectation of
             the rescaled matrix over the draws equals the original one.
     """
-    kept = rng.random(len(probabilities)) < probabilities
+    stays = rng.random(len(probabilities)) < probabilities
     if not rule.rescale:
-        return Draw(kept, rescaled)
+        return Draw(stays, rescaled)
     grown = np.minimum(rescaled / np.maximum(probabilities, 1e-300), rule.rescale_cap)
-    return Draw(kept, np.where(kept, grown, 1.0))
+    return Draw(stays, np.where(stays, grown, 1.0))
 
 
 def compensated_betas(
@@ -290,6 +292,6 @@ def compensated_betas(
     leak = -np.log(np.maximum(pool.beta, 1e-12)) / dt_ms
     matrix = csr_array((coupling, pool.weights.indices, pool.weights.indptr), pool.weights.shape)
     size = np.abs(coupling) * _dominance(matrix, leak)
-    after = np.where(draw.kept, size / np.maximum(probabilities, 1e-300), 0.0)
+    after = np.where(draw.stays, size / np.maximum(probabilities, 1e-300), 0.0)
     change = np.bincount(targets, after - size, minlength=pool.size)
     return np.exp(-dt_ms * np.clip(leak + change, leak / 5, leak * 5))

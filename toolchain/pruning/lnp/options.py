@@ -1,4 +1,4 @@
-"""What Lyapunov Noise Pruning is asked to do, and what it tells of every iteration."""
+"""Options of Lyapunov Noise Pruning, and its record of every iteration."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,11 +19,11 @@ from toolchain.pruning.lnp.time_scales import TimeScaleOptions
 from toolchain.pruning.pool import RecurrentPool
 
 FULL_UP_TO: Final = 1000
-"""Neurons up to which the full spectrum attributes exponents to neurons."""
+"""Size of the largest pool in which the full spectrum attributes exponents to neurons."""
 
 
 class PruningStep(Enum):
-    """The four steps of the paper; any can be left out, as in its ablation."""
+    """The four steps of the paper, each of which can be left out, as in its ablation."""
 
     NOISE = "noise"
     """I: drop synapses by the Lyapunov matrix and the noise covariance."""
@@ -36,17 +36,17 @@ class PruningStep(Enum):
 
 
 class ExponentSource(Enum):
-    """Where the Lyapunov exponent of a single neuron comes from."""
+    """The source of the Lyapunov exponent of a single neuron."""
 
     AUTO = "auto"
     """The full spectrum up to 1,000 neurons, the diagonal above."""
     FULL = "full"
-    """`sum_k lambda_k <Q_ik^2>` over the full spectrum, refreshed whenever the pool is measured. Costly, so
-    short: over 150 steps a neuron fires a few times, and the attribution is noisy."""
+    """`sum_k lambda_k <Q_ik^2>` over the full spectrum, measured anew whenever the pool is. It is costly and
+    therefore short: over 150 steps a neuron fires a few times, so the attribution is noisy."""
     DIAGONAL = "diagonal"
-    """The local exponent `<log(beta (1 - s) + 1e-6)>`, every iteration, over all trials. Ranks the
-    Lyapunov matrix as a full spectrum over 3,000 steps does (0.93 to 0.99), which a full spectrum over
-    few steps itself does not reach."""
+    """The local exponent `<log(beta (1 - s) + 1e-6)>` over all trials, in every iteration. It ranks the
+    entries of the Lyapunov matrix nearly as a full spectrum over 3,000 steps does (rank correlation 0.93 to
+    0.99), which a full spectrum over few steps does not reach."""
 
 
 STEPS_ONE_TO_THREE: Final = frozenset({PruningStep.NOISE, PruningStep.CENTRALITY, PruningStep.DELOCALIZATION})
@@ -57,28 +57,28 @@ STEPS_ONE_TO_THREE: Final = frozenset({PruningStep.NOISE, PruningStep.CENTRALITY
 class LnpOptions:
     """How far, in how many rounds and by which steps to prune.
 
-    Where the defaults differ from the paper's choices, which `published` has, our study, which changed one
-    thing at a time, found fewer synaptic operations and no loss of accuracy that it could show.
+    `published` has the paper's choices. Where the defaults differ from them, our study, which changed one
+    option at a time, measured fewer synaptic operations and could not show a loss of accuracy.
 
     Attributes:
-        neurons: Neurons that remain.
-        synapse_fraction: Share of the recurrent synapses that remains, net of all steps.
-        iterations: Rounds of Steps I to III. The paper uses 100.
-        steps: Which steps are taken. A step left out does nothing: without Step II all neurons
-            stay, without Step I synapses go only with their neurons.
-        drive: The noise that stands in for data.
-        keep: Step I.
-        centrality: Step II.
-        delocalization: Step III.
-        time_scales: Step IV.
-        attribution: Where the exponent of a neuron comes from.
+        neurons: Number of neurons that remain.
+        synapse_fraction: Share of the recurrent synapses that remains after all steps.
+        iterations: Number of rounds of Steps I to III. The paper uses 100.
+        steps: Steps that are taken. Without Step II all neurons stay; without Step I synapses go only with
+            their neurons.
+        drive: Noise that replaces data.
+        keep: Rule of Step I.
+        centrality: Rule of Step II.
+        delocalization: Rule of Step III.
+        time_scales: Options of Step IV.
+        attribution: Source of the exponent of a neuron.
         measure_every: Iterations between two measurements of spectrum, spectral radius and localisation;
             the first and the last iteration are always measured.
-        leading: Exponents that are recorded.
-        spectrum_steps: Steps over which a leading spectrum is averaged.
-        attribution_steps: Steps over which a full spectrum is averaged.
-        restore_gain: Whether the pool gets back the spectral radius it started with whenever that is
-            measured: rescaling by `1 / p`, its cap and the removal of neurons all move it (ours).
+        leading: Number of exponents that are recorded.
+        spectrum_steps: Number of steps over which a leading spectrum is averaged.
+        attribution_steps: Number of steps over which a full spectrum is averaged.
+        restore_gain: Whether the pool gets back its original spectral radius whenever that is measured:
+            rescaling by `1 / p`, its cap and the removal of neurons all change it (ours).
     """
 
     neurons: int
@@ -145,22 +145,22 @@ Amount = Annotated[float, Field(ge=0, lt=2**63)]
 @final
 @dataclass(frozen=True)
 class LnpRecord:
-    """One iteration; 0 is the pool as it came, one more than the last is the pool after Step IV.
+    """Record of one iteration; 0 is the original pool, one more than the last is the pool after Step IV.
 
     Attributes:
-        iteration: Its number.
-        neurons: Left after it.
-        synapses: Recurrent synapses left.
-        added: Synapses that Step III gave back.
-        rate: Mean spikes per neuron and step under noise, before the iteration.
-        operations: Mean recurrent synaptic operations per step under noise, before it. Input and read-out do
-            not count.
+        iteration: Number of the iteration.
+        neurons: Number of neurons left after it.
+        synapses: Number of recurrent synapses left after it.
+        added: Number of synapses that Step III gave back.
+        rate: Mean spikes per neuron and step under noise, before it.
+        operations: Mean recurrent synaptic operations per step under noise, before it, without input and
+            read-out.
         mean_exponent: Mean exponent of the neurons, before it.
-        largest_exponent: Largest Lyapunov exponent after it; None where not measured.
-        spectrum: Leading exponents after it; empty where not measured.
-        spectral_radius: Of the recurrent matrix after it; None where not measured.
-        localisation: Mean inverse participation ratio of the leading eigenvectors of the graph's
-            Laplacian after it; None where not measured.
+        largest_exponent: Largest Lyapunov exponent after it; None if not measured.
+        spectrum: Leading exponents after it; empty if not measured.
+        spectral_radius: Spectral radius of the recurrent matrix after it; None if not measured.
+        localisation: Mean inverse participation ratio of the leading eigenvectors of the graph's Laplacian
+            after it; None if not measured.
     """
 
     iteration: Count
@@ -182,11 +182,11 @@ class LnpResult:
     """The pruned pool.
 
     Attributes:
-        pool: Its synapses and neurons.
-        kept: Index of each remaining neuron in the original pool, ascending.
-        records: The pool as it came, then one per iteration, then one after Step IV if it was taken.
+        pool: Remaining neurons and synapses.
+        indices: Index of each remaining neuron in the original pool, ascending.
+        records: Record of the original pool, of every iteration, and of Step IV if it was taken.
     """
 
     pool: RecurrentPool
-    kept: NDArray[np.int64]
+    indices: NDArray[np.int64]
     records: tuple[LnpRecord, ...]

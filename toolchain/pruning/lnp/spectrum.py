@@ -18,13 +18,13 @@ from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 from toolchain.arrays import Floats
 from toolchain.errors import PruningError
-from toolchain.options import factor, hold, optional, positive_share, real, whole
+from toolchain.options import factor, hold, optional, whole
 from toolchain.pruning.lnp.noise import NoiseDrive, simulate
 from toolchain.pruning.pool import RecurrentPool
 
 _TINY: Final = 1e-300
-# Below this share of synapses a sparse product is faster than a dense one.
 _SPARSE: Final = 0.03
+"""Below this share of synapses a sparse product is faster than a dense one."""
 
 
 @final
@@ -33,12 +33,12 @@ class SpectrumOptions:
     """How exponents are measured.
 
     Attributes:
-        leading: How many of the largest exponents; None means all.
-        steps: Steps that are averaged, per trial.
-        warm_up: Steps before, in which the directions settle.
-        trials: Independent noise inputs; the exponents are averaged over them.
+        leading: Number of exponents to measure, the largest ones; None means all.
+        steps: Number of steps per trial over which the exponents are averaged.
+        warm_up: Number of steps before those, in which the directions settle.
+        trials: Number of independent noise inputs over which the exponents are averaged.
         slope: Sharpness `c` of the surrogate.
-        interval: Steps between two QR decompositions.
+        interval: Steps from one QR decomposition to the next.
     """
 
     leading: int | None = None
@@ -66,10 +66,10 @@ class Spectrum:
     """Lyapunov exponents per step, in natural units.
 
     Attributes:
-        exponents: Falling, `[k]`.
-        spread: Standard deviation of each over the trials, `[k]`; zero with one trial.
-        attribution: `sum_k lambda_k <Q_ik^2>` per neuron, `[N]`: with all exponents, how much neuron i
-            takes part in expansion and contraction. With only the leading ones it is of no use.
+        exponents: Exponents in falling order, `[k]`.
+        spread: Standard deviation of each exponent over the trials, `[k]`; zero with one trial.
+        attribution: `sum_k lambda_k <Q_ik^2>` per neuron, `[N]`: how much neuron `i` takes part in expansion
+            and contraction. It means something only if all exponents were measured.
     """
 
     exponents: Floats
@@ -89,7 +89,7 @@ def lyapunov_spectrum(
 
     Args:
         pool: The network.
-        options: How many, how long.
+        options: How many exponents, over how many steps.
         drive: Mean and strength of the noise.
         rng: Source of the noise.
 
@@ -101,7 +101,7 @@ def lyapunov_spectrum(
     rank = pool.size if options.leading is None else min(options.leading, pool.size)
     sparse = pool.synapses < _SPARSE * pool.size**2
     weights = pool.weights if sparse else np.asfortranarray(pool.weights.toarray())
-    found: list[Floats] = []
+    growths: list[Floats] = []
     shares = np.zeros((pool.size, rank), order="F")
     for generator in rng.spawn(options.trials):
         p, spikes = simulate(pool, drive.sample(pool, options.warm_up + options.steps, generator))
@@ -109,9 +109,9 @@ def lyapunov_spectrum(
         keep = pool.beta * ~spikes
         start = _orthonormal(generator.normal(size=(pool.size, rank)))[0]
         growth, share = _exponents(weights, keep, stretch, start, options)
-        found.append(growth)
+        growths.append(growth)
         shares += share / options.trials
-    every = np.array(found)
+    every = np.array(growths)
     mean = every.mean(axis=0)
     if not np.isfinite(mean).all():
         raise PruningError("the Lyapunov spectrum does not stay finite; lower the gain of the pool")
@@ -147,16 +147,16 @@ def _exponents(
     return total / options.steps, squares / max(1, counted)
 
 
-def _applied(weights: Any, kept: Floats, stretched: Floats) -> Floats:  # noqa: ANN401 - dense or CSR
-    """Return `kept + weights @ stretched` in column order.
+def _applied(weights: Any, leaked: Floats, stretched: Floats) -> Floats:  # noqa: ANN401 - dense or CSR
+    """Return `leaked + weights @ stretched` in column order.
 
     A dense product goes through SciPy's own BLAS, as the decomposition does: NumPy brings another one,
     and the waiting threads of the two slow each other down by more than half.
     """
     if not isinstance(weights, np.ndarray):
-        return np.asfortranarray(kept + weights @ stretched)
-    (gemm,) = get_blas_funcs(("gemm",), (kept,))
-    return gemm(1.0, weights, stretched, beta=1.0, c=kept, overwrite_c=1)
+        return np.asfortranarray(leaked + weights @ stretched)
+    (gemm,) = get_blas_funcs(("gemm",), (leaked,))
+    return gemm(1.0, weights, stretched, beta=1.0, c=leaked, overwrite_c=1)
 
 
 def _orthonormal(matrix: Floats) -> tuple[Floats, Floats]:
@@ -167,80 +167,3 @@ def _orthonormal(matrix: Floats) -> tuple[Floats, Floats]:
     growth = np.abs(np.diagonal(packed)[:columns]).copy()
     basis, _, _ = orgqr(packed[:, :columns], tau, lwork=64 * columns, overwrite_a=1)
     return basis, growth
-
-
-@final
-@dataclass(frozen=True)
-class GrowthOptions:
-    """How the growth of a perturbation is measured.
-
-    Attributes:
-        steps: Steps after the perturbation.
-        warm_up: Steps before it.
-        trials: Pairs of runs.
-        size: Perturbation of every potential, in thresholds. A spiking network with a hard reset forgets
-            a perturbation so small that no spike changes, whatever its coupling; it has to be
-            large enough to move spikes.
-        saturation: Share of the way to the largest distance at which a growing one is taken as saturated.
-        healed: Fall of the logarithm below its largest value from which on the copies are taken to be
-            coming together again: single spikes that moved make a distance jump at first in any
-            network, but only a contracting one forgets them.
-    """
-
-    steps: int = 200
-    warm_up: int = 40
-    trials: int = 16
-    size: float = 0.1
-    saturation: float = 0.9
-    healed: float = 1.0
-
-    def __post_init__(self) -> None:
-        hold(
-            self,
-            steps=whole(1),
-            warm_up=whole(),
-            trials=whole(1),
-            size=factor,
-            saturation=positive_share,
-            healed=real(0),
-        )
-
-
-def perturbation_growth(
-    pool: RecurrentPool, options: GrowthOptions, drive: NoiseDrive, rng: np.random.Generator
-) -> float:
-    """Return the exponential rate at which two copies of a pool part, per step.
-
-    A second opinion on the largest exponent that needs no surrogate (the recipe of the paper's A.1):
-    two copies get the same noise, the potentials of one are perturbed, and the rate is that of the mean
-    logarithm of their distance: from the start to where it saturates if it stays, from its largest value on
-    if it falls.
-
-    Args:
-        pool: The network.
-        options: How long and how far.
-        drive: Mean and strength of the noise.
-        rng: Source of noise and perturbations.
-
-    Raises:
-        PruningError: The pool diverges.
-    """
-    floor = options.size * 1e-9
-    logs = np.zeros(options.steps)
-    for generator in rng.spawn(options.trials):
-        inputs = drive.sample(pool, options.warm_up + options.steps, generator)
-        perturbed = inputs.copy()
-        kick = generator.choice([-1.0, 1.0], size=pool.size) * pool.threshold * options.size
-        perturbed[options.warm_up] += kick
-        one, other = (simulate(pool, each)[0][options.warm_up :] for each in (inputs, perturbed))
-        distance = np.sqrt(np.mean(np.square((one - other) / pool.threshold), axis=1))
-        # Copies that have become equal stay equal: a floor keeps the logarithm finite.
-        logs += np.log(np.maximum(distance, floor)) / options.trials
-    peak = int(np.argmax(logs))
-    if logs[-1] < logs[peak] - options.healed:
-        sunk = np.flatnonzero(logs <= np.log(floor) * (1 - 1e-9))
-        end = max(peak + 2, int(sunk[0])) if sunk.size else options.steps
-        return float(np.polyfit(np.arange(peak, end), logs[peak:end], 1)[0])
-    rise = options.saturation * (logs[peak] - logs[0])
-    end = int(np.argmax(logs >= logs[0] + rise))
-    return float((logs[end] - logs[0]) / max(1, end))

@@ -2,7 +2,7 @@
 
 The paper names the method (a Gaussian process on the Wasserstein distance between distributions,
 expected improvement, the Lyapunov spectrum as criterion) and leaves the criterion, bounds and budget
-open; those are ours.
+open, which are ours.
 """
 
 import warnings
@@ -24,25 +24,25 @@ from toolchain.pruning.lnp.noise import NoiseDrive
 from toolchain.pruning.lnp.spectrum import SpectrumOptions, lyapunov_spectrum
 from toolchain.pruning.pool import RecurrentPool
 
-# Midpoints of the quantile grid on which the Wasserstein distance is integrated.
 _QUANTILES: Final = (np.arange(64) + 0.5) / 64
+"""Midpoints of the quantile grid on which the Wasserstein distance is integrated."""
 
 
 @final
 @dataclass(frozen=True)
 class TimeScaleOptions:
-    """What is searched, and for what.
+    """Options of the search for time constants.
 
     Attributes:
-        evaluations: Distributions that are tried.
-        initial: Of these, how many are drawn at random before the Gaussian process guides.
-        target: Wanted largest exponent `lambda*`: slightly below the edge of chaos.
+        evaluations: Number of distributions to try.
+        initial: Number of them that are drawn at random, before the Gaussian process guides the search.
+        target: Wanted largest exponent `lambda*`, slightly below the edge of chaos.
         penalty: Weight of the sum of all positive exponents.
         means_ms: Range of the mean time constant.
         shapes: Range of the shape of the gamma distribution.
-        leading: Exponents the criterion looks at.
-        steps: Steps per evaluation.
-        candidates: Random distributions among which the expected improvement is maximised.
+        leading: Number of exponents that enter the criterion.
+        steps: Number of steps per evaluation.
+        candidates: Number of random distributions among which the expected improvement is maximised.
     """
 
     evaluations: int = 30
@@ -73,11 +73,11 @@ class TimeScaleOptions:
 @final
 @dataclass(frozen=True)
 class TimeScaleTrial:
-    """One evaluation.
+    """One evaluated distribution.
 
     Attributes:
         shapes: Shape `k` per cluster.
-        means_ms: Mean per cluster.
+        means_ms: Mean time constant per cluster.
         criterion: `|lambda_max - lambda*| + penalty * sum of positive exponents`; less is better.
         largest: Largest exponent.
     """
@@ -91,32 +91,28 @@ class TimeScaleTrial:
 @final
 @dataclass(frozen=True)
 class TimeScaleResult:
-    """What the search found.
+    """Result of the search.
 
     Attributes:
-        pool: The pool with time constants drawn from the best distribution, or the pool as it
-            came if none of the tried ones was better.
-        trials: The pool as it came (with empty parameters), then every evaluation.
+        pool: The pool with time constants drawn from the best distribution, or the original pool if no
+            distribution was better.
+        trials: The original pool (with empty parameters), then every evaluated distribution.
     """
 
     pool: RecurrentPool
     trials: tuple[TimeScaleTrial, ...]
 
 
-def wasserstein(one: Floats, other: Floats) -> float:
-    r"""Return the distance of two products of gamma distributions, one factor per cluster.
+def quantile_embedding(parameters: Floats) -> Floats:
+    r"""Return the scaled quantile functions of a product of gamma distributions, one factor per cluster.
+
+    The Euclidean distance of two of them is the Wasserstein distance of the distributions:
 
     .. math:: W_2^2 = \sum_c \int_0^1 (F_c^{-1}(q) - G_c^{-1}(q))^2 dq
 
     Args:
-        one: `[clusters, 2]`, shape and mean of each factor.
-        other: Likewise.
+        parameters: Shape and mean of each factor, `[clusters, 2]`.
     """
-    return float(np.linalg.norm(_embedded(one) - _embedded(other)))
-
-
-def _embedded(parameters: Floats) -> Floats:
-    """Return the scaled quantile functions: their Euclidean distance is the Wasserstein distance."""
     shape, mean = parameters[:, 0, None], parameters[:, 1, None]
     return (gamma.ppf(_QUANTILES, shape, scale=mean / shape) / np.sqrt(len(_QUANTILES))).ravel()
 
@@ -148,11 +144,11 @@ def optimise_time_scales(
 
     Args:
         pool: The network; its clusters have one distribution each.
-        options: What and how long to search.
+        options: Options of the search.
         drive: The noise under which spectra are measured.
         rng: Source of noise, quantiles and proposals.
         dt_ms: Length of a step.
-        progress: Told after every evaluation.
+        progress: Callback after every evaluation.
     """
     names, cluster = np.unique(pool.cluster, return_inverse=True)
     quantiles = rng.random(pool.size)
@@ -196,7 +192,7 @@ def _proposal(
     options: TimeScaleOptions, tried: list[Floats], values: list[float], rng: np.random.Generator
 ) -> Floats:
     """Return the candidate of largest expected improvement."""
-    points = np.array([_embedded(parameters) for parameters in tried])
+    points = np.array([quantile_embedding(parameters) for parameters in tried])
     targets = np.log(np.array(values) + 1e-6)
     typical = float(np.median(np.linalg.norm(points[:, None] - points, axis=-1))) + 1e-9
     kernel: Any = ConstantKernel(1.0) * Matern(typical, (typical / 100, typical * 100), nu=2.5)
@@ -208,7 +204,7 @@ def _proposal(
         warnings.simplefilter("ignore", ConvergenceWarning)
         process.fit(points, targets)
     candidates = _random(options, len(tried[0]), options.candidates, rng)
-    embedded: NDArray[np.float64] = np.array([_embedded(parameters) for parameters in candidates])
+    embedded: NDArray[np.float64] = np.array([quantile_embedding(parameters) for parameters in candidates])
     predicted: Any = process.predict(embedded, return_std=True)
     mean, deviation = predicted
     return candidates[int(np.argmax(expected_improvement(mean, deviation, float(targets.min()))))]

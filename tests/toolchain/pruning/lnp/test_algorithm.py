@@ -42,9 +42,9 @@ def test_targets_are_met_net_of_all_steps(
 ) -> None:
     pool = random_pool(rng, 100, 0.3)
     result = prune_pool(pool, _options(neurons, fraction, iterations), rng)
-    assert result.pool.size == neurons == len(result.kept)
+    assert result.pool.size == neurons == len(result.indices)
     assert result.pool.synapses == round(fraction * pool.synapses)
-    assert (np.diff(result.kept) > 0).all()
+    assert (np.diff(result.indices) > 0).all()
 
 
 def test_the_records_tell_every_iteration(rng: np.random.Generator) -> None:
@@ -65,11 +65,11 @@ def test_the_records_tell_every_iteration(rng: np.random.Generator) -> None:
 def test_survivors_keep_the_sign_and_place_of_their_weights(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     result = prune_pool(pool, _options(30, 0.1), rng)
-    before = pool.keep(result.kept).weights.toarray()
+    before = pool.keep(result.indices).weights.toarray()
     after = result.pool.weights.toarray()
     assert (before[after != 0] != 0).all()
     assert (np.sign(before[after != 0]) == np.sign(after[after != 0])).all()
-    assert np.array_equal(result.pool.beta, pool.beta[result.kept])
+    assert np.array_equal(result.pool.beta, pool.beta[result.indices])
 
 
 def test_a_step_left_out_does_nothing(rng: np.random.Generator) -> None:
@@ -81,7 +81,7 @@ def test_a_step_left_out_does_nothing(rng: np.random.Generator) -> None:
     assert only[PruningStep.NOISE].pool.size == 60
     assert only[PruningStep.NOISE].pool.synapses == round(0.2 * pool.synapses)
     assert only[PruningStep.CENTRALITY].pool.size == 30
-    induced = pool.keep(only[PruningStep.CENTRALITY].kept)
+    induced = pool.keep(only[PruningStep.CENTRALITY].indices)
     assert only[PruningStep.CENTRALITY].pool.synapses == induced.synapses
     assert only[PruningStep.DELOCALIZATION].pool.synapses == pool.synapses
     without = prune_pool(
@@ -97,10 +97,10 @@ def test_the_quiet_neurons_can_go_instead_of_the_peripheral(rng: np.random.Gener
     options = LnpOptions(
         40, 0.2, 1, frozenset({PruningStep.CENTRALITY}), drive, centrality=rule, attribution_steps=20
     )
-    kept = prune_pool(pool, options, rng).kept
+    indices = prune_pool(pool, options, rng).indices
     rates = drive_with_noise(pool, NoiseDrive(steps=2000), rng).rates
-    gone = np.setdiff1d(np.arange(80), kept)
-    assert rates[kept].mean() > 2 * rates[gone].mean()
+    gone = np.setdiff1d(np.arange(80), indices)
+    assert rates[indices].mean() > 2 * rates[gone].mean()
 
 
 def test_the_last_step_changes_time_constants_only(rng: np.random.Generator) -> None:
@@ -122,15 +122,15 @@ def test_the_last_step_changes_time_constants_only(rng: np.random.Generator) -> 
 
 def test_an_observer_sees_every_iteration_and_changes_nothing(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
-    seen: list[tuple[int, int]] = []
+    observed: list[tuple[int, int]] = []
     plain = prune_pool(pool, _options(30, 0.2, 4), np.random.default_rng(2))
     watched = prune_pool(
         pool,
         _options(30, 0.2, 4),
         np.random.default_rng(2),
-        observe=lambda record, left: seen.append((record.neurons, left.pool.synapses)),
+        observe=lambda record, left: observed.append((record.neurons, left.pool.synapses)),
     )
-    assert seen == [(record.neurons, record.synapses) for record in plain.records[1:]]
+    assert observed == [(record.neurons, record.synapses) for record in plain.records[1:]]
     assert np.array_equal(plain.pool.weights.toarray(), watched.pool.weights.toarray())
 
 
@@ -138,7 +138,7 @@ def test_the_diagonal_can_follow_the_synapses(rng: np.random.Generator) -> None:
     pool = world(rng, 60, 0.3, 2.0)
     rule = KeepRule(diagonal=Diagonal.COMPENSATE)
     result = prune_pool(pool, _options(30, 0.2, keep=rule), rng)
-    assert not np.array_equal(result.pool.beta, pool.beta[result.kept])
+    assert not np.array_equal(result.pool.beta, pool.beta[result.indices])
     assert ((result.pool.beta > 0) & (result.pool.beta < 1)).all()
 
 
@@ -148,7 +148,7 @@ def test_pruning_is_decided_by_its_generator(attribution: ExponentSource, rng: n
     options = _options(20, 0.2, 3, attribution=attribution, keep=KeepRule(Importance.LYAPUNOV))
     first, second = (prune_pool(pool, options, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first.pool.weights.toarray(), second.pool.weights.toarray())
-    assert np.array_equal(first.kept, second.kept)
+    assert np.array_equal(first.indices, second.indices)
 
 
 def test_an_interrupted_pruning_ends_as_one_that_was_not(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -165,15 +165,15 @@ def test_an_interrupted_pruning_ends_as_one_that_was_not(tmp_path: Path, rng: np
     whole = prune_pool(pool, options, np.random.default_rng(1))
     with pytest.raises(StopHereError):
         prune_pool(pool, options, np.random.default_rng(1), checkpoint=tmp_path, progress=stop)
-    seen: list[int] = []
+    iterations: list[int] = []
     again = prune_pool(
         pool,
         options,
         np.random.default_rng(1),
         checkpoint=tmp_path,
-        progress=lambda done, _: seen.append(done),
+        progress=lambda done, _: iterations.append(done),
     )
-    assert seen[0] == 5  # the state after iteration 4 was the last one stored
+    assert iterations[0] == 5  # the state after iteration 4 was the last one stored
     assert np.array_equal(whole.pool.weights.toarray(), again.pool.weights.toarray())
     assert whole.records == again.records
     with pytest.raises(PruningError, match="state of another pruning"):

@@ -87,7 +87,7 @@ def test_the_expectation_over_many_draws_is_the_original_matrix(rng: np.random.G
     rule, draws, total = KeepRule(rescale_cap=np.inf), 20_000, np.zeros(len(weights))
     for _ in range(draws):
         draw = draw_synapses(probabilities, np.ones(len(weights)), rng, rule)
-        total += np.where(draw.kept, weights * draw.rescaled, 0.0)
+        total += np.where(draw.stays, weights * draw.rescaled, 0.0)
     spread = np.abs(weights) * np.sqrt((1 / probabilities - 1) / draws)
     assert (np.abs(total / draws - weights) <= 5 * spread + 1e-9).all()
 
@@ -96,7 +96,7 @@ def test_the_rescaling_is_capped_over_the_rounds(rng: np.random.Generator) -> No
     rescaled, alive = np.ones(400), np.ones(400, dtype=bool)
     for _ in range(6):
         draw = draw_synapses(np.full(400, 0.6), rescaled, rng, KeepRule())
-        rescaled, alive = draw.rescaled, alive & draw.kept
+        rescaled, alive = draw.rescaled, alive & draw.stays
     assert alive.any()
     assert rescaled[alive] == pytest.approx(5.0)
     assert (draw_synapses(np.full(9, 0.5), np.ones(9), rng, KeepRule(rescale=False)).rescaled == 1).all()
@@ -125,7 +125,7 @@ def test_the_compensated_leak_grows_where_coupling_grew(rng: np.random.Generator
     p = np.full(pool.synapses, 0.5)
     draw = draw_synapses(p, np.ones(pool.synapses), rng, KeepRule())
     targets = pool.ends[0]
-    growth = np.bincount(targets, np.where(draw.kept, coupling / p, 0.0) - coupling, minlength=30)
+    growth = np.bincount(targets, np.where(draw.stays, coupling / p, 0.0) - coupling, minlength=30)
     change = -np.log(compensated_betas(pool, coupling, draw, p, dt_ms=1.0)) + np.log(pool.beta)
     assert (np.sign(change[np.abs(growth) > 1e-9]) == np.sign(growth[np.abs(growth) > 1e-9])).all()
     assert np.abs(change).max() <= 4 * np.abs(np.log(pool.beta)).max()

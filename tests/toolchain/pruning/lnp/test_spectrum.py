@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
+from tests.toolchain.pruning.lnp.perturbation import perturbation_growth
 from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import PruningError
 from toolchain.pruning.lnp import (
-    GrowthOptions,
     NoiseDrive,
     RecurrentPool,
     SpectrumOptions,
     lyapunov_spectrum,
-    perturbation_growth,
 )
 from toolchain.pruning.lnp.spectrum import _exponents, _orthonormal
 
@@ -70,7 +69,7 @@ def test_a_contracting_network_is_negative_and_a_strongly_coupled_one_positive()
     for gain in (0.1, 150.0):
         pool = world(np.random.default_rng(0), 150, 0.2, gain, inhibitory=0.5)
         largest.append(lyapunov_spectrum(pool, settings, drive, np.random.default_rng(1)).largest)
-        growth.append(perturbation_growth(pool, GrowthOptions(), drive, np.random.default_rng(1)))
+        growth.append(perturbation_growth(pool, drive, np.random.default_rng(1)))
     assert largest[0] < 0 < largest[1]
     assert growth[0] < 0 < growth[1]
 
@@ -98,7 +97,7 @@ def test_a_saturated_pool_has_a_finite_spectrum(rng: np.random.Generator) -> Non
 
 def test_identical_copies_part_at_a_finite_rate(rng: np.random.Generator) -> None:
     pool = RecurrentPool.of(np.zeros((4, 4)), np.full(4, 0.5), np.full(4, 1e9))
-    growth = perturbation_growth(pool, GrowthOptions(), QUIET, rng)
+    growth = perturbation_growth(pool, QUIET, rng)
     assert growth == pytest.approx(np.log(0.5), abs=0.02)
 
 

@@ -5,8 +5,13 @@ import pytest
 from scipy.stats import gamma, norm, wasserstein_distance
 
 from tests.toolchain.pruning.pools import world
+from toolchain.arrays import Floats
 from toolchain.pruning.lnp import NoiseDrive, RecurrentPool, TimeScaleOptions, optimise_time_scales
-from toolchain.pruning.lnp.time_scales import expected_improvement, wasserstein
+from toolchain.pruning.lnp.time_scales import expected_improvement, quantile_embedding
+
+
+def wasserstein(one: Floats, other: Floats) -> float:
+    return float(np.linalg.norm(quantile_embedding(one) - quantile_embedding(other)))
 
 
 def test_the_distance_of_shifted_scales_is_known() -> None:

@@ -1,4 +1,4 @@
-"""Pieces of layers, as cores hold them, and which sources reach them."""
+"""Slices of layers, as cores hold them, and the sources that reach them."""
 
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -37,47 +37,47 @@ class Box:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Piece:
+class NeuronSlice:
     """Neurons of one layer on one core.
 
     Attributes:
-        layer: Name.
-        neurons: Flat indices, rising.
-        box: What they are of an image layer; None for others.
+        layer: Name of the layer.
+        indices: Flat indices of the neurons, rising.
+        box: Place of the neurons in an image layer; None for other layers.
     """
 
     layer: str
-    neurons: Ints = field(repr=False)
+    indices: Ints = field(repr=False)
     box: Box | None = None
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return len(self.neurons)
+        return len(self.indices)
 
 
-def whole(layer: ChipLayer) -> Piece:
+def whole(layer: ChipLayer) -> NeuronSlice:
     """Return all neurons of a layer."""
     if not layer.is_image:
-        return Piece(layer.name, np.arange(layer.size))
+        return NeuronSlice(layer.name, np.arange(layer.size))
     channels, height, width = layer.shape
     return boxed(layer, Box((0, channels), (0, height), (0, width)))
 
 
-def boxed(layer: ChipLayer, box: Box) -> Piece:
+def boxed(layer: ChipLayer, box: Box) -> NeuronSlice:
     """Return the neurons of a box."""
-    return Piece(layer.name, box.neurons(layer.shape), box)
+    return NeuronSlice(layer.name, box.neurons(layer.shape), box)
 
 
 @final
 @dataclass(frozen=True)
 class Columns:
-    """The synapses of a matrix that end in a piece, per axon that reaches it.
+    """The synapses of a matrix that end in a slice, per axon that reaches it.
 
     Attributes:
-        sources: The axons.
-        targets: Synapses of each.
-        spans: Targets from the first to the last of each, zeros included.
+        sources: Sources of the axons.
+        targets: Number of synapses of each axon.
+        spans: Number of targets from the first to the last of each axon, zeros included.
         gap: Largest number of targets skipped between two synapses of an axon.
         highest: Largest index of a target on the core.
     """
@@ -89,42 +89,42 @@ class Columns:
     highest: int
 
 
-def columns_into(link: MatrixLink, piece: Piece) -> Columns:
-    """Return what reaches a piece through a matrix."""
-    part: Any = csc_array(link.weights[piece.neurons])
-    part.sort_indices()
-    counts = np.diff(part.indptr)
+def columns_into(link: MatrixLink, neurons: NeuronSlice) -> Columns:
+    """Return the axons that reach a slice through a matrix."""
+    columns: Any = csc_array(link.weights[neurons.indices])
+    columns.sort_indices()
+    counts = np.diff(columns.indptr)
     sources = np.flatnonzero(counts)
     if not sources.size:
         none = np.zeros(0, np.int64)
         return Columns(none, none, none, 0, 0)
-    starts, ends = part.indptr[:-1][sources], part.indptr[1:][sources] - 1
-    steps = np.diff(part.indices) - 1
+    starts, ends = columns.indptr[:-1][sources], columns.indptr[1:][sources] - 1
+    steps = np.diff(columns.indices) - 1
     inside = np.ones(len(steps), bool)
     inside[ends[:-1]] = False
     gap = int(steps[inside].max(initial=0))
-    spans = part.indices[ends] - part.indices[starts] + 1
+    spans = columns.indices[ends] - columns.indices[starts] + 1
     return Columns(
-        sources, counts[sources].astype(np.int64), spans.astype(np.int64), gap, int(part.indices.max())
+        sources, counts[sources].astype(np.int64), spans.astype(np.int64), gap, int(columns.indices.max())
     )
 
 
-def fan_out(link: MatrixLink | ConvolutionLink, piece: Piece) -> Counts:
-    """Return how many synapses of a link go from each element of its source to a piece.
+def fan_out(link: MatrixLink | ConvolutionLink, neurons: NeuronSlice) -> Counts:
+    """Return how many synapses of a link go from each element of its source to a slice.
 
-    A synapse of a convolution counts also where its weight is zero: it is stored.
+    A synapse of a convolution also counts if its weight is zero, because it is stored.
     """
     if isinstance(link, MatrixLink):
-        rows: Any = csr_array(link.weights[piece.neurons])
+        rows: Any = csr_array(link.weights[neurons.indices])
         return np.bincount(rows.indices, minlength=rows.shape[1]).astype(np.int32)
-    counts = channel_fan_out(link, piece)[:, None, None]
-    down, along = (covered(link, box_of(piece), axis) for axis in (0, 1))
+    counts = channel_fan_out(link, neurons)[:, None, None]
+    down, along = (covered(link, box_of(neurons), axis) for axis in (0, 1))
     return (counts * down.sum(axis=1)[:, None] * along.sum(axis=1)).astype(np.int32).ravel()
 
 
-def channel_fan_out(link: ConvolutionLink, piece: Piece) -> Ints:
-    """Return how many channels of a piece every source channel reaches."""
-    start, end = box_of(piece).channels
+def channel_fan_out(link: ConvolutionLink, neurons: NeuronSlice) -> Ints:
+    """Return how many channels of a slice every source channel reaches."""
+    start, end = box_of(neurons).channels
     per_group = link.weights.shape[0] // link.groups
     first = np.arange(link.groups) * per_group
     reached = np.minimum(first + per_group, end) - np.maximum(first, start)
@@ -145,8 +145,8 @@ def covered(link: ConvolutionLink, box: Box, axis: int) -> NDArray[np.bool_]:
     return (shifted % window.stride[axis] == 0) & (target >= start) & (target < end)
 
 
-def box_of(piece: Piece) -> Box:
-    """Return the box of a piece of an image layer."""
-    if piece.box is None:
-        raise TypeError(f"a piece of '{piece.layer}' has no feature maps")
-    return piece.box
+def box_of(neurons: NeuronSlice) -> Box:
+    """Return the box of a slice of an image layer."""
+    if neurons.box is None:
+        raise TypeError(f"a slice of '{neurons.layer}' has no feature maps")
+    return neurons.box
