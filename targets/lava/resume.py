@@ -45,15 +45,17 @@ class FinishedSamples:
         if not self.path.exists():
             return 0
         arrays = read_sealed_arrays(self.path)
-        kept = {f"{name}.{quantity}": (quantity, name) for quantity in records for name in records[quantity]}
-        if arrays.get(_KEY, np.zeros(0)).tobytes() != self._key.tobytes() or arrays.keys() != {_KEY, *kept}:
+        places = {
+            f"{name}.{quantity}": (quantity, name) for quantity in records for name in records[quantity]
+        }
+        if arrays.get(_KEY, np.zeros(0)).tobytes() != self._key.tobytes() or arrays.keys() != {_KEY, *places}:
             raise TargetError(
                 f"'{self.path.parent}' holds finished samples of another network, stimulus or record: "
                 "use another folder, or remove it"
             )
-        counts = {len(arrays[key]) if arrays[key].ndim else -1 for key in kept}
+        counts = {len(arrays[key]) if arrays[key].ndim else -1 for key in places}
         done = counts.pop() if len(counts) == 1 else -1
-        for key, (quantity, name) in kept.items():
+        for key, (quantity, name) in places.items():
             like = records[quantity][name]
             if not 0 <= done <= len(like) or arrays[key].shape[1:] != like.shape[1:]:
                 raise self._damaged(f"'{key}' has shape {list(arrays[key].shape)}")
@@ -67,10 +69,10 @@ class FinishedSamples:
 
     def save(self, records: Mapping[str, Mapping[str, NDArray[Any]]], done: int) -> None:
         """Keep the first `done` samples."""
-        held = {
+        finished = {
             f"{name}.{quantity}": v[:done] for quantity, part in records.items() for name, v in part.items()
         }
-        write_sealed_arrays(self.path, held | {_KEY: self._key})
+        write_sealed_arrays(self.path, finished | {_KEY: self._key})
 
 
 def _digest(graph: Graph, stimulus: Stimulus, record: Sequence[str]) -> bytes:
