@@ -108,8 +108,8 @@ def _sums(
         return images(sums, value.elements.ndim)
     channels = value.shape[1]
     kernels = np.ones((channels, 1, *placement.kernel))
-    sums = windowed(t, operator, value, kernels, placement, channels)
-    return affine(operator.name, sums, factor.reshape(factor.shape[4 - value.elements.ndim :]), _ZERO)
+    tensor = windowed(t, operator, value, kernels, placement, channels)
+    return affine(operator.name, tensor, factor.reshape(factor.shape[4 - value.elements.ndim :]), _ZERO)
 
 
 def _largest(
