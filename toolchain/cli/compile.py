@@ -270,7 +270,7 @@ def _check_training(train: Path | None, example: Path | None, epochs: int) -> No
 
 def _document(build: "Build", output: Path) -> dict[str, object]:
     """Return what machines are told of a build."""
-    document = {
+    document: dict[str, object] = {
         "build": str(output),
         "target": build.target,
         "quantization": build.quantization.model_dump(mode="json"),

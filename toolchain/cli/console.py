@@ -199,7 +199,12 @@ def _print_notes(notes: Sequence[str]) -> None:
 def _error_document(
     kind: str, message: str, code: int, remedy: str, notes: Sequence[str]
 ) -> dict[str, object]:
-    document = {"kind": kind, "message": message, "remedy": remedy or None, "exit_code": code}
+    document: dict[str, object] = {
+        "kind": kind,
+        "message": message,
+        "remedy": remedy or None,
+        "exit_code": code,
+    }
     return document | ({"notes": list(notes)} if notes else {})
 
 

@@ -38,7 +38,10 @@ class Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as above
         """Write what each command does, in groups."""
         names = self.list_commands(ctx)
-        rows = ((self.commands[name].rich_help_panel, (name, self._summary(name))) for name in names)
+        rows = (
+            (getattr(self.commands[name], "rich_help_panel", None), (name, self._summary(name)))
+            for name in names
+        )
         _write_groups("Commands", rows, formatter)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - as above
