@@ -33,9 +33,12 @@ nitpicky = True
 # Types of other libraries are not described here, and no page is fetched to find out where they are.
 nitpick_ignore_regex = [("py:.*", ".*")]
 autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_use_ivar = True
+napoleon_use_rtype = False
 python_maximum_signature_line_length = 88
 # What single backticks mean in the docstrings.
 default_role = "code"

@@ -136,10 +136,10 @@ def pruning_table(rows: list[Row]) -> str:
     for task in ("HRSNN", "VGG"):
         for chip in ("loihi1", "loihi2"):
             for arm in ("dense", "pruned"):
-                found = [row[arm][chip] for row in rows if row["task"] == task]
+                measured_rows = [row[arm][chip] for row in rows if row["task"] == task]
                 mean = {
-                    key: np.mean([item[key] for item in found], axis=0)
-                    for key in found[0]
+                    key: np.mean([item[key] for item in measured_rows], axis=0)
+                    for key in measured_rows[0]
                     if key != "binding"
                 }
                 times, joules, static = mean["microseconds"], mean["nanojoules"] / 1000, mean["static"] / 1000
@@ -163,7 +163,7 @@ def pruning_table(rows: list[Row]) -> str:
 
 def sharing_table(rows: list[Row]) -> str:
     """Return what few profiles cost."""
-    found = [row for row in rows if row["task"] == "HRSNN"]
+    recurrent_rows = [row for row in rows if row["task"] == "HRSNN"]
     head = [
         "network",
         "tau, largest / smallest",
@@ -175,17 +175,17 @@ def sharing_table(rows: list[Row]) -> str:
     ]
     lines: list[list[str]] = []
     for arm in ("dense", "pruned"):
-        spreads = [row[arm]["spread"] for row in found]
-        lost = [row[arm]["free"] - row[arm]["loihi1"]["fixed"] for row in found]
+        spreads = [row[arm]["spread"] for row in recurrent_rows]
+        lost = [row[arm]["free"] - row[arm]["loihi1"]["fixed"] for row in recurrent_rows]
         lines.append(
             [
                 f"HRSNN, {arm}",
                 f"{min(spreads):.0f} to {max(spreads):.0f}",
-                f"{np.mean([row[arm]['free'] for row in found]):.2f}",
+                f"{np.mean([row[arm]['free'] for row in recurrent_rows]):.2f}",
                 interval(lost),
                 f"{max(lost):+.2f}",
-                f"{np.mean([row[arm]['free f1'] for row in found]):.4f}",
-                f"{np.mean([row[arm]['loihi1']['f1'] for row in found]):.4f}",
+                f"{np.mean([row[arm]['free f1'] for row in recurrent_rows]):.4f}",
+                f"{np.mean([row[arm]['loihi1']['f1'] for row in recurrent_rows]):.4f}",
             ]
         )
     return table(head, lines)
@@ -229,8 +229,9 @@ def known() -> list[Row]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
-def pages(rows: list[Row]) -> dict[Path, str]:
+def pages() -> dict[Path, str]:
     """Return the pages that speak of the study, with their tables renewed."""
+    rows = known()
     said = f"Means over {HRSNN_SEEDS} seeds (HRSNN) and {VGG_SEEDS} (VGG), 540 held-out digits."
     tables = f"{said}\n\n{pruning_table(rows)}\n\n{sharing_table(rows)}"
     return {
@@ -252,7 +253,7 @@ def main() -> None:
                     with RESULTS.open("a") as file:
                         file.write(json.dumps(row) + "\n")
                     print(task, seed, flush=True)
-    write_pages(pages(rows))
+    write_pages(pages())
 
 
 if __name__ == "__main__":

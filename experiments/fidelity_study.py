@@ -156,21 +156,25 @@ def spread(seed: int, ratio: float) -> dict[str, Any]:
     fit(network, inputs[0], images.train_labels, FitOptions(20, 32, 0.005, label_smoothing=0.1), seed=seed)
     graph = with_input_gain(from_torch(network))
     stimulus = Stimulus({"input": inputs[1]}, images.test_labels)
-    seen = observe_ranges(graph, Stimulus.of(inputs[0][:256]))
+    calibration = observe_ranges(graph, Stimulus.of(inputs[0][:256]))
     result: dict[str, Any] = {"float": judge_float(graph, stimulus)[1]}
     for bits in (8, 6):
         for per_neuron in (True, False):
-            for rounding in Rounding:
+            for rounding, label in ((Rounding.NEAREST, "nearest"), (Rounding.JOINT, "calibrated")):
                 quantize = QuantizeGraph(
-                    weight_bits=bits, per_neuron=per_neuron, rounding=rounding, steps=16, calibration=seen
+                    weight_bits=bits,
+                    per_neuron=per_neuron,
+                    rounding=rounding,
+                    steps=16,
+                    calibration=calibration,
                 )
                 fixed = quantize(graph)
-                name = f"{'neuron' if per_neuron else 'layer'} {rounding.value} {bits}"
+                name = f"{'neuron' if per_neuron else 'layer'} {label} {bits}"
                 result[name] = measure(Build(graph, fixed, "emulator", {}, stimulus))
                 lost = [values_of(node.weights) == 0 for node in fixed.synapses if node.name != "decode"]
-                kept = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]
-                gone = sum(int((a & b).sum()) for a, b in zip(lost, kept, strict=True))
-                result[name]["zeroed"] = gone / sum(int(each.sum()) for each in kept)
+                synapses = [values_of(node.weights) != 0 for node in graph.synapses if node.name != "decode"]
+                gone = sum(int((a & b).sum()) for a, b in zip(lost, synapses, strict=True))
+                result[name]["zeroed"] = gone / sum(int(each.sum()) for each in synapses)
     return result
 
 

@@ -32,12 +32,12 @@ BARE = "LNP's neurons, no recurrence"
 
 def _to_lnp(study: Study, arm: str) -> str:
     """Return an arm minus LNP, on Lorenz63 and on sequential digits."""
-    return " and ".join(study.to_lnp.told((task, arm)) for task in BOTH)
+    return " and ".join(study.to_lnp.in_sentence((task, arm)) for task in BOTH)
 
 
 def _pair(study: Study, first: str, second: str, tasks: Iterable[str] = BOTH) -> str:
     """Return the first arm minus the second, likewise unless other tasks are named."""
-    return " and ".join(study.pairs.told((task, first, second)) for task in tasks)
+    return " and ".join(study.pairs.in_sentence((task, first, second)) for task in tasks)
 
 
 def _times(study: Study, first: str, second: str, key: str, decimals: int = 1) -> str:
@@ -268,13 +268,14 @@ def summary(study: Study) -> str:
     said = f"""
         [Lyapunov Noise Pruning](lnp.md) prunes a recurrent network before it is trained and without data.
         Over {study.seeds} paired seeds, networks that keep all of their neurons and {KEPT} of their
-        synapses need {recurrent} times fewer operations in the recurrent synapses and {everything} times fewer in all,
-        because the input stays as it is. Their difference to the unpruned network is {series.mean:+.1f} ±
-        {series.half:.1f} of {HORIZON} values of Lorenz63 and {digits.mean:+.1f} ± {digits.half:.1f} points on
-        digits that are read row by row. So neither a gain nor a loss is shown. Pruning at random is not shown
-        to be worse at that size, and needs about as many operations in all. Other claims of the paper did not
-        hold; the page says which. The example `examples/lorenz63.py` prunes a clustered network, lets it
-        predict in closed loop in real numbers and in integers, and compares its integers with Lava:"""
+        synapses need {recurrent} times fewer operations in the recurrent synapses and {everything} times
+        fewer in all, because the input stays as it is. Their difference to the unpruned network is
+        {series.mean:+.1f} ± {series.half:.1f} of {HORIZON} values of Lorenz63 and {digits.mean:+.1f} ±
+        {digits.half:.1f} points on digits that are read row by row. So neither a gain nor a loss is shown.
+        Pruning at random is not shown to be worse at that size, and needs about as many operations in all.
+        Other claims of the paper did not hold; the page says which. The example `examples/lorenz63.py`
+        prunes a clustered network, lets it predict in closed loop in real numbers and in integers, and
+        compares its integers with Lava:"""
     head = [
         f"Lorenz63, {len(rows)} networks, {DEPLOYED_STARTS} starting points each",
         "float",

@@ -58,7 +58,7 @@ class Study:
 
     def values(self, task: str, arm: str, key: str) -> dict[int, float]:
         """Return one figure of an arm by seed."""
-        return {s: found[key] for (t, a, s), found in self.figures.items() if (t, a) == (task, arm)}
+        return {s: figures[key] for (t, a, s), figures in self.figures.items() if (t, a) == (task, arm)}
 
     def scores(self, task: str, arm: str) -> dict[int, float]:
         """Return what a task judges an arm by: values predicted, or percent of the images."""

@@ -108,8 +108,8 @@ def _random(case: Case) -> Selection:
 
 
 def _erdos_renyi(case: Case) -> Selection:
-    kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-    return erdos_renyi(case.pool, kept, case.synapses, case.rng(4))
+    neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+    return erdos_renyi(case.pool, neurons, case.synapses, case.rng(4))
 
 
 def _no_recurrence(case: Case) -> Selection:
@@ -193,17 +193,17 @@ def _pruned(case: Case, arm: str, synapses: int) -> Network:
     if arm == "AP":
         network = _by_activity(case, None)
         pool = pool_of(network, "hidden")
-        chosen = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
+        survivors = np.sort(case.rng(5).choice(pool.synapses, min(synapses, pool.synapses), replace=False))
         return _at_equal_gain(
-            case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(chosen))
+            case, with_pool(network, "hidden", np.arange(pool.size), pool.with_synapses(survivors))
         )
     if synapses == case.synapses:
         selection = ARMS[arm](case)
     elif arm == "random":
         selection = prune_at_random(case.pool, KEPT_NEURONS, synapses, case.rng(2))
     else:
-        kept = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
-        selection = erdos_renyi(case.pool, kept, synapses, case.rng(4))
+        neurons = np.sort(case.rng(3).choice(NEURONS, KEPT_NEURONS, replace=False))
+        selection = erdos_renyi(case.pool, neurons, synapses, case.rng(4))
     return _at_equal_gain(case, with_pool(case.network, "hidden", selection.indices, selection.pool))
 
 

@@ -173,7 +173,7 @@ def noise_table(study: Study) -> str:
 
 def deployment_table(study: Study) -> str:
     """Return float against integers, per seed, and the mean paired change."""
-    found = sorted((seed, f) for (task, _, seed), f in study.figures.items() if task == DEPLOYMENT)
+    deployed = sorted((seed, f) for (task, _, seed), f in study.figures.items() if task == DEPLOYMENT)
     head = [
         "seed",
         "VPT float",
@@ -192,12 +192,12 @@ def deployment_table(study: Study) -> str:
             *(f"{f[f'one_step_{kind}']:.5f}" for kind in ("float", "fixed")),
             "yes" if f["lava_equal"] else "NO",
         ]
-        for seed, f in found
+        for seed, f in deployed
     ]
     text = [rows_of(head, rows)]
     for key, name in (("vpt", "VPT"), ("rmse", "RMSE"), ("one_step", "one-step RMSE")):
-        base = float(np.mean([f[f"{key}_float"] for _, f in found]))
-        change = [100 * (f[f"{key}_fixed"] - f[f"{key}_float"]) / base for _, f in found]
+        base = float(np.mean([f[f"{key}_float"] for _, f in deployed]))
+        change = [100 * (f[f"{key}_fixed"] - f[f"{key}_float"]) / base for _, f in deployed]
         text.append(f"Mean change of {name}: {'{:+.1f} ± {:.1f} %'.format(*interval(change))}.")
     return "\n\n".join(text)
 

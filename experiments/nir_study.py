@@ -53,14 +53,14 @@ def measured(build: Build, stimulus: Stimulus, lava: int) -> Row:
     """Return how integers agree with real numbers, and whether Lava has the same integers."""
     emulator, graphs = load_target("emulator"), (build.float_graph, build.fixed_graph)
     traces = [emulator.build(graph).run(stimulus, record=("spikes", "v")) for graph in graphs]
-    found = compare_traces(graphs, (traces[0], traces[1]), labels=stimulus.labels)
+    comparison = compare_traces(graphs, (traces[0], traces[1]), labels=stimulus.labels)
     judged = compare_build(build, stimulus.take(slice(0, lava)), exact=("lava",), samples=lava)
     return {
         "samples": stimulus.samples,
-        "float": found.float_accuracy,
-        "fixed": found.fixed_accuracy,
-        "agreement": found.prediction_agreement,
-        "f1": found.spike_f1,
+        "float": comparison.float_accuracy,
+        "fixed": comparison.fixed_accuracy,
+        "agreement": comparison.prediction_agreement,
+        "f1": comparison.spike_f1,
         "own f1": files_f1(graphs[0], traces),
         "synapses": sum(int(np.count_nonzero(values_of(node.weights))) for node in graphs[1].synapses),
         "lava samples": lava,
@@ -72,7 +72,7 @@ def files_f1(graph: Graph, traces: list[Trace]) -> float:
     """Return the spike F1 without the neurons that stand for a bias and always fire."""
     names = [node.name for node in graph.populations if node.origin.path != "constant"]
     expected, got = (np.concatenate([each.spikes[name].ravel() for name in names]) for each in traces)
-    return compare_spikes(expected.astype(bool), got.astype(bool))[3]
+    return compare_spikes(expected.astype(bool), got.astype(bool)).f1
 
 
 def braille_fold(data: Path, number: int) -> Stimulus:
@@ -119,8 +119,8 @@ def nmnist_part(data: Path, part: slice) -> Stimulus:
         for frame, name in zip(frames, names, strict=True):
             events = read_recording(archive.read(name))
             step = events["t"] // STEP_US
-            kept = events[step < STEPS]
-            frame[step[step < STEPS], kept["p"], kept["y"], kept["x"]] = True
+            early = events[step < STEPS]
+            frame[step[step < STEPS], early["p"], early["y"], early["x"]] = True
     labels = np.array([int(Path(name).parent.name) for name in names], np.int64)
     return Stimulus({"input": frames}, labels)
 
@@ -149,7 +149,7 @@ def sinabs_spikes(path: Path, x: np.ndarray, floor: float) -> dict[str, np.ndarr
         floor: min_v_mem.
     """
     nodes: Any = nir.read(str(path)).nodes
-    sent, found = torch.tensor(x, dtype=torch.float64), dict[str, np.ndarray]()
+    sent, spiked = torch.tensor(x, dtype=torch.float64), dict[str, np.ndarray]()
     for name in sorted((name for name in nodes if name.isdigit()), key=int):
         node = nodes[name]
         if isinstance(node, nir.Conv2d | nir.Affine):
@@ -170,14 +170,14 @@ def sinabs_spikes(path: Path, x: np.ndarray, floor: float) -> dict[str, np.ndarr
                     v = v + sent[t]
                     spikes[t] = v >= 1
                     v = torch.clamp(v * (spikes[t] == 0), min=floor)
-                sent, found[name] = spikes, spikes.numpy() > 0
-    return found
+                sent, spiked[name] = spikes, spikes.numpy() > 0
+    return spiked
 
 
 def limited(data: Path) -> Row:
     """Count what sinabs's default limit of potentials makes of the convolutional network."""
     judged = nmnist_part(data, slice(0, RECORDINGS))
-    found: Row = {"recordings": RECORDINGS}
+    row: Row = {"recordings": RECORDINGS}
     predicted: dict[str, list[int]] = {}
     for key, floor in (("free", -np.inf), ("limited", -1.0)):
         counts: dict[str, int] = {}
@@ -188,8 +188,8 @@ def limited(data: Path) -> Row:
                 counts[name] = counts.get(name, 0) + int(spikes.sum())
             predicted[key].append(int(layers[name].sum(axis=0).argmax()))
         right = int((np.array(predicted[key]) == judged.labels).sum())
-        found[key] = {"spikes": counts, "right": right}
-    return found | {"same": sum(a == b for a, b in zip(*predicted.values(), strict=True))}
+        row[key] = {"spikes": counts, "right": right}
+    return row | {"same": sum(a == b for a, b in zip(*predicted.values(), strict=True))}
 
 
 def one_lif(data: Path) -> Row:
@@ -207,19 +207,19 @@ def one_lif(data: Path) -> Row:
         load_target("emulator").build(graph).run(stimulus, record=QUANTITIES)
         for graph in (build.float_graph, build.fixed_graph)
     )
-    found: Row = {"spikes": np.flatnonzero(real.spikes[name][0, :, 0]).tolist()}
-    found["integers"] = np.flatnonzero(whole.spikes[name][0, :, 0]).tolist()
+    row: Row = {"spikes": np.flatnonzero(real.spikes[name][0, :, 0]).tolist()}
+    row["integers"] = np.flatnonzero(whole.spikes[name][0, :, 0]).tolist()
     for other, columns in traces.items():
         # Lava's own connections deliver one step late.
         late = 1 if other == "lava_cpu_float" else 0
         steps = len(columns) - late
         apart = np.abs(real.v[name][0, :steps, 0] - columns[late:, 1]).max()
-        found[other] = {
+        row[other] = {
             "spikes": bool(np.array_equal(real.spikes[name][0, :steps, 0], columns[late:, 2] > 0)),
             # snnTorch's trace has another unit of potential.
             "potential": None if other == "snntorch" else float(apart),
         }
-    return found | measured(build, stimulus, 1)
+    return row | measured(build, stimulus, 1)
 
 
 TASKS: dict[str, Callable[[Path], Row]] = {
@@ -330,8 +330,9 @@ def known() -> dict[str, Row]:
     return {row["task"]: row for row in map(json.loads, RESULTS.read_text().splitlines())}
 
 
-def pages(rows: dict[str, Row]) -> dict[Path, str]:
+def pages() -> dict[Path, str]:
     """Return the page of the study, with its tables renewed."""
+    rows = known()
     return filled(STUDIES / "nir.md", {"study": page({task: rows[task] for task in TASKS})})
 
 
@@ -350,7 +351,7 @@ def main() -> None:
             with RESULTS.open("a") as file:
                 file.write(json.dumps(rows[task]) + "\n")
             print(task, f"{rows[task]['seconds']} s", flush=True)
-    write_pages(pages(rows))
+    write_pages(pages())
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ Labels = NDArray[np.int64]
 class Images:
     """Pictures as bytes `[n, 28, 28]` and their labels, to train on and to judge by."""
 
-    seen: NDArray[np.uint8]
-    seen_labels: Labels
+    train: NDArray[np.uint8]
+    train_labels: Labels
     held_out: NDArray[np.uint8]
     held_out_labels: Labels
 
@@ -58,7 +58,7 @@ class Task:
         data: `fashion` or `mnist`.
         convolutional: Two convolutions with pooling and a dense layer, or two dense layers.
         norm: Whether the convolutions have a norm.
-        epochs: Of training.
+        epochs: Passes over the training pictures.
         trained: On so many pictures.
         judged: On so many.
     """
@@ -127,8 +127,8 @@ def train(task: Task, images: Images, path: Path) -> None:
     """Train a network and write it to ONNX."""
     torch.manual_seed(0)
     model, order = network(task), torch.Generator().manual_seed(0)
-    x = torch.from_numpy(frames(images.seen[: task.trained]))
-    y = torch.from_numpy(images.seen_labels[: task.trained])
+    x = torch.from_numpy(frames(images.train[: task.trained]))
+    y = torch.from_numpy(images.train_labels[: task.trained])
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, task.epochs * -(-len(x) // 128))
     for _ in range(task.epochs):
@@ -174,17 +174,19 @@ def judged(path: Path, task: Task, images: Images, steps: int) -> Row:
     build: Build = compile_file(
         path,
         stimulus=shown(pictures, steps, labels),
-        calibration=shown(frames(images.seen[:CALIBRATED]), steps),
+        calibration=shown(frames(images.train[:CALIBRATED]), steps),
     )
-    found = [np.asarray(scores).argmax(axis=1)]
-    found += [classes_of(graph, shown(pictures, steps)) for graph in (build.float_graph, build.fixed_graph)]
-    right = [each == labels for each in found]
+    predicted = [np.asarray(scores).argmax(axis=1)]
+    predicted += [
+        classes_of(graph, shown(pictures, steps)) for graph in (build.float_graph, build.fixed_graph)
+    ]
+    right = [each == labels for each in predicted]
     return {
         "samples": task.judged,
         "accuracy": [100.0 * float(each.mean()) for each in right],
         "float against onnxruntime": difference(right[1], right[0]),
         "integers against float": difference(right[2], right[1]),
-        "same class": [100.0 * float((b == a).mean()) for a, b in pairwise(found)],
+        "same class": [100.0 * float((b == a).mean()) for a, b in pairwise(predicted)],
         "input bits": build.float_graph.inputs[0].bits,
     }
 

@@ -21,12 +21,12 @@ SCRATCH = "from scratch, strict's widths"
 
 def _to_dense(study: Study, arm: str) -> str:
     """Return an arm minus the dense network at full and at half width."""
-    return " and ".join(study.to_dense.told((width, arm), 2) for width in WIDTHS)
+    return " and ".join(study.to_dense.in_sentence((width, arm), 2) for width in WIDTHS)
 
 
 def _pair(study: Study, first: str, second: str) -> str:
     """Return the first arm minus the second at full and at half width."""
-    return " and ".join(study.pairs.told((width, first, second), 2) for width in WIDTHS)
+    return " and ".join(study.pairs.in_sentence((width, first, second), 2) for width in WIDTHS)
 
 
 def _fewer(study: Study, *arms: str, widths: Sequence[str] = (FULL,)) -> str:

@@ -94,10 +94,10 @@ def measure(network: FeedForward, data: Data) -> dict[str, Any]:
     emulator = load_target("emulator")
     stimulus = Stimulus.of(frames[0])
     trace = emulator.build(graph).run(stimulus)
-    seen = Calibration.observe(
+    calibration = Calibration.observe(
         graph, Stimulus.of(frames[1]), emulator.build(graph).run(frames[1], record=QUANTITIES)
     )
-    fixed = Pipeline((QuantizeGraph(steps=STEPS, calibration=seen),))(graph)
+    fixed = Pipeline((QuantizeGraph(steps=STEPS, calibration=calibration),))(graph)
     integers = emulator.build(fixed).run(stimulus)
     cost = measure_cost(graph, stimulus, trace)
     kernels = [p.detach() for p in network.parameters() if p.dim() == 4]
@@ -115,8 +115,8 @@ def measure(network: FeedForward, data: Data) -> dict[str, Any]:
 
 def masked_accuracy(network: FeedForward, data: Data) -> float:
     with torch.inference_mode():
-        found = network(torch.from_numpy(data.test)).scores.argmax(1).numpy()
-    return accuracy(found, data.test_labels)
+        predicted = network(torch.from_numpy(data.test)).scores.argmax(1).numpy()
+    return accuracy(predicted, data.test_labels)
 
 
 def spikes_equal(network: FeedForward, small: FeedForward, masks: dict[str, np.ndarray], data: Data) -> bool:
@@ -151,13 +151,13 @@ def run(width: str, options: ScaOptions | None, seed: int, data: Data) -> dict[s
     return result | measure(small, data)
 
 
-def from_scratch(width: str, kept: list[int], seed: int, data: Data) -> dict[str, Any]:
+def from_scratch(width: str, widths: list[int], seed: int, data: Data) -> dict[str, Any]:
     """Train a network of given widths from its first day, as long as the pruned one was trained."""
-    shape = VggShape(plan=PLANS[width], image=(1, 8, 8), steps=STEPS).with_widths(kept)
+    shape = VggShape(plan=PLANS[width], image=(1, 8, 8), steps=STEPS).with_widths(widths)
     network = build_vgg(shape, torch.Generator().manual_seed(seed))
     records = fit(network, data.train, data.train_labels, OPTIONS, seed=seed)
     result = {"train_accuracy": records[-1].accuracy, "masked_accuracy": masked_accuracy(network, data)}
-    return result | {"kept": kept} | measure(network, data)
+    return result | {"kept": widths} | measure(network, data)
 
 
 def noise_pruned(width: str, options: FeedForwardLnpOptions, seed: int, data: Data) -> dict[str, Any]:
@@ -193,16 +193,16 @@ def _record(key: tuple[str, str, int], compute: Callable[[], dict[str, Any]]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=range(SEEDS), help="which seeds")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = Data.load()
-    for seed in chosen.seeds:
+    for seed in arguments.seeds:
         for width in PLANS:
             for arm, options in ARMS.items():
                 _record((width, arm, seed), lambda w=width, o=options, s=seed: run(w, o, s, data))
             for arm, model in SCRATCH.items():
-                kept = known()[width, model, seed]["kept"]
-                _record((width, arm, seed), lambda w=width, k=kept, s=seed: from_scratch(w, k, s, data))
+                widths = known()[width, model, seed]["kept"]
+                _record((width, arm, seed), lambda w=width, k=widths, s=seed: from_scratch(w, k, s, data))
             for arm, rule in LNP.items():
                 _record((width, arm, seed), lambda w=width, o=rule, s=seed: noise_pruned(w, o, s, data))
 

@@ -57,7 +57,7 @@ class Family(Generic[Key]):
             return f"**{text}**"
         return f"*{text}*" if key in self.discovered else text
 
-    def told(self, key: Key, decimals: int = 1) -> str:
+    def in_sentence(self, key: Key, decimals: int = 1) -> str:
         """Return the difference for a sentence, with what it survives."""
         survived = "B-H" if key in self.discovered else "not shown"
         return f"{self._plain(key, decimals)} ({'Holm' if key in self.holm else survived})"
@@ -72,8 +72,8 @@ class Family(Generic[Key]):
         )
 
     def _plain(self, key: Key, decimals: int) -> str:
-        found = self.comparisons[key]
-        return f"{found.mean:+.{decimals}f} ± {found.half:.{decimals}f}"
+        comparison = self.comparisons[key]
+        return f"{comparison.mean:+.{decimals}f} ± {comparison.half:.{decimals}f}"
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """A pytest fixture that holds a build to what it could do: hardware-fidelity regression in your own tests.
 
-It is loaded into every run of pytest where Pumice is installed, other people's included. So it imports
-neither PyTorch nor the rest of Pumice before a test asks for the fixture, and what it adds to pytest bears
-the name of Pumice, but for the fixture itself: one of that name in a project or test file takes its place.
+Pytest loads it wherever Pumice is installed, also for projects that have nothing to do with Pumice. So it
+imports neither PyTorch nor the rest of Pumice before a test asks for the fixture, and everything that it adds
+to pytest bears the name of Pumice, except the fixture: a fixture `fidelity` of a project takes its place.
 
     def test_the_chip_is_what_we_trained(fidelity):
         fidelity("builds/keyword", baseline="keyword.json", gates={"accuracy_drop": 0.5})
@@ -20,6 +20,7 @@ import pytest
 from pumice.shadow import PACKAGES, ShadowedError, check_packages
 
 if TYPE_CHECKING:
+    from toolchain import Comparison
     from toolchain.execution.stimulus import Stimulus
     from toolchain.workflow.build_folder import Build
     from toolchain.workflow.judgement import Judgement
@@ -45,7 +46,7 @@ class FidelityCheck:
     """Compares a build and fails the test where it is not faithful enough.
 
     Args:
-        folder: What relative baselines are relative to: the folder of the test.
+        folder: Folder of the test, in which relative paths of baselines begin.
         update: Whether baselines are written instead of checked.
     """
 
@@ -63,16 +64,18 @@ class FidelityCheck:
         samples: int = 32,
         stimulus: "Stimulus | None" = None,
     ) -> "Judgement":
-        """Compare float with integers, and targets with one another, and return what was found.
+        """Compare float with integers, and targets with one another.
 
         Args:
             build: A build, or its folder.
-            baseline: Figures per layer that must not get worse; written if missing under
-                `--pumice-update`.
+            baseline: File with figures per layer that must not get worse; `--pumice-update` writes it.
             gates: Bounds by name, such as `accuracy_drop`, `spike_f1`.
             exact: Targets that must be equal bit for bit.
-            samples: How many samples those run.
-            stimulus: By default the build's own.
+            samples: Number of samples that those targets run.
+            stimulus: Samples to compare on; by default the build's own.
+
+        Returns:
+            The comparison.
 
         Raises:
             FidelityError: A gate or a figure of the baseline is not met: names the layer.
@@ -83,8 +86,7 @@ class FidelityCheck:
             check_packages(*PACKAGES)
         except ShadowedError as error:
             pytest.fail(str(error), pytrace=False)
-        from toolchain.fidelity import check_baseline, check_gates, write_baseline  # noqa: PLC0415
-        from toolchain.files.disk import check_file  # noqa: PLC0415
+        from toolchain.fidelity import check_gates, write_baseline  # noqa: PLC0415
         from toolchain.workflow.compare import compare_build  # noqa: PLC0415
         from toolchain.workflow.load import load  # noqa: PLC0415 - loads torch
 
@@ -97,6 +99,19 @@ class FidelityCheck:
             if self.update:
                 write_baseline(path, judgement.comparison)
             else:
-                check_file("baseline", path)
-                check_baseline(path, judgement.comparison)
+                _check(path, judgement.comparison)
         return judgement
+
+
+def _check(path: Path, comparison: "Comparison") -> None:
+    """Check a comparison against a baseline; an error that a new one would mend says how pytest writes it."""
+    from toolchain.errors import UsageError  # noqa: PLC0415
+    from toolchain.fidelity import check_baseline  # noqa: PLC0415
+    from toolchain.files.disk import check_file  # noqa: PLC0415
+
+    try:
+        check_file("baseline", path)
+        check_baseline(path, comparison)
+    except UsageError as error:
+        error.add_note(f"'pytest {_OPTION}' writes the baseline")
+        raise

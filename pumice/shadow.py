@@ -1,7 +1,7 @@
 """Finds out whether `toolchain` and `targets` are Pumice's packages, or somebody else's files of those names.
 
-Both are words that other projects use, too. Where Python finds theirs first, an import fails in ways that say
-nothing; so whoever enters Pumice asks here before. Nothing of either package is imported for that.
+Other projects use these words, too. If Python finds theirs first, an import fails with a message that does
+not help. So every entry to Pumice checks them here first, without importing either package.
 """
 
 import sys
@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final, final
 
 PACKAGES: Final = ("toolchain", "targets")
-"""What Pumice consists of besides this package."""
+"""The packages of Pumice besides this one."""
 
 _HOME: Final = Path(__file__).parents[1]
 
 
 @final
 class ShadowedError(ImportError):
-    """A name that Pumice needs leads to a file that is not Pumice's."""
+    """A file that is not Pumice's hides one of its packages."""
 
 
 def check_packages(*names: str) -> None:
-    """Return if the packages of these names are Pumice's.
+    """Raise unless the packages of these names are Pumice's.
 
     Raises:
-        ShadowedError: One is not: names the file that Python finds instead, and says what to do.
+        ShadowedError: One is not; the message names the file that Python finds instead, and says what to do.
     """
     for name in names:
         place, own = _place(name), _HOME / name / "__init__.py"

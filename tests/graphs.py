@@ -1,5 +1,6 @@
 """Small named graphs and random ones, used by many tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,16 +35,57 @@ def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> 
     )
 
 
+def dense(name: str, source: str, weights: Any, **changes: Any) -> ir.Dense:
+    return ir.Dense(name=name, inputs=(source,), weights=weights, **changes)
+
+
+def fixed_dense(name: str, source: str, weights: Any, **changes: Any) -> ir.FixedDense:
+    """Integer synapses of both signs; every field can be changed."""
+    options: dict[str, Any] = {"exponent": 0, "sign_mode": SignMode.MIXED} | changes
+    return ir.FixedDense(name=name, inputs=(source,), weights=weights, **options)
+
+
+def chain(*nodes: AnyNode, decode: Decode = Decode.SPIKE_COUNT, **entry: Any) -> Graph:
+    """The nodes between an input `x`, whose fields `entry` may change, and an output of the last node."""
+    output = ir.Output(name="o", inputs=(nodes[-1].name,), decode=decode)
+    return Graph((ir.Input(name="x", **{"shape": (1,)} | entry), *nodes, output))
+
+
+Links = dict[str, tuple[str, str, int]]
+"""By the name of a connection: its source, its target, and the steps that it waits; 0 for no delay."""
+
+
+def wired(
+    sizes: dict[str, int],
+    links: Links,
+    *,
+    channels: int = 1,
+    weights: Callable[[tuple[int, int]], Any] = np.ones,
+    delays: Callable[[tuple[int, int]], Any] | None = None,
+) -> Graph:
+    """Populations in the order in which they stand, wired to one another and to the input `x`."""
+    width = sizes | {"x": channels}
+    nodes: list[AnyNode] = []
+    for population, neurons in sizes.items():
+        incoming = {name: link for name, link in links.items() if link[1] == population}
+        for name, (source, _, steps) in incoming.items():
+            shape = (neurons, width[source])
+            if steps:
+                nodes.append(ir.Delay(name=f"{name}-d", inputs=(source,), shape=shape[1:], steps=steps))
+            own = None if delays is None else delays(shape)
+            nodes.append(dense(name, f"{name}-d" if steps else source, weights(shape), delays=own))
+        nodes.append(lif(population, tuple(incoming), neurons))
+    return chain(*nodes, shape=(channels,))
+
+
 def feed_forward() -> Graph:
     """Two inputs, three neurons, a read-out of two."""
     return Graph(
         (
             ir.Input(name="x", shape=(2,)),
-            ir.Dense(name="encode", inputs=("x",), weights=np.array([[1.5, -0.5], [0.3, 0.9], [-1.0, 2.0]])),
+            dense("encode", "x", np.array([[1.5, -0.5], [0.3, 0.9], [-1.0, 2.0]])),
             lif("hidden", ("encode",), 3),
-            ir.Dense(
-                name="decode", inputs=("hidden",), weights=np.array([[1.0, -1.0, 0.5], [-0.5, 1.0, 0.25]])
-            ),
+            dense("decode", "hidden", np.array([[1.0, -1.0, 0.5], [-0.5, 1.0, 0.25]])),
             lif("readout", ("decode",), 2, vth=np.inf, dv=0.1),
             ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V),
         ),
@@ -60,12 +102,12 @@ def recurrent(
     return Graph(
         (
             ir.Input(name="x", shape=(channels,)),
-            ir.Dense(name="encode", inputs=("x",), weights=rng.normal(size=(neurons, channels)) * 2),
+            dense("encode", "x", rng.normal(size=(neurons, channels)) * 2),
             ir.Delay(name="wait", inputs=("hidden",), shape=(neurons,), steps=1),
-            ir.Dense(name="recur", inputs=("wait",), weights=csr_array(weights)),
+            dense("recur", "wait", csr_array(weights)),
             lif("hidden", ("encode", "recur"), neurons, dv=dv, du=rng.uniform(0.3, 1.0, neurons), vth=1 / dv),
-            ir.Dense(name="decode", inputs=("hidden",), weights=rng.normal(size=(3, neurons))),
-            ir.Dense(name="skip", inputs=("x",), weights=rng.normal(size=(3, channels))),
+            dense("decode", "hidden", rng.normal(size=(3, neurons))),
+            dense("skip", "x", rng.normal(size=(3, channels))),
             lif("readout", ("decode", "skip"), 3, vth=np.inf, dv=0.05),
             ir.Output(name="output", inputs=("readout",), decode=Decode.MEAN_V, classes=("a", "b", "c")),
         ),

@@ -188,11 +188,9 @@ class UnsupportedModuleError(FrontendError):
     def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
         self.path = path
         self.type_name = type_name
-        super().__init__(
-            f"module '{path}' is a {type_name}, which has no meaning in the graph; "
-            f"supported: {', '.join(supported)}",
-            remedy,
-        )
+        known = ", ".join(supported)
+        problem = f"module '{path}' is a {type_name}, which has no meaning in the graph; supported: {known}"
+        super().__init__(problem, remedy)
 
 
 class IRError(ToolchainError):
@@ -356,8 +354,7 @@ class SimulationError(TargetError):
     """
 
     def __init__(self, reason: str, *, process: str, step: int) -> None:
-        self.process = process
-        self.step = step
+        self.process, self.step = process, step
         super().__init__(f"process '{process}' at step {step}: {reason}")
 
 

@@ -1,7 +1,7 @@
-r"""Integer semantics: widths, rounding, wrap, saturation, decay, weight rules. The one source of truth.
+r"""The integers of the chip: widths, rounding, wrapping, saturation, decays and the rules of weights.
 
-Everything here equals Lava's CPU `fixed_pt` models (lava-nc 0.10.0) bit for bit; every other
-implementation of these rules is proved equal to this one by property tests. All state is int32.
+Everything here equals Lava's CPU `fixed_pt` models (lava-nc 0.10.0) bit for bit, and tests compare every
+other implementation of these rules with this one. All state is int32.
 """
 
 from enum import Enum
@@ -13,35 +13,41 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int32]
 
 STATE_BITS: Final = 24
+"""Bits of the current `u` and the potential `v`, sign included."""
 STATE_LIMIT: Final = 2 ** (STATE_BITS - 1)
-"""`u` wraps and `v` saturates around this magnitude."""
+"""Magnitude at which `u` wraps and `v` saturates."""
 WORD_LIMIT: Final = 2**31
-"""Sums of synapses wrap around this magnitude before bits are dropped."""
+"""Magnitude at which a sum of synapses wraps, before its exponent drops bits."""
 DECAY_BITS: Final = 12
 DECAY_UNITY: Final = 2**DECAY_BITS
+"""The decay that forgets everything at once."""
 ALIGNMENT_BITS: Final = 6
-"""Synaptic input and threshold are shifted left by this many bits against `u` and `v`."""
+"""Bits by which synaptic input and threshold are shifted left before they meet `u` and `v`."""
 THRESHOLD_MAX: Final = 2**17 - 1
+"""Largest mantissa of a threshold."""
 SILENT_LIMIT: Final = THRESHOLD_MAX << ALIGNMENT_BITS
 """Largest potential at which a read-out with the largest threshold does not fire."""
 BIAS_MANTISSA_MAX: Final = 2**12 - 1
 BIAS_EXPONENT_MAX: Final = 7
 WEIGHT_BITS: Final = 8
+"""Bits of the weight of one synapse, sign included."""
 WEIGHT_EXPONENTS: Final = (-8, 7)
+"""Smallest and largest exponent of a connection."""
 WIDE_BITS: Final = WEIGHT_BITS + WEIGHT_EXPONENTS[1]
-"""Bits of a weight that two synapses make together: exponents differ by 7 at most."""
+"""Most bits of a weight that two synapses make together: their exponents differ by at most 7."""
 MESSAGE_BITS: Final = 24
 """Magnitude bits of a graded message."""
 MIXED_WEIGHT_MAX: Final = 254
-"""Mixed matrices stay within -254 .. 254: -256 would become -255 in a matrix that loses its
-positive weights, so it is never emitted."""
+"""Largest magnitude of a weight in a matrix of both signs. The hardware holds -256 as well; it would become
+-255 if the matrix lost its positive weights, so the quantizer never emits it."""
 PURE_WEIGHT_MAX: Final = 255
+"""Largest magnitude of a weight in a matrix of one sign."""
 INPUT_LIMIT: Final = 2**18
-"""Largest |a| for which one wrap of `u` is enough: 2^18 << 6 = 2^24."""
+"""Largest synaptic input for which one wrap of `u` is enough: 2^18 << 6 = 2^24."""
 
 
 class SignMode(Enum):
-    """Which signs the weights of one connection may have; decides range and granularity."""
+    """The signs that the weights of a connection may have; they decide its range and its granularity."""
 
     MIXED = "mixed"
     EXCITATORY = "excitatory"
@@ -52,8 +58,8 @@ def decay(x: IntArray, amount: IntArray) -> IntArray:
     r"""Return `sign(x) * ((|x| * (4096 - amount)) >> 12)`: decay rounded toward zero.
 
     Args:
-        x: State, int32.
-        amount: Decay in 1/4096, 0 .. 4096.
+        x: The state, int32.
+        amount: The decay in units of 1/4096, 0 .. 4096.
 
     >>> decay(np.array([100, -100], np.int32), np.array([2048, 2048], np.int32)).tolist()
     [50, -50]
@@ -65,7 +71,7 @@ def decay(x: IntArray, amount: IntArray) -> IntArray:
 
 
 def wrap(current: IntArray) -> IntArray:
-    """Return the current after one wrap at 24 bits: `> 2^23` goes down, `<= -2^23` goes up by 2^24.
+    """Return the current wrapped once at 24 bits: above 2^23 it loses 2^24, at -2^23 and below it gains 2^24.
 
     >>> wrap(np.array([2**23, 2**23 + 1, -(2**23)], np.int32)).tolist()
     [8388608, -8388607, 8388608]
@@ -100,14 +106,14 @@ def lif_step(
         u: Synaptic current before the step.
         v: Membrane potential before the step.
         a: Synaptic input of this step, summed over connections.
-        du: Current decay register, 0 .. 4095; carries a hidden + 1.
-        dv: Potential decay register, 0 .. 4095.
-        vth: Threshold mantissa, compared as `vth << 6`.
-        bias: `mantissa * 2^exponent`, added to `v` every step.
+        du: Register of the current's decay, 0 .. 4095, to which the chip adds 1.
+        dv: Register of the potential's decay, 0 .. 4095.
+        vth: Mantissa of the threshold, which is `vth << 6`.
+        bias: Constant that is added to `v` in every step, `mantissa * 2^exponent`.
 
     Returns:
-        Current, potential after the reset, and spikes. Arithmetic is int32 throughout, as in
-        Lava: an input beyond `INPUT_LIMIT` can leave the 24-bit range.
+        The current, the potential after the reset, and the spikes. All arithmetic is int32, as in Lava:
+        with an input beyond `INPUT_LIMIT` the current can leave its 24 bits.
     """
     current = wrap(decay(u, du + np.int32(1)) + (a << np.int32(ALIGNMENT_BITS)))
     potential = saturate(decay(v, dv) + current + bias)
@@ -116,15 +122,15 @@ def lif_step(
 
 
 def shift(total: NDArray[np.int64], exponent: int) -> IntArray:
-    """Return `total * 2^exponent`, rounding down where bits are lost (unlike decays).
+    """Return `total * 2^exponent`, rounded down where bits are lost (decays round toward zero).
 
-    As in Lava, a sum has 32 bits: what leaves them wraps before bits are dropped.
+    As in Lava, a sum has 32 bits and wraps there, before the exponent drops bits.
 
     >>> shift(np.array([-10, 10, 2**32 + 8]), -2).tolist()
     [-3, 2, 2]
     """
-    held = total.astype(np.int32)
-    return np.left_shift(held, exponent) if exponent > 0 else np.right_shift(held, -exponent)
+    wrapped = total.astype(np.int32)
+    return np.left_shift(wrapped, exponent) if exponent > 0 else np.right_shift(wrapped, -exponent)
 
 
 def wrap_sum(total: NDArray[np.int64]) -> IntArray:
@@ -139,7 +145,7 @@ def wrap_sum(total: NDArray[np.int64]) -> IntArray:
 def weight_limits(sign_mode: SignMode, weight_bits: int = WEIGHT_BITS) -> tuple[int, int]:
     """Return the smallest and largest weight that the quantizer may emit.
 
-    More than 8 bits are those of two synapses together, see `halve_weights`.
+    More than 8 bits are those of two synapses together; see `halve_weights`.
     """
     spare = max(weight_bits - WEIGHT_BITS, 0)
     mixed, pure = MIXED_WEIGHT_MAX << spare, (PURE_WEIGHT_MAX + 1 << spare) - 1
@@ -158,10 +164,11 @@ def weight_granularity(sign_mode: SignMode, weight_bits: int) -> int:
 
 
 def apply_weight_rule(weights: NDArray[Any], sign_mode: SignMode, weight_bits: int) -> IntArray:
-    """Return the weights that the hardware would really use: clipped, low bits dropped.
+    """Return the weights that the hardware really uses: clipped, and without their low bits.
 
-    Mixed: clip to -256 .. 255, arithmetic shift (3 becomes 2, -3 becomes -4). Excitatory:
-    clip to 0 .. 255. Inhibitory: the mirror image.
+    Weights of both signs are clipped to -256 .. 255 and lose their low bits by an arithmetic shift (3
+    becomes 2, -3 becomes -4). Excitatory ones are clipped to 0 .. 255; inhibitory ones are their mirror
+    image.
 
     >>> apply_weight_rule(np.array([3, -3, 300]), SignMode.MIXED, 8).tolist()
     [2, -4, 254]
@@ -170,12 +177,12 @@ def apply_weight_rule(weights: NDArray[Any], sign_mode: SignMode, weight_bits: i
     values = np.asarray(weights, dtype=np.int32) * np.int32(-1 if mirrored else 1)
     lowest = -256 if sign_mode is SignMode.MIXED else 0
     dropped = weight_granularity(sign_mode, weight_bits).bit_length() - 1
-    kept = (np.clip(values, lowest, 255) >> dropped) << dropped
-    return (kept * (-1 if mirrored else 1)).astype(np.int32)
+    effective = (np.clip(values, lowest, 255) >> dropped) << dropped
+    return (effective * (-1 if mirrored else 1)).astype(np.int32)
 
 
 def sign_mode_of(weights: NDArray[Any]) -> SignMode:
-    """Return the narrowest sign mode that holds the weights; all zero counts as excitatory."""
+    """Return the narrowest sign mode that the weights fit; weights that are all zero count as excitatory."""
     if weights.size == 0 or weights.min() >= 0:
         return SignMode.EXCITATORY
     return SignMode.INHIBITORY if weights.max() <= 0 else SignMode.MIXED
@@ -192,12 +199,12 @@ def round_weights(weights: NDArray[np.float64], sign_mode: SignMode, weight_bits
 def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> tuple[IntArray, IntArray]:
     """Return coarse and fine weights, with `coarse * 2^(weight_bits - 8) + fine` equal to the weights.
 
-    Each is a weight of 8 bits that `apply_weight_rule` leaves unchanged. Of one sign, the fine half is the
-    low bits of the magnitude; mixed, both are even and the fine half has either sign. A weight that the fine
-    half holds alone has no coarse one.
+    Each is a weight of 8 bits that `apply_weight_rule` leaves unchanged. Where all weights have one sign,
+    the fine half is the low bits of the magnitude. With both signs, both halves are even and the fine half
+    has either sign. A weight that the fine half can hold alone has a coarse half of zero.
 
     Args:
-        weights: As `round_weights` returns them.
+        weights: Weights that `round_weights` returned.
         sign_mode: Signs of both halves.
         weight_bits: 9 .. 15.
 
@@ -217,9 +224,9 @@ def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> t
 
 
 def split_bias(bias: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
-    """Return mantissa and exponent with `mantissa * 2^exponent` nearest to `bias`.
+    """Return mantissas and exponents with `mantissa * 2^exponent` nearest to `bias`.
 
-    The smallest exponent that fits the 13-bit signed mantissa is taken per neuron, at most 7.
+    Every neuron takes the smallest exponent, at most 7, with which its mantissa fits 13 bits with a sign.
 
     >>> [x.tolist() for x in split_bias(np.array([100.0, -9000.0]))]
     [[100, -2250], [0, 2]]

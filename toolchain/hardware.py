@@ -9,18 +9,20 @@ from toolchain import fixedpoint
 @final
 @dataclass(frozen=True, kw_only=True)
 class HardwareProfile:
-    """What a graph may ask of a target.
+    """The limits that a graph has to keep on a target.
 
     Attributes:
-        name: For people.
+        name: Name of the chip or simulator, for people.
         weight_bits: Bits of a weight, sign included.
         exponents: Smallest and largest weight exponent of a connection.
         threshold_max: Largest threshold mantissa.
         bias_mantissa_max: Largest magnitude of a bias mantissa.
         bias_exponent_max: Largest bias exponent.
         state_limit: Magnitude at which `u` wraps and `v` saturates.
-        decay_profiles: Distinct pairs of decays that a core holds; None for as many as there are neurons.
-        threshold_profiles: Distinct thresholds that a core holds; None for as many as there are neurons.
+        decay_profiles: Number of distinct pairs of decays that a core holds; None for as many as there are
+            neurons.
+        threshold_profiles: Number of distinct thresholds that a core holds; None for as many as there are
+            neurons.
     """
 
     name: str
@@ -35,4 +37,4 @@ class HardwareProfile:
 
 
 LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")
-"""What Lava's CPU fixed-point models document (they enforce none of it)."""
+"""The limits that Lava's CPU fixed-point models document; they enforce none of them."""

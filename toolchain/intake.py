@@ -245,14 +245,20 @@ def check_shape(shape: Iterable[int], name: str, *forms: Axes) -> None:
     raise ArgumentError(name, expected, str(list(got)), _shape_advice(got, forms))
 
 
-def check_type(value: Any, name: str, kind: type[Options]) -> Options:  # noqa: ANN401 - anything may come
-    """Return options if they are of the class that holds them.
+def check_type(value: Any, name: str, kind: type[Options], remedy: str = "") -> Options:  # noqa: ANN401 - anything may come
+    """Return a value if it is of the class that it has to be of.
+
+    Args:
+        value: Options, or a result.
+        name: Name of the argument.
+        kind: The class.
+        remedy: What to do if it is of another one.
 
     Raises:
-        ArgumentError: They are something else, such as a dictionary or one of their numbers.
+        ArgumentError: It is something else, such as a dictionary, or one of its numbers.
     """
     if not isinstance(value, kind):
-        raise ArgumentError(name, f"{kind.__name__}(...)", type(value).__name__)
+        raise ArgumentError(name, f"{kind.__name__}(...)", type(value).__name__, remedy)
     return value
 
 

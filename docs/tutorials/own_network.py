@@ -39,9 +39,9 @@ print(spikes.shape, "samples, steps, channels")
 # %%
 hidden = pumice.CubaLif(96, dv=1 / rng.uniform(2, 20, 96))
 readout = pumice.CubaLif(10, dv=0.05, vth=float("inf"))
-encode, recur, decode = (
-    nn.Linear(sources, targets, bias=False) for sources, targets in ((8, 96), (96, 96), (96, 10))
-)
+encode = nn.Linear(8, 96, bias=False)
+recur = nn.Linear(96, 96, bias=False)
+decode = nn.Linear(96, 10, bias=False)
 nn.init.normal_(encode.weight, 0.1, 0.5)
 nn.init.normal_(recur.weight, 0.0, 0.05)
 network = pumice.Network(
@@ -135,9 +135,9 @@ judgement.require_exact()
 print(judgement.sentences()[0])
 
 # %% [markdown]
-# The build can be saved. All commands work on its folder: `pumice show`, `pumice check`, `pumice
-# export`.
+# The build can be saved, with the figures and the report of its judgement. All commands work on its
+# folder: `pumice show`, `pumice check`, `pumice export`.
 
 # %%
-build.save("rows-of-digits")
+build.save("rows-of-digits", judgement)
 print(len(pumice.load("rows-of-digits").notes), "notes on how the network came to be")

@@ -15,16 +15,14 @@
 import numpy as np
 
 import pumice
-from toolchain.data import Encoding, encode, load_digits
-from toolchain.models import HrsnnShape, build_hrsnn
-from toolchain.pruning import LnpOptions, prune_recurrent
 
 rng = np.random.default_rng(0)
-images = load_digits(test_fraction=0.3, seed=0)
-train = encode(images.train, Encoding.RATE, 16, rng=rng)
-test = encode(images.test, Encoding.RATE, 16, rng=rng)
-shape = HrsnnShape(channels=64, classes=10, neurons=400, density=0.5, input_density=0.2)
-dense = build_hrsnn(shape, rng, readout=pumice.Readout.LAST_V)
+images = pumice.data.load_digits(test_fraction=0.3, seed=0)
+rate = pumice.data.Encoding.RATE
+train = pumice.data.encode(images.train, rate, 16, rng=rng)
+test = pumice.data.encode(images.test, rate, 16, rng=rng)
+shape = pumice.models.HrsnnShape(channels=64, classes=10, neurons=400, density=0.5, input_density=0.2)
+dense = pumice.models.build_hrsnn(shape, rng, readout=pumice.Readout.LAST_V)
 
 # %% [markdown]
 # ## Pruning
@@ -33,7 +31,8 @@ dense = build_hrsnn(shape, rng, readout=pumice.Readout.LAST_V)
 # synapses.
 
 # %%
-pruned, result = prune_recurrent(dense, "hidden", LnpOptions(neurons=120, synapse_fraction=0.08), rng)
+goal = pumice.pruning.LnpOptions(neurons=120, synapse_fraction=0.08)
+pruned, result = pumice.pruning.prune_recurrent(dense, "hidden", goal, rng)
 print(f"{result.pool.size} neurons, {result.pool.synapses:,} recurrent synapses")
 
 # %% [markdown]
@@ -87,4 +86,4 @@ for name, build in builds.items():
 judgement = pumice.compare(builds["pruned"], exact=("lava",), samples=4)
 judgement.require_exact()
 print(judgement.sentences()[-1])
-builds["pruned"].save("for-loihi")
+builds["pruned"].save("for-loihi", judgement)

@@ -48,7 +48,7 @@ class OnnxSession:
     @property
     def clipped(self) -> tuple[ClippedInput, ...]:
         """What was clipped of the values that `step` was given since the last reset."""
-        return self._clipping.found
+        return self._clipping.clipped
 
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""

@@ -54,10 +54,10 @@ def test_too_small_a_chip_is_refused_with_advice(
     (tmp_path / "tiny.toml").write_text(text)
     profile = ("--profile", str(tmp_path / "tiny.toml"))
     assert main(["check", str(small_build), "--target", "loihi2", *profile]) == 3
-    told = capsys.readouterr()
-    assert "does not fit: 2 chips are needed" in told.out
-    assert "the network needs 2 cores, there are 1" in told.err
-    assert "--chips" in told.err
+    captured = capsys.readouterr()
+    assert "does not fit: 2 chips are needed" in captured.out
+    assert "the network needs 2 cores, there are 1" in captured.err
+    assert "--chips" in captured.err
     assert main(["check", str(small_build), "--target", "loihi2", *profile, "--chips", "2"]) == 0
 
 

@@ -114,9 +114,9 @@ def test_outputs_on_a_full_disk_leave_nothing(
     before = {item.name for item in disk.iterdir()}
     names = {"BUILD": str(small_build), "RUN": str(small_run), "OUT": str(disk / "out")}
     assert main([names.get(word, word) for word in arguments]) == 3
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"'{disk}/out" in told.replace("' ", "'")
-    assert "the disk is full" in told
+    text = " ".join(capsys.readouterr().err.split())
+    assert f"'{disk}/out" in text.replace("' ", "'")
+    assert "the disk is full" in text
     assert {item.name for item in disk.iterdir()} == before
 
 

@@ -27,7 +27,7 @@ def _ended(error: BaseException) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "sentence"),
     [
         (
             MemoryError("Unable to allocate 29 TiB"),
@@ -52,12 +52,12 @@ def _ended(error: BaseException) -> int:
     ids=repr,
 )
 def test_whatever_is_raised_becomes_a_code_and_a_sentence(
-    error: BaseException, code: int, told: str, capsys: pytest.CaptureFixture[str]
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _ended(error) == code
-    said = capsys.readouterr().err
-    assert told in " ".join(said.split())
-    assert ("Traceback" in said) == (code == 1)
+    text = capsys.readouterr().err
+    assert sentence in " ".join(text.split())
+    assert ("Traceback" in text) == (code == 1)
 
 
 def _delete_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

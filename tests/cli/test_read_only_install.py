@@ -87,10 +87,10 @@ def test_help_loads_no_compiler_and_no_torch() -> None:
 def test_compiled_code_is_kept_in_a_folder_that_is_the_users_alone(install: Install) -> None:
     done = install.python("-c", _ROUND)
     assert done.returncode == 0, done.stderr
-    source, kept = done.stdout.split()
+    source, cache = done.stdout.split()
     assert source.startswith(str(install.packages))
-    assert Path(kept).parent.parent == install.temporary
-    private = Path(kept).parent
+    assert Path(cache).parent.parent == install.temporary
+    private = Path(cache).parent
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     assert private.stat().st_uid == os.geteuid()
 

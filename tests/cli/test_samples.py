@@ -25,8 +25,8 @@ def test_labels_outside_of_the_classes_are_refused(
     arguments = [command, str(small_build), "--input", str(tmp_path / "s.npz")]
     if command == "run":
         arguments += ["-o", str(tmp_path / "t.npz")]
-    told = f"(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), but 2 of 4 do not, first {label} of sample 2"
-    _refused(arguments, told, capsys)
+    text = f"(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), but 2 of 4 do not, first {label} of sample 2"
+    _refused(arguments, text, capsys)
     assert not (tmp_path / "t.npz").exists()
 
 
@@ -41,10 +41,10 @@ def test_an_example_with_what_is_no_number_names_array_count_and_place(
     values[1, 2, 3] = np.nan
     values[2, 0, 0] = np.inf
     Stimulus({"input": values}).save(tmp_path / "s.npz")
-    told = "array 'input' holds 2 values that are not finite, the first (nan) at [1, 2, 3] of [3, 6, 64]"
+    text = "array 'input' holds 2 values that are not finite, the first (nan) at [1, 2, 3] of [3, 6, 64]"
     for option in ("--example", "--calibration"):
         arguments = ["compile", str(file), "-o", str(tmp_path / "b"), option, str(tmp_path / "s.npz")]
-        _refused(arguments, told, capsys)
+        _refused(arguments, text, capsys)
     assert not (tmp_path / "b").exists()
 
 

@@ -13,6 +13,7 @@ import nir
 import numpy as np
 import pytest
 
+import pumice
 from tests.small_run import TOML
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus
@@ -45,8 +46,8 @@ def _documents(repository: Path) -> list[Path]:
 
 def _blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a language, those inside lists included, without their indentation."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
 
 
 def _outside_of_fences(page: Path) -> Iterator[str]:
@@ -108,6 +109,15 @@ def test_the_map_of_the_code_is_the_import_contract(repository: Path) -> None:
     assert wings == [name for layer in layers for name in layer.split(" | ")]
 
 
+def test_the_modules_that_a_map_names_exist(repository: Path) -> None:
+    maps = [*(repository / "toolchain").rglob("README.md"), repository / "targets" / "loihi" / "README.md"]
+    for page in maps:
+        for cell in re.findall(r"^\|([^|]+)\|", page.read_text(), re.MULTILINE):
+            for name in re.findall(r"`([\w./]+)`", cell):
+                places = (page.parent / name, page.parent / f"{name}.py")
+                assert any(place.exists() for place in places), f"{page.relative_to(repository)}: {name}"
+
+
 def test_the_make_targets_that_are_named_exist(repository: Path) -> None:
     makefile = (repository / "Makefile").read_text()
     for page in _documents(repository):
@@ -166,3 +176,9 @@ def test_every_page_with_commands_is_run(repository: Path) -> None:
         if _blocks(page, "sh") or _blocks(page, "python")
     }
     assert with_code == set(_PAGES)
+
+
+def test_the_api_page_has_every_public_name(repository: Path) -> None:
+    page = (repository / "docs" / "api.md").read_text()
+    for name in set(pumice.__all__) - {"__version__"}:
+        assert f":: pumice.{name}\n" in page or f": pumice.{name}\n" in page, name

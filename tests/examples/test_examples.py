@@ -33,6 +33,14 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
             "E: I, II, III, IV          43",
         ),
         (
+            ["csv_forecast.py", "--epochs", "2", "--lava-windows", "2"],
+            "of 2 samples equal reference and emulator at every step",
+        ),
+        (
+            ["learning_without_gradients.py", "--neurons", "64", "--images", "100", "--lava-images", "2"],
+            "of 2 samples equal reference and emulator at every step",
+        ),
+        (
             ["nir_to_lava.py", "--lava-samples", "2"],
             "of 2 samples equal reference and emulator at every step",
         ),
@@ -54,8 +62,10 @@ def test_an_example_runs(arguments: list[str], expected: str, repository: Path) 
 def test_no_example_is_left_out(repository: Path) -> None:
     scripts = {path.name for path in (repository / "examples").glob("*.py")}
     assert scripts == {
+        "csv_forecast.py",
         "digits_hrsnn.py",
         "digits_vgg_sca.py",
+        "learning_without_gradients.py",
         "lorenz63.py",
         "lnp_ablation.py",
         "nir_to_lava.py",

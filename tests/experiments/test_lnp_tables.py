@@ -1,4 +1,4 @@
-"""What the READMEs say of the LNP study is what its figures say."""
+"""What the pages say of the LNP study is what its figures say."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What the READMEs say of the study of channel pruning is what its figures say."""
+"""What the pages say of the study of channel pruning is what its figures say."""
 
 from collections.abc import Callable
 from types import ModuleType

@@ -44,16 +44,16 @@ def test_what_survives_is_what_the_definitions_say(tables: ModuleType, rng: np.r
         assert family.holm <= family.discovered
 
 
-def test_a_difference_is_marked_and_told_by_what_it_survives(tables: ModuleType) -> None:
+def test_a_difference_is_marked_and_worded_by_what_it_survives(tables: ModuleType) -> None:
     p = {"sure": 1e-6, "likely": 0.03, "alone": 0.049, "chance": 0.9}
     family = tables.judged_together({key: tables.Comparison(-1.25, 1.0, each) for key, each in p.items()})
     assert family.marked("sure", 2) == "**-1.25 ± 1.00**"
-    assert family.told("sure", 2) == "-1.25 ± 1.00 (Holm)"
+    assert family.in_sentence("sure", 2) == "-1.25 ± 1.00 (Holm)"
     assert family.marked("alone", 2) == "-1.25 ± 1.00"
-    assert family.told("alone", 2) == "-1.25 ± 1.00 (not shown)"
+    assert family.in_sentence("alone", 2) == "-1.25 ± 1.00 (not shown)"
     less = tables.judged_together({key: tables.Comparison(2.0, 1.0, p[key]) for key in ("likely", "alone")})
     assert less.marked("likely") == "*+2.0 ± 1.0*"
-    assert less.told("likely") == "+2.0 ± 1.0 (B-H)"
+    assert less.in_sentence("likely") == "+2.0 ± 1.0 (B-H)"
     assert less.counted().startswith("2 comparisons, of which 2 exceed their own 95 % interval")
     assert less.counted().endswith("2 survive Benjamini-Hochberg and 0 survive Holm")
 

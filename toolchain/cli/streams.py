@@ -1,8 +1,8 @@
-"""Standard output and standard error: nothing that becomes of them ends the command with a traceback.
+"""Standard output and standard error: whatever happens to them, no command ends with a traceback.
 
-Where the reader of the output has gone, as `head` does, the command ends quietly, as other tools do. Output
-that a disk refuses is an error. What cannot be told on standard error is not told: a log that is full or
-closed must not end hours of work.
+If the reader of the output has gone, such as `head`, the command ends quietly, as other tools do. If a disk
+refuses the output, that is an error. What cannot be written to standard error is dropped: a log that is full
+or closed must not end hours of work.
 """
 
 import io
@@ -19,12 +19,12 @@ _OUTPUT: Final = 1
 
 
 def open_streams() -> None:
-    """Give this process its standard streams; those that were closed when it started lead nowhere."""
+    """Give this process its standard streams; one that was closed when it started leads nowhere."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is this one; a file of ours must never get it.
+            # This takes the lowest free number, the missing one: no file that we open may get it.
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = _stream(_OUTPUT, sys.stdout), _stream(2, sys.stderr)
 
@@ -44,7 +44,7 @@ def _stream(number: int, before: Any) -> TextIO:  # noqa: ANN401 - None where it
 
 @final
 class _Stream(io.FileIO):
-    """Bytes that are printed.
+    """A standard stream, as bytes.
 
     Args:
         number: 1 for standard output, 2 for standard error.
@@ -56,7 +56,7 @@ class _Stream(io.FileIO):
         self._gone = False
 
     def write(self, data: Any, /) -> int:  # noqa: ANN401 - anything with bytes
-        """Write bytes; after a failure, none."""
+        """Write bytes; after a failure, write no more."""
         if self._gone:
             return len(data)
         try:

@@ -17,7 +17,7 @@ Intensities = NDArray[np.floating[Any]]
 
 
 class Encoding(Enum):
-    """How an intensity becomes a train."""
+    """How an intensity becomes a spike train."""
 
     RATE = "rate"
     POISSON = "poisson"

@@ -1,4 +1,4 @@
-"""The sets of event recordings that can be read, and where their files lie: as tonic unpacks them."""
+"""The sets of event recordings that can be read, and where tonic puts their files."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -79,7 +79,7 @@ def bin_events(
 
 
 def first_outside(values: NDArray[Any], most: int, *, whole: bool = True) -> int | None:
-    """Return the place of the first value outside of `0 .. most`, or, if so asked, of the first fraction.
+    """Return the place of the first value outside of `0 .. most`, or of the first fraction if `whole`.
 
     >>> first_outside(np.array([0, 4, 5]), 4), first_outside(np.array([0.0, 0.5]), 4)
     (2, 1)
@@ -95,7 +95,7 @@ def first_outside(values: NDArray[Any], most: int, *, whole: bool = True) -> int
 
 
 def _checked(events: Events, shape: tuple[int, int, int]) -> Events:
-    """Return events after their fields were seen to be finite numbers within the sensor."""
+    """Return events once their fields are known to be finite numbers within the sensor."""
     events = np.asarray(events)
     fields = events.dtype.names or ()
     extents = {name: extent for name, extent in zip("pyx", shape, strict=True) if extent > 1 or name != "y"}

@@ -1,4 +1,4 @@
-"""Images with labels, split into what is learnt from and what is held out."""
+"""Images with labels, split into a training part and a held-out part."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Event recordings of strangers: read in a process with limits, judged here."""
+"""Event recordings from anywhere: they are read in a process with limits and checked here."""
 
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence

@@ -83,7 +83,7 @@ class SeriesCode:
         return InputCode.up_to(self.reach, self.bits) if self.encoding is SeriesEncoding.DIRECT else None
 
     def start(self, batch: int) -> Floats:
-        """Return the state before the first value: what the delta code has told so far, `[batch, D]`."""
+        """Return the state before the first value: where the delta code has moved so far, `[batch, D]`."""
         return np.zeros((batch, self.dimensions))
 
     def encode(self, values: Floats, state: Floats, rng: np.random.Generator) -> tuple[NDArray[Any], Floats]:
@@ -121,14 +121,14 @@ class SeriesCode:
         return np.concatenate(parts, axis=1)
 
     def _rates(self, values: Floats) -> Floats:
-        """Fields are spaced by their width, so that about five of them see a value."""
+        """Return the rates of fields as far apart as they are wide: about five of them see a value."""
         centres = np.linspace(-self.reach, self.reach, self.fields)
         width = centres[1] - centres[0] if self.fields > 1 else self.reach
         distance = (values[:, :, None] - centres) / width
         return (self.max_rate * np.exp(-(distance**2) / 2)).reshape(len(values), -1)
 
     def _moves(self, values: Floats, state: Floats) -> tuple[NDArray[np.bool_], Floats]:
-        """At most one spike per step and direction; what could not be told is told later."""
+        """Return at most one spike per step and direction; the rest of a move is sent later."""
         wanted = np.trunc((values - state) / self.unit)
         count = np.clip(wanted, -self.steps, self.steps)
         rates = np.concatenate([np.maximum(count, 0), np.maximum(-count, 0)], axis=1) / self.steps

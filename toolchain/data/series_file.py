@@ -1,4 +1,4 @@
-"""Time series from CSV files of strangers, read row by row."""
+"""Time series from CSV files of any origin, read row by row."""
 
 import csv
 from array import array
@@ -63,7 +63,7 @@ def load_csv(
 
 @final
 class _Lines(Iterator[str]):
-    """Lines of a CSV file, of which a row may take many but not all: they would lie in memory at once."""
+    """Lines of a CSV file; a row that takes too many is refused, because it would lie in memory at once."""
 
     def __init__(self, path: str, file: IO[str]) -> None:
         self._path, self._file = path, file
@@ -111,7 +111,7 @@ def _columns(path: str, lines: _Lines, columns: tuple[str, ...]) -> Floats:
 
 
 def _chosen(path: str, known: Mapping[str, int], columns: tuple[str, ...], row: list[str]) -> list[str]:
-    """Return the names of the columns to read: those asked for, or those that begin with a number."""
+    """Return the names of the columns to read: those asked for, or all whose first value is a number."""
     numbers = [name for name, place in known.items() if place < len(row) and _number(row[place]) is not None]
     chosen = list(columns or numbers)
     unknown = [name for name in chosen if name not in known]

@@ -1,14 +1,12 @@
-"""What a recorded run sent: how often each element of every source was active."""
+"""How often each element of every source of a graph was active in a recorded run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.errors import TraceError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
@@ -22,11 +20,11 @@ class Activity:
     """Events of a run.
 
     Attributes:
-        samples: How many were run.
-        steps: Of a sample.
-        events: Per input, pooling and population: events of each element over all samples and steps,
-            flattened in the order C, H, W. A graded message that is not zero is one event.
-        still: Inputs that show every sample the same at all its steps.
+        samples: Number of samples.
+        steps: Number of steps of a sample.
+        events: Number of events of each element of every input, pooling and population, over all samples
+            and steps, flattened in the order C, H, W. A graded message that is not zero is one event.
+        still: Names of the inputs that are the same at all steps of each sample.
     """
 
     samples: int
@@ -45,12 +43,12 @@ class Activity:
 
 
 def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
-    """Return what every source of a graph sent.
+    """Return how often every source of a graph sent something.
 
     Args:
-        graph: Float or fixed.
-        stimulus: What was given.
-        trace: What the populations did, with spikes.
+        graph: A float or fixed graph.
+        stimulus: The samples that were run.
+        trace: The record of that run, with spikes.
 
     Raises:
         TraceError: The trace is of another network, or of another stimulus.
@@ -63,9 +61,7 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
         events[node.name] = values[node.name] = trace.spikes[node.name]
     for node in graph.poolings:
         source, _ = graph.source(node.inputs[0])
-        patches = node.window.patches(values[source.name])
-        sums = isinstance(node, ir.SumPool2d)
-        values[node.name] = np.asarray(sum(patches)) if sums else reduce(np.logical_or, patches)
+        values[node.name] = node.pool(values[source.name])
         events[node.name] = values[node.name] != 0
     counts = {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
@@ -81,8 +77,8 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
     for node in graph.populations:
         spikes = trace.spikes.get(node.name)
         if spikes is None:
-            held = ", ".join(sorted(trace.spikes)) or "no spikes"
-            raise TraceError(node.name, f"is missing, the trace holds {held}")
+            names = ", ".join(sorted(trace.spikes)) or "no spikes"
+            raise TraceError(node.name, f"is missing, the trace holds {names}")
         expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")

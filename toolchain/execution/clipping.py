@@ -18,7 +18,7 @@ _REMEDY = "compile with samples as `calibration` that cover the range"
 
 
 class ClippedInputWarning(UserWarning):
-    """Integers were given less than the real numbers would have been."""
+    """Values of a graded input were cut to the range that its integers hold."""
 
 
 @final
@@ -28,10 +28,10 @@ class ClippedInput:
 
     Attributes:
         input: Name of the input.
-        clipped: How many values.
-        values: How many entered, over all samples, steps and elements.
-        limit: Largest magnitude that an integer holds, model units: :math:`(2^{bits} - 1) / scale`.
-        peak: Largest magnitude that came, model units.
+        clipped: Number of clipped values.
+        values: Number of all values, over samples, steps and elements.
+        limit: Largest magnitude that an integer holds, in model units: :math:`(2^{bits} - 1) / scale`.
+        peak: Largest magnitude that occurred, in model units.
     """
 
     input: str
@@ -50,10 +50,10 @@ class ClippedInput:
 
 @final
 class ClippingTally:
-    """Counts what is clipped, part by part.
+    """Counts the values that are clipped, one part of the samples after the other.
 
     Args:
-        inputs: Of a fixed graph; see `of`.
+        inputs: Inputs of a fixed graph; see `of`.
     """
 
     def __init__(self, inputs: Iterable[ir.Input]) -> None:
@@ -66,11 +66,11 @@ class ClippingTally:
         return cls(graph.inputs if graph.stage is Stage.FIXED else ())
 
     def reset(self) -> None:
-        """Forget what was counted."""
+        """Start counting anew."""
         self._counts = {node.name: (0, 0, 0.0) for node in self._inputs}
 
     def add(self, values: Mapping[str, Array]) -> None:
-        """Take in what enters, per input in the model's units."""
+        """Count the values that enter, of every input in the model's units."""
         for node in self._inputs:
             given = np.asarray(values[node.name])
             clipped, entered, peak = self._counts[node.name]
@@ -80,8 +80,8 @@ class ClippingTally:
             self._counts[node.name] = (clipped, entered + given.size, peak)
 
     @property
-    def found(self) -> tuple[ClippedInput, ...]:
-        """The inputs of which something was clipped, in the order of the graph."""
+    def clipped(self) -> tuple[ClippedInput, ...]:
+        """The inputs with clipped values, in the order of the graph."""
         rows = ((node, *self._counts[node.name]) for node in self._inputs)
         return tuple(
             ClippedInput(node.name, clipped, entered, graded_range(node), peak)
@@ -96,18 +96,18 @@ def graded_range(node: ir.Input) -> float:
 
 
 def clips(node: ir.Input, values: Array) -> NDArray[np.bool_]:
-    """Return which values an input would clip in integers; none of a spike input."""
+    """Return which values an input clips in integers; a spike input clips none."""
     if node.edge is not EdgeKind.GRADED:
         return np.zeros(values.shape, bool)
     return fixedpoint.is_clipped(values, node.scale, node.bits)
 
 
 def clipped_inputs(graph: Graph, stimulus: Stimulus) -> tuple[ClippedInput, ...]:
-    """Return what a whole stimulus loses on its way into a graph.
+    """Return what a graph clips of a whole stimulus.
 
     Args:
-        graph: Fixed; of a float graph nothing is clipped.
-        stimulus: What is given; a sample of it is looked at at a time.
+        graph: A fixed graph; a float graph clips nothing.
+        stimulus: The samples; they are looked at one at a time.
 
     Raises:
         StimulusError: It does not fit the inputs.
@@ -115,10 +115,10 @@ def clipped_inputs(graph: Graph, stimulus: Stimulus) -> tuple[ClippedInput, ...]
     tally, given = ClippingTally.of(graph), check_stimulus(graph, stimulus)
     for sample in range(given.samples):
         tally.add(given.take(slice(sample, sample + 1)).values)
-    return tally.found
+    return tally.clipped
 
 
-def warn_clipped(found: Iterable[ClippedInput]) -> None:
+def warn_clipped(inputs: Iterable[ClippedInput]) -> None:
     """Warn a Python caller with `ClippedInputWarning`, once per input."""
-    for item in found:
+    for item in inputs:
         warnings.warn(visible(str(item)), ClippedInputWarning, stacklevel=3)

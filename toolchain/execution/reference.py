@@ -1,7 +1,6 @@
-"""Runs a graph in real numbers or in integers, slowly and obviously: the meaning of the IR.
+"""The meaning of a graph: runs it in real numbers or in integers, slowly and in an obvious way.
 
-One sample at a time, one step at a time, one node at a time. Everything faster is compared
-with this.
+It takes one sample, one step and one node at a time, and everything that is faster is compared with it.
 """
 
 from collections.abc import Mapping
@@ -27,10 +26,10 @@ def run(
     Args:
         graph: A verified float or fixed graph.
         stimulus: `[batch, time, *features]` for a single input, or one array per input name.
-        record: Which of `spikes`, `v`, `u` to keep.
+        record: The quantities to record, of `spikes`, `v` and `u`.
 
     Returns:
-        float64 records for a float graph, int32 for a fixed one.
+        Potentials and currents are float64 for a float graph and int32 for a fixed one.
     """
     check_quantities(record)
     verify(graph)
@@ -61,9 +60,9 @@ def _run_sample(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, dict[str
             history[node.name].append(value)
             if isinstance(node, ir.Lif | ir.FixedLif):
                 u, v = state[node.name]
-                for quantity, kept in zip(QUANTITIES, (value, v, u), strict=True):
-                    records[node.name][quantity].append(kept)
-    return {name: {q: np.stack(rows) for q, rows in kept.items()} for name, kept in records.items()}
+                for quantity, values in zip(QUANTITIES, (value, v, u), strict=True):
+                    records[node.name][quantity].append(values)
+    return {name: {q: np.stack(rows) for q, rows in record.items()} for name, record in records.items()}
 
 
 def _rest(node: ir.Lif | ir.FixedLif) -> tuple[Array, Array]:
@@ -117,14 +116,14 @@ def _enter(node: ir.Input, value: Array, *, fixed: bool) -> Array:
 
 
 def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
-    """Return, for each element, what the operand was `steps` ago, or zero before the start."""
+    """Return, for each element, the value that the operand had `steps` ago; zero before the start."""
     past = history[node.inputs[0]]
-    held = np.zeros(node.shape, dtype=past[0].dtype if past else np.dtype(bool))
+    values = np.zeros(node.shape, dtype=past[0].dtype if past else np.dtype(bool))
     for steps in np.unique(node.steps):
         waits = np.broadcast_to(node.steps == steps, node.shape)
         if t >= steps:
-            held[waits] = past[t - int(steps)][waits]
-    return held
+            values[waits] = past[t - int(steps)][waits]
+    return values
 
 
 def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
@@ -154,10 +153,8 @@ def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Ar
         case ir.FixedConv2d():
             total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
             return fixedpoint.wrap_sum(total << node.exponent)
-        case ir.SumPool2d():
-            return np.sum(node.window.patches(x.astype(np.result_type(x, np.int32))), axis=0)
-        case ir.MaxPool2d():
-            return np.any(node.window.patches(x), axis=0)
+        case ir.SumPool2d() | ir.MaxPool2d():
+            return node.pool(x)
         case _:
             assert_never(node)
 

@@ -1,4 +1,4 @@
-"""What is given to a network: one array per input, with labels and lengths if there are any."""
+"""The samples that a network runs on: an array for every input, and labels and lengths if there are any."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _COMPANIONS: Final = ("labels", "lengths")
 _MARK: Final = "input/"
 _AXES: Final = ("batch", "time")
 _CHECKED_VALUES: Final = 2**22
-"""Values of a large stimulus that are checked at a time."""
+"""Number of values of a large stimulus that are checked at a time."""
 
 
 @final
@@ -32,11 +32,11 @@ class Stimulus(Summarised):
     """Samples in the model's units.
 
     Attributes:
-        values: Per input node, `[batch, time, *features]`; bool, integer or float. A network
-            with one input accepts the name `input` for it. May be given as one array, for that name; arrays
-            may be given as whatever `intake.array_of` reads.
-        labels: Optional class per sample, `[batch]`.
-        lengths: Optional number of valid steps per sample, `[batch]`.
+        values: Arrays `[batch, time, *features]` of bool, integers or floats, by the names of the inputs. A
+            network with one input accepts the name `input` for it, and a single array stands for that name.
+            An array may be anything that `intake.array_of` reads.
+        labels: Class of each sample, `[batch]`; None if there are no labels.
+        lengths: Number of valid steps of each sample, `[batch]`; None if all are valid.
 
     Raises:
         ArgumentError: Values are not arrays of numbers, or labels or lengths not whole numbers.
@@ -47,11 +47,11 @@ class Stimulus(Summarised):
     lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        given: Any = self.values
-        if not isinstance(given, Mapping):
-            given = {_SINGLE: given}
+        arrays: Any = self.values
+        if not isinstance(arrays, Mapping):
+            arrays = {_SINGLE: arrays}
         values: dict[str, NDArray[Any]] = {}
-        for name, array in given.items():
+        for name, array in arrays.items():
             if not isinstance(name, str):
                 raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
             values[name] = _number_array(array, name)
@@ -65,11 +65,11 @@ class Stimulus(Summarised):
     def of(cls, values: object, *, name: str = "stimulus") -> "Stimulus":
         """Return a stimulus from an array (one input), a mapping by input name, or a stimulus.
 
-        One with labels or lengths is `Stimulus(values, labels, lengths)`.
+        For labels or lengths, call `Stimulus(values, labels, lengths)`.
 
         Args:
-            values: What a caller gave.
-            name: The argument that errors speak of.
+            values: The value that a caller gave.
+            name: Name of the argument, for errors.
 
         Raises:
             StimulusError: It is not made of numbers.
@@ -79,7 +79,7 @@ class Stimulus(Summarised):
         try:
             return cls(cast("Mapping[str, NDArray[Any]]", values))
         except ArgumentError as error:
-            raise StimulusError(f"{name}: {error}") from None
+            raise StimulusError(f"{name}: {error}", _remedy_for(values)) from None
 
     def summary(self) -> Summary:
         """Return the shape of every array."""
@@ -102,7 +102,7 @@ class Stimulus(Summarised):
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Number of samples, and of their time steps.
+        """Number of samples, and number of their time steps.
 
         Raises:
             StimulusError: There is no input, or it has no time.
@@ -145,7 +145,7 @@ class Stimulus(Summarised):
 
     @classmethod
     def open(cls, path: PathText, held_bytes: int = HELD_BYTES) -> "Stimulus":
-        """Return what `stimulus.npz` holds; arrays of more bytes stay there and are read as they are needed.
+        """Return what `stimulus.npz` holds; arrays larger than `held_bytes` stay there until they are needed.
 
         Raises:
             StimulusError: It holds no input, or something that is not numbers.
@@ -173,7 +173,7 @@ class Stimulus(Summarised):
 def stored_key(name: str) -> str:
     """Return the name of an input's array in `stimulus.npz`; no two inputs, nor labels or lengths, share one.
 
-    It is the name of the input, but for names that mean something else there or look like such a key.
+    It is the name of the input, except for names that mean something else there or look like such a key.
 
     >>> stored_key("image"), stored_key("labels"), stored_key("input/labels")
     ('image', 'input/labels', 'input/input/labels')
@@ -195,7 +195,7 @@ def _number_array(array: object, name: str) -> NDArray[Any]:
 
 
 def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
-    """Return the stimulus keyed by the graph's input names, checked against them.
+    """Return the stimulus by the names of the graph's inputs, checked against them.
 
     Spike inputs become bool, graded inputs float64.
 
@@ -211,15 +211,15 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
 def check_stimulus(
     graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]], name: str | None = None
 ) -> Stimulus:
-    """Return the stimulus keyed by the graph's input names, its values checked but left as they are.
+    """Return the stimulus by the names of the graph's inputs; its values are checked and stay as they are.
 
-    It may be larger than the memory: a few samples are looked at at a time. Whoever runs a part of it makes
-    that part fit with `fit_stimulus`.
+    It may be larger than the memory: only a few samples are checked at a time. Before a part of it is run,
+    that part goes through `fit_stimulus`.
 
     Args:
         graph: The network.
-        stimulus: What it is given.
-        name: The argument that errors speak of; None if there is none to name.
+        stimulus: The samples for it.
+        name: Name of the argument, for errors; None if there is none to name.
 
     Raises:
         StimulusError: A name, shape, length or value does not fit.
@@ -238,9 +238,9 @@ def check_stimulus(
 
 
 def shared_samples(one: Stimulus, other: Stimulus) -> int:
-    """Return how many samples of `one` are samples of `other` too, value by value; names of inputs aside.
+    """Return how many samples of `one` are also samples of `other`, whatever their inputs are called.
 
-    A sample is looked at at a time, so both may be larger than the memory.
+    The samples are read one at a time, so both may be larger than the memory.
     """
     known = {_digest(other, i) for i in range(other.samples)}
     return sum(_digest(one, i) in known for i in range(one.samples))
@@ -256,7 +256,7 @@ def _digest(stimulus: Stimulus, sample: int) -> bytes:
 def fit_step(
     nodes: Iterable[ir.Input], values: Mapping[str, NDArray[Any]], batch: int
 ) -> dict[str, NDArray[Any]]:
-    """Return one step of a stimulus, `[batch, *features]` per input, as `fit_stimulus` returns whole ones.
+    """Return one step of a stimulus, `[batch, *features]` for each input, fitted as by `fit_stimulus`.
 
     Raises:
         ArgumentError: It is not made of numbers.
@@ -271,7 +271,7 @@ def fit_step(
 
 
 def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, NDArray[Any]]) -> Stimulus:
-    """Return the stimulus keyed by the graph's input names, everything checked but the values."""
+    """Return the stimulus by the names of the graph's inputs; everything but its values is checked."""
     given = Stimulus.of(stimulus)
     inputs, values = _by_input(graph.inputs, given.values)
     for name, array in values.items():
@@ -327,7 +327,7 @@ def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int
 
 
 def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
-    """Raise for labels that no score can ever meet: every accuracy would be too low, in silence."""
+    """Raise for labels that are none of the classes: accuracies would be too low, and nobody would know."""
     classes = graph.scores
     wrong = (labels < 0) | (labels >= classes)
     if not wrong.any():
@@ -339,3 +339,12 @@ def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
         f"{int(wrong.sum())} of {len(wrong)} do not, first {labels[first]} of sample {first}; "
         "number the classes from 0"
     )
+
+
+def _remedy_for(values: object) -> str:
+    """Return what to do about values that are no samples."""
+    if isinstance(values, tuple) and len(values) == len(_AXES):
+        return "samples with labels are Stimulus(samples, labels)"
+    if isinstance(values, Iterable) and not isinstance(values, Mapping | str | list | np.ndarray):
+        return "stack what it yields to one array, [batch, time, features]"
+    return ""

@@ -12,7 +12,8 @@ from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.divergence import Divergence, different_inputs
 from toolchain.fidelity.membrane import MembraneError
-from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference
+from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference, flattened
+from toolchain.fidelity.neuron_names import neuron_name
 from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import Graph, Population
 
@@ -23,9 +24,9 @@ class Agreement:
     """Agreement of one population.
 
     Attributes:
-        spike_agreement: Share of equal entries.
-        precision: Of the second execution's spikes, the share that the first has too.
-        recall: Of the first execution's spikes, the share that the second has too.
+        spike_agreement: Share of equal entries, an entry being one neuron at one step of one sample.
+        precision: Share of the second execution's spikes that the first has too.
+        recall: Share of the first execution's spikes that the second has too.
         spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
         rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
         membrane_error: Root mean square difference of potentials in thresholds (for a read-out:
@@ -50,11 +51,11 @@ class Agreement:
 
 @final
 class PopulationTally:
-    """What is counted of one population until its agreement is known.
+    """The counts of one population from which its agreement follows.
 
     Args:
-        graphs: Float and fixed.
-        name: Of the population.
+        graphs: Float graph and fixed graph.
+        name: Name of the population.
     """
 
     def __init__(self, graphs: tuple[Graph, Graph], name: str) -> None:
@@ -69,11 +70,11 @@ class PopulationTally:
         self.first: Divergence | None = None
 
     def add(self, traces: tuple[Trace, Trace], entered: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Take in the next samples.
+        """Add the next samples.
 
         Args:
-            traces: What each execution did.
-            entered: What entered, per input; then clipped values are blamed where they are to blame.
+            traces: Traces of both executions.
+            entered: Values that entered, per input, so that clipped ones can be blamed.
         """
         name = self._node.name
         expected, got = (np.asarray(trace.spikes[name], bool) for trace in traces)
@@ -102,15 +103,16 @@ class PopulationTally:
         if self._has_potentials:
             values = tuple(self._potential(*pair, where) for pair in zip(self._graphs, traces, strict=True))
         self.first = Divergence(
-            self._samples + sample,
-            step,
-            neuron,
-            int(self._node.origin.elements[neuron]),
-            values[0],
-            values[1],
-            float(thresholds(self._node).flat[neuron]),
-            different_inputs(self._graphs[0], traces, self._node.name, where, entered),
-            bool(traces[0].spikes[self._node.name][sample, step].flat[neuron]),
+            sample=self._samples + sample,
+            step=step,
+            neuron=neuron,
+            place=neuron_name(self._node.vth.shape, neuron),
+            element=int(self._node.origin.elements[neuron]),
+            expected=values[0],
+            got=values[1],
+            threshold=float(thresholds(self._node).flat[neuron]),
+            inputs=different_inputs(self._graphs[0], traces, self._node.name, where, entered),
+            fired=bool(flattened(traces[0].spikes[self._node.name])[where]),
         )
 
     def _potential(self, graph: Graph, trace: Trace, where: tuple[int, int, int]) -> float:
@@ -120,17 +122,18 @@ class PopulationTally:
 
     def result(self) -> Agreement:
         """Return the agreement over all samples that were added."""
+        shares = self.counts.shares
         return Agreement(
-            self.counts.agreement,
-            self.counts.precision,
-            self.counts.recall,
-            self.counts.f1,
-            self._rates.value,
-            self._membrane.value if self._has_potentials else None,
-            self._distances.van_rossum,
-            self._distances.victor_purpura,
-            self._diverged / self._samples,
-            self.first,
+            spike_agreement=shares.agreement,
+            precision=shares.precision,
+            recall=shares.recall,
+            spike_f1=shares.f1,
+            rate_error=self._rates.value,
+            membrane_error=self._membrane.value if self._has_potentials else None,
+            van_rossum=self._distances.van_rossum,
+            victor_purpura=self._distances.victor_purpura,
+            diverged=self._diverged / self._samples,
+            first=self.first,
         )
 
 

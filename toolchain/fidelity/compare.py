@@ -24,10 +24,10 @@ class Comparison(Summarised):
     Attributes:
         samples: Number of samples.
         nodes: Agreement per population.
-        spike_f1: Over the spikes of all populations that fire.
+        spike_f1: Spike F1 over the spikes of all populations that fire.
         prediction_agreement: Share of samples with equal predictions, percent.
-        float_accuracy: Percent; None without labels.
-        fixed_accuracy: Percent; None without labels.
+        float_accuracy: Accuracy of the float graph in percent; None without labels.
+        fixed_accuracy: Accuracy of the fixed graph in percent; None without labels.
     """
 
     samples: int
@@ -93,13 +93,13 @@ class Comparer:
         lengths: NDArray[np.int64] | None = None,
         entered: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Take in the next samples.
+        """Add the next samples.
 
         Args:
-            traces: What each did, with spikes; potentials if membrane errors are wanted.
+            traces: Traces of both executions, with spikes; with potentials if membrane errors are wanted.
             labels: True classes, `[batch]`; for all samples or for none.
-            lengths: Valid steps per sample.
-            entered: What entered, per input, if clipped values are to be blamed for differences.
+            lengths: Number of valid steps per sample.
+            entered: Values that entered, per input, if clipped ones are to be blamed for differences.
         """
         for tally in self._populations.values():
             tally.add(traces, entered)
@@ -122,14 +122,14 @@ class Comparer:
         """Return the comparison of all samples that were added."""
         rates = [None, None] if self._right is None else [self._percent(each) for each in self._right]
         # A population that never spikes adds nothing to what F1 is made of.
-        together = sum((tally.counts for tally in self._populations.values()), SpikeCounts())
+        counts = sum((tally.counts for tally in self._populations.values()), SpikeCounts())
         return Comparison(
-            self._samples,
-            {name: tally.result() for name, tally in self._populations.items()},
-            together.f1,
-            self._percent(self._alike),
-            rates[0],
-            rates[1],
+            samples=self._samples,
+            nodes={name: tally.result() for name, tally in self._populations.items()},
+            spike_f1=counts.shares.f1,
+            prediction_agreement=self._percent(self._alike),
+            float_accuracy=rates[0],
+            fixed_accuracy=rates[1],
         )
 
     def _percent(self, count: int) -> float:

@@ -25,12 +25,12 @@ class Cost:
     """Size and activity of a network on a stimulus.
 
     Attributes:
-        neurons: Per population.
-        synapses: Per connection: pairs of neurons that are connected; a synapse that weighs 0 does not
+        neurons: Number of neurons per population.
+        synapses: Number of synapses per connection: pairs of neurons that are connected; a synapse that weighs 0 does not
             count. The positions of a convolution count one by one.
-        parameters: Per connection: weights that are stored; a convolution stores its kernel once.
-        spikes: Per population, mean per sample.
-        synaptic_operations: Per connection, mean per sample: spikes times actual fan-out.
+        parameters: Number of stored weights per connection; a convolution stores its kernel once.
+        spikes: Mean number of spikes per sample, per population.
+        synaptic_operations: Mean number per sample, per connection: spikes times actual fan-out.
     """
 
     neurons: dict[str, int]
@@ -57,9 +57,9 @@ def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
     after the last step are counted, since the chip sends them. Pooling costs nothing here.
 
     Args:
-        graph: Float or fixed.
-        stimulus: What was given.
-        trace: What the populations did, with spikes.
+        graph: Float or fixed graph.
+        stimulus: Stimulus that was run.
+        trace: Trace of that run, with spikes.
     """
     return cost_of(graph, count_events(graph, stimulus, trace))
 

@@ -16,10 +16,10 @@ def scores(
     """Return class scores in the model's units.
 
     Args:
-        graph: Float or fixed; integer potentials are divided by `64 S`.
-        trace: With what the output's `decode` needs.
-        output: Which output.
-        lengths: Valid steps per sample; later steps are not read.
+        graph: Float or fixed graph; integer potentials are divided by `64 S`.
+        trace: Trace with the records that the output's `decode` reads.
+        output: Output to be read.
+        lengths: Number of valid steps per sample; later steps are not read.
 
     Returns:
         `[batch, classes]`.

@@ -12,6 +12,7 @@ from toolchain.errors import VerifyError
 from toolchain.execution.clipping import clips, graded_range
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.metrics import flattened
+from toolchain.fidelity.neuron_names import neuron_name
 from toolchain.ir import Graph, Pooling, Population, Synapses, Window
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
@@ -22,17 +23,19 @@ class DifferentInput:
     """A spike that reached a neuron in one execution only, or a graded value that the integers clipped.
 
     Attributes:
-        connection: Through which it came.
+        connection: Connection through which it came.
         source: Population that sent it, or the graded input.
         neuron: Index in that population or input.
-        step: When it was sent.
-        clipped: How many values of a graded input the neuron had read that were clipped; 0 for a population.
-        excess: How far the farthest of these lies, as a multiple of the end of the range.
+        place: The same in words; see `neuron_name`.
+        step: Time step at which it was sent.
+        clipped: Number of clipped values of a graded input that the neuron had read; 0 for a population.
+        excess: Distance of the farthest of these, as a multiple of the end of the range.
     """
 
     connection: str
     source: str
     neuron: int
+    place: str
     step: int
     clipped: int = 0
     excess: float = 0.0
@@ -42,7 +45,7 @@ class DifferentInput:
         """What differed, and when."""
         if not self.clipped:
             return (
-                f"neuron {self.neuron} of '{self.source}' had differed at step {self.step}, "
+                f"{self.place} of '{self.source}' had differed at step {self.step}, "
                 f"through '{self.connection}'"
             )
         values = "1 value" if self.clipped == 1 else f"{self.clipped:,} values"
@@ -62,10 +65,11 @@ class Divergence:
         sample: Index in the stimulus.
         step: Time step, from 0.
         neuron: Index in the population.
+        place: The same in words; see `neuron_name`.
         element: Index of that neuron in the user's module.
-        expected: Its potential in the first execution, model units; None if not recorded.
-        got: Its potential in the second.
-        threshold: Its threshold, model units.
+        expected: Potential in the first execution, in model units; None if not recorded.
+        got: Potential in the second execution.
+        threshold: Threshold of the neuron, in model units.
         fired: Whether it fired in the first execution, and so not in the second; None if that is not known.
         inputs: The first different spike, or clipped value, on every connection it reads; empty if all it
             read was equal, so that its own numbers made the difference.
@@ -74,6 +78,7 @@ class Divergence:
     sample: int
     step: int
     neuron: int
+    place: str
     element: int
     expected: float | None
     got: float | None
@@ -90,8 +95,8 @@ class Divergence:
         if self.fired is None:
             return ""
         firing, silent = ("float", "integers") if self.fired else ("integers", "float")
-        stood = self.got if self.fired else self.expected
-        where = "" if stood is None else f", where its potential was {stood:.5g}"
+        potential = self.got if self.fired else self.expected
+        where = "" if potential is None else f", where its potential was {potential:.5g}"
         return f"it fired in {firing}, not in {silent}{where}"
 
     @property
@@ -112,14 +117,14 @@ def different_inputs(
     """Return what first differed of all that a neuron had read, on each of its connections.
 
     Args:
-        graph: Of either execution; both have the same connections.
-        traces: With spikes.
+        graph: Graph of either execution; both have the same connections.
+        traces: Traces of both executions, with spikes.
         name: Population of the neuron.
         where: Sample, step and neuron of its own first difference.
         entered: What entered, `[batch, time, *features]` per input; then clipped values count as different.
     """
     sample, step, neuron = where
-    found: list[DifferentInput] = []
+    differences: list[DifferentInput] = []
     for connection in graph[name].inputs:
         node = graph[connection]
         if not isinstance(node, Synapses):
@@ -128,25 +133,30 @@ def different_inputs(
         last = step - delay + 1
         if last <= 0:
             continue
+        clipped, excess = 0, 0.0
         if not isinstance(source, ir.Input):
+            shape = source.vth.shape
             pair = (flattened(trace.spikes[source.name])[sample, :last] for trace in traces)
             different = np.not_equal(*pair) & reads
-            if different.any():
-                when, which = np.argwhere(different)[0]
-                found.append(DifferentInput(connection, source.name, int(which), int(when)))
         elif entered is not None:
+            shape = source.shape
             values = flattened(entered[source.name][sample : sample + 1])[0, :last]
-            beyond = clips(source, values) & reads
-            if beyond.any():
-                when, which = np.argwhere(beyond)[0]
-                excess = float(np.abs(values[beyond]).max()) / graded_range(source)
-                count = int(beyond.sum())
-                found.append(DifferentInput(connection, source.name, int(which), int(when), count, excess))
-    return tuple(found)
+            different = clips(source, values) & reads
+            clipped = int(different.sum())
+            excess = float(np.abs(values[different]).max(initial=0)) / graded_range(source)
+        else:
+            continue
+        if different.any():
+            when, which = (int(index) for index in np.argwhere(different)[0])
+            place = neuron_name(shape, which)
+            differences.append(
+                DifferentInput(connection, source.name, which, place, when, clipped=clipped, excess=excess)
+            )
+    return tuple(differences)
 
 
 def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[ir.Input | Population, int, NDArray[np.bool_]]:
-    """Return the input or population that a neuron reads, the least delay, and which elements of it."""
+    """Return what a neuron reads: the input or population, the least delay, a mask of the elements."""
     operand, delay = graph.source(node.inputs[0])
     chain: list[Any] = []
     while isinstance(operand, Pooling):
@@ -162,22 +172,22 @@ def _reads(graph: Graph, node: Synapses, neuron: int) -> tuple[ir.Input | Popula
     if isinstance(node, ir.Conv2d | ir.FixedConv2d):
         positions = node.window.positions(shapes[-1][1:])
         channel, place = divmod(neuron, positions[0] * positions[1])
-        seen = _under(shapes[-1], node.window, divmod(place, positions[1]))
+        read = _under(shapes[-1], node.window, divmod(place, positions[1]))
         per_group = node.weights.shape[1]
         first = channel // (len(node.weights) // node.groups) * per_group
         inside = np.arange(shapes[-1][0])
-        seen &= ((inside >= first) & (inside < first + per_group))[:, None, None]
+        read &= ((inside >= first) & (inside < first + per_group))[:, None, None]
     else:
-        seen = np.zeros(int(np.prod(shapes[-1])), bool)
+        read = np.zeros(int(np.prod(shapes[-1])), bool)
         stored = (rows_of(node.weights) == neuron) & (values_of(node.weights) != 0)
-        seen[columns_of(node.weights)[stored]] = True
-        seen = seen.reshape(shapes[-1])
+        read[columns_of(node.weights)[stored]] = True
+        read = read.reshape(shapes[-1])
     for pool, shape in zip(chain, reversed(shapes[:-1]), strict=True):
         wider = np.zeros(shape, bool)
-        for channel, row, column in np.argwhere(seen):
+        for channel, row, column in np.argwhere(read):
             wider[channel] |= _under(shape, pool.window, (int(row), int(column)))[channel]
-        seen = wider
-    return operand, delay, seen.ravel()
+        read = wider
+    return operand, delay, read.ravel()
 
 
 def _under(shape: tuple[int, ...], window: Window, position: tuple[int, int]) -> NDArray[np.bool_]:

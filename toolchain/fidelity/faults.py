@@ -24,9 +24,9 @@ class Fault:
 
     Attributes:
         node: Name in the graph.
-        what: Such as `threshold of neuron 17`.
-        expected: What would have been right.
-        got: What is there.
+        what: Number that is wrong, such as `threshold of neuron 17`.
+        expected: Value that would have been right.
+        got: Value that is there.
     """
 
     node: str
@@ -46,8 +46,8 @@ def check_integers(before: Graph, after: Graph, *, clustered: bool = False) -> N
     nearest, or lower by no more than makes up for rounding.
 
     Args:
-        before: Float graph.
-        after: Fixed graph quantized from it.
+        before: The float graph.
+        after: The fixed graph quantized from it.
         clustered: Whether decays were given to few profiles and may be anything.
 
     Raises:

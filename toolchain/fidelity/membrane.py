@@ -27,7 +27,7 @@ class MembraneError:
     exactly, and only the result is rounded, so it does not depend on how samples are divided into parts.
 
     Args:
-        thresholds: Of every neuron, in the units of the potentials; infinite for one that never fires.
+        thresholds: Threshold of every neuron, in the units of the potentials; infinite if it never fires.
     """
 
     def __init__(self, thresholds: Floats) -> None:
@@ -37,7 +37,7 @@ class MembraneError:
         self._sums = tuple(ExactSum() for _ in range(_SUMS))
 
     def add(self, expected: Floats, got: Floats) -> None:
-        """Take in `[batch, time, *features]` of both executions, in the same units."""
+        """Add potentials `[batch, time, *features]` of both executions, in the same units."""
         first, other = (np.ascontiguousarray(flattened(each), np.float64) for each in (expected, got))
         if self._centre is None:
             # Any number near the mean will do; this one depends on the first sample only.
@@ -49,7 +49,7 @@ class MembraneError:
 
     @property
     def value(self) -> float:
-        """The error."""
+        """The error over all samples that were added."""
         in_thresholds, others = self._sums[:2]
         if not all(each.finite for each in self._sums):
             return sum(float(each) for each in self._sums)

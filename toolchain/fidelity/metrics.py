@@ -1,12 +1,28 @@
 """How far two executions of one network agree, in numbers."""
 
 from dataclasses import astuple, dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Spikes = NDArray[np.bool_]
+
+
+class SpikeAgreement(NamedTuple):
+    """How far the spikes of two executions agree.
+
+    Attributes:
+        agreement: Share of equal entries.
+        precision: Share of the second execution's spikes that the first has too.
+        recall: Share of the first execution's spikes that the second has too.
+        f1: Harmonic mean of precision and recall; 1 if neither execution spikes.
+    """
+
+    agreement: float
+    precision: float
+    recall: float
+    f1: float
 
 
 @final
@@ -15,59 +31,48 @@ class SpikeCounts:
     """Entries of two executions, counted: whole numbers, which may be added part by part.
 
     Attributes:
-        entries: Neurons, steps and samples.
-        equal: Entries that are equal.
-        both: Spikes of both.
-        wanted: Spikes of the first.
-        found: Spikes of the second.
+        entries: Number of neurons times steps times samples.
+        equal: Number of entries that are equal.
+        both: Number of spikes that both executions have.
+        expected: Number of spikes of the first execution.
+        got: Number of spikes of the second execution.
     """
 
     entries: int = 0
     equal: int = 0
     both: int = 0
-    wanted: int = 0
-    found: int = 0
+    expected: int = 0
+    got: int = 0
 
     @classmethod
     def of(cls, expected: Spikes, got: Spikes) -> "SpikeCounts":
         """Count the entries of two arrays of one shape."""
-        both, wanted, found = (int(np.count_nonzero(each)) for each in (expected & got, expected, got))
-        # What differs are the spikes of one of them only.
-        return cls(expected.size, expected.size - (wanted + found - 2 * both), both, wanted, found)
+        both, first, second = (int(np.count_nonzero(each)) for each in (expected & got, expected, got))
+        # Entries that differ are the spikes of one execution only.
+        return cls(expected.size, expected.size - (first + second - 2 * both), both, first, second)
 
     def __add__(self, other: "SpikeCounts") -> "SpikeCounts":
         return SpikeCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
-    def agreement(self) -> float:
-        """Share of equal entries."""
-        return self.equal / self.entries
-
-    @property
-    def precision(self) -> float:
-        """Of the second's spikes, the share that the first has too; of none, whether the first has none."""
-        return self.both / self.found if self.found else float(not self.wanted)
-
-    @property
-    def recall(self) -> float:
-        """Of the first's spikes, the share that the second has too; of none, whether the second has none."""
-        return self.both / self.wanted if self.wanted else float(not self.found)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; 1 if neither spikes."""
-        spikes = self.wanted + self.found
-        return 2 * self.both / spikes if spikes else 1.0
+    def shares(self) -> SpikeAgreement:
+        """The agreement. The share of an execution without spikes is 1 if the other has none, else 0."""
+        spikes = self.expected + self.got
+        return SpikeAgreement(
+            agreement=self.equal / self.entries,
+            precision=self.both / self.got if self.got else float(not self.expected),
+            recall=self.both / self.expected if self.expected else float(not self.got),
+            f1=2 * self.both / spikes if spikes else 1.0,
+        )
 
 
-def compare_spikes(expected: Spikes, got: Spikes) -> tuple[float, float, float, float]:
-    """Return agreement, precision, recall and F1 over all entries.
+def compare_spikes(expected: Spikes, got: Spikes) -> SpikeAgreement:
+    """Return how far the spikes of two executions agree, over all entries.
 
-    >>> compare_spikes(np.array([True, True, False]), np.array([True, False, False]))[1:3]
-    (1.0, 0.5)
+    >>> compare_spikes(np.array([True, True, False]), np.array([True, False, False])).recall
+    0.5
     """
-    counts = SpikeCounts.of(expected, got)
-    return counts.agreement, counts.precision, counts.recall, counts.f1
+    return SpikeCounts.of(expected, got).shares
 
 
 @final
@@ -78,7 +83,7 @@ class RateError:
         self._trains = self._difference = self._spikes = 0
 
     def add(self, expected: Spikes, got: Spikes) -> None:
-        """Take in `[batch, time, *features]` of both executions."""
+        """Add spikes `[batch, time, *features]` of both executions."""
         counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
         self._trains += counts.size
         self._difference += int(np.abs(counts - others).sum())

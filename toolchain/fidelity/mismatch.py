@@ -21,13 +21,13 @@ class Mismatch:
     """Where two integer executions that must be equal are not.
 
     Attributes:
-        record: Such as `hidden.v`.
+        record: Name of the record, such as `hidden.v`.
         sample: Index in the stimulus.
         step: Time step, from 0.
         neuron: Index in the population.
         expected: Value in the first execution.
         got: Value in the second.
-        meaning: What can make such a difference, everything before it being equal.
+        meaning: Possible cause, everything before it being equal; empty if not known.
     """
 
     record: str
@@ -63,7 +63,7 @@ class MismatchSearch:
     """Looks for the earliest difference part by part; see `first_mismatch`.
 
     Attributes:
-        samples: How many were compared.
+        samples: Number of samples that were compared.
     """
 
     def __init__(self) -> None:

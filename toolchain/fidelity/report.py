@@ -7,12 +7,13 @@ from typing import Any, final
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.agreement import thresholds
-from toolchain.fidelity.attribution import LossAttribution, RuleEffect
+from toolchain.fidelity.attribution import LossAttribution
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.compare import Comparison
 from toolchain.fidelity.cost import Cost
@@ -21,15 +22,23 @@ from toolchain.fidelity.diagram import path_diagram
 from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.metrics import flattened
 from toolchain.fidelity.neurobench import NeuroBench
+from toolchain.fidelity.neuron_names import neuron_name
+from toolchain.fidelity.report_tables import (
+    agreement_table,
+    causes_table,
+    connections_table,
+    cost_table,
+    populations_table,
+    sizes_table,
+    stages_table,
+)
 from toolchain.fidelity.resources_page import shown_resources
-from toolchain.ir import Graph, print_graph
+from toolchain.ir import Graph, Population, print_graph
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.pages import ACCENT, INK, WARM, subplots, svg, write_page
+from toolchain.pages import ACCENT, INK, WARM, panel, panels, write_page
 from toolchain.passes.quantization.ranges import by_rows
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.target.chip_fit import Fit
-
-_TRACES = 3
 
 
 @final
@@ -38,17 +47,17 @@ class ReportContent:
     """What a report shows.
 
     Attributes:
-        title: Heading.
-        graphs: Float and fixed.
-        traces: Of the samples shown, with spikes and potentials, one per graph.
-        samples: Which samples these are, as they stand in the stimulus.
-        comparison: Over the whole stimulus.
-        costs: Float and fixed.
-        quantization: What quantization did.
-        sizes: Figures with their names, each with a `before` pruning and an `after`.
+        title: Heading of the page.
+        graphs: Float graph and fixed graph.
+        traces: Traces of the samples shown, with spikes and potentials, one per graph.
+        samples: Indices of these samples in the stimulus.
+        comparison: Comparison over the whole stimulus.
+        costs: Costs of the float graph and of the fixed graph.
+        quantization: Report of the quantization.
+        sizes: Figures before and after pruning, with their names.
         checks: Sentences about what was proved, such as equality with Lava.
-        attribution: The loss, split by cause.
-        resources: What a chip says of the network, if it was asked.
+        attribution: The loss, split by cause; None if it was not asked for.
+        resources: What a chip says of the network, and its metrics; None if no chip was asked.
     """
 
     title: str
@@ -65,130 +74,105 @@ class ReportContent:
 
     @property
     def start(self) -> int:
-        """Which of the samples shown is seen first: one in which a population first differs, if any does."""
-        found = (node.first.sample for node in self.comparison.nodes.values() if node.first)
-        sample = next(found, self.samples[0])
+        """Which of the samples is shown at first: one in which a population first differs, if any does."""
+        different = (node.first.sample for node in self.comparison.nodes.values() if node.first)
+        sample = next(different, self.samples[0])
         return self.samples.index(sample) if sample in self.samples else 0
 
 
 def write_report(path: Path, content: ReportContent) -> None:
     """Write the report, atomically."""
-    causes = _causes(content.attribution)
+    nodes, attribution = content.comparison.nodes, content.attribution
+    warnings: dict[str, list[str]] = {}
+    for warning in content.quantization.warnings:
+        warnings.setdefault(warning.node, []).append(warning.text)
     write_page(
         path,
         "toolchain.fidelity",
         "fidelity.html.j2",
         content=content,
         comparison=content.comparison,
-        nodes=content.comparison.nodes,
-        float_cost=content.costs[0],
-        fixed_cost=content.costs[1],
+        operations=content.costs[1].total_operations,
+        warnings=list(warnings.items()),
+        firsts={name: node.first for name, node in nodes.items() if node.first is not None},
         printed=print_graph(content.graphs[1]),
         diagram=path_diagram(content.graphs[1]),
         explorer=explorer_data(content.graphs, content.traces, content.samples) | {"start": content.start},
-        causes=causes,
-        chain=_chain(content.attribution),
-        worst=max((1 - row.spike_f1 for _, row in causes), default=0.0),
-        raster=_raster(content),
-        membranes=_membranes(content),
+        stages=None if attribution is None else stages_table(attribution),
+        causes=None if attribution is None else causes_table(attribution),
+        sizes=sizes_table(content.sizes),
+        agreement=agreement_table(nodes, content.costs[1].neurons),
+        connections=connections_table(content.quantization),
+        populations=populations_table(content.quantization),
+        cost=cost_table(content.costs),
+        stills=_stills(content),
         weights=_weights(content.graphs),
         on_chip=None if content.resources is None else shown_resources(*content.resources),
     )
 
 
-def _causes(attribution: LossAttribution | None) -> list[tuple[str, RuleEffect]]:
-    """Return the rows of the table of causes."""
-    if attribution is None:
-        return []
-    return [
-        *attribution.alone.items(),
-        ("all rounded numbers", attribution.rounded),
-        ("all: the integers", attribution.together),
-    ]
+def _stills(content: ReportContent) -> Markup:
+    """Draw one sample: the spikes of every population that fires, and the potential of its busiest neuron."""
+    drawn: list[tuple[str, Any]] = []
+    for node in content.graphs[0].populations:
+        fired = [flattened(trace.spikes[node.name])[content.start] for trace in content.traces]
+        if fired[0].any():
+            drawn.append((f"Spikes of {node.name}", _raster(fired)))
+        if all(node.name in trace.v for trace in content.traces):
+            pair = tuple(
+                flattened(in_model_units(graph, node.name, trace.v[node.name]))[content.start]
+                for graph, trace in zip(content.graphs, content.traces, strict=True)
+            )
+            neuron = _busiest(fired[0], pair[0])
+            title = f"Potential of {neuron_name(node.vth.shape, neuron)} of {node.name}"
+            drawn.append((title, _potential(node, neuron, pair)))
+    return panels(drawn)
 
 
-def _chain(attribution: LossAttribution | None) -> list[tuple[str, str, RuleEffect]]:
-    """Return the steps from real numbers to integers."""
-    if attribution is None:
-        return []
-    return [
-        ("float graph", "rounded numbers, exact states", attribution.rounded),
-        ("rounded numbers, exact states", "integers", attribution.arithmetic),
-        ("float graph", "integers", attribution.together),
-    ]
+def _raster(fired: list[NDArray[np.bool_]]) -> Any:  # noqa: ANN401 - matplotlib's Axes
+    axis = panel("time step", "index of the neuron")
+    real, fixed = fired
+    for spikes, colour, width in (
+        (real & fixed, INK, 1.2),
+        (real & ~fixed, ACCENT, 2.4),
+        (fixed & ~real, WARM, 2.4),
+    ):
+        step, neuron = np.nonzero(spikes)
+        gap = np.full(len(step), np.nan)
+        # One line with gaps: a mark of its own for every spike would take ten times the room.
+        ends = np.stack([neuron - 0.5, neuron + 0.5, gap], axis=1)
+        axis.plot(np.repeat(step, 3), ends.ravel(), color=colour, lw=width, solid_capstyle="butt")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axis
 
 
-def _raster(content: ReportContent) -> Markup:
-    """Spikes of one sample: both executions in one plot per population."""
-    names = [name for name in content.traces[0].spikes if content.traces[0].spikes[name].any()]
-    figure, axes = subplots(max(len(names), 1), 1, 7.5, 0.6 + 2.6 * max(len(names), 1))
-    for axis, name in zip(axes[:, 0], names, strict=False):
-        pairs = zip(content.traces, ("float", "fixed"), (ACCENT, WARM), ("o", "x"), strict=True)
-        for trace, label, colour, mark in pairs:
-            step, neuron = np.nonzero(flattened(trace.spikes[name])[content.start])
-            hollow = {"facecolors": "none", "edgecolors": colour} if mark == "o" else {"color": colour}
-            axis.scatter(step, neuron, s=9, marker=mark, linewidths=0.7, label=label, **hollow)
-        axis.set(xlabel="step", ylabel=f"neuron of '{name}'")
-        axis.legend(loc="upper right", fontsize=8)
-    return svg(figure)
-
-
-def _membranes(content: ReportContent) -> Markup:
-    """Potentials of the busiest neurons of each population in one sample, in thresholds."""
-    names = list(content.traces[0].v)
-    figure, axes = subplots(max(len(names), 1), _TRACES, 9.0, 0.4 + 1.9 * max(len(names), 1))
-    for row, name in zip(axes, names, strict=False):
-        pair = tuple(
-            flattened(in_model_units(graph, name, trace.v[name]))[content.start]
-            for graph, trace in zip(content.graphs, content.traces, strict=True)
-        )
-        for axis, neuron in zip(
-            row, _busiest(content.traces[0].spikes[name][content.start], pair[0]), strict=False
-        ):
-            _plot_membrane(axis, content.graphs[0], name, neuron, pair)
-    return svg(figure)
-
-
-def _plot_membrane(
-    axis: Any,  # noqa: ANN401 - matplotlib's Axes
-    graph: Graph,
-    name: str,
-    neuron: int,
-    pair: tuple[NDArray[np.float64], ...],
-) -> None:
-    axis.plot(pair[0][:, neuron], color=ACCENT, lw=1.6, label="float")
-    axis.plot(pair[1][:, neuron], color=WARM, lw=1.2, ls="--", label="fixed")
-    node = next(node for node in graph.populations if node.name == name)
+def _potential(node: Population, neuron: int, pair: tuple[NDArray[np.float64], ...]) -> Any:  # noqa: ANN401
+    axis = panel("time step", "potential, model units")
+    axis.plot(pair[0][:, neuron], color=ACCENT, lw=1.6)
+    axis.plot(pair[1][:, neuron], color=WARM, lw=1.2, ls="--")
     threshold = thresholds(node).flat[neuron]
     if np.isfinite(threshold):
         axis.axhline(threshold, color=INK, lw=0.7, ls=":")
-    axis.set_title(f"{name} {neuron}", fontsize=8)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axis
 
 
-def _busiest(spikes: NDArray[np.bool_], v: NDArray[np.float64]) -> list[int]:
-    """Return the neurons of a sample whose potential moves most, those that spike first."""
-    fired = spikes.reshape(len(v), -1).any(axis=0)
-    activity = fired * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)
-    return np.argsort(-activity, kind="stable")[:_TRACES].tolist()
+def _busiest(fired: NDArray[np.bool_], v: NDArray[np.float64]) -> int:
+    """Return the neuron of a sample whose potential moves most, one that spikes if any does."""
+    return int(np.argmax(fired.any(axis=0) * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)))
 
 
 def _weights(graphs: tuple[Graph, Graph]) -> Markup:
-    """Histograms of the weights before and after, both in model units."""
-    names = [node.name for node in graphs[0].synapses]
-    rows = -(-len(names) // _TRACES)
-    figure, axes = subplots(rows, _TRACES, 9.0, 1.9 * rows)
-    for axis in axes.flat[len(names) :]:
-        axis.set_visible(False)
-    for axis, name in zip(axes.flat, names, strict=False):
-        before, after = (_in_model_units(graph, name) for graph in graphs)
+    """Draw histograms of the weights before and after, both in model units."""
+    drawn: list[tuple[str, Any]] = []
+    for node in graphs[0].synapses:
+        before, after = (_in_model_units(graph, node.name) for graph in graphs)
         bins = np.histogram_bin_edges(np.concatenate([before, after]), bins=41)
-        axis.hist(before[before != 0], bins=bins, color=ACCENT, alpha=0.55)
-        axis.hist(after[after != 0], bins=bins, histtype="step", color=WARM)
-        axis.set_title(name, fontsize=8)
-        axis.tick_params(labelsize=6)
-        axis.set_yticks([])
-        axis.spines["left"].set_visible(False)
-    return svg(figure)
+        axis = panel("weight, model units", "weights", height=1.9)
+        axis.stairs(np.histogram(before[before != 0], bins)[0], bins, fill=True, color=ACCENT, alpha=0.55)
+        axis.stairs(np.histogram(after[after != 0], bins)[0], bins, color=WARM)
+        drawn.append((node.name, axis))
+    return panels(drawn)
 
 
 def _in_model_units(graph: Graph, name: str) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ class ShownSamples:
 
         Args:
             start: Index of the first of them in the stimulus.
-            traces: What both executions did, with spikes and potentials.
+            traces: Traces of both executions, with spikes and potentials.
             firsts: The first difference of every population up to the end of them, in order of execution.
         """
         stop = start + len(next(iter(traces[0].spikes.values())))
@@ -44,7 +44,7 @@ class ShownSamples:
 
     @property
     def samples(self) -> tuple[int, ...]:
-        """Which samples are kept, as they stand in the stimulus."""
+        """Indices of the kept samples in the stimulus."""
         return tuple(sorted(self._kept))
 
     def traces(self) -> Pair:

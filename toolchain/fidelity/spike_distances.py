@@ -25,7 +25,7 @@ class SpikeDistances:
 
     Args:
         tau: Time constant of the van Rossum kernel, in steps.
-        cost: Of moving a spike, per step.
+        cost: Cost of moving a spike by one step.
     """
 
     def __init__(self, tau: float = TAU, cost: float = COST) -> None:
@@ -35,7 +35,7 @@ class SpikeDistances:
         self._totals = ExactSum(), ExactSum()
 
     def add(self, expected: Spikes, got: Spikes) -> None:
-        """Take in `[batch, time, *features]` of both executions."""
+        """Add spikes `[batch, time, *features]` of both executions."""
         batch, steps = expected.shape[:2]
         first, other = (np.ascontiguousarray(each.reshape(batch, steps, -1)) for each in (expected, got))
         sums: Any = _sum_distances(first, other, self._tau, self._cost)

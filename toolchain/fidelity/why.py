@@ -22,21 +22,21 @@ def explain_node(graphs: tuple[Graph, Graph], report: QuantizationReport, name: 
     """Return what quantization did to a connection or population and why, one sentence each.
 
     Args:
-        graphs: Float and fixed.
-        report: Of `quantization.json`.
-        name: Of the node; the name a connection had before it was split means all of its parts.
+        graphs: Float graph and fixed graph.
+        report: Contents of `quantization.json`.
+        name: Name of the node; the name a connection had before it was split means all of its parts.
 
     Raises:
         UnknownNameError: Lists the nodes that were quantized.
     """
     known = {**report.connections, **report.populations}
-    chosen = [
+    names = [
         each for each in known if each == name or (each.startswith(f"{name}.") and each.endswith(_PARTS))
     ]
-    if not chosen:
+    if not names:
         raise UnknownNameError("node", name, known)
     sentences: list[str] = []
-    for each in chosen:
+    for each in names:
         node = graphs[1][each]
         if isinstance(node, ir.FixedDense | ir.FixedConv2d):
             sentences += _connection(graphs, report.connections[each], node)

@@ -48,7 +48,7 @@ class FloatAgreement:
 def check_float(
     network: Network | FeedForward, inputs: Mapping[str, NDArray[Any]], trace: Trace
 ) -> FloatAgreement:
-    """Compare a network with what its graph did.
+    """Compare a network with the run of its graph.
 
     Args:
         network: Network, which runs in its own precision.

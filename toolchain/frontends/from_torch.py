@@ -14,7 +14,7 @@ from toolchain.frontends.from_feed_forward import check_images, from_feed_forwar
 from toolchain.frontends.inputs import input_node
 from toolchain.frontends.norms import as_float64
 from toolchain.frontends.sequential import SUPPORTED, from_sequential
-from toolchain.frontends.unsupported import unsupported
+from toolchain.frontends.unsupported import check_module, unsupported
 from toolchain.intake import array_of, check_finite
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, verify
 from toolchain.ir.matrix import Matrix
@@ -69,6 +69,7 @@ def as_model(module: nn.Module, example: Tensor | NDArray[Any] | None = None) ->
         UnsupportedModuleError: A layer without meaning in the graph; names its path.
         FrontendError: The parts do not fit each other or the example.
     """
+    check_module(module)
     values = None if example is None else _example(example)
     network = from_sequential(module, values) if isinstance(module, nn.Sequential) else module
     match network:
@@ -152,7 +153,7 @@ def _weights(path: str, module: nn.Module) -> Matrix:
 
 
 def _linear_bias(layer: CubaLif, path: str, module: nn.Module) -> NDArray[np.float64]:
-    """Return the bias of a Linear as a bias of the potential, which it is without current filter."""
+    """Return the bias of a Linear as one of the potential, which it is without a current filter."""
     bias = getattr(module, "bias", None) if isinstance(module, nn.Linear) else None
     if bias is None:
         return np.zeros(layer.size)

@@ -11,7 +11,7 @@ from toolchain.models.input_code import InputCode
 
 
 def code_for(example: NDArray[Any] | None) -> InputCode | None:
-    """Return the code of inputs such as these: none for spikes, which are 0 or 1, or without an example."""
+    """Return a code that fits an example; None for spikes (only 0 and 1) and without an example."""
     if example is None or np.isin(example, (0, 1)).all():
         return None
     return InputCode.up_to(float(np.abs(example).max()))

@@ -57,7 +57,7 @@ def _layers(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.M
 
 
 def _name(path: str, kind: str) -> str:
-    """Return a path as a name; one of PyTorch's numbers is preceded by what it numbers."""
+    """Return a path as a name; a number is preceded by the kind of what it numbers."""
     name = path.replace(".", "_")
     return f"{kind}{name}" if name[0].isdigit() else name
 
@@ -120,10 +120,23 @@ def _stages(layers: Mapping[str, nn.Module]) -> list[_Stage]:
             case CubaLif():
                 if connection is None:
                     raise FrontendError(f"module '{path}' has no connection before it; put a Linear in front")
+                _check_size(connection[1], path, layer)
                 stages.append(_Stage(*connection, _name(path, "neurons"), layer))
                 connection = None
             case _:
                 raise unsupported(path, layer, SUPPORTED)
     if connection is not None or not stages:
-        raise FrontendError("the model must end in a CubaLif; a read-out is one with an infinite threshold")
+        raise FrontendError(
+            "the model must end in a CubaLif",
+            "put one behind its last Linear; with an infinite threshold it never fires, and is read out",
+        )
     return stages
+
+
+def _check_size(weights: nn.Module, path: str, layer: CubaLif) -> None:
+    outputs = int(cast("Tensor", weights.weight).shape[0])
+    if outputs != layer.size:
+        raise FrontendError(
+            f"module '{path}' has {layer.size} neurons, but the connection before it has {outputs} outputs",
+            "give both the same number",
+        )

@@ -1,4 +1,4 @@
-"""Convolutions of what already is a sum of convolutions: one connection per source, exactly."""
+"""A convolution of a current that is a sum of convolutions: still one connection per source, exactly."""
 
 import math
 from dataclasses import replace
@@ -31,8 +31,9 @@ def convolved(
 
     .. math:: U_{o,i,\, s e j + d k} = \sum_m V_{o,m,j} W_{m,i,k}
 
-    Zeros around the image stay outside the first convolution, so that a second one may pad only where the
-    first has one element and pads nothing; the constant then differs at the edges.
+    The second convolution may pad only where the first has a single element and pads nothing: its zeros stand
+    around the first one's result, not around what the first one reads. The constant then differs at the
+    edges.
 
     Raises:
         FrontendError: A branch is dense, the sizes differ, or what is padded reads more than one element.
@@ -54,7 +55,7 @@ def convolved(
 
 
 def may_pad(value: Current, padding: Pair) -> bool:
-    """Return whether zeros around a current are zeros around what its branches read."""
+    """Return whether zeros around a current are the same as zeros around the sources of its branches."""
     return all(
         extent == 1 and inner == 0
         for branch in value.branches
@@ -71,8 +72,8 @@ def correlated(x: Floats, kernels: Floats, window: Window, groups: int) -> Float
     grouped = kernels.reshape(groups, -1, kernels.shape[1], window.area)
     total = np.zeros((len(x), groups, grouped.shape[1], rows * columns))
     for place, patch in enumerate(window.patches(x)):
-        seen = patch.reshape(len(x), groups, kernels.shape[1], rows * columns)
-        total += grouped[:, :, :, place] @ seen
+        sources = patch.reshape(len(x), groups, kernels.shape[1], rows * columns)
+        total += grouped[:, :, :, place] @ sources
     return total.reshape(len(x), len(kernels), rows, columns)
 
 

@@ -1,7 +1,7 @@
-"""What stands between two layers of neurons: connections as one sum of weighted sources.
+"""Currents between two layers of neurons: sums of connections, each with weights on what a node sends.
 
-Every way into the graph meets linear layers, norms, poolings and streams in some order; here they become
-connections, exactly, or the reason why they cannot.
+Networks of other frameworks have linear layers, norms, poolings and sums between their neurons, in any
+order. Here they become connections of a graph, exactly, or an error says why they cannot.
 """
 
 import math
@@ -20,7 +20,7 @@ from toolchain.ir.matrix import Matrix, columns_of, rows_of, sources_of, targets
 from toolchain.ir.windows import Window
 
 LARGEST: Final = 2**24
-"""Values of a node, or weights that two connections have together: a few bytes of a file can ask for more."""
+"""The most values that are made for one node; a few bytes of a file can ask for more."""
 _IMAGE: Final = 3
 _MATRIX: Final = 2
 
@@ -28,14 +28,14 @@ _MATRIX: Final = 2
 @final
 @dataclass(frozen=True)
 class Sent:
-    """What a node of the graph sends: spikes, pooled spikes or the input.
+    """The values that a node of the graph sends: spikes, pooled spikes or the input.
 
     Attributes:
-        node: Name in the graph.
-        shape: Of one step.
-        spikes: Whether it sends spikes; else graded values.
-        factor: What it is to be multiplied by, for all or per element: `1 / area` of an average.
-        flat: Whether it was flattened.
+        node: Name of the node.
+        shape: Shape of one step.
+        spikes: Whether the values are spikes; graded values otherwise.
+        factor: Factor of all values, or of each: `1 / area` for an average.
+        flat: Whether the values were flattened.
     """
 
     node: str
@@ -46,16 +46,16 @@ class Sent:
 
     @property
     def features(self) -> tuple[int, ...]:
-        """The shape as the next module sees it."""
+        """The shape in which the next module gets it."""
         return (int(np.prod(self.shape)),) if self.flat else self.shape
 
     @property
     def plain(self) -> bool:
-        """Whether it is multiplied by nothing."""
+        """Whether its factor is 1."""
         return bool(np.all(np.asarray(self.factor) == 1))
 
     def scaled(self, factor: Floats) -> "Sent":
-        """Return it multiplied by values of its features, or by one for all."""
+        """Return the same values with another factor: one for all, or one for each feature."""
         if factor.size > 1 and factor.size == np.prod(self.shape):
             factor = factor.reshape(self.shape)
         return replace(self, factor=self.factor * factor)
@@ -82,7 +82,17 @@ class Sent:
 @final
 @dataclass(frozen=True)
 class Branch:
-    """One connection into a current: weights on what a node sends."""
+    """One connection of a current: weights on what a node sends.
+
+    Attributes:
+        name: Name of the connection.
+        source: The values that it weighs.
+        weights: A matrix `[targets, sources]`, or the kernels of a convolution.
+        stride: Distance from one position of the kernel to the next.
+        padding: Zeros on both sides of the image.
+        dilation: Distance between the elements of the kernel.
+        groups: Number of groups of channels.
+    """
 
     name: str
     source: Sent
@@ -104,7 +114,7 @@ class Branch:
         return Window((rows, columns), self.stride, self.padding, self.dilation)
 
     def scaled(self, factor: Floats) -> "Branch":
-        """Return the branch with every output channel, or target neuron, multiplied."""
+        """Return the branch with a factor for every output channel, or target neuron."""
         return replace(
             self, weights=with_values(self.weights, values_of(self.weights) * self._spread(factor))
         )
@@ -115,7 +125,7 @@ class Branch:
         return np.repeat(factor, values_of(self.weights).size // factor.size)
 
     def node(self, name: str) -> Conv2d | Dense:
-        """Return the connection."""
+        """Return the connection of the graph."""
         if self.dense:
             weights = self.weights
             if not self.source.plain:
@@ -148,9 +158,9 @@ class Branch:
         check_window(self.name, shape, window)
         # Sources are numbered from 1, so that 0 is outside of the image.
         numbered = np.arange(1, math.prod(shape) + 1).reshape(shape)
-        seen = np.stack([patch.reshape(shape[0], area) for patch in window.patches(numbered)])
+        patches = np.stack([patch.reshape(shape[0], area) for patch in window.patches(numbered)])
         group = output // (len(kernels) // self.groups)
-        columns = seen[place, group * kernels.shape[1] + channel].ravel()
+        columns = patches[place, group * kernels.shape[1] + channel].ravel()
         rows = (output[:, None] * area + np.arange(area)).ravel()
         values = np.repeat(elements[output, channel, place], area)
         inside = columns > 0
@@ -171,13 +181,13 @@ class Branch:
 @final
 @dataclass(frozen=True)
 class Current:
-    """A sum of connections plus a constant: what a stream carries, before neurons.
+    """A sum of connections plus a constant, as it reaches neurons.
 
     Attributes:
-        branches: Connections.
-        bias: Constant per channel or target neuron, `[C]`; or per element, in the current's shape.
-        shape: Of one step.
-        flat: Whether it was flattened.
+        branches: The connections.
+        bias: Constant of each channel or target neuron, `[C]`; or of each element, in the current's shape.
+        shape: Shape of one step.
+        flat: Whether the current was flattened.
     """
 
     branches: tuple[Branch, ...]
@@ -187,7 +197,7 @@ class Current:
 
     @property
     def features(self) -> tuple[int, ...]:
-        """The shape as the next module sees it."""
+        """The shape in which the next module gets it."""
         return (int(np.prod(self.shape)),) if self.flat else self.shape
 
     @property
@@ -276,7 +286,7 @@ def spread(values: Floats, shape: tuple[int, ...], reader: str) -> Floats:
 
 
 def identity(name: str, source: Sent) -> Current:
-    """Return what is sent as a current, each element to one target."""
+    """Return the current that carries each value to a target of its own."""
     zero = np.zeros(source.shape[0])
     if source.flat or len(source.shape) != _IMAGE:
         size = int(np.prod(source.shape))
@@ -289,7 +299,7 @@ def identity(name: str, source: Sent) -> Current:
 def summed(values: Sequence[Current]) -> Current:
     """Return the sum of currents: the branches of all.
 
-    Flattened feature maps that meet values which are none become a matrix.
+    Where feature maps that were flattened are added to values that never were, convolutions become matrices.
     """
     shapes = {value.features for value in values}
     if len(shapes) > 1:

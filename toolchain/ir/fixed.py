@@ -1,4 +1,4 @@
-"""Operations in integers, as Lava's fixed-point models execute them."""
+"""Operations in integers, as Lava's fixed-point models execute them; see `toolchain.fixedpoint`."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -20,19 +20,20 @@ from toolchain.ir.windows import Window
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FixedDense(Node):
-    r"""Integer synapses, dense or CSR, with one exponent and one sign mode.
+    r"""Integer synapses with one exponent and one sign mode, stored as a dense matrix or as CSR.
 
     .. math:: a_i[t] = \sum_d \mathrm{shift}\Big(\sum_{j:\, d_{ij} = d} W_{ij}\, x_j[t - d],\; e\Big)
 
     A negative exponent rounds down, once per delay slot (see `fixedpoint.shift`).
 
     Attributes:
-        weights: `[targets, sources]`, int32; already unchanged by `fixedpoint.apply_weight_rule`.
-        exponent: `e`, -8 .. 7.
-        sign_mode: Stated, not guessed from the matrix, so that removing or splitting synapses
-            never changes another weight.
-        weight_bits: 1 .. 8.
-        delays: Optional steps per synapse, stored like `weights`.
+        weights: Weights `[targets, sources]`, int32, as the chip uses them: `fixedpoint.apply_weight_rule`
+            leaves them as they are.
+        exponent: The exponent `e`, -8 .. 7.
+        sign_mode: Signs that the weights may have. It is stated and not read off the matrix, so that removing
+            or splitting synapses never changes another weight.
+        weight_bits: Bits of a weight, 1 .. 8.
+        delays: Steps that each synapse takes, stored like `weights`; None for none.
     """
 
     kind: ClassVar[str] = "fixed_dense"
@@ -70,18 +71,18 @@ class FixedConv2d(Node):
         a_{o,y,x} = wrap\Big( 2^e \sum_{i,k,l} W_{o,i,k,l}\, x_{i,\, s y + d k - p,\, s x + d l - p} \Big)
 
     The sum wraps at 24 bits (see `fixedpoint.wrap_sum`). Lava's CPU model of a convolution ignores
-    exponent, bits and sign mode, so the rules are kept here: weights are already what the chip would
-    use, and the exponent is not negative, so that it can be folded into them.
+    exponent, bits and sign mode. So the weights here are those that the chip would use, and the exponent is
+    not negative, so that it can be multiplied into them.
 
     Attributes:
-        weights: `[out channels, in channels / groups, rows, columns]`, int32.
-        exponent: `e`, 0 .. 7.
-        sign_mode: Stated, not guessed.
-        weight_bits: 1 .. 8.
-        stride: Rows, columns.
-        padding: Zeros on both sides.
+        weights: Kernels, `[out channels, in channels / groups, rows, columns]`, int32.
+        exponent: The exponent `e`, 0 .. 7.
+        sign_mode: Signs that the weights may have; stated, not read off the kernels.
+        weight_bits: Bits of a weight, 1 .. 8.
+        stride: Distance from one position to the next, rows and columns.
+        padding: Zeros on both sides of the image.
         dilation: Distance between the elements of the kernel.
-        groups: Output channel `o` reads the input channels of its group only.
+        groups: Number of groups of channels; an output channel reads the input channels of its group only.
     """
 
     kind: ClassVar[str] = "fixed_conv2d"
@@ -100,7 +101,7 @@ class FixedConv2d(Node):
 
     @property
     def window(self) -> Window:
-        """Its geometry."""
+        """The geometry of the kernel."""
         return kernel_window(self.weights, self.stride, self.padding, self.dilation)
 
     def result_type(self, *operands: ValueType) -> ValueType:
@@ -131,7 +132,7 @@ def _check_weight_rule(node: Node, weights: Matrix, sign_mode: SignMode, weight_
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FixedLif(Node):
-    r"""Leaky integrate-and-fire population in integers; see `fixedpoint.lif_step`.
+    r"""A population of leaky integrate-and-fire neurons in integers; see `fixedpoint.lif_step`.
 
     .. math::
         u_t = wrap(tz(u_{t-1}, d_u + 1) + 2^6 a_t), \qquad
@@ -139,14 +140,16 @@ class FixedLif(Node):
 
         s_t = [v_t > 2^6 \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
 
+    Here :math:`tz(z, d)` is a decay that is rounded toward zero, and all arrays have one shape.
+
     Attributes:
-        du: Current decay register, `[N]` or `[C, H, W]`, 0 .. 4095 (hidden + 1).
-        dv: Potential decay register, `[N]`, 0 .. 4095.
-        vth: Threshold mantissa, `[N]`, 0 .. 2^17 - 1.
-        bias_mantissa: `m`, `[N]`, 13-bit signed.
-        bias_exponent: `x`, `[N]`, 0 .. 7.
-        scale: `S`, `[N]`: one unit of the float potential is `64 S` here.
-        origin: The user's module and neuron indices.
+        du: Registers of the current's decay, 0 .. 4095, `[N]` or `[C, H, W]`; the chip adds 1.
+        dv: Registers of the potential's decay, 0 .. 4095.
+        vth: Mantissas of the thresholds, 0 .. 2^17 - 1.
+        bias_mantissa: Mantissas `m` of the bias, 13 bits with a sign.
+        bias_exponent: Exponents `x` of the bias, 0 .. 7.
+        scale: Scales `S`: one unit of the float potential is `64 S` here.
+        origin: Module and indices of the neurons in the user's model.
     """
 
     kind: ClassVar[str] = "fixed_lif"
@@ -166,7 +169,7 @@ class FixedLif(Node):
 
     @property
     def bias(self) -> NDArray[np.int32]:
-        """What is added to `v` every step: mantissa times two to the exponent, `[N]`."""
+        """The constant that is added to `v` in every step: mantissa times two to the exponent."""
         return np.left_shift(self.bias_mantissa, self.bias_exponent)
 
     def result_type(self, *operands: ValueType) -> ValueType:

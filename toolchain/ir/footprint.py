@@ -1,8 +1,9 @@
-"""How much memory it takes to run a graph, told from its geometry before anything is allocated.
+"""How much memory it takes to run a graph, estimated from its geometry before anything is allocated.
 
-Counted is what one sample takes on the reference, the emulator and Lava, whichever takes most: weights as
-they are laid out there, the state of neurons, what is remembered for readers with a delay, and what a step
-needs while a node is computed. What only one target makes of a graph is asked for there, by `check_node`.
+The estimate is what one sample takes on the reference, the emulator or Lava, whichever takes most: weights as
+they are laid out there, the state of the neurons, values that are remembered for readers with a delay, and
+what a step needs while a node is computed. What only one target allocates for a node, that target checks with
+`check_node`.
 """
 
 import math
@@ -27,63 +28,63 @@ from toolchain.memory import budget
 _NUMBER: Final = 8
 """Bytes of a real number, and of an index."""
 _NEURON: Final = 100
-"""Bytes of a neuron: its parameters and state, twice, and what a step makes of them."""
+"""Bytes of a neuron: its parameters and state twice, and the temporary values of a step."""
 _SYNAPSE: Final = 24
 """Bytes of a synapse that is stored with its indices."""
 _DENSE_ELEMENTS: Final = 2**24
-"""Sparse matrices of up to so many elements are multiplied as dense ones."""
+"""Largest number of elements at which a sparse matrix is multiplied as a dense one."""
 _DENSE_SHARE: Final = 32
-"""So are integer matrices of which one element in so many is a synapse."""
+"""Elements per synapse up to which an integer matrix is also multiplied as a dense one."""
 _BLOCK: Final = 32
-"""Targets whose weights lie side by side; each block has room for all that it reads."""
+"""Number of targets whose weights lie side by side; each such block has room for all its sources."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one node takes for one sample.
+    """The memory that one node takes for one sample.
 
     Attributes:
-        held: Bytes as long as the sample runs.
-        working: Bytes while a step of the node is computed.
+        lasting: Bytes that are taken as long as the sample runs.
+        working: Bytes that are taken while a step of the node is computed.
     """
 
-    held: int
+    lasting: int
     working: int = 0
 
 
 def footprint_of(
     node: AnyNode, operands: tuple[ValueType, ...], result: ValueType, streams: int
 ) -> Footprint:
-    """Return what running a node takes.
+    """Return the memory that running a node takes.
 
     Args:
-        node: Of a graph.
-        operands: What it reads.
-        result: What it sends.
-        streams: How many nodes of the graph remember what they sent.
+        node: A node of a graph.
+        operands: Types of what it reads.
+        result: Type of what it sends.
+        streams: Number of nodes of the graph that remember what they sent.
     """
     size = math.prod(result.shape)
     match node:
         case Input():
             return Footprint(2 * _NUMBER * size)
         case Delay():
-            return Footprint(node.max_steps * _remembered(result, streams))
+            return Footprint(node.max_steps * _bytes_per_step(result, streams))
         case Output():
             return Footprint(0)
         case Lif() | FixedLif():
             return Footprint(_NEURON * size)
         case SumPool2d() | MaxPool2d():
-            return Footprint(_NUMBER * size, _seen(node.window, operands[0], result))
+            return Footprint(_NUMBER * size, _image_bytes(node.window, operands[0], result))
         case Conv2d() | FixedConv2d():
             channels = operands[0].shape[0]
             blocks = -(-len(node.weights) // _BLOCK) * _BLOCK * min(_BLOCK * node.weights.shape[1], channels)
-            held = _NUMBER * node.weights.size + 4 * blocks * node.window.area
-            return Footprint(held, _seen(node.window, operands[0], result))
+            weights = _NUMBER * node.weights.size + 4 * blocks * node.window.area
+            return Footprint(weights, _image_bytes(node.window, operands[0], result))
         case Dense() | FixedDense():
             delay = 0 if node.delays is None else int(values_of(node.delays).max(initial=0))
-            held = _slots(node.weights, node.delays, fixed=isinstance(node, FixedDense))
-            return Footprint(held + delay * _remembered(operands[0], streams), 2 * _NUMBER * size)
+            weights = _matrix_bytes(node.weights, node.delays, fixed=isinstance(node, FixedDense))
+            return Footprint(weights + delay * _bytes_per_step(operands[0], streams), 2 * _NUMBER * size)
         case _:
             assert_never(node)
 
@@ -96,17 +97,17 @@ def check_footprint(graph: Graph) -> None:
     """
     streams = sum(not isinstance(node, Dense | Conv2d | FixedDense | FixedConv2d | Output) for node in graph)
     types = graph.types
-    found = {
+    footprints = {
         node.name: footprint_of(node, tuple(types[name] for name in node.inputs), types[node.name], streams)
         for node in graph
     }
-    total = sum(each.held for each in found.values()) + max(
-        (each.working for each in found.values()), default=0
-    )
+    lasting = sum(each.lasting for each in footprints.values())
+    total = lasting + max((each.working for each in footprints.values()), default=0)
     excess = budget().excess(total)
     if excess:
-        name, most = max(found.items(), key=lambda item: item[1].held + item[1].working)
-        alone = budget().excess(most.held + most.working)
+        sizes = {name: each.lasting + each.working for name, each in footprints.items()}
+        name = max(sizes, key=sizes.__getitem__)
+        alone = budget().excess(sizes[name])
         raise VerifyError(name, f"for one sample it {alone}" if alone else f"the network around it {excess}")
 
 
@@ -114,9 +115,9 @@ def check_node(name: str, what: str, needed: int) -> None:
     """Raise before something is allocated for a node that takes more memory than a graph may.
 
     Args:
-        name: Of the node.
-        what: Such as `its dense matrix`.
-        needed: Bytes.
+        name: Name of the node.
+        what: What is allocated, such as `its dense matrix`.
+        needed: Number of bytes.
 
     Raises:
         VerifyError: Names the node and how much is needed.
@@ -126,29 +127,29 @@ def check_node(name: str, what: str, needed: int) -> None:
         raise VerifyError(name, f"{what} {excess}")
 
 
-def _remembered(kind: ValueType, streams: int) -> int:
-    """Return the bytes of one more step that a source is remembered; all nodes then keep its place."""
+def _bytes_per_step(kind: ValueType, streams: int) -> int:
+    """Return the bytes for remembering a source one step longer: its values, and a place in every stream."""
     element = 1 if kind.kind is EdgeKind.SPIKE else _NUMBER
     return 2 * element * math.prod(kind.shape) + _NUMBER * streams
 
 
-def _seen(window: Window, operand: ValueType, result: ValueType) -> int:
-    """Return the bytes of an image with its padding, of what all positions see of it, and of the result."""
+def _image_bytes(window: Window, operand: ValueType, result: ValueType) -> int:
+    """Return the bytes of an image with its padding, of its patches at all positions, and of the result."""
     channels, *size = operand.shape
     rows, columns = (extent + 2 * pad for extent, pad in zip(size, window.padding, strict=True))
     positions = result.shape[1] * result.shape[2]
     return _NUMBER * (channels * (rows * columns + window.area * positions) + 2 * math.prod(result.shape))
 
 
-def _slots(weights: Matrix, delays: Matrix | None, *, fixed: bool) -> int:
-    """Return the bytes of the matrices into which synapses are sorted, one for each delay."""
+def _matrix_bytes(weights: Matrix, delays: Matrix | None, *, fixed: bool) -> int:
+    """Return the bytes of the matrices into which synapses are sorted by their delay."""
     elements, stored = targets_of(weights) * sources_of(weights), values_of(weights).size
     dense = not isinstance(weights, csr_array) or elements <= _DENSE_ELEMENTS
     dense = dense or (fixed and stored * _DENSE_SHARE >= elements)
     each = _NUMBER * (elements if dense else targets_of(weights) + sources_of(weights))
-    count = 1 if delays is None else _different(values_of(delays))
+    count = 1 if delays is None else _count_distinct(values_of(delays))
     return count * each + _SYNAPSE * stored
 
 
-def _different(delays: Any) -> int:  # noqa: ANN401 - an array of integers
+def _count_distinct(delays: Any) -> int:  # noqa: ANN401 - an array of integers
     return int(np.unique(delays).size) if delays.size else 1

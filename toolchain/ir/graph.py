@@ -33,10 +33,13 @@ AnyNode = (
     | FixedConv2d
     | FixedLif
 )
-"""The closed set of operations; matched with `match` and `assert_never`."""
+"""All operations there are. Code that treats each of them uses `match` and `assert_never`."""
 Synapses = Dense | Conv2d | FixedDense | FixedConv2d
+"""The operations that make a current of spikes or messages."""
 Population = Lif | FixedLif
+"""The operations with neurons."""
 Pooling = SumPool2d | MaxPool2d
+"""The operations that join the elements of a window."""
 
 
 @final
@@ -45,9 +48,9 @@ class Graph(Summarised):
     """An immutable network: nodes in execution order, and the length of a step.
 
     Attributes:
-        nodes: Operands stand before their readers; only a `Delay` may name a later node.
+        nodes: The operations. Operands stand before their readers; only a `Delay` may name a later node.
         dt_ms: Length of one step in milliseconds; only reports use it.
-        name: For people.
+        name: Name of the network, for people.
     """
 
     nodes: tuple[AnyNode, ...]
@@ -79,7 +82,7 @@ class Graph(Summarised):
 
     @cached_property
     def stage(self) -> Stage:
-        """Float or fixed. A graph without synapses or neurons counts as float."""
+        """Whether it computes in real numbers or in integers; in real numbers if it only moves values."""
         stages = {stage for node in self.nodes if (stage := stage_of(node)) is not None}
         if len(stages) > 1:
             node = next(node for node in self.nodes if stage_of(node) is Stage.FLOAT)
@@ -116,7 +119,7 @@ class Graph(Summarised):
 
     @property
     def scores(self) -> int:
-        """How many scores the first output gives, one per class; 0 without an output."""
+        """Number of scores that the first output gives, one for each class; 0 without an output."""
         for output in self.outputs:
             source = self[output.inputs[0]]
             if output.weights is None and isinstance(source, Lif | FixedLif):
@@ -156,20 +159,23 @@ class Graph(Summarised):
         return node, steps
 
     def recorded(self, record: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-        """Return what a run keeps of every population: `record`, and what outputs are read from."""
+        """Return the quantities that a run records of every population.
+
+        These are the quantities in `record`, and the potential where an output reads it.
+        """
         read = {node.inputs[0] for node in self.outputs if node.reads_potential}
         wanted = {node.name: {*record, "v"} if node.name in read else {*record} for node in self.populations}
-        return {name: tuple(q for q in ("spikes", "v", "u") if q in kept) for name, kept in wanted.items()}
+        return {name: tuple(q for q in ("spikes", "v", "u") if q in qs) for name, qs in wanted.items()}
 
     def graded_input(self, node: AnyNode) -> Input | None:
-        """Return the graded input that a reader gets, pooled or not; None if it reads spikes."""
+        """Return the graded input that a node reads, pooled or not; None if it reads spikes."""
         source, _ = self.source(node.inputs[0])
         while isinstance(source, SumPool2d):
             source, _ = self.source(source.inputs[0])
         return source if isinstance(source, Input) and source.edge is EdgeKind.GRADED else None
 
     def message_scale(self, node: AnyNode) -> float:
-        """Return the integers per unit of what a connection reads: 1 for spikes and sums of spikes."""
+        """Return how many integers a unit of what a connection reads is: 1 for spikes and their sums."""
         source = self.graded_input(node)
         return 1.0 if source is None else source.scale
 
@@ -209,7 +215,7 @@ class Graph(Summarised):
 
 
 def stage_of(node: AnyNode) -> Stage | None:
-    """Return the stage a node belongs to; routing and pooling belong to both."""
+    """Return the stage that a node belongs to; None for routing and pooling, which belong to both."""
     match node:
         case Input() | Delay() | Output() | SumPool2d() | MaxPool2d():
             return None

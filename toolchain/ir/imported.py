@@ -1,4 +1,4 @@
-"""What comes out of a file of another framework."""
+"""The result of reading a file of another framework."""
 
 from dataclasses import dataclass
 from typing import final
@@ -12,9 +12,9 @@ class Imported:
     """A network from a file.
 
     Attributes:
-        graph: In real numbers.
-        notes: What was assumed and what was rewritten, to be shown to the user.
-        fixed: In integers, where the file holds integers.
+        graph: The network in real numbers.
+        notes: Sentences that say what was assumed and what was rewritten, for the user.
+        fixed: The network in integers, where the file holds integers.
     """
 
     graph: Graph

@@ -1,7 +1,7 @@
-"""Synaptic matrices `[targets, sources]`, dense or CSR, behind one set of functions.
+"""Synaptic matrices `[targets, sources]`, dense or CSR: one set of functions for both.
 
-The weights `[out, in, height, width]` of a convolution go through the same functions; their rows are the
-output channels.
+The functions also take the weights `[out, in, height, width]` of a convolution; their rows are the output
+channels.
 """
 
 from typing import Annotated, Any, Final, cast
@@ -13,18 +13,20 @@ from scipy.sparse import csr_array, issparse
 from toolchain.ir.types import frozen
 
 Matrix = NDArray[Any] | csr_array
+"""A dense or a sparse matrix."""
 RealMatrix = Annotated[Matrix, np.float64]
+"""Weights in real numbers."""
 WeightMatrix = Annotated[Matrix, np.int32]
+"""Weights in integers."""
 StepMatrix = Annotated[Matrix, np.int64]
-"""What the fields of connections hold, and what numbers `frozen_matrix` makes of them."""
+"""Delays in steps."""
 _MATRIX: Final = 2
 
 
 def frozen_matrix(values: object, dtype: type[np.generic]) -> Matrix:
     """Return a read-only dense array, or a canonical CSR whose parts are read-only.
 
-    Explicit zeros of a CSR stay: they are synapses that carry nothing, which the
-    quantizer reports.
+    Zeros that a CSR stores stay: they are synapses that carry nothing, and the quantizer reports them.
     """
     if not issparse(values):
         array = frozen(values, dtype)
@@ -67,20 +69,20 @@ def columns_of(matrix: Matrix) -> NDArray[np.int64]:
     return np.tile(np.arange(columns), rows)
 
 
-def kept_synapses(matrix: Matrix, pattern: Matrix, kept: NDArray[np.bool_]) -> csr_array:
+def select_synapses(matrix: Matrix, pattern: Matrix, mask: NDArray[np.bool_]) -> csr_array:
     """Return some of the values of a matrix as CSR.
 
     Args:
-        matrix: Its values are taken; stored like `pattern`.
-        pattern: Where they stand.
-        kept: Which, in the order of `values_of`.
+        matrix: The matrix of the values, stored like `pattern`.
+        pattern: The matrix that says where they stand.
+        mask: Whether a value is taken, in the order of `values_of`.
     """
-    parts = (values_of(matrix)[kept], (rows_of(pattern)[kept], columns_of(pattern)[kept]))
+    parts = (values_of(matrix)[mask], (rows_of(pattern)[mask], columns_of(pattern)[mask]))
     return csr_array(parts, shape=(targets_of(pattern), sources_of(pattern)))
 
 
 def submatrix(matrix: Matrix, rows: NDArray[Any] | slice, columns: NDArray[Any] | slice) -> Matrix:
-    """Return the rows and columns selected by masks, indices or slices."""
+    """Return some rows and columns of a matrix, given by masks, indices or slices."""
     if isinstance(matrix, csr_array):
         return csr_array(matrix[rows][:, columns])
     return np.ascontiguousarray(matrix[rows][:, columns])
@@ -97,7 +99,7 @@ def sources_of(matrix: Matrix) -> int:
 
 
 def delay_slots(weights: Matrix, delays: Matrix | None) -> list[tuple[int, Matrix]]:
-    """Return one matrix per distinct delay, holding only the synapses of that delay."""
+    """Return the delays that occur, each with the matrix of the synapses that have it."""
     if delays is None:
         return [(0, weights)]
     steps = values_of(delays)
@@ -106,12 +108,12 @@ def delay_slots(weights: Matrix, delays: Matrix | None) -> list[tuple[int, Matri
     rows, columns, values = rows_of(weights), columns_of(weights), values_of(weights)
     slots: list[tuple[int, Matrix]] = []
     for d in np.unique(steps):
-        kept = steps == d
-        parts = (values[kept], (rows[kept], columns[kept]))
+        mask = steps == d
+        parts = (values[mask], (rows[mask], columns[mask]))
         slots.append((int(d), csr_array(parts, shape=weights.shape)))
     return slots
 
 
 def delays_array(delays: Matrix) -> NDArray[Any]:
-    """Return dense delays as the array they are."""
+    """Return delays as a dense array."""
     return delays.toarray() if isinstance(delays, csr_array) else delays

@@ -13,22 +13,22 @@ from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen, size_of
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lif(Node):
-    r"""Current-based leaky integrate-and-fire population; every neuron has its own parameters.
+    r"""A population of current-based leaky integrate-and-fire neurons, each with its own parameters.
 
     .. math::
         u_t = (1 - d_u)\, u_{t-1} + a_t, \qquad v_t = (1 - d_v)\, v_{t-1} + u_t + b
 
         s_t = [v_t > \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
 
-    A read-out population never fires: its threshold is infinite. `du = 1` means no current
-    filter, `dv = 0` integrate-and-fire.
+    Here :math:`a` is the sum of the currents that it reads. `du = 1` means that the current is not filtered,
+    `dv = 0` that the potential does not leak. A read-out population never fires: its threshold is infinite.
 
     Attributes:
-        du: Current decay per step, `[N]` or `[C, H, W]`, in 0 .. 1.
-        dv: Potential decay per step, `[N]`, in 0 .. 1.
-        vth: Threshold, `[N]`; infinite for a read-out neuron.
-        bias: Added to `v` every step, `[N]`.
-        origin: The user's module and neuron indices.
+        du: Decay of the current per step, 0 .. 1, `[N]` or `[C, H, W]`.
+        dv: Decay of the potential per step, 0 .. 1, of the same shape as all others.
+        vth: Thresholds; infinite for a read-out neuron.
+        bias: Constant that is added to `v` in every step.
+        origin: Module and indices of the neurons in the user's model.
     """
 
     kind: ClassVar[str] = "lif"
@@ -67,7 +67,7 @@ class Lif(Node):
 def check_population(
     node: Node, shape: tuple[int, ...], operands: tuple[ValueType, ...], origin: Origin
 ) -> None:
-    """Raise unless the operands are currents of `shape` and `origin` names every neuron."""
+    """Raise unless a population reads currents of its shape, and `origin` names every neuron."""
     if not operands:
         raise node.fail("a population needs at least one incoming connection")
     for operand in operands:

@@ -18,16 +18,17 @@ LARGEST_REAL: Final = 1e100
 class Node(ABC):
     """One operation of a graph.
 
-    A subclass is final; its fields are its whole contract. Identity is the name, arrays are
-    read-only, and structural equality is `toolchain.ir.graph.same_structure`.
+    Its fields are all that it is: a subclass is final, and its arrays are read-only. Two nodes are equal
+    only if they are one object; `toolchain.ir.same_node` compares what they hold.
 
     Attributes:
         name: Unique within the graph.
-        inputs: Names of the operands. They stand earlier in the graph, except those of `Delay`.
+        inputs: Names of the operands: the nodes whose values it reads. They stand earlier in the graph;
+            only a `Delay` may read a later one.
     """
 
     kind: ClassVar[str]
-    """Name on disk; never changes."""
+    """Name of the operation in files. It never changes, so that old files can be read."""
 
     name: str
     inputs: tuple[str, ...] = ()
@@ -37,7 +38,7 @@ class Node(ABC):
         """Return the type of the result, or raise `VerifyError` if the operands do not fit."""
 
     def fail(self, rule: str) -> VerifyError:
-        """Return the error that says this node breaks `rule`."""
+        """Return the error that says which rule this node breaks."""
         return VerifyError(self.name, rule)
 
     def only(self, operands: tuple[ValueType, ...]) -> ValueType:
@@ -47,14 +48,14 @@ class Node(ABC):
         return operands[0]
 
     def check_reals(self, what: str, values: NDArray[Any]) -> None:
-        """Raise unless all are finite, and of a size with which one can compute."""
+        """Raise unless all numbers are finite, and small enough that their products do not overflow."""
         wrong = ~(np.abs(values) <= LARGEST_REAL)
         if wrong.any():
             rule = f"numbers up to {LARGEST_REAL:g}" if np.isfinite(values).all() else "finite numbers"
             raise self.fail(f"{what} holds {values[wrong][0]}, expected {rule}")
 
     def check_scales(self, values: NDArray[Any]) -> None:
-        """Raise unless all are positive, and neither they nor their inverses overflow."""
+        """Raise unless all scales are positive, and neither they nor their inverses overflow."""
         wrong = ~((values >= 1 / LARGEST_REAL) & (values <= LARGEST_REAL))
         if wrong.any():
             raise self.fail(

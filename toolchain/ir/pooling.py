@@ -1,10 +1,13 @@
-"""Pooling: the same in real numbers and in integers, since spikes are counted or joined, not weighed."""
+"""Poolings, the same in real numbers and in integers: they count or join spikes without weights."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar, final
 
-from toolchain.arrays import Pair
+import numpy as np
+
+from toolchain.arrays import Array, Pair
 from toolchain.ir.node import Node
 from toolchain.ir.types import EdgeKind, ValueType
 from toolchain.ir.windows import Window
@@ -16,8 +19,9 @@ class Pool2d(Node, ABC):
 
     Attributes:
         kernel: Rows and columns of the window.
-        stride: Of its positions.
-        padding: Silent elements on both sides, fewer than the window has: every window sees an element.
+        stride: Distance from one position to the next.
+        padding: Silent elements on both sides; fewer than the window has, so that it covers an element
+            everywhere.
     """
 
     kernel: Pair
@@ -26,8 +30,12 @@ class Pool2d(Node, ABC):
 
     @property
     def window(self) -> Window:
-        """Its geometry."""
+        """The geometry of the window."""
         return Window(self.kernel, self.stride, self.padding)
+
+    @abstractmethod
+    def pool(self, x: Array) -> Array:
+        """Return the pooled values of feature maps `[..., C, H, W]`."""
 
     def pooled(self, operand: ValueType) -> tuple[int, int, int]:
         """Return the shape of the pooled maps, or raise if the window does not fit."""
@@ -49,6 +57,10 @@ class SumPool2d(Pool2d):
 
     kind: ClassVar[str] = "sum_pool2d"
 
+    def pool(self, x: Array) -> Array:
+        """Return the sums, of spikes as int32."""
+        return reduce(np.add, self.window.patches(x.astype(np.result_type(x, np.int32), copy=False)))
+
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return graded feature maps."""
         operand = self.only(operands)
@@ -63,6 +75,10 @@ class MaxPool2d(Pool2d):
     """Largest value of a window of spikes: 1 if any of them is (an OR)."""
 
     kind: ClassVar[str] = "max_pool2d"
+
+    def pool(self, x: Array) -> Array:
+        """Return whether any element of each window is a spike."""
+        return reduce(np.logical_or, self.window.patches(x.astype(bool, copy=False)))
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return spikes of feature maps."""

@@ -16,23 +16,23 @@ _FULL = 8
 
 
 def print_graph(graph: Graph) -> str:
-    """Return the graph as text, the form that golden tests and error notes use."""
+    """Return the graph as text; golden tests compare it, and `pumice show` prints it."""
     head = f"graph {graph.name} ({graph.stage.value}, dt {graph.dt_ms:g} ms)"
     return "\n".join([head, *(f"  {print_node(node)} : {graph.types[node.name]}" for node in graph)]) + "\n"
 
 
 def print_node(node: Node) -> str:
     """Return `name = kind(inputs) field=value ...`."""
-    shown = [
+    options = [
         f"{item.name}={_print_value(value)}"
         for item in fields(node)
         if item.name not in {"name", "inputs"} and (value := getattr(node, item.name)) not in _Omitted()
     ]
-    return " ".join([f"{node.name} = {node.kind}({', '.join(node.inputs)})", *shown])
+    return " ".join([f"{node.name} = {node.kind}({', '.join(node.inputs)})", *options])
 
 
 class _Omitted:
-    """Values not worth a word: absent options."""
+    """The values of absent options, which are not printed."""
 
     def __contains__(self, value: object) -> bool:
         return value is None or (isinstance(value, tuple) and not value)

@@ -1,4 +1,4 @@
-"""Nodes that move values without computing: where they enter, wait and leave."""
+"""Nodes that move values without computing: values enter, wait and leave."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -18,9 +18,10 @@ class Input(Node):
 
     Attributes:
         shape: Shape of one step.
-        edge: SPIKE, or GRADED for direct coding.
-        scale: For a graded input: `x_int = clip(round(x * scale))`. A spike input has scale 1.
-        bits: For a graded input: magnitude bits of the integer message.
+        edge: Whether spikes enter, or graded values (direct coding).
+        scale: Integers per unit of a graded value: `x_int = clip(round(x * scale))`. A spike input has
+            scale 1.
+        bits: Magnitude bits of the integer that a graded value becomes.
     """
 
     kind: ClassVar[str] = "input"
@@ -48,16 +49,16 @@ class Input(Node):
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Delay(Node):
-    """Hold a value for a number of steps; before the first arrival it is zero.
+    """Hold values for a number of steps; before the first one arrives, they are zero.
 
-    The only node that may name a later node: every loop closes through one. It declares its
-    own type, so that a graph is verified in one pass in order.
+    It is the only node that may read a later node, so every loop closes through one. It declares its own
+    type, so that the types of a graph follow in one pass from its first node to its last.
 
     Attributes:
-        shape: Shape of the value.
-        edge: SPIKE or GRADED.
-        steps: One number for all, or one per source neuron `[N]` (float graphs only: the
-            quantizer folds it into the delays of the synapses).
+        shape: Shape of the values.
+        edge: Whether it holds spikes or graded values.
+        steps: One number for all elements, or one for each (in float graphs only: `fold-delays` moves those
+            into the delays of the synapses).
     """
 
     kind: ClassVar[str] = "delay"
@@ -72,12 +73,12 @@ class Delay(Node):
 
     @property
     def min_steps(self) -> int:
-        """The smallest delay of any element."""
+        """The shortest delay of an element."""
         return self.steps if isinstance(self.steps, int) else int(self.steps.min())
 
     @property
     def max_steps(self) -> int:
-        """The largest delay of any element."""
+        """The longest delay of an element."""
         return self.steps if isinstance(self.steps, int) else int(self.steps.max())
 
     def result_type(self, *operands: ValueType) -> ValueType:
@@ -101,10 +102,10 @@ class Output(Node):
     """A place where results leave, and how the host reads them.
 
     Attributes:
-        decode: What is taken from the population over the steps of a sample.
-        weights: Optional affine read-out on the host, `[classes, N]`.
-        bias: Its offset, `[classes]`.
-        classes: Optional names of the classes.
+        decode: What the host takes from the population over the steps of a sample.
+        weights: Weights of an affine read-out on the host, `[classes, N]`; None for none.
+        bias: Offset of that read-out, `[classes]`; None for none.
+        classes: Names of the classes; empty if they have none.
     """
 
     kind: ClassVar[str] = "output"

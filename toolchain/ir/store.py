@@ -16,7 +16,7 @@ from toolchain.errors import IRError
 from toolchain.files.documents import FileDocument, parse_document, read_content, write_json
 from toolchain.files.npz import read_arrays, write_arrays
 from toolchain.intake import PathText, path_of
-from toolchain.ir.forms import Arrays, StoredNodes, node_form, write_node
+from toolchain.ir.forms import Arrays, NodeForm, StoredNodes, node_form, write_node
 from toolchain.ir.graph import AnyNode, Graph
 from toolchain.ir.verify import verify
 
@@ -35,6 +35,7 @@ class _GraphHeader(FileDocument):
     version: int = VERSION
     name: str
     dt_ms: float
+    nodes: tuple[NodeForm, ...]
 
 
 _AnyForm = Annotated[reduce(or_, map(node_form, _NODES.values())), Field(discriminator="kind")]

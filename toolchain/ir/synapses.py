@@ -27,14 +27,14 @@ _KERNEL: Final = 4
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dense(Node):
-    r"""All-to-all or sparse synapses, stored dense or as CSR.
+    r"""Synapses of any pattern, stored as a dense matrix or as CSR.
 
     .. math:: a_i[t] = \sum_j W_{ij} \, x_j[t - d_{ij}]
 
     Attributes:
-        weights: `[targets, sources]`, dense or `scipy.sparse.csr_array`. Feature maps are read flattened,
-            in the order C, H, W.
-        delays: Optional steps per synapse, of the same shape and sparsity as `weights`.
+        weights: Weights `[targets, sources]`, dense or `scipy.sparse.csr_array`. Feature maps are read
+            flattened, in the order C, H, W.
+        delays: Steps that each synapse takes, stored like `weights`; None for none.
     """
 
     kind: ClassVar[str] = "dense"
@@ -66,11 +66,11 @@ class Conv2d(Node):
     Outside the image `x` is zero.
 
     Attributes:
-        weights: `[out channels, in channels / groups, rows, columns]`.
-        stride: Rows, columns.
-        padding: Zeros on both sides.
+        weights: Kernels, `[out channels, in channels / groups, rows, columns]`.
+        stride: Distance from one position to the next, rows and columns.
+        padding: Zeros on both sides of the image.
         dilation: Distance between the elements of the kernel.
-        groups: Output channel `o` reads the input channels of its group only.
+        groups: Number of groups of channels; an output channel reads the input channels of its group only.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -86,7 +86,7 @@ class Conv2d(Node):
 
     @property
     def window(self) -> Window:
-        """Its geometry."""
+        """The geometry of the kernel."""
         return kernel_window(self.weights, self.stride, self.padding, self.dilation)
 
     def result_type(self, *operands: ValueType) -> ValueType:
@@ -97,7 +97,7 @@ class Conv2d(Node):
 
 
 def kernel_window(weights: NDArray[Any], stride: Pair, padding: Pair, dilation: Pair) -> Window:
-    """Return the geometry of a convolution whose weights are `[out, in, rows, columns]`."""
+    """Return the geometry of a convolution with weights `[out, in, rows, columns]`."""
     rows, columns = weights.shape[-2:] if weights.ndim == _KERNEL else (0, 0)
     return Window((rows, columns), stride, padding, dilation)
 

@@ -1,4 +1,4 @@
-"""What flows along an edge, and the small values that nodes are made of."""
+"""What flows along the edges of a graph, and the small values that nodes are made of."""
 
 import math
 from collections.abc import Sequence
@@ -16,29 +16,39 @@ class EdgeKind(Enum):
     SPIKE = "spike"
     """0 or 1."""
     GRADED = "graded"
-    """A real value in the float graph, an integer message in the fixed graph."""
+    """A graded spike, or message: a real number in the float graph, an integer in the fixed graph."""
     CURRENT = "current"
-    """Synaptic input, summed where several edges meet."""
+    """Synaptic input; a population adds up all that it reads."""
 
 
 class Decode(Enum):
-    """How the host reads an output population over the steps of a sample."""
+    """What the host takes from an output population over the steps of a sample."""
 
     SPIKE_COUNT = "spike_count"
+    """How often each neuron fired."""
     LAST_V = "last_v"
+    """Its potential after the last step."""
     MEAN_V = "mean_v"
+    """Its mean potential."""
     MAX_V = "max_v"
+    """Its largest potential."""
     NONE = "none"
+    """Nothing: the spikes are recorded, and no score is made of them."""
 
 
 LONGEST_DELAY: Final = 2**24
-"""Steps that a value may wait."""
+"""The most steps that a value may wait."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """Shape of one step of one sample, and the kind of edge."""
+    """What a node sends in one step of one sample.
+
+    Attributes:
+        shape: Shape of the values: neurons, or channels, rows and columns.
+        kind: What the values are.
+    """
 
     shape: tuple[int, ...]
     kind: EdgeKind
@@ -53,8 +63,8 @@ class Origin:
     """Where the neurons of a population come from: the user's module and element indices.
 
     Attributes:
-        path: Module path in the user's model.
-        elements: Index of each neuron in that module, `[N]`; -1 for neurons we added.
+        path: Path of the module in the user's model.
+        elements: Index of each neuron in that module, `[N]`; -1 for a neuron that a pass added.
     """
 
     path: str
@@ -65,16 +75,16 @@ class Origin:
 
     @classmethod
     def whole(cls, path: str, size: int) -> "Origin":
-        """Return the origin of an unpruned population of `size` neurons."""
+        """Return the origin of a population that has all `size` neurons of its module."""
         return cls(path, np.arange(size))
 
-    def keep(self, kept: NDArray[Any]) -> "Origin":
-        """Return the origin of the neurons selected by a mask or index."""
-        return Origin(self.path, self.elements[kept])
+    def select(self, neurons: NDArray[Any]) -> "Origin":
+        """Return the origin of some of the neurons, given by a mask or by their indices."""
+        return Origin(self.path, self.elements[neurons])
 
 
 def frozen(values: object, dtype: type[np.generic]) -> NDArray[Any]:
-    """Return a read-only array of `dtype`, copied unless it is one already."""
+    """Return the values as a read-only array of `dtype`; copied, unless they are one."""
     array = np.asarray(values, dtype=dtype)
     if array.flags.writeable:
         array = array.copy()

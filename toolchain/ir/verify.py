@@ -1,4 +1,4 @@
-"""Whether a graph is well formed: one pass in order, plus the rules about loops and stages."""
+"""The rules of a well-formed graph: names, types, loops, delays, sums and memory."""
 
 import re
 from collections.abc import Mapping
@@ -15,20 +15,21 @@ from toolchain.ir.pooling import SumPool2d
 from toolchain.ir.routing import Delay
 from toolchain.ir.types import ValueType, size_of
 
-# Names become file names and keys of archives.
 _SUM_LIMIT: Final = 2**31
+"""Sums stay below: Lava holds them in 32 bits."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+"""Names become names of files and keys of archives."""
 STEP_MS: Final = (1e-6, 1e6)
-"""A step of less is no step of a network, and one of more overflows what is counted in steps."""
+"""Shortest and longest step in milliseconds; with longer ones, what is counted in steps would overflow."""
 
 
 def verify(graph: Graph) -> None:
     """Raise at the first rule that a graph breaks.
 
-    Checked: unique names, operands exist and stand earlier (except those of `Delay`), types
-    fit, all numbers finite, every loop has delay, no mix of float and integer operations, at least
-    one input, population and output, outputs that read populations, a step that lasts, and that
-    running it takes no more memory than a graph may.
+    The rules: names are unique; operands exist and stand earlier, except those of a `Delay`; types fit;
+    numbers are finite; every loop has a delay; float and integer operations do not mix; there is an input,
+    a population and an output; outputs read populations; a step has a length; and running the graph takes
+    no more memory than a graph may.
 
     Raises:
         VerifyError: A node breaks a rule.
@@ -58,11 +59,11 @@ def _check_header(graph: Graph) -> None:
 
 
 def _check_names(graph: Graph) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for node in graph:
-        if not _NAME.fullmatch(node.name) or node.name in seen:
+        if not _NAME.fullmatch(node.name) or node.name in names:
             raise VerifyError(node.name, "expected a unique name of letters, digits, '_', '-' and '.'")
-        seen.add(node.name)
+        names.add(node.name)
     for node in graph:
         for operand in node.inputs:
             if operand not in graph:
@@ -85,7 +86,7 @@ def _check_delay_chains(graph: Graph) -> None:
 
 
 def _check_loops(graph: Graph) -> None:
-    """Raise if a cycle remains once every delay of one step or more is cut."""
+    """Raise if a loop has no delay: if one remains once every delay of a step or more is cut."""
     instant = nx.DiGraph()
     for node in graph:
         if isinstance(node, Delay) and node.min_steps >= 1:
@@ -130,12 +131,12 @@ def _check_sums(graph: Graph) -> None:
 
 
 def _check_ends(graph: Graph) -> None:
-    for what, found in (
+    for what, nodes in (
         ("input", graph.inputs),
         ("population", graph.populations),
         ("output", graph.outputs),
     ):
-        if not found:
+        if not nodes:
             raise VerifyError(graph.name, f"the graph has no {what}")
     for node in graph.outputs:
         if not isinstance(graph[node.inputs[0]], Population):

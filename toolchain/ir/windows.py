@@ -12,19 +12,19 @@ from toolchain.ir.types import ValueType
 
 _IMAGE: Final = 3
 _LARGEST: Final = 2**31
-"""Numbers of a geometry stay below; libraries count windows in 32 bits."""
+"""All numbers of a geometry stay below, because libraries count windows in 32 bits."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rows first, then columns, as in the features `C, H, W`.
+    """The geometry of a window; each pair is rows and columns, as in the features `C, H, W`.
 
     Attributes:
-        kernel: Extent.
-        stride: Step from one position to the next.
-        padding: Zeros added on both sides.
-        dilation: Distance between the elements of the kernel.
+        kernel: Number of elements.
+        stride: Distance from one position to the next.
+        padding: Zeros added on both sides of the image.
+        dilation: Distance between the elements.
     """
 
     kernel: Pair
@@ -44,24 +44,24 @@ class Window:
         return rows, columns
 
     def patches(self, x: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return, for each element of the window, what it sees at all positions.
+        """Return, for each element of the window, the values that it covers at all positions.
 
         Args:
-            x: `[..., H, W]`.
+            x: Images, `[..., H, W]`.
 
         Returns:
-            `[..., rows, columns]` per element, row by row.
+            An array `[..., rows, columns]` for each element, row by row.
         """
         (top, left), (down, right) = self.padding, self.stride
         padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left)))
         rows, columns = self.positions((x.shape[-2], x.shape[-1]))
-        seen: list[NDArray[Any]] = []
+        patches: list[NDArray[Any]] = []
         for i in range(self.kernel[0]):
             for j in range(self.kernel[1]):
                 first, other = i * self.dilation[0], j * self.dilation[1]
                 last, end = first + down * (rows - 1) + 1, other + right * (columns - 1) + 1
-                seen.append(padded[..., first:last:down, other:end:right])
-        return seen
+                patches.append(padded[..., first:last:down, other:end:right])
+        return patches
 
     def over(self, node: Node, operand: ValueType, channels: int) -> tuple[int, int, int]:
         """Return the shape of `channels` feature maps over an operand, or raise if it does not fit."""

@@ -1,4 +1,4 @@
-"""What enters a network that is called directly, as a tensor."""
+"""Values that enter a network which is called directly, as a tensor."""
 
 import torch
 from torch import Tensor

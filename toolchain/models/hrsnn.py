@@ -147,7 +147,7 @@ def gamma_betas(shape: HrsnnShape, rng: np.random.Generator) -> NDArray[np.float
 def _recurrent_weights(
     shape: HrsnnShape, rng: np.random.Generator
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-    """Dale columns, scaled to the wanted spectral radius."""
+    """Return weights whose columns obey Dale's law, scaled to the wanted spectral radius."""
     if shape.clusters > 1:
         mask = clustered_small_world(shape.cluster, shape.density, shape.between, shape.rewiring, rng)
     else:
@@ -160,7 +160,7 @@ def _recurrent_weights(
 def _input_weights(
     shape: HrsnnShape, rng: np.random.Generator
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-    """Every neuron reads the same number of channels, drawn at random."""
+    """Return weights with which every neuron reads the same number of channels, drawn at random."""
     fan_in = max(1, round(shape.input_density * shape.channels))
     order = rng.random((shape.neurons, shape.channels)).argsort(axis=1)
     mask = order < fan_in

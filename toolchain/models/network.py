@@ -27,7 +27,7 @@ class Readout(Enum):
 
 
 def check_part_names(names: Iterable[str], what: str) -> None:
-    """Raise for what PyTorch does not take for a name of a module, or what stands twice.
+    """Raise for a name that PyTorch refuses for a module, or that stands twice.
 
     Raises:
         FrontendError: Says which name.
@@ -223,7 +223,7 @@ class Network(nn.Module):
         return NetworkRecord(scores, over_time, v_over_time if record else {}, u_over_time)
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return what enters by input name, of the right shapes, as the network's own sort of tensors."""
+        """Return inputs by name, of the right shapes and of the network's type and device."""
         given = dict(x) if isinstance(x, Mapping) else {next(iter(self.inputs)): x}
         if set(given) != set(self.inputs):
             raise ArgumentError("x", f"tensors named {sorted(self.inputs)}", f"{sorted(map(str, given))}")
@@ -252,7 +252,7 @@ class Network(nn.Module):
 
 
 def _masked_once(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return what a connection does to spikes, its mask applied once for all steps."""
+    """Return a connection as a function, its mask applied once for all steps."""
     if isinstance(module, MaskedSynapses):
         return partial(nn.functional.linear, weight=module.effective)
     return module

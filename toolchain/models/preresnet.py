@@ -109,7 +109,7 @@ class _Builder:
         return self.norm("stem_norm", first, conv)
 
     def basic_block(self, name: str, stream: str, sources: int, targets: int, stride: int) -> str:
-        """Add norm, neurons, convolution, twice; and the shortcut past them."""
+        """Add norm, neurons and convolution twice, and the shortcut past them."""
         norm = self.norm(f"{name}_norm1", sources, stream)
         spikes = self.add(f"{name}_spikes1", self.shape.neurons.layer(), norm)
         conv = self.conv(f"{name}_conv1", spikes, (sources, targets), 3, stride)

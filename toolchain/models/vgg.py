@@ -166,7 +166,7 @@ def build_vgg(shape: VggShape, generator: torch.Generator) -> FeedForward:
 def convolution(
     sources: int, targets: int, size: int, generator: torch.Generator, *, stride: int = 1
 ) -> nn.Conv2d:
-    """Return a square convolution without bias that keeps the size of the image, weights drawn."""
+    """Return a square convolution of random weights, without bias, that keeps the size of the image."""
     module = nn.Conv2d(sources, targets, size, stride=stride, padding=size // 2, bias=False)
     deviation = math.sqrt(2 / (size * size * targets))
     with torch.no_grad():
@@ -175,7 +175,7 @@ def convolution(
 
 
 def matrix(sources: int, targets: int, generator: torch.Generator, *, bias: bool) -> nn.Linear:
-    """Return a fully connected layer, weights drawn, bias zero."""
+    """Return a fully connected layer of random weights, whose bias is zero."""
     module = nn.Linear(sources, targets, bias=bias)
     with torch.no_grad():
         module.weight.normal_(0, 0.02, generator=generator)

@@ -1,5 +1,16 @@
 """Pages: one HTML file each that needs no network, readable on a phone and on paper."""
 
-from toolchain.pages.page import ACCENT, INK, WARM, number, subplots, svg, write_page
+from toolchain.pages.page import (
+    ACCENT,
+    INK,
+    WARM,
+    Table,
+    number,
+    panel,
+    panels,
+    plain,
+    sentence,
+    write_page,
+)
 
-__all__ = ["ACCENT", "INK", "WARM", "number", "subplots", "svg", "write_page"]
+__all__ = ["ACCENT", "INK", "WARM", "Table", "number", "panel", "panels", "plain", "sentence", "write_page"]

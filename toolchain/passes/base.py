@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from toolchain.ir import Graph, verify
+from toolchain.errors import PreconditionError
+from toolchain.ir import Delay, Graph, verify
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pass(ABC):
-    """A frozen dataclass whose fields are its options.
+    """A function from one valid graph to another: a frozen dataclass whose fields are its options.
 
-    `result is not graph` means that something changed. The input is never modified.
+    The graph that it is given is never modified. Where there is nothing to do, that graph itself is returned.
     """
 
     name: ClassVar[str]
@@ -40,6 +41,13 @@ class Pass(ABC):
             error.add_note(f"in pass '{self.name}' on graph '{graph.name}'")
             raise
         return result
+
+
+def require_folded_delays(graph: Graph) -> None:
+    """Raise `PreconditionError` if a delay differs between the neurons that it holds."""
+    for node in graph:
+        if isinstance(node, Delay) and not isinstance(node.steps, int):
+            raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
 
 
 @final

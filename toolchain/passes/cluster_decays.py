@@ -20,13 +20,13 @@ _LAST = fixedpoint.DECAY_UNITY - 1
 class ClusterDecays(Pass):
     """Replace the decays of every population by at most `profiles` distinct pairs `(du, dv)`.
 
-    The pairs are chosen so that the largest relative error of a time constant is small: along one
-    axis, if only one of the decays differs, it is the smallest possible one (to the resolution of the
-    search); otherwise neurons are gathered around far-apart ones (Gonzalez 1985), which is at most twice
-    the best in the logarithm.
+    The pairs are chosen so that the largest relative error of a time constant is small. If only one of the
+    two decays differs between neurons, the error is the smallest possible one (to the resolution of the
+    search). Otherwise neurons are gathered around neurons that are far apart (Gonzalez 1985), and the error
+    is at most twice the smallest one in the logarithm.
 
     Attributes:
-        profiles: Distinct pairs per population.
+        profiles: Largest number of distinct pairs in a population.
         tau_error: Largest relative error of a time constant that is accepted.
     """
 
@@ -67,12 +67,12 @@ class ClusterDecays(Pass):
                 f"change a time constant by {100 * error:.0f} %, accepted are {100 * self.tau_error:.0f} %: "
                 "allow more profiles or a larger tau_error"
             )
-        chosen = centres[inverse.ravel()]
-        return replace(node, du=chosen[:, 0].reshape(node.du.shape), dv=chosen[:, 1].reshape(node.dv.shape))
+        decays = centres[inverse.ravel()]
+        return replace(node, du=decays[:, 0].reshape(node.du.shape), dv=decays[:, 1].reshape(node.dv.shape))
 
 
 def _log_tau(decay: Floats) -> Floats:
-    """Return `log tau`, with decays of 0 and 1 at the ends of what 12 bits can hold."""
+    """Return `log tau`; decays of 0 and 1 count as the smallest and the largest that 12 bits can hold."""
     inner = np.clip(decay, 0.5 / fixedpoint.DECAY_UNITY, _LAST / fixedpoint.DECAY_UNITY)
     return -np.log(-np.log1p(-inner))
 
@@ -107,7 +107,7 @@ def _gather(points: Floats, groups: int) -> NDArray[np.int64]:
 def _gather_line(values: Floats, groups: int) -> NDArray[np.int64]:
     """Return groups of the least largest width, by bisection over the width."""
     order = np.argsort(values)
-    # A hair wider than all, or rounding would leave the last one out.
+    # A little wider than all values, or rounding would leave the last one out.
     low, high = 0.0, float(np.ptp(values)) * (1 + 1e-9)
     for _ in range(60):
         width = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Delay every loop as much as a clocked target needs, in the network itself."""
+"""Delay loops in the network itself, as much as a clocked target needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,23 +9,23 @@ import numpy as np
 from scipy.optimize import linprog
 
 from toolchain import ir
-from toolchain.errors import PostconditionError, PreconditionError
+from toolchain.errors import PostconditionError
 from toolchain.ir import AnyNode, Graph, Pooling, Synapses
-from toolchain.passes.base import Pass
+from toolchain.passes.base import Pass, require_folded_delays
 from toolchain.passes.retime_delays import ClockedEdge, clocked_edges, slow_loop
 
 
 @final
 @dataclass(frozen=True)
 class LoopDelay:
-    """A connection that closes a loop and takes longer than the network said.
+    """A connection that closes a loop and got a longer delay.
 
     Attributes:
-        connection: Its name; or that of a pooling, which is a connection too.
-        source: What it reads.
-        target: What it reaches.
-        before: Steps it took, of its fastest synapse.
-        after: Steps it takes now.
+        connection: Name of the connection, or of a pooling, which is a connection too.
+        source: Name of the node that it reads.
+        target: Name of the node that it reaches.
+        before: Steps that its fastest synapse took.
+        after: Steps that its fastest synapse takes now.
     """
 
     connection: str
@@ -43,28 +43,28 @@ class LoopDelay:
 
 
 def find_loop_delays(graph: Graph) -> tuple[LoopDelay, ...]:
-    r"""Return the least delay that lets every connection take the one step that a clocked target needs.
+    r"""Return the shortest added delays with which every connection can take one step of a clocked target.
 
-    With logical delays :math:`d` a loop can run if it has as many steps as connections, so what is added,
-    :math:`x`, has to satisfy :math:`\sum (d + x) \geq n` for every loop of n connections. Only connections
-    that wait already may wait longer; every loop has one, since it closes through a `Delay`. What is found
-    has the least :math:`\sum x`; of several such it is the one that gives least to the first name, then to
-    the second, and so on, so that it does not depend on the order of the nodes.
+    A loop can run if it has as many steps as connections: with logical delays :math:`d`, the added delays
+    :math:`x` have to satisfy :math:`\sum (d + x) \geq n` for every loop of n connections. Only connections
+    that wait already may wait longer; every loop has one, since it closes through a `Delay`. The result
+    has the least :math:`\sum x`. Of several such results it is the one that adds least to the first name,
+    then to the second, and so on, so that it does not depend on the order of the nodes.
 
     Args:
-        graph: Whose delays per neuron are folded into the synapses.
+        graph: A graph whose delays per neuron are folded into the synapses.
     """
     edges = sorted(clocked_edges(graph), key=lambda edge: edge.reader)
     if slow_loop(edges) is None:
         return ()
-    found: list[LoopDelay] = []
-    for part in _loops(edges):
-        closing = [edge for edge in part if graph.source(graph[edge.reader].inputs[0])[1] >= 1]
-        for edge, more in zip(closing, _least(part, closing), strict=True):
+    delays: list[LoopDelay] = []
+    for loop in _loops(edges):
+        closing = [edge for edge in loop if graph.source(graph[edge.reader].inputs[0])[1] >= 1]
+        for edge, more in zip(closing, _least(loop, closing), strict=True):
             if more:
-                found.append(LoopDelay(edge.reader, edge.source, edge.target, edge.least, edge.least + more))
+                delays.append(LoopDelay(edge.reader, edge.source, edge.target, edge.least, edge.least + more))
     place = {node.name: i for i, node in enumerate(graph)}
-    return tuple(sorted(found, key=lambda each: place[each.connection]))
+    return tuple(sorted(delays, key=lambda each: place[each.connection]))
 
 
 @final
@@ -72,17 +72,15 @@ def find_loop_delays(graph: Graph) -> tuple[LoopDelay, ...]:
 class DelayLoops(Pass):
     """Give every loop at least as many steps as connections, so that a clocked target can run it.
 
-    This makes another network of it, whose float graph, integers and runs on any target are one; see
-    `find_loop_delays` for what is added. A network whose loops have enough is left as it is.
+    The result is another network: its real numbers, its integers and its runs on every target have the longer
+    delays. See `find_loop_delays` for what is added. A network whose loops have enough steps stays as it is.
     """
 
     name: ClassVar[str] = "delay-loops"
 
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose delays per neuron are folded into the synapses."""
-        for node in graph:
-            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
-                raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
+        require_folded_delays(graph)
 
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph with its loops delayed."""
@@ -126,7 +124,7 @@ def _loops(edges: Sequence[ClockedEdge]) -> Iterator[list[ClockedEdge]]:
 
 
 def _least(edges: Sequence[ClockedEdge], closing: Sequence[ClockedEdge]) -> list[int]:
-    """Return what each closing connection waits longer: the least sum, then the least for each in turn.
+    """Return how much longer each closing connection waits: the least sum, then the least for each in turn.
 
     The unknowns are an offset per node and x per closing connection; every connection i -> j asks for
     `o_j - o_i + d + x >= 1`. These are difference constraints beside unit columns, a totally unimodular
@@ -169,5 +167,5 @@ def _free_name(graph: Graph, name: str) -> str:
 
 def _without_unread_delays(graph: Graph) -> Graph:
     read = {name for node in graph for name in node.inputs}
-    kept = [node for node in graph if not isinstance(node, ir.Delay) or node.name in read]
-    return graph if len(kept) == len(graph.nodes) else _without_unread_delays(graph.with_nodes(kept))
+    nodes = [node for node in graph if not isinstance(node, ir.Delay) or node.name in read]
+    return graph if len(nodes) == len(graph.nodes) else _without_unread_delays(graph.with_nodes(nodes))

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 from toolchain import fixedpoint, ir
 from toolchain.errors import PostconditionError, PreconditionError
 from toolchain.ir import AnyNode, Graph, Stage
-from toolchain.passes.base import Pass
+from toolchain.passes.base import Pass, require_folded_delays
 from toolchain.passes.quantization.population import QuantizeOptions, quantize_population
 
 
@@ -43,9 +43,7 @@ class QuantizeGraph(QuantizeOptions, Pass):
             raise PreconditionError("'quantize-graph' needs a float graph; this one is in integers already")
         if self.threshold_profiles is not None and (self.threshold_profiles < 1 or not self.per_neuron):
             raise PreconditionError("expected at least 1 threshold profile, and a scale per neuron")
-        for node in graph:
-            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
-                raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
+        require_folded_delays(graph)
         for node in graph.synapses:
             self._check_bits(node.name)
             if len(graph.readers(node.name)) != 1:

@@ -23,8 +23,8 @@ class RemoveDeadNeurons(Pass):
     A neuron of finite threshold is dead if it has neither a positive incoming weight nor a
     positive bias: its potential never rises above zero. A neuron is unread if it is in no
     output population and all its outgoing weights are zero. Output populations stay whole, even
-    where a neuron is silent: what it is read as depends on its place. Removing one neuron can make others
-    dead, so this repeats until nothing changes. Every remaining neuron does exactly what it
+    where a neuron is silent, because its place says which class it stands for. Removing one neuron can make
+    others dead, so the pass repeats until nothing changes. Every remaining neuron does exactly what it
     did before; a population keeps at least one neuron or channel. The neurons of a feature map share
     their weights, so they go together; a channel that a grouped convolution reads stays.
     """
@@ -41,10 +41,10 @@ class RemoveDeadNeurons(Pass):
     def rewrite(self, graph: Graph) -> Graph:
         """Return the graph without dead and unread neurons."""
         while True:
-            kept = {node.name: _alive(graph, node) for node in graph.populations}
-            if all(mask.all() for mask in kept.values()):
+            alive = {node.name: _alive(graph, node) for node in graph.populations}
+            if all(mask.all() for mask in alive.values()):
                 return graph
-            graph = _keep(graph, kept)
+            graph = _shrink(graph, alive)
 
 
 def _alive(graph: Graph, node: AnyNode) -> Mask:
@@ -97,12 +97,12 @@ def _connection(graph: Graph, name: str) -> ir.Dense | ir.Conv2d:
     return node
 
 
-def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
+def _shrink(graph: Graph, alive: dict[str, Mask]) -> Graph:
     def source_mask(name: str) -> Mask | None:
         source, _ = graph.source(name)
         while isinstance(source, Pooling):
             source, _ = graph.source(source.inputs[0])
-        return kept.get(source.name)
+        return alive.get(source.name)
 
     def shrink(node: AnyNode) -> AnyNode:
         match node:
@@ -111,13 +111,13 @@ def _keep(graph: Graph, kept: dict[str, Mask]) -> Graph:
             case ir.Delay():
                 return _shrink_delay(node, source_mask(node.name))
             case ir.Dense():
-                rows = kept[graph.readers(node.name)[0].name]
+                rows = alive[graph.readers(node.name)[0].name]
                 return _shrink_dense(node, rows, source_mask(node.inputs[0]))
             case ir.Conv2d():
-                rows = kept[graph.readers(node.name)[0].name]
+                rows = alive[graph.readers(node.name)[0].name]
                 return _shrink_convolution(node, rows, source_mask(node.inputs[0]))
             case ir.Lif():
-                return _shrink_population(node, kept[node.name])
+                return _shrink_population(node, alive[node.name])
             case ir.FixedDense() | ir.FixedConv2d() | ir.FixedLif():
                 raise node.fail("is an integer operation in a float graph")
             case _:
@@ -144,7 +144,7 @@ def _shrink_population(node: ir.Lif, mask: Mask) -> ir.Lif:
         dv=node.dv[mask],
         vth=node.vth[mask],
         bias=node.bias[mask],
-        origin=node.origin.keep(every),
+        origin=node.origin.select(every),
     )
 
 
@@ -167,11 +167,11 @@ def _shrink_convolution(node: ir.Conv2d, rows: Mask, columns: Mask | None) -> ir
     left = targets.any(axis=1) | sources.any(axis=1)
     sizes = np.stack([targets.sum(axis=1), sources.sum(axis=1)], axis=1)[left]
     if not (sizes.all() and (sizes == sizes[:1]).all()):
-        # Groups of unequal size are none: each target names all sources, with weights of 0 for the others.
+        # Groups have one size; so each target reads all sources, those of other groups with weight 0.
         return replace(node, weights=_ungrouped(node)[np.ix_(rows, chosen)], groups=1)
     of_target = sources[np.arange(len(rows)) // targets.shape[1]]
-    kept = [node.weights[target][of_target[target]] for target in np.flatnonzero(rows)]
-    return replace(node, weights=np.stack(kept), groups=int(left.sum()))
+    kernels = [node.weights[target][of_target[target]] for target in np.flatnonzero(rows)]
+    return replace(node, weights=np.stack(kernels), groups=int(left.sum()))
 
 
 def _ungrouped(node: ir.Conv2d) -> NDArray[np.float64]:

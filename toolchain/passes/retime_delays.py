@@ -1,4 +1,4 @@
-"""Retiming: where a clocked target must wait, so that every connection may take one step."""
+"""Retiming: delays with which every connection can take the one step that a clocked target needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ from toolchain.errors import FeedbackError, PostconditionError, PreconditionErro
 from toolchain.ir import AnyNode, Graph, Pooling, Synapses, ValueType
 from toolchain.ir.matrix import Matrix, values_of, with_values
 from toolchain.ir.types import size_of
-from toolchain.passes.base import Pass
+from toolchain.passes.base import Pass, require_folded_delays
 
 
 @final
 @dataclass(frozen=True)
 class ClockSchedule:
-    """When each node works, in steps of the clocked target.
+    """The step of a clocked target at which each node does its first logical step.
 
     Attributes:
-        offsets: Step of the target at which each input, population and pooling does its logical step 0.
+        offsets: The step by the name of each input, population and pooling.
     """
 
     offsets: dict[str, int]
@@ -38,10 +38,9 @@ class ClockedEdge:
     """One connection between two clocked nodes: `source -> target` with its logical delays.
 
     Attributes:
-        reader: What reads the source: synapses, or a pooling, which is a connection and the neurons behind
-            it in one.
-        source: An input, population or pooling.
-        target: A population or pooling.
+        reader: Name of the synapses; or of a pooling, which is a connection and the neurons behind it in one.
+        source: Name of an input, population or pooling.
+        target: Name of a population or pooling.
         least: Steps that its fastest synapse takes.
         most: Steps that its slowest synapse takes.
     """
@@ -63,7 +62,7 @@ def find_schedule(graph: Graph) -> ClockSchedule:
     free, because the host sends them.
 
     Raises:
-        FeedbackError: A cycle has too little delay; names it.
+        FeedbackError: A loop has too little delay; the error names its nodes.
     """
     edges = list(clocked_edges(graph))
     nodes = [node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)]
@@ -93,9 +92,7 @@ class RetimeDelays(Pass):
 
     def requires(self, graph: Graph) -> None:
         """Accept graphs whose delays per neuron are folded into the synapses."""
-        for node in graph:
-            if isinstance(node, ir.Delay) and not isinstance(node.steps, int):
-                raise PreconditionError(f"delay '{node.name}' differs per neuron; run 'fold-delays' first")
+        require_folded_delays(graph)
         clocked = {node.name for node in (*graph.inputs, *graph.populations, *graph.poolings)}
         if self.schedule is not None and set(self.schedule.offsets) != clocked:
             raise PreconditionError("the schedule is that of another graph")
@@ -154,8 +151,8 @@ def _delay_range(delays: Matrix | None) -> tuple[int, int]:
 def slow_loop(edges: Sequence[ClockedEdge]) -> list[str] | None:
     """Return the nodes of a loop of more connections than logical delay, or None.
 
-    It is a negative cycle, found by Bellman and Ford's method in the order of the edges, and told from that
-    of its nodes that comes first there: nothing else decides which is found.
+    Such a loop is a negative cycle, and Bellman and Ford's method finds it. The order of the edges alone
+    decides which loop is returned and with which node it begins.
     """
     names = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
     order = {name: i for i, name in enumerate(names)}

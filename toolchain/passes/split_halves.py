@@ -10,7 +10,7 @@ from toolchain import ir
 from toolchain.arrays import Floats
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Graph, Stage
-from toolchain.ir.matrix import Matrix, columns_of, kept_synapses, rows_of, sources_of, values_of
+from toolchain.ir.matrix import Matrix, columns_of, rows_of, select_synapses, sources_of, values_of
 from toolchain.passes.base import Pass
 from toolchain.passes.quantization.integers import COARSE, FINE
 from toolchain.passes.quantization.ranges import by_rows
@@ -25,7 +25,7 @@ class SplitHalves(Pass):
     graph computes does not change, but for the order in which sums are rounded.
 
     Attributes:
-        fixed: What `quantize-graph` made of the graph.
+        fixed: The graph that `quantize-graph` made of it.
     """
 
     name: ClassVar[str] = "split-halves"
@@ -55,14 +55,14 @@ class SplitHalves(Pass):
         match node, coarse, fine, target:
             case ir.Dense(), ir.FixedDense(), ir.FixedDense(), ir.FixedLif():
                 places = _places(node.weights)
-                held = [np.isin(places, _places(half.weights)) for half in (coarse, fine)]
+                stored = [np.isin(places, _places(half.weights)) for half in (coarse, fine)]
                 integers = np.zeros(places.size)
-                integers[held[0]] = values_of(coarse.weights)
+                integers[stored[0]] = values_of(coarse.weights)
                 factor = _per_integer(node.weights, coarse, target) * graph.message_scale(node)
-                real = _parts(values_of(node.weights), integers * factor, both=held[0] & held[1])
+                real = _parts(values_of(node.weights), integers * factor, both=stored[0] & stored[1])
                 return [
-                    _dense(node, coarse.name, real[0], held[0]),
-                    _dense(node, fine.name, real[1], held[1]),
+                    _dense(node, coarse.name, real[0], stored[0]),
+                    _dense(node, fine.name, real[1], stored[1]),
                 ]
             case ir.Conv2d(), ir.FixedConv2d(), ir.FixedConv2d(), ir.FixedLif():
                 factor = _per_integer(node.weights, coarse, target) * graph.message_scale(node)
@@ -93,9 +93,9 @@ def _per_integer(weights: Matrix, half: ir.FixedDense | ir.FixedConv2d, target: 
     return 2.0**half.exponent / by_rows(target.scale)[rows_of(weights), 0]
 
 
-def _dense(node: ir.Dense, name: str, real: Floats, held: NDArray[np.bool_]) -> ir.Dense:
+def _dense(node: ir.Dense, name: str, real: Floats, mask: NDArray[np.bool_]) -> ir.Dense:
     pattern = node.weights
-    weights = kept_synapses(pattern, pattern, held)
-    weights.data = real[held]
-    delays = None if node.delays is None else kept_synapses(node.delays, pattern, held)
+    weights = select_synapses(pattern, pattern, mask)
+    weights.data = real[mask]
+    delays = None if node.delays is None else select_synapses(node.delays, pattern, mask)
     return replace(node, name=name, weights=weights, delays=delays)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.ir import AnyNode, Graph, Matrix, Stage
-from toolchain.ir.matrix import kept_synapses, values_of
+from toolchain.ir.matrix import select_synapses, values_of
 from toolchain.passes.base import Pass
 
 
@@ -21,7 +21,7 @@ class SplitSigns(Pass):
 
     An 8-bit weight of a mixed connection is an even integer up to 254: its sign costs a bit. In a
     connection of one sign it is any integer up to 255. The sum of the two halves is the original
-    connection, and every synapse exists once, so synaptic operations stay the same; what it costs
+    connection, and every synapse exists once, so synaptic operations stay the same; the price
     is a second connection. Both halves are stored as CSR; synapses that weigh zero count as excitatory.
     """
 
@@ -67,9 +67,9 @@ def _halves(node: ir.Dense) -> tuple[ir.Dense, ir.Dense]:
     )
 
 
-def _half(node: ir.Dense, sign: str, kept: NDArray[np.bool_]) -> ir.Dense:
-    delays = None if node.delays is None else kept_synapses(node.delays, node.weights, kept)
-    weights = kept_synapses(node.weights, node.weights, kept)
+def _half(node: ir.Dense, sign: str, mask: NDArray[np.bool_]) -> ir.Dense:
+    delays = None if node.delays is None else select_synapses(node.delays, node.weights, mask)
+    weights = select_synapses(node.weights, node.weights, mask)
     return replace(node, name=f"{node.name}.{sign}", weights=weights, delays=delays)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 
 from toolchain.models import FeedForward
-from toolchain.pages import ACCENT, WARM, subplots, svg, write_page
+from toolchain.pages import ACCENT, WARM, Table, panel, panels, plain, write_page
 from toolchain.pruning.channels import Mask, compact_channels
 from toolchain.pruning.sca import ChannelPruning, ChannelUpdate
 
@@ -16,10 +18,10 @@ def write_channel_report(path: Path, title: str, network: FeedForward, pruning: 
     """Write the page, atomically.
 
     Args:
-        path: File to write.
+        path: Where the page is written.
         title: Heading of the page.
         network: The trained network with its silent channels.
-        pruning: The pruning that was its callback.
+        pruning: The callback that pruned it.
     """
     small = compact_channels(network, pruning.masks)
     rows = [(name, len(mask), int(mask.sum())) for name, mask in pruning.masks.items()]
@@ -27,41 +29,48 @@ def write_channel_report(path: Path, title: str, network: FeedForward, pruning: 
         ("channels", sum(row[1] for row in rows), sum(row[2] for row in rows)),
         ("parameters", *(sum(p.numel() for p in each.parameters()) for each in (network, small))),
     ]
+    layers = Table(
+        "Channels of each layer before pruning, and those that are left.",
+        ("layer", "channels", "left", "share left"),
+        [(name, before, after, f"{100 * after / before:.1f} %") for name, before, after in rows],
+    )
     write_page(
         path,
         "toolchain.pruning",
         "channels.html.j2",
         title=title,
         sizes=sizes,
-        rows=rows,
         course=_course(pruning.updates, list(pruning.masks)),
-        layers=_layers(pruning.masks),
+        masks=_masks(pruning.masks),
+        layers=layers,
     )
 
 
 def _course(updates: Sequence[ChannelUpdate], names: Sequence[str]) -> Markup:
-    figure, axes = subplots(1, 2, 9.0, 2.8)
     epochs = [update.epoch for update in updates]
+    living, changes = panel("epoch", "channels", height=2.8), panel("epoch", "channels", height=2.8)
     for i, name in enumerate(names):
         shade = 0.25 + 0.75 * (i + 1) / len(names)
-        axes[0, 0].plot(
-            epochs, [update.living[i] for update in updates], color=ACCENT, alpha=shade, label=name
+        living.plot(
+            epochs, [update.living[i] for update in updates], color=ACCENT, alpha=shade, label=plain(name)
         )
-    axes[0, 0].set(xlabel="epoch", ylim=(0, None))
-    axes[0, 0].set_title("living channels per layer", fontsize=9)
-    axes[0, 0].legend(fontsize=6)
-    axes[0, 1].plot(epochs, [update.regrown for update in updates], color=WARM, label="came back by gradient")
-    axes[0, 1].plot(epochs, [update.changed for update in updates], color=ACCENT, label="changed their state")
-    axes[0, 1].set(xlabel="epoch", ylim=(0, None))
-    axes[0, 1].set_title("channels per update", fontsize=9)
-    axes[0, 1].legend(fontsize=7)
-    return svg(figure)
+    changes.plot(
+        epochs, [update.regrown for update in updates], color=WARM, label="came back by the criterion"
+    )
+    changes.plot(epochs, [update.changed for update in updates], color=ACCENT, label="changed their state")
+    for axis in (living, changes):
+        axis.set_ylim(0, None)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(fontsize=7)
+    return panels([("Living channels of each layer", living), ("Changes at each update", changes)])
 
 
-def _layers(masks: Mapping[str, Mask]) -> Markup:
-    figure, axes = subplots(len(masks), 1, 9.0, 0.3 + 0.45 * len(masks))
-    for axis, (name, mask) in zip(axes[:, 0], masks.items(), strict=True):
+def _masks(masks: Mapping[str, Mask]) -> Markup:
+    drawn: list[tuple[str, Any]] = []
+    for name, mask in masks.items():
+        axis = panel("channel", "", height=0.75)
         axis.imshow(np.where(mask, 1.0, 0.08)[None], aspect="auto", cmap="Greys", vmin=0, vmax=1.2)
-        axis.set_yticks([0], [name])
-        axis.set_xticks([])
-    return svg(figure)
+        axis.set_yticks([])
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        drawn.append((f"{name}: {int(mask.sum())} of {len(mask)} channels", axis))
+    return panels(drawn)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from toolchain.pages import ACCENT, WARM, subplots, svg, write_page
+from toolchain.pages import ACCENT, WARM, Table, number, panel, panels, write_page
 from toolchain.pruning.lnp.options import LnpRecord
 from toolchain.pruning.pool import RecurrentPool, Selection
 
@@ -27,12 +28,12 @@ def write_pruning_report(
     """Write the page, atomically.
 
     Args:
-        path: File to write.
+        path: Where the page is written.
         title: Heading of the page.
-        before: The original pool.
-        after: The pruned pool.
+        before: The pool as it came.
+        after: What is left of it.
         records: Records of LNP; empty for other methods.
-        dt_ms: Length of a step.
+        dt_ms: Length of a step in milliseconds.
     """
     sizes: list[tuple[str, float, float]] = [
         ("neurons", before.size, after.pool.size),
@@ -46,69 +47,102 @@ def write_pruning_report(
         "pruning.html.j2",
         title=title,
         sizes=sizes,
-        records=records,
         course=_course(records) if records else None,
         spectra=_spectra(records) if records and records[0].spectrum else None,
         taus=_taus(before, after.pool, dt_ms),
         adjacency=_adjacency(before, after),
+        iterations=_iterations(records) if records else None,
     )
 
 
 def _course(records: Sequence[LnpRecord]) -> Markup:
-    figure, axes = subplots(1, 4, 11.0, 2.4)
-    at = [record.iteration for record in records]
-    series: list[tuple[str, list[float]]] = [
-        ("neurons", [record.neurons for record in records]),
-        ("recurrent synapses", [record.synapses for record in records]),
-        ("recurrent operations a step", [record.operations for record in records]),
-    ]
-    for axis, (name, values) in zip(axes.flat, series, strict=False):
-        axis.plot(at, values, color=ACCENT)
-        axis.set(xlabel="iteration", ylim=(0, None))
-        axis.set_title(name, fontsize=9)
     measured = [record for record in records if record.largest_exponent is not None]
-    exponents = [record.largest_exponent for record in measured]
-    axes[0, 3].plot([record.iteration for record in measured], exponents, color=WARM, marker="o", ms=3)
-    axes[0, 3].set(xlabel="iteration")
-    axes[0, 3].set_title("largest exponent", fontsize=9)
-    return svg(figure)
+    series: list[tuple[str, str, Sequence[LnpRecord], list[float | None]]] = [
+        ("Neurons", "neurons", records, [record.neurons for record in records]),
+        ("Recurrent synapses", "synapses", records, [record.synapses for record in records]),
+        ("Recurrent operations", "operations per step", records, [record.operations for record in records]),
+        (
+            "Largest Lyapunov exponent",
+            "exponent per step",
+            measured,
+            [record.largest_exponent for record in measured],
+        ),
+    ]
+    drawn: list[tuple[str, Any]] = []
+    for name, unit, shown, values in series:
+        axis = panel("iteration", unit)
+        axis.plot([record.iteration for record in shown], values, color=ACCENT, marker="o", ms=3)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if shown is records:
+            axis.set_ylim(0, None)
+        drawn.append((name, axis))
+    return panels(drawn)
 
 
 def _spectra(records: Sequence[LnpRecord]) -> Markup:
     """Spectra of different sizes are stretched to one axis, as the paper does."""
-    figure, axes = subplots(1, 1, 7.0, 2.8)
+    axis = panel("rank of the exponent, over neurons", "exponent per step")
     measured = [record for record in records if record.spectrum]
     for record, colour, label in ((measured[0], ACCENT, "before"), (measured[-1], WARM, "after")):
         place = (np.arange(len(record.spectrum)) + 0.5) / record.neurons
-        axes[0, 0].plot(place, record.spectrum, color=colour, label=label)
-    axes[0, 0].set(xlabel="index over neurons", ylabel="exponent per step")
-    axes[0, 0].legend(fontsize=8)
-    return svg(figure)
+        axis.plot(place, record.spectrum, color=colour, label=label)
+    axis.legend(fontsize=8)
+    return panels([("Leading exponents", axis)])
 
 
 def _taus(before: RecurrentPool, after: RecurrentPool, dt_ms: float) -> Markup:
-    figure, axes = subplots(1, 1, 7.0, 2.4)
+    axis = panel("membrane time constant, ms", "neurons")
     taus = [-dt_ms / np.log(np.maximum(pool.beta, 1e-12)) for pool in (before, after)]
     bins = np.histogram_bin_edges(np.concatenate(taus), bins=40)
     for tau, colour, label in zip(taus, (ACCENT, WARM), ("before", "after"), strict=True):
-        axes[0, 0].hist(tau, bins=bins, color=colour, alpha=0.55, label=label)
-    axes[0, 0].set(xlabel="membrane time constant, ms", ylabel="neurons")
-    axes[0, 0].legend(fontsize=8)
-    return svg(figure)
+        axis.stairs(np.histogram(tau, bins)[0], bins, fill=True, color=colour, alpha=0.55, label=label)
+    axis.legend(fontsize=8)
+    return panels([("Neurons by time constant", axis)])
 
 
 def _adjacency(before: RecurrentPool, after: Selection) -> Markup:
-    figure, axes = subplots(1, 2, 9.0, 4.2)
-    place = np.arange(before.size), after.indices
+    index = np.arange(before.size), after.indices
     extent = (0, before.size, before.size, 0)
-    for axis, pool, index, title in zip(
-        axes[0], (before, after.pool), place, ("before", "after"), strict=True
-    ):
-        axis.imshow(
-            _density(pool, index, before.size), cmap="Greys", interpolation="nearest", vmin=0, extent=extent
-        )
-        axis.set_title(title, fontsize=9)
-    return svg(figure)
+    drawn: list[tuple[str, Any]] = []
+    for pool, place, title in zip((before, after.pool), index, ("Before", "After"), strict=True):
+        axis = panel("source neuron", "target neuron", height=3.2)
+        density = _density(pool, place, before.size)
+        axis.imshow(density, cmap="Greys", interpolation="nearest", vmin=0, extent=extent)
+        drawn.append((title, axis))
+    return panels(drawn)
+
+
+def _iterations(records: Sequence[LnpRecord]) -> Table:
+    return Table(
+        "The pool after every iteration; row 0 is the pool as it came. Spikes and operations are those under "
+        "noise, before the iteration; exponents and radius are empty where they were not measured.",
+        (
+            "iteration",
+            "neurons",
+            "synapses",
+            "synapses given back",
+            "spikes per neuron and step",
+            "recurrent operations per step",
+            "largest exponent per step",
+            "spectral radius",
+            "localisation of eigenvectors",
+        ),
+        [
+            (
+                record.iteration,
+                f"{record.neurons:,}",
+                f"{record.synapses:,}",
+                f"{record.added:,}",
+                f"{record.rate:.4f}",
+                number(record.operations),
+                *(
+                    "" if value is None else f"{value:.4f}"
+                    for value in (record.largest_exponent, record.spectral_radius, record.localisation)
+                ),
+            )
+            for record in records
+        ],
+    )
 
 
 def _density(pool: RecurrentPool, index: NDArray[np.int64], size: int) -> NDArray[np.floating[Any]]:

@@ -1,4 +1,4 @@
-r"""How fine a still input is sent: bits of the message and bits of the weights share one register.
+r"""How finely a still input is sent: the bits of a message and those of the weights share one register.
 
 The input of a neuron is a sum of weights times messages of `b` bits, and its threshold has 17 bits. A finer
 message takes its bits from the weights: with `S` units of threshold per unit of activation, a value is
@@ -76,7 +76,7 @@ def _step(branch: Branch) -> float:
 
 
 def range_notes(frames: NDArray[Any]) -> list[str]:
-    """Return what one scale for all values of the input costs, where that is much."""
+    """Return a sentence for the user where one scale for all values of the input costs much."""
     peaks = np.abs(frames.astype(np.float64)).reshape(len(frames), -1)
     largest, usual = float(peaks.max()), float(np.quantile(peaks, _USUAL))
     each = peaks.max(axis=0)

@@ -1,4 +1,4 @@
-r"""What layers of ReLU can do beyond ReLU: all that consists of straight lines, exactly.
+r"""Functions beyond ReLU that layers of ReLU compute exactly: all that consist of straight lines.
 
 .. math::
     \min(\max(x, a), b) = a + r(x - a) - r(x - b), \qquad \max(x, y) = y + r(x - y), \qquad
@@ -90,7 +90,7 @@ class RectifiedLayers:
         return replace(result, nonnegative=bool((slope <= 0).all()))
 
     def halves(self, name: str, value: SymbolicTensor) -> SymbolicTensor:
-        """Return a tensor as layers give it: its positive part, less its negative part if it has one."""
+        """Return a tensor as outputs of layers: its positive part minus its negative part, if any."""
         if value.nonnegative:
             return self.positive(name, replace(value, nonnegative=False))
         self.notes.append(

@@ -164,7 +164,7 @@ class _Conversion:
 
     @cached_property
     def taken(self) -> set[str]:
-        """Names that no connection may have: those of the steps, which may hold points, too."""
+        """Names that no connection may have: those of the steps, which may contain points, too."""
         return {step.name for step in self.network.steps}
 
     @cached_property
@@ -178,7 +178,7 @@ class _Conversion:
 
     @cached_property
     def quantized(self) -> set[str]:
-        """The layers that quantized weights read: one unit for all neurons leaves those what they are."""
+        """The layers that quantized weights read: one unit for all neurons keeps those weights."""
         currents = [*(layer.current for layer in self.network.layers), self.network.scores]
         read = {
             branch.source.node for current in currents for branch in current.branches if _on_a_grid(branch)

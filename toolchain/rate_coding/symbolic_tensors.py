@@ -1,4 +1,4 @@
-"""A tensor of a classifier for one sample: every element is one of a current's, wherever it was moved to.
+"""Tensors of a classifier for one sample, whose every element is an element of a current.
 
 Reshaping, transposing, slicing and the like move the numbers of elements and leave the current alone, so they
 are exact whatever they do; what reads the tensor looks where its elements are.
@@ -57,7 +57,7 @@ class SymbolicTensor:
 
     @property
     def in_order(self) -> bool:
-        """Whether its elements are all of the current's, as they come."""
+        """Whether it holds all elements of the current in their order."""
         numbers = np.arange(size_of(self.current.shape))
         return np.array_equal(self.elements.ravel(), numbers)
 
@@ -78,7 +78,7 @@ def images(current: Current, rank: int, *, nonnegative: bool = False) -> Symboli
 
 
 def feature_maps(name: str, value: SymbolicTensor) -> Current | None:
-    """Return a tensor `[1, C, H, W]`, or `[1, C, L]`, as feature maps; None if its elements are otherwise."""
+    """Return a tensor `[1, C, H, W]`, or `[1, C, L]`, as feature maps; None if it is not made of such."""
     current, elements = value.current, value.elements
     if len(current.shape) != _IMAGE or current.flat or elements.ndim not in {3, 4} or len(elements) != 1:
         return None
@@ -98,7 +98,7 @@ def feature_maps(name: str, value: SymbolicTensor) -> Current | None:
 
 
 def _cut(name: str, current: Current, axis: int, places: Numbers) -> Current:
-    """Return some rows, or columns, of feature maps as far apart as one another: a kernel of one element."""
+    """Return evenly spaced rows, or columns, of feature maps, by a kernel of one element."""
     extent = current.shape[1 + axis]
     if np.array_equal(places, np.arange(extent)):
         return current
@@ -127,7 +127,7 @@ def flattened(name: str, value: SymbolicTensor) -> Current:
 def convolve(
     name: str, maps: Current, kernels: Floats, *, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Current:
-    """Return a convolution of feature maps; of a step as it is, that is the one connection."""
+    """Return a convolution of feature maps: one connection, if they are those of a single step."""
     source = plain(maps)
     if source is None:
         return convolved(
@@ -154,7 +154,7 @@ def linear(name: str, value: SymbolicTensor, matrix: Matrix, shape: Sequence[int
 
 
 def plain(current: Current) -> Sent | None:
-    """Return the step whose results a current is, if it is no more than that."""
+    """Return the step whose results a current carries, if it carries nothing else."""
     if len(current.branches) != 1 or current.bias.any():
         return None
     branch = current.branches[0]
@@ -190,7 +190,7 @@ def scaled(name: str, value: SymbolicTensor, factor: Floats) -> SymbolicTensor:
 
 
 def broadcast(name: str, value: SymbolicTensor, shape: tuple[int, ...]) -> SymbolicTensor:
-    """Return a tensor of a larger shape, every element where NumPy puts it, once."""
+    """Return a tensor of a larger shape, with its elements where NumPy's broadcasting puts them."""
     check_size(name, *shape)
     if len(shape) == value.elements.ndim and value.shape[:1] != shape[:1]:
         raise FrontendError(
@@ -219,7 +219,7 @@ def added(name: str, first: SymbolicTensor, second: SymbolicTensor) -> SymbolicT
 
 
 def joined(current: Current) -> Current:
-    """Return a sum of connections with those as one that read the same in the same way."""
+    """Return a current whose connections of the same source and geometry are added up into one."""
     by_source: dict[Any, Branch] = {}
     for branch in current.branches:
         source = (branch.source.node, np.asarray(branch.source.factor).tobytes())

@@ -1,4 +1,4 @@
-"""What rates are on samples, and what they then stand for: the loss of the reset, made up for."""
+"""Rates measured on samples, and the thresholds and units that make up for what the reset loses."""
 
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -48,7 +48,7 @@ class StillFrames:
 
 
 def lowered_share(rates: Floats, wanted: Floats) -> float:
-    """Return by what to multiply the threshold of a layer so that its mean rate is the one asked for."""
+    """Return the factor of a threshold with which the mean rate of its layer is the one asked for."""
     asked = float(wanted.mean())
     return min(max(float(rates.mean()) / asked, _LOWEST), 1.0) if asked > 0 else 1.0
 

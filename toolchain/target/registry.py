@@ -46,7 +46,8 @@ def load_target(name: str) -> Target:
         TargetUnavailableError: Its code cannot be loaded, or gives something else than a target.
     """
     points = installed_targets()
-    if not isinstance(name, str) or name not in points:
+    # A caller may give anything.
+    if not isinstance(name, str) or name not in points:  # pyright: ignore[reportUnnecessaryIsInstance]
         from toolchain.intake import name_of  # noqa: PLC0415 - needs NumPy, and most names are known
 
         raise UnknownNameError("target", name_of(name, "target"), points)

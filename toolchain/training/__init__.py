@@ -7,7 +7,7 @@ from toolchain.training.fit import FitOptions, LearningRateSchedule, Optimizer, 
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.quantization_aware import tune_graph
-from toolchain.training.readouts import HostDecoder, fit_host_decoder, fit_linear_layer
+from toolchain.training.readouts import fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.state_file import EpochRecord
 from toolchain.training.stdp import StdpOptions, learn_stdp
@@ -19,14 +19,12 @@ __all__ = [
     "EpochRecord",
     "FitOptions",
     "GraphNetwork",
-    "HostDecoder",
     "LearningRateSchedule",
     "LinearReadout",
     "Optimizer",
     "Rule",
     "StdpOptions",
     "fit",
-    "fit_host_decoder",
     "fit_linear_layer",
     "fit_ridge",
     "learn_stdp",

@@ -1,4 +1,4 @@
-"""What may watch and steer a training without the training knowing why."""
+"""Objects that watch and steer a training, which need not know why."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Callback:
     """
 
     def settings(self) -> dict[str, Any]:
-        """Return what it was told, as JSON holds it: a checkpoint of other settings is refused."""
+        """Return its settings as JSON holds them; a checkpoint of other settings is refused."""
         return {}
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:

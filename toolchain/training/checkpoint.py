@@ -170,7 +170,7 @@ def _layer_row(layer: CubaLif) -> LayerRow:
 
 
 def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
-    """Return the network without its numbers; which connections have a mask, only the tensors say."""
+    """Return the network without its numbers; only the tensors say which connections have a mask."""
     check_part_names([row.name for row in document.connections], "connection")
     sizes = document.inputs | {name: row.size for name, row in document.layers.items()}
     connections: dict[Connection, MaskedSynapses] = {}

@@ -24,11 +24,11 @@ Margins = Margin | tuple[Margin, Margin]
 
 
 class NoArguments(Document):
-    """Of a module that is made without any."""
+    """Arguments of a module that takes none."""
 
 
 class ConvolutionArguments(Document):
-    """Of a convolution."""
+    """Arguments of a convolution."""
 
     in_channels: Extent
     out_channels: Extent
@@ -41,7 +41,7 @@ class ConvolutionArguments(Document):
 
 
 class LinearArguments(Document):
-    """Of a connection of all with all."""
+    """Arguments of a fully connected layer."""
 
     in_features: Extent
     out_features: Extent
@@ -49,7 +49,7 @@ class LinearArguments(Document):
 
 
 class NormArguments(Document):
-    """Of a batch normalisation."""
+    """Arguments of a batch normalisation."""
 
     channels: Extent
     momentum: float
@@ -57,7 +57,7 @@ class NormArguments(Document):
 
 
 class SpikingArguments(Document):
-    """Of neurons."""
+    """Arguments of neurons."""
 
     vth: float
     dv: float
@@ -66,7 +66,7 @@ class SpikingArguments(Document):
 
 
 class PoolingArguments(Document):
-    """Of a pooling."""
+    """Arguments of a pooling."""
 
     kernel_size: Extents
     stride: Extents

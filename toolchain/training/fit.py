@@ -30,7 +30,7 @@ _FIRST, _LAST = 1 / 25, 1 / 1000
 
 
 class Optimizer(Enum):
-    """What moves the parameters."""
+    """How gradients move the parameters."""
 
     ADAMW = "adamw"
     SGD = "sgd"
@@ -100,7 +100,7 @@ class FitOptions:
                 assert_never(self.schedule)
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimizer of everything in a network that is trained."""
+        """Return the optimizer of all trained parameters of a network."""
         load_compiler()
         parameters = [p for p in network.parameters() if p.requires_grad]
         rate, decay = self.learning_rate, self.weight_decay
@@ -184,7 +184,7 @@ def one_cycle(part: float) -> float:
 
 @final
 class _Training:
-    """One run of the loop: what it moves, and who watches."""
+    """One run of the loop, with what it trains and the callbacks that watch it."""
 
     def __init__(
         self,
@@ -261,14 +261,14 @@ class _Training:
         return self.network, self.optimizer, self.callbacks
 
     def _note(self, records: Sequence[EpochRecord] = ()) -> TrainingNote:
-        """Return everything that decides the numbers, and what was done so far."""
+        """Return all that decides the numbers of a training, and the epochs that are done."""
         options = {name: _plain(value) for name, value in asdict(self.options).items()}
         watched = tuple(each.settings() for each in self.callbacks)
         return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - an option
-    """Return an option as JSON holds it, which has no word for infinity."""
+    """Return an option as JSON can hold it: JSON has no word for infinity."""
     if isinstance(value, Enum):
         return value.value
     return "infinite" if value == math.inf else value

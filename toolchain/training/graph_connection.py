@@ -74,7 +74,7 @@ class TrainedConnection(nn.Module):
         self.kind = self._kind(graph.largest_message(node), precision)
 
     def _start(self, factor: Floats) -> Floats:
-        """Return the weights that training starts from: where the fixed graph is not nearest, its own."""
+        """Return the weights that training starts from: real ones, or integers not rounded to the nearest."""
         real = values_of(self.node.weights).copy()
         if self.fixed is None or Rule.WEIGHTS not in self.rules:
             return real

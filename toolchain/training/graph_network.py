@@ -264,7 +264,7 @@ class _Layer:
         self.u, self.v = rest, rest
 
     def advance(self, a: Tensor) -> Tensor:
-        """Take one step; returns the spikes."""
+        """Take one step and return the spikes."""
         spikes, self.u, self.v = self.neurons.step(a.to(self.v.dtype), self.u, self.v, self.bias)
         self.u_rows.append(self.u)
         self.v_rows.append(self.v)
@@ -285,7 +285,7 @@ def _recall(node: ir.Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
 
 
 def _pool(node: ir.SumPool2d | ir.MaxPool2d, x: Tensor) -> Tensor:
-    """Return sums over windows, or their largest element, which of spikes is whether any is set."""
+    """Return sums over windows, or their largest element: of spikes, whether there was any."""
     if isinstance(node, ir.SumPool2d):
         return functional.avg_pool2d(x, node.kernel, node.stride, node.padding, divisor_override=1)
     padded = functional.pad(x, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))

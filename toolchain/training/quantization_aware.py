@@ -1,4 +1,4 @@
-"""Training with the integers: a few epochs that repair what quantization broke."""
+"""Training with integers: a few epochs that repair what quantization changed."""
 
 from collections.abc import Sequence
 from typing import final
@@ -41,7 +41,7 @@ def tune_graph(
     callbacks: Sequence[Callback] = (),
     progress: Progress = no_progress,
 ) -> tuple[Graph, tuple[EpochRecord, ...]]:
-    """Train weights and biases of a graph on, computing with its integers in the forward pass.
+    """Go on training the weights and biases of a graph, with its integers in the forward pass.
 
     The forward pass is the fixed graph, bit for bit; gradients pass straight through the rounding (Bengio et
     al. 2013). Scales, exponents, thresholds and decays stay, as do pruned synapses and the signs of

@@ -1,25 +1,17 @@
-"""Supervised read-outs on a pool that is not trained by gradients, on the host or as a layer."""
+"""A supervised read-out of a pool that is not trained by gradients."""
 
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from toolchain.arrays import Floats
 from toolchain.errors import TrainingError
 from toolchain.intake import (
-    MAX_SEED,
-    array_of,
-    check_finite,
-    check_shape,
-    count_of,
     labels_of,
     real_of,
-    samples_of,
 )
 from toolchain.models.network import Network, Readout
 from toolchain.training.samples import SampleReader, Samples
@@ -93,64 +85,3 @@ def fit_linear_layer(
     module: Any = network.synapses[arrows[0].name]
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(model.coef_ / scale))
-
-
-@final
-@dataclass(frozen=True)
-class HostDecoder:
-    """A small network on the host: states → hidden units → outputs.
-
-    Attributes:
-        neurons: Indices of the neurons whose states it reads.
-        mean: Mean of those states, `[n]`.
-        deviation: Standard deviation of those states, `[n]`.
-        model: The fitted scikit-learn model.
-    """
-
-    neurons: NDArray[np.int64]
-    mean: Floats
-    deviation: Floats
-    model: Any
-
-    def __call__(self, states: Floats) -> Floats:
-        """Return class scores or predicted values `[samples, outputs]` of states `[samples, N]`."""
-        scaled = (states[:, self.neurons] - self.mean) / self.deviation
-        scores: Any = (
-            self.model.predict_proba if isinstance(self.model, MLPClassifier) else self.model.predict
-        )
-        return np.asarray(scores(scaled)).reshape(len(states), -1)
-
-
-def fit_host_decoder(
-    states: Floats,
-    targets: NDArray[Any],
-    neurons: NDArray[np.int64],
-    *,
-    hidden: int = 20,
-    seed: int = 0,
-) -> HostDecoder:
-    """Fit a decoder with one hidden layer, the paper's 20 units, by gradient descent.
-
-    Args:
-        states: Filtered spikes, `[samples, N]`.
-        targets: Integer labels `[samples]`, or values `[samples, outputs]`.
-        neurons: Indices of the neurons that it reads; the paper takes the most central tenth.
-        hidden: Number of units in the hidden layer.
-        seed: Seed of the initial weights.
-
-    Raises:
-        ArgumentError: States, targets or neurons do not fit each other or are not finite: names which.
-    """
-    states = samples_of(states, "states", ("samples", "neurons"))
-    neurons = labels_of(neurons, "neurons", classes=states.shape[1])
-    targets = array_of(targets, "targets")
-    check_shape(targets.shape, "targets", (len(states),), (len(states), "outputs"))
-    check_finite(targets, "targets")
-    hidden, seed = count_of(hidden, "hidden", least=1), count_of(seed, "seed", most=MAX_SEED)
-    read = states[:, neurons]
-    mean, deviation = read.mean(axis=0), read.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    sort = MLPClassifier if np.issubdtype(targets.dtype, np.integer) else MLPRegressor
-    model: Any = sort(hidden_layer_sizes=(hidden,), alpha=1e-3, max_iter=2000, random_state=seed)
-    model.fit((read - mean) / deviation, targets[:, 0] if targets.shape[1:] == (1,) else targets)
-    return HostDecoder(neurons, mean, deviation, model)

@@ -41,7 +41,7 @@ class Samples(Protocol):
 @final
 @dataclass(frozen=True)
 class Feed:
-    """What a network takes and gives.
+    """Shapes of what a network takes and gives.
 
     Attributes:
         forms: Shapes that its inputs may have.
@@ -85,7 +85,7 @@ class Feed:
 
 @final
 class SampleReader:
-    """Reads the samples of a batch as tensors, with what is to be learnt of them.
+    """Reads the samples of a batch as tensors, with their labels.
 
     Args:
         network: Network, which says what shapes fit.
@@ -201,7 +201,7 @@ class SampleReader:
 
 
 def _source(inputs: object, name: str) -> Samples:
-    """Return what is indexed for samples."""
+    """Return the object that is indexed for samples."""
     if isinstance(inputs, Tensor):
         if inputs.layout is not torch.strided or inputs.is_quantized or inputs.is_complex():
             raise ArgumentError(name, "a dense tensor of real numbers", f"{inputs.dtype}, {inputs.layout}")

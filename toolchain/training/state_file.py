@@ -1,4 +1,4 @@
-"""The state of a training between two epochs, in one file: network, optimizer, callbacks, what was done."""
+"""The state of a training between two epochs in one file: network, optimizer, callbacks and records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _SCALAR: Final = "step"
 @final
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch.
+    """What came out of an epoch.
 
     Attributes:
         epoch: Number of the epoch, from 1.
@@ -74,7 +74,7 @@ def restore_state(
     callbacks: Sequence[Callback],
     wanted: TrainingNote,
 ) -> tuple[EpochRecord, ...]:
-    """Take back the state that a folder holds; return what was done, nothing if there is none.
+    """Take back the state that a folder holds, and return the epochs that are done.
 
     Args:
         folder: Folder of the state.

@@ -24,7 +24,7 @@ from toolchain.training.samples import SampleReader, Samples
 @final
 @dataclass(frozen=True)
 class StdpOptions:
-    r"""The rule.
+    r"""Numbers of the learning rule.
 
     A spike of the target adds :math:`\eta_+ (w_{max} - w)\, x_{source}`, a spike of the source takes
     :math:`\eta_- w\, x_{target}`, with traces :math:`x` that decay exponentially and grow by 1 at every

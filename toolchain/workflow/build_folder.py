@@ -16,7 +16,7 @@ from toolchain.files.npz import arrays_of
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.files.swapping import replacing_folder
-from toolchain.intake import PathText, choice_of, path_of
+from toolchain.intake import PathText, check_type, choice_of, path_of
 from toolchain.ir import GRAPH_FILES, Graph, Stage, graph_from, save_graph
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.summary import Summarised, Summary
@@ -199,6 +199,16 @@ class Build(Summarised):
         check_coherent(folder.path, graphs, report, stimulus)
         passes = _read_passes(files, folder.path, *graphs)
         return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
+
+
+def check_is_build(build: Build) -> Build:
+    """Return what a caller gave as a build, if it is one.
+
+    Raises:
+        ArgumentError: It is something else, such as its folder.
+    """
+    remedy = "read one from its folder with `load`, or compile the network first"
+    return check_type(build, "build", Build, remedy)
 
 
 def check_apart(folder: Path, output: Path) -> None:

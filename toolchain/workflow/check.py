@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 
 from pydantic import ConfigDict, create_model
 
@@ -13,7 +13,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.neurobench import NeuroBench, neurobench
 from toolchain.files.documents import Count, FileDocument
-from toolchain.intake import PathText, check_type, count_of, path_of
+from toolchain.intake import PathText, count_of, path_of
 from toolchain.ir import Graph
 from toolchain.memory import enough_memory
 from toolchain.options import MOST
@@ -22,7 +22,7 @@ from toolchain.target.chip_fit import Fit
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_chip, load_target
-from toolchain.workflow.build_folder import Build
+from toolchain.workflow.build_folder import Build, check_is_build
 
 _WORD_BITS: Final = 64
 
@@ -55,6 +55,7 @@ class _ResourcesHeader(FileDocument):
     neurobench: ChipMetrics
 
 
+_FIT_FIELDS: Final[dict[str, Any]] = {each.name: (each.type, ...) for each in fields(Fit)}
 ResourcesDocument: Final = create_model(
     "ResourcesDocument",
     __base__=_ResourcesHeader,
@@ -67,7 +68,7 @@ ResourcesDocument: Final = create_model(
         neurobench: Metrics of NeuroBench.
         {(Fit.__doc__ or "").partition("Attributes:")[2].strip()}
     """,
-    **{each.name: (each.type, ...) for each in fields(Fit)},
+    **_FIT_FIELDS,
 )
 """What `resources.json` holds: the fields of a `Fit` beside those of the header."""
 
@@ -141,7 +142,7 @@ def check_build(
         TraceError: The trace is of another network.
         DoesNotFitError: A part of the network is too large for any core.
     """
-    place = target or check_type(build, "build", Build).target
+    place = target or check_is_build(build).target
     load_chip(place)
     chips = count_of(chips, "chips", least=1, most=MOST)
     profile = None if profile is None else path_of(profile, "profile")

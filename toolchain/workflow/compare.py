@@ -14,7 +14,7 @@ from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import Comparer, MismatchSearch, check_integers
 from toolchain.fidelity.cost import cost_of
 from toolchain.fidelity.shown import ShownSamples
-from toolchain.intake import check_type, count_of, names_of
+from toolchain.intake import count_of, names_of
 from toolchain.memory import enough_memory
 from toolchain.progress import StageProgress, no_stages, part_progress, stage_progress
 from toolchain.target.parts import in_parts
@@ -22,7 +22,7 @@ from toolchain.target.protocol import ChipTarget
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.attribution import attribute_loss
-from toolchain.workflow.build_folder import Build
+from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.check import Resources, fit_activity
 from toolchain.workflow.judgement import Exactness, Judgement
 
@@ -64,7 +64,7 @@ def compare_build(
     names, exact_samples = names_of(exact, "exact"), count_of(samples, "samples", least=1)
     for name in names:
         load_target(name)
-    fitted = check_type(build, "build", Build).stimulus_for(stimulus)
+    fitted = check_is_build(build).stimulus_for(stimulus)
     options = build.quantization.options
     clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
@@ -86,7 +86,7 @@ def compare_build(
         attribution=causes,
         resources=resources,
         misfit=misfit,
-        clipped=clipping.found,
+        clipped=clipping.clipped,
     )
 
 

@@ -15,7 +15,7 @@ from toolchain.memory import enough_memory
 from toolchain.passes import JoinSigns
 from toolchain.target.protocol import export_program
 from toolchain.target.registry import PORTABLE, load_target
-from toolchain.workflow.build_folder import Build
+from toolchain.workflow.build_folder import Build, check_is_build
 
 EXPORT_FORMATS: Final = (*PORTABLE, "nir", "netx")
 """Formats that `export_build` writes."""
@@ -53,7 +53,7 @@ def export_build(
         TargetError: A target of that name has no such files.
     """
     folder = path_of(folder, "folder")
-    build = check_type(build, "build", Build)
+    build = check_is_build(build)
     written = check_type(written, "written", str)
     stage = None if stage is None else choice_of(stage, "stage", Stage)
     dt = None if dt is None else real_of(dt, "dt")

@@ -164,7 +164,12 @@ class FidelityDocument(FileDocument):
         """Return the figures of a judgement."""
         comparison = judgement.comparison
         return cls(
-            **vars(comparison) | {"nodes": dict(comparison.nodes)},
+            samples=comparison.samples,
+            nodes=dict(comparison.nodes),
+            spike_f1=comparison.spike_f1,
+            prediction_agreement=comparison.prediction_agreement,
+            float_accuracy=comparison.float_accuracy,
+            fixed_accuracy=comparison.fixed_accuracy,
             accuracy_drop=comparison.accuracy_drop,
             exact={name: result.equal for name, result in judgement.exact.items()},
             attribution=judgement.attribution,

@@ -10,7 +10,7 @@ from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_in
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.archive import writing_arrays
-from toolchain.intake import PathText, check_type, count_of, path_of
+from toolchain.intake import PathText, count_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, no_progress, part_progress
@@ -18,7 +18,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
-from toolchain.workflow.build_folder import Build
+from toolchain.workflow.build_folder import Build, check_is_build
 
 _RECORDED_BYTES: Final = 512 * 2**20
 """What a part of a run that is written to a file may record."""
@@ -55,7 +55,7 @@ def run_build(
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
     program = _program(target or build.target, graph)
     store = None if resume is None else path_of(resume, "resume")
@@ -119,7 +119,7 @@ def record_build(
     """
     check_quantities(record)
     path = path_of(path, "path")
-    fitted = check_type(build, "build", Build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, _first(samples)))
     graph = build.graph(stage)
     program = _program(target or build.target, graph)
     per_sample = recorded_bytes(graph, fitted.steps, record)
@@ -144,7 +144,7 @@ def record_build(
             del trace  # Before the next part is recorded.
     if store is not None:
         forget_samples(store)
-    return Recording(fitted.samples, counts, clipping.found)
+    return Recording(fitted.samples, counts, clipping.clipped)
 
 
 def _program(name: str, graph: Graph) -> Program:

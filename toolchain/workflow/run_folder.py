@@ -14,7 +14,7 @@ from toolchain.files.disk import check_replaceable
 from toolchain.files.documents import Document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
-from toolchain.intake import PathText, path_of
+from toolchain.intake import PathText, check_type, path_of
 from toolchain.models import Network
 from toolchain.pruning import LnpRecord
 from toolchain.training import NETWORK_FILES, EpochRecord, network_of
@@ -160,6 +160,7 @@ def can_continue(folder: Path, experiment: Experiment) -> bool:
 def claim(folder: Path, experiment: Experiment) -> None:
     """Take the folder for this experiment, or raise."""
     path = folder / EXPERIMENT
+    check_type(experiment, "experiment", Experiment, "read one from its file with `load_experiment`")
     check_replaceable(folder, EXPERIMENT, "a run folder")
     check_room(experiment)
     if path.is_file():

@@ -15,8 +15,8 @@ _CHIP_PROFILE: Final = "chip-profile"
 SCHEMAS: Final = {
     "manifest": "manifest.json: the files of a build, and how its network came to be",
     "quantization": "quantization.json: what quantization did to every tensor of a build",
-    "fidelity": "fidelity.json, also printed by 'pumice compare' for machines: how faithful the integers are",
-    "resources": "resources.json, also printed by 'pumice check' for machines: a build on its chip",
+    "fidelity": "fidelity.json, or 'pumice compare' for machines: how faithful the integers are",
+    "resources": "resources.json, or 'pumice check' for machines: a build on its chip",
     "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
@@ -25,7 +25,7 @@ SCHEMAS: Final = {
     "network": "network.json: populations and connections of a trained network",
     "feed-forward": "network.json of a feed-forward network: its blocks",
     "baseline": "a baseline: figures of a comparison that must not get worse",
-    "diagnosis": "printed by 'pumice doctor' for machines: versions, and whether everything works",
+    "diagnosis": "'pumice doctor' for machines: versions, and whether everything works",
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
 }
 """Names of the schemas, and what each describes."""

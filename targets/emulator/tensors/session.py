@@ -54,7 +54,7 @@ class TensorSession:
     @property
     def clipped(self) -> tuple[ClippedInput, ...]:
         """Inputs that `step` had to clip since the last reset."""
-        return self._clipping.found
+        return self._clipping.clipped
 
     def reset(self) -> None:
         """Return to rest: no state, nothing in flight."""

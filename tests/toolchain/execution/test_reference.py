@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tests.graphs import feed_forward, fixed_lif, lif
+from tests.graphs import chain, dense, feed_forward, fixed_dense, fixed_lif, lif
 from toolchain import ir
 from toolchain.errors import UnknownNameError
 from toolchain.execution import reference
@@ -13,14 +13,7 @@ from toolchain.ir import Decode, EdgeKind, Graph
 
 
 def _one(**changes: float) -> Graph:
-    return Graph(
-        (
-            ir.Input(name="x", shape=(1,)),
-            ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
-            lif("p", ("w",), 1, **changes),
-            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-        )
-    )
+    return chain(dense("w", "x", [[1.0]]), lif("p", ("w",), 1, **changes))
 
 
 def _input(*values: float) -> np.ndarray:
@@ -50,15 +43,8 @@ def test_the_bias_is_added_every_step() -> None:
 
 
 def test_a_delay_per_neuron_holds_each_as_long_as_it_says() -> None:
-    graph = Graph(
-        (
-            ir.Input(name="x", shape=(3,)),
-            ir.Delay(name="d", inputs=("x",), shape=(3,), steps=np.array([0, 1, 3])),
-            ir.Dense(name="w", inputs=("d",), weights=np.eye(3)),
-            lif("p", ("w",), 3, dv=1.0, vth=10.0),
-            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
+    wait = ir.Delay(name="d", inputs=("x",), shape=(3,), steps=np.array([0, 1, 3]))
+    graph = chain(wait, dense("w", "d", np.eye(3)), lif("p", ("w",), 3, dv=1.0, vth=10.0), shape=(3,))
     x = np.zeros((1, 5, 3))
     x[0, 0] = 1
     assert reference.run(graph, x).v["p"][0].argmax(axis=0).tolist() == [0, 1, 3]
@@ -68,19 +54,9 @@ def test_a_delay_per_neuron_holds_each_as_long_as_it_says() -> None:
 def test_a_delay_per_synapse_holds_each_as_long_as_it_says(sparse: bool) -> None:
     weights, delays = np.array([[1.0, 2.0]]), np.array([[2, 0]])
     stored = (csr_array(weights), csr_array((np.array([2, 0]), ([0, 0], [0, 1])), shape=(1, 2)))
-    graph = Graph(
-        (
-            ir.Input(name="x", shape=(2,)),
-            ir.Dense(
-                name="w",
-                inputs=("x",),
-                weights=stored[0] if sparse else weights,
-                delays=stored[1] if sparse else delays,
-            ),
-            lif("p", ("w",), 1, dv=1.0, vth=10.0),
-            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
+    values = stored if sparse else (weights, delays)
+    synapses = dense("w", "x", values[0], delays=values[1])
+    graph = chain(synapses, lif("p", ("w",), 1, dv=1.0, vth=10.0), shape=(2,))
     x = np.zeros((1, 4, 2))
     x[0, 0] = 1
     assert reference.run(graph, x).u["p"].ravel().tolist() == [2.0, 0.0, 1.0, 0.0]
@@ -111,15 +87,10 @@ def test_a_negative_exponent_rounds_once_per_delay_slot() -> None:
 
 
 def test_a_graded_input_is_scaled_rounded_and_multiplied() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(1,), edge=EdgeKind.GRADED, scale=4.0, bits=3),
-        ir.FixedDense(
-            name="w", inputs=("x",), weights=np.array([[10]]), exponent=1, sign_mode=SignMode.EXCITATORY
-        ),
-        fixed_lif("p", ("w",), 1, vth=10_000),
-        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-    )
-    trace = reference.run(Graph(nodes), np.array([0.6, -0.6, 5.0]).reshape(1, 3, 1))
+    synapses = fixed_dense("w", "x", [[10]], exponent=1, sign_mode=SignMode.EXCITATORY)
+    neurons = fixed_lif("p", ("w",), 1, vth=10_000)
+    graph = chain(synapses, neurons, edge=EdgeKind.GRADED, scale=4.0, bits=3)
+    trace = reference.run(graph, np.array([0.6, -0.6, 5.0]).reshape(1, 3, 1))
     assert (trace.u["p"].ravel() >> 6).tolist() == [40, -40, 140]
 
 

@@ -38,8 +38,8 @@ def test_fan_out_is_counted_at_every_position(recipe: ImageRecipe) -> None:
     for node in graph.poolings:
         # What waits in front of a pooling is counted as sent, as everything is that is on its way at the end.
         source = values[graph.source(node.inputs[0])[0].name]
-        seen = [[np.sum(node.window.patches(x.astype(int)), axis=0) for x in sample] for sample in source]
-        values[node.name] = np.array(seen)
+        sums = [[np.sum(node.window.patches(x.astype(int)), axis=0) for x in sample] for sample in source]
+        values[node.name] = np.array(sums)
         if node.kind == "max_pool2d":
             values[node.name] = values[node.name] > 0
     for node in graph.synapses:

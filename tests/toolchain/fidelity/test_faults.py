@@ -146,16 +146,16 @@ def test_structure_is_checked(graphs: tuple[Graph, Graph]) -> None:
 def test_what_the_compiler_makes_has_no_faults(seed: int, bits: int, calibrated: bool) -> None:
     rng = np.random.default_rng(seed)
     graph, x = SplitSigns()(recurrent(rng)), spikes(rng, 3, 12, 6)
-    seen = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x)) if calibrated else None
-    check_integers(graph, QuantizeGraph(weight_bits=bits, calibration=seen)(graph))
+    calibration = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x)) if calibrated else None
+    check_integers(graph, QuantizeGraph(weight_bits=bits, calibration=calibration)(graph))
 
 
 def test_networks_of_images_have_no_faults_and_one_is_found_in_a_kernel() -> None:
     network = small_preresnet(0)
     graph = from_torch(network)
     x = np.repeat(images(network, 3).numpy()[:, None], 3, axis=1)
-    seen = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x))
-    fixed = QuantizeGraph(calibration=seen, steps=3)(graph)
+    calibration = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x))
+    fixed = QuantizeGraph(calibration=calibration, steps=3)(graph)
     check_integers(graph, fixed)
     name = next(node.name for node in fixed.synapses if node.kind == "fixed_conv2d")
     weights = fixed[name].weights.copy()  # type: ignore[union-attr]

@@ -57,8 +57,8 @@ def test_precision_recall_and_f1_by_hand() -> None:
 def test_two_silent_executions_agree_and_one_silent_one_does_not() -> None:
     silent, loud = np.zeros(4, bool), np.ones(4, bool)
     assert compare_spikes(silent, silent) == (1.0, 1.0, 1.0, 1.0)
-    assert compare_spikes(silent, loud)[3] == 0
-    assert compare_spikes(loud, silent)[3] == 0
+    assert compare_spikes(silent, loud).f1 == 0
+    assert compare_spikes(loud, silent).f1 == 0
 
 
 def test_rate_and_membrane_errors_by_hand() -> None:

@@ -75,11 +75,11 @@ def test_events_do_not_depend_on_how_samples_are_divided(seed: int) -> None:
     for size in (1, 2, 3):
         parts = [slice(start, start + size) for start in range(0, SAMPLES, size)]
         counted = [count_events(graphs[1], stimulus.take(part), _part(traces[1], part)) for part in parts]
-        seen = counted[0]
+        merged = counted[0]
         for each in counted[1:]:
-            seen = seen.merged(each)
-        assert (seen.samples, seen.steps, seen.still) == (whole.samples, whole.steps, whole.still)
-        assert all(np.array_equal(seen.events[name], counts) for name, counts in whole.events.items())
+            merged = seen.merged(each)
+        assert (merged.samples, seen.steps, seen.still) == (whole.samples, whole.steps, whole.still)
+        assert all(np.array_equal(merged.events[name], counts) for name, counts in whole.events.items())
 
 
 @given(seed=st.integers(0, 10_000), rate=st.sampled_from([0.0, 0.001, 0.05]))
@@ -165,18 +165,18 @@ def test_distances_of_trains_are_added_over_parts(rng: np.random.Generator) -> N
 def test_what_is_shown_does_not_depend_on_how_samples_are_divided(seed: int) -> None:
     """Also where populations differ for the first time, or earlier than before, in later parts."""
     graphs, traces, _ = _random(seed, rate=0.15)
-    found: list[tuple[tuple[int, ...], Pair]] = []
+    results: list[tuple[tuple[int, ...], Pair]] = []
     for size in (1, 2, 3, SAMPLES):
         comparer, shown = Comparer(graphs), ShownSamples()
         for start in range(0, SAMPLES, size):
             pair = _part(traces[0], slice(start, start + size)), _part(traces[1], slice(start, start + size))
             comparer.add(pair)
             shown.keep(start, pair, comparer.firsts())
-        found.append((shown.samples, shown.traces()))
+        results.append((shown.samples, shown.traces()))
         spoken_of = {node.first.sample for node in comparer.result().nodes.values() if node.first}
         assert set(shown.samples) == {0, 1, 2, 3} | spoken_of
-    for samples, pair in found:
-        assert samples == found[0][0]
+    for samples, pair in results:
+        assert samples == results[0][0]
         for trace, whole in zip(pair, traces, strict=True):
             assert all(
                 np.array_equal(v, whole.by_key()[key][list(samples)]) for key, v in trace.by_key().items()

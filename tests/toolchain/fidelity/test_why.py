@@ -68,8 +68,8 @@ def test_a_graded_input_that_leaves_few_bits_for_weights_is_said() -> None:
 def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> None:
     slow = recurrent(rng).map(lambda n: replace(n, dv=n.dv * 0.01) if isinstance(n, ir.Lif) else n)
     x = spikes(rng, 4, 20, 6)
-    seen = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
-    texts = _texts(slow, QuantizeGraph(calibration=seen)(slow), calibration=seen)
+    calibration = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
+    texts = _texts(slow, QuantizeGraph(calibration=calibration)(slow), calibration=seen)
     assert any("is measured on 4 samples with twofold head-room, not proved" in text for text in texts), texts
 
 

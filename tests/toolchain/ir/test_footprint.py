@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
-from tests.graphs import feed_forward, fixed_lif, lif, recurrent
+from tests.graphs import chain, dense, feed_forward, fixed_lif, lif, recurrent
 from toolchain import ir
 from toolchain.errors import VerifyError
 from toolchain.fixedpoint import SignMode
@@ -30,14 +30,7 @@ def _image(*nodes: AnyNode, shape: tuple[int, int, int], neurons: tuple[int, ...
         bias=ones,
         origin=Origin.whole("p", size),
     )
-    return Graph(
-        (
-            ir.Input(name="x", shape=shape),
-            *nodes,
-            population,
-            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
+    return chain(*nodes, population, shape=shape)
 
 
 def _padded_pool() -> Graph:
@@ -87,28 +80,13 @@ def _waiting(steps: int) -> Graph:
     size = 4096
     wait = ir.Delay(name="wait", inputs=("x",), shape=(size,), steps=steps)
     read = ir.Dense(name="read", inputs=("wait",), weights=csr_array((1, size)))
-    return Graph(
-        (
-            ir.Input(name="x", shape=(size,)),
-            wait,
-            read,
-            lif("p", ("read",), 1),
-            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
+    return chain(wait, read, lif("p", ("read",), 1), shape=(size,))
 
 
 def _many_delays() -> Graph:
     weights = np.ones((1000, 1000))
     delays = np.arange(10**6).reshape(1000, 1000)
-    return Graph(
-        (
-            ir.Input(name="x", shape=(1000,)),
-            ir.Dense(name="read", inputs=("x",), weights=weights, delays=delays),
-            lif("p", ("read",), 1000),
-            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-        )
-    )
+    return chain(dense("read", "x", weights, delays=delays), lif("p", ("read",), 1000), shape=(1000,))
 
 
 def _large_input() -> Graph:
@@ -195,15 +173,12 @@ def test_what_one_target_makes_of_a_node_is_asked_for_there(monkeypatch: pytest.
 
 def _sparse_loop(neurons: int, density: float) -> Graph:
     weights = random_array((neurons, neurons), density=density, format="csr", rng=np.random.default_rng(0))
-    return Graph(
-        (
-            ir.Input(name="x", shape=(16,)),
-            ir.Dense(name="encode", inputs=("x",), weights=csr_array((neurons, 16))),
-            ir.Delay(name="wait", inputs=("p",), shape=(neurons,), steps=1),
-            ir.Dense(name="recur", inputs=("wait",), weights=weights),
-            lif("p", ("encode", "recur"), neurons),
-            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-        )
+    return chain(
+        dense("encode", "x", csr_array((neurons, 16))),
+        ir.Delay(name="wait", inputs=("p",), shape=(neurons,), steps=1),
+        dense("recur", "wait", weights),
+        lif("p", ("encode", "recur"), neurons),
+        shape=(16,),
     )
 
 

@@ -6,10 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.graphs import feed_forward, fixed_lif, lif, recurrent
+from tests.graphs import chain, feed_forward, fixed_dense, fixed_lif, lif, recurrent
 from toolchain import ir
 from toolchain.errors import FeedbackError, VerifyError
-from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, EdgeKind, Graph, Origin, ValueType, verify
 
 
@@ -153,14 +152,9 @@ def test_a_graph_needs_both_ends(lost: type) -> None:
     [("du", 4096), ("dv", -1), ("vth", 2**17), ("bias_mantissa", 5000), ("bias_exponent", 8)],
 )
 def test_a_register_outside_its_range_is_refused(field: str, value: int) -> None:
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.FixedDense(name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED),
-        fixed_lif("p", ("w",), 1, **{field: value}),
-        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-    )
+    graph = chain(fixed_dense("w", "x", [[2]]), fixed_lif("p", ("w",), 1, **{field: value}))
     with pytest.raises(VerifyError, match=f"{field} must lie in"):
-        verify(Graph(nodes))
+        verify(graph)
 
 
 @pytest.mark.parametrize(
@@ -175,17 +169,9 @@ def test_a_register_outside_its_range_is_refused(field: str, value: int) -> None
 def test_an_integer_weight_that_the_chip_would_change_is_refused(
     changes: dict[str, object], rule: str
 ) -> None:
-    synapses = ir.FixedDense(
-        name="w", inputs=("x",), weights=np.array([[2]]), exponent=0, sign_mode=SignMode.MIXED
-    )
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        replace(synapses, **changes),
-        fixed_lif("p", ("w",), 1),
-        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-    )
+    synapses = fixed_dense("w", "x", **{"weights": [[2]]} | changes)
     with pytest.raises(VerifyError, match=rule):
-        verify(Graph(nodes))
+        verify(chain(synapses, fixed_lif("p", ("w",), 1)))
 
 
 def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
@@ -198,13 +184,6 @@ def test_arrays_of_a_node_cannot_be_written(rng: np.random.Generator) -> None:
 
 
 def test_a_population_of_no_neurons_is_refused() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(4,)),
-        ir.FixedDense(
-            name="w", inputs=("x",), weights=np.zeros((0, 4), np.int32), exponent=0, sign_mode=SignMode.MIXED
-        ),
-        fixed_lif("p", ("w",), 0),
-        ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
-    )
+    graph = chain(fixed_dense("w", "x", np.zeros((0, 4))), fixed_lif("p", ("w",), 0), shape=(4,))
     with pytest.raises(VerifyError, match=r"node 'w': expected a shape of at least one element"):
-        verify(Graph(nodes))
+        verify(graph)

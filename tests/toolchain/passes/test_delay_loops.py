@@ -13,13 +13,13 @@ import toolchain
 from targets.emulator.target import EmulatorTarget
 from targets.lava.target import LavaTarget
 from tests.exactness import check_equal
-from tests.graphs import lif, spikes, union
+from tests.graphs import Links, spikes, union, wired
 from toolchain import ir
 from toolchain.cli.main import main
 from toolchain.errors import FeedbackError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
-from toolchain.ir import AnyNode, Decode, Graph, print_graph
+from toolchain.ir import Graph, print_graph
 from toolchain.passes import DelayLoops, find_loop_delays, find_schedule
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
@@ -27,9 +27,6 @@ from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.export import export_build
 
 _STEPS = 12
-
-Links = dict[str, tuple[str, str, int]]
-"""By the name of a connection: source, target and steps of its delay; 0 for none."""
 
 
 def _graph(size: dict[str, int], links: Links, seed: int = 0, *, slow: bool = False) -> Graph:
@@ -39,28 +36,16 @@ def _graph(size: dict[str, int], links: Links, seed: int = 0, *, slow: bool = Fa
     """
     rng = np.random.default_rng(seed)
     first = next(iter(size))
-    nodes: list[AnyNode] = [ir.Input(name="x", shape=(3,))]
-    nodes.append(ir.Dense(name="enter", inputs=("x",), weights=rng.normal(size=(size[first], 3)) * 2))
-    delays = {name: ir.Delay(name=f"{name}-d", inputs=(source,), shape=(size[source],), steps=steps)
-              for name, (source, _, steps) in links.items() if steps}  # fmt: skip
-    for population, neurons in size.items():
-        read = ["enter"] if population == first else []
-        for name, (source, target, _) in links.items():
-            if target != population:
-                continue
-            operand = source
-            if name in delays:
-                nodes.append(delays[name])
-                operand = delays[name].name
-            shape = (neurons, size[source])
-            own = rng.integers(0, 3, shape) if slow else None
-            nodes.append(
-                ir.Dense(name=name, inputs=(operand,), weights=rng.normal(size=shape) * 2, delays=own)
-            )
-            read.append(name)
-        nodes.append(lif(population, tuple(read), neurons, dv=rng.uniform(0.05, 0.5, neurons)))
-    nodes.append(ir.Output(name="o", inputs=(population,), decode=Decode.SPIKE_COUNT))
-    return Graph(tuple(nodes), name="loops")
+    graph = wired(
+        size,
+        {"enter": ("x", first, 0), **links},
+        channels=3,
+        weights=lambda shape: rng.normal(size=shape) * 2,
+        delays=(lambda shape: rng.integers(0, 3, shape)) if slow else None,
+    )
+    return graph.map(
+        lambda n: replace(n, dv=rng.uniform(0.05, 0.5, n.dv.shape)) if isinstance(n, ir.Lif) else n
+    )
 
 
 TOO_FAST: Links = {"on": ("a", "b", 0), "back": ("b", "a", 1)}

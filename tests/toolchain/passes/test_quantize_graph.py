@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import feed_forward, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -48,7 +48,7 @@ def test_a_scale_per_neuron_keeps_the_spikes_that_a_common_scale_loses(rng: np.r
     f1 = {}
     for per_neuron in (True, False):
         fixed = QuantizeGraph(per_neuron=per_neuron, steps=60)(graph)
-        f1[per_neuron] = compare_spikes(expected, reference.run(fixed, x).spikes["hidden"])[3]
+        f1[per_neuron] = compare_spikes(expected, reference.run(fixed, x).spikes["hidden"]).f1
     assert f1[True] > 0.9
     assert f1[True] > f1[False] + 0.02
 
@@ -111,7 +111,7 @@ def test_a_graded_input_is_absorbed_into_the_weights() -> None:
     )
     x = np.random.default_rng(0).integers(0, 17, (3, 20, 2)) / 16
     expected, got = reference.run(graph, x), reference.run(QuantizeGraph()(graph), x)
-    assert compare_spikes(expected.spikes["hidden"], got.spikes["hidden"])[3] > 0.95
+    assert compare_spikes(expected.spikes["hidden"], got.spikes["hidden"]).f1 > 0.95
 
 
 def test_a_bias_becomes_mantissa_and_exponent() -> None:
@@ -124,15 +124,10 @@ def test_a_bias_becomes_mantissa_and_exponent() -> None:
 
 
 def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(50,)),
-        ir.Dense(name="w", inputs=("x",), weights=-np.ones((1, 50))),
-        ir.Dense(name="up", inputs=("x",), weights=np.ones((1, 50)) * 0.5),
-        lif("p", ("w", "up"), 1, dv=0.001, vth=5.0),
-        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-    )
-    fixed = QuantizeGraph()(Graph(nodes))
-    document = explain_quantization(Graph(nodes), fixed)
+    down, up = dense("w", "x", -np.ones((1, 50))), dense("up", "x", np.ones((1, 50)) * 0.5)
+    graph = chain(down, up, lif("p", ("w", "up"), 1, dv=0.001, vth=5.0), shape=(50,))
+    fixed = QuantizeGraph()(graph)
+    document = explain_quantization(graph, fixed)
     assert document.populations["p"].range == "proved"
     assert fixed["p"].scale[0] < 254 / 2
 
@@ -142,15 +137,11 @@ def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> No
 def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) -> None:
     """Where the range holds the scale down, weights at a large exponent would use few of their integers."""
     rng = np.random.default_rng(seed)
-    nodes = (
-        ir.Input(name="x", shape=(20,)),
-        ir.Dense(name="w", inputs=("x",), weights=rng.normal(size=(6, 20)) * rng.gamma(0.5, 8, (6, 20))),
-        ir.Dense(name="down", inputs=("x",), weights=-rng.uniform(0, 40, (6, 20))),
-        lif("p", ("w", "down"), 6, dv=0.01, vth=1.0),
-        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-    )
-    fixed = QuantizeGraph(steps=200)(Graph(nodes))
-    assert explain_quantization(Graph(nodes), fixed).populations["p"].limited_by.range > 0
+    both = dense("w", "x", rng.normal(size=(6, 20)) * rng.gamma(0.5, 8, (6, 20)))
+    down = dense("down", "x", -rng.uniform(0, 40, (6, 20)))
+    graph = chain(both, down, lif("p", ("w", "down"), 6, dv=0.01, vth=1.0), shape=(20,))
+    fixed = QuantizeGraph(steps=200)(graph)
+    assert explain_quantization(graph, fixed).populations["p"].limited_by.range > 0
     for name in ("w", "down"):
         node = fixed[name]
         assert isinstance(node, ir.FixedDense)
@@ -161,14 +152,9 @@ def test_no_connection_has_a_larger_exponent_than_its_weights_need(seed: int) ->
 
 def test_a_read_out_stays_below_the_largest_threshold() -> None:
     """Between 2^17 - 1 thresholds and saturation lie 63 units in which it would fire."""
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0]])),
-        lif("p", ("w",), 1, dv=0.0, vth=np.inf),
-        ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
-    )
+    graph = chain(dense("w", "x", [[1.0]]), lif("p", ("w",), 1, dv=0.0, vth=np.inf), decode=Decode.LAST_V)
     for steps in range(500, 540):
-        fixed = QuantizeGraph(steps=steps)(Graph(nodes))
+        fixed = QuantizeGraph(steps=steps)(graph)
         trace = reference.run(fixed, np.ones((1, steps, 1)))
         assert not trace.spikes["p"].any()
         assert trace.v["p"].max() <= fixedpoint.SILENT_LIMIT
@@ -188,15 +174,10 @@ def test_decays_that_no_register_holds_are_counted() -> None:
 
 
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="w", inputs=("x",), weights=np.array([[-1.0]])),
-        lif("p", ("w",), 1, dv=0.0, vth=np.inf),
-        ir.Output(name="o", inputs=("p",), decode=Decode.LAST_V),
-    )
+    graph = chain(dense("w", "x", [[-1.0]]), lif("p", ("w",), 1, dv=0.0, vth=np.inf), decode=Decode.LAST_V)
     with pytest.raises(PreconditionError, match="give calibration data"):
-        QuantizeGraph()(Graph(nodes))
-    assert QuantizeGraph(steps=100)(Graph(nodes)).stage is Stage.FIXED
+        QuantizeGraph()(graph)
+    assert QuantizeGraph(steps=100)(graph).stage is Stage.FIXED
 
 
 def test_integers_and_unfolded_delays_are_refused(rng: np.random.Generator) -> None:
@@ -219,13 +200,8 @@ def test_a_connection_into_two_populations_is_refused() -> None:
 
 
 def test_the_explanation_finds_neurons_that_never_or_always_fire() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0], [0.01], [0.5]])),
-        lif("p", ("w",), 3, dv=0.5, vth=np.array([1.5, 5.0, 0.5]), bias=np.array([0.0, 0.0, 2.0])),
-        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-    )
-    graph = Graph(nodes)
+    neurons = lif("p", ("w",), 3, dv=0.5, vth=[1.5, 5.0, 0.5], bias=[0.0, 0.0, 2.0])
+    graph = chain(dense("w", "x", [[1.0], [0.01], [0.5]]), neurons)
     fixed = QuantizeGraph()(graph)
     row = explain_quantization(graph, fixed).populations["p"]
     assert (row.never_fire, row.always_fire) == (1, 1)

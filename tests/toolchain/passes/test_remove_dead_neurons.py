@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.graphs import Recipe, feed_forward, lif, random_fixed, recurrent, spikes
+from tests.graphs import Recipe, chain, dense, feed_forward, lif, random_fixed, recurrent, spikes
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -150,12 +150,8 @@ def _image_lif(name: str, inputs: tuple[str, ...], channels: int, side: int = 3)
 def test_an_output_keeps_a_silent_neuron_because_its_place_is_its_class(decode: Decode) -> None:
     """With the first of three gone, what was class 2 would be read as class 1."""
     weights = np.array([[-1.0, -0.5], [1.5, -1.0], [-1.0, 2.0]])
-    graph = Graph(
-        (
-            ir.Input(name="x", shape=(2,)),
-            ir.Dense(name="w", inputs=("x",), weights=weights),
-            lif("scores", ("w",), 3),
-            ir.Output(name="o", inputs=("scores",), decode=decode, classes=("silent", "left", "right")),
-        )
+    graph = chain(dense("w", "x", weights), lif("scores", ("w",), 3), shape=(2,), decode=decode)
+    graph = graph.map(
+        lambda n: replace(n, classes=("silent", "left", "right")) if isinstance(n, ir.Output) else n
     )
     assert RemoveDeadNeurons()(graph) is graph

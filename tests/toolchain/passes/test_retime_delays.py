@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, note, settings
 
-from tests.graphs import Recipe, feed_forward, lif, random_fixed, random_stimulus, recipes, recurrent
+from tests.graphs import Recipe, feed_forward, random_fixed, random_stimulus, recipes, recurrent, wired
 from toolchain import ir
 from toolchain.errors import FeedbackError, PreconditionError
 from toolchain.execution import reference
-from toolchain.ir import Decode, Graph, print_graph
+from toolchain.ir import Decode, Graph, print_graph, same_structure
 from toolchain.passes import FoldDelays, RetimeDelays, find_schedule
 
 _STEPS = 10
@@ -45,38 +45,31 @@ def test_a_skip_waits_at_the_input_where_waiting_is_free(rng: np.random.Generato
 
 def test_the_shorter_chain_of_relays_is_chosen() -> None:
     """A wide and a narrow population could wait for each other: the narrow one does."""
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="a", inputs=("x",), weights=np.ones((50, 1))),
-        lif("wide", ("a",), 50),
-        ir.Dense(name="b", inputs=("wide",), weights=np.ones((2, 50))),
-        lif("narrow", ("b",), 2),
-        ir.Dense(name="c", inputs=("narrow",), weights=np.ones((1, 2))),
-        ir.Dense(name="d", inputs=("wide",), weights=np.ones((1, 50))),
-        lif("end", ("c", "d"), 1),
-        ir.Output(name="o", inputs=("end",), decode=Decode.NONE),
-    )
-    retimed = RetimeDelays()(Graph(nodes))
+    links = {
+        "a": ("x", "wide", 0),
+        "b": ("wide", "narrow", 0),
+        "c": ("narrow", "end", 0),
+        "d": ("wide", "end", 0),
+    }
+    retimed = RetimeDelays()(wired({"wide": 50, "narrow": 2, "end": 1}, links))
     waits = {n.name: n.steps for n in retimed if isinstance(n, ir.Delay)}
     assert waits == {"a.wait": 1, "b.wait": 1, "c.wait": 1, "d.wait": 2}
 
 
 def test_a_loop_of_two_connections_needs_two_steps_and_is_named() -> None:
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="in", inputs=("x",), weights=np.ones((1, 1))),
-        ir.Delay(name="wait", inputs=("q",), shape=(1,), steps=1),
-        ir.Dense(name="back", inputs=("wait",), weights=np.ones((1, 1))),
-        lif("p", ("in", "back"), 1),
-        ir.Dense(name="on", inputs=("p",), weights=np.ones((1, 1))),
-        lif("q", ("on",), 1),
-        ir.Output(name="o", inputs=("q",), decode=Decode.NONE),
-    )
+    sizes, links = {"p": 1, "q": 1}, {"in": ("x", "p", 0), "on": ("p", "q", 0)}
     with pytest.raises(FeedbackError, match="at least 2 steps") as caught:
-        find_schedule(Graph(nodes))
+        find_schedule(wired(sizes, links | {"back": ("q", "p", 1)}))
     assert set(caught.value.cycle) == {"p", "q"}
-    longer = Graph(nodes).map(lambda n: replace(n, steps=2) if n.name == "wait" else n)
-    assert find_schedule(longer).offsets["q"] == 2
+    assert find_schedule(wired(sizes, links | {"back": ("q", "p", 2)})).offsets["q"] == 2
+
+
+def test_a_schedule_is_found_once_for_whoever_needs_both(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    schedule = find_schedule(graph)
+    assert same_structure(RetimeDelays(schedule=schedule)(graph), RetimeDelays()(graph))
+    with pytest.raises(PreconditionError, match="that of another graph"):
+        RetimeDelays(schedule=schedule)(wired({"p": 1}, {"in": ("x", "p", 0)}))
 
 
 def test_delays_per_neuron_must_be_folded_first(rng: np.random.Generator) -> None:

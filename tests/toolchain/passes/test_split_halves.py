@@ -84,7 +84,7 @@ def test_more_bits_keep_spikes_that_eight_bits_lose(rng: np.random.Generator, sp
     f1 = [
         compare_spikes(
             expected, reference.run(QuantizeGraph(weight_bits=bits, steps=40)(graph), x).spikes["hidden"]
-        )[3]
+        ).f1
         for bits in (8, 12, 15)
     ]
     assert f1[1] > f1[0]

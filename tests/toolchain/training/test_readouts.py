@@ -6,7 +6,7 @@ import torch
 
 from toolchain.errors import ArgumentError, TrainingError
 from toolchain.models import Connection, CubaLif, HrsnnShape, MaskedSynapses, Network, Readout, build_hrsnn
-from toolchain.training import StdpOptions, fit_host_decoder, fit_linear_layer, fit_ridge, learn_stdp
+from toolchain.training import StdpOptions, fit_linear_layer, fit_ridge, learn_stdp
 from toolchain.training.readouts import filtered_spikes
 
 
@@ -74,20 +74,6 @@ def test_a_fitted_layer_needs_its_readout_its_classes_and_spikes(rng: np.random.
         fit_linear_layer(_network(), "hidden", x, labels % 2)
     with pytest.raises(TrainingError, match="does not tell samples apart"):
         fit_linear_layer(_network(), "hidden", np.zeros_like(x), labels)
-
-
-def test_a_host_decoder_classifies_and_predicts(rng: np.random.Generator) -> None:
-    states = rng.normal(size=(400, 30))
-    neurons = np.array([3, 4, 9])
-    labels = (states[:, 3] > states[:, 4]).astype(np.int64)
-    scores = fit_host_decoder(states[:300], labels[:300], neurons)(states[300:])
-    assert scores.shape == (100, 2)
-    assert (scores.argmax(axis=1) == labels[300:]).mean() > 0.9
-    values = states[:, [3]] - 0.5 * states[:, [9]]
-    predicted = fit_host_decoder(states[:300], values[:300], neurons)(states[300:])
-    assert np.mean((predicted - values[300:]) ** 2) < 0.1 * values.var()
-    with pytest.raises(ArgumentError, match="states: expected finite numbers"):
-        fit_host_decoder(states * np.nan, labels, neurons)
 
 
 def _pair(order: tuple[int, int]) -> tuple[Network, np.ndarray]:

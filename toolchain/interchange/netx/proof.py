@@ -1,4 +1,4 @@
-"""What was made for a netx file is read as netx would read it, and must be the same integers."""
+"""The layers for a netx file are read as netx would read them, and must be the same integers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -19,7 +19,7 @@ _REGISTERS = ("du", "dv", "vth", "bias")
 def prove(
     graph: Graph, layers: Sequence[Mapping[str, Any]], weights: Sequence[tuple[str, NDArray[np.int64]]]
 ) -> None:
-    """Raise unless what netx would read is what is here.
+    """Raise unless netx would read the network that was written.
 
     Args:
         graph: The graph that was written.

@@ -119,7 +119,7 @@ class _LayerWriter:
         self.lasting.append(why)
 
     def check(self) -> None:
-        """Raise for all that was remembered, with what to do."""
+        """Raise for all obstacles at once, with what to do."""
         obstacles = [*self.curable, *self.lasting]
         if not obstacles:
             return
@@ -132,7 +132,7 @@ class _LayerWriter:
         raise PreconditionError(f"netx cannot hold the network{listed}{advice}")
 
     def enter(self, node: ir.Input) -> None:
-        """Begin with what enters."""
+        """Begin with an input."""
         if self.entered is not None:
             self.refuse(f"input '{node.name}' is a second one, after '{self.entered.name}'")
             self.reported.add(node.name)
@@ -161,7 +161,7 @@ class _LayerWriter:
     def _incoming(
         self, node: ir.FixedLif
     ) -> tuple[list[ir.FixedDense | ir.FixedConv2d], list[ir.FixedDense]]:
-        """Return what comes from the layer before, and from the layer itself."""
+        """Return the connections from the layer before, and those from the layer itself."""
         forward: list[ir.FixedDense | ir.FixedConv2d] = []
         back: list[ir.FixedDense] = []
         refused = len(self.lasting)

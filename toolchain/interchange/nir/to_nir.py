@@ -23,7 +23,7 @@ from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
 @final
 @dataclass(frozen=True)
 class Exported:
-    """A NIR graph, and what the file cannot say or says in another way."""
+    """A NIR graph, and sentences on what the file cannot say or says in another way."""
 
     graph: nir.NIRGraph
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a model holds as constants, and what its operators make of them before any sample comes."""
+"""The constants of a model, and what its operators compute of them before any sample comes."""
 
 import math
 from collections.abc import Sequence
@@ -181,7 +181,7 @@ def _dequantized(operator: Operator, inputs: Sequence[Values | None]) -> Values:
 
 
 def shape_of(operator: Operator, shape: Sequence[int]) -> Values:
-    """Return what a Shape gives."""
+    """Return the result of a Shape."""
     start, end = operator.integer("start", 0), operator.integer("end", len(shape))
     return np.array(shape, np.int64)[start:end]
 

@@ -1,4 +1,4 @@
-"""ONNX files: read as data, nothing outside of the file, nothing larger than what is stored."""
+"""ONNX files, read as data: nothing outside of the file is read, and nothing larger than what is stored."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -66,7 +66,7 @@ def windowed(
     placement: WindowPlacement,
     groups: int,
 ) -> SymbolicTensor:
-    """Return kernels `[O, C / groups, h, w]` over feature maps, wherever they are padded."""
+    """Return a convolution of feature maps with kernels `[O, C / groups, h, w]`, padded on any side."""
     maps = feature_maps(operator.name, value)
     shape = (1, len(kernels), *_positions(operator, value, placement)[4 - value.elements.ndim :])
     if maps is None:
@@ -124,7 +124,7 @@ def _at_one_position(kernels: Floats, placement: WindowPlacement, groups: int) -
 def padded(
     kernels: Floats, placement: WindowPlacement, size: tuple[int, ...]
 ) -> tuple[Floats, tuple[int, int], tuple[int, int]]:
-    """Return kernels that give the same where both sides are padded by as much: with zeros on one side.
+    """Return kernels, enlarged by zeros on one side, that give the same with equal padding on both sides.
 
     Args:
         kernels: Kernels `[O, C, h, w]`.

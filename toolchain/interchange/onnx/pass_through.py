@@ -1,4 +1,4 @@
-"""The operators of ONNX that leave values as they are: those that move them, and what may come last."""
+"""The operators of ONNX that move values, change their type, or come last and keep their order."""
 
 import math
 from collections.abc import Mapping

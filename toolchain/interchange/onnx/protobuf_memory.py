@@ -1,4 +1,4 @@
-"""How many bytes the objects of an ONNX file take, told from its bytes before it is parsed.
+"""How many bytes the objects of an ONNX file take, worked out before it is parsed.
 
 A node without content has two bytes in a file of Protobuf and 200 in memory. So the fields of the file are
 walked first, without making anything of them: a few for every node, whatever the size of its weights.
@@ -22,7 +22,7 @@ _WEIGHTS: Final = ("raw_data", "float_data", "double_data", "value")
 
 
 def object_bytes(content: memoryview, kind: Any, most: int, depth: int = 0) -> int:  # noqa: ANN401 - no stubs
-    """Return how many bytes the objects of a message take; more than `most` is not counted on.
+    """Return how many bytes the objects of a message take; counting stops above `most`.
 
     What is no Protobuf ends the count: parsing tells it.
 

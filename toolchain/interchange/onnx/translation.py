@@ -1,4 +1,4 @@
-"""What the translation of operators has in hand: tensors by name, constants, the layers made so far."""
+"""The state of a translation: tensors by name, constants and the layers made so far."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

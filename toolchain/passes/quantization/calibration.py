@@ -1,4 +1,4 @@
-"""What was seen while the float graph ran on training samples."""
+"""What was observed while the float graph ran on training samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from toolchain.passes.quantization.drives import can_observe, observe_drive
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
 _SLACK: Final = 1e-9
-"""Share of the room below a threshold that is left, far more than double precision loses."""
+"""Share of the room below a threshold that stays free; it is far more than double precision loses."""
 
 
 @final
 @dataclass(frozen=True)
 class Calibration:
-    """Ranges and means per population, of its shape and in the model's units.
+    """Ranges and means of every population by its name, in its shape and in the model's units.
 
     Attributes:
         v_low: Smallest potential; where nothing leaks, the smallest that matters, see `lowest_floor`.
@@ -31,8 +31,9 @@ class Calibration:
         u_peak: Largest magnitude of the current.
         v_mean: Mean magnitude of the potential.
         u_mean: Mean magnitude of the current.
-        drives: Second moments of what it reads, `[C, C]`; see `observe_drive`. Only where they can be kept.
-        samples: Number of samples that were seen.
+        drives: Second moments of what the population reads, `[C, C]`, where `can_observe` allows; see
+            `observe_drive`.
+        samples: Number of samples that were run.
     """
 
     v_low: Mapping[str, Floats] = field(repr=False)
@@ -45,12 +46,12 @@ class Calibration:
 
     @classmethod
     def observe(cls, graph: Graph, stimulus: Stimulus, trace: Trace) -> "Calibration":
-        """Return what a recorded float run shows.
+        """Return the ranges and means of a recorded run.
 
         Args:
             graph: The float graph.
-            stimulus: What was given.
-            trace: What it did, with spikes, `v` and `u`.
+            stimulus: The samples that were run.
+            trace: The record of that run, with spikes, `v` and `u`.
         """
         fitted = fit_stimulus(graph, stimulus)
         drives = {
@@ -74,7 +75,7 @@ class Calibration:
         )
 
     def merged(self, other: "Calibration") -> "Calibration":
-        """Return what both sets of samples show together."""
+        """Return the ranges and means of both sets of samples together."""
         total = self.samples + other.samples
 
         def mean(mine: Mapping[str, Floats], others: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -118,10 +119,10 @@ def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Fl
     that of a neuron whose input is negative, any floor will do, however long it falls.
 
     Args:
-        population: One of the graph's populations; what never fires is read by its potential, and its floor
-            is the smallest potential.
-        v: Its potentials after the reset, `[batch, time, *shape]`.
-        spikes: Its spikes, of the same shape.
+        population: A population of the graph. A neuron that never fires is read by its potential, and its
+            floor is its smallest potential.
+        v: Potentials after the reset, `[batch, time, *shape]`.
+        spikes: Spikes, of the same shape.
     """
     keep, floor = 1 - population.dv, np.zeros(population.dv.shape)
     room = np.full((len(v), *floor.shape), np.inf)
@@ -129,7 +130,7 @@ def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Fl
         np.divide(room, keep, out=room, where=keep > 0)
         room[:, keep == 0] = np.inf
         np.minimum(room, population.vth - v[:, t], out=room)
-        # A hair's breadth lower, so that rounding does not decide.
+        # A little lower, so that rounding does not decide.
         floor = np.minimum(floor, (v[:, t] + room * (1 - _SLACK)).min(axis=0))
         room[spikes[:, t]] = np.inf
     return np.where(np.isfinite(population.vth), floor, np.minimum(v.min(axis=(0, 1)), 0.0))

@@ -1,4 +1,4 @@
-"""How the messages that a population reads go together: what rounding its weights does to its potential."""
+"""Second moments of what a population reads: they say what rounding its weights does to its potential."""
 
 from typing import Final
 
@@ -15,11 +15,11 @@ from toolchain.ir.matrix import sources_of
 _WIDEST: Final = 2400
 """Sources per neuron up to which second moments are kept: 46 MB in float64."""
 _MOMENTS: Final = 2**15
-"""Moments in time (and places) that are looked at per part of the samples: more say no more."""
+"""Points in time (and places) that are used of each part of the samples; more would change little."""
 _FEWEST: Final = 256
-"""Moments that are looked at in any case."""
+"""Points that are used in any case."""
 _WORK: Final = 4e9
-"""Products of moments and pairs of sources that are summed per part, at most."""
+"""Most products of points and pairs of sources that are summed for each part."""
 
 
 def can_observe(graph: Graph, population: ir.Lif) -> bool:
@@ -47,29 +47,30 @@ def observe_drive(graph: Graph, population: ir.Lif, stimulus: Stimulus, trace: T
     square error of its potential is `delta H delta` up to a factor, as long as it does not fire.
 
     Args:
-        graph: Float graph.
+        graph: A float graph.
         population: One of its populations; see `can_observe`.
-        stimulus: What was given, fitted to the graph.
-        trace: What the populations did, with spikes.
+        stimulus: The samples that were run, fitted to the graph.
+        trace: The record of that run, with spikes.
 
     Returns:
-        `[C, C]`, the sources of all connections one after another: of a `Dense` in order, of a convolution
-        like its kernel, `[in, rows, columns]` flattened. In units of the integer message.
+        Moments `[C, C]` in units of the integer message. The sources of all connections follow one another:
+        those of a `Dense` in order, those of a convolution like its kernel, `[in, rows, columns]`
+        flattened.
     """
     columns: list[NDArray[np.float32]] = []
     for name in population.inputs:
         node = graph[name]
         if isinstance(node, ir.Dense | ir.Conv2d):
             sent = _sent(graph, node.inputs[0], stimulus, trace).astype(np.float32)
-            columns.append(_seen(node, sent))
+            columns.append(_per_target(node, sent))
     together = np.concatenate(columns, axis=-1)
     for decay in (population.du, population.dv):
         _filter(together, 1 - float(np.median(decay)))
     flat = together.reshape(-1, together.shape[-1])
-    kept = int(min(_MOMENTS, max(_WORK / flat.shape[1] ** 2, _FEWEST)))
-    if len(flat) > kept:
+    points = int(min(_MOMENTS, max(_WORK / flat.shape[1] ** 2, _FEWEST)))
+    if len(flat) > points:
         # Drawn at random: a regular step could fall on the same places over and over.
-        flat = flat[np.random.default_rng(0).choice(len(flat), kept, replace=False)]
+        flat = flat[np.random.default_rng(0).choice(len(flat), points, replace=False)]
     return (flat.T @ flat).astype(np.float64)
 
 
@@ -89,25 +90,23 @@ def _sent(graph: Graph, name: str, stimulus: Stimulus, trace: Trace) -> NDArray[
         case ir.Delay():
             return _delayed(_sent(graph, node.inputs[0], stimulus, trace), node)
         case ir.SumPool2d() | ir.MaxPool2d():
-            patches = node.window.patches(_sent(graph, node.inputs[0], stimulus, trace))
-            joined = np.sum if isinstance(node, ir.SumPool2d) else np.any
-            return joined(patches, axis=0)
+            return node.pool(_sent(graph, node.inputs[0], stimulus, trace))
         case _:
             return trace.spikes[name]
 
 
 def _delayed(values: NDArray[np.generic], node: ir.Delay) -> NDArray[np.generic]:
-    held = np.zeros_like(values)
+    delayed = np.zeros_like(values)
     for steps in np.unique(node.steps):
         waits = np.broadcast_to(node.steps == steps, node.shape)
         end = values.shape[1] - int(steps)
         if end > 0:
-            held[:, int(steps) :, waits] = values[:, :end, waits]
-    return held
+            delayed[:, int(steps) :, waits] = values[:, :end, waits]
+    return delayed
 
 
-def _seen(node: ir.Dense | ir.Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what each target sees, `[batch, time, places, sources]`."""
+def _per_target(node: ir.Dense | ir.Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what each target reads, `[batch, time, places, sources]`."""
     samples, steps = sent.shape[:2]
     if isinstance(node, ir.Dense):
         return sent.reshape(samples, steps, 1, -1)

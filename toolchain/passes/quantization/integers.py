@@ -9,13 +9,13 @@ from scipy.sparse import csr_array
 
 from toolchain import fixedpoint, ir
 from toolchain.arrays import Floats
-from toolchain.ir.matrix import kept_synapses, rows_of, values_of, with_values
+from toolchain.ir.matrix import rows_of, select_synapses, values_of, with_values
 from toolchain.passes.quantization.scales import Incoming
 
 _AVERAGED: Final = 4.0
 COARSE: Final = ".coarse"
 FINE: Final = ".fine"
-"""What the names of two connections end in whose synapses make weights of more than eight bits."""
+"""Endings of the names of two connections whose synapses together have weights of more than eight bits."""
 LOST_PER_DECAY: Final = 0.494
 """Mean units that rounding toward zero takes from a state per step (measured for nengo-loihi)."""
 
@@ -50,17 +50,17 @@ def _half(
     item: Incoming,
     exponent: int,
     integers: NDArray[np.int32],
-    kept: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
 ) -> ir.FixedDense | ir.FixedConv2d:
     named = replace(node, name=node.name + suffix)
     if isinstance(named, ir.Conv2d):
         return _connection(named, item, exponent, integers)
     if not isinstance(item.weights, csr_array):
         # In a dense array zero means no synapse.
-        kept = kept & (values_of(item.weights) != 0)
-    stored = replace(item, weights=kept_synapses(item.weights, item.weights, kept))
-    delays = None if named.delays is None else kept_synapses(named.delays, item.weights, kept)
-    return _connection(replace(named, delays=delays), stored, exponent, integers[kept])
+        mask = mask & (values_of(item.weights) != 0)
+    stored = replace(item, weights=select_synapses(item.weights, item.weights, mask))
+    delays = None if named.delays is None else select_synapses(named.delays, item.weights, mask)
+    return _connection(replace(named, delays=delays), stored, exponent, integers[mask])
 
 
 def _connection(
@@ -95,10 +95,10 @@ def fixed_neurons(node: ir.Lif, scale: Floats, sizes: tuple[Floats, Floats] | No
     """Return a population of integers.
 
     Args:
-        node: In real numbers.
-        scale: Per neuron, of the population's shape.
-        sizes: Mean magnitudes of u and v in the model's units, if they were seen: decays then make up
-            for what their rounding toward zero takes.
+        node: The population in real numbers.
+        scale: Scale of every neuron, in the population's shape.
+        sizes: Mean magnitudes of u and v in the model's units, if they were observed. Decays then make up for
+            what rounding toward zero takes from them.
     """
     unit = scale * 2.0**fixedpoint.ALIGNMENT_BITS
     u_size, v_size = (None, None) if sizes is None else (size * unit for size in sizes)

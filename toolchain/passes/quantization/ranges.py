@@ -43,9 +43,9 @@ def prove_bounds(graph: Graph, population: ir.FixedLif, steps: int | None) -> Bo
     times `min(4096 / dv, steps)`.
 
     Args:
-        graph: Fixed graph.
+        graph: A fixed graph.
         population: One of its populations.
-        steps: Longest sample, or None if unknown.
+        steps: Length of the longest sample; None if it is not known.
     """
     positive, negative = np.zeros(population.vth.shape), np.zeros(population.vth.shape)
     for name in population.inputs:
@@ -63,10 +63,10 @@ def prove_bounds(graph: Graph, population: ir.FixedLif, steps: int | None) -> Bo
     u_high, u_low = positive * alignment * memory_u, negative * alignment * memory_u
     bias = population.bias.astype(np.float64)
     up, down = u_high + np.maximum(bias, 0), u_low + np.maximum(-bias, 0)
-    return Bounds(np.maximum(u_high, u_low), _endured(down, memory_v), _endured(up, memory_v))
+    return Bounds(np.maximum(u_high, u_low), _accumulated(down, memory_v), _accumulated(up, memory_v))
 
 
-def _endured(drive: Floats, memory: Floats) -> Floats:
+def _accumulated(drive: Floats, memory: Floats) -> Floats:
     """Return drive times memory; no drive is no range, however long the memory."""
     return drive * np.where(drive > 0, memory, 0.0)
 

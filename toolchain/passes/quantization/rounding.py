@@ -13,12 +13,12 @@ from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.scales import Incoming, whole_thresholds
 
 _DAMPING: Final = 0.03
-"""Share of the mean second moment that is added to all: a few hundred samples are not the world."""
+"""Share of the mean second moment that is added to each: a few hundred samples do not show everything."""
 _SWEEPS: Final = 30
 _WORK: Final = 4e8
-"""Products of weights and sources that the search for a scale may look at."""
+"""Most products of weights and sources in the search for a scale."""
 _FEWEST, _MOST = 1, 33
-"""Scales that are tried."""
+"""Least and largest number of scales that are tried."""
 
 
 class Rounding(Enum):
@@ -32,7 +32,7 @@ class Rounding(Enum):
 
     @classmethod
     def _missing_(cls, value: object) -> "Rounding | None":
-        # Builds of before call joint rounding so.
+        # Older builds call joint rounding `calibrated`.
         return cls.JOINT if value == "calibrated" else None
 
 
@@ -53,12 +53,13 @@ def round_together(
 
     Args:
         incoming: Connections into the population.
-        exponents: One per connection.
-        scale: Per neuron or channel, `[N]`.
-        moments: H, `[C, C]`, over the sources of all connections; see `observe_drive`.
+        exponents: Exponent of each connection.
+        scale: Scale of each neuron or channel, `[N]`.
+        moments: Second moments H, `[C, C]`, over the sources of all connections; see `observe_drive`.
 
     Returns:
-        Per connection, integers in the order of `values_of`; and what is left of the objective per neuron.
+        The integers of each connection, in the order of `values_of`, and the objective that is left for
+        each neuron.
     """
     rows = np.concatenate([rows_of(item.weights) for item in incoming])
     columns = _columns(incoming)
@@ -91,14 +92,14 @@ def round_together(
 def search_together(
     incoming: list[Incoming], exponents: list[int], ceiling: Floats, threshold: Floats, moments: Floats
 ) -> Floats:
-    """Return, per neuron, the scale between half the ceiling and the ceiling that joint rounding likes best.
+    """Return the scale of each neuron, at least half its ceiling, at which joint rounding errs least.
 
     Args:
         incoming: Connections into the population.
-        exponents: One per connection.
+        exponents: Exponent of each connection.
         ceiling: Largest allowed scale, `[N]`.
-        threshold: `[N]`.
-        moments: See `round_together`.
+        threshold: Thresholds `[N]`.
+        moments: Second moments of what the population reads; see `round_together`.
     """
     weights = sum(values_of(item.weights).size for item in incoming)
     trials = int(np.clip(_WORK / max(weights * len(moments), 1), _FEWEST, _MOST))

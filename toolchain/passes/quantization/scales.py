@@ -21,7 +21,7 @@ _CANDIDATES: Final = np.linspace(1.0, 0.5, 33)
 _FINE_THRESHOLD: Final = 512
 """Thresholds of at least this many units make their rounding error smaller than a weight's."""
 _SAME: Final = 1e-9
-"""Powers of two are the same to rounding."""
+"""Difference between two logarithms up to which they are the same, but for rounding."""
 
 
 @final
@@ -30,9 +30,9 @@ class Incoming:
     """One connection into a population, in the model's units per unit of message.
 
     Attributes:
-        weights: `[N, sources]`, divided by the scale of a graded source; of a convolution
-            `[C, in, rows, columns]`, whose output channels share a scale.
-        sign_mode: Signs it holds.
+        weights: Weights `[N, sources]`, divided by the scale of a graded source; or the kernels
+            `[C, in, rows, columns]` of a convolution, whose output channels share a scale.
+        sign_mode: Signs that the weights have.
         weight_bits: Bits of a weight; more than 8 are those of two synapses together.
         importance: Mean square of what each source sends, `[sources]`: an error of a synapse that is
             seldom used costs little. None if nothing is known.
@@ -111,15 +111,15 @@ def choose_exponents(incoming: list[Incoming], threshold: Floats, profile: Hardw
 
 
 def smallest_exponents(incoming: list[Incoming], scale: Floats) -> list[int]:
-    """Return, per connection, the smallest exponent from 0 at which all its weights fit at a scale.
+    """Return, for each connection, the smallest exponent from 0 at which all its weights fit at a scale.
 
     The grid of a smaller exponent holds that of a larger one, so that no weight is further from it.
     """
-    found: list[int] = []
+    exponents: list[int] = []
     for item in incoming:
         share = float((item.peaks() * scale).max()) / item.limit
-        found.append(max(0, math.ceil(math.log2(share) - _SAME)) if share > 0 else 0)
-    return found
+        exponents.append(max(0, math.ceil(math.log2(share) - _SAME)) if share > 0 else 0)
+    return exponents
 
 
 def largest_scale(incoming: list[Incoming], exponents: list[int]) -> Floats:
@@ -154,9 +154,9 @@ def search_scale(
 
     Args:
         incoming: Connections into the population.
-        exponents: One per connection.
+        exponents: Exponent of each connection.
         ceiling: Largest allowed scale, `[N]`.
-        threshold: `[N]`; infinite for read-outs.
+        threshold: Thresholds `[N]`; infinite for read-outs.
     """
     best, least = whole_thresholds(ceiling, threshold), np.full(ceiling.shape, np.inf)
     for share in _CANDIDATES:

@@ -1,4 +1,4 @@
-"""Few distinct thresholds: which, and who gets which."""
+"""Few distinct thresholds: which ones, and which neuron gets which."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,14 @@ from toolchain.arrays import Floats
 def share_thresholds(largest: Floats, profiles: int) -> NDArray[np.int64]:
     r"""Return a threshold mantissa per neuron, at most `profiles` distinct ones.
 
-    A neuron may have any threshold up to its largest, at the price of a coarser scale: it loses
-    `log2(largest / given)` bits of its weights. The thresholds are chosen so that the summed loss is least
-    (exact, by dynamic programming over the sorted neurons); each is the largest of its own group.
+    A neuron may have any threshold up to its largest, at the price of a coarser scale: with another one it
+    loses `log2(largest / threshold)` bits of its weights. The thresholds have the least summed loss, which
+    dynamic programming over the sorted neurons finds exactly; each is the largest that its whole group
+    allows.
 
     Args:
         largest: Largest threshold mantissa of every neuron at which everything fits, `[N]`, at least 1.
-        profiles: How many distinct thresholds there may be.
+        profiles: Largest number of distinct thresholds.
     """
     # A threshold that was whole before it was divided and multiplied is still whole.
     whole = np.floor(largest * (1 + 1e-12)).clip(1)
@@ -35,9 +36,9 @@ def share_thresholds(largest: Floats, profiles: int) -> NDArray[np.int64]:
             total = best[k - 1, :j] + loss
             cut[k, j] = int(np.argmin(total))
             best[k, j] = total[cut[k, j]]
-    given, end = np.empty(n), n
+    thresholds, end = np.empty(n), n
     for k in range(int(np.argmin(best[:, n])), 0, -1):
         start = cut[k, end]
-        given[start:end] = levels[start]
+        thresholds[start:end] = levels[start]
         end = start
-    return given[inverse].astype(np.int64)
+    return thresholds[inverse].astype(np.int64)

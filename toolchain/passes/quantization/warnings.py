@@ -20,16 +20,18 @@ _BIAS: Final = 0.01
 
 
 def find_warnings(report: QuantizationReport) -> tuple[QuantizationWarning, ...]:
-    """Return what is worth knowing of a quantization."""
-    found: list[QuantizationWarning] = []
+    """Return the warnings that a quantization deserves."""
+    warnings: list[QuantizationWarning] = []
     for name, row in report.connections.items():
         # A half holds part of every weight: few and small integers are what it is for.
         if not name.endswith((COARSE, FINE)):
-            found += [QuantizationWarning(node=name, text=text) for text in _of_connection(row)]
+            warnings += [QuantizationWarning(node=name, text=text) for text in _of_connection(row)]
     samples, steps = report.calibration_samples, report.steps
     for name, row in report.populations.items():
-        found += [QuantizationWarning(node=name, text=text) for text in _of_population(row, samples, steps)]
-    return tuple(found)
+        warnings += [
+            QuantizationWarning(node=name, text=text) for text in _of_population(row, samples, steps)
+        ]
+    return tuple(warnings)
 
 
 def _of_connection(row: ConnectionReport) -> Iterator[str]:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from toolchain.arrays import Floats
 
 _LARGEST: Final = 127
-"""Of eight bits with a sign."""
+"""Largest whole number of eight bits with a sign."""
 _LEAST: Final = 8
-"""Different magnitudes that a typical row has, so that it is no accident that a step fits them."""
+"""Distinct magnitudes that a typical row must have; with fewer, a step may fit them by accident."""
 _ROUNDING: Final = 1e-4
-"""Of a step: more than single precision loses, less than any weight that is none."""
+"""Largest deviation from a multiple, as a share of the step: more than single precision loses."""
 
 
 def grid_steps(rows: NDArray[Any], values: Floats, size: int) -> Floats | None:
@@ -23,10 +23,10 @@ def grid_steps(rows: NDArray[Any], values: Floats, size: int) -> Floats | None:
     Args:
         rows: Target neuron, or output channel, of every weight.
         values: The weights.
-        size: How many rows there are.
+        size: Number of rows.
 
     Returns:
-        None unless there is a step for every row, and a typical row has eight or more different magnitudes.
+        The steps; None unless every row has one, and a typical row has eight or more distinct magnitudes.
     """
     there = values != 0
     magnitudes, targets = np.abs(values[there]), rows[there]
@@ -38,10 +38,10 @@ def grid_steps(rows: NDArray[Any], values: Floats, size: int) -> Floats | None:
     ends = np.searchsorted(targets, np.arange(size + 1))
     steps, different = np.full(size, np.inf), np.zeros(size, int)
     for row in range(size):
-        found = np.unique(magnitudes[ends[row] : ends[row + 1]])
-        if not found.size:
+        levels = np.unique(magnitudes[ends[row] : ends[row + 1]])
+        if not levels.size:
             continue
-        steps[row], different[row] = _step(found), found.size
+        steps[row], different[row] = _step(levels), levels.size
         if steps[row] == 0:
             return None
     typical = different[different > 0]

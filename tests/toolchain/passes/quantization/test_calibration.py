@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from tests.graphs import feed_forward, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from tests.networks import images, small_vgg
 from toolchain import fixedpoint, ir
 from toolchain.execution import reference
@@ -17,7 +17,7 @@ from toolchain.fidelity import find_faults
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
-from toolchain.ir import Decode, Graph
+from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of
 from toolchain.passes import Calibration, QuantizeGraph, Rounding, SplitSigns
 from toolchain.passes.quantization.calibration import lowest_floor
@@ -151,7 +151,7 @@ def test_calibrated_rounding_keeps_more_spikes_than_the_nearest(bits: int) -> No
         f1: list[float] = []
         for rounding in Rounding:
             fixed = QuantizeGraph(weight_bits=bits, rounding=rounding, calibration=seen, steps=20)(graph)
-            f1.append(compare_spikes(expected, reference.run(fixed, x[40:]).spikes["hidden"])[3])
+            f1.append(compare_spikes(expected, reference.run(fixed, x[40:]).spikes["hidden"]).f1)
             assert list(find_faults(graph, fixed)) == []
         gains.append(f1[1] - f1[0])
     assert np.mean(gains) > 0.01
@@ -211,13 +211,8 @@ def test_decays_stay_nearest_where_nothing_is_lost_or_known() -> None:
 
 def test_a_slow_neuron_of_small_numbers_counts_right_only_with_compensation() -> None:
     """Eight bits, a threshold of a few units: without it the leak is doubled, so it fires too seldom."""
-    nodes = (
-        ir.Input(name="x", shape=(1,)),
-        ir.Dense(name="w", inputs=("x",), weights=np.array([[1.0], [250.0]])),
-        lif("p", ("w",), 2, vth=np.array([30.0, 7500.0]), dv=0.02),
-        ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-    )
-    graph, x = Graph(nodes), np.ones((1, 2000, 1), bool)
+    neurons = lif("p", ("w",), 2, vth=[30.0, 7500.0], dv=0.02)
+    graph, x = chain(dense("w", "x", [[1.0], [250.0]]), neurons), np.ones((1, 2000, 1), bool)
     fixed = QuantizeGraph(per_neuron=False, steps=2000, rounding=Rounding.NEAREST)(graph)
     helped = QuantizeGraph(per_neuron=False, steps=2000, calibration=_seen(graph, x))(graph)
     counts = [reference.run(each, x).spikes["p"].sum(axis=1)[0, 0] for each in (graph, fixed, helped)]

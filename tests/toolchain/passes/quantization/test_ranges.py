@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
-from tests.graphs import feed_forward, fixed_lif, lif
+from tests.graphs import chain, dense, feed_forward, fixed_dense, fixed_lif, lif
 from toolchain import ir
 from toolchain.errors import PreconditionError, TargetError, ToolchainError, VerifyError
 from toolchain.fidelity import find_faults
@@ -20,20 +20,8 @@ from toolchain.workflow.compile import compile_graph
 
 
 def _fixed(weights: Any = None, neurons: dict[str, Any] | None = None, **connection: Any) -> Graph:
-    options = {"exponent": 0, "sign_mode": SignMode.MIXED} | connection
-    return Graph(
-        (
-            ir.Input(name="x", shape=(2,)),
-            ir.FixedDense(
-                name="w",
-                inputs=("x",),
-                weights=np.array([[2, -2]]) if weights is None else weights,
-                **options,
-            ),
-            fixed_lif("p", ("w",), 1, **(neurons or {})),
-            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-        )
-    )
+    synapses = fixed_dense("w", "x", [[2, -2]] if weights is None else weights, **connection)
+    return chain(synapses, fixed_lif("p", ("w",), 1, **(neurons or {})), shape=(2,))
 
 
 @pytest.mark.parametrize(
@@ -129,14 +117,8 @@ def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
 
 
 def test_geometry_that_lavas_own_convolution_would_wrap_in_silence() -> None:
-    graph = Graph(
-        (
-            ir.Input(name="x", shape=(130, 1, 1)),
-            ir.Conv2d(name="w", inputs=("x",), weights=np.ones((130, 1, 1, 1)), groups=130),
-            lif_image("p", ("w",), (130, 1, 1)),
-            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-        )
-    )
+    kernels = ir.Conv2d(name="w", inputs=("x",), weights=np.ones((130, 1, 1, 1)), groups=130)
+    graph = chain(kernels, lif_image("p", ("w",), (130, 1, 1)), shape=(130, 1, 1))
     with pytest.raises(TargetError, match="convolution 'w': .* cannot hold 130"):
         LavaTarget(models=Models.STOCK).build(graph)
 
@@ -158,14 +140,8 @@ def test_a_network_out_of_range_is_scaled_into_it_and_never_clipped(
     changes: dict[str, float], scaled: str
 ) -> None:
     """Whatever the numbers, the compiler finds a scale at which registers hold them, or says it cannot."""
-    graph = Graph(
-        (
-            ir.Input(name="x", shape=(2,)),
-            ir.Dense(name="w", inputs=("x",), weights=csr_array(np.array([[1e3, -1e-3]]))),
-            lif("p", ("w",), 1, **changes),
-            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
-        )
-    )
+    synapses = dense("w", "x", csr_array(np.array([[1e3, -1e-3]])))
+    graph = chain(synapses, lif("p", ("w",), 1, **changes), shape=(2,))
     build = compile_graph(graph, target="lava")
     verify(build.fixed_graph)
     assert list(find_faults(build.float_graph, build.fixed_graph)) == []

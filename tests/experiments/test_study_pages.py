@@ -1,0 +1,12 @@
+"""What the pages of the smaller studies say is what their figures say."""
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+
+@pytest.mark.parametrize("script", ["fidelity_tables", "chip_study", "rates_study", "nir_study"])
+def test_the_pages_are_up_to_date(script: str, experiment: Callable[[str], ModuleType]) -> None:
+    for path, text in experiment(script).pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: python experiments/{script}.py"
