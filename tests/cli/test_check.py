@@ -135,7 +135,7 @@ def test_a_network_that_no_core_holds_compiles_with_a_warning(
     def refuse(*_: object, **__: object) -> None:
         raise DoesNotFitError("hidden", "input axons for one neuron", 9, 4, "prune its inputs")
 
-    monkeypatch.setattr("targets.loihi.target.fit_graph", refuse)
+    monkeypatch.setattr("targets.loihi.fitting.fit_graph", refuse)
     assert main(["compile", str(small_run), "--target", "loihi2", "-o", str(tmp_path / "build")]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert (

@@ -369,16 +369,8 @@ def _score(layer: ChannelLayer, ranking: Ranking) -> NDArray[np.float64]:
             return (meter.potential if ranking is Ranking.ACTIVITY else meter.rate).numpy()
         case Ranking.WEIGHT_NORM:
             weight = layer.norm.weight if layer.filters is None else layer.filters.weight
-            return (
-                weight.detach()
-                .double()
-                .abs()
-                .flatten(1 if weight.dim() > 1 else 0)
-                .reshape(layer.channels, -1)
-                .mean(1)
-                .cpu()
-                .numpy()
-            )
+            magnitudes = weight.detach().double().abs().reshape(layer.channels, -1)
+            return magnitudes.mean(1).cpu().numpy()
         case Ranking.SLIMMING:
             return layer.norm.weight.detach().double().abs().cpu().numpy()
         case _:
