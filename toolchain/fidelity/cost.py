@@ -26,8 +26,8 @@ class Cost:
 
     Attributes:
         neurons: Number of neurons per population.
-        synapses: Number of synapses per connection: pairs of neurons that are connected; a synapse that weighs 0 does not
-            count. The positions of a convolution count one by one.
+        synapses: Number of connected pairs of neurons per connection; a synapse that weighs 0 does not
+            count, and the positions of a convolution count one by one.
         parameters: Number of stored weights per connection; a convolution stores its kernel once.
         spikes: Mean number of spikes per sample, per population.
         synaptic_operations: Mean number per sample, per connection: spikes times actual fan-out.

@@ -37,10 +37,10 @@ def test_effective_operations_are_events_times_weights_that_are_not_zero(
     stimulus = Stimulus.of(x)
     metrics = neurobench(graph, count_events(graph, stimulus, reference.run(graph, stimulus)))
     # First step 1 + 1 + 1 synapses, second step 1; dense 9 a step.
-    assert (metrics.effective_acs, found.effective_macs, found.dense_operations) == (acs, macs, 18)
+    assert (metrics.effective_acs, metrics.effective_macs, metrics.dense_operations) == (acs, macs, 18)
     assert metrics.connection_sparsity == pytest.approx(6 / 9)
     # Neuron 0 spikes once, neuron 1 twice, of 3 neurons and 2 steps.
     assert metrics.activation_sparsity == pytest.approx(1 - 3 / 6)
     assert metrics.parameter_count == 9 + 4 * 3
     assert metrics.footprint_bytes == 4 * (9 + 4 * 3 + 2 * 3)
-    assert (metrics.neuron_updates, found.steps) == (6, 2)
+    assert (metrics.neuron_updates, metrics.steps) == (6, 2)

@@ -77,8 +77,8 @@ def test_events_do_not_depend_on_how_samples_are_divided(seed: int) -> None:
         counted = [count_events(graphs[1], stimulus.take(part), _part(traces[1], part)) for part in parts]
         merged = counted[0]
         for each in counted[1:]:
-            merged = seen.merged(each)
-        assert (merged.samples, seen.steps, seen.still) == (whole.samples, whole.steps, whole.still)
+            merged = merged.merged(each)
+        assert (merged.samples, merged.steps, merged.still) == (whole.samples, whole.steps, whole.still)
         assert all(np.array_equal(merged.events[name], counts) for name, counts in whole.events.items())
 
 

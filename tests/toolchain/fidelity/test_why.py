@@ -69,7 +69,7 @@ def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> No
     slow = recurrent(rng).map(lambda n: replace(n, dv=n.dv * 0.01) if isinstance(n, ir.Lif) else n)
     x = spikes(rng, 4, 20, 6)
     calibration = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
-    texts = _texts(slow, QuantizeGraph(calibration=calibration)(slow), calibration=seen)
+    texts = _texts(slow, QuantizeGraph(calibration=calibration)(slow), calibration=calibration)
     assert any("is measured on 4 samples with twofold head-room, not proved" in text for text in texts), texts
 
 
