@@ -1,4 +1,4 @@
-"""Rules of language and size: what a reader meets in an editor is said in phrases, names and functions of its own."""
+"""Rules of language and size: phrases that stand alone, names that say something, functions of one screen."""
 
 import ast
 import re
