@@ -13,7 +13,7 @@ from targets.emulator.integers.window_sums import (
     PAIRED,
     PLAIN,
     WEIGHED,
-    Images,
+    ImageMessages,
     WeightRows,
     Window,
     sum_rows,
@@ -106,7 +106,7 @@ class WeightBlocks:
         dense = self._is_dense and images.shape[1:3] == (1, 1)
 
         def work(part: slice) -> None:
-            messages, sums = Images(images[part], words[part]), out[part]
+            messages, sums = ImageMessages(images[part], words[part]), out[part]
             if dense:
                 sum_rows(messages, self.weights, sums.reshape(len(sums), -1))
             else:

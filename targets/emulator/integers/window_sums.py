@@ -43,7 +43,7 @@ for _pattern in range(2**_BYTES):
     _ONES[_pattern, : len(_set)] = _set
 
 
-class Images(NamedTuple):
+class ImageMessages(NamedTuple):
     """Messages of images.
 
     Attributes:
@@ -261,7 +261,7 @@ def _room_for_sums(positions: int) -> _Sums:
 
 
 @njit(nogil=True, cache=True)
-def _list(form: int, images: Images, first: int, last: int, span: int, spikes: _SpikeList) -> None:
+def _list(form: int, images: ImageMessages, first: int, last: int, span: int, spikes: _SpikeList) -> None:
     """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
     spikes.ends[0] = 0
     if form == WEIGHED:
@@ -313,7 +313,7 @@ def _sum_kernel_row(
 
 
 @njit(nogil=True, cache=True)
-def sum_windows(images: Images, weights: WeightRows, window: Window, out: Array) -> None:
+def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out: Array) -> None:
     """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`, int32.
 
     Args:
@@ -350,7 +350,7 @@ def sum_windows(images: Images, weights: WeightRows, window: Window, out: Array)
 
 
 @njit(nogil=True, cache=True)
-def sum_rows(images: Images, weights: WeightRows, out: Array) -> None:
+def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
     """Write the sums of images of one pixel through a kernel of one element; see `sum_windows`.
 
     Args:

@@ -57,8 +57,8 @@ def to_nir(graph: Graph, reader: Convention) -> Exported:
     return writer.finished()
 
 
-def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_Writer":
-    writer = _Writer(graph, reader, explicit=explicit)
+def _written(graph: Graph, reader: Convention, *, explicit: bool) -> "_NirWriter":
+    writer = _NirWriter(graph, reader, explicit=explicit)
     for node in graph:
         match node:
             case ir.Input():
@@ -86,7 +86,7 @@ def _output(node: ir.Output, types: Mapping[str, ValueType]) -> nir.Output:
 
 @final
 @dataclass
-class _Writer:
+class _NirWriter:
     """Adds nodes and edges.
 
     Attributes:

@@ -10,7 +10,7 @@ from scipy.sparse import csc_array, csr_array
 
 from toolchain.arrays import Floats
 from toolchain.options import choice, hold, share, whole
-from toolchain.pruning.lnp.shortest_paths import Graph, path_dependencies
+from toolchain.pruning.lnp.shortest_paths import Neighbours, path_dependencies
 from toolchain.pruning.lnp.threads import in_threads, parts
 
 
@@ -69,8 +69,8 @@ def betweenness(weights: csr_array, pivots: NDArray[np.int64] | None = None) -> 
     size = len(weights.indptr) - 1
     starts = np.arange(size) if pivots is None else pivots
     by_source, by_target = csc_array(weights), csr_array(weights)
-    outgoing = Graph(by_source.indptr, by_source.indices)
-    incoming = Graph(by_target.indptr, by_target.indices)
+    outgoing = Neighbours(by_source.indptr, by_source.indices)
+    incoming = Neighbours(by_target.indptr, by_target.indices)
 
     def dependencies(span: tuple[int, int]) -> Floats:
         total = np.zeros(size)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from toolchain.compiled import njit
 
 
-class Graph(NamedTuple):
+class Neighbours(NamedTuple):
     """A directed graph, sorted by one end of its edges.
 
     Attributes:
@@ -37,7 +37,9 @@ class _Search(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def path_dependencies(outgoing: Graph, incoming: Graph, pivots: NDArray[Any], total: NDArray[Any]) -> None:
+def path_dependencies(
+    outgoing: Neighbours, incoming: Neighbours, pivots: NDArray[Any], total: NDArray[Any]
+) -> None:
     """Add to `total` the dependency of every pivot on every node (Brandes 2001).
 
     Each level of the search is expanded from the side with fewer edges: forward from the frontier, or
@@ -86,7 +88,7 @@ def path_dependencies(outgoing: Graph, incoming: Graph, pivots: NDArray[Any], to
 
 
 @njit(nogil=True, cache=True)
-def _count_edges(graph: Graph, nodes: NDArray[Any]) -> int:
+def _count_edges(graph: Neighbours, nodes: NDArray[Any]) -> int:
     count = 0
     for i in nodes:
         count += graph.pointers[i + 1] - graph.pointers[i]
@@ -106,7 +108,7 @@ def _still_unreached(unreached: NDArray[Any], left: int, level: NDArray[Any]) ->
 
 
 @njit(nogil=True, cache=True)
-def _reach_forward(outgoing: Graph, frontier: NDArray[Any], search: _Search, done: int) -> int:
+def _reach_forward(outgoing: Neighbours, frontier: NDArray[Any], search: _Search, done: int) -> int:
     pointers, targets = outgoing
     level, paths, _, order = search
     deeper = level[frontier[0]] + 1
@@ -123,7 +125,7 @@ def _reach_forward(outgoing: Graph, frontier: NDArray[Any], search: _Search, don
 
 
 @njit(nogil=True, cache=True)
-def _reach_backward(incoming: Graph, rest: NDArray[Any], depth: int, search: _Search, done: int) -> int:
+def _reach_backward(incoming: Neighbours, rest: NDArray[Any], depth: int, search: _Search, done: int) -> int:
     pointers, sources = incoming
     level, paths, _, order = search
     for j in rest:
@@ -140,7 +142,7 @@ def _reach_backward(incoming: Graph, rest: NDArray[Any], depth: int, search: _Se
 
 
 @njit(nogil=True, cache=True)
-def _give_to_sources(incoming: Graph, lower: NDArray[Any], search: _Search) -> None:
+def _give_to_sources(incoming: Neighbours, lower: NDArray[Any], search: _Search) -> None:
     pointers, sources = incoming
     level, paths, delta, _ = search
     for j in lower:
@@ -152,7 +154,7 @@ def _give_to_sources(incoming: Graph, lower: NDArray[Any], search: _Search) -> N
 
 
 @njit(nogil=True, cache=True)
-def _take_from_targets(outgoing: Graph, upper: NDArray[Any], search: _Search) -> None:
+def _take_from_targets(outgoing: Neighbours, upper: NDArray[Any], search: _Search) -> None:
     pointers, targets = outgoing
     level, paths, delta, _ = search
     for i in upper:
