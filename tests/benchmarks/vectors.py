@@ -76,7 +76,8 @@ def _best(run: Callable[[], None]) -> float:
 
 
 def _by_turns(first: Callable[[], None], second: Callable[[], None]) -> tuple[float, float]:
-    first(), second()
+    first()
+    second()
     times = [(_best(first), _best(second)) for _ in range(_TURNS)]
     return min(a for a, _ in times), min(b for _, b in times)
 
@@ -115,7 +116,7 @@ def lanes() -> tuple[float, float]:
         lambda: _lanes_in_vectors(words, sources, weights, indptr, out[0]),
         lambda: _lanes_in_numba(masks, sources, weights, indptr, out[1]),
     )
-    assert np.array_equal(*out)
+    assert np.array_equal(out[0], out[1])
     return result
 
 

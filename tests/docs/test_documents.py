@@ -144,7 +144,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
         nir.Linear(rng.normal(size=(3, 5))),
         nir.LIF(1e-3 * three, 10 * three, 0 * three, three, 0 * three),
     )
-    nodes = {"input": nir.Input({"input": np.array([6])})} | {f"n{i}": node for i, node in enumerate(chain)}
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([6])})} | {
+        f"n{i}": node for i, node in enumerate(chain)
+    }
     nodes["output"] = nir.Output({"output": np.array([3])})
     names = list(nodes)
     nir.write(folder / "net.nir", nir.NIRGraph(nodes, list(pairwise(names))))

@@ -23,7 +23,8 @@ def _whole(layer: Callable[[], Any], x: Array) -> Theirs:
     for node in graph.nodes.values():
         # Its exporter leaves time constants in the graph of autograd, which nir cannot write.
         if isinstance(node, nir.LI):
-            node.tau = node.tau.detach()
+            tau: Any = node.tau
+            node.tau = tau.detach()
     out, _, _ = net(torch.tensor(x, dtype=torch.float32))
     return Theirs(graph, out.detach().numpy())
 
