@@ -77,7 +77,7 @@ def test_a_step_of_a_convolution_against_lavas_own_model(
 ) -> None:
     rng = np.random.default_rng(0)
     weight = 2 * rng.integers(-127, 128, (targets, 3, 3, sources)).astype(np.int32)
-    one = np.ones(2, np.int32)
+    one: Any = np.ones(2, np.int32)
     convolver = Convolver(weight, one, one, one, 1)
     ours, stock = [], []
     for _ in range(5):

@@ -6,15 +6,21 @@ machine does hardly counts.
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
 from rich.console import Console
 
-from targets.emulator.integers.vectors import BLOCK, add_pairs, sum_lanes
+from targets.emulator.integers import vectors as loops
+from targets.emulator.integers.vectors import BLOCK
 from toolchain.arrays import Array
 
 _TURNS = 30
+
+# Numba gives an intrinsic its first argument.
+add_pairs: Any = loops.add_pairs
+sum_lanes: Any = loops.sum_lanes
 
 
 @njit(nogil=True)

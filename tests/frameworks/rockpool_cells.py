@@ -1,5 +1,8 @@
 """Rockpool: torch modules over whole samples, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -6,6 +6,9 @@ neurons, whose bias netx drives, the first step stands for all. Beside them is w
 and `s0` of the first layer and so on, `[time, *features]`; or `NAME.error`.
 """
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 import sys
 import tempfile
 import types

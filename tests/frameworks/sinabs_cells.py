@@ -1,5 +1,8 @@
 """sinabs: layers over whole samples, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from typing import Any
 
 import nir

@@ -52,7 +52,9 @@ def _rates(chip: Chip) -> Rates:
     rates: Rates = {layer.name: np.full(layer.size, 0.1) for layer in chip.network.layers}
     for link in chip.network.links:
         if link.outside:
-            size = np.shape(link.weights)[1] if isinstance(link, MatrixLink) else int(np.prod(link.shape))
+            extent = link.weights.shape if isinstance(link, MatrixLink) else link.shape
+            assert extent is not None
+            size = extent[1] if isinstance(link, MatrixLink) else int(np.prod(extent))
             rates[link.source] = np.full(size, 0.2)
     return rates
 

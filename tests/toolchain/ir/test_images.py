@@ -64,8 +64,8 @@ def test_what_does_not_fit_is_named(node: ir.Conv2d, operand: ValueType, message
         node.result_type(operand)
 
 
-def _fixed(**changes: object) -> ir.FixedConv2d:
-    options = {
+def _fixed(**changes: Any) -> ir.FixedConv2d:
+    options: dict[str, Any] = {
         "name": "c",
         "inputs": ("x",),
         "weights": np.full((1, 4, 2, 2), 2),

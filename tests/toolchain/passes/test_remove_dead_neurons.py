@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import Recipe, chain, dense, feed_forward, lif, random_fixed, recurrent, spikes
-from tests.nodes import neurons_of, node_of, sparse, weights_of
+from tests.nodes import neurons_of, node_of, sparse
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -29,7 +29,7 @@ def test_a_neuron_without_excitation_goes_and_its_origin_tells_who_stayed() -> N
     hidden = result["hidden"]
     assert isinstance(hidden, ir.Lif)
     assert hidden.origin.elements.tolist() == [0, 2]
-    assert np.shape(weights_of(result, "decode")) == (2, 2)
+    assert node_of(result, "decode", ir.Dense).weights.shape == (2, 2)
 
 
 def test_a_neuron_that_nothing_reads_goes() -> None:

@@ -248,7 +248,8 @@ def test_samples_that_do_not_fit_are_refused_before_anything_is_trained(rng: np.
         (Recording(x, y * 1.0), None, "labels: expected one class per sample"),
     ):
         with pytest.raises(ArgumentError, match=f"^{message}"):
-            fit(network, inputs, labels, replace(_OPTIONS, batch_size=96), seed=0)
+            given: Any = inputs
+            fit(network, given, labels, replace(_OPTIONS, batch_size=96), seed=0)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -315,9 +316,11 @@ def test_a_gigabyte_on_disk_trains_in_little_memory(tmp_path: Path) -> None:
 
 def test_a_network_or_options_of_another_kind_are_refused_by_name() -> None:
     inputs, labels = np.zeros((2, 3, 4), np.float32), np.zeros(2, int)
+    stranger: Any = torch.nn.Sequential()
+    nothing: Any = {}
     with pytest.raises(
         ArgumentError, match="network: expected a Network.*as_model makes one of an nn.Sequential"
     ):
-        fit(torch.nn.Sequential(), inputs, labels, FitOptions(1, 1, 0.1), seed=0)
+        fit(stranger, inputs, labels, FitOptions(1, 1, 0.1), seed=0)
     with pytest.raises(ArgumentError, match=r"options: expected FitOptions\(\.\.\.\), got dict"):
-        fit(torch.nn.Sequential(), inputs, labels, {}, seed=0)
+        fit(stranger, inputs, labels, nothing, seed=0)

@@ -43,7 +43,8 @@ def test_a_file_is_the_network_that_netx_would_build(tmp_path: Path, rng: np.ran
     state = [np.zeros((2, n), int) for n in (48, 10, 4)]
     for t in range(12):
         frame = image[0, t].astype(int)
-        patches = np.lib.stride_tricks.sliding_window_view(frame, (3, 3), axis=(1, 2))
+        slide: Any = np.lib.stride_tricks.sliding_window_view  # several axes are not in its types
+        patches = slide(frame, (3, 3), axis=(1, 2))
         first = np.einsum("oikl,iyxkl->oyx", kernel[..., 0], patches).reshape(48)
         s1 = _step(state[0], first, np.repeat([5, -3, 0], 16), 123, 80)
         s2 = _step(state[1], matrix @ s1, layers[3]["bias"].astype(int), 123, 80)

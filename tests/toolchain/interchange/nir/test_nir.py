@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -254,7 +255,8 @@ def test_a_loop_of_images_has_its_bias_too() -> None:
 
 def _convolved(x: np.ndarray, node: nir.Conv2d) -> np.ndarray:
     padded = np.pad(x.astype(float), ((0, 0), (1, 1), (1, 1)))
-    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    slide: Any = np.lib.stride_tricks.sliding_window_view  # several axes are not in its types
+    patches = slide(padded, (3, 3), axis=(1, 2))
     return np.einsum("oikl,iyxkl->oyx", node.weight, patches) + np.asarray(node.bias)[:, None, None]
 
 

@@ -218,8 +218,7 @@ def test_a_slow_neuron_of_small_numbers_counts_right_only_with_compensation() ->
     fixed = QuantizeGraph(per_neuron=False, steps=2000, rounding=Rounding.NEAREST)(graph)
     helped = QuantizeGraph(per_neuron=False, steps=2000, calibration=_seen(graph, x))(graph)
     counts = [reference.run(each, x).spikes["p"].sum(axis=1)[0, 0] for each in (graph, fixed, helped)]
-    assert isinstance(helped["p"], ir.FixedLif)
-    assert helped["p"].dv[0] <= neurons_of(fixed, "p").dv[0]
+    assert node_of(helped, "p", ir.FixedLif).dv[0] <= neurons_of(fixed, "p").dv[0]
     assert abs(counts[2] - counts[0]) <= abs(counts[1] - counts[0])
 
 
