@@ -33,9 +33,9 @@ _TOGETHER: Final = 8
 """Graphs in one simulation."""
 
 
-def check_equal(graph: Graph, expected: Trace, target: EmulatorTarget | LavaTarget, stimulus: object) -> None:
+def check_equal(graph: Graph, expected: Trace, target: EmulatorTarget | LavaTarget, stimulus: Any) -> None:
     """u, v and spikes of every population at every step."""
-    got = target.build(graph).run(stimulus, record=QUANTITIES)  # type: ignore[arg-type]
+    got = target.build(graph).run(stimulus, record=QUANTITIES)
     mismatch = first_mismatch(expected, got)
     assert mismatch is None, f"{target.name}: {mismatch}\n{print_graph(graph)}"
 

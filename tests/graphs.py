@@ -48,7 +48,8 @@ def fixed_dense(name: str, source: str, weights: Any, **changes: Any) -> ir.Fixe
 def chain(*nodes: AnyNode, decode: Decode = Decode.SPIKE_COUNT, **entry: Any) -> Graph:
     """The nodes between an input `x`, whose fields `entry` may change, and an output of the last node."""
     output = ir.Output(name="o", inputs=(nodes[-1].name,), decode=decode)
-    return Graph((ir.Input(name="x", **{"shape": (1,)} | entry), *nodes, output))
+    fields: dict[str, Any] = {"shape": (1,)} | entry
+    return Graph((ir.Input(name="x", **fields), *nodes, output))
 
 
 Links = dict[str, tuple[str, str, int]]

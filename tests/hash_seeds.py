@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,13 +67,13 @@ def _refused(call: Callable[[], object]) -> None:
 
 
 def _errors(graph: Graph) -> None:
-    unknown = dict.fromkeys(reversed(NAMES), 4)
+    unknown: dict[str, int] = dict.fromkeys(reversed(NAMES), 4)
     shape = np.zeros((1, 5, 3), bool)
     _refused(lambda: find_schedule(graph))
     _refused(lambda: compile_graph(graph, quantization=Quantization(weight_bits=unknown)))
     _refused(lambda: compile_graph(graph, stimulus=Stimulus(dict.fromkeys(NAMES, shape))))
-    spikes = dict.fromkeys((*NAMES, "wolf", "yak", "zebra"), shape)
-    _refused(lambda: count_events(graph, Stimulus(shape), Trace(spikes)))
+    spikes: dict[str, Any] = dict.fromkeys((*NAMES, "wolf", "yak", "zebra"), shape)
+    _refused(lambda: count_events(graph, Stimulus.of(shape), Trace(spikes)))
     strange = {"kind": "delay", **dict.fromkeys(NAMES, 1)}
     document, _ = graph_document(graph)
     _refused(lambda: graph_from(json.dumps(document | {"nodes": [strange]}), dict, Path("graph.json")))
@@ -88,7 +89,7 @@ def write(folder: Path) -> None:
     """Say and write everything in a folder, which messages then need not name."""
     os.chdir(folder)
     graph, rng = two_loops(), np.random.default_rng(1)
-    Stimulus(rng.random((4, 16, 3)) < 0.5, rng.integers(0, 3, 4)).save("samples.npz")
+    Stimulus({"input": rng.random((4, 16, 3)) < 0.5}, rng.integers(0, 3, 4)).save("samples.npz")
     write_nir(to_nir(graph, reader_convention("snntorch")).graph, Path("net.nir"))
     _errors(graph)
     _command("compile", "net.nir", "--example", "samples.npz", "-t", "lava", "-o", "build", "--loop-delay")

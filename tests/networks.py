@@ -1,6 +1,9 @@
 """Small feed-forward networks whose batch-norms do something, used by many tests."""
 
+from typing import Any, TypeVar
+
 import torch
+from torch import nn
 
 from toolchain.models import (
     POOL,
@@ -12,12 +15,12 @@ from toolchain.models import (
     build_vgg,
 )
 
+Part = TypeVar("Part", bound=nn.Module)
 
-def small_vgg(
-    seed: int = 0, *, steps: int = 4, hidden: tuple[int, ...] = (20,), **more: object
-) -> FeedForward:
+
+def small_vgg(seed: int = 0, *, steps: int = 4, hidden: tuple[int, ...] = (20,), **more: Any) -> FeedForward:
     """Three convolutions, two poolings, a hidden layer; on images of 2 x 8 x 8."""
-    shape = VggShape(plan=(6, 8, POOL, 10, POOL), hidden=hidden, image=(2, 8, 8), steps=steps, **more)  # type: ignore[arg-type]
+    shape = VggShape(plan=(6, 8, POOL, 10, POOL), hidden=hidden, image=(2, 8, 8), steps=steps, **more)
     return stirred(build_vgg(shape, torch.Generator().manual_seed(seed)), seed)
 
 
@@ -43,6 +46,13 @@ def stirred(network: FeedForward, seed: int) -> FeedForward:
                     tensor.copy_(torch.randn(module.channels, generator=generator) * spread + centre)
                 module.running_var.copy_(torch.rand(module.channels, generator=generator) + 0.3)
     return network.eval()
+
+
+def part(network: nn.Module, path: str, kind: type[Part]) -> Part:
+    """The module at a dotted path, which the test knows to be of this kind."""
+    found = network.get_submodule(path)
+    assert isinstance(found, kind), f"{path} is a {type(found).__name__}"
+    return found
 
 
 def images(network: FeedForward, samples: int = 3, seed: int = 0) -> torch.Tensor:

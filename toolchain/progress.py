@@ -6,7 +6,7 @@ from typing import Protocol
 class Progress(Protocol):
     """A callback that takes how much of one piece of work is done."""
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, /) -> None:
         """Take note that `done` of `total` units are finished."""
         ...
 
@@ -14,7 +14,7 @@ class Progress(Protocol):
 class StageProgress(Protocol):
     """A callback that takes the stage of a piece of work, and how much of the stage is done."""
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
         """Take note that `done` of `total` units of `stage` are finished."""
         ...
 

@@ -136,14 +136,14 @@ def _images(path: Path) -> None:
     """Images of 4 x 4 through a convolution and a pooling."""
     _network(
         {
-            "input": nir.Input(np.array([1, 4, 4])),
+            "input": nir.Input({"input": np.array([1, 4, 4])}),
             "conv": nir.Conv2d((4, 4), np.ones((1, 1, 3, 3)), 1, 1, 1, 1, np.ones(1)),
             "if": nir.IF(np.ones((1, 4, 4)), np.ones((1, 4, 4))),
             "pool": nir.SumPool2d(*(np.array([number, number]) for number in (2, 2, 0))),
             "flat": nir.Flatten({"input": np.array([1, 2, 2])}, 0, -1),
             "w": nir.Affine(np.ones((3, 4)), np.ones(3)),
             "li": nir.LI(np.ones(3), np.ones(3), np.zeros(3)),
-            "output": nir.Output(np.array([3])),
+            "output": nir.Output({"output": np.array([3])}),
         }
     )(path)
 
@@ -154,7 +154,9 @@ def _with(place: str, *numbers: int) -> Make:
     def write(path: Path) -> None:
         _images(path)
         with h5py.File(path, "r+") as file:
-            shape = file[f"node/nodes/{place}"].shape
+            stored = file[f"node/nodes/{place}"]
+            assert isinstance(stored, h5py.Dataset)
+            shape = stored.shape
             del file[f"node/nodes/{place}"]
             file[f"node/nodes/{place}"] = (
                 np.array(numbers)
@@ -169,26 +171,26 @@ def _wide(neurons: int) -> Make:
     """Neurons that a file can name with a few bytes, since one number stands for all."""
     return _network(
         {
-            "input": nir.Input(np.array([neurons])),
+            "input": nir.Input({"input": np.array([neurons])}),
             "lif": nir.LIF(*[np.ones(1)] * 5),
-            "output": nir.Output(np.array([neurons])),
+            "output": nir.Output({"output": np.array([neurons])}),
         }
     )
 
 
 def _chain(nodes: int) -> Make:
-    chain: dict[str, Any] = {"input": nir.Input(np.array([1]))}
+    chain: dict[str, Any] = {"input": nir.Input({"input": np.array([1])})}
     chain |= {f"s{number}": nir.Scale(np.ones(1)) for number in range(nodes)}
-    return _network(chain | {"output": nir.Output(np.array([1]))})
+    return _network(chain | {"output": nir.Output({"output": np.array([1])})})
 
 
 def _delay(steps: float) -> Make:
     return _network(
         {
-            "input": nir.Input(np.array([3])),
+            "input": nir.Input({"input": np.array([3])}),
             "delay": nir.Delay(np.full(3, steps)),
             "li": nir.LI(np.ones(3), np.ones(3), np.zeros(3)),
-            "output": nir.Output(np.array([3])),
+            "output": nir.Output({"output": np.array([3])}),
         }
     )
 

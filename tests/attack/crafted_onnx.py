@@ -119,7 +119,7 @@ def _grown(operator: str, *counts: int) -> bytes:
 
 
 def _picture(**attributes: Any) -> bytes:
-    shape = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]} | attributes
+    shape: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]} | attributes
     return _model(
         [
             helper.make_node("Conv", ["x", "k"], ["c"], name="conv", **shape),

@@ -177,7 +177,7 @@ def _with(document: Any, place: Place, value: Any) -> Any:
     if not place:
         return value
     first, *others = place
-    changed = dict(document) if isinstance(document, dict) else list(document)
+    changed: Any = dict(document) if isinstance(document, dict) else list(document)
     changed[first] = _with(document[first], tuple(others), value)
     return changed
 

@@ -69,9 +69,9 @@ def _keys(document: Any) -> None:
 def _nir(change: Callable[[h5py.File], object] | None = None, name: str = "lif") -> Files:
     def write(folder: Path) -> list[str]:
         nodes = {
-            "input": nir.Input(np.array([3])),
+            "input": nir.Input({"input": np.array([3])}),
             name: nir.LIF(*[np.ones(3)] * 5),
-            "output": nir.Output(np.array([3])),
+            "output": nir.Output({"output": np.array([3])}),
         }
         write_nir(nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False), folder / "x.nir")
         if change is not None:

@@ -235,7 +235,7 @@ def _start_fork(
         try:
             os.setsid()
             # What this process removes at its end is not the child's.
-            weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+            vars(weakref.finalize)["_registry"].clear()
             _redirect(place)
             os.environ.update(variables)
             tempfile.tempdir = None
@@ -287,9 +287,10 @@ def small_demo() -> None:
     full = toolchain.workflow.demo.run_demo
 
     def run_demo(folder: Path, **options: Any) -> object:
-        return full(folder, **(options | {"experiment": small_experiment()}))
+        changed: dict[str, Any] = options | {"experiment": small_experiment()}
+        return full(folder, **changed)
 
-    toolchain.workflow.demo.run_demo = run_demo  # type: ignore[assignment]
+    toolchain.workflow.demo.run_demo = run_demo
 
 
 def breaches(call: Call, verb: Verb) -> list[str]:

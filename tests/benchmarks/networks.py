@@ -163,7 +163,7 @@ def _dense(name: str, source: str, weights: Any) -> ir.FixedDense:
 def _convolved(name: str, source: str, channels: int, shape: tuple[int, ...]) -> list[AnyNode]:
     """A convolution of 3 x 3 and neurons that keep no current."""
     rng = np.random.default_rng([len(name), channels, *shape])
-    weights = rng.integers(-100, 101, (channels, shape[0], 3, 3)) * 2
+    weights = rng.integers(-100, 101, (channels, shape[0], 3, 3), np.int32) * 2
     extent = (channels, *shape[1:])
     arrays = {"du": 4095, "dv": 512, "vth": 500, "bias_mantissa": 0, "bias_exponent": 0}
     return [

@@ -32,9 +32,11 @@ class Cell(Protocol):
 
     def step(self, a: Tensor) -> Tensor:
         """Return the spikes of one step, `[batch, ...]`."""
+        ...
 
     def run(self, a: Tensor) -> Tensor:
         """Return the spikes of all steps, `[steps, batch, ...]`."""
+        ...
 
 
 MakeCell = Callable[[Any, Any, Any], Cell]

@@ -28,6 +28,7 @@ from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests.benchmarks.networks import NETWORKS, at_rate, convolution, measured_rate, recurrent, stimulus, vgg
 from tests.benchmarks.peers import PEERS, FloatNetwork, installed_peers
+from tests.nodes import neurons_of, weights_of
 from toolchain import ir
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph
@@ -102,11 +103,11 @@ def compare(
 
 def limits() -> dict[str, float]:
     """Measure what the machine can do: products in three types, memory, and events."""
-    size = 2048
+    size, whole = 2048, vars(torch)["_int_mm"]
     speeds: dict[str, float] = {}
     for kind in (torch.int8, torch.bfloat16, torch.float32):
         a, b = (torch.randint(0, 2, (size, size)).to(kind) for _ in range(2))
-        multiply = (lambda a=a, b=b: torch._int_mm(a, b)) if kind is torch.int8 else (lambda a=a, b=b: a @ b)
+        multiply = (lambda a=a, b=b: whole(a, b)) if kind is torch.int8 else (lambda a=a, b=b: a @ b)
         speeds[f"{str(kind).split('.')[1]} product, GOP/s"] = 2e-9 * size**3 / by_turns({"": multiply})[""]
     source = torch.zeros(2**26)
     target = torch.empty_like(source)
@@ -136,7 +137,7 @@ def roofline(speeds: dict[str, float]) -> list[dict[str, Any]]:
         table.append({"network": name, "unit": "GOP/s", "reached": reached, "limit": limit})
     graph = at_rate(recurrent(), 0.07)
     program = EmulatorTarget().build(graph)
-    synapses = values_of(graph["recur"].weights).size  # type: ignore[union-attr]
+    synapses = values_of(weights_of(graph, "recur")).size
     limit = speeds["events on one core, G/s"]
     for batch, cores in ((1, 1), (64, torch.get_num_threads())):
         x = stimulus(graph, batch, 500)
@@ -156,7 +157,9 @@ def roofline(speeds: dict[str, float]) -> list[dict[str, Any]]:
 
 def _macs(graph: Graph, node: Any) -> int:
     (reader,) = graph.readers(node.name)
-    places = int(np.prod(reader.vth.shape[1:])) if isinstance(node, ir.FixedConv2d) else 1
+    places = (
+        int(np.prod(neurons_of(graph, reader.name).vth.shape[1:])) if isinstance(node, ir.FixedConv2d) else 1
+    )
     return values_of(node.weights).size * places if isinstance(node, ir.FixedConv2d | ir.FixedDense) else 0
 
 

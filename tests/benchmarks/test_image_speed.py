@@ -60,7 +60,7 @@ def test_compile_at_cifar_size_and_one_image_on_lava(benchmark: Benchmark, name:
     expected = run_build(build, "emulator", record=("spikes", "v", "u"))
     started = time.perf_counter()
     program = LavaTarget().build(build.fixed_graph)
-    got = program.run(build.stimulus, record=("spikes", "v", "u"))  # type: ignore[arg-type]
+    got = program.run(build.stimulus, record=("spikes", "v", "u"))
     benchmark.extra_info["Lava, s, all told"] = time.perf_counter() - started
     relays = (item for item in program.plan.network.populations if item.relay)
     benchmark.extra_info["relay neurons"] = sum(int(np.prod(item.shape)) for item in relays)
@@ -77,7 +77,7 @@ def test_a_step_of_a_convolution_against_lavas_own_model(
 ) -> None:
     rng = np.random.default_rng(0)
     weight = 2 * rng.integers(-127, 128, (targets, 3, 3, sources)).astype(np.int32)
-    one = np.ones(2, np.int32)
+    one: Any = np.ones(2, np.int32)
     convolver = Convolver(weight, one, one, one, 1)
     ours, stock = [], []
     for _ in range(5):

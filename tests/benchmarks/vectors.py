@@ -6,15 +6,21 @@ machine does hardly counts.
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
 from rich.console import Console
 
-from targets.emulator.integers.vectors import BLOCK, add_pairs, sum_lanes
+from targets.emulator.integers import vectors as loops
+from targets.emulator.integers.vectors import BLOCK
 from toolchain.arrays import Array
 
 _TURNS = 30
+
+# Numba gives an intrinsic its first argument.
+add_pairs: Any = loops.add_pairs
+sum_lanes: Any = loops.sum_lanes
 
 
 @njit(nogil=True)
@@ -76,7 +82,8 @@ def _best(run: Callable[[], None]) -> float:
 
 
 def _by_turns(first: Callable[[], None], second: Callable[[], None]) -> tuple[float, float]:
-    first(), second()
+    first()
+    second()
     times = [(_best(first), _best(second)) for _ in range(_TURNS)]
     return min(a for a, _ in times), min(b for _, b in times)
 
@@ -115,7 +122,7 @@ def lanes() -> tuple[float, float]:
         lambda: _lanes_in_vectors(words, sources, weights, indptr, out[0]),
         lambda: _lanes_in_numba(masks, sources, weights, indptr, out[1]),
     )
-    assert np.array_equal(*out)
+    assert np.array_equal(out[0], out[1])
     return result
 
 

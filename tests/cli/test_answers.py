@@ -15,7 +15,7 @@ from toolchain.cli.main import app, main
 from toolchain.passes import Rounding
 from toolchain.workflow.quantization import Quantization
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 def _ended(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, str]:

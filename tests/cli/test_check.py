@@ -112,6 +112,7 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
     small_run: Path, small_build: Path, tmp_path: Path
 ) -> None:
     build = compile_run(small_run, target="loihi1")
+    assert build.quantization.options is not None
     assert build.quantization.options.decay_profiles == 31
     assert build.quantization.options.threshold_profiles == 7
     for node in build.fixed_graph.populations:

@@ -115,8 +115,9 @@ def test_four_bits_with_training_lose_little(
     shutil.copytree(demo[0] / "run", tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     command = "compile run --target lava --weight-bits 4 --qat-epochs 5 -o four-bits"
-    assert main(command.split()) == 0
+    assert main([*command.split()]) == 0
     build = Build.load(tmp_path / "four-bits")
+    assert build.facts.repair is not None
     assert build.facts.repair.epochs == 5
     drop = json.loads((tmp_path / "four-bits" / "fidelity.json").read_text())["accuracy_drop"]
     assert abs(drop) <= 1.5

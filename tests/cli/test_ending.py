@@ -115,6 +115,7 @@ def test_absolute_paths_need_no_working_folder(
     build = load(small_build)
     (tmp_path / "x.toml").write_text(TOML)
     load_experiment(tmp_path / "x.toml")
+    assert build.stimulus is not None
     build.stimulus.save(tmp_path / "s.npz")
     Stimulus.load(tmp_path / "s.npz")
 

@@ -1,5 +1,7 @@
 """A message of the library names arguments; the command line spells them as its options."""
 
+from typing import Any
+
 import pytest
 import typer
 
@@ -7,7 +9,7 @@ from toolchain.cli.main import app
 from toolchain.cli.spelling import spell, spell_error
 from toolchain.errors import ArgumentError, UsageError
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 def _told(text: str, verb: str) -> str:

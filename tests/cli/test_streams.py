@@ -5,17 +5,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def _pumice(
-    *arguments: str, before: Callable[[], object] | None = None, **streams: int
+    *arguments: str, before: Callable[[], object] | None = None, **streams: Any
 ) -> subprocess.CompletedProcess[str]:
+    streams = {"stderr": subprocess.PIPE} | streams
     return subprocess.run(
         [sys.executable, "-m", "toolchain.cli", *arguments],
         text=True,
         check=False,
         preexec_fn=before,
-        **{"stderr": subprocess.PIPE, **streams},  # type: ignore[call-overload]
+        **streams,
     )
 
 

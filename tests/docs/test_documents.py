@@ -138,13 +138,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
     shutil.copy(small_run / "calibration.npz", folder / "mine.npz")
     rng = np.random.default_rng(0)
     ones, three = np.ones(5), np.ones(3)
-    chain = (
+    chain: tuple[nir.NIRNode, ...] = (
         nir.Linear(rng.normal(size=(5, 6))),
         nir.LIF(1e-3 * ones, 10 * ones, 0 * ones, ones, 0 * ones),
         nir.Linear(rng.normal(size=(3, 5))),
         nir.LIF(1e-3 * three, 10 * three, 0 * three, three, 0 * three),
     )
-    nodes = {"input": nir.Input({"input": np.array([6])})} | {f"n{i}": node for i, node in enumerate(chain)}
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([6])})}
+    nodes |= {f"n{i}": node for i, node in enumerate(chain)}
     nodes["output"] = nir.Output({"output": np.array([3])})
     names = list(nodes)
     nir.write(folder / "net.nir", nir.NIRGraph(nodes, list(pairwise(names))))

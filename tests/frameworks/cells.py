@@ -9,6 +9,7 @@ import nir
 import numpy as np
 import pytest
 
+from tests.nodes import neurons_of
 from toolchain.arrays import Array
 from toolchain.errors import ToolchainError
 from toolchain.execution import reference
@@ -127,7 +128,7 @@ class Import:
         graph = found.graph
         ours = reference.run(graph, self.entering(x))
         last = graph.outputs[0].inputs[0]
-        silent = np.isinf(graph[last].vth).all()
+        silent = np.isinf(neurons_of(graph, last).vth).all()
         end = (ours.v if silent else ours.spikes)[last]
         apart = np.abs(end.reshape(theirs.spikes.shape) - theirs.spikes)
         worst = apart.max()
@@ -190,7 +191,7 @@ class Export:
         theirs = _theirs(self.run, nir.read(folder / "ours.nir"), x)
         ours = reference.run(graph, x)
         last = graph.outputs[0].inputs[0]
-        silent = np.isinf(graph[last].vth).all()
+        silent = np.isinf(neurons_of(graph, last).vth).all()
         end = (ours.v if silent else ours.spikes)[last]
         if not silent:
             must_fire(end)

@@ -89,7 +89,7 @@ def run_models(net: Any, source: Any, steps: int) -> None:
 def _model(process: Any) -> Any:
     """Build a model as Lava's `PyProcessBuilder` does: variables in the types that the model states."""
     kind = MODELS[type(process)]
-    model = kind(process.proc_params)
+    model: Any = kind(process.proc_params)
     model.model_id = process.id
     for var in process.vars:
         stated = getattr(kind, var.name)

@@ -10,6 +10,7 @@ import io
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def main() -> None:
         parts = [whole] if rng.random() < 0.7 else [whole[:, :-size], whole[:, -size:]]
         with contextlib.redirect_stdout(io.StringIO()):
             shifted, bits, exponent, _ = utils.optimize_weight_bits(whole.copy())
-        found = [shifted] if len(parts) == 1 else [shifted[:, :-size], shifted[:, -size:]]
+        found: list[Any] = [shifted] if len(parts) == 1 else [shifted[:, :-size], shifted[:, -size:]]
         found = [
             truncate_weights(clip_weights(w, determine_sign_mode(w), 8), determine_sign_mode(w), bits)
             for w in found

@@ -1,5 +1,8 @@
 """nirtorch: PyTorch modules traced into NIR, and NIR wired into PyTorch, with neurons written here."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from typing import Any
 
 import nir

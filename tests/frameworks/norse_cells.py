@@ -1,5 +1,8 @@
 """Norse: SequentialState stepped by hand, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any

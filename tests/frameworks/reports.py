@@ -64,7 +64,7 @@ def graph_of(
     shape: tuple[int, ...], nodes: Mapping[str, nir.NIRNode], out: tuple[int, ...] | None = None
 ) -> nir.NIRGraph:
     """Return nodes in a row between an input and an output of these shapes, checked by nobody."""
-    leaving = None if out is None else np.array(out)
+    leaving: Any = None if out is None else np.array(out)
     ends = {"input": nir.Input({"input": np.array(shape)}), "output": nir.Output({"output": leaving})}
     names = ["input", *nodes, "output"]
     edges = list(pairwise(names))

@@ -1,5 +1,8 @@
 """Rockpool: torch modules over whole samples, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +26,8 @@ def _whole(layer: Callable[[], Any], x: Array) -> Theirs:
     for node in graph.nodes.values():
         # Its exporter leaves time constants in the graph of autograd, which nir cannot write.
         if isinstance(node, nir.LI):
-            node.tau = node.tau.detach()
+            tau: Any = node.tau
+            node.tau = tau.detach()
     out, _, _ = net(torch.tensor(x, dtype=torch.float32))
     return Theirs(graph, out.detach().numpy())
 

@@ -6,6 +6,9 @@ neurons, whose bias netx drives, the first step stands for all. Beside them is w
 and `s0` of the first layer and so on, `[time, *features]`; or `NAME.error`.
 """
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 import sys
 import tempfile
 import types
@@ -27,7 +30,7 @@ def main() -> None:
     # The reader asks SLAYER, which needs OpenCV, for one function that only resonators use.
     for name in ("lava.lib.dl.slayer", "lava.lib.dl.slayer.neuron", "lava.lib.dl.slayer.neuron.rf"):
         sys.modules[name] = types.ModuleType(name)
-    sys.modules["lava.lib.dl.slayer.neuron.rf"].neuron_params = None  # type: ignore[attr-defined]
+    vars(sys.modules["lava.lib.dl.slayer.neuron.rf"])["neuron_params"] = None
     for network in sorted(Path(folder).glob("*.net")):
         sys.stdout.write(f"\n{network.stem}\n")
         sys.stdout.flush()
@@ -41,7 +44,7 @@ def main() -> None:
             network.with_suffix(".error").write_text(f"{type(error).__name__}: {error}")
 
 
-def run(network: Path, x: np.ndarray, records: Path, *, alone: bool) -> dict[str, np.ndarray]:
+def run(network: Path, x: np.ndarray, records: Path, *, alone: bool) -> dict[str, Any]:
     """Return currents, potentials and spikes of every layer after each step."""
     from lava.lib.dl.netx.hdf5 import Network  # noqa: PLC0415
     from lava.proc import io  # noqa: PLC0415
@@ -91,7 +94,8 @@ def _record_into(folder: Path) -> None:
             for values in (self.u, self.v, spike_vector):
                 np.save(file, np.asarray(values).astype(np.int64))
 
-    PyLifModelBitAcc.reset_voltage = reset_voltage
+    model: Any = PyLifModelBitAcc
+    model.reset_voltage = reset_voltage
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """sinabs: layers over whole samples, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from typing import Any
 
 import nir
@@ -21,8 +24,11 @@ THRESHOLD = torch.tensor(0.5)
 def _whole(net: nn.Sequential, x: Array) -> Theirs:
     values = torch.tensor(x, dtype=torch.float32).flatten(0, 1)
     result = net(values).detach().numpy().reshape(*x.shape[:2], -1)
+    layers: Any = net
     kept = [
-        layer.recordings["v_mem"].detach().numpy() for layer in net if getattr(layer, "record_states", False)
+        layer.recordings["v_mem"].detach().numpy()
+        for layer in layers
+        if getattr(layer, "record_states", False)
     ]
     return Theirs(to_nir(net, values), result, kept)
 

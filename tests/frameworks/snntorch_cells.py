@@ -1,5 +1,8 @@
 """snnTorch: modules stepped by hand, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
 from typing import Any
 
 import nir
@@ -34,7 +37,7 @@ def extracted(module: nn.Module) -> nir.NIRNode:
 def stepped(net: nn.Sequential, x: Array) -> tuple[Array, list[Array]]:
     """Run a Sequential whose neurons keep their own state; return spikes and potentials."""
     utils.reset(net)
-    layers = [layer for layer in net if isinstance(layer, snn.SpikingNeuron)]
+    layers: list[Any] = [layer for layer in net if isinstance(layer, snn.SpikingNeuron)]
     spikes: list[Array] = []
     kept: list[list[Array]] = [[] for _ in layers]
     for t in range(x.shape[1]):

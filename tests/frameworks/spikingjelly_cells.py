@@ -1,5 +1,10 @@
 """SpikingJelly: networks stepped by hand, exported with its own exporter."""
 
+# `make peers` installs it.
+# pyright: reportMissingImports=false
+
+from typing import Any
+
 import nir
 import numpy as np
 import torch
@@ -16,7 +21,7 @@ def stepped(net: nn.Sequential, x: Array) -> tuple[Array, list[Array]]:
     """Run a network in double precision, step by step; return spikes and potentials."""
     net = net.double()
     functional.reset_net(net)
-    layers = [item for item in net if isinstance(item, neuron.BaseNode)]
+    layers: list[Any] = [item for item in net if isinstance(item, neuron.BaseNode)]
     spikes: list[Array] = []
     kept: list[list[Array]] = [[] for _ in layers]
     with torch.no_grad():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.frameworks.cells import SAMPLES, Export, Import
+from tests.nodes import neurons_of
 from toolchain import ir
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES
@@ -65,7 +66,7 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
         assert first_mismatch(*traces) is None, cell.title
         node = build.fixed_graph[build.fixed_graph.outputs[0].inputs[0]]
         assert isinstance(node, ir.FixedLif)
-        if np.isfinite(build.float_graph[node.name].vth).all():
+        if np.isfinite(neurons_of(build.float_graph, node.name).vth).all():
             # Dead neurons are gone; the others know what they were.
             expected = theirs.spikes[:, :10].reshape(SAMPLES, 10, -1)[..., node.origin.elements]
             agreement = np.mean(traces[1].spikes[node.name].reshape(expected.shape) == expected)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,11 @@ def _images(rng: np.random.Generator) -> list[Values]:
 
 
 @pytest.mark.parametrize("make", [_dense, _images])
-def test_lava_runs_our_file_with_our_integers(make: object, library: Path, tmp_path: Path) -> None:
+def test_lava_runs_our_file_with_our_integers(
+    make: Callable[[np.random.Generator], list[Values]], library: Path, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
-    read = from_netx(save(tmp_path / "theirs", make(rng))).fixed  # type: ignore[operator]
+    read = from_netx(save(tmp_path / "theirs", make(rng))).fixed
     assert read is not None
     to_netx(read, tmp_path / "ours.net")
     x = (rng.random((20, *read.inputs[0].shape)) < 0.4).astype(int)

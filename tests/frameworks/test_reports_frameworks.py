@@ -8,6 +8,7 @@ wrote it.
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -155,10 +156,12 @@ def test_what_norse_left_out_is_refused_and_what_it_writes_now_is_read(tmp_path:
         import_file(theirs.to_nir(line, torch.zeros(1, 2, 8)), convention="norse")
 
     lif, li, linear = (theirs.extracted(images[i]) for i in (1, 1, 4))
-    conv = nir.Conv2d(None, images[0].weight.detach(), 1, 0, 1, 1, torch.zeros(3))
+    tensors: Any = images[0].weight.detach(), torch.zeros(3)
+    conv = nir.Conv2d(None, tensors[0], 1, 0, 1, 1, tensors[1])
     pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
     readout = nir.CubaLI(tau_mem=li.tau_mem, tau_syn=li.tau_syn, r=li.r, v_leak=li.v_leak, w_in=li.w_in)
-    nodes = {"0": conv, "1": lif, "2": pool, "3": nir.Flatten(None, 0, -1), "4": linear, "5": readout}
+    nothing: Any = None
+    nodes = {"0": conv, "1": lif, "2": pool, "3": nir.Flatten(nothing, 0, -1), "4": linear, "5": readout}
     graph, x = graph_of((2, 6, 6), nodes, (5,)), drawn(2, 6, 6)
     for source in (graph, written(graph, tmp_path / "images.nir")):
         trace = reference.run(import_file(source, convention="norse").graph, x)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -122,9 +123,11 @@ def test_a_node_without_type_is_refused_by_its_name(tmp_path: Path) -> None:
     does="read; with `--dt 0.001` equal to Norse's own import",
 )
 def test_the_network_of_the_readme_of_nir_is_what_norse_makes_of_it() -> None:
+    weights: tuple[Any, ...] = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 2.0])
+    neurons: tuple[Any, ...] = torch.tensor([0.9, 0.8]), torch.ones(2), torch.zeros(2), torch.ones(2)
     graph = nir.NIRGraph.from_list(
-        nir.Affine(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 2.0])),
-        nir.LIF(torch.tensor([0.9, 0.8]), torch.ones(2), torch.zeros(2), torch.ones(2)),
+        nir.Affine(*weights),
+        nir.LIF(*neurons),
     )
     found = import_file(graph, convention="nir", dt=1e-3)
     x = drawn(2, steps=1000)[:1]

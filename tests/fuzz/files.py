@@ -67,14 +67,14 @@ def _write_nir(folder: Path) -> list[Path]:
     recurring = to_nir(recurrent(np.random.default_rng(0)), reader_convention("nir")).graph
     write_nir(recurring, folder / "recurrent.nir")
     nodes = {
-        "input": nir.Input(np.array([2, 4, 4])),
+        "input": nir.Input({"input": np.array([2, 4, 4])}),
         "conv": nir.Conv2d((4, 4), np.ones((2, 2, 3, 3)), 1, 1, 1, 1, np.ones(2)),
         "if": nir.IF(np.ones((2, 4, 4)), np.ones((2, 4, 4))),
         "pool": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
         "flat": nir.Flatten({"input": np.array([2, 2, 2])}, 0, -1),
         "w": nir.Affine(np.ones((3, 8)), np.ones(3)),
         "li": nir.LI(np.ones(3), np.ones(3), np.zeros(3)),
-        "output": nir.Output(np.array([3])),
+        "output": nir.Output({"output": np.array([3])}),
     }
     write_nir(nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False), folder / "images.nir")
     return sorted(folder.glob("*.nir"))

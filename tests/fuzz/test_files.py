@@ -112,9 +112,9 @@ def test_graphs_with_any_values_are_converted_or_refused(data: st.DataObject) ->
     }
     chosen = data.draw(st.lists(st.sampled_from(sorted(kinds)), unique=True, max_size=5))
     nodes = {
-        "input": nir.Input(np.array([3])),
+        "input": nir.Input({"input": np.array([3])}),
         **{name: kinds[name] for name in chosen},
-        "output": nir.Output(np.array([3])),
+        "output": nir.Output({"output": np.array([3])}),
     }
     names = sorted(nodes)
     edges = data.draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=12))

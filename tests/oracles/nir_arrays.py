@@ -12,6 +12,11 @@ class MalformedError(ValueError):
     """The specification gives the graph no meaning."""
 
 
+def unstated() -> Any:
+    """The shape of a node that reads whatever comes; `nir` declares that there is always a shape."""
+    return {"input": None}
+
+
 def spread(values: Any, shape: tuple[int, ...]) -> Array:
     """A parameter for every element: one for all, or as NumPy broadcasts."""
     array = np.asarray(values, np.float64)

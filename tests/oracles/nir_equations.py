@@ -5,7 +5,7 @@ plainest way, so that the importer is held against something else than itself. S
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -124,7 +124,9 @@ class Simulation:
         return isinstance(node, nir.Delay) and bool((self._delay(name) >= 1).all())
 
     def _delay(self, name: str) -> Array:
-        return np.rint(np.asarray(self.nodes[name].delay, np.float64) / self.dt).astype(int)
+        node = self.nodes[name]
+        assert isinstance(node, nir.Delay)
+        return np.rint(np.asarray(node.delay, np.float64) / self.dt).astype(int)
 
     def _without(self, removed: str, starts: list[str], edges: list[Edge], goal: str) -> bool:
         """Whether the goal is not reached once a node is taken out."""
@@ -307,6 +309,6 @@ class Simulation:
         self.v[name].append(np.where(fired, p.get("v_reset", np.zeros(v.shape)), v))
 
 
-def names_a_node(message: str, nodes: Mapping[str, nir.NIRNode]) -> bool:
+def names_a_node(message: str, nodes: Iterable[str]) -> bool:
     """Whether a refusal says which node it is about."""
     return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", message) for name in nodes)

@@ -73,9 +73,9 @@ def _check(case: Case, rng: np.random.Generator, tally: Tally) -> None:
 
 def _refused(graph: nir.NIRGraph, error: Exception, tally: Tally) -> None:
     try:
-        nodes = opened(graph)[0]
+        nodes = set(opened(graph)[0])
     except MalformedError:
-        nodes = dict.fromkeys(name for edge in graph.edges for name in edge)
+        nodes = {name for edge in graph.edges for name in edge}
     if not names_a_node(str(error), nodes):
         raise DifferenceError(f"refused without a node: {error}")
     tally.reasons[re.sub(r"'[^ ]*'|\([\d, ]*\)|\d[\d.e-]*|(\S+ -> )+\S+", "..", str(error))[:90]] += 1
@@ -143,7 +143,7 @@ def _written(
     try:
         written = to_nir(graph, reader_convention(name)).graph
     except PreconditionError as error:
-        if not names_a_node(str(error), {node.name: None for node in graph}):
+        if not names_a_node(str(error), [node.name for node in graph]):
             raise DifferenceError(f"not written, without a node: {error}") from error
         tally.outcomes["not written"] += 1
         tally.reasons["export: " + re.sub(r"'[^']*'", "..", str(error))[:70]] += 1

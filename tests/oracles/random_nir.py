@@ -8,6 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from tests.oracles.nir_arrays import unstated
 from tests.oracles.nir_equations import FIRING, SILENT
 from tests.oracles.nir_spoilers import SPOILERS
 from toolchain.interchange.nir.conventions import CONVENTIONS
@@ -108,9 +109,8 @@ class _Builder:
     def __post_init__(self) -> None:
         self.dt = CONVENTIONS[self.convention].dt
         small = self.exact or self.convention == "norse"
-        self.dtype = self.rng.choice(
-            [np.float64] if small else [np.float64, np.float64, np.float32, np.float16]
-        )
+        kinds: Any = [np.float64] if small else [np.float64, np.float64, np.float32, np.float16]
+        self.dtype = self.rng.choice(kinds)
 
     def _maybe(self, chance: float) -> bool:
         return bool(self.rng.random() < chance)
@@ -158,7 +158,7 @@ class _Builder:
         return nir.NIRGraph(self.nodes, self.edges, type_check=False)
 
     def _end(self, name: str) -> None:
-        shape = None if self._maybe(0.1) else np.array(self.shapes[name])
+        shape: Any = None if self._maybe(0.1) else np.array(self.shapes[name])
         self.add(nir.Output({"output": shape}), self.shapes[name], name)
 
     def _shape(self) -> Shape:
@@ -237,9 +237,7 @@ class _Builder:
                 return
             if len(goal) == 1:
                 if len(self.shapes[here]) > 1:
-                    here = self.add(
-                        nir.Flatten({"input": None}, 0, -1), (int(np.prod(self.shapes[here])),), here
-                    )
+                    here = self.add(nir.Flatten(unstated(), 0, -1), (int(np.prod(self.shapes[here])),), here)
                 here = self.add(self.dense(self.shapes[here], goal[0])[0], goal, here)
             elif len(goal) == 3:
                 here = self.add(self.convolution(goal, same=True)[0], goal, here)
@@ -334,7 +332,7 @@ class _Builder:
         return nir.Delay((steps * self.dt).astype(fine)), shape
 
     def flatten(self, shape: Shape) -> tuple[nir.NIRNode, Shape]:
-        declared = np.array(shape) if self._maybe(0.5) else None
+        declared: Any = np.array(shape) if self._maybe(0.5) else None
         return nir.Flatten({"input": declared}, 0, -1), (int(np.prod(shape)),)
 
     def convolution(

@@ -65,7 +65,7 @@ class _Broken:
         return self
 
     def run(self, stimulus: Any, record: tuple[str, ...]) -> Trace:
-        worse = {node.name: int(node.bias.any()) for node in self.graph.populations}  # type: ignore[union-attr]
+        worse = {node.name: int(node.bias.any()) for node in self.graph.populations}
         trace = reference.run(self.graph, stimulus, record)
         return Trace(spikes=trace.spikes, v={k: v + worse[k] for k, v in trace.v.items()}, u=trace.u)
 

@@ -61,7 +61,7 @@ def server() -> Iterator[str]:
 def script() -> ModuleType:
     """The script as a module, with two small files for recordings."""
     module = _load()
-    module.FILES = tuple(  # type: ignore[attr-defined]
+    vars(module)["FILES"] = tuple(
         module.File(f"a/{name}.txt", 4, hashlib.sha256(f"{name}\n".encode()).hexdigest())
         for name in ("one", "two")
     )

@@ -62,4 +62,4 @@ def test_a_function_without_cache_is_compiled_and_kept_nowhere() -> None:
         return x // 2
 
     assert half(8) == 4
-    assert half.stats.cache_path is None  # pyright: ignore[reportFunctionMemberAccess]
+    assert half.stats.cache_path is None

@@ -79,8 +79,8 @@ def _entries() -> dict[str, Entry]:
         return network.state_dict()
 
     build = toolchain.compile(net(), x)
-    emulator = load_target("emulator").build(build.fixed_graph)
-    onnx = load_target("onnx").build(build.fixed_graph)
+    emulator: Any = load_target("emulator").build(build.fixed_graph)
+    onnx: Any = load_target("onnx").build(build.fixed_graph)
     tune = build.float_graph, build.fixed_graph
     return {
         "fit": Entry(lambda v: trained(v, y), "inputs", x),
@@ -179,7 +179,8 @@ def test_an_entry_gives_the_same_for_the_same_numbers(
     labels = entry.good.ndim == 1
     form = data.draw(st.sampled_from([form for form in sorted(FORMS) if not (labels and form in floats)]))
     dtype = np.dtype(data.draw(st.sampled_from(KINDS[:9] if labels else KINDS)))
-    dtype = dtype.newbyteorder(data.draw(st.sampled_from("<>")))
+    order: Any = data.draw(st.sampled_from("<>"))
+    dtype = dtype.newbyteorder(order)
     value = as_given(entry.good.astype(dtype), form, folder)
     assert _equal(entry.call(value), entry.call(entry.good))
 
@@ -227,15 +228,17 @@ def test_paths_may_be_text_everywhere(tmp_path: Path) -> None:
     place = str(tmp_path)
     build.save(f"{place}/build")
     assert toolchain.load(f"{place}/build").target == "emulator"
-    toolchain.export(build, f"{place}/nir", "nir", "float")
+    stage: Any = "float"
+    toolchain.export(build, f"{place}/nir", "nir", stage)
     assert toolchain.compile_file(f"{place}/nir/network.nir").float_graph.name == "network"
     toolchain.export(build, f"{place}/onnx", "onnx")
-    assert load_csv(f"{place}/s.csv", ["a"]).values.shape == (40, 1)
+    columns: Any = ["a"]
+    assert load_csv(f"{place}/s.csv", columns).values.shape == (40, 1)
     save_network(network, f"{place}/network")
     assert load_network(f"{place}/network").inputs == network.inputs
-    Stimulus(x).save(f"{place}/s.npz")
+    Stimulus.of(x).save(f"{place}/s.npz")
     assert Stimulus.load(f"{place}/s.npz").samples == 2
-    program = load_target("emulator").build(build.fixed_graph)
+    program: Any = load_target("emulator").build(build.fixed_graph)
     program.save(f"{place}/program")
     program.run(x).save(f"{place}/t.npz")
     assert Trace.load(f"{place}/t.npz").spikes.keys() == {"hidden", "readout"}
@@ -264,7 +267,7 @@ def test_what_is_no_path_is_refused_everywhere(path: Any) -> None:
         load_csv,
         load_cifar10,
         load_network,
-        Stimulus(x).save,
+        Stimulus.of(x).save,
         Stimulus.load,
         program.run(x).save,
         Trace.load,
@@ -277,7 +280,8 @@ def test_what_is_no_path_is_refused_everywhere(path: Any) -> None:
 
 def test_options_are_refused_where_they_are_given() -> None:
     good: dict[str, Any] = {"epochs": np.int64(1), "batch_size": 4, "learning_rate": np.float32(0.5)}
-    options = FitOptions(**good, optimizer="sgd")  # type: ignore[arg-type]
+    by_name: Any = "sgd"
+    options = FitOptions(**good, optimizer=by_name)
     assert (type(options.epochs), options.learning_rate, options.optimizer.value) == (int, 0.5, "sgd")
     for name, value in {
         "epochs": 1.5,
@@ -299,8 +303,9 @@ def test_options_are_refused_where_they_are_given() -> None:
         "tau_error": float("nan"),
     }.items():
         with pytest.raises(ToolchainError, match=name):
-            toolchain.Quantization(**{name: value})  # type: ignore[arg-type]
-    assert toolchain.Quantization(weight_bits=np.int64(6)).weight_bits == 6  # type: ignore[arg-type]
+            toolchain.Quantization(**{name: value})
+    bits: Any = np.int64(6)
+    assert toolchain.Quantization(weight_bits=bits).weight_bits == 6
 
 
 @pytest.mark.parametrize("share", [0.9999, 0.0001, 0, 1, -1, float("nan"), "half", None])
@@ -318,11 +323,14 @@ def test_numbers_of_data_sets_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("a,b\n" + "\n".join(f"{i},{i % 7}" for i in range(40)))
     for name, call in {
         "train": lambda: load_csv(tmp_path / "s.csv", train=float("nan")),
-        "columns": lambda: load_csv(tmp_path / "s.csv", "a"),  # type: ignore[arg-type]
+        "columns": lambda: load_csv(tmp_path / "s.csv", "a"),  # pyright: ignore[reportArgumentType]
         "delay": lambda: mackey_glass(delay=float("nan")),
         "samples": lambda: mackey_glass(samples=0),
         "intensities": lambda: encode(
-            np.full((1, 2), 200, np.uint8), Encoding.RATE, 4, rng=np.random.default_rng(0)
+            np.full((1, 2), 200, np.uint8),  # pyright: ignore[reportArgumentType]
+            Encoding.RATE,
+            4,
+            rng=np.random.default_rng(0),
         ),
         "steps": lambda: encode(np.ones((1, 2)), Encoding.RATE, 0, rng=np.random.default_rng(0)),
     }.items():
@@ -333,17 +341,19 @@ def test_numbers_of_data_sets_are_refused_by_name(tmp_path: Path) -> None:
 def test_labels_outside_the_classes_are_refused_before_anything_is_judged() -> None:
     network = build_hrsnn(HrsnnShape(channels=4, classes=2, neurons=8), np.random.default_rng(0))
     build = toolchain.compile(network, np.ones((2, 5, 4), bool))
+    labels: Any = [0, 2]
     with pytest.raises(StimulusError, match=r"labels must lie in 0 \.\. 1, .*, first 2 of sample"):
-        toolchain.compare(build, Stimulus(np.ones((2, 5, 4), bool), [0, 2]))  # type: ignore[arg-type]
+        toolchain.compare(build, Stimulus({"input": np.ones((2, 5, 4), bool)}, labels))
 
 
 def test_a_stage_may_be_its_text_and_is_not_taken_for_the_other() -> None:
     network = build_hrsnn(HrsnnShape(channels=4, classes=2, neurons=8), np.random.default_rng(0))
     build = toolchain.compile(network, np.ones((2, 5, 4), bool))
-    v = run_build(build, stage="fixed", record=("v",)).v  # type: ignore[arg-type]
+    known: Any = "fixed"
+    v = run_build(build, stage=known, record=("v",)).v
     assert all(values.dtype == np.int32 for values in v.values())
     with pytest.raises(ToolchainError, match="stage 'fix' is not known"):
-        run_build(build, stage="fix")  # type: ignore[arg-type]
+        run_build(build, stage="fix")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="^samples: expected a whole number, 1 or more, got -1"):
         run_build(build, samples=-1)
 
@@ -351,4 +361,4 @@ def test_a_stage_may_be_its_text_and_is_not_taken_for_the_other() -> None:
 def test_what_is_no_build_is_refused_by_name() -> None:
     for call in (toolchain.compare, toolchain.check, run_build):
         with pytest.raises(ArgumentError, match=r"build: expected Build\(\.\.\.\), got str"):
-            call("build")  # type: ignore[operator]
+            call("build")  # pyright: ignore[reportArgumentType]

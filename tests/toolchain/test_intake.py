@@ -3,6 +3,7 @@
 import re
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ def numbers(draw: st.DrawFn) -> np.ndarray:
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=5, min_side=1, max_side=4))
     values = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 2, shape)
     dtype = np.dtype(draw(st.sampled_from(KINDS)))
-    return values.astype(dtype.newbyteorder(draw(st.sampled_from("<>"))))
+    order: Any = draw(st.sampled_from("<>"))
+    return values.astype(dtype.newbyteorder(order))
 
 
 @pytest.fixture(scope="module")

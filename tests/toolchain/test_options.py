@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,8 @@ def test_a_count_that_counts_nothing_is_refused(make: Callable[[object], object]
 
 
 def test_numbers_come_out_in_one_form() -> None:
-    shape = HrsnnShape(channels=np.int64(3), classes=2, dt_ms=np.float32(2), cluster_tau_ms=[5, 10])
+    given: dict[str, Any] = {"channels": np.int64(3), "dt_ms": np.float32(2), "cluster_tau_ms": [5, 10]}
+    shape = HrsnnShape(classes=2, **given)
     assert type(shape.channels) is int
     assert type(shape.dt_ms) is float
     assert shape.cluster_tau_ms == (5.0, 10.0)

@@ -76,7 +76,7 @@ def test_an_error_keeps_what_it_was_made_of() -> None:
     error = ArgumentError("\x1bx", "a number", "text")
     assert error.argument == "\x1bx"
     assert str(error) == r"\x1bx: expected a number, got text"
-    assert str(ToolchainError()) == ""
+    assert str(ToolchainError("")) == ""
 
 
 def test_warnings_show_their_names() -> None:

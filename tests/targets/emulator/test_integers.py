@@ -167,7 +167,7 @@ def test_sums_that_leave_sixteen_bits_are_not_run_in_lanes() -> None:
     ],
 )
 def test_shapes_on_which_a_library_failed_are_exact(
-    size: tuple[int, ...],
+    size: tuple[int, int, int],
     kernel: tuple[int, ...],
     stride: tuple[int, int],
     padding: tuple[int, int],
@@ -179,7 +179,7 @@ def test_shapes_on_which_a_library_failed_are_exact(
         name="c", inputs=("x",), weights=weights, exponent=0, sign_mode=SignMode.MIXED,
         stride=stride, padding=padding, dilation=dilation,
     )  # fmt: skip
-    shape = (kernel[0], *convolution.window.positions(size[1:]))  # type: ignore[arg-type]
+    shape = (kernel[0], *convolution.window.positions((size[1], size[2])))
     neurons = fixed_lif("p", ("c",), int(np.prod(shape)))
     fields = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
     graph = Graph(
@@ -207,8 +207,8 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, ...], Window]:
         for _ in range(2)
     ]
     size, kernel, stride, padding, dilation = zip(*axes, strict=True)
-    window = Window(kernel, stride, padding, dilation)  # type: ignore[arg-type]
-    assume(min(window.positions(size)) >= 1)  # type: ignore[arg-type]
+    window = Window(kernel, stride, padding, dilation)
+    assume(min(window.positions(size)) >= 1)
     return size, window
 
 
@@ -244,7 +244,8 @@ def _convolved(x: NDArray[Any], weights: NDArray[Any], window: Window, groups: i
     sources = np.moveaxis(x.astype(np.int64), -1, 1).reshape(len(x), groups, -1, *x.shape[1:3])
     kernels = weights.astype(np.int64).reshape(groups, -1, weights.shape[1], window.area)
     patches = window.patches(sources)
-    total = sum(np.einsum("ngiyx,goi->nyxgo", patch, kernels[..., k]) for k, patch in enumerate(patches))
+    parts = [np.einsum("ngiyx,goi->nyxgo", patch, kernels[..., k]) for k, patch in enumerate(patches)]
+    total = np.sum(parts, axis=0)
     return total.reshape(*total.shape[:3], -1).astype(np.int32)
 
 

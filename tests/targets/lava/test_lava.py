@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_our_lif_process_equals_lavas_own_lif_watched_by_lavas_own_monitor(tmp_p
     rng = np.random.default_rng(3)
     weights = rng.integers(-127, 128, (4, 3)) * 2
     x = rng.random((25, 3)) < 0.5
-    registers = {"du": 700, "dv": 90, "vth": 900}
+    registers: dict[str, Any] = {"du": 700, "dv": 90, "vth": 900}
     np.savez(tmp_path / "in.npz", weights=weights, x=x, **registers)
     (tmp_path / "stock.py").write_text(_STOCK)
     done = subprocess.run(

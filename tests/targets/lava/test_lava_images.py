@@ -23,7 +23,7 @@ from toolchain.passes import QuantizeGraph
 
 def _depthwise(groups: int) -> Graph:
     rng = np.random.default_rng(0)
-    weights = 2 * rng.integers(-60, 60, (groups, 1, 2, 2))
+    weights = 2 * rng.integers(-60, 60, (groups, 1, 2, 2), np.int32)
     shape = (groups, 2, 2)
     ones = np.ones(shape, np.int32)
     neurons = ir.FixedLif(
@@ -66,7 +66,7 @@ def test_lavas_own_model_cannot_count_more_channels(sources: int, targets: int) 
     """With NumPy 2 it raises at the first step: better said before."""
     graph = _depthwise(2)
     wide = replace(
-        graph["conv"],  # type: ignore[type-var]
+        graph["conv"],
         weights=np.full((targets, sources, 3, 3), 2, np.int32),
         groups=1,
     )

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,8 +70,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     found = Started()
     original = subprocess.Popen
 
-    def watched(command: list[str], **options: object) -> object:
-        child = original(command, **options)  # type: ignore[call-overload]
+    def watched(command: list[str], **options: Any) -> object:
+        child = original(command, **options)
         found.groups.append(child.pid)
         prefix = shared_memory_prefix(Path(command[-2])).removeprefix("/")
         found.prefixes += [prefix, f"sem.{prefix}"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import block_diag, csr_array
-from scipy.sparse import random as random_sparse
+from scipy.sparse import random as scipy_random
 
 from targets.loihi.cores import Chip, CoreLayout
 from targets.loihi.network import ChipLayer, ChipNetwork, ConvolutionLink, MatrixLink
@@ -20,6 +20,9 @@ from toolchain.errors import DoesNotFitError
 from toolchain.ir import Window
 
 Rates = dict[str, NDArray[np.float64]]
+
+random_sparse: Any = scipy_random
+"""The decorator of its own hides the name of the seed that every version of SciPy takes."""
 
 
 def _recurrent(weights: Any, chip: str = "loihi1") -> Chip:
@@ -49,7 +52,9 @@ def _rates(chip: Chip) -> Rates:
     rates: Rates = {layer.name: np.full(layer.size, 0.1) for layer in chip.network.layers}
     for link in chip.network.links:
         if link.outside:
-            size = link.weights.shape[1] if isinstance(link, MatrixLink) else int(np.prod(link.shape))
+            extent = link.weights.shape if isinstance(link, MatrixLink) else link.shape
+            assert extent is not None
+            size = extent[1] if isinstance(link, MatrixLink) else int(np.prod(extent))
             rates[link.source] = np.full(size, 0.2)
     return rates
 

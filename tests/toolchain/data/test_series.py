@@ -70,7 +70,7 @@ def test_parts_must_rise_and_values_be_a_table(make: Callable[[], Series]) -> No
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e151, -1e308])
 def test_values_whose_squares_are_no_numbers_are_refused(value: float) -> None:
-    values = np.arange(20.0)[:, None]
+    values = np.arange(20, dtype=np.float64)[:, None]
     values[3] = value
     with pytest.raises(SeriesError, match="not finite, or beyond 1e[+]150"):
         Series("s", values, 10, 15, 20)

@@ -20,8 +20,8 @@ def test_a_kernel_is_not_flipped() -> None:
 def test_pooling_counts_or_joins_and_pads_with_silence() -> None:
     x = np.array([[[1, 0, 1], [1, 1, 0], [0, 0, 0]]], dtype=bool)
     options = {"name": "pool", "inputs": ("x",), "kernel": (2, 2), "stride": (2, 2), "padding": (1, 0)}
-    summed = _image(ir.SumPool2d(**options), x)  # type: ignore[arg-type]
-    joined = _image(ir.MaxPool2d(**options), x)  # type: ignore[arg-type]
+    summed = _image(ir.SumPool2d(**options), x)
+    joined = _image(ir.MaxPool2d(**options), x)
     assert summed.tolist() == [[[1], [2]]]
     assert joined.tolist() == [[[True], [True]]]
 
@@ -46,6 +46,6 @@ def test_a_convolution_is_torchs_convolution(
     x = rng.integers(-9, 10, (2 * groups, 6, 7))
     weights = rng.integers(-99, 100, (3 * groups, 2, *kernel))
     mine = _convolve(x, weights, Window(kernel, stride, padding, dilation), groups)
-    operands = (torch.from_numpy(each).double() for each in (x[None], weights))
-    theirs = functional.conv2d(*operands, None, stride, padding, dilation, groups)
+    image, kernels = (torch.from_numpy(each).double() for each in (x[None], weights))
+    theirs = functional.conv2d(image, kernels, None, stride, padding, dilation, groups)
     np.testing.assert_array_equal(mine, theirs[0].numpy())

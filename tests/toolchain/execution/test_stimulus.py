@@ -1,6 +1,7 @@
 """What fits a network's inputs, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,9 +39,9 @@ def test_the_name_input_stands_for_the_only_input() -> None:
         (Stimulus({"x": np.ones((2, 3, 2))}, lengths=np.array([1, 4])), r"lengths must lie in 1 \.\. 3"),
     ],
 )
-def test_what_does_not_fit_is_explained(values: object, message: str) -> None:
+def test_what_does_not_fit_is_explained(values: Any, message: str) -> None:
     with pytest.raises((ArgumentError, StimulusError), match=message):
-        fit_stimulus(feed_forward(), values)  # type: ignore[arg-type]
+        fit_stimulus(feed_forward(), values)
 
 
 def test_graded_inputs_take_any_finite_number() -> None:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from tests.graphs import recurrent, spikes
 from tests.networks import images, small_preresnet
+from tests.nodes import node_of, sparse, weights_of
 from toolchain import ir
 from toolchain.errors import FaultyIntegersError
 from toolchain.execution import reference
@@ -32,7 +33,7 @@ def graphs(rng: np.random.Generator) -> tuple[Graph, Graph]:
 
 
 def _changed(graph: Graph, name: str, **fields: Any) -> Graph:
-    return graph.map(lambda node: replace(node, **fields) if node.name == name else node)  # type: ignore[arg-type]
+    return graph.map(lambda node: replace(node, **fields) if node.name == name else node)
 
 
 def _weight_changed(graph: Graph, name: str, index: int, by: int) -> Graph:
@@ -76,7 +77,7 @@ def test_one_threshold_off_by_one_names_the_neuron(graphs: tuple[Graph, Graph]) 
 
 
 def test_one_weight_changed_names_the_connection_and_the_weight(graphs: tuple[Graph, Graph]) -> None:
-    values = values_of(graphs[1]["recur.excitatory"].weights)  # type: ignore[union-attr]
+    values = values_of(weights_of(graphs[1], "recur.excitatory"))
     index = int(np.argmax((values > 10) & (values < 200)))
     error = _caught(graphs, _weight_changed(graphs[1], "recur.excitatory", index, 2))
     assert error.node == "recur.excitatory"
@@ -116,7 +117,7 @@ def test_synapses_that_moved_to_another_row_and_a_connection_nobody_reads_are_fa
     graphs: tuple[Graph, Graph],
 ) -> None:
     graph, fixed = graphs
-    weights = fixed["recur.excitatory"].weights  # type: ignore[union-attr]
+    weights = sparse(weights_of(fixed, "recur.excitatory"))
     ends = weights.indptr.copy()
     ends[1] += 1 if ends[1] < ends[2] else -1
     moved = csr_array((weights.data, weights.indices, ends), shape=weights.shape)
@@ -133,7 +134,7 @@ def test_structure_is_checked(graphs: tuple[Graph, Graph]) -> None:
     fewer = fixed.with_nodes(node for node in fixed if node.name != "skip.excitatory")
     texts = [str(fault) for fault in find_faults(graph, fewer)]
     assert "'skip.excitatory': node is missing, expected a dense" in texts
-    other = fixed.map(lambda n: replace(n, inputs=("x",)) if n.name == "decode.inhibitory" else n)  # type: ignore[arg-type]
+    other = fixed.map(lambda n: replace(n, inputs=("x",)) if n.name == "decode.inhibitory" else n)
     assert any(fault.what in {"source", "shape"} for fault in find_faults(graph, other))
     renamed = fixed.map(lambda n: replace(n, classes=("x", "y", "z")) if isinstance(n, ir.Output) else n)
     (fault,) = find_faults(graph, renamed)
@@ -158,7 +159,7 @@ def test_networks_of_images_have_no_faults_and_one_is_found_in_a_kernel() -> Non
     fixed = QuantizeGraph(calibration=calibration, steps=3)(graph)
     check_integers(graph, fixed)
     name = next(node.name for node in fixed.synapses if node.kind == "fixed_conv2d")
-    weights = fixed[name].weights.copy()  # type: ignore[union-attr]
+    weights = node_of(fixed, name, ir.FixedConv2d).weights.copy()
     weights[0, 0, 0, 0] = -weights[0, 0, 0, 0] if abs(weights[0, 0, 0, 0]) > 8 else 100
     with pytest.raises(FaultyIntegersError, match=f"'{name}': weight 0"):
         check_integers(graph, _changed(fixed, name, weights=weights))
@@ -180,7 +181,7 @@ def test_a_target_that_runs_a_broken_network_is_caught_at_the_neuron_and_registe
     fixed, x = graphs[1], spikes(rng, 8, 40, 6)
     hidden = fixed["hidden"]
     assert isinstance(hidden, ir.FixedLif)
-    column = values_of(fixed["encode.excitatory"].weights)  # type: ignore[union-attr]
+    column = values_of(weights_of(fixed, "encode.excitatory"))
     decays = hidden.dv.copy()
     decays[5] += 1
     broken = {
@@ -196,5 +197,5 @@ def test_a_target_that_runs_a_broken_network_is_caught_at_the_neuron_and_registe
     if breakage in {"threshold", "decay"}:
         assert mismatch.neuron == 5
     if breakage == "weight":
-        rows = np.flatnonzero(np.diff(fixed["encode.excitatory"].weights.indptr))  # type: ignore[union-attr]
+        rows = np.flatnonzero(np.diff(sparse(weights_of(fixed, "encode.excitatory")).indptr))
         assert mismatch.neuron == rows[0]

@@ -104,7 +104,7 @@ def test_a_later_divergence_names_the_input_that_differed_first(rng: np.random.G
         ir.Output(name="o", inputs=("q",), decode=Decode.SPIKE_COUNT),
     )
     graph = Graph(nodes)
-    deaf = graph.map(lambda n: replace(n, vth=np.array([0.5, 5.0, 0.5])) if n.name == "p" else n)  # type: ignore[arg-type]
+    deaf = graph.map(lambda n: replace(n, vth=np.array([0.5, 5.0, 0.5])) if n.name == "p" else n)
     x = np.zeros((2, 4, 3), bool)
     x[1, 2, 1] = True
     comparison = compare_traces((graph, deaf), (reference.run(graph, x), reference.run(deaf, x)))

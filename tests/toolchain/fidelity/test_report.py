@@ -71,7 +71,7 @@ def pages(build: Build, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     rng = np.random.default_rng(0)
     pool = random_pool(rng, 30, 0.3)
     result = prune_pool(pool, LnpOptions(20, 0.4, iterations=14), rng)
-    write_pruning_report(paths[1], "Pool", pool, Selection(result.pool, result.kept), result.records)
+    write_pruning_report(paths[1], "Pool", pool, Selection(result.pool, result.indices), result.records)
     network = build_vgg(VggShape(plan=(6, 10), image=(1, 4, 4), classes=2), torch.Generator().manual_seed(0))
     pruning = ChannelPruning(network, ScaOptions(sparsity=0.5))
     x, y = rng.random((16, 1, 4, 4)).astype(np.float32), rng.integers(0, 2, 16)

@@ -1,6 +1,7 @@
 """What quantization says about itself: warnings with their reason, and all about one node."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import Calibration, QuantizeGraph, SplitHalves, SplitSigns, explain_quantization
 
 
-def _texts(graph: Graph, fixed: Graph, **options: object) -> list[str]:
-    document = explain_quantization(graph, fixed, **options)  # type: ignore[arg-type]
+def _texts(graph: Graph, fixed: Graph, **options: Any) -> list[str]:
+    document = explain_quantization(graph, fixed, **options)
     return [f"{item.node}: {item.text}" for item in document.warnings]
 
 

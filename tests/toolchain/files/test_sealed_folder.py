@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,8 +160,8 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(
     build.save(folder)
     whole = Build.load(folder)
 
-    def changed(*arguments: object, **options: object) -> object:
-        files = open_sealed(*arguments, **options)  # type: ignore[arg-type]
+    def changed(*arguments: Any, **options: Any) -> object:
+        files = open_sealed(*arguments, **options)
         change(folder / name)
         return files
 

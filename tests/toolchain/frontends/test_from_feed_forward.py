@@ -1,13 +1,15 @@
 """Feed-forward networks become graphs that do the same, in double precision, step for step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.networks import images, small_preresnet, small_vgg
+from tests.networks import images, part, small_preresnet, small_vgg
+from tests.nodes import node_of
 from toolchain import ir
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
 from toolchain.execution import reference
@@ -95,9 +97,9 @@ def test_an_average_is_a_sum_with_its_factor_in_the_weights() -> None:
     network = small_preresnet()
     graph = from_torch(network)
     pooling = next(node for node in graph if isinstance(node, ir.SumPool2d))
-    classifier = graph["classifier"]
-    weight = network.double().parts["classifier"].weight.detach().numpy()  # type: ignore[union-attr]
-    np.testing.assert_allclose(classifier.weights, weight / pooling.window.area)  # type: ignore[union-attr]
+    classifier = node_of(graph, "classifier", ir.Dense)
+    weight = part(network.double(), "parts.classifier", nn.Linear).weight.detach().numpy()
+    np.testing.assert_allclose(np.asarray(classifier.weights), weight / pooling.window.area)
 
 
 def test_a_shortcut_of_currents_is_composed_with_the_branches_before_it() -> None:
@@ -108,13 +110,13 @@ def test_a_shortcut_of_currents_is_composed_with_the_branches_before_it() -> Non
     assert composed.weights.shape == (8, 3, 3, 3)
 
 
-def _feed(blocks: Sequence[tuple[str, tuple[str, ...], nn.Module]], **more: object) -> FeedForward:
-    options = {"shape": (1, 6, 6)} | more
-    return FeedForward({NetworkBlock(name, sources): part for name, sources, part in blocks}, **options)  # type: ignore[arg-type]
+def _feed(blocks: Sequence[tuple[str, tuple[str, ...], nn.Module]], **more: Any) -> FeedForward:
+    options: dict[str, Any] = {"shape": (1, 6, 6)} | more
+    return FeedForward({NetworkBlock(name, sources): part for name, sources, part in blocks}, **options)
 
 
-def _conv(**options: object) -> nn.Conv2d:
-    return nn.Conv2d(1, 2, 3, **options)  # type: ignore[arg-type]
+def _conv(**options: Any) -> nn.Conv2d:
+    return nn.Conv2d(1, 2, 3, **options)
 
 
 _END = ("classifier", ("flat",), nn.Linear(32, 2))
@@ -194,7 +196,7 @@ def test_a_block_that_is_not_known_is_named_with_those_that_are() -> None:
 def test_a_weight_that_is_not_finite_is_named() -> None:
     network = small_vgg(9)
     with torch.no_grad():
-        network.parts["conv2"].weight[3, 0, 0, 0] = torch.nan  # type: ignore[index]
+        part(network, "parts.conv2", nn.Conv2d).weight[3, 0, 0, 0] = torch.nan
     with pytest.raises(VerifyError, match=r"conv2.*output channel 3.*nan"):
         from_torch(network)
 

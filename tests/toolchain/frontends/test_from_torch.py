@@ -8,6 +8,9 @@ import torch
 from scipy.sparse import csr_array
 from torch import nn
 
+from tests.networks import part
+from tests.nodes import node_of, weights_of
+from toolchain import ir
 from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
@@ -33,11 +36,13 @@ def _chain(**changes: nn.Module) -> nn.Sequential:
 def test_a_sequential_becomes_a_graph_with_the_linear_bias_in_the_neurons() -> None:
     module = _chain()
     graph = from_torch(module, np.ones((1, 4, 3)))
-    assert np.array_equal(graph["out"].bias, module.second.bias.detach().numpy())
+    assert np.array_equal(
+        node_of(graph, "out", ir.Lif).bias, part(module, "second", nn.Linear).bias.detach().numpy()
+    )
     assert graph.outputs[0].decode is Decode.MEAN_V
     assert [node.name for node in graph.populations] == ["hidden", "out"]
     trace = reference.run(graph, np.ones((1, 4, 3)))
-    current = module.first.weight.detach().numpy().sum(axis=1)
+    current = part(module, "first", nn.Linear).weight.detach().numpy().sum(axis=1)
     assert np.abs(trace.u["hidden"][0, 0] - current).max() <= 1e-12
 
 
@@ -92,7 +97,7 @@ def test_sparse_masks_become_csr_and_keep_synapses_that_weigh_nothing() -> None:
     weight = torch.ones(4, 6)
     weight[2, 3] = 0.0
     module = nn.Sequential(MaskedSynapses(weight, mask), CubaLif(4))
-    weights = from_torch(module)["synapses0"].weights
+    weights = weights_of(from_torch(module), "synapses0")
     assert isinstance(weights, csr_array)
     assert weights.nnz == 3
 
@@ -174,7 +179,7 @@ def test_a_flip_is_found_where_it_is(rng: np.random.Generator) -> None:
 def test_weights_that_are_not_numbers_are_refused_by_name() -> None:
     module = _chain()
     with torch.no_grad():
-        module.first.weight[1, 2] = float("nan")
+        part(module, "first", nn.Linear).weight[1, 2] = float("nan")
     with pytest.raises(VerifyError, match="node 'first': weight 5 .*is nan"):
         from_torch(module)
 

@@ -5,6 +5,7 @@ names, in that framework's own parameters.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import nir
 import numpy as np
@@ -82,7 +83,7 @@ def nir_threshold(draw: Draw) -> Cell:
     """NIR's Threshold: a step function of what comes."""
     threshold = draw.threshold()
 
-    def step(state: State, x: Floats) -> Floats:
+    def step(state: State, x: Floats) -> Any:
         state["v"] = np.where(x > threshold, 0.0, x)
         return x > threshold
 

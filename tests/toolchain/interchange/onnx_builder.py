@@ -71,7 +71,8 @@ class Builder:
         return name
 
     def _whole_numbers(self, values: Array, name: str) -> str:
-        kind = self.rng.choice([np.int8, np.uint8])
+        kinds: Any = [np.int8, np.uint8]
+        kind = self.rng.choice(kinds)
         zero = np.array(0 if kind is np.int8 else 128, kind)
         scale = np.array(np.abs(values).max() / 127 or 1.0, np.float32)
         limits = np.iinfo(kind)

@@ -43,7 +43,8 @@ def _drawn(rng: np.random.Generator) -> RandomModel | None:
         latest = b.order[-1] if rng.random() < 0.8 else str(rng.choice(b.order))
         STEPS[int(rng.choice(len(STEPS), p=chances / chances.sum()))][0](b, latest)
     if rng.random() < 0.7:
-        (b.known(b.order[-1]).ndim != 2) and _flat(b)
+        if b.known(b.order[-1]).ndim != 2:
+            _flat(b)
         dense(b, b.order[-1])
     scores = b.order[-1]
     if rng.random() < 0.4:

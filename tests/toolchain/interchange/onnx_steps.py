@@ -67,7 +67,7 @@ def _norm(b: Builder, x: str) -> list[str] | None:
         return None
     c = value.shape[1]
     parts = [b.rng.uniform(-0.5, 1.5, c), b.normal(c), b.normal(c), b.rng.uniform(0.2, 2, c)]
-    attributes = {"epsilon": 1e-3} if b.rng.random() < 0.5 else {}
+    attributes: dict[str, Any] = {"epsilon": 1e-3} if b.rng.random() < 0.5 else {}
     return b.add("BatchNormalization", [x, *(b.constant(part) for part in parts)], **attributes)
 
 
@@ -134,7 +134,8 @@ def _rectifier(b: Builder, x: str) -> list[str] | None:
         return b.add(kind, [x])
     low, high = [(0.0, 6.0), (-1.0, 1.0), (0.1, 0.5), (-0.3, np.inf)][int(b.rng.integers(4))]
     if b.opset < 11:
-        return b.add(kind, [x], min=low, **({"max": high} if np.isfinite(high) else {}))
+        bound: dict[str, Any] = {"max": high} if np.isfinite(high) else {}
+        return b.add(kind, [x], min=low, **bound)
     bounds = [b.constant(np.array(low)), b.constant(np.array(high)) if np.isfinite(high) else ""]
     return b.add(kind, [x, *bounds])
 
@@ -220,7 +221,9 @@ def dense(b: Builder, x: str) -> list[str] | None:
         inputs = [x, b.constant(weights if turned else weights.T)]
         if b.rng.random() < 0.7 or b.opset < 11:
             inputs.append(b.constant(b.normal(*(outputs,) if b.rng.random() < 0.7 else (1, 1))))
-        attributes = {"transB": turned} | ({"alpha": 0.5, "beta": 2.0} if b.rng.random() < 0.2 else {})
+        attributes: dict[str, Any] = {"transB": turned} | (
+            {"alpha": 0.5, "beta": 2.0} if b.rng.random() < 0.2 else {}
+        )
         return b.add("Gemm", inputs, **attributes)
     if b.rng.random() < 0.2 and value.ndim > 1:
         return b.add("MatMul", [b.constant(b.normal(outputs, value.shape[-2])), x])

@@ -35,7 +35,7 @@ def _image(*nodes: AnyNode, shape: tuple[int, int, int], neurons: tuple[int, ...
 
 def _padded_pool() -> Graph:
     pool = ir.MaxPool2d(
-        name="pool", inputs=("x",), kernel=(10**5 + 1,) * 2, stride=(1, 1), padding=(10**5,) * 2
+        name="pool", inputs=("x",), kernel=(10**5 + 1, 10**5 + 1), stride=(1, 1), padding=(10**5, 10**5)
     )
     reads = ir.Dense(name="read", inputs=("pool",), weights=csr_array((1, 100_004**2)))
     return _image(pool, reads, shape=(1, 4, 4), neurons=(1,))
@@ -43,7 +43,11 @@ def _padded_pool() -> Graph:
 
 def _large_pool() -> Graph:
     pool = ir.SumPool2d(
-        name="pool", inputs=("x",), kernel=(10**6,) * 2, stride=(10**6,) * 2, padding=(5 * 10**5,) * 2
+        name="pool",
+        inputs=("x",),
+        kernel=(10**6, 10**6),
+        stride=(10**6, 10**6),
+        padding=(5 * 10**5, 5 * 10**5),
     )
     return _image(
         pool, ir.Dense(name="read", inputs=("pool",), weights=np.ones((1, 1))), shape=(1, 4, 4), neurons=(1,)
@@ -55,8 +59,8 @@ def _dilated() -> Graph:
         name="conv",
         inputs=("x",),
         weights=np.ones((1, 1, 2, 2)),
-        dilation=(10**6,) * 2,
-        padding=(5 * 10**5,) * 2,
+        dilation=(10**6, 10**6),
+        padding=(5 * 10**5, 5 * 10**5),
     )
     return _image(conv, shape=(1, 4, 4), neurons=(1, 4, 4))
 
@@ -66,8 +70,8 @@ def _padded_convolution() -> Graph:
         name="conv",
         inputs=("x",),
         weights=np.ones((1, 1, 1, 1)),
-        stride=(10**6,) * 2,
-        padding=(5 * 10**5,) * 2,
+        stride=(10**6, 10**6),
+        padding=(5 * 10**5, 5 * 10**5),
     )
     return _image(conv, shape=(1, 4, 4), neurons=(1, 2, 2))
 

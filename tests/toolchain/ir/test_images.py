@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,9 +27,9 @@ SPIKES = ValueType((4, 6, 7), EdgeKind.SPIKE)
 CURRENT = ValueType((4, 6, 7), EdgeKind.CURRENT)
 
 
-def _conv(**changes: object) -> ir.Conv2d:
-    options = {"name": "c", "inputs": ("x",), "weights": np.zeros((8, 4, 3, 3))} | changes
-    return ir.Conv2d(**options)  # type: ignore[arg-type]
+def _conv(**changes: Any) -> ir.Conv2d:
+    options: dict[str, Any] = {"name": "c", "inputs": ("x",), "weights": np.zeros((8, 4, 3, 3))} | changes
+    return ir.Conv2d(**options)
 
 
 def test_a_convolution_has_the_size_that_its_window_allows() -> None:
@@ -63,15 +64,15 @@ def test_what_does_not_fit_is_named(node: ir.Conv2d, operand: ValueType, message
         node.result_type(operand)
 
 
-def _fixed(**changes: object) -> ir.FixedConv2d:
-    options = {
+def _fixed(**changes: Any) -> ir.FixedConv2d:
+    options: dict[str, Any] = {
         "name": "c",
         "inputs": ("x",),
         "weights": np.full((1, 4, 2, 2), 2),
         "exponent": 0,
         "sign_mode": SignMode.MIXED,
     }
-    return ir.FixedConv2d(**(options | changes))  # type: ignore[arg-type]
+    return ir.FixedConv2d(**(options | changes))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recipes, recurrent
+from tests.nodes import weights_of
 from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, ToolchainError
 from toolchain.files.npz import write_arrays
@@ -44,7 +46,7 @@ def test_a_fixed_graph_comes_back_bit_for_bit(
 
 def test_one_changed_weight_is_another_structure() -> None:
     graph = feed_forward()
-    weights = np.array(graph["encode"].weights)
+    weights = np.array(weights_of(graph, "encode"))
     weights[0, 0] += 1e-12
     other = graph.map(lambda node: replace(node, weights=weights) if node.name == "encode" else node)
     assert not same_structure(graph, other)
@@ -150,7 +152,8 @@ def test_a_file_cannot_name_a_class_outside_the_closed_set(tmp_path: Path) -> No
 
 def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     save_graph(feed_forward(), tmp_path)
-    np.savez(tmp_path / "arrays.npz", **{"encode/weights": np.array([{"a": 1}], dtype=object)})
+    arrays: dict[str, Any] = {"encode/weights": np.array([{"a": 1}], dtype=object)}
+    np.savez(tmp_path / "arrays.npz", **arrays)
     with pytest.raises(CorruptArtifactError):
         load_graph(tmp_path)
 

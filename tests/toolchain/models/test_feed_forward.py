@@ -1,5 +1,7 @@
 """Feed-forward networks: neurons over all steps at once, gated norms, VGG and PreResNet."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -131,9 +133,9 @@ def test_images_of_another_size_are_refused_with_both_sizes() -> None:
         (lambda _: NeuronShape(tau=0.5), "tau: expected a number at least 1"),
     ],
 )
-def test_impossible_shapes_are_named(build: object, message: str) -> None:
+def test_impossible_shapes_are_named(build: Callable[[torch.Generator], object], message: str) -> None:
     with pytest.raises((ArgumentError, FrontendError), match=message):
-        build(torch.Generator())  # type: ignore[operator]
+        build(torch.Generator())
 
 
 def test_an_unknown_vgg_suggests_the_nearest() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.networks import part
 from toolchain.errors import FeedbackError, FrontendError
 from toolchain.execution import reference
 from toolchain.fidelity import scores
@@ -129,6 +130,7 @@ def test_spikes_pass_gradients_to_weights_in_the_past() -> None:
     network = build_hrsnn(HrsnnShape(channels=4, classes=2, neurons=20), np.random.default_rng(0))
     network(torch.ones(2, 6, 4)).scores.sum().backward()
     for synapses in network.synapses.values():
+        assert isinstance(synapses, MaskedSynapses)
         assert synapses.weight.grad is not None
         assert synapses.weight.grad.abs().sum() > 0
 
@@ -162,7 +164,7 @@ def test_a_small_world_has_its_density_and_no_self_loops(density: float, rewirin
 def test_an_untrained_hrsnn_has_the_gain_and_signs_it_was_asked_for() -> None:
     shape = HrsnnShape(channels=8, classes=3, neurons=80, gain=0.7, inhibitory=0.25)
     network = build_hrsnn(shape, np.random.default_rng(1))
-    recurrent = network.synapses["recur"].effective.detach().double().numpy()
+    recurrent = part(network, "synapses.recur", MaskedSynapses).effective.detach().double().numpy()
     assert np.abs(np.linalg.eigvals(recurrent)).max() == pytest.approx(0.7, rel=1e-4)
     for column in recurrent.T:
         signs = set(np.sign(column[column != 0]))
@@ -180,7 +182,9 @@ def test_a_clustered_network_has_its_density_clusters_and_time_constants() -> No
     )
     rng = np.random.default_rng(0)
     network = build_hrsnn(shape, rng)
-    mask = network.synapses["recur"].mask.numpy()
+    present = part(network, "synapses.recur", MaskedSynapses).mask
+    assert present is not None
+    mask = present.numpy()
     cluster = shape.cluster
     assert np.bincount(cluster).tolist() == [100] * 5
     assert mask.mean() == pytest.approx(0.1, rel=0.05)

@@ -1,5 +1,6 @@
 """Passes on networks of images."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -44,8 +45,8 @@ def _silenced(network: FeedForward, every: int) -> FeedForward:
 
 
 @pytest.mark.parametrize("build", [small_vgg, small_preresnet], ids=["vgg", "preresnet"])
-def test_dead_channels_go_and_the_others_do_what_they_did(build: object) -> None:
-    network = _silenced(build(4), 3)  # type: ignore[operator]
+def test_dead_channels_go_and_the_others_do_what_they_did(build: Callable[[int], FeedForward]) -> None:
+    network = _silenced(build(4), 3)
     graph = from_torch(network)
     small = RemoveDeadNeurons()(graph)
     frames = _frames(network)
@@ -79,8 +80,10 @@ def _rest(channels: int) -> list[torch.nn.Module]:
 
 @pytest.mark.parametrize("build", [small_vgg, small_preresnet], ids=["vgg", "preresnet"])
 @pytest.mark.parametrize("bits", [8, 4])
-def test_a_feature_map_has_one_scale_and_its_weights_fit(build: object, bits: int) -> None:
-    network = build(2)  # type: ignore[operator]
+def test_a_feature_map_has_one_scale_and_its_weights_fit(
+    build: Callable[[int], FeedForward], bits: int
+) -> None:
+    network = build(2)
     graph = from_torch(network)
     frames = _frames(network)
     seen = Calibration.observe(graph, Stimulus.of(frames), reference.run(graph, frames))

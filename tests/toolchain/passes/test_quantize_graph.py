@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
+from tests.nodes import neurons_of, node_of, sparse, weights_of
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
-from toolchain.ir import Decode, EdgeKind, Graph, Stage
+from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
 from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
 
 
@@ -23,14 +24,15 @@ def _wide(rng: np.random.Generator) -> Graph:
     graph = recurrent(rng, neurons=60, channels=20)
     dv = np.exp(rng.uniform(np.log(0.01), np.log(0.6), 60))
 
-    def gained(node: object) -> object:
+    def gained(node: AnyNode) -> AnyNode:
         if isinstance(node, ir.Dense) and node.name == "encode":
             return replace(node, weights=node.weights * dv[:, None] * 2)
         if isinstance(node, ir.Dense) and node.name == "recur":
-            return replace(node, weights=node.weights.toarray() * dv[:, None])
-        return replace(node, dv=dv, vth=np.ones(60)) if getattr(node, "name", "") == "hidden" else node
+            return replace(node, weights=sparse(node.weights).toarray() * dv[:, None])
+        hidden = isinstance(node, ir.Lif) and node.name == "hidden"
+        return replace(node, dv=dv, vth=np.ones(60)) if hidden else node
 
-    return graph.map(gained)  # type: ignore[arg-type]
+    return graph.map(gained)
 
 
 def test_names_order_and_origins_stay(rng: np.random.Generator) -> None:
@@ -38,7 +40,7 @@ def test_names_order_and_origins_stay(rng: np.random.Generator) -> None:
     result = QuantizeGraph()(graph)
     assert result.stage is Stage.FIXED
     assert [node.name for node in result] == [node.name for node in graph]
-    assert result["hidden"].origin is graph["hidden"].origin
+    assert neurons_of(result, "hidden").origin is neurons_of(graph, "hidden").origin
 
 
 def test_a_scale_per_neuron_keeps_the_spikes_that_a_common_scale_loses(rng: np.random.Generator) -> None:
@@ -64,13 +66,15 @@ def test_weights_thresholds_and_decays_are_the_nearest_integers(seed: int, bits:
     for name in ("encode", "recur"):
         node = fixed[name]
         assert isinstance(node, ir.FixedDense)
-        wanted = np.asarray(graph[name].weights.todense() if name == "recur" else graph[name].weights)
-        integers = np.asarray(node.weights.todense() if name == "recur" else node.weights)
+        wanted, integers = (
+            sparse(each).toarray() if name == "recur" else np.asarray(each)
+            for each in (weights_of(graph, name), node.weights)
+        )
         exact = wanted * hidden.scale[:, None] / 2.0**node.exponent
         step = fixedpoint.weight_granularity(node.sign_mode, bits)
         assert (np.abs(integers - exact) <= step / 2 + 1e-6).all(), "a weight was clipped"
-    assert (np.abs(hidden.vth - graph["hidden"].vth * hidden.scale) <= 0.5).all()
-    assert (np.abs(hidden.dv - graph["hidden"].dv * 4096) <= 0.5).all()
+    assert (np.abs(hidden.vth - neurons_of(graph, "hidden").vth * hidden.scale) <= 0.5).all()
+    assert (np.abs(hidden.dv - neurons_of(graph, "hidden").dv * 4096) <= 0.5).all()
 
 
 def test_neurons_of_a_read_out_share_one_scale_and_never_fire(rng: np.random.Generator) -> None:
@@ -85,7 +89,9 @@ def test_without_data_ranges_are_proved(rng: np.random.Generator) -> None:
     document = explain_quantization(graph, QuantizeGraph()(graph))
     for row in document.populations.values():
         assert row.range == "proved"
+        assert row.potential_bound is not None
         assert row.potential_bound <= 1
+        assert row.current_bound is not None
         assert row.current_bound <= 1
 
 
@@ -95,13 +101,15 @@ def test_with_data_scales_may_be_larger_than_what_can_be_proved(rng: np.random.G
     calibration = Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x))
     measured = QuantizeGraph(calibration=calibration)(graph)
     proved = QuantizeGraph()(graph)
-    assert (measured["readout"].scale >= proved["readout"].scale).all()
+    scales = (node_of(each, "readout", ir.FixedLif).scale for each in (measured, proved))
+    assert np.greater_equal(*scales).all()
     trace = reference.run(measured, x)
     for values in (trace.v["readout"], *trace.u.values()):
         assert np.abs(values).max() < 2**22 * 1.05, "the head-room is not twofold"
     # Lower than any spike depends on, a potential may saturate.
-    for node in measured.populations:
-        lowest = calibration.v_low[node.name] * 64 * node.scale  # type: ignore[union-attr]
+    for population in measured.populations:
+        assert isinstance(population, ir.FixedLif)
+        lowest = calibration.v_low[population.name] * 64 * population.scale
         assert lowest.min() > -(2**22) * 1.05, "the head-room is not twofold"
 
 
@@ -129,7 +137,7 @@ def test_slow_integrators_without_data_shrink_until_proved_and_report_it() -> No
     fixed = QuantizeGraph()(graph)
     document = explain_quantization(graph, fixed)
     assert document.populations["p"].range == "proved"
-    assert fixed["p"].scale[0] < 254 / 2
+    assert node_of(fixed, "p", ir.FixedLif).scale[0] < 254 / 2
 
 
 @given(seed=st.integers(0, 10_000))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import Recipe, chain, dense, feed_forward, lif, random_fixed, recurrent, spikes
+from tests.nodes import neurons_of, node_of, sparse
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -28,7 +29,7 @@ def test_a_neuron_without_excitation_goes_and_its_origin_tells_who_stayed() -> N
     hidden = result["hidden"]
     assert isinstance(hidden, ir.Lif)
     assert hidden.origin.elements.tolist() == [0, 2]
-    assert result["decode"].weights.shape == (2, 2)
+    assert node_of(result, "decode", ir.Dense).weights.shape == (2, 2)
 
 
 def test_a_neuron_that_nothing_reads_goes() -> None:
@@ -54,7 +55,7 @@ def test_a_negative_weight_from_a_graded_input_can_excite() -> None:
 
 def test_a_population_keeps_at_least_one_neuron() -> None:
     result = RemoveDeadNeurons()(_weights(feed_forward(), "encode", -np.ones((3, 2))))
-    assert result["hidden"].vth.shape == (1,)
+    assert neurons_of(result, "hidden").vth.shape == (1,)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -63,20 +64,20 @@ def test_the_read_out_does_what_it_did(seed: int) -> None:
     graph = recurrent(rng, neurons=20)
     dead = rng.random(20) < 0.3
 
-    def silence(node: object) -> object:
+    def silence(node: AnyNode) -> AnyNode:
         if isinstance(node, ir.Dense) and node.name == "encode":
-            return replace(node, weights=np.where(dead[:, None], -1.0, node.weights))
+            return replace(node, weights=np.where(dead[:, None], -1.0, np.asarray(node.weights)))
         if isinstance(node, ir.Dense) and node.name == "recur":
-            return replace(node, weights=np.where(dead[:, None], 0.0, node.weights.toarray()))
+            return replace(node, weights=np.where(dead[:, None], 0.0, sparse(node.weights).toarray()))
         return node
 
-    before = graph.map(silence)  # type: ignore[arg-type]
+    before = graph.map(silence)
     after = RemoveDeadNeurons()(before)
     x = spikes(rng, 2, 25, 6)
     expected, got = reference.run(before, x), reference.run(after, x)
-    assert after["hidden"].vth.size == 20 - dead.sum()
+    assert neurons_of(after, "hidden").vth.size == 20 - dead.sum()
     assert np.allclose(got.v["readout"], expected.v["readout"], atol=1e-12)
-    kept = after["hidden"].origin.elements
+    kept = neurons_of(after, "hidden").origin.elements
     assert np.array_equal(got.spikes["hidden"], expected.spikes["hidden"][:, :, kept])
 
 
@@ -87,16 +88,16 @@ def test_delays_per_neuron_shrink_with_their_neurons(rng: np.random.Generator) -
         if isinstance(node, ir.Delay):
             return replace(node, steps=steps)
         if isinstance(node, ir.Dense) and node.name in {"encode", "recur"}:
-            weights = node.weights.toarray() if node.name == "recur" else np.array(node.weights)
+            weights = sparse(node.weights).toarray() if node.name == "recur" else np.array(node.weights)
             weights[3:6] = -np.abs(weights[3:6])
             return replace(node, weights=weights)
         return node
 
     before = recurrent(rng).map(change)
     after, x = RemoveDeadNeurons()(before), spikes(rng, 2, 25, 6)
-    kept = after["hidden"].origin.elements
+    kept = neurons_of(after, "hidden").origin.elements
     assert not set(kept) & {3, 4, 5}
-    assert np.array_equal(after["wait"].steps, steps[kept])
+    assert np.array_equal(node_of(after, "wait", ir.Delay).steps, steps[kept])
     expected, got = reference.run(before, x), reference.run(after, x)
     assert np.allclose(got.v["readout"], expected.v["readout"], atol=1e-12)
 
@@ -132,7 +133,7 @@ def test_groups_behind_dead_channels_keep_their_meaning(
     smaller = RemoveDeadNeurons()(graph)
     stimulus = rng.random((3, 6, 1, 3, 3)) < 0.5
     before, after = reference.run(graph, stimulus), reference.run(smaller, stimulus)
-    assert len(smaller["p"].vth) == 4 - len(dead)  # type: ignore[union-attr]
+    assert len(neurons_of(smaller, "p").vth) == 4 - len(dead)
     assert np.array_equal(before.spikes["r"], after.spikes["r"])
     assert np.allclose(before.v["r"], after.v["r"], atol=1e-12)
 

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from tests.graphs import feed_forward, recurrent, spikes
 from tests.networks import images, small_vgg
+from tests.nodes import sparse
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -18,7 +19,7 @@ from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
 from toolchain.hardware import LAVA_FIXED_POINT
-from toolchain.ir import Graph
+from toolchain.ir import AnyNode, Graph
 from toolchain.passes import (
     FoldDelays,
     JoinSigns,
@@ -59,7 +60,7 @@ def test_every_wide_weight_has_halves(mode: SignMode, bits: int) -> None:
 def _heavy(graph: Graph, rng: np.random.Generator) -> Graph:
     """Return the graph with a few weights that are many times the others."""
 
-    def change(node: object) -> object:
+    def change(node: AnyNode) -> AnyNode:
         if isinstance(node, ir.Dense) and node.name in ("encode", "recur"):
             weights = node.weights
             values = weights.data if isinstance(weights, csr_array) else weights
@@ -72,7 +73,7 @@ def _heavy(graph: Graph, rng: np.random.Generator) -> Graph:
             return replace(node, weights=whole)
         return node
 
-    return graph.map(change)  # type: ignore[arg-type]
+    return graph.map(change)
 
 
 @pytest.mark.parametrize("split", [True, False])
@@ -119,10 +120,11 @@ def test_synapses_that_one_half_holds_are_not_doubled(rng: np.random.Generator) 
         coarse, fine = fixed[node.name + COARSE], fixed[node.name + FINE]
         assert isinstance(coarse, ir.FixedDense)
         assert isinstance(fine, ir.FixedDense)
-        assert (coarse.weights.data != 0).all()
-        assert coarse.weights.nnz + fine.weights.nnz < 2 * np.count_nonzero(node.weights.toarray())
-        stored = (coarse.weights + fine.weights).astype(bool)
-        assert stored.nnz <= node.weights.nnz
+        large, small, whole = (sparse(each.weights) for each in (coarse, fine, node))
+        assert (large.data != 0).all()
+        assert large.nnz + small.nnz < 2 * np.count_nonzero(whole.toarray())
+        stored = (large + small).astype(bool)
+        assert stored.nnz <= whole.nnz
 
 
 def test_halves_are_not_warned_about(rng: np.random.Generator) -> None:

@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
+from tests.nodes import sparse, weights_of
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -15,6 +16,7 @@ from toolchain.fidelity.cost import measure_cost
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Graph
+from toolchain.ir.matrix import values_of
 from toolchain.passes import QuantizeGraph, SplitSigns
 
 
@@ -22,8 +24,10 @@ def test_the_halves_add_up_to_the_connection(rng: np.random.Generator) -> None:
     graph = recurrent(rng)
     split = SplitSigns()(graph)
     for name in ("encode", "recur", "decode", "skip"):
-        halves = [split[f"{name}.{sign}"].weights.toarray() for sign in ("excitatory", "inhibitory")]
-        whole = graph[name].weights
+        halves = [
+            sparse(weights_of(split, f"{name}.{sign}")).toarray() for sign in ("excitatory", "inhibitory")
+        ]
+        whole = weights_of(graph, name)
         assert np.array_equal(sum(halves), whole.toarray() if isinstance(whole, csr_array) else whole)
         assert halves[0].min() >= 0 >= halves[1].max()
 
@@ -45,7 +49,7 @@ def test_each_half_has_its_sign_and_uses_odd_weights(rng: np.random.Generator) -
         node.name.rpartition(".")[2]: node.sign_mode for node in fixed if isinstance(node, ir.FixedDense)
     }
     assert modes == {"excitatory": SignMode.EXCITATORY, "inhibitory": SignMode.INHIBITORY}
-    assert any((node.weights.data % 2).any() for node in fixed if isinstance(node, ir.FixedDense))
+    assert any((values_of(node.weights) % 2).any() for node in fixed if isinstance(node, ir.FixedDense))
 
 
 def test_the_bit_that_is_saved_brings_spikes_closer() -> None:

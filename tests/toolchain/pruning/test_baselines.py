@@ -67,21 +67,31 @@ def test_without_recurrence_only_neurons_are_left(rng: np.random.Generator) -> N
 @pytest.mark.parametrize(("neurons", "synapses"), [(0, 1), (51, 1), (5, 10**6)])
 def test_impossible_sizes_are_refused(neurons: int, synapses: int, rng: np.random.Generator) -> None:
     pool = random_pool(rng, 50, 0.3)
-    for prune in (prune_by_magnitude, lambda *a: prune_at_random(*a, rng)):
+    for prune in (
+        prune_by_magnitude,
+        lambda pool, neurons, synapses: prune_at_random(pool, neurons, synapses, rng),
+    ):
         with pytest.raises(PruningError, match="remaining"):
             prune(pool, neurons, synapses)
 
 
 def test_a_size_that_the_neurons_left_cannot_have_is_refused(rng: np.random.Generator) -> None:
     pool = random_pool(rng, 50, 0.3)
-    for prune in (prune_by_magnitude, lambda *a: prune_at_random(*a, rng)):
+    for prune in (
+        prune_by_magnitude,
+        lambda pool, neurons, synapses: prune_at_random(pool, neurons, synapses, rng),
+    ):
         with pytest.raises(
             PruningError, match=r"only \d+ synapses join the 5 neurons left, the target is 100"
         ):
             prune(pool, 5, 100)
     with pytest.raises(PruningError, match="the target is 500"):
         prune_by_activity(
-            _network(), "hidden", ActivityOptions(10, 500, 1), lambda _: np.arange(60.0), lambda _: None
+            _network(),
+            "hidden",
+            ActivityOptions(10, 500, 1),
+            lambda _: np.arange(60, dtype=np.float64),
+            lambda _: None,
         )
 
 

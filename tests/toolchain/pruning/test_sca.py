@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.networks import part
 from toolchain.errors import PruningError, TrainingError
-from toolchain.models import POOL, FeedForward, VggShape, build_vgg
+from toolchain.models import POOL, FeedForward, GatedNorm, VggShape, build_vgg
 from toolchain.pruning import (
     ChannelPruning,
     Masking,
@@ -91,7 +93,9 @@ def test_the_highest_scores_live_and_the_largest_gradients_return(seed: int) -> 
 
 
 def test_a_channel_without_gradient_does_not_return() -> None:
-    (mask,), regrown = choose_channels([np.arange(10.0)], [np.zeros(10)], sparsity=0.5, regrowth=0.3, least=0)
+    (mask,), regrown = choose_channels(
+        [np.arange(10, dtype=np.float64)], [np.zeros(10)], sparsity=0.5, regrowth=0.3, least=0
+    )
     assert regrown == 0
     assert mask.sum() == 2
 
@@ -132,7 +136,7 @@ def test_a_faithful_mask_zeroes_filter_scale_and_shift() -> None:
     del network
 
 
-def test_nothing_moves_a_strictly_pruned_channel() -> None:
+def test_nothing_moves_a_strictly_pruned_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     network = _network()
     pruning = ChannelPruning(network, ScaOptions(sparsity=0.5, masking=Masking.STRICT, frozen=0.5))
     weights: list[torch.Tensor] = []
@@ -147,7 +151,7 @@ def test_nothing_moves_a_strictly_pruned_channel() -> None:
             weights.append(layer.filters.weight.detach()[dead].clone())
         original(module, epoch)
 
-    pruning.after_epoch = after_epoch  # type: ignore[method-assign]
+    monkeypatch.setattr(pruning, "after_epoch", after_epoch)
     fit(network, *_data(), FIT, seed=0, callbacks=(pruning,))
     assert len(weights) == 3
     assert weights[0].any(), "a gate closes; the filter keeps its values for a return"
@@ -242,7 +246,7 @@ def test_a_layer_about_to_lose_everything_is_named() -> None:
     # Half of the channels may go; the first layer has the smaller weights and would lose all of its own.
     network = _network()
     with torch.no_grad():
-        network.parts["norm1"].weight.fill_(1e-4)
+        part(network, "parts.norm1", GatedNorm).weight.fill_(1e-4)
     pruning = ChannelPruning(
         network, ScaOptions(sparsity=0.5, ranking=Ranking.SLIMMING, least=0, regrowth=0.0)
     )
@@ -261,9 +265,9 @@ def test_a_layer_about_to_lose_everything_is_named() -> None:
         {"warm_up": -1},
     ],
 )
-def test_impossible_options_are_named(wrong: dict[str, float]) -> None:
+def test_impossible_options_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(PruningError, match="expected"):
-        ScaOptions(**wrong)  # type: ignore[arg-type]
+        ScaOptions(**wrong)
 
 
 def test_more_sparsity_than_layers_allow_is_refused() -> None:

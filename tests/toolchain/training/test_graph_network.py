@@ -21,6 +21,7 @@ from tests.graphs import (
 )
 from tests.image_graphs import image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
+from tests.nodes import node_of, sparse, weights_of
 from toolchain import fixedpoint, ir
 from toolchain.errors import TrainingError
 from toolchain.execution import reference
@@ -106,7 +107,7 @@ def test_no_rules_are_the_real_numbers(graded: bool, rng: np.random.Generator) -
     scaled = _run(GraphNetwork(folded, fixed, rules=frozenset()), x, np.float64)
     assert expected.spikes["hidden"].any()
     for name, values in expected.v.items():
-        unit = fixed[name].scale * 64  # type: ignore[union-attr]
+        unit = node_of(fixed, name, ir.FixedLif).scale * 64
         assert np.array_equal(expected.spikes[name], got.spikes[name])
         assert np.array_equal(expected.spikes[name], scaled.spikes[name])
         assert np.abs(values - got.v[name]).max() <= 1e-9
@@ -193,12 +194,12 @@ def test_training_with_the_integers_learns_and_ends_with_the_integers_it_used(
     _check_equal(reference.run(quantized, x[:3]), _run(GraphNetwork(tuned, quantized), x[:3]))
     for node, before, repeated in zip(tuned.synapses, graph.synapses, again.synapses, strict=True):
         assert isinstance(node.weights, csr_array)
-        assert np.array_equal(node.weights.indices, before.weights.indices)  # type: ignore[union-attr]
+        assert np.array_equal(node.weights.indices, sparse(before.weights).indices)
         assert np.array_equal(values_of(node.weights), values_of(repeated.weights))
         expected = fixed[node.name]
         assert isinstance(expected, ir.FixedDense)
         limit = fixedpoint.weight_limits(expected.sign_mode)
-        integers = values_of(quantized[node.name].weights)  # type: ignore[union-attr]
+        integers = values_of(weights_of(quantized, node.name))
         assert limit[0] <= integers.min() <= integers.max() <= limit[1]
     for node in quantized.populations:
         kept = fixed[node.name]
@@ -216,8 +217,10 @@ def test_zeros_of_a_dense_matrix_stay_pruned_and_biases_of_channels_are_shared(
     kernels = {node.name: node for node in graph.synapses if isinstance(node, ir.Conv2d)}
     pruned = graph.map(
         lambda n: (
-            replace(n, weights=n.weights * (rng.random(n.weights.shape) < 0.5)) if n.name in kernels else n
-        )  # type: ignore[union-attr,arg-type]
+            replace(n, weights=n.weights * (rng.random(n.weights.shape) < 0.5))
+            if isinstance(n, ir.Conv2d)
+            else n
+        )
     )
     x = np.repeat(images(network, 8).numpy()[:, None], 3, axis=1)
     tuned, _ = tune_graph(
@@ -230,7 +233,7 @@ def test_zeros_of_a_dense_matrix_stay_pruned_and_biases_of_channels_are_shared(
     )
     moved = 0
     for name in kernels:
-        before, after = values_of(pruned[name].weights), values_of(tuned[name].weights)  # type: ignore[union-attr]
+        before, after = values_of(weights_of(pruned, name)), values_of(weights_of(tuned, name))
         assert (after[before == 0] == 0).all()
         moved += int((after != before).sum())
     assert moved > 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.networks import part
 from toolchain.errors import ArgumentError, TrainingError
 from toolchain.models import Connection, CubaLif, HrsnnShape, MaskedSynapses, Network, Readout, build_hrsnn
 from toolchain.training import StdpOptions, fit_linear_layer, fit_ridge, learn_stdp
@@ -54,7 +55,9 @@ def test_filtered_spikes_are_what_a_readout_neuron_adds_up(rng: np.random.Genera
     features = filtered_spikes(network, "hidden", x, beta)
     with torch.inference_mode():
         scores = network(torch.from_numpy(x).double()).scores.numpy()
-    assert features @ network.synapses["decode"].weight.detach().numpy().T == pytest.approx(scores, abs=1e-9)
+    assert features @ part(
+        network, "synapses.decode", MaskedSynapses
+    ).weight.detach().numpy().T == pytest.approx(scores, abs=1e-9)
 
 
 def test_a_fitted_layer_tells_the_classes_apart(rng: np.random.Generator) -> None:
@@ -120,19 +123,21 @@ def test_stdp_by_hand_on_two_neurons() -> None:
     before, x = _pair((0, 1))
     learn_stdp(before, "hidden", x, options)
     # The source fired five steps before the target: grows towards 0.3.
-    assert before.synapses["recur"].weight[1, 0].item() == pytest.approx(
+    assert part(before, "synapses.recur", MaskedSynapses).weight[1, 0].item() == pytest.approx(
         0.1 + 0.1 * (0.3 - 0.1) * trace, rel=1e-6
     )
     after, x = _pair((1, 0))
     learn_stdp(after, "hidden", x, options)
-    assert after.synapses["recur"].weight[1, 0].item() == pytest.approx(0.1 - 0.2 * 0.1 * trace, rel=1e-6)
+    assert part(after, "synapses.recur", MaskedSynapses).weight[1, 0].item() == pytest.approx(
+        0.1 - 0.2 * 0.1 * trace, rel=1e-6
+    )
 
 
 def test_stdp_keeps_signs_bounds_and_absent_synapses(rng: np.random.Generator) -> None:
     network = _network()
-    before = network.synapses["recur"].effective.detach().numpy().copy()
+    before = part(network, "synapses.recur", MaskedSynapses).effective.detach().numpy().copy()
     learn_stdp(network, "hidden", _samples(rng)[0], StdpOptions(potentiation=0.2, depression=0.1))
-    after = network.synapses["recur"].effective.detach().numpy()
+    after = part(network, "synapses.recur", MaskedSynapses).effective.detach().numpy()
     assert np.array_equal(before == 0, after == 0)
     assert np.array_equal(before[before < 0], after[before < 0])
     limit = 3 * before[before > 0].mean()

@@ -119,7 +119,7 @@ def test_fewer_bits_are_less_faithful(rng: np.random.Generator) -> None:
 
 def test_an_attribute_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = toolchain.nothing  # type: ignore[attr-defined]
+        _ = toolchain.nothing
 
 
 def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
@@ -128,6 +128,7 @@ def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
     build = toolchain.compile(network, still, target="lava")
     assert build.stimulus is not None
     assert next(iter(build.stimulus.values.values())).shape == (6, 4, 2, 8, 8)
+    assert build.facts.float_agreement is not None
     assert "every spike equal" in build.facts.float_agreement
     judgement = toolchain.compare(build, exact=("lava",), samples=2)
     judgement.require_exact()

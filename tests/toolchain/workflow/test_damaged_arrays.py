@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def test_a_changed_array_is_read_or_refused(
     for what, changed in array_mutations(arrays):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            np.savez(path, **changed)
+            stored: dict[str, Any] = changed
+            np.savez(path, **stored)
         tried += 1
         try:
             with suppress(ToolchainError), np.errstate(all="ignore"):

@@ -124,7 +124,7 @@ def test_closed_loops_need_a_target_that_can_be_stepped(rng: np.random.Generator
 
 
 def test_windows_are_followed_by_their_next_value() -> None:
-    series = np.arange(12.0).reshape(6, 2) ** 2
+    series = np.arange(12, dtype=np.float64).reshape(6, 2) ** 2
     x, y = windows_of(series, 2)
     assert x.shape == (4, 2, 2)
     assert np.array_equal(x[1], series[1:3])

@@ -78,7 +78,7 @@ def test_a_pass_that_did_not_run_is_answered_with_those_that_did(
         graph_after(Build.load(small_build), "training")
 
 
-def _manifest(folder: Path, change: Callable[[dict[str, str]], None]) -> None:
+def _manifest(folder: Path, change: Callable[[dict[str, str]], object]) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest["files"])
     (folder / "manifest.json").write_text(json.dumps(manifest))

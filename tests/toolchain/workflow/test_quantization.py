@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,12 +38,12 @@ def samples(rng: np.random.Generator) -> Stimulus:
     return _labelled(rng)
 
 
-def _build(rng: np.random.Generator, samples: Stimulus, **options: object) -> Build:
+def _build(rng: np.random.Generator, samples: Stimulus, **options: Any) -> Build:
     return compile_graph(
         recurrent(rng),
         stimulus=samples.take(slice(40, 60)),
         calibration=samples.take(slice(0, 40)),
-        quantization=Quantization(**options),  # type: ignore[arg-type]
+        quantization=Quantization(**options),
     )
 
 
@@ -63,6 +64,7 @@ def test_bits_of_a_connection_that_does_not_exist_list_those_that_do(
     with pytest.raises(UnknownNameError, match="did you mean 'encode'"):
         _build(rng, samples, weight_bits={"encod": 4})
     build = _build(rng, samples, weight_bits={"encode": 4})
+    assert build.quantization.options is not None
     assert build.quantization.options.weight_bits == {"encode": 4}
     assert build.quantization.connections["encode.excitatory"].weight_bits == 4
 
@@ -92,6 +94,7 @@ def test_training_with_the_integers_repairs_a_build_and_keeps_it_exact(
     build = _build(rng, samples, weight_bits=2)
     again = repair_build(build, samples.take(slice(0, 40)), _QUICK)
     check_integers(again.float_graph, again.fixed_graph)
+    assert again.facts.repair is not None
     assert again.facts.repair.epochs == 5
     for before, after in zip(build.fixed_graph.synapses, again.fixed_graph.synapses, strict=True):
         assert isinstance(before, ir.FixedDense)
@@ -159,6 +162,7 @@ def test_shared_decays_are_not_compensated_apart(rng: np.random.Generator) -> No
 
 def test_a_run_folder_is_compiled_with_a_few_epochs_of_repair(small_run: Path) -> None:
     build = compile_run(small_run, target="emulator", quantization=Quantization(weight_bits=3), qat_epochs=1)
+    assert build.facts.repair is not None
     assert build.facts.repair.epochs == 1
     compare_build(build)
 

@@ -64,7 +64,7 @@ def _onnx(folder: Path) -> tuple[Path, Stimulus, Stimulus]:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save_model(model, folder / "net.onnx")
     shown = [_samples((count, 1, 5), seed, graded=True) for count, seed in ((24, 1), (6, 2))]
-    still = [Stimulus(np.repeat(each.values["input"], 10, axis=1), each.labels) for each in shown]
+    still = [Stimulus({"input": np.repeat(each.values["input"], 10, axis=1)}, each.labels) for each in shown]
     return folder / "net.onnx", still[0], still[1]
 
 
@@ -89,7 +89,9 @@ def test_a_network_from_a_file_is_trained_with_its_integers(kind: str, tmp_path:
     build = compile_file(
         path, **options, train=train, repair=EPOCHS, progress=lambda *each: told.append(each)
     )
+    assert build.facts.repair is not None
     assert build.facts.repair.epochs == 2
+    assert build.facts.imported is not None
     assert build.facts.imported.file == path.name
     assert ("train with integers", 2, 2) in told
     assert _weights(build.fixed_graph) != _weights(plain.fixed_graph)
@@ -107,7 +109,7 @@ def test_ranges_are_observed_on_the_training_samples(tmp_path: Path) -> None:
     path, train, example = _nir(tmp_path)
     build = compile_file(path, stimulus=example, train=train, repair=EPOCHS)
     assert build.quantization.calibration_samples == 24
-    wide = Stimulus(train.values["input"] * 5.0, train.labels)
+    wide = Stimulus({"input": train.values["input"] * 5.0}, train.labels)
     (entered,) = compile_file(path, stimulus=example, train=wide, repair=EPOCHS).fixed_graph.inputs
     assert entered.scale == 255 / 5
 
@@ -166,17 +168,19 @@ def test_the_command_trains_and_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     assert "train with integers ..." in said.err
     assert "trained 1 epoch with the integers, loss" in said.out
     assert (tmp_path / "state" / "state.safetensors").exists()
-    assert load(tmp_path / "b").facts.repair.epochs == 1
+    repair = load(tmp_path / "b").facts.repair
+    assert repair is not None
+    assert repair.epochs == 1
 
 
 def test_samples_are_shared_value_by_value() -> None:
     one = _samples((4, 3, 20), 1)
     assert shared_samples(one, one) == 4
-    assert shared_samples(one, Stimulus(one.values["input"].astype(float))) == 4
+    assert shared_samples(one, Stimulus.of(one.values["input"].astype(float))) == 4
     assert shared_samples(one, one.take(np.array([2, 2, 0]))) == 2
     other = one.values["input"].copy()
     other[0, 0, 0] ^= True
-    assert shared_samples(Stimulus(other), one) == 3
+    assert shared_samples(Stimulus.of(other), one) == 3
 
 
 def test_the_learning_rate_counts_in_typical_weights() -> None:

@@ -43,7 +43,8 @@ def test_a_file_is_the_network_that_netx_would_build(tmp_path: Path, rng: np.ran
     state = [np.zeros((2, n), int) for n in (48, 10, 4)]
     for t in range(12):
         frame = image[0, t].astype(int)
-        patches = np.lib.stride_tricks.sliding_window_view(frame, (3, 3), axis=(1, 2))
+        slide: Any = np.lib.stride_tricks.sliding_window_view  # several axes are not in its types
+        patches = slide(frame, (3, 3), axis=(1, 2))
         first = np.einsum("oikl,iyxkl->oyx", kernel[..., 0], patches).reshape(48)
         s1 = _step(state[0], first, np.repeat([5, -3, 0], 16), 123, 80)
         s2 = _step(state[1], matrix @ s1, layers[3]["bias"].astype(int), 123, 80)
@@ -171,7 +172,7 @@ def test_what_netx_does_not_run_is_refused_by_layer(
 def test_a_convolution_that_netx_does_not_run_is_refused_by_layer(
     change: Mapping[str, Any], said: str, rng: np.random.Generator
 ) -> None:
-    layers = [{"type": "input", "shape": [2, 6, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)) | change]
+    layers = [{"type": "input", "shape": [2, 6, 6]}, conv(even(rng, 3, 2, 3, 3), (3, 4, 4)) | {**change}]
     with pytest.raises(FrontendError, match=rf"^layer 1 \('conv'\) .*{said}"):
         graphs_of(layers)
 
@@ -266,7 +267,7 @@ def test_what_is_no_chain_of_layers_is_damaged(tmp_path: Path) -> None:
 def test_the_public_image_network_has_the_kernels_and_biases_of_its_file() -> None:
     fixed = fixed_of(from_netx(real_data("netx", "tiny.net")))
     with h5py.File(real_data("netx", "tiny.net")) as file:
-        kernels, entered = file["layer/1/weight"][()], file["layer/0/bias"][()]
+        kernels, entered = (np.asarray(file[name]) for name in ("layer/1/weight", "layer/0/bias"))
     assert (kernels.shape, entered.shape) == ((24, 3, 5, 5, 1), (1,))
     found = [node.weights for node in fixed.synapses if isinstance(node, ir.FixedConv2d)]
     first, second = (node for node in fixed.populations[:2] if isinstance(node, ir.FixedLif))

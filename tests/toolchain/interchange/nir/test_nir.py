@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, recurrent
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.nodes import neurons_of
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
 from toolchain import ir
 from toolchain.errors import (
@@ -155,16 +157,17 @@ def test_thresholds_delays_lines_and_integrators_have_their_meaning() -> None:
 
 def test_nested_graphs_are_opened_and_loops_come_round_one_step_later() -> None:
     inner = nir.NIRGraph(
-        {"input": nir.Input(np.array([2])), "lif": lif(2), "w": nir.Affine(V, np.array([0.1, 0.2])),
-         "output": nir.Output(np.array([2]))},
+        {"input": nir.Input({"input": np.array([2])}), "lif": lif(2),
+         "w": nir.Affine(V, np.array([0.1, 0.2])),
+         "output": nir.Output({"output": np.array([2])})},
         [("input", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "output")],
     )  # fmt: skip
     outer = nir.NIRGraph(
         {
-            "input": nir.Input(np.array([3])),
+            "input": nir.Input({"input": np.array([3])}),
             "fc": nir.Linear(W),
             "rnn": inner,
-            "output": nir.Output(np.array([2])),
+            "output": nir.Output({"output": np.array([2])}),
         },
         [("input", "fc"), ("fc", "rnn"), ("rnn", "output")],
         type_check=False,
@@ -229,9 +232,16 @@ def test_a_loop_of_images_has_its_bias_too() -> None:
     zero = full(shape, 0.0)
     current, potential, one = full(shape, 2 * DT), full(shape, 4 * DT), full(shape, 1.0)
     cuba = nir.CubaLIF(current, potential, 4 * one, zero, one, zero, 2 * one)
-    nodes = {"lif": cuba, "back": back, "input": nir.Input(np.array(shape)), "first": first}
+    nodes: dict[str, nir.NIRNode] = {
+        "lif": cuba,
+        "back": back,
+        "input": nir.Input({"input": np.array(shape)}),
+        "first": first,
+    }
     edges = [("back", "lif"), ("input", "first"), ("first", "lif"), ("lif", "back"), ("lif", "output")]
-    graph = imported(nir.NIRGraph(nodes | {"output": nir.Output(np.array(shape))}, edges, type_check=False))
+    graph = imported(
+        nir.NIRGraph(nodes | {"output": nir.Output({"output": np.array(shape)})}, edges, type_check=False)
+    )
     image = rng.random((1, 6, *shape)) < 0.5
     trace = reference.run(graph, image)
     u, v, spikes = zero, zero, zero
@@ -245,7 +255,8 @@ def test_a_loop_of_images_has_its_bias_too() -> None:
 
 def _convolved(x: np.ndarray, node: nir.Conv2d) -> np.ndarray:
     padded = np.pad(x.astype(float), ((0, 0), (1, 1), (1, 1)))
-    patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    slide: Any = np.lib.stride_tricks.sliding_window_view  # several axes are not in its types
+    patches = slide(padded, (3, 3), axis=(1, 2))
     return np.einsum("oikl,iyxkl->oyx", node.weight, patches) + np.asarray(node.bias)[:, None, None]
 
 
@@ -263,7 +274,7 @@ def test_at_the_threshold_conventions_differ_and_rests_are_subtracted() -> None:
     found = from_nir(
         chain(nir.Linear(np.ones((1, 1))), resting, shape=(1,), out=(1,)), convention("spikingjelly")
     )
-    assert found.graph["n1"].vth[0] == pytest.approx(0.8)  # type: ignore[union-attr]
+    assert neurons_of(found.graph, "n1").vth[0] == pytest.approx(0.8)
     assert any("measured from" in note for note in found.notes)
 
 

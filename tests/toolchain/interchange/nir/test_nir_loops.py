@@ -42,7 +42,7 @@ def cut(
 def graph_of(
     nodes: dict[str, nir.NIRNode], edges: list[tuple[str, str]], *, shape=(2,), out=(2,)
 ) -> nir.NIRGraph:
-    ends = {"input": nir.Input(np.array(shape)), "output": nir.Output(np.array(out))}
+    ends = {"input": nir.Input({"input": np.array(shape)}), "output": nir.Output({"output": np.array(out)})}
     return nir.NIRGraph(ends | nodes, edges, type_check=False)
 
 
@@ -226,7 +226,7 @@ def looped(*, skip: bool, read_early: bool) -> Graph:
         edges += [("input", "past"), ("past", "b")]
     graph = graph_of(nodes, edges)
     if read_early:
-        graph.nodes["early"] = nir.Output(np.array([2]))
+        graph.nodes["early"] = nir.Output({"output": np.array([2])})
         graph.edges.append(("a", "early"))
     return imported(graph)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import nir
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import Recipe, random_fixed, recurrent, varied
+from tests.oracles.nir_arrays import unstated
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain import ir
 from toolchain.confined.reader import ConfinedReader
@@ -40,7 +42,7 @@ def _read_out_in_a_loop() -> nir.NIRGraph:
 
 ONE = full(2, 1.0)
 LEAKY = nir.LI(full(2, DT), full(2, 1.0), full(2, 0.0))
-PART = nir.Flatten({"input": None}, 1, 1)
+PART = nir.Flatten(unstated(), 1, 1)
 CUBA = nir.CubaLIF(full(2, DT), full(2, DT), full(2, 1.0), full(2, 0.1), full(2, 1.0), full(2, 0.0))
 
 
@@ -245,7 +247,8 @@ def test_metadata_of_any_sort_are_data() -> None:
     assert named_convention(graph, "rockpool").reset is Reset.SUBTRACT
     graph.metadata = {"convention": np.ones(2)}
     assert named_convention(graph).name == "nir"
-    graph.nodes["output"].metadata = np.ones(3)
+    output: Any = graph.nodes["output"]
+    output.metadata = np.ones(3)
     assert imported(graph).outputs
 
 

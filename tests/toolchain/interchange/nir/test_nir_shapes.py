@@ -1,11 +1,13 @@
 """Shapes of NIR: NumPy's broadcasting and nothing else; what is flat meets what is not."""
 
 from itertools import pairwise
+from typing import Any
 
 import nir
 import numpy as np
 import pytest
 
+from tests.oracles.nir_arrays import unstated
 from tests.oracles.nir_equations import Simulation
 from tests.toolchain.interchange.nir_graphs import DT, chain, full, imported, lif
 from toolchain import ir
@@ -68,19 +70,19 @@ def test_a_matrix_as_w_in_is_refused_by_name() -> None:
         imported(chain(cuba, shape=(2,), out=(2,)))
 
 
-def conv(input_shape: object) -> nir.NIRGraph:
+def conv(input_shape: Any) -> nir.NIRGraph:
     node = nir.Conv2d(None, np.ones((3, 2, 3, 3)), 1, 1, 1, 1, np.zeros(3))
     node.input_shape = input_shape
     return chain(node, nir.IF(np.array(1.0), np.array(1.0)), shape=(2, 4, 6), out=(3, 4, 6))
 
 
-def line(input_shape: object) -> nir.NIRGraph:
+def line(input_shape: Any) -> nir.NIRGraph:
     node = nir.Conv1d(None, np.ones((3, 2, 3)), 1, 1, 1, 1, np.zeros(3))
     node.input_shape = input_shape
     return chain(node, nir.IF(np.array(1.0), np.array(1.0)), shape=(2, 6), out=(3, 6))
 
 
-def flat(declared: object, start: int = 0, end: int = -1) -> nir.NIRGraph:
+def flat(declared: Any, start: int = 0, end: int = -1) -> nir.NIRGraph:
     return chain(
         nir.Flatten({"input": declared}, start, end), nir.Linear(np.ones((2, 16))), lif(2), shape=(4, 2, 2)
     )
@@ -138,12 +140,12 @@ def test_flattened_maps_reach_recurrent_and_delayed_neurons(delayed: bool, convo
     size = 18 if convolved else 4
     between = {"conv": nir.Conv2d(None, kernels, 1, 1, 1, 1, np.array([0.1, -0.2]))} if convolved else {}
     nodes = {
-        "input": nir.Input(np.array([1, 2, 2])),
+        "input": nir.Input({"input": np.array([1, 2, 2])}),
         **between,
-        "flat": nir.Flatten({"input": None}, 0, -1),
+        "flat": nir.Flatten(unstated(), 0, -1),
         "lif": lif(size),
         "w": nir.Affine(RNG.normal(size=(size, size)), RNG.normal(size=size) / 4),
-        "output": nir.Output(np.array([size])),
+        "output": nir.Output({"output": np.array([size])}),
     }
     path = ["input", *between, "flat", "lif", *(["wait"] if delayed else []), "w", "lif"]
     if delayed:
@@ -161,9 +163,10 @@ def test_a_convolution_as_a_matrix_is_the_convolution(groups: int) -> None:
     kernels = RNG.normal(size=(4, 2 // groups, 2, 3))
     branch = Branch("w", sent, kernels, stride=(2, 1), padding=(1, 2), dilation=(2, 1), groups=groups)
     node = branch.node("w")
+    assert isinstance(node, ir.Conv2d)
     x = RNG.normal(size=(2, 5, 4))
     rows, columns = branch.window.positions((5, 4))
-    maps = Current((branch,), np.arange(4.0), (4, rows, columns)).dense()
+    maps = Current((branch,), np.arange(4, dtype=np.float64), (4, rows, columns)).dense()
     matrix = maps.branches[0].node("w").weights
     assert np.allclose(matrix @ x.ravel(), reference._convolve(x, node.weights, node.window, groups).ravel())
     assert np.array_equal(maps.bias, np.repeat(np.arange(4.0), rows * columns))
@@ -172,16 +175,17 @@ def test_a_convolution_as_a_matrix_is_the_convolution(groups: int) -> None:
 
 def test_recurrent_neurons_behind_flattened_maps_run_on_lava() -> None:
     nodes = {
-        "input": nir.Input(np.array([1, 2, 2])),
+        "input": nir.Input({"input": np.array([1, 2, 2])}),
         "conv": nir.Conv2d(None, RNG.normal(size=(2, 1, 2, 2)), 1, 0, 1, 1, np.array([0.1, -0.2])),
-        "flat": nir.Flatten({"input": None}, 0, -1),
+        "flat": nir.Flatten(unstated(), 0, -1),
         "lif": lif(2),
         "w": nir.Linear(RNG.normal(size=(2, 2))),
-        "output": nir.Output(np.array([2])),
+        "output": nir.Output({"output": np.array([2])}),
     }
     edges = [*pairwise(["input", "conv", "flat", "lif", "w", "lif"]), ("lif", "output")]
     x = RNG.random((2, 8, 1, 2, 2)) < 0.5
     graph = nir.NIRGraph(nodes, edges, type_check=False)
     build = compile_file(graph, stimulus=Stimulus.of(x), target="lava")
+    assert build.stimulus is not None
     found = load_target("lava").build(build.fixed_graph).run(build.stimulus, record=QUANTITIES)
     assert first_mismatch(reference.run(build.fixed_graph, x), found) is None

@@ -31,7 +31,11 @@ def edged(*edges: tuple[str, str]) -> nir.NIRGraph:
 
 def nested(*edges: tuple[str, str]) -> nir.NIRGraph:
     inner = nir.NIRGraph(
-        {"input": nir.Input(np.array([2])), "cell": lif(2), "output": nir.Output(np.array([2]))},
+        {
+            "input": nir.Input({"input": np.array([2])}),
+            "cell": lif(2),
+            "output": nir.Output({"output": np.array([2])}),
+        },
         list(edges),
         type_check=False,
     )
@@ -47,7 +51,7 @@ def nested(*edges: tuple[str, str]) -> nir.NIRGraph:
         (nested(("input", "cel"), ("cell", "output")), "'n1.cel': there is no node 'n1.cel'"),
         (nested(("input", "cells"), ("cells", "output")), "no node 'n1.cells'; did you mean 'n1.cell'?"),
         (chain(nir.Linear(W), Resonator(full(2, DT))), "'n1' is a Resonator, .* known are Affine"),
-        (nir.NIRGraph({"i": nir.Input(np.array([2]))}, [], type_check=False), "no Output"),
+        (nir.NIRGraph({"i": nir.Input({"input": np.array([2])})}, [], type_check=False), "no Output"),
         (edged(("output", "n1")), "edge 'output' -> 'n1' leaves an Output"),
         (nir.NIRGraph({**edged().nodes, "b": lif(2), "a": lif(2)}, edged().edges, type_check=False),
          "node 'a' is not reached"),
@@ -71,7 +75,7 @@ def test_an_edge_that_stands_twice_counts_once_and_is_named() -> None:
 
 def test_the_same_file_in_another_order_is_the_same_graph_to_the_last_bit() -> None:
     nodes = {"a": lif(2), "b": lif(2), "va": nir.Linear(V), "vb": nir.Linear(V.T), "w": nir.Linear(W)}
-    ends = {"input": nir.Input(np.array([3])), "output": nir.Output(np.array([2]))}
+    ends = {"input": nir.Input({"input": np.array([3])}), "output": nir.Output({"output": np.array([2])})}
     edges = [("input", "w"), ("w", "a"), ("w", "b"), ("a", "va"), ("va", "b"), ("b", "vb"), ("vb", "a"),
              ("a", "a"), ("b", "output")]  # fmt: skip
     there = imported(nir.NIRGraph(ends | nodes, edges, type_check=False))

@@ -109,7 +109,7 @@ def classifier(
 def digits(path: Path) -> tuple[Path, MLPClassifier, NDArray[Any], NDArray[Any], NDArray[Any]]:
     """A classifier of handwritten digits, as a file; it, its training images, and others with their "
     "labels."""
-    data = load_digits()
+    data: Any = load_digits()
     x, order = data.data / 16, np.random.default_rng(0).permutation(len(data.data))
     seen, other = order[:1300], order[1300:]
     model = MLPClassifier((48,), max_iter=150, random_state=0, tol=1e-3).fit(x[seen], data.target[seen])
@@ -173,7 +173,7 @@ def test_rates_stand_for_the_activations_of_convolutions(tmp_path: Path, rng: np
     )
     images = rng.random((12, 2, 4, 4))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (expected,) = session.run(None, {"x": images.astype(np.float32)})
+    expected = np.asarray(session.run(None, {"x": images.astype(np.float32)})[0])
     shown = Stimulus.of(np.repeat(images[:, None], 400, axis=1))
     errors: list[float] = []
     for balance in (False, True):
@@ -192,7 +192,7 @@ def test_rates_stand_for_the_largest_of_a_window(
     """A window is neurons of differences: with many steps, the read-out is that of the classifier."""
     nodes = [helper.make_node("Conv", ["x", "k"], ["t0"], pads=[1] * 4, name="conv")]
     for i, kind in enumerate(order):
-        window = {"kernel_shape": [2, 2], "strides": [2, 2]} if kind == "MaxPool" else {}
+        window: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]} if kind == "MaxPool" else {}
         nodes.append(helper.make_node(kind, [f"t{i}"], [f"t{i + 1}"], name=kind, **window))
     nodes += [helper.make_node("Flatten", ["t2"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
     tensors = {"k": rng.normal(size=(4, 2, 3, 3)) * 0.3, "w": rng.normal(size=(16, 3))}
@@ -200,7 +200,7 @@ def test_rates_stand_for_the_largest_of_a_window(
     path = classifier(tmp_path / "net.onnx", nodes, weights, [2, 4, 4], 3)
     images = rng.random((12, 2, 4, 4))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (expected,) = session.run(None, {"x": images.astype(np.float32)})
+    expected = np.asarray(session.run(None, {"x": images.astype(np.float32)})[0])
     shown = Stimulus.of(np.repeat(images[:, None], 400, axis=1))
     graph = from_onnx(path, samples=shown, code=RateCode(largest_rate=0.2, percentile=100)).graph
     assert sum(isinstance(item, ir.Lif) for item in graph.nodes) == 4

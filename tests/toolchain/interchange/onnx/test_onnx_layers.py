@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_a_constant_that_makes_a_batch_of_one_sample_is_refused(rng: np.random.G
 def test_what_keeps_the_order_of_the_classes_is_left_out_only_where_it_is_last(
     kind: str, rng: np.random.Generator
 ) -> None:
-    weights = {"w": rng.normal(size=(4, 4))}
+    weights: dict[str, Any] = {"w": rng.normal(size=(4, 4))}
     first, second = node("MatMul", ["x", "w"], ["a"]), node(kind, ["a"], ["s"], name="squash")
     last = model_of([first, second, node("Identity", ["s"], ["y"])], [4], **weights)
     assert any("'squash'" in note and "is left out" in note for note in layers_of(last).notes)
@@ -165,11 +166,11 @@ def test_weights_that_are_whole_numbers_enter_as_they_stand(rng: np.random.Gener
     nodes = [node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", ["x", "w"], ["y"])]
     made = model_of(nodes, [4], q=whole, s=scale)
     (branch,) = layers_of(made).scores.branches
-    assert np.array_equal(branch.weights, (whole.T.astype(np.float32) * scale).astype(np.float64))
+    assert np.array_equal(np.asarray(branch.weights), (whole.T.astype(np.float32) * scale).astype(np.float64))
     columns = np.array([0.5, 0.25, 2.0], np.float32)
     nodes[0] = node("DequantizeLinear", ["q", "s"], ["w"], axis=1)
     (branch,) = layers_of(model_of(nodes, [4], q=whole, s=columns)).scores.branches
-    assert np.array_equal(branch.weights, (whole * columns).T)
+    assert np.array_equal(np.asarray(branch.weights), (whole * columns).T)
 
 
 def test_quantized_activations_are_not_rounded_but_keep_the_relu_that_exporters_drop(
@@ -225,7 +226,7 @@ def test_a_batch_that_operators_may_count_on_is_refused(rng: np.random.Generator
     ],
 )  # fmt: skip
 def test_constants_larger_than_a_classifier_are_refused_before_they_are_made(
-    item: Node, tensors: dict[str, Array]
+    item: Node, tensors: dict[str, Any]
 ) -> None:
     with pytest.raises(FrontendError, match="'huge' is a .*more than 16777216 are not made"):
         layers_of(model_of([item, node("Add", ["x", "k"], ["y"])], [4], **tensors))

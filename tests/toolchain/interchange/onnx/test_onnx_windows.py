@@ -68,7 +68,7 @@ def test_max_pooling_that_pads_what_may_be_negative_is_refused() -> None:
 
 
 def test_a_norm_before_a_padded_convolution_keeps_its_edges(rng: np.random.Generator) -> None:
-    parts = {
+    parts: dict[str, Any] = {
         "g": rng.uniform(0.5, 2, 2),
         "b": rng.normal(size=2),
         "m": rng.normal(size=2),

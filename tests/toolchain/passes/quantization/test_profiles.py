@@ -1,6 +1,7 @@
 """Few thresholds and few decays: how many, how good, and what they cost."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,9 +70,10 @@ def test_more_profiles_round_better(rng: np.random.Generator) -> None:
 
 def test_profiles_that_make_no_sense_are_refused(rng: np.random.Generator) -> None:
     graph = recurrent(rng)
-    for options in ({"threshold_profiles": 0}, {"threshold_profiles": 2, "per_neuron": False}):
+    wrong: list[dict[str, Any]] = [{"threshold_profiles": 0}, {"threshold_profiles": 2, "per_neuron": False}]
+    for options in wrong:
         with pytest.raises(PreconditionError, match="at least 1 threshold profile"):
-            QuantizeGraph(**options)(graph)  # type: ignore[arg-type]
+            QuantizeGraph(**options)(graph)
     with pytest.raises(PreconditionError, match="at least 1 decay profile"):
         ClusterDecays(profiles=0)(graph)
     with pytest.raises(PreconditionError, match="needs a float graph"):

@@ -151,10 +151,12 @@ def test_a_network_out_of_range_is_scaled_into_it_and_never_clipped(
 
 def test_a_range_that_no_scale_holds_is_a_named_error() -> None:
     endless = feed_forward().map(
-        lambda n: replace(n, dv=np.zeros(n.vth.shape)) if n.name == "hidden" else n  # type: ignore[union-attr,arg-type]
+        lambda n: replace(n, dv=np.zeros(n.vth.shape)) if isinstance(n, ir.Lif) and n.name == "hidden" else n
     )
     with pytest.raises(PreconditionError, match="population 'hidden' does not fit 24 bits at any scale"):
         compile_graph(endless, target="lava")
-    wide = feed_forward().map(lambda n: replace(n, du=np.zeros(n.vth.shape)) if n.name == "hidden" else n)  # type: ignore[union-attr,arg-type]
+    wide = feed_forward().map(
+        lambda n: replace(n, du=np.zeros(n.vth.shape)) if isinstance(n, ir.Lif) and n.name == "hidden" else n
+    )
     with pytest.raises(ToolchainError):
         QuantizeGraph(weight_bits=16)(wide)

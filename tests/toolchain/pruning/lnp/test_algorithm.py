@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ from toolchain.pruning.lnp.noise import drive_with_noise
 QUICK = NoiseDrive(steps=40, trials=8)
 
 
-def _options(neurons: int, fraction: float, iterations: int = 8, **more: object) -> LnpOptions:
-    return LnpOptions(neurons, fraction, iterations, drive=QUICK, attribution_steps=20, **more)  # type: ignore[arg-type]
+def _options(neurons: int, fraction: float, iterations: int = 8, **more: Any) -> LnpOptions:
+    return LnpOptions(neurons, fraction, iterations, drive=QUICK, attribution_steps=20, **more)
 
 
 @pytest.mark.parametrize(("neurons", "fraction"), [(50, 0.1), (100, 0.5), (13, 0.01), (43, 0.19)])

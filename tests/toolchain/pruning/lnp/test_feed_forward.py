@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from toolchain.errors import PruningError
-from toolchain.models import POOL, PreResNetShape, VggShape, build_preresnet, build_vgg
+from toolchain.models import POOL, FeedForward, PreResNetShape, VggShape, build_preresnet, build_vgg
 from toolchain.pruning.lnp import (
     FeedForwardLnpOptions,
     HoldPruned,
@@ -16,7 +16,7 @@ from toolchain.pruning.lnp import (
 from toolchain.training import FitOptions, fit
 
 
-def _vgg(seed: int = 0) -> torch.nn.Module:
+def _vgg(seed: int = 0) -> FeedForward:
     shape = VggShape(plan=(12, POOL, 16, POOL), image=(1, 8, 8), classes=3)
     return build_vgg(shape, torch.Generator().manual_seed(seed))
 
