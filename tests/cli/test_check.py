@@ -102,7 +102,7 @@ def test_a_page_shows_the_cores(
     assert main(["check", str(small_build), "-t", "loihi1", "--report", str(page)]) == 0
     text = page.read_text()
     assert "<svg" in text
-    assert "On Intel Loihi 1" in text
+    assert "Intel Loihi 1" in text
     assert 'src="http' not in text
     assert 'href="http' not in text
     assert str(page) in capsys.readouterr().out.replace("\n", "")
@@ -122,7 +122,7 @@ def test_a_build_for_loihi_1_shares_its_profiles_and_keeps_what_it_takes(
     resources = json.loads((tmp_path / "build" / "resources.json").read_text())
     assert resources["chip"] == "loihi1"
     assert resources["fits"]
-    assert "On Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
+    assert "Intel Loihi 1" in (tmp_path / "build" / "report.html").read_text()
     # The stand-alone network stands in every build.
     for folder in (tmp_path / "build", small_build):
         names = {item.name for item in (folder / "lava").iterdir()}

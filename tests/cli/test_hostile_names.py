@@ -126,4 +126,4 @@ def test_our_own_bugs_are_shown_like_that(tmp_path: Path, encoding: str) -> None
     assert done.returncode == 1
     assert not obeyed(printed)
     assert r"ValueError: \x1b[2J\udcff" in printed
-    assert r"UserWarning: \x1b[2J\udcff" in printed
+    assert r"warning: \x1b[2J\udcff" in printed

@@ -178,7 +178,7 @@ def test_the_commands_say_what_was_clipped_and_what_to_do(
     build.save(tmp_path / "b")
     _beyond().save(tmp_path / "s.npz")
     told = "3 of 36 values of input 'light' lie beyond the range -2.55 .. 2.55 that it was calibrated for"
-    remedy = "compile with samples as `calibration` that cover the range"
+    remedy = "compile with samples as --calibration that cover the range"
     run = ["run", str(tmp_path / "b"), "-i", str(tmp_path / "s.npz"), "-o", str(tmp_path / "t.npz")]
     assert main(run) == 0
     said = capsys.readouterr().out

@@ -158,7 +158,7 @@ def test_two_equal_executions_show_their_first_samples(build: Build, tmp_path: P
     judged = compare_build(silent)
     assert judged.shown_samples == (0, 1)
     write_report(tmp_path / "report.html", report_of(silent, judged))
-    assert "Sample 0. Solid" in (tmp_path / "report.html").read_text()
+    assert "Sample 0. Spikes: dark in both" in (tmp_path / "report.html").read_text()
 
 
 def test_events_and_accuracy_are_counted_in_parts_too(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_without_samples_a_build_is_written_and_says_what_is_missing(
         str(tmp_path / "build"),
     ]
     assert main(command) == 0
-    assert "not judged: give samples with --example" in capsys.readouterr().out
+    assert "not judged: give samples as --example" in capsys.readouterr().out
     assert main([*command[:-1], str(tmp_path / "again"), "--json"]) == 0
     assert "convention norse" in json.loads(capsys.readouterr().out)["notes"][0]
     assert not (tmp_path / "build/report.html").exists()
@@ -106,8 +106,8 @@ def test_samples_that_are_not_spikes_make_a_graded_input(network: Path, rng: np.
         ("none.nir", [], 2, "does not exist"),
         ("net.net", ["--convention", "nir"], 2, "other files say it themselves"),
         ("net.txt", [], 2, "neither a run folder"),
-        ("net.nir", ["--qat-epochs", "2"], 2, "give them with --train samples.npz"),
-        ("net.nir", ["--train", "samples.npz"], 2, "say how long to train with --qat-epochs"),
+        ("net.nir", ["--qat-epochs", "2"], 2, "give them as --train samples.npz"),
+        ("net.nir", ["--train", "samples.npz"], 2, "say with --qat-epochs how long to train"),
         ("net.nir", ["--resume", "state"], 2, "--resume keeps the state of --qat-epochs"),
         (".", ["--train", "samples.npz"], 2, "--train does nothing for a run folder"),
         (".", ["--dt", "1e-3"], 2, "--dt does nothing for a run folder"),
