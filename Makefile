@@ -32,8 +32,12 @@ demo: $(READY) ## train, prune, compile, run on Lava and compare, on real digits
 	$(BIN)/pumice demo -o $(OUT)
 
 .PHONY: test
-test: $(READY) ## run the tests, on JOBS cores (minutes)
-	$(PYTEST) -m "not long and not bench and not frameworks"
+test: $(READY) ## run the quick tests, on JOBS cores (minutes)
+	$(PYTEST) -m "not slow and not long and not bench and not frameworks"
+
+.PHONY: slow
+slow: $(READY) ## the slow tests: demo, examples, pages and tutorials, small disks, random graphs on Lava (minutes)
+	$(PYTEST) -m "slow"
 
 .PHONY: frameworks
 frameworks: peers ## networks of other frameworks, in and out, with their own exporters and importers

@@ -18,6 +18,8 @@ from toolchain.frontends import from_torch
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.run_folder import TrainedRun
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:

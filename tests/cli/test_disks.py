@@ -15,6 +15,8 @@ from tests.small_run import TOML
 from toolchain.cli.main import main
 from toolchain.workflow.run_folder import TrainedRun
 
+pytestmark = pytest.mark.slow
+
 _SMALL = 20_000
 
 

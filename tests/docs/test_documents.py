@@ -154,6 +154,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _PAGES)
 @pytest.mark.filterwarnings("default")
 def test_the_commands_and_the_python_of_a_page_work(

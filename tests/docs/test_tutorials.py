@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _TUTORIALS = {
     "own_network": "of 8 samples equal reference and emulator at every step",
     "pruning_for_a_chip": "of 4 samples equal reference and emulator at every step",

@@ -8,6 +8,8 @@ import pytest
 
 from toolchain.workflow.experiment import Experiment, load_experiment
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
     assert load_experiment(repository / "examples" / "digits.toml") == Experiment()

@@ -5,6 +5,8 @@ import pytest
 from tests.parity import sweep as sweeps
 from tests.parity.sweep import KINDS, sweep
 
+pytestmark = pytest.mark.slow
+
 _QUICK = {"wide-images": 400, "images": 300, "integers": 400}
 
 

@@ -42,6 +42,8 @@ from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, print_graph
 from toolchain.passes import FoldDelays
 from toolchain.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 
 def _waiting(steps: int, delays: NDArray[np.int64] | None = None) -> Graph:
     """A graded input that is read late, through one synapse or through some of several delays."""

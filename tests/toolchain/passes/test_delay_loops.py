@@ -26,6 +26,8 @@ from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.export import export_build
 
+pytestmark = pytest.mark.slow
+
 _STEPS = 12
 
 
