@@ -35,7 +35,17 @@ def test_arguments_become_options_first_of_the_command_that_runs(text: str, verb
 
 
 @pytest.mark.parametrize(
-    "text", ["`unheard_of`", "`dt", "dt", "`a b`", "``", "`dt=1, unheard_of=2`", "`dt(`"]
+    "text",
+    [
+        "file 'x`dt`y`target`.npz' does not exist",
+        "`unheard_of`",
+        "`dt",
+        "dt",
+        "`a b`",
+        "``",
+        "`dt=1, unheard_of=2`",
+        "`dt(`",
+    ],
 )
 def test_everything_else_stays_as_it_is(text: str) -> None:
     assert _told(text, "compile") == text

@@ -1,18 +1,23 @@
 """`pumice show`: what is in a build."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from toolchain.cli.compile import print_quantization
 from toolchain.cli.console import answer, out
-from toolchain.cli.options import AsJson, BuildFolder, StageName
+from toolchain.cli.options import AsJson, BuildFolder
 
 
 def show(
     build: BuildFolder,
     *,
-    stage: StageName = "fixed",
+    stage: Annotated[
+        Literal["fixed", "float"] | None,
+        typer.Option(
+            metavar="STAGE", help="fixed (the default) for the integers, float for the real numbers."
+        ),
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option(metavar="PASS", help="Show the network as this pass of the compiler left it."),
@@ -31,6 +36,8 @@ def show(
 
     if after is not None and why is not None:
         raise UsageError("`after` shows a network and `why` a node", "give one of the two")
+    if after is not None and stage is not None:
+        raise UsageError("a pass decides whether its network is in integers", "leave out `stage`")
     loaded = load(build)
     passes = [each.name for each in loaded.passes]
     if why is not None:
@@ -45,10 +52,11 @@ def show(
         if not as_json:
             out.print(text, soft_wrap=True)
     else:
-        text = show_graph(loaded, Stage(stage))
+        shown = Stage(stage or "fixed")
+        text = show_graph(loaded, shown)
         quantization = loaded.quantization.model_dump(mode="json")
         facts = loaded.facts.model_dump(mode="json", exclude_none=True)
-        network = {"target": loaded.target, "stage": stage, "graph": text, "passes": passes}
+        network = {"target": loaded.target, "stage": shown.value, "graph": text, "passes": passes}
         answer(network | {"quantization": quantization, "facts": facts})
         if not as_json:
             out.print(text, soft_wrap=True)

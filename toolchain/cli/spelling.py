@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from toolchain.errors import ArgumentError
 
-_CODE: Final = re.compile(r"`(?:\w+\()?(\w+(?:=[^`(),=]+)?(?:, \w+=[^`(),=]+)*)\)?`")
-"""A name in backticks, or arguments, with or without the call that takes them."""
+_CODE: Final = re.compile(
+    r"(?<!\w)'[^']*'(?!\w)|`(?:\w+\()?(?P<code>\w+(?:=[^`(),=]+)?(?:, \w+=[^`(),=]+)*)\)?`"
+)
+"""A name in backticks, or arguments, with or without the call that takes them; quoted paths stay as they are."""
 _CALLS: Final = {"repair": "qat_epochs", "write_baseline": "update"}
 """Calls of the library for which a command has an option."""
 
@@ -31,7 +33,7 @@ def spell(text: str, commands: Iterable[Any]) -> str:
                 options.setdefault(parameter.name, parameter)
 
     def replace(code: re.Match[str]) -> str:
-        words = [_option(argument, options) for argument in code[1].split(", ")]
+        words = [_option(argument, options) for argument in (code["code"] or "").split(", ")]
         return " ".join(words) if all(words) else code[0]
 
     return _CODE.sub(replace, text)

@@ -10,6 +10,7 @@ from toolchain.errors import FidelityError, UnknownNameError, UsageError
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.compare import Comparison
 from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
+from toolchain.intake import PathText, check_type, path_of, real_of
 from toolchain.options import LARGEST_FACTOR
 
 _TOLERANCE: Final = 1e-6
@@ -124,10 +125,21 @@ def measure(comparison: Comparison, gate: str) -> tuple[str, float | None]:
 def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
     """Raise `FidelityError` for the first gate that is not met.
 
+    Args:
+        comparison: What was measured.
+        gates: The bound of each gate, by its name: at most for drops and errors, at least for agreements.
+
     Raises:
+        ArgumentError: The comparison is none, or the gates are no bounds by name.
+        UnknownNameError: There is no such gate.
         UsageError: A gate needs labels or potentials that were not there.
     """
-    for gate, required in gates.items():
+    check_type(comparison, "comparison", Comparison)
+    check_type(gates, "gates", Mapping, "write them as {'accuracy_drop': 0.5}")
+    for gate, bound in gates.items():
+        if gate not in GATES:
+            raise UnknownNameError("gate", str(gate), GATES)
+        required = real_of(bound, gate)
         node, measured = measure(comparison, gate)
         if measured is None:
             raise UsageError(
@@ -138,12 +150,15 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
             raise FidelityError(gate, node, measured=measured, required=required)
 
 
-def write_baseline(path: Path, comparison: Comparison) -> None:
+def write_baseline(path: PathText, comparison: Comparison) -> None:
     """Write what was measured as a small text to be reviewed and committed: figures per layer.
 
     Raises:
+        ArgumentError: The comparison is none, or the path no path.
         UsageError: A figure is beyond all bounds.
     """
+    path = path_of(path, "path")
+    check_type(comparison, "comparison", Comparison)
     output = {gate: _rounded(measure(comparison, gate)[1]) for gate in OutputFigures.model_fields}
     layers = {
         name: {gate: _rounded(read(node)) for gate, read in _NODE_GATES.items()}
@@ -170,7 +185,7 @@ def read_baseline(path: Path) -> Baseline:
     return read_document(path, Baseline)
 
 
-def check_baseline(path: Path, comparison: Comparison) -> None:
+def check_baseline(path: PathText, comparison: Comparison) -> None:
     """Raise `FidelityError` if any figure of any layer is worse than in the baseline.
 
     Figures are rounded to six digits, as they are written.
@@ -178,8 +193,11 @@ def check_baseline(path: Path, comparison: Comparison) -> None:
     Raises:
         CorruptArtifactError: It is no baseline.
         FidelityError: Names the figure and the layer.
+        ArgumentError: The comparison is none, or the path no path.
         UsageError: The stimulus or the network is another one.
     """
+    path = path_of(path, "path")
+    check_type(comparison, "comparison", Comparison)
     baseline = read_baseline(path)
     if baseline.samples != comparison.samples or set(baseline.layers) != set(comparison.nodes):
         raise UsageError(

@@ -65,7 +65,7 @@ class ClusterDecays(Pass):
             raise PreconditionError(
                 f"population '{node.name}' has {len(pairs)} distinct decays; {self.profiles} profiles would "
                 f"change a time constant by {100 * error:.0f} %, accepted are {100 * self.tau_error:.0f} %: "
-                "allow more profiles or a larger tau_error"
+                "allow more profiles or a larger `tau_error`"
             )
         decays = centres[inverse.ravel()]
         return replace(node, du=decays[:, 0].reshape(node.du.shape), dv=decays[:, 1].reshape(node.dv.shape))

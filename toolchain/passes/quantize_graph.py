@@ -42,7 +42,10 @@ class QuantizeGraph(QuantizeOptions, Pass):
         if graph.stage is not Stage.FLOAT:
             raise PreconditionError("'quantize-graph' needs a float graph; this one is in integers already")
         if self.threshold_profiles is not None and (self.threshold_profiles < 1 or not self.per_neuron):
-            raise PreconditionError("expected at least 1 threshold profile, and a scale per neuron")
+            raise PreconditionError(
+                "`threshold_profiles` shares thresholds among neurons with a scale of their own; "
+                "expected at least 1 profile, and `per_neuron`"
+            )
         require_folded_delays(graph)
         for node in graph.synapses:
             self._check_bits(node.name)

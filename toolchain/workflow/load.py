@@ -16,5 +16,5 @@ def load(folder: PathText) -> Build:
     """
     path = path_of(folder, "folder")
     if is_run(path):
-        raise CorruptArtifactError(path, "is a run folder; compile it first with 'pumice compile'")
+        raise CorruptArtifactError(path, "is a run folder; compile it first")
     return Build.load(path)

@@ -64,7 +64,7 @@ class StoredPass(Document):
             of the pass before.
     """
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=200)]
     stage: Stage
     graph: Literal["stored", "before"] | dict[str, Any]
 
@@ -132,8 +132,11 @@ def read_passes(
         CorruptArtifactError: They are no graphs, or the last one is not the fixed graph.
     """
     stored_graphs = {graph.stage: graph for graph in (float_graph, fixed_graph)}
+    rows = parse_document(content, path, StoredPasses).passes
+    if len({row.name for row in rows}) < len(rows):
+        raise CorruptArtifactError(path, "names two passes alike; compile again")
     passes: list[PassGraph] = []
-    for place, row in enumerate(parse_document(content, path, StoredPasses).passes):
+    for place, row in enumerate(rows):
         if row.graph == "stored":
             graph = stored_graphs[row.stage]
         elif isinstance(row.graph, dict):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -287,3 +288,16 @@ def test_a_graded_zero_costs_nothing_and_recurrence_is_recognised(rng: np.random
         measure_cost(graded, Stimulus.of(values), reference.run(graded, values)).synaptic_operations["encode"]
         == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("gates", "said"),
+    [
+        ({"spike_f": 0.9}, "did you mean 'spike_f1'"),
+        ("spike_f1=0.9", "write them as {'accuracy_drop': 0.5}"),
+        ({"spike_f1": "much"}, "spike_f1: expected"),
+    ],
+)
+def test_gates_that_are_none_are_refused(rng: np.random.Generator, gates: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_gates(_comparison(rng), gates)

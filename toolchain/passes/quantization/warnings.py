@@ -45,12 +45,12 @@ def _of_connection(row: ConnectionReport) -> Iterator[str]:
         yield (
             f"{row.rounded_to_zero:,} of {synapses:,} synapses round to zero, as if they were pruned: "
             f"they are less than half a step of {bits} bits while their neuron's largest weight takes all "
-            "of the range; more bits, or training with the integers (`repair`), brings them back"
+            "of the range; more bits, or training with the integers, brings them back"
         )
     if row.relative_rms_error > _ROUGH:
         yield (
             f"weights are off by {100 * row.relative_rms_error:.1f} % (root mean square): {bits} bits "
-            "are few for how much they differ; more bits, or training with the integers (`repair`), help"
+            "are few for how much they differ; more bits, or training with the integers, help"
         )
     if synapses and row.largest_integer <= _COARSE * row.limit:
         graded = (

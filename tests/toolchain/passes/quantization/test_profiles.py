@@ -72,7 +72,7 @@ def test_profiles_that_make_no_sense_are_refused(rng: np.random.Generator) -> No
     graph = recurrent(rng)
     wrong: list[dict[str, Any]] = [{"threshold_profiles": 0}, {"threshold_profiles": 2, "per_neuron": False}]
     for options in wrong:
-        with pytest.raises(PreconditionError, match="at least 1 threshold profile"):
+        with pytest.raises(PreconditionError, match="at least 1 profile"):
             QuantizeGraph(**options)(graph)
     with pytest.raises(PreconditionError, match="at least 1 decay profile"):
         ClusterDecays(profiles=0)(graph)
