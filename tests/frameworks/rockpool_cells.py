@@ -1,7 +1,7 @@
 """Rockpool: torch modules over whole samples, exported with its own exporter."""
 
-# `make peers` installs it.
-# pyright: reportMissingImports=false
+# `make peers` installs it, and what it accepts is more than its types say.
+# pyright: reportMissingImports=false, reportArgumentType=false, reportAttributeAccessIssue=false
 
 from collections.abc import Callable
 from functools import partial
