@@ -13,7 +13,7 @@ from toolchain.errors import ArgumentError
 _CODE: Final = re.compile(
     r"(?<!\w)'[^']*'(?!\w)|`(?:\w+\()?(?P<code>\w+(?:=[^`(),=]+)?(?:, \w+=[^`(),=]+)*)\)?`"
 )
-"""A name in backticks, or arguments, with or without the call that takes them; quoted paths stay as they are."""
+"""A name in backticks, or arguments, with or without their call. Quoted paths stay as they are."""
 _CALLS: Final = {"repair": "qat_epochs", "write_baseline": "update"}
 """Calls of the library for which a command has an option."""
 

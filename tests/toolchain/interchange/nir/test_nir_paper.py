@@ -125,7 +125,9 @@ def test_the_single_neuron_is_not_taken_for_one_of_norse_1_1() -> None:
         import_file(path, convention="norse")
     graph = read_nir(path)
     graph.metadata = {}
-    with pytest.raises(FrontendError, match="'1' has tau = 0.0025, which is 2,500 steps .* 'norse-seconds'"):
+    with pytest.raises(
+        FrontendError, match="'1' has tau = 0.0025, which is 2,500 steps .* `convention=norse-seconds`"
+    ):
         import_file(graph, convention="norse")
     notes = import_file(path, convention="norse", dt=1e-6).notes
     assert any("'1' has a tau of 2,500 steps" in note for note in notes)
