@@ -22,14 +22,6 @@ _NEUROBENCH: Final[Mapping[str, str]] = {
 }
 
 
-_CONFIDENCE: Final[Mapping[str, str]] = {
-    "H": "stated by the maker",
-    "M": "one primary source",
-    "L": "second-hand",
-    "INF": "inferred",
-}
-
-
 def write_resources(path: Path, fit: Fit, metrics: NeuroBench) -> None:
     """Write a page of its own, atomically."""
     write_page(path, "toolchain.fidelity", "resources.html.j2", chip=shown_resources(fit, metrics))
@@ -43,7 +35,6 @@ def shown_resources(fit: Fit, metrics: NeuroBench) -> dict[str, Any]:
         "binding": binding,
         "share": share,
         "limit": fit.limits[binding],
-        "confidence": _CONFIDENCE[fit.limits[binding].confidence],
         "heaviest": max((link.messages for link in fit.links), default=0.0),
         "hidden": max(0, fit.chips_needed - SHOWN_CHIPS),
         "maps": core_maps(fit),
