@@ -119,7 +119,7 @@ def print_fit(fit: "Fit") -> None:
     before = (
         ""
         if fit.in_order is None
-        else f", one layer after another {fit.in_order.cores} and {fit.in_order.hops:,.1f}"
+        else f"; one layer after another it would be {fit.in_order.cores} and {fit.in_order.hops:,.1f}"
     )
     out.print(f"{fit.packing.cores} cores and {fit.packing.hops:,.1f} hops a step{before}")
     print_table("events per step", ("event", "mean"), [(name, f"{n:,.1f}") for name, n in fit.events.items()])

@@ -23,7 +23,8 @@ def compare(
     exact: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Target, such as lava, that must be equal bit for bit. May be repeated."
+            metavar="NAME",
+            help="Target, such as lava, that must equal the integer reference bit for bit. May be repeated.",
         ),
     ] = None,
     samples: Annotated[

@@ -34,5 +34,6 @@ def train(
             }
         )
         return
-    out.print(f"trained {last.epoch} epochs, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
+    count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
+    out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
     out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)

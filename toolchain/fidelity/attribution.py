@@ -72,5 +72,5 @@ class LossAttribution(Document):
             f"{_SENTENCES[rule]} alone: spike F1 {self.alone[rule].spike_f1:.4f}" for rule in self.ranked[:3]
         ]
         drop = self.together.accuracy_drop
-        points = "" if drop is None else f", {drop:+.2f} points"
+        points = "" if drop is None else f", {drop:+.2f} points of accuracy lost"
         return f"All rules: spike F1 {self.together.spike_f1:.4f}{points}. {'; '.join(parts)}."

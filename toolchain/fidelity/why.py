@@ -85,10 +85,10 @@ def _worst_weight(
 
 def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) -> Iterator[str]:
     row = report.populations[node.name]
-    limits = ", ".join(f"{count} by {_LIMITS[cause]}" for cause, count in row.limited_by if count)
+    limits = "; ".join(f"{_LIMITS[cause]} (neurons: {count:,})" for cause, count in row.limited_by if count)
     yield (
-        f"'{node.name}' has {row.neurons:,} neurons; one unit of the model is 64 S integers, S from "
-        f"{row.scale.least:.4g} to {row.scale.most:.4g}."
+        f"'{node.name}' has {row.neurons:,} neurons; its scale S, by which one unit of the "
+        f"model is 64 S integers, is {row.scale.least:.4g} to {row.scale.most:.4g}."
     )
     yield f"What keeps S from doubling: {limits}."
     yield (
@@ -96,7 +96,7 @@ def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) ->
         f"({row.thresholds:,} distinct), off by at most {100 * row.largest_threshold_error:.3f} %."
     )
     yield (
-        f"Decays are multiples of 1/4096 ({row.decays:,} distinct pairs); the worst time constant is "
+        f"Decays are multiples of 1/4096 (distinct pairs: {row.decays:,}); the worst time constant is "
         f"off by {100 * max(row.largest_tau_error, row.largest_tau_current_error):.2f} %."
     )
     yield _range(row, report.calibration_samples)
@@ -115,7 +115,7 @@ _LIMITS: Mapping[str, str] = {
     "weights": "their largest weight",
     "threshold": "the threshold register",
     "bias": "the bias register",
-    "range": "the 24-bit range of u and v, or a scale that rounds better",
+    "range": "the 24-bit range of u and v, or that a smaller scale rounds better",
 }
 
 
@@ -124,7 +124,7 @@ def _registers(node: ir.FixedLif) -> Iterator[str]:
     lava = registers.lava
     yield (
         f"Lava's current decay du is {lava.du}; what Loihi 1 takes as iDecay is one more, "
-        f"{registers.loihi1.iDecay}, since the hidden + 1 is Lava's. The others are the same: dv {lava.dv} "
+        f"{registers.loihi1.iDecay}, since Lava adds one by itself. The others are the same: dv {lava.dv} "
         f"is vDecay, vth {lava.vth} is vThMant, biases are mantissas of {lava.bias_mant} with "
         f"exponents of {lava.bias_exp}."
     )

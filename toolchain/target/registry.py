@@ -27,8 +27,8 @@ def load_chip(name: str) -> ChipTarget:
     target = load_target(name)
     if not isinstance(target, ChipTarget):
         raise TargetError(
-            f"target '{name}' has no cores to fill; check a build against a chip, such as 'loihi1' or "
-            "'loihi2'"
+            f"target '{name}' has no cores to fill",
+            "check the build against a chip: `target=loihi1`, or loihi2",
         )
     return target
 
