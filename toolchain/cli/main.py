@@ -29,7 +29,7 @@ _DEBUG = {"on": False}
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -58,8 +58,11 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Take the options that precede a command."""
+    """Take the options that precede a command; without one, show the help."""
     del version
+    if context.invoked_subcommand is None:
+        out.print(context.get_help())
+        raise typer.Exit
     _DEBUG["on"] = debug
     commands = cast("Commands", context.command).commands
     running = commands.get(context.invoked_subcommand or "")
