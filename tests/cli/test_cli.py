@@ -195,7 +195,7 @@ def test_compile_takes_bits_profiles_and_epochs_of_repair(
     _fails(
         ["compile", str(small_run), "-o", build, "--decay-profiles", "1", "--tau-error", "0.01"],
         3,
-        "allow more profiles or a larger tau_error",
+        "allow more profiles or a larger --tau-error",
         capsys,
     )
     _fails(["compile", str(small_run), "-o", build, "--weight-bits", "16"], 2, "weight bits 2 .. 15", capsys)
