@@ -226,10 +226,11 @@ def halve_weights(weights: IntArray, sign_mode: SignMode, weight_bits: int) -> t
 def split_bias(bias: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
     """Return mantissas and exponents with `mantissa * 2^exponent` nearest to `bias`.
 
-    Every neuron takes the smallest exponent, at most 7, with which its mantissa fits 13 bits with a sign.
+    Every neuron takes the smallest exponent, at most 7, with which its mantissa is at most 4095 in magnitude.
+    With the largest exponent it may be -4096, which 13 bits with a sign hold, too.
 
-    >>> [x.tolist() for x in split_bias(np.array([100.0, -9000.0]))]
-    [[100, -2250], [0, 2]]
+    >>> [x.tolist() for x in split_bias(np.array([100.0, -9000.0, -524288.0]))]
+    [[100, -2250, -4096], [0, 2, 7]]
     """
     mantissa = np.rint(bias)
     exponent = np.zeros(bias.shape, dtype=np.int32)
@@ -238,7 +239,7 @@ def split_bias(bias: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
         mantissa = np.where(too_large, np.rint(bias / 2**power), mantissa)
         exponent = np.where(too_large, np.int32(power), exponent)
     limit = BIAS_MANTISSA_MAX
-    return np.clip(mantissa, -limit, limit).astype(np.int32), exponent.astype(np.int32)
+    return np.clip(mantissa, -limit - 1, limit).astype(np.int32), exponent.astype(np.int32)
 
 
 def encode_graded(x: NDArray[np.floating[Any]], scale: float, bits: int) -> IntArray:

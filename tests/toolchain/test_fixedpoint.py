@@ -105,12 +105,12 @@ def test_rounding_a_mixed_weight_errs_by_at_most_one(weights: list[float]) -> No
     assert (np.abs(rounded - np.array(weights)) <= 1 + 1e-9).all()
 
 
-@given(bias=st.floats(-4095 * 128, 4095 * 128))
+@given(bias=st.floats(-4096 * 128, 4095 * 128))
 def test_a_split_bias_errs_by_at_most_half_its_unit(bias: float) -> None:
     mantissa, exponent = fixedpoint.split_bias(np.array([bias]))
     unit = 2 ** int(exponent[0])
     assert abs(int(mantissa[0]) * unit - bias) <= unit / 2 + 1e-9
-    assert abs(int(mantissa[0])) <= 4095
+    assert -4096 <= int(mantissa[0]) <= 4095
 
 
 @pytest.mark.parametrize(

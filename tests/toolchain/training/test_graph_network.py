@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from scipy.sparse import csr_array
 
 from tests.graphs import (
@@ -19,7 +19,7 @@ from tests.graphs import (
     spikes,
     varied,
 )
-from tests.image_graphs import image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from tests.nodes import node_of, sparse, weights_of
 from toolchain import fixedpoint, ir
@@ -90,6 +90,9 @@ def test_all_rules_are_the_integers_bit_for_bit(recipe: Any) -> None:
 
 
 @given(recipe=image_recipes)
+@example(
+    recipe=ImageRecipe(seed=42095, channels=20, size=(7, 10), feedback=True, biased=True, wide=True, rate=0.0)
+)
 @settings(max_examples=30)
 def test_all_rules_are_the_integers_of_images_bit_for_bit(recipe: Any) -> None:
     graph, x = random_images(recipe), random_pictures(recipe, 2, 5)
