@@ -24,6 +24,7 @@ def test_it_equals_the_integer_reference(target: Target) -> None:
     conformance.check_equal_to_the_reference(target)
 
 
+@pytest.mark.slow
 def test_every_sample_starts_from_rest(target: Target) -> None:
     conformance.check_rest(target)
 

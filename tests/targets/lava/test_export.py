@@ -27,6 +27,8 @@ from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph
 from toolchain.workflow.compile import compile_module
 
+pytestmark = pytest.mark.slow
+
 RECURRENT = Recipe(
     3,
     (5, 4),

@@ -40,6 +40,8 @@ from toolchain.ir import AnyNode, Decode, Graph
 from toolchain.progress import Progress, no_progress
 from toolchain.target.protocol import forget_samples
 
+pytestmark = pytest.mark.slow
+
 
 def _job(folder: Path, *, steps: int = 6) -> LavaJob:
     graph = conformance.graph()
