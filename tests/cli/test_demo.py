@@ -70,7 +70,7 @@ def test_its_report_needs_no_network_and_shows_what_it_promises(demo: tuple[Path
         "Agreement per population",
         "Where the loss comes from",
         "Spikes and potentials",
-        "lava: u, v and spikes of 32",
+        "Lava: u, v and spikes of 32",
     ):
         assert text in page
     # The path, rasters, potentials and weights; what only a browser can tell is in test_report.

@@ -17,6 +17,7 @@ import pumice
 from tests.small_run import TOML
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus
+from toolchain.workflow.build_folder import Build
 
 _PAGES = (
     "docs/quickstart.md",
@@ -135,6 +136,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
     (folder / "examples" / "digits.toml").write_text(TOML)
     shutil.copytree(small_run, folder / "run")
     shutil.copytree(small_build, folder / "build")
+    pumice.run(Build.load(small_build), samples=2).save(folder / "trace.npz")
     shutil.copy(small_run / "calibration.npz", folder / "mine.npz")
     rng = np.random.default_rng(0)
     ones, three = np.ones(5), np.ones(3)
