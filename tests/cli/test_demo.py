@@ -73,8 +73,9 @@ def test_its_report_needs_no_network_and_shows_what_it_promises(demo: tuple[Path
         "Lava: u, v and spikes of 32",
     ):
         assert text in page
-    # The path, rasters, potentials and weights; what only a browser can tell is in test_report.
-    assert page.count("<svg") == 4
+    # The weights have a panel per connection; what only a browser can tell is in test_report.
+    connections = Build.load(demo[0] / "build").quantization.connections
+    assert page.count("<svg") == 4 + len(connections)
     for outside in ("src=", 'href="http', "@import", "fetch(", "XMLHttpRequest"):
         assert outside not in page.replace('xlink:href="#', "")
 
