@@ -15,6 +15,8 @@ from toolchain.cli.main import main
 from toolchain.files.swapping import replacing_folder
 from toolchain.workflow.build_folder import Build
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[[Path], list[str]]
 
 _WORK = (
