@@ -107,9 +107,9 @@ class MissingFileError(UsageError):
         path: The path.
     """
 
-    def __init__(self, what: str, path: Path) -> None:
+    def __init__(self, what: str, path: Path, remedy: str = "check the path") -> None:
         self.path = path
-        super().__init__(f"{what} '{path}' does not exist", "check the path")
+        super().__init__(f"{what} '{path}' does not exist", remedy)
 
 
 class ExperimentError(UsageError):

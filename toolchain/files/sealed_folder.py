@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import ClassVar, TypeVar, final
 
-from toolchain.errors import CorruptArtifactError, ToolchainError
+from toolchain.errors import CorruptArtifactError, MissingFileError, ToolchainError
 from toolchain.files.atomic import sha256
 from toolchain.files.documents import Digest, FileDocument, parse_document
 from toolchain.files.hashed import HashedFile
@@ -95,10 +95,7 @@ def open_sealed(folder: OpenedFolder, kind: type[Listing]) -> tuple[Listing, Sea
                 f"is not listed by its {kind.FOLDER}; remove it, or write all with '{kind.WRITTEN_BY}'",
             )
     needed = sorted(required | optional & set(listed))
-    files = {
-        name: folder.open(name, f"file of the {kind.FOLDER}", streamed=name in kind.STREAMED)
-        for name in needed
-    }
+    files = {name: _open_listed(folder, kind, name) for name in needed}
     for name, recorded in listed.items():
         digest = files[name].sha256 if name in files else _hash_if_plain(folder, name)
         if digest not in (None, recorded):
@@ -108,6 +105,15 @@ def open_sealed(folder: OpenedFolder, kind: type[Listing]) -> tuple[Listing, Sea
                 f"'{kind.WRITTEN_BY}'",
             )
     return listing, SealedFiles(files)
+
+
+def _open_listed(folder: OpenedFolder, kind: type[SealedDocument], name: str) -> HashedFile:
+    """Return a file that the list of a folder names."""
+    what = f"file of the {kind.FOLDER}"
+    try:
+        return folder.open(name, what, streamed=name in kind.STREAMED)
+    except MissingFileError as error:
+        raise MissingFileError(what, error.path, f"write all again with '{kind.WRITTEN_BY}'") from None
 
 
 def _hash_if_plain(folder: OpenedFolder, name: str) -> str | None:

@@ -6,6 +6,7 @@ arrays are stored that the float graph, or the fixed graph, has not.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,10 +47,12 @@ class PassRecord:
 
     def __init__(self) -> None:
         self.graphs: tuple[PassGraph, ...] = ()
+        self._runs: Counter[str] = Counter()
 
     def __call__(self, step: Pass, graph: Graph) -> None:
         """Keep the graph that a pass returned."""
-        runs = 1 + sum(each.name.startswith(step.name) for each in self.graphs)
+        self._runs[step.name] += 1
+        runs = self._runs[step.name]
         name = step.name if runs == 1 else f"{step.name}-{runs}"
         self.graphs = (*self.graphs, PassGraph(name, graph))
 

@@ -109,7 +109,10 @@ def test_a_link_is_not_loaded(name: str, small_build: Path, tmp_path: Path) -> N
 def test_a_listed_file_that_is_loaded_must_be_there(small_build: Path, tmp_path: Path) -> None:
     folder = _copy(small_build, tmp_path)
     (folder / "stimulus.npz").unlink()
-    with pytest.raises(MissingFileError, match=r"file of the build .*stimulus\.npz' does not exist"):
+    with pytest.raises(
+        MissingFileError,
+        match=r"file of the build .*stimulus\.npz' does not exist; write all again with 'pumice compile'",
+    ):
         Build.load(folder)
 
 

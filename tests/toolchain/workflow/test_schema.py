@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import torch
 
@@ -94,7 +95,6 @@ def _content(path: Path) -> Any:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_real_files_are_what_their_schema_says(name: str, files: dict[str, list[Path]]) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     schema = schema_of(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert files[name]
