@@ -91,11 +91,17 @@ def test_a_structure_asks_for_no_memory(size: int, tmp_path: Path) -> None:
     document = json.loads(path.read_text())
     document["layers"]["hidden"]["size"] = size
     path.write_text(json.dumps(document))
-    tracemalloc.start()
-    with pytest.raises(CorruptArtifactError, match=str(size)):
-        load_network(tmp_path)
-    assert tracemalloc.get_traced_memory()[1] < 10**7
-    tracemalloc.stop()
+    peak = 0
+    # The first reading also imports modules, which is not what is measured.
+    for _ in range(2):
+        tracemalloc.start()
+        try:
+            with pytest.raises(CorruptArtifactError, match=str(size)):
+                load_network(tmp_path)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 10**7
 
 
 @pytest.mark.parametrize("name", ["a.b", "", "training", "forward", "a\x1b"])
