@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from toolchain import ir
-from toolchain.fixedpoint import SignMode, round_weights, weight_limits
+from toolchain.fixedpoint import NeuronState, SignMode, round_weights, weight_limits
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Matrix, Origin, Pooling, Synapses
+from toolchain.reset import Reset
 
 
 def lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> ir.Lif:
     """A population with slow potentials; every parameter can be changed."""
     parameters: dict[str, Any] = {"du": 1.0, "dv": 0.25, "vth": 1.0, "bias": 0.0} | changes
-    arrays = {key: np.broadcast_to(np.asarray(value, float), (size,)) for key, value in parameters.items()}
+    arrays: dict[str, Any] = {
+        key: value if isinstance(value, Reset) or key == "max_spikes" else np.broadcast_to(value, (size,))
+        for key, value in parameters.items()
+    }
     return ir.Lif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **arrays)
 
 
@@ -29,10 +33,35 @@ def fixed_lif(name: str, inputs: tuple[str, ...], size: int, **changes: Any) -> 
         "bias_mantissa": 0,
         "bias_exponent": 0,
     } | changes
-    arrays = {key: np.broadcast_to(np.asarray(value, np.int32), (size,)) for key, value in parameters.items()}
+    arrays: dict[str, Any] = {
+        key: value if isinstance(value, Reset) or key == "max_spikes" else np.broadcast_to(value, (size,))
+        for key, value in parameters.items()
+    }
     return ir.FixedLif(
         name=name, inputs=inputs, scale=np.ones(size), origin=Origin.whole(f"layers.{name}", size), **arrays
     )
+
+
+def rest_with(u: NDArray[np.int32], v: NDArray[np.int32], **others: NDArray[np.int32]) -> NeuronState:
+    """A state with these currents and potentials; what is not given is zero."""
+    zero = np.zeros_like(u)
+    return NeuronState(**{"u": u, "v": v, "wait": zero, "rise": zero} | others)
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Parameters of neurons as `fixedpoint.lif_step` takes them, of any values."""
+
+    du: NDArray[np.int32]
+    dv: NDArray[np.int32]
+    vth: NDArray[np.int32]
+    bias: NDArray[np.int32]
+    reset: Reset = Reset.ZERO
+    reset_amount: NDArray[np.int32] | None = None
+    refractory: NDArray[np.int32] | None = None
+    adaptation: NDArray[np.int32] | None = None
+    adaptation_decay: NDArray[np.int32] | None = None
+    max_spikes: int = 1
 
 
 def dense(name: str, source: str, weights: Any, **changes: Any) -> ir.Dense:
@@ -154,6 +183,9 @@ class Recipe:
     """The longest delay in front of a connection; 0 for none."""
     longest: int = 3
     """The longest delay of a synapse, where synapses have delays."""
+    firing: bool = False
+    """Whether populations differ in what a spike does: resets, refractory periods, adaptive thresholds, and
+    several spikes a step, each of them at random."""
 
 
 recipes = st.builds(
@@ -172,8 +204,12 @@ recipes = st.builds(
     wide=st.booleans(),
     waits=st.integers(0, 8),
     longest=st.integers(1, 9),
+    firing=st.booleans(),
 )
 """Of one input."""
+
+plain_recipes = recipes.map(lambda recipe: replace(recipe, firing=False))
+"""With neurons whose spikes set their potential to zero and do nothing else."""
 
 wide_recipes = st.builds(replace, recipes, inputs=st.integers(1, 3))
 
@@ -184,7 +220,8 @@ def random_recipe(rng: np.random.Generator) -> Recipe:
     sizes = tuple(int(size) for size in rng.integers(1, 7, rng.integers(1, 4)))
     seed, channels, inputs = (int(rng.integers(1, most)) for most in (2**32, 6, 4))
     waits, longest = int(rng.integers(0, 9)), int(rng.integers(1, 10))
-    return Recipe(seed, sizes, channels, *flags, inputs=inputs, waits=waits, longest=longest)
+    firing = bool(rng.integers(0, 2))
+    return Recipe(seed, sizes, channels, *flags, inputs=inputs, waits=waits, longest=longest, firing=firing)
 
 
 def random_fixed(recipe: Recipe) -> Graph:
@@ -194,6 +231,11 @@ def random_fixed(recipe: Recipe) -> Graph:
     entries = _inputs(recipe)
     nodes: list[AnyNode] = [*entries]
     last = len(recipe.sizes) - 1
+    firing = [
+        random_firing(np.random.default_rng([recipe.seed, 2, i]), size) for i, size in enumerate(recipe.sizes)
+    ]
+    if not recipe.firing:
+        firing = [{} for _ in recipe.sizes]
     for i, size in enumerate(recipe.sizes):
         before, width = ("x", recipe.channels) if i == 0 else (f"p{i - 1}", recipe.sizes[i - 1])
         connections = [builder.dense(f"w{i}", before, size, width)]
@@ -207,21 +249,59 @@ def random_fixed(recipe: Recipe) -> Graph:
             connections.append(builder.dense(f"skip{i}", entry, size, recipe.channels))
         if recipe.recurrent:
             nodes.append(
-                ir.Delay(name=f"d{i}", inputs=(f"p{i}",), shape=(size,), steps=int(rng.integers(1, 4)))
+                ir.Delay(
+                    name=f"d{i}",
+                    inputs=(f"p{i}",),
+                    shape=(size,),
+                    steps=int(rng.integers(1, 4)),
+                    edge=edge_of(firing[i]),
+                )
             )
             connections.append(builder.dense(f"r{i}", f"d{i}", size, size))
         if recipe.feedback and i == 0 and last > 0:
             # One step per connection of the loop, or a clocked target could not run it.
             steps = last + 1 + int(rng.integers(0, 2))
             nodes.append(
-                ir.Delay(name="back", inputs=(f"p{last}",), shape=(recipe.sizes[last],), steps=steps)
+                ir.Delay(
+                    name="back",
+                    inputs=(f"p{last}",),
+                    shape=(recipe.sizes[last],),
+                    steps=steps,
+                    edge=edge_of(firing[last]),
+                )
             )
             connections.append(builder.dense("f0", "back", size, recipe.sizes[last]))
         nodes += connections
-        nodes.append(builder.population(f"p{i}", tuple(node.name for node in connections), size))
+        nodes.append(builder.population(f"p{i}", tuple(node.name for node in connections), size, firing[i]))
     nodes.append(ir.Output(name="output", inputs=(f"p{last}",), decode=Decode.SPIKE_COUNT))
     graph = Graph(tuple(nodes), name="random")
     return late(graph, rng, recipe.waits) if recipe.waits else graph
+
+
+def random_firing(rng: np.random.Generator, size: int | tuple[int, ...]) -> dict[str, Any]:
+    """What a spike does in a population of integers: fields of `FixedLif`, every combination of them."""
+    largest = 2**23 - 1
+    reset = list(Reset)[rng.integers(len(Reset))]
+    # Amounts around the thresholds of ordinary graphs, in units of the potential, and far beyond.
+    reach = int(rng.choice([1, 64, 2**12, 2**16, largest]))
+    fields: dict[str, Any] = {"reset": reset}
+    if reset.has_amount:
+        lowest = -reach if reset is Reset.VALUE else 0
+        fields["reset_amount"] = rng.integers(lowest, reach + 1, size)
+    if reset is Reset.SUBTRACT and rng.random() < 0.5:
+        fields["reset_amount"] = np.maximum(fields["reset_amount"], 1)
+        fields["max_spikes"] = int(rng.choice([2, 3, 15, 255]))
+    if rng.random() < 0.5:
+        fields["refractory"] = rng.integers(0, int(rng.choice([2, 5, 30])), size)
+    if rng.random() < 0.5:
+        fields["adaptation"] = rng.integers(0, reach + 1, size)
+        fields["adaptation_decay"] = rng.integers(1, int(rng.choice([3, 300, 4097])), size)
+    return fields
+
+
+def edge_of(firing: dict[str, Any]) -> EdgeKind:
+    """What a population sends whose spikes do what `random_firing` says."""
+    return EdgeKind.GRADED if firing.get("max_spikes", 1) > 1 else EdgeKind.SPIKE
 
 
 def _inputs(recipe: Recipe) -> list[ir.Input]:
@@ -311,7 +391,9 @@ class _Builder:
             delays=delays,
         )
 
-    def population(self, name: str, inputs: tuple[str, ...], size: int) -> ir.FixedLif:
+    def population(
+        self, name: str, inputs: tuple[str, ...], size: int, firing: dict[str, Any]
+    ) -> ir.FixedLif:
         rng, extreme = self.rng, self.recipe.extreme
         return fixed_lif(
             name,
@@ -323,6 +405,7 @@ class _Builder:
             vth=rng.integers(0, 2**17 if extreme else 600, size),
             bias_mantissa=rng.integers(-4096, 4096, size) if self.recipe.biased else 0,
             bias_exponent=rng.integers(0, 8, size) if self.recipe.biased else 0,
+            **firing,
         )
 
 

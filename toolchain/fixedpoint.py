@@ -5,10 +5,12 @@ other implementation of these rules with this one. All state is int32.
 """
 
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
+
+from toolchain.reset import Reset
 
 IntArray = NDArray[np.int32]
 
@@ -85,40 +87,110 @@ def saturate(potential: IntArray) -> IntArray:
     return np.clip(potential, -(STATE_LIMIT - 1), STATE_LIMIT - 1).astype(np.int32)
 
 
-def lif_step(
-    u: IntArray,
-    v: IntArray,
-    a: IntArray,
-    *,
-    du: IntArray,
-    dv: IntArray,
-    vth: IntArray,
-    bias: IntArray,
-) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
+class NeuronState(NamedTuple):
+    """The state of a population between two steps; all zero at rest.
+
+    Attributes:
+        u: Synaptic currents.
+        v: Membrane potentials.
+        wait: Steps for which neurons are still refractory.
+        rise: What adaptation adds to the thresholds, in the units of the potential.
+    """
+
+    u: NDArray[Any]
+    v: NDArray[Any]
+    wait: NDArray[Any]
+    rise: NDArray[Any]
+
+
+class IntegerNeurons(Protocol):
+    """The parameters of a population in integers; `toolchain.ir.FixedLif` says what each means."""
+
+    @property
+    def du(self) -> IntArray: ...  # noqa: D102 - documented where they are fields
+    @property
+    def dv(self) -> IntArray: ...  # noqa: D102
+    @property
+    def vth(self) -> IntArray: ...  # noqa: D102
+    @property
+    def bias(self) -> IntArray: ...  # noqa: D102
+    @property
+    def reset(self) -> Reset: ...  # noqa: D102
+    @property
+    def reset_amount(self) -> IntArray | None: ...  # noqa: D102
+    @property
+    def refractory(self) -> IntArray | None: ...  # noqa: D102
+    @property
+    def adaptation(self) -> IntArray | None: ...  # noqa: D102
+    @property
+    def adaptation_decay(self) -> IntArray | None: ...  # noqa: D102
+    @property
+    def max_spikes(self) -> int: ...  # noqa: D102
+
+
+def lif_step(state: NeuronState, a: IntArray, neurons: IntegerNeurons) -> tuple[NeuronState, NDArray[Any]]:
     r"""Advance a leaky integrate-and-fire population by one step.
 
     .. math::
-        u' = wrap(decay(u, du + 1) + (a << 6)) \qquad
-        v' = saturate(decay(v, dv) + u' + bias) \qquad
-        s = [v' > (vth << 6)], \; v' \leftarrow 0 \text{ where } s
+        u' = wrap(decay(u, d_u + 1) + (a \ll 6)) \qquad
+        v' = saturate(decay(v, d_v) + u' + b) \qquad
+        \Theta = (\theta \ll 6) + h
+
+    .. math::
+        n = [v' > \Theta], \qquad v' \leftarrow reset(v', n), \qquad
+        h' = \min(decay(h, d_h) + k n,\; 2^{23} - 1)
+
+    A refractory neuron keeps its potential and sends nothing, while its current goes on. The reset to zero
+    makes :math:`v' = 0` where :math:`n > 0`, the reset to a value :math:`v' = r`, the subtracting one
+    :math:`v' - n r`. A population that sends up to :math:`m` spikes a step subtracts, and
+    :math:`n = \min(\lfloor (v' - \Theta - 1) / r \rfloor + 1,\; m)` above the threshold: as often as the
+    potential is above it while one amount after the other is taken away.
+
+    No number leaves 32 bits: `k n` is at most (2^23 - 1) 255, and what a subtraction leaves is above
+    :math:`\Theta - r`.
 
     Args:
-        u: Synaptic current before the step.
-        v: Membrane potential before the step.
+        state: State before the step.
         a: Synaptic input of this step, summed over connections.
-        du: Register of the current's decay, 0 .. 4095, to which the chip adds 1.
-        dv: Register of the potential's decay, 0 .. 4095.
-        vth: Mantissa of the threshold, which is `vth << 6`.
-        bias: Constant that is added to `v` in every step, `mantissa * 2^exponent`.
+        neurons: Parameters.
 
     Returns:
-        The current, the potential after the reset, and the spikes. All arithmetic is int32, as in Lava:
-        with an input beyond `INPUT_LIMIT` the current can leave its 24 bits.
+        The state after the step, and the spikes: bool, or uint8 where a neuron may send several. All
+        arithmetic is int32, as in Lava: with an input beyond `INPUT_LIMIT` the current can leave its 24 bits.
     """
-    current = wrap(decay(u, du + np.int32(1)) + (a << np.int32(ALIGNMENT_BITS)))
-    potential = saturate(decay(v, dv) + current + bias)
-    spikes = potential > (vth << np.int32(ALIGNMENT_BITS))
-    return current, np.where(spikes, np.int32(0), potential), spikes
+    u = wrap(decay(state.u, neurons.du + np.int32(1)) + (a << np.int32(ALIGNMENT_BITS)))
+    driven = saturate(decay(state.v, neurons.dv) + u + neurons.bias)
+    active = state.wait == 0
+    v = np.where(active, driven, state.v)
+    threshold = (neurons.vth << np.int32(ALIGNMENT_BITS)) + state.rise
+    spikes: NDArray[Any] = active & (v > threshold)
+    amount = np.int32(0) if neurons.reset_amount is None else neurons.reset_amount
+    if neurons.max_spikes > 1:
+        count = (v - threshold - np.int32(1)) // amount + np.int32(1)
+        spikes = np.where(spikes, np.minimum(count, np.int32(neurons.max_spikes)), 0).astype(np.uint8)
+    v = _reset(v, spikes.astype(np.int32), neurons.reset, amount)
+    wait = np.maximum(state.wait - np.int32(1), np.int32(0))
+    if neurons.refractory is not None:
+        wait = np.where(spikes > 0, neurons.refractory, wait)
+    rise = state.rise
+    if neurons.adaptation is not None and neurons.adaptation_decay is not None:
+        risen = decay(rise, neurons.adaptation_decay) + neurons.adaptation * spikes.astype(np.int32)
+        rise = np.minimum(risen, np.int32(STATE_LIMIT - 1))
+    return NeuronState(u, v, wait, rise), spikes
+
+
+def _reset(v: IntArray, count: IntArray, reset: Reset, amount: IntArray | np.int32) -> IntArray:
+    match reset:
+        case Reset.ZERO:
+            return np.where(count > 0, np.int32(0), v)
+        case Reset.VALUE:
+            return np.where(count > 0, amount, v)
+        case Reset.SUBTRACT:
+            return v - count * amount
+        case Reset.NONE:
+            return v
+        case _:
+            assert_never(reset)
 
 
 def shift(total: NDArray[np.int64], exponent: int) -> IntArray:

@@ -165,7 +165,8 @@ def _convolved(name: str, source: str, channels: int, shape: tuple[int, ...]) ->
     rng = np.random.default_rng([len(name), channels, *shape])
     weights = rng.integers(-100, 101, (channels, shape[0], 3, 3), np.int32) * 2
     extent = (channels, *shape[1:])
-    arrays = {"du": 4095, "dv": 512, "vth": 500, "bias_mantissa": 0, "bias_exponent": 0}
+    registers = {"du": 4095, "dv": 512, "vth": 500, "bias_mantissa": 0, "bias_exponent": 0}
+    arrays: dict[str, Any] = {field: np.full(extent, value, np.int32) for field, value in registers.items()}
     return [
         ir.FixedConv2d(
             name=name, inputs=(source,), weights=weights, exponent=0, sign_mode=SignMode.MIXED, padding=(1, 1)
@@ -175,6 +176,6 @@ def _convolved(name: str, source: str, channels: int, shape: tuple[int, ...]) ->
             inputs=(name,),
             scale=np.ones(extent),
             origin=Origin.whole(name, int(np.prod(extent))),
-            **{field: np.full(extent, value, np.int32) for field, value in arrays.items()},
+            **arrays,
         ),
     ]

@@ -10,7 +10,9 @@ from toolchain.ir import Decode, Graph, Origin
 
 def neurons(name: str, inputs: tuple[str, ...], shape: tuple[int, ...], **changes: Any) -> ir.Lif:
     given: dict[str, Any] = {"du": 1.0, "dv": 0.2, "vth": 0.5, "bias": 0.0} | changes
-    arrays = {key: np.broadcast_to(np.asarray(value, float), shape) for key, value in given.items()}
+    arrays: dict[str, Any] = {
+        key: np.broadcast_to(np.asarray(value, float), shape) for key, value in given.items()
+    }
     return ir.Lif(name=name, inputs=inputs, origin=Origin.whole(name, int(np.prod(shape))), **arrays)
 
 

@@ -13,15 +13,16 @@ from tests.oracles.random_nir import Case, random_case
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
-from toolchain.interchange.nir.conventions import READERS, Reset, convention, reader_convention
+from toolchain.interchange.nir.conventions import READERS, convention, reader_convention
 from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
+from toolchain.reset import Reset
 
 CLOSE = 1e-9
 """Of the largest potential: some thousand roundings of double precision."""
-WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.TO_VALUE)
+WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.VALUE)
 
 
 @dataclass

@@ -1,12 +1,17 @@
 """Integer rules against their definition in plain Python integers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tests.graphs import Registers
 from toolchain import fixedpoint
 from toolchain.fixedpoint import SignMode
+from toolchain.reset import Reset
 
 registers = st.integers(0, 4095)
 states = st.integers(-(2**23) + 1, 2**23 - 1)
@@ -17,40 +22,107 @@ def _decay(x: int, amount: int) -> int:
     return magnitude if x >= 0 else -magnitude
 
 
-def _step(u: int, v: int, a: int, du: int, dv: int, vth: int, bias: int) -> tuple[int, int, bool]:
-    """The update written out once more, in unbounded integers."""
-    c = _decay(u, du + 1) + (a << 6)
+@dataclass(frozen=True)
+class _Neuron:
+    """One neuron in unbounded integers."""
+
+    du: int
+    dv: int
+    vth: int
+    bias: int
+    reset: Reset
+    amount: int
+    refractory: int
+    adaptation: int
+    adaptation_decay: int
+    max_spikes: int
+
+    def registers(self) -> Registers:
+        """The same as arrays of one element."""
+        return Registers(
+            reset=self.reset,
+            reset_amount=_one(self.amount) if self.reset.has_amount else None,
+            refractory=_one(self.refractory) if self.refractory else None,
+            adaptation=_one(self.adaptation) if self.adaptation else None,
+            adaptation_decay=_one(self.adaptation_decay) if self.adaptation else None,
+            max_spikes=self.max_spikes,
+            **{name: _one(getattr(self, name)) for name in ("du", "dv", "vth", "bias")},
+        )
+
+
+def _one(value: int) -> NDArray[np.int32]:
+    return np.array([value], np.int32)
+
+
+def _step(state: tuple[int, int, int, int], a: int, of: _Neuron) -> tuple[tuple[int, int, int, int], int]:
+    """The update written out once more, spike by spike, in unbounded integers."""
+    u, v, wait, rise = state
+    c = _decay(u, of.du + 1) + (a << 6)
     if c > 2**23:
         c -= 2**24
     elif c <= -(2**23):
         c += 2**24
-    w = max(-(2**23) + 1, min(2**23 - 1, _decay(v, dv) + c + bias))
-    fired = w > (vth << 6)
-    return c, 0 if fired else w, fired
+    threshold, sent = (of.vth << 6) + rise, 0
+    if wait:
+        wait -= 1
+    else:
+        v = max(-(2**23) + 1, min(2**23 - 1, _decay(v, of.dv) + c + of.bias))
+        sent = int(v > threshold)
+        if of.reset is Reset.SUBTRACT:
+            v -= sent * of.amount
+            while sent and sent < of.max_spikes and v > threshold:
+                v -= of.amount
+                sent += 1
+        elif sent and of.reset is not Reset.NONE:
+            v = of.amount if of.reset is Reset.VALUE else 0
+        wait = of.refractory if sent else 0
+    if of.adaptation:
+        rise = min(_decay(rise, of.adaptation_decay) + of.adaptation * sent, 2**23 - 1)
+    return (c, v, wait, rise), sent
+
+
+amounts = st.one_of(st.integers(0, 200), st.integers(0, 2**23 - 1))
+
+
+@st.composite
+def neurons(draw: st.DrawFn) -> _Neuron:
+    reset = draw(st.sampled_from(Reset))
+    several = draw(st.integers(1, 255)) if reset is Reset.SUBTRACT and draw(st.booleans()) else 1
+    amount = draw(amounts)
+    return _Neuron(
+        du=draw(registers),
+        dv=draw(registers),
+        vth=draw(st.one_of(st.integers(0, 20), st.integers(0, 2**17 - 1))),
+        bias=draw(st.integers(-4096, 4095)) << draw(st.integers(0, 7)),
+        reset=reset,
+        amount=-amount if reset is Reset.VALUE and draw(st.booleans()) else max(amount, several > 1),
+        refractory=draw(st.sampled_from([0, 1, 3, 4095])),
+        adaptation=draw(st.one_of(st.just(0), amounts)),
+        adaptation_decay=draw(st.integers(1, 4096)),
+        max_spikes=several,
+    )
 
 
 @given(
-    u=states,
-    v=states,
-    a=st.integers(-fixedpoint.INPUT_LIMIT, fixedpoint.INPUT_LIMIT),
-    du=registers,
-    dv=registers,
-    vth=st.integers(0, 2**17 - 1),
-    mantissa=st.integers(-4096, 4095),
-    exponent=st.integers(0, 7),
+    neuron=neurons(),
+    state=st.tuples(states, states, st.sampled_from([0, 0, 1, 4095]), st.integers(0, 2**23 - 1)),
+    inputs=st.lists(
+        st.integers(-fixedpoint.INPUT_LIMIT, fixedpoint.INPUT_LIMIT) | st.integers(-(2**12), 2**12),
+        min_size=1,
+        max_size=6,
+    ),
 )
 def test_a_step_follows_its_definition(
-    u: int, v: int, a: int, du: int, dv: int, vth: int, mantissa: int, exponent: int
+    neuron: _Neuron, state: tuple[int, int, int, int], inputs: list[int]
 ) -> None:
-    bias = mantissa << exponent
-    got = fixedpoint.lif_step(
-        *(np.array([value], np.int32) for value in (u, v, a)),
-        du=np.array([du], np.int32),
-        dv=np.array([dv], np.int32),
-        vth=np.array([vth], np.int32),
-        bias=np.array([bias], np.int32),
-    )
-    assert tuple(part.item() for part in got) == _step(u, v, a, du, dv, vth, bias)
+    got = fixedpoint.NeuronState(*map(_one, state if neuron.adaptation else (*state[:3], 0)))
+    expected: tuple[int, int, int, int] = tuple(part.item() for part in got)
+    for a in inputs:
+        got, spikes = fixedpoint.lif_step(got, _one(a), neuron.registers())
+        expected, sent = _step(expected, a, neuron)
+        assert (*(part.item() for part in got), spikes.item()) == (*expected, sent)
+        assert {part.dtype for part in got} == {np.dtype(np.int32)}
+        assert spikes.dtype == (np.uint8 if neuron.max_spikes > 1 else np.bool_)
 
 
 @given(u=states, du=registers)

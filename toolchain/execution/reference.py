@@ -12,7 +12,8 @@ from toolchain import fixedpoint, ir
 from toolchain.arrays import Array
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace, check_quantities
-from toolchain.ir import EdgeKind, Graph, Stage, Window, verify
+from toolchain.fixedpoint import NeuronState
+from toolchain.ir import EdgeKind, Graph, Population, Stage, Window, verify
 from toolchain.ir.matrix import Matrix, delay_slots, targets_of
 
 
@@ -51,7 +52,7 @@ def run(
 
 def _run_sample(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     steps = len(next(iter(inputs.values())))
-    state = {node.name: _rest(node) for node in graph.populations}
+    state = {node.name: rest(node) for node in graph.populations}
     history: dict[str, list[Array]] = {node.name: [] for node in graph}
     records = {node.name: {q: [] for q in QUANTITIES} for node in graph.populations}
     for t in range(steps):
@@ -59,22 +60,56 @@ def _run_sample(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, dict[str
             value = _step(node, t, inputs, state, history, graph)
             history[node.name].append(value)
             if isinstance(node, ir.Lif | ir.FixedLif):
-                u, v = state[node.name]
-                for quantity, values in zip(QUANTITIES, (value, v, u), strict=True):
+                after = state[node.name]
+                for quantity, values in zip(QUANTITIES, (value, after.v, after.u), strict=True):
                     records[node.name][quantity].append(values)
     return {name: {q: np.stack(rows) for q, rows in record.items()} for name, record in records.items()}
 
 
-def _rest(node: ir.Lif | ir.FixedLif) -> tuple[Array, Array]:
-    dtype = np.float64 if isinstance(node, ir.Lif) else np.int32
-    return np.zeros(node.vth.shape, dtype), np.zeros(node.vth.shape, dtype)
+def rest(node: Population) -> NeuronState:
+    """Return the state of a population at rest."""
+    number = np.float64 if isinstance(node, ir.Lif) else np.int32
+    zero = np.zeros(node.vth.shape, number)
+    return NeuronState(zero, zero, np.zeros(node.vth.shape, np.int32), zero)
+
+
+def advance_reals(state: NeuronState, a: Array, node: ir.Lif) -> tuple[NeuronState, Array]:
+    """Advance a population of real numbers by one step; its equations stand at `Lif`.
+
+    Returns:
+        The state after the step, and the spikes: bool, or uint8 where a neuron may send several.
+    """
+    u = (1 - node.du) * state.u + a
+    active = state.wait == 0
+    v = np.where(active, (1 - node.dv) * state.v + u + node.bias, state.v)
+    threshold = node.vth + state.rise
+    spikes: Array = active & (v > threshold)
+    amount = np.float64(0) if node.reset_amount is None else node.reset_amount
+    if node.max_spikes > 1:
+        whole = np.floor(np.where(spikes, v - threshold, 0.0) / amount)
+        count = whole + (v - whole * amount > threshold)
+        spikes = np.where(spikes, np.minimum(count, node.max_spikes), 0).astype(np.uint8)
+    match node.reset:
+        case ir.Reset.ZERO | ir.Reset.VALUE:
+            v = np.where(spikes > 0, amount, v)
+        case ir.Reset.SUBTRACT:
+            v = v - spikes * amount
+        case ir.Reset.NONE:
+            pass
+    wait = np.maximum(state.wait - 1, 0)
+    if node.refractory is not None:
+        wait = np.where(spikes > 0, node.refractory, wait)
+    rise = state.rise
+    if node.adaptation is not None and node.adaptation_decay is not None:
+        rise = (1 - node.adaptation_decay) * rise + node.adaptation * spikes
+    return NeuronState(u, v, wait, rise), spikes
 
 
 def _step(
     node: object,
     t: int,
     inputs: Mapping[str, Array],
-    state: dict[str, tuple[Array, Array]],
+    state: dict[str, NeuronState],
     history: Mapping[str, list[Array]],
     graph: Graph,
 ) -> Array:
@@ -82,7 +117,7 @@ def _step(
         case ir.Input():
             return _enter(node, inputs[node.name][t], fixed=graph.stage is Stage.FIXED)
         case ir.Delay():
-            return _recall(node, t, history)
+            return _recall(node, t, history, np.int32 if graph.stage is Stage.FIXED else np.float64)
         case ir.Dense():
             return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
         case ir.FixedDense():
@@ -91,17 +126,11 @@ def _step(
             return _image(node, history[node.inputs[0]][t])
         case ir.Lif():
             a = sum(history[name][t] for name in node.inputs)
-            u, v = state[node.name]
-            u = (1 - node.du) * u + a
-            v = (1 - node.dv) * v + u + node.bias
-            spikes = v > node.vth
-            state[node.name] = u, np.where(spikes, 0.0, v)
+            state[node.name], spikes = advance_reals(state[node.name], np.asarray(a), node)
             return spikes
         case ir.FixedLif():
             a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
-            u, v = state[node.name]
-            u, v, spikes = fixedpoint.lif_step(u, v, a, du=node.du, dv=node.dv, vth=node.vth, bias=node.bias)
-            state[node.name] = u, v
+            state[node.name], spikes = fixedpoint.lif_step(state[node.name], a, node)
             return spikes
         case ir.Output():
             return history[node.inputs[0]][t]
@@ -115,10 +144,10 @@ def _enter(node: ir.Input, value: Array, *, fixed: bool) -> Array:
     return value
 
 
-def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]]) -> Array:
+def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]], number: type[np.generic]) -> Array:
     """Return, for each element, the value that the operand had `steps` ago; zero before the start."""
     past = history[node.inputs[0]]
-    values = np.zeros(node.shape, dtype=past[0].dtype if past else np.dtype(bool))
+    values = np.zeros(node.shape, number if node.edge is EdgeKind.GRADED else np.bool_)
     for steps in np.unique(node.steps):
         waits = np.broadcast_to(node.steps == steps, node.shape)
         if t >= steps:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.errors import CorruptArtifactError, UnknownNameError
@@ -22,7 +23,8 @@ class Trace(Summarised):
     """Records of one run, batch first, then time.
 
     Attributes:
-        spikes: Spikes of each population, bool `[batch, time, *features]`.
+        spikes: Spikes of each population `[batch, time, *features]`: bool, or uint8 where a neuron may send
+            several in a step.
         v: Membrane potentials after the reset, float or int32.
         u: Synaptic currents, float or int32.
     """
@@ -70,12 +72,17 @@ class Trace(Summarised):
             node, _, quantity = key.rpartition(".")
             if not node or quantity not in QUANTITIES:
                 raise CorruptArtifactError(path, f"holds '{key}', expected '<node>.spikes', '.v' or '.u'")
-            kinds = "b" if quantity == QUANTITIES[0] else "iuf"
-            if values.dtype.kind not in kinds or values.ndim < _AXES:
+            is_spikes = quantity == QUANTITIES[0]
+            fits = (
+                values.dtype in {np.dtype(bool), np.dtype(np.uint8)}
+                if is_spikes
+                else values.dtype.kind in "iuf"
+            )
+            if not fits or values.ndim < _AXES:
                 raise CorruptArtifactError(
                     path,
                     f"holds '{key}' as {values.dtype} {list(values.shape)}, expected "
-                    f"{'bool' if kinds == 'b' else 'numbers'} [batch, time, *features]",
+                    f"{'bool or uint8' if is_spikes else 'numbers'} [batch, time, *features]",
                 )
         return cls.of_keys(records)
 

@@ -35,6 +35,7 @@ from toolchain.ir.synapses import Conv2d, Dense
 from toolchain.ir.types import Decode, EdgeKind, Origin, ValueType
 from toolchain.ir.verify import verify
 from toolchain.ir.windows import Window
+from toolchain.reset import Reset
 
 __all__ = [
     "GRAPH_FILES",
@@ -57,6 +58,7 @@ __all__ = [
     "Output",
     "Pooling",
     "Population",
+    "Reset",
     "Stage",
     "SumPool2d",
     "Synapses",

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint
 from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode
+from toolchain.ir.firing import Neurons
 from toolchain.ir.matrix import Matrix, StepMatrix, WeightMatrix, frozen_matrix, values_of
-from toolchain.ir.neurons import check_population
 from toolchain.ir.node import Node
 from toolchain.ir.synapses import check_delays, convolution_type, kernel_window, matrix_type
-from toolchain.ir.types import EdgeKind, Origin, ValueType, frozen
+from toolchain.ir.types import Origin, ValueType, frozen
 from toolchain.ir.windows import Window
+from toolchain.reset import Reset
 
 
 @final
@@ -131,16 +132,18 @@ def _check_weight_rule(node: Node, weights: Matrix, sign_mode: SignMode, weight_
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FixedLif(Node):
+class FixedLif(Neurons):
     r"""A population of leaky integrate-and-fire neurons in integers; see `fixedpoint.lif_step`.
 
     .. math::
         u_t = wrap(tz(u_{t-1}, d_u + 1) + 2^6 a_t), \qquad
         v_t = saturate(tz(v_{t-1}, d_v) + u_t + m 2^x)
 
-        s_t = [v_t > 2^6 \theta], \qquad v_t \leftarrow 0 \text{ where } s_t
+        s_t = [v_t > 2^6 \theta + h_t], \qquad v_t \leftarrow reset(v_t) \text{ where } s_t, \qquad
+        h_{t+1} = \min(tz(h_t, d_h) + k s_t,\; 2^{23} - 1)
 
-    Here :math:`tz(z, d)` is a decay that is rounded toward zero, and all arrays have one shape.
+    Here :math:`tz(z, d)` is a decay that is rounded toward zero, and all arrays have one shape. What a
+    refractory neuron and one with several spikes a step do stands at `Lif`.
 
     Attributes:
         du: Registers of the current's decay, 0 .. 4095, `[N]` or `[C, H, W]`; the chip adds 1.
@@ -150,9 +153,19 @@ class FixedLif(Node):
         bias_exponent: Exponents `x` of the bias, 0 .. 7.
         scale: Scales `S`: one unit of the float potential is `64 S` here.
         origin: Module and indices of the neurons in the user's model.
+        reset: Effect of a spike on the potential.
+        reset_amount: Potential that a spike sets, or that it takes away, in the units of the potential (1/64
+            of those of the threshold), of 24 bits with a sign; None if the reset needs no number.
+        refractory: Steps after a spike for which a neuron is refractory, 0 .. 4095; None for none.
+        adaptation: Amount `k` by which a spike raises the threshold of the next step, in the units of the
+            potential, 0 .. 2^23 - 1; None for none.
+        adaptation_decay: Decay of what was added to the threshold in units of 1 / 4096, 1 .. 4096, without
+            a hidden 1; None without adaptation.
+        max_spikes: Most spikes that a neuron sends in one step, 1 .. 255.
     """
 
     kind: ClassVar[str] = "fixed_lif"
+    required: ClassVar[tuple[str, ...]] = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
 
     du: NDArray[np.int32]
     dv: NDArray[np.int32]
@@ -161,11 +174,15 @@ class FixedLif(Node):
     bias_exponent: NDArray[np.int32]
     scale: NDArray[np.float64]
     origin: Origin
+    reset: Reset = Reset.ZERO
+    reset_amount: NDArray[np.int32] | None = None
+    refractory: NDArray[np.int32] | None = None
+    adaptation: NDArray[np.int32] | None = None
+    adaptation_decay: NDArray[np.int32] | None = None
+    max_spikes: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("du", "dv", "vth", "bias_mantissa", "bias_exponent"):
-            object.__setattr__(self, name, frozen(getattr(self, name), np.int32))
-        object.__setattr__(self, "scale", frozen(self.scale, np.float64))
+        self.freeze(vth=np.int32, scale=np.float64)
 
     @property
     def bias(self) -> NDArray[np.int32]:
@@ -173,25 +190,24 @@ class FixedLif(Node):
         return np.left_shift(self.bias_mantissa, self.bias_exponent)
 
     def result_type(self, *operands: ValueType) -> ValueType:
-        """Return spikes of the population's shape."""
-        shape = self.vth.shape
-        check_population(self, shape, operands, self.origin)
+        """Return spikes of the population's shape, or counts if a neuron may send several in a step."""
+        self.check_population(operands)
+        largest = fixedpoint.STATE_LIMIT - 1
         limits = {
             "du": (0, fixedpoint.DECAY_UNITY - 1),
             "dv": (0, fixedpoint.DECAY_UNITY - 1),
             "vth": (0, fixedpoint.THRESHOLD_MAX),
             "bias_mantissa": (-fixedpoint.BIAS_MANTISSA_MAX - 1, fixedpoint.BIAS_MANTISSA_MAX),
             "bias_exponent": (0, fixedpoint.BIAS_EXPONENT_MAX),
+            "reset_amount": (-largest, largest),
+            "adaptation": (0, largest),
+            "adaptation_decay": (1, fixedpoint.DECAY_UNITY),
         }
-        for name, (lowest, highest) in limits.items():
-            values = getattr(self, name)
-            if values.shape != shape:
-                raise self.fail(f"{name} has shape {values.shape}, but vth has {shape}")
+        for name, values in self.per_neuron.items():
+            lowest, highest = limits.get(name, (-np.inf, np.inf))
             if values.size and not (lowest <= values.min() and values.max() <= highest):
                 raise self.fail(
                     f"{name} must lie in {lowest} .. {highest}, got {values.min()} .. {values.max()}"
                 )
-        if self.scale.shape != shape:
-            raise self.fail(f"expected one scale per neuron {shape}, got {self.scale.shape}")
         self.check_scales(self.scale)
-        return ValueType(shape, EdgeKind.SPIKE)
+        return self.sent

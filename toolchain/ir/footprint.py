@@ -73,7 +73,7 @@ def footprint_of(
         case Output():
             return Footprint(0)
         case Lif() | FixedLif():
-            return Footprint(_NEURON * size)
+            return Footprint((_NEURON if node.is_plain else 2 * _NEURON) * size)
         case SumPool2d() | MaxPool2d():
             return Footprint(_NUMBER * size, _image_bytes(node.window, operands[0], result))
         case Conv2d() | FixedConv2d():

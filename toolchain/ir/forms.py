@@ -8,14 +8,14 @@ a node follow from the types of its fields, so that there is no second list of t
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, cast, final, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import create_model
+from pydantic import Field, create_model
 from scipy.sparse import csr_array
 
 from toolchain.errors import CorruptArtifactError
@@ -88,14 +88,19 @@ def node_form(node: type[Node]) -> type[NodeForm]:
     """Return what a node of some class looks like in a file."""
     forms: dict[str, Any] = {"kind": (Literal[node.kind], ...)}
     for item in fields(node):
-        forms[item.name] = (_form_of(_types(node)[item.name]), ...)
+        form = _form_of(_types(node)[item.name])
+        forms[item.name] = (
+            form,
+            Field(default_factory=partial(getattr, node, item.name)) if item.name in node.later else ...,
+        )
     documented = "\n".join(each.__doc__ for each in node.__mro__ if each.__doc__ and each is not object)
     return create_model(f"{node.__name__}Form", __base__=NodeForm, __doc__=documented, **forms)
 
 
 def write_node(node: Node, arrays: Arrays) -> dict[str, Any]:
     """Return a node as JSON, and put its arrays among the others; their keys are `node/field`."""
-    values = {item.name: getattr(node, item.name) for item in fields(node)}
+    names = [item.name for item in fields(node) if not node.has_default(item.name)]
+    values = {name: getattr(node, name) for name in names}
     return {"kind": node.kind} | {
         name: _write(value, f"{node.name}/{name}", arrays) for name, value in values.items()
     }

@@ -180,12 +180,14 @@ class Graph(Summarised):
         return 1.0 if source is None else source.scale
 
     def largest_message(self, node: AnyNode) -> int:
-        """Return the largest integer that a connection or pooling can be sent: 1 for spikes."""
+        """Return the largest integer that a connection or pooling can be sent: 1 for single spikes."""
         source, _ = self.source(node.inputs[0])
         largest = 1
         while isinstance(source, SumPool2d):
             largest *= source.window.area
             source, _ = self.source(source.inputs[0])
+        if isinstance(source, Population):
+            return largest * source.max_spikes
         if isinstance(source, Input) and source.edge is EdgeKind.GRADED:
             return largest * (2**source.bits - 1)
         return largest

@@ -29,6 +29,8 @@ class Node(ABC):
 
     kind: ClassVar[str]
     """Name of the operation in files. It never changes, so that old files can be read."""
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that older files lack: one that has its default is not written, and not printed."""
 
     name: str
     inputs: tuple[str, ...] = ()
@@ -40,6 +42,10 @@ class Node(ABC):
     def fail(self, rule: str) -> VerifyError:
         """Return the error that says which rule this node breaks."""
         return VerifyError(self.name, rule)
+
+    def has_default(self, name: str) -> bool:
+        """Return whether a field that older files lack has its default."""
+        return name in self.later and getattr(self, name) is getattr(type(self), name)
 
     def only(self, operands: tuple[ValueType, ...]) -> ValueType:
         """Return the single operand."""

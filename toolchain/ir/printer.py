@@ -26,7 +26,9 @@ def print_node(node: Node) -> str:
     options = [
         f"{item.name}={_print_value(value)}"
         for item in fields(node)
-        if item.name not in {"name", "inputs"} and (value := getattr(node, item.name)) not in _Omitted()
+        if item.name not in {"name", "inputs"}
+        and (value := getattr(node, item.name)) not in _Omitted()
+        and not node.has_default(item.name)
     ]
     return " ".join([f"{node.name} = {node.kind}({', '.join(node.inputs)})", *options])
 

@@ -129,7 +129,7 @@ class Output(Node):
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return the operand's type: reading happens on the host."""
         operand = self.only(operands)
-        if operand.kind is not EdgeKind.SPIKE:
+        if operand.kind is EdgeKind.CURRENT:
             raise self.fail(f"expected a population of neurons, got {operand}")
         size = size_of(operand.shape)
         if self.weights is not None:

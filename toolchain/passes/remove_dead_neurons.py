@@ -140,11 +140,8 @@ def _shrink_population(node: ir.Lif, mask: Mask) -> ir.Lif:
     every = np.broadcast_to(mask.reshape(-1, *[1] * (node.vth.ndim - 1)), node.vth.shape).ravel()
     return replace(
         node,
-        du=node.du[mask],
-        dv=node.dv[mask],
-        vth=node.vth[mask],
-        bias=node.bias[mask],
         origin=node.origin.select(every),
+        **{name: values[mask] for name, values in node.per_neuron.items()},
     )
 
 

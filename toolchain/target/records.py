@@ -34,7 +34,8 @@ def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> 
     for node in graph.populations:
         extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
         for quantity in recorded[node.name]:
-            records[quantity][node.name] = np.zeros(extent, np.bool_ if quantity == "spikes" else number)
+            sent = np.bool_ if node.max_spikes == 1 else np.uint8
+            records[quantity][node.name] = np.zeros(extent, sent if quantity == "spikes" else number)
     return records
 
 

@@ -23,7 +23,16 @@ from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
 from targets.emulator.integers.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
-from tests.graphs import Recipe, feed_forward, fixed_lif, random_fixed, random_stimulus, recipes
+from tests.graphs import (
+    Recipe,
+    Registers,
+    feed_forward,
+    fixed_lif,
+    random_fixed,
+    random_stimulus,
+    recipes,
+    rest_with,
+)
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from toolchain import fixedpoint, ir
 from toolchain.errors import VerifyError
@@ -67,10 +76,11 @@ def test_neurons_equal_the_rules_on_all_of_int32(
     recorded_u, recorded_v = np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32)
     parameters = NeuronParameters(4095 - du, 4096 - dv, vth << 6, bias)
     advance_neurons(a, 1, StateArrays(u, w), parameters, False, fired, StateArrays(recorded_u, recorded_v))
+    after = rest_with(state, v)
     for t in range(len(a)):
-        state, v, spikes = fixedpoint.lif_step(state, v, a[t, 0], du=du, dv=dv, vth=vth, bias=bias)
-        assert np.array_equal(recorded_u[t, 0], state)
-        assert np.array_equal(recorded_v[t, 0], v)
+        after, spikes = fixedpoint.lif_step(after, a[t, 0], Registers(du, dv, vth, bias))
+        assert np.array_equal(recorded_u[t, 0], after.u)
+        assert np.array_equal(recorded_v[t, 0], after.v)
         assert np.array_equal(fired[t, 0] > 0, spikes)
 
 

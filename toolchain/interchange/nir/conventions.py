@@ -15,6 +15,7 @@ from toolchain.arrays import Floats
 from toolchain.errors import UnknownNameError
 from toolchain.intake import real_of
 from toolchain.options import LONGEST_MS, SHORTEST_MS
+from toolchain.reset import Reset
 
 NIR: Final = "nir"
 """The convention of the equations themselves."""
@@ -48,20 +49,15 @@ class Drive(Enum):
     """The input as it is, times `r` or `w_in`."""
 
 
-class Reset(Enum):
-    """What a spike does to the potential."""
-
-    TO_VALUE = "to v_reset"
-    SUBTRACT = "by the threshold"
-    """Not convertible: nothing on the chip subtracts."""
-
-
 class Rest(Enum):
     """Where a potential begins."""
 
     ZERO = "zero"
     RESET = "v_reset"
     LEAK = "v_leak"
+
+
+_RESETS: Final = {Reset.VALUE: "to v_reset", Reset.SUBTRACT: "by the threshold"}
 
 
 @final
@@ -96,7 +92,7 @@ class Convention:
     synapse: Drive = Drive.INTEGRATED
     membrane: Drive = Drive.INTEGRATED
     integrator: Drive = Drive.INTEGRATED
-    reset: Reset = Reset.TO_VALUE
+    reset: Reset = Reset.VALUE
     fires_at_threshold: bool = False
     rest: Rest = Rest.ZERO
     ignores_r: bool = False
@@ -146,7 +142,7 @@ class Convention:
         return (
             f"{self.name}: a step is {self._step()}, a state loses {self.decay.value}, a neuron fires "
             f"{equal} "
-            f"its threshold, reset {self.reset.value}" + (f". {self.note}" if self.note else "")
+            f"its threshold, reset {_RESETS[self.reset]}" + (f". {self.note}" if self.note else "")
         )
 
 

@@ -14,15 +14,17 @@ from toolchain.interchange.nir.conventions import (
     PRODUCER,
     READERS,
     Convention,
-    Reset,
     convention,
     reader_convention,
 )
 from toolchain.interchange.nir.file import VERSION
 from toolchain.interchange.nir.parameters import numbers
+from toolchain.reset import Reset
 
-_RESETS: Final = {reset.value: reset for reset in Reset} | {
-    "zero": Reset.TO_VALUE,
+_RESETS: Final = {
+    "to v_reset": Reset.VALUE,
+    "by the threshold": Reset.SUBTRACT,
+    "zero": Reset.VALUE,
     "subtract": Reset.SUBTRACT,
 }
 
@@ -68,7 +70,7 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
             f"the metadata of the graph say reset = '{reset}', expected one of {', '.join(_RESETS)}"
         )
     # Who names a convention knows better, but a file that says its spikes subtract is believed.
-    if name is not None and _RESETS[reset] is Reset.TO_VALUE:
+    if name is not None and _RESETS[reset] is Reset.VALUE:
         return named
     return replace(named, reset=_RESETS[reset])
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
-from toolchain.interchange.nir.conventions import Convention, Drive, Reset, Rest
+from toolchain.interchange.nir.conventions import Convention, Drive, Rest
 from toolchain.interchange.nir.parameters import numbers
 from toolchain.ir.currents import spread
+from toolchain.reset import Reset
 
 Neuron = nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI | nir.I | nir.Threshold
 NEURONS: Final = (nir.LIF, nir.CubaLIF, nir.IF, nir.LI, nir.CubaLI, nir.I, nir.Threshold)

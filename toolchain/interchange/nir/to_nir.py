@@ -12,12 +12,13 @@ from scipy.sparse import csr_array
 from toolchain import ir
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError, PreconditionError
-from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Reset, Rest
+from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Rest
 from toolchain.interchange.nir.neurons import NEURONS
 from toolchain.interchange.nir.structure import Structure, flattened
 from toolchain.ir import Graph, Stage, ValueType
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
+from toolchain.reset import Reset
 
 
 @final
@@ -295,7 +296,7 @@ class _NirWriter:
         metadata = {
             "dt": self.reader.dt,
             "convention": self.reader.name,
-            "reset": Reset.TO_VALUE.value,
+            "reset": "to v_reset",
             "producer": PRODUCER,
         }
         return nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)

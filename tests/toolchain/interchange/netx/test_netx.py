@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.graphs import Registers, rest_with
 from tests.real_data import real_data
 from tests.toolchain.interchange.netx_graphs import (
     Values,
@@ -61,11 +62,10 @@ def _step(state: NDArray[Any], a: Any, bias: Any, decay: int, vth: int) -> NDArr
     """Lava's fixed-point LIF with a current that forgets at once."""
     current = np.asarray(a, np.int32)
     du, dv, theta, offset = (np.broadcast_to(np.int32(x), current.shape) for x in (4095, decay, vth, 0))
-    u, v, spikes = fixedpoint.lif_step(
-        state[0].astype(np.int32), state[1].astype(np.int32), current, du=du, dv=dv, vth=theta,
-        bias=offset + np.asarray(bias, np.int32) * 64,
-    )  # fmt: skip
-    state[0], state[1] = u, v
+    registers = Registers(du, dv, theta, offset + np.asarray(bias, np.int32) * 64)
+    before = rest_with(state[0].astype(np.int32), state[1].astype(np.int32))
+    after, spikes = fixedpoint.lif_step(before, current, registers)
+    state[0], state[1] = after.u, after.v
     return spikes.astype(int)
 
 

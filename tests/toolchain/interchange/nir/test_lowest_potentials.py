@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, random_fixed, random_stimulus, recipes
+from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.execution import reference
@@ -27,7 +27,7 @@ def _holds(graph: Graph, x: np.ndarray) -> None:
 
 
 @settings(max_examples=25)
-@given(recipe=recipes)
+@given(recipe=plain_recipes)
 def test_no_run_goes_below_the_bound(recipe: Recipe) -> None:
     fixed = random_fixed(replace(recipe, extreme=False))
     _holds(DequantizeGraph()(fixed), random_stimulus(recipe, 2, 12))

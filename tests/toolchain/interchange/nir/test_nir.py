@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, random_fixed, random_stimulus, recipes, recurrent
+from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus, recurrent
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.nodes import neurons_of
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
@@ -21,20 +21,21 @@ from toolchain.errors import (
     UnknownNameError,
 )
 from toolchain.execution import reference
-from toolchain.interchange.nir.conventions import CONVENTIONS, READERS, Reset, convention, reader_convention
+from toolchain.interchange.nir.conventions import CONVENTIONS, READERS, convention, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Decode, Graph
 from toolchain.passes import DequantizeGraph
+from toolchain.reset import Reset
 
-WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.TO_VALUE)
+WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.VALUE)
 
 
 @pytest.mark.parametrize("name", WRITABLE)
 @settings(max_examples=15)
-@given(recipe=recipes)
+@given(recipe=plain_recipes)
 def test_a_network_comes_back_with_the_same_spikes(name: str, recipe: Recipe) -> None:
     _there_and_back(name, random_fixed(replace(recipe, extreme=False)), random_stimulus(recipe, 2, 9))
 

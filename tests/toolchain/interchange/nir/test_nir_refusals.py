@@ -16,13 +16,14 @@ from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, import
 from toolchain import ir
 from toolchain.confined.reader import ConfinedReader
 from toolchain.errors import CorruptArtifactError, FrontendError, PreconditionError
-from toolchain.interchange.nir.conventions import CONVENTIONS, Reset, reader_convention
+from toolchain.interchange.nir.conventions import CONVENTIONS, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import same_structure
 from toolchain.passes import DequantizeGraph
+from toolchain.reset import Reset
 
 
 def _edge_to_nowhere() -> nir.NIRGraph:
@@ -243,7 +244,7 @@ def test_metadata_of_any_sort_are_data() -> None:
         from_nir(graph, named_convention(graph))
     assert named_convention(graph, "snntorch").reset is Reset.SUBTRACT
     graph.metadata = {"reset": "zero"}
-    assert named_convention(graph).reset is Reset.TO_VALUE
+    assert named_convention(graph).reset is Reset.VALUE
     assert named_convention(graph, "rockpool").reset is Reset.SUBTRACT
     graph.metadata = {"convention": np.ones(2)}
     assert named_convention(graph).name == "nir"

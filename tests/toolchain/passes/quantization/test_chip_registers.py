@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.graphs import fixed_lif
+from tests.graphs import Registers, fixed_lif, rest_with
 from toolchain import fixedpoint
 from toolchain.passes.quantization.chip_registers import chip_registers, current_decay
 
@@ -52,6 +52,5 @@ def test_the_chips_decay_is_what_a_step_loses() -> None:
     node = fixed_lif("p", (), 4096, du=np.arange(4096))
     u = np.random.default_rng(0).integers(-(2**23) + 1, 2**23, 4096).astype(np.int32)
     still = np.zeros_like(u)
-    limits = {"dv": still, "vth": still, "bias": still}
-    kept, _, _ = fixedpoint.lif_step(u, still, still, du=node.du, **limits)
-    assert np.array_equal(kept, fixedpoint.decay(u, current_decay(node)))
+    after, _ = fixedpoint.lif_step(rest_with(u, still), still, Registers(node.du, still, still, still))
+    assert np.array_equal(after.u, fixedpoint.decay(u, current_decay(node)))

@@ -83,6 +83,8 @@ def test_delays_and_messages() -> None:
 
 
 def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
+    registers = {"du": 4095, "dv": 0, "vth": 9, "bias_mantissa": 0, "bias_exponent": 0}
+    numbers: dict[str, Any] = {key: np.full((1, 2, 2), value) for key, value in registers.items()}
     graph = Graph(
         (
             ir.Input(name="x", shape=(1, 4, 4), edge=EdgeKind.GRADED, bits=20),
@@ -96,16 +98,7 @@ def test_sums_of_convolutions_beyond_thirty_two_bits() -> None:
             ir.FixedLif(
                 name="p",
                 inputs=("w",),
-                **{
-                    key: np.full((1, 2, 2), value)
-                    for key, value in {
-                        "du": 4095,
-                        "dv": 0,
-                        "vth": 9,
-                        "bias_mantissa": 0,
-                        "bias_exponent": 0,
-                    }.items()
-                },
+                **numbers,
                 scale=np.ones((1, 2, 2)),
                 origin=Origin.whole("p", 4),
             ),
