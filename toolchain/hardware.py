@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import final
 
 from toolchain import fixedpoint
+from toolchain.ir.firing import Neurons
+from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
 
 
 @final
@@ -23,6 +25,10 @@ class HardwareProfile:
             neurons.
         threshold_profiles: Number of distinct thresholds that a core holds; None for as many as there are
             neurons.
+        resets: What a spike can do to the potential.
+        longest_refractory: Longest refractory period in steps; 0 if neurons have none.
+        adapts: Whether a spike can raise a threshold.
+        max_spikes: Most spikes that a neuron can send in one step.
     """
 
     name: str
@@ -34,6 +40,21 @@ class HardwareProfile:
     state_limit: int = fixedpoint.STATE_LIMIT
     decay_profiles: int | None = None
     threshold_profiles: int | None = None
+    resets: frozenset[Reset] = frozenset(Reset)
+    longest_refractory: int = LONGEST_REFRACTORY
+    adapts: bool = True
+    max_spikes: int = MOST_SPIKES
+
+    def lacking(self, neurons: Neurons) -> tuple[str, ...]:
+        """Return what a population does that no neuron here can do, in words."""
+        refractory = 0 if neurons.refractory is None else int(neurons.refractory.max(initial=0))
+        lacks = {
+            f"a reset of kind '{neurons.reset.value}'": neurons.reset not in self.resets,
+            f"a refractory period of {refractory} steps": refractory > self.longest_refractory,
+            "thresholds that spikes raise": neurons.adaptation is not None and not self.adapts,
+            f"{neurons.max_spikes} spikes a step": neurons.max_spikes > self.max_spikes,
+        }
+        return tuple(what for what, missing in lacks.items() if missing)
 
 
 LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")
