@@ -14,8 +14,8 @@ import numpy as np
 
 from targets.emulator.integers.items import CompiledPopulation, ItemGroup
 from targets.emulator.integers.lanes import LaneSpikes, run_lanes
-from targets.emulator.integers.loops import LoopSynapses, SlotTable, run_loop
-from targets.emulator.integers.rules import NO_RECORD, NeuronParameters, StateArrays, StateRecord, rest
+from targets.emulator.integers.loops import LoopNeurons, LoopSynapses, SlotTable, run_loop
+from targets.emulator.integers.rules import NO_RECORD, NeuronParameters, StateRecord, rest
 from targets.emulator.integers.synapses import DenseLink, Rows
 from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
@@ -228,12 +228,12 @@ class EventLoop:
 
     def _advance(self, drive: Array, fired: Array, record: StateRecord) -> None:
         plan, recent = self.plan, self._recent
-        neurons = (plan.parameters, plan.rules, self._state)
+        neurons = LoopNeurons(plan.parameters, plan.rules, self._state)
         lanes = plan.by_target if plan.prefers_lanes(recent) else None
         if lanes is None:
-            run_loop(drive, plan.by_source, *neurons, recent, fired, record)
+            run_loop(drive, plan.by_source, neurons, recent, fired, record)
         else:
             _, batch, size = drive.shape
             words = np.zeros((plan.span, size), np.uint32 if batch <= _FEW_LANES else np.uint64)
-            run_lanes(drive, lanes, *neurons, LaneSpikes(recent, words), fired, record)
+            run_lanes(drive, lanes, neurons, LaneSpikes(recent, words), fired, record)
         self._recent = np.concatenate([recent, fired])[-plan.span :]

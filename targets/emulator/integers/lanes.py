@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from targets.emulator.integers.images import transpose_bytes
-from targets.emulator.integers.loops import LoopSynapses
+from targets.emulator.integers.loops import LoopNeurons, LoopSynapses
 from targets.emulator.integers.rules import (
     ALIGNMENT,
     NOTHING,
@@ -158,12 +158,12 @@ def _advance(
     a: Array,
     t: int,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
-    rules: Array,
+    neurons: LoopNeurons,
     lanes: _Lanes,
 ) -> None:
     """Advance all populations by step `t`; `a` holds their input from outside, `[size, width]`."""
     state, fired, words, total = lanes
+    parameters, rules, _ = neurons
     first, first_slot, span = synapses.first, synapses.first_slot, len(words)
     for population in range(first.size - 1):
         start, stop = first[population], first[population + 1]
@@ -172,11 +172,11 @@ def _advance(
             sent = words[(t - synapses.slots.delay[slot]) % span, first[source] : first[source + 1]]
             _add_slot(synapses, slot, sent, total, a[start:stop])
         rule = rule_of(rules, population)
-        own, neurons = state_between(state, start, stop), parameters_between(parameters, start, stop)
+        own, after = parameters_between(parameters, start, stop), state_between(state, start, stop)
         if rule.kind <= RESETS:
-            _update(a[start:stop], own, neurons, rule, fired[start:stop])
+            _update(a[start:stop], after, own, rule, fired[start:stop])
         else:
-            _update_remembering(a[start:stop], own, neurons, rule, fired[start:stop])
+            _update_remembering(a[start:stop], after, own, rule, fired[start:stop])
         _pack_all(fired[start:stop], words[t % span, start:stop])
 
 
@@ -184,9 +184,7 @@ def _advance(
 def run_lanes(
     drive: Array,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
-    rules: Array,
-    state: StateArrays,
+    neurons: LoopNeurons,
     history: LaneSpikes,
     spikes: Array,
     record: StateRecord,
@@ -197,14 +195,13 @@ def run_lanes(
         drive: Input from outside the loop, `[steps, batch, size]`, int32.
         synapses: Synapses by target, before the exponent, whose `indptr` counts from the first synapse of
             all; no sum of a target leaves 16 bits.
-        parameters: Parameters of all neurons.
-        rules: The `FiringRule` of every population, `[populations, 4]`; none of them counts.
-        state: State `[batch, size]`, updated in place.
+        neurons: All neurons, and their state.
         history: Spikes of the steps before the block.
         spikes: Spikes `[steps, batch, size]`, uint8, written.
         record: State after every step, written where it is not empty.
     """
     steps, batch, size = drive.shape
+    state = neurons.state
     recent, words = history
     width = words.itemsize * 8
     # Bytes are transposed eight by eight: the number of neurons is rounded up.
@@ -226,7 +223,7 @@ def run_lanes(
         _pack_all(fired[:size], words[then])
     for t in range(steps):
         transpose_into(drive[t], a)
-        _advance(a, t, synapses, parameters, rules, lanes)
+        _advance(a, t, synapses, neurons, lanes)
         transpose_bytes(fired_words, words_by_sample)
         spikes[t] = by_sample[:batch, :size]
         if record.u.size:

@@ -78,6 +78,20 @@ class LoopSynapses(NamedTuple):
     weights: Array
 
 
+class LoopNeurons(NamedTuple):
+    """Neurons of all populations of a loop, one after the other.
+
+    Attributes:
+        parameters: Their parameters.
+        rules: The `FiringRule` of every population, `[populations, 4]`; none of them counts spikes.
+        state: State of a batch, updated in place, with all currents.
+    """
+
+    parameters: NeuronParameters
+    rules: Array
+    state: StateArrays
+
+
 class SpikeRing(NamedTuple):
     """Spikes of the last steps of one sample, as indices; step `t` stands in row `t % span`.
 
@@ -189,9 +203,7 @@ def _add_slot(synapses: LoopSynapses, slot: int, ring: SpikeRing, t: int, total:
 def run_loop(
     drive: Array,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
-    rules: Array,
-    state: StateArrays,
+    neurons: LoopNeurons,
     recent: Array,
     spikes: Array,
     record: StateRecord,
@@ -201,15 +213,14 @@ def run_loop(
     Args:
         drive: Input from outside the loop, `[steps, batch, size]`, int32; destroyed.
         synapses: Synapses by source; `left` is 0, since weights hold a positive exponent.
-        parameters: Parameters of all neurons.
-        rules: The `FiringRule` of every population, `[populations, 4]`; none of them counts.
-        state: State `[batch, size]`, updated in place.
+        neurons: All neurons, and their state.
         recent: Spikes of the steps before the block, `[span, batch, size]`, the latest last.
         spikes: Spikes `[steps, batch, size]`, uint8, written.
         record: State after every step, written where it is not empty.
     """
     steps, batch, size = drive.shape
     first, first_slot = synapses.first, synapses.first_slot
+    parameters, rules, state = neurons
     span, populations = len(recent), first.size - 1
     total = np.zeros(size, np.int32)
     ring = SpikeRing(np.empty((span, size), np.int32), np.empty((span, populations), np.int32))

@@ -76,9 +76,7 @@ def _any_state(population: ir.FixedLif, seed: int) -> NeuronState:
     seed=st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=200)
-def test_neurons_equal_the_rules_on_all_of_int32(
-    population: ir.FixedLif, a: NDArray[Any], seed: int
-) -> None:
+def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDArray[Any], seed: int) -> None:
     item, after = CompiledPopulation.of(population, ()), _any_state(population, seed)
     state = StateArrays(*(values.copy()[None] for values in after))
     fired, record = np.zeros(a.shape, np.uint8), StateRecord(*np.zeros((2, *a.shape), np.int32))
