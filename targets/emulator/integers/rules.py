@@ -110,8 +110,9 @@ def rest(batch: int, size: int, *, forgets: bool, remembers: bool) -> StateArray
 @njit(inline="always")
 def rule_of(rules: Array, population: int) -> FiringRule:
     """Return the rule of one population of several, whose rules stand in rows."""
-    rule = rules[population]
-    return FiringRule(rule[0] != 0, rule[1], rule[2], rule[3])
+    return FiringRule(
+        rules[population, 0] != 0, rules[population, 1], rules[population, 2], rules[population, 3]
+    )
 
 
 @njit(inline="always")
