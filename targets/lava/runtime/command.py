@@ -114,11 +114,11 @@ def _run(job: LavaJob, stimulus: dict[str, Array], configuration: Any) -> dict[s
     """Return `"<population>.<quantity>"`, `[samples, steps, *features]`."""
     for index, source in enumerate(job.network.sources):
         np.save(job.source_path(index), job.source_rows(source, stimulus[source.input]))
-    shapes = {item.name: (job.run.samples, job.run.steps, *item.shape) for item in job.network.populations}
+    extent = (job.run.samples, job.run.steps)
     paths = {
-        f"{name}.{quantity}": (path, job.record_dtype(quantity), shapes[name])
-        for name in job.run.records
-        for quantity, path in job.record_paths(name).items()
+        f"{item.name}.{quantity}": (path, job.record_dtype(item, quantity), (*extent, *item.shape))
+        for item in job.network.populations
+        for quantity, path in job.record_paths(item.name).items()
     }
     for path, dtype, shape in paths.values():
         npy_format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

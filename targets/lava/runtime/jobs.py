@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaRun, LavaSource, Numbers
+from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaPopulation, LavaRun, LavaSource, Numbers
+from .firing import OPTIONAL, Array, Firing
 from .integers import encode_graded
 from .models import Models
 from .strict_json import read_text
 from .windows import SampleWindows
 
-Array = NDArray[Any]
-
 PARAMETERS: Final = ("du", "dv", "vth", "bias_mant", "bias_exp")
-"""Arrays of a population."""
+"""Arrays that every population has."""
 
 
 @final
@@ -70,9 +68,17 @@ class LavaJob:
         quantities = self.run.records.get(population, ())
         return {quantity: self.folder / f"record{index}-{quantity}.npy" for quantity in quantities}
 
-    def record_dtype(self, quantity: str) -> type[np.generic]:
-        """Return the type of the numbers of a record."""
-        return np.bool_ if quantity == "spikes" else self.network.numbers.dtype
+    def record_dtype(self, population: LavaPopulation, quantity: str) -> type[np.generic]:
+        """Return the type of the numbers of a record: uint8 where a neuron may send several spikes."""
+        if quantity == "spikes":
+            return np.bool_ if population.max_spikes == 1 else np.uint8
+        return self.network.numbers.dtype
+
+    def firing(self, population: LavaPopulation) -> Firing:
+        """Return what a spike of a population does."""
+        keys = {part: f"{population.name}/{part}" for part in OPTIONAL}
+        arrays = {part: self.weights[key] for part, key in keys.items() if key in self.weights}
+        return Firing(population.reset, max_spikes=population.max_spikes, **arrays)
 
     def source_rows(self, source: LavaSource, values: Array) -> Array:
         """Return what a source sends: `[steps, size]`, or `[samples, steps, size]` if each is a simulation.
