@@ -32,17 +32,18 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   └── PostconditionError              our fault: says so
     ├── TargetError                       the graph does not fit the target, or the target failed
     │   ├── DoesNotFitError                 a network is too large for a chip: which part, which limit
+    │   ├── LackingNeuronsError             a place has no neurons that do what those of a population do
     │   ├── TargetUnavailableError          what is missing, and the command that installs it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
     └── FidelityError                     exit 4: a gate was not met (measured, required)
 """
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from toolchain.suggestion import nearest
 from toolchain.visible import VisibleError, visible
 
 
@@ -97,7 +98,7 @@ class UnknownNameError(UsageError):
         self.name = name
         self.known = tuple(sorted(known))
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"{what} '{name}' is not known; known: {listed}", _nearest(name, self.known))
+        super().__init__(f"{what} '{name}' is not known; known: {listed}", nearest(name, self.known))
 
 
 class MissingFileError(UsageError):
@@ -122,7 +123,7 @@ class ExperimentError(UsageError):
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rpartition(".")[2], known))
+        super().__init__(f"experiment key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
 
 
 class ProfileError(UsageError):
@@ -331,6 +332,15 @@ class DoesNotFitError(TargetError):
         super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}", remedy)
 
 
+class LackingNeuronsError(TargetError):
+    """A place has no neurons that do what those of a population do; `lacking` says what, by population."""
+
+    def __init__(self, place: str, lacking: Mapping[str, Sequence[str]], remedy: str) -> None:
+        self.place, self.lacking = place, dict(lacking)
+        needs = "; ".join(f"population '{name}' has {', '.join(what)}" for name, what in lacking.items())
+        super().__init__(f"{needs}: {place} has no such neurons", remedy)
+
+
 class TargetUnavailableError(TargetError):
     """A target cannot be used here.
 
@@ -390,9 +400,3 @@ class FidelityError(ToolchainError):
         super().__init__(
             f"gate '{gate}' not met at '{node}': measured {measured:.6g}, required {required:.6g}"
         )
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """Return a question for the name that is most like this one; nothing if none is."""
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{nearest[0]}'?" if nearest else ""
