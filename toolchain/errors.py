@@ -94,8 +94,7 @@ class UnknownNameError(UsageError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what = what
-        self.name = name
+        self.what, self.name = what, name
         self.known = tuple(sorted(known))
         listed = ", ".join(self.known) or "none"
         super().__init__(f"{what} '{name}' is not known; known: {listed}", nearest(name, self.known))
@@ -135,8 +134,7 @@ class ProfileError(UsageError):
     """
 
     def __init__(self, profile: str, key: str, reason: str) -> None:
-        self.profile = profile
-        self.key = key
+        self.profile, self.key = profile, key
         where = f"key '{key}' " if key else ""
         super().__init__(f"chip profile '{profile}': {where}{reason}")
 
@@ -169,8 +167,7 @@ class SeriesError(UsageError):
     """
 
     def __init__(self, name: str, problem: str) -> None:
-        self.name = name
-        self.problem = problem
+        self.name, self.problem = name, problem
         super().__init__(f"series '{name}' {problem}")
 
 
@@ -187,8 +184,7 @@ class UnsupportedModuleError(FrontendError):
     """
 
     def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
-        self.path = path
-        self.type_name = type_name
+        self.path, self.type_name = path, type_name
         known = ", ".join(supported)
         problem = f"module '{path}' is a {type_name}, which has no meaning in the graph; supported: {known}"
         super().__init__(problem, remedy)
@@ -207,8 +203,7 @@ class VerifyError(IRError):
     """
 
     def __init__(self, node: str, rule: str) -> None:
-        self.node = node
-        self.rule = rule
+        self.node, self.rule = node, rule
         super().__init__(f"node '{node}': {rule}")
 
 
@@ -243,8 +238,7 @@ class FormatVersionError(ArtifactError):
     """
 
     def __init__(self, what: str, version: object, supported: int, command: str) -> None:
-        self.version = version
-        self.supported = supported
+        self.version, self.supported = version, supported
         newer = isinstance(version, int) and version > supported
         super().__init__(
             f"{what} has format version {version!r}, but this pumice reads version {supported}",
@@ -273,8 +267,7 @@ class StorageError(ToolchainError):
     """
 
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
         super().__init__(f"'{path}' {problem}", remedy)
 
 
