@@ -12,7 +12,7 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_array, csr_matrix
 
 from .documents import LavaAdder, LavaConnection, LavaConvolution, LavaPopulation, Numbers
-from .firing import Array, Firing, SpikeEffect
+from .firing import Array, Firing
 from .jobs import PARAMETERS, LavaJob
 from .processes.file_source import FileSource
 from .processes.graded_relay import GradedRelay
@@ -79,40 +79,21 @@ def build_stock(job: LavaJob, sample: int) -> Processes:
 
 
 def _stock_neurons(population: LavaPopulation, firing: Firing, values: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Return Lava's own population; its refractory one has a single period and a single decay of potentials.
+    """Return Lava's own population.
 
     Raises:
         ValueError: Lava has no such population.
     """
-    ends: dict[str, Any] = {"shape": population.shape, "name": population.name}
-    if firing.is_plain:
-        return LIF(**ends, **values)
-    problem = stock_problem(firing, values)
-    if problem or firing.refractory is None:
-        raise ValueError(f"'{population.name}': Lava's own LIF has no {problem}")
+    lacks = firing.beyond_stock(values["dv"])
+    if lacks:
+        raise ValueError(f"population '{population.name}' has {', '.join(lacks)}: Lava's own LIF has not")
+    if firing.period == 0:
+        return LIF(shape=population.shape, name=population.name, **values)
+    # Lava's refractory model indexes what it updates, and cannot index one decay per neuron with it.
     values["dv"] = float(values["dv"].flat[0])
-    return LIFRefractory(refractory_period=int(firing.refractory.flat[0]), **ends, **values)
-
-
-def stock_problem(firing: Firing, values: dict[str, Array]) -> str:
-    """Return what a population does that none of Lava's own does, in words; empty if there is nothing.
-
-    Args:
-        firing: What its spikes do.
-        values: Its other arrays.
-    """
-    if firing.is_plain:
-        return ""
-    real = np.issubdtype(values["dv"].dtype, np.floating)
-    periods, decays = (np.unique(x) for x in (firing.refractory, values["dv"]))
-    lacks = {
-        f"reset of kind '{firing.reset.value}'": firing.reset is not SpikeEffect.ZERO,
-        "threshold that spikes raise": firing.adaptation is not None,
-        "refractory period in integers": not real,
-        "refractory period of a neuron's own": periods.size > 1,
-        "refractory population whose potentials decay differently": decays.size > 1,
-    }
-    return next((what for what, missing in lacks.items() if missing), "")
+    return LIFRefractory(
+        shape=population.shape, name=population.name, refractory_period=firing.period, **values
+    )
 
 
 def late_biases(job: LavaJob) -> dict[str, tuple[int, Array]]:

@@ -75,10 +75,28 @@ class Firing:
                 )
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is Lava's LIF."""
-        periodic = self.refractory is not None and bool(self.refractory.any())
-        return self.reset is SpikeEffect.ZERO and not periodic and self.adaptation is None
+    def period(self) -> int:
+        """The longest refractory period."""
+        return 0 if self.refractory is None else int(self.refractory.max(initial=0))
+
+    def beyond_stock(self, dv: Array) -> tuple[str, ...]:
+        """Return what none of Lava's own LIF processes does, in words.
+
+        `LIF` only resets to zero. `LIFRefractory` has a model in real numbers only, one period, and one decay
+        of potentials.
+
+        Args:
+            dv: Decays of the potential.
+        """
+        waits, real = self.period > 0, np.issubdtype(dv.dtype, np.floating)
+        lacks = {
+            f"a reset of kind '{self.reset.value}'": self.reset is not SpikeEffect.ZERO,
+            "thresholds that spikes raise": self.adaptation is not None,
+            "a refractory period in integers": waits and not real,
+            "refractory periods of several lengths": waits and len(np.unique(self.refractory)) > 1,
+            "a refractory period beside several decays": waits and real and len(np.unique(dv)) > 1,
+        }
+        return tuple(what for what, missing in lacks.items() if missing)
 
     def held(self, driven: Array, before: PopulationState) -> Array:
         """Return the potentials of a step: those of refractory neurons stay what they were."""

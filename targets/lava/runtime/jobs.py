@@ -76,9 +76,7 @@ class LavaJob:
 
     def firing(self, population: LavaPopulation) -> Firing:
         """Return what a spike of a population does."""
-        keys = {part: f"{population.name}/{part}" for part in OPTIONAL}
-        arrays = {part: self.weights[key] for part, key in keys.items() if key in self.weights}
-        return Firing(population.reset, max_spikes=population.max_spikes, **arrays)
+        return firing_of(population, self.weights)
 
     def source_rows(self, source: LavaSource, values: Array) -> Array:
         """Return what a source sends: `[steps, size]`, or `[samples, steps, size]` if each is a simulation.
@@ -100,6 +98,27 @@ class LavaJob:
             rows = np.zeros((windows.total, flat.shape[2]), dtype)
             _send(flat, source, windows, rows)
         return rows
+
+
+def firing_of(population: LavaPopulation, weights: Mapping[str, Array]) -> Firing:
+    """Return what a spike of a population does.
+
+    Args:
+        population: The population.
+        weights: Arrays of its network.
+    """
+    keys = {part: f"{population.name}/{part}" for part in OPTIONAL}
+    arrays = {part: weights[key] for part, key in keys.items() if key in weights}
+    return Firing(population.reset, max_spikes=population.max_spikes, **arrays)
+
+
+def beyond_stock(network: LavaNetwork, weights: Mapping[str, Array]) -> dict[str, tuple[str, ...]]:
+    """Return, by population, what its neurons do that Lava's own do not, in words."""
+    lacks = {
+        item.name: firing_of(item, weights).beyond_stock(weights[f"{item.name}/dv"])
+        for item in network.populations
+    }
+    return {name: what for name, what in lacks.items() if what}
 
 
 def read_network(folder: Path) -> tuple[LavaNetwork, dict[str, Array]]:
