@@ -23,7 +23,8 @@ class Activity:
         samples: Number of samples.
         steps: Number of steps of a sample.
         events: Number of events of each element of every input, pooling and population, over all samples
-            and steps, flattened in the order C, H, W. A graded message that is not zero is one event.
+            and steps, flattened in the order C, H, W. A message that is not zero is one event, also if it
+            says how many spikes a neuron sent.
         still: Names of the inputs that are the same at all steps of each sample.
     """
 
@@ -58,7 +59,8 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
     events: dict[str, Array] = {node.name: fitted.values[node.name] != 0 for node in graph.inputs}
     values: dict[str, Array] = dict(fitted.values)
     for node in graph.populations:
-        events[node.name] = values[node.name] = trace.spikes[node.name]
+        values[node.name] = trace.spikes[node.name]
+        events[node.name] = values[node.name] != 0
     for node in graph.poolings:
         source, _ = graph.source(node.inputs[0])
         values[node.name] = node.pool(values[source.name])
@@ -82,8 +84,9 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
-        if spikes.dtype != np.bool_:
-            raise TraceError(node.name, f"holds {spikes.dtype}, expected bool, a spike or none")
+        number, what = (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "counts of spikes")
+        if spikes.dtype != number:
+            raise TraceError(node.name, f"holds {spikes.dtype}, expected {np.dtype(number)}, {what}")
     known = {node.name for node in graph.populations}
     for name in trace.spikes:
         if name not in known:
