@@ -216,8 +216,8 @@ def _notes_on_neurons(layout: CoreLayout) -> list[str]:
     beyond = [f"'{layer.name}' ({', '.join(layer.beyond)})" for layer in layers if layer.beyond]
     if beyond and neurons is not None and neurons.programs.value:
         notes.append(
-            f"a neuron program of their own is needed for {', '.join(beyond)}: Lava's LIF only resets to zero; "
-            "what such a program takes is not public, here it counts as a LIF with parameters per neuron"
+            f"a neuron program of their own is needed for {', '.join(beyond)}: Lava's LIF only resets to "
+            "zero; what such a program takes is not public, it counts here as a LIF with parameters per neuron"
         )
     counts = ", ".join(f"'{layer.name}'" for layer in layers if layer.counts)
     if counts:

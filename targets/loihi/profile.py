@@ -110,7 +110,7 @@ class CoreLimits(Document):
 
 
 class NeuronLimits(Document):
-    """`[neurons]`: what a spike may do. Without it a spike sets the potential to zero and does nothing else."""
+    """`[neurons]`: what a spike may do. Without it a spike only sets the potential to zero."""
 
     resets: Sourced[Annotated[tuple[Reset, ...], Field(min_length=1)]] = Field(
         description="what a spike may do to the potential"

@@ -1,4 +1,4 @@
-"""Random graphs of every mixture of neurons on Lava and ONNX: `python -m tests.parity.neuron_sweep PLACE COUNT`.
+"""Random graphs of every neuron on Lava and ONNX: `python -m tests.parity.neuron_sweep PLACE COUNT`.
 
 In each, what a spike does differs from population to population: every reset, refractory periods, adaptive
 thresholds, several spikes a step. Integers are compared with the reference by `==`, real numbers to 1e-9 with
@@ -76,18 +76,20 @@ def check_batch(place: str, seed: int) -> None:
         _on_onnx(whole)
     elif seed % 3 == 2:
         for models in _OURS:
-            kept = [(case.graph, case.stimuli) for case in cases if case.runs_on(models)]
-            _check_reals(kept, LavaTarget(models=models))
+            runnable = [(case.graph, case.stimuli) for case in cases if case.runs_on(models)]
+            _check_reals(runnable, LavaTarget(models=models))
     else:
         check_on_lava(recipes, made, _OURS)
 
 
-def _failures(place: str, seeds: range) -> Iterator[str]:
+def _verdicts(place: str, seeds: range) -> Iterator[tuple[bool, str]]:
     for seed in seeds:
         try:
             check_batch(place, seed)
         except Exception as error:  # noqa: BLE001 - whatever is raised is a bug to be shown with its seed
-            yield f"batch {seed}: {error!r}"
+            yield False, f"batch {seed} differs: {error!r}"
+        else:
+            yield True, f"batch {seed} is equal"
 
 
 def main() -> int:
@@ -98,9 +100,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first batch")
     given = parser.parse_args()
     batches, different = -(-given.count // _BATCH), 0
-    for failure in _failures(given.place, range(given.first, given.first + batches)):
-        different += 1
-        sys.stdout.write(f"{failure}\n")
+    for equal, verdict in _verdicts(given.place, range(given.first, given.first + batches)):
+        different += not equal
+        sys.stdout.write(f"{verdict}\n")
         sys.stdout.flush()
     sys.stdout.write(f"{given.place}: {batches * _BATCH} graphs, {different} batches differ\n")
     return int(different > 0)

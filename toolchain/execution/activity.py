@@ -84,7 +84,9 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
-        number, what = (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "counts of spikes")
+        number, what = (
+            (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "counts of spikes")
+        )
         if spikes.dtype != number:
             raise TraceError(node.name, f"holds {spikes.dtype}, expected {np.dtype(number)}, {what}")
     known = {node.name for node in graph.populations}

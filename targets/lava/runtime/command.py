@@ -15,7 +15,6 @@ from .models import Models
 from .simulation import Observer, simulate
 from .strict_json import DocumentError
 
-
 Beyond = dict[str, tuple[str, ...]]
 """By population, what its neurons do that Lava's own do not."""
 
