@@ -217,7 +217,7 @@ def _notes_on_neurons(layout: CoreLayout) -> list[str]:
     if beyond and neurons is not None and neurons.programs.value:
         notes.append(
             f"a neuron program of their own is needed for {', '.join(beyond)}: Lava's LIF only resets to "
-            "zero; what such a program takes is not public, it counts here as a LIF with parameters per neuron"
+            "zero; what such a program takes is not public, here it is a LIF with parameters per neuron"
         )
     counts = ", ".join(f"'{layer.name}'" for layer in layers if layer.counts)
     if counts:
