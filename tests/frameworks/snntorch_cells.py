@@ -108,6 +108,16 @@ LAYERS: list[tuple[str, Callable[..., Any]]] = [
 ]
 
 
+def _moderate(x: Array) -> Theirs:
+    """Inputs so small that one threshold less always leaves a potential below it."""
+    torch.manual_seed(3)
+    linear = nn.Linear(6, 8)
+    with torch.no_grad():
+        linear.weight.abs_()
+    leaky = snn.Leaky(beta=_each(0.5, 0.95), threshold=_each(1.5, 2.0), init_hidden=True, reset_delay=False)
+    return _stepped(nn.Sequential(linear, leaky), x)
+
+
 def _learnt(x: Array) -> Theirs:
     """A layer whose betas and thresholds training has moved."""
     torch.manual_seed(5)
@@ -264,7 +274,7 @@ CELLS: list[Import | Export] = [
         NAME,
         "reset by subtraction at once, Leaky: reset_delay=False, thresholds above what a step can leave",
         (6,),
-        partial(_behind, partial(_leaky_of, reset_delay=False), factor=1.0, potentials=True),
+        _moderate,
         reset="subtract",
     ),
     Import(
