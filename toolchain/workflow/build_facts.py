@@ -45,11 +45,13 @@ class ImportFacts(Document):
 
     Attributes:
         notes: Notes on how the file was read.
+        warnings: What the file seems to have lost, so that it hardly is the network that was trained.
         file: Name of the file; None for a graph that was given in memory.
         sha256: SHA-256 of the file.
     """
 
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     file: str | None = None
     sha256: Digest | None = None
 
@@ -121,7 +123,7 @@ class BuildFacts(Document):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user must know: of the import, of replaced resets, and of added delays."""
-        imported = () if self.imported is None else self.imported.notes
+        imported = () if self.imported is None else (*self.imported.warnings, *self.imported.notes)
         replaced = () if self.replaced is None else (self.replaced.sentence(),)
         return (*imported, *replaced, *self._delays())
 
