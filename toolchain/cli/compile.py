@@ -10,6 +10,7 @@ from toolchain.cli.options import AsJson, OutFolder, TargetName
 
 if TYPE_CHECKING:
     from toolchain.passes.quantization.report import QuantizationReport
+    from toolchain.workflow.build_facts import SourceFacts
     from toolchain.workflow.build_folder import Build
     from toolchain.workflow.compare import Judgement
 
@@ -59,6 +60,16 @@ def compile_model(
     dt: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", rich_help_panel=_FILE, help="For .nir, the length of a step."),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            metavar="FILE",
+            rich_help_panel=_FILE,
+            help="What the framework itself computed on --example (.npz, arrays NAME.spikes or NAME.v of "
+            "[batch, time, neurons]). The network must be equal to it: else exit code 4.",
+        ),
     ] = None,
     weight_bits: Annotated[
         list[str] | None,
@@ -194,7 +205,13 @@ def compile_model(
         "loop_delay": loop_delay,
         "resume": resume,
     }
-    of_file: _Options = {"stimulus": stimulus, "convention": convention, "dt": dt, "train": train}
+    of_file: _Options = {
+        "stimulus": stimulus,
+        "convention": convention,
+        "dt": dt,
+        "train": train,
+        "expect": expect,
+    }
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
@@ -205,6 +222,8 @@ def compile_model(
         answer(_document(build, output))
     else:
         _print_build(build, judgement, output)
+    if build.facts.source is not None:
+        build.facts.source.require_equal()
 
 
 def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
@@ -233,6 +252,7 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         dt=of_file["dt"],
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
+        expect=of_file["expect"],
         repair=RepairOptions.of_epochs(epochs, seed) if epochs else None,
         **shared,
     )
@@ -275,13 +295,19 @@ def _document(build: "Build", output: Path) -> dict[str, object]:
         "target": build.target,
         "quantization": build.quantization.model_dump(mode="json"),
     }
+    if build.facts.source is not None:
+        document["source"] = build.facts.source.model_dump(mode="json")
     return document | ({"notes": list(build.notes)} if build.notes else {})
 
 
 def _print_build(build: "Build", judgement: "Judgement | None", output: Path) -> None:
     """Print what compiling did, how it was judged, and where the report is."""
+    source = build.facts.source
     for note in build.notes:
-        out.tell(f"note: {note}")
+        if source is None or note not in source.sentences:
+            out.tell(f"note: {note}")
+    if source is not None:
+        print_source(source)
     repair = build.facts.repair
     if repair is not None:
         epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
@@ -301,6 +327,17 @@ def _print_build(build: "Build", judgement: "Judgement | None", output: Path) ->
     elif judgement.misfit:
         out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
     out.tell(f"report: {output / 'report.html'}")
+
+
+def print_source(source: "SourceFacts") -> None:
+    """Print how far the network is what its framework computed; what is not equal, an error will say."""
+    print_table(
+        f"what the framework computed, {source.samples} samples of {source.steps} steps",
+        ("population", "equal spikes", "spike F1", "largest v error", "first difference"),
+        source.rows(),
+    )
+    for sentence in source.sentences if source.equal else ():
+        out.tell(sentence)
 
 
 def print_quantization(report: "QuantizationReport") -> None:

@@ -25,9 +25,11 @@ from toolchain.progress import StageProgress, no_stages, stage_progress
 from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.visible import visible
-from toolchain.workflow.build_facts import BuildFacts, ImportFacts
+from toolchain.workflow.build_facts import BuildFacts, ImportFacts, SourceFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.framework_outputs import Outputs
+from toolchain.workflow.import_check import check_graph
 from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -117,6 +119,7 @@ def compile_file(
     train: Stimulus | None = None,
     repair: RepairOptions | None = None,
     resume: PathText | None = None,
+    expect: Outputs | None = None,
     progress: StageProgress = no_stages,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `compile_graph`.
@@ -138,11 +141,14 @@ def compile_file(
         train: Labelled samples on which the network is trained on with its integers; see `repair_build`.
         repair: Options of that training.
         resume: Folder for the state of the training after every epoch.
+        expect: What the framework itself computed on `stimulus`; see `check_import`. The build keeps the
+            verdict in `facts.source`, and is made whatever it is; `facts.source.require_equal()` raises.
         progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: Options of quantization, delays or training are asked for a file of integers, the
-            training samples have no labels, or the network would be judged by what it was trained on.
+            training samples have no labels, the network would be judged by what it was trained on, or
+            something is expected of a file of integers or without a stimulus.
     """
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
     train = None if train is None else Stimulus.of(train, name="train")
@@ -160,7 +166,10 @@ def compile_file(
     )
     if train is not None:
         check_stimulus(imported.graph, train, "train")
-    facts = BuildFacts(imported=_import_facts(source, (*imported.notes, *training_notes)))
+    facts = BuildFacts(
+        imported=_import_facts(source, imported, training_notes),
+        source=None if expect is None else _check_source(imported, expect, stimulus),
+    )
     if imported.fixed is not None:
         _check_no_options(quantization, loop_delay=loop_delay)
         build = _keep_integers(imported.graph, imported.fixed, target, stimulus, facts)
@@ -180,11 +189,27 @@ def compile_file(
     return repair_build(build, train, repair, resume=resume, progress=report)
 
 
-def _import_facts(source: PathText | nir.NIRGraph, notes: tuple[str, ...]) -> ImportFacts:
+def _import_facts(source: PathText | nir.NIRGraph, imported: Imported, more: tuple[str, ...]) -> ImportFacts:
+    rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
+    facts = ImportFacts(notes=(*imported.notes, *more), rests=rests)
     if isinstance(source, nir.NIRGraph):
-        return ImportFacts(notes=notes)
+        return facts
     path = path_of(source, "source")
-    return ImportFacts(notes=notes, file=path.name, sha256=sha256(path))
+    return facts.model_copy(update={"file": path.name, "sha256": sha256(path)})
+
+
+def _check_source(imported: Imported, expect: Outputs, stimulus: Stimulus | None) -> SourceFacts:
+    """Return how far a network is what its framework computed."""
+    if stimulus is None:
+        raise UsageError(
+            "`expect` holds what the framework computed, and nothing says on which samples",
+            "give the same samples as `stimulus`",
+        )
+    if imported.fixed is not None:
+        raise UsageError(
+            "`expect` is compared with real numbers, and the file holds integers", "leave out `expect`"
+        )
+    return check_graph(imported.graph, expect, stimulus, imported.rests).document()
 
 
 def _check_no_options(quantization: Quantization | None, *, loop_delay: bool) -> None:
