@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
-from toolchain.arrays import Array
+from toolchain.arrays import Floats
 from toolchain.ir import Graph
 
 
@@ -17,11 +17,13 @@ class Imported:
         graph: The network in real numbers.
         notes: Sentences that say what was assumed and what was rewritten, for the user.
         fixed: The network in integers, where the file holds integers.
-        rests: Potential of the file that is zero here, for every neuron of a population; only where it is
-            not zero there.
+        warnings: Sentences on what the file seems to have lost, so that it hardly is the network that was
+            trained.
+        rests: Potential of the file that is zero here, for each population where that is not zero.
     """
 
     graph: Graph
     notes: tuple[str, ...]
     fixed: Graph | None = None
-    rests: Mapping[str, Array] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    rests: Mapping[str, Floats] = field(default_factory=dict)

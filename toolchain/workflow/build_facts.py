@@ -49,6 +49,7 @@ class ImportFacts(Document):
 
     Attributes:
         notes: Notes on how the file was read.
+        warnings: What the file seems to have lost, so that it hardly is the network that was trained.
         file: Name of the file; None for a graph that was given in memory.
         sha256: SHA-256 of the file.
         rests: Potential of the file that is zero in the network, by population, for every neuron; only where
@@ -56,6 +57,7 @@ class ImportFacts(Document):
     """
 
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     file: str | None = None
     sha256: Digest | None = None
     rests: dict[str, tuple[float, ...]] = Field(default_factory=dict)
@@ -145,7 +147,7 @@ class BuildFacts(Document):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user must know: of the import, of its proof, and of delays that were added."""
-        imported = () if self.imported is None else self.imported.notes
+        imported = () if self.imported is None else (*self.imported.warnings, *self.imported.notes)
         source = () if self.source is None else self.source.sentences
         return (*source, *imported, *self._delays())
 

@@ -11,10 +11,10 @@ from toolchain.errors import StimulusError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, shared_samples
 from toolchain.files.atomic import sha256
 from toolchain.files.disk import check_file
-from toolchain.intake import PathText, names_of, path_of, real_of
+from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.from_nir import Readout, from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Decode, Graph
@@ -42,6 +42,8 @@ def import_file(
     *,
     convention: str | None = None,
     dt: float | None = None,
+    reset: str | float | None = None,
+    readout: Readout | str | None = None,
     samples: Stimulus | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
@@ -53,6 +55,11 @@ def import_file(
         source: Path of a `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
         convention: Meaning of a step in NIR; by default as the file says, or NIR's equations.
         dt: Length of a step in NIR, in the file's unit of time.
+        reset: What a spike does to the potential, where neither a NIR file nor its convention can say it:
+            `zero`, another potential as a number, `subtract`, `subtract-delayed`, `subtract-several`,
+            `zero-delayed` or `none`; see the guide.
+        readout: What leaves the neurons that outputs of a NIR file read: `spikes`, or their `membrane`, which
+            never fires.
         samples: Samples of the input; whether they are spikes decides what enters.
         decode: Rule by which outputs are read.
         classes: Names of the classes.
@@ -69,37 +76,33 @@ def import_file(
         _check_finite(name, array)
     classes = names_of(classes, "classes")
     dt = None if dt is None else real_of(dt, "dt")
+    readout = None if readout is None else choice_of(readout, "readout", Readout)
+
+    def from_graph(graph: nir.NIRGraph, name: str) -> Imported:
+        steps = named_convention(graph, convention, dt, reset)
+        return from_nir(
+            graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name, readout=readout
+        )
+
     if isinstance(source, nir.NIRGraph):
-        return _from_graph(source, convention, dt, samples, decode, classes, "nir")
+        return from_graph(source, "nir")
     path = path_of(source, "source")
     check_file("model", path)
-    if path.suffix != ".nir" and (convention is not None or dt is not None):
+    if path.suffix != ".nir" and any(option is not None for option in (convention, dt, reset, readout)):
         raise UsageError(
-            "`convention` and `dt` say what a step of a .nir file is, and other files say it themselves",
+            "`convention`, `dt`, `reset` and `readout` say what a .nir file means, and other files say it "
+            "themselves",
             "leave them out",
         )
     match path.suffix:
         case ".nir":
-            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, visible(path.stem))
+            return from_graph(read_nir(path), visible(path.stem))
         case ".net":
             return from_netx(path)
         case ".onnx":
             return from_onnx(path, samples=samples, classes=classes, code=code)
         case _:
             raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
-
-
-def _from_graph(
-    graph: nir.NIRGraph,
-    convention: str | None,
-    dt: float | None,
-    samples: Stimulus | None,
-    decode: Decode | None,
-    classes: Sequence[str],
-    name: str,
-) -> Imported:
-    steps = named_convention(graph, convention, dt)
-    return from_nir(graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
 @enough_memory("compiling the file")
@@ -109,6 +112,8 @@ def compile_file(
     target: str = DEFAULT_EXECUTOR,
     convention: str | None = None,
     dt: float | None = None,
+    reset: str | float | None = None,
+    readout: Readout | str | None = None,
     stimulus: Stimulus | NDArray[Any] | None = None,
     calibration: Stimulus | NDArray[Any] | None = None,
     quantization: Quantization | None = None,
@@ -131,6 +136,8 @@ def compile_file(
         target: Name of an installed target.
         convention: Meaning of a step in NIR; see `import_file`.
         dt: Length of a step in NIR; see `import_file`.
+        reset: What a spike does to the potential in NIR; see `import_file`.
+        readout: What leaves the neurons that outputs read in NIR; see `import_file`.
         stimulus: Samples to judge the build by, which stay in it.
         calibration: Samples on which ranges are observed; by default `train`, or else `stimulus`.
         quantization: Options of how real numbers become integers.
@@ -158,6 +165,8 @@ def compile_file(
         source,
         convention=convention,
         dt=dt,
+        reset=reset,
+        readout=readout,
         # What is judged by should not have chosen anything, if there is a choice.
         samples=calibration,
         decode=decode,
@@ -191,7 +200,7 @@ def compile_file(
 
 def _import_facts(source: PathText | nir.NIRGraph, imported: Imported, more: tuple[str, ...]) -> ImportFacts:
     rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
-    facts = ImportFacts(notes=(*imported.notes, *more), rests=rests)
+    facts = ImportFacts(notes=(*imported.notes, *more), warnings=imported.warnings, rests=rests)
     if isinstance(source, nir.NIRGraph):
         return facts
     path = path_of(source, "source")
