@@ -19,6 +19,29 @@ _FILE: Final = "A network from a file (.nir, .onnx, .net)"
 _INTEGERS: Final = "How numbers become integers"
 _TRAINING: Final = "Training with the integers"
 
+RESETS: Final = """\b
+What a spike does to the potential, by framework:
+  snntorch      subtract-delayed   its default
+                subtract-snntorch  reset_delay=False
+                subtract           the same, if a spike always brings the
+                                   potential below the threshold
+                zero-delayed       reset_mechanism="zero"
+                zero               the same with reset_delay=False
+                none               reset_mechanism="none"
+  sinabs        subtract-several   MultiSpike, its default
+                subtract           SingleSpike
+                zero               SingleSpike with MembraneReset
+  norse         zero               v_reset=0, its default; or a number
+  spikingjelly  zero               v_reset=0.0, its default
+                subtract           v_reset=None
+  rockpool, spyx, lava-dl          their --convention says it
+
+\b
+If you are not sure, record what the framework computes and give it as
+--expect: the word with which everything is equal is then named.
+"""
+"""A table for the end of the help."""
+
 _Options = dict[str, Any]
 
 
@@ -60,6 +83,23 @@ def compile_model(
     dt: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", rich_help_panel=_FILE, help="For .nir, the length of a step."),
+    ] = None,
+    reset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel=_FILE,
+            help="For .nir, what a spike does to the potential, which most files do not say: a word of the "
+            "table below, or the potential as a number.",
+        ),
+    ] = None,
+    readout: Annotated[
+        Literal["spikes", "membrane"] | None,
+        typer.Option(
+            metavar="WHAT",
+            rich_help_panel=_FILE,
+            help="For .nir, what leaves the last neurons: spikes, or membrane if they never fire.",
+        ),
     ] = None,
     expect: Annotated[
         Path | None,
@@ -209,6 +249,8 @@ def compile_model(
         "stimulus": stimulus,
         "convention": convention,
         "dt": dt,
+        "reset": reset,
+        "readout": readout,
         "train": train,
         "expect": expect,
     }
@@ -250,6 +292,8 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         path,
         convention=of_file["convention"],
         dt=of_file["dt"],
+        reset=of_file["reset"],
+        readout=of_file["readout"],
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
         expect=of_file["expect"],

@@ -1,6 +1,6 @@
 """Proof against the source: what a framework itself computed, against the network as it was read."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, final
@@ -36,9 +36,8 @@ from toolchain.workflow.framework_outputs import (
     framework_outputs,
     records_of,
 )
+from toolchain.workflow.other_readings import Reading
 
-Alternatives = Iterable[tuple[str, Callable[[], Imported]]]
-"""Other readings of the same file: the arguments that ask for each, and what reads it."""
 _TRIED: Final = 8
 """Samples that another reading must get right before all are run."""
 
@@ -199,7 +198,7 @@ def check_graph(
     outputs: Outputs,
     stimulus: Stimulus,
     rests: Mapping[str, Array] | None = None,
-    alternatives: Alternatives = (),
+    readings: Iterable[Reading] = (),
     *,
     reduced: bool = False,
 ) -> ImportCheck:
@@ -210,7 +209,7 @@ def check_graph(
         outputs: Records of the framework; see `check_import`.
         stimulus: Samples on which they were recorded.
         rests: Potentials that are zero in the network, by population, where they are others in the framework.
-        alternatives: Readings to try if it is not equal, the likeliest first; those that raise do not count.
+        readings: Other readings of its file, to be tried if it is not equal; see `find_reading`.
         reduced: Whether neurons may have been removed from the network, so that a record holds more.
     """
     given = check_stimulus(graph, stimulus)
@@ -227,20 +226,34 @@ def check_graph(
     )
     if check.first is None or check.first[1].is_rounding:
         return check
-    few = np.unique([*range(min(_TRIED, given.samples)), check.first[1].sample])
-    for arguments, read in alternatives:
+    found = find_reading(records, given, readings, check.first[1].sample)
+    return replace(check, otherwise=found)
+
+
+def find_reading(outputs: Outputs, stimulus: Stimulus, readings: Iterable[Reading], sample: int = 0) -> str:
+    """Return the arguments with which a file is read as what its framework computed; empty for none.
+
+    Args:
+        outputs: Records of the framework; see `check_import`.
+        stimulus: Samples on which they were recorded.
+        readings: The readings to try, the likeliest first; those that raise are none of such a network.
+        sample: A sample that a wrong reading is likely to fail.
+    """
+    records = records_of(outputs)
+    few = np.unique([*range(min(_TRIED, stimulus.samples)), sample])
+    for arguments, read in readings:
         with suppress(ToolchainError):
-            # What raises is no reading of such a network.
-            if _is_equal(read(), records, given, few):
-                return replace(check, otherwise=arguments)
-    return check
+            if _is_equal(read(), records, stimulus, few):
+                return arguments
+    return ""
 
 
 def _is_equal(other: Imported, records: Records, stimulus: Stimulus, few: NDArray[np.int64]) -> bool:
     """Return whether a network is what a framework computed: on a few samples, and if so on all."""
-    expected = framework_outputs(other.graph, records, stimulus)
+    given = check_stimulus(other.graph, stimulus)
+    expected = framework_outputs(other.graph, records, given)
     return all(
-        all(each.first is None for each in _compare(other, expected.take(some), stimulus.take(some)).values())
+        all(each.first is None for each in _compare(other, expected.take(some), given.take(some)).values())
         for some in (few, slice(None))
     )
 

@@ -17,6 +17,7 @@ from tests.nodes import neurons_of
 from toolchain.arrays import Array
 from toolchain.errors import (
     ArgumentError,
+    FrontendError,
     MissingFileError,
     SourceMismatchError,
     StimulusError,
@@ -78,7 +79,7 @@ class Framework:
             ):
                 v[i] = beta.astype(number) * v[i] + sent @ weights.T.astype(number) - owed[i]
                 spikes = v[i] > theta.astype(number)
-                if reset == "delayed":
+                if reset == "subtract-delayed":
                     owed[i] = np.where(spikes, theta, 0).astype(number)
                 else:
                     v[i] = np.where(spikes, v[i] - theta if reset == "subtract" else 0, v[i]).astype(number)
@@ -97,7 +98,9 @@ def framework() -> Framework:
 
 @pytest.fixture(scope="module")
 def build(framework: Framework) -> Build:
-    return toolchain.compile_file(framework.graph(), convention="snntorch", stimulus=framework.x)
+    return toolchain.compile_file(
+        framework.graph(), convention="snntorch", reset="zero", stimulus=framework.x
+    )
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32])
@@ -138,10 +141,58 @@ def test_another_reset_is_named_with_both_values(build: Build, framework: Framew
         check.require_equal()
 
 
+@pytest.mark.parametrize("reset", ["subtract", "subtract-delayed", "zero"])
+def test_the_reset_that_makes_all_steps_equal_is_found(framework: Framework, reset: str) -> None:
+    other = "zero" if reset != "zero" else "subtract"
+    build = toolchain.compile_file(
+        framework.graph(),
+        convention="snntorch",
+        reset=other,
+        stimulus=framework.x,
+        expect=framework.run(reset),
+    )
+    source = build.facts.source
+    assert source is not None
+    assert not source.equal
+    assert source.otherwise == f"`reset={reset}`"
+    assert source.sentences[0].startswith(f"with `reset={reset}` all 30 steps of 4 samples are equal")
+    with pytest.raises(SourceMismatchError, match=f"with `reset={reset}` all 30 steps"):
+        source.require_equal()
+    # Whoever is asked for the reset is told as well.
+    with pytest.raises(FrontendError) as raised:
+        toolchain.compile_file(
+            framework.graph(), convention="snntorch", stimulus=framework.x, expect=framework.run(reset)
+        )
+    assert f"`reset={reset}`" in raised.value.__notes__[0]
+
+
+def test_the_convention_that_makes_all_steps_equal_is_found(framework: Framework) -> None:
+    build = toolchain.compile_file(
+        framework.graph(),
+        convention="norse-seconds",
+        reset="zero",
+        dt=1e-4,
+        stimulus=framework.x,
+        expect=framework.run("subtract"),
+    )
+    assert build.facts.source is not None
+    assert build.facts.source.otherwise == "`reset=subtract`"
+    build = toolchain.compile_file(
+        framework.graph(),
+        convention="sinabs",
+        reset="zero",
+        stimulus=framework.x,
+        dt=1e-4,
+        expect=framework.run("subtract-delayed"),
+    )
+    assert build.facts.source is not None
+    assert build.facts.source.otherwise == "`convention=snntorch, reset=subtract-delayed`"
+
+
 def test_a_wrong_weight_is_no_matter_of_the_reset(framework: Framework) -> None:
     wrong = Framework()
     wrong.weights[0] = 1.3 * wrong.weights[0]
-    build = toolchain.compile_file(wrong.graph(), convention="snntorch", stimulus=framework.x)
+    build = toolchain.compile_file(wrong.graph(), convention="snntorch", reset="zero", stimulus=framework.x)
     check = check_import(build, framework.run())
     assert check.first is not None
     assert check.first[1].by_potential
@@ -321,7 +372,7 @@ def test_neurons_that_the_compiler_removed_are_counted(framework: Framework) -> 
     dead = Framework()
     # Its eighth neuron reaches nothing.
     dead.weights[1] = dead.weights[1] * (np.arange(8) < 7)
-    build = toolchain.compile_file(dead.graph(), convention="snntorch", stimulus=dead.x)
+    build = toolchain.compile_file(dead.graph(), convention="snntorch", reset="zero", stimulus=dead.x)
     check = check_import(build, dead.run())
     assert check.equal
     gone = 8 - neurons_of(build.float_graph, "lif1").vth.size
@@ -330,7 +381,7 @@ def test_neurons_that_the_compiler_removed_are_counted(framework: Framework) -> 
     assert f"has {gone} neuron" in check.sentences()[1]
     # The network that was just read still has them.
     assert toolchain.compile_file(
-        dead.graph(), convention="snntorch", stimulus=dead.x, expect=dead.run()
+        dead.graph(), convention="snntorch", reset="zero", stimulus=dead.x, expect=dead.run()
     ).facts.source == replace_left_out(check)
 
 
@@ -341,7 +392,7 @@ def replace_left_out(check: ImportCheck) -> object:
 
 def test_the_verdict_stays_in_the_build(framework: Framework, tmp_path: Path) -> None:
     good = toolchain.compile_file(
-        framework.graph(), convention="snntorch", stimulus=framework.x, expect=framework.run()
+        framework.graph(), convention="snntorch", reset="zero", stimulus=framework.x, expect=framework.run()
     )
     assert good.facts.source is not None
     assert good.facts.source.equal
@@ -360,7 +411,7 @@ def test_a_network_that_was_trained_on_or_holds_integers_is_not_what_was_read(
     with pytest.raises(UsageError, match="does not hold its network in real numbers"):
         check_import(replace(build, passes=()), framework.run())
     with pytest.raises(UsageError, match="nothing says on which samples"):
-        toolchain.compile_file(framework.graph(), convention="snntorch", expect=framework.run())
+        toolchain.compile_file(framework.graph(), convention="snntorch", reset="zero", expect=framework.run())
 
 
 def test_a_build_of_a_pytorch_network_can_be_checked_too(framework: Framework) -> None:
