@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from toolchain.cli.console import answer, out, print_table, stages
+from toolchain.cli.console import answer, err, out, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
 
 if TYPE_CHECKING:
@@ -347,8 +347,11 @@ def _document(build: "Build", output: Path) -> dict[str, object]:
 def _print_build(build: "Build", judgement: "Judgement | None", output: Path) -> None:
     """Print what compiling did, how it was judged, and where the report is."""
     source = build.facts.source
+    loud = () if build.facts.imported is None else build.facts.imported.warnings
+    for warning in loud:
+        err.tell(f"warning: {warning}")
     for note in build.notes:
-        if source is None or note not in source.sentences:
+        if (source is None or note not in source.sentences) and note not in loud:
             out.tell(f"note: {note}")
     if source is not None:
         print_source(source)
