@@ -156,7 +156,7 @@ class _LayerWriter:
         """Add a population with its connections."""
         if not node.is_plain:
             self.refuse(
-                f"population '{node.name}' has {_beyond(node)}: the neurons that netx builds only return to zero"
+                f"population '{node.name}' has {_beyond(node)}: neurons that netx builds return to zero"
             )
         forward, back = self._incoming(node)
         values: Values = {f"neuron/{name}": value for name, value in _registers(node).items()}

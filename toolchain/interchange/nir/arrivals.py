@@ -7,8 +7,8 @@ from typing import cast, final
 import nir
 import numpy as np
 
-from toolchain.arrays import Floats
 from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.neurons import Dynamics
 from toolchain.interchange.nir.parameters import (

@@ -124,8 +124,8 @@ def _on_resets(steps: Mapping[str, Dynamics]) -> Iterator[str]:
     waiting = [leaf for leaf, step in steps.items() if step.firing.refractory is not None]
     if waiting:
         yield (
-            f"the step that {', '.join(map(repr, waiting))} lose behind a spike is a refractory one: spikes are "
-            "equal, potentials are those after the reset"
+            f"the step that {', '.join(map(repr, waiting))} lose behind a spike is a refractory one: spikes "
+            "are equal, potentials are those after the reset"
         )
     behind = [leaf for leaf, step in steps.items() if step.late]
     if behind:

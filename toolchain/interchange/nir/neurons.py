@@ -173,7 +173,8 @@ def _stated(name: str, node: Neuron, v_reset: Floats, convention: Convention) ->
         return StatedReset(NirReset.VALUE, "the file has a v_reset")
     if convention.reset is None or type(node).__name__ in convention.unknown:
         raise FrontendError(
-            f"node '{name}' fires, and files of {convention.name} do not say what a spike does to the potential",
+            f"node '{name}' fires, and files of {convention.name} do not say what a spike does to the "
+            "potential",
             f"state it as `reset`: {convention.choices()}",
         )
     return convention.reset
@@ -198,8 +199,8 @@ def _after_a_spike(
     """
     if stated.kind.subtracts and (vth <= 0).any():
         raise FrontendError(
-            f"node '{name}' has a threshold of {vth.min():g}, and a spike would add it to the potential; state "
-            "another `reset`"
+            f"node '{name}' has a threshold of {vth.min():g}, which a spike would add to the potential",
+            "state another `reset`",
         )
     match stated.kind:
         case NirReset.SUBTRACT:

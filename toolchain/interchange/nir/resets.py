@@ -1,7 +1,7 @@
-"""What a spike does to a neuron of a NIR file: what the file, its framework or the user says of it.
+"""What a spike does to a neuron of a NIR file, as the file, its framework or the user says it.
 
-NIR's own equations set the potential to `v_reset`. Most frameworks do something else by default, and write the
-same file.
+NIR's own equations set the potential to `v_reset`. Most frameworks do something else by default, and write
+the same file.
 """
 
 from dataclasses import dataclass

@@ -171,9 +171,9 @@ def _lost(nodes: Mapping[str, Leaf], edges: Sequence[Edge], inputs: Sequence[str
         if len(inputs) > 1 and name != node and [b for a, b in edges if a == name] == [node]:
             said.append(
                 f"'{name}' is an input of its own, as exporters invent for what they cannot follow: what is "
-                f"computed in front of '{node}' outside of a module, such as the sum of a residual connection, "
-                "is not in the file. This is hardly the network that was trained; put what is missing into a "
-                "module, or add its edges to the graph before it is written"
+                f"computed in front of '{node}' outside of a module, such as the sum of a residual "
+                "connection, is not in the file. This is hardly the network that was trained; put what is "
+                "missing into a module, or add its edges to the graph before it is written"
             )
     return tuple(said)
 

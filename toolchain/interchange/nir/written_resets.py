@@ -1,6 +1,6 @@
-"""What NIR and the importers of frameworks can say of a spike: the reset of a population, or why they cannot."""
+"""What NIR and the importers of frameworks can say of a spike: the reset of a population, or why not."""
 
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from toolchain.errors import PreconditionError
 from toolchain.interchange.nir.conventions import NIR, Convention
 from toolchain.interchange.nir.resets import NirReset
 from toolchain.reset import MOST_SPIKES, Reset
+
+_ROUNDING: Final = 1e-12
+"""More than thresholds move so that `>` means `>=`."""
 
 
 @final
@@ -79,13 +82,13 @@ class WrittenResets:
             return NirReset.NONE
         if node.reset is not Reset.SUBTRACT or amount is None:
             return NirReset.VALUE
-        if np.array_equal(amount, vth):
+        if np.allclose(amount, vth, rtol=_ROUNDING, atol=0):
             if node.max_spikes in {1, MOST_SPIKES}:
                 return NirReset.SUBTRACT if node.max_spikes == 1 else NirReset.SEVERAL
             raise self._fail(
                 node, f"fires up to {node.max_spikes} times a step, and no reader has that limit"
             )
-        if node.max_spikes == 1 and np.allclose(amount * (1 - node.dv), vth, rtol=1e-9, atol=0):
+        if node.max_spikes == 1 and np.allclose(amount * (1 - node.dv), vth, rtol=_ROUNDING, atol=0):
             return NirReset.LATE_SUBTRACT
         raise self._fail(node, "subtracts something else than its threshold at a spike")
 
@@ -93,11 +96,12 @@ class WrittenResets:
         return PreconditionError(f"population '{node.name}' {why}", "`written=onnx` holds every neuron")
 
 
-_WORDS = {"refractory": "a refractory period", "adaptation": "an adaptive threshold"}
-_MEANS = {
+_WORDS: Final = {"refractory": "a refractory period", "adaptation": "an adaptive threshold"}
+_MEANS: Final = {
     NirReset.VALUE: "sets the potential to v_reset",
     NirReset.SUBTRACT: "subtracts the threshold",
     NirReset.LATE_SUBTRACT: "subtracts the threshold one step later",
+    NirReset.SNNTORCH: "subtracts the threshold as snnTorch does",
     NirReset.SEVERAL: "subtracts the threshold for each of several spikes",
     NirReset.LATE_ZERO: "sets the potential to zero one step later",
     NirReset.NONE: "leaves the potential",
