@@ -54,7 +54,7 @@ def test_what_is_equal_is_said_and_stays_in_the_build(
 def test_what_is_not_equal_ends_with_4_and_names_the_option_that_would_be(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _compile(folder, "--reset", "zero") == 4
+    assert _compile(folder, "--reset", "zero", "--json") == 4
     said = capsys.readouterr()
     assert "with --reset subtract-delayed all 30 steps of 4 samples are equal" in said.err
     assert "'lif1' first differs at step" in said.err
@@ -62,8 +62,7 @@ def test_what_is_not_equal_ends_with_4_and_names_the_option_that_would_be(
     source = load(folder / "build").facts.source
     assert source is not None
     assert not source.equal
-    assert _compile(folder, "--reset", "zero", "--json") == 4
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(said.out)
     assert document["error"]["kind"] == "SourceMismatchError"
     assert document["source"]["otherwise"] == "`reset=subtract-delayed`"
     assert document["source"]["populations"]["lif1"]["first"]["last_spike"] is not None

@@ -167,13 +167,13 @@ def tolerance_of(v: NDArray[Any], thresholds: Array) -> float:
 
 
 def sources_of(graph: Graph, name: str) -> list[str]:
-    """Return the populations that a population reads, through delays and poolings."""
+    """Return the populations of the framework that a population reads, through delays and poolings."""
     names: list[str] = []
     for connection in graph[name].inputs:
         operand = graph[connection]
         while isinstance(operand, ir.Delay | Pooling | Synapses):
             operand = graph[operand.inputs[0]]
-        if isinstance(operand, Population):
+        if isinstance(operand, Population) and (operand.origin.elements >= 0).all():
             names.append(operand.name)
     return list(dict.fromkeys(names))
 

@@ -326,13 +326,7 @@ def _as_twin(node: AnyNode) -> AnyNode:
 
 def test_a_name_that_means_two_populations_is_refused() -> None:
     graph, stimulus, trace = _random_graph({}, 1)
-    twins = graph.map(
-        lambda node: (
-            replace(node, origin=Origin.whole(f"net.{node.name}.lif", node.vth.size))
-            if isinstance(node, toolchain.ir.Lif)
-            else node
-        )
-    )
+    twins = graph.map(_as_twin)
     with pytest.raises(ArgumentError, match="one population for 'lif', got 'a', 'b'"):
         check_graph(twins, {"lif": trace.spikes["a"]}, stimulus)
     with pytest.raises(ArgumentError, match="both 'a' and 'net.a.lif'"):
