@@ -117,7 +117,9 @@ class PopulationTally:
             threshold=float(thresholds(self._node).flat[neuron]),
             inputs=different_inputs(self._graphs[0], traces, self._node.name, where, entered),
             fired=counts[0] > 0,
-            rise=None if risen is None else float(in_model_units(self._graphs[0], self._node.name, risen[0, step]).flat[neuron]),
+            rise=None
+            if risen is None
+            else float(in_model_units(self._graphs[0], self._node.name, risen[0, step]).flat[neuron]),
             counts=None if self._node.max_spikes == 1 else (counts[0], counts[1]),
         )
 

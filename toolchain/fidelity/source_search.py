@@ -73,6 +73,11 @@ class SourceSearch:
             raise TypeError(f"'{name}' is no population of real numbers")
         self._graph, self._node, self._rest = graph, node, np.ravel(rest)
         self._tolerance = None if expected.v is None else tolerance_of(expected.v, node.vth)
+        self._answering = [
+            each.name
+            for each in map(graph.__getitem__, _populations_read(graph, name))
+            if isinstance(each, ir.Lif) and each.origin.path == each.name and (each.origin.elements < 0).all()
+        ]
         self._counts = SpikeCounts()
         self._has_spikes = False
         self._spikes = self._samples = 0
@@ -100,6 +105,9 @@ class SourceSearch:
             different |= there != spikes
             silent &= there == 0
             self._shifts = {shift for shift in self._shifts if _is_shifted(there, spikes, shift)}
+        for answering in self._answering:
+            # Where neurons that were added answer in the next step, the potential is none of the framework's.
+            silent[:, 1:] &= flattened(ours.spikes[answering])[:, :-1] == 0
         if expected.v is not None and self._tolerance is not None:
             v = np.asarray(expected.v, np.float64) - self._rest
             errors = np.where(silent, np.abs(v - flattened(ours.v[name])), 0.0)
@@ -168,12 +176,17 @@ def tolerance_of(v: NDArray[Any], thresholds: Array) -> float:
 
 def sources_of(graph: Graph, name: str) -> list[str]:
     """Return the populations of the framework that a population reads, through delays and poolings."""
+    nodes = {node.name: node for node in graph.populations}
+    return [each for each in _populations_read(graph, name) if (nodes[each].origin.elements >= 0).all()]
+
+
+def _populations_read(graph: Graph, name: str) -> list[str]:
     names: list[str] = []
     for connection in graph[name].inputs:
         operand = graph[connection]
         while isinstance(operand, ir.Delay | Pooling | Synapses):
             operand = graph[operand.inputs[0]]
-        if isinstance(operand, Population) and (operand.origin.elements >= 0).all():
+        if isinstance(operand, Population):
             names.append(operand.name)
     return list(dict.fromkeys(names))
 

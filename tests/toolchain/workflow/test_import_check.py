@@ -78,9 +78,14 @@ class Framework:
             for i, (weights, beta, theta) in enumerate(
                 zip(self.weights, self.beta, self.threshold, strict=True)
             ):
+                above = v[i] > theta.astype(number)
                 v[i] = beta.astype(number) * v[i] + sent @ weights.T.astype(number) - owed[i]
+                if reset == "subtract-snntorch":
+                    v[i] = v[i] - np.where(above, theta, 0).astype(number)
                 spikes = v[i] > theta.astype(number)
-                if reset == "subtract-delayed":
+                if reset == "subtract-snntorch":
+                    v[i] = v[i] - np.where(spikes, theta, 0) + np.where(above, theta, 0)
+                elif reset == "subtract-delayed":
                     owed[i] = np.where(spikes, theta, 0).astype(number)
                 else:
                     v[i] = np.where(spikes, v[i] - theta if reset == "subtract" else 0, v[i]).astype(number)
@@ -142,7 +147,7 @@ def test_another_reset_is_named_with_both_values(build: Build, framework: Framew
         check.require_equal()
 
 
-@pytest.mark.parametrize("reset", ["subtract", "subtract-delayed", "zero"])
+@pytest.mark.parametrize("reset", ["subtract", "subtract-delayed", "subtract-snntorch", "zero"])
 def test_the_reset_that_makes_all_steps_equal_is_found(framework: Framework, reset: str) -> None:
     other = "zero" if reset != "zero" else "subtract"
     build = toolchain.compile_file(
