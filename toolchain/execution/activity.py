@@ -43,9 +43,7 @@ class Activity:
         """Return the events of both runs of one graph: counts of its parts are those of the whole."""
         events = {name: counts + other.events[name] for name, counts in self.events.items()}
         spikes = {name: count + other.spikes[name] for name, count in self.spikes.items()}
-        return Activity(
-            self.samples + other.samples, self.steps, events, spikes, self.still & other.still
-        )
+        return Activity(self.samples + other.samples, self.steps, events, spikes, self.still & other.still)
 
 
 def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
@@ -90,11 +88,11 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
-        number, what = (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "how many spikes")
+        number, what = (
+            (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "how many spikes")
+        )
         if spikes.dtype != number:
-            raise TraceError(
-                node.name, f"holds {spikes.dtype}, expected {np.dtype(number)}, {what}"
-            )
+            raise TraceError(node.name, f"holds {spikes.dtype}, expected {np.dtype(number)}, {what}")
     known = {node.name for node in graph.populations}
     for name in trace.spikes:
         if name not in known:

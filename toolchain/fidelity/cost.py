@@ -55,8 +55,8 @@ class Cost:
 def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
     """Return size and activity.
 
-    A graded message that is not zero counts as one event per step, one of several spikes, too. Events that would arrive
-    after the last step are counted, since the chip sends them. Pooling costs nothing here.
+    A graded message that is not zero counts as one event per step, one of several spikes, too. Events that
+    would arrive after the last step are counted, since the chip sends them. Pooling costs nothing here.
 
     Args:
         graph: Float or fixed graph.

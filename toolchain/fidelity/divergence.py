@@ -68,8 +68,8 @@ class Divergence:
         neuron: Index in the population.
         place: The same in words; see `neuron_name`.
         element: Index of that neuron in the user's module.
-        expected: Potential in the first execution, in model units, before the reset if a spike subtracts; None
-            if not recorded.
+        expected: Potential in the first execution, in model units, before the reset if a spike subtracts;
+            None if not recorded.
         got: Potential in the second execution.
         threshold: Threshold of the neuron, in model units.
         fired: Whether it fired in the first execution, and so not in the second; None if that is not known.

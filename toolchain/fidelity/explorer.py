@@ -35,8 +35,8 @@ def explorer_data(
         `samples`, `steps`, `dt_ms`, and per population: name, shape, the neurons shown and their element in
         the user's module, thresholds (null for a read-out; without what adaptation adds),
         `spikes[execution][sample]` as pairs of step and row, with their number in third place where a neuron
-        may send several, and `v[execution][sample]` as `[row, step]` in base64 of 16 bits, which count from `low[row]` in
-        units of `unit[row]`; without entries if potentials were not recorded.
+        may send several, and `v[execution][sample]` as `[row, step]` in base64 of 16 bits, which count from
+        `low[row]` in units of `unit[row]`; without entries if potentials were not recorded.
     """
     first = next(iter(traces[0].spikes.values()))
     steps = min(int(first.shape[1]), _STEPS)

@@ -46,8 +46,8 @@ def neurobench(graph: Graph, activity: Activity) -> NeuroBench:
     """Return the metrics of a graph.
 
     Zeros are weights that a dense matrix of that size would have; a convolution stores its kernel once.
-    Pooling is not counted. Two states per neuron, `u` and `v`, are buffers; what a refractory neuron waits for
-    and the rise of a threshold are further ones.
+    Pooling is not counted. Two states per neuron, `u` and `v`, are buffers; what a refractory neuron waits
+    for and the rise of a threshold are further ones.
     """
     stored = sum(_stored(node) for node in graph.synapses)
     nonzero = sum(int((values_of(node.weights) != 0).sum()) for node in graph.synapses)

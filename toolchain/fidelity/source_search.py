@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.arrays import Array
+from toolchain.execution.rise import rises
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.divergence import different_inputs
 from toolchain.fidelity.metrics import SpikeCounts, first_difference, flattened
@@ -219,9 +220,7 @@ def _moment(node: ir.Lif, trace: Trace, where: tuple[int, int, int]) -> tuple[fl
     fired = np.flatnonzero(spikes[:step])
     if len(fired) and step - fired[-1] <= at.get("refractory", 0):
         potential = before
-    rise = 0.0
-    if "adaptation" in at:
-        for count in spikes[:step].tolist():
-            rise = (1 - at["adaptation_decay"]) * rise + at["adaptation"] * count
-    threshold = float(at["vth"] + rise)
+    raised = rises(node, trace.spikes[node.name][sample : sample + 1])
+    rise = 0.0 if raised is None else float(flattened(raised)[0, step, neuron])
+    threshold = float(at["vth"]) + rise
     return float(potential), None if threshold == np.inf else threshold

@@ -1,13 +1,13 @@
 """How the network of a build came to be: import, pruning, added delays, training with integers."""
 
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
 from toolchain.errors import SourceMismatchError
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.source_search import SourceAgreement
-from toolchain.files.documents import Count, Digest, Document
+from toolchain.files.documents import OMITTED, Count, Digest, Document
 
 
 class Sizes(Document):
@@ -124,6 +124,38 @@ class SourceFacts(Document):
             raise SourceMismatchError("; ".join(self.sentences))
 
 
+class ReplacedResets(Document):
+    """Resets that gave way to those of a chip, and what that changed in real numbers.
+
+    Attributes:
+        populations: What a spike did before, in words, by population.
+        samples: Samples on which the network was run before and after; 0 without any.
+        spike_f1: Spike F1 over all populations; None without samples, like all figures.
+        prediction_agreement: Share of samples with equal predictions, in percent.
+        accuracy: Accuracy before and after, in percent; None without labels.
+    """
+
+    populations: dict[str, str]
+    samples: Count = 0
+    spike_f1: float | None = None
+    prediction_agreement: float | None = None
+    accuracy: Change | None = None
+
+    def sentence(self) -> str:
+        """Return what was replaced, and what that cost."""
+        listed = "; ".join(f"'{name}' ({what})" for name, what in self.populations.items())
+        said = f"spikes of these populations now set the potential to zero: {listed}"
+        if self.spike_f1 is None or self.prediction_agreement is None:
+            return f"{said}; what that costs was not measured, there were no samples"
+        change = self.accuracy
+        right = "" if change is None else f", accuracy {change.before:.2f} % -> {change.after:.2f} %"
+        return (
+            f"{said}; in real numbers, on {self.samples} samples, that gives spike F1 {self.spike_f1:.4f}, "
+            f"equal predictions {self.prediction_agreement:.2f} %{right}: training with the integers may "
+            "repair it"
+        )
+
+
 class BuildFacts(Document):
     """How the network of a build came to be.
 
@@ -135,21 +167,24 @@ class BuildFacts(Document):
         loop_delays: Delays that were added to loops, as sentences; None if nobody asked for them.
         fast_loop: The loop that no clocked target can run, if there is one.
         repair: Training with the integers.
+        replaced: Resets that others took the place of; None if all stayed.
     """
 
     imported: ImportFacts | None = None
-    source: SourceFacts | None = None
+    source: Annotated[SourceFacts | None, OMITTED] = None
     sizes: Sizes | None = None
     float_agreement: str | None = None
     loop_delays: tuple[str, ...] | None = None
     fast_loop: str | None = None
     repair: RepairFacts | None = None
+    replaced: Annotated[ReplacedResets | None, OMITTED] = None
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user must know: of the import, of its proof, and of delays that were added."""
+        """Return what a user must know: of the import, its proof, replaced resets, and added delays."""
         imported = () if self.imported is None else (*self.imported.warnings, *self.imported.notes)
         source = () if self.source is None else self.source.sentences
-        return (*source, *imported, *self._delays())
+        replaced = () if self.replaced is None else (self.replaced.sentence(),)
+        return (*source, *imported, *replaced, *self._delays())
 
     def _delays(self) -> tuple[str, ...]:
         if self.loop_delays is not None:
