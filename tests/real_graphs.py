@@ -35,9 +35,7 @@ def _in_reals(node: AnyNode) -> AnyNode:
             "bias": node.bias * _UNIT,
         }
         units = {"reset_amount": _UNIT, "adaptation": _UNIT, "adaptation_decay": 1 / DECAY_UNITY}
-        changed |= {
-            name: values * units[name] for name, values in node.per_neuron.items() if name in units
-        }
+        changed |= {name: values * units[name] for name, values in node.per_neuron.items() if name in units}
         return ir.Lif(**kept | changed)
     return node
 

@@ -183,6 +183,15 @@ def compile_model(
             help="Allow a power of two per connection; netx files have none.",
         ),
     ] = True,
+    replace_reset: Annotated[
+        Literal["zero"] | None,
+        typer.Option(
+            metavar="zero",
+            rich_help_panel=_INTEGERS,
+            help="Let every spike set its potential to zero, for chips that know no other reset; says what "
+            "that costs.",
+        ),
+    ] = None,
     qat_epochs: Annotated[
         int,
         typer.Option(
@@ -222,6 +231,7 @@ def compile_model(
     from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_folder
     from toolchain.passes import Rounding
+    from toolchain.reset import Reset
     from toolchain.workflow.build_folder import MANIFEST
     from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile_file import FORMATS
@@ -237,6 +247,7 @@ def compile_model(
         decay_profiles=decay_profiles,
         tau_error=tau_error,
         exponents=exponents,
+        replace_reset=None if replace_reset is None else Reset(replace_reset),
     )
     shared: _Options = {
         "target": target,
