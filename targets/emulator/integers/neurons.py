@@ -3,7 +3,9 @@
 Arrays of a block are `[steps, batch, size]`, C-contiguous. All arithmetic is int32, as in Lava. There is one
 loop for each kind of `FiringRule`, so that no neuron pays for rules that its population does not have.
 
-What the kinds take, for 1,024 neurons in the nearest cache (one thread, AVX-512): @@@
+1,024 neurons that keep currents take 1.1 ns each where a spike sets zero, the same with another reset, 2.1
+times that where spikes are remembered, and 3.2 times where they are counted; without currents 0.6 ns, and
+1.1, 3.5 and 5.4 times that (state in the cache, one thread, AVX-512, by turns, 2026-11-26).
 """
 
 from typing import Any, Final
@@ -78,7 +80,7 @@ def _update_resets(
     start: int,
     fired: Array,
 ) -> None:
-    own, forgets, kept = slice(start, start + fired.size), rule.forgets, np.int32(rule.kept)
+    own, forgets, mask = slice(start, start + fired.size), rule.forgets, np.int32(rule.mask)
     u, v = state.u[own], state.v[own]
     keep_u, keep_v = parameters.keep_u[own], parameters.keep_v[own]
     threshold, bias, change = parameters.threshold[own], parameters.bias[own], parameters.change[own]
@@ -89,7 +91,7 @@ def _update_resets(
         u[i] = current = wrapped(current)
         potential = potential_of(v[i], keep_v[i], current, bias[i])
         spike = potential > threshold[i]
-        v[i] = after_spike(potential, kept, change[i]) if spike else potential
+        v[i] = after_spike(potential, mask, change[i]) if spike else potential
         fired[i] = spike
 
 
@@ -103,7 +105,7 @@ def _update_remembering(
     start: int,
     fired: Array,
 ) -> None:
-    forgets, kept = rule.forgets, np.int32(rule.kept)
+    forgets, mask = rule.forgets, np.int32(rule.mask)
     u, v, wait, rise = state_between(state, start, start + fired.size)
     keep_u, keep_v, threshold, bias, change, refractory, adaptation, keep_rise = parameters_between(
         parameters, start, start + fired.size
@@ -116,7 +118,7 @@ def _update_remembering(
         active = wait[i] == 0
         potential = potential_of(v[i], keep_v[i], current, bias[i]) if active else v[i]
         spike = active & (potential > np.int32(threshold[i] + rise[i]))
-        v[i] = after_spike(potential, kept, change[i]) if spike else potential
+        v[i] = after_spike(potential, mask, change[i]) if spike else potential
         wait[i] = wait_after(wait[i], spike, refractory[i])
         rise[i] = rise_after(rise[i], keep_rise[i], adaptation[i] if spike else NOTHING)
         fired[i] = spike
