@@ -61,7 +61,8 @@ def _any_state(population: ir.FixedLif, seed: int) -> NeuronState:
 def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDArray[Any], seed: int) -> None:
     item, after = CompiledPopulation.of(population, ()), _any_state(population, seed)
     state = StateArrays(*(values.copy()[None] for values in after))
-    fired, record = np.zeros(a.shape, np.uint8), StateRecord(*np.zeros((2, *a.shape), np.int32))
+    fired = np.zeros(a.shape, np.uint8)
+    record = StateRecord(np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32))
     advance_neurons(a, 1, state, item.parameters, item.rule._replace(forgets=False), fired, record)
     for t in range(len(a)):
         after, spikes = fixedpoint.lif_step(after, a[t, 0], population)
@@ -90,7 +91,7 @@ def _counts() -> Graph:
     kernel = np.full((70, 40, 1, 1), 254, np.int32)
     kernel[1::2] *= -1
     dense = np.full((5, 640), 254, np.int32) * np.array([[1], [1], [-1], [1], [-1]], np.int32)
-    mixed = {"exponent": 0, "sign_mode": SignMode.MIXED}
+    mixed: dict[str, Any] = {"exponent": 0, "sign_mode": SignMode.MIXED}
     ones = np.full((40, 1, 1, 1), 255, np.int32)
     return Graph(
         (
