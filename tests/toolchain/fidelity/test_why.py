@@ -131,7 +131,7 @@ def test_a_connection_in_four_parts_is_explained_by_its_own_name(rng: np.random.
         ({"reset": Reset.NONE}, "A spike leaves the potential."),
         (
             {"reset": Reset.SUBTRACT, "reset_amount": 1.0, "max_spikes": 3},
-            "A spike, of up to 3 in a step, takes an amount from the potential, off by at most",
+            "Each of up to 3 spikes in a step takes an amount from the potential, off by at most",
         ),
         (
             {"adaptation": 0.5, "adaptation_decay": 0.25},
