@@ -253,16 +253,17 @@ def spikes_table(rows: dict[Case, Row]) -> str:
     lines: list[list[str]] = []
     for name in dict.fromkeys(name for name, _, spike in rows if spike != DEFAULTS):
         for spike in map(named, SPIKES):
-            found = [rows[name, steps, spike]["accuracy"] for steps in FEW_STEPS]
-            cells = [f"{real:.1f} / {whole:.1f}" for _, real, whole in found]
-            lines.append([name, f"{found[0][0]:.1f}", spike, *cells])
+            accuracies = [rows[name, steps, spike]["accuracy"] for steps in FEW_STEPS]
+            cells = [f"{real:.1f} / {whole:.1f}" for _, real, whole in accuracies]
+            lines.append([name, f"{accuracies[0][0]:.1f}", spike, *cells])
     halves = [row["float against onnxruntime"][1] for row in rows.values()]
     said = (
-        "Accuracy in real numbers / in integers of the dense networks, trained once more, on the same pictures, "
-        "compiled with `RateCode(max_spikes=...)` and otherwise the defaults. Half the 95 % interval of a "
-        f"difference from onnxruntime is {span(halves)} points. Classes are those of onnxruntime in "
+        "Accuracy in real numbers / in integers of the dense networks, trained once more, on the same "
+        "pictures, compiled with `RateCode(max_spikes=...)` and otherwise the defaults. Half the 95 % "
+        f"interval of a difference from onnxruntime is {span(halves)} points. Classes are those of onnxruntime in "
         f"{_same(rows, FEW_STEPS[0], SPIKES[-1])} % of pictures after {FEW_STEPS[0]} steps of {SPIKES[-1]} "
-        f"spikes, and in {_same(rows, FEW_STEPS[-1], None)} % after {FEW_STEPS[-1]} steps with a reset to zero."
+        f"spikes, and in {_same(rows, FEW_STEPS[-1], None)} % after {FEW_STEPS[-1]} steps with a reset to "
+        "zero."
     )
     return "\n\n".join([paragraph(said), rows_of(head, lines)])
 
