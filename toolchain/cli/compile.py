@@ -7,6 +7,7 @@ import typer
 
 from toolchain.cli.console import answer, err, out, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+from toolchain.reset import MOST_SPIKES
 
 if TYPE_CHECKING:
     from toolchain.passes.quantization.report import QuantizationReport
@@ -99,6 +100,17 @@ def compile_model(
             metavar="WHAT",
             rich_help_panel=_FILE,
             help="For .nir, what leaves the last neurons: spikes, or membrane if they never fire.",
+        ),
+    ] = None,
+    max_spikes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_SPIKES,
+            metavar="N",
+            rich_help_panel=_FILE,
+            help="For a classifier in .onnx, the most spikes that a neuron sends in one step, each of which "
+            "subtracts: more need fewer steps. By default one, which resets to zero.",
         ),
     ] = None,
     expect: Annotated[
@@ -262,6 +274,7 @@ def compile_model(
         "dt": dt,
         "reset": reset,
         "readout": readout,
+        "max_spikes": max_spikes,
         "train": train,
         "expect": expect,
     }
@@ -293,10 +306,11 @@ def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int,
 
 def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
     from toolchain.execution.stimulus import Stimulus
+    from toolchain.rate_coding.spiking_network import RateCode
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.quantization import RepairOptions
 
-    example, train = of_file["stimulus"], of_file["train"]
+    example, train, most = (of_file[name] for name in ("stimulus", "train", "max_spikes"))
     _check_training(train, example, epochs)
     _check_resume(shared, epochs)
     return compile_file(
@@ -305,6 +319,7 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         dt=of_file["dt"],
         reset=of_file["reset"],
         readout=of_file["readout"],
+        code=None if most is None else RateCode(max_spikes=most),
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
         expect=of_file["expect"],
