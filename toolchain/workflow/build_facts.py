@@ -2,7 +2,11 @@
 
 from typing import Annotated, Final
 
+from pydantic import ConfigDict, Field
+
+from toolchain.errors import SourceMismatchError
 from toolchain.fidelity.change import Change
+from toolchain.fidelity.source_search import SourceAgreement
 from toolchain.files.documents import OMITTED, Count, Digest, Document
 
 
@@ -48,12 +52,15 @@ class ImportFacts(Document):
         warnings: What the file seems to have lost, so that it hardly is the network that was trained.
         file: Name of the file; None for a graph that was given in memory.
         sha256: SHA-256 of the file.
+        rests: Potential of the file that is zero in the network, by population, for every neuron; only where
+            it is not zero in the file.
     """
 
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     file: str | None = None
     sha256: Digest | None = None
+    rests: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 class RepairFacts(Document):
@@ -66,6 +73,55 @@ class RepairFacts(Document):
 
     epochs: Count
     loss: float | None
+
+
+class SourceFacts(Document):
+    """How far the network as it was read is what its framework computed.
+
+    Attributes:
+        equal: Whether all recorded spikes are equal, and all recorded potentials within their tolerance.
+        samples: Number of samples.
+        steps: Number of steps of each.
+        populations: How far each population that was recorded is equal.
+        unrecorded: Populations of which nothing was recorded.
+        left_out: Neurons of a record that the network does not have, by population.
+        otherwise: Arguments with which the file would be equal; empty if none were found.
+        sentences: The result in words.
+    """
+
+    # What a dataclass holds is checked too, so that no NaN gets into the file.
+    model_config = ConfigDict(revalidate_instances="always")
+
+    equal: bool
+    samples: Count
+    steps: Count
+    populations: dict[str, SourceAgreement]
+    unrecorded: tuple[str, ...]
+    left_out: dict[str, Count]
+    otherwise: str
+    sentences: tuple[str, ...]
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return a row for every population: equal spikes, spike F1, largest error of v, first difference."""
+        return [
+            (
+                name,
+                "-" if each.spike_agreement is None else f"{each.spike_agreement:.5f}",
+                "-" if each.spike_f1 is None else f"{each.spike_f1:.4f}",
+                "-" if each.largest_error is None else f"{each.largest_error:.3g}",
+                "none" if each.first is None else f"sample {each.first.sample}, step {each.first.step}",
+            )
+            for name, each in self.populations.items()
+        ]
+
+    def require_equal(self) -> None:
+        """Raise if the network is not what the framework computed.
+
+        Raises:
+            SourceMismatchError: Says where it first differs, and what would be equal.
+        """
+        if not self.equal:
+            raise SourceMismatchError("; ".join(self.sentences))
 
 
 class ReplacedResets(Document):
@@ -105,6 +161,7 @@ class BuildFacts(Document):
 
     Attributes:
         imported: The file it was read from.
+        source: Comparison with what its framework computed.
         sizes: Sizes before and after pruning.
         float_agreement: Agreement of PyTorch's own forward pass with the float graph, as a sentence.
         loop_delays: Delays that were added to loops, as sentences; None if nobody asked for them.
@@ -114,6 +171,7 @@ class BuildFacts(Document):
     """
 
     imported: ImportFacts | None = None
+    source: Annotated[SourceFacts | None, OMITTED] = None
     sizes: Sizes | None = None
     float_agreement: str | None = None
     loop_delays: tuple[str, ...] | None = None
@@ -122,10 +180,11 @@ class BuildFacts(Document):
     replaced: Annotated[ReplacedResets | None, OMITTED] = None
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a user must know: of the import, of replaced resets, and of added delays."""
+        """Return what a user must know: of the import, its proof, replaced resets, and added delays."""
         imported = () if self.imported is None else (*self.imported.warnings, *self.imported.notes)
+        source = () if self.source is None else self.source.sentences
         replaced = () if self.replaced is None else (self.replaced.sentence(),)
-        return (*imported, *replaced, *self._delays())
+        return (*source, *imported, *replaced, *self._delays())
 
     def _delays(self) -> tuple[str, ...]:
         if self.loop_delays is not None:

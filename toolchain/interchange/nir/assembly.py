@@ -143,6 +143,9 @@ class _Assembly:
         inputs += self._answer(f"{name}.taken", watched, current.shape, (taken, -taken * (1 - step.du)))
         inputs += self._answer(f"{name}.held", name, current.shape, _pulse(held, step))
         self._add(name, name, inputs, current, step, 2 * held - step.rest, Firing(Reset.NONE))
+        # They are none of the framework's, so nobody has a record of them.
+        added = Origin(name, np.full(size_of(current.shape), -1))
+        self.nodes[name] = replace(self.nodes[name], origin=added)
 
     def _answer(self, leaf: str, source: str, shape: tuple[int, ...], taps: Sequence[Floats]) -> list[str]:
         """Add connections from each neuron to its counterpart: one for every step after a spike.
