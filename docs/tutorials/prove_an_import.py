@@ -14,6 +14,8 @@
 # A spike of `Leaky` takes the threshold from the potential one step later, after the decay.
 
 # %%
+from itertools import pairwise
+
 import nir
 import numpy as np
 import torch
@@ -80,7 +82,7 @@ layers = {
     "output": nir.Output({"output": np.array([4])}),
 }
 names = list(layers)
-graph = nir.NIRGraph(layers, list(zip(names, names[1:], strict=False)))
+graph = nir.NIRGraph(layers, list(pairwise(names)))
 
 # %% [markdown]
 # ## The wrong reading

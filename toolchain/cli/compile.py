@@ -8,10 +8,10 @@ import typer
 from toolchain.cli.builds import build_document, print_build
 from toolchain.cli.console import answer, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+from toolchain.reset import MOST_SPIKES, Reset
 
 if TYPE_CHECKING:
     from toolchain.progress import StageProgress
-    from toolchain.reset import Reset
     from toolchain.workflow.build_folder import Build
     from toolchain.workflow.judgement import Judgement
 
@@ -99,6 +99,17 @@ def compile_model(
             metavar="WHAT",
             rich_help_panel=_FILE,
             help="For .nir, what leaves the last neurons: spikes, or membrane if they never fire.",
+        ),
+    ] = None,
+    max_spikes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_SPIKES,
+            metavar="N",
+            rich_help_panel=_FILE,
+            help="For a classifier in .onnx, the most spikes that a neuron sends in one step, each of which "
+            "subtracts: more need fewer steps. By default one, which resets to zero.",
         ),
     ] = None,
     expect: Annotated[
@@ -245,7 +256,7 @@ def compile_model(
         decay_profiles=decay_profiles,
         tau_error=tau_error,
         exponents=exponents,
-        replace_reset=_reset(replace_reset),
+        replace_reset=None if replace_reset is None else Reset(replace_reset),
     )
     shared: _Options = {
         "target": target,
@@ -255,7 +266,8 @@ def compile_model(
         "resume": resume,
     }
     meaning: _Options = {"convention": convention, "dt": dt, "reset": reset, "readout": readout}
-    of_file: _Options = {"stimulus": stimulus, "train": train, "expect": expect} | meaning
+    of_file: _Options = {"stimulus": stimulus, "max_spikes": max_spikes, "train": train, "expect": expect}
+    of_file |= meaning
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
@@ -267,12 +279,6 @@ def compile_model(
         print_build(build, judgement, output)
     if build.facts.source is not None:
         build.facts.source.require_equal()
-
-
-def _reset(word: str | None) -> "Reset | None":
-    from toolchain.reset import Reset
-
-    return None if word is None else Reset(word)
 
 
 def _judge(build: "Build", progress: "StageProgress") -> "Judgement | None":
@@ -296,10 +302,11 @@ def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int,
 
 def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
     from toolchain.execution.stimulus import Stimulus
+    from toolchain.rate_coding.spiking_network import RateCode
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.quantization import RepairOptions
 
-    example, train = of_file["stimulus"], of_file["train"]
+    example, train, most = (of_file[name] for name in ("stimulus", "train", "max_spikes"))
     _check_training(train, example, epochs)
     _check_resume(shared, epochs)
     return compile_file(
@@ -308,6 +315,7 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         dt=of_file["dt"],
         reset=of_file["reset"],
         readout=of_file["readout"],
+        code=None if most is None else RateCode(max_spikes=most),
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
         expect=of_file["expect"],
