@@ -228,9 +228,9 @@ def _import_expected(
     try:
         imported = import_file(source, **options)
     except FrontendError as error:
-        found = find_reading(expect, stimulus, readings)
-        if found:
-            error.add_note(f"with {found} all steps are equal to what the framework computed")
+        equal = find_reading(expect, stimulus, readings)
+        if equal:
+            error.add_note(f"with {equal} all steps are equal to what the framework computed")
         raise
     if imported.fixed is not None:
         raise UsageError(
