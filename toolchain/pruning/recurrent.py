@@ -70,8 +70,8 @@ def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = No
     population = network.layer(layer)
     return RecurrentPool.of(
         synapses.effective.detach().cpu().double().numpy(),
-        1 - population.dv.cpu().double().numpy(),
-        population.vth.cpu().double().numpy(),
+        1 - population.dv.detach().cpu().double().numpy(),
+        population.vth.detach().cpu().double().numpy(),
         cluster,
     )
 
@@ -91,9 +91,10 @@ def with_pool(network: Network, layer: str, indices: NDArray[np.int64], pool: Re
     weights = torch.tensor(pool.weights.toarray(), dtype=like.dtype, device=like.device)
     small.synapses[name] = MaskedSynapses(weights, weights != 0)
     population = small.layer(layer)
-    if not np.allclose(1 - pool.beta, population.dv.cpu().double().numpy(), rtol=1e-6):
-        population.dv.copy_(torch.tensor(1 - pool.beta))
-        population.vth.copy_(torch.tensor(pool.threshold))
+    if not np.allclose(1 - pool.beta, population.dv.detach().cpu().double().numpy(), rtol=1e-6):
+        # Set, not written into: what is learnt starts anew from there.
+        population.dv = torch.tensor(1 - pool.beta, dtype=like.dtype, device=like.device)
+        population.vth = torch.tensor(pool.threshold, dtype=like.dtype, device=like.device)
     return small
 
 

@@ -41,10 +41,10 @@ def test_all_steps_at_once_are_the_steps_one_by_one(
     spikes, _ = layer(mine, 5)
     (spikes.flatten(2) * weight).sum().backward()
 
-    u = v = torch.zeros(2, 12)
+    state = single.dynamics.rest(torch.zeros(2, 12))
     rows = []
     for t in range(5):
-        s, u, v = single.step(theirs[0 if still else t].flatten(1), u, v)
+        s, state = single.step(theirs[0 if still else t].flatten(1), state)
         rows.append(s)
     (torch.stack(rows) * weight).sum().backward()
     assert torch.equal(spikes.flatten(2), torch.stack(rows))
