@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any, Final, cast, final
 
 import torch
@@ -114,7 +114,7 @@ class CubaLif(nn.Module):
         adaptation: Values = None,
         adaptation_decay: Values = None,
         max_spikes: int = 1,
-        train: Collection[str] = (),
+        train: Sequence[str] = (),
         tau_limits: tuple[float, float] = TAU_LIMITS,
         hold_rheobase: bool = False,
         surrogate: Surrogate = Surrogate.FAST_SIGMOID,
@@ -146,7 +146,7 @@ class CubaLif(nn.Module):
         self.tau_limits = _tau_limits(tau_limits)
         self.hold_rheobase = flag(hold_rheobase, "hold_rheobase")
         self._check_firing()
-        self._learn(names_of(tuple(train), "train"))
+        self._learn(names_of(train, "train"))
 
     def _check_firing(self) -> None:
         if self.reset is Reset.VALUE and self.reset_amount is None:
