@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus, recurrent
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.nodes import neurons_of
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
 from toolchain import ir
@@ -28,9 +28,8 @@ from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Decode, Graph
 from toolchain.passes import DequantizeGraph
-from toolchain.reset import Reset
 
-WRITABLE = sorted(name for name, item in READERS.items() if item.reset is Reset.VALUE)
+WRITABLE = sorted(name for name, item in READERS.items() if not item.fires_without_r)
 
 
 @pytest.mark.parametrize("name", WRITABLE)
@@ -41,7 +40,7 @@ def test_a_network_comes_back_with_the_same_spikes(name: str, recipe: Recipe) ->
 
 
 @settings(max_examples=40)
-@given(recipe=image_recipes, name=st.sampled_from(WRITABLE))
+@given(recipe=plain_image_recipes, name=st.sampled_from(WRITABLE))
 def test_a_network_of_images_comes_back_with_the_same_spikes(name: str, recipe: ImageRecipe) -> None:
     _there_and_back(name, random_images(replace(recipe, extreme=False)), random_pictures(recipe, 1, 6))
 
@@ -270,7 +269,7 @@ def test_at_the_threshold_conventions_differ_and_rests_are_subtracted() -> None:
     )
     x = np.ones((1, 1, 1), bool)
     assert not reference.run(imported(one), x).spikes["n1"].any()
-    assert reference.run(imported(one, "spikingjelly"), x).spikes["n1"].all()
+    assert reference.run(imported(one, "spikingjelly", reset="zero"), x).spikes["n1"].all()
     resting = nir.LIF(full(1, DT), full(1, 1.0), full(1, -0.5), full(1, 0.3), full(1, -0.5))
     found = from_nir(
         chain(nir.Linear(np.ones((1, 1))), resting, shape=(1,), out=(1,)), convention("spikingjelly")
