@@ -17,9 +17,9 @@ from toolchain.frontends.sequential import SUPPORTED, from_sequential
 from toolchain.frontends.unsupported import check_module, unsupported
 from toolchain.intake import array_of, check_finite
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Origin, verify
-from toolchain.ir.matrix import Matrix
+from toolchain.ir.matrix import Matrix, columns_of, rows_of, with_values
 from toolchain.models.feed_forward import FeedForward
-from toolchain.models.network import Connection, Network, Readout
+from toolchain.models.network import Network, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 
 _SPARSE_BELOW: Final = 0.5
@@ -103,24 +103,54 @@ def _layers(network: Network) -> list[AnyNode]:
         bias = np.zeros(network.layer(name).size)
         for arrow in arrows:
             operand = arrow.source
-            if arrow.delay:
-                operand = f"{arrow.name}.delay"
-                nodes.append(_delay(network, arrow, operand))
             module = network.synapses[arrow.name]
-            nodes.append(ir.Dense(name=arrow.name, inputs=(operand,), weights=_weights(arrow.name, module)))
+            steps = arrow.delay + _shared_delay(module)
+            if steps:
+                operand = f"{arrow.name}.delay"
+                nodes.append(_delay(network, arrow.source, operand, steps))
+            weights = _weights(arrow.name, module)
+            delays = _own_delays(module, weights)
+            nodes.append(ir.Dense(name=arrow.name, inputs=(operand,), weights=weights, delays=delays))
             bias += _linear_bias(network.layer(name), arrow.name, module)
         nodes.append(_population(network.layer(name), name, [arrow.name for arrow in arrows], bias))
     return nodes
 
 
-def _delay(network: Network, arrow: Connection, name: str) -> ir.Delay:
-    size = network.inputs.get(arrow.source) or network.layer(arrow.source).size
-    graded = network.input_code is not None and arrow.source in network.inputs
+def _delay(network: Network, source: str, name: str, steps: int) -> ir.Delay:
+    if source in network.inputs:
+        size, graded = network.inputs[source], network.input_code is not None
+    else:
+        layer = network.layer(source)
+        size, graded = layer.size, layer.max_spikes > 1
     edge = EdgeKind.GRADED if graded else EdgeKind.SPIKE
-    return ir.Delay(name=name, inputs=(arrow.source,), shape=(size,), edge=edge, steps=arrow.delay)
+    return ir.Delay(name=name, inputs=(source,), shape=(size,), edge=edge, steps=steps)
+
+
+def _shared_delay(module: nn.Module) -> int:
+    """Return the one delay of all synapses, in steps; 0 if each has its own."""
+    delays = module.delays if isinstance(module, MaskedSynapses) else None
+    return int(delays.steps) if delays is not None and delays.is_shared else 0
+
+
+def _own_delays(module: nn.Module, weights: Matrix) -> Matrix | None:
+    """Return the delay of every synapse, stored like its weights; None if none has its own."""
+    delays = module.delays if isinstance(module, MaskedSynapses) else None
+    if delays is None or delays.is_shared:
+        return None
+    steps = delays.steps.cpu().numpy()
+    return with_values(weights, steps[rows_of(weights), columns_of(weights)])
 
 
 def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.float64]) -> ir.Lif:
+    optional = {
+        "reset_amount": layer.effective_amount,
+        "refractory": layer.refractory,
+        "adaptation": layer.adaptation,
+        "adaptation_decay": layer.adaptation_decay,
+    }
+    firing: dict[str, Any] = {
+        field: as_float64(values) for field, values in optional.items() if values is not None
+    }
     return ir.Lif(
         name=name,
         inputs=tuple(inputs),
@@ -129,6 +159,9 @@ def _population(layer: CubaLif, name: str, inputs: list[str], bias: NDArray[np.f
         vth=as_float64(layer.vth),
         bias=as_float64(layer.bias) + bias,
         origin=Origin(f"layers.{name}", layer.elements.cpu().numpy()),
+        reset=layer.reset,
+        max_spikes=layer.max_spikes,
+        **firing,
     )
 
 

@@ -1,11 +1,13 @@
 """PyTorch modules whose float semantics are the graph's."""
 
+from toolchain.models.delays import SynapticDelays
+from toolchain.models.dynamics import Dynamics, LayerState
 from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock, Select
 from toolchain.models.gated_norm import GatedNorm
-from toolchain.models.hrsnn import HrsnnShape, build_hrsnn
+from toolchain.models.hrsnn import HrsnnShape, LearntDelays, build_hrsnn
 from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, NetworkRecord, Readout
-from toolchain.models.neurons import CubaLif, MaskedSynapses
+from toolchain.models.neurons import CubaLif, MaskedSynapses, learnt_parameters
 from toolchain.models.preresnet import PreResNetShape, build_preresnet
 from toolchain.models.spiking import ActivityMeter, Spiking
 from toolchain.models.surrogates import Surrogate
@@ -18,10 +20,13 @@ __all__ = [
     "Add",
     "Connection",
     "CubaLif",
+    "Dynamics",
     "FeedForward",
     "GatedNorm",
     "HrsnnShape",
     "InputCode",
+    "LayerState",
+    "LearntDelays",
     "MaskedSynapses",
     "Network",
     "NetworkBlock",
@@ -32,8 +37,10 @@ __all__ = [
     "Select",
     "Spiking",
     "Surrogate",
+    "SynapticDelays",
     "VggShape",
     "build_hrsnn",
     "build_preresnet",
     "build_vgg",
+    "learnt_parameters",
 ]

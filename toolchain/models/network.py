@@ -1,9 +1,8 @@
 """A container of named layers and named connections that runs forward in time."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import assert_never, cast, final
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import ArgumentError, FeedbackError, FrontendError
 from toolchain.intake import Axes, check_shape, choice_of, count_of, name_of, real_of
+from toolchain.models.delays import recalled
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import InputCode, optional_code
 from toolchain.models.neurons import CubaLif, MaskedSynapses
@@ -187,16 +187,22 @@ class Network(nn.Module):
         streams = self._streams(x)
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
-        carry = {name: _masked_once(module) for name, module in self.synapses.items()}
         # What comes straight from an input needs no loop: one product for all steps. It is taken apart at
         # once, because the gradient of a slice fills a tensor of all steps, at every step.
         ahead = {
-            arrow.name: carry[arrow.name](streams[arrow.source]).unbind(1)
+            arrow.name: self.synapses[arrow.name](streams[arrow.source]).unbind(1)
             for arrow in self.connections
             if arrow.source in self.inputs
         }
+        # Masks, kernels of delays and all that neurons learn are computed once, for all steps.
+        carry = {
+            arrow.name: _carried(self.synapses[arrow.name])
+            for arrow in self.connections
+            if arrow.name not in ahead
+        }
+        dynamics = {name: self.layer(name).dynamics for name in self.layers}
         rest = {name: first.new_zeros(batch, self.layer(name).size) for name in self.layers}
-        state = {name: (zero, zero) for name, zero in rest.items()}
+        state = {name: each.rest(rest[name]) for name, each in dynamics.items()}
         spikes: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         potentials: dict[str, list[Tensor]] = {name: [] for name in self.layers}
         currents: dict[str, list[Tensor]] = {name: [] for name in self.layers}
@@ -208,14 +214,13 @@ class Network(nn.Module):
                         continue
                     sent = t - arrow.delay
                     early = ahead.get(arrow.name)
-                    a = a + (carry[arrow.name](spikes[arrow.source][sent]) if early is None else early[sent])
-                s, u, v = self.layer(name).step(a, *state[name])
-                state[name] = (u, v)
+                    a = a + (carry[arrow.name](spikes[arrow.source], sent) if early is None else early[sent])
+                s, state[name] = dynamics[name].step(a, state[name])
                 spikes[name].append(s)
                 if record or name == self.output:
-                    potentials[name].append(v)
+                    potentials[name].append(state[name].v)
                 if record:
-                    currents[name].append(u)
+                    currents[name].append(state[name].u)
         over_time = {name: torch.stack(rows, dim=1) for name, rows in spikes.items()}
         v_over_time = {name: torch.stack(rows, dim=1) for name, rows in potentials.items() if rows}
         u_over_time = {name: torch.stack(rows, dim=1) for name, rows in currents.items() if rows}
@@ -227,7 +232,7 @@ class Network(nn.Module):
         given = dict(x) if isinstance(x, Mapping) else {next(iter(self.inputs)): x}
         if set(given) != set(self.inputs):
             raise ArgumentError("x", f"tensors named {sorted(self.inputs)}", f"{sorted(map(str, given))}")
-        like = self.layer(self.output).vth
+        like = self.layer(self.output).bias
         streams: dict[str, Tensor] = {}
         extent: Axes = ("batch", "time")
         for name, values in given.items():
@@ -251,8 +256,15 @@ class Network(nn.Module):
                 assert_never(self.readout)
 
 
-def _masked_once(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return a connection as a function, its mask applied once for all steps."""
-    if isinstance(module, MaskedSynapses):
-        return partial(nn.functional.linear, weight=module.effective)
-    return module
+def _carried(module: nn.Module) -> Callable[[Sequence[Tensor], int], Tensor]:
+    """Return a connection as a function of all that its source sent, and of the step that arrives."""
+    if not isinstance(module, MaskedSynapses):
+        return lambda past, t: cast("Tensor", module(past[t]))
+    weight = module.effective
+    if module.delays is None:
+        return lambda past, t: nn.functional.linear(past[t], weight)
+    kernel = module.delays.kernel()
+    steps = kernel.shape[-1]
+    # Sources of one step beside those of the step before it: `recalled` puts values in the same order.
+    wide = (weight[:, None] * kernel.movedim(2, 1)).flatten(1)
+    return lambda past, t: nn.functional.linear(recalled(past, t, steps), wide)

@@ -50,19 +50,7 @@ def _synapses(network: Network, name: str) -> MaskedSynapses:
 
 
 def _keep_neurons(layer: CubaLif, index: Tensor | None) -> CubaLif:
-    index = torch.arange(layer.size) if index is None else index
-    small = CubaLif(
-        len(index),
-        du=layer.du[index],
-        dv=layer.dv[index],
-        vth=layer.vth[index],
-        bias=layer.bias.detach()[index],
-        train_bias=layer.bias.requires_grad,
-        surrogate=layer.surrogate,
-        slope=layer.slope,
-    ).to(layer.vth.dtype)
-    small.elements = layer.elements[index]
-    return small
+    return layer.select(torch.arange(layer.size) if index is None else index)
 
 
 def _keep_synapses(
@@ -70,7 +58,10 @@ def _keep_synapses(
 ) -> MaskedSynapses:
     weight = _select(synapses.effective.detach(), targets, sources)
     mask = None if synapses.mask is None else _select(synapses.mask, targets, sources)
-    return MaskedSynapses(weight, None if mask is None or bool(mask.all()) else mask)
+    small = MaskedSynapses(weight, None if mask is None or bool(mask.all()) else mask)
+    if synapses.delays is not None:
+        small.delays = synapses.delays.select(targets, sources)
+    return small
 
 
 def _select(matrix: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:

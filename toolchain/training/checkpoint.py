@@ -1,19 +1,22 @@
 """Networks on disk: safetensors for numbers, JSON for structure. Never pickle."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, cast
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
 from toolchain.files.documents import Document, FileDocument, parse_document, read_content, write_document
 from toolchain.intake import PathText, path_of
+from toolchain.models.delays import LONGEST_LEARNT
 from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, Readout, check_part_names
-from toolchain.models.neurons import CubaLif, MaskedSynapses
+from toolchain.models.neurons import TAU_LIMITS, CubaLif, MaskedSynapses
 from toolchain.models.surrogates import Surrogate
+from toolchain.reset import MOST_SPIKES, Reset
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import fill_module, parse_tensors, read_tensor_bytes, save_tensors
 
@@ -23,7 +26,20 @@ NETWORK_FILES: Final = ("network.json", "network.safetensors")
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
-class LayerRow(Document):
+class BriefDocument(Document):
+    """A part of a file in which fields that hold their defaults are left out.
+
+    So a file that needs nothing new is the one that an older version wrote and reads.
+    """
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        kept = {name for name, field in fields.items() if getattr(self, name) != field.default}
+        return {name: value for name, value in serialize(self).items() if name in kept}
+
+
+class LayerRow(BriefDocument):
     """A population.
 
     Attributes:
@@ -31,15 +47,25 @@ class LayerRow(Document):
         train_bias: Whether its biases are trained.
         surrogate: Shape of the spike derivative.
         slope: Sharpness of the spike derivative.
+        reset: Effect of a spike on the potential.
+        max_spikes: Most spikes that a neuron sends in one step.
+        train: Parameters that are learnt, beside the bias.
+        tau_limits: Shortest and longest time constant that is learnt, in steps.
+        hold_rheobase: Whether thresholds follow the decays that are learnt.
     """
 
     size: Size
     train_bias: bool
     surrogate: Surrogate
     slope: float
+    reset: Reset = Reset.ZERO
+    max_spikes: Annotated[int, Field(ge=1, le=MOST_SPIKES)] = 1
+    train: tuple[str, ...] = ()
+    tau_limits: tuple[float, float] = TAU_LIMITS
+    hold_rheobase: bool = False
 
 
-class ConnectionRow(Document):
+class ConnectionRow(BriefDocument):
     """A connection.
 
     Attributes:
@@ -47,12 +73,14 @@ class ConnectionRow(Document):
         source: Population or input that it reads.
         target: Population that it drives.
         delay: Steps that a spike waits.
+        longest_delay: The longest delay of a synapse that is learnt; None if none is.
     """
 
     name: str
     source: str
     target: str
     delay: Annotated[int, Field(ge=0, lt=2**31)]
+    longest_delay: Annotated[int, Field(ge=1, le=LONGEST_LEARNT)] | None = None
 
 
 class InputDocument(FileDocument):
@@ -120,7 +148,13 @@ def save_network(network: Network, folder: PathText) -> None:
         inputs=network.inputs,
         layers={name: _layer_row(network.layer(name)) for name in network.layers},
         connections=tuple(
-            ConnectionRow(name=arrow.name, source=arrow.source, target=arrow.target, delay=arrow.delay)
+            ConnectionRow(
+                name=arrow.name,
+                source=arrow.source,
+                target=arrow.target,
+                delay=arrow.delay,
+                longest_delay=_longest_delay(network, arrow.name),
+            )
             for arrow in network.connections
         ),
         output=network.output,
@@ -166,11 +200,21 @@ def _layer_row(layer: CubaLif) -> LayerRow:
         train_bias=layer.bias.requires_grad,
         surrogate=layer.surrogate,
         slope=layer.slope,
+        reset=layer.reset,
+        max_spikes=layer.max_spikes,
+        train=layer.train_names,
+        tau_limits=layer.tau_limits,
+        hold_rheobase=layer.hold_rheobase,
     )
 
 
+def _longest_delay(network: Network, name: str) -> int | None:
+    delays = cast("MaskedSynapses", network.synapses[name]).delays
+    return None if delays is None else delays.longest_learnt
+
+
 def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
-    """Return the network without its numbers; only the tensors say which connections have a mask."""
+    """Return the network without its numbers; only the tensors say what there is of masks and the like."""
     check_part_names([row.name for row in document.connections], "connection")
     sizes = document.inputs | {name: row.size for name, row in document.layers.items()}
     connections: dict[Connection, MaskedSynapses] = {}
@@ -178,24 +222,41 @@ def _rebuild(document: NetworkDocument, tensors: dict[str, Tensor]) -> Network:
         # Ends that are unknown are refused by the network, with those that it knows.
         weight = torch.empty(sizes.get(row.target, 1), sizes.get(row.source, 1))
         masked = f"synapses.{row.name}.mask" in tensors
+        delays = tensors.get(f"synapses.{row.name}.delays.position")
         arrow = Connection(row.name, row.source, row.target, row.delay)
         connections[arrow] = MaskedSynapses(
-            weight, torch.empty(weight.shape, dtype=torch.bool) if masked else None
+            weight,
+            torch.empty(weight.shape, dtype=torch.bool) if masked else None,
+            delays=None if delays is None else torch.empty_like(delays, device=weight.device),
+            longest_delay=row.longest_delay,
         )
     return Network(
         inputs=document.inputs,
-        layers={
-            name: CubaLif(
-                row.size,
-                train_bias=row.train_bias,
-                surrogate=row.surrogate,
-                slope=row.slope,
-            )
-            for name, row in document.layers.items()
-        },
+        layers={name: _layer(name, row, tensors) for name, row in document.layers.items()},
         connections=connections,
         output=document.output,
         readout=document.readout,
         input_code=document.input_code,
         dt_ms=document.dt_ms,
+    )
+
+
+def _layer(name: str, row: LayerRow, tensors: Mapping[str, Tensor]) -> CubaLif:
+    """Return a population without its numbers."""
+    given = {
+        field: 1
+        for field in ("reset_amount", "refractory", "adaptation", "adaptation_decay")
+        if f"layers.{name}.{field}" in tensors or field in row.train
+    }
+    return CubaLif(
+        row.size,
+        train_bias=row.train_bias,
+        surrogate=row.surrogate,
+        slope=row.slope,
+        reset=row.reset,
+        max_spikes=row.max_spikes,
+        train=row.train,
+        tau_limits=row.tau_limits,
+        hold_rheobase=row.hold_rheobase,
+        **given,
     )

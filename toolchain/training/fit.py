@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import TrainingError, UnknownNameError
 from toolchain.intake import PathText, check_type, count_of, path_of, real_of
-from toolchain.models import FeedForward, Network
+from toolchain.models import FeedForward, Network, SynapticDelays, learnt_parameters
 from toolchain.options import choice, hold, real, share, whole
 from toolchain.progress import Progress, no_progress
 from toolchain.training.callback import Callback
@@ -27,6 +27,10 @@ _DEVICES: Final = ("auto", "cpu", "cuda")
 _MOMENTUM: Final = 0.9
 _WARM_UP: Final = 0.3
 _FIRST, _LAST = 1 / 25, 1 / 1000
+SHARE: Final = "share"
+"""Key of an optimizer's group: its learning rate as a share of that of the weights."""
+_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0}
+"""Options that a state of before does not name, and what it was trained with."""
 
 
 class Optimizer(Enum):
@@ -62,6 +66,10 @@ class FitOptions:
             order, so it trains to slightly other numbers.
         optimizer: AdamW, or SGD with momentum 0.9.
         schedule: Course of the learning rate.
+        neuron_rate: Learning rate of what neurons learn (time constants, thresholds, amounts), as a share
+            of that of the weights: a step of their offsets is a relative one, and acts on all that a neuron
+            does.
+        delay_rate: Learning rate of delays in steps, as a multiple of that of the weights.
     """
 
     epochs: int
@@ -73,6 +81,8 @@ class FitOptions:
     device: str = "auto"
     optimizer: Optimizer = Optimizer.ADAMW
     schedule: LearningRateSchedule = LearningRateSchedule.ONE_CYCLE
+    neuron_rate: float = 0.2
+    delay_rate: float = 20.0
 
     def __post_init__(self) -> None:
         hold(
@@ -85,6 +95,8 @@ class FitOptions:
             label_smoothing=share,
             optimizer=choice(Optimizer),
             schedule=choice(LearningRateSchedule),
+            neuron_rate=real(0),
+            delay_rate=real(0),
         )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)
@@ -100,9 +112,13 @@ class FitOptions:
                 assert_never(self.schedule)
 
     def build(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimizer of all trained parameters of a network."""
+        """Return the optimizer of all trained parameters of a network.
+
+        What neurons learn, and delays, are groups of their own: each has a `share` of the learning rate, and
+        the weights alone decay.
+        """
         load_compiler()
-        parameters = [p for p in network.parameters() if p.requires_grad]
+        parameters = self._groups(network)
         rate, decay = self.learning_rate, self.weight_decay
         match self.optimizer:
             case Optimizer.ADAMW:
@@ -111,6 +127,17 @@ class FitOptions:
                 return torch.optim.SGD(parameters, lr=rate, momentum=_MOMENTUM, weight_decay=decay)
             case _:
                 assert_never(self.optimizer)
+
+    def _groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Return the trained parameters in groups; without anything but weights and biases, one of all."""
+        neurons, delays = learnt_parameters(network)
+        others = {id(p) for p in (*neurons, *delays)}
+        weights = [p for p in network.parameters() if p.requires_grad and id(p) not in others]
+        groups: list[dict[str, Any]] = [{"params": weights, SHARE: 1.0}]
+        for parameters, rate in ((neurons, self.neuron_rate), (delays, self.delay_rate)):
+            if parameters:
+                groups.append({"params": parameters, SHARE: rate, "weight_decay": 0.0})
+        return groups
 
 
 def fit(
@@ -199,6 +226,7 @@ class _Training:
         self.callbacks = callbacks
         self.optimizer = options.build(network)
         self.records: list[EpochRecord] = []
+        self.delays = [module for module in network.modules() if isinstance(module, SynapticDelays)]
 
     def run(
         self, samples: SampleReader, checkpoint: Path | None, progress: Progress
@@ -219,6 +247,8 @@ class _Training:
                     save_state(checkpoint, *self._parts(), self._note(self.records))
             progress(epochs, epochs)
         finally:
+            for each in self.delays:
+                each.narrow(1.0)
             for each in self.callbacks:
                 each.end(self.network)
         return tuple(self.records)
@@ -229,8 +259,11 @@ class _Training:
         weight = next(self.network.parameters())
         total, right, values_learnt = 0.0, 0, False
         for i, batch in enumerate(batches):
+            part = (epoch - 1 + i / len(batches)) / self.options.epochs
             for group in self.optimizer.param_groups:
-                group["lr"] = self.options.rate((epoch - 1 + i / len(batches)) / self.options.epochs)
+                group["lr"] = group[SHARE] * self.options.rate(part)
+            for each in self.delays:
+                each.narrow(part)
             x, target = samples.read_pairs(batch, weight)
             scores = self.network(x).scores
             loss = _loss(scores, target, self.options)
@@ -262,7 +295,9 @@ class _Training:
 
     def _note(self, records: Sequence[EpochRecord] = ()) -> TrainingNote:
         """Return all that decides the numbers of a training, and the epochs that are done."""
-        options = {name: _plain(value) for name, value in asdict(self.options).items()}
+        options = {
+            name: _plain(value) for name, value in asdict(self.options).items() if _LATER.get(name) != value
+        }
         watched = tuple(each.settings() for each in self.callbacks)
         return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
 

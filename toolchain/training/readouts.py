@@ -36,7 +36,7 @@ def filtered_spikes(network: Network, layer: str, inputs: Samples, beta: Floats 
     with torch.inference_mode():
         for start in range(0, len(samples), _BATCH):
             batch = np.arange(start, min(start + _BATCH, len(samples)))
-            spikes = network(samples.read(batch, network.layer(layer).vth)).spikes[layer].double().numpy()
+            spikes = network(samples.read(batch, network.layer(layer).bias)).spikes[layer].double().numpy()
             weight = np.power(beta, np.arange(spikes.shape[1])[::-1])
             filtered.append(np.einsum("btn,t->bn", spikes, weight))
     return np.concatenate(filtered)
@@ -75,7 +75,7 @@ def fit_linear_layer(
         raise TrainingError(
             f"expected a sample of every one of {classes} classes, got classes {np.unique(labels).tolist()}"
         )
-    beta = float(1 - network.layer(network.output).dv[0])
+    beta = float(1 - network.layer(network.output).dv.detach()[0])
     features = filtered_spikes(network, layer, inputs, beta)
     scale = float(features.std())
     if scale == 0:

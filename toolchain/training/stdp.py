@@ -90,12 +90,12 @@ def learn_stdp(
     samples = SampleReader(network, inputs)
     for i in range(len(samples)):
         with torch.no_grad():
-            x = samples.read(np.array([i]), population.vth)
+            x = samples.read(np.array([i]), population.bias)
             current = torch.stack([synapses(x)[0] for synapses in drives]).sum(dim=0) + population.bias
         _run(
             (weights.indptr, weights.indices, weights.data, excitatory),
             (by_source.indptr, by_source.indices, by_source.data),
-            (1 - population.dv.double().numpy(), population.vth.double().numpy()),
+            (1 - population.dv.detach().double().numpy(), population.vth.detach().double().numpy()),
             current.double().numpy(),
             (float(forget[0]), float(forget[1]), options.potentiation, options.depression, limit),
         )
@@ -121,6 +121,10 @@ def _parts(network: Network, layer: str) -> tuple[MaskedSynapses, list[MaskedSyn
         )
     if not bool((network.layer(layer).du == 1).all()):
         raise TrainingError(f"STDP knows neurons without a current filter; layer '{layer}' has one")
+    if not network.layer(layer).is_plain:
+        raise TrainingError(f"STDP knows neurons whose spikes set them to zero and do no more, not '{layer}'")
+    if any(module.delays is not None for module in (*loops, *drives)):
+        raise TrainingError(f"STDP knows no delays of single synapses; those that drive '{layer}' have some")
     return loops[0], drives
 
 

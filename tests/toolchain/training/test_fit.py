@@ -1,5 +1,6 @@
 """Training learns, resumes to the same numbers, and says when it fails."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +19,9 @@ from toolchain.errors import (
     MissingFileError,
     TrainingError,
 )
-from toolchain.models import HrsnnShape, MaskedSynapses, Network, build_hrsnn
+from toolchain.models import CubaLif, HrsnnShape, MaskedSynapses, Network, build_hrsnn
+from toolchain.models.learnt import LEARNABLE
+from toolchain.reset import Reset
 from toolchain.training import FitOptions, fit, load_network, save_network
 from toolchain.training.fit import one_cycle
 from toolchain.training.tensor_files import save_tensors
@@ -324,3 +327,89 @@ def test_a_network_or_options_of_another_kind_are_refused_by_name() -> None:
         fit(stranger, inputs, labels, FitOptions(1, 1, 0.1), seed=0)
     with pytest.raises(ArgumentError, match=r"options: expected FitOptions\(\.\.\.\), got dict"):
         fit(stranger, inputs, labels, nothing, seed=0)
+
+
+def _learning(seed: int = 0) -> Network:
+    """A network whose neurons learn all they can, and whose recurrent synapses learn delays."""
+    network = _network(seed)
+    size = network.layer("hidden").size
+    hidden = CubaLif(
+        size,
+        du=0.6,
+        dv=network.layer("hidden").dv,
+        vth=network.layer("hidden").vth,
+        reset=Reset.SUBTRACT,
+        refractory=1,
+        adaptation=0.5,
+        adaptation_decay=0.1,
+        train=LEARNABLE,
+        hold_rheobase=True,
+    )
+    loop = part(network, "synapses.recur", MaskedSynapses)
+    weight = loop.weight.detach().clone()
+    network.layers["hidden"] = hidden
+    network.synapses["recur"] = MaskedSynapses(
+        weight, loop.mask, delays=torch.full(weight.shape, 1.0), longest_delay=4
+    )
+    encode = part(network, "synapses.encode", MaskedSynapses)
+    network.synapses["encode"] = MaskedSynapses(
+        encode.weight.detach().clone(), encode.mask, delays=1, longest_delay=3
+    )
+    return network
+
+
+def test_what_neurons_and_delays_learn_continues_bit_for_bit(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    task = _task(rng)
+    whole = _learning()
+    before = {name: value.clone() for name, value in whole.state_dict().items()}
+    expected = fit(whole, *task, _OPTIONS, seed=3, checkpoint=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(_learning(), *task, _OPTIONS, seed=3, checkpoint=tmp_path / "part", progress=_interrupt_after(2))
+    continued = _learning(seed=99)
+    assert fit(continued, *task, _OPTIONS, seed=3, checkpoint=tmp_path / "part") == expected
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, continued.state_dict()[name])
+    changed = {name for name, value in before.items() if not torch.equal(value, whole.state_dict()[name])}
+    offsets = {f"layers.hidden.parametrizations.{name}.original" for name in LEARNABLE}
+    delays = {"synapses.recur.delays.position", "synapses.encode.delays.position"}
+    assert offsets | delays <= changed
+    assert not {name for name in changed if name.endswith("start")}
+    network = part(whole, "synapses.recur", MaskedSynapses)
+    assert network.delays is not None
+    assert network.delays.width == 0
+
+
+def test_a_network_that_learnt_comes_back_bit_for_bit(tmp_path: Path, rng: np.random.Generator) -> None:
+    network = _learning()
+    fit(network, *_task(rng), replace(_OPTIONS, epochs=2), seed=3)
+    save_network(network, tmp_path)
+    loaded = load_network(tmp_path)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    x = torch.ones(2, 8, 6)
+    assert torch.equal(loaded(x).scores, network(x).scores)
+    assert [p.requires_grad for p in loaded.parameters()] == [p.requires_grad for p in network.parameters()]
+    # It can go on learning from there.
+    fit(loaded, *_task(rng), replace(_OPTIONS, epochs=1), seed=3)
+    assert not torch.equal(loaded.layer("hidden").dv, network.layer("hidden").dv)
+
+
+def test_a_network_of_plain_neurons_has_the_file_it_had(tmp_path: Path) -> None:
+    save_network(_network(), tmp_path)
+    document = json.loads((tmp_path / "network.json").read_text())
+    assert set(document["layers"]["hidden"]) == {"size", "train_bias", "surrogate", "slope"}
+    assert set(document["connections"][0]) == {"name", "source", "target", "delay"}
+
+
+def test_time_constants_and_delays_have_learning_rates_of_their_own() -> None:
+    options = replace(_OPTIONS, weight_decay=0.1, neuron_rate=0.5, delay_rate=10.0)
+    network = _learning()
+    groups = options.build(network).param_groups
+    assert [(group["share"], group["weight_decay"], len(group["params"])) for group in groups] == [
+        (1.0, 0.1, 3),
+        (0.5, 0.0, 6),
+        (10.0, 0.0, 2),
+    ]
+    assert len(options.build(_network()).param_groups) == 1

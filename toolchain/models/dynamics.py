@@ -1,0 +1,143 @@
+"""How a population advances by one step: the equations of `toolchain.ir.Lif` on batches, with gradients."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, assert_never, cast, final
+
+import torch
+from torch import Tensor
+
+from toolchain.models.surrogates import Surrogate, spike
+from toolchain.reset import Reset
+
+
+class LayerState(NamedTuple):
+    """What a population remembers from one step to the next, `[batch, N]` each.
+
+    Attributes:
+        u: Currents.
+        v: Potentials after the reset.
+        wait: Steps for which a neuron is still refractory; None where none ever is.
+        rise: Amounts by which thresholds are raised; None where none adapts.
+    """
+
+    u: Tensor
+    v: Tensor
+    wait: Tensor | None = None
+    rise: Tensor | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Dynamics:
+    """The numbers of a population, read once for all steps of a run.
+
+    What is learnt is computed from its parameters when this is made, so gradients of all steps meet there.
+
+    Attributes:
+        keep_u: Share of the current that stays at a step, `[N]` like all others.
+        keep_v: Share of the potential that stays at a step.
+        vth: Thresholds at rest.
+        bias: What is added to the potential every step.
+        reset: Effect of a spike on the potential.
+        amount: Potential that a spike sets, or takes away; None if the reset needs none.
+        refractory: Refractory periods in steps; None for none.
+        adaptation: Amounts by which a spike raises the threshold; None for none.
+        keep_rise: Share of what was added to a threshold that stays at a step; None without adaptation.
+        max_spikes: Most spikes that a neuron sends in one step.
+        surrogate: Shape of the spike derivative.
+        slope: Sharpness of that derivative.
+    """
+
+    keep_u: Tensor
+    keep_v: Tensor
+    vth: Tensor
+    bias: Tensor
+    reset: Reset
+    amount: Tensor | None
+    refractory: Tensor | None
+    adaptation: Tensor | None
+    keep_rise: Tensor | None
+    max_spikes: int
+    surrogate: Surrogate
+    slope: float
+
+    def rest(self, zero: Tensor) -> LayerState:
+        """Return the state at rest.
+
+        Args:
+            zero: Zeros `[batch, N]`.
+        """
+        return LayerState(
+            zero,
+            zero,
+            None if self.refractory is None else zero,
+            None if self.adaptation is None else zero,
+        )
+
+    def step(self, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """Advance one step.
+
+        Args:
+            a: Synaptic input `[batch, N]`.
+            state: State before the step.
+
+        Returns:
+            Spikes `[batch, N]`, or how many of them, and the state after the step.
+        """
+        u = self.keep_u * state.u + a
+        v = self.keep_v * state.v + u + self.bias
+        if state.wait is not None:
+            v = torch.where(state.wait == 0, v, state.v)
+        spikes, count = self._spikes(v, state)
+        fired = count > 0
+        match self.reset:
+            case Reset.ZERO:
+                v = torch.where(fired, torch.zeros_like(v), v)
+            case Reset.VALUE:
+                v = torch.where(fired, cast("Tensor", self.amount), v)
+            case Reset.SUBTRACT:
+                v = v - count.to(v.dtype) * cast("Tensor", self.amount)
+            case Reset.NONE:
+                pass
+            case _:
+                assert_never(self.reset)
+        wait = state.wait
+        if wait is not None:
+            wait = torch.where(fired, cast("Tensor", self.refractory), (wait - 1).clamp(min=0))
+        rise = state.rise
+        if rise is not None:
+            rise = cast("Tensor", self.keep_rise) * rise + cast("Tensor", self.adaptation) * spikes
+        return spikes, LayerState(u, v, wait, rise)
+
+    def _spikes(self, v: Tensor, state: LayerState) -> tuple[Tensor, Tensor]:
+        """Return the spikes with their surrogate derivative, and without any: bool, or counts.
+
+        The distance to the threshold, `(v - rise) / vth - 1`, is measured in thresholds; for an infinite one
+        it is -1 and passes no gradient. The comparison decides, the surrogate lends its derivative only.
+        """
+        threshold = self.vth if state.rise is None else self.vth + state.rise
+        count = v > threshold
+        if state.wait is not None:
+            count = count & (state.wait == 0)
+        over = v if state.rise is None else v - state.rise
+        if self.max_spikes > 1:
+            count, nearest = self._counts(v.detach(), threshold.detach(), count)
+            over = over - nearest * cast("Tensor", self.amount)
+        smooth = spike(over / self.vth - 1, self.surrogate, self.slope)
+        if state.wait is not None:
+            # A refractory neuron cannot fire, however near its threshold it is.
+            smooth = smooth * (state.wait == 0)
+        return count.to(v.dtype) + smooth - smooth.detach(), count
+
+    def _counts(self, v: Tensor, threshold: Tensor, fired: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how many spikes are sent, and the number of the nearest place where one more would be.
+
+        The n-th spike (from 0) is sent above `threshold + n amount`; the derivative is that of the nearest of
+        these steps.
+        """
+        amount = cast("Tensor", self.amount).detach()
+        whole = torch.floor(torch.where(fired, v - threshold, 0) / amount)
+        count = whole + (v - whole * amount > threshold)
+        count = torch.where(fired, count.clamp(max=self.max_spikes), 0)
+        nearest = torch.round((v - threshold) / amount).clamp(0, self.max_spikes - 1)
+        return count, nearest
