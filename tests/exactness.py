@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from targets.emulator.program import BlockSession
 from targets.emulator.target import EmulatorTarget
 from targets.lava.plan import plan_processes
-from targets.lava.runtime.documents import LavaRun
+from targets.lava.runtime.documents import LavaNetwork, LavaRun
+from targets.lava.runtime.jobs import beyond_stock
 from targets.lava.runtime.models import Models
 from targets.lava.runtime.processes.layer import PORTS
 from targets.lava.target import LavaTarget
@@ -106,31 +107,38 @@ class Case(Generic[AnyRecipe]):
         samples, steps = next(iter(self.stimuli.values())).shape[:2]
         return samples, steps
 
-    def fits_ports(self) -> bool:
-        """Whether every population reads few enough others, relays included, to be one process."""
-        network = plan_processes(self.graph).network
-        inner = {item.name for item in (*network.populations, *network.adders)}
-        read: dict[str, set[str]] = {}
-        for link in network.links:
-            read.setdefault(link.target, set()).update({link.source} & inner - {link.target})
-        return max(map(len, read.values()), default=0) <= PORTS
+    def runs_on(self, models: Models) -> bool:
+        """Whether the processes of a choice can be the graph: Lava's own only reset to zero."""
+        plan = plan_processes(self.graph)
+        if models is Models.STOCK:
+            return not beyond_stock(plan.network, plan.weights)
+        return models is not Models.LAYERS or _fits_ports(plan.network)
 
     def period(self, models: Models) -> int:
         """Steps from one sample to the next, if it ran alone."""
         return LavaRun(models, *self.extent).windows(plan_processes(self.graph).network).period
 
 
+def _fits_ports(network: LavaNetwork) -> bool:
+    """Whether every population reads few enough others, relays included, to be one process."""
+    inner = {item.name for item in (*network.populations, *network.adders)}
+    read: dict[str, set[str]] = {}
+    for link in network.links:
+        read.setdefault(link.target, set()).update({link.source} & inner - {link.target})
+    return max(map(len, read.values()), default=0) <= PORTS
+
+
 def check_on_lava(recipes: Sequence[AnyRecipe], make: Make[AnyRecipe]) -> None:
     """Many graphs in one simulation, on every choice of models; where one differs, the smallest that does."""
     cases = [Case(recipe, *make(recipe)) for recipe in recipes]
     for models in Models:
-        _check_together(cases, make, LavaTarget(models=models))
+        _check_together([case for case in cases if case.runs_on(models)], make, LavaTarget(models=models))
 
 
 def check_samples_on_lava(recipes: Sequence[AnyRecipe], make: Make[AnyRecipe], models: Models) -> None:
     """The same where no graph widens another's windows, on one choice; the last sample is also run alone."""
     made = [Case(recipe, *make(recipe)) for recipe in recipes]
-    cases = [case for case in made if models is not Models.LAYERS or case.fits_ports()]
+    cases = [case for case in made if case.runs_on(models)]
     target = LavaTarget(models=models)
     for part in in_equal_windows(cases, models):
         got = _check_together(part, make, target)

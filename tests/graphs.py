@@ -299,6 +299,36 @@ def random_firing(rng: np.random.Generator, size: int | tuple[int, ...]) -> dict
     return fields
 
 
+def random_real_firing(rng: np.random.Generator, vth: NDArray[np.float64]) -> dict[str, Any]:
+    """The same for a population of real numbers with these thresholds: fields of `Lif`."""
+    reset = list(Reset)[rng.integers(len(Reset))]
+    reach = np.where(np.isfinite(vth), vth, 1.0) * rng.choice([0.1, 1.0, 5.0])
+    fields: dict[str, Any] = {"reset": reset}
+    if reset.has_amount:
+        fields["reset_amount"] = reach * rng.uniform(-1 if reset is Reset.VALUE else 0.01, 1, vth.shape)
+    if reset is Reset.SUBTRACT and rng.random() < 0.5:
+        fields["max_spikes"] = int(rng.choice([2, 3, 15, 255]))
+    if rng.random() < 0.5:
+        fields["refractory"] = rng.integers(0, int(rng.choice([2, 5, 30])), vth.shape)
+    if rng.random() < 0.5:
+        fields["adaptation"] = reach * rng.random(vth.shape)
+        fields["adaptation_decay"] = rng.uniform(0.01, 1, vth.shape)
+    return fields
+
+
+def firing_reals(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The float graph with populations that differ in what a spike does."""
+    fired = {node.name: random_real_firing(rng, node.vth) for node in graph.populations}
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, ir.Delay):
+            source, _ = graph.source(node.name)
+            return replace(node, edge=edge_of(fired[source.name])) if source.name in fired else node
+        return replace(node, **fired[node.name]) if isinstance(node, ir.Lif) else node
+
+    return graph.map(change)
+
+
 def edge_of(firing: dict[str, Any]) -> EdgeKind:
     """What a population sends whose spikes do what `random_firing` says."""
     return EdgeKind.GRADED if firing.get("max_spikes", 1) > 1 else EdgeKind.SPIKE

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import fixed_lif, late
+from tests.graphs import edge_of, fixed_lif, late, random_firing
 from toolchain import ir
 from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits
@@ -42,6 +42,8 @@ class ImageRecipe:
     """The longest delay in front of a connection or pooling; 0 for none."""
     longest: int = 0
     """The longest delay of a synapse of the last layer."""
+    firing: bool = False
+    """Whether populations differ in what a spike does; see `Recipe.firing`."""
 
 
 image_recipes = st.builds(
@@ -64,8 +66,12 @@ image_recipes = st.builds(
     rate=st.sampled_from([0.0, 0.02, 0.1, 0.5, 1.0]),
     waits=st.integers(0, 6),
     longest=st.integers(0, 7),
+    firing=st.booleans(),
 )
 """Of one input."""
+
+plain_image_recipes = image_recipes.map(lambda recipe: replace(recipe, firing=False))
+"""With neurons whose spikes set their potential to zero and do nothing else."""
 
 wide_image_recipes = st.builds(replace, image_recipes, inputs=st.integers(1, 2))
 
@@ -86,6 +92,7 @@ def random_image_recipe(rng: np.random.Generator, *, wide: bool = False) -> Imag
     seed, layers = int(rng.integers(2**32)), int(rng.integers(1, 4))
     inputs, waits, longest = (int(rng.integers(low, end)) for low, end in ((1, 3), (0, 7), (0, 8)))
     rate = float(rng.choice([0.0, 0.02, 0.1, 0.5, 1.0]))
+    firing = bool(rng.integers(0, 2))
     return ImageRecipe(
         seed,
         layers,
@@ -97,6 +104,7 @@ def random_image_recipe(rng: np.random.Generator, *, wide: bool = False) -> Imag
         inputs=inputs,
         waits=waits,
         longest=longest,
+        firing=firing,
     )
 
 
@@ -129,6 +137,8 @@ class _Builder:
         self.rng = np.random.default_rng(recipe.seed)
         self.nodes: list[AnyNode] = []
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.firing: dict[str, dict[str, Any]] = {}
+        """What a spike does, by population."""
 
     def graph(self) -> Graph:
         recipe = self.recipe
@@ -150,10 +160,16 @@ class _Builder:
                 sign_mode=SignMode.MIXED,
                 delays=delays,
             ),
-            fixed_lif("last", ("flat",), 3),
+            fixed_lif("last", ("flat",), 3, **self.draw_firing("last", 3)),
             ir.Output(name="output", inputs=("last",), decode=Decode.SPIKE_COUNT),
         ]
         return Graph(tuple(self.nodes), name="images")
+
+    def draw_firing(self, name: str, shape: int | tuple[int, ...]) -> dict[str, Any]:
+        """Draw what a spike does in a population, apart from everything else that is drawn."""
+        rng = np.random.default_rng([self.recipe.seed, 2, len(self.firing)])
+        self.firing[name] = random_firing(rng, shape) if self.recipe.firing else {}
+        return self.firing[name]
 
     def enter(self, name: str, *, graded: bool) -> None:
         bits = 9 if self.recipe.extreme else 5
@@ -173,6 +189,7 @@ class _Builder:
         window = self.window(before)
         convolutions = [self.convolution(f"c{i}", source, targets, window, groups)]
         shape = self.shapes[f"c{i}"]
+        sent = edge_of(self.draw_firing(f"p{i}", shape))
         if recipe.inputs > 1 and i == 0:
             convolutions.append(self.convolution("other", "y", targets, window, groups))
         if recipe.skip:
@@ -180,8 +197,9 @@ class _Builder:
             convolutions.append(self.convolution(f"skip{i}", source, targets, _point(window), 1))
         if recipe.feedback:
             self.shapes[f"back{i}"] = shape
+            steps = int(rng.integers(1, 3))
             self.nodes.append(
-                ir.Delay(name=f"back{i}", inputs=(f"p{i}",), shape=shape, steps=int(rng.integers(1, 3)))
+                ir.Delay(name=f"back{i}", inputs=(f"p{i}",), shape=shape, edge=sent, steps=steps)
             )
             same = Window((3, 3), padding=(1, 1))
             convolutions.append(self.convolution(f"r{i}", f"back{i}", targets, same, 1))
@@ -189,7 +207,9 @@ class _Builder:
         self.nodes.append(self.population(f"p{i}", tuple(node.name for node in convolutions), shape))
         self.shapes[f"p{i}"] = shape
         pooled = f"p{i}"
-        for kind, wanted in ((ir.MaxPool2d, recipe.pooled), (ir.SumPool2d, recipe.summed)):
+        # There is no largest of several counts.
+        joined = recipe.pooled and sent is EdgeKind.SPIKE
+        for kind, wanted in ((ir.MaxPool2d, joined), (ir.SumPool2d, recipe.summed)):
             size = self.shapes[pooled][1:]
             if wanted and min(size) >= 2:
                 kernel, stride, padding = (2, min(size[1], 3)), (2, 1), (int(rng.integers(2)), 0)
@@ -204,7 +224,7 @@ class _Builder:
                     name=f"{kind.kind}{i}", inputs=(pooled,), kernel=kernel, stride=stride, padding=padding
                 )
                 pooled = node.name
-                inner = ValueType(self.shapes[node.inputs[0]], EdgeKind.SPIKE)
+                inner = ValueType(self.shapes[node.inputs[0]], sent)
                 self.shapes[pooled] = node.result_type(inner).shape
                 self.nodes.append(node)
         return pooled
@@ -260,9 +280,14 @@ class _Builder:
 
     def within_words(self, node: ir.FixedConv2d) -> ir.FixedConv2d:
         """Return the convolution with sums below 2^31, as verified: a smaller exponent, or fewer sources."""
-        # What feeds back are spikes of a population that is not yet made.
-        feeds_back = node.inputs[0].startswith("back")
-        largest = 1 if feeds_back else Graph(tuple(self.nodes)).largest_message(node)
+        source = node.inputs[0]
+        # What feeds back comes from a population that is not yet made.
+        feeds_back = source.startswith("back")
+        largest = (
+            self.firing[f"p{source.removeprefix('back')}"].get("max_spikes", 1)
+            if feeds_back
+            else Graph(tuple(self.nodes)).largest_message(node)
+        )
         while np.abs(node.weights).sum(axis=(1, 2, 3)).max() * largest << node.exponent >= 2**31:
             if node.exponent:
                 node = replace(node, exponent=node.exponent - 1)
@@ -286,7 +311,7 @@ class _Builder:
             bias_exponent=rng.integers(0, 8, size) if recipe.biased else 0,
         )
         arrays = ("du", "dv", "vth", "bias_mantissa", "bias_exponent", "scale")
-        shaped = {field: getattr(flat, field).reshape(shape) for field in arrays}
+        shaped = {field: getattr(flat, field).reshape(shape) for field in arrays} | self.firing[name]
         return ir.FixedLif(name=name, inputs=inputs, origin=Origin.whole(f"layers.{name}", size), **shaped)
 
 

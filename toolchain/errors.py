@@ -32,17 +32,18 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   └── PostconditionError              our fault: says so
     ├── TargetError                       the graph does not fit the target, or the target failed
     │   ├── DoesNotFitError                 a network is too large for a chip: which part, which limit
+    │   ├── LackingNeuronsError             a place has no neurons that do what those of a population do
     │   ├── TargetUnavailableError          what is missing, and the command that installs it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
     └── FidelityError                     exit 4: a gate was not met (measured, required)
 """
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from toolchain.suggestion import nearest
 from toolchain.visible import VisibleError, visible
 
 
@@ -93,11 +94,10 @@ class UnknownNameError(UsageError):
     """
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        self.what = what
-        self.name = name
+        self.what, self.name = what, name
         self.known = tuple(sorted(known))
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"{what} '{name}' is not known; known: {listed}", _nearest(name, self.known))
+        super().__init__(f"{what} '{name}' is not known; known: {listed}", nearest(name, self.known))
 
 
 class MissingFileError(UsageError):
@@ -122,7 +122,7 @@ class ExperimentError(UsageError):
     def __init__(self, key: str, reason: str, *, known: Sequence[str] = ()) -> None:
         self.key = key
         listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        super().__init__(f"experiment key '{key}': {reason}{listed}", _nearest(key.rpartition(".")[2], known))
+        super().__init__(f"experiment key '{key}': {reason}{listed}", nearest(key.rpartition(".")[2], known))
 
 
 class ProfileError(UsageError):
@@ -134,8 +134,7 @@ class ProfileError(UsageError):
     """
 
     def __init__(self, profile: str, key: str, reason: str) -> None:
-        self.profile = profile
-        self.key = key
+        self.profile, self.key = profile, key
         where = f"key '{key}' " if key else ""
         super().__init__(f"chip profile '{profile}': {where}{reason}")
 
@@ -168,8 +167,7 @@ class SeriesError(UsageError):
     """
 
     def __init__(self, name: str, problem: str) -> None:
-        self.name = name
-        self.problem = problem
+        self.name, self.problem = name, problem
         super().__init__(f"series '{name}' {problem}")
 
 
@@ -186,8 +184,7 @@ class UnsupportedModuleError(FrontendError):
     """
 
     def __init__(self, path: str, type_name: str, supported: Sequence[str], remedy: str = "") -> None:
-        self.path = path
-        self.type_name = type_name
+        self.path, self.type_name = path, type_name
         known = ", ".join(supported)
         problem = f"module '{path}' is a {type_name}, which has no meaning in the graph; supported: {known}"
         super().__init__(problem, remedy)
@@ -206,8 +203,7 @@ class VerifyError(IRError):
     """
 
     def __init__(self, node: str, rule: str) -> None:
-        self.node = node
-        self.rule = rule
+        self.node, self.rule = node, rule
         super().__init__(f"node '{node}': {rule}")
 
 
@@ -242,8 +238,7 @@ class FormatVersionError(ArtifactError):
     """
 
     def __init__(self, what: str, version: object, supported: int, command: str) -> None:
-        self.version = version
-        self.supported = supported
+        self.version, self.supported = version, supported
         newer = isinstance(version, int) and version > supported
         super().__init__(
             f"{what} has format version {version!r}, but this pumice reads version {supported}",
@@ -272,8 +267,7 @@ class StorageError(ToolchainError):
     """
 
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        self.path = path
-        self.problem = problem
+        self.path, self.problem = path, problem
         super().__init__(f"'{path}' {problem}", remedy)
 
 
@@ -329,6 +323,15 @@ class DoesNotFitError(TargetError):
         self.needed, self.limit = needed, limit
         what = f"'{node}'" if node else "the network"
         super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}", remedy)
+
+
+class LackingNeuronsError(TargetError):
+    """A place has no neurons that do what those of a population do; `lacking` says what, by population."""
+
+    def __init__(self, place: str, lacking: Mapping[str, Sequence[str]], remedy: str) -> None:
+        self.place, self.lacking = place, dict(lacking)
+        needs = "; ".join(f"population '{name}' has {', '.join(what)}" for name, what in lacking.items())
+        super().__init__(f"{needs}: {place} has no such neurons", remedy)
 
 
 class TargetUnavailableError(TargetError):
@@ -390,9 +393,3 @@ class FidelityError(ToolchainError):
         super().__init__(
             f"gate '{gate}' not met at '{node}': measured {measured:.6g}, required {required:.6g}"
         )
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    """Return a question for the name that is most like this one; nothing if none is."""
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{nearest[0]}'?" if nearest else ""

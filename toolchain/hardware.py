@@ -1,9 +1,11 @@
 """The limits of a chip, or of a simulator of one, as plain numbers. The numbers live in `targets`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
 from toolchain import fixedpoint
+from toolchain.errors import LackingNeuronsError
 from toolchain.ir.firing import Neurons
 from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
 
@@ -55,6 +57,16 @@ class HardwareProfile:
             f"{neurons.max_spikes} spikes a step": neurons.max_spikes > self.max_spikes,
         }
         return tuple(what for what, missing in lacks.items() if missing)
+
+    def check_neurons(self, populations: Iterable[Neurons], remedy: str) -> None:
+        """Raise unless neurons here do all that those of some populations do.
+
+        Raises:
+            LackingNeuronsError: Names every population, and what its neurons do that none does here.
+        """
+        lacking = {node.name: lacks for node in populations if (lacks := self.lacking(node))}
+        if lacking:
+            raise LackingNeuronsError(self.name, lacking, remedy)
 
 
 LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")

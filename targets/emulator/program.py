@@ -133,10 +133,12 @@ class EmulatorProgram:
     def cut(self, samples: int, steps: int) -> Cut:
         """Return how a stimulus is cut: its states, history and blocks fit the memory."""
         neurons, channels, history = self._sizes
+        # Bytes of the state of a neuron in integers; on tensors what a step computes is counted as well.
+        state = 8 if all(node.is_plain for node in self._graph.populations) else 16
         if not self._compiled:
             # Until a block ends, its records take a byte and two doubles per neuron beside the state.
             block = min(steps, _TENSOR_STEPS)
-            per_sample = sum(neurons) * (64 + history + 17 * block) + channels * 8 * (block + history)
+            per_sample = sum(neurons) * (8 * state + history + 17 * block) + channels * 8 * (block + history)
             together = max(1, _MEMORY_BYTES // per_sample)
             if self._device.type == "cpu":
                 # A reader of single batches needs no more memory for long samples than for short ones.
@@ -153,7 +155,7 @@ class EmulatorProgram:
         else:
             block = min(steps, rows, _LONGEST_BLOCK)
             together = min(-(-samples // cores), rows // block)
-        per_sample = sum(neurons) * (8 + history + block) + channels * 4 * (history + block)
+        per_sample = sum(neurons) * (state + history + block) + channels * 4 * (history + block)
         return Cut(max(1, min(together, _MEMORY_BYTES // per_sample)), block, cores)
 
     def batch_size(self, steps: int) -> int:

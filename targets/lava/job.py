@@ -50,7 +50,7 @@ def write_job(
     for population in plan.network.populations:
         for quantity, path in job.record_paths(population.name).items():
             shape = (run.samples, run.steps, *population.shape)
-            reserve_array(path, job.record_dtype(quantity), shape)
+            reserve_array(path, job.record_dtype(population, quantity), shape)
     names = plan.network.process_names(models)
     write_array(folder / HEARTBEAT, np.zeros((len(names), 2), dtype=np.int64))
     return job

@@ -8,10 +8,10 @@ gets `"<population>.spikes"` and, with `--record v,u`, `"<population>.v"` and `"
 holds its weights and parameters, `runtime` runs it.
 
 By default all samples run in one simulation, in populations that work inside sample windows. `--stock` takes
-Lava's own LIF, one simulation per sample; `--hardware` runs those with Lava's Loihi 2 configuration, which
-needs Intel's extension (lava-loihi) and a board. That way has never been run: its makers have no chip. Lava's
-LIF is declared with one decay and one threshold a population; whether the chip's model takes several could
-not be tried.
+Lava's own LIF, one simulation per sample, and refuses neurons that do more than reset to zero; `--hardware`
+runs those with Lava's Loihi 2 configuration, which needs Intel's extension (lava-loihi) and a board. That way
+has never been run: its makers have no chip. Lava's LIF is declared with one decay and one threshold a
+population; whether the chip's model takes several could not be tried.
 """
 
 from pathlib import Path

@@ -17,6 +17,7 @@ from targets.lava.runtime.documents import (
     LavaSource,
     Numbers,
 )
+from targets.lava.runtime.firing import OPTIONAL, SpikeEffect
 from toolchain import fixedpoint, ir
 from toolchain.arrays import Array
 from toolchain.execution.stimulus import stored_key
@@ -108,13 +109,16 @@ class _Planner:
 
     def add_population(self, node: Population) -> None:
         """Add a population of the graph."""
-        self._add_neurons(node.name, self._offsets[node.name], _parameters(node), relay=False)
+        name, offset = node.name, self._offsets[node.name]
+        effect = SpikeEffect(node.reset.value)
+        population = LavaPopulation(name, node.vth.shape, offset, False, effect, node.max_spikes)
+        self._keep(population, _parameters(node))
 
     def add_pooling(self, node: Pooling) -> None:
         """Add the neurons of a pooling: an OR needs stateless ones, a sum only passes on."""
         shape, offset = self._types[node.name].shape, self._offsets[node.name]
         if isinstance(node, ir.MaxPool2d):
-            self._add_neurons(node.name, offset, self._stateless(shape), relay=False)
+            self._keep(LavaPopulation(node.name, shape, offset, relay=False), self._stateless(shape))
         else:
             self._adders[node.name] = LavaAdder(node.name, shape, offset)
 
@@ -165,10 +169,10 @@ class _Planner:
         if relay in self._populations or relay in self._adders:
             return
         shape, offset = self._types[name].shape, self._offsets[name] + step
-        if name in self._adders:
+        if self._types[name].kind is EdgeKind.GRADED:
             self._adders[relay] = LavaAdder(relay, shape, offset)
         else:
-            self._add_neurons(relay, offset, self._stateless(shape), relay=True)
+            self._keep(LavaPopulation(relay, shape, offset, relay=True), self._stateless(shape))
         before = name if step == 1 else f"{name}~{step - 1}"
         size = np.arange(size_of(shape))
         ones = np.ones(size.size, self._numbers.dtype)
@@ -179,9 +183,9 @@ class _Planner:
         """Connect two processes by synapses of weight 1."""
         self._add_connection(name, source, target, matrix, None, graded=target in self._adders)
 
-    def _add_neurons(self, name: str, offset: int, parameters: dict[str, Array], *, relay: bool) -> None:
-        self._populations[name] = LavaPopulation(name, parameters["vth"].shape, offset, relay)
-        self.weights |= {f"{name}/{part}": values for part, values in parameters.items()}
+    def _keep(self, population: LavaPopulation, parameters: dict[str, Array]) -> None:
+        self._populations[population.name] = population
+        self.weights |= {f"{population.name}/{part}": values for part, values in parameters.items()}
 
     def _add_connection(
         self,
@@ -283,5 +287,7 @@ def _parameters(neurons: Population) -> dict[str, Array]:
     """Return the arrays of a population under Lava's names."""
     shared: dict[str, Array] = {"du": neurons.du, "dv": neurons.dv, "vth": neurons.vth}
     if isinstance(neurons, ir.FixedLif):
-        return shared | {"bias_mant": neurons.bias_mantissa, "bias_exp": neurons.bias_exponent}
-    return shared | {"bias_mant": neurons.bias, "bias_exp": np.zeros(neurons.bias.shape)}
+        shared |= {"bias_mant": neurons.bias_mantissa, "bias_exp": neurons.bias_exponent}
+    else:
+        shared |= {"bias_mant": neurons.bias, "bias_exp": np.zeros(neurons.bias.shape)}
+    return shared | {part: neurons.per_neuron[part] for part in OPTIONAL if part in neurons.per_neuron}

@@ -13,11 +13,11 @@ from targets.lava.job import write_job
 from targets.lava.plan import Plan
 from targets.lava.resume import FinishedSamples
 from targets.lava.runner import finished_samples, run_job
-from targets.lava.runtime.jobs import LavaJob
+from targets.lava.runtime.jobs import LavaJob, beyond_stock
 from targets.lava.runtime.models import Models
 from targets.lava.settings import NAMES, Limits
 from toolchain import ir
-from toolchain.errors import StorageError, TargetError
+from toolchain.errors import LackingNeuronsError, StorageError, TargetError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace, check_quantities
 from toolchain.files.temporary import temporary_folder
@@ -141,6 +141,14 @@ def _store(store: FinishedSamples, records: Records, done: int) -> str:
     except (OSError, StorageError) as error:
         return f"they could not be kept in '{store.path.parent}': {error}"
     return f"they are kept in '{store.path.parent}'"
+
+
+def check_stock_neurons(plan: Plan) -> None:
+    """Raise where a population does what none of Lava's own processes does."""
+    lacking = beyond_stock(plan.network, plan.weights)
+    if lacking:
+        ours = f"run it with our processes around Lava's dynamics (target '{NAMES[Models.MIXED]}')"
+        raise LackingNeuronsError("Lava itself", lacking, ours)
 
 
 def check_stock_limits(graph: Graph) -> None:

@@ -89,14 +89,17 @@ class LavaTarget:
         Raises:
             TargetUnavailableError: Lava is not installed.
             FeedbackError: A loop has less delay than connections.
+            LackingNeuronsError: Lava's own processes have no such neurons.
         """
         from targets.lava.plan import plan_processes
-        from targets.lava.program import LavaProgram, check_stock_limits
+        from targets.lava.program import LavaProgram, check_stock_limits, check_stock_neurons
 
         self.check()
+        plan = plan_processes(graph)
         if self.models is Models.STOCK:
             check_stock_limits(graph)
-        return LavaProgram(graph, plan_processes(graph), self.limits, self.models)
+            check_stock_neurons(plan)
+        return LavaProgram(graph, plan, self.limits, self.models)
 
 
 def stock_lava() -> LavaTarget:

@@ -91,9 +91,20 @@ class _Tap:
                 quantity: np.load(path, mmap_mode="r+", allow_pickle=False)
                 for quantity, path in self.paths.items()
             }
-        values = {"spikes": model.s_out_buff, "v": model.v, "u": model.u}
+        values = {"spikes": _spikes(model), "v": model.v, "u": model.u}
         for quantity, file in self.files.items():
             file[self.sample, t] = values[quantity]
+
+
+def _spikes(model: Any) -> Array:  # noqa: ANN401 - Lava ships no types
+    """Return the spikes of the step that a model of Lava's has just done.
+
+    That of the refractory population does not keep them, but sets the end of the refractory period of every
+    neuron that spikes.
+    """
+    if hasattr(model, "refractory_period_end"):
+        return model.refractory_period_end == model.time_step + model.refractory_period
+    return model.s_out_buff
 
 
 @final

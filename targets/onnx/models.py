@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from targets.onnx.neurons import DOMAIN, OPSET, lif_function
+from targets.onnx.neurons import DOMAIN, OPSET
 from targets.onnx.writer import StepModel, next_state, write_step
 from toolchain.arrays import Array
 from toolchain.files.npz import pack_arrays
@@ -19,14 +19,15 @@ Dim = str | int
 def step_model(graph: Graph) -> onnx.ModelProto:
     """Return one step: inputs and states in, spikes and states out.
 
-    States are `"<population>.u"`, `"<population>.v"`, zero at rest, and `"<source>.past"`,
-    `[steps, batch, *features]`, where something is read later. After the step they end in `.next`.
+    States are `"<population>.u"`, `"<population>.v"`, and `.wait` and `.rise` where neurons are refractory or
+    adapt, all zero at rest; and `"<source>.past"`, `[steps, batch, *features]`, where something is read later.
+    After the step they end in `.next`.
     """
     step = write_step(graph)
     inputs = [_value(name, kind, ["batch", *shape]) for name, kind, shape in step.inputs]
     inputs += [_value(name, step.number, _state_shape(step, name)) for name in step.states]
     outputs = [
-        _value(name, TensorProto.BOOL, ["batch", *shape])
+        _value(name, step.spike_type(name), ["batch", *shape])
         for name, shape in step.outputs.items()
         if name.endswith(".spikes")
     ]
@@ -96,7 +97,7 @@ def _rest(step: StepModel) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]
 def _record_type(step: StepModel, name: str) -> int:
     """Return the ONNX type of a record."""
     if name.endswith(".spikes"):
-        return TensorProto.BOOL
+        return step.spike_type(name)
     return TensorProto.INT32 if step.number == TensorProto.INT64 else TensorProto.DOUBLE
 
 
@@ -129,7 +130,7 @@ def _model(step: StepModel, body: onnx.GraphProto, text: str) -> onnx.ModelProto
     return helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
-        functions=[lif_function(step.number)],
+        functions=[function.proto() for function in step.functions.values()],
         producer_name="pumice",
         ir_version=10,
         doc_string=f"{meaning}; {text}.",

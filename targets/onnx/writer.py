@@ -1,8 +1,8 @@
 """From a graph to an ONNX graph of one step: what enters and the state in, spikes and the state out.
 
 A fixed graph is computed in 64-bit integers, wrapped to 32 or 24 bits where Lava wraps, a float graph in
-double precision. Standard operators only; a population is one call of the model-local function `pumice.LIF`,
-so that a viewer shows neurons.
+double precision. Standard operators only; a population is one call of a model-local function, `pumice.LIF` or
+one of its relatives, so that a viewer shows neurons.
 
 Names of nodes hold no `/`. So what stands between them is called `<node>/<part>`, a constant of all of them
 `/<name>`, and neither meets what enters and leaves: inputs, and states and records, which end in `.<part>`.
@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper
 from scipy.sparse import csr_array
 
-from targets.onnx.neurons import DOMAIN, NAME
+from targets.onnx.neurons import DOMAIN, NeuronFunction
 from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.errors import TargetError
@@ -26,7 +26,7 @@ from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import delay_slots, sources_of, targets_of
 from toolchain.ir.types import size_of
 
-_PARTS: Final = frozenset({"spikes", "u", "v", "past", "next"})
+_PARTS: Final = frozenset({"spikes", "u", "v", "wait", "rise", "past", "next"})
 _WORD: Final = 1 << 32
 """Sums of synapses are counted modulo this."""
 _EXACT: Final = 1 << 24
@@ -46,6 +46,8 @@ class StepModel:
         states: Features of every state by name; steps of the past come before the batch.
         history: Number of past steps by name, for the states that hold the past.
         outputs: Features by `"<population>.<quantity>"`.
+        counts: Those of the outputs that hold how many spikes a neuron sent.
+        functions: What the populations call, by name.
     """
 
     number: int
@@ -55,6 +57,12 @@ class StepModel:
     states: dict[str, tuple[int, ...]] = field(default_factory=dict)
     history: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    counts: set[str] = field(default_factory=set)
+    functions: dict[str, NeuronFunction] = field(default_factory=dict)
+
+    def spike_type(self, name: str) -> int:
+        """Return the ONNX type of the spikes of a population, by the name of the output."""
+        return TensorProto.UINT8 if name in self.counts else TensorProto.BOOL
 
 
 def next_state(name: str) -> str:
@@ -285,23 +293,44 @@ class _Writer:
         total = self.values[node.inputs[0]]
         for i, other in enumerate(node.inputs[1:]):
             total = self.op("Add", [total, self.values[other]], f"{name}/a{i}")
-        unity, hidden = (DECAY_UNITY, 1) if self.fixed else (1, 0)
-        keep_u = self.constant(f"{name}/keep_u", unity - hidden - node.du.astype(self.dtype))
-        keep_v = self.constant(f"{name}/keep_v", unity - node.dv.astype(self.dtype))
-        bias = self.constant(f"{name}/bias", node.bias.astype(self.dtype))
-        vth = self.constant(f"{name}/vth", node.vth.astype(self.dtype))
+        function = NeuronFunction.of(node, fixed=self.fixed)
+        self.step.functions[function.name] = function
+        parameters = self._parameters(node)
+        states, spikes = [f"{name}.{state}" for state in function.states], f"{name}.spikes"
         self.step.nodes.append(
             helper.make_node(
-                NAME,
-                [total, f"{name}.u", f"{name}.v", keep_u, keep_v, bias, vth],
-                [f"{name}.spikes", next_state(f"{name}.u"), next_state(f"{name}.v")],
+                function.name,
+                [total, *states, *(parameters[part] for part in function.parameters)],
+                [spikes, *map(next_state, states)],
                 name=name,
                 domain=DOMAIN,
             )
         )
-        self.step.states.update({f"{name}.u": shape, f"{name}.v": shape})
+        self.step.states.update(dict.fromkeys(states, shape))
         self.step.outputs.update({f"{name}.{quantity}": shape for quantity in ("spikes", "v", "u")})
+        if function.several:
+            self.step.counts.add(spikes)
         self.values[name] = self.op("Cast", [f"{name}.spikes"], f"{name}/message", to=self.step.number)
+
+    def _parameters(self, node: ir.FixedLif | ir.Lif) -> dict[str, str]:
+        """Return the names of the constants of a population, by parameters of `NeuronFunction`."""
+        unity, hidden = (DECAY_UNITY, 1) if self.fixed else (1, 0)
+        values: dict[str, Array | None] = {
+            "keep_u": unity - hidden - node.du.astype(self.dtype),
+            "keep_v": unity - node.dv.astype(self.dtype),
+            "bias": node.bias,
+            "vth": node.vth,
+            "amount": node.reset_amount,
+            "period": node.refractory,
+            "keep_rise": None if node.adaptation_decay is None else unity - node.adaptation_decay,
+            "adaptation": node.adaptation,
+            "most": np.asarray(node.max_spikes) if node.max_spikes > 1 else None,
+        }
+        return {
+            part: self.constant(f"{node.name}/{part}", value.astype(self.dtype))
+            for part, value in values.items()
+            if value is not None
+        }
 
     def remember(self) -> None:
         """Move the past on by one step."""

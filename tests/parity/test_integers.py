@@ -20,6 +20,7 @@ from tests.graphs import (
     random_stimulus,
     wide_recipes,
 )
+from tests.targets import conformance
 from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.trace import Trace
@@ -44,7 +45,7 @@ def test_the_emulator_equals_the_reference_on_random_graphs(recipe: Recipe) -> N
 
 
 def test_lava_equals_the_reference() -> None:
-    check_on_lava((_PLAIN, _EVERYTHING, _BIASED), _make(3))
+    check_on_lava((_PLAIN, _EVERYTHING, _BIASED, conformance.FIRING), _make(3))
 
 
 def test_what_differs_is_shrunk_to_what_matters() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.graphs import Recipe, random_fixed, random_stimuli, random_stimulus
+from toolchain.errors import LackingNeuronsError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
@@ -17,6 +18,7 @@ from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import Graph, Stage, load_graph, save_graph
 from toolchain.passes import Pass
 from toolchain.progress import Progress, no_progress
+from toolchain.reset import Reset
 from toolchain.target.protocol import Target
 
 RECIPE = Recipe(seed=11, sizes=(5, 3), channels=4, recurrent=True, skip=True, sparse=True, biased=True)
@@ -33,6 +35,8 @@ LATE = Recipe(
     longest=2,
 )
 """Much of what it sends arrives after more steps than a sample has."""
+FIRING = Recipe(seed=321, sizes=(4, 3, 5, 4), channels=3, recurrent=True, skip=True, firing=True)
+"""Every reset, refractory periods, adaptive thresholds, and counts of spikes."""
 
 
 @final
@@ -120,6 +124,25 @@ def check_rest(target: Target) -> None:
     alone = program.run({name: values[1:2] for name, values in x.items()}, record=QUANTITIES)
     for key, values in alone.by_key().items():
         assert np.array_equal(values[0], together.by_key()[key][1])
+
+
+def check_neurons(target: Target) -> None:
+    """Neurons that do more than to be reset to zero run as they should, or are refused by their names."""
+    graph, x = random_fixed(FIRING), random_stimulus(FIRING, 3, 9)
+    assert {node.reset for node in graph.populations} == set(Reset)
+    try:
+        program = target.build(graph)
+    except LackingNeuronsError as error:
+        plain = {node.name for node in graph.populations if node.is_plain}
+        assert set(error.lacking) == {node.name for node in graph.populations} - plain
+        assert error.remedy
+        return
+    trace = program.run(x, record=QUANTITIES)
+    assert first_mismatch(reference.run(graph, x), trace) is None
+    counts = {node.name: node.max_spikes > 1 for node in graph.populations}
+    assert any(counts.values())
+    for name, several in counts.items():
+        assert trace.spikes[name].dtype == (np.uint8 if several else np.bool_)
 
 
 def check_records(target: Target) -> None:

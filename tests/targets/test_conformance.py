@@ -24,6 +24,10 @@ def test_it_equals_the_integer_reference(target: Target) -> None:
     conformance.check_equal_to_the_reference(target)
 
 
+def test_it_runs_every_neuron_or_says_which_it_lacks(target: Target) -> None:
+    conformance.check_neurons(target)
+
+
 @pytest.mark.slow
 def test_every_sample_starts_from_rest(target: Target) -> None:
     conformance.check_rest(target)

@@ -14,8 +14,8 @@ import numpy as np
 
 from targets.emulator.integers.items import CompiledPopulation, ItemGroup
 from targets.emulator.integers.lanes import LaneSpikes, run_lanes
-from targets.emulator.integers.loops import LoopSynapses, SlotTable, run_loop
-from targets.emulator.integers.neurons import NO_RECORD, NeuronParameters, StateArrays
+from targets.emulator.integers.loops import LoopNeurons, LoopSynapses, SlotTable, run_loop
+from targets.emulator.integers.rules import NO_RECORD, NeuronParameters, StateRecord, rest
 from targets.emulator.integers.synapses import DenseLink, Rows
 from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
@@ -73,8 +73,8 @@ class LoopPlan:
             for delay, rows in link.slots
         )
         self.span = max(slot.delay for slot in self.slots) + 1
-        columns = zip(*(item.parameters for item in self.members), strict=True)
-        self.parameters = NeuronParameters(*(np.concatenate(arrays) for arrays in columns))
+        self.parameters = _joined([item.parameters for item in self.members])
+        self.rules = np.array([item.rule for item in self.members], np.int64)
 
     @property
     def parts(self) -> list[slice]:
@@ -151,6 +151,22 @@ class LoopPlan:
         return bool(by_events > self.by_target.weights.size * _LANE_NS)
 
 
+def _joined(parameters: Sequence[NeuronParameters]) -> NeuronParameters:
+    """Return the parameters of all neurons; what only some populations need is zero for the others."""
+    sizes = [of_population.bias.size for of_population in parameters]
+    return NeuronParameters(
+        *(
+            np.concatenate(
+                [
+                    array if array.size or not any(map(np.size, column)) else np.zeros(size, np.int32)
+                    for array, size in zip(column, sizes, strict=True)
+                ]
+            )
+            for column in zip(*parameters, strict=True)
+        )
+    )
+
+
 def _starts(arrays: Sequence[Array]) -> list[int]:
     """Return where each of some arrays begins if they stand one after the other."""
     return np.cumsum([0, *(array.size for array in arrays)])[:-1].tolist()
@@ -167,7 +183,8 @@ class EventLoop:
 
     def __init__(self, plan: LoopPlan, batch: int) -> None:
         self.plan = plan
-        self._state = StateArrays(*(np.zeros((batch, int(plan.first[-1])), np.int32) for _ in range(2)))
+        remembers = any(item.remembers for item in plan.members)
+        self._state = rest(batch, int(plan.first[-1]), forgets=False, remembers=remembers)
         self._recent = np.zeros((plan.span, *self._state.u.shape), np.uint8)
 
     def reset(self) -> None:
@@ -177,7 +194,7 @@ class EventLoop:
 
     def run(
         self, drives: Sequence[Array], spikes: Sequence[Array], quantities: Mapping[str, tuple[str, ...]]
-    ) -> list[StateArrays]:
+    ) -> list[StateRecord]:
         """Advance over a block.
 
         Args:
@@ -194,7 +211,7 @@ class EventLoop:
         alone = len(plan.members) == 1
         fired = spikes[0] if alone else np.empty(whole.shape, np.uint8)
         recorded = {quantity for name in plan.names for quantity in quantities.get(name, ())}
-        record = StateArrays(
+        record = StateRecord(
             *(np.empty(whole.shape, np.int32) if name in recorded else NO_RECORD for name in ("u", "v"))
         )
         start = 0
@@ -202,20 +219,21 @@ class EventLoop:
             stride = _BLOCK if self._recent.any() else _FIRST_BLOCK
             stop = min(steps, start + stride) if batch >= _FEW_SAMPLES else steps
             part = slice(start, stop)
-            self._advance(whole[part], fired[part], StateArrays(record.u[part], record.v[part]))
+            self._advance(whole[part], fired[part], StateRecord(record.u[part], record.v[part]))
             start = stop
         if not alone:
             for out, part in zip(spikes, plan.parts, strict=True):
                 out[:] = fired[:, :, part]
-        return [StateArrays(record.u[..., part], record.v[..., part]) for part in plan.parts]
+        return [StateRecord(record.u[..., part], record.v[..., part]) for part in plan.parts]
 
-    def _advance(self, drive: Array, fired: Array, record: StateArrays) -> None:
+    def _advance(self, drive: Array, fired: Array, record: StateRecord) -> None:
         plan, recent = self.plan, self._recent
+        neurons = LoopNeurons(plan.parameters, plan.rules, self._state)
         lanes = plan.by_target if plan.prefers_lanes(recent) else None
         if lanes is None:
-            run_loop(drive, plan.by_source, plan.parameters, self._state, recent, fired, record)
+            run_loop(drive, plan.by_source, neurons, recent, fired, record)
         else:
             _, batch, size = drive.shape
             words = np.zeros((plan.span, size), np.uint32 if batch <= _FEW_LANES else np.uint64)
-            run_lanes(drive, lanes, plan.parameters, self._state, LaneSpikes(recent, words), fired, record)
+            run_lanes(drive, lanes, neurons, LaneSpikes(recent, words), fired, record)
         self._recent = np.concatenate([recent, fired])[-plan.span :]

@@ -7,11 +7,20 @@ from typing import Any, final
 import numpy as np
 
 from targets.emulator.integers.convolutions import ConvolutionInput
-from targets.emulator.integers.neurons import NeuronParameters
+from targets.emulator.integers.rules import (
+    COUNTS,
+    PLAIN,
+    REMEMBERS,
+    RESETS,
+    FiringRule,
+    NeuronParameters,
+)
 from targets.emulator.integers.streams import to_internal
 from targets.emulator.integers.synapses import DenseLink
 from toolchain import fixedpoint, ir
+from toolchain.arrays import Array
 from toolchain.ir import Pooling
+from toolchain.reset import Reset
 
 Link = DenseLink | ConvolutionInput
 
@@ -25,21 +34,26 @@ class CompiledPopulation:
         node: The population in the graph.
         links: Connections that end at it.
         parameters: Parameters of its neurons, flat, channels last.
+        rule: What is the same for all of them.
     """
 
     node: ir.FixedLif
     links: tuple[Link, ...]
     parameters: NeuronParameters = field(repr=False)
+    rule: FiringRule
 
     @classmethod
     def of(cls, node: ir.FixedLif, links: tuple[Link, ...]) -> "CompiledPopulation":
         """Return a population with its connections."""
-        unity = fixedpoint.DECAY_UNITY
+        unity, shape = fixedpoint.DECAY_UNITY, node.vth.shape
         threshold = np.left_shift(node.vth, fixedpoint.ALIGNMENT_BITS)
-        arrays = (unity - 1 - node.du, unity - node.dv, threshold, node.bias)
-        flat = (to_internal(values, node.vth.shape).ravel() for values in arrays)
-        parameters = NeuronParameters(*(np.ascontiguousarray(values, np.int32) for values in flat))
-        return cls(node, links, parameters)
+        arrays = (unity - 1 - node.du, unity - node.dv, threshold, node.bias, *_after_spikes(node))
+        parameters = NeuronParameters(
+            *(np.ascontiguousarray(to_internal(values, shape).ravel(), np.int32) for values in arrays)
+        )
+        kept = -1 if node.reset in {Reset.SUBTRACT, Reset.NONE} else 0
+        forgets = not parameters.keep_u.any()
+        return cls(node, links, parameters, FiringRule(forgets, _kind(node), kept, node.max_spikes))
 
     @property
     def size(self) -> int:
@@ -47,9 +61,30 @@ class CompiledPopulation:
         return self.parameters.bias.size
 
     @property
-    def forgets(self) -> bool:
-        """Whether no neuron keeps any of its current for the next step."""
-        return not self.parameters.keep_u.any()
+    def remembers(self) -> bool:
+        """Whether spikes leave behind more than a potential."""
+        return self.rule.kind >= REMEMBERS
+
+
+def _kind(node: ir.FixedLif) -> int:
+    if node.max_spikes > 1:
+        return COUNTS
+    if node.refractory is not None or node.adaptation is not None:
+        return REMEMBERS
+    return PLAIN if node.reset is Reset.ZERO else RESETS
+
+
+def _after_spikes(node: ir.FixedLif) -> tuple[Array, Array, Array, Array]:
+    """Return the last four of `NeuronParameters`, in the shape of the population; empty where not needed."""
+    kind, nothing, zero = _kind(node), node.vth[:0], np.zeros(node.vth.shape, np.int32)
+    amount = zero if node.reset_amount is None else node.reset_amount
+    change = -amount if node.reset is Reset.SUBTRACT else amount
+    if kind < REMEMBERS:
+        return nothing if kind == PLAIN else change, nothing, nothing, nothing
+    refractory = zero if node.refractory is None else node.refractory
+    if node.adaptation is None or node.adaptation_decay is None:
+        return change, refractory, zero, zero
+    return change, refractory, node.adaptation, fixedpoint.DECAY_UNITY - node.adaptation_decay
 
 
 @final
@@ -86,15 +121,16 @@ class ItemGroup:
 
     @property
     def is_event_loop(self) -> bool:
-        """Whether this is a loop of populations over dense or sparse connections only."""
-        names = {item.node.name for item in self.items if isinstance(item, CompiledPopulation)}
+        """Whether this is a loop of populations over dense or sparse connections only, of single spikes."""
+        populations = [item for item in self.items if isinstance(item, CompiledPopulation)]
+        names = {item.node.name for item in populations}
         return (
             self.stride is not None
             and len(names) == len(self.items)
+            and all(item.node.max_spikes == 1 for item in populations)
             and all(
                 isinstance(link, DenseLink) or link.source not in names
-                for item in self.items
-                if isinstance(item, CompiledPopulation)
+                for item in populations
                 for link in item.links
             )
         )

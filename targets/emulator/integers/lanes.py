@@ -12,20 +12,29 @@ times as long in `loops.run_loop` where 5 % of the neurons spike, 1.5 times at 1
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from targets.emulator.integers.images import transpose_bytes
-from targets.emulator.integers.loops import LoopSynapses
-from targets.emulator.integers.neurons import (
+from targets.emulator.integers.loops import LoopNeurons, LoopSynapses
+from targets.emulator.integers.rules import (
     ALIGNMENT,
+    NOTHING,
+    PLAIN,
+    RESETS,
+    FiringRule,
     NeuronParameters,
     StateArrays,
+    StateRecord,
+    after_spike,
     decayed,
     parameters_between,
     potential_of,
+    rise_after,
+    rule_of,
     state_between,
+    wait_after,
     wrapped,
 )
 from targets.emulator.integers.vectors import pack_row, sum_lanes
@@ -51,7 +60,7 @@ class _Lanes(NamedTuple):
     """State of all samples, neuron by neuron: words as in `LaneSpikes`, the rest `[size, width]`.
 
     Attributes:
-        state: Currents and potentials.
+        state: State of the neurons.
         fired: Spikes of this step, uint8.
         words: Spikes of the last steps; step `t` stands in row `t % span`.
         total: Room for the sum of one target, `[width]`, int16.
@@ -63,19 +72,49 @@ class _Lanes(NamedTuple):
     total: Array
 
 
+@njit(inline="always")
+def _current_of(a: Any, u: Any, keep: Any) -> Any:  # noqa: ANN401 - compiled for int32
+    return wrapped(np.int32(decayed(u, keep) + np.int32(a << ALIGNMENT)))
+
+
 @njit(nogil=True, cache=True)
-def _update(a: Array, state: StateArrays, parameters: NeuronParameters, fired: Array) -> None:
+def _update(
+    a: Array, state: StateArrays, parameters: NeuronParameters, rule: FiringRule, fired: Array
+) -> None:
     """Advance some neurons of every sample by one step; see `fixedpoint.lif_step`."""
-    u, v = state.u, state.v
+    u, v, kept = state.u, state.v, np.int32(rule.kept)
     for i in range(a.shape[0]):
         keep_u, keep_v = parameters.keep_u[i], parameters.keep_v[i]
         threshold, bias = parameters.threshold[i], parameters.bias[i]
+        change = NOTHING if rule.kind == PLAIN else parameters.change[i]
         for k in range(a.shape[1]):
-            current = wrapped(np.int32(decayed(u[i, k], keep_u) + np.int32(a[i, k] << ALIGNMENT)))
-            u[i, k] = current
+            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
             potential = potential_of(v[i, k], keep_v, current, bias)
             spike = potential > threshold
-            v[i, k] = np.int32(0) if spike else potential
+            v[i, k] = after_spike(potential, kept, change) if spike else potential
+            fired[i, k] = spike
+
+
+@njit(nogil=True, cache=True)
+def _update_remembering(
+    a: Array, state: StateArrays, parameters: NeuronParameters, rule: FiringRule, fired: Array
+) -> None:
+    """Do the same where spikes leave behind more than a potential."""
+    u, v, wait, rise = state
+    kept = np.int32(rule.kept)
+    for i in range(a.shape[0]):
+        keep_u, keep_v = parameters.keep_u[i], parameters.keep_v[i]
+        threshold, bias = parameters.threshold[i], parameters.bias[i]
+        change, refractory = parameters.change[i], parameters.refractory[i]
+        adaptation, keep_rise = parameters.adaptation[i], parameters.keep_rise[i]
+        for k in range(a.shape[1]):
+            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
+            active = wait[i, k] == 0
+            potential = potential_of(v[i, k], keep_v, current, bias) if active else v[i, k]
+            spike = active & (potential > np.int32(threshold + rise[i, k]))
+            v[i, k] = after_spike(potential, kept, change) if spike else potential
+            wait[i, k] = wait_after(wait[i, k], spike, refractory)
+            rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation if spike else NOTHING)
             fired[i, k] = spike
 
 
@@ -119,11 +158,12 @@ def _advance(
     a: Array,
     t: int,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
+    neurons: LoopNeurons,
     lanes: _Lanes,
 ) -> None:
     """Advance all populations by step `t`; `a` holds their input from outside, `[size, width]`."""
     state, fired, words, total = lanes
+    parameters, rules, _ = neurons
     first, first_slot, span = synapses.first, synapses.first_slot, len(words)
     for population in range(first.size - 1):
         start, stop = first[population], first[population + 1]
@@ -131,12 +171,12 @@ def _advance(
             source = synapses.slots.source[slot]
             sent = words[(t - synapses.slots.delay[slot]) % span, first[source] : first[source + 1]]
             _add_slot(synapses, slot, sent, total, a[start:stop])
-        _update(
-            a[start:stop],
-            state_between(state, start, stop),
-            parameters_between(parameters, start, stop),
-            fired[start:stop],
-        )
+        rule = rule_of(rules, population)
+        own, after = parameters_between(parameters, start, stop), state_between(state, start, stop)
+        if rule.kind <= RESETS:
+            _update(a[start:stop], after, own, rule, fired[start:stop])
+        else:
+            _update_remembering(a[start:stop], after, own, rule, fired[start:stop])
         _pack_all(fired[start:stop], words[t % span, start:stop])
 
 
@@ -144,11 +184,10 @@ def _advance(
 def run_lanes(
     drive: Array,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
-    state: StateArrays,
+    neurons: LoopNeurons,
     history: LaneSpikes,
     spikes: Array,
-    record: StateArrays,
+    record: StateRecord,
 ) -> None:
     """Advance populations that feed each other over the steps of a block, all samples side by side.
 
@@ -156,13 +195,13 @@ def run_lanes(
         drive: Input from outside the loop, `[steps, batch, size]`, int32.
         synapses: Synapses by target, before the exponent, whose `indptr` counts from the first synapse of
             all; no sum of a target leaves 16 bits.
-        parameters: Parameters of all neurons.
-        state: State `[batch, size]`, updated in place.
+        neurons: All neurons, and their state.
         history: Spikes of the steps before the block.
         spikes: Spikes `[steps, batch, size]`, uint8, written.
         record: State after every step, written where it is not empty.
     """
     steps, batch, size = drive.shape
+    state = neurons.state
     recent, words = history
     width = words.itemsize * 8
     # Bytes are transposed eight by eight: the number of neurons is rounded up.
@@ -172,15 +211,19 @@ def run_lanes(
     fired_words = fired.view(np.uint64).reshape(1, 1, padded, width // 8)
     words_by_sample = by_sample.view(np.uint64).reshape(1, 1, width, padded // 8)
     u, v = np.zeros((size, width), np.int32), np.zeros((size, width), np.int32)
-    lanes = _Lanes(StateArrays(u, v), fired, words, np.zeros(width, np.int16))
+    remembered = state.wait.shape[1]
+    wait, rise = np.zeros((remembered, width), np.int32), np.zeros((remembered, width), np.int32)
+    lanes = _Lanes(StateArrays(u, v, wait, rise), fired, words, np.zeros(width, np.int16))
     transpose_into(state.u, u)
     transpose_into(state.v, v)
+    transpose_into(state.wait, wait)
+    transpose_into(state.rise, rise)
     for then in range(len(recent)):
         transpose_into(recent[then], fired)
         _pack_all(fired[:size], words[then])
     for t in range(steps):
         transpose_into(drive[t], a)
-        _advance(a, t, synapses, parameters, lanes)
+        _advance(a, t, synapses, neurons, lanes)
         transpose_bytes(fired_words, words_by_sample)
         spikes[t] = by_sample[:batch, :size]
         if record.u.size:
@@ -189,3 +232,5 @@ def run_lanes(
             transpose_into(v[:, :batch], record.v[t])
     transpose_into(u[:, :batch], state.u)
     transpose_into(v[:, :batch], state.v)
+    transpose_into(wait[:, :batch], state.wait)
+    transpose_into(rise[:, :batch], state.rise)

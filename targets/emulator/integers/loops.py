@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.neurons import (
+from targets.emulator.integers.neurons import update_neurons
+from targets.emulator.integers.rules import (
     NeuronParameters,
     StateArrays,
+    StateRecord,
     parameters_between,
+    rule_of,
     state_between,
-    update_neurons,
 )
 from toolchain.arrays import Array
 from toolchain.compiled import njit
@@ -74,6 +76,20 @@ class LoopSynapses(NamedTuple):
     indptr: Array
     indices: Array
     weights: Array
+
+
+class LoopNeurons(NamedTuple):
+    """Neurons of all populations of a loop, one after the other.
+
+    Attributes:
+        parameters: Their parameters.
+        rules: The `FiringRule` of every population, `[populations, 4]`; none of them counts spikes.
+        state: State of a batch, updated in place, with all currents.
+    """
+
+    parameters: NeuronParameters
+    rules: Array
+    state: StateArrays
 
 
 class SpikeRing(NamedTuple):
@@ -187,30 +203,29 @@ def _add_slot(synapses: LoopSynapses, slot: int, ring: SpikeRing, t: int, total:
 def run_loop(
     drive: Array,
     synapses: LoopSynapses,
-    parameters: NeuronParameters,
-    state: StateArrays,
+    neurons: LoopNeurons,
     recent: Array,
     spikes: Array,
-    record: StateArrays,
+    record: StateRecord,
 ) -> None:
     """Advance populations that feed each other over the steps of a block, event by event.
 
     Args:
         drive: Input from outside the loop, `[steps, batch, size]`, int32; destroyed.
         synapses: Synapses by source; `left` is 0, since weights hold a positive exponent.
-        parameters: Parameters of all neurons.
-        state: State `[batch, size]`, updated in place.
+        neurons: All neurons, and their state.
         recent: Spikes of the steps before the block, `[span, batch, size]`, the latest last.
         spikes: Spikes `[steps, batch, size]`, uint8, written.
         record: State after every step, written where it is not empty.
     """
     steps, batch, size = drive.shape
     first, first_slot = synapses.first, synapses.first_slot
+    parameters, rules, state = neurons
     span, populations = len(recent), first.size - 1
     total = np.zeros(size, np.int32)
     ring = SpikeRing(np.empty((span, size), np.int32), np.empty((span, populations), np.int32))
     for b in range(batch):
-        sample = StateArrays(state.u[b], state.v[b])
+        sample = StateArrays(state.u[b], state.v[b], state.wait[b], state.rise[b])
         for then in range(span):
             _remember_spikes(ring, then, first, recent[then, b])
         for t in range(steps):
@@ -224,7 +239,7 @@ def run_loop(
                     np.int32(1),
                     state_between(sample, start, stop),
                     parameters_between(parameters, start, stop),
-                    False,  # noqa: FBT003
+                    rule_of(rules, population),
                     fired[start:stop],
                 )
                 ring.counts[now, population] = _list_spikes(fired[start:stop], ring.events[now, start:stop])

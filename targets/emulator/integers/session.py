@@ -9,7 +9,8 @@ from targets.emulator.integers.events import EventLoop
 from targets.emulator.integers.images import pool
 from targets.emulator.integers.items import CompiledPopulation, Item, ItemGroup, PooledNode, name_of
 from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import NO_RECORD, StateArrays, advance_neurons
+from targets.emulator.integers.neurons import advance_neurons
+from targets.emulator.integers.rules import NO_RECORD, StateRecord, rest
 from targets.emulator.integers.streams import Stream, enter, leave
 from targets.emulator.integers.workspace import Workspace
 from toolchain import ir
@@ -19,12 +20,6 @@ from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
 from toolchain.ir import EdgeKind
 from toolchain.target.records import Records
-
-
-def state_at_rest(neurons: CompiledPopulation, batch: int) -> StateArrays:
-    """Return the state of a population at rest, without currents if it forgets them at once."""
-    currents = 0 if neurons.forgets else neurons.size
-    return StateArrays(np.zeros((batch, currents), np.int32), np.zeros((batch, neurons.size), np.int32))
 
 
 @final
@@ -55,7 +50,9 @@ class IntegerSession:
         self._loops = {group: EventLoop(plan, batch) for group, plan in network.loops.items()}
         in_loops = {name_of(item) for group in self._loops for item in group.items}
         self._states = {
-            neurons.node.name: state_at_rest(neurons, batch)
+            neurons.node.name: rest(
+                batch, neurons.size, forgets=neurons.rule.forgets, remembers=neurons.remembers
+            )
             for neurons in network.neurons
             if neurons.node.name not in in_loops
         }
@@ -73,8 +70,8 @@ class IntegerSession:
         for loop in self._loops.values():
             loop.reset()
         for state in self._states.values():
-            state.u[:] = 0
-            state.v[:] = 0
+            for array in state:
+                array[:] = 0
 
     def step(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """Advance one step.
@@ -83,7 +80,7 @@ class IntegerSession:
             values: `[batch, *features]` per input, in the model's units.
 
         Returns:
-            Spikes per population, bool `[batch, *features]`.
+            Spikes per population `[batch, *features]`: bool, or uint8 where a neuron may send several.
         """
         quantities = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
         fitted = fit_step(self._inputs, values, self._batch)
@@ -120,7 +117,7 @@ class IntegerSession:
         steps: int,
         values: Mapping[str, Array],
         quantities: Mapping[str, tuple[str, ...]],
-    ) -> list[tuple[CompiledPopulation, StateArrays]]:
+    ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run items over a block; return the recorded states of the populations among them."""
         stride = steps if group.stride is None else group.stride
         states = {
@@ -135,10 +132,10 @@ class IntegerSession:
             (item, states[item.node.name]) for item in group.items if isinstance(item, CompiledPopulation)
         ]
 
-    def _record_of(self, item: CompiledPopulation, steps: int, quantities: tuple[str, ...]) -> StateArrays:
+    def _record_of(self, item: CompiledPopulation, steps: int, quantities: tuple[str, ...]) -> StateRecord:
         """Return room for the recorded states of a block."""
         shape = (steps, self._batch, item.size)
-        return StateArrays(
+        return StateRecord(
             *(np.empty(shape, np.int32) if name in quantities else NO_RECORD for name in ("u", "v"))
         )
 
@@ -148,7 +145,7 @@ class IntegerSession:
         start: int,
         stop: int,
         values: Mapping[str, Array],
-        states: Mapping[str, StateArrays],
+        states: Mapping[str, StateRecord],
     ) -> None:
         match item:
             case ir.Input():
@@ -178,12 +175,12 @@ class IntegerSession:
         images = source.images(start, stop, item.delay)
         pool(images, out.images(start, stop), window, isinstance(node, ir.SumPool2d))
 
-    def _fire(self, item: CompiledPopulation, start: int, stop: int, record: StateArrays) -> None:
+    def _fire(self, item: CompiledPopulation, start: int, stop: int, record: StateRecord) -> None:
         a, gain = self.currents(item, start, stop)
         name = item.node.name
         spikes = self._streams[name].rows(start, stop)
-        part = StateArrays(record.u[start:stop], record.v[start:stop])
-        advance_neurons(a, gain, self._states[name], item.parameters, item.forgets, spikes, part)
+        part = StateRecord(record.u[start:stop], record.v[start:stop])
+        advance_neurons(a, gain, self._states[name], item.parameters, item.rule, spikes, part)
 
     def currents(
         self, item: CompiledPopulation, start: int, stop: int, within: frozenset[str] = frozenset()
@@ -203,7 +200,7 @@ class IntegerSession:
 
     def _run_event_loop(
         self, group: ItemGroup, steps: int, quantities: Mapping[str, tuple[str, ...]]
-    ) -> list[tuple[CompiledPopulation, StateArrays]]:
+    ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run a loop of populations over a block; return their recorded states."""
         loop = self._loops[group]
         members = loop.plan.members
@@ -219,12 +216,14 @@ class IntegerSession:
         self,
         item: CompiledPopulation,
         steps: int,
-        state: StateArrays,
+        state: StateRecord,
         quantities: tuple[str, ...],
         records: Records,
     ) -> None:
         name, shape = item.node.name, item.node.vth.shape
-        spikes = self._streams[name].rows(0, steps).view(np.bool_)
+        spikes = self._streams[name].rows(0, steps)
+        if item.node.max_spikes == 1:
+            spikes = spikes.view(np.bool_)
         for quantity, values in (("spikes", spikes), ("u", state.u), ("v", state.v)):
             if quantity in quantities:
                 records[quantity][name] = leave(values, shape)

@@ -1,4 +1,4 @@
-"""The two inner loops of a spiking network on tensors: synapses and neurons."""
+"""Connections and poolings of a spiking network on tensors."""
 
 from dataclasses import dataclass
 from typing import Final, final
@@ -154,72 +154,3 @@ def _multiply(x: Tensor, slot: Tensor) -> Tensor:
     if slot.layout is torch.sparse_coo:
         return torch.sparse.mm(slot, x.T.contiguous()).T
     return x @ slot
-
-
-@final
-class FloatNeurons:
-    """State and update of a float population, float64 `[batch, *features]`."""
-
-    def __init__(self, node: ir.Lif, device: torch.device) -> None:
-        self.keep_u, self.keep_v, self.vth, self.bias = (
-            torch.from_numpy(np.array(values)).to(device)
-            for values in (1 - node.du, 1 - node.dv, node.vth, node.bias)
-        )
-
-    def rest(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Return current and potential at rest."""
-        zero = torch.zeros(batch, *self.vth.shape, dtype=torch.float64, device=self.vth.device)
-        return zero, zero.clone()
-
-    def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return spikes, current and potential after the reset."""
-        u = self.keep_u * u + a
-        v = self.keep_v * v + u + self.bias
-        spikes = v > self.vth
-        return spikes, u, torch.where(spikes, torch.zeros_like(v), v)
-
-
-@final
-class FixedNeurons:
-    """State and update of an integer population, int32 `[batch, *features]`; see `fixedpoint.lif_step`."""
-
-    def __init__(self, node: ir.FixedLif, device: torch.device) -> None:
-        unity = fixedpoint.DECAY_UNITY
-        self.keep_u = self._integers(unity - 1 - node.du.astype(np.int64), device)
-        self.keep_v = self._integers(unity - node.dv.astype(np.int64), device)
-        self.threshold = self._integers(np.left_shift(node.vth, fixedpoint.ALIGNMENT_BITS), device)
-        self.bias = self._integers(node.bias, device)
-        self.forgets = bool((self.keep_u == 0).all())
-
-    @staticmethod
-    def _integers(
-        values: np.ndarray[tuple[int, ...], np.dtype[np.signedinteger]], device: torch.device
-    ) -> Tensor:
-        return torch.from_numpy(np.array(values)).to(device)
-
-    def rest(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Return current and potential at rest."""
-        zero = torch.zeros(batch, *self.bias.shape, dtype=torch.int32, device=self.bias.device)
-        return zero, zero.clone()
-
-    def step(self, a: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return spikes, current and potential after the reset."""
-        current = a << fixedpoint.ALIGNMENT_BITS
-        if not self.forgets:
-            current = _decay(u, self.keep_u) + current
-        u = _wrap(current)
-        limit = fixedpoint.STATE_LIMIT - 1
-        v = (_decay(v, self.keep_v) + u + self.bias).clamp_(-limit, limit)
-        spikes = v > self.threshold
-        return spikes, u, torch.where(spikes, torch.zeros_like(v), v)
-
-
-def _decay(x: Tensor, keep: Tensor) -> Tensor:
-    product = x.to(torch.int64) * keep
-    return torch.div(product, fixedpoint.DECAY_UNITY, rounding_mode="trunc").to(torch.int32)
-
-
-def _wrap(current: Tensor) -> Tensor:
-    limit = fixedpoint.STATE_LIMIT
-    down = torch.where(current > limit, current - 2 * limit, current)
-    return torch.where(current <= -limit, current + 2 * limit, down)

@@ -10,17 +10,16 @@ from torch import Tensor
 
 from targets.emulator.tensors.kernels import (
     ConvolutionKernel,
-    FixedNeurons,
-    FloatNeurons,
     SynapseKernel,
     pool,
     synapse_kernel,
 )
+from targets.emulator.tensors.neurons import FixedNeurons, FloatNeurons, TensorNeurons
 from toolchain import ir
 from toolchain.execution.clipping import ClippedInput, ClippingTally
 from toolchain.execution.stimulus import fit_step
 from toolchain.fixedpoint import encode_graded
-from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, Synapses
+from toolchain.ir import AnyNode, EdgeKind, Graph, Population, Stage, Synapses
 from toolchain.target.records import Records
 
 
@@ -45,7 +44,7 @@ class TensorSession:
         self._kernels: dict[str, SynapseKernel | ConvolutionKernel] = {
             node.name: synapse_kernel(node, graph.largest_message(node), device) for node in graph.synapses
         }
-        self._neurons: dict[str, FloatNeurons | FixedNeurons] = {
+        self._neurons: dict[str, TensorNeurons] = {
             node.name: FloatNeurons(node, device) if isinstance(node, ir.Lif) else FixedNeurons(node, device)
             for node in graph.populations
         }
@@ -74,7 +73,7 @@ class TensorSession:
             values: `[batch, *features]` per input, in the model's units.
 
         Returns:
-            Spikes per population, bool `[batch, *features]`.
+            Spikes per population `[batch, *features]`: bool, or uint8 where a neuron may send several.
         """
         with torch.inference_mode():
             fitted = fit_step(self._graph.inputs, values, self._batch)
@@ -103,8 +102,8 @@ class TensorSession:
             for t in range(steps):
                 spikes = self._advance({name: stream[:, t] for name, stream in streams.items()})
                 for (quantity, name), steps_of in rows.items():
-                    u, v = self.state[name]
-                    steps_of.append({"spikes": spikes[name], "u": u, "v": v}[quantity])
+                    after = self.state[name]
+                    steps_of.append({"spikes": spikes[name], "u": after.u, "v": after.v}[quantity])
             records: Records = {"spikes": {}, "v": {}, "u": {}}
             for (quantity, name), steps_of in rows.items():
                 records[quantity][name] = torch.stack(steps_of, dim=1).cpu().numpy()
@@ -127,10 +126,9 @@ class TensorSession:
                     total = current[node.inputs[0]]
                     for name in node.inputs[1:]:
                         total = total + current[name]
-                    fired, u, v = self._neurons[node.name].step(total, *self.state[node.name])
-                    self.state[node.name] = (u, v)
-                    spikes[node.name] = fired
-                    self._remember(node, fired)
+                    sent, self.state[node.name] = self._neurons[node.name].step(total, self.state[node.name])
+                    spikes[node.name] = sent
+                    self._remember(node, sent)
                 case ir.Output():
                     pass
                 case _:
@@ -139,9 +137,12 @@ class TensorSession:
         return spikes
 
     def _silence(self, node: AnyNode) -> Tensor:
-        kind = self._types[node.name]
-        dtype = torch.float64 if kind.kind is EdgeKind.GRADED else torch.bool
-        return torch.zeros(self._batch, *kind.shape, dtype=dtype, device=self._device)
+        sent = self._types[node.name]
+        source, _ = self._graph.source(node.name)
+        dtype = torch.uint8 if isinstance(source, Population) else torch.float64
+        if sent.kind is EdgeKind.SPIKE:
+            dtype = torch.bool
+        return torch.zeros(self._batch, *sent.shape, dtype=dtype, device=self._device)
 
     def _remember(self, node: AnyNode, value: Tensor) -> None:
         self._past[node.name][self._t % self._span] = value

@@ -6,13 +6,14 @@ from typing import Any, Final
 import numpy as np
 from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
-from lava.proc.lif.process import LIF
+from lava.proc.lif.process import LIF, LIFRefractory
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_array, csr_matrix
 
 from .documents import LavaAdder, LavaConnection, LavaConvolution, LavaPopulation, Numbers
-from .jobs import PARAMETERS, Array, LavaJob
+from .firing import Array, Firing
+from .jobs import PARAMETERS, LavaJob
 from .processes.file_source import FileSource
 from .processes.graded_relay import GradedRelay
 from .processes.layer import OWN, PORTS, LayerLink, LayerProcess, LayerSynapses
@@ -32,6 +33,7 @@ def build_mixed(job: LavaJob) -> Processes:
     for population in job.network.populations:
         processes[population.name] = WindowedLif(
             **_parameters(job, population),
+            firing=job.firing(population),
             windows=job.windows,
             offset=population.offset,
             records=_records(job, population),
@@ -66,7 +68,7 @@ def build_stock(job: LavaJob, sample: int) -> Processes:
         values: dict[str, Any] = _parameters(job, population)
         if population.name in late:
             values["bias_mant"] = np.zeros_like(values["bias_mant"])
-        processes[population.name] = LIF(shape=population.shape, name=population.name, **values)
+        processes[population.name] = _stock_neurons(population, job.firing(population), values)
     window = job.windows.of_one_sample()
     for adder in job.network.adders:
         processes[adder.name] = GradedRelay(
@@ -74,6 +76,24 @@ def build_stock(job: LavaJob, sample: int) -> Processes:
         )
     _connect(processes, job)
     return processes
+
+
+def _stock_neurons(population: LavaPopulation, firing: Firing, values: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return Lava's own population.
+
+    Raises:
+        ValueError: Lava has no such population.
+    """
+    lacks = firing.beyond_stock(values["dv"])
+    if lacks:
+        raise ValueError(f"population '{population.name}' has {', '.join(lacks)}: Lava's own LIF has not")
+    if firing.period == 0:
+        return LIF(shape=population.shape, name=population.name, **values)
+    # Lava's refractory model indexes what it updates, and cannot index one decay per neuron with it.
+    values["dv"] = float(values["dv"].flat[0])
+    return LIFRefractory(
+        shape=population.shape, name=population.name, refractory_period=firing.period, **values
+    )
 
 
 def late_biases(job: LavaJob) -> dict[str, tuple[int, Array]]:
@@ -96,6 +116,7 @@ def build_layers(job: LavaJob) -> Processes:
         processes[node.name] = LayerProcess(
             shape=node.shape,
             parameters=_layer_parameters(job, node),
+            firing=job.firing(node) if isinstance(node, LavaPopulation) else Firing(),
             links=_layer_links(job, node.name, senders[node.name]),
             ports=[shapes[sender] for sender in senders[node.name]],
             windows=job.windows,

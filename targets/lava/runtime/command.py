@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from .documents import LavaInput, LavaNetwork, LavaRun
-from .jobs import Array, LavaJob, read_network
+from .firing import Array
+from .jobs import LavaJob, beyond_stock, read_network
 from .models import Models
 from .simulation import Observer, simulate
 from .strict_json import DocumentError
@@ -27,10 +28,12 @@ def main(folder: Path, usage: str) -> None:
     except (OSError, DocumentError) as error:
         raise SystemExit(f"the network in '{folder}' cannot be read: {error}") from None
     chosen = _parser(network, usage).parse_args()
+    models = Models.STOCK if chosen.stock or chosen.hardware else Models.MIXED
+    if models is Models.STOCK:
+        _refuse_beyond_stock(network, weights)
     configuration = _hardware() if chosen.hardware else None
     stimulus = _read_stimulus(chosen.input, network, chosen.samples)
     samples, steps = next(iter(stimulus.values())).shape[:2]
-    models = Models.STOCK if chosen.stock or chosen.hardware else Models.MIXED
     wanted = ["spikes", *(name.strip() for name in chosen.record.split(",") if name.strip())]
     run = LavaRun(models, samples, steps, _records(network, wanted))
     with tempfile.TemporaryDirectory() as temporary:
@@ -63,6 +66,14 @@ def _parser(network: LavaNetwork, usage: str) -> argparse.ArgumentParser:
 
 def _features(entry: LavaInput) -> str:
     return ", ".join(map(str, entry.shape))
+
+
+def _refuse_beyond_stock(network: LavaNetwork, weights: dict[str, Array]) -> None:
+    for name, lacks in beyond_stock(network, weights).items():
+        raise SystemExit(
+            f"population '{name}' has {', '.join(lacks)}, which Lava's own LIF has not: run the network without "
+            "--stock and --hardware; on Loihi 2 such neurons need a program of their own"
+        )
 
 
 def _hardware() -> Any:  # noqa: ANN401 - Lava ships no types
@@ -114,11 +125,11 @@ def _run(job: LavaJob, stimulus: dict[str, Array], configuration: Any) -> dict[s
     """Return `"<population>.<quantity>"`, `[samples, steps, *features]`."""
     for index, source in enumerate(job.network.sources):
         np.save(job.source_path(index), job.source_rows(source, stimulus[source.input]))
-    shapes = {item.name: (job.run.samples, job.run.steps, *item.shape) for item in job.network.populations}
+    extent = (job.run.samples, job.run.steps)
     paths = {
-        f"{name}.{quantity}": (path, job.record_dtype(quantity), shapes[name])
-        for name in job.run.records
-        for quantity, path in job.record_paths(name).items()
+        f"{item.name}.{quantity}": (path, job.record_dtype(item, quantity), (*extent, *item.shape))
+        for item in job.network.populations
+        for quantity, path in job.record_paths(item.name).items()
     }
     for path, dtype, shape in paths.values():
         npy_format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 
+from .firing import SpikeEffect
 from .models import Models
 from .strict_json import FormatDocument
 from .windows import SampleWindows
@@ -82,25 +83,31 @@ class LavaSource:
 class LavaPopulation:
     """A population, or a relay that repeats one a step later.
 
-    Its arrays are `du`, `dv`, `vth`, `bias_mant` and `bias_exp`.
+    Its arrays are `du`, `dv`, `vth`, `bias_mant` and `bias_exp`; and where its spikes do more than to set the
+    potential to zero, those of `reset_amount`, `refractory`, `adaptation` and `adaptation_decay` that it
+    needs, as `Firing` says.
 
     Attributes:
         name: Unique name of the process.
         shape: Features of one step.
         offset: Step of Lava at which it does step 0 of the first sample.
         relay: Whether it was added only to wait.
+        reset: Effect of a spike on the potential.
+        max_spikes: Most spikes that a neuron sends in one step.
     """
 
     name: str
     shape: tuple[int, ...]
     offset: int
     relay: bool
+    reset: SpikeEffect = SpikeEffect.ZERO
+    max_spikes: int = 1
 
 
 @final
 @dataclass(frozen=True)
 class LavaAdder:
-    """A process that sends on the sum of what it receives: a sum pooling, or a relay of its messages.
+    """A process that sends on the sum of what it receives: a sum pooling, or a relay of numbers.
 
     Attributes:
         name: Unique name of the process.

@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaRun, LavaSource, Numbers
+from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaPopulation, LavaRun, LavaSource, Numbers
+from .firing import OPTIONAL, Array, Firing
 from .integers import encode_graded
 from .models import Models
 from .strict_json import read_text
 from .windows import SampleWindows
 
-Array = NDArray[Any]
-
 PARAMETERS: Final = ("du", "dv", "vth", "bias_mant", "bias_exp")
-"""Arrays of a population."""
+"""Arrays that every population has."""
 
 
 @final
@@ -70,9 +68,15 @@ class LavaJob:
         quantities = self.run.records.get(population, ())
         return {quantity: self.folder / f"record{index}-{quantity}.npy" for quantity in quantities}
 
-    def record_dtype(self, quantity: str) -> type[np.generic]:
-        """Return the type of the numbers of a record."""
-        return np.bool_ if quantity == "spikes" else self.network.numbers.dtype
+    def record_dtype(self, population: LavaPopulation, quantity: str) -> type[np.generic]:
+        """Return the type of the numbers of a record: uint8 where a neuron may send several spikes."""
+        if quantity == "spikes":
+            return np.bool_ if population.max_spikes == 1 else np.uint8
+        return self.network.numbers.dtype
+
+    def firing(self, population: LavaPopulation) -> Firing:
+        """Return what a spike of a population does."""
+        return firing_of(population, self.weights)
 
     def source_rows(self, source: LavaSource, values: Array) -> Array:
         """Return what a source sends: `[steps, size]`, or `[samples, steps, size]` if each is a simulation.
@@ -94,6 +98,27 @@ class LavaJob:
             rows = np.zeros((windows.total, flat.shape[2]), dtype)
             _send(flat, source, windows, rows)
         return rows
+
+
+def firing_of(population: LavaPopulation, weights: Mapping[str, Array]) -> Firing:
+    """Return what a spike of a population does.
+
+    Args:
+        population: The population.
+        weights: Arrays of its network.
+    """
+    keys = {part: f"{population.name}/{part}" for part in OPTIONAL}
+    arrays = {part: weights[key] for part, key in keys.items() if key in weights}
+    return Firing(population.reset, max_spikes=population.max_spikes, **arrays)
+
+
+def beyond_stock(network: LavaNetwork, weights: Mapping[str, Array]) -> dict[str, tuple[str, ...]]:
+    """Return, by population, what its neurons do that Lava's own do not, in words."""
+    lacks = {
+        item.name: firing_of(item, weights).beyond_stock(weights[f"{item.name}/dv"])
+        for item in network.populations
+    }
+    return {name: what for name, what in lacks.items() if what}
 
 
 def read_network(folder: Path) -> tuple[LavaNetwork, dict[str, Array]]:

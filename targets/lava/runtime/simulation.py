@@ -87,13 +87,15 @@ def _run(job: LavaJob, processes: Processes, sample: int, observer: Observer, co
 
 
 def connected_parts(network: LavaNetwork, models: Models) -> list[set[str]]:
-    """Return the names of the processes that are connected: Lava runs one such part at a time."""
-    part = {name: {name} for name in network.process_names(Models.MIXED)}
+    """Return the names of the processes that are connected: Lava runs one such part at a time.
+
+    Two populations that read one source are connected by it only where the source is a process.
+    """
+    part = {name: {name} for name in network.process_names(models)}
     for link in network.links:
-        for end in (link.source, link.target):
-            if part[end] is not part[link.name]:
-                part[link.name] |= part[end]
-                part |= dict.fromkeys(part[end], part[link.name])
-    built = set(network.process_names(models))
-    parts = {id(names): names & built for names in part.values()}
-    return [names for names in parts.values() if names]
+        first, *others = [name for name in (link.source, link.name, link.target) if name in part]
+        for name in others:
+            if part[name] is not part[first]:
+                part[first] |= part[name]
+                part |= dict.fromkeys(part[name], part[first])
+    return list({id(names): names for names in part.values()}.values())

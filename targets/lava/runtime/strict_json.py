@@ -1,7 +1,11 @@
-"""Dataclasses as JSON, read strictly: no field is missing or unknown, and a text is no number."""
+"""Dataclasses as JSON, read strictly: no field is missing or unknown, and a text is no number.
+
+A field with a default value came later than its format: it is written where it is another value, and may be
+missing.
+"""
 
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
@@ -31,12 +35,20 @@ def text_of(document: FormatDocument) -> str:
     if not is_dataclass(document):
         raise TypeError(f"a document is a dataclass, got {type(document).__name__}")
     header = {"format": document.FORMAT, "version": document.VERSION}
-    return json.dumps(header | asdict(document), indent=1, default=_plain, allow_nan=False) + "\n"
+    return json.dumps(header | _content(document), indent=1, default=_plain, allow_nan=False) + "\n"
+
+
+def _content(document: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Return the fields of a document but for those that have their default value."""
+    values = {item.name: (getattr(document, item.name), item.default) for item in fields(document)}
+    return {name: value for name, (value, default) in values.items() if value != default}
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
+    if is_dataclass(value):
+        return _content(value)
     raise TypeError(f"{type(value).__name__} cannot stand in JSON")
 
 
@@ -98,8 +110,9 @@ def _checked(kind: type, value: Any, where: str) -> Any:  # noqa: ANN401
 
 
 def _fields(kind: Any, content: dict[str, Any], where: str) -> Any:  # noqa: ANN401
-    names = [field.name for field in fields(kind)]
-    if set(names) != content.keys():
+    names = {field.name for field in fields(kind)}
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if not needed <= content.keys() <= names:
         raise DocumentError(f"{where}: expected the keys {sorted(names)}, got {sorted(content)}")
     hints = get_type_hints(kind)
-    return kind(**{name: _value(hints[name], content[name], f"{where}, '{name}'") for name in names})
+    return kind(**{name: _value(hints[name], content[name], f"{where}, '{name}'") for name in content})

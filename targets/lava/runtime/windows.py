@@ -6,6 +6,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from .firing import PopulationState
+
 
 @final
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class WindowedModel:
     time_step: int
     u: NDArray[Any]
     v: NDArray[Any]
+    wait: NDArray[Any]
+    rise: NDArray[Any]
     _files: dict[str, NDArray[Any]] | None = None
 
     def enter_step(self) -> tuple[int, int] | None:
@@ -61,9 +65,14 @@ class WindowedModel:
         position = self.proc_params["windows"].position(self.time_step, self.proc_params["offset"])
         if position is None or position[1] == 0:
             # A network without delays has no gap between samples: rest is entered here too.
-            self.u[:] = 0
-            self.v[:] = 0
+            for state in self.state:
+                state[:] = 0
         return position
+
+    @property
+    def state(self) -> PopulationState:
+        """What a neuron remembers from one step to the next."""
+        return PopulationState(self.u, self.v, self.wait, self.rise)
 
     def record(self, sample: int, t: int, spikes: NDArray[Any]) -> None:
         """Write what is recorded of this step."""
@@ -73,7 +82,7 @@ class WindowedModel:
         for quantity, file in self._files.items():
             file[sample, t] = {"spikes": spikes, "v": self.v, "u": self.u}[quantity]
 
-    def advance(self, a: NDArray[Any]) -> NDArray[np.bool_]:
-        """Do one step of the dynamics on the input `a`; return the spikes."""
+    def advance(self, a: NDArray[Any]) -> NDArray[Any]:
+        """Do one step of the dynamics on the input `a`; return the spikes, or how many."""
         del a
         raise TypeError("a windowed model must say how it advances")

@@ -15,6 +15,7 @@ from tests.exactness import check_equal
 from tests.graphs import (
     Recipe,
     feed_forward,
+    firing_reals,
     fixed_lif,
     random_fixed,
     random_stimulus,
@@ -55,6 +56,26 @@ def test_float_graphs_with_varied_delays_and_graded_inputs_equal_the_reference(
         assert np.array_equal(expected.spikes[name], got.spikes[name])
         assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-9
     assert expected.spikes["hidden"].any()
+
+
+def test_float_graphs_of_every_neuron_equal_the_reference() -> None:
+    several = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        graph = recurrent(rng)
+        graph, x = (
+            (varied(graph, rng), rng.normal(size=(2, 30, 6))) if seed % 2 else (graph, spikes(rng, 2, 30, 6))
+        )
+        graph = firing_reals(graph, rng)
+        expected, got = reference.run(graph, x), EmulatorTarget().build(graph).run(x, record=QUANTITIES)
+        for name in expected.v:
+            several += int(expected.spikes[name].max() > 1)
+            assert expected.spikes[name].dtype == got.spikes[name].dtype
+            assert np.array_equal(expected.spikes[name], got.spikes[name]), seed
+            for quantity in ("u", "v"):
+                error = np.abs(getattr(expected, quantity)[name] - getattr(got, quantity)[name])
+                assert error.max() <= 1e-9, seed
+    assert several > 2
 
 
 @given(recipe=recipes)

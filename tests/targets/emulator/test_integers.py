@@ -15,8 +15,10 @@ from scipy.sparse import csr_array
 
 from targets.emulator.integers import events
 from targets.emulator.integers.events import LoopPlan
+from targets.emulator.integers.items import CompiledPopulation
 from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import NeuronParameters, StateArrays, advance_neurons
+from targets.emulator.integers.neurons import advance_neurons
+from targets.emulator.integers.rules import StateArrays, StateRecord
 from targets.emulator.integers.streams import enter, leave
 from targets.emulator.integers.synapses import Rows
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -25,63 +27,68 @@ from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from tests.graphs import (
     Recipe,
-    Registers,
     feed_forward,
     fixed_lif,
+    random_firing,
     random_fixed,
     random_stimulus,
     recipes,
-    rest_with,
 )
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from toolchain import fixedpoint, ir
 from toolchain.errors import VerifyError
 from toolchain.execution import reference
-from toolchain.fixedpoint import SignMode, round_weights
+from toolchain.fixedpoint import NeuronState, SignMode, round_weights
 from toolchain.ir import Decode, Graph, Window, print_graph
 
 _LOOPED = Recipe(1, (5, 4), 3, recurrent=True, feedback=True, synaptic_delays=True, biased=True, extreme=True)
 int32 = st.integers(-(2**31), 2**31 - 1)
 
 
+@st.composite
+def populations(draw: st.DrawFn) -> ir.FixedLif:
+    """Six neurons of any registers; one in two fires in another way than by resetting to zero."""
+    registers = {"du": (0, 4095), "dv": (0, 4095), "vth": (0, 2**17 - 1)} | {
+        "bias_mantissa": (-4096, 4095),
+        "bias_exponent": (0, 7),
+    }
+    fields = {
+        name: draw(hnp.arrays(np.int32, 6, elements=st.integers(*ends))) for name, ends in registers.items()
+    }
+    firing = random_firing(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), 6)
+    return fixed_lif("p", ("a",), 6, **fields, **(firing if draw(st.booleans()) else {}))
+
+
+def _any_state(population: ir.FixedLif, seed: int) -> NeuronState:
+    """Any state that steps can lead to: `wait` and `rise` stay within their widths, `v` saturates."""
+    rng, size = np.random.default_rng(seed), population.vth.size
+    ends = [(-(2**31), 2**31), (1 - 2**23, 2**23), (0, 4), (0, 2**23)]
+    drawn = [rng.choice([rng.integers(*end, size), np.full(size, end[0]), np.zeros(size)]) for end in ends]
+    u, v, wait, rise = (values.astype(np.int32) for values in drawn)
+    nothing = np.zeros_like(u)
+    waits, adapts = population.refractory is not None, population.adaptation is not None
+    return NeuronState(u, v, wait if waits else nothing, rise if adapts else nothing)
+
+
 @given(
-    state=hnp.arrays(np.int32, 6, elements=int32),
-    v=hnp.arrays(np.int32, 6, elements=st.integers(-(2**23) + 1, 2**23 - 1)),
+    population=populations(),
     a=hnp.arrays(np.int32, (3, 1, 6), elements=int32),
-    du=hnp.arrays(np.int32, 6, elements=st.integers(0, 4095)),
-    dv=hnp.arrays(np.int32, 6, elements=st.integers(0, 4095)),
-    vth=hnp.arrays(np.int32, 6, elements=st.integers(0, 2**17 - 1)),
-    bias=hnp.arrays(np.int32, 6, elements=st.integers(-(2**19), 2**19)),
+    seed=st.integers(0, 2**32 - 1),
 )
-@example(
-    state=np.full(6, -(2**31), np.int32),
-    v=np.zeros(6, np.int32),
-    a=np.zeros((3, 1, 6), np.int32),
-    du=np.zeros(6, np.int32),
-    dv=np.zeros(6, np.int32),
-    vth=np.ones(6, np.int32),
-    bias=np.zeros(6, np.int32),
-)
-def test_neurons_equal_the_rules_on_all_of_int32(
-    state: NDArray[Any],
-    v: NDArray[Any],
-    a: NDArray[Any],
-    du: NDArray[Any],
-    dv: NDArray[Any],
-    vth: NDArray[Any],
-    bias: NDArray[Any],
-) -> None:
-    u, w = state.copy()[None], v.copy()[None]
-    fired = np.zeros(a.shape, np.uint8)
-    recorded_u, recorded_v = np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32)
-    parameters = NeuronParameters(4095 - du, 4096 - dv, vth << 6, bias)
-    advance_neurons(a, 1, StateArrays(u, w), parameters, False, fired, StateArrays(recorded_u, recorded_v))
-    after = rest_with(state, v)
+@settings(max_examples=200)
+def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDArray[Any], seed: int) -> None:
+    item, after = CompiledPopulation.of(population, ()), _any_state(population, seed)
+    state = StateArrays(*(values.copy()[None] for values in after))
+    fired, record = np.zeros(a.shape, np.uint8), StateRecord(*np.zeros((2, *a.shape), np.int32))
+    advance_neurons(a, 1, state, item.parameters, item.rule._replace(forgets=False), fired, record)
     for t in range(len(a)):
-        after, spikes = fixedpoint.lif_step(after, a[t, 0], Registers(du, dv, vth, bias))
-        assert np.array_equal(recorded_u[t, 0], after.u)
-        assert np.array_equal(recorded_v[t, 0], after.v)
-        assert np.array_equal(fired[t, 0] > 0, spikes)
+        after, spikes = fixedpoint.lif_step(after, a[t, 0], population)
+        assert np.array_equal(record.u[t, 0], after.u)
+        assert np.array_equal(record.v[t, 0], after.v)
+        assert np.array_equal(fired[t, 0], spikes)
+    if item.remembers:
+        assert np.array_equal(state.wait[0], after.wait)
+        assert np.array_equal(state.rise[0], after.rise)
 
 
 @given(data=st.data())

@@ -12,17 +12,96 @@ import pytest
 from targets.lava.plan import plan_processes
 from targets.lava.runtime.documents import LavaRun
 from targets.lava.runtime.models import Models
+from targets.lava.runtime.simulation import connected_parts
 from targets.lava.target import LavaTarget
-from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, union, varied
+from tests.graphs import (
+    chain,
+    dense,
+    feed_forward,
+    fixed_dense,
+    fixed_lif,
+    lif,
+    random_fixed,
+    random_recipe,
+    random_stimuli,
+    recurrent,
+    spikes,
+    union,
+    varied,
+    wired,
+)
+from tests.real_graphs import check_close, in_reals
 from tests.targets import conformance
 from toolchain import ir
-from toolchain.errors import TargetUnavailableError
+from toolchain.errors import LackingNeuronsError, TargetUnavailableError
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import Decode, Graph
 from toolchain.passes import FoldDelays
+from toolchain.reset import Reset
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [Models.MIXED, Models.LAYERS])
+def test_float_graphs_of_all_neurons_equal_the_reference_to_rounding(models: Models) -> None:
+    recipes = [replace(random_recipe(np.random.default_rng(seed)), firing=True) for seed in range(5)]
+    cases = [(in_reals(random_fixed(recipe)), random_stimuli(recipe, 2, 12)) for recipe in recipes]
+    graph = union([graph for graph, _ in cases])
+    x = {f"g{i}-{name}": values for i, (_, stimuli) in enumerate(cases) for name, values in stimuli.items()}
+    check_close(reference.run(graph, x), LavaTarget(models=models).build(graph).run(x, record=QUANTITIES))
+
+
+def _refractory() -> Graph:
+    """Lava's own refractory neurons, recurrent, one population late and with biases."""
+    rng = np.random.default_rng(0)
+    links = {"w": ("x", "p", 0), "r": ("p", "p", 2), "w2": ("p", "q", 0)}
+    graph = wired({"p": 6, "q": 3}, links, channels=4, weights=lambda shape: rng.normal(size=shape))
+    bias = {"p": rng.uniform(0, 0.3, 6), "q": np.array([0.4, 0, 0.1])}
+    return graph.map(
+        lambda node: replace(
+            node, vth=np.full(node.vth.shape, 0.4), bias=bias[node.name], refractory=np.full(node.vth.shape, 3)
+        )
+        if isinstance(node, ir.Lif)
+        else node
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", Models)
+def test_refractory_neurons_of_real_numbers_are_those_of_lava(models: Models) -> None:
+    graph, x = _refractory(), spikes(np.random.default_rng(1), 2, 30, 4)
+    expected = reference.run(graph, x)
+    assert min(fired.mean() for fired in expected.spikes.values()) > 0.05
+    check_close(expected, LavaTarget(models=models).build(graph).run(x, record=QUANTITIES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacks"),
+    [
+        ({"reset": Reset.NONE}, "a reset of kind 'none'"),
+        ({"reset": Reset.SUBTRACT, "reset_amount": 1.0, "max_spikes": 3}, "a reset of kind 'subtract'"),
+        ({"adaptation": 1.0, "adaptation_decay": 0.5}, "thresholds that spikes raise"),
+        ({"refractory": [1, 2]}, "refractory periods of several lengths"),
+        ({"refractory": 2, "dv": [0.1, 0.2]}, "a refractory period beside several decays"),
+    ],
+)
+def test_lava_itself_refuses_neurons_that_it_has_not(changes: dict[str, Any], lacks: str) -> None:
+    graph = chain(dense("w", "x", np.ones((2, 1))), lif("p", ("w",), 2, **changes))
+    with pytest.raises(LackingNeuronsError, match=r"'p' has .*target 'lava'") as caught:
+        LavaTarget(models=Models.STOCK).build(graph)
+    assert lacks in caught.value.lacking["p"]
+
+
+def test_lavas_refractory_neurons_have_no_model_of_integers() -> None:
+    graph = chain(fixed_dense("w", "x", np.full((2, 1), 64)), fixed_lif("p", ("w",), 2, refractory=2))
+    with pytest.raises(LackingNeuronsError, match="a refractory period in integers"):
+        LavaTarget(models=Models.STOCK).build(graph)
+    idle = graph.map(
+        lambda node: replace(node, refractory=np.zeros(2)) if isinstance(node, ir.FixedLif) else node
+    )
+    LavaTarget(models=Models.STOCK).build(idle)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -75,6 +154,18 @@ def test_two_parts_that_are_not_connected_both_run() -> None:
     expected, got = reference.run(graph, x), LavaTarget().build(graph).run(x, record=QUANTITIES)
     for name in expected.v:
         assert np.abs(expected.v[name] - got.v[name]).max() <= 1e-12
+
+
+@pytest.mark.parametrize(("models", "parts"), [(Models.STOCK, 1), (Models.MIXED, 1), (Models.LAYERS, 2)])
+def test_populations_that_share_only_an_input_are_apart_where_it_is_no_process(
+    models: Models, parts: int
+) -> None:
+    """One of the two would never run."""
+    sizes = {"a": 1, "b": 2}
+    network = plan_processes(wired(sizes, {"wa": ("x", "a", 0), "wb": ("x", "b", 0)})).network
+    found = connected_parts(network, models)
+    assert len(found) == parts
+    assert sorted(name for names in found for name in names) == sorted(network.process_names(models))
 
 
 def test_relays_are_shared_by_all_readers_of_a_source() -> None:

@@ -38,6 +38,8 @@ from tests.image_graphs import (
     random_stimuli_of_pictures,
     wide_image_recipes,
 )
+from tests.real_graphs import check_close, in_reals
+from tests.targets import conformance
 from tests.networks import images, small_preresnet, small_vgg, stirred
 from toolchain import ir
 from toolchain.errors import TargetError
@@ -140,12 +142,37 @@ def test_exported_files_run_without_this_toolchain(tmp_path: Path) -> None:
 
 def _check_floats(graph: Graph, x: Any) -> None:
     expected = reference.run(graph, fit_stimulus(graph, x))
-    trace = OnnxTarget().build(graph).run(x, record=QUANTITIES)
-    for key, values in expected.by_key().items():
-        if key.endswith(".spikes"):
-            assert np.array_equal(trace.by_key()[key], values)
-        else:
-            assert np.allclose(trace.by_key()[key], values, rtol=0, atol=1e-9)
+    check_close(expected, OnnxTarget().build(graph).run(x, record=QUANTITIES))
+
+
+@settings(max_examples=20)
+@given(recipes)
+def test_random_networks_of_real_numbers_agree_with_the_reference(recipe: Recipe) -> None:
+    _check_floats(in_reals(random_fixed(recipe)), random_stimulus(recipe, 2, 7))
+
+
+def test_every_kind_of_neuron_is_a_function_of_its_own_and_has_the_states_that_it_needs() -> None:
+    graph = random_fixed(conformance.FIRING)
+    for model in (step_model(graph), sequence_model(graph), sequence_model(in_reals(graph))):
+        onnx.checker.check_model(model, full_check=True)
+        assert {function.name for function in model.functions} == {
+            "LIF_none_refractory",
+            "LIF",
+            "LIF_subtract_refractory_several",
+            "LIF_value_adaptive",
+        }
+    step = step_model(graph)
+    states = {item.name for item in step.graph.input} - {"x"}
+    assert {name for name in states if not name.endswith((".u", ".v", ".past"))} == {
+        "p0.wait",
+        "p2.wait",
+        "p3.rise",
+    }
+    types = {item.name: item.type.tensor_type.elem_type for item in step.graph.output}
+    assert types["p2.spikes"] == onnx.TensorProto.UINT8
+    assert types["p0.spikes"] == onnx.TensorProto.BOOL
+    plain = sequence_model(random_fixed(replace(conformance.FIRING, firing=False)))
+    assert [function.name for function in plain.functions] == ["LIF"]
 
 
 def test_real_numbers_agree_with_the_float_reference() -> None:

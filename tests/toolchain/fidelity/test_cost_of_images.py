@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from toolchain import ir
 from toolchain.execution import reference
@@ -27,7 +27,7 @@ def _unrolled(graph: Graph, node: ir.FixedConv2d) -> np.ndarray:
     return np.array(rows)
 
 
-@given(recipe=image_recipes)
+@given(recipe=plain_image_recipes)
 @settings(max_examples=15)
 def test_fan_out_is_counted_at_every_position(recipe: ImageRecipe) -> None:
     graph = random_images(recipe)

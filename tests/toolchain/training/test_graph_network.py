@@ -19,7 +19,7 @@ from tests.graphs import (
     spikes,
     varied,
 )
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from tests.nodes import node_of, sparse, weights_of
 from toolchain import fixedpoint, ir
@@ -89,7 +89,7 @@ def test_all_rules_are_the_integers_bit_for_bit(recipe: Any) -> None:
     _check_equal(reference.run(graph, x), _run(GraphNetwork(_real(graph), graph), x))
 
 
-@given(recipe=image_recipes)
+@given(recipe=plain_image_recipes)
 @example(
     recipe=ImageRecipe(seed=42095, channels=20, size=(7, 10), feedback=True, biased=True, wide=True, rate=0.0)
 )

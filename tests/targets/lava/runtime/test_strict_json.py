@@ -1,12 +1,14 @@
 """Documents of a job are read as they were written, and refused where they were not."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from targets.lava.plan import plan_processes
 from targets.lava.runtime.documents import LavaNetwork, LavaRun
+from targets.lava.runtime.firing import SpikeEffect
 from targets.lava.runtime.models import Models
 from targets.lava.runtime.strict_json import DocumentError, read_text, text_of
 from tests.graphs import feed_forward, random_fixed
@@ -17,7 +19,7 @@ RUN = LavaRun(Models.LAYERS, 3, 10, {"p": ("spikes", "v")})
 
 
 @pytest.mark.parametrize(
-    "graph", [feed_forward(), random_fixed(conformance.LATE), random_images(ImageRecipe(seed=3))]
+    "graph", [feed_forward(), random_fixed(conformance.FIRING), random_images(ImageRecipe(seed=3))]
 )
 def test_a_network_is_read_as_it_was_written(graph: Any) -> None:
     network = plan_processes(graph).network
@@ -54,6 +56,19 @@ def _changed(**values: Any) -> str:
 def test_what_is_not_as_declared_is_named(text: str, reason: str) -> None:
     with pytest.raises(DocumentError, match=reason):
         read_text(text, LavaRun, "r")
+
+
+def test_a_population_that_only_resets_to_zero_is_written_as_ever_and_older_files_are_read() -> None:
+    network = plan_processes(random_fixed(conformance.FIRING)).network
+    plain = plan_processes(random_fixed(replace(conformance.FIRING, firing=False))).network
+    written = json.loads(text_of(plain))["populations"]
+    assert {tuple(item) for item in written} == {("name", "shape", "offset", "relay")}
+    content = json.loads(text_of(network))
+    assert {"reset", "max_spikes"} <= {key for item in content["populations"] for key in item}
+    for item in content["populations"]:
+        item.pop("reset", None), item.pop("max_spikes", None)
+    older = read_text(json.dumps(content), LavaNetwork, "n")
+    assert {(item.reset, item.max_spikes) for item in older.populations} == {(SpikeEffect.ZERO, 1)}
 
 
 def test_a_pair_has_two_values() -> None:

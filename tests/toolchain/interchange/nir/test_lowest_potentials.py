@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention
@@ -34,7 +34,7 @@ def test_no_run_goes_below_the_bound(recipe: Recipe) -> None:
 
 
 @settings(max_examples=15)
-@given(recipe=image_recipes)
+@given(recipe=plain_image_recipes)
 def test_no_run_of_images_goes_below_the_bound(recipe: ImageRecipe) -> None:
     fixed = random_images(replace(recipe, extreme=False))
     _holds(DequantizeGraph()(fixed), random_pictures(recipe, 1, 6))

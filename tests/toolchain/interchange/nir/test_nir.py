@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus, recurrent
-from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.nodes import neurons_of
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
 from toolchain import ir
@@ -41,7 +41,7 @@ def test_a_network_comes_back_with_the_same_spikes(name: str, recipe: Recipe) ->
 
 
 @settings(max_examples=40)
-@given(recipe=image_recipes, name=st.sampled_from(WRITABLE))
+@given(recipe=plain_image_recipes, name=st.sampled_from(WRITABLE))
 def test_a_network_of_images_comes_back_with_the_same_spikes(name: str, recipe: ImageRecipe) -> None:
     _there_and_back(name, random_images(replace(recipe, extreme=False)), random_pictures(recipe, 1, 6))
 

@@ -22,8 +22,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from scipy.sparse import csr_array
 
-from ...integers import lif_step, shift
-from ...jobs import Array
+from ... import integers, reals
+from ...firing import Array, Firing, PopulationState
 from ...windows import SampleWindows, WindowedModel
 
 PORTS: Final = 8
@@ -56,7 +56,7 @@ class LayerSynapses:
             total = self.weights[:, flat].sum(axis=1, dtype=self.weights.dtype)
         else:
             total = self.weights @ flat.astype(self.weights.dtype)
-        return shift(total, self.exponent) if self.fixed else total
+        return integers.shift(total, self.exponent) if self.fixed else total
 
 
 @final
@@ -83,6 +83,7 @@ class LayerProcess(AbstractProcess):
     Args:
         shape: Features of one step.
         parameters: `du`, `dv`, `vth`, `bias` of each neuron; None if it passes on its sums.
+        firing: What a spike does.
         links: Connections that lead to it.
         ports: Shapes of what it reads from other processes.
         windows: When the samples of the simulation begin and end.
@@ -96,6 +97,7 @@ class LayerProcess(AbstractProcess):
         *,
         shape: tuple[int, ...],
         parameters: dict[str, Array] | None,
+        firing: Firing,
         links: Sequence[LayerLink],
         ports: Sequence[tuple[int, ...]],
         windows: SampleWindows,
@@ -106,6 +108,7 @@ class LayerProcess(AbstractProcess):
         super().__init__(
             shape=shape,
             parameters=parameters,
+            firing=firing,
             links=tuple(links),
             windows=windows,
             offset=offset,
@@ -122,12 +125,14 @@ class _LayerModel(WindowedModel, PyLoihiProcessModel):
 
     s_out: Any = None
     number: type[np.generic] = np.int32
+    step: Callable[..., tuple[PopulationState, Array]]
 
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)
         shape = proc_params["shape"]
         self.links: tuple[LayerLink, ...] = proc_params["links"]
-        self.u, self.v = np.zeros(shape, self.number), np.zeros(shape, self.number)
+        self.u, self.v, self.rise = (np.zeros(shape, self.number) for _ in range(3))
+        self.wait = np.zeros(shape, np.int32)
         self.next = np.zeros(shape, self.number)
         self.files = {
             link.path: np.load(link.path, mmap_mode="r", allow_pickle=False)
@@ -144,12 +149,21 @@ class _LayerModel(WindowedModel, PyLoihiProcessModel):
         if position is not None:
             sent = a if self.proc_params["parameters"] is None else self.advance(a)
             self.record(*position, sent)
+            sent = sent.astype(self.number)
         self.s_out.send(sent)
         arrived = {port: getattr(self, f"s_in{port}").recv() for port in self.ports} | {OWN: sent}
         for link in self.links:
             x = self._row(link.path) if link.path else arrived[link.port]
             if x is not None and x.any():
                 self.next += link.currents(x if link.graded else x.astype(bool)).reshape(a.shape)
+
+    def advance(self, a: Array) -> Array:
+        """Do one step of the dynamics."""
+        after, spikes = self.step(
+            self.state, a, self.proc_params["firing"], **self.proc_params["parameters"]
+        )
+        self.u, self.v, self.wait, self.rise = after
+        return spikes
 
     def _row(self, path: str) -> Array | None:
         rows = self.files[path]
@@ -173,11 +187,7 @@ class FixedLayerModel(_LayerModel):
     s_in6 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     s_in7 = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     number = np.int32
-
-    def advance(self, a: Array) -> Array:
-        """Do one step of the integer dynamics."""
-        self.u, self.v, spikes = lif_step(self.u, self.v, a, **self.proc_params["parameters"])
-        return spikes
+    step = staticmethod(integers.lif_step)
 
 
 @implements(proc=LayerProcess, protocol=LoihiProtocol)
@@ -196,12 +206,4 @@ class FloatLayerModel(_LayerModel):
     s_in6 = LavaPyType(PyInPort.VEC_DENSE, float)
     s_in7 = LavaPyType(PyInPort.VEC_DENSE, float)
     number = np.float64
-
-    def advance(self, a: Array) -> Array:
-        """Do one step of the dynamics in real numbers."""
-        parameters = self.proc_params["parameters"]
-        self.u = (1 - parameters["du"]) * self.u + a
-        self.v = (1 - parameters["dv"]) * self.v + self.u + parameters["bias"]
-        spikes = self.v > parameters["vth"]
-        self.v[spikes] = 0
-        return spikes
+    step = staticmethod(reals.lif_step)
