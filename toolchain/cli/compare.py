@@ -141,7 +141,7 @@ def print_comparison(comparison: "Comparison") -> None:
         outcome = f"{first.outcome}; " if first.outcome else ""
         out.print(
             f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
-            f"sample {first.sample}, threshold {first.threshold:.5g}; {outcome}{first.blame}",
+            f"sample {first.sample}, threshold {first.threshold:.5g}{first.raised}; {outcome}{first.blame}",
         )
     out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:

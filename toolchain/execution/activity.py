@@ -23,13 +23,16 @@ class Activity:
         samples: Number of samples.
         steps: Number of steps of a sample.
         events: Number of events of each element of every input, pooling and population, over all samples
-            and steps, flattened in the order C, H, W. A graded message that is not zero is one event.
+            and steps, flattened in the order C, H, W. A graded message that is not zero is one event, and so
+            are several spikes that a neuron sends in one step.
+        spikes: Number of spikes of every population, over all samples and steps.
         still: Names of the inputs that are the same at all steps of each sample.
     """
 
     samples: int
     steps: int
     events: Mapping[str, NDArray[np.int64]] = field(repr=False)
+    spikes: Mapping[str, int] = field(repr=False)
     still: frozenset[str] = frozenset()
 
     def rates(self, name: str) -> NDArray[np.float64]:
@@ -39,7 +42,8 @@ class Activity:
     def merged(self, other: "Activity") -> "Activity":
         """Return the events of both runs of one graph: counts of its parts are those of the whole."""
         events = {name: counts + other.events[name] for name, counts in self.events.items()}
-        return Activity(self.samples + other.samples, self.steps, events, self.still & other.still)
+        spikes = {name: count + other.spikes[name] for name, count in self.spikes.items()}
+        return Activity(self.samples + other.samples, self.steps, events, spikes, self.still & other.still)
 
 
 def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
@@ -58,14 +62,16 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
     events: dict[str, Array] = {node.name: fitted.values[node.name] != 0 for node in graph.inputs}
     values: dict[str, Array] = dict(fitted.values)
     for node in graph.populations:
-        events[node.name] = values[node.name] = trace.spikes[node.name]
+        values[node.name] = trace.spikes[node.name]
+        events[node.name] = values[node.name] > 0
     for node in graph.poolings:
         source, _ = graph.source(node.inputs[0])
         values[node.name] = node.pool(values[source.name])
         events[node.name] = values[node.name] != 0
     counts = {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
-    return Activity(fitted.samples, fitted.steps, counts, frozenset(still))
+    spikes = {node.name: int(values[node.name].sum(dtype=np.int64)) for node in graph.populations}
+    return Activity(fitted.samples, fitted.steps, counts, spikes, frozenset(still))
 
 
 def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
@@ -82,8 +88,11 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
         expected = (samples, steps, *graph.types[node.name].shape)
         if spikes.shape != expected:
             raise TraceError(node.name, f"has shape {spikes.shape}, expected {expected}")
-        if spikes.dtype != np.bool_:
-            raise TraceError(node.name, f"holds {spikes.dtype}, expected bool, a spike or none")
+        number, what = (
+            (np.bool_, "a spike or none") if node.max_spikes == 1 else (np.uint8, "how many spikes")
+        )
+        if spikes.dtype != number:
+            raise TraceError(node.name, f"holds {spikes.dtype}, expected {np.dtype(number)}, {what}")
     known = {node.name for node in graph.populations}
     for name in trace.spikes:
         if name not in known:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint, ir
+from toolchain.execution.rise import before_reset, rises
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.divergence import Divergence, different_inputs
@@ -25,7 +26,8 @@ class Agreement:
 
     Attributes:
         spike_agreement: Share of equal entries, an entry being one neuron at one step of one sample.
-        precision: Share of the second execution's spikes that the first has too.
+        precision: Share of the second execution's spikes that the first has too; of several in an entry, as
+            many as both have.
         recall: Share of the first execution's spikes that the second has too.
         spike_f1: Harmonic mean of the two; 1 if neither execution spikes.
         rate_error: Mean |difference of spike counts| per neuron and sample, over the mean count.
@@ -77,7 +79,7 @@ class PopulationTally:
             entered: Values that entered, per input, so that clipped ones can be blamed.
         """
         name = self._node.name
-        expected, got = (np.asarray(trace.spikes[name], bool) for trace in traces)
+        expected, got = (np.asarray(trace.spikes[name]) for trace in traces)
         self.counts += SpikeCounts.of(expected, got)
         self._rates.add(expected, got)
         self._distances.add(expected, got)
@@ -99,7 +101,9 @@ class PopulationTally:
         if where is None or (self.first is not None and where[1] >= self.first.step):
             return
         sample, step, neuron = where
-        values = (None, None)
+        values, spikes = (None, None), traces[0].spikes[self._node.name]
+        counts = tuple(int(flattened(trace.spikes[self._node.name])[where]) for trace in traces)
+        risen = rises(self._node, spikes[sample : sample + 1, : step + 1])
         if self._has_potentials:
             values = tuple(self._potential(*pair, where) for pair in zip(self._graphs, traces, strict=True))
         self.first = Divergence(
@@ -112,13 +116,19 @@ class PopulationTally:
             got=values[1],
             threshold=float(thresholds(self._node).flat[neuron]),
             inputs=different_inputs(self._graphs[0], traces, self._node.name, where, entered),
-            fired=bool(flattened(traces[0].spikes[self._node.name])[where]),
+            fired=counts[0] > 0,
+            rise=None
+            if risen is None
+            else float(in_model_units(self._graphs[0], self._node.name, risen[0, step]).flat[neuron]),
+            counts=None if self._node.max_spikes == 1 else (counts[0], counts[1]),
         )
 
     def _potential(self, graph: Graph, trace: Trace, where: tuple[int, int, int]) -> float:
         sample, step, neuron = where
         name = self._node.name
-        return float(in_model_units(graph, name, trace.v[name][sample, step]).flat[neuron])
+        node = next(node for node in graph.populations if node.name == name)
+        compared = before_reset(node, trace.v[name][sample, step], trace.spikes[name][sample, step])
+        return float(in_model_units(graph, name, compared).flat[neuron])
 
     def result(self) -> Agreement:
         """Return the agreement over all samples that were added."""

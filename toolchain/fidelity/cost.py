@@ -30,7 +30,9 @@ class Cost:
             weighs 0 does not count. The positions of a convolution count one by one.
         parameters: Number of stored weights per connection; a convolution stores its kernel once.
         spikes: Mean number of spikes per sample, per population.
-        synaptic_operations: Mean number per sample, per connection: spikes times actual fan-out.
+        synaptic_operations: Mean number per sample, per connection: messages times actual fan-out. Several
+            spikes that a neuron sends in one step are one message, and one operation per synapse, which
+            multiplies.
     """
 
     neurons: dict[str, int]
@@ -53,8 +55,8 @@ class Cost:
 def measure_cost(graph: Graph, stimulus: Stimulus, trace: Trace) -> Cost:
     """Return size and activity.
 
-    A graded message that is not zero counts as one event per step. Events that would arrive
-    after the last step are counted, since the chip sends them. Pooling costs nothing here.
+    A graded message that is not zero counts as one event per step, one of several spikes, too. Events that
+    would arrive after the last step are counted, since the chip sends them. Pooling costs nothing here.
 
     Args:
         graph: Float or fixed graph.
@@ -71,7 +73,7 @@ def cost_of(graph: Graph, activity: Activity) -> Cost:
         {node.name: int(node.vth.size) for node in graph.populations},
         {name: int(fan_out.sum()) for name, fan_out in reached.items()},
         {node.name: int(np.count_nonzero(values_of(node.weights))) for node in graph.synapses},
-        {node.name: int(counts[node.name].sum()) / activity.samples for node in graph.populations},
+        {node.name: activity.spikes[node.name] / activity.samples for node in graph.populations},
         {
             node.name: float(counts[graph.source(node.inputs[0])[0].name] @ reached[node.name])
             / activity.samples

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from toolchain.execution.clipping import clips, graded_range
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.metrics import flattened
 from toolchain.fidelity.neuron_names import neuron_name
+from toolchain.files.documents import OMITTED
 from toolchain.ir import Graph, Pooling, Population, Synapses, Window
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
@@ -67,12 +68,16 @@ class Divergence:
         neuron: Index in the population.
         place: The same in words; see `neuron_name`.
         element: Index of that neuron in the user's module.
-        expected: Potential in the first execution, in model units; None if not recorded.
+        expected: Potential in the first execution, in model units, before the reset if a spike subtracts;
+            None if not recorded.
         got: Potential in the second execution.
         threshold: Threshold of the neuron, in model units.
         fired: Whether it fired in the first execution, and so not in the second; None if that is not known.
         inputs: The first different spike, or clipped value, on every connection it reads; empty if all it
             read was equal, so that its own numbers made the difference.
+        rise: What adaptation had added to the threshold, the same in both; None if the threshold stays.
+        counts: Spikes in the first and in the second execution, of a neuron that may send several in a step;
+            None for one that does not.
     """
 
     sample: int
@@ -85,13 +90,25 @@ class Divergence:
     threshold: float
     inputs: tuple[DifferentInput, ...] = ()
     fired: bool | None = None
+    rise: Annotated[float | None, OMITTED] = None
+    counts: Annotated[tuple[int, int] | None, OMITTED] = None
+
+    @property
+    def raised(self) -> str:
+        """What adaptation had added to the threshold, to be read after it; empty if the threshold stays."""
+        return "" if self.rise is None else f" + {self.rise:.5g} by adaptation"
 
     @property
     def outcome(self) -> str:
         """In which execution it fired, and where its potential stood in the other; empty if not known.
 
-        The potential of the one that fired says nothing: it was reset.
+        The potential of the one that fired says nothing: it was reset. Of a neuron that may send several
+        spikes, it says how many it sent in both, and from which potentials.
         """
+        if self.counts is not None:
+            known = self.expected is not None and self.got is not None
+            where = f", from potentials of {self.expected:.5g} and {self.got:.5g}" if known else ""
+            return f"its spikes were {self.counts[0]} in float and {self.counts[1]} in integers{where}"
         if self.fired is None:
             return ""
         firing, silent = ("float", "integers") if self.fired else ("integers", "float")

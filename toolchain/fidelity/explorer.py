@@ -33,9 +33,10 @@ def explorer_data(
 
     Returns:
         `samples`, `steps`, `dt_ms`, and per population: name, shape, the neurons shown and their element in
-        the user's module, thresholds (null for a read-out), `spikes[execution][sample]` as pairs of step and
-        row, and `v[execution][sample]` as `[row, step]` in base64 of 16 bits, which count from `low[row]` in
-        units of `unit[row]`; without entries if potentials were not recorded.
+        the user's module, thresholds (null for a read-out; without what adaptation adds),
+        `spikes[execution][sample]` as pairs of step and row, with their number in third place where a neuron
+        may send several, and `v[execution][sample]` as `[row, step]` in base64 of 16 bits, which count from
+        `low[row]` in units of `unit[row]`; without entries if potentials were not recorded.
     """
     first = next(iter(traces[0].spikes.values()))
     steps = min(int(first.shape[1]), _STEPS)
@@ -52,7 +53,7 @@ def explorer_data(
 def _population(
     graphs: tuple[Graph, Graph], traces: tuple[Trace, Trace], name: str, steps: int, count: int
 ) -> dict[str, Any]:
-    fired = [flattened(trace.spikes[name]).astype(bool)[:, :steps] for trace in traces]
+    fired = [flattened(trace.spikes[name])[:, :steps] for trace in traces]
     rows = np.sort(np.argsort(-_activity(fired), kind="stable")[:count])
     node = next(node for node in graphs[0].populations if node.name == name)
     levels = thresholds(node).ravel()[rows]
@@ -62,7 +63,7 @@ def _population(
         "neurons": rows.tolist(),
         "elements": node.origin.elements[rows].tolist(),
         "thresholds": [None if np.isinf(level) else float(f"{level:.{_DIGITS}g}") for level in levels],
-        "spikes": [[np.argwhere(sample[:, rows]).tolist() for sample in execution] for execution in fired],
+        "spikes": [[_listed(sample[:, rows]) for sample in execution] for execution in fired],
         "low": [],
         "unit": [],
         "v": [[], []],
@@ -75,6 +76,14 @@ def _population(
     return document
 
 
+def _listed(spikes: NDArray[Any]) -> list[list[int]]:
+    """Return step and row of every message, and how many spikes it holds where that may be several."""
+    places = np.argwhere(spikes)
+    if spikes.dtype != np.bool_:
+        places = np.concatenate([places, spikes[spikes > 0][:, None]], axis=1)
+    return places.tolist()
+
+
 def _encoded(potentials: list[NDArray[np.float64]]) -> dict[str, Any]:
     """Return potentials `[sample, step, row]` in 16 bits, each row over its own range."""
     together = np.nan_to_num(np.stack(potentials))
@@ -85,7 +94,7 @@ def _encoded(potentials: list[NDArray[np.float64]]) -> dict[str, Any]:
     return {"low": low.tolist(), "unit": unit.tolist(), "v": texts}
 
 
-def _activity(fired: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
+def _activity(fired: list[NDArray[Any]]) -> NDArray[np.float64]:
     """Return how interesting each neuron is: a difference counts more than any number of spikes."""
     different = (fired[0] != fired[1]).sum(axis=(0, 1))
     return different * 1e6 + fired[0].sum(axis=(0, 1))

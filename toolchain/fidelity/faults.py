@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint, ir
 from toolchain.errors import FaultyIntegersError
 from toolchain.ir import Graph, Node, Stage
+from toolchain.ir.firing import Neurons
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 from toolchain.passes.quantization.integers import decay_register, most_compensated
 from toolchain.passes.quantization.ranges import by_rows
@@ -42,8 +43,8 @@ def check_integers(before: Graph, after: Graph, *, clustered: bool = False) -> N
     """Raise unless a fixed graph is a rounding of a float graph.
 
     Structure and delays must be the same; a weight must be one of the two neighbours of its real value on the
-    grid of its connection, or the end of the range; a threshold and a bias must be the nearest; a decay the
-    nearest, or lower by no more than makes up for rounding.
+    grid of its connection, or the end of the range; a threshold, a bias and what a spike sets, takes or
+    adds must be the nearest; a decay the nearest, or lower by no more than makes up for rounding.
 
     Args:
         before: The float graph.
@@ -119,6 +120,11 @@ def _population_faults(node: ir.Lif, other: ir.FixedLif, *, clustered: bool) -> 
     if node.vth.shape != other.vth.shape:
         yield Fault(node.name, "shape", str(node.vth.shape), str(other.vth.shape))
         return
+    does = [(each.reset.value, each.max_spikes, *_optional(each)) for each in (node, other)]
+    if does[0] != does[1]:
+        said = [", ".join(map(str, each)) for each in does]
+        yield Fault(node.name, "effect of a spike", *said)
+        return
     units = np.where(np.isfinite(node.vth), node.vth * other.scale, fixedpoint.THRESHOLD_MAX)
     thresholds = np.clip(np.rint(units), 0, fixedpoint.THRESHOLD_MAX)
     mantissa, exponent = fixedpoint.split_bias(node.bias * other.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
@@ -138,12 +144,35 @@ def _population_faults(node: ir.Lif, other: ir.FixedLif, *, clustered: bool) -> 
             ("du", other.du, du, (other.du > du) | (other.du < du - most_compensated(node.du))),
             ("dv", other.dv, dv, (other.dv > dv) | (other.dv < dv - most_compensated(node.dv))),
         ]
+    pairs += _amounts(node, other)
     for what, got, expected, wrong in pairs:
         for index in np.flatnonzero(wrong)[:1]:
             whose = (
                 f"{what} of neuron {index} (element {node.origin.elements[index]} of '{node.origin.path}')"
             )
             yield Fault(node.name, whose, str(int(expected.flat[index])), str(int(got.flat[index])))
+
+
+def _amounts(node: ir.Lif, other: ir.FixedLif) -> list[tuple[str, _Q, _Q, _Q]]:
+    """Return what a spike does in integers, what it should do, and where that differs."""
+    largest, unit = fixedpoint.STATE_LIMIT - 1, other.scale * 2.0**fixedpoint.ALIGNMENT_BITS
+    got, pairs = _optional(other), list[tuple[str, _Q, _Q, _Q]]()
+    for name, real in _optional(node).items():
+        match name:
+            case "refractory":
+                expected = real
+            case "adaptation_decay":
+                expected = decay_register(real, None, least=1)
+            case _:
+                least = 1 if name == "reset_amount" and node.max_spikes > 1 else -largest
+                expected = np.clip(np.rint(real * unit), least, largest)
+        pairs.append((name, got[name], expected, got[name] != expected))
+    return pairs
+
+
+def _optional(node: Neurons) -> dict[str, _Q]:
+    """Return the numbers of neurons that a population need not have."""
+    return {name: values for name, values in node.per_neuron.items() if name not in node.required}
 
 
 def _same_faults(node: Node, other: Node) -> Iterator[Fault]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-Spikes = NDArray[np.bool_]
+Spikes = NDArray[np.bool_] | NDArray[np.uint8]
+"""Whether every neuron fired at every step, or how many spikes it sent."""
 
 
 class SpikeAgreement(NamedTuple):
@@ -14,7 +15,8 @@ class SpikeAgreement(NamedTuple):
 
     Attributes:
         agreement: Share of equal entries.
-        precision: Share of the second execution's spikes that the first has too.
+        precision: Share of the second execution's spikes that the first has too; of `n` and `m` spikes in one
+            entry, both have the smaller number.
         recall: Share of the first execution's spikes that the second has too.
         f1: Harmonic mean of precision and recall; 1 if neither execution spikes.
     """
@@ -32,7 +34,7 @@ class SpikeCounts:
 
     Attributes:
         entries: Number of neurons times steps times samples.
-        equal: Number of entries that are equal.
+        equal: Number of entries that are equal: of both with as many spikes.
         both: Number of spikes that both executions have.
         expected: Number of spikes of the first execution.
         got: Number of spikes of the second execution.
@@ -47,9 +49,9 @@ class SpikeCounts:
     @classmethod
     def of(cls, expected: Spikes, got: Spikes) -> "SpikeCounts":
         """Count the entries of two arrays of one shape."""
-        both, first, second = (int(np.count_nonzero(each)) for each in (expected & got, expected, got))
-        # Entries that differ are the spikes of one execution only.
-        return cls(expected.size, expected.size - (first + second - 2 * both), both, first, second)
+        equal = int(np.count_nonzero(expected == got))
+        counted = (np.minimum(expected, got), expected, got)
+        return cls(expected.size, equal, *(int(each.sum(dtype=np.int64)) for each in counted))
 
     def __add__(self, other: "SpikeCounts") -> "SpikeCounts":
         return SpikeCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

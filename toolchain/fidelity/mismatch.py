@@ -10,8 +10,8 @@ _CAUSES: Final = ("u", "spikes", "v")
 """What follows from what within a step: v is recorded after the reset, so a spike explains it."""
 _MEANING: Final = {
     "u": "its synaptic input differs: a weight, an exponent or a delay of what it reads",
-    "v": "its current is equal, its potential is not: its decay or bias",
-    "spikes": "its current is equal, and so was its potential before: its threshold",
+    "v": "its current is equal, its potential is not: its decay or bias, or what a spike leaves",
+    "spikes": "its current is equal, and so was its potential before: its threshold, or what raises it",
 }
 
 

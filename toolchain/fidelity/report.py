@@ -28,6 +28,7 @@ from toolchain.fidelity.report_tables import (
     causes_table,
     connections_table,
     cost_table,
+    firing_table,
     populations_table,
     sizes_table,
     stages_table,
@@ -104,6 +105,8 @@ def write_report(path: Path, content: ReportContent) -> None:
         agreement=agreement_table(nodes, content.costs[1].neurons),
         connections=connections_table(content.quantization),
         populations=populations_table(content.quantization),
+        firing=firing_table(content.quantization),
+        adapts=any(node.adaptation is not None for node in content.graphs[0].populations),
         cost=cost_table(content.costs),
         stills=_stills(content),
         weights=_weights(content.graphs),
@@ -129,13 +132,13 @@ def _stills(content: ReportContent) -> Markup:
     return panels(drawn)
 
 
-def _raster(fired: list[NDArray[np.bool_]]) -> Any:  # noqa: ANN401 - matplotlib's Axes
+def _raster(fired: list[NDArray[Any]]) -> Any:  # noqa: ANN401 - matplotlib's Axes
     axis = panel("time step", "index of the neuron")
     real, fixed = fired
     for spikes, colour, width in (
-        (real & fixed, INK, 1.2),
-        (real & ~fixed, ACCENT, 2.4),
-        (fixed & ~real, WARM, 2.4),
+        ((real == fixed) & (real > 0), INK, 1.2),
+        (real > fixed, ACCENT, 2.4),
+        (fixed > real, WARM, 2.4),
     ):
         step, neuron = np.nonzero(spikes)
         gap = np.full(len(step), np.nan)
@@ -157,7 +160,7 @@ def _potential(node: Population, neuron: int, pair: tuple[NDArray[np.float64], .
     return axis
 
 
-def _busiest(fired: NDArray[np.bool_], v: NDArray[np.float64]) -> int:
+def _busiest(fired: NDArray[Any], v: NDArray[np.float64]) -> int:
     """Return the neuron of a sample whose potential moves most, one that spikes if any does."""
     return int(np.argmax(fired.any(axis=0) * 1e6 + (v != 0).sum(axis=0) + v.std(axis=0) / (v.std() or 1)))
 

@@ -188,6 +188,41 @@ def populations_table(report: QuantizationReport) -> Table:
     )
 
 
+def firing_table(report: QuantizationReport) -> Table | None:
+    """Return what a spike does and what quantization did to that; None if all it does is a reset to zero."""
+    rows = {name: row.firing for name, row in report.populations.items() if row.firing is not None}
+    if not rows:
+        return None
+    return Table(
+        "What a spike does, in the populations in which it does more than set the potential to zero. Errors "
+        "are the largest of any neuron: of what a spike sets or takes, in thresholds; of what it adds to the "
+        "threshold, and of the time constant with which that fades, relative. The bound is the most that can "
+        "be added to a threshold, as a share of the 24-bit register.",
+        (
+            "population",
+            "reset",
+            "spikes a step, at most",
+            "error of the reset",
+            "error of the rise",
+            "its time constant",
+            "its bound",
+        ),
+        [
+            (
+                name,
+                row.reset.value,
+                row.max_spikes,
+                f"{100 * row.largest_amount_error:.3f} %",
+                f"{100 * row.largest_adaptation_error:.3f} %",
+                f"{100 * row.largest_tau_error:.2f} %",
+                _percent(row.rise_bound),
+            )
+            for name, row in rows.items()
+        ],
+        sortable=True,
+    )
+
+
 def _percent(share: float | None) -> str:
     return _NONE if share is None else f"{100 * share:.1f} %"
 

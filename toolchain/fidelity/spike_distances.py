@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from toolchain.compiled import njit
 from toolchain.fidelity.exact_sum import ExactSum, rounded
 
-Spikes = NDArray[np.bool_]
+Spikes = NDArray[np.bool_] | NDArray[np.uint8]
 
 TAU: Final = 10.0
 """Time constant of the van Rossum kernel, in steps."""
@@ -49,8 +49,8 @@ class SpikeDistances:
 
         .. math:: D^2 = \frac{2}{\tau} \sum_t (f_t - g_t)^2, \qquad f_t = e^{-1/\tau} f_{t-1} + s_t
 
-        up to the end of the sample: one additional spike long before it makes D about 1. Over the trains in
-        which either spikes; 0 if none does.
+        up to the end of the sample: one additional spike long before it makes D about 1. Several spikes of a
+        step count as many times. Over the trains in which either spikes; 0 if none does.
         """
         return self._mean(0)
 
@@ -91,7 +91,7 @@ def _sum_distances(expected: Any, got: Any, tau: float, cost: float) -> Any:  # 
             first, other = expected[sample, :, neuron], got[sample, :, neuron]
             spikes, differ = False, False
             for t in range(len(first)):
-                spikes |= first[t] | other[t]
+                spikes |= first[t] > 0 or other[t] > 0
                 differ |= first[t] != other[t]
             trains += spikes
             if differ:
@@ -111,12 +111,36 @@ def _filtered(first: Any, other: Any, tau: float) -> float:  # noqa: ANN401
 
 @njit(cache=True)
 def _edited(first: Any, other: Any, cost: float) -> float:  # noqa: ANN401
-    a, b = np.flatnonzero(first), np.flatnonzero(other)
-    row = np.arange(len(b) + 1).astype(np.float64)
-    for i in range(len(a)):
-        corner, row[0] = row[0], float(i + 1)
-        for j in range(len(b)):
-            moved = corner + cost * abs(a[i] - b[j])
-            corner = row[j + 1]
-            row[j + 1] = min(row[j + 1] + 1.0, row[j] + 1.0, moved)
-    return row[len(b)]
+    """Return the least cost of turning one train into the other.
+
+    Spikes that both have at a step stay: moving and deleting obey the triangle inequality. Of the others, a
+    surplus c of the first train is carried on at `cost |c|` a step, until those of the other train meet it or
+    it is deleted, one by one, at 1 each. The least cost so far, as a function of c, is convex and made of
+    straight pieces of slope -1 to 1: its bends are all that is kept, and how many there are does not depend
+    on the number of spikes.
+    """
+    steps = np.flatnonzero(first != other)
+    places, bends = np.zeros(len(steps) + 1), np.zeros(len(steps) + 1)
+    # Nothing is carried into the first step; deleting makes that |c|. Left of all bends it is `left - c`.
+    bends[0], start, end, left = 2.0, 0, 1, 0.0
+    for i in range(len(steps)):
+        if i > 0:
+            way = cost * (steps[i] - steps[i - 1])
+            k = end
+            while k > start and places[k - 1] > 0:
+                places[k], bends[k] = places[k - 1], bends[k - 1]
+                k -= 1
+            places[k], bends[k], end = 0.0, 2.0 * way, end + 1
+            # Carrying made slopes steeper by `way` on both sides; deleting is cheaper there.
+            rest = way
+            while bends[start] <= rest:
+                left, rest, start = left - bends[start] * places[start], rest - bends[start], start + 1
+            left, bends[start], rest = left - rest * places[start], bends[start] - rest, way
+            while bends[end - 1] <= rest:
+                end, rest = end - 1, rest - bends[end - 1]
+            bends[end - 1] -= rest
+        surplus = 1.0 * first[steps[i]] - 1.0 * other[steps[i]]
+        places[start:end] += surplus
+        left += surplus
+    # In the end what is left of c is deleted: the value at 0.
+    return left + np.sum(bends[start:end] * np.maximum(-places[start:end], 0.0))

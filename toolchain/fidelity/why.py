@@ -12,7 +12,13 @@ from toolchain.ir import Graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.chip_registers import chip_registers
 from toolchain.passes.quantization.ranges import by_rows
-from toolchain.passes.quantization.report import ConnectionReport, PopulationReport, QuantizationReport
+from toolchain.passes.quantization.report import (
+    ConnectionReport,
+    FiringReport,
+    PopulationReport,
+    QuantizationReport,
+)
+from toolchain.reset import Reset
 
 _PARTS: Final = (".excitatory", ".inhibitory", ".coarse", ".fine")
 """What the names of a connection's parts end with, by sign and by size of weight."""
@@ -99,6 +105,8 @@ def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) ->
         f"Decays are multiples of 1/4096 (distinct pairs: {row.decays:,}); the worst time constant is "
         f"off by {100 * max(row.largest_tau_error, row.largest_tau_current_error):.2f} %."
     )
+    if row.firing is not None:
+        yield _firing(row.firing)
     yield _range(row, report.calibration_samples)
     yield from _registers(node)
     float_node = before[node.name]
@@ -134,6 +142,28 @@ def _registers(node: ir.FixedLif) -> Iterator[str]:
             "beyond the 12 bits of the register: their core has to add the one (its bit ds_offset), and the "
             "register takes du."
         )
+
+
+def _firing(row: FiringReport) -> str:
+    takes = {
+        Reset.ZERO: "sets the potential to zero",
+        Reset.VALUE: "sets the potential to a value",
+        Reset.SUBTRACT: "takes an amount from the potential",
+        Reset.NONE: "leaves the potential",
+    }
+    several = f", of up to {row.max_spikes} in a step" if row.max_spikes > 1 else ""
+    amount = f", off by at most {100 * row.largest_amount_error:.3f} % of the threshold"
+    parts = [f"A spike{several} {takes[row.reset]}{amount if row.reset.has_amount else ''}"]
+    if row.rise_bound != 0:
+        bound = "an amount that nothing bounds"
+        if row.rise_bound is not None:
+            bound = f"at most {100 * row.rise_bound:.2g} % of the register"
+        errors = 100 * row.largest_adaptation_error, 100 * row.largest_tau_error
+        parts.append(
+            f"it raises the threshold, by {bound} in all; what one adds is off by at most {errors[0]:.3f} %, "
+            f"the time constant with which that fades by {errors[1]:.2f} %"
+        )
+    return "; ".join(parts) + "."
 
 
 def _range(row: PopulationReport, samples: int) -> str:

@@ -64,8 +64,7 @@ def check_float(
         single = isinstance(network, FeedForward)
         activity = network(next(iter(streams.values())) if single else streams, record=True)
     different = {
-        name: _flat(activity.spikes[name].cpu().numpy().astype(bool) != trace.spikes[name])
-        for name in network.layers
+        name: _flat(activity.spikes[name].cpu().numpy() != trace.spikes[name]) for name in network.layers
     }
     flips = [(*_earliest(where), name) for name, where in different.items() if where.any()]
     flip = min(flips, default=None)

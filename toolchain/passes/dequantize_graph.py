@@ -27,8 +27,11 @@ class DequantizeGraph(Pass):
         w = W 2^e m / S, \quad \theta = \Theta / S, \quad b = B / (64 S), \quad d_v = D_v / 4096,
         \quad d_u = (D_u + 1) / 4096
 
+    .. math::
+        r = R / (64 S), \quad k = K / (64 S), \quad d_h = D_h / 4096
+
     Quantizing with the same scales gives the same integers back. A threshold that fills its register stands
-    for a neuron that never fires.
+    for a neuron that never fires. Refractory periods and the most spikes a step are the same numbers in both.
     """
 
     name: ClassVar[str] = "dequantize-graph"
@@ -50,7 +53,7 @@ def _real(graph: Graph, node: AnyNode) -> AnyNode:
         case ir.FixedDense() | ir.FixedConv2d():
             return _connection(graph, node)
         case ir.FixedLif():
-            unity = fixedpoint.DECAY_UNITY
+            unity, unit = fixedpoint.DECAY_UNITY, node.scale * 2.0**fixedpoint.ALIGNMENT_BITS
             never = node.vth >= fixedpoint.THRESHOLD_MAX
             return ir.Lif(
                 name=node.name,
@@ -58,8 +61,14 @@ def _real(graph: Graph, node: AnyNode) -> AnyNode:
                 du=(node.du + 1) / unity,
                 dv=node.dv / unity,
                 vth=np.where(never, np.inf, np.maximum(node.vth / node.scale, _ABOVE_NOTHING)),
-                bias=node.bias / (node.scale * 2.0**fixedpoint.ALIGNMENT_BITS),
+                bias=node.bias / unit,
                 origin=node.origin,
+                reset=node.reset,
+                reset_amount=None if node.reset_amount is None else node.reset_amount / unit,
+                refractory=node.refractory,
+                adaptation=None if node.adaptation is None else node.adaptation / unit,
+                adaptation_decay=None if node.adaptation_decay is None else node.adaptation_decay / unity,
+                max_spikes=node.max_spikes,
             )
         case _:
             return node

@@ -97,6 +97,8 @@ def run_rules(build: Build, stimulus: Stimulus, rules: frozenset[Rule]) -> Trace
     """
     network = GraphNetwork(build.float_graph, build.fixed_graph, rules=rules)
     fitted = fit_stimulus(build.float_graph, stimulus)
+    populations = build.float_graph.populations
+    sent = {node.name: np.uint8 if node.max_spikes > 1 else np.bool_ for node in populations}
     parts: list[Trace] = []
     with torch.inference_mode():
         for _, part in in_parts(fitted, _values(build, fitted), room=_BATCH_VALUES):
@@ -104,7 +106,7 @@ def run_rules(build: Build, stimulus: Stimulus, rules: frozenset[Rule]) -> Trace
             activity = network(streams, record=True)
             parts.append(
                 Trace(
-                    {name: each.numpy().astype(bool) for name, each in activity.spikes.items()},
+                    {name: each.numpy().astype(sent[name]) for name, each in activity.spikes.items()},
                     {name: each.double().numpy() for name, each in activity.v.items()},
                 )
             )

@@ -77,7 +77,11 @@ def _alike(node: AnyNode, other: AnyNode) -> bool:
             stored = values_of(node.weights).size == values_of(other.weights).size
             return stored and node.weights.shape == other.weights.shape
         case ir.Lif(), ir.FixedLif():
-            return node.vth.shape == other.vth.shape
+            both = [
+                (each.reset, each.max_spikes, each.per_neuron.keys() - each.required)
+                for each in (node, other)
+            ]
+            return node.vth.shape == other.vth.shape and both[0] == both[1]
         case _:
             return False
 
@@ -110,7 +114,9 @@ def _describes(report: QuantizationReport, node: AnyNode) -> bool:
             return (link.exponent, link.sign_mode, link.weight_bits) == integers
         case ir.FixedLif():
             row = report.populations[node.name]
-            return (row.neurons, row.origin) == (node.vth.size, node.origin.path)
+            firing = None if row.firing is None else (row.firing.reset, row.firing.max_spikes)
+            does = None if node.is_plain else (node.reset, node.max_spikes)
+            return (row.neurons, row.origin, firing) == (node.vth.size, node.origin.path, does)
         case _:
             return True
 

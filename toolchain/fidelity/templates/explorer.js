@@ -86,7 +86,7 @@
     const every = Math.max(1, Math.ceil(rows / 12)), ticks = [];
     for (let row = 0; row < rows; row += every) ticks.push([place(chosen, row).join(", "), y(row)]);
     axes(view, ticks, chosen.shape.length === 3 ? "channel, row, column" : "neuron");
-    const key = (pair) => pair[0] + "," + pair[1];
+    const key = (message) => message.join(",");
     const both = chosen.spikes.map((execution) => new Set(execution[index].map(key)));
     const size = Math.max(1.5, Math.min(3.5, tall / 2));
     let missing = 0, added = 0;
@@ -101,9 +101,11 @@
         view.pen.fillRect(x(view, pair[0]) - half, y(pair[1]) - half, 2 * half, 2 * half);
       }
     });
+    const several = both.some((execution) => [...execution].some((each) => each.split(",").length > 2));
+    const word = several ? " messages of one or more spikes" : " spikes";
     const total = chosen.shape.reduce((a, b) => a * b, 1);
     const shown = rows < total ? rows + " of " + total + " neurons are shown, those that differ and the busiest. " : "";
-    note.textContent = shown + both[0].size + " spikes in float; the integers lack " + missing + " of them and add " + added + ".";
+    note.textContent = shown + both[0].size + word + " in float; the integers lack " + missing + " of them and add " + added + ".";
   }
 
   function drawTrace(chosen, index, row) {

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.arrays import Floats
+from toolchain.execution.rise import before_reset, rises
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
 from toolchain.ir import Graph
 from toolchain.passes.quantization.drives import can_observe, observe_drive
+from toolchain.passes.quantization.ranges import Bounds
+from toolchain.reset import Reset
 
 HEAD_ROOM: Final = 2.0
 """Measured ranges must fit this many times into the register."""
@@ -27,13 +30,14 @@ class Calibration:
 
     Attributes:
         v_low: Smallest potential; where nothing leaks, the smallest that matters, see `lowest_floor`.
-        v_high: Largest potential after the reset.
+        v_high: Largest potential: before the reset where a spike subtracts or leaves it, else after it.
         u_peak: Largest magnitude of the current.
         v_mean: Mean magnitude of the potential.
         u_mean: Mean magnitude of the current.
         drives: Second moments of what the population reads, `[C, C]`, where `can_observe` allows; see
             `observe_drive`.
         samples: Number of samples that were run.
+        rises: Most that adaptation added to the threshold, of the populations whose thresholds rise.
     """
 
     v_low: Mapping[str, Floats] = field(repr=False)
@@ -43,6 +47,7 @@ class Calibration:
     u_mean: Mapping[str, Floats] = field(repr=False)
     drives: Mapping[str, Floats] = field(repr=False)
     samples: int
+    rises: Mapping[str, Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
     def observe(cls, graph: Graph, stimulus: Stimulus, trace: Trace) -> "Calibration":
@@ -59,19 +64,46 @@ class Calibration:
             for node in graph.populations
             if isinstance(node, ir.Lif) and can_observe(graph, node)
         }
-        lows = {
-            node.name: _low(node, trace.v[node.name], trace.spikes[node.name])
-            for node in graph.populations
-            if isinstance(node, ir.Lif)
-        }
+        highs, lows, risen = dict(trace.v), {}, {}
+        for node in graph.populations:
+            if not isinstance(node, ir.Lif):
+                continue
+            v, spikes = trace.v[node.name], trace.spikes[node.name]
+            highs[node.name] = before_reset(node, v, spikes)
+            lows[node.name] = _low(node, v, spikes)
+            added = rises(node, spikes)
+            if added is not None:
+                risen[node.name] = added.max(axis=(0, 1))
         return cls(
             lows,
-            {name: values.max(axis=(0, 1)) for name, values in trace.v.items()},
+            {name: values.max(axis=(0, 1)) for name, values in highs.items()},
             {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
             {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.v.items()},
             {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.u.items()},
             drives,
             fitted.samples,
+            risen,
+        )
+
+    def bounds(self, population: ir.Lif, unit: Floats) -> Bounds:
+        """Return the limits of a population that were observed, with head-room.
+
+        Args:
+            population: A population of the graph.
+            unit: Units of the integer potential per unit of the model, of the population's shape.
+        """
+        name, room = population.name, unit * HEAD_ROOM
+        high = self.v_high[name] * room
+        rise = self.rises[name] * room if name in self.rises else np.zeros(population.vth.shape)
+        # A potential that a spike has set is no longer known: no more than its threshold is.
+        known = population.reset in {Reset.SUBTRACT, Reset.NONE}
+        return Bounds(
+            current=self.u_peak[name] * room,
+            low=-self.v_low[name] * room,
+            high=high if known else np.full(high.shape, np.inf),
+            free=high,
+            rise=rise,
+            threshold=population.vth * unit + rise,
         )
 
     def merged(self, other: "Calibration") -> "Calibration":
@@ -92,10 +124,11 @@ class Calibration:
             mean(self.u_mean, other.u_mean),
             {name: values + other.drives[name] for name, values in self.drives.items()},
             total,
+            {name: np.maximum(values, other.rises[name]) for name, values in self.rises.items()},
         )
 
 
-def _low(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+def _low(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
     """Return how low every neuron must be able to fall, at most 0.
 
     A leak bounds how far a potential falls. A floor there would give neurons that never fire the largest
@@ -106,31 +139,43 @@ def _low(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
     return lowest if leaks.all() else np.where(leaks, lowest, lowest_floor(population, v, spikes))
 
 
-def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[np.bool_]) -> Floats:
+def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
     r"""Return the potential, at most 0, at which every neuron could be held from below without another spike.
 
     A potential that is held at a floor is above the free one from then on, and the difference leaks:
-    :math:`D_{t+1} = (1 - d_v) D_t`. The next spike resets both to zero. So no spike changes as long as
+    :math:`D_{t+1} = (1 - d_v) D_t`. A reset to zero or to a value makes it vanish at the next spike; after
+    subtraction, or without a reset, it goes on. So no spike changes as long as :math:`D_t \le R_t` with
 
-    .. math:: D_t \le R_t, \qquad R_t = \theta - v_t \text{ before a spike or the end}, \quad
-        R_t = \min\Big(\theta - v_t,\; \frac{R_{t+1}}{1 - d_v}\Big) \text{ otherwise}
+    .. math:: R_t = \min\Big(\theta_t - v_t,\; \frac{R_{t+1}}{1 - d_v}\Big)
 
-    and the floor may be anything up to the least of all :math:`v_t + R_t`. Where the potential only falls, as
-    that of a neuron whose input is negative, any floor will do, however long it falls.
+    and the floor may be anything up to the least of all :math:`v_t + R_t`. The first term is the room that is
+    left below the threshold with its rise. It is missing at a step of as many spikes as a neuron can send,
+    since a higher potential sends no more; after fewer spikes it is the room to one more. The second term is
+    missing at the last step, and before a spike that makes differences vanish. Where the potential only
+    falls, as that of a neuron whose input is negative, any floor will do, however long it falls.
+
+    A difference does not leak while a neuron is refractory, and its potential may then stand above the
+    threshold. In a population with refractory periods no difference is taken to leak, which lowers the
+    floor; no floor is below the smallest potential.
 
     Args:
         population: A population of the graph. A neuron that never fires is read by its potential, and its
             floor is its smallest potential.
         v: Potentials after the reset, `[batch, time, *shape]`.
-        spikes: Spikes, of the same shape.
+        spikes: Spikes, or how many of them, of the same shape.
     """
-    keep, floor = 1 - population.dv, np.zeros(population.dv.shape)
+    keep = 1 - population.dv if population.refractory is None else np.ones(population.dv.shape)
+    forgets = population.reset in {Reset.ZERO, Reset.VALUE}
+    floor, lowest = np.zeros(keep.shape), np.minimum(v.min(axis=(0, 1)), 0.0)
+    added = rises(population, spikes)
     room = np.full((len(v), *floor.shape), np.inf)
     for t in range(v.shape[1] - 1, -1, -1):
         np.divide(room, keep, out=room, where=keep > 0)
         room[:, keep == 0] = np.inf
-        np.minimum(room, population.vth - v[:, t], out=room)
+        left = population.vth - v[:, t] if added is None else population.vth + added[:, t] - v[:, t]
+        np.minimum(room, np.where(spikes[:, t] >= population.max_spikes, np.inf, left), out=room)
         # A little lower, so that rounding does not decide.
         floor = np.minimum(floor, (v[:, t] + room * (1 - _SLACK)).min(axis=0))
-        room[spikes[:, t]] = np.inf
-    return np.where(np.isfinite(population.vth), floor, np.minimum(v.min(axis=(0, 1)), 0.0))
+        if forgets:
+            room[spikes[:, t] > 0] = np.inf
+    return np.where(np.isfinite(population.vth), np.maximum(floor, lowest), lowest)

@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import fixedpoint, ir
+from toolchain.arrays import Floats
 from toolchain.execution.clipping import graded_range
 from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.matrix import rows_of, values_of
 from toolchain.passes.quantization.calibration import Calibration
 from toolchain.passes.quantization.chip_registers import chip_registers
 from toolchain.passes.quantization.integers import LOST_PER_DECAY
-from toolchain.passes.quantization.ranges import by_rows, potential_limit, prove_bounds
+from toolchain.passes.quantization.ranges import Bounds, by_rows, potential_limit, prove_bounds
 from toolchain.passes.quantization.report import (
     ConnectionReport,
+    FiringReport,
     InputReport,
     PopulationReport,
     QuantizationReport,
@@ -111,12 +113,12 @@ def _explain_population(
     bias_error = np.abs(after.bias / unit - before.bias)
     reach = prove_bounds(graph, after, steps)
     limit = fixedpoint.STATE_LIMIT - 1
-    v_reach = reach.low if fires.all() else np.maximum(reach.low, reach.high)
-    limit_v = potential_limit(readout=not bool(fires.all()))
-    proved = bool((reach.current <= limit).all() and (v_reach <= limit_v).all())
+    readout = not bool(fires.all())
+    v_reach, limit_v = reach.reach(after.reset, readout=readout), potential_limit(readout=readout)
+    proved = bool((np.maximum(reach.current, reach.rise) <= limit).all() and (v_reach <= limit_v).all())
     level = after.vth.astype(np.float64) * 2**fixedpoint.ALIGNMENT_BITS
     silent = fires & (reach.high <= level)
-    restless = fires & (after.bias - reach.current > level)
+    restless = fires & (after.bias - reach.current - _held_back(after, reach) > level)
     with np.errstate(divide="ignore"):
         memory = np.minimum(fixedpoint.DECAY_UNITY / after.dv.astype(np.float64), steps or np.inf)
     # A neuron without leak (dv = 0) loses nothing: its product is exact.
@@ -143,6 +145,39 @@ def _explain_population(
         largest_decay_loss=float(np.where(fires, loss / np.maximum(level, 1), 0.0).max(initial=0.0)),
         origin=after.origin.path,
         registers=chip_registers(after),
+        firing=None if after.is_plain else _explain_firing(before, after, _share(reach.rise, limit)),
+    )
+
+
+def _held_back(node: ir.FixedLif, reach: Bounds) -> Floats:
+    """Return by what its own spikes can keep a neuron from firing; a reset to zero leaves nothing of them."""
+    if node.is_plain:
+        return np.zeros(node.vth.shape)
+    waits = np.zeros(node.vth.shape) if node.refractory is None else node.refractory
+    return np.where(waits > 0, np.inf, reach.low + reach.rise)
+
+
+def _explain_firing(before: ir.Lif, after: ir.FixedLif, rise_bound: float | None) -> FiringReport:
+    unit = after.scale * 2.0**fixedpoint.ALIGNMENT_BITS
+    level = np.where(np.isfinite(before.vth), before.vth, np.inf)
+    amount_error, adaptation_error, lost, tau_error = np.zeros(1), np.zeros(1), 0, 0.0
+    if before.reset_amount is not None and after.reset_amount is not None:
+        amount_error = np.abs(after.reset_amount / unit - before.reset_amount) / level
+    if before.adaptation is not None and after.adaptation is not None:
+        there = (before.adaptation > 0) & np.isfinite(level)
+        wanted = np.where(there, before.adaptation, 1.0)
+        adaptation_error = np.where(there, np.abs(after.adaptation / unit / wanted - 1), 0.0)
+        lost = int((there & (after.adaptation == 0)).sum())
+    if before.adaptation_decay is not None and after.adaptation_decay is not None:
+        tau_error = _tau_error(before.adaptation_decay, after.adaptation_decay / fixedpoint.DECAY_UNITY)
+    return FiringReport(
+        reset=after.reset,
+        max_spikes=after.max_spikes,
+        largest_amount_error=float(amount_error.max(initial=0.0)),
+        largest_adaptation_error=float(adaptation_error.max(initial=0.0)),
+        lost_adaptations=lost,
+        largest_tau_error=tau_error,
+        rise_bound=rise_bound,
     )
 
 

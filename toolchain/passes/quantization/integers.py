@@ -13,6 +13,7 @@ from toolchain.ir.matrix import rows_of, select_synapses, values_of, with_values
 from toolchain.passes.quantization.scales import Incoming
 
 _AVERAGED: Final = 4.0
+_LARGEST: Final = fixedpoint.STATE_LIMIT - 1
 COARSE: Final = ".coarse"
 FINE: Final = ".fine"
 """Endings of the names of two connections whose synapses together have weights of more than eight bits."""
@@ -94,6 +95,14 @@ def _connection(
 def fixed_neurons(node: ir.Lif, scale: Floats, sizes: tuple[Floats, Floats] | None = None) -> ir.FixedLif:
     """Return a population of integers.
 
+    An amount becomes the nearest number of units of the potential, `round(64 S r)`, and what a spike adds to
+    the threshold `round(64 S k)`. What exceeds 24 bits is clipped, and `prove_fit` asks for a smaller scale.
+    A neuron that sends several spikes takes at least one unit for each of them.
+
+    The decay of what was added to the threshold is the nearest register, 1 .. 4096: it does not make up for
+    rounding toward zero, as those of the current and of the potential do. A rise has tens of thousands of
+    units and mostly fades slowly, so that rounding takes less from it than the register is off by.
+
     Args:
         node: The population in real numbers.
         scale: Scale of every neuron, in the population's shape.
@@ -115,7 +124,20 @@ def fixed_neurons(node: ir.Lif, scale: Floats, sizes: tuple[Floats, Floats] | No
         bias_exponent=exponent,
         scale=scale,
         origin=node.origin,
+        reset=node.reset,
+        reset_amount=_units(node.reset_amount, unit, least=1 if node.max_spikes > 1 else -_LARGEST),
+        refractory=node.refractory,
+        adaptation=_units(node.adaptation, unit, least=0),
+        adaptation_decay=(
+            None if node.adaptation_decay is None else decay_register(node.adaptation_decay, None, least=1)
+        ),
+        max_spikes=node.max_spikes,
     )
+
+
+def _units(amount: Floats | None, unit: Floats, *, least: int) -> NDArray[np.int32] | None:
+    """Return an amount in the units of the potential, at least so many and no more than 24 bits hold."""
+    return None if amount is None else np.clip(np.rint(amount * unit), least, _LARGEST).astype(np.int32)
 
 
 def most_compensated(wanted: Floats) -> Floats:

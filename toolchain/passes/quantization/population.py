@@ -18,7 +18,7 @@ from toolchain.errors import PreconditionError
 from toolchain.hardware import LAVA_FIXED_POINT, HardwareProfile
 from toolchain.ir import AnyNode, Graph, Pooling
 from toolchain.ir.matrix import values_of, with_values
-from toolchain.passes.quantization.calibration import HEAD_ROOM, Calibration
+from toolchain.passes.quantization.calibration import Calibration
 from toolchain.passes.quantization.integers import fixed_connections, fixed_neurons, nearest_weights
 from toolchain.passes.quantization.ranges import by_rows, over_rows, potential_limit, prove_bounds
 from toolchain.passes.quantization.rounding import Rounding, round_together, search_together
@@ -314,32 +314,40 @@ def round_weights(
     if population.calibration is not None and population.options.compensate_decays:
         sizes = population.calibration.u_mean[node.name], population.calibration.v_mean[node.name]
     neurons = fixed_neurons(node, over_rows(scale, node.vth.shape), sizes)
-    if population.template is not None:
-        neurons = replace(neurons, du=population.template.du, dv=population.template.dv)
+    kept = population.template
+    if kept is not None:
+        decay = None if node.adaptation is None else kept.adaptation_decay
+        neurons = replace(neurons, du=kept.du, dv=kept.dv, adaptation_decay=decay)
     inputs = tuple(each.name for name in node.inputs for each in connections[name])
     return FixedPopulation(scale, connections, replace(neurons, inputs=inputs))
 
 
 def prove_fit(population: FloatPopulation, fixed: FixedPopulation) -> Floats:
-    """Return by what factor u or v may exceed its register in every row; at most 1 is safe: the third step.
+    """Return by what factor a register may be exceeded in every row; at most 1 is safe: the third step.
 
-    A range is proved from the weights, or else observed on calibration data, with head-room.
+    The registers are those of u, of v, of the rise of a threshold, and of the amounts of a spike. A range is
+    proved from the weights, or else observed on calibration data, with head-room.
     """
     neurons, readout = fixed.neurons, population.is_readout
     around = (node for node in population.graph if isinstance(node, ir.Input | ir.Delay | Pooling | ir.Lif))
     connections = (each for name in population.node.inputs for each in fixed.connections[name])
     local = population.graph.with_nodes([*around, *connections, neurons])
-    proved = prove_bounds(local, neurons, population.options.steps)
     limit = float(population.options.profile.state_limit - 1)
     v_limit = float(potential_limit(readout=readout))
-    u_excess = proved.current / limit
-    v_excess = (np.maximum(proved.low, proved.high) if readout else proved.low) / v_limit
-    observed = population.calibration
-    if observed is not None:
-        unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale * HEAD_ROOM
-        reach = -observed.v_low[neurons.name]
-        if readout:
-            reach = np.maximum(reach, observed.v_high[neurons.name])
-        u_excess = np.minimum(u_excess, observed.u_peak[neurons.name] * unit / limit)
-        v_excess = np.minimum(v_excess, reach * unit / v_limit)
-    return by_rows(np.maximum(u_excess, v_excess)).max(axis=1)
+    known = [prove_bounds(local, neurons, population.options.steps)]
+    unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale
+    if population.calibration is not None:
+        known.append(population.calibration.bounds(population.node, unit))
+    excess = [
+        np.minimum.reduce([bounds.current / limit for bounds in known]),
+        np.minimum.reduce([bounds.reach(neurons.reset, readout=readout) / v_limit for bounds in known]),
+        np.minimum.reduce([bounds.rise / limit for bounds in known]),
+    ]
+    excess += [np.abs(amount) * unit / limit for amount in _amounts(population.node)]
+    return by_rows(np.maximum.reduce(excess)).max(axis=1)
+
+
+def _amounts(node: ir.Lif) -> list[Floats]:
+    """Return what a spike sets, takes or adds, for the neurons that can fire."""
+    amounts = (node.reset_amount, node.adaptation)
+    return [np.where(np.isfinite(node.vth), amount, 0.0) for amount in amounts if amount is not None]

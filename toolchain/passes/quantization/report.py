@@ -4,14 +4,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from toolchain.files.documents import Count, Document, FileDocument, Whole
+from toolchain.files.documents import OMITTED, Count, Document, FileDocument, Whole
 from toolchain.fixedpoint import MESSAGE_BITS, WEIGHT_BITS, WIDE_BITS, SignMode
 from toolchain.passes.quantization.chip_registers import Registers
 from toolchain.passes.quantization.rounding import Rounding
+from toolchain.reset import MOST_SPIKES, Reset
 
 Ratio = Annotated[float, Field(ge=0)]
 Range = Literal["proved", "measured", "shrunk"]
-"""How it is known that `u` and `v` fit 24 bits; `shrunk` if the scale was made smaller until they do."""
+"""How it is known that `u`, `v` and the rise of a threshold fit 24 bits; `shrunk` if the scale was made
+smaller until they do."""
 
 
 class InputReport(Document):
@@ -98,6 +100,29 @@ class ScaleLimits(Document):
     range: Count
 
 
+class FiringReport(Document):
+    """What a spike does in a population, if it does more than set the potential to zero.
+
+    Attributes:
+        reset: Effect on the potential.
+        max_spikes: Most spikes of a neuron in one step.
+        largest_amount_error: Error of the amount that a spike sets or takes, in thresholds.
+        largest_adaptation_error: Relative error of what a spike adds to the threshold.
+        lost_adaptations: Neurons in which that became zero.
+        largest_tau_error: Relative error of the time constant with which a threshold returns.
+        rise_bound: Most that can be added to a threshold, in units of the register; None where nothing is
+            proved.
+    """
+
+    reset: Reset
+    max_spikes: Annotated[int, Field(ge=1, le=MOST_SPIKES)]
+    largest_amount_error: Ratio
+    largest_adaptation_error: Ratio
+    lost_adaptations: Count
+    largest_tau_error: Ratio
+    rise_bound: Ratio | None
+
+
 class PopulationReport(Document):
     """A population.
 
@@ -122,6 +147,7 @@ class PopulationReport(Document):
         largest_decay_loss: What rounding decays toward zero costs, in thresholds.
         origin: The user's module.
         registers: The integers as Lava and as a chip count them.
+        firing: What a spike does; None if it sets the potential to zero and does nothing else.
     """
 
     neurons: Count
@@ -144,6 +170,7 @@ class PopulationReport(Document):
     largest_decay_loss: Ratio
     origin: str
     registers: Registers
+    firing: Annotated[FiringReport | None, OMITTED] = None
 
     @model_validator(mode="after")
     def _parts_of_the_whole(self) -> Self:

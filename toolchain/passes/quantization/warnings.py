@@ -6,6 +6,7 @@ from typing import Final
 from toolchain.passes.quantization.integers import COARSE, FINE
 from toolchain.passes.quantization.report import (
     ConnectionReport,
+    FiringReport,
     PopulationReport,
     QuantizationReport,
     QuantizationWarning,
@@ -76,14 +77,12 @@ def _of_population(row: PopulationReport, samples: int, steps: int | None) -> It
             "bias is so far above the threshold that no input holds them back"
         )
     if row.range == "measured":
-        bounds = (row.current_bound, row.potential_bound)
-        worst = max((bound for bound in bounds if bound is not None), default=None)
-        far = "without limit" if worst is None else f"up to {worst:.1f} times the register"
-        yield (
-            f"that u and v fit 24 bits is measured on {samples} samples with twofold head-room, not "
-            f"proved (the worst case is {far}): on quite different data they may wrap or saturate"
-        )
-    for error, what in ((row.largest_tau_error, "membrane"), (row.largest_tau_current_error, "current")):
+        yield _measured(row, samples)
+    taus = [(row.largest_tau_error, "membrane"), (row.largest_tau_current_error, "current")]
+    if row.firing is not None:
+        taus.append((row.firing.largest_tau_error, "threshold"))
+        yield from _of_firing(row.firing)
+    for error, what in taus:
         if error > _TAU:
             yield (
                 f"a {what} time constant is off by {100 * error:.0f} %: decays are multiples of "
@@ -104,4 +103,35 @@ def _of_population(row: PopulationReport, samples: int, steps: int | None) -> It
         yield (
             f"{row.inexact_decays} neurons have a decay that no register holds: a current that never "
             "leaks loses 1/4096 a step, a potential that forgets at once keeps |v| >> 12"
+        )
+
+
+def _measured(row: PopulationReport, samples: int) -> str:
+    bounds = [row.current_bound, row.potential_bound]
+    if row.firing is not None and row.firing.rise_bound != 0:
+        bounds.append(row.firing.rise_bound)
+    worst = max((bound for bound in bounds if bound is not None), default=None)
+    far = "without limit" if worst is None else f"up to {worst:.1f} times the register"
+    return (
+        f"that u and v fit 24 bits is measured on {samples} samples with twofold head-room, not "
+        f"proved (the worst case is {far}): on quite different data they may wrap or saturate"
+    )
+
+
+def _of_firing(row: FiringReport) -> Iterator[str]:
+    if row.largest_amount_error > _BIAS:
+        yield (
+            f"what a spike sets or takes is off by {100 * row.largest_amount_error:.1f} % of the threshold: "
+            "the scale of its neuron is small (see their population)"
+        )
+    if row.lost_adaptations:
+        yield (
+            f"in {row.lost_adaptations} neurons a spike no longer raises the threshold: what it adds is less "
+            "than half of 1/64 of a threshold unit, which is far below what their potential resolves; leave "
+            "adaptation out there, or give it a larger amount"
+        )
+    elif row.largest_adaptation_error > _BIAS:
+        yield (
+            f"what a spike adds to the threshold is off by {100 * row.largest_adaptation_error:.1f} %: it is "
+            "few units of 1/64 of a threshold unit"
         )
