@@ -14,6 +14,7 @@ A network becomes a build, which is a float graph and its integers:
 
 What a build does:
 
+- `check_import` says whether a network from a file is what its own framework computed.
 - `compare` says how far the integers are the network that was trained.
 - `check_gates` and `check_baseline` raise where a comparison is worse than it may be; `write_baseline` writes
   its figures as the bound of tomorrow.
@@ -26,7 +27,8 @@ What these calls take and return:
 
 - `Stimulus` holds samples with their labels, `Trace` what every population did on them.
 - `Graph` is a network as operations, `Build` a compiled one.
-- `Comparison`, `Judgement` and `Resources` hold what `compare` and `check` measured.
+- `Comparison`, `Judgement`, `Resources` and `ImportCheck` hold what `compare`, `check` and `check_import`
+  measured.
 
 Models, training and pruning:
 

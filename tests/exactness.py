@@ -1,6 +1,6 @@
 """Integer executions that must be equal, and the smallest graph to look at where they are not."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar
@@ -128,11 +128,15 @@ def _fits_ports(network: LavaNetwork) -> bool:
     return max(map(len, read.values()), default=0) <= PORTS
 
 
-def check_on_lava(recipes: Sequence[AnyRecipe], make: Make[AnyRecipe]) -> None:
+def check_on_lava(
+    recipes: Sequence[AnyRecipe], make: Make[AnyRecipe], choices: Iterable[Models] = Models
+) -> None:
     """Many graphs in one simulation, on every choice of models; where one differs, the smallest that does."""
     cases = [Case(recipe, *make(recipe)) for recipe in recipes]
-    for models in Models:
-        _check_together([case for case in cases if case.runs_on(models)], make, LavaTarget(models=models))
+    for models in choices:
+        runnable = [case for case in cases if case.runs_on(models)]
+        if runnable:
+            _check_together(runnable, make, LavaTarget(models=models))
 
 
 def check_samples_on_lava(recipes: Sequence[AnyRecipe], make: Make[AnyRecipe], models: Models) -> None:

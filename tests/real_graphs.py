@@ -22,11 +22,11 @@ def in_reals(graph: Graph) -> Graph:
 def _in_reals(node: AnyNode) -> AnyNode:
     if isinstance(node, ir.FixedDense | ir.FixedConv2d):
         kind: Any = ir.Dense if isinstance(node, ir.FixedDense) else ir.Conv2d
-        kept = {item.name: getattr(node, item.name) for item in fields(kind)}
+        same = {item.name: getattr(node, item.name) for item in fields(kind)}
         weights: Any = node.weights
-        return kind(**kept | {"weights": weights * (2.0 ** (node.exponent + ALIGNMENT_BITS) * _UNIT)})
+        return kind(**same | {"weights": weights * (2.0 ** (node.exponent + ALIGNMENT_BITS) * _UNIT)})
     if isinstance(node, ir.FixedLif):
-        kept = {item.name: getattr(node, item.name) for item in fields(ir.Lif) if item.name != "bias"}
+        same = {item.name: getattr(node, item.name) for item in fields(ir.Lif) if item.name != "bias"}
         changed: dict[str, Any] = {
             "du": (node.du + 1) / DECAY_UNITY,
             "dv": node.dv / DECAY_UNITY,
@@ -35,10 +35,8 @@ def _in_reals(node: AnyNode) -> AnyNode:
             "bias": node.bias * _UNIT,
         }
         units = {"reset_amount": _UNIT, "adaptation": _UNIT, "adaptation_decay": 1 / DECAY_UNITY}
-        changed |= {
-            name: values * units[name] for name, values in node.per_neuron.items() if name in units
-        }
-        return ir.Lif(**kept | changed)
+        changed |= {name: values * units[name] for name, values in node.per_neuron.items() if name in units}
+        return ir.Lif(**same | changed)
     return node
 
 

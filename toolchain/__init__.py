@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.experiment import Experiment, load_experiment
     from toolchain.workflow.export import export_build as export
+    from toolchain.workflow.import_check import ImportCheck, check_import
     from toolchain.workflow.judgement import Judgement
     from toolchain.workflow.load import load
     from toolchain.workflow.prune import prune
@@ -49,6 +50,7 @@ __all__ = [
     "Experiment",
     "FitOptions",
     "Graph",
+    "ImportCheck",
     "Judgement",
     "Network",
     "Quantization",
@@ -63,6 +65,7 @@ __all__ = [
     "check",
     "check_baseline",
     "check_gates",
+    "check_import",
     "compare",
     "compile",
     "compile_file",
@@ -103,6 +106,7 @@ _HOMES = {
     "workflow.compile_file": "compile_file",
     "workflow.experiment": "Experiment load_experiment",
     "workflow.export": "export=export_build",
+    "workflow.import_check": "ImportCheck check_import",
     "workflow.judgement": "Judgement",
     "workflow.load": "load",
     "workflow.prune": "prune",

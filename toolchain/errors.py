@@ -36,6 +36,7 @@ line spells that as its own option (`toolchain.cli.spelling`), so no message her
     │   ├── TargetUnavailableError          what is missing, and the command that installs it
     │   └── SimulationError                 a simulator crashed or hung: process and step
     ├── FaultyIntegersError               exit 4: integers that are not those of the float graph
+    ├── SourceMismatchError               exit 4: a network that is not what its framework computed
     └── FidelityError                     exit 4: a gate was not met (measured, required)
 """
 
@@ -373,6 +374,12 @@ class FaultyIntegersError(ToolchainError):
     def __init__(self, node: str, fault: str) -> None:
         self.node = node
         super().__init__(f"{fault}: the build was changed after it was compiled", "compile it again")
+
+
+class SourceMismatchError(ToolchainError):
+    """The network as it was read is not what its own framework computed: says where, and what would be."""
+
+    exit_code: ClassVar[int] = 4
 
 
 class FidelityError(ToolchainError):

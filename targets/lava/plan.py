@@ -110,8 +110,8 @@ class _Planner:
     def add_population(self, node: Population) -> None:
         """Add a population of the graph."""
         name, offset = node.name, self._offsets[node.name]
-        effect = SpikeEffect(node.reset.value)
-        population = LavaPopulation(name, node.vth.shape, offset, False, effect, node.max_spikes)
+        effect, most = SpikeEffect(node.reset.value), node.max_spikes
+        population = LavaPopulation(name, node.vth.shape, offset, relay=False, reset=effect, max_spikes=most)
         self._keep(population, _parameters(node))
 
     def add_pooling(self, node: Pooling) -> None:

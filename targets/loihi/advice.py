@@ -14,6 +14,11 @@ from targets.loihi.partition import lay_in_order
 from toolchain.errors import DoesNotFitError
 from toolchain.ir.matrix import sources_of
 
+OTHER_NEURONS: Final = (
+    'compile with `replace_reset="zero"` and train with integers, which shows what that costs; '
+    "a neuron that does more than reset to zero runs on loihi2"
+)
+"""What to do where a chip has not the neurons of a network."""
 _BITS: Final = (7, 6, 5, 4, 3, 2)
 _HALVINGS: Final = 5
 _NOTHING: Final[tuple[float | None, int]] = (None, 0)
@@ -105,7 +110,7 @@ def _thin_layer(layer: ChipLayer, channels: dict[str, int]) -> ChipLayer:
         return layer
     shape = (channels[layer.name], *layer.shape[1:])
     size = int(np.prod(shape))
-    return ChipLayer(layer.name, shape, layer.decays[:size], layer.thresholds[:size])
+    return replace(layer, shape=shape, decays=layer.decays[:size], thresholds=layer.thresholds[:size])
 
 
 def _thin_link(link: Link, share: float, channels: dict[str, int], layers: dict[str, ChipLayer]) -> Link:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from targets.loihi.advice import advise, hints
+from targets.loihi.advice import OTHER_NEURONS, advise, hints
 from targets.loihi.cores import Chip, CoreLayout, neurons_by_layer
 from targets.loihi.estimate import Events, estimate, events_of
 from targets.loihi.memory import DECAY_PROFILES, THRESHOLD_PROFILES
@@ -34,8 +34,10 @@ def fit_graph(profile: ChipProfile, graph: Graph, activity: Activity, chips: int
 
     Raises:
         DoesNotFitError: A part of the network is too large for any core.
+        LackingNeuronsError: The chip has no neurons that do what those of a population do.
         TargetError: The graph cannot be put on such a chip.
     """
+    profile.hardware().check_neurons(graph.populations, OTHER_NEURONS)
     core = profile.core
     network = chip_network(graph, graded=core.graded_spikes.value, max_delay=core.max_delay.value)
     chip = Chip(profile, network)
@@ -197,6 +199,7 @@ def _notes(layout: CoreLayout, events: Events) -> tuple[str, ...]:
             f"this chip takes no graded input: the host computes {names} and writes the currents as biases, "
             "once per sample if the input does not change, otherwise every step"
         )
+    notes += _notes_on_neurons(layout)
     if events.chips > 1:
         notes.append("times do not include the barrier between chips, which took 14 us or more on Loihi 1")
     notes.append(
@@ -204,3 +207,19 @@ def _notes(layout: CoreLayout, events: Events) -> tuple[str, ...]:
         "not included"
     )
     return tuple(notes)
+
+
+def _notes_on_neurons(layout: CoreLayout) -> list[str]:
+    """Return what has to be known of neurons that do more than reset to zero."""
+    layers, neurons = layout.chip.network.layers, layout.chip.profile.neurons
+    notes: list[str] = []
+    beyond = [f"'{layer.name}' ({', '.join(layer.beyond)})" for layer in layers if layer.beyond]
+    if beyond and neurons is not None and neurons.programs.value:
+        notes.append(
+            f"a neuron program of their own is needed for {', '.join(beyond)}: Lava's LIF only resets to "
+            "zero; what such a program takes is not public, here it is a LIF with parameters per neuron"
+        )
+    counts = ", ".join(f"'{layer.name}'" for layer in layers if layer.counts)
+    if counts:
+        notes.append(f"a message of {counts} carries how many spikes there were, and counts once")
+    return notes

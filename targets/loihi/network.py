@@ -13,13 +13,18 @@ from targets.lava.plan import pooling_matrix
 from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
+from toolchain.hardware import HardwareProfile
 from toolchain.ir import Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import values_of
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays
+from toolchain.reset import LONGEST_REFRACTORY, Reset
 
 IMAGE: Final = 3
+_RESET_TO_ZERO: Final = HardwareProfile(
+    name="", resets=frozenset({Reset.ZERO}), longest_refractory=0, adapts=False, max_spikes=1
+)
 _SYNAPSE: Final = 24
 """Bytes of a synapse while it is composed with others."""
 
@@ -32,14 +37,19 @@ class ChipLayer:
     Attributes:
         name: Name of the node.
         shape: `[N]`, or `[C, H, W]`.
-        decays: Number of every neuron's pair of decays, flattened; equal numbers mean equal pairs.
+        decays: Number of every neuron's decays and refractory period, flattened; equal numbers mean that all
+            of them are equal.
         thresholds: Threshold mantissa of every neuron, flattened.
+        beyond: What its spikes do beyond a reset to zero, in words.
+        counts: Whether a message says how many spikes a neuron sent.
     """
 
     name: str
     shape: tuple[int, ...]
     decays: NDArray[np.int64] = field(repr=False)
     thresholds: NDArray[np.int64] = field(repr=False)
+    beyond: tuple[str, ...] = ()
+    counts: bool = False
 
     @property
     def size(self) -> int:
@@ -53,8 +63,8 @@ class ChipLayer:
 
     @cached_property
     def mixed(self) -> bool:
-        """Whether the neurons differ in their parameters."""
-        return len(np.unique(self.decays)) > 1 or len(np.unique(self.thresholds)) > 1
+        """Whether the neurons have parameters of their own: they differ, or hold more than those of a LIF."""
+        return bool(self.beyond) or len(np.unique(self.decays)) > 1 or len(np.unique(self.thresholds)) > 1
 
 
 @final
@@ -296,8 +306,13 @@ def stored_bits(weights: NDArray[Any], signs: SignMode) -> int:
 
 
 def _population(node: ir.FixedLif) -> ChipLayer:
-    decays = node.du.ravel().astype(np.int64) * DECAY_UNITY + node.dv.ravel()
-    return ChipLayer(node.name, node.vth.shape, decays, node.vth.ravel().astype(np.int64))
+    # A profile of Loihi 1 holds both decays and the refractory period.
+    profiles = node.du.ravel().astype(np.int64) * DECAY_UNITY + node.dv.ravel()
+    if node.refractory is not None:
+        profiles = profiles * (LONGEST_REFRACTORY + 1) + node.refractory.ravel()
+    thresholds = node.vth.ravel().astype(np.int64)
+    beyond = _RESET_TO_ZERO.lacking(node)
+    return ChipLayer(node.name, node.vth.shape, profiles, thresholds, beyond, node.max_spikes > 1)
 
 
 def _merged_convolution(node: ir.FixedConv2d, pool: ir.SumPool2d) -> tuple[NDArray[Any], Window]:

@@ -13,8 +13,10 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from toolchain.errors import ProfileError
 from toolchain.files.documents import Document, explain
 from toolchain.files.toml import read_toml
+from toolchain.hardware import HardwareProfile
 from toolchain.intake import path_of
 from toolchain.options import LARGEST_FACTOR
+from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
 from toolchain.target.chip_fit import Fact
 
 T = TypeVar("T")
@@ -105,6 +107,24 @@ class CoreLimits(Document):
     layers_share_cores: Sourced[bool] = Field(description="whether a core may hold parts of several layers")
     graded_spikes: Sourced[bool] = Field(description="whether a spike may carry an integer")
     max_delay: Sourced[Count] = Field(description="steps that a synapse may wait")
+
+
+class NeuronLimits(Document):
+    """`[neurons]`: what a spike may do. Without it a spike only sets the potential to zero."""
+
+    resets: Sourced[Annotated[tuple[Reset, ...], Field(min_length=1)]] = Field(
+        description="what a spike may do to the potential"
+    )
+    longest_refractory: Sourced[Annotated[int, Field(ge=0, le=LONGEST_REFRACTORY)]] = Field(
+        description="steps for which a spike may make a neuron refractory"
+    )
+    adapts: Sourced[bool] = Field(description="whether a spike may raise the threshold")
+    max_spikes: Sourced[Annotated[int, Field(ge=1, le=MOST_SPIKES)]] = Field(
+        description="spikes that a neuron may send in one step"
+    )
+    programs: Sourced[bool] = Field(
+        description="whether a neuron is a program, so that all but a reset to zero has to be written"
+    )
 
 
 class EntryMemory(Document):
@@ -223,6 +243,7 @@ class ChipProfile(Document):
         title: Name of the chip for people.
         mesh: How the cores are joined.
         core: What any core holds.
+        neurons: What a spike may do; None if it only sets the potential to zero.
         memory: How a core stores synapses.
         costs: What events cost, one set of coefficients or more.
     """
@@ -231,9 +252,24 @@ class ChipProfile(Document):
     title: Annotated[str, Field(min_length=1)]
     mesh: Mesh
     core: CoreLimits
+    neurons: NeuronLimits | None = None
     memory: EntryMemory | PoolMemory = Field(discriminator="layout")
     costs: Annotated[tuple[Costs, ...], Field(min_length=1)]
     references: dict[str, str] = Field(default={}, description="what the short codes in sources stand for")
+
+    def hardware(self) -> HardwareProfile:
+        """Return the limits that the compiler respects: Lava's number formats, and the chip's neurons."""
+        profiles, neurons = self.memory, self.neurons
+        entries = isinstance(profiles, EntryMemory)
+        return HardwareProfile(
+            name=self.title,
+            decay_profiles=profiles.decay_profiles.value if entries else None,
+            threshold_profiles=profiles.threshold_profiles.value if entries else None,
+            resets=frozenset({Reset.ZERO} if neurons is None else neurons.resets.value),
+            longest_refractory=0 if neurons is None else neurons.longest_refractory.value,
+            adapts=neurons is not None and neurons.adapts.value,
+            max_spikes=1 if neurons is None else neurons.max_spikes.value,
+        )
 
 
 def load_profile(source: str | Path) -> ChipProfile:

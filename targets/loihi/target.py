@@ -53,18 +53,8 @@ class LoihiTarget:
 
     @property
     def profile(self) -> HardwareProfile:
-        """The limits that the compiler respects: Lava's number formats, and the chip's profiles."""
-        from targets.loihi.profile import EntryMemory
-        from toolchain.hardware import HardwareProfile
-
-        memory = self.facts.memory
-        if not isinstance(memory, EntryMemory):
-            return HardwareProfile(name=self.facts.title)
-        return HardwareProfile(
-            name=self.facts.title,
-            decay_profiles=memory.decay_profiles.value,
-            threshold_profiles=memory.threshold_profiles.value,
-        )
+        """The limits that the compiler respects: Lava's number formats, and the chip's neurons."""
+        return self.facts.hardware()
 
     @property
     def stages(self) -> frozenset[Stage]:
@@ -91,7 +81,11 @@ class LoihiTarget:
 
         Raises:
             TargetUnavailableError: Lava is not installed.
+            LackingNeuronsError: The chip has no neurons that do what those of a population do.
         """
+        from targets.loihi.advice import OTHER_NEURONS
+
+        self.profile.check_neurons(graph.populations, OTHER_NEURONS)
         return self.lava.build(graph)
 
     def fit(self, graph: Graph, activity: Activity, *, chips: int = 1, profile: Path | None = None) -> Fit:
@@ -106,6 +100,7 @@ class LoihiTarget:
         Raises:
             ProfileError: The profile lacks a value, or holds an impossible one.
             DoesNotFitError: A part of the network is too large for any core.
+            LackingNeuronsError: The chip has no neurons that do what those of a population do.
         """
         from targets.loihi.fitting import fit_graph
         from targets.loihi.profile import load_profile

@@ -20,8 +20,8 @@ def step_model(graph: Graph) -> onnx.ModelProto:
     """Return one step: inputs and states in, spikes and states out.
 
     States are `"<population>.u"`, `"<population>.v"`, and `.wait` and `.rise` where neurons are refractory or
-    adapt, all zero at rest; and `"<source>.past"`, `[steps, batch, *features]`, where something is read later.
-    After the step they end in `.next`.
+    adapt, all zero at rest; and `"<source>.past"`, `[steps, batch, *features]`, where something is read
+    later. After the step they end in `.next`.
     """
     step = write_step(graph)
     inputs = [_value(name, kind, ["batch", *shape]) for name, kind, shape in step.inputs]

@@ -137,7 +137,11 @@ class NeuronFunction:
         """Return what follows on the potential without spikes."""
         v, fired = "held" if self.refractory else "potential", "fired" if self.several else "s"
         return [
-            *([f"waits = Cast <to = {TensorProto.BOOL}> (wait)", "held = Where (waits, v, potential)"] if self.refractory else []),
+            *(
+                [f"waits = Cast <to = {TensorProto.BOOL}> (wait)", "held = Where (waits, v, potential)"]
+                if self.refractory
+                else []
+            ),
             *self._threshold(),
             *self._fires(v, fired),
             *([] if self.fixed else ["nothing = Constant <value = double {0.0}> ()"]),

@@ -20,7 +20,8 @@ def _activity(graph: Graph) -> Activity:
     rng, types = np.random.default_rng(0), graph.types
     nodes = (*graph.inputs, *graph.populations, *graph.poolings)
     counts = {node.name: rng.poisson(5, int(np.prod(types[node.name].shape))) for node in nodes}
-    return Activity(1, 100, counts)
+    spikes = {node.name: int(counts[node.name].sum()) for node in graph.populations}
+    return Activity(1, 100, counts, spikes)
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])

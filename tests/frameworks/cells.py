@@ -15,7 +15,7 @@ from toolchain.errors import ToolchainError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
-from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.from_nir import Readout, from_nir
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
 from toolchain.ir.imported import Imported
@@ -86,6 +86,8 @@ class Import:
         noted: What the notes of the import must name where it is different, or the error where it is refused.
         convention: Of its files, if not the framework's.
         ours: Shape of one step here, if it is another.
+        reset: What the user says of a spike, where the file does not.
+        membrane: Whether the last neurons are read as a membrane.
     """
 
     framework: str
@@ -98,6 +100,8 @@ class Import:
     noted: str = ""
     convention: str = ""
     ours: tuple[int, ...] = ()
+    reset: str | None = None
+    membrane: bool = False
 
     @property
     def title(self) -> str:
@@ -112,13 +116,14 @@ class Import:
 
     def imported(self, theirs: Theirs, folder: Path) -> Imported:
         """Read what they wrote, through a file where `nir` can write it."""
-        chosen = convention(self.convention or self.framework)
+        chosen = convention(self.convention or self.framework, reset=self.reset)
+        readout = Readout.MEMBRANE if self.membrane else None
         try:
             write_nir(theirs.graph, folder / "theirs.nir")
         except FOREIGN:
             # nir 1.0.8 writes neither parameters without a shape nor what an exporter left undone.
-            return from_nir(theirs.graph, chosen)
-        return from_nir(read_nir(folder / "theirs.nir"), chosen)
+            return from_nir(theirs.graph, chosen, readout=readout)
+        return from_nir(read_nir(folder / "theirs.nir"), chosen, readout=readout)
 
     def measure(self, folder: Path) -> Measured:
         """Run the model there and here; raise what is raised."""
@@ -129,13 +134,14 @@ class Import:
         ours = reference.run(graph, self.entering(x))
         last = graph.outputs[0].inputs[0]
         silent = np.isinf(neurons_of(graph, last).vth).all()
-        end = (ours.v if silent else ours.spikes)[last]
+        end = (ours.v if silent else ours.spikes)[last].astype(np.float64)
         apart = np.abs(end.reshape(theirs.spikes.shape) - theirs.spikes)
         worst = apart.max()
-        added = {"constant"}
+        added = {"constant", "above"}
         layers = [node.name for node in graph.populations if not added & {node.name, *node.name.split(".")}]
         for name, potential in zip(layers, theirs.potentials, strict=False):
-            worst = max(worst, np.abs(ours.v[name].reshape(potential.shape) - potential).max())
+            v = ours.v[name] + found.rests.get(name, 0.0)
+            worst = max(worst, np.abs(v.reshape(potential.shape) - potential).max())
         if not silent:
             must_fire(theirs.spikes)
         return Measured(

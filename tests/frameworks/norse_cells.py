@@ -138,11 +138,11 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 
 NAME = "norse"
 CELLS: list[Import | Export] = [
-    Import(NAME, "CubaLIF: LIFCell behind a bias", (6,), _cuba),
-    Import(NAME, "LIF: LIFBoxCell", (6,), _box),
-    Import(NAME, "IF: IAFCell", (6,), _readout),
-    Import(NAME, "LI: LIBoxCell", (6,), _readout),
-    Import(NAME, "Conv2d: LIFBoxCell", (2, 6, 6), _images),
+    Import(NAME, "CubaLIF: LIFCell behind a bias", (6,), _cuba, reset="zero"),
+    Import(NAME, "LIF: LIFBoxCell", (6,), _box, reset="zero"),
+    Import(NAME, "IF: IAFCell", (6,), _readout, reset="zero"),
+    Import(NAME, "LI: LIBoxCell", (6,), _readout, reset="zero"),
+    Import(NAME, "Conv2d: LIFBoxCell", (2, 6, 6), _images, reset="zero"),
     Import(
         NAME,
         "recurrent CubaLIF: LIFRecurrentCell",
@@ -153,14 +153,15 @@ CELLS: list[Import | Export] = [
     ),
     Import(
         NAME,
-        "v_leak: LIFBoxCell",
+        "v_leak: LIFBoxCell, which begins there and is reset elsewhere",
         (6,),
         _resting,
-        "it begins at v_leak and is reset elsewhere; only neurons that begin where a spike sets them convert",
-        refused=True,
+        reset="zero",
     ),
     *(
-        Import(NAME, f"defaults of {cell.__name__}", (6,), partial(_defaults, cell, factor=factor))
+        Import(
+            NAME, f"defaults of {cell.__name__}", (6,), partial(_defaults, cell, factor=factor), reset="zero"
+        )
         for cell, factor in ((norse.LIFCell, 8.0), (norse.LIFBoxCell, 8.0), (norse.IAFCell, 2.0))
     ),
     *(
@@ -179,9 +180,7 @@ CELLS: list[Import | Export] = [
         "v_reset: LIFCell, v_reset=-0.5",
         (6,),
         _reset_below,
-        "its exporter leaves v_reset out, which then reads as 0",
-        apart=73,
-        noted="leaves v_reset out",
+        reset="-0.5",
     ),
     Import(
         NAME,

@@ -40,25 +40,25 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
     return np.concatenate(rows, 1)
 
 
-SUBTRACTS = "several spikes a step and a reset by subtraction"
-DROPS = "its exporter drops the loop in silence"
+def _of_many() -> Any:
+    ways = torch.linspace(0.1, 1.0, 8)
+    return LIFTorch(8, threshold=ways, tau_mem=0.02 * ways, tau_syn=0.01 / (1 + ways).reshape(8, 1))
+
+
+SUBTRACTS = "its importer subtracts the threshold for each of several spikes, and guesses the step"
 NAME = "rockpool"
 CELLS: list[Import | Export] = [
-    *(
-        Import(
-            NAME,
-            f"defaults of {layer}",
-            (6,),
-            partial(_whole, make),
-            why,
-            refused=True,
-            noted="rockpool subtracts the threshold at a spike",
-        )
-        for layer, make, why in (
-            ("LIFTorch", partial(LIFTorch, 8), SUBTRACTS),
-            ("LIFTorch, has_rec=True", partial(LIFTorch, 8, has_rec=True), f"{SUBTRACTS}; {DROPS}"),
-            ("LIFNeuronTorch", partial(LIFNeuronTorch, 8), SUBTRACTS),
-        )
+    Import(NAME, "defaults of LIFTorch", (6,), partial(_whole, partial(LIFTorch, 8))),
+    Import(NAME, "defaults of LIFNeuronTorch", (6,), partial(_whole, partial(LIFNeuronTorch, 8))),
+    Import(NAME, "thresholds: LIFTorch, one per neuron", (6,), partial(_whole, _of_many)),
+    Import(
+        NAME,
+        "recurrent CubaLIF: LIFTorch, has_rec=True",
+        (6,),
+        partial(_whole, partial(LIFTorch, 8, has_rec=True)),
+        "its exporter drops the loop in silence",
+        apart=100,
+        noted="leave out biases, recurrent weights",
     ),
     Import(NAME, "LI: ExpSynTorch with the defaults", (6,), partial(_whole, partial(ExpSynTorch, 8))),
     Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read, SUBTRACTS, refused=True),

@@ -3,12 +3,13 @@
 # `make peers` installs it, and what it accepts is more than its types say.
 # pyright: reportMissingImports=false, reportArgumentType=false
 
+from functools import partial
 from typing import Any
 
 import nir
 import sinabs.layers as sl
 import torch
-from sinabs.activation import MembraneReset, SingleSpike
+from sinabs.activation import MembraneReset, MembraneSubtract, SingleSpike
 from sinabs.from_torch import from_model
 from sinabs.nir import from_nir, to_nir
 from torch import nn
@@ -85,6 +86,30 @@ def _defaults(x: Array) -> Theirs:
     return _whole(nn.Sequential(nn.Linear(6, 8), lif), x)
 
 
+def _single(x: Array) -> Theirs:
+    torch.manual_seed(4)
+    options: dict[str, Any] = {"spike_fn": SingleSpike, "reset_fn": MembraneSubtract()}
+    iaf = sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES, record_states=True, **options)
+    return _whole(nn.Sequential(nn.Linear(6, 8), iaf), x)
+
+
+def _several_images(x: Array) -> Theirs:
+    torch.manual_seed(3)
+    return _whole(
+        nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1, bias=False),
+            sl.IAFSqueeze(spike_threshold=torch.tensor(0.1), batch_size=SAMPLES, record_states=True),
+            sl.SumPool2d(2),
+            nn.Conv2d(4, 4, 3),
+            sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES),
+            nn.Flatten(),
+            nn.Linear(16, 5),
+            sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES),
+        ),
+        x,
+    )
+
+
 def _default_lif(x: Array) -> Theirs:
     torch.manual_seed(7)
     lif = sl.LIFSqueeze(tau_mem=10.0, spike_threshold=torch.tensor(0.1), batch_size=SAMPLES)
@@ -124,15 +149,22 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
     return result.detach().numpy().reshape(*x.shape[:2], -1)
 
 
-SEVERAL = "several spikes a step and a reset by subtraction, which the file does not say"
 SUBTRACTS = "its importer passes Linear over, and makes neurons that fire several times a step and subtract"
 NAME = "sinabs"
 CELLS: list[Import | Export] = [
-    Import(NAME, "LIF: SingleSpike, MembraneReset", (6,), _lif),
-    Import(NAME, "LI: ExpLeak", (6,), _lif),
-    Import(NAME, "IF: IAF, SingleSpike, MembraneReset", (6,), _integrating),
-    Import(NAME, "LIF: norm_input=True", (6,), _normalised, convention="sinabs-normalised"),
-    Import(NAME, "Conv2d, pooling, Flatten: IAF, SumPool2d", (2, 8, 8), _images),
+    Import(NAME, "LIF: SingleSpike, MembraneReset", (6,), _lif, reset="zero"),
+    Import(NAME, "LI: ExpLeak", (6,), _lif, reset="zero"),
+    Import(NAME, "IF: IAF, SingleSpike, MembraneReset", (6,), _integrating, reset="zero"),
+    Import(NAME, "LIF: norm_input=True", (6,), _normalised, convention="sinabs-normalised", reset="zero"),
+    Import(NAME, "IF: IAF, SingleSpike, MembraneSubtract", (6,), _single, reset="subtract"),
+    Import(NAME, "Conv2d, pooling, Flatten: IAF, SumPool2d", (2, 8, 8), _images, reset="zero"),
+    Import(
+        NAME,
+        "several spikes through pooling: IAF with the defaults, SumPool2d",
+        (2, 8, 8),
+        _several_images,
+        reset="subtract-several",
+    ),
     Import(
         NAME,
         "CubaLIF: LIF with tau_syn",
@@ -141,20 +173,35 @@ CELLS: list[Import | Export] = [
         "its exporter drops tau_syn in silence",
         apart=42,
         noted="tau_syn",
+        reset="zero",
     ),
     Import(NAME, "LI: ExpLeak with the defaults", (6,), _default_leak),
-    Import(NAME, "defaults of IAF", (6,), _defaults, SEVERAL, apart=49, noted="spike_fn, reset_fn"),
+    Import(NAME, "defaults of IAF", (6,), _defaults, reset="subtract-several"),
     Import(
         NAME,
         "defaults of LIF",
         (6,),
         _default_lif,
-        SEVERAL,
-        apart=70,
-        noted="SingleSpike, MembraneReset",
         convention="sinabs-normalised",
+        reset="subtract-several",
     ),
-    Import(NAME, "defaults of from_model", (6,), _converted, SEVERAL, apart=94, noted="spike_fn, reset_fn"),
+    Import(
+        NAME,
+        "defaults of from_model",
+        (6,),
+        _converted,
+        "min_v_mem=-1, its default, is not in the file: nothing falls below it there",
+        apart=51,
+        noted="min_v_mem",
+        reset="subtract-several",
+    ),
+    Import(
+        NAME,
+        "defaults of from_model: but min_v_mem=None",
+        (6,),
+        partial(_converted, min_v_mem=None),
+        reset="subtract-several",
+    ),
     Import(
         NAME,
         "min_v_mem: from_model with SingleSpike, MembraneReset",
@@ -163,6 +210,7 @@ CELLS: list[Import | Export] = [
         "min_v_mem=-1, the default of from_model, is not in the file: nothing falls below it there",
         apart=54,
         noted="min_v_mem",
+        reset="zero",
     ),
     Import(
         NAME,
@@ -171,6 +219,7 @@ CELLS: list[Import | Export] = [
         _recurrent,
         "its exporter knows no LIFRecurrent",
         refused=True,
+        reset="subtract-several",
     ),
     Export(NAME, "LIF", networks.leaky, _read, SUBTRACTS, refused=True),
     Export(NAME, "IF", lambda: networks.leaky(dv=0.0), _read, SUBTRACTS, refused=True),

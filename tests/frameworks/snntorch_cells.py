@@ -3,6 +3,8 @@
 # `make peers` installs it, and what it accepts is more than its types say.
 # pyright: reportMissingImports=false, reportArgumentType=false
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import nir
@@ -62,17 +64,111 @@ def _two_leaky(x: Array) -> Theirs:
     )
 
 
-def _synaptic(x: Array) -> Theirs:
+def _behind(
+    make: Callable[[], nn.Module], x: Array, *, potentials: bool = False, factor: float = 3.0
+) -> Theirs:
+    """A layer behind weights large enough that its neurons fire again and again."""
+    torch.manual_seed(3)
+    linear = nn.Linear(6, 8)
+    with torch.no_grad():
+        linear.weight *= factor
+    return _stepped(nn.Sequential(linear, make()), x, potentials=potentials)
+
+
+def _each(low: float, high: float) -> torch.Tensor:
+    """One value per neuron, none like another."""
+    return torch.linspace(low, high, 8)
+
+
+def _leaky_of(**options: Any) -> snn.Leaky:
+    return snn.Leaky(beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2), init_hidden=True, **options)
+
+
+def _synaptic_of(**options: Any) -> snn.Synaptic:
+    return snn.Synaptic(
+        alpha=_each(0.8, 0.2), beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2), init_hidden=True, **options
+    )
+
+
+def _rleaky_of(**options: Any) -> snn.RLeaky:
+    return snn.RLeaky(beta=0.8, threshold=0.7, linear_features=8, init_hidden=True, **options)
+
+
+def _rsynaptic_of(**options: Any) -> snn.RSynaptic:
+    return snn.RSynaptic(
+        alpha=0.5, beta=_each(0.3, 0.95), threshold=0.7, linear_features=8, init_hidden=True, **options
+    )
+
+
+LAYERS: list[tuple[str, Callable[..., Any]]] = [
+    ("Leaky", _leaky_of),
+    ("Synaptic", _synaptic_of),
+    ("RLeaky", _rleaky_of),
+    ("RSynaptic", _rsynaptic_of),
+]
+
+
+def _moderate(x: Array) -> Theirs:
+    """Inputs so small that one threshold less always leaves a potential below it."""
+    torch.manual_seed(3)
+    linear = nn.Linear(6, 8)
+    with torch.no_grad():
+        linear.weight.abs_()
+    leaky = snn.Leaky(beta=_each(0.5, 0.95), threshold=_each(1.5, 2.0), init_hidden=True, reset_delay=False)
+    return _stepped(nn.Sequential(linear, leaky), x)
+
+
+def _learnt(x: Array) -> Theirs:
+    """A layer whose betas and thresholds training has moved."""
+    torch.manual_seed(5)
+    leaky = _leaky_of(learn_beta=True, learn_threshold=True)
+    linear = nn.Linear(6, 8)
+    net = nn.Sequential(linear, leaky)
+    with torch.no_grad():
+        linear.weight *= 3
+    before = [parameter.detach().clone() for parameter in (leaky.beta, leaky.threshold)]
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    for _ in range(4):
+        utils.reset(net)
+        steps = torch.tensor(x, dtype=torch.float32).unbind(1)
+        loss = (torch.stack([net(step) for step in steps]).mean() - 0.2) ** 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    moved = zip(before, (leaky.beta, leaky.threshold), strict=True)
+    assert all((old != new).all() for old, new in moved)
+    return _stepped(net, x, potentials=False)
+
+
+def _membrane(x: Array) -> Theirs:
+    """A read-out whose potential is what counts."""
+    torch.manual_seed(6)
+    net = nn.Sequential(
+        nn.Linear(6, 8),
+        _leaky((8,), 0.8, 0.3),
+        nn.Linear(8, 4),
+        _leaky((4,), 0.9, 1.0, reset_mechanism="none"),
+    )
+    theirs = _stepped(net, x)
+    return Theirs(theirs.graph, theirs.potentials[-1])
+
+
+def _one_beta(x: Array) -> Theirs:
+    torch.manual_seed(8)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), snn.Leaky(beta=0.9, init_hidden=True)), x)
+
+
+def _zero_rleaky(x: Array) -> Theirs:
+    torch.manual_seed(3)
+    layer = snn.RLeaky(beta=0.8, threshold=0.3, linear_features=8, **ZERO)
+    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
+
+
+def _zero_synaptic(x: Array) -> Theirs:
     torch.manual_seed(2)
     layer = snn.Synaptic(
         alpha=torch.full((8,), 0.6), beta=torch.full((8,), 0.8), threshold=torch.full((8,), 0.6), **ZERO
     )
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _rleaky(x: Array) -> Theirs:
-    torch.manual_seed(3)
-    layer = snn.RLeaky(beta=0.8, threshold=0.3, linear_features=8, **ZERO)
     return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
 
 
@@ -92,67 +188,6 @@ def _rsynaptic_by_hand(x: Array) -> Theirs:
     hidden.recurrent = layer.recurrent
     graph = export_to_nir(nn.Sequential(linear, hidden), torch.zeros(1, 6), ignore_dims=[0])
     return Theirs(graph, np.stack(spikes, 1), [np.stack(potentials, 1)])
-
-
-def _rsynaptic(x: Array) -> Theirs:
-    torch.manual_seed(4)
-    layer = snn.RSynaptic(
-        alpha=0.5, beta=0.8, threshold=0.4, linear_features=8, init_hidden=True, reset_mechanism="zero"
-    )
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _subtracting(x: Array) -> Theirs:
-    torch.manual_seed(5)
-    layer = _leaky((8,), 0.8, 0.3, reset_mechanism="subtract")
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _late_zero(x: Array) -> Theirs:
-    """A reset to zero as late as the default has it: potentials are read before it."""
-    torch.manual_seed(7)
-    return _stepped(
-        nn.Sequential(nn.Linear(6, 8), _leaky((8,), 0.8, 0.3, reset_delay=True)), x, potentials=False
-    )
-
-
-def _late_synaptic(x: Array) -> Theirs:
-    torch.manual_seed(2)
-    full = torch.full((8,), 1.0)
-    layer = snn.Synaptic(
-        alpha=0.6 * full, beta=0.8 * full, threshold=0.6 * full, init_hidden=True, reset_mechanism="zero"
-    )
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _one_beta(x: Array) -> Theirs:
-    torch.manual_seed(8)
-    return _stepped(nn.Sequential(nn.Linear(6, 8), snn.Leaky(beta=0.9, init_hidden=True)), x)
-
-
-def _default_leaky(x: Array) -> Theirs:
-    torch.manual_seed(8)
-    layer = snn.Leaky(beta=torch.full((8,), 0.9), threshold=torch.full((8,), 1.0), init_hidden=True)
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _default_synaptic(x: Array) -> Theirs:
-    torch.manual_seed(9)
-    full = torch.full((8,), 1.0)
-    layer = snn.Synaptic(alpha=0.5 * full, beta=0.9 * full, threshold=full, init_hidden=True)
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _default_rleaky(x: Array) -> Theirs:
-    torch.manual_seed(12)
-    layer = snn.RLeaky(beta=0.9, linear_features=8, init_hidden=True)
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
-
-
-def _default_rsynaptic(x: Array) -> Theirs:
-    torch.manual_seed(12)
-    layer = snn.RSynaptic(alpha=0.5, beta=0.9, linear_features=8, init_hidden=True)
-    return _stepped(nn.Sequential(nn.Linear(6, 8), layer), x)
 
 
 def _images(x: Array) -> Theirs:
@@ -189,41 +224,23 @@ def read(graph: nir.NIRGraph, x: Array) -> Array:
 
 
 NESTED = "nirtorch 2.6 fails on the nested graph that its importer makes of a loop"
-SUBTRACTS = "a spike subtracts the threshold one step late; the file says v_reset = 0 all the same"
 NAME = "snntorch"
 CELLS: list[Import | Export] = [
-    Import(NAME, "LIF: Leaky", (6,), _two_leaky),
-    Import(NAME, "CubaLIF: Synaptic behind a bias", (6,), _synaptic),
-    Import(NAME, "recurrent LIF: RLeaky with a bias", (6,), _rleaky),
-    Import(NAME, "recurrent CubaLIF: RSynaptic with a bias, reset to zero by hand", (6,), _rsynaptic_by_hand),
+    Import(NAME, "LIF: Leaky, reset_mechanism='zero', reset_delay=False", (6,), _two_leaky, reset="zero"),
+    Import(NAME, "CubaLIF: Synaptic behind a bias, the same", (6,), _zero_synaptic, reset="zero"),
+    Import(NAME, "recurrent LIF: RLeaky with a bias, the same", (6,), _zero_rleaky, reset="zero"),
     Import(
         NAME,
-        "reset one step late, recurrent: RSynaptic, reset_mechanism='zero'",
+        "recurrent CubaLIF: RSynaptic with a bias, reset to zero by hand",
         (6,),
-        _rsynaptic,
-        "it resets one step late and loses what comes in that step; the file says v_reset = 0 all the same",
-        apart=142,
-        noted="reset_delay",
+        _rsynaptic_by_hand,
+        reset="zero",
     ),
-    Import(
-        NAME,
-        "reset by subtraction: Leaky, reset_delay=False",
-        (6,),
-        _subtracting,
-        "the file says v_reset = 0 all the same",
-        apart=21,
-        noted="'subtract'",
+    *(
+        Import(NAME, f"defaults of {layer}", (6,), partial(_behind, make), reset="subtract-delayed")
+        for layer, make in LAYERS
     ),
-    Import(NAME, "reset one step late, LIF: Leaky, reset_mechanism='zero'", (6,), _late_zero),
-    Import(
-        NAME,
-        "reset one step late, CubaLIF: Synaptic, reset_mechanism='zero'",
-        (6,),
-        _late_synaptic,
-        "it loses what comes in that step; the file says v_reset = 0 all the same",
-        apart=89,
-        noted="reset_delay",
-    ),
+    Import(NAME, "defaults of Leaky: beta and threshold learnt", (6,), _learnt, reset="subtract-delayed"),
     Import(
         NAME,
         "defaults of Leaky: one beta for all",
@@ -232,17 +249,80 @@ CELLS: list[Import | Export] = [
         "its exporter (1.0.0) and nir 1.0.8 disagree on parameters without a shape; give beta and threshold "
         "one value per neuron",
         refused=True,
+        reset="subtract-delayed",
     ),
     *(
-        Import(NAME, f"defaults of {layer}", (6,), run, SUBTRACTS, apart=apart, noted="'subtract'")
-        for layer, run, apart in (
-            ("Leaky", _default_leaky, 41),
-            ("Synaptic", _default_synaptic, 31),
-            ("RLeaky", _default_rleaky, 83),
-            ("RSynaptic", _default_rsynaptic, 48),
+        Import(
+            NAME,
+            f"reset by subtraction at once, {layer}: reset_delay=False",
+            (6,),
+            partial(_behind, partial(make, reset_delay=False)),
+            reset="subtract-snntorch",
         )
+        for layer, make in LAYERS[:3]
     ),
-    Import(NAME, "Conv2d, pooling, Flatten: grouped, AvgPool2d, Leaky", (2, 8, 8), _images),
+    Import(
+        NAME,
+        "reset by subtraction at once, RSynaptic: reset_delay=False",
+        (6,),
+        partial(_behind, partial(_rsynaptic_of, reset_delay=False)),
+        "its own step (1.0.0) fails there",
+        refused=True,
+        reset="subtract-snntorch",
+    ),
+    Import(
+        NAME,
+        "reset by subtraction at once, Leaky: reset_delay=False, thresholds above what a step can leave",
+        (6,),
+        _moderate,
+        reset="subtract",
+    ),
+    Import(
+        NAME,
+        "reset by subtraction at once, Leaky: reset_delay=False, read as subtract",
+        (6,),
+        partial(_behind, partial(_leaky_of, reset_delay=False)),
+        "a potential that is still above its threshold loses it once before it is compared again; "
+        "subtract-snntorch has that, with a second population",
+        apart=16,
+        noted="takes the threshold from the potential at once",
+        reset="subtract",
+    ),
+    *(
+        Import(
+            NAME,
+            f"reset to zero one step later, {layer}: reset_mechanism='zero'",
+            (6,),
+            partial(_behind, partial(make, reset_mechanism="zero")),
+            reset="zero-delayed",
+        )
+        for layer, make in LAYERS
+    ),
+    *(
+        Import(
+            NAME,
+            f"no reset, {layer}: reset_mechanism='none'",
+            (6,),
+            partial(_behind, partial(make, reset_mechanism="none"), factor=1.0, potentials=True),
+            reset="none",
+        )
+        for layer, make in LAYERS
+    ),
+    Import(
+        NAME,
+        "membrane: Leaky, reset_mechanism='none', read out",
+        (6,),
+        _membrane,
+        reset="zero",
+        membrane=True,
+    ),
+    Import(
+        NAME,
+        "Conv2d, pooling, Flatten: grouped, AvgPool2d, Leaky",
+        (2, 8, 8),
+        _images,
+        reset="zero",
+    ),
     Export(NAME, "LIF", networks.leaky, read),
     Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), read),
     Export(

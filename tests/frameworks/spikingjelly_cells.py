@@ -125,6 +125,23 @@ def _soft(x: Array) -> Theirs:
     return _stepped(nn.Sequential(layer.Linear(6, 8), neuron.IFNode(v_threshold=0.3, v_reset=None)), x)
 
 
+def _as_before(x: Array) -> Theirs:
+    """What versions before 2.0 wrote of `v_reset=None`: what 2.0 writes of 0."""
+    torch.manual_seed(7)
+    net = nn.Sequential(
+        layer.Linear(6, 8),
+        neuron.IFNode(v_threshold=0.3, v_reset=None),
+        layer.Linear(8, 5),
+        neuron.LIFNode(tau=3.0, v_threshold=0.1, v_reset=None),
+    )
+    spikes, kept = stepped(net, x)
+    for item in net:
+        if isinstance(item, neuron.BaseNode):
+            item.v_reset = 0.0
+    graph = export_to_nir(net, torch.tensor(x[:, 0], dtype=torch.float64))
+    return Theirs(graph, spikes, kept)
+
+
 def _read(graph: nir.NIRGraph, x: Array) -> Array:
     net, state, rows = import_from_nir(graph, dtype=torch.float64), None, []
     for t in range(x.shape[1]):
@@ -135,15 +152,15 @@ def _read(graph: nir.NIRGraph, x: Array) -> Array:
 
 NAME = "spikingjelly"
 CELLS: list[Import | Export] = [
-    Import(NAME, "LIF: LIFNode, both ways of decay_input", (6,), _lif),
-    Import(NAME, "IF: IFNode", (6,), _lif),
+    Import(NAME, "LIF: LIFNode, both ways of decay_input", (6,), _lif, reset="zero"),
+    Import(NAME, "IF: IFNode", (6,), _lif, reset="zero"),
     Import(NAME, "v_reset: LIFNode", (6,), _resting),
-    Import(NAME, "LIF: ParametricLIFNode", (6,), _parametric),
-    Import(NAME, "CubaLIF: CUBALIFNode behind a bias", (6,), _cuba),
-    Import(NAME, "Conv2d, pooling, Flatten: AvgPool2d", (2, 8, 8), _images),
-    Import(NAME, "Conv2d, CubaLIF: with a bias", (2, 8, 8), _filtered),
-    Import(NAME, "Conv1d: IFNode, Flatten", (2, 8), _line, ours=(2, 1, 8)),
-    Import(NAME, "defaults of LIFNode and IFNode", (6,), _defaults),
+    Import(NAME, "LIF: ParametricLIFNode", (6,), _parametric, reset="zero"),
+    Import(NAME, "CubaLIF: CUBALIFNode behind a bias", (6,), _cuba, reset="zero"),
+    Import(NAME, "Conv2d, pooling, Flatten: AvgPool2d", (2, 8, 8), _images, reset="zero"),
+    Import(NAME, "Conv2d, CubaLIF: with a bias", (2, 8, 8), _filtered, reset="zero"),
+    Import(NAME, "Conv1d: IFNode, Flatten", (2, 8), _line, ours=(2, 1, 8), reset="zero"),
+    Import(NAME, "defaults of LIFNode and IFNode", (6,), _defaults, reset="zero"),
     Import(
         NAME,
         "BatchNorm2d: behind a Conv2d",
@@ -152,7 +169,22 @@ CELLS: list[Import | Export] = [
         "its exporter knows no BatchNorm2d; fold it into the convolution",
         refused=True,
     ),
-    Import(NAME, "reset by subtraction: v_reset=None", (6,), _soft, "its exporter refuses it", refused=True),
+    Import(
+        NAME,
+        "reset by subtraction: v_reset=None",
+        (6,),
+        _soft,
+        "its exporter (2.0) refuses it",
+        refused=True,
+        reset="subtract",
+    ),
+    Import(
+        NAME,
+        "reset by subtraction: v_reset=None, as versions before 2.0 wrote it",
+        (6,),
+        _as_before,
+        reset="subtract",
+    ),
     Export(NAME, "LIF", networks.leaky, _read),
     Export(NAME, "CubaLIF", lambda: networks.leaky(du=0.4), _read),
     Export(

@@ -58,7 +58,14 @@ def test_what_was_imported_runs_on_lava_with_the_integers_of_the_emulator(
             continue
         chosen = cell.convention or cell.framework
         part = Stimulus.of(cell.entering(x)[:, :10])
-        build = compile_file(tmp_path / "theirs.nir", target="lava", convention=chosen, stimulus=part)
+        build = compile_file(
+            tmp_path / "theirs.nir",
+            target="lava",
+            convention=chosen,
+            reset=cell.reset,
+            readout="membrane" if cell.membrane else None,
+            stimulus=part,
+        )
         traces = [
             load_target(name).build(build.fixed_graph).run(part, record=QUANTITIES)
             for name in ("emulator", "lava")

@@ -142,24 +142,28 @@ def test_the_network_of_the_readme_of_nir_is_what_norse_makes_of_it() -> None:
     "NIR#155, snntorch#384",
     wrong="the example of the documentation, two `Leaky` with one beta, could not be exported any more: "
     "`v_reset` was missing, and later shapes",
-    does="the file without `v_reset` and with one beta for all is read, equal to snnTorch with a reset to "
-    "zero; that the default subtracts is noted",
+    does="the file without `v_reset` and with one beta for all is read; what a spike does is asked for, and "
+    "equal to snnTorch, with its defaults, too",
 )
 def test_the_example_of_snntorch_is_read_with_one_beta_and_no_reset_potential(tmp_path: Path) -> None:
     snn = cells("snntorch").snn
-    torch.manual_seed(1)
-    beta = {"beta": 0.9, **ZERO}
-    net = scaled(
-        nn.Sequential(
-            nn.Flatten(), nn.Linear(784, 500), snn.Leaky(**beta), nn.Linear(500, 10), snn.Leaky(**beta)
-        ),
-        3,
-    )
-    path = written(of_snntorch((1, 784), net, (1, 10)), tmp_path / "demo.nir", without=("v_reset",))
-    found = import_file(path, convention="snntorch")
     x = drawn(784, steps=10)
-    assert np.array_equal(fired(found, x), run_snntorch(net, x))
-    assert any("not for the default 'subtract'" in note for note in found.notes)
+    resets: dict[str, dict[str, Any]] = {"zero": ZERO, "subtract-delayed": {"init_hidden": True}}
+    for reset, options in resets.items():
+        torch.manual_seed(1)
+        beta = {"beta": 0.9, **options}
+        net = scaled(
+            nn.Sequential(
+                nn.Flatten(), nn.Linear(784, 500), snn.Leaky(**beta), nn.Linear(500, 10), snn.Leaky(**beta)
+            ),
+            3,
+        )
+        path = written(of_snntorch((1, 784), net, (1, 10)), tmp_path / "demo.nir", without=("v_reset",))
+        with pytest.raises(ToolchainError, match="files of snntorch do not say what a spike does"):
+            import_file(path, convention="snntorch")
+        assert np.array_equal(
+            fired(import_file(path, convention="snntorch", reset=reset), x), run_snntorch(net, x)
+        )
 
 
 @report(
@@ -213,7 +217,8 @@ def test_a_batch_in_the_shape_of_the_input_is_dropped_or_refused() -> None:
     graph = theirs.to_nir(net, torch.zeros(1, 6))
     assert list(graph.nodes["input"].input_type["input"]) == [1, 6]
     x = drawn(6)
-    assert np.array_equal(fired(import_file(graph, convention="norse"), x), theirs.stepped(net, x, ())[0])
+    ours = fired(import_file(graph, convention="norse", reset="zero"), x)
+    assert np.array_equal(ours, theirs.stepped(net, x, ())[0])
     with pytest.raises(ToolchainError, match=r"node '0' reads 6 values"):
         import_file(theirs.to_nir(net, torch.zeros(4, 6)), convention="norse")
 

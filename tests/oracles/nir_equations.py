@@ -72,11 +72,18 @@ def opened(graph: nir.NIRGraph, prefix: str = "") -> tuple[dict[str, nir.NIRNode
 class Simulation:
     """One graph and what enters it, `[steps, *shape]` per input; values are computed when asked for."""
 
-    def __init__(self, graph: nir.NIRGraph, entering: Mapping[str, Array], dt: float, rule: str) -> None:
+    def __init__(
+        self,
+        graph: nir.NIRGraph,
+        entering: Mapping[str, Array],
+        dt: float,
+        rule: str,
+        reset: str | None = None,
+    ) -> None:
         self.nodes, self.edges = opened(graph)
         # Two spikes that meet are two, not one or the other.
         self.entering = {name: np.asarray(values, np.float64) for name, values in entering.items()}
-        self.dt, self.rule = dt, RULES[rule]
+        self.dt, self.rule, self.reset = dt, RULES[rule], reset
         self.steps = len(next(iter(entering.values())))
         self.sources = {name: [a for a, b in self.edges if b == name] for name in self.nodes}
         self.outputs = [name for name in graph.nodes if isinstance(graph.nodes[name], nir.Output)]
@@ -84,6 +91,7 @@ class Simulation:
         self.v: dict[str, list[Array]] = {name: [] for name in self.neurons}
         self.spikes: dict[str, list[Array]] = {name: [] for name in self.neurons}
         self._u: dict[str, Array] = {}
+        self._kept: dict[str, Array] = {}
         self._known: dict[str, dict[str, Array]] = {}
         self.undecided = self.steps
         """The first step at which a potential lies so near to its threshold that rounding decides."""
@@ -244,7 +252,7 @@ class Simulation:
 
     # Neurons.
 
-    def _parameters(self, name: str) -> dict[str, Array]:
+    def parameters(self, name: str) -> dict[str, Array]:
         if name not in self._known:
             self._known[name] = self._read(name)
         return self._known[name]
@@ -257,7 +265,7 @@ class Simulation:
 
     def start(self, name: str) -> Array:
         """Where the potential begins."""
-        node, p = self.nodes[name], self._parameters(name)
+        node, p = self.nodes[name], self.parameters(name)
         zero = np.zeros(self.shape(name))
         if self.rule.begins == "zero" or isinstance(node, nir.IF | nir.I | nir.Threshold):
             return p.get("v_reset", zero) if self.rule.begins == "v_reset" else zero
@@ -276,37 +284,121 @@ class Simulation:
             self._step(name, len(self.v[name]))
 
     def _step(self, name: str, t: int) -> None:
-        node, p, rule = self.nodes[name], self._parameters(name), self.rule
+        node, p = self.nodes[name], self.parameters(name)
         x = self._arriving(name, t, late=False)
         if x.shape != self.shape(name):
             raise MalformedError(f"{name} of {self.shape(name)} reads {x.shape}")
-        v = self.v[name][t - 1] if t else self.start(name)
+        before = self._kept.get(name, self.start(name))
+        fired = self.spikes[name][t - 1] if t else np.zeros(x.shape)
+        if isinstance(node, SILENT):
+            self._kept[name] = self.driven(name, before, x)
+            self.v[name].append(self._kept[name])
+            self.spikes[name].append(np.zeros(x.shape))
+            return
+        threshold = p["threshold" if isinstance(node, nir.Threshold) else "v_threshold"]
+        firing = _Firing(self, name, before, fired, x, threshold)
+        kind = "value" if isinstance(node, nir.Threshold) or p["v_reset"].any() else self.reset or "value"
+        spikes, kept, shown = firing.step(kind)
+        self._kept[name] = kept
+        self.v[name].append(shown)
+        self.spikes[name].append(spikes.astype(float))
+
+    def driven(self, name: str, v: Array, x: Array) -> Array:
+        """The potential before any reset, from the one of the step before."""
+        node, p, rule = self.nodes[name], self.parameters(name), self.rule
         match node:
             case nir.LIF() | nir.LI():
                 lost = self._lost(p["tau"])
-                v = v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * x
+                return v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * x
             case nir.CubaLIF() | nir.CubaLI():
                 lost = self._lost(p["tau_syn"])
                 u = self._u.get(name, np.zeros(x.shape))
                 u = u - lost * u + p["w_in"] * (1 if rule.synapse_adds else lost) * x
                 self._u[name] = u
                 lost = self._lost(p["tau_mem"])
-                v = v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * u
+                return v + lost * (p["v_leak"] - v) + p["r"] * (1 if rule.membrane_adds else lost) * u
             case nir.IF() | nir.I():
-                v = v + p["r"] * (1 if rule.integrator_adds else self.dt) * x
+                return v + p["r"] * (1 if rule.integrator_adds else self.dt) * x
             case _:
-                v = x
-        if isinstance(node, SILENT):
-            self.v[name].append(v)
-            self.spikes[name].append(np.zeros(v.shape))
-            return
-        threshold = p["threshold" if isinstance(node, nir.Threshold) else "v_threshold"]
+                return x
+
+    def stays(self, name: str) -> Array:
+        """The share of the potential that a step leaves."""
+        node, p = self.nodes[name], self.parameters(name)
+        if isinstance(node, nir.IF):
+            return np.ones(self.shape(name))
+        return 1 - self._lost(p["tau_mem" if isinstance(node, nir.CubaLIF) else "tau"])
+
+    def feeds_itself(self, name: str) -> bool:
+        passing = [(a, b) for a, b in self.edges if not isinstance(self.nodes[a], FIRING + SILENT)]
+        return name in self._reached([b for a, b in self.edges if a == name], passing)
+
+
+@dataclass
+class _Firing:
+    """What happens at the threshold: every reset as its framework has it.
+
+    Each returns the spikes, the potential that the framework keeps, and the one that is left in ours.
+    """
+
+    run: Simulation
+    name: str
+    before: Array
+    fired: Array
+    x: Array
+    threshold: Array
+
+    def step(self, kind: str) -> tuple[Array, Array, Array]:
+        run, threshold = self.run, self.threshold
+        match kind:
+            case "subtract-delayed":
+                v = self._driven(self.before) - self.fired * threshold
+                spikes, stays = self._compare(v), run.stays(self.name)
+                left = np.divide(threshold, stays, out=np.zeros(v.shape), where=stays > 0)
+                return spikes, v, v - spikes * left
+            case "subtract-snntorch":
+                above = self.before > threshold
+                self._decide(self.before, threshold)
+                v = self._driven(self.before) - above * threshold
+                spikes = self._compare(v)
+                return spikes, v - (1.0 * spikes - above) * threshold, v - spikes * threshold
+            case "zero-delayed":
+                lossy = isinstance(run.nodes[self.name], nir.CubaLIF) or run.feeds_itself(self.name)
+                stays = 1 - self.fired
+                v = self._driven(self.before) * stays if lossy else self._driven(self.before * stays)
+                spikes = self._compare(v)
+                return spikes, v, v * ~spikes
+        v = self._driven(self.before)
+        if kind == "subtract-several":
+            several = v / threshold
+            self._decide(several, np.maximum(np.rint(several), 1))
+            spikes = np.floor(several) if run.rule.at_threshold else np.ceil(several) - 1
+            # No more are sent in a message of eight bits.
+            spikes = np.clip(spikes, 0, 255)
+            left = v - spikes * threshold
+        else:
+            spikes = self._compare(v)
+            left = {"none": v, "subtract": v - spikes * threshold}.get(kind)
+            left = np.where(spikes, self._target(kind), v) if left is None else left
+        return spikes, left, left
+
+    def _driven(self, v: Array) -> Array:
+        return self.run.driven(self.name, v, self.x)
+
+    def _target(self, kind: str) -> Array:
+        p = self.run.parameters(self.name)
+        zero = np.zeros(self.threshold.shape)
+        return p.get("v_reset", zero) if kind == "value" else zero + (0.0 if kind == "zero" else float(kind))
+
+    def _compare(self, v: Array) -> Array:
+        self._decide(v, self.threshold)
+        return v >= self.threshold if self.run.rule.at_threshold else v > self.threshold
+
+    def _decide(self, v: Array, threshold: Array) -> None:
+        """Remember the first step at which rounding may decide."""
         scale = np.maximum(1.0, np.maximum(np.abs(v), np.abs(threshold)))
         if (np.abs(v - threshold) < LIMIT * scale).any():
-            self.undecided = min(self.undecided, t)
-        fired = v >= threshold if rule.at_threshold else v > threshold
-        self.spikes[name].append(fired.astype(float))
-        self.v[name].append(np.where(fired, p.get("v_reset", np.zeros(v.shape)), v))
+            self.run.undecided = min(self.run.undecided, len(self.run.v[self.name]))
 
 
 def names_a_node(message: str, nodes: Iterable[str]) -> bool:

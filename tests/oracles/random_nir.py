@@ -27,6 +27,7 @@ class Case:
         convention: How a step is made.
         exact: Whether every sum is exact in binary, so that a potential may equal its threshold.
         peak: Largest absolute value that enters; None for spikes.
+        reset: What a spike does, where the file does not say it; None where its convention knows.
         spoiled: What was made wrong, if anything was.
     """
 
@@ -36,6 +37,7 @@ class Case:
     exact: bool
     spoiled: str = ""
     peak: float | None = None
+    reset: str | None = None
 
     @property
     def dt(self) -> float:
@@ -57,10 +59,25 @@ def random_case(rng: np.random.Generator, *, samples: int = 1, steps: int = 8) -
         if isinstance(node, nir.Input):
             values = rng.random((samples, steps, *map(int, node.input_type["input"])))
             entering[name] = values * 2 - 0.5 if graded else values < rng.uniform(0.2, 0.8)
-    return Case(shuffled(graph, rng), entering, convention, exact, spoiled, 1.5 if graded else None)
+    known = CONVENTIONS[convention].reset is not None
+    reset = None if known and rng.random() < 0.6 else str(rng.choice(RESETS[convention]))
+    return Case(shuffled(graph, rng), entering, convention, exact, spoiled, 1.5 if graded else None, reset)
 
 
 _OTHERS = ("snntorch", "norse", "sinabs", "sinabs-normalised", "spikingjelly")
+
+
+_ANY = ("zero", "-0.25", "0.25", "none", *(word for word, _ in CONVENTIONS["snntorch"].resets))
+_OF_SINABS = ("subtract-several", "subtract", "zero", "none")
+RESETS = {
+    "nir": (*_ANY, "subtract-several"),
+    "snntorch": _ANY,
+    "norse": ("zero", "-0.25", "0.25", "none", "subtract"),
+    "sinabs": _OF_SINABS,
+    "sinabs-normalised": _OF_SINABS,
+    "spikingjelly": ("zero", "subtract", "none"),
+}
+"""What a user may say of the files of each convention."""
 
 
 def shuffled(graph: nir.NIRGraph, rng: np.random.Generator) -> nir.NIRGraph:
@@ -287,7 +304,9 @@ class _Builder:
         reset = zero
         if self.convention in {"norse", "spikingjelly"}:
             reset = leak
-        threshold = self.threshold(part, reset)
+        if self.convention in {"nir", "norse"} and self._maybe(0.2):
+            reset = self.number(part, -0.5, 0.5)
+        threshold = self.threshold(part, np.maximum(leak, reset) if self.convention == "norse" else reset)
         r = self.number(part, 0.5, 3.0)
         kind = self.rng.choice(["lif", "lif", "cubalif", "cubalif", "if", "threshold", "li", "cubali", "i"])
         step = 1.0 if CONVENTIONS[self.convention].integrator.name == "ADDED" else 1 / self.dt

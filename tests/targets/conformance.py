@@ -126,6 +126,11 @@ def check_rest(target: Target) -> None:
         assert np.array_equal(values[0], together.by_key()[key][1])
 
 
+def _check_refusal(graph: Graph, error: LackingNeuronsError) -> None:
+    assert set(error.lacking) == {node.name for node in graph.populations if not node.is_plain}
+    assert error.remedy
+
+
 def check_neurons(target: Target) -> None:
     """Neurons that do more than to be reset to zero run as they should, or are refused by their names."""
     graph, x = random_fixed(FIRING), random_stimulus(FIRING, 3, 9)
@@ -133,9 +138,7 @@ def check_neurons(target: Target) -> None:
     try:
         program = target.build(graph)
     except LackingNeuronsError as error:
-        plain = {node.name for node in graph.populations if node.is_plain}
-        assert set(error.lacking) == {node.name for node in graph.populations} - plain
-        assert error.remedy
+        _check_refusal(graph, error)
         return
     trace = program.run(x, record=QUANTITIES)
     assert first_mismatch(reference.run(graph, x), trace) is None

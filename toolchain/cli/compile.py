@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from toolchain.cli.console import answer, out, print_table, stages
+from toolchain.cli.console import answer, err, out, print_table, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
 
 if TYPE_CHECKING:
     from toolchain.passes.quantization.report import QuantizationReport
+    from toolchain.workflow.build_facts import SourceFacts
     from toolchain.workflow.build_folder import Build
     from toolchain.workflow.compare import Judgement
 
@@ -17,6 +18,29 @@ _SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 _FILE: Final = "A network from a file (.nir, .onnx, .net)"
 _INTEGERS: Final = "How numbers become integers"
 _TRAINING: Final = "Training with the integers"
+
+RESETS: Final = """\b
+What a spike does to the potential, by framework:
+  snntorch      subtract-delayed   its default
+                subtract-snntorch  reset_delay=False
+                subtract           the same, if a spike always brings the
+                                   potential below the threshold
+                zero-delayed       reset_mechanism="zero"
+                zero               the same with reset_delay=False
+                none               reset_mechanism="none"
+  sinabs        subtract-several   MultiSpike, its default
+                subtract           SingleSpike
+                zero               SingleSpike with MembraneReset
+  norse         zero               v_reset=0, its default; or a number
+  spikingjelly  zero               v_reset=0.0, its default
+                subtract           v_reset=None
+  rockpool, spyx, lava-dl          their --convention says it
+
+\b
+If you are not sure, record what the framework computes and give it as
+--expect: the word with which everything is equal is then named.
+"""
+"""A table for the end of the help."""
 
 _Options = dict[str, Any]
 
@@ -59,6 +83,33 @@ def compile_model(
     dt: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", rich_help_panel=_FILE, help="For .nir, the length of a step."),
+    ] = None,
+    reset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORD",
+            rich_help_panel=_FILE,
+            help="For .nir, what a spike does to the potential, which most files do not say: a word of the "
+            "table below, or the potential as a number.",
+        ),
+    ] = None,
+    readout: Annotated[
+        Literal["spikes", "membrane"] | None,
+        typer.Option(
+            metavar="WHAT",
+            rich_help_panel=_FILE,
+            help="For .nir, what leaves the last neurons: spikes, or membrane if they never fire.",
+        ),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            readable=False,
+            metavar="FILE",
+            rich_help_panel=_FILE,
+            help="What the framework itself computed on --example (.npz, arrays NAME.spikes or NAME.v of "
+            "[batch, time, neurons]). The network must be equal to it: else exit code 4.",
+        ),
     ] = None,
     weight_bits: Annotated[
         list[str] | None,
@@ -132,6 +183,15 @@ def compile_model(
             help="Allow a power of two per connection; netx files have none.",
         ),
     ] = True,
+    replace_reset: Annotated[
+        Literal["zero"] | None,
+        typer.Option(
+            metavar="zero",
+            rich_help_panel=_INTEGERS,
+            help="Let every spike set its potential to zero, for chips that know no other reset; says what "
+            "that costs.",
+        ),
+    ] = None,
     qat_epochs: Annotated[
         int,
         typer.Option(
@@ -171,6 +231,7 @@ def compile_model(
     from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_folder
     from toolchain.passes import Rounding
+    from toolchain.reset import Reset
     from toolchain.workflow.build_folder import MANIFEST
     from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile_file import FORMATS
@@ -186,6 +247,7 @@ def compile_model(
         decay_profiles=decay_profiles,
         tau_error=tau_error,
         exponents=exponents,
+        replace_reset=None if replace_reset is None else Reset(replace_reset),
     )
     shared: _Options = {
         "target": target,
@@ -194,7 +256,15 @@ def compile_model(
         "loop_delay": loop_delay,
         "resume": resume,
     }
-    of_file: _Options = {"stimulus": stimulus, "convention": convention, "dt": dt, "train": train}
+    of_file: _Options = {
+        "stimulus": stimulus,
+        "convention": convention,
+        "dt": dt,
+        "reset": reset,
+        "readout": readout,
+        "train": train,
+        "expect": expect,
+    }
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
@@ -205,6 +275,8 @@ def compile_model(
         answer(_document(build, output))
     else:
         _print_build(build, judgement, output)
+    if build.facts.source is not None:
+        build.facts.source.require_equal()
 
 
 def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
@@ -231,8 +303,11 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         path,
         convention=of_file["convention"],
         dt=of_file["dt"],
+        reset=of_file["reset"],
+        readout=of_file["readout"],
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
+        expect=of_file["expect"],
         repair=RepairOptions.of_epochs(epochs, seed) if epochs else None,
         **shared,
     )
@@ -275,13 +350,22 @@ def _document(build: "Build", output: Path) -> dict[str, object]:
         "target": build.target,
         "quantization": build.quantization.model_dump(mode="json"),
     }
+    if build.facts.source is not None:
+        document["source"] = build.facts.source.model_dump(mode="json")
     return document | ({"notes": list(build.notes)} if build.notes else {})
 
 
 def _print_build(build: "Build", judgement: "Judgement | None", output: Path) -> None:
     """Print what compiling did, how it was judged, and where the report is."""
+    source = build.facts.source
+    loud = () if build.facts.imported is None else build.facts.imported.warnings
+    for warning in loud:
+        err.tell(f"warning: {warning}")
     for note in build.notes:
-        out.tell(f"note: {note}")
+        if (source is None or note not in source.sentences) and note not in loud:
+            out.tell(f"note: {note}")
+    if source is not None:
+        print_source(source)
     repair = build.facts.repair
     if repair is not None:
         epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
@@ -301,6 +385,17 @@ def _print_build(build: "Build", judgement: "Judgement | None", output: Path) ->
     elif judgement.misfit:
         out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
     out.tell(f"report: {output / 'report.html'}")
+
+
+def print_source(source: "SourceFacts") -> None:
+    """Print how far the network is what its framework computed; what is not equal, an error will say."""
+    print_table(
+        f"what the framework computed, {source.samples} samples of {source.steps} steps",
+        ("population", "equal spikes", "spike F1", "largest v error", "first difference"),
+        source.rows(),
+    )
+    for sentence in source.sentences if source.equal else ():
+        out.tell(sentence)
 
 
 def print_quantization(report: "QuantizationReport") -> None:

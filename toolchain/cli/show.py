@@ -60,4 +60,6 @@ def show(
         answer(network | {"quantization": quantization, "facts": facts})
         if not as_json:
             out.print(text, soft_wrap=True)
+            for note in loaded.notes:
+                out.tell(f"note: {note}")
             print_quantization(loaded.quantization)

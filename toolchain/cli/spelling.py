@@ -14,8 +14,8 @@ _CODE: Final = re.compile(
     r"(?<!\w)'[^']*'(?!\w)|`(?:\w+\()?(?P<code>\w+(?:=[^`(),=]+)?(?:, \w+=[^`(),=]+)*)\)?`"
 )
 """A name in backticks, or arguments, with or without their call. Quoted paths stay as they are."""
-_CALLS: Final = {"repair": "qat_epochs", "write_baseline": "update"}
-"""Calls of the library for which a command has an option."""
+_CALLS: Final = {"repair": "qat_epochs", "write_baseline": "update", "outputs": "expect"}
+"""Calls and arguments of the library for which a command has an option of another name."""
 
 
 def spell(text: str, commands: Iterable[Any]) -> str:

@@ -12,6 +12,7 @@ from toolchain.passes.quantization.population import OTHERS
 from toolchain.passes.quantization.rounding import Rounding
 from toolchain.passes.quantize_graph import QuantizeGraph
 from toolchain.passes.remove_dead_neurons import RemoveDeadNeurons
+from toolchain.passes.replace_resets import ReplaceResets
 from toolchain.passes.retime_delays import ClockSchedule, RetimeDelays, find_schedule
 from toolchain.passes.split_halves import SplitHalves
 from toolchain.passes.split_signs import SplitSigns
@@ -30,6 +31,7 @@ __all__ = [
     "Pipeline",
     "QuantizeGraph",
     "RemoveDeadNeurons",
+    "ReplaceResets",
     "RetimeDelays",
     "Rounding",
     "SplitHalves",

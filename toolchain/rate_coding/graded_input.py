@@ -41,7 +41,8 @@ def graded_input(
     Args:
         network: Network that reads the input.
         frames: Samples of the input, `[batch, *features]`.
-        thresholds: Threshold of each layer, by name, in units of its activations.
+        thresholds: What the largest threshold stands for in each layer, by name, in its activations; where a
+            step sends several spikes, what all of them stand for.
     """
     peak = float(np.abs(frames).max()) or 1.0
     power = float(np.mean(np.square(frames, dtype=np.float64)))

@@ -5,19 +5,30 @@ the largest activation of its layer on samples: data-based threshold balancing (
 percentile of Rueckauer et al. 2017). Here the threshold is `theta = lambda / rho` and the weights that read a
 neuron are multiplied by its `theta`.
 
-Chips reset to zero, so what is above the threshold at a spike is lost and rates are too small. Ours are four
+A reset to zero loses what is above the threshold at a spike, so that rates are too small. Ours are four
 remedies: the largest rate `rho`, which for a constant drive bounds the loss; a current filter where spikes
 enter, so that the drive is nearly constant, spikes that come together are not lost together, and those of a
 neuron whose input is negative on average are few; thresholds that are lowered, layer by layer, until the mean
 rates on samples are those of the activations; and connections that read a neuron, or a feature map, not by
 `theta` but by what a spike of it stands for on the samples (`fitted_units`); where those connections hold
 quantized weights, by one such number for the whole layer, so that their whole numbers stay what they are.
+
+A reset that subtracts loses nothing (Rueckauer et al. 2017), and with up to `m` spikes a step `theta` is
+`lambda / m`. Neurons begin half a spike below their first one: they fire above `theta / 2` and lose `theta`.
+A neuron without leak that is driven by `a` in each of `T` steps has then sent, for as long as no step asks
+for more than `m` spikes,
+
+.. math:: \sum_t n_t = \max\big(0, \operatorname{round}(T a / \theta)\big)
+
+spikes, ties rounded down: a ReLU that is rounded to `T m + 1` levels from 0 to `lambda` (Bu et al. 2022 begin
+at `theta / 2` for the same reason). So `m` times fewer steps give the same levels. What neither cures is a
+spike sent before a negative input arrives; a finer spike makes it small.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +53,7 @@ from toolchain.rate_coding.activation_network import (
 from toolchain.rate_coding.graded_input import graded_input, range_notes
 from toolchain.rate_coding.rectified_layers import graph_name
 from toolchain.rate_coding.threshold_balancing import MOST_FRAMES, StillFrames, fitted_units, lowered_share
+from toolchain.reset import MOST_SPIKES, Reset
 
 _STEPS: Final = 32
 """For how many steps samples of a single step are shown while thresholds are lowered."""
@@ -56,26 +68,39 @@ class RateCode:
     """How activations become rates.
 
     Attributes:
-        largest_rate: Spikes per step of the largest activation.
+        largest_rate: Spikes per step of the largest activation. By default 0.5 where a spike resets to zero,
+            and `max_spikes` where it subtracts.
         percentile: Percentile of a layer's activations that counts as its largest.
         current_decay: Share of its current that a population which reads spikes loses per step; 1 for no
-            filter. By default a quarter, or more if all filters together would delay by more than an eighth
-            of the time that samples are shown.
+            filter, as is the default where a spike subtracts. Otherwise a quarter, or more if all filters
+            together would delay by more than an eighth of the time that samples are shown.
         balance: Whether thresholds are lowered until the mean rates on the samples are those asked for, and
             what a spike stands for is measured there.
+        max_spikes: Most spikes that a hidden neuron sends in one step, 1 .. 255, each of which subtracts what
+            it stands for; None for one spike that resets to zero.
     """
 
-    largest_rate: float = 0.5
+    largest_rate: float | None = None
     percentile: float = 99.9
     current_decay: float | None = None
     balance: bool = True
+    max_spikes: int | None = None
+
+    @property
+    def rate(self) -> float:
+        """Spikes per step of the largest activation."""
+        usual = 0.5 if self.max_spikes is None else float(self.max_spikes)
+        return usual if self.largest_rate is None else self.largest_rate
 
     def __post_init__(self) -> None:
+        most = 1 if self.max_spikes is None else self.max_spikes
+        if not 1 <= most <= MOST_SPIKES:
+            raise UsageError(f"expected `max_spikes` of 1 to {MOST_SPIKES} spikes a step, got {most}")
         decay = 1.0 if self.current_decay is None else self.current_decay
-        if not (0 < self.largest_rate <= 1 and 0 < self.percentile <= 100 and 0 < decay <= 1):
+        if not (0 < self.rate <= most and 0 < self.percentile <= 100 and 0 < decay <= 1):
             raise UsageError(
-                "expected a largest rate in 0 .. 1, a percentile in 0 .. 100 and a current decay in 0 .. 1, "
-                f"none of them 0, got {self.largest_rate}, {self.percentile} and {decay}"
+                f"expected a largest rate in 0 .. {most}, a percentile in 0 .. 100 and a current decay in "
+                f"0 .. 1, none of them 0, got {self.rate}, {self.percentile} and {decay}"
             )
 
 
@@ -129,8 +154,10 @@ class _Conversion:
 
     def graph(self, name: str, frames: NDArray[np.float32], classes: Sequence[str]) -> Graph:
         """Return the network; the last layer integrates what it gets."""
-        thresholds = {layer: peak / self.code.largest_rate for layer, peak in self.peaks.items()}
-        self.nodes.append(graded_input(self.network, frames, thresholds))
+        # A register holds the potential of as many spikes as a step sends.
+        most = self.code.max_spikes or 1
+        reaches = {layer: peak * most / self.code.rate for layer, peak in self.peaks.items()}
+        self.nodes.append(graded_input(self.network, frames, reaches))
         self.notes += range_notes(frames)
         self.units[INPUT] = 1.0
         for step in self.network.steps:
@@ -148,13 +175,13 @@ class _Conversion:
         if self.code.balance:
             self.notes.append("thresholds were lowered until mean rates on the samples were those asked for")
         self.notes.append(
-            f"activations became rates of at most {self.code.largest_rate:g} spikes per step; show a "
+            f"activations became rates of at most {self.code.rate:g} spikes per step; show a "
             "still input at every step, and more steps if classes differ from those of the classifier"
         )
         return graph
 
     def _layer(self, layer: Rectified) -> None:
-        name, largest, rate = layer.name, self.peaks[layer.name], self.code.largest_rate
+        name, largest, rate = layer.name, self.peaks[layer.name], self.code.rate
         threshold = largest / rate
         self.units[name] = threshold
         self._population(name, layer.current, threshold, self.decay if _reads_spikes(layer) else 1.0)
@@ -172,6 +199,8 @@ class _Conversion:
         """Share of its current that a population which reads spikes loses per step."""
         if self.code.current_decay is not None:
             return self.code.current_decay
+        if self.code.max_spikes is not None:
+            return 1.0
         # A filter delays by 1 / d - 1 steps.
         filters = sum(map(_reads_spikes, self.network.layers))
         return max(_LEAST_DECAY, filters / (filters + self.shown.steps / _DELAY_SHARE))
@@ -191,7 +220,7 @@ class _Conversion:
         population = self.nodes[-1]
         share = lowered_share(self.shown.rates(tuple(self.nodes)), activations / threshold)
         if isinstance(population, ir.Lif):
-            self.nodes[-1] = replace(population, vth=population.vth * share)
+            self.nodes[-1] = replace(population, **self._firing(population.vth.shape, threshold * share))
         rates = self.shown.rates(tuple(self.nodes))
         shared = population.name in self.quantized
         self.units[population.name] = fitted_units(activations, rates, threshold, shared=shared)
@@ -224,11 +253,19 @@ class _Conversion:
                 inputs=tuple(inputs),
                 du=np.full(shape, decay),
                 dv=np.zeros(shape),
-                vth=np.full(shape, threshold),
                 bias=current.offsets,
                 origin=Origin.whole(name, size_of(shape)),
+                **self._firing(shape, threshold),
             )
         )
+
+    def _firing(self, shape: tuple[int, ...], threshold: float) -> dict[str, Any]:
+        """Return the fields of a population of which a spike stands for so much; a read-out never fires."""
+        most = self.code.max_spikes
+        if most is None or not np.isfinite(threshold):
+            return {"vth": np.full(shape, threshold)}
+        amount = np.full(shape, threshold)
+        return {"vth": amount / 2, "reset": Reset.SUBTRACT, "reset_amount": amount, "max_spikes": most}
 
     def _rated(self, branch: Branch, decay: float) -> Branch:
         """Return a connection that reads rates instead of activations, into a current with a filter."""

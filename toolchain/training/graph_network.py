@@ -19,7 +19,9 @@ from toolchain.models import NetworkRecord
 from toolchain.models.entering import tensor_of
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.graph_connection import TrainedConnection
-from toolchain.training.integer_rules import ALL_RULES, NeuronUpdate, Rule, straight_through
+from toolchain.training.integer_rules import ALL_RULES, Rule, straight_through
+from toolchain.training.neuron_numbers import KEPT_SHARES, acting_numbers
+from toolchain.training.neuron_update import NeuronUpdate
 
 History = dict[str, list[Tensor]]
 
@@ -30,9 +32,10 @@ class GraphNetwork(nn.Module):
 
     Given the fixed graph that the float graph became, it computes what the chip computes: integers by
     exactly the rules of `fixedpoint` (equal to the emulator bit for bit), with gradients that pass
-    straight through the rounding. Scales, exponents, thresholds and decays are those of the fixed graph
-    and stay; weights and biases are rounded afresh in every forward pass. A weight of a dense matrix that
-    is zero is no synapse and stays zero; so does the bias of a population that has none.
+    straight through the rounding (see `NeuronUpdate`). Scales, exponents, thresholds, decays and what a
+    spike does are those of the fixed graph and stay; weights and biases are rounded afresh in every forward
+    pass. A weight of a dense matrix that is zero is no synapse and stays zero; so does the bias of a
+    population that has none.
 
     With fewer rules it computes what the network would be if the chip had only those limits.
 
@@ -192,38 +195,32 @@ class GraphNetwork(nn.Module):
 
     def _neurons(self, node: ir.Lif) -> NeuronUpdate:
         """Return the update of a population by the rules that hold."""
-        keep_u, keep_v, threshold, unit = 1 - node.du, 1 - node.dv, node.vth, 1.0
-        if self.fixed is not None:
-            unit = 2.0**fixedpoint.ALIGNMENT_BITS
-            fixed = cast("ir.FixedLif", self.fixed[node.name])
-            threshold = threshold * fixed.scale * unit
-            if Rule.THRESHOLDS in self.rules:
-                units = np.left_shift(fixed.vth, fixedpoint.ALIGNMENT_BITS).astype(np.float64)
-                # A read-out never reaches its threshold; an infinite one passes no gradient either.
-                threshold = np.where(np.isfinite(node.vth), units, np.inf)
-            if Rule.DECAYS in self.rules:
-                unity = fixedpoint.DECAY_UNITY
-                keep_u, keep_v = 1 - (fixed.du + 1.0) / unity, 1 - fixed.dv / unity
-        parts = (keep_u, keep_v, threshold)
+        fixed = None if self.fixed is None else cast("ir.FixedLif", self.fixed[node.name])
+        numbers = acting_numbers(node, fixed, self.rules)
         reach = sum(self.connection(name).reach for name in node.inputs)
         wide = self.rules == ALL_RULES and reach >= fixedpoint.INPUT_LIMIT
-        kind = self._state_type(keep_u, keep_v, wide=wide)
+        kind = self._state_type(numbers, wide=wide)
         device = next(self.parameters()).device
+        tensors = {name: torch.from_numpy(np.array(each)).to(device, kind) for name, each in numbers.items()}
+        waits = node.refractory
         return NeuronUpdate(
-            *(torch.from_numpy(np.array(part)).to(device, kind) for part in parts),
-            unit=unit,
+            **tensors,
+            unit=1.0 if fixed is None else 2.0**fixedpoint.ALIGNMENT_BITS,
             truncates=Rule.TRUNCATION in self.rules,
             saturates=Rule.SATURATION in self.rules,
             wide=wide,
             surrogate=self.surrogate,
             slope=self.slope,
+            reset=node.reset,
+            refractory=None if waits is None else torch.from_numpy(np.array(waits)).to(device),
+            max_spikes=node.max_spikes,
         )
 
-    def _state_type(self, *keeps: Floats, wide: bool) -> torch.dtype:
-        """Return the type of u and v: integers of 24 bits that do not leak are exact in float32."""
+    def _state_type(self, numbers: Mapping[str, Floats], *, wide: bool) -> torch.dtype:
+        """Return the type of the state: integers of 24 bits that do not leak are exact in float32."""
         if self.fixed is None:
             return self.precision
-        leaks = any(not np.isin(keep, (0, 1)).all() for keep in keeps)
+        leaks = any(not np.isin(numbers[name], (0, 1)).all() for name in KEPT_SHARES if name in numbers)
         return torch.float64 if leaks or wide or self.rules != ALL_RULES else torch.float32
 
     def _bias(self, node: ir.Lif) -> Tensor:
@@ -259,16 +256,15 @@ class _Layer:
     def __init__(self, neurons: NeuronUpdate, bias: Tensor, batch: int) -> None:
         self.neurons = neurons
         self.bias = bias.to(neurons.threshold.dtype)
-        rest = neurons.threshold.new_zeros(batch, *neurons.threshold.shape)
+        self.state = neurons.rest(batch)
         self.u_rows, self.v_rows = [], []
-        self.u, self.v = rest, rest
 
     def advance(self, a: Tensor) -> Tensor:
-        """Take one step and return the spikes."""
-        spikes, self.u, self.v = self.neurons.step(a.to(self.v.dtype), self.u, self.v, self.bias)
-        self.u_rows.append(self.u)
-        self.v_rows.append(self.v)
-        return spikes
+        """Take one step and return the spikes, or how many of them."""
+        sent, self.state = self.neurons.step(a.to(self.state.v.dtype), self.state, self.bias)
+        self.u_rows.append(self.state.u)
+        self.v_rows.append(self.state.v)
+        return sent
 
 
 def _recall(node: ir.Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:

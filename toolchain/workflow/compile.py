@@ -32,6 +32,7 @@ from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import Quantization, observe_ranges, recording_batch, repair_build
+from toolchain.workflow.replaced_resets import replaced_resets, replacement
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
 from toolchain.workflow.train import repair_options, training_samples
@@ -148,6 +149,11 @@ def compile_graph(
     facts = check_type(facts or BuildFacts(), "facts", BuildFacts)
     record = PassRecord()
     float_graph = Pipeline((RemoveDeadNeurons(), FoldDelays()), record)(graph)
+    replaces = replacement(float_graph, options.replace_reset, place.profile)
+    if replaces is not None:
+        before, float_graph = float_graph, Pipeline((replaces,), record)(float_graph)
+        replaced = replaced_resets(before, float_graph, calibration if stimulus is None else stimulus)
+        facts = facts.model_copy(update={"replaced": replaced})
     facts = _look_at_loops(float_graph, facts, delay=loop_delay)
     preparation = (*((DelayLoops(),) if loop_delay else ()), *options.preparation())
     float_graph = Pipeline(preparation, record)(float_graph)

@@ -1,20 +1,20 @@
 """Compiling networks from files of other frameworks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.errors import StimulusError, UsageError
+from toolchain.errors import FrontendError, StimulusError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, shared_samples
 from toolchain.files.atomic import sha256
 from toolchain.files.disk import check_file
-from toolchain.intake import PathText, names_of, path_of, real_of
+from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import from_nir
+from toolchain.interchange.nir.from_nir import Readout, from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Decode, Graph
@@ -25,9 +25,12 @@ from toolchain.progress import StageProgress, no_stages, stage_progress
 from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.visible import visible
-from toolchain.workflow.build_facts import BuildFacts, ImportFacts
+from toolchain.workflow.build_facts import BuildFacts, ImportFacts, SourceFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile import compile_graph
+from toolchain.workflow.framework_outputs import Outputs
+from toolchain.workflow.import_check import check_graph, find_reading
+from toolchain.workflow.other_readings import Reading, other_readings
 from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 
 FORMATS: Final = (".nir", ".net", ".onnx")
@@ -40,6 +43,8 @@ def import_file(
     *,
     convention: str | None = None,
     dt: float | None = None,
+    reset: str | float | None = None,
+    readout: Readout | str | None = None,
     samples: Stimulus | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
@@ -51,6 +56,11 @@ def import_file(
         source: Path of a `.nir`, `.onnx` or netx `.net` file, or the NIR graph that an exporter returned.
         convention: Meaning of a step in NIR; by default as the file says, or NIR's equations.
         dt: Length of a step in NIR, in the file's unit of time.
+        reset: What a spike does to the potential, where neither a NIR file nor its convention can say it:
+            `zero`, another potential as a number, `subtract`, `subtract-delayed`, `subtract-several`,
+            `zero-delayed` or `none`; see the guide.
+        readout: What leaves the neurons that outputs of a NIR file read: `spikes`, or their `membrane`, which
+            never fires.
         samples: Samples of the input; whether they are spikes decides what enters.
         decode: Rule by which outputs are read.
         classes: Names of the classes.
@@ -67,37 +77,33 @@ def import_file(
         _check_finite(name, array)
     classes = names_of(classes, "classes")
     dt = None if dt is None else real_of(dt, "dt")
+    readout = None if readout is None else choice_of(readout, "readout", Readout)
+
+    def from_graph(graph: nir.NIRGraph, name: str) -> Imported:
+        steps = named_convention(graph, convention, dt, reset)
+        return from_nir(
+            graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name, readout=readout
+        )
+
     if isinstance(source, nir.NIRGraph):
-        return _from_graph(source, convention, dt, samples, decode, classes, "nir")
+        return from_graph(source, "nir")
     path = path_of(source, "source")
     check_file("model", path)
-    if path.suffix != ".nir" and (convention is not None or dt is not None):
+    if path.suffix != ".nir" and any(option is not None for option in (convention, dt, reset, readout)):
         raise UsageError(
-            "`convention` and `dt` say what a step of a .nir file is, and other files say it themselves",
+            "`convention`, `dt`, `reset` and `readout` say what a .nir file means, and other files say it "
+            "themselves",
             "leave them out",
         )
     match path.suffix:
         case ".nir":
-            return _from_graph(read_nir(path), convention, dt, samples, decode, classes, visible(path.stem))
+            return from_graph(read_nir(path), visible(path.stem))
         case ".net":
             return from_netx(path)
         case ".onnx":
             return from_onnx(path, samples=samples, classes=classes, code=code)
         case _:
             raise UsageError(f"expected a file ending in {', '.join(FORMATS)}, got '{path.name}'")
-
-
-def _from_graph(
-    graph: nir.NIRGraph,
-    convention: str | None,
-    dt: float | None,
-    samples: Stimulus | None,
-    decode: Decode | None,
-    classes: Sequence[str],
-    name: str,
-) -> Imported:
-    steps = named_convention(graph, convention, dt)
-    return from_nir(graph, steps, peak=_peaks(samples), decode=decode, classes=classes, name=name)
 
 
 @enough_memory("compiling the file")
@@ -107,6 +113,8 @@ def compile_file(
     target: str = DEFAULT_EXECUTOR,
     convention: str | None = None,
     dt: float | None = None,
+    reset: str | float | None = None,
+    readout: Readout | str | None = None,
     stimulus: Stimulus | NDArray[Any] | None = None,
     calibration: Stimulus | NDArray[Any] | None = None,
     quantization: Quantization | None = None,
@@ -117,6 +125,7 @@ def compile_file(
     train: Stimulus | None = None,
     repair: RepairOptions | None = None,
     resume: PathText | None = None,
+    expect: Outputs | None = None,
     progress: StageProgress = no_stages,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `compile_graph`.
@@ -128,6 +137,8 @@ def compile_file(
         target: Name of an installed target.
         convention: Meaning of a step in NIR; see `import_file`.
         dt: Length of a step in NIR; see `import_file`.
+        reset: What a spike does to the potential in NIR; see `import_file`.
+        readout: What leaves the neurons that outputs read in NIR; see `import_file`.
         stimulus: Samples to judge the build by, which stay in it.
         calibration: Samples on which ranges are observed; by default `train`, or else `stimulus`.
         quantization: Options of how real numbers become integers.
@@ -138,29 +149,34 @@ def compile_file(
         train: Labelled samples on which the network is trained on with its integers; see `repair_build`.
         repair: Options of that training.
         resume: Folder for the state of the training after every epoch.
+        expect: What the framework itself computed on `stimulus`; see `check_import`. The build keeps the
+            verdict in `facts.source`, and is made whatever it is; `facts.source.require_equal()` raises.
         progress: Callback with the stage and how far it is.
 
     Raises:
         UsageError: Options of quantization, delays or training are asked for a file of integers, the
-            training samples have no labels, or the network would be judged by what it was trained on.
+            training samples have no labels, the network would be judged by what it was trained on, or
+            something is expected of a file of integers or without a stimulus.
     """
     stimulus = None if stimulus is None else Stimulus.of(stimulus)
     train = None if train is None else Stimulus.of(train, name="train")
     calibration = (train or stimulus) if calibration is None else Stimulus.of(calibration, name="calibration")
     training_notes = _check_training(train, stimulus, repair, resume)
-    imported = import_file(
-        source,
-        convention=convention,
-        dt=dt,
+    options: dict[str, Any] = {
+        "convention": convention,
+        "dt": dt,
+        "reset": reset,
+        "readout": readout,
         # What is judged by should not have chosen anything, if there is a choice.
-        samples=calibration,
-        decode=decode,
-        classes=classes,
-        code=code,
-    )
+        "samples": calibration,
+        "decode": decode,
+        "classes": classes,
+        "code": code,
+    }
+    imported, proof = _import_expected(source, options, expect, stimulus)
     if train is not None:
         check_stimulus(imported.graph, train, "train")
-    facts = BuildFacts(imported=_import_facts(source, (*imported.notes, *training_notes)))
+    facts = BuildFacts(imported=_import_facts(source, imported, training_notes), source=proof)
     if imported.fixed is not None:
         _check_no_options(quantization, loop_delay=loop_delay)
         build = _keep_integers(imported.graph, imported.fixed, target, stimulus, facts)
@@ -180,11 +196,58 @@ def compile_file(
     return repair_build(build, train, repair, resume=resume, progress=report)
 
 
-def _import_facts(source: PathText | nir.NIRGraph, notes: tuple[str, ...]) -> ImportFacts:
+def _import_facts(source: PathText | nir.NIRGraph, imported: Imported, more: tuple[str, ...]) -> ImportFacts:
+    rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
+    facts = ImportFacts(notes=(*imported.notes, *more), warnings=imported.warnings, rests=rests)
     if isinstance(source, nir.NIRGraph):
-        return ImportFacts(notes=notes)
+        return facts
     path = path_of(source, "source")
-    return ImportFacts(notes=notes, file=path.name, sha256=sha256(path))
+    return facts.model_copy(update={"file": path.name, "sha256": sha256(path)})
+
+
+def _import_expected(
+    source: PathText | nir.NIRGraph,
+    options: dict[str, Any],
+    expect: Outputs | None,
+    stimulus: Stimulus | None,
+) -> tuple[Imported, SourceFacts | None]:
+    """Read a network, and say how far it is what its framework computed, if that is known."""
+    if expect is None:
+        return import_file(source, **options), None
+    if stimulus is None:
+        raise UsageError(
+            "`expect` holds what the framework computed, and nothing says on which samples",
+            "give the same samples as `stimulus`",
+        )
+    readings = _other_readings(source, options)
+    try:
+        imported = import_file(source, **options)
+    except FrontendError as error:
+        found = find_reading(expect, stimulus, readings)
+        if found:
+            error.add_note(f"with {found} all steps are equal to what the framework computed")
+        raise
+    if imported.fixed is not None:
+        raise UsageError(
+            "`expect` is compared with real numbers, and the file holds integers", "leave out `expect`"
+        )
+    return imported, check_graph(imported.graph, expect, stimulus, imported.rests, readings).document()
+
+
+def _other_readings(source: PathText | nir.NIRGraph, options: dict[str, Any]) -> Iterator[Reading]:
+    """Yield what else a file may mean; nothing for one that says it itself."""
+    if not isinstance(source, nir.NIRGraph):
+        path = path_of(source, "source")
+        if path.suffix != ".nir":
+            return
+        source = read_nir(path)
+    graph = source
+
+    def read(**changes: str | None) -> Imported:
+        arguments: dict[str, Any] = options | changes
+        return import_file(graph, **arguments)
+
+    yield from other_readings(read, options["convention"], options["reset"])
 
 
 def _check_no_options(quantization: Quantization | None, *, loop_delay: bool) -> None:

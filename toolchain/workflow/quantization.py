@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import ir
-from toolchain.errors import UnknownNameError, UsageError
+from toolchain.errors import ArgumentError, UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
@@ -33,6 +33,7 @@ from toolchain.passes import (
 )
 from toolchain.passes.quantization.report import QuantizationOptions, QuantizationReport
 from toolchain.progress import Progress, no_progress
+from toolchain.reset import Reset
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.training import FitOptions, tune_graph
 from toolchain.training.callback import Callback
@@ -63,6 +64,9 @@ class Quantization:
         decay_profiles: Largest number of distinct pairs of decays per population; None for no limit.
         tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
         exponents: Whether connections may have an exponent; netx files know none.
+        replace_reset: `Reset.ZERO` lets every spike set its potential to zero, for chips that know no other
+            reset; what else a spike does is left out as far as the target lacks it. `Build.facts` says what
+            that changed. None keeps the neurons as they are.
     """
 
     weight_bits: int | Mapping[str, int] = 8
@@ -73,6 +77,7 @@ class Quantization:
     decay_profiles: int | None = None
     tau_error: float = 0.5
     exponents: bool = True
+    replace_reset: Reset | None = None
 
     def __post_init__(self) -> None:
         bits: Any = self.weight_bits
@@ -90,6 +95,11 @@ class Quantization:
         }
         for name in ("split_signs", "per_neuron", "exponents"):
             checked[name] = flag(getattr(self, name), name)
+        if self.replace_reset is not None:
+            reset = choice_of(self.replace_reset, "replace_reset", Reset)
+            if reset is not Reset.ZERO:
+                raise ArgumentError("replace_reset", "'zero' or None", f"'{reset.value}'")
+            checked["replace_reset"] = reset
         for name in ("threshold_profiles", "decay_profiles"):
             number = getattr(self, name)
             checked[name] = None if number is None else count_of(number, name, least=1, most=MOST)
@@ -107,6 +117,7 @@ class Quantization:
             decay_profiles=self.decay_profiles,
             tau_error=self.tau_error,
             exponents=bool(self.exponents),
+            replace_reset=self.replace_reset,
         )
 
     def limited_to(self, profile: HardwareProfile) -> "Quantization":

@@ -15,6 +15,9 @@ from .models import Models
 from .simulation import Observer, simulate
 from .strict_json import DocumentError
 
+Beyond = dict[str, tuple[str, ...]]
+"""By population, what its neurons do that Lava's own do not."""
+
 
 def main(folder: Path, usage: str) -> None:
     """Read the command line, run the network of a folder, write the trace.
@@ -27,10 +30,11 @@ def main(folder: Path, usage: str) -> None:
         network, weights = read_network(folder)
     except (OSError, DocumentError) as error:
         raise SystemExit(f"the network in '{folder}' cannot be read: {error}") from None
-    chosen = _parser(network, usage).parse_args()
+    beyond = beyond_stock(network, weights)
+    chosen = _parser(network, usage, beyond).parse_args()
     models = Models.STOCK if chosen.stock or chosen.hardware else Models.MIXED
-    if models is Models.STOCK:
-        _refuse_beyond_stock(network, weights)
+    if models is Models.STOCK and beyond:
+        _refuse(beyond)
     configuration = _hardware() if chosen.hardware else None
     stimulus = _read_stimulus(chosen.input, network, chosen.samples)
     samples, steps = next(iter(stimulus.values())).shape[:2]
@@ -46,9 +50,12 @@ def main(folder: Path, usage: str) -> None:
     print(f"trace: {chosen.output}")
 
 
-def _parser(network: LavaNetwork, usage: str) -> argparse.ArgumentParser:
+def _parser(network: LavaNetwork, usage: str, beyond: Beyond) -> argparse.ArgumentParser:
     inputs = "\n".join(f"  {item.key}: [samples, steps, {_features(item)}]" for item in network.inputs)
-    populations = "\n".join(f"  {item.name}" for item in network.populations if not item.relay)
+    does = {name: f": {', '.join(lacks)}" for name, lacks in beyond.items()}
+    populations = "\n".join(
+        f"  {item.name}{does.get(item.name, '')}" for item in network.populations if not item.relay
+    )
     parser = argparse.ArgumentParser(
         prog="network.py",
         description=usage,
@@ -68,12 +75,12 @@ def _features(entry: LavaInput) -> str:
     return ", ".join(map(str, entry.shape))
 
 
-def _refuse_beyond_stock(network: LavaNetwork, weights: dict[str, Array]) -> None:
-    for name, lacks in beyond_stock(network, weights).items():
-        raise SystemExit(
-            f"population '{name}' has {', '.join(lacks)}, which Lava's own LIF has not: run the network without "
-            "--stock and --hardware; on Loihi 2 such neurons need a program of their own"
-        )
+def _refuse(beyond: Beyond) -> None:
+    name, lacks = next(iter(beyond.items()))
+    raise SystemExit(
+        f"population '{name}' has {', '.join(lacks)}, which Lava's own LIF has not: run the network without "
+        "--stock and --hardware; on Loihi 2 such neurons need a program of their own"
+    )
 
 
 def _hardware() -> Any:  # noqa: ANN401 - Lava ships no types

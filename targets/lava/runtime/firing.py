@@ -69,9 +69,10 @@ class Firing:
         }
         for name, needed in needs.items():
             if needed is (getattr(self, name) is None):
+                state = "missing" if needed else "there, but not used"
                 raise ValueError(
-                    f"the array '{name}' of a population is {'missing' if needed else 'there, but not used'}: "
-                    "export the network again, all of its files together"
+                    f"the array '{name}' of a population is {state}: export the network again, all of its "
+                    "files together"
                 )
 
     @property

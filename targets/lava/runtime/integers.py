@@ -1,5 +1,4 @@
-"""The integer rules that Pumice's own processes compute by: those of Lava's CPU `fixed_pt` models, and what a
-spike may do beyond them.
+"""The integer rules of Pumice's own processes: those of Lava's CPU `fixed_pt` models, and what spikes do.
 
 They are the ones of `toolchain.fixedpoint`, which this package may not import; a property test holds both
 equal.

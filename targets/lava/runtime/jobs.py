@@ -15,7 +15,17 @@ from typing import Final, final
 
 import numpy as np
 
-from .documents import NETWORK, RUN, WEIGHTS, LavaInput, LavaNetwork, LavaPopulation, LavaRun, LavaSource, Numbers
+from .documents import (
+    NETWORK,
+    RUN,
+    WEIGHTS,
+    LavaInput,
+    LavaNetwork,
+    LavaPopulation,
+    LavaRun,
+    LavaSource,
+    Numbers,
+)
 from .firing import OPTIONAL, Array, Firing
 from .integers import encode_graded
 from .models import Models

@@ -21,6 +21,7 @@ from tests.names import with_names
 from tests.networks import images, small_vgg, stirred
 from tests.targets import conformance
 from toolchain.errors import TargetError
+from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
@@ -72,6 +73,24 @@ def _check_equal(graph: Graph, x: Any, tmp_path: Path, *options: str) -> None:
 @pytest.mark.parametrize("options", [(), ("--stock",)])
 def test_a_recurrent_network_gives_our_integers(tmp_path: Path, options: tuple[str, ...]) -> None:
     _check_equal(random_fixed(RECURRENT), random_stimulus(RECURRENT, 2, 7), tmp_path, *options)
+
+
+def test_every_neuron_gives_our_integers(tmp_path: Path) -> None:
+    graph, x = random_fixed(conformance.FIRING), random_stimulus(conformance.FIRING, 2, 9)
+    export_network(plan_processes(graph), tmp_path / "lava")
+    stimulus = fit_stimulus(graph, Stimulus.of(x))
+    stimulus.save(tmp_path / "stimulus.npz")
+    paths = ("--input", str(tmp_path / "stimulus.npz"), "--output", str(tmp_path / "trace.npz"))
+    ran = _start(tmp_path / "lava", *paths, "--record", "v,u")
+    assert ran.returncode == 0, ran.stderr
+    assert first_mismatch(reference.run(graph, stimulus), Trace.load(tmp_path / "trace.npz")) is None
+    refused = _start(tmp_path / "lava", *paths, "--stock")
+    assert refused.returncode == 1
+    assert "population 'p0' has a reset of kind 'none'" in refused.stderr
+    assert "run the network without --stock" in refused.stderr
+    told = _start(tmp_path / "lava", "--help").stdout
+    assert "  p1\n" in told
+    assert "  p3: a reset of kind 'value', thresholds that spikes raise\n" in told
 
 
 @pytest.mark.parametrize("options", [(), ("--stock",)])

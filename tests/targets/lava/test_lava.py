@@ -60,11 +60,16 @@ def _refractory() -> Graph:
     graph = wired({"p": 6, "q": 3}, links, channels=4, weights=lambda shape: rng.normal(size=shape))
     bias = {"p": rng.uniform(0, 0.3, 6), "q": np.array([0.4, 0, 0.1])}
     return graph.map(
-        lambda node: replace(
-            node, vth=np.full(node.vth.shape, 0.4), bias=bias[node.name], refractory=np.full(node.vth.shape, 3)
+        lambda node: (
+            replace(
+                node,
+                vth=np.full(node.vth.shape, 0.4),
+                bias=bias[node.name],
+                refractory=np.full(node.vth.shape, 3),
+            )
+            if isinstance(node, ir.Lif)
+            else node
         )
-        if isinstance(node, ir.Lif)
-        else node
     )
 
 

@@ -38,9 +38,9 @@ from tests.image_graphs import (
     random_stimuli_of_pictures,
     wide_image_recipes,
 )
+from tests.networks import images, small_preresnet, small_vgg, stirred
 from tests.real_graphs import check_close, in_reals
 from tests.targets import conformance
-from tests.networks import images, small_preresnet, small_vgg, stirred
 from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.execution import reference

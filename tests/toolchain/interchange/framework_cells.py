@@ -16,6 +16,7 @@ from tests.toolchain.interchange.norse_cells import (
     norse_li_box,
     norse_lif,
     norse_lif_box,
+    norse_lif_reset_below,
     norse_seconds_li_box,
     norse_seconds_lif,
     norse_seconds_lif_box,
@@ -120,6 +121,105 @@ def snntorch_synaptic(draw: Draw) -> Cell:
     return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
 
 
+def snntorch_leaky_subtract_delayed(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Leaky` with its defaults: `mem_t = beta mem_{t-1} + x_t - s_{t-1} threshold`.
+
+    Potentials are held against `mem - s threshold / beta`: what is left of the threshold once it decays.
+    """
+    beta, threshold = 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        before = state.get("mem", draw.zeros())
+        mem = beta * before + x - (before > threshold) * threshold
+        spikes = mem > threshold
+        left = np.divide(threshold, beta, out=draw.zeros(), where=beta > 0)
+        state |= {"mem": mem, "v": mem - spikes * left}
+        return spikes
+
+    tau = 1e-4 / (1 - beta)
+    return Cell(nir.LIF(tau, tau / 1e-4, draw.zeros(), threshold, draw.zeros()), step)
+
+
+def snntorch_synaptic_subtract_delayed(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Synaptic` with its defaults; potentials as of Leaky."""
+    alpha, beta, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        before, syn = state.get("mem", draw.zeros()), alpha * state.get("syn", 0.0) + x
+        mem = beta * before + syn - (before > threshold) * threshold
+        spikes = mem > threshold
+        left = np.divide(threshold, beta, out=draw.zeros(), where=beta > 0)
+        state |= {"mem": mem, "syn": syn, "v": mem - spikes * left}
+        return spikes
+
+    return Cell(_snntorch_cuba(alpha, beta, threshold), step)
+
+
+def snntorch_synaptic_zero_delayed(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Synaptic` with `reset_mechanism="zero"`: a reset takes the next step's input along."""
+    alpha, beta, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        before, syn = state.get("mem", draw.zeros()), alpha * state.get("syn", 0.0) + x
+        mem = (beta * before + syn) * (before <= threshold)
+        spikes = mem > threshold
+        state |= {"mem": mem, "syn": syn, "v": mem * ~spikes}
+        return spikes
+
+    return Cell(_snntorch_cuba(alpha, beta, threshold), step)
+
+
+def snntorch_leaky_zero_delayed(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Leaky` with `reset_mechanism="zero"`: what comes in the next step stays."""
+    beta, threshold = 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        before = state.get("mem", draw.zeros())
+        mem = beta * before * (before <= threshold) + x
+        spikes = mem > threshold
+        state |= {"mem": mem, "v": mem * ~spikes}
+        return spikes
+
+    tau = 1e-4 / (1 - beta)
+    return Cell(nir.LIF(tau, tau / 1e-4, draw.zeros(), threshold, draw.zeros()), step)
+
+
+def snntorch_synaptic_subtract(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Synaptic` with `reset_delay=False`.
+
+    A potential that is above the threshold at the end of a step loses it before it is compared again; the
+    potential that is compared with ours is the one in which that has happened.
+    """
+    alpha, beta, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        before, syn = state.get("mem", draw.zeros()), alpha * state.get("syn", 0.0) + x
+        reset = before > threshold
+        mem = beta * before + syn - reset * threshold
+        spikes = mem > threshold
+        state |= {"mem": mem - (1.0 * spikes - reset) * threshold, "syn": syn, "v": mem - spikes * threshold}
+        return spikes
+
+    return Cell(_snntorch_cuba(alpha, beta, threshold), step)
+
+
+def snntorch_leaky_none(draw: Draw) -> Cell:
+    """snnTorch 1.0, `Leaky` with `reset_mechanism="none"`."""
+    beta, threshold = 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        state["v"] = beta * state["v"] + x
+        return state["v"] > threshold
+
+    tau = 1e-4 / (1 - beta)
+    return Cell(nir.LIF(tau, tau / 1e-4, draw.zeros(), threshold, draw.zeros()), step)
+
+
+def _snntorch_cuba(alpha: Floats, beta: Floats, threshold: Floats) -> nir.CubaLIF:
+    syn, mem, zero = 1e-4 / (1 - alpha), 1e-4 / (1 - beta), np.zeros_like(threshold)
+    return nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4)
+
+
 def _sinabs_lif(draw: Draw, *, normalised: bool, silent: bool) -> Cell:
     tau, threshold = draw.tau(), draw.threshold()
     alpha = np.exp(-1 / tau)
@@ -158,6 +258,47 @@ def sinabs_iaf(draw: Draw) -> Cell:
         v = state["v"] + x
         spikes = v >= threshold
         state["v"] = v * ~spikes
+        return spikes
+
+    return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
+
+
+def sinabs_multi_lif(draw: Draw) -> Cell:
+    """sinabs 3.1, `LIF` with `MultiSpike` and `MembraneSubtract`, `norm_input=False`, `min_v_mem=None`."""
+    tau, threshold = draw.tau(), draw.threshold()
+    alpha = np.exp(-1 / tau)
+
+    def step(state: State, x: Floats) -> Floats:
+        v = alpha * state["v"] + x
+        spikes = (v > 0) * np.trunc(v / threshold)
+        state["v"] = v - spikes * threshold
+        return spikes
+
+    zero = draw.zeros()
+    return Cell(nir.LIF(tau, draw.ones(), zero, threshold, zero), step)
+
+
+def sinabs_multi_iaf(draw: Draw) -> Cell:
+    """sinabs 3.1, `IAF` with its defaults, `MultiSpike` and `MembraneSubtract`."""
+    threshold = draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + x
+        spikes = (v > 0) * np.trunc(v / threshold)
+        state["v"] = v - spikes * threshold
+        return spikes
+
+    return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
+
+
+def sinabs_subtracting_iaf(draw: Draw) -> Cell:
+    """sinabs 3.1, `IAF` with `SingleSpike` and `MembraneSubtract`."""
+    threshold = draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + x
+        spikes = v - threshold >= 0
+        state["v"] = v - spikes * threshold
         return spikes
 
     return Cell(nir.IF(draw.ones(), threshold, draw.zeros()), step)
@@ -209,6 +350,21 @@ def spikingjelly_cuba_lif(draw: Draw) -> Cell:
     return Cell(nir.CubaLIF(syn, mem, mem / 1e-4, zero, threshold, zero, syn / 1e-4), step)
 
 
+def spikingjelly_soft_lif(draw: Draw) -> Cell:
+    """SpikingJelly before 2.0, `LIFNode` with `v_reset=None`, which its exporter wrote as 0."""
+    tau, decays, threshold = 1 / draw.lost(), bool(draw.rng.random() < 0.5), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"]
+        v = v + (x - v) / tau if decays else v - v / tau + x
+        spikes = v - threshold >= 0
+        state["v"] = v - spikes * threshold
+        return spikes
+
+    zero = draw.zeros()
+    return Cell(nir.LIF(tau * 1e-4, draw.ones() if decays else tau, zero, threshold, zero), step)
+
+
 def lava_dl_cuba(draw: Draw) -> Cell:
     """Lava-DL 0.6, `slayer.neuron.cuba.Neuron` without its rounding, as the NIR paper's scripts write it.
 
@@ -239,6 +395,59 @@ def rockpool_exp_syn(draw: Draw) -> Cell:
     return Cell(nir.LI(tau, tau * np.exp(-1e-3 / tau) / 1e-3, draw.zeros()), step, silent=True)
 
 
+def rockpool_lif(draw: Draw) -> Cell:
+    """Rockpool 3.1, `LIFTorch`: what comes in a step decays with the current; spikes of `StepPWL`."""
+    tau_syn, tau_mem, threshold = 1e-3 * draw.tau(), 1e-3 * draw.tau(), draw.threshold()
+    beta, alpha = np.exp(-1e-3 / tau_syn), np.exp(-1e-3 / tau_mem)
+
+    def step(state: State, x: Floats) -> Floats:
+        isyn = (state.get("isyn", 0.0) + x) * beta
+        v = alpha * state["v"] + isyn
+        spikes = (v >= threshold) * np.floor(v / threshold)
+        state |= {"v": v - spikes * threshold, "isyn": isyn}
+        return spikes
+
+    r = tau_mem * np.exp(-1e-3 / tau_mem) / 1e-3
+    return Cell(nir.CubaLIF(tau_syn, tau_mem, r, draw.zeros(), threshold), step)
+
+
+def rockpool_lif_neuron(draw: Draw) -> Cell:
+    """Rockpool 3.1, `LIFNeuronTorch`, which has no current and writes the same r."""
+    tau, threshold = 1e-3 * draw.tau(), draw.threshold()
+    alpha = np.exp(-1e-3 / tau)
+
+    def step(state: State, x: Floats) -> Floats:
+        v = alpha * state["v"] + x
+        spikes = (v >= threshold) * np.floor(v / threshold)
+        state["v"] = v - spikes * threshold
+        return spikes
+
+    return Cell(nir.LIF(tau, tau * np.exp(-1e-3 / tau) / 1e-3, draw.zeros(), threshold), step)
+
+
+def spyx_lif(draw: Draw) -> Cell:
+    """Spyx 1.0, `LIF`, but for its spikes, which it sends one step later."""
+    cell = snntorch_leaky_subtract_delayed(draw)
+    node = cell.node
+    assert isinstance(node, nir.LIF)
+    tau = node.tau / 1e-4
+    return Cell(nir.LIF(tau, 1 - 1 / tau, draw.zeros(), node.v_threshold), cell.step)
+
+
+def spyx_cuba_lif(draw: Draw) -> Cell:
+    """Spyx 1.0, `CuBaLIF`, but for its spikes: the threshold leaves before the decay."""
+    alpha, beta, threshold = 1 - draw.lost(), 1 - draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        current = alpha * state.get("i", 0.0) + x
+        v = beta * state["v"] + current
+        spikes = v > threshold
+        state |= {"v": v - spikes * threshold, "i": current}
+        return spikes
+
+    return Cell(nir.CubaLIF(1 / (1 - alpha), 1 / (1 - beta), beta, draw.zeros(), threshold), step)
+
+
 def spyx_li(draw: Draw) -> Cell:
     """Spyx 0.1.20, `LI`, whose exporter writes beta as r."""
     beta = 1 - draw.lost()
@@ -250,50 +459,47 @@ def spyx_li(draw: Draw) -> Cell:
     return Cell(nir.LI(1 / (1 - beta), beta, draw.zeros()), step, silent=True)
 
 
-CELLS: list[tuple[str, Callable[[Draw], Cell]]] = [
-    ("nir", nir_lif),
-    ("nir", nir_cuba_lif),
-    ("nir", nir_if),
-    ("nir", nir_cuba_li),
-    ("nir", nir_threshold),
-    ("snntorch", snntorch_leaky),
-    ("snntorch", snntorch_synaptic),
-    ("norse", norse_lif_box),
-    ("norse", norse_lif),
-    ("norse", norse_iaf),
-    ("norse", norse_li_box),
-    ("norse-seconds", norse_seconds_lif_box),
-    ("norse-seconds", norse_seconds_lif),
-    ("norse-seconds", norse_iaf),
-    ("norse-seconds", norse_seconds_li_box),
-    ("sinabs", sinabs_lif),
-    ("sinabs", sinabs_iaf),
-    ("sinabs", sinabs_exp_leak),
-    ("sinabs-normalised", sinabs_normalised_lif),
-    ("sinabs-normalised", sinabs_iaf),
-    ("spikingjelly", spikingjelly_lif),
-    ("spikingjelly", spikingjelly_if),
-    ("spikingjelly", spikingjelly_cuba_lif),
-    ("lava-dl", lava_dl_cuba),
-    ("rockpool", rockpool_exp_syn),
-    ("spyx", spyx_li),
+CELLS: list[tuple[str, str | None, Callable[[Draw], Cell]]] = [
+    ("nir", None, nir_lif),
+    ("nir", None, nir_cuba_lif),
+    ("nir", None, nir_if),
+    ("nir", None, nir_cuba_li),
+    ("nir", None, nir_threshold),
+    ("snntorch", "zero", snntorch_leaky),
+    ("snntorch", "zero", snntorch_synaptic),
+    ("snntorch", "subtract-delayed", snntorch_leaky_subtract_delayed),
+    ("snntorch", "subtract-delayed", snntorch_synaptic_subtract_delayed),
+    ("snntorch", "subtract-snntorch", snntorch_synaptic_subtract),
+    ("snntorch", "zero-delayed", snntorch_leaky_zero_delayed),
+    ("snntorch", "zero-delayed", snntorch_synaptic_zero_delayed),
+    ("snntorch", "none", snntorch_leaky_none),
+    ("norse", "zero", norse_lif_box),
+    ("norse", "zero", norse_lif),
+    ("norse", "-0.5", norse_lif_reset_below),
+    ("norse", "zero", norse_iaf),
+    ("norse", None, norse_li_box),
+    ("norse-seconds", "zero", norse_seconds_lif_box),
+    ("norse-seconds", "zero", norse_seconds_lif),
+    ("norse-seconds", "zero", norse_iaf),
+    ("norse-seconds", None, norse_seconds_li_box),
+    ("sinabs", "zero", sinabs_lif),
+    ("sinabs", "zero", sinabs_iaf),
+    ("sinabs", "subtract-several", sinabs_multi_lif),
+    ("sinabs", "subtract-several", sinabs_multi_iaf),
+    ("sinabs", "subtract", sinabs_subtracting_iaf),
+    ("sinabs", None, sinabs_exp_leak),
+    ("sinabs-normalised", "zero", sinabs_normalised_lif),
+    ("sinabs-normalised", "zero", sinabs_iaf),
+    ("spikingjelly", "zero", spikingjelly_lif),
+    ("spikingjelly", "zero", spikingjelly_if),
+    ("spikingjelly", "zero", spikingjelly_cuba_lif),
+    ("spikingjelly", "subtract", spikingjelly_soft_lif),
+    ("lava-dl", None, lava_dl_cuba),
+    ("rockpool", None, rockpool_exp_syn),
+    ("rockpool", None, rockpool_lif),
+    ("rockpool", None, rockpool_lif_neuron),
+    ("spyx", None, spyx_li),
+    ("spyx", None, spyx_lif),
+    ("spyx", "subtract", spyx_cuba_lif),
 ]
-"""Every layer that converts, with the name of its convention."""
-
-
-def refused_rockpool(draw: Draw) -> list[nir.NIRNode]:
-    """Return what Rockpool 3.1 writes of LIFNeuronTorch and LIFTorch, which subtract their thresholds."""
-    tau, threshold, zero = 1e-3 * draw.tau(), draw.threshold(), draw.zeros()
-    r = tau * np.exp(-1e-3 / tau) / 1e-3
-    return [nir.LIF(tau, r, zero, threshold), nir.CubaLIF(tau, tau, r, zero, threshold)]
-
-
-def refused_spyx(draw: Draw) -> list[nir.NIRNode]:
-    """Return what Spyx writes of LIF, CuBaLIF and IF, which subtract their thresholds a step later."""
-    beta, threshold, zero = 1 - draw.lost(), draw.threshold(), draw.zeros()
-    tau = 1 / (1 - beta)
-    return [
-        nir.LIF(tau, beta, zero, threshold),
-        nir.CubaLIF(tau, tau, beta, zero, threshold),
-        nir.IF(draw.ones(), threshold),
-    ]
+"""Every layer that converts, with the name of its convention and the reset that the user states."""

@@ -37,8 +37,10 @@ def chain(*nodes: nir.NIRNode, shape: Sequence[int] = (3,), out: Sequence[int] |
     return nir.NIRGraph(every, list(pairwise(names)), type_check=False)
 
 
-def imported(graph: nir.NIRGraph, name: str = "nir", **options: Any) -> Graph:
-    return from_nir(graph, convention(name), **options).graph
+def imported(
+    graph: nir.NIRGraph, name: str = "nir", *, reset: str | float | None = None, **options: Any
+) -> Graph:
+    return from_nir(graph, convention(name, reset=reset), **options).graph
 
 
 X = np.random.default_rng(0).random((2, 12, 3)) < 0.5

@@ -52,6 +52,19 @@ def norse_lif(draw: Draw) -> Cell:
     return _norse_lif(draw, 0.001, draw.zeros())
 
 
+def norse_lif_reset_below(draw: Draw) -> Cell:
+    """Norse 1.1, `LIFBoxCell` with `v_reset=-0.5`, which its exporter leaves out."""
+    inverse, threshold = 1000 * draw.lost(), draw.threshold()
+
+    def step(state: State, x: Floats) -> Floats:
+        v = state["v"] + 0.001 * inverse * (x - state["v"])
+        spikes = v - threshold > 0
+        state["v"] = (1 - spikes) * v - spikes * 0.5
+        return spikes
+
+    return Cell(nir.LIF(0.001 / inverse, draw.ones(), draw.zeros(), threshold), step)
+
+
 def norse_iaf(draw: Draw) -> Cell:
     """Norse, `IAFCell`."""
     threshold = draw.threshold()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save_model
@@ -15,8 +15,11 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
+from targets.emulator.target import EmulatorTarget
+from tests.exactness import check_equal
 from toolchain import ir
 from toolchain.errors import UsageError
+from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import predictions
 from toolchain.interchange.onnx.from_onnx import from_onnx
@@ -24,7 +27,7 @@ from toolchain.ir import Graph
 from toolchain.ir.currents import Branch, Current, Sent
 from toolchain.rate_coding.activation_network import INPUT, ActivationNetwork, Rectified
 from toolchain.rate_coding.graded_input import graded_input, range_notes
-from toolchain.rate_coding.spiking_network import RateCode
+from toolchain.rate_coding.spiking_network import RateCode, rate_coded
 from toolchain.rate_coding.threshold_balancing import fitted_units, lowered_share
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
@@ -140,6 +143,40 @@ def _layer(weights: Images) -> ActivationNetwork:
     return ActivationNetwork((weights.shape[1],), (Rectified("hidden", current),), current)
 
 
+@given(st.integers(1, 255), st.integers(1, 9), st.integers(0, 1000))
+@settings(max_examples=30)
+def test_counts_of_a_subtracting_layer_are_its_activations_rounded_to_steps_times_spikes(
+    most: int, steps: int, seed: int
+) -> None:
+    frames = np.random.default_rng(seed).uniform(-1, 1, (12, 3)).astype(np.float32)
+    network = _layer(np.eye(3))
+    code = RateCode(max_spikes=most, percentile=100, balance=False)
+    graph = rate_coded(network, frames, name="n", steps=steps, classes=(), code=code).graph
+    still = np.repeat(frames[:, None].astype(np.float64), steps, axis=1)
+    counts = reference.run(graph, still).spikes["hidden"].sum(axis=1, dtype=np.int64)
+    levels = steps * most * np.maximum(frames, 0) / frames.max()
+    assert counts.max() == steps * most
+    # Rounded, half a level either way; sums of real numbers are not exact.
+    assert np.abs(counts - levels).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("most", [1, 3, 15])
+def test_several_spikes_a_step_keep_the_classes_in_a_few_steps_in_every_execution(
+    digits: tuple[Path, Images, Images, NDArray[np.int64]], most: int
+) -> None:
+    path, seen, images, expected = digits
+    steps = 8 if most == 1 else 4
+    shown = np.repeat(seen[:100, None], steps, axis=1)
+    build = compile_file(path, stimulus=shown, code=RateCode(max_spikes=most))
+    real, whole = (_classes(graph, images, steps) for graph in (build.float_graph, build.fixed_graph))
+    assert np.mean(real == expected) > 0.95
+    assert np.mean(whole == real) > 0.97
+    counts = build.fixed_graph.types["relu0"]
+    assert counts.kind is (ir.EdgeKind.SPIKE if most == 1 else ir.EdgeKind.GRADED)
+    x = shown[:3]
+    check_equal(build.fixed_graph, reference.run(build.fixed_graph, x), EmulatorTarget(), x)
+
+
 def test_a_message_has_more_bits_where_weights_need_fewer(rng: np.random.Generator) -> None:
     weights, frames = rng.normal(size=(8, 20)), rng.random((10, 20))
     bits = [
@@ -166,9 +203,25 @@ def test_filters_delay_by_an_eighth_of_the_time_shown(
     assert decays(8) == [1.0, 0.5, 1.0]
     assert decays(64) == [1.0, 0.25, 1.0]
     assert decays(8, RateCode(current_decay=1.0)) == [1.0, 1.0, 1.0]
+    assert decays(8, RateCode(max_spikes=1)) == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("wrong", [{"largest_rate": 0.0}, {"percentile": 101}, {"current_decay": 0.0}])
+@pytest.mark.parametrize("most", [0, -1, 256])
+def test_more_spikes_than_a_message_holds_are_refused(most: int) -> None:
+    with pytest.raises(UsageError, match=f"`max_spikes` of 1 to 255 spikes a step, got {most}"):
+        RateCode(max_spikes=most)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"largest_rate": 0.0},
+        {"largest_rate": 1.5},
+        {"largest_rate": 4.0, "max_spikes": 3},
+        {"percentile": 101},
+        {"current_decay": 0.0},
+    ],
+)
 def test_a_code_outside_of_its_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="none of them 0"):
         RateCode(**wrong)  # pyright: ignore[reportArgumentType]

@@ -93,6 +93,17 @@ def netx_layers(graph: Graph) -> list[Values]:
     return writer.layers
 
 
+def _beyond(node: ir.FixedLif) -> str:
+    """Return what a population does at a spike beside a reset to zero."""
+    names = {
+        "reset": f"reset '{node.reset.value}'",
+        "refractory": "a refractory period",
+        "adaptation": "an adaptive threshold",
+        "max_spikes": "several spikes in a step",
+    }
+    return ", ".join(said for name, said in names.items() if not node.has_default(name))
+
+
 @final
 @dataclass
 class _LayerWriter:
@@ -143,6 +154,10 @@ class _LayerWriter:
 
     def layer(self, node: ir.FixedLif) -> None:
         """Add a population with its connections."""
+        if not node.is_plain:
+            self.refuse(
+                f"population '{node.name}' has {_beyond(node)}: neurons that netx builds return to zero"
+            )
         forward, back = self._incoming(node)
         values: Values = {f"neuron/{name}": value for name, value in _registers(node).items()}
         bias = self._bias(node)

@@ -7,8 +7,10 @@ from typing import cast, final
 import nir
 import numpy as np
 
+from toolchain import ir
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
+from toolchain.interchange.nir.neurons import Dynamics
 from toolchain.interchange.nir.parameters import (
     groups_of,
     kernels_of,
@@ -47,11 +49,17 @@ class Arrivals:
     notes: tuple[str, ...]
 
 
-def arrivals(structure: Structure, dt: float, peak: float | Mapping[str, float] | None) -> Arrivals:
+def arrivals(
+    structure: Structure,
+    steps: Mapping[str, Dynamics],
+    dt: float,
+    peak: float | Mapping[str, float] | None,
+) -> Arrivals:
     """Work out every node between neurons.
 
     Args:
         structure: A graph without nesting.
+        steps: How a step changes each node with neurons.
         dt: Length of a step in the file's unit of time.
         peak: Largest absolute value that enters, for inputs that are not spikes; by name, where they differ.
 
@@ -65,13 +73,17 @@ def arrivals(structure: Structure, dt: float, peak: float | Mapping[str, float] 
         values[leaf] = (streams.routes.enter(leaf, forms[leaf].shape, peak),)
     populations = {leaf: names.new(leaf) for leaf in structure.neurons}
     for leaf, name in populations.items():
-        values[leaf] = (Sent(name, forms[leaf].shape, spikes=True, flat=forms[leaf].flat),)
+        shape, step = forms[leaf].shape, steps[leaf]
+        sent = Sent(name, shape, spikes=step.firing.most == 1, flat=forms[leaf].flat)
+        late = np.full(shape, int(step.late))
+        values[leaf] = (streams.routes.wait(f"{leaf}.late", sent, late),)
     linear = structure.linear_order()
     for leaf in linear:
         values[leaf] = streams.sent_by(leaf, streams.arriving(leaf))
     currents = {leaf: _current(leaf, streams.arriving(leaf)) for leaf in populations}
     outputs = {
-        leaf: _population_or_current(leaf, streams.arriving(leaf), populations) for leaf in structure.outputs
+        leaf: _population_or_current(leaf, streams.arriving(leaf), streams.routes, populations)
+        for leaf in structure.outputs
     }
     notes = tuple(
         f"what '{source}' sends to '{leaf}' arrives one step later: it closes a loop"
@@ -82,9 +94,16 @@ def arrivals(structure: Structure, dt: float, peak: float | Mapping[str, float] 
     return Arrivals(populations, currents, outputs, streams.routes.nodes, notes)
 
 
-def _population_or_current(leaf: str, value: Value, populations: Mapping[str, str]) -> str | Current:
+def _population_or_current(
+    leaf: str, value: Value, routes: Routes, populations: Mapping[str, str]
+) -> str | Current:
+    """Return the population that an output reads; of one whose spikes leave late, the population, too."""
     if not isinstance(value, Current) and len(value) == 1 and value[0].plain:
         name = value[0].node
+        late = {f"{population}.late": population for population in populations.values()}
+        node = routes.nodes.get(name)
+        if isinstance(node, ir.Delay) and late.get(name) == node.inputs[0]:
+            name = late[name]
         if name in populations.values():
             return name
     return _current(leaf, value)

@@ -1,6 +1,6 @@
 """The float graph of an imported network, put together from what drives each population and how it steps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, final
 
@@ -9,14 +9,18 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from toolchain import ir
+from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.arrivals import Arrivals
-from toolchain.interchange.nir.neurons import Dynamics
+from toolchain.interchange.nir.neurons import Dynamics, Firing
 from toolchain.interchange.nir.routes import Names
 from toolchain.ir import AnyNode, Decode, Origin
-from toolchain.ir.currents import Branch, Current
+from toolchain.ir.currents import Branch, Current, Sent, identity
 from toolchain.ir.types import size_of
+from toolchain.reset import Reset
 
+_READOUT: Final = ".readout"
+"""Ending of the name of neurons that hold a current."""
 _THRESHOLD: Final = 32.0
 """Threshold of neurons that fire at every step: a whole number that any chip holds, and twice it is added."""
 
@@ -26,6 +30,7 @@ class Assembled(NamedTuple):
 
     nodes: tuple[AnyNode, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def assembled(
@@ -49,9 +54,10 @@ def assembled(
     for leaf, name in arrivals.populations.items():
         assembly.populate(name, leaf, arrivals.currents[leaf], dynamics[leaf])
     for leaf, read in arrivals.outputs.items():
-        population = read if isinstance(read, str) else assembly.hold(f"{leaf}.readout", read)
+        population = read if isinstance(read, str) else assembly.hold(f"{leaf}{_READOUT}", read)
         assembly.read_out(leaf, population, decodes[leaf], classes)
-    return Assembled(_in_running_order(_without_unread(assembly.nodes)), tuple(assembly.notes))
+    nodes = _in_running_order(_without_unread(assembly.nodes))
+    return Assembled(nodes, tuple(assembly.notes), tuple(assembly.warnings))
 
 
 @final
@@ -61,6 +67,7 @@ class _Assembly:
     def __init__(self, arrivals: Arrivals, dynamics: Mapping[str, Dynamics]) -> None:
         self.nodes: dict[str, AnyNode] = dict(arrivals.routes)
         self.notes = list[str]()
+        self.warnings = list[str]()
         self._names = Names((*arrivals.routes, *arrivals.populations.values()))
         self._silent = {name: leaf for leaf, name in arrivals.populations.items() if dynamics[leaf].silent}
         self._constants: dict[str, str] = {}
@@ -72,19 +79,93 @@ class _Assembly:
             self.notes.append(f"potentials of '{leaf}' are measured from where they begin")
         if (step.gain != 1).any():
             current = current.affine(current.channels(step.gain, leaf), np.zeros_like(current.bias))
+        firing = step.firing
+        inputs = self._incoming(leaf, current, step)
+        if firing.later is not None:
+            # What reaches the potential through a current that keeps a share is given back one step later.
+            taps = (-firing.later, firing.later * (1 - step.du))
+            inputs += self._answer(f"{leaf}.reset", name, current.shape, taps)
+        if firing.held is not None:
+            watching = self._names.new(f"{leaf}.above")
+            inputs += self._answer(f"{leaf}.held", watching, current.shape, _pulse(-firing.held, step))
+            self._watch(watching, name, current, step, firing.held)
+        self._add(name, leaf, inputs, current, step, step.vth, firing)
+
+    def _add(
+        self,
+        name: str,
+        leaf: str,
+        inputs: Sequence[str],
+        current: Current,
+        step: Dynamics,
+        vth: Floats,
+        firing: Firing,
+    ) -> None:
         instant = bool((step.du == 1).all())
-        inputs = [self._connect(leaf, branch) for branch in current.branches]
-        if current.bias.any() and not instant:
-            inputs.append(self._add_constant(leaf, current, inputs[0]))
         self.nodes[name] = ir.Lif(
             name=name,
             inputs=tuple(inputs),
             du=step.du,
             dv=step.dv,
-            vth=step.vth,
+            vth=vth,
             bias=step.bias + (current.offsets if instant else 0.0),
             origin=Origin.whole(leaf, size_of(current.shape)),
+            reset=firing.reset,
+            reset_amount=firing.amount,
+            refractory=firing.refractory,
+            max_spikes=firing.most,
         )
+
+    def _incoming(self, leaf: str, current: Current, step: Dynamics) -> list[str]:
+        """Add the connections of a current, and return their names."""
+        inputs = [self._connect(leaf, branch) for branch in current.branches]
+        if current.bias.any() and not (step.du == 1).all():
+            inputs.append(self._add_constant(leaf, current, inputs[0]))
+        return inputs
+
+    def _watch(self, name: str, watched: str, current: Current, step: Dynamics, held: Floats) -> None:
+        r"""Add neurons that fire where others are left above their thresholds by a step.
+
+        With `w` the potential before the reset and `h` whether the step before ended above the threshold,
+        the others fire where :math:`w - \theta h > \theta`, and end above it where
+        :math:`w + \theta h > 2 \theta`. That needs nothing of the others in the same step, so a loop through
+        both has as many steps as connections.
+
+        Args:
+            name: Name of the new neurons.
+            watched: Name of the others.
+            current: Current of both.
+            step: Step of both.
+            held: Thresholds of the others.
+        """
+        inputs = self._incoming(name, current, step)
+        taken = -held * (1 - step.dv)
+        inputs += self._answer(f"{name}.taken", watched, current.shape, (taken, -taken * (1 - step.du)))
+        inputs += self._answer(f"{name}.held", name, current.shape, _pulse(held, step))
+        self._add(name, name, inputs, current, step, 2 * held - step.rest, Firing(Reset.NONE))
+        # They are none of the framework's, so nobody has a record of them.
+        added = Origin(name, np.full(size_of(current.shape), -1))
+        self.nodes[name] = replace(self.nodes[name], origin=added)
+
+    def _answer(self, leaf: str, source: str, shape: tuple[int, ...], taps: Sequence[Floats]) -> list[str]:
+        """Add connections from each neuron to its counterpart: one for every step after a spike.
+
+        Args:
+            leaf: What they are called.
+            source: Population that sends.
+            shape: Its shape.
+            taps: Weights after one step, two steps and so on.
+        """
+        names = list[str]()
+        for steps, weights in enumerate(taps, start=1):
+            if not weights.any():
+                continue
+            delay = self._names.new(f"{leaf}.{source}.{steps}")
+            self.nodes[delay] = ir.Delay(name=delay, inputs=(source,), shape=shape, steps=steps)
+            current = identity(f"{leaf}.{steps}", Sent(delay, shape, spikes=True))
+            current = current.affine(current.channels(weights, leaf), np.zeros_like(current.bias))
+            names.append(self._connect(leaf, current.branches[0]))
+        return names
 
     def hold(self, leaf: str, current: Current) -> str:
         """Add neurons that never fire and forget at once: their potential is the current itself."""
@@ -95,6 +176,10 @@ class _Assembly:
             name, leaf, current, Dynamics(ones, ones, ones, zeros, np.full_like(ones, np.inf), zeros)
         )
         self.notes.append(f"'{leaf}' holds the current for one step, as neurons that never fire")
+        self.warnings.append(
+            f"'{leaf.removesuffix(_READOUT)}' reads weights, not neurons: what leaves is a current, which is "
+            "averaged over the steps. If neurons stood there, the exporter has lost them"
+        )
         return name
 
     def read_out(self, leaf: str, population: str, decode: Decode | None, classes: tuple[str, ...]) -> None:
@@ -174,6 +259,12 @@ class _Assembly:
             origin=Origin("constant", np.full(size_of(shape), -1)),
         )
         return name
+
+
+def _pulse(amount: Floats, step: Dynamics) -> tuple[Floats, Floats, Floats]:
+    """Return what has to arrive in three steps so that it changes the potential in the first of them only."""
+    kept, stays = 1 - step.du, 1 - step.dv
+    return amount, -amount * (kept + stays), amount * kept * stays
 
 
 def _without_unread(nodes: Mapping[str, AnyNode]) -> Mapping[str, AnyNode]:

@@ -14,8 +14,8 @@ import numpy as np
 from toolchain.arrays import Floats
 from toolchain.errors import UnknownNameError
 from toolchain.intake import real_of
+from toolchain.interchange.nir.resets import NirReset, StatedReset, stated_reset
 from toolchain.options import LONGEST_MS, SHORTEST_MS
-from toolchain.reset import Reset
 
 NIR: Final = "nir"
 """The convention of the equations themselves."""
@@ -47,6 +47,8 @@ class Drive(Enum):
     """As the equation says by Euler's method, whatever the state loses."""
     ADDED = "gain"
     """The input as it is, times `r` or `w_in`."""
+    KEPT = "gain times what the state keeps"
+    """The input decays with the rest of the state in the step in which it comes."""
 
 
 class Rest(Enum):
@@ -55,9 +57,6 @@ class Rest(Enum):
     ZERO = "zero"
     RESET = "v_reset"
     LEAK = "v_leak"
-
-
-_RESETS: Final = {Reset.VALUE: "to v_reset", Reset.SUBTRACT: "by the threshold"}
 
 
 @final
@@ -73,10 +72,14 @@ class Convention:
         synapse: What input adds to the current of CubaLIF and CubaLI.
         membrane: What the current adds to a potential that leaks.
         integrator: What input adds to a potential that does not leak.
-        reset: What a spike does to the potential.
+        reset: What a spike does to the potential; None where the file cannot say it.
+        resets: Words for a reset, each with what the framework calls it, its default first.
+        unknown: Types of neurons that versions of the framework reset in different ways.
         fires_at_threshold: Whether a potential equal to the threshold fires.
         rest: Where potentials begin.
         ignores_r: Whether the resistance of LIF and LI counts as 1, whatever the file says.
+        fires_without_r: Whether that of neurons that fire does, CubaLIF included.
+        sends_late: Whether a spike leaves its neuron one step after the threshold was passed.
         floor: Limit at which the framework stops potentials by default, which no file says and nothing here
             does; None where it has no such limit.
         longest: Steps per time constant beyond which a file is none of this convention, because it has its
@@ -92,10 +95,14 @@ class Convention:
     synapse: Drive = Drive.INTEGRATED
     membrane: Drive = Drive.INTEGRATED
     integrator: Drive = Drive.INTEGRATED
-    reset: Reset = Reset.VALUE
+    reset: StatedReset | None = None
+    resets: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
     fires_at_threshold: bool = False
     rest: Rest = Rest.ZERO
     ignores_r: bool = False
+    fires_without_r: bool = False
+    sends_late: bool = False
     floor: float | None = None
     longest: float = np.inf
     otherwise: str = ""
@@ -130,6 +137,8 @@ class Convention:
                 return self.dt / tau
             case Drive.ADDED:
                 return np.ones_like(tau)
+            case Drive.KEPT:
+                return 1 - self.decays(tau)
 
     def _step(self) -> str:
         if self.step_ms is None:
@@ -141,20 +150,49 @@ class Convention:
         equal = "at or above" if self.fires_at_threshold else "above"
         return (
             f"{self.name}: a step is {self._step()}, a state loses {self.decay.value}, a neuron fires "
-            f"{equal} "
-            f"its threshold, reset {_RESETS[self.reset]}" + (f". {self.note}" if self.note else "")
+            f"{equal} its threshold" + (f". {self.note}" if self.note else "")
         )
 
+    def choices(self) -> str:
+        """Return the words for a reset, each with what the framework calls it."""
+        return "; ".join(f"{word} for {meaning}" for word, meaning in self.resets)
+
+
+_SINABS: Final = (
+    ("subtract-several", "MultiSpike and MembraneSubtract, its default"),
+    ("subtract", "SingleSpike and MembraneSubtract"),
+    ("zero", "SingleSpike and MembraneReset"),
+)
+_NORSE: Final = (
+    ("zero", "v_reset=0, its default"),
+    ("a number", "any other v_reset, which its files leave out"),
+)
 
 CONVENTIONS: Final[Mapping[str, Convention]] = {
     item.name: item
     for item in (
-        Convention(name=NIR, note="Euler's method, because the file names no framework"),
+        Convention(
+            name=NIR,
+            reset=StatedReset(NirReset.VALUE, "NIR's own equations, because the file names no framework"),
+            note="Euler's method, because the file names no framework",
+        ),
         Convention(
             name="snntorch",
             integrator=Drive.ADDED,
-            note="The file does not say the reset: it is right for reset_mechanism='zero' (of Synaptic and "
-            "recurrent layers with reset_delay=False), not for the default 'subtract'",
+            resets=(
+                (
+                    "subtract-delayed",
+                    "reset_mechanism='subtract', its default, with the default reset_delay=True",
+                ),
+                ("subtract-snntorch", "reset_delay=False, which takes a second population"),
+                (
+                    "subtract",
+                    "reset_delay=False where a spike never leaves the potential above the threshold",
+                ),
+                ("zero", "reset_mechanism='zero' with reset_delay=False"),
+                ("zero-delayed", "reset_mechanism='zero' with the default reset_delay=True"),
+                ("none", "reset_mechanism='none'"),
+            ),
         ),
         Convention(
             name="norse",
@@ -162,18 +200,19 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             step_ms=1.0,
             synapse=Drive.ADDED,
             integrator=Drive.ADDED,
+            resets=_NORSE,
             rest=Rest.LEAK,
             longest=1000.0,
             otherwise="norse-seconds",
             note="Norse 1.1 writes dt * tau where NIR has tau, so a step of 1 ms stands in the file as 1e-6, "
-            "and its current jumps by the input. It leaves v_reset out, which then reads as 0: it is right "
-            "for the default, v_reset=0",
+            "and its current jumps by the input",
         ),
         Convention(
             name="norse-seconds",
             dt=1e-3,
             synapse=Drive.ADDED,
             integrator=Drive.ADDED,
+            resets=_NORSE,
             rest=Rest.LEAK,
             note="Norse before 1.1 and after it writes tau itself, in seconds, so a step is the dt of its "
             "cells, which the file does not say: 1 ms unless they were given another",
@@ -185,11 +224,11 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             decay=Decay.EXPONENTIAL,
             membrane=Drive.ADDED,
             integrator=Drive.ADDED,
+            resets=_SINABS,
             fires_at_threshold=True,
             floor=-1.0,
-            note="The file does not say spike_fn, reset_fn, norm_input, tau_syn and min_v_mem: it is right "
-            "for SingleSpike, MembraneReset, norm_input=False and min_v_mem=None without tau_syn, not for "
-            "the defaults",
+            note="The file does not say norm_input, tau_syn and min_v_mem: it is right for norm_input=False "
+            "and min_v_mem=None without tau_syn",
         ),
         Convention(
             name="sinabs-normalised",
@@ -197,34 +236,37 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             step_ms=1.0,
             decay=Decay.EXPONENTIAL,
             integrator=Drive.ADDED,
+            resets=_SINABS,
             fires_at_threshold=True,
             floor=-1.0,
             note="As sinabs, for layers with norm_input=True, the default of LIF. The file does not say "
-            "spike_fn, reset_fn, tau_syn and min_v_mem: it is right for SingleSpike, MembraneReset and "
-            "min_v_mem=None without tau_syn, not for the defaults",
+            "tau_syn and min_v_mem: it is right for min_v_mem=None without tau_syn",
         ),
         Convention(
             name="spikingjelly",
+            resets=(
+                ("zero", "v_reset=0.0, its default"),
+                ("subtract", "v_reset=None, which versions before 2.0 wrote as 0"),
+            ),
             fires_at_threshold=True,
             rest=Rest.RESET,
-            note="SpikingJelly before 2.0 wrote v_reset=None, a reset by subtraction, as 0, which the file "
-            "does not say: it is right for a v_reset that is a number",
         ),
         Convention(
             name="lava-dl",
             integrator=Drive.ADDED,
+            reset=StatedReset(NirReset.VALUE, "every neuron of SLAYER that NIR has words for", 0.0),
             note="SLAYER rounds its states toward zero, to multiples of 1 / 4096; here they are not rounded",
         ),
         Convention(
             name="rockpool",
             dt=1e-3,
             decay=Decay.EXPONENTIAL,
-            synapse=Drive.EULER,
+            synapse=Drive.KEPT,
             membrane=Drive.EULER,
-            reset=Reset.SUBTRACT,
+            reset=StatedReset(NirReset.SEVERAL, "every neuron of Rockpool that fires"),
             fires_at_threshold=True,
-            note="Rockpool subtracts the threshold at a spike, sends several spikes a step, and its files "
-            "leave out biases",
+            fires_without_r=True,
+            note="Rockpool's files leave out biases, recurrent weights and the step, 1 ms by default",
         ),
         Convention(
             name="spyx",
@@ -233,17 +275,22 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
             synapse=Drive.ADDED,
             membrane=Drive.ADDED,
             integrator=Drive.ADDED,
-            reset=Reset.SUBTRACT,
+            reset=StatedReset(NirReset.LATE_SUBTRACT, "LIF and IF of every version of Spyx"),
+            resets=(("subtract", "CuBaLIF of Spyx 1.0, whose earlier versions subtracted otherwise"),),
+            unknown=("CubaLIF",),
             ignores_r=True,
-            note="Spyx subtracts the threshold at a spike and sends it one step late; the r of its files is "
-            "the share of the potential that stays, which it does not multiply by",
+            fires_without_r=True,
+            sends_late=True,
+            note="Spyx sends a spike one step late; the r of its files is the share of the potential that "
+            "stays, which it does not multiply by",
         ),
     )
 }
 """How every framework's own exporter means its files."""
 
+_TO_V_RESET: Final = StatedReset(NirReset.VALUE, "its importer")
 _NORSE_READER: Final = Convention(
-    name="norse", dt=1e-3, integrator=Drive.ADDED, rest=Rest.LEAK, ignores_r=True
+    name="norse", dt=1e-3, integrator=Drive.ADDED, reset=_TO_V_RESET, rest=Rest.LEAK, ignores_r=True
 )
 """Its importer takes tau as it stands, and the current of CubaLIF is a leaky integrator of its own."""
 _SINABS_READS: Final = (
@@ -251,9 +298,18 @@ _SINABS_READS: Final = (
     "min_v_mem: give them SingleSpike, MembraneReset and min_v_mem=None by hand"
 )
 READERS: Final[Mapping[str, Convention]] = {
-    **{name: replace(item, floor=None, note="") for name, item in CONVENTIONS.items()},
     **{
-        name: replace(CONVENTIONS[name], floor=None, note=_SINABS_READS)
+        name: replace(item, reset=item.reset or _TO_V_RESET, resets=(), unknown=(), floor=None, note="")
+        for name, item in CONVENTIONS.items()
+    },
+    **{
+        name: replace(
+            CONVENTIONS[name],
+            reset=StatedReset(NirReset.SEVERAL, "its importer"),
+            resets=(),
+            floor=None,
+            note=_SINABS_READS,
+        )
         for name in ("sinabs", "sinabs-normalised")
     },
     "norse": _NORSE_READER,
@@ -262,14 +318,20 @@ READERS: Final[Mapping[str, Convention]] = {
 """How every framework's own importer means a file; the same unless said here. A note is for who exports."""
 
 
-def convention(name: str, dt: float | None = None) -> Convention:
-    """Return a convention by name, with another step if one is given.
+def convention(name: str, dt: float | None = None, reset: str | float | None = None) -> Convention:
+    """Return a convention by name, with another step or a reset if they are given.
+
+    Args:
+        name: Its name.
+        dt: Length of a step in the file's unit of time.
+        reset: What a spike does to the potential; see `stated_reset`.
 
     Raises:
-        UnknownNameError: Lists the names.
-        ArgumentError: The step is not a positive number within reason.
+        UnknownNameError: Lists the names, or the resets.
+        ArgumentError: The step is not a positive number within reason, or a reset potential is not finite.
     """
-    return _chosen(CONVENTIONS, name, dt)
+    chosen = _chosen(CONVENTIONS, name, dt)
+    return chosen if reset is None else replace(chosen, reset=stated_reset(reset, "you said so"), unknown=())
 
 
 def reader_convention(name: str, dt: float | None = None) -> Convention:

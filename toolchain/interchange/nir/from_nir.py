@@ -1,20 +1,31 @@
 """From a NIR graph to a float graph: what NIR says, in the steps of the framework that wrote it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from typing import cast
 
 import nir
 import numpy as np
 
+from toolchain.errors import FrontendError
 from toolchain.interchange.nir.arrivals import arrivals
 from toolchain.interchange.nir.assembly import assembled
 from toolchain.interchange.nir.conventions import Convention
 from toolchain.interchange.nir.lowest_potentials import falling
-from toolchain.interchange.nir.neurons import NEURONS, Dynamics, dynamics
+from toolchain.interchange.nir.neurons import NEURONS, SILENT, Dynamics, dynamics
+from toolchain.interchange.nir.resets import NirReset, StatedReset
 from toolchain.interchange.nir.shapes import fitted
 from toolchain.interchange.nir.structure import Structure, flattened
 from toolchain.ir import Decode, Graph, verify
 from toolchain.ir.imported import Imported
+
+
+class Readout(Enum):
+    """What leaves a population that an output reads."""
+
+    SPIKES = "spikes"
+    MEMBRANE = "membrane"
+    """Its potential; it never fires."""
 
 
 def from_nir(
@@ -25,6 +36,7 @@ def from_nir(
     decode: Decode | None = None,
     classes: Sequence[str] = (),
     name: str = "nir",
+    readout: Readout | None = None,
 ) -> Imported:
     """Convert a NIR graph exactly, or say which node cannot be.
 
@@ -40,6 +52,7 @@ def from_nir(
         decode: How outputs are read; by default spikes are counted and potentials averaged.
         classes: Names of the classes.
         name: Name of the new graph.
+        readout: What leaves the populations that outputs read; by default spikes if they fire.
 
     Raises:
         FrontendError: Names the node and why.
@@ -49,29 +62,95 @@ def from_nir(
         structure = flattened(graph, convention.dt)
         if isinstance(peak, Mapping) and len(peak) == len(structure.inputs) == 1:
             (peak,) = peak.values()
-        arriving = arrivals(structure, convention.dt, peak)
-        steps = _dynamics(structure, convention)
+        read = _read_out(structure)
+        membranes = read if readout is Readout.MEMBRANE else frozenset[str]()
+        steps = _dynamics(structure, convention, membranes)
+        if readout is Readout.SPIKES:
+            _check_fire(structure, steps, read)
+        arriving = arrivals(structure, steps, convention.dt, peak)
         decodes = {leaf: decode or _stated_decode(structure, leaf) for leaf in structure.outputs}
-        nodes, notes = assembled(arriving, steps, decodes, tuple(classes))
+        nodes, notes, warnings = assembled(arriving, steps, decodes, tuple(classes))
         network = Graph(nodes, dt_ms=convention.step_ms or 1000 * convention.dt, name=name)
         verify(network)
         notes = (
             f"convention {convention.sentence()}",
+            *_on_resets(steps),
+            *_on_membranes(membranes),
             *structure.notes,
             *arriving.notes,
             *notes,
             *_note_on_floor(network, convention),
         )
-        return Imported(network, notes)
+        rests = {arriving.populations[leaf]: step.rest for leaf, step in steps.items() if step.rest.any()}
+        return Imported(network, notes, warnings=(*structure.warnings, *warnings), rests=rests)
 
 
-def _dynamics(structure: Structure, convention: Convention) -> dict[str, Dynamics]:
+def _read_out(structure: Structure) -> frozenset[str]:
+    """Return the neurons that outputs read through nothing that computes."""
+    found, looked = set[str](), list(structure.outputs)
+    while looked:
+        for source in structure.sources(looked.pop()):
+            if isinstance(structure.nodes[source], NEURONS):
+                found.add(source)
+            elif isinstance(structure.nodes[source], nir.Input | nir.Output):
+                looked.append(source)
+    return frozenset(found)
+
+
+def _check_fire(structure: Structure, steps: Mapping[str, Dynamics], read: frozenset[str]) -> None:
+    """Raise if an output reads what does not fire."""
+    silent = sorted(leaf for leaf in read if steps[leaf].silent)
+    if silent or not read:
+        what = f"'{silent[0]}', which never fires" if silent else "weights, behind which nothing fires"
+        raise FrontendError(f"output '{structure.outputs[0]}' reads {what}", "leave out `readout`")
+
+
+def _on_resets(steps: Mapping[str, Dynamics]) -> Iterator[str]:
+    """Yield what a spike does, once for all populations of which the same is said."""
+    said: dict[StatedReset, list[str]] = {}
+    for leaf, step in steps.items():
+        if step.firing.stated is not None:
+            said.setdefault(step.firing.stated, []).append(leaf)
+    for stated, leaves in said.items():
+        yield f"reset of {', '.join(map(repr, leaves))}: {stated.sentence()}"
+        if stated.kind is NirReset.LATE_SUBTRACT:
+            yield (
+                "a threshold that leaves one step later, after the decay, is threshold / (1 - decay) that "
+                "leaves at once: spikes are equal, potentials are those after the subtraction"
+            )
+    late = [leaf for leaf, step in steps.items() if step.firing.later is not None]
+    if late:
+        yield f"{', '.join(map(repr, late))} forget their potential, so the threshold comes back as a current"
+    waiting = [leaf for leaf, step in steps.items() if step.firing.refractory is not None]
+    if waiting:
+        yield (
+            f"the step that {', '.join(map(repr, waiting))} lose behind a spike is a refractory one: spikes "
+            "are equal, potentials are those after the reset"
+        )
+    behind = [leaf for leaf, step in steps.items() if step.late]
+    if behind:
+        yield f"spikes of {', '.join(map(repr, behind))} travel one step late; outputs read them before"
+
+
+def _on_membranes(leaves: frozenset[str]) -> Iterator[str]:
+    if leaves:
+        yield f"{', '.join(map(repr, sorted(leaves)))}: read as a membrane, which never fires (you said so)"
+
+
+def _dynamics(structure: Structure, convention: Convention, membranes: frozenset[str]) -> dict[str, Dynamics]:
     """Return what a step does to the neurons of every node that has some."""
     steps: dict[str, Dynamics] = {}
     for leaf in structure.neurons:
         node, form = structure.nodes[leaf], structure.forms[leaf]
         if isinstance(node, NEURONS):
-            steps[leaf] = dynamics(leaf, fitted(leaf, node, form), form.shape, convention)
+            steps[leaf] = dynamics(
+                leaf,
+                fitted(leaf, node, form),
+                form.shape,
+                convention,
+                recurrent=structure.feeds_itself(leaf),
+                membrane=leaf in membranes and not isinstance(node, SILENT),
+            )
     return steps
 
 

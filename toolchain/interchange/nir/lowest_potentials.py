@@ -29,8 +29,8 @@ def lowest_potentials(graph: Graph) -> dict[str, float]:
     .. math::
         u_t \geq -n / d_u, \qquad v_t \geq (-n / d_u + \min(b, 0)) / d_v
 
-    at every step, because a reset to zero only raises a potential that is below zero; the bound is minus
-    infinity where nothing leaks.
+    at every step, or where a spike leaves the potential lower, what it leaves; the bound is minus infinity
+    where nothing leaks.
 
     Args:
         graph: A graph in real numbers.
@@ -44,8 +44,17 @@ def lowest_potentials(graph: Graph) -> dict[str, float]:
             if isinstance(connection, ir.Dense | ir.Conv2d):
                 least = _least(connection, _range(graph, connection.inputs[0]), down.shape)
                 down = down + _lasting(least, node.du)
-        bounds[node.origin.path] = float(_lasting(down, node.dv).min())
+        lowest = np.minimum(_lasting(down, node.dv), _left_by_a_spike(node))
+        bounds[node.origin.path] = float(lowest.min())
     return bounds
+
+
+def _left_by_a_spike(node: ir.Lif) -> Floats:
+    """Return the least that a spike leaves of the potential, or zero."""
+    if node.reset_amount is None:
+        return np.zeros_like(node.vth)
+    left = node.reset_amount if node.reset is ir.Reset.VALUE else node.vth - node.reset_amount
+    return np.minimum(left, 0.0)
 
 
 def _lasting(step: Floats, decay: Floats) -> Floats:
@@ -66,6 +75,8 @@ def _range(graph: Graph, name: str) -> Range:
             return node.kernel[0] * node.kernel[1] * least, node.kernel[0] * node.kernel[1] * most
         case ir.Delay() | ir.MaxPool2d():
             return _range(graph, node.inputs[0])
+        case ir.Lif():
+            return 0.0, float(node.max_spikes)
         case _:
             return 0.0, 1.0
 

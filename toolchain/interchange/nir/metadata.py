@@ -19,20 +19,22 @@ from toolchain.interchange.nir.conventions import (
 )
 from toolchain.interchange.nir.file import VERSION
 from toolchain.interchange.nir.parameters import numbers
-from toolchain.reset import Reset
+from toolchain.interchange.nir.resets import WORDS, NirReset, StatedReset, stated_reset
 
-_RESETS: Final = {
-    "to v_reset": Reset.VALUE,
-    "by the threshold": Reset.SUBTRACT,
-    "zero": Reset.VALUE,
-    "subtract": Reset.SUBTRACT,
-}
+_IN_THE_FILE: Final = "the metadata of the file"
+_OLDER: Final = {"by the threshold": NirReset.SUBTRACT, NirReset.VALUE.value: NirReset.VALUE}
+"""Words that metadata may hold besides."""
 
 
-def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | None = None) -> Convention:
+def named_convention(
+    graph: nir.NIRGraph,
+    name: str | None = None,
+    dt: float | None = None,
+    reset: str | float | None = None,
+) -> Convention:
     """Return the convention of a graph: the one asked for, or what its metadata say, or NIR's own equations.
 
-    Metadata may hold `convention`, `dt` and `reset` (`zero`, `to v_reset`, `subtract`). Files written here
+    Metadata may hold `convention`, `dt` and `reset` (a word of `WORDS`, or `to v_reset`). Files written here
     hold all three, and mean what the framework makes of them that they were written for. `nir_version` is
     what `read_nir` read in the file.
 
@@ -40,9 +42,11 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
         graph: A graph as it was read.
         name: Name of a convention, if it is not to come from the metadata.
         dt: Length of a step in the file's unit of time, if it is not to come from there either.
+        reset: What a spike does to the potential, where nobody else knows better than the user; see
+            `stated_reset`.
 
     Raises:
-        UnknownNameError: No convention has that name.
+        UnknownNameError: No convention or reset has that name.
         FrontendError: The metadata say something else, or the file is older than the convention.
     """
     metadata = cast("Mapping[str, object]", graph.metadata)
@@ -62,17 +66,23 @@ def named_convention(graph: nir.NIRGraph, name: str | None = None, dt: float | N
             f"take `convention={named.otherwise}` and the dt of its cells as `dt`, or `dt={named.dt:g}` if "
             f"'{named.name}' is meant all the same",
         )
+    if reset is not None:
+        return replace(named, reset=stated_reset(reset, "you said so"), unknown=())
+    stated_by_file = _stated_reset(metadata)
+    return named if stated_by_file is None else replace(named, reset=stated_by_file, unknown=())
+
+
+def _stated_reset(metadata: "Mapping[str, object]") -> StatedReset | None:
     if "reset" not in metadata:
-        return named
-    reset = str(metadata["reset"])
-    if reset not in _RESETS:
-        raise FrontendError(
-            f"the metadata of the graph say reset = '{reset}', expected one of {', '.join(_RESETS)}"
-        )
-    # Who names a convention knows better, but a file that says its spikes subtract is believed.
-    if name is not None and _RESETS[reset] is Reset.VALUE:
-        return named
-    return replace(named, reset=_RESETS[reset])
+        return None
+    said = metadata["reset"]
+    if str(said) in _OLDER:
+        return StatedReset(_OLDER[str(said)], _IN_THE_FILE)
+    if str(said) in WORDS:
+        return stated_reset(str(said), _IN_THE_FILE)
+    raise FrontendError(
+        f"the metadata of the graph say reset = '{said}', expected one of {', '.join((*WORDS, *_OLDER))}"
+    )
 
 
 def _check_own(metadata: Mapping[str, object]) -> None:

@@ -5,13 +5,15 @@ from typing import Final, final
 
 import nir
 import numpy as np
+from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.conventions import Convention, Drive, Rest
 from toolchain.interchange.nir.parameters import numbers
+from toolchain.interchange.nir.resets import NirReset, StatedReset
 from toolchain.ir.currents import spread
-from toolchain.reset import Reset
+from toolchain.reset import MOST_SPIKES, Reset
 
 Neuron = nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI | nir.I | nir.Threshold
 NEURONS: Final = (nir.LIF, nir.CubaLIF, nir.IF, nir.LI, nir.CubaLI, nir.I, nir.Threshold)
@@ -25,6 +27,31 @@ _LONG: Final = 1000.0
 
 @final
 @dataclass(frozen=True)
+class Firing:
+    """What a spike does to its neuron.
+
+    Attributes:
+        reset: Effect on the potential.
+        amount: Potential that a spike sets or takes away; None if the reset needs no number.
+        refractory: Steps after a spike in which a neuron is refractory; None for none.
+        most: Most spikes in one step.
+        later: What a spike takes from the potential one step later, beside the reset; None for nothing.
+        held: Threshold that is compared with once more after a step that left the potential above it; None
+            where nothing is.
+        stated: Who says so; None for neurons without a reset.
+    """
+
+    reset: Reset = Reset.ZERO
+    amount: Floats | None = None
+    refractory: NDArray[np.int32] | None = None
+    most: int = 1
+    later: Floats | None = None
+    held: Floats | None = None
+    stated: StatedReset | None = None
+
+
+@final
+@dataclass(frozen=True)
 class Dynamics:
     """What `Lif` needs, for every neuron of a shape.
 
@@ -33,8 +60,10 @@ class Dynamics:
         dv: Share of the potential that a step loses.
         gain: Factor of the incoming weights.
         bias: What is added to the potential every step.
-        vth: Threshold over the resting potential.
-        rest: Potential that is zero here: where potentials begin and return to.
+        vth: Threshold over the potential at the beginning.
+        rest: Potential that is zero here: where potentials begin.
+        firing: What a spike does.
+        late: Whether spikes leave one step after the threshold was passed.
         notes: Sentences for the user.
     """
 
@@ -44,6 +73,8 @@ class Dynamics:
     bias: Floats
     vth: Floats
     rest: Floats
+    firing: Firing = field(default_factory=Firing)
+    late: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -52,7 +83,15 @@ class Dynamics:
         return bool(np.isinf(self.vth).all())
 
 
-def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Convention) -> Dynamics:
+def dynamics(
+    name: str,
+    node: Neuron,
+    shape: tuple[int, ...],
+    convention: Convention,
+    *,
+    recurrent: bool = False,
+    membrane: bool = False,
+) -> Dynamics:
     r"""Return one step of a NIR neuron.
 
     With `d_s`, `d_m` the shares that a step loses,
@@ -62,37 +101,57 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
 
     which is `Lif` with incoming weights times `g_s g_m`, and everything measured from where potentials begin.
 
+    Args:
+        name: Name of the node.
+        node: The node.
+        shape: Shape of its neurons.
+        convention: What a step is.
+        recurrent: Whether its spikes come back to it through no other neurons.
+        membrane: Whether it is read as a membrane, which never fires.
+
     Raises:
-        FrontendError: A time constant is shorter than a step or too long for the convention, a spike
-            subtracts, or potentials begin elsewhere than a spike sets them to.
+        FrontendError: A time constant is shorter than a step or too long for the convention, nobody says what
+            a spike does, or potentials begin at the threshold.
     """
     reader = _Parameters(name, node, shape)
     ones, zeros = np.ones(shape), np.zeros(shape)
+    fires = not isinstance(node, SILENT)
     leak = reader.get("v_leak") if hasattr(node, "v_leak") else zeros
+    without_r = convention.fires_without_r and fires
     match node:
         case nir.CubaLIF() | nir.CubaLI():
             du, dv = reader.decay("tau_syn", convention), reader.decay("tau_mem", convention)
             gain = reader.get("w_in") * convention.gain(reader.get("tau_syn"), convention.synapse)
-            gain = gain * reader.get("r") * convention.gain(reader.get("tau_mem"), convention.membrane)
+            if not without_r:
+                gain = gain * reader.get("r") * convention.gain(reader.get("tau_mem"), convention.membrane)
         case nir.LIF() | nir.LI():
             du, dv = ones, reader.decay("tau", convention)
-            r = np.ones(shape) if convention.ignores_r else reader.get("r")
-            gain = r * convention.gain(reader.get("tau"), convention.membrane)
+            r = ones if convention.ignores_r else reader.get("r")
+            gain = ones if without_r else r * convention.gain(reader.get("tau"), convention.membrane)
         case nir.IF() | nir.I():
             du, dv = ones, zeros
             step = convention.dt if convention.integrator is Drive.INTEGRATED else 1.0
             gain = reader.get("r") * step
         case nir.Threshold():
             du, dv, gain = ones, ones, ones
-    vth, reset = _firing(name, node, reader, convention)
-    start = {Rest.ZERO: zeros, Rest.RESET: reset, Rest.LEAK: leak}[convention.rest]
-    if isinstance(node, SILENT) and convention.rest is Rest.RESET:
-        start = leak
-    if not isinstance(node, (*SILENT, nir.Threshold)) and (start != reset).any():
-        raise FrontendError(
-            f"node '{name}' begins at {start[start != reset][0]:g} but is reset to "
-            f"{reset[start != reset][0]:g}; only neurons that begin where a spike sets them can be converted"
-        )
+    v_reset = reader.get("v_reset") if hasattr(node, "v_reset") else zeros
+    begins_at_reset = v_reset if fires else leak
+    start = {Rest.ZERO: zeros, Rest.RESET: begins_at_reset, Rest.LEAK: leak}[convention.rest]
+    vth = reader.get("threshold" if isinstance(node, nir.Threshold) else "v_threshold") if fires else None
+    firing = Firing()
+    if vth is not None and not membrane and not isinstance(node, nir.Threshold):
+        stated = _stated(name, node, v_reset, convention)
+        lossy = recurrent or isinstance(node, nir.CubaLIF)
+        firing = _after_a_spike(name, stated, vth, v_reset, start, dv, lossy=lossy)
+    above = np.full(shape, np.inf) if membrane or vth is None else _above(name, vth, start, convention)
+    # A resistance that undoes the decay does so but for rounding.
+    gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
+    late = convention.sends_late and fires and not membrane
+    return Dynamics(du, dv, gain, dv * (leak - start), above, start, firing, late, tuple(reader.notes))
+
+
+def _above(name: str, vth: Floats, start: Floats, convention: Convention) -> Floats:
+    """Return thresholds over the potentials at the beginning."""
     above = vth - start
     if (above <= 0).any():
         raise FrontendError(
@@ -101,23 +160,70 @@ def dynamics(name: str, node: Neuron, shape: tuple[int, ...], convention: Conven
         )
     if convention.fires_at_threshold:
         above = np.where(np.isfinite(above), np.nextafter(above, -np.inf), above)
-    # A resistance that undoes the decay does so but for rounding.
-    gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
-    return Dynamics(du, dv, gain, dv * (leak - start), above, start, tuple(reader.notes))
+    return above
 
 
-def _firing(name: str, node: Neuron, reader: "_Parameters", convention: Convention) -> tuple[Floats, Floats]:
-    """Return threshold and reset potential."""
-    if isinstance(node, SILENT):
-        return np.full(reader.shape, np.inf), np.zeros(reader.shape)
-    if isinstance(node, nir.Threshold):
-        return reader.get("threshold"), np.zeros(reader.shape)
-    if convention.reset is Reset.SUBTRACT:
+def _stated(name: str, node: Neuron, v_reset: Floats, convention: Convention) -> StatedReset:
+    """Return what a spike does, as the file says it, or its framework, or the user.
+
+    Raises:
+        FrontendError: None of them does; says which resets there are.
+    """
+    if v_reset.any():
+        return StatedReset(NirReset.VALUE, "the file has a v_reset")
+    if convention.reset is None or type(node).__name__ in convention.unknown:
         raise FrontendError(
-            f"node '{name}': {convention.name} subtracts the threshold at a spike, which nothing on the chip "
-            "does; train with a reset to a value"
+            f"node '{name}' fires, and files of {convention.name} do not say what a spike does to the "
+            "potential",
+            f"state it as `reset`: {convention.choices()}",
         )
-    return reader.get("v_threshold"), reader.get("v_reset")
+    return convention.reset
+
+
+def _after_a_spike(
+    name: str, stated: StatedReset, vth: Floats, v_reset: Floats, start: Floats, dv: Floats, *, lossy: bool
+) -> Firing:
+    """Return a reset in the terms of `Lif`.
+
+    A threshold that leaves one step later, after the decay, is `vth / (1 - dv)` that leaves at once; where a
+    step forgets the potential, it has to come back as a current.
+
+    Args:
+        name: Name of the node.
+        stated: What a spike does.
+        vth: Thresholds of the file.
+        v_reset: Reset potentials of the file.
+        start: Where potentials begin.
+        dv: Share of the potential that a step loses.
+        lossy: Whether a late reset to zero loses the input of its step: not that of snnTorch's Leaky.
+    """
+    if stated.kind.subtracts and (vth <= 0).any():
+        raise FrontendError(
+            f"node '{name}' has a threshold of {vth.min():g}, which a spike would add to the potential",
+            "state another `reset`",
+        )
+    match stated.kind:
+        case NirReset.SUBTRACT:
+            return Firing(Reset.SUBTRACT, vth, stated=stated)
+        case NirReset.SNNTORCH:
+            return Firing(Reset.SUBTRACT, vth, held=vth, stated=stated)
+        case NirReset.SEVERAL:
+            return Firing(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
+        case NirReset.LATE_SUBTRACT:
+            kept = 1 - dv
+            amount = np.divide(vth, kept, out=np.zeros_like(vth), where=kept > 0)
+            later = np.where(kept > 0, 0.0, vth)
+            return Firing(Reset.SUBTRACT, amount, later=later if later.any() else None, stated=stated)
+        case NirReset.NONE:
+            return Firing(Reset.NONE, stated=stated)
+        case NirReset.VALUE | NirReset.LATE_ZERO:
+            late = stated.kind is NirReset.LATE_ZERO
+            target = v_reset if stated.value is None and not late else np.full_like(vth, stated.value or 0.0)
+            refractory = np.ones(vth.shape, np.int32) if late and lossy else None
+            amount = target - start
+            if amount.any():
+                return Firing(Reset.VALUE, amount, refractory, stated=stated)
+            return Firing(refractory=refractory, stated=stated)
 
 
 @final

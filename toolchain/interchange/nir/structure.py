@@ -19,6 +19,8 @@ from toolchain.interchange.nir.shapes import Form, infer_forms
 Leaf = nir.NIRNode
 
 _DEEPEST: Final = 32
+_INVENTED: Final = "input_"
+"""How `nirtorch` names an input that it makes up for a node."""
 _KNOWN: Final = (
     *NEURONS,
     nir.Affine,
@@ -50,6 +52,7 @@ class Structure:
         forms: What every node sends.
         outer: Inputs and outputs of the whole graph.
         notes: Sentences for the user.
+        warnings: Sentences on what the exporter is likely to have lost.
     """
 
     nodes: Mapping[str, Leaf]
@@ -59,6 +62,7 @@ class Structure:
     forms: Mapping[str, Form] = field(repr=False)
     outer: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> list[str]:
@@ -85,6 +89,15 @@ class Structure:
         for source, target in sorted(self.edges, key=lambda edge: self.rank[edge[0]]):
             sources[target].append(source)
         return sources
+
+    def feeds_itself(self, name: str) -> bool:
+        """Return whether neurons read their own spikes through no other neurons."""
+        through = nx.DiGraph((a, b) for a, b in self.edges if not isinstance(self.nodes[a], NEURONS))
+        ahead = {b for a, b in self.edges if a == name}
+        return any(
+            target == name or (target in through and name in nx.descendants(through, target))
+            for target in ahead
+        )
 
     def linear_order(self) -> list[str]:
         """Return the linear nodes, each after the linear nodes it reads."""
@@ -136,7 +149,33 @@ def flattened(graph: nir.NIRGraph, dt: float) -> Structure:
     order = running_order(sorted(nodes), instant, back)
     forms = infer_forms(nodes, unique, order)
     rank = {name: place for place, name in enumerate(order)}
-    return Structure(nodes, unique, back, rank, forms, frozenset(inputs + outputs), tuple(notes))
+    outer = frozenset(inputs + outputs)
+    return Structure(nodes, unique, back, rank, forms, outer, tuple(notes), _lost(nodes, unique, inputs))
+
+
+def _lost(nodes: Mapping[str, Leaf], edges: Sequence[Edge], inputs: Sequence[str]) -> tuple[str, ...]:
+    """Return what an exporter seems to have lost: what nobody sends, and what nobody reads.
+
+    `nirtorch.extract_nir_graph`, by which most frameworks export, follows what modules return. What is
+    computed between modules, such as the sum of a residual connection, it takes for a new input, which it
+    calls `input_NODE`, and what went into that sum leads nowhere, or to the output.
+    """
+    read = {source for source, _ in edges}
+    said = [
+        f"what '{name}' sends goes nowhere: the file leaves out who reads it"
+        for name, node in nodes.items()
+        if name not in read and not isinstance(node, nir.Output)
+    ]
+    for name in inputs:
+        node = name.removeprefix(_INVENTED)
+        if len(inputs) > 1 and name != node and [b for a, b in edges if a == name] == [node]:
+            said.append(
+                f"'{name}' is an input of its own, as exporters invent for what they cannot follow: what is "
+                f"computed in front of '{node}' outside of a module, such as the sum of a residual "
+                "connection, is not in the file. This is hardly the network that was trained; put what is "
+                "missing into a module, or add its edges to the graph before it is written"
+            )
+    return tuple(said)
 
 
 def _linear(nodes: Mapping[str, object], edges: Sequence[Edge], ends: set[str]) -> "nx.DiGraph[str]":

@@ -15,10 +15,10 @@ from toolchain.errors import FrontendError, PreconditionError
 from toolchain.interchange.nir.conventions import PRODUCER, Convention, Drive, Rest
 from toolchain.interchange.nir.neurons import NEURONS
 from toolchain.interchange.nir.structure import Structure, flattened
+from toolchain.interchange.nir.written_resets import WrittenResets
 from toolchain.ir import Graph, Stage, ValueType
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import Matrix, delay_slots, sources_of, targets_of
-from toolchain.reset import Reset
 
 
 @final
@@ -113,6 +113,7 @@ class _NirWriter:
     def __post_init__(self) -> None:
         self.types = self.graph.types
         whole = nx.DiGraph((operand, node.name) for node in self.graph for operand in node.inputs)
+        self.resets = WrittenResets(self.reader)
         parts = nx.strongly_connected_components(whole)
         self.part = {name: i for i, names in enumerate(parts) for name in names}
 
@@ -245,20 +246,16 @@ class _NirWriter:
             raise PreconditionError(
                 f"population '{node.name}' has read-out and spiking neurons; NIR cannot say so"
             )
-        if self.reader.reset is Reset.SUBTRACT and not silent:
-            raise PreconditionError(
-                f"population '{node.name}' fires, and {self.reader.name} would subtract its threshold at a "
-                "spike, where this network returns to zero; export for another framework"
-            )
         vth = np.array(node.vth)
         if self.reader.fires_at_threshold and not silent:
             vth = np.nextafter(vth, np.inf)
+        v_reset = np.zeros_like(vth) if silent else self.resets.add(node, vth)
         instant = bool((node.du == 1).all())
         if instant and not node.dv.any():
             self._refuse_bias(node, bias)
             step = self.reader.dt if self.reader.integrator is Drive.INTEGRATED else 1.0
             r = np.full(vth.shape, 1.0 / step)
-            return nir.I(r) if silent else nir.IF(r, vth, np.zeros_like(vth))
+            return nir.I(r) if silent else nir.IF(r, vth, v_reset)
         if (node.dv == 0).any():
             self._refuse(node, "dv = 0 beside a current filter or other decays", "an infinite time constant")
         leak = bias / node.dv
@@ -271,13 +268,13 @@ class _NirWriter:
         tau, r = self._filter(node.dv, self.reader.membrane)
         if instant:
             r = np.ones_like(r) if self.reader.ignores_r else r
-            return nir.LI(tau, r, leak) if silent else nir.LIF(tau, r, leak, vth, np.zeros_like(vth))
+            return nir.LI(tau, r, leak) if silent else nir.LIF(tau, r, leak, vth, v_reset)
         if (node.du == 0).any():
             self._refuse(node, "du = 0", "an infinite time constant")
         tau_syn, w_in = self._filter(node.du, self.reader.synapse)
         if silent:
             return nir.CubaLI(tau_syn, tau, r, leak, w_in)
-        return nir.CubaLIF(tau_syn, tau, r, leak, vth, np.zeros_like(vth), w_in)
+        return nir.CubaLIF(tau_syn, tau, r, leak, vth, v_reset, w_in)
 
     def _filter(self, decay: Floats, drive: Drive) -> tuple[Floats, Floats]:
         """Return time constants, and gains with which a unit of input adds a unit."""
@@ -296,7 +293,7 @@ class _NirWriter:
         metadata = {
             "dt": self.reader.dt,
             "convention": self.reader.name,
-            "reset": "to v_reset",
+            "reset": self.resets.word,
             "producer": PRODUCER,
         }
         return nir.NIRGraph(self.nodes, self.edges, metadata=metadata, type_check=False)

@@ -207,6 +207,7 @@ class QuantizationOptions(Document):
         decay_profiles: Largest number of distinct pairs of decays per population; null for no limit.
         tau_error: Largest relative error of a time constant that `decay_profiles` may cause.
         exponents: Whether connections may have an exponent.
+        replace_reset: The reset that took the place of all others; None if they stayed.
     """
 
     weight_bits: Bits | dict[str, Bits]
@@ -217,6 +218,7 @@ class QuantizationOptions(Document):
     decay_profiles: Profiles
     tau_error: Ratio
     exponents: bool
+    replace_reset: Annotated[Reset | None, OMITTED] = None
 
 
 class QuantizationReport(FileDocument):

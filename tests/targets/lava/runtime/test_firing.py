@@ -1,4 +1,4 @@
-"""What a spike does, against numbers computed by hand: a rule at a time, in integers, in reals and on Lava."""
+"""What a spike does, against numbers computed by hand: rule by rule, in integers, in reals and on Lava."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any

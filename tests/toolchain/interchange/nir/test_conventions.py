@@ -15,18 +15,18 @@ from tests.toolchain.interchange.framework_cells import (
     Cell,
     Draw,
     State,
-    refused_rockpool,
-    refused_spyx,
+    rockpool_lif,
+    rockpool_lif_neuron,
+    sinabs_multi_lif,
     sinabs_normalised_lif,
 )
 from tests.toolchain.interchange.nir_graphs import chain, imported, lif
-from toolchain.errors import FrontendError, PreconditionError
+from toolchain.errors import ArgumentError, FrontendError, PreconditionError, UnknownNameError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import (
     CONVENTIONS,
     Convention,
     Decay,
-    Reset,
     convention,
     reader_convention,
 )
@@ -35,14 +35,15 @@ from toolchain.interchange.nir.to_nir import to_nir
 
 STEPS = 14
 seeds = st.integers(0, 2**32 - 1)
+_SHARES = {sinabs_normalised_lif, sinabs_multi_lif, rockpool_lif, rockpool_lif_neuron}
 MEETING = [
-    (name, make)
-    for name, make in CELLS
-    if not make(Draw(np.random.default_rng(0), 1, exact=True)).silent and make is not sinabs_normalised_lif
+    (name, reset, make)
+    for name, reset, make in CELLS
+    if not make(Draw(np.random.default_rng(0), 1, exact=True)).silent and make not in _SHARES
 ]
 """Layers whose potentials can be equal to their thresholds; a share of 1 - exp(-1 / tau) never is."""
 every_cell = pytest.mark.parametrize(
-    ("name", "make"), CELLS, ids=[f"{name}-{make.__name__}" for name, make in CELLS]
+    ("name", "reset", "make"), CELLS, ids=[f"{name}-{make.__name__}" for name, _, make in CELLS]
 )
 
 
@@ -53,8 +54,8 @@ def _compare(chosen: Convention, cell: Cell, draw: Draw, weights: np.ndarray) ->
     trace = reference.run(graph, x)
     state: State = {"v": np.broadcast_to(cell.begin, draw.size).astype(float)}
     for t in range(STEPS):
-        spikes = np.asarray(cell.step(state, weights @ x[0, t]), bool)
-        assert np.array_equal(trace.spikes["n1"][0, t].astype(bool), spikes), f"spikes of step {t}"
+        spikes = np.asarray(cell.step(state, weights @ x[0, t]), np.int64)
+        assert np.array_equal(trace.spikes["n1"][0, t], spikes), f"spikes of step {t}"
         ours, theirs = trace.v["n1"][0, t], state["v"] - cell.begin
         assert np.abs(ours - theirs).max() <= 1e-9 * max(1.0, np.abs(theirs).max()), f"step {t}"
 
@@ -68,50 +69,100 @@ def _compare_quarters(chosen: Convention, make: Callable[[Draw], Cell], seed: in
 @every_cell
 @settings(max_examples=25)
 @given(seed=seeds)
-def test_a_layer_is_read_as_its_framework_runs_it(name: str, make: Callable[[Draw], Cell], seed: int) -> None:
+def test_a_layer_is_read_as_its_framework_runs_it(
+    name: str, reset: str | None, make: Callable[[Draw], Cell], seed: int
+) -> None:
     draw = Draw(np.random.default_rng(seed), 1 + seed % 5, exact=False)
-    _compare(convention(name), make(draw), draw, draw.rng.normal(size=(draw.size, 3)))
+    _compare(convention(name, reset=reset), make(draw), draw, draw.rng.normal(size=(draw.size, 3)))
 
 
 @every_cell
 @settings(max_examples=25)
 @given(seed=seeds)
 def test_a_potential_that_meets_its_threshold_fires_as_there(
-    name: str, make: Callable[[Draw], Cell], seed: int
+    name: str, reset: str | None, make: Callable[[Draw], Cell], seed: int
 ) -> None:
-    _compare_quarters(convention(name), make, seed)
+    _compare_quarters(convention(name, reset=reset), make, seed)
 
 
-@pytest.mark.parametrize(("name", "make"), MEETING, ids=[f"{n}-{make.__name__}" for n, make in MEETING])
-def test_the_other_comparison_at_the_threshold_would_be_seen(name: str, make: Callable[[Draw], Cell]) -> None:
-    chosen = convention(name)
+@pytest.mark.parametrize(
+    ("name", "reset", "make"), MEETING, ids=[f"{n}-{make.__name__}" for n, _, make in MEETING]
+)
+def test_the_other_comparison_at_the_threshold_would_be_seen(
+    name: str, reset: str | None, make: Callable[[Draw], Cell]
+) -> None:
+    chosen = convention(name, reset=reset)
     other = replace(chosen, fires_at_threshold=not chosen.fires_at_threshold)
     with pytest.raises(AssertionError, match="spikes of step"):
         for seed in range(60):
             _compare_quarters(other, make, seed)
 
 
-@pytest.mark.parametrize(("name", "nodes"), [("rockpool", refused_rockpool), ("spyx", refused_spyx)])
-def test_a_layer_that_subtracts_its_threshold_is_refused(
-    name: str, nodes: Callable[[Draw], list[nir.NIRNode]], rng: np.random.Generator
-) -> None:
-    for node in nodes(Draw(rng, 4, exact=False)):
-        with pytest.raises(FrontendError, match=f"'n1': {name} subtracts the threshold"):
-            imported(chain(nir.Linear(rng.normal(size=(4, 3))), node, out=(4,)), name)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("snntorch", "subtract-delayed for reset_mechanism='subtract', its default"),
+        ("norse", "zero for v_reset=0, its default; a number for any other v_reset"),
+        ("norse-seconds", "zero for v_reset=0, its default"),
+        ("sinabs", "subtract-several for MultiSpike and MembraneSubtract, its default"),
+        ("sinabs-normalised", "subtract-several for MultiSpike"),
+        ("spikingjelly", "zero for v_reset=0.0, its default; subtract for v_reset=None"),
+    ],
+)
+def test_what_a_file_cannot_say_is_asked_for(name: str, words: str) -> None:
+    tau = np.full(2, 4 * convention(name).dt)
+    zero, one = np.zeros(2), np.ones(2)
+    weights = nir.Linear(np.ones((2, 3)))
+    for node in (nir.LIF(tau, one, zero, one), nir.CubaLIF(tau, tau, one, zero, one), nir.IF(one, one)):
+        graph = chain(weights, node)
+        with pytest.raises(FrontendError, match=f"node 'n1' fires, and files of {name} do not say") as caught:
+            from_nir(graph, convention(name))
+        assert words in caught.value.remedy
+        assert "`reset`" in caught.value.remedy
+        (said,) = (
+            note for note in from_nir(graph, convention(name, reset="zero")).notes if "reset of" in note
+        )
+        assert said == "reset of 'n1': a spike sets the potential to 0 (you said so)"
+    for node in (nir.LI(tau, one, zero), nir.CubaLI(tau, tau, one, zero), nir.I(one), nir.Threshold(one)):
+        assert not any("reset of" in note for note in from_nir(chain(weights, node), convention(name)).notes)
+
+
+def test_who_knows_the_reset_is_named(rng: np.random.Generator) -> None:
+    weights, tau, zero, one = nir.Linear(rng.normal(size=(2, 3))), np.full(2, 3.0), np.zeros(2), np.ones(2)
+
+    def said(name: str, node: nir.NIRNode, reset: float | None = None) -> str:
+        notes = from_nir(chain(weights, node), convention(name, 1.0, reset)).notes
+        return "; ".join(note for note in notes if "reset of" in note)
+
+    plain, stated = nir.LIF(tau, one, zero, one), nir.LIF(tau, one, zero, one, zero - 0.25)
+    assert "to v_reset (NIR's own equations, because the file names no framework)" in said("nir", plain)
+    assert "(every neuron of SLAYER that NIR has words for)" in said("lava-dl", plain)
+    assert "up to 255 times, and loses it each time (every neuron of Rockpool" in said("rockpool", plain)
+    assert "one step later, after the decay (LIF and IF of every version of Spyx)" in said("spyx", plain)
+    assert "a spike sets the potential to v_reset (the file has a v_reset)" in said("norse", stated)
+    assert "a spike sets the potential to -0.125 (you said so)" in said("norse", plain, -0.125)
+    with pytest.raises(FrontendError, match="'n1' fires, and files of spyx do not say") as caught:
+        said("spyx", nir.CubaLIF(tau, tau, one, zero, one))
+    assert "subtract for CuBaLIF of Spyx 1.0" in caught.value.remedy
+    with pytest.raises(UnknownNameError, match="reset 'substract' is not known.*did you mean 'subtract'"):
+        convention("snntorch", reset="substract")
+    with pytest.raises(ArgumentError, match="reset: expected a number"):
+        convention("snntorch", reset="nan")
 
 
 def test_every_convention_has_a_layer_that_proves_it_and_a_row_in_the_guide(repository: Path) -> None:
-    assert {name for name, _ in CELLS} == set(CONVENTIONS)
+    assert {name for name, _, _ in CELLS} == set(CONVENTIONS)
     page = (repository / "docs" / "frameworks.md").read_text()
     assert all(f"\n| {name} | " in page for name in CONVENTIONS)
 
 
-@pytest.mark.parametrize("name", [name for name, item in CONVENTIONS.items() if item.reset is Reset.SUBTRACT])
+@pytest.mark.parametrize("name", ["rockpool", "spyx"])
 def test_neurons_that_fire_are_not_written_for_who_would_subtract(
     name: str, rng: np.random.Generator
 ) -> None:
     graph = imported(chain(nir.Linear(rng.normal(size=(2, 3))), lif(2)))
-    with pytest.raises(PreconditionError, match=f"'n1' fires, and {name} would subtract its threshold"):
+    said = f"'n1' sets the potential to v_reset at a spike, where {name} subtracts the threshold"
+    with pytest.raises(PreconditionError, match=said):
         to_nir(graph, reader_convention(name))
 
 

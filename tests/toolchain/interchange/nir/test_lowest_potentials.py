@@ -70,7 +70,7 @@ def test_only_neurons_that_could_fall_below_the_limit_of_sinabs_are_named() -> N
     down, up = nir.Linear(W), nir.Linear(np.abs(V))
     slow = nir.LIF(full(2, 20.0), full(2, 1.0), full(2, 0.0), full(2, 1.0))
     quick = nir.LIF(full(2, 0.2), full(2, 1.0), full(2, 0.0), full(2, 1.0))
-    chosen = convention("sinabs")
+    chosen = convention("sinabs", reset="zero")
     notes = from_nir(chain(down, slow, up, slow, nir.Linear(-0.2 * np.abs(V)), quick), chosen).notes
     (said,) = (note for note in notes if "may fall below" in note)
     assert "potentials of 'n1' may fall below -1, where sinabs stops them by default" in said

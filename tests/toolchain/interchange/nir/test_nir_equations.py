@@ -11,5 +11,5 @@ def test_random_graphs_are_equal_to_their_equations_or_refused_by_name() -> None
         check(seed, tally)
     assert not tally.differences
     assert tally.outcomes["equal"] > GRAPHS / 2
-    assert tally.outcomes["written"] > GRAPHS / 2
+    assert tally.outcomes["written"] > GRAPHS / 4
     assert tally.outcomes["refused"] > GRAPHS / 10

@@ -20,10 +20,10 @@ from toolchain.interchange.nir.conventions import CONVENTIONS, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
 from toolchain.interchange.nir.from_nir import from_nir
 from toolchain.interchange.nir.metadata import named_convention
+from toolchain.interchange.nir.resets import NirReset, StatedReset
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import same_structure
 from toolchain.passes import DequantizeGraph
-from toolchain.reset import Reset
 
 
 def _edge_to_nowhere() -> nir.NIRGraph:
@@ -50,10 +50,9 @@ CUBA = nir.CubaLIF(full(2, DT), full(2, DT), full(2, 1.0), full(2, 0.1), full(2,
 @pytest.mark.parametrize(
     ("graph", "name", "said"),
     [
-        (chain(nir.Linear(W), lif(2)), "rockpool", "'n1': rockpool subtracts"),
+        (chain(nir.Linear(W), lif(2)), "snntorch", "'n1' fires, and files of snntorch do not say"),
         (chain(nir.Linear(W), lif(2, decay=2.0)), "nir", "'n1' has tau = 5e-05 s"),
         (chain(nir.Linear(W), lif(2, threshold=-1.0)), "nir", "'n1' has a threshold of -1"),
-        (chain(nir.Linear(W), CUBA), "norse", "'n1' begins at 0.1 but is reset to 0"),
         (chain(nir.Linear(V), lif(2)), "nir", "'n0' reads 2 values"),
         (chain(nir.Linear(W), LEAKY, nir.Linear(V), lif(2)), "nir", "never fires"),
         (_read_out_in_a_loop(), "nir", "'n2' never fires, but 'n1.from.n2.before'"),
@@ -239,13 +238,20 @@ def test_metadata_of_any_sort_are_data() -> None:
     graph.metadata = {"reset": "sometimes"}
     with pytest.raises(FrontendError, match="say reset = 'sometimes'"):
         named_convention(graph)
-    graph.metadata = {"reset": "subtract"}
-    with pytest.raises(FrontendError, match="nir subtracts the threshold"):
-        from_nir(graph, named_convention(graph))
-    assert named_convention(graph, "snntorch").reset is Reset.SUBTRACT
-    graph.metadata = {"reset": "zero"}
-    assert named_convention(graph).reset is Reset.VALUE
-    assert named_convention(graph, "rockpool").reset is Reset.SUBTRACT
+    for word, kind in (
+        ("subtract", NirReset.SUBTRACT),
+        ("by the threshold", NirReset.SUBTRACT),
+        ("to v_reset", NirReset.VALUE),
+        ("zero", NirReset.VALUE),
+        ("none", NirReset.NONE),
+    ):
+        graph.metadata = {"reset": word}
+        for name in (None, "snntorch", "rockpool"):
+            stated = named_convention(graph, name).reset
+            assert stated is not None
+            assert (stated.kind, stated.why) == (kind, "the metadata of the file")
+    asked = named_convention(graph, "snntorch", None, "subtract-delayed").reset
+    assert asked == StatedReset(NirReset.LATE_SUBTRACT, "you said so")
     graph.metadata = {"convention": np.ones(2)}
     assert named_convention(graph).name == "nir"
     output: Any = graph.nodes["output"]
@@ -273,7 +279,9 @@ def test_metadata_of_any_sort_are_data() -> None:
 def test_nonsense_in_metadata_of_ours_is_refused_by_the_field(changed: dict[str, object], said: str) -> None:
     graph = imported(chain(nir.Linear(W), lif(2)))
     written = to_nir(graph, reader_convention("norse")).graph
-    assert named_convention(written) == reader_convention("norse", 1e-3)
+    found = named_convention(written)
+    assert found.reset == StatedReset(NirReset.VALUE, "the metadata of the file")
+    assert replace(found, reset=None) == replace(reader_convention("norse", 1e-3), reset=None)
     metadata = {**written.metadata, **changed}
     written.metadata = {key: value for key, value in metadata.items() if value is not None}
     with pytest.raises(FrontendError, match=said):
@@ -293,10 +301,10 @@ def test_a_time_constant_tells_which_norse_wrote_a_file() -> None:
         with pytest.raises(FrontendError, match=said):
             from_nir(graph, named_convention(graph, "norse"))
         # Who states the step has judged the file, and is told all the same.
-        notes = from_nir(graph, named_convention(graph, "norse", 1e-6)).notes
+        notes = from_nir(graph, named_convention(graph, "norse", 1e-6, "zero")).notes
         assert any("'n1' has a tau" in note and "of 2,500 steps" in note for note in notes)
     graph = chain(nir.Linear(W), nir.LIF(tau, full(2, 1.0), full(2, 0.0), full(2, 0.1)))
-    assert len(from_nir(graph, named_convention(graph, "norse-seconds")).notes) == 1
+    assert len(from_nir(graph, named_convention(graph, "norse-seconds", reset="zero")).notes) == 2
     graph.metadata = {"nir_version": "0.2.0"}
     with pytest.raises(FrontendError, match="by nir 0.2.0, which is older than what 'norse' stands for"):
         named_convention(graph, "norse")
@@ -309,7 +317,7 @@ def test_a_time_constant_of_thousands_of_steps_is_worth_a_note(name: str) -> Non
     for steps, noted in ((900, False), (2000, True)):
         node = nir.LIF(full(2, steps * dt), full(2, 1.0), full(2, 0.0), full(2, 0.1))
         graph = chain(nir.Linear(W), node)
-        notes = from_nir(graph, named_convention(graph, name)).notes
+        notes = from_nir(graph, named_convention(graph, name, reset="zero")).notes
         assert any(f"'n1' has a tau of {steps:,} steps" in note for note in notes) == noted
 
 

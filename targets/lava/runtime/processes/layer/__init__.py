@@ -159,9 +159,7 @@ class _LayerModel(WindowedModel, PyLoihiProcessModel):
 
     def advance(self, a: Array) -> Array:
         """Do one step of the dynamics."""
-        after, spikes = self.step(
-            self.state, a, self.proc_params["firing"], **self.proc_params["parameters"]
-        )
+        after, spikes = self.step(self.state, a, self.proc_params["firing"], **self.proc_params["parameters"])
         self.u, self.v, self.wait, self.rise = after
         return spikes
 

@@ -120,6 +120,7 @@ class _WindowedLifModel(WindowedModel):
 
     def raise_threshold(self, spike_vector: NDArray[Any]) -> None:
         """Raise the threshold of the next step, and let what was added decay."""
+        del spike_vector
         raise TypeError("a windowed population must say how its thresholds rise")
 
     def begin_refractory(self, spike_vector: NDArray[Any]) -> None:

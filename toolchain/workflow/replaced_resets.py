@@ -1,0 +1,80 @@
+"""Serving a chip that lacks the resets of a network: replaced where that is asked for, and measured."""
+
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
+from toolchain.fidelity import Comparer, Comparison
+from toolchain.fidelity.change import Change
+from toolchain.hardware import HardwareProfile
+from toolchain.ir import Graph, Population
+from toolchain.passes import ReplaceResets
+from toolchain.reset import Reset
+from toolchain.target.parts import in_parts
+from toolchain.target.records import recorded_bytes
+from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
+from toolchain.workflow.build_facts import ReplacedResets
+
+_REMEDY = (
+    "`replace_reset=zero` gives them neurons that it has, and measures what that costs; training with the "
+    "integers then wins most of it back"
+)
+
+
+def replacement(graph: Graph, reset: Reset | None, profile: HardwareProfile) -> ReplaceResets | None:
+    """Return the pass that replaces what spikes do in a graph; None where there is nothing to replace.
+
+    Raises:
+        LackingNeuronsError: Nobody asked for it, and the place lacks neurons of the graph.
+    """
+    if all(node.is_plain for node in graph.populations):
+        return None
+    replaces = ReplaceResets(reset=reset, profile=profile)
+    after = replaces(graph)
+    profile.check_neurons(after.populations, _REMEDY)
+    return None if after is graph else replaces
+
+
+def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> ReplacedResets | None:
+    """Return which populations a pass gave other neurons, and what that changed; None if none can fire.
+
+    Args:
+        before: The float graph before it.
+        after: The float graph after it.
+        samples: Samples to run both on; None if there are none.
+    """
+    fire = [node for node in before.populations if node.vth.min() < float("inf")]
+    replaced = {node.name: _does(node) for node in fire if after[node.name] is not node}
+    if not replaced:
+        return None
+    if samples is None or not samples.samples:
+        return ReplacedResets(populations=replaced)
+    seen = _compared(before, after, samples)
+    accuracy = None
+    if seen.float_accuracy is not None and seen.fixed_accuracy is not None:
+        accuracy = Change.of((seen.float_accuracy, seen.fixed_accuracy))
+    return ReplacedResets(
+        populations=replaced,
+        samples=seen.samples,
+        spike_f1=seen.spike_f1,
+        prediction_agreement=seen.prediction_agreement,
+        accuracy=accuracy,
+    )
+
+
+def _compared(before: Graph, after: Graph, samples: Stimulus) -> Comparison:
+    programs = [load_target(DEFAULT_EXECUTOR).build(graph) for graph in (before, after)]
+    comparer, fitted = Comparer((before, after)), fit_stimulus(before, samples)
+    record = ("spikes", "v")
+    for _, part in in_parts(fitted, 2 * recorded_bytes(before, fitted.steps, record), programs[0]):
+        first, second = (program.run(part, record=record) for program in programs)
+        comparer.add((first, second), labels=part.labels, lengths=part.lengths)
+    return comparer.result()
+
+
+def _does(node: Population) -> str:
+    words = [f"reset '{node.reset.value}'"]
+    if node.max_spikes > 1:
+        words.append(f"up to {node.max_spikes} spikes a step")
+    if node.refractory is not None:
+        words.append(f"refractory for up to {int(node.refractory.max(initial=0))} steps")
+    if node.adaptation is not None:
+        words.append("thresholds that spikes raise")
+    return ", ".join(words)
