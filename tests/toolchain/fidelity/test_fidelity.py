@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.graphs import feed_forward, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from toolchain import ir
 from toolchain.errors import (
     CorruptArtifactError,
@@ -17,6 +17,7 @@ from toolchain.errors import (
     UsageError,
 )
 from toolchain.execution import reference
+from toolchain.execution.activity import count_events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.fidelity import (
@@ -33,10 +34,13 @@ from toolchain.fidelity import (
     write_baseline,
 )
 from toolchain.fidelity.cost import measure_cost, recurrent_synapses
+from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.membrane import MembraneError
-from toolchain.fidelity.metrics import RateError, compare_spikes, first_difference
+from toolchain.fidelity.metrics import RateError, SpikeCounts, compare_spikes, first_difference
+from toolchain.fidelity.neurobench import neurobench
 from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import QuantizeGraph
+from toolchain.reset import Reset
 
 
 def _comparison(rng: np.random.Generator) -> Comparison:
@@ -53,6 +57,50 @@ def test_precision_recall_and_f1_by_hand() -> None:
     agreement, precision, recall, f1 = compare_spikes(expected, got)
     assert (agreement, precision, recall) == (0.4, 0.5, pytest.approx(1 / 3))
     assert f1 == pytest.approx(2 * 0.5 / 3 / (0.5 + 1 / 3))
+
+
+def test_counts_share_as_many_spikes_as_both_have_and_sums_hold_more_than_255() -> None:
+    expected, got = np.array([3, 0, 2, 0], np.uint8), np.array([1, 1, 2, 0], np.uint8)
+    agreement, precision, recall, _ = compare_spikes(expected, got)
+    assert (agreement, precision, recall) == (0.5, 3 / 4, 3 / 5)
+    full = np.full((1, 300, 2), 255, np.uint8)
+    assert SpikeCounts.of(full, full) == SpikeCounts(600, 600, 600 * 255, 600 * 255, 600 * 255)
+    rates = RateError()
+    rates.add(full, full - 1)
+    assert rates.value == pytest.approx(1 / 255)
+    graph = chain(dense("w", "x", [[1.0], [1.0]]), lif("p", ("w",), 2))
+    assert scores(graph, Trace({"p": full}), graph.outputs[0]).tolist() == [[300 * 255.0] * 2]
+
+
+def test_a_divergence_of_counts_says_how_many_and_from_which_raised_threshold() -> None:
+    fields = {"reset": Reset.SUBTRACT, "reset_amount": 1.0, "max_spikes": 7}
+    raised = {"adaptation": 0.25, "adaptation_decay": 0.5}
+    neurons = lif("p", ("w",), 1, dv=0.0, vth=1.0, **fields, **raised)
+    graph = chain(dense("w", "x", [[3.5]]), neurons)
+    # 3.5 is above 1 three times while 1 is taken away, and four times while 0.7 is.
+    other = graph.map(
+        lambda node: replace(node, reset_amount=np.array([0.7])) if isinstance(node, ir.Lif) else node
+    )
+    x = np.array([[[0], [1], [1]]], bool)
+    traces = reference.run(graph, x), reference.run(other, x)
+    comparison = compare_traces((graph, other), traces)
+    first = comparison.nodes["p"].first
+    assert first is not None
+    assert (first.step, first.counts) == (1, (3, 4))
+    assert first.rise == 0
+    assert first.outcome == "its spikes were 3 in float and 4 in integers, from potentials of 3.5 and 3.5"
+    late = graph.map(lambda node: replace(node, vth=np.array([1.3])) if isinstance(node, ir.Lif) else node)
+    first = compare_traces((graph, late), (traces[0], reference.run(late, x))).nodes["p"].first
+    assert first is not None
+    assert first.step == 2
+    assert first.raised == " + 0.75 by adaptation"
+    cost = measure_cost(graph, Stimulus.of(x), traces[0])
+    assert cost.spikes == {"p": float(traces[0].spikes["p"].sum())}
+    explored = explorer_data((graph, other), traces, [0])["populations"][0]["spikes"]
+    assert explored[0][0][0] == [1, 0, 3]
+    page = neurobench(graph, count_events(graph, Stimulus.of(x), traces[0]))
+    assert page.parameter_count == 1 + 4 + 3
+    assert page.activation_sparsity == pytest.approx(1 / 3)
 
 
 def test_two_silent_executions_agree_and_one_silent_one_does_not() -> None:

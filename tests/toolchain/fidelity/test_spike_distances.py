@@ -53,3 +53,29 @@ def test_both_are_symmetric_and_keep_the_triangle(seed: int) -> None:
     for distance in (van_rossum, victor_purpura):
         assert distance(a, b) == pytest.approx(distance(b, a))
         assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-9
+
+
+@given(seed=st.integers(0, 10_000), cost=st.sampled_from([0.05, 0.2, 0.7, 1.0, 2.0, 3.0]))
+@settings(max_examples=60)
+def test_the_edit_distance_of_counts_is_that_of_as_many_spikes(seed: int, cost: float) -> None:
+    """Against its definition (Victor & Purpura 1996): spike by spike, every way to pair, add and delete."""
+    rng = np.random.default_rng(seed)
+    steps, most = int(rng.integers(1, 20)), int(rng.choice([1, 2, 5]))
+    pair = rng.integers(0, most + 1, (2, steps)) * (rng.random((2, steps)) < rng.random())
+    a, b = (np.repeat(np.arange(steps), each) for each in pair)
+    row = np.arange(len(b) + 1.0)
+    for i in range(len(a)):
+        before, row = row, np.full(len(b) + 1, i + 1.0)
+        for j in range(len(b)):
+            moved = before[j] + cost * abs(a[i] - b[j])
+            row[j + 1] = min(before[j + 1] + 1, row[j] + 1, moved)
+    kind = bool if most == 1 else np.uint8
+    first, other = (each.astype(kind)[None, :, None] for each in pair)
+    assert victor_purpura(first, other, cost) == pytest.approx(row[-1], abs=1e-9)
+
+
+def test_distances_of_counts_see_how_many_and_do_not_overflow() -> None:
+    many, none = np.full((1, 300, 1), 255, np.uint8), np.zeros((1, 300, 1), np.uint8)
+    assert victor_purpura(many, none) == 255 * 300
+    assert victor_purpura(none, many) == 255 * 300
+    assert van_rossum(many, none) == pytest.approx(van_rossum(many > 0, none > 0) * 255)

@@ -1,22 +1,26 @@
 """Integers that keep every promise: nothing clipped, nothing wraps, spikes nearly the same."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, firing_reals, lif, recurrent, spikes
 from tests.nodes import neurons_of, node_of, sparse, weights_of
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
+from toolchain.execution.rise import before_reset, rises
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity import find_faults
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.ir import AnyNode, Decode, EdgeKind, Graph, Stage
-from toolchain.passes import Calibration, FoldDelays, QuantizeGraph, explain_quantization
+from toolchain.passes import Calibration, DequantizeGraph, FoldDelays, QuantizeGraph, explain_quantization
+from toolchain.reset import Reset
 
 
 def _wide(rng: np.random.Generator) -> Graph:
@@ -225,3 +229,90 @@ def test_the_explanation_counts_what_rounds_to_zero() -> None:
     document = explain_quantization(graph, QuantizeGraph()(graph))
     row = document.connections["encode"]
     assert (row.rounded_to_zero, row.clipped, row.sign_mode) == (1, 0, SignMode.MIXED)
+
+
+def _observed(graph: Graph, x: np.ndarray) -> Calibration:
+    return Calibration.observe(graph, Stimulus.of(x), reference.run(graph, x))
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 2**32 - 1), calibrated=st.booleans(), known=st.booleans())
+@settings(max_examples=15)
+def test_whatever_a_spike_does_nothing_leaves_its_register(
+    seed: int, *, calibrated: bool, known: bool
+) -> None:
+    """Proved for any input, or observed with room for twice as much; the integers are those of the reals."""
+    rng = np.random.default_rng(seed)
+    graph = firing_reals(recurrent(rng), rng)
+    x = spikes(rng, 2, 12, 6)
+    seen = _observed(graph, x) if calibrated else None
+    fixed = QuantizeGraph(calibration=seen, steps=12 if known else None)(graph)
+    report = explain_quantization(graph, fixed, steps=12 if known else None, calibration=seen)
+    assert list(find_faults(graph, fixed)) == []
+    any_other = spikes(rng, 2, 12, 6, rate=float(rng.uniform(0.1, 1)))
+    traces = {kind: reference.run(fixed, each) for kind, each in {"measured": x, "proved": any_other}.items()}
+    for node in fixed.populations:
+        real = neurons_of(graph, node.name)
+        row = report.populations[node.name]
+        assert (row.firing is None) is real.is_plain
+        whole = traces["measured" if row.range == "measured" else "proved"]
+        limit = fixedpoint.SILENT_LIMIT if np.isinf(real.vth).any() else fixedpoint.STATE_LIMIT - 2
+        assert np.abs(whole.u[node.name]).max() < fixedpoint.STATE_LIMIT
+        if np.isinf(real.vth).any() or real.reset in {Reset.SUBTRACT, Reset.NONE}:
+            high = before_reset(node, whole.v[node.name], whole.spikes[node.name])
+            assert np.abs(high).max() <= limit
+        assert whole.v[node.name].min() >= -limit
+        risen = rises(node, whole.spikes[node.name])
+        assert risen is None or risen.max() <= limit
+
+
+@pytest.mark.parametrize("kind", ["zero", "subtract", "several", "alif"])
+def test_integers_cost_little_more_than_the_rounding_of_weights_whatever_a_spike_does(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    graph = recurrent(rng, neurons=40, channels=16, density=0.3)
+    vth = neurons_of(graph, "hidden").vth
+    fields: dict[str, dict[str, Any]] = {
+        "zero": {},
+        "subtract": {"reset": Reset.SUBTRACT, "reset_amount": vth},
+        "several": {"reset": Reset.SUBTRACT, "reset_amount": vth / 2, "max_spikes": 15},
+        "alif": {"adaptation": 0.3 * vth, "adaptation_decay": 1 / rng.uniform(20, 200, 40)},
+    }
+    edge = EdgeKind.GRADED if kind == "several" else EdgeKind.SPIKE
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, ir.Dense) and node.name == "recur":
+            return replace(node, weights=node.weights * 0.5)
+        if isinstance(node, ir.Delay):
+            return replace(node, edge=edge)
+        return replace(node, **fields[kind]) if isinstance(node, ir.Lif) and node.name == "hidden" else node
+
+    graph = graph.map(change)
+    x = spikes(rng, 4, 60, 16, rate=0.2)
+    fixed = QuantizeGraph(calibration=_observed(graph, x), steps=60)(graph)
+    rounded = DequantizeGraph()(fixed)
+    weights = graph.map(
+        lambda node: (
+            replace(node, weights=weights_of(rounded, node.name)) if isinstance(node, ir.Dense) else node
+        )
+    )
+    expected, *others = (reference.run(each, x).spikes["hidden"] for each in (graph, weights, fixed))
+    alone, together = (compare_spikes(expected, each).f1 for each in others)
+    assert together > max(0.94, alone - 0.01)
+
+
+def test_amounts_that_no_register_holds_shrink_the_scale_and_what_is_lost_is_said() -> None:
+    fields = {"adaptation": [1e-9, 0.5, 1e5], "adaptation_decay": [0.5, 1e-5, 0.5]}
+    neurons = lif("p", ("w",), 3, reset=Reset.VALUE, reset_amount=[0.1, -1e6, 0.1], **fields)
+    graph = chain(dense("w", "x", [[1.0], [1.0], [1.0]]), neurons)
+    fixed = QuantizeGraph(steps=100)(graph)
+    node = node_of(fixed, "p", ir.FixedLif)
+    assert list(find_faults(graph, fixed)) == []
+    assert node.reset_amount is not None
+    assert node.reset_amount[1] == -(2**23 - 1)
+    assert node.scale[0] > 1000 * node.scale[1:].max()
+    row = explain_quantization(graph, fixed, steps=100)
+    assert row.populations["p"].firing is not None
+    assert row.populations["p"].firing.lost_adaptations == 1
+    said = " ".join(item.text for item in row.warnings if item.node == "p")
+    assert "in 1 neurons a spike no longer raises the threshold" in said
+    assert "a threshold time constant is off by" in said
