@@ -1,7 +1,13 @@
 """`pumice train`: from an experiment file to a trained, pruned network."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from toolchain.cli.console import answer, out, stages
 from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
+
+if TYPE_CHECKING:
+    from toolchain.training import LearntTimeConstants
 
 
 def train(
@@ -31,9 +37,29 @@ def train(
                 "epochs": last.epoch,
                 "loss": last.loss,
                 "train_accuracy": last.accuracy,
+                **_learnt(trained.time_constants),
             }
         )
         return
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
     out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
+    for row in trained.time_constants:
+        out.print(str(row), soft_wrap=True)
     out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
+
+
+def _learnt(rows: "Sequence[LearntTimeConstants]") -> dict[str, Any]:
+    """Return how time constants changed, as JSON holds it; nothing if none was learnt."""
+    if not rows:
+        return {}
+    return {
+        "time_constants": [
+            {
+                "layer": row.layer,
+                "parameter": row.name,
+                "before": row.before.as_dict(),
+                "after": row.after.as_dict(),
+            }
+            for row in rows
+        ]
+    }

@@ -135,19 +135,20 @@ class _Translator:
         return Current((Branch(name, value, as_float64(module.weight)),), bias, (module.out_features,))
 
     def _neurons(self, name: str, module: Spiking, value: Current) -> Sent:
-        self._population(name, value, dv=module.dv, vth=module.vth)
+        self._population(name, value, module)
         return Sent(name, value.shape, spikes=True)
 
     def _read_out(self, last: str) -> None:
         value = self.values[last]
         if isinstance(value, Sent):
             raise FrontendError("the network must end in a Linear")
-        self._population("readout", value, dv=0.0, vth=np.inf)
+        self._population("readout", value)
         self.nodes.append(
             ir.Output(name="output", inputs=("readout",), decode=Decode.LAST_V, classes=self.classes)
         )
 
-    def _population(self, name: str, value: Current, *, dv: float, vth: float) -> None:
+    def _population(self, name: str, value: Current, module: Spiking | None = None) -> None:
+        """Add a population of these neurons, or one that never fires, with what it reads."""
         inputs: list[str] = []
         for branch in value.branches:
             # A branch of a stream is read by several layers, each with its own norm folded in.
@@ -155,15 +156,19 @@ class _Translator:
             self.nodes.append(branch.node(unique))
             inputs.append(unique)
         bias = value.bias.reshape(-1, *[1] * (len(value.shape) - 1))
+        reset = ir.Reset.ZERO if module is None else module.reset
+        amount = None if module is None else module.effective_amount
         self.nodes.append(
             ir.Lif(
                 name=name,
                 inputs=tuple(inputs),
                 du=np.ones(value.shape),
-                dv=np.full(value.shape, dv),
-                vth=np.full(value.shape, vth),
+                dv=np.full(value.shape, 0.0 if module is None else module.dv),
+                vth=np.full(value.shape, np.inf if module is None else module.vth),
                 bias=np.broadcast_to(bias, value.shape),
                 origin=Origin.whole(f"parts.{name}", int(np.prod(value.shape))),
+                reset=reset,
+                reset_amount=None if amount is None else np.full(value.shape, amount),
             )
         )
 

@@ -4,7 +4,7 @@ from toolchain.models.delays import SynapticDelays
 from toolchain.models.dynamics import Dynamics, LayerState
 from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock, Select
 from toolchain.models.gated_norm import GatedNorm
-from toolchain.models.hrsnn import HrsnnShape, build_hrsnn
+from toolchain.models.hrsnn import HrsnnShape, LearntDelays, build_hrsnn
 from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, NetworkRecord, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses, learnt_parameters
@@ -26,6 +26,7 @@ __all__ = [
     "HrsnnShape",
     "InputCode",
     "LayerState",
+    "LearntDelays",
     "MaskedSynapses",
     "Network",
     "NetworkBlock",

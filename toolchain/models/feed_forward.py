@@ -175,7 +175,7 @@ class FeedForward(nn.Module):
                 value, potential = module(operands[0], steps)
                 if record:
                     spikes[block.name] = value.transpose(0, 1)
-                    potentials[block.name] = (potential * (1 - value)).transpose(0, 1)
+                    potentials[block.name] = module.after(potential, value).transpose(0, 1)
             elif isinstance(module, Add):
                 value = sum(operands[1:], operands[0])
             else:

@@ -1,6 +1,7 @@
 """The heterogeneous recurrent spiking network: one pool whose neurons differ in time constant."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, final
 
 import numpy as np
@@ -8,13 +9,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from toolchain.errors import ArgumentError
+from toolchain.intake import names_of
+from toolchain.models.delays import LONGEST_LEARNT
 from toolchain.models.network import Connection, Network, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.models.topology import clustered_small_world, dale_weights, small_world, spectral_radius
-from toolchain.options import each, factor, hold, milliseconds, real, share, whole
+from toolchain.options import (
+    LONGEST_MS,
+    choice,
+    each,
+    factor,
+    hold,
+    milliseconds,
+    optional,
+    real,
+    share,
+    whole,
+)
+from toolchain.reset import Reset
 
 BETA_LIMITS: Final = (2 / np.e, 0.995)
 """Range of `exp(-dt / tau)`: the defaults of Perez-Nieves et al. 2021 (code)."""
+
+
+class LearntDelays(Enum):
+    """Which delays of a network are learnt."""
+
+    NONE = "none"
+    CONNECTION = "connection"
+    """One for each connection, by which all its synapses wait."""
+    SYNAPSE = "synapse"
+    """One for each synapse."""
 
 
 @final
@@ -45,6 +71,17 @@ class HrsnnShape:
         bias: Constant input of every neuron, in thresholds: 1 holds it at its threshold.
         readout_tau_ms: Membrane time constant of the read-out.
         dt_ms: Length of a step.
+        reset: Effect of a spike on the potential of a neuron of the pool.
+        reset_amount: Potential that a spike sets or takes away, in thresholds; None for a whole threshold
+            taken away.
+        refractory_ms: Refractory period, rounded to steps.
+        adaptation: Rise of the threshold at a spike, in thresholds; 0 for none. Bellec et al. 2018 have
+            `1.8 (1 - exp(-dt / tau))`, which is 0.009 at the time constant below.
+        adaptation_tau_ms: Time constant with which that rise decays.
+        train: Parameters of the pool's neurons that are learnt: `dv` (time constants), `vth`,
+            `reset_amount`, `adaptation`, `adaptation_decay`.
+        delays: Whether the delays of input and recurrent synapses are learnt; all start at 0.
+        longest_delay: The longest of them, in steps.
     """
 
     channels: int
@@ -64,6 +101,14 @@ class HrsnnShape:
     bias: float = 0.0
     readout_tau_ms: float = 20.0
     dt_ms: float = 1.0
+    reset: Reset = Reset.ZERO
+    reset_amount: float | None = None
+    refractory_ms: float = 0.0
+    adaptation: float = 0.0
+    adaptation_tau_ms: float = 200.0
+    train: tuple[str, ...] = ()
+    delays: LearntDelays = LearntDelays.NONE
+    longest_delay: int = 10
 
     def __post_init__(self) -> None:
         hold(
@@ -85,12 +130,53 @@ class HrsnnShape:
             bias=real(),
             readout_tau_ms=milliseconds,
             dt_ms=milliseconds,
+            reset=choice(Reset),
+            reset_amount=optional(real()),
+            refractory_ms=real(0, LONGEST_MS),
+            adaptation=real(0),
+            adaptation_tau_ms=milliseconds,
+            train=names_of,
+            delays=choice(LearntDelays),
+            longest_delay=whole(1, LONGEST_LEARNT),
         )
+        if self.reset is Reset.SUBTRACT and self.reset_amount is not None and self.reset_amount < 0:
+            raise ArgumentError("reset_amount", "an amount of 0 or more", f"{self.reset_amount:g}")
+        # What a neuron can be is known in one place: whoever makes one is told.
+        self.neurons_of(np.array([0.1]))
 
     @property
     def clusters(self) -> int:
         """Number of clusters; 1 for one pool."""
         return max(1, len(self.cluster_tau_ms))
+
+    def neurons_of(self, dv: NDArray[np.floating[Any]]) -> CubaLif:
+        """Return the neurons of the pool.
+
+        Args:
+            dv: Decay of each one's potential.
+
+        Raises:
+            ArgumentError: They contradict themselves.
+        """
+        vth = 1 / dv
+        adaptation: dict[str, Any] = {}
+        if self.adaptation:
+            decay = -np.expm1(-self.dt_ms / self.adaptation_tau_ms)
+            adaptation = {"adaptation": torch.tensor(self.adaptation * vth), "adaptation_decay": decay}
+        return CubaLif(
+            len(dv),
+            du=1.0,
+            dv=torch.tensor(dv),
+            vth=torch.tensor(vth),
+            bias=self.bias,
+            train_bias=False,
+            reset=self.reset,
+            reset_amount=None if self.reset_amount is None else torch.tensor(self.reset_amount * vth),
+            refractory=round(self.refractory_ms / self.dt_ms) or None,
+            train=self.train,
+            hold_rheobase="dv" in self.train,
+            **adaptation,
+        )
 
     @property
     def cluster(self) -> NDArray[np.int64]:
@@ -103,28 +189,21 @@ def build_hrsnn(shape: HrsnnShape, rng: np.random.Generator, *, readout: Readout
 
     The update `v <- beta v + (1 - beta) I` with threshold 1 is written in the equivalent form
     without a gain: threshold `1 / (1 - beta)` and input `I` (free rescaling: spikes are the
-    same), so that weights of fast and slow neurons have one magnitude and train alike.
+    same), so that weights of fast and slow neurons have one magnitude and train alike. Where time
+    constants are learnt, thresholds follow them, so that it stays the same network as with that gain.
 
     Args:
         shape: Sizes and distributions.
         rng: Source of every random number.
         readout: How the output layer is read.
     """
-    dv = 1 - gamma_betas(shape, rng)
-    hidden = CubaLif(
-        shape.neurons,
-        du=1.0,
-        dv=torch.tensor(dv),
-        vth=torch.tensor(1 / dv),
-        bias=shape.bias,
-        train_bias=False,
-    )
+    hidden = shape.neurons_of(1 - gamma_betas(shape, rng))
     readout_dv = 1 - np.exp(-shape.dt_ms / shape.readout_tau_ms)
     output = CubaLif(shape.classes, du=1.0, dv=readout_dv, vth=float("inf"))
     readout_weights = rng.normal(0, 1 / np.sqrt(shape.neurons), (shape.classes, shape.neurons))
     connections = {
-        Connection("encode", "input", "hidden"): _sparse(*_input_weights(shape, rng)),
-        Connection("recur", "hidden", "hidden", delay=1): _sparse(*_recurrent_weights(shape, rng)),
+        Connection("encode", "input", "hidden"): _sparse(shape, *_input_weights(shape, rng)),
+        Connection("recur", "hidden", "hidden", delay=1): _sparse(shape, *_recurrent_weights(shape, rng)),
         Connection("decode", "hidden", "readout"): MaskedSynapses(_tensor(readout_weights)),
     }
     return Network(
@@ -168,8 +247,18 @@ def _input_weights(
     return mask * rng.normal(0, scale, mask.shape), mask
 
 
-def _sparse(weights: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> MaskedSynapses:
-    return MaskedSynapses(_tensor(weights), None if mask.all() else torch.tensor(mask))
+def _sparse(shape: HrsnnShape, weights: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> MaskedSynapses:
+    start = {
+        LearntDelays.NONE: None,
+        LearntDelays.CONNECTION: 0.0,
+        LearntDelays.SYNAPSE: torch.zeros(weights.shape),
+    }[shape.delays]
+    return MaskedSynapses(
+        _tensor(weights),
+        None if mask.all() else torch.tensor(mask),
+        delays=start,
+        longest_delay=None if start is None else shape.longest_delay,
+    )
 
 
 def _tensor(values: NDArray[np.floating[Any]]) -> Tensor:

@@ -139,3 +139,9 @@ def offset_of(layer: nn.Module, name: str) -> nn.Parameter | None:
     lists: Any = getattr(layer, "parametrizations", {})
     original = lists[name].original if name in lists else None
     return original if isinstance(original, nn.Parameter) else None
+
+
+def start_of(layer: nn.Module, name: str) -> Tensor:
+    """Return what a learnt value of a layer was before its training."""
+    lists: Any = layer.parametrizations
+    return lists[name][0].start

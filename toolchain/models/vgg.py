@@ -15,6 +15,7 @@ from toolchain.models.input_code import BYTES, InputCode, optional_code
 from toolchain.models.spiking import Spiking
 from toolchain.models.surrogates import Surrogate
 from toolchain.options import choice, each, factor, hold, optional, real, whole
+from toolchain.reset import Reset
 
 POOL: Final = 0
 """Stands for a 2 x 2 max-pooling in a plan."""
@@ -41,12 +42,14 @@ class NeuronShape:
         tau: Membrane time constant in steps, for leaky neurons; None for integrate-and-fire.
         surrogate: Shape of the spike derivative.
         slope: Sharpness of that derivative.
+        reset: Effect of a spike on the potential: zero, or the threshold taken away, or none.
     """
 
     vth: float = 1.0
     tau: float | None = None
     surrogate: Surrogate = Surrogate.SIGMOID
     slope: float = 4.0
+    reset: Reset = Reset.ZERO
 
     def __post_init__(self) -> None:
         hold(
@@ -55,12 +58,14 @@ class NeuronShape:
             tau=optional(real(1)),
             surrogate=choice(Surrogate),
             slope=factor,
+            reset=choice(Reset),
         )
+        self.layer()
 
     def layer(self) -> Spiking:
         """Return a layer of such neurons."""
         dv = 0.0 if self.tau is None else 1 / self.tau
-        return Spiking(vth=self.vth, dv=dv, surrogate=self.surrogate, slope=self.slope)
+        return Spiking(vth=self.vth, dv=dv, reset=self.reset, surrogate=self.surrogate, slope=self.slope)
 
 
 @final

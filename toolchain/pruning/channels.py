@@ -1,7 +1,7 @@
 """The channels of a convolutional network that can be pruned, and the network without the pruned ones."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast, final
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import PruningError
 from toolchain.models import INPUT, Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking
+from toolchain.reset import Reset
 
 Mask = NDArray[np.bool_]
 
@@ -253,3 +254,21 @@ def _linear(module: nn.Linear, remaining: Tensor | None, width: int) -> nn.Linea
 def _has_bias(module: nn.Linear) -> bool:
     # torch declares the bias of a Linear as always there.
     return "bias" in dict(module.named_parameters())
+
+
+def check_polarisation(layers: Sequence[ChannelLayer]) -> None:
+    """Raise where `theta S + |V|` is not how far a potential went: the rank of SCA means nothing there.
+
+    It is so for a reset to zero, up to the threshold, and where a spike takes the threshold away.
+
+    Raises:
+        PruningError: Names the layer, and what to rank by.
+    """
+    for layer in layers:
+        neurons = layer.neurons
+        subtracts = neurons.reset is Reset.SUBTRACT and neurons.effective_amount == neurons.vth
+        if neurons.reset is not Reset.ZERO and not subtracts:
+            raise PruningError(
+                f"layer '{layer.name}' has reset '{neurons.reset.value}', for which the polarisation of SCA "
+                "is not defined; rank channels by their rate instead"
+            )

@@ -12,6 +12,7 @@ from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.intake import array_of, labels_of
 from toolchain.models.topology import spectral_radius
+from toolchain.reset import Reset
 
 _DENSE_EIGENVALUES: Final = 400
 # SciPy's declarations take the default, an integer 0, for the type.
@@ -29,12 +30,16 @@ class RecurrentPool:
         beta: Share `1 - dv` of the potential that stays at a step, `[N]`.
         threshold: Threshold per neuron, `[N]`.
         cluster: Number of each neuron's cluster, `[N]`; all 0 in an unclustered pool.
+        reset: Effect of a spike on the potential.
+        amount: Potential that a spike sets or takes away, `[N]`; None if the reset needs no number.
     """
 
     weights: csr_array
     beta: Floats
     threshold: Floats
     cluster: NDArray[np.int64]
+    reset: Reset = Reset.ZERO
+    amount: Floats | None = None
 
     @classmethod
     def of(
@@ -72,6 +77,18 @@ class RecurrentPool:
         return cls(matrix, beta, threshold, np.zeros(size, np.int64) if cluster is None else cluster)
 
     @property
+    def kept(self) -> float:
+        """Share of its potential that a neuron keeps at a spike: 1 if something is taken away or nothing."""
+        return 0.0 if self.reset in {Reset.ZERO, Reset.VALUE} else 1.0
+
+    @property
+    def added(self) -> Floats:
+        """What a spike adds to the potential that is kept, `[N]`."""
+        if self.amount is None:
+            return np.zeros(self.size)
+        return self.amount if self.reset is Reset.VALUE else -self.amount
+
+    @property
     def size(self) -> int:
         """Number of neurons."""
         return len(self.beta)
@@ -91,7 +108,18 @@ class RecurrentPool:
         """Return the pool of the neurons with these indices."""
         weights = csr_array(self.weights[neurons][:, neurons])
         weights.sort_indices()
-        return RecurrentPool(weights, self.beta[neurons], self.threshold[neurons], self.cluster[neurons])
+        return self.with_neurons(neurons, weights)
+
+    def with_neurons(self, neurons: NDArray[Any], weights: csr_array) -> "RecurrentPool":
+        """Return some of the neurons, by indices or a mask, with synapses among them."""
+        return replace(
+            self,
+            weights=weights,
+            beta=self.beta[neurons],
+            threshold=self.threshold[neurons],
+            cluster=self.cluster[neurons],
+            amount=None if self.amount is None else self.amount[neurons],
+        )
 
     def with_weights(self, weights: csr_array) -> "RecurrentPool":
         """Return the same neurons with other synapses."""
@@ -127,9 +155,14 @@ class RecurrentPool:
     def with_betas(self, beta: Floats) -> "RecurrentPool":
         """Return the same synapses between neurons with other leaks.
 
-        The input that holds a neuron at its threshold, `threshold (1 - beta)`, stays the same.
+        The input that holds a neuron at its threshold, `threshold (1 - beta)`, stays the same; amounts of
+        the reset go with the threshold.
         """
-        return replace(self, beta=beta, threshold=self.threshold * (1 - self.beta) / (1 - beta))
+        longer = (1 - self.beta) / (1 - beta)
+        amount = None if self.amount is None else self.amount * longer
+        return replace(
+            self, beta=beta, threshold=self.threshold * (1 - self.beta) / (1 - beta), amount=amount
+        )
 
     def scaled(self, factor: float) -> "RecurrentPool":
         """Return the pool with all weights multiplied."""

@@ -1,6 +1,8 @@
 """The recurrent pool of a PyTorch network: taken out, pruned, put back into a smaller network."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -29,6 +31,11 @@ def prune_recurrent(
 ) -> tuple[Network, LnpResult]:
     """Prune the recurrent pool of a layer by LNP and compact the network around it.
 
+    The noise is simulated with the reset of the neurons, and exponents count what a spike leaves of the
+    potential; the linear rate model of Step I knows no spikes, so it holds for every reset. Refractory
+    periods, adaptive thresholds and several spikes a step would be states and slopes that neither has: they
+    are refused, and so are delays of single synapses other than 0.
+
     Args:
         network: The untrained network, not modified.
         layer: Name of a layer with exactly one connection to itself.
@@ -43,8 +50,10 @@ def prune_recurrent(
         The smaller network and the result of the pruning.
 
     Raises:
-        PruningError: The layer has no recurrent connection, or the targets are impossible.
+        PruningError: The layer has no recurrent connection, its neurons are others than the method knows, or
+            the targets are impossible.
     """
+    _check_neurons(network, layer)
     pool = pool_of(network, layer, cluster)
 
     def watch(record: LnpRecord, left: Selection) -> None:
@@ -55,6 +64,23 @@ def prune_recurrent(
         pool, options, rng, dt_ms=network.dt_ms, checkpoint=checkpoint, observe=watch, progress=progress
     )
     return with_pool(network, layer, result.indices, result.pool), result
+
+
+def _check_neurons(network: Network, layer: str) -> None:
+    """Raise for neurons or synapses whose noise response and exponents are not known."""
+    population, synapses = network.layer(layer), _loop(network, layer)[1]
+    unknown = {
+        "a refractory period": population.refractory is not None,
+        "an adaptive threshold": population.adaptation is not None,
+        "several spikes a step": population.max_spikes > 1,
+        "delays of its synapses": synapses.delays is not None and bool(synapses.delays.steps.any()),
+    }
+    for what, present in unknown.items():
+        if present:
+            raise PruningError(
+                f"Lyapunov noise pruning does not know {what}, which layer '{layer}' has; prune it by "
+                "magnitude, activity or at random"
+            )
 
 
 def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = None) -> RecurrentPool:
@@ -68,12 +94,15 @@ def pool_of(network: Network, layer: str, cluster: NDArray[np.int64] | None = No
     """
     synapses = _loop(network, layer)[1]
     population = network.layer(layer)
-    return RecurrentPool.of(
+    pool = RecurrentPool.of(
         synapses.effective.detach().cpu().double().numpy(),
         1 - population.dv.detach().cpu().double().numpy(),
         population.vth.detach().cpu().double().numpy(),
         cluster,
     )
+    amount = population.effective_amount
+    amounts = None if amount is None else amount.detach().cpu().double().numpy()
+    return replace(pool, reset=population.reset, amount=amounts)
 
 
 def with_pool(network: Network, layer: str, indices: NDArray[np.int64], pool: RecurrentPool) -> Network:
@@ -89,12 +118,16 @@ def with_pool(network: Network, layer: str, indices: NDArray[np.int64], pool: Re
     small = compact(network, {layer: indices})
     like = synapses.weight
     weights = torch.tensor(pool.weights.toarray(), dtype=like.dtype, device=like.device)
-    small.synapses[name] = MaskedSynapses(weights, weights != 0)
+    pruned = MaskedSynapses(weights, weights != 0)
+    pruned.delays = cast("MaskedSynapses", small.synapses[name]).delays
+    small.synapses[name] = pruned
     population = small.layer(layer)
     if not np.allclose(1 - pool.beta, population.dv.detach().cpu().double().numpy(), rtol=1e-6):
         # Set, not written into: what is learnt starts anew from there.
         population.dv = torch.tensor(1 - pool.beta, dtype=like.dtype, device=like.device)
         population.vth = torch.tensor(pool.threshold, dtype=like.dtype, device=like.device)
+        if population.reset_amount is not None:
+            population.reset_amount = torch.tensor(pool.amount, dtype=like.dtype, device=like.device)
     return small
 
 

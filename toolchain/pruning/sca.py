@@ -26,6 +26,7 @@ from toolchain.pruning.channels import (
     ChannelLayer,
     Mask,
     channel_layers,
+    check_polarisation,
     compact_channels,
     set_gates,
     silence,
@@ -200,6 +201,8 @@ class ChannelPruning(Callback):
     def __init__(self, network: FeedForward, options: ScaOptions) -> None:
         self.options = options
         self.layers = channel_layers(network)
+        if options.ranking is Ranking.ACTIVITY:
+            check_polarisation(self.layers)
         self.masks: dict[str, Mask] = {layer.name: np.ones(layer.channels, bool) for layer in self.layers}
         self.updates: list[ChannelUpdate] = []
         self._rng = np.random.default_rng(options.seed)

@@ -11,6 +11,7 @@ from toolchain.training.readouts import fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.state_file import EpochRecord
 from toolchain.training.stdp import StdpOptions, learn_stdp
+from toolchain.training.time_constants import LearntTimeConstants, Spread, learnt_time_constants
 
 __all__ = [
     "ALL_RULES",
@@ -20,14 +21,17 @@ __all__ = [
     "FitOptions",
     "GraphNetwork",
     "LearningRateSchedule",
+    "LearntTimeConstants",
     "LinearReadout",
     "Optimizer",
     "Rule",
+    "Spread",
     "StdpOptions",
     "fit",
     "fit_linear_layer",
     "fit_ridge",
     "learn_stdp",
+    "learnt_time_constants",
     "load_feed_forward",
     "load_network",
     "network_of",

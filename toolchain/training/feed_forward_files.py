@@ -13,7 +13,8 @@ from toolchain.files.documents import Document, explain, read_document, write_do
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
-from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_fields
+from toolchain.reset import Reset
+from toolchain.training.checkpoint import NETWORK_FILES, BriefDocument, InputDocument, Size, input_fields
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
 
@@ -56,13 +57,15 @@ class NormArguments(Document):
     eps: float
 
 
-class SpikingArguments(Document):
+class SpikingArguments(BriefDocument):
     """Arguments of neurons."""
 
     vth: float
     dv: float
     slope: float
     surrogate: Surrogate
+    reset: Reset = Reset.ZERO
+    reset_amount: float | None = None
 
 
 class PoolingArguments(Document):

@@ -10,14 +10,17 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationError
 
 from toolchain.data.encoders import Encoding
-from toolchain.errors import ExperimentError
+from toolchain.errors import ArgumentError, ExperimentError
 from toolchain.files.documents import Document, explain, read_document
 from toolchain.files.toml import read_toml
 from toolchain.intake import PathText, path_of
 from toolchain.memory import machine_memory, readable_size
+from toolchain.models.delays import LONGEST_LEARNT
+from toolchain.models.hrsnn import HrsnnShape, LearntDelays
 from toolchain.models.network import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
+from toolchain.reset import Reset
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -31,6 +34,8 @@ PIXELS: Final = 64
 """Of the one data set there is: images, classes, and pixels of an image."""
 _ROWS: Final = 8
 """Of an image that is shown row by row: each takes its own steps."""
+_OF_NEURONS: Final = {"refractory": "refractory_ms", "adaptation_decay": "adaptation_tau_ms"}
+"""Keys of `[model]` that the neurons know by another name."""
 _KEPT_FOR_BACKWARD: Final = 16
 """Bytes that training keeps per neuron, step and sample of a batch, at the least: four numbers of 4 bytes."""
 
@@ -108,6 +113,33 @@ class ModelSection(Document):
     readout: Readout = Field(default=Readout.LAST_V, description="spike_count, last_v, mean_v or max_v")
     readout_tau_ms: Milliseconds = Field(default=100.0, description="membrane time constant of the read-out")
     dt_ms: Milliseconds = Field(default=1.0, description="length of a step")
+    reset: Reset = Field(
+        default=Reset.ZERO, description="what a spike does to the potential: zero, value, subtract or none"
+    )
+    reset_amount: Annotated[float, Field(ge=-LARGEST_FACTOR, le=LARGEST_FACTOR)] | None = Field(
+        default=None,
+        description="value that is set or taken away, in thresholds; subtract takes 1 unless it is given",
+    )
+    refractory_ms: Annotated[float, Field(ge=0, le=LONGEST_MS)] = Field(
+        default=0.0, description="time after a spike in which a neuron is silent"
+    )
+    adaptation: Annotated[float, Field(ge=0, le=LARGEST_FACTOR)] = Field(
+        default=0.0, description="rise of the threshold at a spike, in thresholds; 0 for none"
+    )
+    adaptation_tau_ms: Milliseconds = Field(
+        default=200.0, description="time constant with which that rise decays"
+    )
+    train: tuple[str, ...] = Field(
+        default=(),
+        description="what neurons learn: dv (membrane time constants), vth, reset_amount, adaptation or "
+        "adaptation_decay",
+    )
+    delays: LearntDelays = Field(
+        default=LearntDelays.NONE, description="which delays are learnt: none, connection or synapse"
+    )
+    longest_delay: Annotated[int, Field(gt=0, le=LONGEST_LEARNT)] = Field(
+        default=10, description="longest delay that is learnt, in steps"
+    )
 
 
 class PruningSection(Document):
@@ -153,6 +185,12 @@ class TrainingSection(Document):
     surrogate_slope: Factor = Field(default=2.0, description="sharpness of the spike derivative")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.1, description="of the cross-entropy"
+    )
+    neuron_rate: Annotated[float, Field(ge=0, le=LARGEST_FACTOR)] = Field(
+        default=0.2, description="learning rate of what neurons learn, as a share of that of the weights"
+    )
+    delay_rate: Annotated[float, Field(ge=0, le=LARGEST_FACTOR)] = Field(
+        default=20.0, description="learning rate of delays, as a multiple of that of the weights"
     )
     device: Device = Field(default=Device.AUTO, description="auto, cpu or cuda")
     calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")
@@ -232,7 +270,19 @@ def _check_together(experiment: Experiment) -> None:
             "model.cluster_tau_ms",
             f"expected at most model.neurons = {model.neurons} clusters, got {len(model.cluster_tau_ms)}",
         )
+    try:
+        network_shape(experiment, channels=1, classes=1)
+    except ArgumentError as error:
+        reason = str(error).removeprefix(f"{error.argument}: ")
+        key = _OF_NEURONS.get(error.argument, error.argument)
+        raise ExperimentError(f"model.{key}", reason) from None
     _check_split(experiment.data.test_fraction)
+
+
+def network_shape(experiment: Experiment, *, channels: int, classes: int) -> HrsnnShape:
+    """Return what defines the untrained network but its random numbers."""
+    settings = experiment.model.model_dump(exclude={"readout"})
+    return HrsnnShape(channels=channels, classes=classes, **settings)
 
 
 def _check_split(share: float) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from toolchain.data import Encoding, Images, encode, in_rows, load_digits
 from toolchain.models import HrsnnShape, InputCode, Network, build_hrsnn
 from toolchain.training import FitOptions
-from toolchain.workflow.experiment import DatasetName, Experiment
+from toolchain.workflow.experiment import DatasetName, Experiment, network_shape
 
 LAYER: Final = "hidden"
 
@@ -38,16 +38,15 @@ def encode_images(experiment: Experiment, images: Images) -> tuple[NDArray[Any],
     return train, test
 
 
-def network_shape(experiment: Experiment, images: Images) -> HrsnnShape:
-    """Return what defines the untrained network but its random numbers."""
-    settings = experiment.model.model_dump(exclude={"readout"})
-    return HrsnnShape(channels=images.train.shape[-1], classes=len(images.classes), **settings)
+def shape_for(experiment: Experiment, images: Images) -> HrsnnShape:
+    """Return what defines the untrained network for a data set, but its random numbers."""
+    return network_shape(experiment, channels=images.train.shape[-1], classes=len(images.classes))
 
 
 def untrained_network(experiment: Experiment, images: Images) -> Network:
     """Return the network before pruning and training."""
     rng = np.random.default_rng([experiment.seed, _WEIGHTS])
-    network = build_hrsnn(network_shape(experiment, images), rng, readout=experiment.model.readout)
+    network = build_hrsnn(shape_for(experiment, images), rng, readout=experiment.model.readout)
     for name in network.layers:
         network.layer(name).slope = experiment.training.surrogate_slope
     if experiment.encoding.name is Encoding.DIRECT:
@@ -67,4 +66,6 @@ def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions
         section.gradient_clip,
         section.label_smoothing,
         section.device.value,
+        neuron_rate=section.neuron_rate,
+        delay_rate=section.delay_rate,
     )

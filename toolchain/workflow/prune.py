@@ -41,7 +41,7 @@ from toolchain.workflow.prepare import (
     encode_images,
     fit_options,
     load_images,
-    network_shape,
+    shape_for,
     untrained_network,
 )
 from toolchain.workflow.run_folder import claim
@@ -152,7 +152,7 @@ def _prune(
                 LAYER,
                 _lnp_options(section),
                 rng,
-                cluster=network_shape(experiment, images).cluster,
+                cluster=shape_for(experiment, images).cluster,
                 checkpoint=folder / "state",
                 progress=progress,
             )
@@ -196,7 +196,7 @@ def _by_activity(
 ) -> Network:
     def activity(network: Network) -> NDArray[np.float64]:
         with torch.inference_mode():
-            x = torch.from_numpy(np.asarray(inputs[:_ACTIVITY_SAMPLES])).to(network.layer(LAYER).vth.dtype)
+            x = torch.from_numpy(np.asarray(inputs[:_ACTIVITY_SAMPLES])).to(network.layer(LAYER).bias.dtype)
             return network(x).spikes[LAYER].double().mean(dim=(0, 1)).numpy()
 
     def retrain(network: Network) -> None:

@@ -17,7 +17,13 @@ from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_seal
 from toolchain.intake import PathText, check_type, path_of
 from toolchain.models import Network
 from toolchain.pruning import LnpRecord
-from toolchain.training import NETWORK_FILES, EpochRecord, network_of
+from toolchain.training import (
+    NETWORK_FILES,
+    EpochRecord,
+    LearntTimeConstants,
+    learnt_time_constants,
+    network_of,
+)
 from toolchain.workflow.experiment import Experiment, check_room, read_experiment
 
 RUN: Final = "run.json"
@@ -98,6 +104,11 @@ class TrainedRun:
     classes: tuple[str, ...]
     experiment: Experiment
     history: History
+
+    @property
+    def time_constants(self) -> tuple[LearntTimeConstants, ...]:
+        """How time constants spread before and after they were learnt; empty if none were."""
+        return learnt_time_constants(self.network)
 
     @classmethod
     def load(cls, folder: PathText) -> "TrainedRun":

@@ -15,8 +15,9 @@ from toolchain.errors import FrontendError, UnsupportedModuleError, VerifyError
 from toolchain.execution import reference
 from toolchain.frontends import from_torch
 from toolchain.ir import Graph
-from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Spiking
+from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, NeuronShape, Spiking
 from toolchain.pruning import channel_layers, compact_channels
+from toolchain.reset import Reset
 
 STEPS = 4
 
@@ -36,8 +37,14 @@ def _check_equal(network: FeedForward, graph: Graph) -> None:
 
 @pytest.mark.parametrize(
     "network",
-    [small_vgg(), small_preresnet(), small_preresnet(spiking_shortcut=False)],
-    ids=["vgg", "preresnet", "preresnet with shortcuts of currents"],
+    [
+        small_vgg(),
+        small_vgg(neurons=NeuronShape(reset=Reset.SUBTRACT)),
+        small_vgg(neurons=NeuronShape(reset=Reset.NONE, tau=2.0)),
+        small_preresnet(),
+        small_preresnet(spiking_shortcut=False),
+    ],
+    ids=["vgg", "vgg, subtract", "vgg, no reset", "preresnet", "preresnet with shortcuts of currents"],
 )
 def test_the_graph_is_the_network(network: FeedForward) -> None:
     _check_equal(network, from_torch(network))

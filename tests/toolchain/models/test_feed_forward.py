@@ -1,6 +1,7 @@
 """Feed-forward networks: neurons over all steps at once, gated norms, VGG and PreResNet."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -24,21 +25,34 @@ from toolchain.models import (
     build_preresnet,
     build_vgg,
 )
+from toolchain.reset import Reset
 
 
 @pytest.mark.parametrize("surrogate", Surrogate)
 @pytest.mark.parametrize("tau", [None, 2.5])
 @pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize(
+    ("reset", "amount"),
+    [
+        (Reset.ZERO, None),
+        (Reset.SUBTRACT, None),
+        (Reset.SUBTRACT, 0.4),
+        (Reset.VALUE, -0.3),
+        (Reset.NONE, None),
+    ],
+)
 def test_all_steps_at_once_are_the_steps_one_by_one(
-    surrogate: Surrogate, tau: float | None, still: bool
+    surrogate: Surrogate, tau: float | None, still: bool, reset: Reset, amount: float | None
 ) -> None:
-    layer = NeuronShape(vth=0.7, tau=tau, surrogate=surrogate).layer()
-    single = CubaLif(12, dv=layer.dv, vth=0.7, surrogate=surrogate, slope=layer.slope)
+    dv = NeuronShape(tau=tau).layer().dv
+    firing: dict[str, Any] = {"reset": reset, "reset_amount": amount}
+    layer = Spiking(vth=0.7, dv=dv, surrogate=surrogate, **firing)
+    single = CubaLif(12, dv=dv, vth=0.7, surrogate=surrogate, slope=layer.slope, **firing)
     x = torch.randn(1 if still else 5, 2, 3, 2, 2, generator=torch.Generator().manual_seed(1))
     mine, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
     weight = torch.randn(5, 2, 12, generator=torch.Generator().manual_seed(2))
 
-    spikes, _ = layer(mine, 5)
+    spikes, potential = layer(mine, 5)
     (spikes.flatten(2) * weight).sum().backward()
 
     state = single.dynamics.rest(torch.zeros(2, 12))
@@ -46,6 +60,8 @@ def test_all_steps_at_once_are_the_steps_one_by_one(
     for t in range(5):
         s, state = single.step(theirs[0 if still else t].flatten(1), state)
         rows.append(s)
+        after = layer.after(potential[t], spikes[t].detach())
+        torch.testing.assert_close(after.flatten(1), state.v.detach())
     (torch.stack(rows) * weight).sum().backward()
     assert torch.equal(spikes.flatten(2), torch.stack(rows))
     assert mine.grad is not None
@@ -159,3 +175,17 @@ def test_an_unknown_vgg_suggests_the_nearest() -> None:
 def test_blocks_that_do_not_fit_are_named(blocks: dict[NetworkBlock, nn.Module], message: str) -> None:
     with pytest.raises(FrontendError, match=message):
         FeedForward(blocks, shape=(1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reset": "value"},
+        {"reset_amount": 1.0},
+        {"reset": "none", "reset_amount": 1.0},
+        {"reset": "subtract", "reset_amount": -1.0},
+    ],
+)
+def test_an_amount_that_a_reset_has_no_use_for_is_named(fields: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError, match="reset_amount"):
+        Spiking(**fields)

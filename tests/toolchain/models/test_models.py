@@ -1,5 +1,7 @@
 """PyTorch and the float reference are one definition: equal in float64 to 1e-9, spikes exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from toolchain.models import (
     Connection,
     CubaLif,
     HrsnnShape,
+    LearntDelays,
     MaskedSynapses,
     Network,
     Readout,
@@ -22,6 +25,7 @@ from toolchain.models import (
 from toolchain.models.hrsnn import BETA_LIMITS, gamma_betas
 from toolchain.models.surrogates import spike
 from toolchain.models.topology import dale_weights, small_world, spectral_radius
+from toolchain.reset import Reset
 
 
 def _random_network(rng: np.random.Generator, readout: Readout) -> Network:
@@ -152,6 +156,37 @@ def test_time_constants_are_gamma_distributed_and_clipped() -> None:
     assert tau.var() == pytest.approx(20.0**2 / 3, rel=0.05)
     assert betas.min() >= BETA_LIMITS[0]
     assert betas.max() <= BETA_LIMITS[1]
+
+
+def test_the_pool_has_the_neurons_that_were_asked_for_and_learns_from_the_same_distribution() -> None:
+    plain = HrsnnShape(channels=4, classes=2, neurons=50, dt_ms=2.0)
+    shape = replace(
+        plain,
+        reset=Reset.SUBTRACT,
+        reset_amount=0.5,
+        refractory_ms=4.0,
+        adaptation=0.1,
+        adaptation_tau_ms=100.0,
+        train=("dv", "vth", "adaptation_decay"),
+        delays=LearntDelays.SYNAPSE,
+    )
+    before = build_hrsnn(plain, np.random.default_rng(0)).layer("hidden")
+    network = build_hrsnn(shape, np.random.default_rng(0))
+    hidden = network.layer("hidden")
+    assert torch.equal(hidden.dv, before.dv)
+    assert torch.equal(hidden.vth, before.vth)
+    assert hidden.effective_amount is not None
+    assert torch.allclose(hidden.effective_amount, 0.5 * before.vth)
+    assert hidden.refractory is not None
+    assert hidden.refractory.tolist() == [2] * 50
+    assert hidden.adaptation is not None
+    assert hidden.adaptation_decay is not None
+    assert torch.allclose(hidden.adaptation, 0.1 * before.vth)
+    assert torch.allclose(hidden.adaptation_decay, torch.tensor(1 - np.exp(-2 / 100)).float())
+    for name, learnt in (("encode", True), ("recur", True), ("decode", False)):
+        delays = part(network, f"synapses.{name}", MaskedSynapses).delays
+        assert (delays is not None) is learnt
+        assert delays is None or not delays.steps.any()
 
 
 @pytest.mark.parametrize(("density", "rewiring"), [(0.1, 0.1), (0.3, 1.0), (1.0, 0.0), (0.01, 0.5)])

@@ -14,7 +14,7 @@ from toolchain.errors import ArgumentError, UnknownNameError
 from toolchain.execution import reference
 from toolchain.frontends import from_torch
 from toolchain.models import CubaLif, HrsnnShape, build_hrsnn, learnt_parameters
-from toolchain.models.learnt import decay_limits
+from toolchain.models.learnt import LEARNABLE, decay_limits
 from toolchain.models.surrogates import derivative
 from toolchain.reset import Reset
 
@@ -38,56 +38,50 @@ def test_every_mixture_of_neurons_equals_its_graph_in_float64(seed: int) -> None
 
 
 def _by_hand(layer: CubaLif, a: Tensor, learnt: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """A run in plain autograd, neuron state by neuron state, its spike function written as its own line."""
+    """A run in plain autograd, its spike function written as a line of its own.
 
-    def value(name: str) -> Tensor | None:
-        return learnt.get(name, getattr(layer, name))
-
-    def needed(name: str) -> Tensor:
-        values = value(name)
-        assert values is not None
-        return values
-
-    amount = value("reset_amount")
-    vth = needed("vth")
-    if layer.reset is Reset.SUBTRACT and amount is None:
-        amount = vth
-    u = v = rise = torch.zeros_like(a[0])
-    wait = torch.zeros_like(a[0])
+    Args:
+        layer: Population whose reset, surrogate and refractory periods are taken.
+        a: Currents, `[steps, batch, N]`.
+        learnt: Values in place of those of the layer.
+    """
+    value = {name: learnt.get(name, getattr(layer, name)) for name in LEARNABLE}
+    if layer.reset is Reset.SUBTRACT and value["reset_amount"] is None:
+        value["reset_amount"] = value["vth"]
+    u = v = rise = wait = torch.zeros_like(a[0])
     spikes, potentials = [], []
     for x in a:
-        u = (1 - needed("du")) * u + x
+        u = (1 - value["du"]) * u + x
         free = wait == 0
-        v = torch.where(free, (1 - needed("dv")) * v + u + layer.bias, v)
-        places = vth + rise
-        count = torch.zeros_like(v)
-        distance = (v - rise) / vth - 1
-        for n in range(layer.max_spikes):
-            step = places if n == 0 else places + n * _given(amount)
-            count = count + (free & (v > step))
-            further = (v - rise - n * _given(amount)) / vth - 1 if n else distance
-            # The derivative is that of the nearest step.
-            distance = torch.where(further.abs() < distance.abs(), further, distance)
+        v = torch.where(free, (1 - value["dv"]) * v + u + layer.bias, v)
+        count, distance = _fired(layer, v, rise, value)
+        count = count * free
         slope = derivative(distance.detach().clone(), layer.surrogate, layer.slope) * free
         s = count.detach() + (slope * distance - (slope * distance).detach())
-        if layer.reset is Reset.ZERO:
-            v = v * (count == 0)
-        elif layer.reset is Reset.VALUE:
-            v = torch.where(count > 0, _given(amount), v)
-        elif layer.reset is Reset.SUBTRACT:
-            v = v - count.detach() * _given(amount)
+        v = {
+            Reset.ZERO: lambda v=v, count=count: v * (count == 0),
+            Reset.VALUE: lambda v=v, count=count: torch.where(count > 0, value["reset_amount"], v),
+            Reset.SUBTRACT: lambda v=v, count=count: v - count.detach() * value["reset_amount"],
+            Reset.NONE: lambda v=v: v,
+        }[layer.reset]()
         if layer.refractory is not None:
             wait = torch.where(count > 0, layer.refractory.to(wait.dtype), (wait - 1).clamp(min=0))
         if layer.adaptation is not None:
-            rise = (1 - needed("adaptation_decay")) * rise + needed("adaptation") * s
+            rise = (1 - value["adaptation_decay"]) * rise + value["adaptation"] * s
         spikes.append(s)
         potentials.append(v)
     return torch.stack(spikes), torch.stack(potentials)
 
 
-def _given(amount: Tensor | None) -> Tensor:
-    assert amount is not None
-    return amount
+def _fired(layer: CubaLif, v: Tensor, rise: Tensor, value: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Count the places `theta + rise + n amount` below the potential; measure how far the nearest is."""
+    count = (v > value["vth"] + rise).to(v.dtype)
+    distance = (v - rise) / value["vth"] - 1
+    for n in range(1, layer.max_spikes):
+        count = count + (v > value["vth"] + rise + n * value["reset_amount"])
+        further = (v - rise - n * value["reset_amount"]) / value["vth"] - 1
+        distance = torch.where(further.abs() < distance.abs(), further, distance)
+    return count, distance
 
 
 @settings(max_examples=40, deadline=None)

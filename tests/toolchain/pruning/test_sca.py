@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.networks import part
+from tests.networks import part, small_vgg
 from toolchain.errors import PruningError, TrainingError
-from toolchain.models import POOL, FeedForward, GatedNorm, VggShape, build_vgg
+from toolchain.models import POOL, FeedForward, GatedNorm, NeuronShape, VggShape, build_vgg
 from toolchain.pruning import (
     ChannelPruning,
     Masking,
@@ -24,6 +24,7 @@ from toolchain.pruning import (
     choose_channels,
 )
 from toolchain.pruning.channel_choice import live_channels
+from toolchain.reset import Reset
 from toolchain.training import FitOptions, Optimizer, fit
 
 EPOCHS = 6
@@ -268,6 +269,18 @@ def test_a_layer_about_to_lose_everything_is_named() -> None:
 def test_impossible_options_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(PruningError, match="expected"):
         ScaOptions(**wrong)
+
+
+@pytest.mark.parametrize("reset", [Reset.NONE, Reset.VALUE])
+def test_polarisation_means_nothing_for_neurons_that_keep_or_set_their_potential(reset: Reset) -> None:
+    network = small_vgg(neurons=NeuronShape(reset=Reset.SUBTRACT))
+    ChannelPruning(network, ScaOptions(sparsity=0.5))
+    for layer in network.layers.values():
+        layer.reset = reset
+        layer.reset_amount = 0.1 if reset.has_amount else None
+    with pytest.raises(PruningError, match="rank channels by their rate"):
+        ChannelPruning(network, ScaOptions(sparsity=0.5))
+    ChannelPruning(network, ScaOptions(sparsity=0.5, ranking=Ranking.FIRING_RATE))
 
 
 def test_more_sparsity_than_layers_allow_is_refused() -> None:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.networks import images, small_preresnet, small_vgg
+from tests.networks import images, part, small_preresnet, small_vgg
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, TrainingError
-from toolchain.models import FeedForward, NetworkBlock
+from toolchain.models import FeedForward, NetworkBlock, NeuronShape, Spiking
 from toolchain.pruning import channel_layers, compact_channels
+from toolchain.reset import Reset
 from toolchain.training import (
     Callback,
     FitOptions,
@@ -97,6 +98,20 @@ def test_a_network_comes_back_from_disk_as_it_was(tmp_path: Path, residual: bool
 def _edited(folder: Path, **changes: object) -> None:
     path = folder / "network.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_neurons_of_another_reset_come_back_and_others_have_the_file_they_had(tmp_path: Path) -> None:
+    network = small_vgg(neurons=NeuronShape(reset=Reset.SUBTRACT))
+    part(network, "parts.spikes1", Spiking).reset_amount = 0.5
+    save_feed_forward(network, tmp_path / "subtract")
+    loaded = load_feed_forward(tmp_path / "subtract")
+    x = images(network).float()
+    assert torch.equal(loaded(x).scores, network(x).scores)
+    assert loaded.layers["spikes1"].reset_amount == 0.5
+    save_feed_forward(small_vgg(), tmp_path / "plain")
+    document = json.loads((tmp_path / "plain" / "network.json").read_text())
+    rows = [row["arguments"] for row in document["blocks"] if row["type"] == "Spiking"]
+    assert {frozenset(row) for row in rows} == {frozenset(("vth", "dv", "slope", "surrogate"))}
 
 
 def test_files_of_strangers_are_refused(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class _Loop:
         )
         rows = np.append(pointers[:-1][alive], pointers[-1])
         matrix = csr_array((weights, place[self._sources[edges]], rows), (len(alive), len(alive)))
-        pool = RecurrentPool(matrix, original.beta[alive], original.threshold[alive], original.cluster[alive])
+        pool = original.with_neurons(alive, matrix)
         changed = state.beta[alive]
         return pool if np.array_equal(changed, pool.beta) else pool.with_betas(changed)
 

@@ -14,6 +14,7 @@ from toolchain.files.documents import Count
 from toolchain.files.npz import read_sealed_arrays, write_sealed_arrays
 from toolchain.pruning.lnp.options import LnpOptions, LnpRecord
 from toolchain.pruning.pool import RecurrentPool
+from toolchain.reset import Reset
 
 _STATE: Final = "pruning.npz"
 _UNKNOWN_AT_FIRST: Final = ("centrality", "attribution")
@@ -77,6 +78,8 @@ def identity_of(pool: RecurrentPool, options: LnpOptions, seed: int, dt_ms: floa
     content = hashlib.sha256()
     for array in (pool.weights.data, pool.weights.indices, pool.weights.indptr, pool.beta, pool.threshold):
         content.update(np.ascontiguousarray(array).tobytes())
+    if pool.reset is not Reset.ZERO:
+        content.update(pool.reset.value.encode() + np.ascontiguousarray(pool.added).tobytes())
     # The order in which a set is printed differs from process to process.
     steps = sorted(step.value for step in options.steps)
     plain = replace(options, steps=frozenset())

@@ -72,7 +72,7 @@ class NoiseResponse:
 
     Attributes:
         samples: Filtered rates, centred per neuron, `[N, samples]`.
-        exponents: Diagonal local Lyapunov exponent `<log(beta (1 - s) + 1e-6)>` per neuron, `[N]`.
+        exponents: Diagonal local Lyapunov exponent per neuron, `[N]`; see `local_exponents`.
         rates: Mean spikes per step, per neuron, `[N]`.
         operations: Mean synaptic operations of the pool per step: spikes times fan-out.
     """
@@ -114,7 +114,7 @@ def drive_with_noise(
 ) -> NoiseResponse:
     """Simulate the pool under noise.
 
-    The neuron is `v <- beta v + W s + (b + sigma xi)`, spike and reset to zero above threshold.
+    The neuron is `v <- beta v + W s + (b + sigma xi)`, spike and reset above threshold.
     An input of 1 holds a neuron at its threshold if that is `1 / (1 - beta)`; for any other threshold the
     noise is scaled with it.
 
@@ -153,8 +153,13 @@ def drive_with_noise(
 
 
 def local_exponents(pool: RecurrentPool, share: Floats) -> Floats:
-    """Return `<log(beta (1 - s) + 1e-6)>` per neuron from the share of steps in which it fires."""
-    return (1 - share) * np.log(pool.beta + LOG_FLOOR) + share * np.log(LOG_FLOOR)
+    """Return `<log(d + 1e-6)>` per neuron from the share of steps in which it fires.
+
+    `d` is how much of a small difference of its potential stays at a step: `beta (1 - s)` where a spike sets
+    the potential, to zero or to a value; `beta` where it takes an amount away, or leaves the potential.
+    """
+    stays = np.log(pool.beta + LOG_FLOOR)
+    return (1 - share) * stays + share * (stays if pool.kept else np.log(LOG_FLOOR))
 
 
 def simulate(pool: RecurrentPool, drive: Floats) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -174,7 +179,8 @@ def _trial(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     v, spikes = np.empty(drive.shape), np.empty(drive.shape, dtype=np.bool_)
     synapses = SynapsesBySource(by_source.indptr, by_source.indices, by_source.data)
-    if not run_spikes(synapses, pool.beta, pool.threshold, drive, v, spikes):
+    after = (pool.kept, pool.added)
+    if not run_spikes(synapses, pool.beta, pool.threshold, after, drive, v, spikes):
         raise PruningError("the pool diverges under noise; expected finite weights of moderate gain")
     return v, spikes
 

@@ -1,13 +1,16 @@
 r"""Lyapunov exponents of a spiking pool under noise.
 
 The state before the reset follows :math:`p_{t+1} = \beta (1 - s_t) p_t + W s_t + I_t` with
-:math:`s_t = [p_t > \theta]`. With the surrogate :math:`s'(p) = \theta^{-1} (1 + c |p/\theta - 1|)^{-2}`
-in place of the step's derivative its Jacobian is
+:math:`s_t = [p_t > \theta]`, where a spike sets the potential to zero or, with a constant more, to a value;
+and :math:`p_{t+1} = \beta (p_t - r s_t) + W s_t + I_t` where it takes :math:`r` away (0 for no reset). With
+the surrogate :math:`s'(p) = \theta^{-1} (1 + c |p/\theta - 1|)^{-2}` in place of the step's derivative its
+Jacobian is
 
 .. math:: J_t = \mathrm{diag}(\beta (1 - s_t)) + W \, \mathrm{diag}(s'(p_t))
 
-(the reset is not differentiated through, as in training). The exponents follow by repeated QR
-decompositions (Vogt et al. 2020; Engelken et al. 2023).
+or, with something taken away, :math:`\mathrm{diag}(\beta)` in the first place: the reset is not
+differentiated through, as in training. The exponents follow by repeated QR decompositions (Vogt et al. 2020;
+Engelken et al. 2023).
 """
 
 from dataclasses import dataclass
@@ -106,7 +109,7 @@ def lyapunov_spectrum(
     for generator in rng.spawn(options.trials):
         p, spikes = simulate(pool, drive.sample(pool, options.warm_up + options.steps, generator))
         stretch = _surrogate(p, pool.threshold, options.slope)
-        keep = pool.beta * ~spikes
+        keep = np.where(spikes, pool.kept * pool.beta, pool.beta)
         start = _orthonormal(generator.normal(size=(pool.size, rank)))[0]
         growth, share = _exponents(weights, keep, stretch, start, options)
         growths.append(growth)

@@ -27,6 +27,7 @@ def run_spikes(
     synapses: SynapsesBySource,
     beta: NDArray[Any],
     threshold: NDArray[Any],
+    after: tuple[float, NDArray[Any]],
     drive: NDArray[Any],
     v: NDArray[Any],
     spikes: NDArray[Any],
@@ -37,6 +38,7 @@ def run_spikes(
         synapses: Synapses of the pool.
         beta: Share of the potential that stays at a step, `[N]`.
         threshold: Threshold per neuron, `[N]`.
+        after: Share of the potential that a spike leaves, and what it adds to that, `[N]`.
         drive: Input `[steps, N]`.
         v: Potentials `[steps, N]` before the reset, written.
         spikes: Spikes `[steps, N]`, 0 or 1, written.
@@ -46,6 +48,7 @@ def run_spikes(
     """
     steps, size = drive.shape
     indptr, indices, data = synapses
+    kept, added = after
     state = np.zeros(size)
     current = np.zeros(size)
     finite = True
@@ -56,7 +59,7 @@ def run_spikes(
             v[t, i] = p
             fired = p > threshold[i]
             spikes[t, i] = fired
-            state[i] = 0.0 if fired else p
+            state[i] = kept * p + added[i] if fired else p
             current[i] = 0.0
         for j in range(size):
             if spikes[t, j]:

@@ -1,5 +1,7 @@
 """A pool under noise against theory, the covariance against SciPy and against long simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
@@ -8,21 +10,31 @@ from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import PruningError
 from toolchain.pruning.lnp import NoiseDrive, RecurrentPool
 from toolchain.pruning.lnp.noise import drive_with_noise, linear_covariance, simulate
+from toolchain.reset import Reset
 
 
 def _uncoupled(beta: np.ndarray, threshold: np.ndarray) -> RecurrentPool:
     return RecurrentPool.of(np.zeros((len(beta), len(beta))), beta, threshold)
 
 
-def test_events_compute_what_matrices_compute(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("reset", Reset)
+def test_events_compute_what_matrices_compute(rng: np.random.Generator, reset: Reset) -> None:
     pool = world(rng, 60, 0.2, 20.0)
+    amount = rng.uniform(0.1, 1.0, 60) * pool.threshold if reset.has_amount else None
+    pool = replace(pool, reset=reset, amount=amount)
     drive = NoiseDrive(mean=1.0).sample(pool, 80, rng)
     weights, v, s = pool.weights.toarray(), np.zeros(60), np.zeros(60)
     potentials, spikes = simulate(pool, drive)
     for t in range(80):
         p = pool.beta * v + weights @ s + drive[t]
         s = (p > pool.threshold).astype(float)
-        v = np.where(s > 0, 0.0, p)
+        after = {
+            Reset.ZERO: 0.0,
+            Reset.VALUE: amount,
+            Reset.SUBTRACT: p - (0.0 if amount is None else amount),
+            Reset.NONE: p,
+        }[reset]
+        v = np.where(s > 0, after, p)
         assert potentials[t] == pytest.approx(p, abs=1e-9)
         assert np.array_equal(spikes[t], s > 0)
     assert spikes.mean() > 0.01
@@ -67,6 +79,17 @@ def test_a_neuron_that_never_fires_has_the_exponent_of_its_leak(rng: np.random.G
     response = drive_with_noise(pool, NoiseDrive(mean=0.0, sigma=1e-9), rng)
     assert response.exponents == pytest.approx(np.log(beta + 1e-6), rel=1e-9)
     assert response.rate == 0
+
+
+@pytest.mark.parametrize(("reset", "share"), [(Reset.ZERO, 0.0), (Reset.VALUE, 0.0), (Reset.NONE, 1.0)])
+def test_a_neuron_that_always_fires_forgets_what_its_reset_forgets(
+    reset: Reset, share: float, rng: np.random.Generator
+) -> None:
+    pool = _uncoupled(np.array([0.9, 0.8]), np.full(2, 10.0))
+    pool = replace(pool, reset=reset, amount=np.ones(2) if reset.has_amount else None)
+    response = drive_with_noise(pool, NoiseDrive(mean=100.0, sigma=0.0), rng)
+    assert response.rate == 1.0
+    assert response.exponents == pytest.approx(np.log(share * pool.beta + 1e-6), rel=1e-9)
 
 
 def test_a_pool_that_explodes_under_noise_is_refused(rng: np.random.Generator) -> None:

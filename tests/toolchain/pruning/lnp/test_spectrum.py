@@ -1,5 +1,7 @@
 """Exponents of pools whose spectrum is known, the leading part of the full one, and a second opinion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from toolchain.pruning.lnp import (
     lyapunov_spectrum,
 )
 from toolchain.pruning.lnp.spectrum import _exponents, _orthonormal
+from toolchain.reset import Reset
 
 QUIET = NoiseDrive(mean=0.0, sigma=1e-9)
 
@@ -39,6 +42,14 @@ def test_silent_uncoupled_neurons_have_the_exponents_of_their_leaks(rng: np.rand
     spectrum = lyapunov_spectrum(pool, SpectrumOptions(warm_up=100), QUIET, rng)
     assert spectrum.exponents == pytest.approx(np.log(beta), abs=1e-6)
     assert spectrum.attribution == pytest.approx(np.log(beta), abs=1e-6)
+
+
+def test_a_neuron_whose_spikes_take_something_away_forgets_by_its_leak_only(rng: np.random.Generator) -> None:
+    beta = np.array([0.95, 0.9, 0.8, 0.7])
+    pool = RecurrentPool.of(np.zeros((4, 4)), beta, np.full(4, 1.0))
+    pool = replace(pool, reset=Reset.SUBTRACT, amount=np.full(4, 0.5))
+    spectrum = lyapunov_spectrum(pool, SpectrumOptions(warm_up=100), NoiseDrive(mean=3.0), rng)
+    assert spectrum.exponents == pytest.approx(np.log(beta), abs=1e-6)
 
 
 @pytest.mark.parametrize("density", [0.01, 0.3])
