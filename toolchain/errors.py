@@ -320,8 +320,7 @@ class DoesNotFitError(TargetError):
     """
 
     def __init__(self, node: str, resource: str, needed: float, limit: float, remedy: str) -> None:
-        self.node, self.resource = node, resource
-        self.needed, self.limit = needed, limit
+        self.node, self.resource, self.needed, self.limit = node, resource, needed, limit
         what = f"'{node}'" if node else "the network"
         super().__init__(f"{what} needs {needed:g} {resource}, there are {limit:g}", remedy)
 
@@ -397,6 +396,5 @@ class FidelityError(ToolchainError):
     def __init__(self, gate: str, node: str, *, measured: float, required: float) -> None:
         self.gate, self.node = gate, node
         self.measured, self.required = measured, required
-        super().__init__(
-            f"gate '{gate}' not met at '{node}': measured {measured:.6g}, required {required:.6g}"
-        )
+        found = f"measured {measured:.6g}, required {required:.6g}"
+        super().__init__(f"gate '{gate}' not met at '{node}': {found}")

@@ -71,3 +71,11 @@ class HardwareProfile:
 
 LAVA_FIXED_POINT = HardwareProfile(name="lava fixed_pt")
 """The limits that Lava's CPU fixed-point models document; they enforce none of them."""
+RESET_TO_ZERO = HardwareProfile(
+    name="Lava's own LIF",
+    resets=frozenset({Reset.ZERO}),
+    longest_refractory=0,
+    adapts=False,
+    max_spikes=1,
+)
+"""The same with neurons that a spike only resets to zero: Lava's own processes in integers."""

@@ -148,7 +148,7 @@ def check_stock_neurons(plan: Plan) -> None:
     lacking = beyond_stock(plan.network, plan.weights)
     if lacking:
         ours = f"run it with our processes around Lava's dynamics (target '{NAMES[Models.MIXED]}')"
-        raise LackingNeuronsError("Lava itself", lacking, ours)
+        raise LackingNeuronsError("Lava's own LIF", lacking, ours)
 
 
 def check_stock_limits(graph: Graph) -> None:

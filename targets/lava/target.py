@@ -49,10 +49,10 @@ class LavaTarget:
 
     @property
     def profile(self) -> HardwareProfile:
-        """The limits of Lava's fixed-point models."""
-        from toolchain.hardware import LAVA_FIXED_POINT
+        """The limits of Lava's fixed-point models, or of its own neurons alone."""
+        from toolchain.hardware import LAVA_FIXED_POINT, RESET_TO_ZERO
 
-        return LAVA_FIXED_POINT
+        return RESET_TO_ZERO if self.models is Models.STOCK else LAVA_FIXED_POINT
 
     @property
     def stages(self) -> frozenset[Stage]:

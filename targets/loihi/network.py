@@ -13,18 +13,15 @@ from targets.lava.plan import pooling_matrix
 from toolchain import ir
 from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.fixedpoint import DECAY_UNITY, SignMode
-from toolchain.hardware import HardwareProfile
+from toolchain.hardware import RESET_TO_ZERO
 from toolchain.ir import Graph, Pooling, Stage, Window
 from toolchain.ir.footprint import check_node
 from toolchain.ir.matrix import values_of
 from toolchain.ir.types import size_of
 from toolchain.passes import RetimeDelays
-from toolchain.reset import LONGEST_REFRACTORY, Reset
+from toolchain.reset import LONGEST_REFRACTORY
 
 IMAGE: Final = 3
-_RESET_TO_ZERO: Final = HardwareProfile(
-    name="", resets=frozenset({Reset.ZERO}), longest_refractory=0, adapts=False, max_spikes=1
-)
 _SYNAPSE: Final = 24
 """Bytes of a synapse while it is composed with others."""
 
@@ -311,7 +308,7 @@ def _population(node: ir.FixedLif) -> ChipLayer:
     if node.refractory is not None:
         profiles = profiles * (LONGEST_REFRACTORY + 1) + node.refractory.ravel()
     thresholds = node.vth.ravel().astype(np.int64)
-    beyond = _RESET_TO_ZERO.lacking(node)
+    beyond = RESET_TO_ZERO.lacking(node)
     return ChipLayer(node.name, node.vth.shape, profiles, thresholds, beyond, node.max_spikes > 1)
 
 

@@ -204,7 +204,7 @@ def test_every_error_is_drawn_in_the_tree_and_has_its_exit_code() -> None:
         assert re.search(rf"\b{item.__name__}\b", errors.__doc__ or ""), item
         if issubclass(item, errors.UsageError):
             assert item.exit_code == 2
-        elif item in {errors.FidelityError, errors.FaultyIntegersError}:
+        elif item in {errors.FidelityError, errors.FaultyIntegersError, errors.SourceMismatchError}:
             assert item.exit_code == 4
         else:
             assert item.exit_code == 3

@@ -16,8 +16,10 @@ import pytest
 import pumice
 from tests.small_run import TOML
 from toolchain.cli.main import main
+from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compile_file import import_file
 
 _PAGES = (
     "docs/quickstart.md",
@@ -28,6 +30,7 @@ _PAGES = (
     "docs/pruning.md",
     "docs/chips.md",
     "docs/frameworks.md",
+    "docs/neurons.md",
     "docs/file-formats.md",
 )
 """Pages whose commands and blocks of Python are run, one after the other in one folder."""
@@ -153,6 +156,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, small_run: Path, small_b
     nir.write(folder / "net.nir", nir.NIRGraph(nodes, list(pairwise(names))))
     for name in ("samples.npz", "train.npz"):
         Stimulus({"input": rng.random((8, 10, 6)) < 0.4}, rng.integers(0, 3, 8)).save(folder / name)
+    read = import_file(folder / "net.nir").graph
+    reference.run(read, Stimulus.load(folder / "samples.npz")).save(folder / "outputs.npz")
     return folder
 
 

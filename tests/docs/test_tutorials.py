@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 
 _TUTORIALS = {
     "own_network": "of 8 samples equal reference and emulator at every step",
+    "prove_an_import": "u, v and spikes of 4 samples equal reference and emulator at every step",
     "pruning_for_a_chip": "of 4 samples equal reference and emulator at every step",
 }
 
@@ -35,7 +36,7 @@ def test_a_tutorial_runs_with_little_training(name: str, repository: Path, tmp_p
     text = (repository / "docs" / "tutorials" / f"{name}.py").read_text()
     short, replaced = re.subn(r"epochs=\d+", "epochs=1", text)
     short = short.replace("neurons=400", "neurons=200")
-    assert replaced == 1
+    assert replaced == (name != "prove_an_import")
     (tmp_path / "tutorial.py").write_text(short)
     assert _TUTORIALS[name] in _run(tmp_path / "tutorial.py", tmp_path, repository)
 

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from toolchain.cli.console import answer, err, out, print_table, stages
+from toolchain.cli.builds import build_document, print_build
+from toolchain.cli.console import answer, stages
 from toolchain.cli.options import AsJson, OutFolder, TargetName
+from toolchain.reset import MOST_SPIKES, Reset
 
 if TYPE_CHECKING:
-    from toolchain.passes.quantization.report import QuantizationReport
-    from toolchain.workflow.build_facts import SourceFacts
+    from toolchain.progress import StageProgress
     from toolchain.workflow.build_folder import Build
-    from toolchain.workflow.compare import Judgement
+    from toolchain.workflow.judgement import Judgement
 
-_SIGNS: Final = {"mixed": "+-", "excitatory": "+", "inhibitory": "-"}
 _FILE: Final = "A network from a file (.nir, .onnx, .net)"
 _INTEGERS: Final = "How numbers become integers"
 _TRAINING: Final = "Training with the integers"
@@ -99,6 +99,17 @@ def compile_model(
             metavar="WHAT",
             rich_help_panel=_FILE,
             help="For .nir, what leaves the last neurons: spikes, or membrane if they never fire.",
+        ),
+    ] = None,
+    max_spikes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_SPIKES,
+            metavar="N",
+            rich_help_panel=_FILE,
+            help="For a classifier in .onnx, the most spikes that a neuron sends in one step, each of which "
+            "subtracts: more need fewer steps. By default one, which resets to zero.",
         ),
     ] = None,
     expect: Annotated[
@@ -231,9 +242,7 @@ def compile_model(
     from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_folder
     from toolchain.passes import Rounding
-    from toolchain.reset import Reset
     from toolchain.workflow.build_folder import MANIFEST
-    from toolchain.workflow.compare import compare_build
     from toolchain.workflow.compile_file import FORMATS
     from toolchain.workflow.quantization import Quantization, parse_bits
 
@@ -256,27 +265,27 @@ def compile_model(
         "loop_delay": loop_delay,
         "resume": resume,
     }
-    of_file: _Options = {
-        "stimulus": stimulus,
-        "convention": convention,
-        "dt": dt,
-        "reset": reset,
-        "readout": readout,
-        "train": train,
-        "expect": expect,
-    }
+    meaning: _Options = {"convention": convention, "dt": dt, "reset": reset, "readout": readout}
+    of_file: _Options = {"stimulus": stimulus, "max_spikes": max_spikes, "train": train, "expect": expect}
+    of_file |= meaning
     compile_it = _compile_file if model.suffix in FORMATS else _compile_run
     with stages(quiet=as_json) as progress:
         build = compile_it(model, shared | {"progress": progress}, of_file, qat_epochs, seed)
-        judged = build.stimulus is not None
-        judgement = compare_build(build, attribute=True, progress=progress) if judged else None
+        judgement = _judge(build, progress)
         build.save(output, judgement)
     if as_json:
-        answer(_document(build, output))
+        answer(build_document(build, output))
     else:
-        _print_build(build, judgement, output)
+        print_build(build, judgement, output)
     if build.facts.source is not None:
         build.facts.source.require_equal()
+
+
+def _judge(build: "Build", progress: "StageProgress") -> "Judgement | None":
+    """Return the comparison of a build on its own samples; None if it has none."""
+    from toolchain.workflow.compare import compare_build
+
+    return None if build.stimulus is None else compare_build(build, attribute=True, progress=progress)
 
 
 def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
@@ -293,10 +302,11 @@ def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int,
 
 def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
     from toolchain.execution.stimulus import Stimulus
+    from toolchain.rate_coding.spiking_network import RateCode
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.quantization import RepairOptions
 
-    example, train = of_file["stimulus"], of_file["train"]
+    example, train, most = (of_file[name] for name in ("stimulus", "train", "max_spikes"))
     _check_training(train, example, epochs)
     _check_resume(shared, epochs)
     return compile_file(
@@ -305,6 +315,7 @@ def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, 
         dt=of_file["dt"],
         reset=of_file["reset"],
         readout=of_file["readout"],
+        code=None if most is None else RateCode(max_spikes=most),
         stimulus=None if example is None else Stimulus.load(example),
         train=None if train is None else Stimulus.load(train),
         expect=of_file["expect"],
@@ -341,97 +352,3 @@ def _check_training(train: Path | None, example: Path | None, epochs: int) -> No
             "trained on",
             "hold some samples out for `stimulus`",
         )
-
-
-def _document(build: "Build", output: Path) -> dict[str, object]:
-    """Return what machines are told of a build."""
-    document: dict[str, object] = {
-        "build": str(output),
-        "target": build.target,
-        "quantization": build.quantization.model_dump(mode="json"),
-    }
-    if build.facts.source is not None:
-        document["source"] = build.facts.source.model_dump(mode="json")
-    return document | ({"notes": list(build.notes)} if build.notes else {})
-
-
-def _print_build(build: "Build", judgement: "Judgement | None", output: Path) -> None:
-    """Print what compiling did, how it was judged, and where the report is."""
-    source = build.facts.source
-    loud = () if build.facts.imported is None else build.facts.imported.warnings
-    for warning in loud:
-        err.tell(f"warning: {warning}")
-    for note in build.notes:
-        if (source is None or note not in source.sentences) and note not in loud:
-            out.tell(f"note: {note}")
-    if source is not None:
-        print_source(source)
-    repair = build.facts.repair
-    if repair is not None:
-        epochs = "1 epoch" if repair.epochs == 1 else f"{repair.epochs} epochs"
-        loss = "" if repair.loss is None else f", loss {repair.loss:.4f}"
-        out.print(f"trained {epochs} with the integers{loss}")
-    print_quantization(build.quantization)
-    if judgement is None:
-        out.tell("not judged: give samples as `stimulus`")
-        return
-    for item in judgement.clipped:
-        out.tell(f"warning: {item}")
-    if judgement.resources is not None:
-        fit = judgement.resources.fit
-        verdict = "fits" if fit.fits else f"does not fit, {fit.chips_needed} chips are needed"
-        cores = f"{len(fit.cores)} of {fit.chips * fit.cores_per_chip} cores"
-        out.tell(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more")
-    elif judgement.misfit:
-        out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
-    out.tell(f"report: {output / 'report.html'}")
-
-
-def print_source(source: "SourceFacts") -> None:
-    """Print how far the network is what its framework computed; what is not equal, an error will say."""
-    print_table(
-        f"what the framework computed, {source.samples} samples of {source.steps} steps",
-        ("population", "equal spikes", "spike F1", "largest v error", "first difference"),
-        source.rows(),
-    )
-    for sentence in source.sentences if source.equal else ():
-        out.tell(sentence)
-
-
-def print_quantization(report: "QuantizationReport") -> None:
-    """Print what quantization did to every graded input, connection and population."""
-    for name, node in report.inputs.items():
-        out.tell(
-            f"input '{name}': calibrated for values of {-node.range:.4g} .. {node.range:.4g} in "
-            f"{node.bits} bits; what lies beyond is clipped"
-        )
-    print_table(
-        "connections",
-        ("name", "signs", "synapses", "bits", "exp", "clipped", "zeroed", "RMS"),
-        [
-            (
-                name,
-                _SIGNS[link.sign_mode.value],
-                *(link.synapses, link.weight_bits, link.exponent, link.clipped, link.rounded_to_zero),
-                f"{100 * link.relative_rms_error:.2f} %",
-            )
-            for name, link in report.connections.items()
-        ],
-    )
-    print_table(
-        "populations",
-        ("name", "neurons", "threshold error", "tau error", "range", "never fire"),
-        [
-            (
-                name,
-                row.neurons,
-                f"{100 * row.largest_threshold_error:.3f} %",
-                f"{100 * row.largest_tau_error:.2f} %",
-                row.range,
-                row.never_fire,
-            )
-            for name, row in report.populations.items()
-        ],
-    )
-    for item in report.warnings:
-        out.tell(f"warning: '{item.node}': {item.text}")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from toolchain.cli.compile import print_quantization
+from toolchain.cli.builds import print_quantization
 from toolchain.cli.console import answer, out
 from toolchain.cli.options import AsJson, BuildFolder
 

@@ -14,7 +14,12 @@ _CODE: Final = re.compile(
     r"(?<!\w)'[^']*'(?!\w)|`(?:\w+\()?(?P<code>\w+(?:=[^`(),=]+)?(?:, \w+=[^`(),=]+)*)\)?`"
 )
 """A name in backticks, or arguments, with or without their call. Quoted paths stay as they are."""
-_CALLS: Final = {"repair": "qat_epochs", "write_baseline": "update", "outputs": "expect"}
+_CALLS: Final = {
+    "repair": "qat_epochs",
+    "write_baseline": "update",
+    "outputs": "expect",
+    "code": "max_spikes",
+}
 """Calls and arguments of the library for which a command has an option of another name."""
 
 

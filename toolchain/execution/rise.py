@@ -30,8 +30,8 @@ def rises(node: Population, spikes: NDArray[Any]) -> NDArray[Any] | None:
         record[:, t] = rise
         added = node.adaptation * spikes[:, t].astype(rise.dtype)
         if isinstance(node, ir.FixedLif):
-            kept = fixedpoint.decay(rise, node.adaptation_decay)
-            rise = np.minimum(kept + added, np.int32(fixedpoint.STATE_LIMIT - 1))
+            faded = fixedpoint.decay(rise, node.adaptation_decay)
+            rise = np.minimum(faded + added, np.int32(fixedpoint.STATE_LIMIT - 1))
         else:
             rise = (1 - node.adaptation_decay) * rise + added
     return record

@@ -151,9 +151,9 @@ def _firing(row: FiringReport) -> str:
         Reset.SUBTRACT: "takes an amount from the potential",
         Reset.NONE: "leaves the potential",
     }
-    several = f", of up to {row.max_spikes} in a step" if row.max_spikes > 1 else ""
+    spike = f"Each of up to {row.max_spikes} spikes in a step" if row.max_spikes > 1 else "A spike"
     amount = f", off by at most {100 * row.largest_amount_error:.3f} % of the threshold"
-    parts = [f"A spike{several} {takes[row.reset]}{amount if row.reset.has_amount else ''}"]
+    parts = [f"{spike} {takes[row.reset]}{amount if row.reset.has_amount else ''}"]
     if row.rise_bound != 0:
         bound = "an amount that nothing bounds"
         if row.rise_bound is not None:

@@ -23,7 +23,8 @@ class ClusterDecays(Pass):
     The pairs are chosen so that the largest relative error of a time constant is small. If only one of the
     two decays differs between neurons, the error is the smallest possible one (to the resolution of the
     search). Otherwise neurons are gathered around neurons that are far apart (Gonzalez 1985), and the error
-    is at most twice the smallest one in the logarithm.
+    is at most twice the smallest one in the logarithm. The decays of raised thresholds stay: no chip is known
+    that holds few of these.
 
     Attributes:
         profiles: Largest number of distinct pairs in a population.

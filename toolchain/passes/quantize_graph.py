@@ -19,9 +19,10 @@ class QuantizeGraph(QuantizeOptions, Pass):
     How one becomes integers is `quantization.population`; this pass checks what it is given, and puts the
     nodes together. Its options are those of `QuantizeOptions`.
 
-    Spikes are binary and the reset is to zero, so multiplying a neuron's incoming weights, bias
-    and threshold by one positive factor changes no spike: every neuron has a scale of its own,
-    hidden in its threshold; the neurons of a feature map, which share their weights, share it.
+    Multiplying a neuron's incoming weights, bias and threshold by one positive factor changes no spike, nor
+    how many there are: a reset to zero, or none, has no unit, and a potential that a spike sets, an amount
+    that it takes, and what it adds to the threshold are multiplied with the rest. So every neuron has a scale
+    of its own, hidden in its threshold; the neurons of a feature map, which share their weights, share it.
     Read-out populations share one scale, because their potentials are compared.
 
     The scale is the largest at which weights, threshold and bias fit, lowered by at most a
@@ -29,7 +30,8 @@ class QuantizeGraph(QuantizeOptions, Pass):
     a quantized network, stay them), and then until `u` and `v` stay inside 24 bits. That is proved from the
     weights, or else observed on calibration data with twofold head-room; without data the scale
     shrinks until it is proved. Where nothing leaks, what is observed is not how low a potential falls, but
-    the highest floor that causes no other spike (`lowest_floor`); below that it saturates.
+    the highest floor that causes no other spike (`lowest_floor`); below that it saturates. From above, only
+    potentials that a spike subtracts from, or leaves, must not saturate; see `Bounds.reach`.
 
     With calibration data, weights are rounded together so that their errors cancel, and decays make up
     for what rounding toward zero takes from small states.

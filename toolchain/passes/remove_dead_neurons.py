@@ -21,7 +21,9 @@ class RemoveDeadNeurons(Pass):
     """Shrink populations by the neurons, or channels of feature maps, that change nothing.
 
     A neuron of finite threshold is dead if it has neither a positive incoming weight nor a
-    positive bias: its potential never rises above zero. A neuron is unread if it is in no
+    positive bias: its potential never rises above zero. That holds whatever a spike does, since without a
+    first spike it does nothing: no reset sets a potential above zero, and no threshold, which begins above
+    zero, ever falls below where it began. A neuron is unread if it is in no
     output population and all its outgoing weights are zero. Output populations stay whole, even
     where a neuron is silent, because its place says which class it stands for. Removing one neuron can make
     others dead, so the pass repeats until nothing changes. Every remaining neuron does exactly what it

@@ -69,7 +69,7 @@ def import_file(
     Raises:
         MissingFileError: There is no such file.
         StimulusError: The samples hold what is no number.
-        UsageError: Its ending is not known, or a convention is given for a file that needs none.
+        UsageError: Its ending is not known, or a convention or a code is given for a file that needs none.
         ArtifactError: It is damaged, or not what its ending says.
         FrontendError: The network has a part without counterpart: names it and why.
     """
@@ -94,6 +94,11 @@ def import_file(
             "`convention`, `dt`, `reset` and `readout` say what a .nir file means, and other files say it "
             "themselves",
             "leave them out",
+        )
+    if path.suffix != ".onnx" and code is not None:
+        raise UsageError(
+            "`code` says how activations of a classifier in .onnx become spikes; other files hold neurons",
+            "leave it out",
         )
     match path.suffix:
         case ".nir":
@@ -223,9 +228,9 @@ def _import_expected(
     try:
         imported = import_file(source, **options)
     except FrontendError as error:
-        found = find_reading(expect, stimulus, readings)
-        if found:
-            error.add_note(f"with {found} all steps are equal to what the framework computed")
+        equal = find_reading(expect, stimulus, readings)
+        if equal:
+            error.add_note(f"with {equal} all steps are equal to what the framework computed")
         raise
     if imported.fixed is not None:
         raise UsageError(

@@ -71,13 +71,17 @@ def records_of(outputs: Outputs) -> Records:
         ArgumentError: Something is no array of numbers.
     """
     if isinstance(outputs, Trace):
-        # Currents have other units in every framework.
-        return {key: values for key, values in outputs.by_key().items() if not key.endswith(".u")}
-    if isinstance(outputs, str | os.PathLike):
-        given: Mapping[str, Any] = read_arrays(path_of(outputs, ARGUMENT))
+        given: Mapping[str, Any] = outputs.by_key()
+    elif isinstance(outputs, str | os.PathLike):
+        given = read_arrays(path_of(outputs, ARGUMENT))
     else:
         given = outputs if isinstance(outputs, Mapping) else {_OUTPUT: outputs}
-    return {str(key): array_of(values, f"{ARGUMENT}['{key}']") for key, values in given.items()}
+    return {
+        str(key): array_of(values, f"{ARGUMENT}['{key}']")
+        for key, values in given.items()
+        # Currents, which traces hold, are measured otherwise in every framework.
+        if not str(key).endswith(".u")
+    }
 
 
 def framework_outputs(
@@ -102,7 +106,7 @@ def framework_outputs(
             or that of the last population is missing.
     """
     known = [node for node in graph.populations if (node.origin.elements >= 0).all()]
-    found: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in _QUANTITIES}
+    by_quantity: dict[str, dict[str, NDArray[Any]]] = {quantity: {} for quantity in _QUANTITIES}
     came: dict[tuple[str, str], str] = {}
     left_out: dict[str, int] = {}
     for key, values in records.items():
@@ -119,9 +123,9 @@ def framework_outputs(
         if flat.shape[-1] > node.vth.size:
             left_out[node.name] = flat.shape[-1] - node.vth.size
         selected = flat[..., node.origin.elements]
-        found[quantity][node.name] = _counts(selected, key) if quantity == _SPIKES else selected
+        by_quantity[quantity][node.name] = _counts(selected, key) if quantity == _SPIKES else selected
     _check_last(graph, came)
-    return FrameworkOutputs(found[_SPIKES], found["v"], left_out)
+    return FrameworkOutputs(by_quantity[_SPIKES], by_quantity["v"], left_out)
 
 
 def is_silent(node: Population) -> bool:
@@ -149,18 +153,18 @@ def _population(known: Iterable[Population], name: str) -> Population:
     """Return the population of a name, of a module's path, or of the end of one."""
     exact = [node for node in known if node.name == name]
     paths = exact or [node for node in known if node.origin.path == name]
-    found = paths or [
+    matching = paths or [
         node
         for node in known
         if any(_is_end(name, path) or _is_end(path, name) for path in {node.name, node.origin.path})
     ]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
         raise ArgumentError(
             ARGUMENT,
             f"one population for '{name}'",
-            ", ".join(repr(node.name) for node in found),
+            ", ".join(repr(node.name) for node in matching),
             "call it by its whole name",
         )
     raise UnknownNameError("population", name, (node.name for node in known))

@@ -73,9 +73,9 @@ class ImportCheck(Summarised):
     @property
     def first(self) -> tuple[str, SourceDifference] | None:
         """The population and the place of the earliest difference; None if there is none."""
-        found = [(name, each.first) for name, each in self.populations.items() if each.first is not None]
+        differing = [(name, each.first) for name, each in self.populations.items() if each.first is not None]
         # Of those of one step the first population in the order of execution is the one others follow from.
-        return min(found, key=lambda item: item[1].step, default=None)
+        return min(differing, key=lambda item: item[1].step, default=None)
 
     def sentences(self) -> tuple[str, ...]:
         """Return the result in sentences, the most useful one first."""
@@ -226,8 +226,7 @@ def check_graph(
     )
     if check.first is None or check.first[1].is_rounding:
         return check
-    found = find_reading(records, given, readings, check.first[1].sample)
-    return replace(check, otherwise=found)
+    return replace(check, otherwise=find_reading(records, given, readings, check.first[1].sample))
 
 
 def find_reading(outputs: Outputs, stimulus: Stimulus, readings: Iterable[Reading], sample: int = 0) -> str:

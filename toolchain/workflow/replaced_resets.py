@@ -46,15 +46,15 @@ def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> Re
         return None
     if samples is None or not samples.samples:
         return ReplacedResets(populations=replaced)
-    seen = _compared(before, after, samples)
+    comparison = _compared(before, after, samples)
     accuracy = None
-    if seen.float_accuracy is not None and seen.fixed_accuracy is not None:
-        accuracy = Change.of((seen.float_accuracy, seen.fixed_accuracy))
+    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
+        accuracy = Change.of((comparison.float_accuracy, comparison.fixed_accuracy))
     return ReplacedResets(
         populations=replaced,
-        samples=seen.samples,
-        spike_f1=seen.spike_f1,
-        prediction_agreement=seen.prediction_agreement,
+        samples=comparison.samples,
+        spike_f1=comparison.spike_f1,
+        prediction_agreement=comparison.prediction_agreement,
         accuracy=accuracy,
     )
 

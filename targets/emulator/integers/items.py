@@ -51,9 +51,9 @@ class CompiledPopulation:
         parameters = NeuronParameters(
             *(np.ascontiguousarray(to_internal(values, shape).ravel(), np.int32) for values in arrays)
         )
-        kept = -1 if node.reset in {Reset.SUBTRACT, Reset.NONE} else 0
+        mask = -1 if node.reset in {Reset.SUBTRACT, Reset.NONE} else 0
         forgets = not parameters.keep_u.any()
-        return cls(node, links, parameters, FiringRule(forgets, _kind(node), kept, node.max_spikes))
+        return cls(node, links, parameters, FiringRule(forgets, _kind(node), mask, node.max_spikes))
 
     @property
     def size(self) -> int:

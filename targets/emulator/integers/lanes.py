@@ -82,7 +82,7 @@ def _update(
     a: Array, state: StateArrays, parameters: NeuronParameters, rule: FiringRule, fired: Array
 ) -> None:
     """Advance some neurons of every sample by one step; see `fixedpoint.lif_step`."""
-    u, v, kept = state.u, state.v, np.int32(rule.kept)
+    u, v, mask = state.u, state.v, np.int32(rule.mask)
     for i in range(a.shape[0]):
         keep_u, keep_v = parameters.keep_u[i], parameters.keep_v[i]
         threshold, bias = parameters.threshold[i], parameters.bias[i]
@@ -91,7 +91,7 @@ def _update(
             u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
             potential = potential_of(v[i, k], keep_v, current, bias)
             spike = potential > threshold
-            v[i, k] = after_spike(potential, kept, change) if spike else potential
+            v[i, k] = after_spike(potential, mask, change) if spike else potential
             fired[i, k] = spike
 
 
@@ -101,7 +101,7 @@ def _update_remembering(
 ) -> None:
     """Do the same where spikes leave behind more than a potential."""
     u, v, wait, rise = state
-    kept = np.int32(rule.kept)
+    mask = np.int32(rule.mask)
     for i in range(a.shape[0]):
         keep_u, keep_v = parameters.keep_u[i], parameters.keep_v[i]
         threshold, bias = parameters.threshold[i], parameters.bias[i]
@@ -112,7 +112,7 @@ def _update_remembering(
             active = wait[i, k] == 0
             potential = potential_of(v[i, k], keep_v, current, bias) if active else v[i, k]
             spike = active & (potential > np.int32(threshold + rise[i, k]))
-            v[i, k] = after_spike(potential, kept, change) if spike else potential
+            v[i, k] = after_spike(potential, mask, change) if spike else potential
             wait[i, k] = wait_after(wait[i, k], spike, refractory)
             rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation if spike else NOTHING)
             fired[i, k] = spike

@@ -12,9 +12,7 @@ from targets.emulator.integers.rules import (
     NeuronParameters,
     StateArrays,
     StateRecord,
-    parameters_between,
     rule_of,
-    state_between,
 )
 from toolchain.arrays import Array
 from toolchain.compiled import njit
@@ -237,9 +235,10 @@ def run_loop(
                 update_neurons(
                     a[start:stop],
                     np.int32(1),
-                    state_between(sample, start, stop),
-                    parameters_between(parameters, start, stop),
+                    sample,
+                    parameters,
                     rule_of(rules, population),
+                    start,
                     fired[start:stop],
                 )
                 ring.counts[now, population] = _list_spikes(fired[start:stop], ring.events[now, start:stop])

@@ -37,13 +37,13 @@ class FiringRule(NamedTuple):
     Attributes:
         forgets: Whether no neuron keeps any of its current for the next step: `keep_u` is 0 everywhere.
         kind: `PLAIN`, `RESETS`, `REMEMBERS` or `COUNTS`.
-        kept: Bits of the potential that a spike leaves: all of them (-1) or none (0).
+        mask: Bits of the potential that a spike leaves: all of them (-1) or none (0).
         most: Most spikes that a neuron sends in one step.
     """
 
     forgets: bool
     kind: int
-    kept: int
+    mask: int
     most: int
 
 
@@ -55,7 +55,7 @@ class NeuronParameters(NamedTuple):
         keep_v: Share of the potential that stays, `4096 - dv`.
         threshold: Threshold in the units of the potential, `vth << 6`.
         bias: Number added to the potential at every step.
-        change: What every spike adds to the bits that `FiringRule.kept` leaves of the potential.
+        change: What every spike adds to the bits that `FiringRule.mask` leaves of the potential.
         refractory: Steps for which a spike makes the neuron refractory.
         adaptation: Amount by which a spike raises the threshold of the next step.
         keep_rise: Share of what was added to the threshold that stays.
@@ -110,8 +110,9 @@ def rest(batch: int, size: int, *, forgets: bool, remembers: bool) -> StateArray
 @njit(inline="always")
 def rule_of(rules: Array, population: int) -> FiringRule:
     """Return the rule of one population of several, whose rules stand in rows."""
-    rule = rules[population]
-    return FiringRule(rule[0] != 0, rule[1], rule[2], rule[3])
+    return FiringRule(
+        rules[population, 0] != 0, rules[population, 1], rules[population, 2], rules[population, 3]
+    )
 
 
 @njit(inline="always")
@@ -164,9 +165,9 @@ def potential_of(v: Any, keep: Any, current: Any, bias: Any) -> Any:  # noqa: AN
 
 
 @njit(inline="always")
-def after_spike(potential: Any, kept: Any, change: Any) -> Any:  # noqa: ANN401 - compiled for int32
+def after_spike(potential: Any, mask: Any, change: Any) -> Any:  # noqa: ANN401 - compiled for int32
     """Return the potential that a spike leaves."""
-    return np.int32(np.int32(potential & kept) + change)
+    return np.int32(np.int32(potential & mask) + change)
 
 
 @njit(inline="always")

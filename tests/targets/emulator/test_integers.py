@@ -9,16 +9,12 @@ import pytest
 import torch
 from hypothesis import assume, example, given, note, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from targets.emulator.integers import events
 from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.items import CompiledPopulation
 from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import advance_neurons
-from targets.emulator.integers.rules import StateArrays, StateRecord
 from targets.emulator.integers.streams import enter, leave
 from targets.emulator.integers.synapses import Rows
 from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
@@ -29,7 +25,6 @@ from tests.graphs import (
     Recipe,
     feed_forward,
     fixed_lif,
-    random_firing,
     random_fixed,
     random_stimulus,
     recipes,
@@ -38,57 +33,12 @@ from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from toolchain import fixedpoint, ir
 from toolchain.errors import VerifyError
 from toolchain.execution import reference
-from toolchain.fixedpoint import NeuronState, SignMode, round_weights
+from toolchain.fixedpoint import SignMode, round_weights
 from toolchain.ir import Decode, Graph, Window, print_graph
 
 _LOOPED = Recipe(1, (5, 4), 3, recurrent=True, feedback=True, synaptic_delays=True, biased=True, extreme=True)
-int32 = st.integers(-(2**31), 2**31 - 1)
-
-
-@st.composite
-def populations(draw: st.DrawFn) -> ir.FixedLif:
-    """Six neurons of any registers; one in two fires in another way than by resetting to zero."""
-    registers = {"du": (0, 4095), "dv": (0, 4095), "vth": (0, 2**17 - 1)} | {
-        "bias_mantissa": (-4096, 4095),
-        "bias_exponent": (0, 7),
-    }
-    fields = {
-        name: draw(hnp.arrays(np.int32, 6, elements=st.integers(*ends))) for name, ends in registers.items()
-    }
-    firing = random_firing(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), 6)
-    return fixed_lif("p", ("a",), 6, **fields, **(firing if draw(st.booleans()) else {}))
-
-
-def _any_state(population: ir.FixedLif, seed: int) -> NeuronState:
-    """Any state that steps can lead to: `wait` and `rise` stay within their widths, `v` saturates."""
-    rng, size = np.random.default_rng(seed), population.vth.size
-    ends = [(-(2**31), 2**31), (1 - 2**23, 2**23), (0, 4), (0, 2**23)]
-    drawn = [rng.choice([rng.integers(*end, size), np.full(size, end[0]), np.zeros(size)]) for end in ends]
-    u, v, wait, rise = (values.astype(np.int32) for values in drawn)
-    nothing = np.zeros_like(u)
-    waits, adapts = population.refractory is not None, population.adaptation is not None
-    return NeuronState(u, v, wait if waits else nothing, rise if adapts else nothing)
-
-
-@given(
-    population=populations(),
-    a=hnp.arrays(np.int32, (3, 1, 6), elements=int32),
-    seed=st.integers(0, 2**32 - 1),
-)
-@settings(max_examples=200)
-def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDArray[Any], seed: int) -> None:
-    item, after = CompiledPopulation.of(population, ()), _any_state(population, seed)
-    state = StateArrays(*(values.copy()[None] for values in after))
-    fired, record = np.zeros(a.shape, np.uint8), StateRecord(*np.zeros((2, *a.shape), np.int32))
-    advance_neurons(a, 1, state, item.parameters, item.rule._replace(forgets=False), fired, record)
-    for t in range(len(a)):
-        after, spikes = fixedpoint.lif_step(after, a[t, 0], population)
-        assert np.array_equal(record.u[t, 0], after.u)
-        assert np.array_equal(record.v[t, 0], after.v)
-        assert np.array_equal(fired[t, 0], spikes)
-    if item.remembers:
-        assert np.array_equal(state.wait[0], after.wait)
-        assert np.array_equal(state.rise[0], after.rise)
+_MIXED = replace(_LOOPED, seed=42, firing=True)
+"""Adaptive neurons and plain ones in one loop."""
 
 
 @given(data=st.data())
@@ -131,6 +81,7 @@ def test_many_samples_with_many_spikes_run_in_lanes(rng: np.random.Generator) ->
 @given(recipe=recipes)
 @settings(max_examples=8)
 @example(recipe=_LOOPED)
+@example(recipe=_MIXED)
 def test_lanes_equal_the_reference(samples: int, recipe: Recipe) -> None:
     graph = random_fixed(recipe)
     note(print_graph(graph))
@@ -140,9 +91,10 @@ def test_lanes_equal_the_reference(samples: int, recipe: Recipe) -> None:
         check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-def test_a_run_may_change_between_events_and_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    stimulus, turns = random_stimulus(_LOOPED, 20, steps=30), iter([True, False] * 100)
-    graph = random_fixed(_LOOPED)
+@pytest.mark.parametrize("recipe", [_LOOPED, _MIXED])
+def test_a_run_may_change_between_events_and_lanes(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    stimulus, turns = random_stimulus(recipe, 20, steps=30), iter([True, False] * 100)
+    graph = random_fixed(recipe)
     expected = reference.run(graph, stimulus)
     monkeypatch.setattr(events, "_FIRST_BLOCK", 3)
     monkeypatch.setattr(events, "_BLOCK", 3)

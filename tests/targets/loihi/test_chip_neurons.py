@@ -77,7 +77,7 @@ def test_loihi_1_refuses_what_it_lacks_and_says_what_to_do(
         with pytest.raises(LackingNeuronsError, match=r"Intel Loihi 1 has no such neurons") as caught:
             ask(graph)
         assert caught.value.lacking == {"p": lacks}
-        assert '`replace_reset="zero"`' in caught.value.remedy
+        assert "`replace_reset=zero`" in caught.value.remedy
     notes = _fit(loihi2(), graph).notes
     assert any(f"'p' ({', '.join(lacks)}): Lava's LIF only resets to zero" in note for note in notes)
 
@@ -122,7 +122,7 @@ def test_spikes_of_the_other_type_are_no_record_of_the_network(population: str) 
     graph, x = random_fixed(conformance.FIRING), random_stimulus(conformance.FIRING, 1, 3)
     trace = reference.run(graph, x)
     wrong = trace.spikes[population].astype(bool if population == "p2" else np.uint8)
-    with pytest.raises(TraceError, match=r"expected (bool, a spike or none|uint8, counts of spikes)"):
+    with pytest.raises(TraceError, match=r"expected (bool, a spike or none|uint8, how many spikes)"):
         count_events(graph, Stimulus.of(x), Trace(spikes={**trace.spikes, population: wrong}))
 
 

@@ -21,6 +21,7 @@ from toolchain.frontends import from_torch
 from toolchain.ir import Graph
 from toolchain.ir.matrix import values_of, with_values
 from toolchain.passes import Calibration, QuantizeGraph, SplitSigns, explain_quantization
+from toolchain.reset import Reset
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 
@@ -102,6 +103,25 @@ def test_other_registers_are_checked_too(field: str, said: str, graphs: tuple[Gr
     (fault,) = find_faults(graphs[0], _changed(graphs[1], "hidden", **{field: register}))
     assert fault.node == "hidden"
     assert said in fault.what
+
+
+@pytest.mark.parametrize("field", ["reset_amount", "refractory", "adaptation", "adaptation_decay"])
+def test_what_a_spike_does_is_checked_too(field: str, rng: np.random.Generator) -> None:
+    fields = {"reset": Reset.SUBTRACT, "reset_amount": np.full(12, 1.5), "refractory": np.arange(12)}
+    raised = {"adaptation": np.full(12, 0.5), "adaptation_decay": np.full(12, 0.01)}
+    graph = _changed(recurrent(rng), "hidden", **fields, **raised)
+    fixed = QuantizeGraph()(graph)
+    assert list(find_faults(graph, fixed)) == []
+    values = getattr(fixed["hidden"], field).copy()
+    values[3] += 1
+    (fault,) = find_faults(graph, _changed(fixed, "hidden", **{field: values}))
+    assert fault.what.startswith(f"{field} of neuron 3 ")
+    (fault,) = find_faults(graph, _changed(fixed, "hidden", max_spikes=2))
+    assert (fault.what, fault.expected.split(", ")[1], fault.got.split(", ")[1]) == (
+        "effect of a spike",
+        "1",
+        "2",
+    )
 
 
 def test_a_decay_far_below_what_rounding_takes_is_a_fault(graphs: tuple[Graph, Graph]) -> None:

@@ -14,6 +14,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.why import explain_node
 from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import Calibration, QuantizeGraph, SplitHalves, SplitSigns, explain_quantization
+from toolchain.reset import Reset
 
 
 def _texts(graph: Graph, fixed: Graph, **options: Any) -> list[str]:
@@ -121,3 +122,25 @@ def test_a_connection_in_four_parts_is_explained_by_its_own_name(rng: np.random.
     assert named == {
         f"encode.{sign}.{size}" for sign in ("excitatory", "inhibitory") for size in ("coarse", "fine")
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reset": Reset.VALUE, "reset_amount": -0.5}, "A spike sets the potential to a value, off by"),
+        ({"reset": Reset.NONE}, "A spike leaves the potential."),
+        (
+            {"reset": Reset.SUBTRACT, "reset_amount": 1.0, "max_spikes": 3},
+            "Each of up to 3 spikes in a step takes an amount from the potential, off by at most",
+        ),
+        (
+            {"adaptation": 0.5, "adaptation_decay": 0.25},
+            "A spike sets the potential to zero; it raises the threshold, by at most",
+        ),
+    ],
+)
+def test_what_a_spike_does_is_said(changes: dict[str, Any], said: str) -> None:
+    graph = _plain(np.array([[2.0, 1.0], [1.0, 2.0]]), **changes)
+    fixed = QuantizeGraph(steps=9)(graph)
+    sentences = explain_node((graph, fixed), explain_quantization(graph, fixed, steps=9), "p")
+    assert any(each.startswith(said) for each in sentences), sentences

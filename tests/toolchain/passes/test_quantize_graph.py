@@ -245,9 +245,9 @@ def test_whatever_a_spike_does_nothing_leaves_its_register(
     rng = np.random.default_rng(seed)
     graph = firing_reals(recurrent(rng), rng)
     x = spikes(rng, 2, 12, 6)
-    seen = _observed(graph, x) if calibrated else None
-    fixed = QuantizeGraph(calibration=seen, steps=12 if known else None)(graph)
-    report = explain_quantization(graph, fixed, steps=12 if known else None, calibration=seen)
+    observed = _observed(graph, x) if calibrated else None
+    fixed = QuantizeGraph(calibration=observed, steps=12 if known else None)(graph)
+    report = explain_quantization(graph, fixed, steps=12 if known else None, calibration=observed)
     assert list(find_faults(graph, fixed)) == []
     any_other = spikes(rng, 2, 12, 6, rate=float(rng.uniform(0.1, 1)))
     traces = {kind: reference.run(fixed, each) for kind, each in {"measured": x, "proved": any_other}.items()}

@@ -103,9 +103,9 @@ def test_a_build_says_what_was_replaced_and_what_it_cost(rng: np.random.Generato
     assert again.facts == build.facts
     assert again.quantization.options is not None
     assert again.quantization.options.replace_reset is Reset.ZERO
-    kept = compile_graph(graph, stimulus=Stimulus({"x": x}))
-    assert kept.facts.replaced is None
-    assert neurons_of(kept.float_graph, "hidden").reset is Reset.SUBTRACT
+    same = compile_graph(graph, stimulus=Stimulus({"x": x}))
+    assert same.facts.replaced is None
+    assert neurons_of(same.float_graph, "hidden").reset is Reset.SUBTRACT
     unmeasured = compile_graph(graph, quantization=Quantization(replace_reset=Reset.ZERO))
     assert "was not measured" in " ".join(unmeasured.notes)
 

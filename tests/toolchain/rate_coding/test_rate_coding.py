@@ -18,6 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from toolchain import ir
+from toolchain.cli.main import main
 from toolchain.errors import UsageError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
@@ -31,6 +32,7 @@ from toolchain.rate_coding.spiking_network import RateCode, rate_coded
 from toolchain.rate_coding.threshold_balancing import fitted_units, lowered_share
 from toolchain.target.registry import load_target
 from toolchain.workflow.compile_file import compile_file
+from toolchain.workflow.load import load
 
 Images = NDArray[np.float64]
 
@@ -175,6 +177,25 @@ def test_several_spikes_a_step_keep_the_classes_in_a_few_steps_in_every_executio
     assert counts.kind is (ir.EdgeKind.SPIKE if most == 1 else ir.EdgeKind.GRADED)
     x = shown[:3]
     check_equal(build.fixed_graph, reference.run(build.fixed_graph, x), EmulatorTarget(), x)
+
+
+def test_the_command_line_says_how_many_spikes_a_neuron_sends(
+    digits: tuple[Path, Images, Images, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    path, seen, _, _ = digits
+    Stimulus.of(np.repeat(seen[:8, None], 4, axis=1)).save(tmp_path / "s.npz")
+    example = ["--example", str(tmp_path / "s.npz"), "-o", str(tmp_path / "b")]
+    assert main(["compile", str(path), "--max-spikes", "7", *example]) == 0
+    hidden = load(tmp_path / "b").fixed_graph.populations[0]
+    assert (hidden.max_spikes, hidden.reset) == (7, ir.Reset.SUBTRACT)
+
+
+def test_a_code_of_rates_is_refused_for_what_holds_neurons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.nir").write_bytes(b"x")
+    assert main(["compile", str(tmp_path / "x.nir"), "--max-spikes", "7", "-o", str(tmp_path / "b")]) == 2
+    assert "--max-spikes says how activations" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_message_has_more_bits_where_weights_need_fewer(rng: np.random.Generator) -> None:

@@ -107,10 +107,9 @@ def _explain_population(
     graph: Graph, before: ir.Lif, after: ir.FixedLif, steps: int | None, calibration: Calibration | None
 ) -> PopulationReport:
     fires = np.isfinite(before.vth)
-    unit = after.scale * 2.0**fixedpoint.ALIGNMENT_BITS
     threshold = np.where(fires, before.vth, 1.0)
     threshold_error = np.where(fires, np.abs(after.vth / after.scale - threshold) / threshold, 0.0)
-    bias_error = np.abs(after.bias / unit - before.bias)
+    bias_error = np.abs(after.bias / (after.scale * 2.0**fixedpoint.ALIGNMENT_BITS) - before.bias)
     reach = prove_bounds(graph, after, steps)
     limit = fixedpoint.STATE_LIMIT - 1
     readout = not bool(fires.all())

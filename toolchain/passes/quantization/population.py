@@ -314,10 +314,10 @@ def round_weights(
     if population.calibration is not None and population.options.compensate_decays:
         sizes = population.calibration.u_mean[node.name], population.calibration.v_mean[node.name]
     neurons = fixed_neurons(node, over_rows(scale, node.vth.shape), sizes)
-    kept = population.template
-    if kept is not None:
-        decay = None if node.adaptation is None else kept.adaptation_decay
-        neurons = replace(neurons, du=kept.du, dv=kept.dv, adaptation_decay=decay)
+    template = population.template
+    if template is not None:
+        decay = None if node.adaptation is None else template.adaptation_decay
+        neurons = replace(neurons, du=template.du, dv=template.dv, adaptation_decay=decay)
     inputs = tuple(each.name for name in node.inputs for each in connections[name])
     return FixedPopulation(scale, connections, replace(neurons, inputs=inputs))
 

@@ -73,6 +73,27 @@ def test_what_was_read_is_written_and_read_again_without_a_change(layers: list[V
     assert same_structure(first.graph, again.graph)
 
 
+def test_what_a_spike_does_besides_returning_to_zero_is_refused_by_the_population(
+    rng: np.random.Generator,
+) -> None:
+    first = fixed_of(graphs_of(small(rng)))
+    name = next(node.name for node in first.populations)
+
+    def changed(node: ir.AnyNode) -> ir.AnyNode:
+        if not isinstance(node, ir.FixedLif) or node.name != name:
+            return node
+        one = np.ones(node.vth.shape, np.int32)
+        several = {"reset": ir.Reset.SUBTRACT, "reset_amount": node.vth, "max_spikes": 3}
+        return replace(node, refractory=one, adaptation=one, adaptation_decay=one, **several)
+
+    said = (
+        f"population '{name}' has reset 'subtract', a refractory period, an adaptive threshold, several "
+        "spikes in a step: neurons that netx builds return to zero"
+    )
+    with pytest.raises(PreconditionError, match=said):
+        netx_layers(first.map(changed))
+
+
 def test_a_file_of_images_is_written_and_read_again(tmp_path: Path, rng: np.random.Generator) -> None:
     first = from_netx(save(tmp_path / "net.net", small(rng)))
     to_netx(fixed_of(first), tmp_path / "again.net")

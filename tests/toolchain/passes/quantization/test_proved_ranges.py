@@ -64,7 +64,7 @@ def _endless(graph: Graph, x: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]
     weights = np.asarray(node_of(graph, "w", ir.FixedDense).weights).astype(np.int64)
     fields = {name: values.astype(np.int64) for name, values in node.per_neuron.items() if name != "scale"}
     u = v = wait = rise = np.zeros((len(x), node.vth.size), np.int64)
-    seen = dict.fromkeys(("current", "low", "high", "rise"), np.zeros(node.vth.size))
+    largest = dict.fromkeys(("current", "low", "high", "rise"), np.zeros(node.vth.size))
     spikes: list[NDArray[Any]] = []
 
     def kept(value: NDArray[np.int64], decay: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -91,9 +91,9 @@ def _endless(graph: Graph, x: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]
         if node.adaptation is not None:
             rise = kept(rise, fields["adaptation_decay"]) + fields["adaptation"] * count
         now["low"] = np.maximum(now["low"], -v)
-        seen = {name: np.maximum(most, now[name].max(axis=0)) for name, most in seen.items()}
+        largest = {name: np.maximum(most, now[name].max(axis=0)) for name, most in largest.items()}
         spikes.append(count)
-    return seen, np.stack(spikes, axis=1)
+    return largest, np.stack(spikes, axis=1)
 
 
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 60), known=st.booleans())
@@ -105,8 +105,8 @@ def test_no_input_exceeds_what_is_proved_and_what_fits_needs_no_larger_register(
     node = node_of(graph, "p", ir.FixedLif)
     bounds = prove_bounds(graph, node, steps if known else None)
     x = _worst_inputs(graph, steps, np.random.default_rng(seed))
-    seen, spikes = _endless(graph, x)
-    for name, most in seen.items():
+    largest, spikes = _endless(graph, x)
+    for name, most in largest.items():
         assert (most <= getattr(bounds, name)).all(), name
     fits = (bounds.reach(node.reset, readout=False) <= _LIMIT) & (bounds.current <= _LIMIT)
     fits &= bounds.rise <= _LIMIT
@@ -141,11 +141,11 @@ def test_a_constant_drive_reaches_half_of_what_is_proved(reset: Reset, dv: int, 
         bounds = prove_bounds(graph, node, steps)
         row = np.asarray(node_of(graph, "w", ir.FixedDense).weights) > 0
         x = np.repeat(row[:, None], steps, axis=1)
-        seen, spikes = _endless(graph, x)
+        largest, spikes = _endless(graph, x)
         fired = spikes.any(axis=(0, 1))
         # What rounding toward zero takes: at most one unit a step.
         lost = min(steps, 4096 / max(dv, 1)) if dv else 0
-        assert (2 * (seen["high"] + lost) >= bounds.high)[fired].all()
+        assert (2 * (largest["high"] + lost) >= bounds.high)[fired].all()
 
 
 def test_subtraction_without_leak_is_proved_for_any_time_if_spikes_take_what_a_step_brings() -> None:
@@ -156,6 +156,6 @@ def test_subtraction_without_leak_is_proved_for_any_time_if_spikes_take_what_a_s
     bounds = prove_bounds(graph, node, None)
     assert bounds.high.tolist() == [300 << 6, np.inf]
     assert bounds.low.tolist() == [0, 0]
-    seen, _ = _endless(graph, np.ones((1, 400, 1), bool))
+    largest, _ = _endless(graph, np.ones((1, 400, 1), bool))
     # It fires from the third step on, and one unit more is left every time.
-    assert seen["high"].tolist() == [300 << 6, (300 << 6) + 397]
+    assert largest["high"].tolist() == [300 << 6, (300 << 6) + 397]
