@@ -1,10 +1,10 @@
 """Neurons at equal size: learnt time constants, adaptation and a reset by subtraction against the plain LIF.
 
 Every variant of a seed starts from the same weights, sees the same samples in the same order, and is trained
-with the same settings. Every figure is a part of one line of `neurons_study.jsonl`, keyed by task, variant and
-seed; what is there is not computed again, so the study can be interrupted and continued, and two processes
-may each do a task. `neurons_tables.py` writes the tables into the page. Run it with `make neurons-study`; it
-takes about twenty-five minutes of one core.
+with the same settings. Every figure is a part of one line of `neurons_study.jsonl`, keyed by task, variant
+and seed; what is there is not computed again, so the study can be interrupted and continued, and two
+processes may each do a task. `neurons_tables.py` writes the tables into the page. Run it with
+`make neurons-study`; it takes about twenty-five minutes of one core.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def _adaptation(layer: CubaLif) -> Options:
     return {"adaptation": RISE * layer.vth.clone(), "adaptation_decay": -np.expm1(-1 / TAU_RISE)}
 
 
-def _homogeneous(layer: CubaLif) -> Options:
+def _homogeneous(_: CubaLif) -> Options:
     """Return the mean time constant of the gamma distribution for all; the rheobase stays."""
     dv = -np.expm1(-1 / HrsnnShape(channels=1, classes=1).tau_mean_ms)
     return {"dv": dv, "vth": 1 / dv}
@@ -80,7 +80,7 @@ def time_constants(network: Network) -> Floats:
     return -1 / np.log1p(-network.layer("hidden").dv.detach().numpy().astype(np.float64))
 
 
-def run(task: Task, variant: str, seed: int, part: Part, lava: bool) -> Figures:
+def run(task: Task, variant: str, seed: int, part: Part, *, lava: bool) -> Figures:
     """Train a network, compile it and return all that is measured."""
     data, network, started = task.data(part), build(task, variant, seed), time.process_time()
     before = time_constants(network)
