@@ -232,10 +232,8 @@ def lava_sentence(study: Study) -> str:
     equal = [f["lava_equal"] for f in study.figures.values() if "lava_equal" in f]
     if not equal:
         return ""
-    return (
-        f"Lava's integers equal the emulator's in u, v and spikes in {sum(equal):.0f} of {len(equal)}
-        networks " "that were run on it."
-    )
+    return f"""Lava's integers equal the emulator's in u, v and spikes in {sum(equal):.0f} of {len(equal)}
+        networks that were run on it."""
 
 
 def tables(study: Study) -> str:
