@@ -114,6 +114,11 @@ fidelity-study: $(READY) ## what quantization costs and what mends it, into docs
 nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, into docs/studies/nir.md (minutes; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/nir_study.py
 
+.PHONY: neurons-study
+neurons-study: $(READY) ## learnt time constants, adaptation and subtraction against the plain LIF, into docs/studies/neurons.md (half an hour)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/neurons_study.py
+	$(BIN)/python experiments/neurons_tables.py
+
 .PHONY: rates-study
 rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into docs/studies/rates.md (half an hour; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/rates_study.py

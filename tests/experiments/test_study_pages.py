@@ -6,7 +6,9 @@ from types import ModuleType
 import pytest
 
 
-@pytest.mark.parametrize("script", ["fidelity_tables", "chip_study", "rates_study", "nir_study"])
+@pytest.mark.parametrize(
+    "script", ["fidelity_tables", "chip_study", "rates_study", "nir_study", "neurons_tables"]
+)
 def test_the_pages_are_up_to_date(script: str, experiment: Callable[[str], ModuleType]) -> None:
     for path, text in experiment(script).pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: python experiments/{script}.py"
