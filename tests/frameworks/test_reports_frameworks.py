@@ -175,9 +175,7 @@ def test_the_published_braille_network_is_what_snntorch_itself_runs() -> None:
     sent = torch.tensor(x, dtype=torch.float64)
     for linear, neuron, loop in (("fc1", "lif1.lif", "lif1.w_rec"), ("fc2", "lif2", "")):
         node, fc = nodes[neuron], torch.tensor(nodes[linear].weight, dtype=torch.float64)
-        back = (
-            torch.tensor(nodes[loop].weight, dtype=torch.float64) if loop else torch.zeros(len(fc), len(fc))
-        )
+        back = torch.tensor(nodes[loop].weight).double() if loop else torch.zeros(len(fc), len(fc))
         alpha, beta = (
             1 - 1e-4 / torch.tensor(tau, dtype=torch.float64) for tau in (node.tau_syn, node.tau_mem)
         )
