@@ -12,7 +12,7 @@ from toolchain import ir
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.arrivals import Arrivals
-from toolchain.interchange.nir.neurons import Dynamics, SpikeEffect
+from toolchain.interchange.nir.neurons import AfterSpike, Dynamics
 from toolchain.interchange.nir.routes import Names
 from toolchain.ir import AnyNode, Decode, Origin
 from toolchain.ir.currents import Branch, Current, Sent, identity
@@ -101,7 +101,7 @@ class _Assembly:
         current: Current,
         step: Dynamics,
         vth: Floats,
-        firing: SpikeEffect,
+        firing: AfterSpike,
     ) -> None:
         instant = bool((step.du == 1).all())
         self.nodes[name] = ir.Lif(
@@ -144,7 +144,7 @@ class _Assembly:
         taken = -thresholds * (1 - step.dv)
         inputs += self._answer(f"{name}.taken", watched, current.shape, (taken, -taken * (1 - step.du)))
         inputs += self._answer(f"{name}.held", name, current.shape, _pulse(thresholds, step))
-        self._add(name, name, inputs, current, step, 2 * thresholds - step.rest, SpikeEffect(Reset.NONE))
+        self._add(name, name, inputs, current, step, 2 * thresholds - step.rest, AfterSpike(Reset.NONE))
         # They are none of the framework's, so nobody has a record of them.
         added = Origin(name, np.full(size_of(current.shape), -1))
         self.nodes[name] = replace(self.nodes[name], origin=added)

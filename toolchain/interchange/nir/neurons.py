@@ -27,7 +27,7 @@ _LONG: Final = 1000.0
 
 @final
 @dataclass(frozen=True)
-class SpikeEffect:
+class AfterSpike:
     """What a spike does to its neuron.
 
     Attributes:
@@ -73,7 +73,7 @@ class Dynamics:
     bias: Floats
     vth: Floats
     rest: Floats
-    firing: SpikeEffect = field(default_factory=SpikeEffect)
+    firing: AfterSpike = field(default_factory=AfterSpike)
     late: bool = False
     notes: tuple[str, ...] = ()
 
@@ -122,7 +122,7 @@ def dynamics(
     begins_at_reset = v_reset if fires else leak
     start = {Rest.ZERO: zeros, Rest.RESET: begins_at_reset, Rest.LEAK: leak}[convention.rest]
     vth = reader.get("threshold" if isinstance(node, nir.Threshold) else "v_threshold") if fires else None
-    firing = SpikeEffect()
+    firing = AfterSpike()
     if vth is not None and not membrane and not isinstance(node, nir.Threshold):
         stated = _stated(name, node, v_reset, convention)
         lossy = recurrent or isinstance(node, nir.CubaLIF)
@@ -198,7 +198,7 @@ def _stated(name: str, node: Neuron, v_reset: Floats, convention: Convention) ->
 
 def _after_a_spike(
     name: str, stated: StatedReset, vth: Floats, v_reset: Floats, *, start: Floats, dv: Floats, lossy: bool
-) -> SpikeEffect:
+) -> AfterSpike:
     """Return a reset in the terms of `Lif`.
 
     A threshold that leaves one step later, after the decay, is `vth / (1 - dv)` that leaves at once; where a
@@ -220,26 +220,26 @@ def _after_a_spike(
         )
     match stated.kind:
         case NirReset.SUBTRACT:
-            return SpikeEffect(Reset.SUBTRACT, vth, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, stated=stated)
         case NirReset.SNNTORCH:
-            return SpikeEffect(Reset.SUBTRACT, vth, threshold_again=vth, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, threshold_again=vth, stated=stated)
         case NirReset.SEVERAL:
-            return SpikeEffect(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
         case NirReset.LATE_SUBTRACT:
             stays = 1 - dv
             amount = np.divide(vth, stays, out=np.zeros_like(vth), where=stays > 0)
             later = np.where(stays > 0, 0.0, vth)
-            return SpikeEffect(Reset.SUBTRACT, amount, later=later if later.any() else None, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, amount, later=later if later.any() else None, stated=stated)
         case NirReset.NONE:
-            return SpikeEffect(Reset.NONE, stated=stated)
+            return AfterSpike(Reset.NONE, stated=stated)
         case NirReset.VALUE | NirReset.LATE_ZERO:
             late = stated.kind is NirReset.LATE_ZERO
             target = v_reset if stated.value is None and not late else np.full_like(vth, stated.value or 0.0)
             refractory = np.ones(vth.shape, np.int32) if late and lossy else None
             amount = target - start
             if amount.any():
-                return SpikeEffect(Reset.VALUE, amount, refractory, stated=stated)
-            return SpikeEffect(refractory=refractory, stated=stated)
+                return AfterSpike(Reset.VALUE, amount, refractory, stated=stated)
+            return AfterSpike(refractory=refractory, stated=stated)
 
 
 @final
