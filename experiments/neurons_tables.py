@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 from neurons_study import REFERENCE, RISE, TAU_RISE, VARIANTS, done
 from neurons_tasks import (
+    DIGITS,
     HORIZON,
     JUDGED,
+    LORENZ,
     NEURONS,
     SPLIT,
     STARTS,
@@ -31,7 +33,6 @@ from study_tables import (
 )
 
 MEASURED_ON = "2026-11-26, one thread per process, Python 3.11, torch CPU"
-DIGITS, LORENZ = TASKS
 Key = tuple[str, str, str]
 """Task, variant and what is compared."""
 
@@ -227,15 +228,6 @@ def in_short(study: Study) -> str:
     return "\n".join(bullet(text) for text in texts)
 
 
-def lava_sentence(study: Study) -> str:
-    """Return how many networks were run on Lava, and whether it was equal."""
-    equal = [f["lava_equal"] for f in study.figures.values() if "lava_equal" in f]
-    if not equal:
-        return ""
-    return f"""Lava's integers equal the emulator's in u, v and spikes in {sum(equal):.0f} of {len(equal)}
-        networks that were run on it."""
-
-
 def tables(study: Study) -> str:
     """Return what stands between the marks of the page."""
     seconds = sum(figures.get("seconds", 0.0) for figures in study.figures.values())
@@ -247,7 +239,7 @@ def tables(study: Study) -> str:
         those of the next {HORIZON} with a normalised error below 0.1, in closed loop, over {STARTS} starts;
         the error of the next value is over {JUDGED} windows, in thousandths of a standard deviation. 'Moved
         by' is the geometric mean of how far a time constant is from where it began. Time constants are in
-        steps. Operations are synaptic ones. {lava_sentence(study)}"""
+        steps. Operations are synaptic ones."""
     return "\n\n".join(
         [
             paragraph(said),

@@ -178,8 +178,9 @@ def without_a_network() -> dict[str, Figures]:
     }
 
 
+DIGITS, LORENZ = "sequential digits", "Lorenz63"
 TASKS = {
-    "sequential digits": Task(
+    DIGITS: Task(
         HrsnnShape(
             channels=8,
             classes=10,
@@ -196,7 +197,7 @@ TASKS = {
         None,
         functools.cache(_digits),
     ),
-    "Lorenz63": Task(
+    LORENZ: Task(
         HrsnnShape(
             channels=3,
             classes=3,
