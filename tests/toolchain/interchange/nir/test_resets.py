@@ -179,7 +179,7 @@ def test_a_file_has_one_reset_for_all() -> None:
     graph = imported(
         chain(nir.Linear(W), lif(2), nir.Linear(V), lif(2, threshold=float(np.nextafter(1, 0)))), "nir"
     )
-    several = {"reset": Reset.SUBTRACT, "reset_amount": full(2, 1.0), "max_spikes": 255}
+    several: dict[str, Any] = {"reset": Reset.SUBTRACT, "reset_amount": full(2, 1.0), "max_spikes": 255}
     mixed = graph.map(lambda node: ir.Lif(**{**_fields(node), **several}) if node.name == "n3" else node)
     with pytest.raises(PreconditionError, match="'n3' .*unlike 'n1', and a file has one reset for all"):
         to_nir(mixed, reader_convention("sinabs"))

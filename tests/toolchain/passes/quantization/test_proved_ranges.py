@@ -64,7 +64,9 @@ def _endless(graph: Graph, x: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]
     weights = np.asarray(node_of(graph, "w", ir.FixedDense).weights).astype(np.int64)
     fields = {name: values.astype(np.int64) for name, values in node.per_neuron.items() if name != "scale"}
     u = v = wait = rise = np.zeros((len(x), node.vth.size), np.int64)
-    largest = dict.fromkeys(("current", "low", "high", "rise"), np.zeros(node.vth.size))
+    largest: dict[str, NDArray[Any]] = dict.fromkeys(
+        ("current", "low", "high", "rise"), np.zeros(node.vth.size)
+    )
     spikes: list[NDArray[Any]] = []
 
     def kept(value: NDArray[np.int64], decay: NDArray[np.int64]) -> NDArray[np.int64]:
