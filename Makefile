@@ -66,6 +66,11 @@ check: $(READY) ## format, lint, types, import arrows, architecture tests
 parity: $(READY) ## hundreds of random graphs: reference == emulator == Lava (long)
 	$(BIN)/python -m pytest -m long tests/parity
 
+.PHONY: neurons
+neurons: $(READY) ## random graphs of every neuron, 504 on Lava and 2,000 on ONNX: == reference (an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.neuron_sweep lava 504
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.parity.neuron_sweep onnx 2000
+
 .PHONY: hashseeds
 SEEDS ?= 0 1 2
 hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one order: no message or result may change (long)

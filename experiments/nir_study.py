@@ -353,16 +353,17 @@ def lif_sentences(row: Row) -> str:
 def reset_sentences(row: Row) -> str:
     """Return what the reset that a file cannot say makes of its network."""
     own, exact, plain, zero = (
-        ", ".join(str(fold["right"][place]) for fold in row.values()) for place in range(4)
+        ", ".join(str(row[str(number)]["right"][place]) for number in range(FOLDS)) for place in range(4)
     )
-    equal = "every spike equal" if all(fold["spikes equal"] for fold in row.values()) else "other spikes"
+    same = all(row[str(number)]["spikes equal"] for number in range(FOLDS))
+    equal = "every spike equal" if same else "other spikes"
     return (
         "What `braille_subtract.nir` does not say: snnTorch trained it with `reset_delay=False`. Its step "
         f"classifies {own} of the {row['0']['of']} samples of each fold rightly; read as "
-        f"`subtract-snntorch` the network does {exact}, with {equal}; as `subtract`, which needs half the "
-        f"neurons, {plain}; with a reset to zero, as it came in before resets were asked for, {zero}. snnTorch "
-        "compares a potential that a spike has left above its threshold with two thresholds in the next "
-        "step, and `subtract` with one."
+        f"`subtract-snntorch` the network does {exact}, with {equal}; as `subtract`, which needs half "
+        f"the neurons, {plain}; with a reset to zero, as it came in before resets were asked for, "
+        f"{zero}. snnTorch compares a potential that a spike has left above its threshold with two "
+        "thresholds in the next step, and `subtract` with one."
     )
 
 
@@ -384,9 +385,10 @@ def limit_sentences(row: Row) -> str:
 def page(rows: dict[str, Row]) -> str:
     """Return what stands between the markers."""
     said = (
-        f"Made by `make nir-study` on {MEASURED_ON}. Braille (`braille_zero.nir --convention snntorch --reset "
-        "zero`, 256 steps; where a reset is named, `braille_subtract.nir` with that reset): all samples of a "
-        f"validation fold are judged; calibrated on {CALIBRATED} samples from outside the judged fold. N-MNIST "
+        f"Made by `make nir-study` on {MEASURED_ON}. Braille (`braille_zero.nir --convention snntorch "
+        "--reset zero`, 256 steps; where a reset is named, `braille_subtract.nir` with that reset): all "
+        f"samples of a validation fold are judged; calibrated on {CALIBRATED} samples from outside the "
+        "judged fold. N-MNIST "
         f"(`nmnist_sinabs.nir --convention sinabs --reset zero`, {STEPS} binary steps of 3 ms): the first "
         f"{RECORDINGS} of 1,000 recordings of the training set are judged, calibrated on the last {OTHERS}. "
         "The networks may have been trained on some of these samples, and the published figures are of "

@@ -260,10 +260,10 @@ def spikes_table(rows: dict[Case, Row]) -> str:
     said = (
         "Accuracy in real numbers / in integers of the dense networks, trained once more, on the same "
         "pictures, compiled with `RateCode(max_spikes=...)` and otherwise the defaults. Half the 95 % "
-        f"interval of a difference from onnxruntime is {span(halves)} points. Classes are those of onnxruntime in "
-        f"{_same(rows, FEW_STEPS[0], SPIKES[-1])} % of pictures after {FEW_STEPS[0]} steps of {SPIKES[-1]} "
-        f"spikes, and in {_same(rows, FEW_STEPS[-1], None)} % after {FEW_STEPS[-1]} steps with a reset to "
-        "zero."
+        f"interval of a difference from onnxruntime is {span(halves)} points. Classes are those of "
+        f"onnxruntime in {_same(rows, FEW_STEPS[0], SPIKES[-1])} % of pictures after {FEW_STEPS[0]} steps of "
+        f"{SPIKES[-1]} spikes, and in {_same(rows, FEW_STEPS[-1], None)} % after {FEW_STEPS[-1]} steps with "
+        "a reset to zero."
     )
     return "\n\n".join([paragraph(said), rows_of(head, lines)])
 

@@ -299,7 +299,7 @@ def random_firing(rng: np.random.Generator, size: int | tuple[int, ...]) -> dict
     return fields
 
 
-def random_real_firing(rng: np.random.Generator, vth: NDArray[np.float64]) -> dict[str, Any]:
+def random_real_firing(rng: np.random.Generator, vth: NDArray[Any]) -> dict[str, Any]:
     """The same for a population of real numbers with these thresholds: fields of `Lif`."""
     reset = list(Reset)[rng.integers(len(Reset))]
     reach = np.where(np.isfinite(vth), vth, 1.0) * rng.choice([0.1, 1.0, 5.0])

@@ -336,7 +336,7 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
 def test_prune_shows_what_it_did_and_train_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "x.toml").write_text(TOML)
+    (tmp_path / "x.toml").write_text(TOML.replace("density = 0.3", 'density = 0.3\ntrain = ["dv"]'))
     run = tmp_path / "run"
     assert main(["prune", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -350,6 +350,12 @@ def test_prune_shows_what_it_did_and_train_goes_on(
     assert [record["iteration"] for record in document["records"]] == [0, 1, 2]
     _fails(["compile", str(run), "-o", str(tmp_path / "b")], 2, "is not finished", capsys)
     assert main(["train", str(tmp_path / "x.toml"), "-o", str(run), "--json"]) == 0
+    (row,) = _json(capsys)["time_constants"]
+    assert (row["layer"], row["parameter"]) == ("hidden", "dv")
+    assert row["before"]["mean_ms"] != row["after"]["mean_ms"]
+    assert main(["train", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
+    mean = f"mean {row['before']['mean_ms']:.1f} and {row['after']['mean_ms']:.1f} ms"
+    assert mean in " ".join(capsys.readouterr().out.split())
 
 
 def test_prune_names_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

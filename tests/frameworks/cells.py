@@ -15,7 +15,7 @@ from toolchain.errors import ToolchainError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention, reader_convention
 from toolchain.interchange.nir.file import read_nir, write_nir
-from toolchain.interchange.nir.from_nir import Readout, from_nir
+from toolchain.interchange.nir.from_nir import NirReadout, from_nir
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph
 from toolchain.ir.imported import Imported
@@ -117,7 +117,7 @@ class Import:
     def imported(self, theirs: Theirs, folder: Path) -> Imported:
         """Read what they wrote, through a file where `nir` can write it."""
         chosen = convention(self.convention or self.framework, reset=self.reset)
-        readout = Readout.MEMBRANE if self.membrane else None
+        readout = NirReadout.MEMBRANE if self.membrane else None
         try:
             write_nir(theirs.graph, folder / "theirs.nir")
         except FOREIGN:

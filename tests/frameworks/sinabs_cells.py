@@ -98,7 +98,7 @@ def _several_images(x: Array) -> Theirs:
     return _whole(
         nn.Sequential(
             nn.Conv2d(2, 4, 3, padding=1, bias=False),
-            sl.IAFSqueeze(spike_threshold=torch.tensor(0.1), batch_size=SAMPLES, record_states=True),
+            sl.IAFSqueeze(spike_threshold=torch.tensor(0.3), batch_size=SAMPLES, record_states=True),
             sl.SumPool2d(2),
             nn.Conv2d(4, 4, 3),
             sl.IAFSqueeze(spike_threshold=THRESHOLD, batch_size=SAMPLES),

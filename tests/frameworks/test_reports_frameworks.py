@@ -33,10 +33,12 @@ from tests.frameworks.reports import (
     weights,
     written,
 )
+from tests.real_data import real_data
 from toolchain.errors import ToolchainError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import reader_convention
 from toolchain.interchange.nir.to_nir import to_nir
+from toolchain.target.registry import load_target
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile_file import compile_file, import_file
 
@@ -162,6 +164,34 @@ def test_a_sum_that_an_exporter_loses_is_a_warning() -> None:
     warnings = import_file(graph, convention="snntorch", reset="subtract-delayed").warnings
     assert any("'input_second' is an input of its own" in said for said in warnings)
     assert any("in front of 'second' outside of a module" in said for said in warnings)
+
+
+def test_the_published_braille_network_is_what_snntorch_itself_runs() -> None:
+    """RSynaptic of snnTorch 1.0 fails with reset_delay=False, so its loop is added to what Synaptic reads."""
+    snn, path = cells("snntorch").snn, real_data("nir", "braille_subtract.nir")
+    nodes: Any = nir.read(str(path)).nodes
+    with np.load(real_data("braille", "encoded_val_0.npz"), allow_pickle=False) as arrays:
+        x, labels = arrays["input"], arrays["labels"]
+    sent = torch.tensor(x, dtype=torch.float64)
+    for linear, neuron, loop in (("fc1", "lif1.lif", "lif1.w_rec"), ("fc2", "lif2", "")):
+        node, fc = nodes[neuron], torch.tensor(nodes[linear].weight, dtype=torch.float64)
+        back = torch.tensor(nodes[loop].weight).double() if loop else torch.zeros(len(fc), len(fc))
+        alpha, beta = (
+            1 - 1e-4 / torch.tensor(tau, dtype=torch.float64) for tau in (node.tau_syn, node.tau_mem)
+        )
+        threshold = torch.tensor(node.v_threshold, dtype=torch.float64)
+        layer = snn.Synaptic(alpha=alpha, beta=beta, threshold=threshold, reset_delay=False)
+        syn = mem = spk = torch.zeros(len(x), len(fc), dtype=torch.float64)
+        rows: list[torch.Tensor] = []
+        with torch.no_grad():
+            for step in sent.unbind(1):
+                spk, syn, mem = layer(step @ fc.T + spk.double() @ back.double().T, syn, mem)
+                rows.append(spk)
+        sent = torch.stack(rows, 1).double()
+    graph = import_file(path, convention="snntorch", reset="subtract-snntorch").graph
+    ours = load_target("emulator").build(graph).run(x, record=("spikes",)).spikes["lif2"]
+    assert np.array_equal(ours, sent.numpy())
+    assert (ours.sum(axis=1).argmax(axis=1) == labels).sum() == 274
 
 
 @report(

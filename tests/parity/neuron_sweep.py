@@ -66,7 +66,8 @@ def _on_onnx(cases: Sequence[tuple[Graph, Stimuli]]) -> None:
 def check_batch(place: str, seed: int) -> None:
     """Run a batch of graphs; every third is of images, and every third of real numbers."""
     rng = np.random.default_rng([seed, 7])
-    recipes, make = _images(rng) if seed % 3 == 1 else _graphs(rng)
+    drawn, make = _images(rng) if seed % 3 == 1 else _graphs(rng)
+    recipes: list[Any] = [*drawn]
     made: Callable[[Any], tuple[Graph, Stimuli]] = make
     cases = [Case(recipe, *made(recipe)) for recipe in recipes]
     whole = [(case.graph, case.stimuli) for case in cases]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.parity import sweep as sweeps
+from tests.parity.neuron_sweep import check_batch
 from tests.parity.sweep import KINDS, sweep
 
 pytestmark = pytest.mark.slow
@@ -37,3 +38,9 @@ def test_a_difference_and_a_death_are_told_by_their_seeds(monkeypatch: pytest.Mo
     assert verdict.graphs == 10
     assert verdict.differences == [(5, "here")]
     assert [seed for seed, _ in verdict.deaths] == [3]
+
+
+@pytest.mark.parametrize("batch", range(3))
+def test_batches_of_every_neuron_are_equal_on_onnx(batch: int) -> None:
+    """Of graphs, of images, and of real numbers."""
+    check_batch("onnx", batch)

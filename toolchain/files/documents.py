@@ -29,7 +29,14 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that NumPy holds; JSON knows those of 400 digits."""
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there are of something."""
-OMITTED: Final = Field(exclude_if=lambda value: value is None)
+
+
+def omitted(default: object) -> Any:  # noqa: ANN401 - what `Field` returns
+    """Return the mark of a field that is not written while it has its default."""
+    return Field(exclude_if=lambda value: value == default)
+
+
+OMITTED: Final = omitted(None)
 """Marks a field that came later: a file without it is read, and None is not written."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 as hexadecimal text."""

@@ -195,11 +195,7 @@ class Network(nn.Module):
             if arrow.source in self.inputs
         }
         # Masks, kernels of delays and all that neurons learn are computed once, for all steps.
-        carry = {
-            arrow.name: _carried(self.synapses[arrow.name])
-            for arrow in self.connections
-            if arrow.name not in ahead
-        }
+        carry = {name: _carried(module) for name, module in self.synapses.items() if name not in ahead}
         dynamics = {name: self.layer(name).dynamics for name in self.layers}
         rest = {name: first.new_zeros(batch, self.layer(name).size) for name in self.layers}
         state = {name: each.rest(rest[name]) for name, each in dynamics.items()}

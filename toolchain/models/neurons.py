@@ -276,8 +276,8 @@ class CubaLif(nn.Module):
             for name, values in module.named_buffers(recurse=False):
                 setattr(module, name, values[index])
             for name, values in module.named_parameters(recurse=False):
-                kept = nn.Parameter(values.detach()[index], requires_grad=values.requires_grad)
-                setattr(module, name, kept)
+                fewer = nn.Parameter(values.detach()[index], requires_grad=values.requires_grad)
+                setattr(module, name, fewer)
         return small
 
     def step(self, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:

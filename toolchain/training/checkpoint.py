@@ -5,11 +5,19 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, cast
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 from torch import Tensor
 
 from toolchain.errors import CorruptArtifactError, FrontendError, IRError, TrainingError, UsageError
-from toolchain.files.documents import Document, FileDocument, parse_document, read_content, write_document
+from toolchain.files.documents import (
+    OMITTED,
+    Document,
+    FileDocument,
+    omitted,
+    parse_document,
+    read_content,
+    write_document,
+)
 from toolchain.intake import PathText, path_of
 from toolchain.models.delays import LONGEST_LEARNT
 from toolchain.models.input_code import InputCode
@@ -26,20 +34,7 @@ NETWORK_FILES: Final = ("network.json", "network.safetensors")
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
-class BriefDocument(Document):
-    """A part of a file in which fields that hold their defaults are left out.
-
-    So a file that needs nothing new is the one that an older version wrote and reads.
-    """
-
-    @model_serializer(mode="wrap")
-    def _briefly(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        kept = {name for name, field in fields.items() if getattr(self, name) != field.default}
-        return {name: value for name, value in serialize(self).items() if name in kept}
-
-
-class LayerRow(BriefDocument):
+class LayerRow(Document):
     """A population.
 
     Attributes:
@@ -58,14 +53,14 @@ class LayerRow(BriefDocument):
     train_bias: bool
     surrogate: Surrogate
     slope: float
-    reset: Reset = Reset.ZERO
-    max_spikes: Annotated[int, Field(ge=1, le=MOST_SPIKES)] = 1
-    train: tuple[str, ...] = ()
-    tau_limits: tuple[float, float] = TAU_LIMITS
-    hold_rheobase: bool = False
+    reset: Annotated[Reset, omitted(Reset.ZERO)] = Reset.ZERO
+    max_spikes: Annotated[int, Field(ge=1, le=MOST_SPIKES), omitted(1)] = 1
+    train: Annotated[tuple[str, ...], omitted(())] = ()
+    tau_limits: Annotated[tuple[float, float], omitted(TAU_LIMITS)] = TAU_LIMITS
+    hold_rheobase: Annotated[bool, omitted(default=False)] = False
 
 
-class ConnectionRow(BriefDocument):
+class ConnectionRow(Document):
     """A connection.
 
     Attributes:
@@ -80,7 +75,7 @@ class ConnectionRow(BriefDocument):
     source: str
     target: str
     delay: Annotated[int, Field(ge=0, lt=2**31)]
-    longest_delay: Annotated[int, Field(ge=1, le=LONGEST_LEARNT)] | None = None
+    longest_delay: Annotated[int | None, Field(ge=1, le=LONGEST_LEARNT), OMITTED] = None
 
 
 class InputDocument(FileDocument):

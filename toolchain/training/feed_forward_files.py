@@ -9,12 +9,19 @@ from pydantic import Field, JsonValue, ValidationError
 from torch import Tensor, nn
 
 from toolchain.errors import CorruptArtifactError, FrontendError, TrainingError, UsageError
-from toolchain.files.documents import Document, explain, read_document, write_document
+from toolchain.files.documents import (
+    OMITTED,
+    Document,
+    explain,
+    omitted,
+    read_document,
+    write_document,
+)
 from toolchain.intake import PathText, path_of
 from toolchain.models import Add, FeedForward, GatedNorm, NetworkBlock, Select, Spiking, Surrogate
 from toolchain.models.network import check_part_names
 from toolchain.reset import Reset
-from toolchain.training.checkpoint import NETWORK_FILES, BriefDocument, InputDocument, Size, input_fields
+from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_fields
 from toolchain.training.compiler_cache import unallocated
 from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
 
@@ -57,15 +64,15 @@ class NormArguments(Document):
     eps: float
 
 
-class SpikingArguments(BriefDocument):
+class SpikingArguments(Document):
     """Arguments of neurons."""
 
     vth: float
     dv: float
     slope: float
     surrogate: Surrogate
-    reset: Reset = Reset.ZERO
-    reset_amount: float | None = None
+    reset: Annotated[Reset, omitted(Reset.ZERO)] = Reset.ZERO
+    reset_amount: Annotated[float | None, OMITTED] = None
 
 
 class PoolingArguments(Document):

@@ -14,7 +14,7 @@ from toolchain.files.disk import check_file
 from toolchain.intake import PathText, choice_of, names_of, path_of, real_of
 from toolchain.interchange.netx.from_netx import from_netx
 from toolchain.interchange.nir.file import read_nir
-from toolchain.interchange.nir.from_nir import Readout, from_nir
+from toolchain.interchange.nir.from_nir import NirReadout, from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.onnx.from_onnx import from_onnx
 from toolchain.ir import Decode, Graph
@@ -44,7 +44,7 @@ def import_file(
     convention: str | None = None,
     dt: float | None = None,
     reset: str | float | None = None,
-    readout: Readout | str | None = None,
+    readout: NirReadout | str | None = None,
     samples: Stimulus | None = None,
     decode: Decode | None = None,
     classes: Sequence[str] = (),
@@ -77,7 +77,7 @@ def import_file(
         _check_finite(name, array)
     classes = names_of(classes, "classes")
     dt = None if dt is None else real_of(dt, "dt")
-    readout = None if readout is None else choice_of(readout, "readout", Readout)
+    readout = None if readout is None else choice_of(readout, "readout", NirReadout)
 
     def from_graph(graph: nir.NIRGraph, name: str) -> Imported:
         steps = named_convention(graph, convention, dt, reset)
@@ -119,7 +119,7 @@ def compile_file(
     convention: str | None = None,
     dt: float | None = None,
     reset: str | float | None = None,
-    readout: Readout | str | None = None,
+    readout: NirReadout | str | None = None,
     stimulus: Stimulus | NDArray[Any] | None = None,
     calibration: Stimulus | NDArray[Any] | None = None,
     quantization: Quantization | None = None,

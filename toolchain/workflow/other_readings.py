@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from toolchain.interchange.nir.conventions import CONVENTIONS
-from toolchain.interchange.nir.from_nir import Readout
+from toolchain.interchange.nir.from_nir import NirReadout
 from toolchain.interchange.nir.resets import WORDS
 from toolchain.ir.imported import Imported
 
@@ -21,7 +21,7 @@ class Reader(Protocol):
         ...
 
 
-_MEMBRANE: Final = {"readout": Readout.MEMBRANE.value}
+_MEMBRANE: Final = {"readout": NirReadout.MEMBRANE.value}
 
 
 def other_readings(read: Reader, convention: str | None, reset: str | float | None) -> Iterator[Reading]:

@@ -90,11 +90,12 @@ class Firing:
             dv: Decays of the potential.
         """
         waits, real = self.period > 0, np.issubdtype(dv.dtype, np.floating)
+        periods = 0 if self.refractory is None else len(np.unique(self.refractory))
         lacks = {
             f"a reset of kind '{self.reset.value}'": self.reset is not SpikeEffect.ZERO,
             "thresholds that spikes raise": self.adaptation is not None,
             "a refractory period in integers": waits and not real,
-            "refractory periods of several lengths": waits and len(np.unique(self.refractory)) > 1,
+            "refractory periods of several lengths": waits and periods > 1,
             "a refractory period beside several decays": waits and real and len(np.unique(dv)) > 1,
         }
         return tuple(what for what, missing in lacks.items() if missing)

@@ -56,7 +56,7 @@ class WindowedModel:
     time_step: int
     u: NDArray[Any]
     v: NDArray[Any]
-    wait: NDArray[Any]
+    waiting: NDArray[Any]
     rise: NDArray[Any]
     _files: dict[str, NDArray[Any]] | None = None
 
@@ -72,7 +72,7 @@ class WindowedModel:
     @property
     def state(self) -> PopulationState:
         """What a neuron remembers from one step to the next."""
-        return PopulationState(self.u, self.v, self.wait, self.rise)
+        return PopulationState(self.u, self.v, self.waiting, self.rise)
 
     def record(self, sample: int, t: int, spikes: NDArray[Any]) -> None:
         """Write what is recorded of this step."""

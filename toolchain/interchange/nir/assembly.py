@@ -12,7 +12,7 @@ from toolchain import ir
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
 from toolchain.interchange.nir.arrivals import Arrivals
-from toolchain.interchange.nir.neurons import Dynamics, Firing
+from toolchain.interchange.nir.neurons import AfterSpike, Dynamics
 from toolchain.interchange.nir.routes import Names
 from toolchain.ir import AnyNode, Decode, Origin
 from toolchain.ir.currents import Branch, Current, Sent, identity
@@ -85,10 +85,12 @@ class _Assembly:
             # What reaches the potential through a current that keeps a share is given back one step later.
             taps = (-firing.later, firing.later * (1 - step.du))
             inputs += self._answer(f"{leaf}.reset", name, current.shape, taps)
-        if firing.held is not None:
+        if firing.threshold_again is not None:
             watching = self._names.new(f"{leaf}.above")
-            inputs += self._answer(f"{leaf}.held", watching, current.shape, _pulse(-firing.held, step))
-            self._watch(watching, name, current, step, firing.held)
+            inputs += self._answer(
+                f"{leaf}.held", watching, current.shape, _pulse(-firing.threshold_again, step)
+            )
+            self._watch(watching, name, current, step, firing.threshold_again)
         self._add(name, leaf, inputs, current, step, step.vth, firing)
 
     def _add(
@@ -99,7 +101,7 @@ class _Assembly:
         current: Current,
         step: Dynamics,
         vth: Floats,
-        firing: Firing,
+        firing: AfterSpike,
     ) -> None:
         instant = bool((step.du == 1).all())
         self.nodes[name] = ir.Lif(
@@ -123,7 +125,7 @@ class _Assembly:
             inputs.append(self._add_constant(leaf, current, inputs[0]))
         return inputs
 
-    def _watch(self, name: str, watched: str, current: Current, step: Dynamics, held: Floats) -> None:
+    def _watch(self, name: str, watched: str, current: Current, step: Dynamics, thresholds: Floats) -> None:
         r"""Add neurons that fire where others are left above their thresholds by a step.
 
         With `w` the potential before the reset and `h` whether the step before ended above the threshold,
@@ -136,13 +138,13 @@ class _Assembly:
             watched: Name of the others.
             current: Current of both.
             step: Step of both.
-            held: Thresholds of the others.
+            thresholds: Thresholds of the others.
         """
         inputs = self._incoming(name, current, step)
-        taken = -held * (1 - step.dv)
+        taken = -thresholds * (1 - step.dv)
         inputs += self._answer(f"{name}.taken", watched, current.shape, (taken, -taken * (1 - step.du)))
-        inputs += self._answer(f"{name}.held", name, current.shape, _pulse(held, step))
-        self._add(name, name, inputs, current, step, 2 * held - step.rest, Firing(Reset.NONE))
+        inputs += self._answer(f"{name}.held", name, current.shape, _pulse(thresholds, step))
+        self._add(name, name, inputs, current, step, 2 * thresholds - step.rest, AfterSpike(Reset.NONE))
         # They are none of the framework's, so nobody has a record of them.
         added = Origin(name, np.full(size_of(current.shape), -1))
         self.nodes[name] = replace(self.nodes[name], origin=added)
@@ -263,8 +265,8 @@ class _Assembly:
 
 def _pulse(amount: Floats, step: Dynamics) -> tuple[Floats, Floats, Floats]:
     """Return what has to arrive in three steps so that it changes the potential in the first of them only."""
-    kept, stays = 1 - step.du, 1 - step.dv
-    return amount, -amount * (kept + stays), amount * kept * stays
+    current, potential = 1 - step.du, 1 - step.dv
+    return amount, -amount * (current + potential), amount * current * potential
 
 
 def _without_unread(nodes: Mapping[str, AnyNode]) -> Mapping[str, AnyNode]:

@@ -20,7 +20,7 @@ from toolchain.ir import Decode, Graph, verify
 from toolchain.ir.imported import Imported
 
 
-class Readout(Enum):
+class NirReadout(Enum):
     """What leaves a population that an output reads."""
 
     SPIKES = "spikes"
@@ -36,7 +36,7 @@ def from_nir(
     decode: Decode | None = None,
     classes: Sequence[str] = (),
     name: str = "nir",
-    readout: Readout | None = None,
+    readout: NirReadout | None = None,
 ) -> Imported:
     """Convert a NIR graph exactly, or say which node cannot be.
 
@@ -63,9 +63,9 @@ def from_nir(
         if isinstance(peak, Mapping) and len(peak) == len(structure.inputs) == 1:
             (peak,) = peak.values()
         read = _read_out(structure)
-        membranes = read if readout is Readout.MEMBRANE else frozenset[str]()
+        membranes = read if readout is NirReadout.MEMBRANE else frozenset[str]()
         steps = _dynamics(structure, convention, membranes)
-        if readout is Readout.SPIKES:
+        if readout is NirReadout.SPIKES:
             _check_fire(structure, steps, read)
         arriving = arrivals(structure, steps, convention.dt, peak)
         decodes = {leaf: decode or _stated_decode(structure, leaf) for leaf in structure.outputs}
@@ -87,14 +87,14 @@ def from_nir(
 
 def _read_out(structure: Structure) -> frozenset[str]:
     """Return the neurons that outputs read through nothing that computes."""
-    found, looked = set[str](), list(structure.outputs)
+    neurons, looked = set[str](), list(structure.outputs)
     while looked:
         for source in structure.sources(looked.pop()):
             if isinstance(structure.nodes[source], NEURONS):
-                found.add(source)
+                neurons.add(source)
             elif isinstance(structure.nodes[source], nir.Input | nir.Output):
                 looked.append(source)
-    return frozenset(found)
+    return frozenset(neurons)
 
 
 def _check_fire(structure: Structure, steps: Mapping[str, Dynamics], read: frozenset[str]) -> None:

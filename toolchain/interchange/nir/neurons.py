@@ -27,7 +27,7 @@ _LONG: Final = 1000.0
 
 @final
 @dataclass(frozen=True)
-class Firing:
+class AfterSpike:
     """What a spike does to its neuron.
 
     Attributes:
@@ -36,8 +36,8 @@ class Firing:
         refractory: Steps after a spike in which a neuron is refractory; None for none.
         most: Most spikes in one step.
         later: What a spike takes from the potential one step later, beside the reset; None for nothing.
-        held: Threshold that is compared with once more after a step that left the potential above it; None
-            where nothing is.
+        threshold_again: Threshold that counts twice after a step that left the potential above it; None where
+            it always counts once.
         stated: Who says so; None for neurons without a reset.
     """
 
@@ -46,7 +46,7 @@ class Firing:
     refractory: NDArray[np.int32] | None = None
     most: int = 1
     later: Floats | None = None
-    held: Floats | None = None
+    threshold_again: Floats | None = None
     stated: StatedReset | None = None
 
 
@@ -73,7 +73,7 @@ class Dynamics:
     bias: Floats
     vth: Floats
     rest: Floats
-    firing: Firing = field(default_factory=Firing)
+    firing: AfterSpike = field(default_factory=AfterSpike)
     late: bool = False
     notes: tuple[str, ...] = ()
 
@@ -114,40 +114,56 @@ def dynamics(
             a spike does, or potentials begin at the threshold.
     """
     reader = _Parameters(name, node, shape)
-    ones, zeros = np.ones(shape), np.zeros(shape)
     fires = not isinstance(node, SILENT)
+    zeros = np.zeros(shape)
     leak = reader.get("v_leak") if hasattr(node, "v_leak") else zeros
-    without_r = convention.fires_without_r and fires
+    du, dv, gain = _filters(node, reader, convention)
+    v_reset = reader.get("v_reset") if hasattr(node, "v_reset") else zeros
+    begins_at_reset = v_reset if fires else leak
+    start = {Rest.ZERO: zeros, Rest.RESET: begins_at_reset, Rest.LEAK: leak}[convention.rest]
+    vth = reader.get("threshold" if isinstance(node, nir.Threshold) else "v_threshold") if fires else None
+    firing = AfterSpike()
+    if vth is not None and not membrane and not isinstance(node, nir.Threshold):
+        stated = _stated(name, node, v_reset, convention)
+        lossy = recurrent or isinstance(node, nir.CubaLIF)
+        firing = _after_a_spike(name, stated, vth, v_reset, start=start, dv=dv, lossy=lossy)
+    above = np.full(shape, np.inf) if membrane or vth is None else _above(name, vth, start, convention)
+    # A resistance that undoes the decay does so but for rounding.
+    gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
+    return Dynamics(
+        du=du,
+        dv=dv,
+        gain=gain,
+        bias=dv * (leak - start),
+        vth=above,
+        rest=start,
+        firing=firing,
+        late=convention.sends_late and fires and not membrane,
+        notes=tuple(reader.notes),
+    )
+
+
+def _filters(node: Neuron, reader: "_Parameters", convention: Convention) -> tuple[Floats, Floats, Floats]:
+    """Return the shares of current and potential that a step loses, and the factor of what comes in."""
+    ones, zeros = np.ones(reader.shape), np.zeros(reader.shape)
+    without_r = convention.fires_without_r and not isinstance(node, SILENT)
     match node:
         case nir.CubaLIF() | nir.CubaLI():
             du, dv = reader.decay("tau_syn", convention), reader.decay("tau_mem", convention)
             gain = reader.get("w_in") * convention.gain(reader.get("tau_syn"), convention.synapse)
             if not without_r:
                 gain = gain * reader.get("r") * convention.gain(reader.get("tau_mem"), convention.membrane)
+            return du, dv, gain
         case nir.LIF() | nir.LI():
-            du, dv = ones, reader.decay("tau", convention)
+            dv = reader.decay("tau", convention)
             r = ones if convention.ignores_r else reader.get("r")
             gain = ones if without_r else r * convention.gain(reader.get("tau"), convention.membrane)
+            return ones, dv, gain
         case nir.IF() | nir.I():
-            du, dv = ones, zeros
             step = convention.dt if convention.integrator is Drive.INTEGRATED else 1.0
-            gain = reader.get("r") * step
+            return ones, zeros, reader.get("r") * step
         case nir.Threshold():
-            du, dv, gain = ones, ones, ones
-    v_reset = reader.get("v_reset") if hasattr(node, "v_reset") else zeros
-    begins_at_reset = v_reset if fires else leak
-    start = {Rest.ZERO: zeros, Rest.RESET: begins_at_reset, Rest.LEAK: leak}[convention.rest]
-    vth = reader.get("threshold" if isinstance(node, nir.Threshold) else "v_threshold") if fires else None
-    firing = Firing()
-    if vth is not None and not membrane and not isinstance(node, nir.Threshold):
-        stated = _stated(name, node, v_reset, convention)
-        lossy = recurrent or isinstance(node, nir.CubaLIF)
-        firing = _after_a_spike(name, stated, vth, v_reset, start, dv, lossy=lossy)
-    above = np.full(shape, np.inf) if membrane or vth is None else _above(name, vth, start, convention)
-    # A resistance that undoes the decay does so but for rounding.
-    gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
-    late = convention.sends_late and fires and not membrane
-    return Dynamics(du, dv, gain, dv * (leak - start), above, start, firing, late, tuple(reader.notes))
+            return ones, ones, ones
 
 
 def _above(name: str, vth: Floats, start: Floats, convention: Convention) -> Floats:
@@ -181,8 +197,8 @@ def _stated(name: str, node: Neuron, v_reset: Floats, convention: Convention) ->
 
 
 def _after_a_spike(
-    name: str, stated: StatedReset, vth: Floats, v_reset: Floats, start: Floats, dv: Floats, *, lossy: bool
-) -> Firing:
+    name: str, stated: StatedReset, vth: Floats, v_reset: Floats, *, start: Floats, dv: Floats, lossy: bool
+) -> AfterSpike:
     """Return a reset in the terms of `Lif`.
 
     A threshold that leaves one step later, after the decay, is `vth / (1 - dv)` that leaves at once; where a
@@ -204,26 +220,26 @@ def _after_a_spike(
         )
     match stated.kind:
         case NirReset.SUBTRACT:
-            return Firing(Reset.SUBTRACT, vth, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, stated=stated)
         case NirReset.SNNTORCH:
-            return Firing(Reset.SUBTRACT, vth, held=vth, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, threshold_again=vth, stated=stated)
         case NirReset.SEVERAL:
-            return Firing(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
         case NirReset.LATE_SUBTRACT:
-            kept = 1 - dv
-            amount = np.divide(vth, kept, out=np.zeros_like(vth), where=kept > 0)
-            later = np.where(kept > 0, 0.0, vth)
-            return Firing(Reset.SUBTRACT, amount, later=later if later.any() else None, stated=stated)
+            stays = 1 - dv
+            amount = np.divide(vth, stays, out=np.zeros_like(vth), where=stays > 0)
+            later = np.where(stays > 0, 0.0, vth)
+            return AfterSpike(Reset.SUBTRACT, amount, later=later if later.any() else None, stated=stated)
         case NirReset.NONE:
-            return Firing(Reset.NONE, stated=stated)
+            return AfterSpike(Reset.NONE, stated=stated)
         case NirReset.VALUE | NirReset.LATE_ZERO:
             late = stated.kind is NirReset.LATE_ZERO
             target = v_reset if stated.value is None and not late else np.full_like(vth, stated.value or 0.0)
             refractory = np.ones(vth.shape, np.int32) if late and lossy else None
             amount = target - start
             if amount.any():
-                return Firing(Reset.VALUE, amount, refractory, stated=stated)
-            return Firing(refractory=refractory, stated=stated)
+                return AfterSpike(Reset.VALUE, amount, refractory, stated=stated)
+            return AfterSpike(refractory=refractory, stated=stated)
 
 
 @final

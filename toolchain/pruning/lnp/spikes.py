@@ -48,7 +48,7 @@ def run_spikes(
     """
     steps, size = drive.shape
     indptr, indices, data = synapses
-    kept, added = after
+    share, added = after
     state = np.zeros(size)
     current = np.zeros(size)
     finite = True
@@ -59,7 +59,7 @@ def run_spikes(
             v[t, i] = p
             fired = p > threshold[i]
             spikes[t, i] = fired
-            state[i] = kept * p + added[i] if fired else p
+            state[i] = share * p + added[i] if fired else p
             current[i] = 0.0
         for j in range(size):
             if spikes[t, j]:

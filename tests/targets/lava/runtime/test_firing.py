@@ -45,7 +45,8 @@ class _Rule:
         }
         if "refractory" in values:
             values["refractory"] = np.array([values["refractory"]], np.int32)
-        return Firing(**values | {"reset": SpikeEffect(values.get("reset", Reset.ZERO).value)})
+        values["reset"] = SpikeEffect(values.get("reset", Reset.ZERO).value)
+        return Firing(**values)
 
 
 def _subtracts(most: int) -> dict[str, Any]:

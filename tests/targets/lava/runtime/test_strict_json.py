@@ -66,7 +66,8 @@ def test_a_population_that_only_resets_to_zero_is_written_as_ever_and_older_file
     content = json.loads(text_of(network))
     assert {"reset", "max_spikes"} <= {key for item in content["populations"] for key in item}
     for item in content["populations"]:
-        item.pop("reset", None), item.pop("max_spikes", None)
+        item.pop("reset", None)
+        item.pop("max_spikes", None)
     older = read_text(json.dumps(content), LavaNetwork, "n")
     assert {(item.reset, item.max_spikes) for item in older.populations} == {(SpikeEffect.ZERO, 1)}
 

@@ -9,7 +9,7 @@ from toolchain import ir
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention, reader_convention
-from toolchain.interchange.nir.from_nir import Readout, from_nir
+from toolchain.interchange.nir.from_nir import NirReadout, from_nir
 from toolchain.interchange.nir.metadata import named_convention
 from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Decode, Graph
@@ -18,7 +18,7 @@ from toolchain.reset import Reset
 
 def test_a_membrane_that_is_read_never_fires_and_needs_no_reset() -> None:
     graph = chain(nir.Linear(W), lif(2, 0.25, 0.5), nir.Linear(V), lif(2, 0.5, 0.1))
-    found = from_nir(graph, convention("snntorch", reset="none"), readout=Readout.MEMBRANE)
+    found = from_nir(graph, convention("snntorch", reset="none"), readout=NirReadout.MEMBRANE)
     assert "'n3': read as a membrane, which never fires (you said so)" in found.notes
     last = found.graph["n3"]
     assert isinstance(last, ir.Lif)
@@ -31,7 +31,7 @@ def test_a_membrane_that_is_read_never_fires_and_needs_no_reset() -> None:
     assert integrated.spikes["n3"].any()
     # Nothing else fires here, so nobody has to say a reset.
     alone = chain(nir.Linear(W), lif(2))
-    assert not from_nir(alone, convention("snntorch"), readout=Readout.MEMBRANE).warnings
+    assert not from_nir(alone, convention("snntorch"), readout=NirReadout.MEMBRANE).warnings
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_a_membrane_that_is_read_never_fires_and_needs_no_reset() -> None:
 )
 def test_spikes_are_not_read_where_nothing_fires(graph: nir.NIRGraph, said: str) -> None:
     with pytest.raises(FrontendError, match=f"{said}; leave out `readout`"):
-        from_nir(graph, convention("nir"), readout=Readout.SPIKES)
-    assert from_nir(graph, convention("nir"), readout=Readout.MEMBRANE).graph.outputs
+        from_nir(graph, convention("nir"), readout=NirReadout.SPIKES)
+    assert from_nir(graph, convention("nir"), readout=NirReadout.MEMBRANE).graph.outputs
 
 
 def test_a_membrane_that_others_read_is_refused() -> None:
@@ -55,7 +55,7 @@ def test_a_membrane_that_others_read_is_refused() -> None:
         type_check=False,
     )
     with pytest.raises(FrontendError, match="'n1' never fires, but 'loop' reads it"):
-        from_nir(looped, convention("nir"), readout=Readout.MEMBRANE)
+        from_nir(looped, convention("nir"), readout=NirReadout.MEMBRANE)
 
 
 def test_what_an_exporter_has_lost_is_a_warning() -> None:

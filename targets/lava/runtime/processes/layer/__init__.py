@@ -132,7 +132,7 @@ class _LayerModel(WindowedModel, PyLoihiProcessModel):
         shape = proc_params["shape"]
         self.links: tuple[LayerLink, ...] = proc_params["links"]
         self.u, self.v, self.rise = (np.zeros(shape, self.number) for _ in range(3))
-        self.wait = np.zeros(shape, np.int32)
+        self.waiting = np.zeros(shape, np.int32)
         self.next = np.zeros(shape, self.number)
         self.files = {
             link.path: np.load(link.path, mmap_mode="r", allow_pickle=False)
@@ -160,7 +160,7 @@ class _LayerModel(WindowedModel, PyLoihiProcessModel):
     def advance(self, a: Array) -> Array:
         """Do one step of the dynamics."""
         after, spikes = self.step(self.state, a, self.proc_params["firing"], **self.proc_params["parameters"])
-        self.u, self.v, self.wait, self.rise = after
+        self.u, self.v, self.waiting, self.rise = after
         return spikes
 
     def _row(self, path: str) -> Array | None:

@@ -65,7 +65,7 @@ class WindowedLif(AbstractProcess):
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
         self.v = Var(shape=shape, init=0)
-        self.wait = Var(shape=shape, init=0)
+        self.waiting = Var(shape=shape, init=0)
         self.rise = Var(shape=shape, init=0)
         self.du = Var(shape=shape, init=du)
         self.dv = Var(shape=shape, init=dv)
@@ -125,7 +125,7 @@ class _WindowedLifModel(WindowedModel):
 
     def begin_refractory(self, spike_vector: NDArray[Any]) -> None:
         """Make neurons that spiked refractory, and count down those that are."""
-        self.wait[:] = self.firing.next_wait(self.state, spike_vector)
+        self.waiting[:] = self.firing.next_wait(self.state, spike_vector)
 
 
 @implements(proc=WindowedLif, protocol=LoihiProtocol)
@@ -138,7 +138,7 @@ class FixedWindowedLifModel(_WindowedLifModel, AbstractPyLifModelFixed):
     a_in = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     u = LavaPyType(np.ndarray, np.int32, precision=24)
     v = LavaPyType(np.ndarray, np.int32, precision=24)
-    wait = LavaPyType(np.ndarray, np.int32)
+    waiting = LavaPyType(np.ndarray, np.int32)
     rise = LavaPyType(np.ndarray, np.int32, precision=24)
     du = LavaPyType(np.ndarray, np.int32, precision=12)
     dv = LavaPyType(np.ndarray, np.int32, precision=12)
@@ -177,7 +177,7 @@ class FloatWindowedLifModel(_WindowedLifModel, AbstractPyLifModelFloat):
     a_in = LavaPyType(PyInPort.VEC_DENSE, float)
     u = LavaPyType(np.ndarray, float)
     v = LavaPyType(np.ndarray, float)
-    wait = LavaPyType(np.ndarray, np.int32)
+    waiting = LavaPyType(np.ndarray, np.int32)
     rise = LavaPyType(np.ndarray, float)
     du = LavaPyType(np.ndarray, float)
     dv = LavaPyType(np.ndarray, float)
