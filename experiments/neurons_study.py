@@ -4,7 +4,7 @@ Every variant of a seed starts from the same weights, sees the same samples in t
 with the same settings. Every figure is a part of one line of `neurons_study.jsonl`, keyed by task, variant
 and seed; what is there is not computed again, so the study can be interrupted and continued, and two
 processes may each do a task. `neurons_tables.py` writes the tables into the page. Run it with
-`make neurons-study`; it takes about twenty-five minutes of one core.
+`make neurons-study`; it takes about twenty minutes of one core.
 """
 
 import argparse

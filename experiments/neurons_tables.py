@@ -224,8 +224,8 @@ def sentences_on_neurons(study: Study) -> list[str]:
     """Return what the variants do in real numbers."""
     faster = all_learnt = ""
     if "learnt faster" in study.variants:
-        faster = f"""At five times the rate they moved by {moved(study, "learnt faster")}, and the difference is
-        {all_three(study, "learnt faster", "float")}."""
+        faster = f"""At five times the rate they moved by {moved(study, "learnt faster")}, and the
+        difference is {all_three(study, "learnt faster", "float")}."""
     if "learnt ALIF" in study.variants:
         all_learnt = f"With everything learnt: {all_three(study, 'learnt ALIF', 'float')}."
     spikes = "; ".join(f"{NAMES[v]} {both(study, v, 'spikes_float')}" for v in study.variants)
@@ -241,8 +241,8 @@ def sentences_on_neurons(study: Study) -> list[str]:
         {all_three(study, "ALIF", "float")}. {all_learnt}""",
         f"""**Subtraction against zero.** Reset by subtraction minus reset to zero:
         {all_three(study, "subtract", "float")}.""",
-        f"""**They do not fire alike.** Spikes of the pool in a step, digits and Lorenz63: {spikes}. Nothing was
-        done to make them equal.""",
+        f"""**They do not fire alike.** Spikes of the pool in a step, digits and Lorenz63: {spikes}. Nothing
+        was done to make them equal.""",
     ]
 
 
@@ -254,17 +254,19 @@ def sentences_on_integers(study: Study) -> list[str]:
     }
     still, linear = (study.alone(name) for name in ("no change", "linear"))
     return [
-        f"""**What integers cost.** Integers minus real numbers, LIF: {all_three(study, REFERENCE, "integers")}.
-        Learnt time constants: {all_three(study, "learnt", "integers")}. Subtraction:
-        {all_three(study, "subtract", "integers")}. ALIF: {all_three(study, "ALIF", "integers")}.""",
+        f"""**What integers cost.** Integers minus real numbers, LIF:
+        {all_three(study, REFERENCE, "integers")}. Learnt time constants:
+        {all_three(study, "learnt", "integers")}. Subtraction: {all_three(study, "subtract", "integers")}.
+        ALIF: {all_three(study, "ALIF", "integers")}.""",
         f"""**Spikes in integers.** On digits and on Lorenz63 the F1 of the LIF is
         {both(study, REFERENCE, "f1", 3)}. Minus that: {f1["learnt"]} for learnt time constants,
         {f1["subtract"]} for subtraction, and {f1["ALIF"]} for ALIF.""",
         f"""**As predictors they are weak.** The LIF errs by
-        {1000 * study.mean(LORENZ, REFERENCE, "one_step_float"):.1f} thousandths on the next value; to predict no
-        change by {1000 * still["one_step"]:.1f}, and a linear function of the same {WINDOW} values by
-        {1000 * linear["one_step"]:.2f}. Predictions hold for
-        {study.mean(LORENZ, REFERENCE, "vpt_float"):.1f}, {still["vpt"]:.1f} and {linear["vpt"]:.1f} values.""",
+        {1000 * study.mean(LORENZ, REFERENCE, "one_step_float"):.1f} thousandths on the next value; to
+        predict no change by {1000 * still["one_step"]:.1f}, and a linear function of the same {WINDOW}
+        values by {1000 * linear["one_step"]:.2f}. Predictions hold for
+        {study.mean(LORENZ, REFERENCE, "vpt_float"):.1f}, {still["vpt"]:.1f} and {linear["vpt"]:.1f}
+        values.""",
     ]
 
 
