@@ -396,5 +396,6 @@ class FidelityError(ToolchainError):
     def __init__(self, gate: str, node: str, *, measured: float, required: float) -> None:
         self.gate, self.node = gate, node
         self.measured, self.required = measured, required
-        found = f"measured {measured:.6g}, required {required:.6g}"
-        super().__init__(f"gate '{gate}' not met at '{node}': {found}")
+        super().__init__(
+            f"gate '{gate}' not met at '{node}': measured {measured:.6g}, required {required:.6g}"
+        )

@@ -24,7 +24,7 @@ def rises(node: Population, spikes: NDArray[Any]) -> NDArray[Any] | None:
     """
     if node.adaptation is None or node.adaptation_decay is None:
         return None
-    rise = np.zeros((len(spikes), *node.vth.shape), node.adaptation.dtype)
+    rise: NDArray[Any] = np.zeros((len(spikes), *node.vth.shape), node.adaptation.dtype)
     record = np.zeros(spikes.shape, rise.dtype)
     for t in range(spikes.shape[1]):
         record[:, t] = rise

@@ -1,7 +1,7 @@
 """PyTorch modules whose float semantics are the graph's."""
 
 from toolchain.models.delays import SynapticDelays
-from toolchain.models.dynamics import Dynamics, LayerState
+from toolchain.models.dynamics import LayerState, NeuronDynamics
 from toolchain.models.feed_forward import INPUT, Add, FeedForward, NetworkBlock, Select
 from toolchain.models.gated_norm import GatedNorm
 from toolchain.models.hrsnn import HrsnnShape, LearntDelays, build_hrsnn
@@ -20,7 +20,6 @@ __all__ = [
     "Add",
     "Connection",
     "CubaLif",
-    "Dynamics",
     "FeedForward",
     "GatedNorm",
     "HrsnnShape",
@@ -31,6 +30,7 @@ __all__ = [
     "Network",
     "NetworkBlock",
     "NetworkRecord",
+    "NeuronDynamics",
     "NeuronShape",
     "PreResNetShape",
     "Readout",

@@ -28,7 +28,7 @@ class LayerState(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class Dynamics:
+class NeuronDynamics:
     """The numbers of a population, read once for all steps of a run.
 
     What is learnt is computed from its parameters when this is made, so gradients of all steps meet there.

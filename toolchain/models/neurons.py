@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.intake import choice_of, count_of, names_of, real_of
 from toolchain.models.delays import SynapticDelays, convolved, delays_of
-from toolchain.models.dynamics import Dynamics, LayerState
+from toolchain.models.dynamics import LayerState, NeuronDynamics
 from toolchain.models.learnt import (
     DECAYS,
     LEARNABLE,
@@ -247,10 +247,10 @@ class CubaLif(nn.Module):
         return self.reset_amount
 
     @property
-    def dynamics(self) -> Dynamics:
+    def dynamics(self) -> NeuronDynamics:
         """The numbers with which it advances, read once for all steps of a run."""
         refractory, decay = self.refractory, self.adaptation_decay
-        return Dynamics(
+        return NeuronDynamics(
             keep_u=1 - self.du,
             keep_v=1 - self.dv,
             vth=self.vth,
@@ -281,7 +281,7 @@ class CubaLif(nn.Module):
         return small
 
     def step(self, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """Advance one step; see `Dynamics.step`. For a whole run, read `dynamics` once."""
+        """Advance one step; see `NeuronDynamics.step`. For a whole run, read `dynamics` once."""
         return self.dynamics.step(a, state)
 
 

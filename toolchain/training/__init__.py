@@ -11,7 +11,7 @@ from toolchain.training.readouts import fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.state_file import EpochRecord
 from toolchain.training.stdp import StdpOptions, learn_stdp
-from toolchain.training.time_constants import LearntTimeConstants, Spread, learnt_time_constants
+from toolchain.training.time_constants import LearntTimeConstants, TimeConstantSpread, learnt_time_constants
 
 __all__ = [
     "ALL_RULES",
@@ -25,8 +25,8 @@ __all__ = [
     "LinearReadout",
     "Optimizer",
     "Rule",
-    "Spread",
     "StdpOptions",
+    "TimeConstantSpread",
     "fit",
     "fit_linear_layer",
     "fit_ridge",

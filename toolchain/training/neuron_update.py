@@ -13,7 +13,7 @@ from toolchain.reset import Reset
 from toolchain.training.integer_rules import replaced
 
 
-class LayerState(NamedTuple):
+class UpdateState(NamedTuple):
     """The state of a population between two steps, each tensor `[batch, *features]`; zero at rest.
 
     Attributes:
@@ -89,13 +89,13 @@ class NeuronUpdate:
         """Whether nothing of a current stays until the next step."""
         return bool((self.keep_u == 0).all())
 
-    def rest(self, batch: int) -> LayerState:
+    def rest(self, batch: int) -> UpdateState:
         """Return the state of a batch at rest."""
         zero = self.threshold.new_zeros(batch, *self.threshold.shape)
         wait = None if self.refractory is None else zero.to(torch.int32)
-        return LayerState(zero, zero, wait, None if self.adaptation is None else zero)
+        return UpdateState(zero, zero, wait, None if self.adaptation is None else zero)
 
-    def step(self, a: Tensor, state: LayerState, bias: Tensor) -> tuple[Tensor, LayerState]:
+    def step(self, a: Tensor, state: UpdateState, bias: Tensor) -> tuple[Tensor, UpdateState]:
         """Return the spikes, or how many of them, and the state after the reset."""
         active = None if state.wait is None else state.wait == 0
         result: Any = _Step.apply(a, state.u, state.v, bias, state.rise, active, self)
@@ -103,7 +103,7 @@ class NeuronUpdate:
         wait = state.wait
         if wait is not None and self.refractory is not None:
             wait = torch.where(sent.detach() > 0, self.refractory, (wait - 1).clamp_min_(0))
-        return sent, LayerState(u, v, wait, self._risen(state.rise, sent))
+        return sent, UpdateState(u, v, wait, self._risen(state.rise, sent))
 
     def decay(self, x: Tensor, keep: Tensor) -> Tensor:
         """Return what stays of a state. In float64 the product of 24 and 12 bits is exact."""

@@ -17,7 +17,7 @@ _NAMES: Final = {"dv": "membrane", "du": "synaptic", "adaptation_decay": "adapta
 
 @final
 @dataclass(frozen=True)
-class Spread:
+class TimeConstantSpread:
     """The distribution of a time constant over neurons.
 
     Attributes:
@@ -27,7 +27,7 @@ class Spread:
     tau_ms: Floats
 
     @classmethod
-    def of(cls, decay: NDArray[np.floating], dt_ms: float) -> "Spread":
+    def of(cls, decay: NDArray[np.floating], dt_ms: float) -> "TimeConstantSpread":
         """Return the spread of `tau = -dt / log(1 - decay)`."""
         with np.errstate(divide="ignore"):
             return cls(-dt_ms / np.log1p(-np.asarray(decay, np.float64)))
@@ -60,14 +60,14 @@ class LearntTimeConstants:
     Attributes:
         layer: Name of the layer.
         name: Parameter that was learnt: `dv`, `du` or `adaptation_decay`.
-        before: Spread before the training.
-        after: Spread now.
+        before: TimeConstantSpread before the training.
+        after: TimeConstantSpread now.
     """
 
     layer: str
     name: str
-    before: Spread
-    after: Spread
+    before: TimeConstantSpread
+    after: TimeConstantSpread
 
     def __str__(self) -> str:
         one, two = self.before, self.after
@@ -91,7 +91,8 @@ def learnt_time_constants(network: Network) -> tuple[LearntTimeConstants, ...]:
             if name in population.train_names:
                 values = (start_of(population, name), getattr(population, name))
                 before, after = (
-                    Spread.of(each.detach().cpu().double().numpy(), network.dt_ms) for each in values
+                    TimeConstantSpread.of(each.detach().cpu().double().numpy(), network.dt_ms)
+                    for each in values
                 )
                 rows.append(LearntTimeConstants(layer, name, before, after))
     return tuple(rows)

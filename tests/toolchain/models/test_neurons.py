@@ -45,7 +45,7 @@ def _by_hand(layer: CubaLif, a: Tensor, learnt: dict[str, Tensor]) -> tuple[Tens
         a: Currents, `[steps, batch, N]`.
         learnt: Values in place of those of the layer.
     """
-    value = {name: learnt.get(name, getattr(layer, name)) for name in LEARNABLE}
+    value: dict[str, Any] = {name: learnt.get(name, getattr(layer, name)) for name in LEARNABLE}
     if layer.reset is Reset.SUBTRACT and value["reset_amount"] is None:
         value["reset_amount"] = value["vth"]
     u = v = rise = wait = torch.zeros_like(a[0])
@@ -111,6 +111,7 @@ def test_gradients_are_those_of_a_plain_loop(seed: int) -> None:
     ((expected * weight).sum() + (expected_v * weight_v).sum()).backward()
     assert torch.equal(spikes, expected)
     assert mine.grad is not None
+    assert theirs.grad is not None
     assert torch.allclose(mine.grad, theirs.grad, rtol=1e-9, atol=1e-12)
     # What arrives at the offsets is what arrives at the values, through the derivative of the value.
     values = [getattr(layer, name) for name in leaves]

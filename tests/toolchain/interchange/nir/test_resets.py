@@ -1,5 +1,7 @@
 """What is read out, what a file has lost, and resets on their way out again."""
 
+from typing import Any
+
 import nir
 import numpy as np
 import pytest
@@ -157,7 +159,7 @@ def test_a_reset_comes_back_from_a_file_of_ours(reader: str, reset: str | float)
     ],
 )
 def test_a_reset_that_a_reader_would_not_keep_is_not_written(
-    changes: dict[str, object], reader: str, said: str
+    changes: dict[str, Any], reader: str, said: str
 ) -> None:
     graph = imported(
         chain(nir.Linear(W), lif(2, 0.25, float(np.nextafter(1, 0)) if reader == "sinabs" else 1.0))
@@ -167,7 +169,7 @@ def test_a_reset_that_a_reader_would_not_keep_is_not_written(
         to_nir(changed, reader_convention(reader))
 
 
-def _fields(node: object) -> dict[str, object]:
+def _fields(node: object) -> dict[str, Any]:
     assert isinstance(node, ir.Lif)
     names = ("name", "inputs", "du", "dv", "vth", "bias", "origin")
     return {name: getattr(node, name) for name in names}
