@@ -115,7 +115,7 @@ nir-study: $(READY) ## the tasks of the NIR paper in float, integers and Lava, i
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/nir_study.py
 
 .PHONY: neurons-study
-neurons-study: $(READY) ## learnt time constants, adaptation and subtraction against the plain LIF, into docs/studies/neurons.md (half an hour)
+neurons-study: $(READY) ## learnt time constants, adaptation and subtraction against the plain LIF, into docs/studies/neurons.md (20 minutes)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/neurons_study.py
 	$(BIN)/python experiments/neurons_tables.py
 

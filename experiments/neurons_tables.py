@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from neurons_study import REFERENCE, RISE, TAU_RISE, VARIANTS, done
+from neurons_study import LAST, MAIN, REFERENCE, RISE, TAU_RISE, done
 from neurons_tasks import (
     DIGITS,
     HORIZON,
@@ -68,18 +68,23 @@ NAMES = {
     "subtract": "LIF, reset by subtraction",
     "ALIF": "ALIF, drawn time constants",
     "learnt ALIF": "ALIF, all learnt",
+    "learnt faster": "LIF, learnt five times as fast",
 }
-OTHERS = tuple(variant for variant in VARIANTS if variant != REFERENCE)
 
 
 class Study:
     """The figures of the study, and its comparisons.
 
-    Every task counts the seeds that all of its variants have.
+    Every task counts the seeds that all of the first variants have; a last one counts if it has these, too.
     """
 
     def __init__(self) -> None:
         self.figures = done()
+        whole = all(
+            (task, v, seed) in self.figures for task in TASKS for v in LAST for seed in self.seeds(task)
+        )
+        self.variants = (*MAIN, *LAST) if whole else MAIN
+        others = [variant for variant in self.variants if variant != REFERENCE]
         self.family: Family[Key] = judged_together(
             {
                 **{
@@ -87,28 +92,34 @@ class Study:
                         self.values(metric, variant, "float"), self.values(metric, REFERENCE, "float")
                     )
                     for metric in METRICS
-                    for variant in OTHERS
+                    for variant in others
+                },
+                **{
+                    (metric.key, "learnt", "homogeneous"): compare(
+                        self.values(metric, "learnt", "float"), self.values(metric, "homogeneous", "float")
+                    )
+                    for metric in METRICS
                 },
                 **{
                     (metric.key, variant, "integers"): compare(
                         self.values(metric, variant, "fixed"), self.values(metric, variant, "float")
                     )
                     for metric in METRICS
-                    for variant in VARIANTS
+                    for variant in self.variants
                 },
                 **{
                     (task, variant, "f1"): compare(
                         self.of(task, variant, "f1"), self.of(task, REFERENCE, "f1")
                     )
                     for task in TASKS
-                    for variant in OTHERS
+                    for variant in others
                 },
             }
         )
 
     def seeds(self, task: str) -> list[int]:
         """Return the seeds that count."""
-        each = [{s for t, v, s in self.figures if (t, v) == (task, variant)} for variant in VARIANTS]
+        each = [{s for t, v, s in self.figures if (t, v) == (task, variant)} for variant in MAIN]
         return sorted(set.intersection(*each))
 
     def of(self, task: str, variant: str, key: str, factor: float = 1.0) -> dict[int, float]:
@@ -139,7 +150,7 @@ def task_table(study: Study, task: str) -> str:
             f"{study.mean(task, variant, 'spikes_float'):.2f}",
             f"{study.mean(task, variant, 'operations_float'):,.0f}",
         ]
-        for variant in VARIANTS
+        for variant in study.variants
     ]
     return rows_of([*head, "spikes a step", "operations a sample"], rows)
 
@@ -157,7 +168,7 @@ def integer_table(study: Study, task: str) -> str:
     metrics = [metric for metric in METRICS if metric.task == task]
     head = ["", *(text for metric in metrics for text in (metric.name, "minus float"))]
     rows: list[list[str]] = []
-    for variant in VARIANTS:
+    for variant in study.variants:
         cells = [NAMES[variant]]
         for metric in metrics:
             mean = float(np.mean([*study.values(metric, variant, "fixed").values()]))
@@ -185,46 +196,83 @@ def spread_table(study: Study) -> str:
             f"{100 * np.expm1(study.mean(task, variant, 'moved')):.0f} %",
         ]
         for task in TASKS
-        for variant in ("homogeneous", "LIF", "learnt", "learnt ALIF")
+        for variant in study.variants
+        if variant not in {"subtract", "ALIF"}
     ]
     return rows_of(head, rows)
 
 
+def all_three(study: Study, variant: str, kind: str) -> str:
+    """Return the differences of the three metrics in words."""
+    digits, step, valid = (
+        study.family.in_sentence((metric.key, variant, kind), metric.decimals) for metric in METRICS
+    )
+    return f"{digits} points of accuracy, {step} thousandths of error and {valid} valid values"
+
+
+def both(study: Study, variant: str, key: str, decimals: int = 1) -> str:
+    """Return a mean on digits and on Lorenz63."""
+    return " and ".join(f"{study.mean(task, variant, key):.{decimals}f}" for task in TASKS)
+
+
+def moved(study: Study, variant: str) -> str:
+    """Return by how much time constants moved on digits and on Lorenz63."""
+    return " and ".join(f"{100 * np.expm1(study.mean(task, variant, 'moved')):.0f} %" for task in TASKS)
+
+
+def sentences_on_neurons(study: Study) -> list[str]:
+    """Return what the variants do in real numbers."""
+    faster = all_learnt = ""
+    if "learnt faster" in study.variants:
+        faster = f"""At five times the rate they moved by {moved(study, "learnt faster")}, and the
+        difference is {all_three(study, "learnt faster", "float")}."""
+    if "learnt ALIF" in study.variants:
+        all_learnt = f"With everything learnt: {all_three(study, 'learnt ALIF', 'float')}."
+    spikes = "; ".join(f"{NAMES[v]} {both(study, v, 'spikes_float')}" for v in study.variants)
+    return [
+        f"""**Learnt against fixed.** LIF with learnt minus LIF with drawn time constants:
+        {all_three(study, "learnt", "float")}. Time constants moved by {moved(study, "learnt")} (digits and
+        Lorenz63, geometric mean), their spread (SD) from {both(study, "learnt", "spread_before")} to
+        {both(study, "learnt", "spread_after")} steps. {faster}""",
+        f"""**One against many.** One time constant for all minus drawn ones:
+        {all_three(study, "homogeneous", "float")}. Learnt ones minus one for all:
+        {all_three(study, "learnt", "homogeneous")}.""",
+        f"""**ALIF against LIF.** ALIF minus LIF, both with drawn time constants:
+        {all_three(study, "ALIF", "float")}. {all_learnt}""",
+        f"""**Subtraction against zero.** Reset by subtraction minus reset to zero:
+        {all_three(study, "subtract", "float")}.""",
+        f"""**They do not fire alike.** Spikes of the pool in a step, digits and Lorenz63: {spikes}. Nothing
+        was done to make them equal.""",
+    ]
+
+
+def sentences_on_integers(study: Study) -> list[str]:
+    """Return what integers cost, and how good the predictors are."""
+    f1 = {
+        variant: " and ".join(study.family.in_sentence((task, variant, "f1"), 4) for task in TASKS)
+        for variant in ("learnt", "subtract", "ALIF")
+    }
+    still, linear = (study.alone(name) for name in ("no change", "linear"))
+    return [
+        f"""**What integers cost.** Integers minus real numbers, LIF:
+        {all_three(study, REFERENCE, "integers")}. Learnt time constants:
+        {all_three(study, "learnt", "integers")}. Subtraction: {all_three(study, "subtract", "integers")}.
+        ALIF: {all_three(study, "ALIF", "integers")}.""",
+        f"""**Spikes in integers.** On digits and on Lorenz63 the F1 of the LIF is
+        {both(study, REFERENCE, "f1", 3)}. Minus that: {f1["learnt"]} for learnt time constants,
+        {f1["subtract"]} for subtraction, and {f1["ALIF"]} for ALIF.""",
+        f"""**As predictors they are weak.** The LIF errs by
+        {1000 * study.mean(LORENZ, REFERENCE, "one_step_float"):.1f} thousandths on the next value; to
+        predict no change by {1000 * still["one_step"]:.1f}, and a linear function of the same {WINDOW}
+        values by {1000 * linear["one_step"]:.2f}. Predictions hold for
+        {study.mean(LORENZ, REFERENCE, "vpt_float"):.1f}, {still["vpt"]:.1f} and {linear["vpt"]:.1f}
+        values.""",
+    ]
+
+
 def in_short(study: Study) -> str:
     """Return the sentences of the page, with what every difference survives."""
-
-    def each(variant: str, kind: str) -> str:
-        digits, step, valid = (
-            study.family.in_sentence((metric.key, variant, kind), metric.decimals) for metric in METRICS
-        )
-        return f"{digits} points of accuracy, {step} thousandths of error and {valid} valid values"
-
-    def f1(variant: str) -> str:
-        digits, lorenz = (study.family.in_sentence((task, variant, "f1"), 4) for task in TASKS)
-        return f"{digits} on digits and {lorenz} on Lorenz63"
-
-    moved = [100 * np.expm1(study.mean(task, "learnt", "moved")) for task in TASKS]
-    before, after = ([study.mean(t, "learnt", f"spread_{key}") for t in TASKS] for key in ("before", "after"))
-    network = 1000 * study.mean(LORENZ, REFERENCE, "one_step_float")
-    still, linear = (1000 * study.alone(name)["one_step"] for name in ("no change", "linear"))
-    texts = (
-        f"""**Learnt against fixed.** LIF with learnt minus LIF with drawn time constants:
-        {each("learnt", "float")}. A time constant moved by {moved[0]:.0f} % on digits and {moved[1]:.0f} % on
-        Lorenz63 in the geometric mean; the spread (SD) went from {before[0]:.1f} to {after[0]:.1f} and from
-        {before[1]:.1f} to {after[1]:.1f} steps.""",
-        f"**One against many.** One time constant minus drawn ones: {each('homogeneous', 'float')}.",
-        f"""**ALIF against LIF.** With drawn time constants: {each("ALIF", "float")}. With everything learnt,
-        against the plain LIF: {each("learnt ALIF", "float")}.""",
-        f"**Subtraction against zero**: {each('subtract', 'float')}.",
-        f"""**What integers cost.** Integers minus real numbers, plain LIF: {each(REFERENCE, "integers")}.
-        Learnt time constants: {each("learnt", "integers")}. Subtraction: {each("subtract", "integers")}.
-        ALIF: {each("ALIF", "integers")}.""",
-        f"""**Spikes in integers.** The F1 differs from that of the plain LIF by {f1("learnt")} for learnt
-        time constants, by {f1("subtract")} for subtraction, and by {f1("ALIF")} for ALIF.""",
-        f"""**As predictors they are weak.** The error of the next value is {network:.1f} thousandths for the
-        plain LIF; to predict no change gives {still:.1f}, and a linear function of the same {WINDOW} values
-        {linear:.2f}.""",
-    )
+    texts = [*sentences_on_neurons(study), *sentences_on_integers(study)]
     return "\n".join(bullet(text) for text in texts)
 
 
