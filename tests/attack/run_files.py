@@ -197,12 +197,12 @@ def _toml_changes(document: dict[str, Any], step: int) -> Iterator[Mutation]:
 
 
 def as_toml(document: dict[str, Any]) -> str:
-    """Return a document as TOML, its sections inline; there is no writer in Python.
+    """Return a document as TOML, its sections inline and without what is None; there is no writer in Python.
 
     Raises:
         TypeError: TOML has no word for it.
     """
-    return "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in document.items())
+    return "".join(f"{_toml(key)} = {_toml(value)}\n" for key, value in document.items() if value is not None)
 
 
 def _toml(value: Any) -> str:
@@ -218,7 +218,8 @@ def _toml(value: Any) -> str:
         case list():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():
-            return f"{{ {', '.join(f'{_toml(key)} = {_toml(each)}' for key, each in value.items())} }}"
+            pairs = [f"{_toml(key)} = {_toml(each)}" for key, each in value.items() if each is not None]
+            return f"{{ {', '.join(pairs)} }}"
         case _:
             raise TypeError(f"TOML has no word for {value!r}")
 

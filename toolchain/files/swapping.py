@@ -109,9 +109,19 @@ def _swap_in_two_steps(temporary: Path, place: Path) -> None:
         place.rename(away)
         try:
             temporary.rename(place)
-        finally:
-            if not place.exists():
-                away.rename(place)
+        except BaseException:
+            _give_back(away, place)
+            raise
+
+
+def _give_back(away: Path, place: Path) -> None:
+    """Put a folder back into its place, unless another writer has put one there meanwhile."""
+    try:
+        if not place.exists():
+            away.rename(place)
+    except OSError as error:
+        if error.errno not in _MOVED_MEANWHILE:
+            raise
 
 
 def _check_taken(taken: Path, place: Path, marker: str) -> None:

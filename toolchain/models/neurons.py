@@ -108,7 +108,7 @@ class CubaLif(nn.Module):
         vth: Values = 1.0,
         bias: Values = 0.0,
         train_bias: bool = False,
-        reset: Reset = Reset.ZERO,
+        reset: Reset | str = Reset.ZERO,
         reset_amount: Values = None,
         refractory: Values = None,
         adaptation: Values = None,

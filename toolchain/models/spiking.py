@@ -92,7 +92,7 @@ class Spiking(nn.Module):
         *,
         vth: float = 1.0,
         dv: float = 0.0,
-        reset: Reset = Reset.ZERO,
+        reset: Reset | str = Reset.ZERO,
         reset_amount: float | None = None,
         surrogate: Surrogate = Surrogate.SIGMOID,
         slope: float = 4.0,

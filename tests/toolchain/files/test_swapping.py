@@ -240,3 +240,24 @@ def test_an_interrupt_anywhere_leaves_the_old_folder_or_the_new_one_and_nothing_
                 for name in (_MARKER, "a", "b", "c"):
                     (temporary / name).write_text("old")
     assert texts == {False, "old", "new"}
+
+
+def test_what_another_writer_takes_away_at_once_is_not_replaced_by_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its own two steps the other writer leaves the place empty for a moment."""
+    monkeypatch.setattr(swapping, "exchange", lambda *_: False)
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    _write(folder, "old 0")
+    rename = Path.rename
+
+    def taken_at_once(self: Path, target: Path) -> Path:
+        moved = rename(self, target)
+        if target == folder and not elsewhere.exists():
+            rename(folder, elsewhere)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", taken_at_once)
+    _write(folder, "new 0")
+    assert not folder.exists()
+    assert (elsewhere / "a").read_text() == "new 0"
