@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= pumice-demo
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-# Every worker computes on one core, and takes whole files, so that what their tests share is made once.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# Every worker computes on one core, and takes over tests of another one when it has none left.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help
 help: ## print this list

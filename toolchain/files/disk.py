@@ -210,13 +210,20 @@ def check_output_folder(path: Path, marker: str = "", kind: str = "") -> None:
 
 def check_replaceable(path: Path, marker: str = "", kind: str = "") -> None:
     """Raise if something stands where a folder is to be written that must not be lost; see above."""
-    if not os.path.lexists(path):
+    if not os.path.lexists(path) or (marker and (path / marker).is_file()):
         return
-    if not path.is_dir():
-        raise UsageError(f"'{path}' exists and is not a folder", "choose another place")
-    if marker and (path / marker).is_file():
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        if os.path.lexists(path) and not path.is_dir():
+            raise UsageError(f"'{path}' exists and is not a folder", "choose another place") from None
+        if not isinstance(error, FileNotFoundError):
+            raise
+        # Another writer is between its two steps.
         return
-    if any(item.name not in _LEFT_BY_BROWSERS for item in path.iterdir()):
+    if marker in names and (path / marker).is_file():
+        return
+    if any(name not in _LEFT_BY_BROWSERS for name in names):
         usual = f"a folder with '{marker}' that could be replaced" if marker else "an empty folder"
         raise UsageError(f"'{path}' exists and is not {kind or usual}", "choose another place")
 

@@ -67,7 +67,11 @@ def replacing_folder(path: Path, *, marker: str = "") -> Generator[Path, None, N
 
 
 def _movable(folder: Path) -> bool:
-    here = folder.is_mount() or folder.samefile(os.curdir)
+    try:
+        here = folder.is_mount() or folder.samefile(os.curdir)
+    except FileNotFoundError:
+        # Another writer is between its two steps: what it puts there was made beside the place.
+        here = False
     return not here and os.access(folder.parent, os.W_OK | os.X_OK)
 
 
