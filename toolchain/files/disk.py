@@ -213,7 +213,7 @@ def check_replaceable(path: Path, marker: str = "", kind: str = "") -> None:
     if not os.path.lexists(path) or (marker and (path / marker).is_file()):
         return
     try:
-        names = os.listdir(path)
+        names = [item.name for item in path.iterdir()]
     except OSError as error:
         if os.path.lexists(path) and not path.is_dir():
             raise UsageError(f"'{path}' exists and is not a folder", "choose another place") from None
