@@ -137,7 +137,7 @@ def _as_before(x: Array) -> Theirs:
     spikes, kept = stepped(net, x)
     for item in net:
         if isinstance(item, neuron.BaseNode):
-            item.v_reset = 0.0
+            setattr(item, "v_reset", 0.0)  # noqa: B010 - PyTorch types what is set as a tensor
     graph = export_to_nir(net, torch.tensor(x[:, 0], dtype=torch.float64))
     return Theirs(graph, spikes, kept)
 

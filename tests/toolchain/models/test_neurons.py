@@ -241,7 +241,7 @@ def test_neurons_that_make_no_sense_are_refused_by_name(fields: dict[str, Any], 
 
 def test_a_reset_that_does_not_exist_is_named() -> None:
     with pytest.raises(UnknownNameError, match="subtract"):
-        CubaLif(4, reset="soft")  # pyright: ignore[reportArgumentType] - what a caller without types gives
+        CubaLif(4, reset="soft")
 
 
 def test_nothing_that_is_learnt_costs_a_plain_network_anything() -> None:
