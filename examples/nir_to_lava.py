@@ -1,5 +1,8 @@
 """Take a network in NIR, as snnTorch's exporter gives it, to Lava, and on to Norse.
 
+Its neurons have `reset_mechanism="zero"` and `reset_delay=False`, which the file does not say, and which is
+what Norse's neurons do, too. For snnTorch's defaults `reset` is `subtract-delayed`.
+
 Run it with `python examples/nir_to_lava.py`; it takes some seconds.
 """
 
@@ -54,7 +57,7 @@ def main(lava_samples: int) -> None:
 
         samples = Stimulus.of(rng.random((32, 50, 24)) < RATE)
         build = toolchain.compile_file(
-            folder / "net.nir", convention="snntorch", target="lava", stimulus=samples
+            folder / "net.nir", convention="snntorch", reset="zero", target="lava", stimulus=samples
         )
         for note in build.notes:
             print(f"note: {note}")
