@@ -187,7 +187,7 @@ def test_decays_that_no_register_holds_are_counted() -> None:
 
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
     graph = chain(dense("w", "x", [[-1.0]]), lif("p", ("w",), 1, dv=0.0, vth=np.inf), decode=Decode.LAST_V)
-    with pytest.raises(PreconditionError, match="give calibration data"):
+    with pytest.raises(PreconditionError, match="give samples as `calibration`"):
         QuantizeGraph()(graph)
     assert QuantizeGraph(steps=100)(graph).stage is Stage.FIXED
 
