@@ -11,22 +11,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from tests.graphs import (
-    Recipe,
-    chain,
-    dense,
-    feed_forward,
-    lif,
-    random_fixed,
-    random_stimulus,
-    recipes,
-    recurrent,
-    spikes,
-    varied,
-)
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes, varied
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from tests.nodes import node_of, sparse, weights_of
+from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import fixedpoint, ir
 from toolchain.errors import TrainingError
 from toolchain.execution import reference
