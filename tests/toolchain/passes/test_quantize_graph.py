@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import chain, dense, feed_forward, firing_reals, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from tests.nodes import neurons_of, node_of, sparse, weights_of
+from tests.random_graphs import firing_reals
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference

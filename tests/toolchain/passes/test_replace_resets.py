@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, chain, dense, lif, random_fixed, random_stimuli, recipes, recurrent, spikes
+from tests.graphs import chain, dense, lif, recurrent, spikes
 from tests.nodes import neurons_of
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, recipes
 from toolchain import ir
 from toolchain.errors import ArgumentError, LackingNeuronsError, PreconditionError
 from toolchain.execution import reference
