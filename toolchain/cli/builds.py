@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from toolchain.cli.console import err, out, print_table
 
 if TYPE_CHECKING:
+    from toolchain.fidelity import Comparison
     from toolchain.passes.quantization.report import QuantizationReport
     from toolchain.workflow.build_facts import SourceFacts
     from toolchain.workflow.build_folder import Build
@@ -46,6 +47,7 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
     if judgement is None:
         out.tell("not judged: give samples as `stimulus`")
         return
+    print_outcome(judgement.comparison)
     for item in judgement.clipped:
         out.tell(f"warning: {item}")
     if judgement.resources is not None:
@@ -56,6 +58,15 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
     elif judgement.misfit:
         out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
     out.tell(f"report: {output / 'report.html'}")
+
+
+def print_outcome(comparison: "Comparison") -> None:
+    """Print what became of the predictions."""
+    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
+    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
+        out.print(
+            f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"
+        )
 
 
 def print_source(source: "SourceFacts") -> None:

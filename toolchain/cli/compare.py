@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolchain.cli.builds import print_outcome
 from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
@@ -143,8 +144,4 @@ def print_comparison(comparison: "Comparison") -> None:
             f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
             f"sample {first.sample}, threshold {first.threshold:.5g}{first.raised}; {outcome}{first.blame}",
         )
-    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
-    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
-        out.print(
-            f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"
-        )
+    print_outcome(comparison)
