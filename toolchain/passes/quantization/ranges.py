@@ -148,7 +148,9 @@ def _rise(population: ir.FixedLif, excess: Floats, horizon: float) -> Floats:
     keep = 1 - population.adaptation_decay / fixedpoint.DECAY_UNITY
     gap = 1.0 if population.refractory is None else population.refractory + 1.0
     times = np.minimum(1 / (1 - keep**gap), np.ceil(horizon / gap))
-    return np.where(excess > 0, np.minimum(jump * times, keep * excess + jump), 0.0)
+    # What forgets everything keeps nothing of an excess without limit either.
+    kept = keep * np.where(keep > 0, excess, 0.0)
+    return np.where(excess > 0, np.minimum(jump * times, kept + jump), 0.0)
 
 
 def over_rows(values: Floats, shape: tuple[int, ...]) -> Floats:
@@ -165,10 +167,21 @@ def _drive(node: ir.FixedDense | ir.FixedConv2d, message: float, *, signed: bool
     """Return the largest positive and negative input that one neuron or channel can get in a step."""
     rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
     size, scale = targets_of(node.weights), 2.0**node.exponent * message
-    # A negative exponent rounds down: up to one unit more on the negative side.
-    extra = 1.0 if node.exponent < 0 else 0.0
+    extra = _rounded_down(node)
     down = np.bincount(rows, np.maximum(-values, 0), minlength=size).astype(np.float64) * scale
     up = np.bincount(rows, np.maximum(values, 0), minlength=size).astype(np.float64) * scale
     if signed:
         up = down = up + down
     return up, down + extra
+
+
+def _rounded_down(node: ir.FixedDense | ir.FixedConv2d) -> Floats | float:
+    """Return what a negative exponent adds at most on the negative side: a unit for every delay of a row."""
+    if node.exponent >= 0:
+        return 0.0
+    if isinstance(node, ir.FixedConv2d) or node.delays is None:
+        return 1.0
+    used = values_of(node.weights) != 0
+    pairs = np.stack([rows_of(node.weights)[used], values_of(node.delays)[used]])
+    rows = np.unique(pairs, axis=1)[0]
+    return np.bincount(rows, minlength=targets_of(node.weights)).astype(np.float64)
