@@ -17,8 +17,12 @@ import numpy as np
 from toolchain.compiled import njit
 from toolchain.models.loops.neurons import (
     KEEPS,
+    KIND,
     MOST,
     PLAIN,
+    PORT,
+    REMEMBERS,
+    RULED,
     START,
     STATES,
     STOP,
@@ -30,14 +34,17 @@ from toolchain.models.loops.neurons import (
     retreat_any,
     retreat_plain,
 )
+from toolchain.models.loops.ruled_neurons import advance_ruled, collect, hand_back, retreat_ruled
 from toolchain.models.loops.vectors import sum_lines
 
 
 @njit(nogil=True)
 def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: Any) -> None:  # noqa: ANN401
     start, stop = layer[START], layer[STOP]
-    if layer[PLAIN]:
+    if layer[KIND] == PLAIN:
         advance_plain(a, state, sent, potential, numbers, start, stop)
+    elif layer[KIND] == RULED:
+        advance_ruled(a, state, sent, potential, numbers, layer, start, stop)
     else:
         advance_any(a, state, sent, potential, numbers, start, stop, layer[KEEPS], layer[MOST])
 
@@ -103,6 +110,9 @@ def advance(
         flat, rest = a[b].reshape(-1), tail[b].reshape(-1)
         for t in range(a.shape[1]):
             for k in range(len(layers)):
+                if layers[k, KIND] == PORT:
+                    collect(a[b, t], layers[k])
+                    continue
                 _update(a[b, t], state[b], sent[b, t], potential, numbers, layers[k])
                 _send(sent[b, t], flat, rest, t, first, places, weights, layers[k])
             v_rows[b, t] = state[b, V, shown:stop]
@@ -186,9 +196,8 @@ def retreat(
         weights: Weight of each synapse.
     """
     steps, size, lanes, count = a.shape[1], a.shape[2], lines.shape[1], end - begin
-    # States of plain neurons before a step are not needed again.
-    plain = layers[:, PLAIN].all()
-    past = np.empty((count, 1 if plain else steps, STATES, size), a.dtype)
+    forgetful = not layers[:, REMEMBERS].any()
+    past = np.empty((count, 1 if forgetful else steps, STATES, size), a.dtype)
     potential = np.empty((count, steps, size), a.dtype)
     for b in range(begin, end):
         _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
@@ -199,12 +208,17 @@ def retreat(
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
             layer = layers[k]
+            if layer[KIND] == PORT:
+                for b in range(begin, end):
+                    hand_back(by_a[b, t], layer)
+                _line_up(by_a[begin:end, t], window, t * size, layer)
+                continue
             _listen(window, t * size, rows, layer, first, places, weights)
             for b in range(begin, end):
                 lane = b - begin
                 _add_from(by_v[b, t], shown, later[b, V], layer)
                 _add_from(by_spikes[b, t], heard, rows[lane], layer)
-                before = past[lane, 0 if plain else t]
+                before = past[lane, 0 if forgetful else t]
                 _retreat(
                     rows[lane],
                     sent[b, t],
@@ -231,7 +245,8 @@ def _rerun(a: Any, state: Any, past: Any, potential: Any, numbers: Any, layers: 
         if len(past) == len(a):
             past[t] = state
         for k in range(len(layers)):
-            _update(a[t], state, sent, potential[t], numbers, layers[k])
+            if layers[k, KIND] != PORT:
+                _update(a[t], state, sent, potential[t], numbers, layers[k])
 
 
 @njit(nogil=True)
@@ -288,8 +303,12 @@ def _retreat(
     slope: Any,  # noqa: ANN401
 ) -> None:
     start, stop, surrogate = layer[START], layer[STOP], layer[SURROGATE]
-    if layer[PLAIN]:
+    if layer[KIND] == PLAIN:
         retreat_plain(by_spikes, potential, later, by_a, numbers, start, stop, surrogate, slope)
+    elif layer[KIND] == RULED:
+        retreat_ruled(
+            by_spikes, sent, potential, before, later, by_a, by_numbers, numbers, layer, slope, start, stop
+        )
     else:
         retreat_any(
             by_spikes,

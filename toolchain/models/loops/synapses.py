@@ -14,19 +14,34 @@ MOST_PLACES: Final = 2**32
 @final
 @dataclass(frozen=True)
 class ConnectedPart:
-    """A connection on its way into the lists.
+    """The synapses of a connection on their way into the lists, each array `[S]`, int64.
 
     Attributes:
-        source: First neuron of its source.
-        target: First neuron of its target.
-        mask: Which synapses exist, bool `[targets, sources]`.
-        delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        sources: Neuron from which each comes.
+        targets: Neuron that it reaches.
+        delays: Steps that it takes.
+        stored: Position of its weight among those of the connection, flat.
     """
 
-    source: int
-    target: int
-    mask: NDArray[np.bool_]
+    sources: Numbers
+    targets: Numbers
     delays: Numbers
+    stored: Numbers
+
+    @classmethod
+    def of_mask(cls, source: int, target: int, mask: NDArray[np.bool_], delays: Numbers) -> "ConnectedPart":
+        """Return the synapses of a matrix.
+
+        Args:
+            source: First neuron of the source.
+            target: First neuron of the target.
+            mask: Which synapses exist, `[targets, sources]`.
+            delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        """
+        index = np.flatnonzero(mask)
+        to, by = np.divmod(index, mask.shape[1])
+        steps = np.broadcast_to(delays, mask.shape).reshape(-1)[index]
+        return cls(source + by, target + to, steps, index)
 
 
 @final
@@ -49,25 +64,20 @@ class SynapseLists:
     @classmethod
     def of(cls, parts: Sequence[ConnectedPart], neurons: int) -> "SynapseLists":
         """Return the lists of all connections between `neurons` neurons."""
-        sources, places, own = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
-        for part in parts:
-            index = np.flatnonzero(part.mask)
-            target, source = np.divmod(index, part.mask.shape[1])
-            delay = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
-            sources.append(part.source + source)
-            places.append(delay * neurons + part.target + target)
-            own.append(index)
-        source, place = np.concatenate(sources), np.concatenate(places)
+        nothing = np.empty(0, np.int64)
+        source = np.concatenate([nothing, *(part.sources for part in parts)])
+        place = np.concatenate([nothing, *(part.delays * neurons + part.targets for part in parts)])
         order = np.lexsort((place, source))
         positions = np.empty_like(order)
         positions[order] = np.arange(len(order))
-        ends = np.cumsum([len(index) for index in own]).tolist()
+        ends = np.cumsum([len(part.stored) for part in parts]).tolist()
         return cls(
             first=np.searchsorted(source[order], np.arange(neurons + 1)),
             places=place[order].astype(np.uint32),
             longest=int(place.max(initial=0)) // neurons,
             stored=tuple(
-                (index, positions[end - len(index) : end]) for index, end in zip(own, ends, strict=True)
+                (part.stored, positions[end - len(part.stored) : end])
+                for part, end in zip(parts, ends, strict=True)
             ),
         )
 
