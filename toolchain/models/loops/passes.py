@@ -45,21 +45,37 @@ def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: 
 @njit(nogil=True)
 def _send(sent: Any, a: Any, tail: Any, step: int, first: Any, places: Any, weights: Any, layer: Any) -> None:  # noqa: ANN401
     """Bring the spikes of a layer to where they arrive; `a` and `tail` are flat."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
+    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
+    stays = a.size - step * sent.size > len(tail) + sent.size
     for word in range(layer[START] // 8, layer[STOP] // 8):
         if words[word] == 0:
             continue
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count = a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                if place < a.size:
-                    a[place] += count * weights[p]
-                else:
-                    tail[place - a.size] += count * weights[p]
+            start, stop, count = first[n], first[n + 1], a.dtype.type(sent[n])
+            if stays:
+                _bring(count, a, here, places[start:stop], weights[start:stop])
+            else:
+                _bring_far(count, a, tail, here, places[start:stop], weights[start:stop])
+
+
+@njit(nogil=True)
+def _bring(count: Any, a: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
+    # Unsigned numbers all along: Numba counts negative ones from the end, which takes time.
+    for p in range(len(places)):
+        a[here + places[p]] += count * weights[p]
+
+
+@njit(nogil=True)
+def _bring_far(count: Any, a: Any, tail: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
+    size = np.uint64(a.size)
+    for p in range(len(places)):
+        place = here + places[p]
+        if place < size:
+            a[place] += count * weights[p]
+        else:
+            tail[place - size] += count * weights[p]
 
 
 @njit(nogil=True, cache=True)
@@ -121,19 +137,33 @@ def _learn(
     by_weights: Any,  # noqa: ANN401
 ) -> None:
     """Add to the gradient of every synapse whose source fired what its current would have changed."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
+    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
+    stays = by_a.size - step * sent.size > len(future) + sent.size
     for word in range(len(words)):
         if words[word] == 0:
             continue
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count = by_a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                gradient = by_a[place] if place < by_a.size else future[place - by_a.size]
-                by_weights[p] += count * gradient
+            start, stop, count = first[n], first[n + 1], by_a.dtype.type(sent[n])
+            if stays:
+                _fetch(count, by_a, here, places[start:stop], by_weights[start:stop])
+            else:
+                _fetch_far(count, by_a, future, here, places[start:stop], by_weights[start:stop])
+
+
+@njit(nogil=True)
+def _fetch(count: Any, by_a: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
+    for p in range(len(places)):
+        by_weights[p] += count * by_a[here + places[p]]
+
+
+@njit(nogil=True)
+def _fetch_far(count: Any, by_a: Any, future: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
+    size = np.uint64(by_a.size)
+    for p in range(len(places)):
+        place = here + places[p]
+        by_weights[p] += count * (by_a[place] if place < size else future[place - size])
 
 
 @njit(nogil=True, cache=True)
@@ -217,7 +247,7 @@ def retreat(
                     layer,
                     slopes[k],
                 )
-            _line_up(by_a[begin:end, t], window, t * size, layer)
+            _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
             _learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, first, places, by_weights)
     lines[:] = window[: len(lines)]
@@ -258,13 +288,13 @@ def _listen(
 
 
 @njit(nogil=True)
-def _line_up(by_a: Any, window: Any, here: int, layer: Any) -> None:  # noqa: ANN401
-    """Put the gradients of a layer's input, `[samples, N]`, into lines."""
-    lanes = window.shape[1]
+def _line_up(by_a: Any, begin: int, end: int, t: int, window: Any, layer: Any) -> None:  # noqa: ANN401
+    """Put the gradients of a layer's input at a step, `[B, T, N]`, into lines."""
+    lanes, here = window.shape[1], t * by_a.shape[2]
     for low in range(layer[START], layer[STOP], lanes):
-        for lane in range(len(by_a)):
+        for b in range(begin, end):
             for n in range(low, low + lanes):
-                window[here + n, lane] = by_a[lane, n]
+                window[here + n, b - begin] = by_a[b, t, n]
 
 
 @njit(nogil=True)
