@@ -81,6 +81,8 @@ def test_train_compile_run_compare_and_show_work_in_a_row(
     assert "next: pumice compile" in capsys.readouterr().out
     assert main(["compile", str(run), "--target", "lava", "-o", str(build)]) == 0
     printed = capsys.readouterr().out
+    for figure in ("equal predictions", "accuracy float", "All rules of the integers, on "):
+        assert figure in printed
     assert "zeroed" in printed
     assert "encode.inhibitory" in printed
     assert main(["run", str(build), "-o", str(trace), "--samples", "2", "--record", "v,u", "--json"]) == 0

@@ -124,7 +124,7 @@ class _Training:
         try:
             if checkpoint is not None:
                 self.records = list(restore_state(checkpoint, *self._parts(), self._note()))
-                self.finished = len(self.records)
+            self.finished = len(self.records)
             pace = Pace(progress, epochs)
             pace.begin(training_path(self.network), len(self.records))
             for epoch in range(len(self.records) + 1, epochs + 1):
@@ -174,7 +174,8 @@ class _Training:
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: "_Results") -> float:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        scores = self.network(x).scores
+        network = self.network
+        scores = network.scores(x) if isinstance(network, Network) else network(x).scores
         loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -220,10 +221,10 @@ class _Training:
 
     def _interrupted(self, checkpoint: Path | None) -> str:
         """Return in words what is left of a training that was interrupted."""
-        at = self.position
-        where = (
-            f"epoch {at.epoch} of {self.options.epochs} was interrupted after step {at.done} of {at.steps}"
-        )
+        at, epochs = self.position, self.options.epochs
+        where = f"epoch {at.epoch} of {epochs} was interrupted after step {at.done} of {at.steps}"
+        if self.finished == at.epoch or not at.done:
+            where = f"the training was interrupted after epoch {self.finished} of {epochs}"
         if checkpoint is None:
             return f"{where}; the network holds what it learnt until then, and `checkpoint` keeps it on disk"
         if not self.finished:

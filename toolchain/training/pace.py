@@ -57,5 +57,9 @@ class Pace:
 
 def training_path(network: Network | FeedForward | GraphNetwork) -> str:
     """Return in words how a network is trained: through compiled loops, or else why not."""
-    del network
-    return "step by step, in PyTorch"
+    match network:
+        case Network():
+            why = network.obstacle()
+            return "compiled loops" if why is None else f"step by step, because {why}"
+        case FeedForward() | GraphNetwork():
+            return "step by step"

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,9 @@ class At(Callback):
         self.after_epochs: list[dict[str, torch.Tensor]] = []
 
     def after_backward(self, network: nn.Module) -> None:
+        if self.steps == self.step:
+            # Whatever was sent at the end of the last step comes before the end of this one.
+            time.sleep(0.05)
         if self.backward and self.steps + 1 == self.step:
             self.act(network)
 
@@ -237,10 +241,10 @@ def test_an_interrupted_training_says_what_is_kept_and_goes_on_to_the_same_numbe
     with pytest.raises(KeyboardInterrupt) as caught:
         _fit(network, watcher, second, checkpoint=tmp_path)
     (note,) = caught.value.__notes__
-    assert note.startswith("epoch 2 of 3 was interrupted after step ")
-    assert note.endswith(f"'{tmp_path}' holds the state after epoch 1, from which the same call continues")
+    kept = f"'{tmp_path}' holds the state after epoch 1, from which the same call continues"
+    assert note == f"epoch 2 of 3 was interrupted after step 3 of 6; {kept}"
     # An interrupt does not come between what moves the parameters and what holds them in their limits.
-    assert second.steps == watcher.steps
+    assert second.steps == watcher.steps == _STEPS + 3
     assert not network.training
     whole, continued = _network(), _network(seed=9)
     expected = _fit(whole, Callback(), Callback())
@@ -252,26 +256,42 @@ def test_an_interrupted_training_without_a_checkpoint_keeps_what_was_learnt() ->
     network, other = _network(), _network()
     # Of the steps before the interrupt, every one is whole: the same steps give the same weights.
     with pytest.raises(KeyboardInterrupt) as caught:
-        _fit(network, watcher := At(4, _interrupt))
+        _fit(network, At(4, _interrupt))
     (note,) = caught.value.__notes__
     assert note == (
-        f"epoch 1 of 3 was interrupted after step {watcher.steps} of 6; the network holds what it learnt "
-        "until then, and `checkpoint` keeps it on disk"
+        "epoch 1 of 3 was interrupted after step 4 of 6; the network holds what it learnt until then, "
+        "and `checkpoint` keeps it on disk"
     )
-    held: list[dict[str, torch.Tensor]] = []
-    _fit(other, At(watcher.steps, lambda trained: held.append(_state(trained))))
-    assert _equal(_state(network), held[0])
+    after: list[dict[str, torch.Tensor]] = []
+    _fit(other, At(4, lambda trained: after.append(_state(trained))))
+    assert _equal(_state(network), after[0])
 
 
 def test_an_interrupt_at_the_end_of_an_epoch_comes_after_its_state_is_kept(tmp_path: Path) -> None:
     class AtTheEnd(Callback):
+        epoch = 0
+
+        def after_backward(self, network: nn.Module) -> None:
+            if self.epoch == 2:
+                time.sleep(0.05)
+
         def after_epoch(self, network: nn.Module, epoch: int) -> None:
+            self.epoch = epoch
             if epoch == 2:
                 _interrupt(network)
 
     with pytest.raises(KeyboardInterrupt) as caught:
         _fit(_network(), AtTheEnd(), checkpoint=tmp_path)
+    assert caught.value.__notes__[0].startswith("the training was interrupted after epoch 2 of 3; ")
     assert "holds the state after epoch 2" in caught.value.__notes__[0]
+
+
+def test_an_interrupt_before_the_first_epoch_has_ended_says_that_nothing_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        _fit(_network(), At(1, _interrupt), checkpoint=tmp_path)
+    assert caught.value.__notes__ == [
+        "epoch 1 of 3 was interrupted after step 1 of 6; nothing is kept before the first epoch has ended"
+    ]
 
 
 def test_a_layer_that_never_fires_is_no_reason_to_stop() -> None:

@@ -111,7 +111,7 @@ def _measured(row: PopulationReport, samples: int) -> str:
     if row.firing is not None and row.firing.rise_bound != 0:
         bounds.append(row.firing.rise_bound)
     worst = max((bound for bound in bounds if bound is not None), default=None)
-    far = "without limit" if worst is None else f"up to {worst:.1f} times the register"
+    far = "without limit" if worst is None else f"up to {worst:.3g} times the register"
     return (
         f"that u and v fit 24 bits is measured on {samples} samples with twofold head-room, not "
         f"proved (the worst case is {far}): on quite different data they may wrap or saturate"
