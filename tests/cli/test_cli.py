@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -328,6 +329,8 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
     _, stderr = child.communicate(timeout=180)
     assert child.returncode == 130
     assert "the same command continues" in stderr
+    assert re.search(r"of 400 was interrupted .* holds the state after epoch \d+", stderr)
+    assert "train unpruned network: " in stderr
     assert "Traceback" not in stderr
     files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
     assert {"experiment.json", "state.safetensors"} <= files
