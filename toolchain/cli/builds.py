@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from toolchain.cli.compare import print_outcome
 from toolchain.cli.console import err, out, print_table
 
 if TYPE_CHECKING:
-    from toolchain.fidelity import Comparison
     from toolchain.passes.quantization.report import QuantizationReport
     from toolchain.workflow.build_facts import SourceFacts
     from toolchain.workflow.build_folder import Build
@@ -47,7 +47,11 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
     if judgement is None:
         out.tell("not judged: give samples as `stimulus`")
         return
-    print_outcome(judgement.comparison)
+    _print_judgement(judgement, output)
+    out.tell(f"report: {output / 'report.html'}")
+
+
+def _print_judgement(judgement: "Judgement", output: Path) -> None:
     for item in judgement.clipped:
         out.tell(f"warning: {item}")
     if judgement.resources is not None:
@@ -57,16 +61,9 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
         out.tell(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more")
     elif judgement.misfit:
         out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
-    out.tell(f"report: {output / 'report.html'}")
-
-
-def print_outcome(comparison: "Comparison") -> None:
-    """Print what became of the predictions."""
-    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
-    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
-        out.print(
-            f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"
-        )
+    print_outcome(judgement.comparison)
+    if judgement.attribution is not None:
+        out.print(judgement.attribution.sentence())
 
 
 def print_source(source: "SourceFacts") -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolchain.cli.builds import print_outcome
 from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
@@ -145,3 +144,12 @@ def print_comparison(comparison: "Comparison") -> None:
             f"sample {first.sample}, threshold {first.threshold:.5g}{first.raised}; {outcome}{first.blame}",
         )
     print_outcome(comparison)
+
+
+def print_outcome(comparison: "Comparison") -> None:
+    """Print what the integers are worth: equal predictions and, with labels, accuracy."""
+    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
+    if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
+        out.print(
+            f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"
+        )

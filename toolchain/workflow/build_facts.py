@@ -128,7 +128,7 @@ class ReplacedResets(Document):
     """Resets that gave way to those of a chip, and what that changed in real numbers.
 
     Attributes:
-        populations: What a spike did before, in words, by population.
+        populations: What a spike did before and does no more, in words, by population.
         samples: Samples on which the network was run before and after; 0 without any.
         spike_f1: Spike F1 over all populations; None without samples, like all figures.
         prediction_agreement: Share of samples with equal predictions, in percent.
@@ -151,7 +151,7 @@ class ReplacedResets(Document):
             trained: Whether the network was trained with its integers afterwards.
         """
         listed = "; ".join(f"'{name}' ({what})" for name, what in self.populations.items())
-        said = f"spikes of these populations now set the potential to zero: {listed}"
+        said = f"spikes of these populations now set the potential to zero; left out: {listed}"
         if self.spike_f1 is None or self.prediction_agreement is None:
             return f"{said}; what that costs was not measured, there were no samples"
         change = self.accuracy

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, chain, dense, lif, random_fixed, random_stimuli, recipes, recurrent, spikes
+from tests.graphs import chain, dense, lif, recurrent, spikes
 from tests.nodes import neurons_of
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, recipes
 from toolchain import ir
 from toolchain.errors import ArgumentError, LackingNeuronsError, PreconditionError
 from toolchain.execution import reference
@@ -23,7 +24,7 @@ from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
-from toolchain.workflow.replaced_resets import replacement
+from toolchain.workflow.replaced_resets import replaced_resets, replacement
 
 _ZERO_ONLY = HardwareProfile(name="zero only", resets=frozenset({Reset.ZERO}), adapts=False, max_spikes=1)
 
@@ -109,6 +110,22 @@ def test_a_build_says_what_was_replaced_and_what_it_cost(rng: np.random.Generato
     assert neurons_of(same.float_graph, "hidden").reset is Reset.SUBTRACT
     unmeasured = compile_graph(graph, quantization=Quantization(replace_reset=Reset.ZERO))
     assert "was not measured" in " ".join(unmeasured.notes)
+
+
+def test_what_a_population_keeps_is_not_said_to_be_replaced(rng: np.random.Generator) -> None:
+    keeps = ReplaceResets(profile=replace(_ZERO_ONLY, longest_refractory=62))
+
+    def said(**changes: Any) -> str:
+        before = _subtracting(rng, **changes)
+        replaced = replaced_resets(before, keeps(before), None)
+        assert replaced is not None
+        return replaced.populations["hidden"]
+
+    assert said(refractory=np.full(12, 2)) == "reset 'subtract'"
+    rise = {"adaptation": np.full(12, 0.5), "adaptation_decay": np.full(12, 0.1)}
+    assert said(refractory=np.full(12, 70), **rise) == (
+        "reset 'subtract', refractory for up to 70 steps (now 62), thresholds that spikes raise"
+    )
 
 
 def test_a_training_that_followed_is_said_of_what_was_replaced(rng: np.random.Generator) -> None:

@@ -231,7 +231,7 @@ def _fit(population: FloatPopulation, exponents: list[int]) -> FixedPopulation:
         ceiling = np.where(over > 1, scale / np.maximum(over, _LEAST_SHRINKING), ceiling)
     raise PreconditionError(
         f"population '{population.node.name}' does not fit 24 bits at any scale; "
-        "give calibration data, or reduce its time constants or weights"
+        "give samples as `calibration`, or reduce its time constants or weights"
     )
 
 

@@ -111,7 +111,7 @@ def _measured(row: PopulationReport, samples: int) -> str:
     if row.firing is not None and row.firing.rise_bound != 0:
         bounds.append(row.firing.rise_bound)
     worst = max((bound for bound in bounds if bound is not None), default=None)
-    far = "without limit" if worst is None else f"up to {worst:.1f} times the register"
+    far = "without limit" if worst is None else f"up to {worst:.3g} times the register"
     room = row.head_room
     if room is not None and room < 1:
         return (

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import chain, fixed_dense, fixed_lif, random_firing
+from tests.graphs import chain, fixed_dense, fixed_lif
 from tests.nodes import node_of
+from tests.random_graphs import random_firing
 from toolchain import fixedpoint, ir
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
