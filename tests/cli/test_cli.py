@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -328,6 +329,8 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(
     sender.join()
     stderr = capsys.readouterr().err
     assert "the same command continues" in stderr
+    assert re.search(r"of 400 was interrupted .* holds the state after epoch \d+", stderr)
+    assert "train unpruned network: " in stderr
     assert "Traceback" not in stderr
     files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
     assert {"experiment.json", "state.safetensors"} <= files
