@@ -5,7 +5,7 @@ The other takes every synapse, for up to 64 samples at once: its work does not d
 is cheaper is decided anew every few steps from the spikes of the last ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, final
@@ -203,7 +203,7 @@ class EventLoop:
         drives: Sequence[Array],
         late: Sequence[Array | None],
         spikes: Sequence[Array],
-        quantities: Mapping[str, tuple[str, ...]],
+        recorded: Container[str],
     ) -> list[StateRecord]:
         """Advance over a block.
 
@@ -211,7 +211,7 @@ class EventLoop:
             drives: Input of each population from outside the loop, `[steps, batch, size]`.
             late: The part of it that is added after the input from the loop; None if there is none.
             spikes: Spikes of each population, written.
-            quantities: What to record of each population.
+            recorded: What to record of the state, of `u` and `v`.
 
         Returns:
             The recorded state of each population.
@@ -221,7 +221,6 @@ class EventLoop:
         steps, batch, _ = whole.shape
         alone = len(plan.members) == 1
         fired = spikes[0] if alone else np.empty(whole.shape, np.uint8)
-        recorded = {quantity for name in plan.names for quantity in quantities.get(name, ())}
         record = room_for_record(whole.shape, plan.number, recorded)
         added = _side_by_side(late, drives)
         start = 0
