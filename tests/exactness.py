@@ -16,8 +16,9 @@ from targets.lava.runtime.jobs import beyond_stock
 from targets.lava.runtime.models import Models
 from targets.lava.runtime.processes.layer import PORTS
 from targets.lava.target import LavaTarget
-from tests.graphs import Recipe, union
+from tests.graphs import union
 from tests.image_graphs import ImageRecipe
+from tests.random_graphs import Recipe
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace

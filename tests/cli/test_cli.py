@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,8 @@ def test_train_compile_run_compare_and_show_work_in_a_row(
     assert "next: pumice compile" in capsys.readouterr().out
     assert main(["compile", str(run), "--target", "lava", "-o", str(build)]) == 0
     printed = capsys.readouterr().out
+    for figure in ("equal predictions", "accuracy float", "All rules of the integers, on "):
+        assert figure in printed
     assert "zeroed" in printed
     assert "encode.inhibitory" in printed
     assert main(["run", str(build), "-o", str(trace), "--samples", "2", "--record", "v,u", "--json"]) == 0
@@ -326,6 +329,8 @@ def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Pa
     _, stderr = child.communicate(timeout=180)
     assert child.returncode == 130
     assert "the same command continues" in stderr
+    assert re.search(r"of 400 was interrupted .* holds the state after epoch \d+", stderr)
+    assert "train unpruned network: " in stderr
     assert "Traceback" not in stderr
     files = {item.name for item in (tmp_path / "run").rglob("*") if item.is_file()}
     assert {"experiment.json", "state.safetensors"} <= files

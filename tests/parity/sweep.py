@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from targets.emulator.program import Cut, EmulatorProgram
 from targets.emulator.target import EmulatorTarget
-from tests.graphs import random_fixed, random_recipe, random_stimuli
 from tests.image_graphs import ImageRecipe, random_image_recipe, random_images, random_stimuli_of_pictures
+from tests.random_graphs import random_fixed, random_recipe, random_stimuli
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch

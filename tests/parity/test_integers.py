@@ -11,9 +11,9 @@ from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from tests import exactness
 from tests.exactness import Make, check_equal, check_on_lava, check_samples_on_lava, shrink
-from tests.graphs import (
+from tests.graphs import fixed_lif
+from tests.random_graphs import (
     Recipe,
-    fixed_lif,
     random_fixed,
     random_recipe,
     random_stimuli,

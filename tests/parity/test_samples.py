@@ -12,8 +12,8 @@ from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.program import EmulatorProgram
 from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_blocks, check_session
-from tests.graphs import Recipe, random_fixed, random_stimuli, wide_recipes
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures, wide_image_recipes
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, wide_recipes
 from toolchain.execution import reference
 
 _PHASES = [Phase.generate, Phase.shrink]

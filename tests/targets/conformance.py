@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.graphs import Recipe, random_fixed, random_stimuli, random_stimulus
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, random_stimulus
 from toolchain.errors import LackingNeuronsError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus

@@ -12,19 +12,9 @@ from targets.emulator.program import EmulatorProgram
 from targets.emulator.target import EmulatorTarget
 from targets.emulator.tensors import kernels
 from tests.exactness import check_equal
-from tests.graphs import (
-    Recipe,
-    feed_forward,
-    firing_reals,
-    fixed_lif,
-    random_fixed,
-    random_stimulus,
-    recipes,
-    recurrent,
-    spikes,
-    varied,
-)
+from tests.graphs import feed_forward, fixed_lif, recurrent, spikes, varied
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
+from tests.random_graphs import Recipe, firing_reals, random_fixed, random_stimulus, recipes
 from tests.targets import conformance
 from toolchain import ir
 from toolchain.errors import TargetError, TargetUnavailableError

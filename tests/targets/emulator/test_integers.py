@@ -21,15 +21,9 @@ from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
 from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
-from tests.graphs import (
-    Recipe,
-    feed_forward,
-    fixed_lif,
-    random_fixed,
-    random_stimulus,
-    recipes,
-)
+from tests.graphs import feed_forward, fixed_lif
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
+from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import fixedpoint, ir
 from toolchain.errors import VerifyError
 from toolchain.execution import reference

@@ -9,8 +9,9 @@ from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.program import EmulatorProgram
 from tests.exactness import check_apart, check_blocks, check_session
-from tests.graphs import Recipe, random_fixed, random_stimuli, recurrent, varied, wide_recipes
+from tests.graphs import recurrent, varied
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures, wide_image_recipes
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, wide_recipes
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 

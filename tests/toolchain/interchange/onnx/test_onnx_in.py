@@ -17,8 +17,9 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
-from tests.graphs import Recipe, plain_recipes, random_fixed, recurrent
+from tests.graphs import recurrent
 from tests.image_graphs import ImageRecipe, random_images
+from tests.random_graphs import Recipe, plain_recipes, random_fixed
 from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FrontendError, MissingFileError, StimulusError, UsageError
 from toolchain.execution import reference
