@@ -24,8 +24,8 @@ from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, print_graph
-from toolchain.target.records import empty_records
 from toolchain.target.protocol import Program, SteppedProgram
+from toolchain.target.records import empty_records
 
 AnyRecipe = TypeVar("AnyRecipe", Recipe, ImageRecipe)
 Stimuli = Mapping[str, NDArray[Any]]

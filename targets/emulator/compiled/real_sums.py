@@ -1,7 +1,8 @@
 """Sums of rows of real weights: those of the reference, bit for bit.
 
-The weights that meet in a target are added in the order of the reference: row after row of the kernel, element
-after element of a row, channel after channel. What sends nothing is left out, a whole row of pixels at once.
+The weights that meet in a target are added in the order of the reference: row after row of the kernel,
+element after element of a row, channel after channel. What sends nothing is left out, a whole row of pixels
+at once.
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
@@ -28,7 +29,6 @@ from targets.emulator.compiled.vectors import (
 from targets.emulator.compiled.window_sums import WeightRows, Window
 from toolchain.arrays import Array
 from toolchain.compiled import njit
-
 
 _NARROW, _MIDDLE, _ = REAL_BLOCKS
 _IMAGES: Final = 8

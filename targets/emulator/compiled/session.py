@@ -50,7 +50,8 @@ class CompiledSession:
         self._inputs = [
             item for group in network.groups for item in group.items if isinstance(item, ir.Input)
         ]
-        self._clipping = ClippingTally(self._inputs)
+        # Real numbers are clipped nowhere.
+        self._clipping = ClippingTally(self._inputs if network.number is np.int32 else ())
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -233,10 +234,10 @@ class CompiledSession:
         loop = self._loops[group]
         members = loop.plan.members
         early: list[Array] = []
-        late: list[Array | None] = []
+        late: list[list[Array]] = []
         for item, parts in zip(members, loop.plan.links, strict=True):
             early.append(self._drive(item, parts.early, steps))
-            late.append(self._drive(item, parts.late, steps) if parts.late else None)
+            late.append([self._drive(item, [link], steps) for link in parts.late])
         spikes = [self._streams[item.node.name].rows(0, steps) for item in members]
         recorded = {quantity for quantity, arrays in records.items() if loop.plan.names & arrays.keys()}
         return list(zip(members, loop.run(early, late, spikes, recorded), strict=True))

@@ -21,11 +21,10 @@ from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
 from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
-from tests.graphs import feed_forward, fixed_lif
+from tests.graphs import fixed_lif
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import fixedpoint, ir
-from toolchain.errors import VerifyError
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
 from toolchain.ir import Decode, Graph, Window, print_graph
@@ -293,8 +292,3 @@ def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
     recipe = Recipe(seed=23067, sizes=(1,), channels=1, synaptic_delays=True, sparse=True)
     graph, stimulus = random_fixed(recipe), random_stimulus(recipe, 2, 5)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
-
-
-def test_a_float_graph_is_refused() -> None:
-    with pytest.raises(VerifyError, match="runs integers"):
-        CompiledNetwork.of(feed_forward())
