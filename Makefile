@@ -79,7 +79,7 @@ hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one or
 .PHONY: sweep
 GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)
-	for kind in wide-images images integers; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
+	for kind in wide-images images integers reals; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
 
 .PHONY: nir-sweep
 nir-sweep: $(READY) ## 10,000 random NIR graphs against their equations in NumPy (a quarter of an hour)
