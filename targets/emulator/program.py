@@ -9,13 +9,14 @@ from pathlib import Path
 from threading import local
 from typing import Any, Final, Protocol, final
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from targets.emulator.integers.events import MOST_LANES
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.session import IntegerSession
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.events import MOST_LANES
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.session import CompiledSession
+from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
 from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput
@@ -84,14 +85,14 @@ class EmulatorProgram:
     Args:
         graph: A float or fixed graph.
         device: `cpu` or `cuda`.
-        tensors: Whether to run a fixed graph on tensors, as on a GPU, also on the CPU.
+        tensors: Whether to run it on tensors, as on a GPU, also on the CPU.
     """
 
     def __init__(self, graph: Graph, device: str, *, tensors: bool = False) -> None:
         verify(graph)
         self._graph = graph
         self._device = torch.device(device)
-        self._compiled = graph.stage is Stage.FIXED and self._device.type == "cpu" and not tensors
+        self._compiled = self._device.type == "cpu" and not tensors
 
     def session(self, batch: int) -> BlockSession:
         """Return a batch at rest that is stepped by hand."""
@@ -106,8 +107,8 @@ class EmulatorProgram:
     ) -> Trace:
         """Run every sample from rest, cut into batches that fit the memory.
 
-        Integers equal `toolchain.execution.reference` bit for bit; floats are float64 and differ from it
-        by the order of summation only.
+        All numbers equal `toolchain.execution.reference` bit for bit. Only real numbers on tensors, as on a
+        GPU, differ from it by the order of summation.
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
@@ -146,8 +147,9 @@ class EmulatorProgram:
                     together, max(1, _BATCH_RECORD_BYTES // (_RECORDED_BYTES * sum(neurons) * steps))
                 )
             return Cut(together, block, 1)
+        number = np.dtype(self._network.number).itemsize
         cores = max(1, min(torch.get_num_threads(), samples))
-        rows = max(1, _CACHE_BYTES // (4 * max(*neurons, 1)))
+        rows = max(1, _CACHE_BYTES // (number * max(*neurons, 1)))
         if self._network.loops:
             # A loop runs many samples side by side; otherwise the state of a few stays cached for many steps.
             together = min(-(-samples // cores), rows, MOST_LANES)
@@ -155,12 +157,14 @@ class EmulatorProgram:
         else:
             block = min(steps, rows, _LONGEST_BLOCK)
             together = min(-(-samples // cores), rows // block)
-        per_sample = sum(neurons) * (state + history + block) + channels * 4 * (history + block)
+        state *= number // 4
+        per_sample = sum(neurons) * (state + history + block) + channels * number * (history + block)
         return Cut(max(1, min(together, _MEMORY_BYTES // per_sample)), block, cores)
 
     def batch_size(self, steps: int) -> int:
-        """Return how many samples of a float graph run together; integers do not depend on cuts."""
-        return 1 if self._graph.stage is Stage.FIXED else self.cut(1, steps).samples
+        """Return how many samples run together; 1 if numbers do not depend on that."""
+        real = self._graph.stage is Stage.FLOAT
+        return self.cut(1, steps).samples if real and not self._compiled else 1
 
     def save(self, directory: Path) -> None:
         """Write the graph; the emulator needs nothing else."""
@@ -179,7 +183,7 @@ class EmulatorProgram:
 
     def _session(self, batch: int, steps: int, pool: Executor | None = None) -> BlockSession:
         if self._compiled:
-            return IntegerSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
+            return CompiledSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
         return TensorSession(self._graph, batch, self._device)
 
     def _session_of(self, sessions: local, batch: int, steps: int, pool: Executor | None) -> BlockSession:

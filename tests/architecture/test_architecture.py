@@ -175,7 +175,7 @@ def test_only_one_module_decides_where_compiled_code_is_kept(repository: Path) -
     [
         "toolchain/execution/reference.py",
         "targets/emulator/tensors/session.py",
-        "targets/emulator/integers/network.py",
+        "targets/emulator/compiled/network.py",
         "toolchain/passes/remove_dead_neurons.py",
         "toolchain/interchange/netx/to_netx.py",
         "toolchain/interchange/nir/to_nir.py",

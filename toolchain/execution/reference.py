@@ -1,6 +1,12 @@
 """The meaning of a graph: runs it in real numbers or in integers, slowly and in an obvious way.
 
 It takes one sample, one step and one node at a time, and everything that is faster is compared with it.
+
+Sums of real numbers depend on their order, which is part of the meaning, so that others can be equal bit for
+bit. A neuron adds one connection after the other as it reads them, and of a connection one delay after the
+other, from the shortest to the longest; what it adds is the sum over the sources that have this delay, from
+the first to the last. A convolution adds the elements of its kernel row by row, and of each element one
+channel after the other. A pooling adds its window row by row.
 """
 
 from collections.abc import Mapping
@@ -14,7 +20,7 @@ from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace, check_quantities
 from toolchain.fixedpoint import NeuronState
 from toolchain.ir import EdgeKind, Graph, Population, Stage, Window, verify
-from toolchain.ir.matrix import Matrix, delay_slots, targets_of
+from toolchain.ir.matrix import columns_of, delay_slots, rows_of, targets_of, values_of
 
 
 def run(
@@ -119,14 +125,17 @@ def _step(
         case ir.Delay():
             return _recall(node, t, history, np.int32 if graph.stage is Stage.FIXED else np.float64)
         case ir.Dense():
-            return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
+            return _synapses(node, history[node.inputs[0]], t)
         case ir.FixedDense():
             return _integer_synapses(node, history[node.inputs[0]], t)
         case ir.Conv2d() | ir.FixedConv2d() | ir.SumPool2d() | ir.MaxPool2d():
             return _image(node, history[node.inputs[0]][t])
         case ir.Lif():
-            a = sum(history[name][t] for name in node.inputs)
-            state[node.name], spikes = advance_reals(state[node.name], np.asarray(a), node)
+            a = np.zeros(node.vth.shape)
+            for name in node.inputs:
+                for current in history[name][t]:
+                    a = a + current
+            state[node.name], spikes = advance_reals(state[node.name], a, node)
             return spikes
         case ir.FixedLif():
             a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
@@ -155,14 +164,16 @@ def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]], number: 
     return values
 
 
-def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
-    if delays is None:
-        return weights @ past[t].ravel().astype(np.float64)
-    total = np.zeros(targets_of(weights))
-    for steps, slot in delay_slots(weights, delays):
+def _synapses(node: ir.Dense, past: list[Array], t: int) -> Array:
+    """Return the current of every delay, `[delays, targets]`."""
+    targets = targets_of(node.weights)
+    currents: list[Array] = []
+    for steps, slot in delay_slots(node.weights, node.delays):
         if t - steps >= 0:
-            total += slot @ past[t - steps].ravel().astype(np.float64)
-    return total
+            brought = values_of(slot) * past[t - steps].ravel().astype(np.float64)[columns_of(slot)]
+            # It adds the synapses of a target one after the other.
+            currents.append(np.bincount(rows_of(slot), brought, targets))
+    return np.array(currents).reshape(-1, targets)
 
 
 def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:
@@ -178,7 +189,7 @@ def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:
 def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Array) -> Array:
     match node:
         case ir.Conv2d():
-            return _convolve(x.astype(np.float64), node.weights, node.window, node.groups)
+            return _convolve_in_order(x.astype(np.float64), node.weights, node.window, node.groups)[None]
         case ir.FixedConv2d():
             total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
             return fixedpoint.wrap_sum(total << node.exponent)
@@ -190,9 +201,20 @@ def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Ar
 
 def _convolve(x: Array, weights: Array, window: Window, groups: int) -> Array:
     """Sum over the elements of the kernel, and over the input channels of each group."""
-    kernels = weights.reshape(groups, -1, *weights.shape[1:2], window.area)
+    kernels = weights.reshape(groups, -1, weights.shape[1], window.area)
     total: Array = np.zeros(1, weights.dtype)
     for k, patch in enumerate(window.patches(x)):
         sources = patch.reshape(groups, -1, *patch.shape[1:])
         total = total + np.einsum("goi,giyx->goyx", kernels[..., k], sources)
+    return total.reshape(-1, *total.shape[2:])
+
+
+def _convolve_in_order(x: Array, weights: Array, window: Window, groups: int) -> Array:
+    """Do the same in real numbers, one element of the kernel and one channel after the other."""
+    kernels = weights.reshape(groups, -1, weights.shape[1], window.area)
+    total: Array = np.zeros(1)
+    for k, patch in enumerate(window.patches(x)):
+        sources = patch.reshape(groups, -1, *patch.shape[1:])
+        for i in range(kernels.shape[2]):
+            total = total + kernels[:, :, i, k, None, None] * sources[:, None, i]
     return total.reshape(-1, *total.shape[2:])

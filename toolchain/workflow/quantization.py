@@ -41,6 +41,7 @@ from toolchain.training.callback import Callback
 from toolchain.workflow.build_facts import RepairFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.pass_graphs import PassGraph
+from toolchain.workflow.replaced_resets import after_training
 
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
 _OBSERVED: Final = 256
@@ -294,7 +295,8 @@ def repair_build(
     fixed, report = _round_again(build, tuned, samples.take(slice(0, _OBSERVED)))
     repair = RepairFacts(epochs=len(records), loss=records[-1].loss if records else None)
     # What PyTorch computed was compared with the weights before.
-    facts = build.facts.model_copy(update={"repair": repair, "float_agreement": None})
+    replaced = after_training(build.facts.replaced, (tuned, fixed), build.stimulus)
+    facts = build.facts.model_copy(update={"repair": repair, "float_agreement": None, "replaced": replaced})
     return replace(
         build,
         float_graph=tuned,

@@ -65,6 +65,21 @@ def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> Re
     )
 
 
+def after_training(
+    replaced: ReplacedResets | None, graphs: tuple[Graph, Graph], samples: Stimulus | None
+) -> ReplacedResets | None:
+    """Return the facts with the accuracy that training with the integers ended with.
+
+    Args:
+        replaced: What was replaced before the training; None if nothing was.
+        graphs: The float graph and its integers after the training.
+        samples: Samples that the build is judged by; None if there are none.
+    """
+    if replaced is None or replaced.accuracy is None or samples is None:
+        return replaced
+    return replaced.model_copy(update={"repaired": _compared(*graphs, samples).fixed_accuracy})
+
+
 def _compared(before: Graph, after: Graph, samples: Stimulus) -> Comparison:
     programs = [load_target(DEFAULT_EXECUTOR).build(graph) for graph in (before, after)]
     comparer, fitted = Comparer((before, after)), fit_stimulus(before, samples)

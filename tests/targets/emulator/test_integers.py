@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.emulator.integers import events
-from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.streams import enter, leave
-from targets.emulator.integers.synapses import Rows
-from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled import events
+from targets.emulator.compiled.events import LoopPlan
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.streams import enter, leave
+from targets.emulator.compiled.synapses import Rows
+from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
+from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
 from tests.graphs import feed_forward, fixed_lif

@@ -21,8 +21,9 @@ from toolchain.ir import Graph, verify
 from toolchain.passes import DequantizeGraph, ReplaceResets
 from toolchain.reset import Reset
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
-from toolchain.workflow.quantization import Quantization
+from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 from toolchain.workflow.replaced_resets import replaced_resets, replacement
 
 _ZERO_ONLY = HardwareProfile(name="zero only", resets=frozenset({Reset.ZERO}), adapts=False, max_spikes=1)
@@ -125,6 +126,22 @@ def test_what_a_population_keeps_is_not_said_to_be_replaced(rng: np.random.Gener
     assert said(refractory=np.full(12, 70), **rise) == (
         "reset 'subtract', refractory for up to 70 steps (now 62), thresholds that spikes raise"
     )
+
+
+def test_a_training_that_followed_is_said_of_what_was_replaced(rng: np.random.Generator) -> None:
+    graph, x = _subtracting(rng), spikes(rng, 24, 15, 6)
+    train, held_out = (Stimulus({"x": part}, np.arange(12) % 3) for part in (x[:12], x[12:]))
+    usual, options = RepairOptions.of_epochs(1), Quantization(replace_reset=Reset.ZERO)
+    build = compile_graph(graph, stimulus=held_out, calibration=train, quantization=options)
+    assert any("training with the integers may repair it" in note for note in build.notes)
+    repaired = repair_build(build, train, usual)
+    comparison = compare_build(repaired).comparison
+    assert repaired.facts.replaced is not None
+    assert repaired.facts.replaced.repaired == comparison.fixed_accuracy
+    note = f"after training with them, the integers reach {comparison.fixed_accuracy:.2f} %"
+    assert any(each.endswith(note) for each in repaired.notes)
+    unjudged = repair_build(compile_graph(graph, calibration=train, quantization=options), train, usual)
+    assert any(each.endswith("all of it before the training with the integers") for each in unjudged.notes)
 
 
 def test_without_new_neurons_nothing_changes() -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tests.graphs import recurrent, spikes, varied
+from tests.graphs import chain, fixed_dense, fixed_lif, recurrent, spikes, varied
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.networks import images, small_preresnet
 from tests.nodes import node_of, sparse, weights_of
@@ -300,4 +300,14 @@ def test_a_fixed_graph_alone_is_refused(rng: np.random.Generator) -> None:
 def test_sums_that_leave_32_bits_wrap_before_a_negative_exponent_drops_bits(seed: int) -> None:
     recipe = Recipe(seed, (6,), 5, graded=True, wide=True, synaptic_delays=seed % 2 == 0)
     graph, x = random_fixed(recipe), random_stimulus(recipe, 2, 12)
+    _check_equal(reference.run(graph, x), _run(GraphNetwork(_real(graph), graph), x))
+
+
+def test_sums_of_connections_of_several_exponents_are_exact() -> None:
+    """A large message times a large exponent, and one unit more, need 31 bits together."""
+    weights = {"large": ([[254] * 15], 7), "small": ([[2] + [0] * 14], 0)}
+    dense = [fixed_dense(name, "x", each, exponent=exponent) for name, (each, exponent) in weights.items()]
+    neurons = fixed_lif("p", ("large", "small"), 1, dv=0)
+    graph = chain(*dense, neurons, shape=(15,), edge=ir.EdgeKind.GRADED, scale=1.0, bits=12)
+    x = np.full((1, 3, 15), 4001.0)
     _check_equal(reference.run(graph, x), _run(GraphNetwork(_real(graph), graph), x))

@@ -167,6 +167,8 @@ def test_the_command_trains_and_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr()
     assert "train with integers ..." in said.err
     assert "trained 1 epoch with the integers, loss" in said.out
+    judged = compare_build(load(tmp_path / "b")).comparison
+    assert f"accuracy float {judged.float_accuracy:.2f} %, fixed {judged.fixed_accuracy:.2f} %" in said.out
     assert (tmp_path / "state" / "state.safetensors").exists()
     repair = load(tmp_path / "b").facts.repair
     assert repair is not None

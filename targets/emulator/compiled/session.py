@@ -1,18 +1,26 @@
-"""A batch in the middle of a run, in integers: it advances by blocks of steps, group by group."""
+"""A batch in the middle of a run: it advances by blocks of steps, group by group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
 
-from targets.emulator.integers.events import EventLoop
-from targets.emulator.integers.images import pool
-from targets.emulator.integers.items import CompiledPopulation, Item, ItemGroup, PooledNode, name_of
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import advance_neurons
-from targets.emulator.integers.rules import NO_RECORD, StateRecord, rest
-from targets.emulator.integers.streams import Stream, enter, leave
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.events import EventLoop
+from targets.emulator.compiled.images import pool
+from targets.emulator.compiled.items import (
+    CompiledPopulation,
+    DelayedNode,
+    Item,
+    ItemGroup,
+    Link,
+    PooledNode,
+    name_of,
+)
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.neurons import advance_neurons
+from targets.emulator.compiled.rules import StateRecord, rest, room_for_record
+from targets.emulator.compiled.streams import Stream, enter, leave
+from targets.emulator.compiled.workspace import Workspace
 from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.execution.clipping import ClippedInput, ClippingTally
@@ -23,11 +31,11 @@ from toolchain.target.records import Records
 
 
 @final
-class IntegerSession:
+class CompiledSession:
     """A batch in the middle of a run.
 
     Args:
-        network: A fixed graph made ready.
+        network: A graph made ready.
         batch: Number of samples that advance together.
         steps: Steps of the longest block.
         workspace: Memory and cores to work with; new memory and one core if None.
@@ -51,7 +59,11 @@ class IntegerSession:
         in_loops = {name_of(item) for group in self._loops for item in group.items}
         self._states = {
             neurons.node.name: rest(
-                batch, neurons.size, forgets=neurons.rule.forgets, remembers=neurons.remembers
+                batch,
+                neurons.size,
+                network.number,
+                forgets=neurons.rule.forgets,
+                remembers=neurons.remembers,
             )
             for neurons in network.neurons
             if neurons.node.name not in in_loops
@@ -121,7 +133,9 @@ class IntegerSession:
         """Run items over a block; return the recorded states of the populations among them."""
         stride = steps if group.stride is None else group.stride
         states = {
-            item.node.name: self._record_of(item, steps, quantities.get(item.node.name, ()))
+            item.node.name: room_for_record(
+                (steps, self._batch, item.size), self._network.number, quantities.get(item.node.name, ())
+            )
             for item in group.items
             if isinstance(item, CompiledPopulation)
         }
@@ -131,13 +145,6 @@ class IntegerSession:
         return [
             (item, states[item.node.name]) for item in group.items if isinstance(item, CompiledPopulation)
         ]
-
-    def _record_of(self, item: CompiledPopulation, steps: int, quantities: tuple[str, ...]) -> StateRecord:
-        """Return room for the recorded states of a block."""
-        shape = (steps, self._batch, item.size)
-        return StateRecord(
-            *(np.empty(shape, np.int32) if name in quantities else NO_RECORD for name in ("u", "v"))
-        )
 
     def _run(
         self,
@@ -152,6 +159,8 @@ class IntegerSession:
                 self._enter(item, values[item.name][:, start:stop], start, stop)
             case PooledNode():
                 self._pool(item, start, stop)
+            case DelayedNode():
+                self._delay(item, start, stop)
             case CompiledPopulation():
                 self._fire(item, start, stop, states[item.node.name])
 
@@ -160,8 +169,10 @@ class IntegerSession:
         graded = node.edge is EdgeKind.GRADED
         # Direct coding gives the same picture at every step: it is encoded once, and convolved once.
         stream.constant = graded and stop - start > 1 and bool((value[:, 1:] == value[:, :1]).all())
-        if graded:
-            value = encode_graded(value[:, :1] if stream.constant else value, node.scale, node.bits)
+        if stream.constant:
+            value = value[:, :1]
+        if graded and self._network.number is np.int32:
+            value = encode_graded(value, node.scale, node.bits)
         rows = stream.rows(start, stop)
         if stream.constant:
             enter(value, node.shape, rows[:1])
@@ -175,24 +186,30 @@ class IntegerSession:
         images = source.images(start, stop, item.delay)
         pool(images, out.images(start, stop), window, isinstance(node, ir.SumPool2d))
 
+    def _delay(self, item: DelayedNode, start: int, stop: int) -> None:
+        out = self._streams[item.node.name].rows(start, stop)
+        for steps in np.unique(item.steps):
+            waits = item.steps == steps
+            out[:, :, waits] = self._streams[item.source].rows(start, stop, int(steps))[:, :, waits]
+
     def _fire(self, item: CompiledPopulation, start: int, stop: int, record: StateRecord) -> None:
-        a, gain = self.currents(item, start, stop)
+        a, gain = self._currents(item, item.links, start, stop)
         name = item.node.name
         spikes = self._streams[name].rows(start, stop)
         part = StateRecord(record.u[start:stop], record.v[start:stop])
         advance_neurons(a, gain, self._states[name], item.parameters, item.rule, spikes, part)
 
-    def currents(
-        self, item: CompiledPopulation, start: int, stop: int, within: frozenset[str] = frozenset()
+    def _currents(
+        self, item: CompiledPopulation, links: Sequence[Link], start: int, stop: int
     ) -> tuple[Array, int]:
-        """Return the summed input of a population and a factor, leaving out what comes from `within`.
+        """Return the summed input of a population through some of its connections, and a factor.
 
         The sum is valid until the next call.
         """
-        links = [link for link in item.links if link.source not in within] if within else item.links
         if len(links) == 1 and links[0].is_product:
             return links[0].product(self._streams, start, stop, self._workspace), links[0].gain
-        total = self._workspace.room("total", (stop - start, self._batch, item.size))
+        shape = (stop - start, self._batch, item.size)
+        total = self._workspace.room("total", shape, self._network.number)
         total[:] = 0
         for link in links:
             link.add(self._streams, start, stop, total, self._workspace)
@@ -204,13 +221,19 @@ class IntegerSession:
         """Run a loop of populations over a block; return their recorded states."""
         loop = self._loops[group]
         members = loop.plan.members
-        drives: list[Array] = []
-        for item in members:
-            a, gain = self.currents(item, 0, steps, loop.plan.names)
-            whole = a * np.int32(gain)
-            drives.append(np.broadcast_to(whole, (steps, *whole.shape[1:])))
+        early: list[Array] = []
+        late: list[Array | None] = []
+        for item, parts in zip(members, loop.plan.links, strict=True):
+            early.append(self._drive(item, parts.early, steps))
+            late.append(self._drive(item, parts.late, steps) if parts.late else None)
         spikes = [self._streams[item.node.name].rows(0, steps) for item in members]
-        return list(zip(members, loop.run(drives, spikes, quantities), strict=True))
+        return list(zip(members, loop.run(early, late, spikes, quantities), strict=True))
+
+    def _drive(self, item: CompiledPopulation, links: Sequence[Link], steps: int) -> Array:
+        """Return the input of a population through some of its connections in every step of a block."""
+        a, gain = self._currents(item, links, 0, steps)
+        whole = a * self._network.number(gain)
+        return np.broadcast_to(whole, (steps, *whole.shape[1:]))
 
     def _record(
         self,

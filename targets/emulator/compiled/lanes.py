@@ -12,32 +12,34 @@ times as long in `loops.run_loop` where 5 % of the neurons spike, 1.5 times at 1
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.images import transpose_bytes
-from targets.emulator.integers.loops import LoopNeurons, LoopSynapses
-from targets.emulator.integers.rules import (
-    ALIGNMENT,
+from targets.emulator.compiled.arithmetic import (
     NOTHING,
+    ONE,
+    after_spike,
+    current_of,
+    level_of,
+    potential_of,
+    rise_after,
+    wait_after,
+)
+from targets.emulator.compiled.images import transpose_bytes
+from targets.emulator.compiled.loops import LoopNeurons, LoopSynapses
+from targets.emulator.compiled.rules import (
     PLAIN,
     RESETS,
     FiringRule,
     NeuronParameters,
     StateArrays,
     StateRecord,
-    after_spike,
-    decayed,
     parameters_between,
-    potential_of,
-    rise_after,
     rule_of,
     state_between,
-    wait_after,
-    wrapped,
 )
-from targets.emulator.integers.vectors import pack_row, sum_lanes
+from targets.emulator.compiled.vectors import pack_row, sum_lanes
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
@@ -72,11 +74,6 @@ class _Lanes(NamedTuple):
     total: Array
 
 
-@njit(inline="always")
-def _current_of(a: Any, u: Any, keep: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    return wrapped(np.int32(decayed(u, keep) + np.int32(a << ALIGNMENT)))
-
-
 @njit(nogil=True, cache=True)
 def _update(
     a: Array, state: StateArrays, parameters: NeuronParameters, rule: FiringRule, fired: Array
@@ -88,7 +85,7 @@ def _update(
         threshold, bias = parameters.threshold[i], parameters.bias[i]
         change = NOTHING if rule.kind == PLAIN else parameters.change[i]
         for k in range(a.shape[1]):
-            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
+            u[i, k] = current = current_of(a[i, k], ONE, u[i, k], keep_u, False)  # noqa: FBT003
             potential = potential_of(v[i, k], keep_v, current, bias)
             spike = potential > threshold
             v[i, k] = after_spike(potential, mask, change) if spike else potential
@@ -108,13 +105,13 @@ def _update_remembering(
         change, refractory = parameters.change[i], parameters.refractory[i]
         adaptation, keep_rise = parameters.adaptation[i], parameters.keep_rise[i]
         for k in range(a.shape[1]):
-            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
+            u[i, k] = current = current_of(a[i, k], ONE, u[i, k], keep_u, False)  # noqa: FBT003
             active = wait[i, k] == 0
             potential = potential_of(v[i, k], keep_v, current, bias) if active else v[i, k]
-            spike = active & (potential > np.int32(threshold + rise[i, k]))
+            spike = active & (potential > level_of(threshold, rise[i, k]))
             v[i, k] = after_spike(potential, mask, change) if spike else potential
             wait[i, k] = wait_after(wait[i, k], spike, refractory)
-            rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation if spike else NOTHING)
+            rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation, spike)
             fired[i, k] = spike
 
 

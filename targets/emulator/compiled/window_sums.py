@@ -13,6 +13,9 @@ Every sum is exact for all data and all shapes:
   `A - 256 B - 128 n`, modulo 2^16, which is exact because that sum fits 16 bits.
 - In 32 bits sums, and products of messages and weights, count modulo 2^32. This is what the rules ask for:
   `fixedpoint.shift` reduces a sum modulo 2^32, and `fixedpoint.wrap_sum` modulo 2^24, which divides it.
+
+Sums of real weights are those of the reference bit for bit: row after row of the kernel, element after element
+of a row, channel after channel.
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
@@ -20,7 +23,28 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.vectors import BLOCK, add_pairs, add_rows, add_scaled_rows, list_word
+from targets.emulator.compiled.by_number import or_reals
+from targets.emulator.compiled.spike_lists import (
+    PAIRED,
+    WEIGHED,
+    ImageMessages,
+    SpikeList,
+    list_messages,
+    room_for_spikes,
+)
+from targets.emulator.compiled.vectors import (
+    BLOCK,
+    REAL_BLOCKS,
+    add_8,
+    add_16,
+    add_32,
+    add_pairs,
+    add_rows,
+    add_scaled_8,
+    add_scaled_16,
+    add_scaled_32,
+    add_scaled_rows,
+)
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
@@ -28,73 +52,38 @@ Window = tuple[int, int, int, int, int, int, int, int]
 """Rows and columns of kernel, stride, padding and dilation."""
 
 HALF: Final = BLOCK // 2
-PAIRED: Final = 0
-"""Weights of one byte, two in a word; the low half of a block, and the high one."""
-PLAIN: Final = 1
-"""Weights of 16 bits."""
-WEIGHED: Final = 2
-"""The same, multiplied by messages."""
 _IMAGES: Final = 8
-_BYTES: Final = 8
-_ONES: Final = np.zeros((2**_BYTES, _BYTES), np.uint32)
-"""For every pattern of eight bits the places of its ones."""
-for _pattern in range(2**_BYTES):
-    _set = [k for k in range(_BYTES) if _pattern >> k & 1]
-    _ONES[_pattern, : len(_set)] = _set
-
-
-class ImageMessages(NamedTuple):
-    """Messages of images.
-
-    Attributes:
-        values: `[images, rows, columns, channels]`: spikes or small counts in uint8, or messages in int32.
-        words: The same as uint64, eight channels each, if `values` holds spikes and its channels come in
-            eights; empty otherwise.
-    """
-
-    values: Array
-    words: Array
+_NARROW, _MIDDLE, _ = REAL_BLOCKS
 
 
 class WeightRows(NamedTuple):
     """Weights by source, a block of targets in one row.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16; half as many pairs if `form` is
-            `PAIRED`.
+        rows: `[blocks, kernel rows, kernel columns, span, lanes]`: int16 or float64; half as many pairs if
+            `form` is `PAIRED`.
         channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
             `span` of them.
         form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
-        limit: Rows that may be added in 16 bits; 0 if any number may, and if weighed.
+        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and of real weights.
+        lanes: Targets of a block: `BLOCK`, or one of `REAL_BLOCKS`.
     """
 
     rows: Array
     channels: Array
     form: int
     limit: int
+    lanes: int
 
 
 class _FlatRows(NamedTuple):
-    """Weights as the innermost loops read them: flat rows, and `form`, `limit` and `span` of `WeightRows`."""
+    """Weights as the innermost loops read them: flat rows, and what else `WeightRows` says of them."""
 
     rows: Array
     form: int
     limit: int
     span: int
-
-
-class _SpikeList(NamedTuple):
-    """Spikes of images, pixel by pixel.
-
-    Attributes:
-        ends: Where the spikes of every pixel end in `places`, from index 1 on.
-        places: `column * span + channel - first channel` of every spike, uint32, with room for eight more.
-        messages: Value of every spike if they are weighed; empty otherwise.
-    """
-
-    ends: Array
-    places: Array
-    messages: Array
+    lanes: int
 
 
 class _Sums(NamedTuple):
@@ -111,57 +100,13 @@ class _Sums(NamedTuple):
     wide: Array
 
 
-@njit(nogil=True, cache=True)
-def _list_words(words: Array, spikes: _SpikeList) -> None:
-    """List the spikes of images from words of eight channels, `[images, rows, columns, words]`."""
-    ends, places = spikes.ends, spikes.places
-    end = pixel = 0
-    images, rows, columns, count = words.shape
-    for n in range(images):
-        for y in range(rows):
-            place = 0
-            for x in range(columns):
-                for k in range(count):
-                    end = list_word(words[n, y, x, k], _ONES, place, places, end)
-                    place += _BYTES
-                pixel += 1
-                ends[pixel] = end
+class _RealSums(NamedTuple):
+    """The same of real weights: `[positions, lanes]`, float64."""
+
+    wide: Array
 
 
-@njit(nogil=True, cache=True)
-def _list_counts(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List the spikes of the channels `first .. last - 1` of images; a number above 1 is so many spikes."""
-    ends, places = spikes.ends, spikes.places
-    end = pixel = 0
-    images, rows, columns, _ = values.shape
-    for n in range(images):
-        for y in range(rows):
-            for x in range(columns):
-                base = x * span - first
-                for c in range(first, last):
-                    for _ in range(values[n, y, x, c]):
-                        places[end] = base + c
-                        end += 1
-                pixel += 1
-                ends[pixel] = end
-
-
-@njit(nogil=True, cache=True)
-def _list_messages(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List what is not 0 in the channels `first .. last - 1` of images, with its value."""
-    ends, places, messages = spikes
-    end = pixel = 0
-    images, rows, columns, _ = values.shape
-    for n in range(images):
-        for y in range(rows):
-            for x in range(columns):
-                base = x * span - first
-                for c in range(first, last):
-                    # The place is written always and counts only if the value is not 0: no branch to guess.
-                    places[end], messages[end] = base + c, values[n, y, x, c]
-                    end += values[n, y, x, c] != 0
-                pixel += 1
-                ends[pixel] = end
+_AnySums = _Sums | _RealSums
 
 
 @njit(inline="always")
@@ -186,10 +131,10 @@ def _widen(form: int, sums: _Sums, position: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _add(
-    weights: _FlatRows, shift: int, spikes: _SpikeList, start: int, stop: int, sums: _Sums, position: int
+    weights: _FlatRows, shift: int, spikes: SpikeList, start: int, stop: int, sums: _Sums, position: int
 ) -> None:
     """Add the rows of some spikes to the sum of one position, never more than `limit` in 16 bits."""
-    rows, form, limit, _ = weights
+    rows, form, limit, _, _ = weights
     narrow, counts, wide = sums
     if form == WEIGHED:
         add_scaled_rows(rows, shift, spikes.places, spikes.messages, start, stop, wide, position)
@@ -245,42 +190,93 @@ def _write_pairs(sums: _Sums, out: Array, place: int, first: int) -> None:
         counts[position] = 0
 
 
-@njit(nogil=True, cache=True)
-def _room_for_spikes(x: Array, span: int, form: int) -> _SpikeList:
-    """Return room for the spikes of images of which at most `span` channels are read at a time."""
-    pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    room = pixels * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
-    messages = np.empty(room if form == WEIGHED else 0, np.int32)
-    return _SpikeList(np.empty(pixels + 1, np.int64), np.empty(room, np.uint32), messages)
+@njit(inline="always")
+def _add_reals(
+    weights: _FlatRows, shift: int, spikes: SpikeList, start: int, stop: int, sums: Array, position: int
+) -> None:
+    """Add the rows of some spikes to the sum of one position, one after the other."""
+    rows, lanes, places, messages = weights.rows, weights.lanes, spikes.places, spikes.messages
+    if weights.form == WEIGHED:
+        if lanes == _NARROW:
+            add_scaled_8(rows, shift, places, messages, start, stop, sums, position)
+        elif lanes == _MIDDLE:
+            add_scaled_16(rows, shift, places, messages, start, stop, sums, position)
+        else:
+            add_scaled_32(rows, shift, places, messages, start, stop, sums, position)
+    elif lanes == _NARROW:
+        add_8(rows, shift, places, messages, start, stop, sums, position)
+    elif lanes == _MIDDLE:
+        add_16(rows, shift, places, messages, start, stop, sums, position)
+    else:
+        add_32(rows, shift, places, messages, start, stop, sums, position)
 
 
-@njit(nogil=True, cache=True)
-def _room_for_sums(positions: int) -> _Sums:
-    shape = (positions, BLOCK)
+def _write_reals(weights: _FlatRows, sums: _AnySums, out: Array, place: int, block: int) -> None:
+    first = block * weights.lanes
+    count = min(weights.lanes, out.shape[1] - first)
+    for position in range(len(sums.wide)):
+        for k in range(count):
+            out[place + position, first + k] = sums.wide[position, k]
+        for k in range(weights.lanes):
+            sums.wide[position, k] = 0
+
+
+@or_reals(_write_reals)
+def _write_sums(weights: _FlatRows, sums: _AnySums, out: Array, place: int, block: int) -> None:
+    """Write the sums of a row of positions to `out[place ...]`, those of one block of targets; clear them."""
+    if weights.form == PAIRED and not weights.limit:
+        _write_pairs(sums, out, place, block * BLOCK)
+    else:
+        _write(weights.form, sums, out, place, block * BLOCK)
+
+
+def _room_for_reals(rows: Array, positions: int, lanes: int) -> _AnySums:
+    return _RealSums(np.zeros((positions, lanes)))
+
+
+@or_reals(_room_for_reals)
+def _room_for_sums(rows: Array, positions: int, lanes: int) -> _AnySums:
+    shape = (positions, lanes)
     return _Sums(np.zeros(shape, np.int16), np.zeros(positions, np.int64), np.zeros(shape, np.int32))
 
 
-@njit(nogil=True, cache=True)
-def _list(form: int, images: ImageMessages, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
-    spikes.ends[0] = 0
-    if form == WEIGHED:
-        _list_messages(images.values, first, last, span, spikes)
-    elif images.words.size and last - first == images.values.shape[3]:
-        _list_words(images.words, spikes)
-    else:
-        _list_counts(images.values, first, last, span, spikes)
+@njit(inline="always")
+def _covered(column: int, reach: int, width: int) -> tuple[int, int]:
+    """Return the first pixel of a row that a window covers, and the one after the last."""
+    return max(column, 0), min(column + reach, width)
 
 
-@njit(nogil=True, cache=True)
-def _sum_kernel_row(
+def _sum_real_row(
     weights: _FlatRows,
     base: int,
-    spikes: _SpikeList,
+    spikes: SpikeList,
     pixel: int,
     width: int,
     across: tuple[int, int, int, int],
-    sums: _Sums,
+    sums: _AnySums,
+) -> None:
+    kernel, stride, padding, dilation = across
+    ends, span = spikes.ends, weights.span
+    runs, reach = (1, kernel) if dilation == 1 else (kernel, 1)
+    for position in range(len(sums.wide)):
+        for run in range(runs):
+            column = position * stride + run * dilation - padding
+            left, right = _covered(column, reach, width)
+            if left >= right or ends[pixel + left] == ends[pixel + right]:
+                continue
+            start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
+            _add_reals(weights, shift, spikes, start, stop, sums.wide, position)
+
+
+@or_reals(_sum_real_row)
+def _sum_kernel_row(
+    weights: _FlatRows,
+    base: int,
+    spikes: SpikeList,
+    pixel: int,
+    width: int,
+    across: tuple[int, int, int, int],
+    sums: _AnySums,
 ) -> None:
     """Add what one row of pixels brings through one row of the kernel to all positions of a row.
 
@@ -301,7 +297,7 @@ def _sum_kernel_row(
     for position in range(len(sums.narrow)):
         for run in range(runs):
             column = position * stride + run * dilation - padding
-            left, right = max(column, 0), min(column + reach, width)
+            left, right = _covered(column, reach, width)
             if left >= right:
                 continue
             start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
@@ -312,29 +308,56 @@ def _sum_kernel_row(
                 _add(weights, shift, spikes, start, stop, sums, position)
 
 
+def _sum_real_block(
+    weights: _FlatRows, block: int, spikes: SpikeList, first: int, last: int, sums: _AnySums, out: Array
+) -> None:
+    own = _RealSums(sums.wide[: last - first])
+    for n in range(first, last):
+        start, stop = spikes.ends[n], spikes.ends[n + 1]
+        _add_reals(weights, block * weights.span, spikes, start, stop, own.wide, n - first)
+    _write_sums(weights, own, out, first, block)
+
+
+@or_reals(_sum_real_block)
+def _sum_block(
+    weights: _FlatRows, block: int, spikes: SpikeList, first: int, last: int, sums: _AnySums, out: Array
+) -> None:
+    """Write the sums of a block of targets, of the images `first .. last - 1`, which have one pixel."""
+    plain = weights.form == PAIRED and not weights.limit
+    for n in range(first, last):
+        start, stop = spikes.ends[n], spikes.ends[n + 1]
+        if plain:
+            add_pairs(weights.rows, block * weights.span, spikes.places, start, stop, sums.narrow, 0)
+            sums.counts[0] = stop - start
+            _write_pairs(sums, out, n, block * BLOCK)
+        else:
+            _add(weights, block * weights.span, spikes, start, stop, sums, 0)
+            _write(weights.form, sums, out, n, block * BLOCK)
+
+
 @njit(nogil=True, cache=True)
 def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out: Array) -> None:
-    """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`, int32.
+    """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`.
 
     Args:
         images: Messages of the images.
         weights: Weights by source.
         window: How the kernel moves.
-        out: Sums, written.
+        out: Sums, int32 or float64 as the weights are integers or real numbers, written.
     """
     kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
     across = (kernel_x, stride_x, padding_x, dilation_x)
     count, height, width, _ = images.values.shape
     _, rows_out, positions, targets = out.shape
     span, form, channels = weights.rows.shape[3], weights.form, weights.channels
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
-    plain = form == PAIRED and not weights.limit
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span, weights.lanes)
     flat_out = out.reshape(count * rows_out * positions, targets)
-    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(positions)
+    spikes = room_for_spikes(images.values, span, form, out.dtype)
+    sums = _room_for_sums(weights.rows, positions, weights.lanes)
     for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
-            _list(form, images, first, last, span, spikes)
+            list_messages(form, images, first, last, span, spikes)
         for n in range(count):
             for y in range(rows_out):
                 for i in range(kernel):
@@ -343,10 +366,7 @@ def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out:
                         base = (block * kernel + i) * kernel_x * span
                         _sum_kernel_row(flat, base, spikes, (n * height + row) * width, width, across, sums)
                 place = (n * rows_out + y) * positions
-                if plain:
-                    _write_pairs(sums, flat_out, place, block * BLOCK)
-                else:
-                    _write(form, sums, flat_out, place, block * BLOCK)
+                _write_sums(flat, sums, flat_out, place, block)
 
 
 @njit(nogil=True, cache=True)
@@ -355,24 +375,15 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
 
     Args:
         images: Messages `[images, 1, 1, channels]`.
-        weights: Weights by source, `[blocks, 1, 1, channels, BLOCK]` or pairs.
-        out: Sums `[images, targets]`, int32, written.
+        weights: Weights by source, `[blocks, 1, 1, channels, lanes]` or pairs.
+        out: Sums `[images, targets]`, int32 or float64, written.
     """
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
-    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(1)
-    _list(form, images, 0, span, span, spikes)
-    plain = form == PAIRED and not weights.limit
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span, weights.lanes)
+    spikes = room_for_spikes(images.values, span, form, out.dtype)
+    sums = _room_for_sums(weights.rows, _IMAGES, weights.lanes)
+    list_messages(form, images, 0, span, span, spikes)
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):
         for block in range(len(weights.rows)):
-            shift, first = block * span, block * BLOCK
-            for n in range(some, min(some + _IMAGES, count)):
-                start, stop = spikes.ends[n], spikes.ends[n + 1]
-                if plain:
-                    add_pairs(flat.rows, shift, spikes.places, start, stop, sums.narrow, 0)
-                    sums.counts[0] = stop - start
-                    _write_pairs(sums, out, n, first)
-                else:
-                    _add(flat, shift, spikes, start, stop, sums, 0)
-                    _write(form, sums, out, n, first)
+            _sum_block(flat, block, spikes, some, min(some + _IMAGES, count), sums, out)

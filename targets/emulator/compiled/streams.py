@@ -1,11 +1,11 @@
 """Messages of a node, step by step: those of a block, and those of the past that some reader still needs."""
 
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.integers.images import transpose_bytes
+from targets.emulator.compiled.images import transpose_bytes
 from toolchain.arrays import Array
 
 _IMAGE: Final = 3
@@ -66,14 +66,14 @@ class Stream:
 
     Args:
         shape: Features of one step, in the order of the graph.
-        dtype: uint8 for spikes and small counts, int32 for messages.
+        dtype: uint8 for spikes and small counts, int32 or float64 for messages.
         history: Steps before the block that readers with a delay need.
         steps: Steps of the longest block.
         batch: Number of samples.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: type[np.integer[Any]], history: int, steps: int, batch: int
+        self, shape: tuple[int, ...], dtype: type[np.generic], history: int, steps: int, batch: int
     ) -> None:
         self.shape = shape
         self.history = history

@@ -17,7 +17,7 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
     """Sum `[images, rows, columns, channels]` over windows, or say whether any element is set.
 
     Args:
-        x: Spikes or messages.
+        x: Spikes or messages; real ones are added row after row of the window.
         out: Result, written.
         window: Rows and columns of kernel, stride and padding.
         is_sum: Whether to sum; otherwise the result is an OR.
@@ -37,7 +37,7 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
                     ):
                         values = x[n, y * stride_y + i - pad_y, column * stride_x + j - pad_x]
                         for c in range(total.size):
-                            total[c] = total[c] + values[c] if is_sum else total[c] | values[c]
+                            total[c] = total[c] + values[c] if is_sum else max(total[c], values[c])
 
 
 @njit(inline="always")
