@@ -64,7 +64,7 @@ class Learner(ABC):
     def start(self, labels: Tensor) -> None:
         """Get ready to learn."""
         self.labels = labels
-        self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=_RATE)
+        self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=_RATE, fused=True)
 
     def backward(self) -> Tensor:
         """Compute the gradients, and return the class scores `[batch, classes]`."""

@@ -91,9 +91,7 @@ class StateRecord(NamedTuple):
     v: Array
 
 
-def room_for_record(
-    shape: tuple[int, int, int], number: Number, quantities: Container[str]
-) -> StateRecord:
+def room_for_record(shape: tuple[int, int, int], number: Number, quantities: Container[str]) -> StateRecord:
     """Return room for what is recorded of a block, `[steps, batch, size]`."""
     return StateRecord(*(np.empty(shape if name in quantities else (0, 0, 0), number) for name in ("u", "v")))
 
