@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.models.loops.vectors import WIDE
+
 Numbers = NDArray[Any]
 _WIDE_FROM: Final = 0.2
 """Share of possible synapses from which on a connection is wide."""
@@ -46,7 +48,8 @@ class Synapses(NamedTuple):
         wide: Connections with so many synapses that whole rows of weights are added: their first neuron,
             the neuron behind the last, the place that the first weight of a row reaches, the length of a
             row, and where the rows begin in `rows`; int64 `[connections, 5]`.
-        rows: Weights of those connections, a row for each source, zero where there is no synapse; flat.
+        rows: Weights of those connections, a row for each source, zero where there is no synapse; flat, and
+            a multiple of `WIDE` of rows for each connection.
     """
 
     first: Numbers
@@ -101,7 +104,7 @@ class SynapseLists:
                 targets, count = part.mask.shape
                 reached = int(part.delays) * neurons + part.target
                 wide.append((part.source, part.source + count, reached, targets, size))
-                size += targets * count
+                size += targets * (count + -count % WIDE)
         source, place, late = (np.concatenate(each) for each in (sources, places, wides))
         order = np.lexsort((place, late, source))
         positions = np.empty_like(order)
@@ -150,4 +153,8 @@ class SynapseLists:
 
     @property
     def _row_size(self) -> int:
-        return int(sum((stop - start) * length for start, stop, _, length, _ in self.wide.tolist()))
+        ends = [
+            begin + (stop - start + (start - stop) % WIDE) * length
+            for start, stop, _, length, begin in self.wide.tolist()
+        ]
+        return max(ends, default=0)
