@@ -53,7 +53,7 @@ def _send(sent: Any, a: Any, tail: Any, step: int, synapses: Any, layer: Any) ->
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.middle[n])
+            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.first[n + 1])
             if stays:
                 _bring(count, a, here, synapses.places[listed], synapses.weights[listed])
             else:
@@ -146,7 +146,7 @@ def _learn(sent: Any, by_a: Any, future: Any, step: int, by_synapses: Any) -> No
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.middle[n])
+            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.first[n + 1])
             if stays:
                 _fetch(count, by_a, here, by_synapses.places[listed], by_synapses.weights[listed])
             else:
@@ -282,7 +282,7 @@ def _listen(
     # As many neurons at a time as a line has samples: that square stays in the cache while it is turned.
     for low in range(layer[START], layer[STOP], lanes):
         for n in range(low, low + lanes):
-            start, stop = synapses.first[n], synapses.middle[n]
+            start, stop = synapses.first[n], synapses.first[n + 1]
             sum_lines(lines, here, synapses.places, synapses.weights, start, stop, brought, n - low)
         for k in range(len(wide)):
             start, stop, reached, length, begin = wide[k]
