@@ -3,7 +3,8 @@
 from toolchain.training.callback import Callback
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
-from toolchain.training.fit import FitOptions, LearningRateSchedule, Optimizer, fit
+from toolchain.training.fit import fit
+from toolchain.training.fit_options import FitOptions, LearningRateSchedule, Optimizer
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.quantization_aware import tune_graph

@@ -106,7 +106,10 @@ class GraphLoop:
                 port = _port(target, connection.node.name, delay)
                 starts[stored.delays == delay] = self.places.layers[port][0]
         waited = np.broadcast_to(waits, source.vth.shape).reshape(-1)[stored.sources]
+        first, _ = self.places.layers[source.name]
+        begin = int(starts[0]) if len(starts) else 0
         return ConnectedPart(
+            (first, source.vth.size, begin, target.vth.size),
             self.places.layers[source.name][0] + stored.sources,
             starts + stored.targets,
             stored.delays + waited,

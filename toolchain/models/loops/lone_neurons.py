@@ -1,8 +1,8 @@
 """All steps of a population that nothing of its own comes back to, as one operation for autograd.
 
-A chunk of neurons of a sample passes through all steps before the next one begins, so that its state stays in
-the nearest cache. For the gradients it does so again: nothing is stored but the input, which whoever computed
-it stores anyway.
+A chunk of neurons passes through all steps before the next one begins, so that its state stays in the nearest
+cache; neurons of a small population, of several samples. For the gradients it does so again: nothing is
+stored but the input, which whoever computed it stores anyway.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from toolchain.compiled import njit
 from toolchain.models.loops.neurons import BIAS, NUMBERS, REMEMBERS, STATES, U, V
+from toolchain.models.loops.ownership import keep, unowned
 from toolchain.models.loops.ruled_neurons import advance_ruled, retreat_ruled
 from toolchain.threads import PARTS, in_threads, parts
 
@@ -210,20 +211,35 @@ def advance_lone(
         chunk: Neurons that advance together.
     """
     begin, end, low, high = part
+    states = np.empty((STATES + 2, chunk), numbers.dtype)
+    spikes, copied = np.empty(chunk, np.uint8), np.empty((NUMBERS, chunk), numbers.dtype)
+    state, fired, own = unowned(states), unowned(spikes), unowned(copied)
+    a, sent, v_rows, u_rows, layer = (
+        unowned(a),
+        unowned(sent),
+        unowned(v_rows),
+        unowned(u_rows),
+        unowned(layer),
+    )
+    row, potential = state[STATES], state[STATES + 1]
     for start in range(low, high, chunk):
-        stop = min(start + chunk, high)
-        own, size = numbers[:, start:stop].copy(), stop - start
-        state, potential = np.empty((STATES, size), numbers.dtype), np.empty(size, numbers.dtype)
-        for b in range(begin, end):
+        size = min(chunk, high - start)
+        together = min(chunk // size, end - begin)
+        _tile(numbers, start, size, together, own)
+        for b in range(begin, end, together):
+            count = min(together, end - b)
             state[:] = 0
             for t in range(a.shape[1]):
-                advance_ruled(
-                    a[b, t, start:stop], state, sent[b, t, start:stop], potential, own, layer, 0, size
-                )
+                _gather(a, b, count, t, start, size, row)
+                advance_ruled(row, state, fired, potential, own, layer, 0, count * size)
+                _scatter(fired, sent, b, count, t, start, size)
                 if v_rows.size:
-                    v_rows[b, t, start:stop] = state[V]
+                    _scatter(state[V], v_rows, b, count, t, start, size)
                 if u_rows.size:
-                    u_rows[b, t, start:stop] = state[U]
+                    _scatter(state[U], u_rows, b, count, t, start, size)
+    keep(states)
+    keep(spikes)
+    keep(copied)
 
 
 @njit(nogil=True, cache=True)
@@ -254,36 +270,82 @@ def retreat_lone(
         chunk: Neurons that advance together.
     """
     begin, end, low, high = part
-    steps, remembers = a.shape[1], layer[REMEMBERS] != 0
+    kind, steps, remembers = numbers.dtype, a.shape[1], layer[REMEMBERS] != 0
+    states, copied = np.empty((2 * STATES + 2, chunk), kind), np.empty((2 * NUMBERS, chunk), kind)
+    states_before = np.empty((steps if remembers else 1, STATES, chunk), kind)
+    potentials, spikes = np.empty((steps, chunk), kind), np.empty((steps, chunk), np.uint8)
+    state, own, by_own = unowned(states), unowned(copied), unowned(copied)[NUMBERS:]
+    past, potential, fired = unowned(states_before), unowned(potentials), unowned(spikes)
+    a, by_spikes, by_v, by_a, layer = (
+        unowned(a),
+        unowned(by_spikes),
+        unowned(by_v),
+        unowned(by_a),
+        unowned(layer),
+    )
+    later, row, by_row = state[STATES : 2 * STATES], state[2 * STATES], state[2 * STATES + 1]
     for start in range(low, high, chunk):
-        stop = min(start + chunk, high)
-        own, size = numbers[:, start:stop].copy(), stop - start
-        by_own = np.zeros((NUMBERS, size), numbers.dtype)
-        state, later = np.empty((STATES, size), numbers.dtype), np.empty((STATES, size), numbers.dtype)
-        past = np.empty((steps if remembers else 1, STATES, size), numbers.dtype)
-        potential, sent = np.empty((steps, size), numbers.dtype), np.empty((steps, size), np.uint8)
-        none = np.zeros(size, by_spikes.dtype)
-        for b in range(begin, end):
-            state[:], later[:] = 0, 0
+        size = min(chunk, high - start)
+        together = min(chunk // size, end - begin)
+        _tile(numbers, start, size, together, own)
+        by_own[:] = 0
+        for b in range(begin, end, together):
+            count = min(together, end - b)
+            width = count * size
+            state[:] = 0
             for t in range(steps):
                 if remembers:
-                    past[t] = state
-                advance_ruled(a[b, t, start:stop], state, sent[t], potential[t], own, layer, 0, size)
+                    past[t] = state[:STATES]
+                _gather(a, b, count, t, start, size, row)
+                advance_ruled(row, state, fired[t], potential[t], own, layer, 0, width)
+            row[:] = 0
             for t in range(steps - 1, -1, -1):
                 if by_v.size:
-                    later[V] += by_v[b, t, start:stop]
+                    _gather(by_v, b, count, t, start, size, row)
+                    _add(row, later[V], width)
+                    row[:] = 0
+                if by_spikes.size:
+                    _gather(by_spikes, b, count, t, start, size, row)
+                before = past[t if remembers else 0]
                 retreat_ruled(
-                    by_spikes[b, t, start:stop] if by_spikes.size else none,
-                    sent[t],
-                    potential[t],
-                    past[t if remembers else 0],
-                    later,
-                    by_a[b, t, start:stop],
-                    by_own,
-                    own,
-                    layer,
-                    slope,
-                    0,
-                    size,
+                    row, fired[t], potential[t], before, later, by_row, by_own, own, layer, slope, 0, width
                 )
-        by_numbers[BIAS, start:stop] += by_own[BIAS]
+                _scatter(by_row, by_a, b, count, t, start, size)
+        for k in range(together):
+            _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
+    keep(states)
+    keep(copied)
+    keep(states_before)
+    keep(potentials)
+    keep(spikes)
+
+
+@njit(nogil=True)
+def _tile(numbers: Any, start: int, size: int, count: int, own: Any) -> None:  # noqa: ANN401
+    """Copy the numbers of some neurons, once for each sample that advances with them."""
+    for k in range(count):
+        own[:NUMBERS, k * size : (k + 1) * size] = numbers[:, start : start + size]
+
+
+@njit(nogil=True)
+def _gather(x: Any, b: int, count: int, t: int, start: int, size: int, row: Any) -> None:  # noqa: ANN401
+    """Put neighbouring neurons of several samples side by side."""
+    for k in range(count):
+        source, target = x[b + k, t, start : start + size], row[k * size : (k + 1) * size]
+        for n in range(size):
+            target[n] = source[n]
+
+
+@njit(nogil=True)
+def _scatter(row: Any, x: Any, b: int, count: int, t: int, start: int, size: int) -> None:  # noqa: ANN401
+    """Undo `_gather`."""
+    for k in range(count):
+        source, target = row[k * size : (k + 1) * size], x[b + k, t, start : start + size]
+        for n in range(size):
+            target[n] = source[n]
+
+
+@njit(nogil=True)
+def _add(values: Any, sums: Any, size: int) -> None:  # noqa: ANN401
+    for n in range(size):
+        sums[n] += values[n]

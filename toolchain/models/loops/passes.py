@@ -34,8 +34,10 @@ from toolchain.models.loops.neurons import (
     retreat_any,
     retreat_plain,
 )
+from toolchain.models.loops.ownership import keep, unowned
 from toolchain.models.loops.ruled_neurons import advance_ruled, collect, hand_back, retreat_ruled
-from toolchain.models.loops.vectors import sum_lines
+from toolchain.models.loops.spikes import learn, send, without_owner
+from toolchain.models.loops.vectors import WIDE, add_wide_lines, sum_lines, turn
 
 
 @njit(nogil=True)
@@ -47,26 +49,6 @@ def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: 
         advance_ruled(a, state, sent, potential, numbers, layer, start, stop)
     else:
         advance_any(a, state, sent, potential, numbers, start, stop, layer[KEEPS], layer[MOST])
-
-
-@njit(nogil=True)
-def _send(sent: Any, a: Any, tail: Any, step: int, first: Any, places: Any, weights: Any, layer: Any) -> None:  # noqa: ANN401
-    """Bring the spikes of a layer to where they arrive; `a` and `tail` are flat."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
-    for word in range(layer[START] // 8, layer[STOP] // 8):
-        if words[word] == 0:
-            continue
-        for n in range(8 * word, 8 * word + 8):
-            if sent[n] == 0:
-                continue
-            count = a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                if place < a.size:
-                    a[place] += count * weights[p]
-                else:
-                    tail[place - a.size] += count * weights[p]
 
 
 @njit(nogil=True, cache=True)
@@ -82,9 +64,7 @@ def advance(
     shown: int,
     numbers: Any,  # noqa: ANN401
     layers: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Run samples over a block of steps.
 
@@ -100,12 +80,13 @@ def advance(
         shown: First neuron of those two.
         numbers: Numbers of the neurons, see `neurons`, `[8, N]`.
         layers: Table of the layers, see `neurons`.
-        first: Where the synapses of each source begin, int64 `[N + 1]`.
-        places: Place of each synapse, uint32.
-        weights: Weight of each synapse.
+        synapses: The synapses between them, see `Synapses`.
     """
     size, stop = a.shape[2], shown + v_rows.shape[2]
-    potential = np.empty(size, a.dtype)
+    own = np.empty(size, a.dtype)
+    a, tail, state, sent, potential = unowned(a), unowned(tail), unowned(state), unowned(sent), unowned(own)
+    v_rows, u_rows, numbers, layers = unowned(v_rows), unowned(u_rows), unowned(numbers), unowned(layers)
+    synapses = without_owner(synapses)
     for b in range(begin, end):
         flat, rest = a[b].reshape(-1), tail[b].reshape(-1)
         for t in range(a.shape[1]):
@@ -114,36 +95,11 @@ def advance(
                     collect(a[b, t], layers[k])
                     continue
                 _update(a[b, t], state[b], sent[b, t], potential, numbers, layers[k])
-                _send(sent[b, t], flat, rest, t, first, places, weights, layers[k])
+                send(sent[b, t], flat, rest, t, synapses, layers[k])
             v_rows[b, t] = state[b, V, shown:stop]
             if u_rows.size:
                 u_rows[b, t] = state[b, U, shown:stop]
-
-
-@njit(nogil=True)
-def _learn(
-    sent: Any,  # noqa: ANN401
-    by_a: Any,  # noqa: ANN401
-    future: Any,  # noqa: ANN401
-    step: int,
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    by_weights: Any,  # noqa: ANN401
-) -> None:
-    """Add to the gradient of every synapse whose source fired what its current would have changed."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
-    for word in range(len(words)):
-        if words[word] == 0:
-            continue
-        for n in range(8 * word, 8 * word + 8):
-            if sent[n] == 0:
-                continue
-            count = by_a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                gradient = by_a[place] if place < by_a.size else future[place - by_a.size]
-                by_weights[p] += count * gradient
+    keep(own)
 
 
 @njit(nogil=True, cache=True)
@@ -162,13 +118,11 @@ def retreat(
     future: Any,  # noqa: ANN401
     lines: Any,  # noqa: ANN401
     by_numbers: Any,  # noqa: ANN401
-    by_weights: Any,  # noqa: ANN401
+    by_synapses: Any,  # noqa: ANN401
     numbers: Any,  # noqa: ANN401
     layers: Any,  # noqa: ANN401
     slopes: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Take the gradients of at most a line of samples back over a block of steps.
 
@@ -187,23 +141,32 @@ def retreat(
         future: Those of the steps after the block, `[B, D, N]`.
         lines: The same for this line of samples, `[D N L]`, becomes that of the steps from this block on.
         by_numbers: Gradients with respect to the numbers, `[8, N]`, added up.
-        by_weights: Gradients with respect to the weights of synapses, added up.
+        by_synapses: Gradients with respect to the weights of synapses, added up.
         numbers: Numbers of the neurons.
         layers: Table of the layers.
         slopes: Sharpness of the surrogate derivative of each layer.
-        first: Where the synapses of each source begin.
-        places: Place of each synapse.
-        weights: Weight of each synapse.
+        synapses: The synapses between them.
     """
     steps, size, lanes, count = a.shape[1], a.shape[2], lines.shape[1], end - begin
     forgetful = not layers[:, REMEMBERS].any()
-    past = np.empty((count, 1 if forgetful else steps, STATES, size), a.dtype)
-    potential = np.empty((count, steps, size), a.dtype)
+    all_past = np.empty((count, 1 if forgetful else steps, STATES, size), a.dtype)
+    potentials, all_rows = np.empty((count, steps, size), a.dtype), np.empty((lanes, size), a.dtype)
+    whole, square = np.zeros((steps * size + len(lines), lanes), a.dtype), np.empty(lanes * lanes, a.dtype)
+    past, potential, rows, window = unowned(all_past), unowned(potentials), unowned(all_rows), unowned(whole)
+    a, state, sent, lines, brought = (
+        unowned(a),
+        unowned(state),
+        unowned(sent),
+        unowned(lines),
+        unowned(square),
+    )
+    by_spikes, by_v, later, by_a = unowned(by_spikes), unowned(by_v), unowned(later), unowned(by_a)
+    future, by_numbers = unowned(future), unowned(by_numbers)
+    numbers, layers, slopes = unowned(numbers), unowned(layers), unowned(slopes)
+    synapses, by_synapses = without_owner(synapses), without_owner(by_synapses)
     for b in range(begin, end):
         _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
-    window = np.zeros((steps * size + len(lines), lanes), a.dtype)
     window[steps * size :] = lines
-    rows = np.empty((count, size), a.dtype)
     for back in range(steps):
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
@@ -211,9 +174,9 @@ def retreat(
             if layer[KIND] == PORT:
                 for b in range(begin, end):
                     hand_back(by_a[b, t], layer)
-                _line_up(by_a[begin:end, t], window, t * size, layer)
+                _line_up(by_a, begin, end, t, window, layer)
                 continue
-            _listen(window, t * size, rows, layer, first, places, weights)
+            _listen(window, t * size, rows, brought, layer, synapses)
             for b in range(begin, end):
                 lane = b - begin
                 _add_from(by_v[b, t], shown, later[b, V], layer)
@@ -231,22 +194,29 @@ def retreat(
                     layer,
                     slopes[k],
                 )
-            _line_up(by_a[begin:end, t], window, t * size, layer)
+            _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
-            _learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, first, places, by_weights)
+            learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
     lines[:] = window[: len(lines)]
+    keep(all_past)
+    keep(potentials)
+    keep(all_rows)
+    keep(whole)
+    keep(square)
 
 
 @njit(nogil=True)
 def _rerun(a: Any, state: Any, past: Any, potential: Any, numbers: Any, layers: Any) -> None:  # noqa: ANN401
     """Run a sample again, and note its potentials before every reset and its states before every step."""
-    sent = np.empty(a.shape[1], np.uint8)
+    own = np.empty(a.shape[1], np.uint8)
+    sent = unowned(own)
     for t in range(len(a)):
         if len(past) == len(a):
             past[t] = state
         for k in range(len(layers)):
             if layers[k, KIND] != PORT:
                 _update(a[t], state, sent, potential[t], numbers, layers[k])
+    keep(own)
 
 
 @njit(nogil=True)
@@ -254,32 +224,39 @@ def _listen(
     window: Any,  # noqa: ANN401
     here: int,
     rows: Any,  # noqa: ANN401
+    brought: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Write to `rows`, `[samples, N]`, the gradients that the spikes of a layer get from their synapses."""
-    lanes = window.shape[1]
-    lines, brought = window.reshape(-1), np.empty((lanes, lanes), window.dtype)
-    sums = brought.reshape(-1)
+    lanes, size, wide = window.shape[1], rows.shape[1], synapses.wide
+    lines, all_rows = window.reshape(-1), rows.reshape(-1)
     # As many neurons at a time as a line has samples: that square stays in the cache while it is turned.
     for low in range(layer[START], layer[STOP], lanes):
         for n in range(low, low + lanes):
-            sum_lines(lines, here, places, weights, first[n], first[n + 1], sums, n - low)
-        for lane in range(len(rows)):
-            for n in range(lanes):
-                rows[lane, low + n] = brought[n, lane]
+            start, stop = synapses.first[n], synapses.first[n + 1]
+            sum_lines(lines, here, synapses.places, synapses.weights, start, stop, brought, n - low)
+        for k in range(len(wide)):
+            start, stop, reached, length, begin = wide[k]
+            for n in range(max(low, start), min(low + lanes, stop), WIDE):
+                row = begin + (n - start) * length
+                add_wide_lines(lines, here + reached, synapses.rows, row, length, brought, n - low)
+        turn(brought, 0, lanes, all_rows, low, size)
 
 
 @njit(nogil=True)
-def _line_up(by_a: Any, window: Any, here: int, layer: Any) -> None:  # noqa: ANN401
-    """Put the gradients of a layer's input, `[samples, N]`, into lines."""
-    lanes = window.shape[1]
-    for low in range(layer[START], layer[STOP], lanes):
-        for lane in range(len(by_a)):
-            for n in range(low, low + lanes):
-                window[here + n, lane] = by_a[lane, n]
+def _line_up(by_a: Any, begin: int, end: int, t: int, window: Any, layer: Any) -> None:  # noqa: ANN401
+    """Put the gradients of a layer's input at a step, `[B, T, N]`, into lines."""
+    lanes, size = window.shape[1], by_a.shape[2]
+    numbers, lines = by_a.reshape(-1), window.reshape(-1)
+    if end - begin == lanes:
+        for n in range(layer[START], layer[STOP], lanes):
+            start, stride = (begin * by_a.shape[1] + t) * size + n, by_a.shape[1] * size
+            turn(numbers, start, stride, lines, (t * size + n) * lanes, lanes)
+        return
+    for n in range(layer[START], layer[STOP]):
+        for b in range(begin, end):
+            window[t * size + n, b - begin] = by_a[b, t, n]
 
 
 @njit(nogil=True)

@@ -14,7 +14,7 @@ from toolchain.models.loops.neurons import NUMBERS, STATES
 from toolchain.models.loops.passes import advance, retreat
 from toolchain.models.loops.plan import GIVEN, Places
 from toolchain.models.loops.products import EventProduct
-from toolchain.models.loops.synapses import SynapseLists
+from toolchain.models.loops.synapses import SynapseLists, Synapses
 from toolchain.models.loops.vectors import LINE_BYTES
 from toolchain.threads import in_threads, parts
 
@@ -109,7 +109,7 @@ class LoopPass(torch.autograd.Function):
     def forward(ctx: Any, run: Run, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
         """Return potentials, spikes and currents of the neurons that are asked for, `[B, T, R]`."""
         given = _Tensors.of(run, tensors)
-        weights = run.lists.gather([each.detach().numpy() for each in given.inner], run.numbers.dtype)
+        synapses = run.lists.gather([each.detach().numpy() for each in given.inner], run.numbers.dtype)
         needed = any(ctx.needs_input_grad)
         stored: list[_Stored] = []
         kind, neurons = run.numbers.dtype, run.places.neurons
@@ -123,12 +123,12 @@ class LoopPass(torch.autograd.Function):
             steps = slice(start, min(start + run.block, run.steps))
             before = state.copy() if needed else state
             a, after = _input(run, given.currents, steps, tail)
-            sent, v, u = _advance(run, a, after, state, weights)
+            sent, v, u = _advance(run, a, after, state, synapses)
             v_rows[:, steps], u_rows[:, steps], spikes[:, steps] = v, u, sent[:, :, heard]
             if needed:
                 stored.append(_Stored(start, before, sent, None if run.recompute else a, tail))
             tail = after
-        ctx.run, ctx.stored, ctx.weights = run, stored, weights
+        ctx.run, ctx.stored, ctx.synapses = run, stored, synapses
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         results = (torch.from_numpy(v_rows), torch.from_numpy(spikes), torch.from_numpy(u_rows))
@@ -141,7 +141,7 @@ class LoopPass(torch.autograd.Function):
         """Return the gradients of all tensors."""
         run: Run = ctx.run
         given = _Tensors.of(run, ctx.saved_tensors)
-        back = _Backward(run, ctx.weights, given, [_numbers(each) for each in gradients[:2]])
+        back = _Backward(run, ctx.synapses, given, [_numbers(each) for each in gradients[:2]])
         for block in reversed(ctx.stored):
             back.take(block)
         return (None, *back.gradients(ctx.needs_input_grad[1:]))
@@ -193,7 +193,7 @@ def _arrival(delay: int, steps: slice) -> tuple[int, int]:
 
 
 def _advance(
-    run: Run, a: Numbers, tail: Numbers, state: Numbers, weights: Numbers
+    run: Run, a: Numbers, tail: Numbers, state: Numbers, synapses: Synapses
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Return spikes, potentials and currents of a block of steps; `a`, `tail` and `state` change."""
     sent = np.zeros(a.shape, np.uint8)
@@ -211,9 +211,7 @@ def _advance(
             run.shown[0],
             run.numbers,
             run.layers,
-            run.lists.first,
-            run.lists.places,
-            weights,
+            synapses,
         ),
         parts(run.batch),
         torch.get_num_threads(),
@@ -226,9 +224,9 @@ class _Backward:
     """The way back through a run, block by block."""
 
     def __init__(
-        self, run: Run, weights: Numbers, tensors: _Tensors, gradients: Sequence[Numbers | None]
+        self, run: Run, synapses: Synapses, tensors: _Tensors, gradients: Sequence[Numbers | None]
     ) -> None:
-        self._run, self._weights, self._tensors = run, weights, tensors
+        self._run, self._synapses, self._tensors = run, synapses, tensors
         self._by_v, self._by_spikes = gradients
         kind, neurons, ahead = run.numbers.dtype, run.places.neurons, run.lists.longest
         lanes = LINE_BYTES // kind.itemsize
@@ -238,7 +236,7 @@ class _Backward:
         self._future = np.zeros((run.batch, ahead, neurons), kind)
         self._lines = {begin: np.zeros((ahead * neurons, lanes), kind) for begin, _ in lines}
         self._by_numbers = np.zeros((len(self._parts), NUMBERS, neurons), kind)
-        self._by_weights = np.zeros((len(self._parts), len(weights)), kind)
+        self._by_synapses = [run.lists.blank(kind) for _ in self._parts]
         self._by_products = [each.no_gradient() for each in run.products]
         self._by_currents = [np.zeros(tuple(each.shape), kind) for each in tensors.currents]
 
@@ -249,7 +247,7 @@ class _Backward:
         a = block.a
         if a is None:
             a, after = _input(run, self._tensors.currents, steps, block.tail)
-            _advance(run, a, after, block.state.copy(), self._weights)
+            _advance(run, a, after, block.state.copy(), self._synapses)
         by_a = np.empty_like(a)
         by_v, by_spikes = (
             np.zeros((*a.shape[:2], 0), a.dtype) if each is None else np.ascontiguousarray(each[:, steps])
@@ -274,13 +272,11 @@ class _Backward:
                     self._future,
                     self._lines[begin],
                     self._by_numbers[k],
-                    self._by_weights[k],
+                    self._by_synapses[k],
                     run.numbers,
                     run.layers,
                     run.slopes,
-                    run.lists.first,
-                    run.lists.places,
-                    self._weights,
+                    self._synapses,
                 )
 
         in_threads(work, range(len(self._parts)), torch.get_num_threads())
@@ -306,9 +302,9 @@ class _Backward:
             each.gradient(gradient) for each, gradient in zip(run.products, self._by_products, strict=True)
         ]
         found += [torch.from_numpy(each) for each in self._by_currents]
-        by_weights = self._by_weights.sum(axis=0)
         found += [
-            torch.from_numpy(run.lists.scatter(by_weights, k, shape)) for k, shape in enumerate(run.inner)
+            torch.from_numpy(run.lists.scatter(self._by_synapses, k, shape))
+            for k, shape in enumerate(run.inner)
         ]
         by_numbers = self._by_numbers.sum(axis=0)
         for name in run.places.layers:
