@@ -9,6 +9,7 @@ Forward, samples are independent and only spikes are followed. Backward, every n
 step, so samples go side by side: `LINE_BYTES` of them are a line, and each synapse moves a line at a time.
 """
 
+# pyright: reportCallIssue=false
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
 from typing import Any
 
