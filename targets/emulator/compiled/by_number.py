@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, cast, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import types
 from numba.extending import overload
