@@ -324,15 +324,17 @@ def _sum_block(
 ) -> None:
     """Write the sums of a block of targets, of the images `first .. last - 1`, which have one pixel."""
     plain = weights.form == PAIRED and not weights.limit
+    # What is written are all positions that there is room for: here an image has one.
+    one = _Sums(sums.narrow[:1], sums.counts[:1], sums.wide[:1])
     for n in range(first, last):
         start, stop = spikes.ends[n], spikes.ends[n + 1]
         if plain:
-            add_pairs(weights.rows, block * weights.span, spikes.places, start, stop, sums.narrow, 0)
-            sums.counts[0] = stop - start
-            _write_pairs(sums, out, n, block * BLOCK)
+            add_pairs(weights.rows, block * weights.span, spikes.places, start, stop, one.narrow, 0)
+            one.counts[0] = stop - start
+            _write_pairs(one, out, n, block * BLOCK)
         else:
-            _add(weights, block * weights.span, spikes, start, stop, sums, 0)
-            _write(weights.form, sums, out, n, block * BLOCK)
+            _add(weights, block * weights.span, spikes, start, stop, one, 0)
+            _write(weights.form, one, out, n, block * BLOCK)
 
 
 @njit(nogil=True, cache=True)
