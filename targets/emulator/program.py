@@ -26,7 +26,7 @@ from toolchain.intake import count_of
 from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
-from toolchain.target.records import Records, empty_records, kept_quantities
+from toolchain.target.records import Records, empty_records
 
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block, which stays near a core until it is used."""
@@ -51,10 +51,8 @@ class BlockSession(Protocol):
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""
         ...
 
-    def advance(
-        self, values: Mapping[str, NDArray[Any]], quantities: Mapping[str, tuple[str, ...]]
-    ) -> Records:
-        """Advance over a block `[batch, steps, *features]`; return the quantities to record."""
+    def advance(self, values: Mapping[str, NDArray[Any]], records: Records) -> None:
+        """Advance over a block `[batch, steps, *features]`; write what is recorded."""
         ...
 
     def reset(self) -> None:
@@ -205,15 +203,16 @@ class EmulatorProgram:
         part: slice,
         block: int,
     ) -> int:
-        quantities = kept_quantities(records, self._graph)
         try:
             session = self._session_of(sessions, stimulus.samples, block, pool)
             for start in range(0, stimulus.steps, block):
                 steps = slice(start, min(start + block, stimulus.steps))
                 values = {name: array[:, steps] for name, array in stimulus.values.items()}
-                for quantity, populations in session.advance(values, quantities).items():
-                    for name, array in populations.items():
-                        records[quantity][name][part, steps] = array
+                own = {
+                    quantity: {name: array[part, steps] for name, array in arrays.items()}
+                    for quantity, arrays in records.items()
+                }
+                session.advance(values, own)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise TargetError(
                 f"the emulator ran out of memory with {stimulus.samples} samples: {error}"

@@ -5,12 +5,12 @@ It takes one sample, one step and one node at a time, and everything that is fas
 Sums of real numbers depend on their order, which is part of the meaning, so that others can be equal bit for
 bit. A neuron adds one connection after the other as it reads them, and of a connection one delay after the
 other, from the shortest to the longest; what it adds is the sum over the sources that have this delay, from
-the first to the last. A convolution adds the elements of its kernel row by row, and of each element one
-channel after the other. A pooling adds its window row by row.
+the first to the last. Feature maps are added pixel by pixel, row by row, and of each pixel one channel after
+the other, by a convolution as by a dense connection. A pooling adds its window row by row.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from toolchain.execution.trace import QUANTITIES, Trace, check_quantities
 from toolchain.fixedpoint import NeuronState
 from toolchain.ir import EdgeKind, Graph, Population, Stage, Window, verify
 from toolchain.ir.matrix import columns_of, delay_slots, rows_of, targets_of, values_of
+
+_IMAGE: Final = 3
 
 
 def run(
@@ -131,11 +133,7 @@ def _step(
         case ir.Conv2d() | ir.FixedConv2d() | ir.SumPool2d() | ir.MaxPool2d():
             return _image(node, history[node.inputs[0]][t])
         case ir.Lif():
-            a = np.zeros(node.vth.shape)
-            for name in node.inputs:
-                for current in history[name][t]:
-                    a = a + current
-            state[node.name], spikes = advance_reals(state[node.name], a, node)
+            state[node.name], spikes = advance_reals(state[node.name], _received(node, t, history), node)
             return spikes
         case ir.FixedLif():
             a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
@@ -164,16 +162,33 @@ def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]], number: 
     return values
 
 
+def _received(node: ir.Lif, t: int, history: Mapping[str, list[Array]]) -> Array:
+    """Add the currents of all connections and their delays."""
+    total = np.zeros(node.vth.shape)
+    for name in node.inputs:
+        for current in history[name][t]:
+            total = total + current
+    return total
+
+
 def _synapses(node: ir.Dense, past: list[Array], t: int) -> Array:
     """Return the current of every delay, `[delays, targets]`."""
     targets = targets_of(node.weights)
     currents: list[Array] = []
     for steps, slot in delay_slots(node.weights, node.delays):
         if t - steps >= 0:
-            brought = values_of(slot) * past[t - steps].ravel().astype(np.float64)[columns_of(slot)]
+            sent = past[t - steps].astype(np.float64)
+            order = np.argsort(_places(sent.shape)[columns_of(slot)], kind="stable")
+            brought = values_of(slot) * sent.ravel()[columns_of(slot)]
             # It adds the synapses of a target one after the other.
-            currents.append(np.bincount(rows_of(slot), brought, targets))
+            currents.append(np.bincount(rows_of(slot)[order], brought[order], targets))
     return np.array(currents).reshape(-1, targets)
+
+
+def _places(shape: tuple[int, ...]) -> Array:
+    """Return the place of every source, flattened, in the order in which sources are added."""
+    sources = np.arange(np.prod(shape)).reshape(shape)
+    return np.argsort(np.moveaxis(sources, 0, -1).ravel()) if len(shape) == _IMAGE else sources
 
 
 def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:

@@ -44,7 +44,7 @@ def wrapped(current: Any) -> Any:  # noqa: ANN401 - compiled for int32
     return np.int32(down + _FULL) if down <= -_HALF else down
 
 
-def _real_current(a: Any, factor: Any, u: Any, keep: Any, forgets: Any) -> Any:  # noqa: ANN401
+def _real_current(a: Any, factor: Any, u: Any, keep: Any, forgets: Any) -> Any:  # noqa: ANN401, ARG001
     return a if forgets else keep * u + a
 
 
@@ -133,7 +133,7 @@ def spikes_above(potential: Any, level: Any, change: Any, most: Any) -> Any:  # 
     return np.int32(min(whole, np.int32(most - ONE)) + ONE)
 
 
-def _real_dropped(total: Any, right: Any) -> Any:  # noqa: ANN401
+def _real_dropped(total: Any, right: Any) -> Any:  # noqa: ANN401, ARG001
     return total
 
 

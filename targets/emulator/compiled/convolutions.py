@@ -73,6 +73,10 @@ class ConvolutionInput:
         """Whether its current is one product per block, times a factor."""
         return not self.wraps
 
+    def by_delay(self) -> tuple["ConvolutionInput", ...]:
+        """Return a connection for each delay: this one."""
+        return (self,)
+
     @property
     def earliest(self) -> int:
         """The smallest delay."""

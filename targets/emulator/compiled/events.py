@@ -1,11 +1,11 @@
 """Populations that feed each other: their loop over time is one compiled call.
 
-Two loops give the same integers; real numbers take the first. One goes from spike to spike, sample by sample: few spikes, little work.
-The other takes every synapse, for up to 64 samples at once: its work does not depend on activity. Which one
-is cheaper is decided anew every few steps from the spikes of the last ones.
+Two loops give the same integers; real numbers take the first. One goes from spike to spike, sample by sample:
+few spikes, little work. The other takes every synapse, for up to 64 samples at once: its work does not depend
+on activity. Which one is cheaper is decided anew every few steps from the spikes of the last ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, final
@@ -15,7 +15,7 @@ import numpy as np
 from targets.emulator.compiled.items import CompiledPopulation, ItemGroup, parts_of
 from targets.emulator.compiled.lanes import LaneSpikes, run_lanes
 from targets.emulator.compiled.loops import LoopNeurons, LoopSynapses, SlotTable, run_loop
-from targets.emulator.compiled.rules import NeuronParameters, Number, StateRecord, rest, room_for_record
+from targets.emulator.compiled.rules import NeuronParameters, Number, StateRecord, rest
 from targets.emulator.compiled.synapses import DenseLink, Rows
 from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
@@ -201,17 +201,17 @@ class EventLoop:
     def run(
         self,
         drives: Sequence[Array],
-        late: Sequence[Array | None],
+        late: Sequence[Sequence[Array]],
         spikes: Sequence[Array],
-        quantities: Mapping[str, tuple[str, ...]],
+        recorded: Container[str],
     ) -> list[StateRecord]:
         """Advance over a block.
 
         Args:
             drives: Input of each population from outside the loop, `[steps, batch, size]`.
-            late: The part of it that is added after the input from the loop; None if there is none.
+            late: The parts of it that are added after the input from the loop, one after the other.
             spikes: Spikes of each population, written.
-            quantities: What to record of each population.
+            recorded: What to record of the state, of `u` and `v`.
 
         Returns:
             The recorded state of each population.
@@ -221,8 +221,9 @@ class EventLoop:
         steps, batch, _ = whole.shape
         alone = len(plan.members) == 1
         fired = spikes[0] if alone else np.empty(whole.shape, np.uint8)
-        recorded = {quantity for name in plan.names for quantity in quantities.get(name, ())}
-        record = room_for_record(whole.shape, plan.number, recorded)
+        record = StateRecord(
+            *(np.empty(whole.shape if name in recorded else (0, 0, 0), plan.number) for name in ("u", "v"))
+        )
         added = _side_by_side(late, drives)
         start = 0
         while start < steps:
@@ -230,7 +231,7 @@ class EventLoop:
             stop = min(steps, start + stride) if batch >= _FEW_SAMPLES and plan.number is np.int32 else steps
             part = slice(start, stop)
             own = StateRecord(record.u[part], record.v[part])
-            self._advance(whole[part], added[part], fired[part], own)
+            self._advance(whole[part], added[:, part], fired[part], own)
             start = stop
         if not alone:
             for out, part in zip(spikes, plan.parts, strict=True):
@@ -250,9 +251,12 @@ class EventLoop:
         self._recent = np.concatenate([recent, fired])[-plan.span :]
 
 
-def _side_by_side(late: Sequence[Array | None], drives: Sequence[Array]) -> Array:
-    """Return the late inputs of all populations in one array; an empty one if there are none."""
-    if all(each is None for each in late):
-        return np.zeros((0, 0, 0), drives[0].dtype)
-    pairs = zip(late, drives, strict=True)
-    return np.concatenate([np.zeros_like(drive) if each is None else each for each, drive in pairs], axis=2)
+def _side_by_side(late: Sequence[Sequence[Array]], drives: Sequence[Array]) -> Array:
+    """Return the late parts of all populations, `[parts, steps, batch, size]`, zero where one has fewer."""
+    parts = max(map(len, late))
+    first = np.cumsum([0, *(drive.shape[2] for drive in drives)])
+    added = np.zeros((parts, *drives[0].shape[:2], first[-1]), drives[0].dtype)
+    for start, of_population in zip(first[:-1], late, strict=True):
+        for k, part in enumerate(of_population):
+            added[k, :, :, start : start + part.shape[2]] = part
+    return added

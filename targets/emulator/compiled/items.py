@@ -177,7 +177,7 @@ class LinkParts(NamedTuple):
     Attributes:
         early: Those from outside the loop that are added first.
         inner: Those within the loop.
-        late: Those from outside that are added last.
+        late: Those from outside that are added last, one delay of one connection after the other.
     """
 
     early: Sequence[Link]
@@ -198,7 +198,8 @@ def parts_of(item: CompiledPopulation, loop: Container[str]) -> LinkParts | None
     first, last = inner.index(True), len(inner) - inner[::-1].index(True)
     if not all(inner[first:last]):
         return None
-    return LinkParts(item.links[:first], item.links[first:last], item.links[last:])
+    late = [each for link in item.links[last:] for each in link.by_delay()]
+    return LinkParts(item.links[:first], item.links[first:last], late)
 
 
 @final

@@ -12,7 +12,7 @@ times as long in `loops.run_loop` where 5 % of the neurons spike, 1.5 times at 1
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from targets.emulator.compiled.arithmetic import (
     rise_after,
     wait_after,
 )
-from targets.emulator.compiled.images import transpose_bytes
+from targets.emulator.compiled.images import transpose_bytes, transpose_into
 from targets.emulator.compiled.loops import LoopNeurons, LoopSynapses
 from targets.emulator.compiled.rules import (
     PLAIN,
@@ -42,8 +42,6 @@ from targets.emulator.compiled.rules import (
 from targets.emulator.compiled.vectors import pack_row, sum_lanes
 from toolchain.arrays import Array
 from toolchain.compiled import njit
-
-_TILE: Final = 8
 
 
 class LaneSpikes(NamedTuple):
@@ -113,22 +111,6 @@ def _update_remembering(
             wait[i, k] = wait_after(wait[i, k], spike, refractory)
             rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation, spike)
             fired[i, k] = spike
-
-
-@njit(nogil=True, cache=True)
-def transpose_into(x: Array, out: Array) -> None:
-    """Write `out[:, : len(x)] = x.T`, eight rows at a time, so that every line of memory is used whole."""
-    rows, columns = x.shape
-    whole = rows // _TILE * _TILE
-    for r in range(0, whole, _TILE):
-        for c in range(columns):
-            row = out[c]
-            row[r], row[r + 1], row[r + 2], row[r + 3] = x[r, c], x[r + 1, c], x[r + 2, c], x[r + 3, c]
-            row[r + 4], row[r + 5] = x[r + 4, c], x[r + 5, c]
-            row[r + 6], row[r + 7] = x[r + 6, c], x[r + 7, c]
-    for r in range(whole, rows):
-        for c in range(columns):
-            out[c, r] = x[r, c]
 
 
 @njit(nogil=True, cache=True)

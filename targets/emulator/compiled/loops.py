@@ -247,7 +247,8 @@ def run_loop(
 
     Args:
         drive: Input from outside the loop, `[steps, batch, size]`, int32 or float64; destroyed.
-        late: Input from outside that is added after that of the loop; empty if there is none.
+        late: Input from outside that is added after that of the loop, one part after the other,
+            `[parts, steps, batch, size]`.
         synapses: Synapses by source; `left` is 0, since weights hold a positive exponent.
         neurons: All neurons, and their state.
         recent: Spikes of the steps before the block, `[span, batch, size]`, the latest last.
@@ -270,8 +271,8 @@ def run_loop(
                 start, stop = first[population], first[population + 1]
                 for slot in range(first_slot[population], first_slot[population + 1]):
                     _add_slot(synapses, slot, ring, t, total[: stop - start], a[start:stop])
-                if late.size:
-                    a[start:stop] += late[t, b, start:stop]
+                for part in range(len(late)):
+                    a[start:stop] += late[part, t, b, start:stop]
                 update_neurons(
                     a[start:stop],
                     np.int32(1),

@@ -1,6 +1,5 @@
 """Parameters and state of neurons, in integers or in real numbers, and what is the same for a population."""
 
-from collections.abc import Container
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -89,13 +88,6 @@ class StateRecord(NamedTuple):
 
     u: Array
     v: Array
-
-
-def room_for_record(
-    shape: tuple[int, int, int], number: Number, quantities: Container[str]
-) -> StateRecord:
-    """Return room for what is recorded of a block, `[steps, batch, size]`."""
-    return StateRecord(*(np.empty(shape if name in quantities else (0, 0, 0), number) for name in ("u", "v")))
 
 
 def rest(batch: int, size: int, number: Number, *, forgets: bool, remembers: bool) -> StateArrays:

@@ -18,7 +18,7 @@ from targets.emulator.compiled.items import (
 )
 from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.neurons import advance_neurons
-from targets.emulator.compiled.rules import StateRecord, rest, room_for_record
+from targets.emulator.compiled.rules import StateRecord, rest
 from targets.emulator.compiled.streams import Stream, enter, leave
 from targets.emulator.compiled.workspace import Workspace
 from toolchain import ir
@@ -50,7 +50,8 @@ class CompiledSession:
         self._inputs = [
             item for group in network.groups for item in group.items if isinstance(item, ir.Input)
         ]
-        self._clipping = ClippingTally(self._inputs)
+        # Real numbers are clipped nowhere.
+        self._clipping = ClippingTally(self._inputs if network.number is np.int32 else ())
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -94,48 +95,47 @@ class CompiledSession:
         Returns:
             Spikes per population `[batch, *features]`: bool, or uint8 where a neuron may send several.
         """
-        quantities = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
         fitted = fit_step(self._inputs, values, self._batch)
         self._clipping.add(fitted)
-        block = self.advance({name: array[:, None] for name, array in fitted.items()}, quantities)
-        return {name: spikes[:, 0].copy() for name, spikes in block["spikes"].items()}
+        spikes = {
+            item.node.name: np.empty(
+                (self._batch, 1, *item.node.vth.shape), np.bool_ if item.node.max_spikes == 1 else np.uint8
+            )
+            for item in self._network.neurons
+        }
+        self.advance({name: array[:, None] for name, array in fitted.items()}, {"spikes": spikes})
+        return {name: array[:, 0] for name, array in spikes.items()}
 
-    def advance(self, values: Mapping[str, Array], quantities: Mapping[str, tuple[str, ...]]) -> Records:
+    def advance(self, values: Mapping[str, Array], records: Records) -> None:
         """Advance over a block of steps.
 
         Args:
             values: `[batch, steps, *features]` per input, in the model's units.
-            quantities: Quantities to record of each population.
-
-        Returns:
-            Records `[batch, steps, *features]`, some of them views that are valid until the next block.
+            records: Room for what is recorded, `[batch, steps, *features]` by quantity and population,
+                written.
         """
         steps = next(iter(values.values())).shape[1]
-        records: Records = {"spikes": {}, "v": {}, "u": {}}
         for group in self._network.groups:
             if group in self._loops:
-                populations = self._run_event_loop(group, steps, quantities)
+                populations = self._run_event_loop(group, steps, records)
             else:
-                populations = self._run_group(group, steps, values, quantities)
+                populations = self._run_group(group, steps, values, records)
             for item, state in populations:
-                self._record(item, steps, state, quantities.get(item.node.name, ()), records)
+                self._record(item, steps, state, records)
         for stream in self._streams.values():
             stream.roll(steps)
-        return records
 
     def _run_group(
         self,
         group: ItemGroup,
         steps: int,
         values: Mapping[str, Array],
-        quantities: Mapping[str, tuple[str, ...]],
+        records: Records,
     ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run items over a block; return the recorded states of the populations among them."""
         stride = steps if group.stride is None else group.stride
         states = {
-            item.node.name: room_for_record(
-                (steps, self._batch, item.size), self._network.number, quantities.get(item.node.name, ())
-            )
+            item.node.name: self._room_for_states(item.node.name, (steps, self._batch, item.size), records)
             for item in group.items
             if isinstance(item, CompiledPopulation)
         }
@@ -145,6 +145,18 @@ class CompiledSession:
         return [
             (item, states[item.node.name]) for item in group.items if isinstance(item, CompiledPopulation)
         ]
+
+    def _room_for_states(self, name: str, shape: tuple[int, int, int], records: Records) -> StateRecord:
+        """Return room for the states of a block that are recorded; it is used again for the next block."""
+        number = self._network.number
+        return StateRecord(
+            *(
+                self._workspace.room(f"{name}.{quantity}", shape, number)
+                if name in records.get(quantity, {})
+                else np.empty((0, 0, 0), number)
+                for quantity in ("u", "v")
+            )
+        )
 
     def _run(
         self,
@@ -216,18 +228,19 @@ class CompiledSession:
         return total, 1
 
     def _run_event_loop(
-        self, group: ItemGroup, steps: int, quantities: Mapping[str, tuple[str, ...]]
+        self, group: ItemGroup, steps: int, records: Records
     ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run a loop of populations over a block; return their recorded states."""
         loop = self._loops[group]
         members = loop.plan.members
         early: list[Array] = []
-        late: list[Array | None] = []
+        late: list[list[Array]] = []
         for item, parts in zip(members, loop.plan.links, strict=True):
             early.append(self._drive(item, parts.early, steps))
-            late.append(self._drive(item, parts.late, steps) if parts.late else None)
+            late.append([self._drive(item, [link], steps) for link in parts.late])
         spikes = [self._streams[item.node.name].rows(0, steps) for item in members]
-        return list(zip(members, loop.run(early, late, spikes, quantities), strict=True))
+        recorded = {quantity for quantity, arrays in records.items() if loop.plan.names & arrays.keys()}
+        return list(zip(members, loop.run(early, late, spikes, recorded), strict=True))
 
     def _drive(self, item: CompiledPopulation, links: Sequence[Link], steps: int) -> Array:
         """Return the input of a population through some of its connections in every step of a block."""
@@ -235,18 +248,10 @@ class CompiledSession:
         whole = a * self._network.number(gain)
         return np.broadcast_to(whole, (steps, *whole.shape[1:]))
 
-    def _record(
-        self,
-        item: CompiledPopulation,
-        steps: int,
-        state: StateRecord,
-        quantities: tuple[str, ...],
-        records: Records,
-    ) -> None:
+    def _record(self, item: CompiledPopulation, steps: int, state: StateRecord, records: Records) -> None:
         name, shape = item.node.name, item.node.vth.shape
         spikes = self._streams[name].rows(0, steps)
-        if item.node.max_spikes == 1:
-            spikes = spikes.view(np.bool_)
         for quantity, values in (("spikes", spikes), ("u", state.u), ("v", state.v)):
-            if quantity in quantities:
-                records[quantity][name] = leave(values, shape)
+            if name in records.get(quantity, {}):
+                out = records[quantity][name]
+                leave(values, shape, out.view(np.uint8) if quantity == "spikes" else out)

@@ -117,7 +117,9 @@ def room_for_spikes(x: Array, span: int, form: int, number: Any) -> SpikeList:  
 
 
 @njit(nogil=True, cache=True)
-def list_messages(form: int, images: ImageMessages, first: int, last: int, span: int, spikes: SpikeList) -> None:
+def list_messages(
+    form: int, images: ImageMessages, first: int, last: int, span: int, spikes: SpikeList
+) -> None:
     """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
     spikes.ends[0] = 0
     if form == WEIGHED:

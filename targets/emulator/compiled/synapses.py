@@ -117,7 +117,7 @@ class Rows:
         if self.prefers_blocks:
             self.add_blocks(x, out, workspace)
         elif self.is_real:
-            add_messages(x, out, self.listed)
+            self.add_listed(x, out)
         elif x.dtype == np.uint8:
             self.add_events(x, out)
         else:
@@ -134,6 +134,10 @@ class Rows:
             out += (product * np.int32(self.blocks.gain)) >> np.int32(self.right)
         else:
             add_scaled(product, self.blocks.gain << self.exponent, out)
+
+    def add_listed(self, x: Array, out: Array) -> None:
+        """Add the currents of real weights one by one, whatever is sent."""
+        add_messages(x, out, self.listed)
 
     def add_events(self, x: Array, out: Array) -> None:
         """Add the currents of spikes or small counts, weight by weight."""
@@ -190,6 +194,10 @@ class DenseLink:
             ordered = matrix if order is None else matrix[:, order]
             slots.append((wait + delay, Rows(ordered, exponent, largest, counts)))
         return cls(source, tuple(slots))
+
+    def by_delay(self) -> tuple["DenseLink", ...]:
+        """Return a connection for each delay."""
+        return tuple(DenseLink(self.source, (slot,)) for slot in self.slots)
 
     @property
     def earliest(self) -> int:

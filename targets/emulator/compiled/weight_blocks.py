@@ -8,6 +8,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from targets.emulator.compiled.real_sums import sum_real_rows, sum_real_windows
 from targets.emulator.compiled.spike_lists import PAIRED, PLAIN, WEIGHED, ImageMessages
 from targets.emulator.compiled.vectors import BLOCK, REAL_BLOCKS
 from targets.emulator.compiled.window_sums import WeightRows, Window, sum_rows, sum_windows
@@ -77,7 +78,7 @@ class WeightBlocks:
 
     @classmethod
     def _of_reals(cls, weights: Array, groups: int, window: Window, *, binary: bool) -> "WeightBlocks":
-        lanes = next((width for width in REAL_BLOCKS if len(weights) <= width), REAL_BLOCKS[-1])
+        lanes = _lanes(len(weights))
         channels = _channels(len(weights), weights.shape[1], groups, lanes)
         rows = _in_rows(weights, groups, channels, lanes)
         by_source = WeightRows(rows, channels, PLAIN if binary else WEIGHED, 0, lanes)
@@ -99,11 +100,14 @@ class WeightBlocks:
             size: Rows and columns of the result.
             workspace: Memory and cores to work with.
         """
-        number = np.float64 if self.weights.rows.dtype == np.float64 else np.int32
-        out = workspace.room("product", (len(images), *size, self.targets), number)
+        real = self.weights.rows.dtype == np.float64
+        sums_rows, sums_windows = (sum_real_rows, sum_real_windows) if real else (sum_rows, sum_windows)
+        # Real weights write whole blocks.
+        wide = len(self.weights.rows) * self.weights.lanes if real else self.targets
+        out = workspace.room("product", (len(images), *size, wide), np.float64 if real else np.int32)
         if not out.size or not images.size:
             out[:] = 0
-            return out
+            return out[..., : self.targets]
         whole = self.binary and images.shape[-1] % _WORD == 0
         words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
 
@@ -112,14 +116,21 @@ class WeightBlocks:
         def work(part: slice) -> None:
             messages, sums = ImageMessages(images[part], words[part]), out[part]
             if dense:
-                sum_rows(messages, self.weights, sums.reshape(len(sums), -1))
+                sums_rows(messages, self.weights, sums.reshape(len(sums), -1))
             else:
-                sum_windows(messages, self.weights, self.window, sums)
+                sums_windows(messages, self.weights, self.window, sums)
 
         elements = prod(images.shape[1:])
         rows = elements * len(self.weights.rows) * self.window[0] * self.window[1]
         workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
-        return out
+        return out if wide == self.targets else np.ascontiguousarray(out[..., : self.targets])
+
+
+def _lanes(targets: int) -> int:
+    """Return how many targets a block of real weights has: so that it is full, or else as large as needed."""
+    full = (width for width in reversed(REAL_BLOCKS) if targets % width == 0)
+    enough = (width for width in REAL_BLOCKS if targets <= width)
+    return next(full, next(enough, REAL_BLOCKS[-1]))
 
 
 def _channels(targets: int, sources: int, groups: int, lanes: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Sums of rows of weights: every position of an image adds one row for every spike in its window.
+"""Sums of rows of integer weights: every position of an image adds one row for every spike in its window.
 
 The work grows with the number of spikes: eight silent channels cost one look at a word. A dense connection is
 the window of one position over an image of one position.
@@ -13,9 +13,6 @@ Every sum is exact for all data and all shapes:
   `A - 256 B - 128 n`, modulo 2^16, which is exact because that sum fits 16 bits.
 - In 32 bits sums, and products of messages and weights, count modulo 2^32. This is what the rules ask for:
   `fixedpoint.shift` reduces a sum modulo 2^32, and `fixedpoint.wrap_sum` modulo 2^24, which divides it.
-
-Sums of real weights are those of the reference bit for bit: row after row of the kernel, element after element
-of a row, channel after channel.
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
@@ -23,7 +20,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from targets.emulator.compiled.by_number import or_reals
 from targets.emulator.compiled.spike_lists import (
     PAIRED,
     WEIGHED,
@@ -32,19 +28,7 @@ from targets.emulator.compiled.spike_lists import (
     list_messages,
     room_for_spikes,
 )
-from targets.emulator.compiled.vectors import (
-    BLOCK,
-    REAL_BLOCKS,
-    add_8,
-    add_16,
-    add_32,
-    add_pairs,
-    add_rows,
-    add_scaled_8,
-    add_scaled_16,
-    add_scaled_32,
-    add_scaled_rows,
-)
+from targets.emulator.compiled.vectors import BLOCK, add_pairs, add_rows, add_scaled_rows
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
@@ -53,19 +37,18 @@ Window = tuple[int, int, int, int, int, int, int, int]
 
 HALF: Final = BLOCK // 2
 _IMAGES: Final = 8
-_NARROW, _MIDDLE, _ = REAL_BLOCKS
 
 
 class WeightRows(NamedTuple):
     """Weights by source, a block of targets in one row.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, lanes]`: int16 or float64; half as many pairs if
+        rows: `[blocks, kernel rows, kernel columns, span, lanes]`, int16 or float64; half as many pairs if
             `form` is `PAIRED`.
         channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
             `span` of them.
         form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
-        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and of real weights.
+        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and in real numbers.
         lanes: Targets of a block: `BLOCK`, or one of `REAL_BLOCKS`.
     """
 
@@ -77,13 +60,12 @@ class WeightRows(NamedTuple):
 
 
 class _FlatRows(NamedTuple):
-    """Weights as the innermost loops read them: flat rows, and what else `WeightRows` says of them."""
+    """Weights as the innermost loops read them: flat rows, and `form`, `limit` and `span` of `WeightRows`."""
 
     rows: Array
     form: int
     limit: int
     span: int
-    lanes: int
 
 
 class _Sums(NamedTuple):
@@ -98,15 +80,6 @@ class _Sums(NamedTuple):
     narrow: Array
     counts: Array
     wide: Array
-
-
-class _RealSums(NamedTuple):
-    """The same of real weights: `[positions, lanes]`, float64."""
-
-    wide: Array
-
-
-_AnySums = _Sums | _RealSums
 
 
 @njit(inline="always")
@@ -134,7 +107,7 @@ def _add(
     weights: _FlatRows, shift: int, spikes: SpikeList, start: int, stop: int, sums: _Sums, position: int
 ) -> None:
     """Add the rows of some spikes to the sum of one position, never more than `limit` in 16 bits."""
-    rows, form, limit, _, _ = weights
+    rows, form, limit, _ = weights
     narrow, counts, wide = sums
     if form == WEIGHED:
         add_scaled_rows(rows, shift, spikes.places, spikes.messages, start, stop, wide, position)
@@ -190,85 +163,13 @@ def _write_pairs(sums: _Sums, out: Array, place: int, first: int) -> None:
         counts[position] = 0
 
 
-@njit(inline="always")
-def _add_reals(
-    weights: _FlatRows, shift: int, spikes: SpikeList, start: int, stop: int, sums: Array, position: int
-) -> None:
-    """Add the rows of some spikes to the sum of one position, one after the other."""
-    rows, lanes, places, messages = weights.rows, weights.lanes, spikes.places, spikes.messages
-    if weights.form == WEIGHED:
-        if lanes == _NARROW:
-            add_scaled_8(rows, shift, places, messages, start, stop, sums, position)
-        elif lanes == _MIDDLE:
-            add_scaled_16(rows, shift, places, messages, start, stop, sums, position)
-        else:
-            add_scaled_32(rows, shift, places, messages, start, stop, sums, position)
-    elif lanes == _NARROW:
-        add_8(rows, shift, places, messages, start, stop, sums, position)
-    elif lanes == _MIDDLE:
-        add_16(rows, shift, places, messages, start, stop, sums, position)
-    else:
-        add_32(rows, shift, places, messages, start, stop, sums, position)
-
-
-def _write_reals(weights: _FlatRows, sums: _AnySums, out: Array, place: int, block: int) -> None:
-    first = block * weights.lanes
-    count = min(weights.lanes, out.shape[1] - first)
-    for position in range(len(sums.wide)):
-        for k in range(count):
-            out[place + position, first + k] = sums.wide[position, k]
-        for k in range(weights.lanes):
-            sums.wide[position, k] = 0
-
-
-@or_reals(_write_reals)
-def _write_sums(weights: _FlatRows, sums: _AnySums, out: Array, place: int, block: int) -> None:
-    """Write the sums of a row of positions to `out[place ...]`, those of one block of targets; clear them."""
-    if weights.form == PAIRED and not weights.limit:
-        _write_pairs(sums, out, place, block * BLOCK)
-    else:
-        _write(weights.form, sums, out, place, block * BLOCK)
-
-
-def _room_for_reals(rows: Array, positions: int, lanes: int) -> _AnySums:
-    return _RealSums(np.zeros((positions, lanes)))
-
-
-@or_reals(_room_for_reals)
-def _room_for_sums(rows: Array, positions: int, lanes: int) -> _AnySums:
-    shape = (positions, lanes)
+@njit(nogil=True, cache=True)
+def _room_for_sums(positions: int) -> _Sums:
+    shape = (positions, BLOCK)
     return _Sums(np.zeros(shape, np.int16), np.zeros(positions, np.int64), np.zeros(shape, np.int32))
 
 
-@njit(inline="always")
-def _covered(column: int, reach: int, width: int) -> tuple[int, int]:
-    """Return the first pixel of a row that a window covers, and the one after the last."""
-    return max(column, 0), min(column + reach, width)
-
-
-def _sum_real_row(
-    weights: _FlatRows,
-    base: int,
-    spikes: SpikeList,
-    pixel: int,
-    width: int,
-    across: tuple[int, int, int, int],
-    sums: _AnySums,
-) -> None:
-    kernel, stride, padding, dilation = across
-    ends, span = spikes.ends, weights.span
-    runs, reach = (1, kernel) if dilation == 1 else (kernel, 1)
-    for position in range(len(sums.wide)):
-        for run in range(runs):
-            column = position * stride + run * dilation - padding
-            left, right = _covered(column, reach, width)
-            if left >= right or ends[pixel + left] == ends[pixel + right]:
-                continue
-            start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
-            _add_reals(weights, shift, spikes, start, stop, sums.wide, position)
-
-
-@or_reals(_sum_real_row)
+@njit(nogil=True, cache=True)
 def _sum_kernel_row(
     weights: _FlatRows,
     base: int,
@@ -276,7 +177,7 @@ def _sum_kernel_row(
     pixel: int,
     width: int,
     across: tuple[int, int, int, int],
-    sums: _AnySums,
+    sums: _Sums,
 ) -> None:
     """Add what one row of pixels brings through one row of the kernel to all positions of a row.
 
@@ -297,8 +198,8 @@ def _sum_kernel_row(
     for position in range(len(sums.narrow)):
         for run in range(runs):
             column = position * stride + run * dilation - padding
-            left, right = _covered(column, reach, width)
-            if left >= right:
+            left, right = max(column, 0), min(column + reach, width)
+            if left >= right or ends[pixel + left] == ends[pixel + right]:
                 continue
             start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
             if plain:
@@ -308,54 +209,25 @@ def _sum_kernel_row(
                 _add(weights, shift, spikes, start, stop, sums, position)
 
 
-def _sum_real_block(
-    weights: _FlatRows, block: int, spikes: SpikeList, first: int, last: int, sums: _AnySums, out: Array
-) -> None:
-    own = _RealSums(sums.wide[: last - first])
-    for n in range(first, last):
-        start, stop = spikes.ends[n], spikes.ends[n + 1]
-        _add_reals(weights, block * weights.span, spikes, start, stop, own.wide, n - first)
-    _write_sums(weights, own, out, first, block)
-
-
-@or_reals(_sum_real_block)
-def _sum_block(
-    weights: _FlatRows, block: int, spikes: SpikeList, first: int, last: int, sums: _AnySums, out: Array
-) -> None:
-    """Write the sums of a block of targets, of the images `first .. last - 1`, which have one pixel."""
-    plain = weights.form == PAIRED and not weights.limit
-    # What is written are all positions that there is room for: here an image has one.
-    one = _Sums(sums.narrow[:1], sums.counts[:1], sums.wide[:1])
-    for n in range(first, last):
-        start, stop = spikes.ends[n], spikes.ends[n + 1]
-        if plain:
-            add_pairs(weights.rows, block * weights.span, spikes.places, start, stop, one.narrow, 0)
-            one.counts[0] = stop - start
-            _write_pairs(one, out, n, block * BLOCK)
-        else:
-            _add(weights, block * weights.span, spikes, start, stop, one, 0)
-            _write(weights.form, one, out, n, block * BLOCK)
-
-
 @njit(nogil=True, cache=True)
 def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out: Array) -> None:
-    """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`.
+    """Write the sums of every position of every image to `out`, `[images, rows, columns, targets]`, int32.
 
     Args:
         images: Messages of the images.
         weights: Weights by source.
         window: How the kernel moves.
-        out: Sums, int32 or float64 as the weights are integers or real numbers, written.
+        out: Sums, written.
     """
     kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
     across = (kernel_x, stride_x, padding_x, dilation_x)
     count, height, width, _ = images.values.shape
     _, rows_out, positions, targets = out.shape
     span, form, channels = weights.rows.shape[3], weights.form, weights.channels
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span, weights.lanes)
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
+    plain = form == PAIRED and not weights.limit
     flat_out = out.reshape(count * rows_out * positions, targets)
-    spikes = room_for_spikes(images.values, span, form, out.dtype)
-    sums = _room_for_sums(weights.rows, positions, weights.lanes)
+    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(positions)
     for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
@@ -364,11 +236,15 @@ def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out:
             for y in range(rows_out):
                 for i in range(kernel):
                     row = y * stride + i * dilation - padding
-                    if 0 <= row < height:
+                    pixel = (n * height + row) * width
+                    if 0 <= row < height and spikes.ends[pixel] < spikes.ends[pixel + width]:
                         base = (block * kernel + i) * kernel_x * span
-                        _sum_kernel_row(flat, base, spikes, (n * height + row) * width, width, across, sums)
+                        _sum_kernel_row(flat, base, spikes, pixel, width, across, sums)
                 place = (n * rows_out + y) * positions
-                _write_sums(flat, sums, flat_out, place, block)
+                if plain:
+                    _write_pairs(sums, flat_out, place, block * BLOCK)
+                else:
+                    _write(form, sums, flat_out, place, block * BLOCK)
 
 
 @njit(nogil=True, cache=True)
@@ -377,15 +253,24 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
 
     Args:
         images: Messages `[images, 1, 1, channels]`.
-        weights: Weights by source, `[blocks, 1, 1, channels, lanes]` or pairs.
-        out: Sums `[images, targets]`, int32 or float64, written.
+        weights: Weights by source, `[blocks, 1, 1, channels, BLOCK]` or pairs.
+        out: Sums `[images, targets]`, int32, written.
     """
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span, weights.lanes)
-    spikes = room_for_spikes(images.values, span, form, out.dtype)
-    sums = _room_for_sums(weights.rows, _IMAGES, weights.lanes)
+    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
+    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(1)
     list_messages(form, images, 0, span, span, spikes)
+    plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):
         for block in range(len(weights.rows)):
-            _sum_block(flat, block, spikes, some, min(some + _IMAGES, count), sums, out)
+            shift, first = block * span, block * BLOCK
+            for n in range(some, min(some + _IMAGES, count)):
+                start, stop = spikes.ends[n], spikes.ends[n + 1]
+                if plain:
+                    add_pairs(flat.rows, shift, spikes.places, start, stop, sums.narrow, 0)
+                    sums.counts[0] = stop - start
+                    _write_pairs(sums, out, n, first)
+                else:
+                    _add(flat, shift, spikes, start, stop, sums, 0)
+                    _write(form, sums, out, n, first)

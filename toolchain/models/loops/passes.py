@@ -30,7 +30,7 @@ from toolchain.models.loops.neurons import (
     retreat_any,
     retreat_plain,
 )
-from toolchain.models.loops.vectors import sum_lines
+from toolchain.models.loops.vectors import WIDE, add_wide_lines, sum_lines, turn
 
 
 @njit(nogil=True)
@@ -53,7 +53,7 @@ def _send(sent: Any, a: Any, tail: Any, step: int, synapses: Any, layer: Any) ->
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.middle[n])
+            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.first[n + 1])
             if stays:
                 _bring(count, a, here, synapses.places[listed], synapses.weights[listed])
             else:
@@ -146,7 +146,7 @@ def _learn(sent: Any, by_a: Any, future: Any, step: int, by_synapses: Any) -> No
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.middle[n])
+            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.first[n + 1])
             if stays:
                 _fetch(count, by_a, here, by_synapses.places[listed], by_synapses.weights[listed])
             else:
@@ -228,7 +228,7 @@ def retreat(
         _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
     window = np.zeros((steps * size + len(lines), lanes), a.dtype)
     window[steps * size :] = lines
-    rows = np.empty((count, size), a.dtype)
+    rows = np.empty((lanes, size), a.dtype)
     for back in range(steps):
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
@@ -277,27 +277,34 @@ def _listen(
     synapses: Any,  # noqa: ANN401
 ) -> None:
     """Write to `rows`, `[samples, N]`, the gradients that the spikes of a layer get from their synapses."""
-    lanes = window.shape[1]
-    lines, brought = window.reshape(-1), np.empty((lanes, lanes), window.dtype)
-    sums = brought.reshape(-1)
+    lanes, size, wide = window.shape[1], rows.shape[1], synapses.wide
+    lines, brought, all_rows = window.reshape(-1), np.empty(lanes * lanes, window.dtype), rows.reshape(-1)
     # As many neurons at a time as a line has samples: that square stays in the cache while it is turned.
     for low in range(layer[START], layer[STOP], lanes):
         for n in range(low, low + lanes):
             start, stop = synapses.first[n], synapses.first[n + 1]
-            sum_lines(lines, here, synapses.places, synapses.weights, start, stop, sums, n - low)
-        for lane in range(len(rows)):
-            for n in range(lanes):
-                rows[lane, low + n] = brought[n, lane]
+            sum_lines(lines, here, synapses.places, synapses.weights, start, stop, brought, n - low)
+        for k in range(len(wide)):
+            start, stop, reached, length, begin = wide[k]
+            for n in range(max(low, start), min(low + lanes, stop), WIDE):
+                row = begin + (n - start) * length
+                add_wide_lines(lines, here + reached, synapses.rows, row, length, brought, n - low)
+        turn(brought, 0, lanes, all_rows, low, size)
 
 
 @njit(nogil=True)
 def _line_up(by_a: Any, begin: int, end: int, t: int, window: Any, layer: Any) -> None:  # noqa: ANN401
     """Put the gradients of a layer's input at a step, `[B, T, N]`, into lines."""
-    lanes, here = window.shape[1], t * by_a.shape[2]
-    for low in range(layer[START], layer[STOP], lanes):
+    lanes, size = window.shape[1], by_a.shape[2]
+    numbers, lines = by_a.reshape(-1), window.reshape(-1)
+    if end - begin == lanes:
+        for n in range(layer[START], layer[STOP], lanes):
+            start, stride = (begin * by_a.shape[1] + t) * size + n, by_a.shape[1] * size
+            turn(numbers, start, stride, lines, (t * size + n) * lanes, lanes)
+        return
+    for n in range(layer[START], layer[STOP]):
         for b in range(begin, end):
-            for n in range(low, low + lanes):
-                window[here + n, b - begin] = by_a[b, t, n]
+            window[t * size + n, b - begin] = by_a[b, t, n]
 
 
 @njit(nogil=True)

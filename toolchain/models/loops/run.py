@@ -236,7 +236,7 @@ class _Backward:
         self._future = np.zeros((run.batch, ahead, neurons), kind)
         self._lines = {begin: np.zeros((ahead * neurons, lanes), kind) for begin, _ in lines}
         self._by_numbers = np.zeros((len(self._parts), NUMBERS, neurons), kind)
-        self._by_synapses = run.lists.no_gradient(synapses, len(self._parts))
+        self._by_synapses = [run.lists.blank(kind) for _ in self._parts]
         self._by_products = [each.no_gradient() for each in run.products]
         self._by_currents = [np.zeros(tuple(each.shape), kind) for each in tensors.currents]
 

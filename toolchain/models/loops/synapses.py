@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.models.loops.vectors import WIDE
+
 Numbers = NDArray[Any]
 _WIDE_FROM: Final = 0.2
 """Share of possible synapses from which on a connection is wide."""
@@ -39,18 +41,17 @@ class Synapses(NamedTuple):
     """The synapses of all neurons with their weights, as compiled loops take them.
 
     Attributes:
-        first: Where the synapses of each neuron begin, int64 `[N + 1]`.
-        middle: Where those begin that stand in `rows` as well, int64 `[N]`; they come last.
-        places: `delay * N + target` of each synapse, uint32.
-        weights: Weight of each synapse.
-        wide: Connections with so many synapses that whole rows of weights are added: their first neuron,
+        first: Where the listed synapses of each neuron begin, int64 `[N + 1]`.
+        places: `delay * N + target` of each, uint32.
+        weights: Weight of each.
+        wide: Connections with so many synapses that they are not listed, but matrices: their first neuron,
             the neuron behind the last, the place that the first weight of a row reaches, the length of a
             row, and where the rows begin in `rows`; int64 `[connections, 5]`.
-        rows: Weights of those connections, a row for each source, zero where there is no synapse; flat.
+        rows: Weights of those, a row for each source, zero where there is no synapse; flat, and a multiple
+            of `WIDE` of rows for each connection.
     """
 
     first: Numbers
-    middle: Numbers
     places: Numbers
     weights: Numbers
     wide: Numbers
@@ -59,80 +60,89 @@ class Synapses(NamedTuple):
 
 @final
 @dataclass(frozen=True)
+class StoredWeights:
+    """Where the weights of a connection stand.
+
+    Attributes:
+        index: Positions of its synapses in its own matrix, flat.
+        positions: Their positions in the lists; of a wide connection, in `rows`.
+        is_wide: Which of the two.
+    """
+
+    index: Numbers
+    positions: Numbers
+    is_wide: bool
+
+
+@final
+@dataclass(frozen=True)
 class SynapseLists:
     """Where the weights of connections stand in lists by source, in the order of the places they reach.
 
     Attributes:
-        first: As in `Synapses`, like the next three.
-        middle: See there.
+        first: As in `Synapses`, like the next two.
         places: See there.
         wide: See there.
+        size: Length of `rows`.
         longest: Longest delay.
-        stored: For each connection the position of its synapses in its own matrix, flat, and in the lists.
-        in_rows: For each connection the positions of its synapses in `rows`; None if it is not wide.
+        stored: Where the weights of each connection stand.
     """
 
     first: Numbers
-    middle: Numbers
     places: Numbers
     wide: Numbers
+    size: int
     longest: int
-    stored: tuple[tuple[Numbers, Numbers], ...]
-    in_rows: tuple[Numbers | None, ...]
+    stored: tuple[StoredWeights, ...]
 
     @classmethod
     def of(cls, parts: Sequence[ConnectedPart], neurons: int) -> "SynapseLists":
         """Return the lists of all connections between `neurons` neurons."""
+        own = [np.flatnonzero(part.mask) for part in parts]
+        listed = [k for k, part in enumerate(parts) if not part.is_wide]
         nothing = np.empty(0, np.int64)
-        sources, places, wides, own = [nothing], [nothing], [nothing.astype(bool)], []
+        source = np.concatenate(
+            [nothing] + [parts[k].source + own[k] % parts[k].mask.shape[1] for k in listed]
+        )
+        place = np.concatenate([nothing] + [_places(parts[k], own[k], neurons) for k in listed])
+        order = np.lexsort((place, source))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        begin, size = 0, 0
+        stored: list[StoredWeights] = []
         wide: list[tuple[int, ...]] = []
-        in_rows: list[Numbers | None] = []
-        size = 0
-        for part in parts:
-            index = np.flatnonzero(part.mask)
-            target, source = np.divmod(index, part.mask.shape[1])
-            delay = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
-            sources.append(part.source + source)
-            places.append(delay * neurons + part.target + target)
-            wides.append(np.full(len(index), part.is_wide))
-            own.append(index)
-            in_rows.append(size + source * part.mask.shape[0] + target if part.is_wide else None)
-            if part.is_wide:
-                targets, count = part.mask.shape
-                reached = int(part.delays) * neurons + part.target
-                wide.append((part.source, part.source + count, reached, targets, size))
-                size += targets * count
-        source, place, late = (np.concatenate(each) for each in (sources, places, wides))
-        order = np.lexsort((place, late, source))
-        positions = np.empty_like(order)
-        positions[order] = np.arange(len(order))
-        ends = np.cumsum([len(index) for index in own]).tolist()
-        first = np.searchsorted(source[order], np.arange(neurons + 1))
+        for part, index in zip(parts, own, strict=True):
+            if not part.is_wide:
+                stored.append(StoredWeights(index, rank[begin : begin + len(index)], is_wide=False))
+                begin += len(index)
+                continue
+            targets, count = part.mask.shape
+            target, row = np.divmod(index, count)
+            stored.append(StoredWeights(index, size + row * targets + target, is_wide=True))
+            reached = int(part.delays) * neurons + part.target
+            wide.append((part.source, part.source + count, reached, targets, size))
+            size += targets * (count + -count % WIDE)
         return cls(
-            first=first,
-            middle=first[1:] - np.bincount(source[late], minlength=neurons),
+            first=np.searchsorted(source[order], np.arange(neurons + 1)),
             places=place[order].astype(np.uint32),
             wide=np.array(wide, np.int64).reshape(-1, 5),
-            longest=int(place.max(initial=0)) // neurons,
-            stored=tuple(
-                (index, positions[end - len(index) : end]) for index, end in zip(own, ends, strict=True)
-            ),
-            in_rows=tuple(in_rows),
+            size=size,
+            longest=max((int(part.delays.max(initial=0)) for part in parts), default=0),
+            stored=tuple(stored),
         )
+
+    def blank(self, dtype: np.dtype[Any]) -> Synapses:
+        """Return the synapses with weights of zero."""
+        weights, rows = np.zeros(len(self.places), dtype), np.zeros(self.size, dtype)
+        return Synapses(self.first, self.places, weights, self.wide, rows)
 
     def gather(self, matrices: Sequence[Numbers], dtype: np.dtype[Any]) -> Synapses:
         """Return the synapses with their weights, from the matrices of the connections."""
-        weights, rows = np.empty(len(self.places), dtype), np.zeros(self._row_size, dtype)
-        for (index, positions), wide, matrix in zip(self.stored, self.in_rows, matrices, strict=True):
-            weights[positions] = matrix.reshape(-1)[index]
-            if wide is not None:
-                rows[wide] = weights[positions]
-        return Synapses(self.first, self.middle, self.places, weights, self.wide, rows)
-
-    def no_gradient(self, synapses: Synapses, count: int) -> list[Synapses]:
-        """Return places for `count` gradients of the weights, all zero."""
-        blank = synapses._replace(weights=np.zeros_like(synapses.weights), rows=np.zeros_like(synapses.rows))
-        return [blank._replace(weights=blank.weights.copy(), rows=blank.rows.copy()) for _ in range(count)]
+        synapses = self.blank(dtype)
+        for place, matrix in zip(self.stored, matrices, strict=True):
+            values = synapses.rows if place.is_wide else synapses.weights
+            values[place.positions] = matrix.reshape(-1)[place.index]
+        return synapses
 
     def scatter(self, gradients: Sequence[Synapses], connection: int, shape: tuple[int, ...]) -> Numbers:
         """Return the gradient of a connection as its matrix, zero where there is no synapse.
@@ -142,12 +152,14 @@ class SynapseLists:
             connection: Number of the connection.
             shape: Shape of its matrix.
         """
-        (index, positions), wide = self.stored[connection], self.in_rows[connection]
+        place = self.stored[connection]
         matrix = np.zeros(shape, gradients[0].weights.dtype)
-        values = [each.weights[positions] if wide is None else each.rows[wide] for each in gradients]
-        matrix.reshape(-1)[index] = np.sum(values, axis=0)
+        parts = [(each.rows if place.is_wide else each.weights)[place.positions] for each in gradients]
+        matrix.reshape(-1)[place.index] = np.sum(parts, axis=0)
         return matrix
 
-    @property
-    def _row_size(self) -> int:
-        return int(sum((stop - start) * length for start, stop, _, length, _ in self.wide.tolist()))
+
+def _places(part: ConnectedPart, index: Numbers, neurons: int) -> Numbers:
+    """Return the place that each synapse of a connection reaches."""
+    delays = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
+    return delays * neurons + part.target + index // part.mask.shape[1]
