@@ -25,6 +25,10 @@ def share(work: Callable[[Part], object], parts: Iterable[Part], threads: int) -
         threads: Number of threads that work, this one among them.
     """
     listed = list(parts)
+    if threads == 1 or len(listed) == 1:
+        for part in listed:
+            work(part)
+        return
     waiting = iter(listed)
 
     def take() -> None:

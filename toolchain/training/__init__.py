@@ -1,6 +1,6 @@
 """Training, and what it leaves on disk."""
 
-from toolchain.training.callback import Callback
+from toolchain.training.callback import BatchPosition, Callback, ScoreModel
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import FitOptions, LearningRateSchedule, Optimizer, fit
@@ -16,6 +16,7 @@ from toolchain.training.time_constants import LearntTimeConstants, TimeConstantS
 __all__ = [
     "ALL_RULES",
     "NETWORK_FILES",
+    "BatchPosition",
     "Callback",
     "EpochRecord",
     "FitOptions",
@@ -25,6 +26,7 @@ __all__ = [
     "LinearReadout",
     "Optimizer",
     "Rule",
+    "ScoreModel",
     "StdpOptions",
     "TimeConstantSpread",
     "fit",

@@ -1,9 +1,37 @@
 """Objects that watch and steer a training, which need not know why."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+
+from toolchain.models import NetworkRecord
+
+ScoreModel = Callable[[Tensor], NetworkRecord]
+"""Something that computes scores of a batch, among others a network."""
+
+
+@final
+@dataclass(frozen=True)
+class BatchPosition:
+    """Where in a training a batch is.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        batch: Number of the batch, from 1.
+        batches: Number of batches in an epoch.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the epoch ends with this batch."""
+        return self.batch == self.batches
 
 
 class Callback:
@@ -19,6 +47,18 @@ class Callback:
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Called before the first epoch, with the network on its device."""
+
+    def stand_in(self, network: ScoreModel, at: BatchPosition) -> ScoreModel:
+        """Return what computes the scores of the next batch: the network, or something equal that costs less.
+
+        Gradients must reach the parameters of the network.
+
+        Args:
+            network: The network, or what a callback before this one returned.
+            at: The batch.
+        """
+        del at
+        return network
 
     def after_backward(self, network: nn.Module) -> None:
         """Called with fresh gradients, before they are clipped and used."""

@@ -17,7 +17,7 @@ from toolchain.intake import PathText, check_type, count_of, path_of, real_of
 from toolchain.models import FeedForward, Network, SynapticDelays, learnt_parameters
 from toolchain.options import choice, hold, real, share, whole
 from toolchain.progress import Progress, no_progress
-from toolchain.training.callback import Callback
+from toolchain.training.callback import BatchPosition, Callback, ScoreModel
 from toolchain.training.compiler_cache import load_compiler
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import SampleReader, Samples
@@ -265,7 +265,7 @@ class _Training:
             for each in self.delays:
                 each.narrow(part)
             x, target = samples.read_pairs(batch, weight)
-            scores = self.network(x).scores
+            scores = self._model(BatchPosition(epoch, i + 1, len(batches)))(x).scores
             loss = _loss(scores, target, self.options)
             value = float(loss.detach())
             if not math.isfinite(value):
@@ -278,6 +278,13 @@ class _Training:
             if not values_learnt:
                 right += int((scores.argmax(dim=1) == target).sum())
         return EpochRecord(epoch, total / len(order), None if values_learnt else 100 * right / len(order))
+
+    def _model(self, at: BatchPosition) -> ScoreModel:
+        """Return what computes the scores of a batch."""
+        model: ScoreModel = self.network
+        for each in self.callbacks:
+            model = each.stand_in(model, at)
+        return model
 
     def _move(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
