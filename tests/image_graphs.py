@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import edge_of, fixed_lif, late, random_firing
+from tests.graphs import fixed_lif
+from tests.random_graphs import edge_of, late, random_firing
 from toolchain import ir
 from toolchain.arrays import Pair
 from toolchain.fixedpoint import SignMode, round_weights, weight_limits

@@ -26,7 +26,7 @@ from toolchain.pruning.lnp import (
 )
 from toolchain.pruning.lnp.centrality import betweenness
 from toolchain.pruning.lnp.noise import drive_with_noise
-from toolchain.pruning.lnp.threads import threads
+from toolchain.threads import threads
 
 pytestmark = pytest.mark.bench
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.toolchain.workflow.test_import_check import Framework
+from tests.plain_framework import Framework
 from toolchain.cli.compile import RESETS
 from toolchain.cli.main import main
 from toolchain.execution.stimulus import Stimulus

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
-    assert load_experiment(repository / "examples" / "digits.toml") == Experiment()
+    path = repository / "examples" / "digits.toml"
+    assert load_experiment(path) == Experiment()
+    shown = tomllib.loads(path.read_text().replace("# reset_amount", "reset_amount"))
+    for section, values in Experiment().model_dump().items():
+        keys = values if isinstance(values, dict) else ()
+        assert set(keys) == set(shown[section] if keys else ()), section
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy as np
 from onnx import helper
 
 from tests.event_files import write_cifar10_dvs, write_dvs_gesture, write_n_mnist, write_shd
-from tests.graphs import Recipe, random_fixed, recurrent
+from tests.graphs import recurrent
+from tests.random_graphs import Recipe, random_fixed
 from tests.toolchain.interchange.netx_graphs import save, small
 from tests.toolchain.interchange.onnx.test_onnx_in import classifier
 from toolchain.confined.reader import ConfinedReader

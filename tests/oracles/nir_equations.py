@@ -4,8 +4,7 @@ Nothing here is Pumice's own: nested graphs are opened, loops cut and every node
 plainest way, so that the importer is held against something else than itself. Shapes are those of the file.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -14,9 +13,9 @@ import nir
 import numpy as np
 
 from tests.oracles.nir_arrays import MalformedError, check_declared, convolution, matrix, pooling, spread
+from tests.oracles.nir_edges import Edge, is_cut_off, looping, opened, reached
 from toolchain.arrays import Array
 
-Edge = tuple[str, str]
 FIRING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)
 SILENT = (nir.LI, nir.CubaLI, nir.I)
 LIMIT = 2e-9
@@ -43,30 +42,6 @@ RULES = {
     "sinabs-normalised": Rule(exponential=True, integrator_adds=True, at_threshold=True),
     "spikingjelly": Rule(at_threshold=True, begins="v_reset"),
 }
-
-
-def opened(graph: nir.NIRGraph, prefix: str = "") -> tuple[dict[str, nir.NIRNode], list[Edge]]:
-    """Nodes and edges without nesting: an edge to a nested graph leads to its input."""
-    nodes: dict[str, nir.NIRNode] = {}
-    edges: list[Edge] = []
-    enters, leaves = {}, {}
-    for name, node in graph.nodes.items():
-        if isinstance(node, nir.NIRGraph):
-            inner, between = opened(node, f"{prefix}{name}.")
-            here = [(f"{prefix}{name}.{key}", leaf) for key, leaf in node.nodes.items()]
-            enters[name] = [key for key, leaf in here if isinstance(leaf, nir.Input)]
-            leaves[name] = [key for key, leaf in here if isinstance(leaf, nir.Output)]
-            nodes |= inner
-            edges += between
-        else:
-            nodes[f"{prefix}{name}"] = node
-            enters[name] = leaves[name] = [f"{prefix}{name}"]
-    for source, target in graph.edges:
-        if source not in leaves or target not in enters:
-            raise MalformedError(f"{source} -> {target} leads nowhere")
-        (before,), (after,) = leaves[source], enters[target]
-        edges.append((before, after))
-    return nodes, sorted(set(edges))
 
 
 class Simulation:
@@ -102,7 +77,7 @@ class Simulation:
 
     def run(self) -> None:
         """Compute every step of every neuron."""
-        if self._looping([edge for edge in self.edges if not self._waits(edge[1]) and edge not in self.back]):
+        if looping([edge for edge in self.edges if not self._waits(edge[1]) and edge not in self.back]):
             raise MalformedError("a loop is ambiguous")
         for t in range(self.steps):
             for name in self.neurons:
@@ -113,14 +88,14 @@ class Simulation:
     @cached_property
     def back(self) -> set[Edge]:
         instant = [edge for edge in self.edges if not self._waits(edge[1])]
-        cut = {(u, v) for u, v in self._looping(instant) if self._without(v, self._starts, self.edges, u)}
+        cut = {(u, v) for u, v in looping(instant) if is_cut_off(u, v, self._starts, self.edges)}
         left = [edge for edge in instant if edge not in cut]
         ends = self.outputs
         against = [(v, u) for u, v in self.edges]
         return cut | {
             (u, v)
-            for u, v in self._looping(left)
-            if self._reached([v], self.edges).intersection(ends) and self._without(u, ends, against, v)
+            for u, v in looping(left)
+            if reached([v], self.edges).intersection(ends) and is_cut_off(v, u, ends, against)
         }
 
     @cached_property
@@ -135,23 +110,6 @@ class Simulation:
         node = self.nodes[name]
         assert isinstance(node, nir.Delay)
         return np.rint(np.asarray(node.delay, np.float64) / self.dt).astype(int)
-
-    def _without(self, removed: str, starts: list[str], edges: list[Edge], goal: str) -> bool:
-        """Whether the goal is not reached once a node is taken out."""
-        if removed == goal:
-            return True
-        kept = [edge for edge in edges if removed not in edge]
-        return goal not in self._reached([name for name in starts if name != removed], kept)
-
-    @staticmethod
-    def _reached(starts: list[str], edges: list[Edge]) -> set[str]:
-        found = set(starts)
-        while more := {b for a, b in edges if a in found} - found:
-            found |= more
-        return found
-
-    def _looping(self, edges: list[Edge]) -> list[Edge]:
-        return [(u, v) for u, v in edges if u in self._reached([v], edges)]
 
     # What a node sends at a step. `late`: what was fired in this very step counts as fired one step ago.
 
@@ -331,7 +289,7 @@ class Simulation:
 
     def feeds_itself(self, name: str) -> bool:
         passing = [(a, b) for a, b in self.edges if not isinstance(self.nodes[a], FIRING + SILENT)]
-        return name in self._reached([b for a, b in self.edges if a == name], passing)
+        return name in reached([b for a, b in self.edges if a == name], passing)
 
 
 @dataclass
@@ -399,8 +357,3 @@ class _Firing:
         scale = np.maximum(1.0, np.maximum(np.abs(v), np.abs(threshold)))
         if (np.abs(v - threshold) < LIMIT * scale).any():
             self.run.undecided = min(self.run.undecided, len(self.run.v[self.name]))
-
-
-def names_a_node(message: str, nodes: Iterable[str]) -> bool:
-    """Whether a refusal says which node it is about."""
-    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", message) for name in nodes)

@@ -2,13 +2,15 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import nir
 import numpy as np
 
 from tests.oracles.nir_arrays import MalformedError
-from tests.oracles.nir_equations import Simulation, names_a_node, opened
+from tests.oracles.nir_edges import opened
+from tests.oracles.nir_equations import Simulation
 from tests.oracles.random_nir import Case, random_case
 from toolchain.errors import FrontendError, PreconditionError
 from toolchain.execution import reference
@@ -75,12 +77,17 @@ def _check(case: Case, rng: np.random.Generator, tally: Tally) -> None:
     _written(case, graph, trace, decided, rng, tally)
 
 
+def _names_a_node(message: str, nodes: Iterable[str]) -> bool:
+    """Whether a refusal says which node it is about."""
+    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", message) for name in nodes)
+
+
 def _refused(graph: nir.NIRGraph, error: Exception, tally: Tally) -> None:
     try:
         nodes = set(opened(graph)[0])
     except MalformedError:
         nodes = {name for edge in graph.edges for name in edge}
-    if not names_a_node(str(error), nodes):
+    if not _names_a_node(str(error), nodes):
         raise DifferenceError(f"refused without a node: {error}")
     tally.reasons[re.sub(r"'[^ ]*'|\([\d, ]*\)|\d[\d.e-]*|(\S+ -> )+\S+", "..", str(error))[:90]] += 1
 
@@ -149,7 +156,7 @@ def _written(
     try:
         written = to_nir(graph, reader_convention(name)).graph
     except PreconditionError as error:
-        if not names_a_node(str(error), [node.name for node in graph]):
+        if not _names_a_node(str(error), [node.name for node in graph]):
             raise DifferenceError(f"not written, without a node: {error}") from error
         tally.outcomes["not written"] += 1
         tally.reasons["export: " + re.sub(r"'[^']*'", "..", str(error))[:70]] += 1

@@ -18,8 +18,9 @@ from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget
 from targets.onnx.target import OnnxTarget
 from tests.exactness import Case, check_on_lava
-from tests.graphs import Recipe, random_fixed, random_recipe, random_stimuli, union
+from tests.graphs import union
 from tests.image_graphs import ImageRecipe, random_image_recipe, random_images, random_stimuli_of_pictures
+from tests.random_graphs import Recipe, random_fixed, random_recipe, random_stimuli
 from tests.real_graphs import check_close, in_reals
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES

@@ -16,9 +16,9 @@ from targets.lava.resume import FinishedSamples
 from targets.lava.runtime.jobs import PARAMETERS, read_network
 from targets.lava.runtime.models import Models
 from targets.onnx.target import OnnxTarget
-from tests.graphs import Recipe, random_fixed, random_stimuli
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import renamed, with_names
+from tests.random_graphs import Recipe, random_fixed, random_stimuli
 from toolchain.errors import ArgumentError
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus, fit_stimulus, stored_key

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from toolchain.cli.compare import print_outcome
 from toolchain.cli.console import err, out, print_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
     if judgement is None:
         out.tell("not judged: give samples as `stimulus`")
         return
+    _print_judgement(judgement, output)
+    out.tell(f"report: {output / 'report.html'}")
+
+
+def _print_judgement(judgement: "Judgement", output: Path) -> None:
     for item in judgement.clipped:
         out.tell(f"warning: {item}")
     if judgement.resources is not None:
@@ -55,7 +61,9 @@ def print_build(build: "Build", judgement: "Judgement | None", output: Path) -> 
         out.tell(f"{fit.title}: {verdict}; {cores}; 'pumice check {output}' says more")
     elif judgement.misfit:
         out.tell(f"warning: it does not fit its chip: {judgement.misfit}")
-    out.tell(f"report: {output / 'report.html'}")
+    print_outcome(judgement.comparison)
+    if judgement.attribution is not None:
+        out.print(judgement.attribution.sentence())
 
 
 def print_source(source: "SourceFacts") -> None:

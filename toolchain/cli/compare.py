@@ -143,6 +143,11 @@ def print_comparison(comparison: "Comparison") -> None:
             f"first different spike: '{name}', neuron {first.neuron}, step {first.step}, "
             f"sample {first.sample}, threshold {first.threshold:.5g}{first.raised}; {outcome}{first.blame}",
         )
+    print_outcome(comparison)
+
+
+def print_outcome(comparison: "Comparison") -> None:
+    """Print what the integers are worth: equal predictions and, with labels, accuracy."""
     out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
         out.print(

@@ -68,7 +68,8 @@ def compile_model(
             readable=False,
             metavar="FILE",
             rich_help_panel=_FILE,
-            help="Samples (.npz) to judge the integers by, and to calibrate on; the build keeps them.",
+            help="Samples (.npz) to judge the integers by, and to calibrate on; the build keeps them. With "
+            "labels the accuracy is told.",
         ),
     ] = None,
     convention: Annotated[
@@ -76,8 +77,8 @@ def compile_model(
         typer.Option(
             metavar="NAME",
             rich_help_panel=_FILE,
-            help="For .nir, the framework that says what a step is: nir, snntorch, norse, sinabs, "
-            "spikingjelly, lava-dl, ...",
+            help="For .nir, the framework that says what a step is: snntorch, norse, sinabs, spikingjelly, "
+            "lava-dl, ... Without it NIR's own equations are taken, unless the file names one.",
         ),
     ] = None,
     dt: Annotated[
@@ -199,8 +200,8 @@ def compile_model(
         typer.Option(
             metavar="zero",
             rich_help_panel=_INTEGERS,
-            help="Let every spike set its potential to zero, for chips that know no other reset; says what "
-            "that costs.",
+            help="Let every spike set its potential to zero, and leave out what else the target lacks, such "
+            "as adaptation; says what that costs.",
         ),
     ] = None,
     qat_epochs: Annotated[

@@ -73,4 +73,7 @@ class LossAttribution(Document):
         ]
         drop = self.together.accuracy_drop
         points = "" if drop is None else f", {drop:+.2f} points of accuracy lost"
-        return f"All rules: spike F1 {self.together.spike_f1:.4f}{points}. {'; '.join(parts)}."
+        # The figures over all samples stand beside these, and need not agree.
+        where = f"on {self.samples} samples" if self.samples > 1 else "on 1 sample"
+        together = f"All rules of the integers, {where}: spike F1 {self.together.spike_f1:.4f}{points}"
+        return f"{together}. {'; '.join(parts)}."

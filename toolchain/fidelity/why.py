@@ -172,13 +172,14 @@ def _range(row: PopulationReport, samples: int) -> str:
         for name, bound in (("u", row.current_bound), ("v", row.potential_bound))
         if bound is not None
     ]
-    proof = " and ".join(bounds) or "no bound can be proved"
+    proof = " and ".join(bounds) or "nothing bounds them"
     match row.range:
         case "proved":
             return f"It cannot overflow, whatever comes: {proof}."
         case "measured":
             return (
-                f"That it does not overflow is measured on {samples} samples with twofold head-room; {proof}."
+                f"That it does not overflow is measured on {samples} samples with twofold head-room, and not "
+                f"proved. If the worst of all inputs came, {proof}."
             )
         case _:
             return f"Its scale was shrunk until it fits: {proof}."

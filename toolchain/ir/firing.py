@@ -2,6 +2,7 @@
 
 from abc import ABC
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
@@ -62,9 +63,20 @@ class Neurons(Node, ABC):
         return ValueType(self.vth.shape, EdgeKind.GRADED if self.max_spikes > 1 else EdgeKind.SPIKE)
 
     def freeze(self, **numbers: type[np.generic]) -> None:
-        """Make all arrays read-only, of the type that is given for them or else of that of `vth`."""
+        """Make all arrays read-only, of the type that is given for them or else of that of `vth`.
+
+        Raises:
+            IRError: An array of whole numbers holds others, or numbers too large.
+            VerifyError: The number of spikes is no whole number.
+        """
         for name, values in self.per_neuron.items():
-            object.__setattr__(self, name, frozen(values, numbers.get(name, numbers["vth"])))
+            what = f"node '{self.name}': {name}"
+            object.__setattr__(self, name, frozen(values, numbers.get(name, numbers["vth"]), what))
+        try:
+            # A number of NumPy's is none that a file holds.
+            object.__setattr__(self, "max_spikes", int(index(self.max_spikes)))
+        except TypeError:
+            raise self.fail(f"expected a whole number as max_spikes, got {self.max_spikes!r}") from None
 
     def check_population(self, operands: tuple[ValueType, ...]) -> None:
         """Raise unless it reads currents of its shape, and all its fields fit together.

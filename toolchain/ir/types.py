@@ -9,6 +9,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.errors import IRError
+
 
 class EdgeKind(Enum):
     """What an edge carries."""
@@ -83,9 +85,26 @@ class Origin:
         return Origin(self.path, self.elements[neurons])
 
 
-def frozen(values: object, dtype: type[np.generic]) -> NDArray[Any]:
-    """Return the values as a read-only array of `dtype`; copied, unless they are one."""
-    array = np.asarray(values, dtype=dtype)
+def frozen(values: object, dtype: type[np.generic], what: str = "an array") -> NDArray[Any]:
+    """Return the values as a read-only array of `dtype`; copied, unless they are one.
+
+    Args:
+        values: Numbers.
+        dtype: Type of the numbers.
+        what: What they are, for errors.
+
+    Raises:
+        IRError: They are to be whole numbers, and are others or too large for the type.
+    """
+    given = np.asarray(values)
+    with np.errstate(invalid="ignore"):
+        array = np.asarray(given, dtype=dtype)
+    if np.issubdtype(dtype, np.integer) and not np.can_cast(given.dtype, dtype):
+        wrong = array != given
+        if wrong.any():
+            raise IRError(
+                f"{what} holds {given[wrong][0]}, expected whole numbers of {array.itemsize * 8} bits"
+            )
     if array.flags.writeable:
         array = array.copy()
         array.flags.writeable = False

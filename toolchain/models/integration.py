@@ -92,8 +92,15 @@ def integrate_steps(x: Tensor, rule: LayerRule, steps: int, sums: Tensor | None)
         sums: Gets the sums of `|v|` after the reset and of the spikes over all but the channels, float64
             `[2, C]`; None if nobody wants them.
     """
-    compiled = x.device.type == "cpu" and x.dtype in _KINDS
-    return (LoopIntegration if compiled else TensorIntegration).apply(x, rule, steps, sums)
+    function = TensorIntegration if loops_obstacle(x) else LoopIntegration
+    return function.apply(x, rule, steps, sums)
+
+
+def loops_obstacle(x: Tensor) -> str | None:
+    """Return why the compiled loops do not serve such numbers; None if they do."""
+    if x.device.type != "cpu":
+        return f"the network is on a device called {x.device.type}"
+    return None if x.dtype in _KINDS else f"its numbers are {str(x.dtype).removeprefix('torch.')}"
 
 
 @final

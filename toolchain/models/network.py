@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import assert_never, cast, final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, assert_never, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import InputCode, optional_code
 from toolchain.models.neurons import CubaLif, MaskedSynapses
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS, hold, whole
+
+if TYPE_CHECKING:
+    from toolchain.models.loops.network import LoopRecord
 
 
 class Readout(Enum):
@@ -128,6 +132,12 @@ class Network(nn.Module):
         self.readout = choice_of(readout, "readout", Readout)
         self.input_code = optional_code(input_code, "input_code")
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
+        self.compiled = True
+        """Whether compiled loops run the network where they know it; see `obstacle`."""
+        self.recompute = False
+        """Whether they compute inputs again for the gradients instead of storing them: half the memory of a
+        long sequence, for a third more time."""
+        self._lists: Any = None
         self._check()
 
     def _check(self) -> None:
@@ -174,7 +184,7 @@ class Network(nn.Module):
         return cast("CubaLif", self.layers[name])
 
     def forward(self, x: Tensor | Mapping[str, Tensor], *, record: bool = False) -> NetworkRecord:
-        """Run a batch from rest.
+        """Run a batch from rest, in compiled loops where they know the network; see `obstacle`.
 
         Args:
             x: Values `[batch, time, channels]`, or one such tensor per input name. They are computed in the
@@ -185,6 +195,67 @@ class Network(nn.Module):
             ArgumentError: It is not of that shape: the time may be missing.
         """
         streams = self._streams(x)
+        if self.obstacle(record=record) is not None:
+            return self._step_by_step(streams, record=record)
+        done = self._in_loops(streams, tuple(self.layers), record=record)
+        return NetworkRecord(
+            self._scores(done.spikes[self.output], done.v[self.output]),
+            done.spikes,
+            done.v if record else {},
+            done.u,
+        )
+
+    def scores(self, x: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Return the class scores `[batch, classes]` of a batch alone: no spike is stored as a number.
+
+        Args:
+            x: As for a call of the network.
+
+        Raises:
+            ArgumentError: It is not of the right shape.
+        """
+        if self.obstacle() is not None:
+            return self(x).scores
+        heard = (self.output,) if self.readout is Readout.SPIKE_COUNT else ()
+        done = self._in_loops(self._streams(x), heard, record=False)
+        v = done.v[self.output]
+        return self._scores(done.spikes.get(self.output, v), v)
+
+    def obstacle(self, *, record: bool = False) -> str | None:
+        """Return why a run goes step by step through autograd, as a clause; None if it goes in loops.
+
+        Args:
+            record: Whether potentials and currents are recorded.
+        """
+        if not self.compiled:
+            return "`compiled` is False"
+        if record and torch.is_grad_enabled():
+            return "potentials and currents are recorded with their gradients"
+        inner = [
+            (arrow.name, self.synapses[arrow.name])
+            for arrow in self.connections
+            if arrow.source not in self.inputs
+        ]
+        return _plan().obstacle(inner, self.layer(self.output).bias)
+
+    def _in_loops(self, streams: Mapping[str, Tensor], heard: Sequence[str], *, record: bool) -> "LoopRecord":
+        module = import_module("toolchain.models.loops.network")
+        if self._lists is None:
+            self._lists = _plan().KnownSynapses()
+        return module.run_loops(
+            {name: self.layer(name).dynamics for name in self.layers},
+            [(arrow, self.synapses[arrow.name]) for arrow in self.connections],
+            streams,
+            self._lists,
+            output=self.output,
+            heard=heard,
+            record=record,
+            recompute=self.recompute,
+            backward=torch.is_grad_enabled(),
+        )
+
+    def _step_by_step(self, streams: Mapping[str, Tensor], *, record: bool) -> NetworkRecord:
+        """Run a batch step by step, every operation known to autograd: what the loops are compared with."""
         first = next(iter(streams.values()))
         batch, steps = first.shape[:2]
         # What comes straight from an input needs no loop: one product for all steps. It is taken apart at
@@ -250,6 +321,10 @@ class Network(nn.Module):
                 return v.amax(dim=1)
             case _:
                 assert_never(self.readout)
+
+
+def _plan() -> Any:  # noqa: ANN401 - a module, imported when it is needed first, since it needs Numba
+    return import_module("toolchain.models.loops.plan")
 
 
 def _carried(module: nn.Module) -> Callable[[Sequence[Tensor], int], Tensor]:

@@ -161,12 +161,15 @@ class CubaLif(nn.Module):
             )
         if self.max_spikes > 1:
             amount = self.effective_amount
-            if self.reset is not Reset.SUBTRACT or amount is None or not _all(amount > 0):
+            subtracts = self.reset is Reset.SUBTRACT
+            if not subtracts or amount is None or not _all(amount > 0):
                 raise ArgumentError(
                     "max_spikes",
                     "1, unless a spike takes an amount above 0 away",
                     str(self.max_spikes),
-                    "give reset='subtract'",
+                    "give `reset_amount`: a neuron of infinite threshold has none of its own"
+                    if subtracts
+                    else "give reset='subtract'",
                 )
 
     def _learn(self, names: tuple[str, ...]) -> None:
@@ -192,7 +195,7 @@ class CubaLif(nn.Module):
         self._check_start(name, values)
         if name in DECAYS:
             learn(self, name, LearntDecay(values, decay_limits(self.tau_limits)))
-        elif name == "reset_amount" and self.reset is Reset.VALUE:
+        elif not self._is_scaled(name):
             learn(self, name, LearntShift(values))
         elif not (name == "vth" and self.hold_rheobase):
             learn(self, name, LearntScale(values))
@@ -212,6 +215,17 @@ class CubaLif(nn.Module):
                 )
         elif not _all(torch.isfinite(values)):
             raise ArgumentError(name, "finite numbers, since they are learnt", "infinity")
+        elif self._is_scaled(name) and not _all((values > 0).any()):
+            raise ArgumentError(
+                name,
+                "a number above 0, since it is learnt by a factor and 0 would stay 0",
+                "0 for every neuron",
+                "start from a small number",
+            )
+
+    def _is_scaled(self, name: str) -> bool:
+        """Return whether a learnt quantity is a factor times its start, so that a start of 0 stays."""
+        return name not in DECAYS and not (name == "reset_amount" and self.reset is Reset.VALUE)
 
     def _learnt(self, name: str) -> Any:  # noqa: ANN401 - torch's list of parametrizations
         parametrizations: Any = self.parametrizations

@@ -19,7 +19,7 @@ from toolchain.reset import Reset
 class ReplaceResets(Pass):
     """Let every spike reset to zero, and leave out what else a spike does that a place does not know.
 
-    That is another network: its loss has to be measured, and training can win most of it back. A population
+    That is another network: its loss has to be measured, and training may win some of it back. A population
     that resets to zero sends one spike a step at most; refractory periods become no longer than the place
     allows, and adaptation goes where it does not exist. Where all thresholds are infinite no spike ever does
     anything, so that such a population loses all of that without a loss.

@@ -30,7 +30,7 @@ from toolchain.pruning.channels import (
 )
 from toolchain.pruning.living_part import LivingPart
 from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
-from toolchain.training import BatchPosition, Callback, ScoreModel
+from toolchain.training import Callback, Position, ScoreModel
 
 _STRICT_TAIL: Final = 0.05
 _WORDS: Final = 4
@@ -130,7 +130,7 @@ class ChannelPruning(Callback):
             layer.neurons.meter = meter
             layer.norm.gate.requires_grad_(strict)
 
-    def stand_in(self, network: ScoreModel, at: BatchPosition) -> ScoreModel:
+    def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
         """Return the network of the living channels wherever it says the same."""
         if not self._can_leave_out(at):
             return network
@@ -143,7 +143,7 @@ class ChannelPruning(Callback):
                 return network
         return self._living
 
-    def _can_leave_out(self, at: BatchPosition) -> bool:
+    def _can_leave_out(self, at: Position) -> bool:
         """Return whether a batch needs nothing of the channels that are pruned."""
         options, epochs = self.options, self._epochs
         if self._compute_pruned or all(mask.all() for mask in self.masks.values()):
@@ -154,7 +154,7 @@ class ChannelPruning(Callback):
         if options.masking is Masking.FAITHFUL or ranks:
             return False
         # The statistics of what comes back forget that they were not updated while it was pruned.
-        left = (epochs - options.next_update(at.epoch, epochs)) * at.batches
+        left = (epochs - options.next_update(at.epoch, epochs)) * at.steps
         precision = torch.finfo(self.layers[0].norm.weight.dtype).eps
         return all((1 - layer.norm.momentum) ** left <= precision for layer in self.layers)
 

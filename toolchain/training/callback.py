@@ -1,37 +1,16 @@
 """Objects that watch and steer a training, which need not know why."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.models import NetworkRecord
+from toolchain.training.divergence import Position
 
 ScoreModel = Callable[[Tensor], NetworkRecord]
 """Something that computes scores of a batch, among others a network."""
-
-
-@final
-@dataclass(frozen=True)
-class BatchPosition:
-    """Where in a training a batch is.
-
-    Attributes:
-        epoch: Number of the epoch, from 1.
-        batch: Number of the batch, from 1.
-        batches: Number of batches in an epoch.
-    """
-
-    epoch: int
-    batch: int
-    batches: int
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the epoch ends with this batch."""
-        return self.batch == self.batches
 
 
 class Callback:
@@ -48,10 +27,10 @@ class Callback:
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Called before the first epoch, with the network on its device."""
 
-    def stand_in(self, network: ScoreModel, at: BatchPosition) -> ScoreModel:
+    def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
         """Return what computes the scores of the next batch: the network, or something equal that costs less.
 
-        Gradients must reach the parameters of the network.
+        Gradients must reach the parameters of the network. It is not asked where a `Network` is trained.
 
         Args:
             network: The network, or what a callback before this one returned.

@@ -117,8 +117,7 @@ class GraphNetwork(nn.Module):
                     case ir.Dense() | ir.Conv2d():
                         value = self._conduct(node, slots[node.name], past[node.inputs[0]], t)
                     case ir.Lif():
-                        currents = [past[name][t] for name in node.inputs]
-                        value = layers[node.name].advance(sum(currents[1:], currents[0]))
+                        value = layers[node.name].advance([past[name][t] for name in node.inputs])
                     case ir.Output():
                         continue
                     case _:
@@ -259,9 +258,11 @@ class _Layer:
         self.state = neurons.rest(batch)
         self.u_rows, self.v_rows = [], []
 
-    def advance(self, a: Tensor) -> Tensor:
+    def advance(self, currents: list[Tensor]) -> Tensor:
         """Take one step and return the spikes, or how many of them."""
-        sent, self.state = self.neurons.step(a.to(self.state.v.dtype), self.state, self.bias)
+        # In the type of the state: connections of several exponents may each be exact in float32 only alone.
+        first, *others = (each.to(self.state.v.dtype) for each in currents)
+        sent, self.state = self.neurons.step(sum(others, first), self.state, self.bias)
         self.u_rows.append(self.state.u)
         self.v_rows.append(self.state.v)
         return sent

@@ -128,11 +128,13 @@ class ReplacedResets(Document):
     """Resets that gave way to those of a chip, and what that changed in real numbers.
 
     Attributes:
-        populations: What a spike did before, in words, by population.
+        populations: What a spike did before and does no more, in words, by population.
         samples: Samples on which the network was run before and after; 0 without any.
         spike_f1: Spike F1 over all populations; None without samples, like all figures.
         prediction_agreement: Share of samples with equal predictions, in percent.
         accuracy: Accuracy before and after, in percent; None without labels.
+        repaired: Accuracy of the integers on the same samples after training with them, in percent; None
+            without that training, without labels, or if the samples are those it was trained on.
     """
 
     populations: dict[str, str]
@@ -140,20 +142,31 @@ class ReplacedResets(Document):
     spike_f1: float | None = None
     prediction_agreement: float | None = None
     accuracy: Change | None = None
+    repaired: Annotated[float | None, OMITTED] = None
 
-    def sentence(self) -> str:
-        """Return what was replaced, and what that cost."""
+    def sentence(self, *, trained: bool) -> str:
+        """Return what was replaced, and what that cost.
+
+        Args:
+            trained: Whether the network was trained with its integers afterwards.
+        """
         listed = "; ".join(f"'{name}' ({what})" for name, what in self.populations.items())
-        said = f"spikes of these populations now set the potential to zero: {listed}"
+        said = f"spikes of these populations now set the potential to zero; left out: {listed}"
         if self.spike_f1 is None or self.prediction_agreement is None:
             return f"{said}; what that costs was not measured, there were no samples"
         change = self.accuracy
         right = "" if change is None else f", accuracy {change.before:.2f} % -> {change.after:.2f} %"
         return (
             f"{said}; in real numbers, on {self.samples} samples, that gives spike F1 {self.spike_f1:.4f}, "
-            f"equal predictions {self.prediction_agreement:.2f} %{right}: training with the integers may "
-            "repair it"
+            f"equal predictions {self.prediction_agreement:.2f} %{right}{self._what_now(trained=trained)}"
         )
+
+    def _what_now(self, *, trained: bool) -> str:
+        if not trained:
+            return ": training with the integers may repair it"
+        if self.repaired is None:
+            return ", all of it before the training with the integers"
+        return f"; after training with them, the integers reach {self.repaired:.2f} %"
 
 
 class BuildFacts(Document):
@@ -183,7 +196,8 @@ class BuildFacts(Document):
         """Return what a user must know: of the import, its proof, replaced resets, and added delays."""
         imported = () if self.imported is None else (*self.imported.warnings, *self.imported.notes)
         source = () if self.source is None else self.source.sentences
-        replaced = () if self.replaced is None else (self.replaced.sentence(),)
+        trained = self.repair is not None
+        replaced = () if self.replaced is None else (self.replaced.sentence(trained=trained),)
         return (*source, *imported, *replaced, *self._delays())
 
     def _delays(self) -> tuple[str, ...]:

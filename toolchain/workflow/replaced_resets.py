@@ -1,5 +1,7 @@
 """Serving a chip that lacks the resets of a network: replaced where that is asked for, and measured."""
 
+from typing import cast
+
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.fidelity import Comparer, Comparison
 from toolchain.fidelity.change import Change
@@ -14,7 +16,7 @@ from toolchain.workflow.build_facts import ReplacedResets
 
 _REMEDY = (
     "`replace_reset=zero` gives them neurons that it has, and measures what that costs; training with the "
-    "integers then wins most of it back"
+    "integers may win some of it back"
 )
 
 
@@ -41,7 +43,11 @@ def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> Re
         samples: Samples to run both on; None if there are none.
     """
     fire = [node for node in before.populations if node.vth.min() < float("inf")]
-    replaced = {node.name: _does(node) for node in fire if after[node.name] is not node}
+    replaced = {
+        node.name: _replaced(node, cast("Population", after[node.name]))
+        for node in fire
+        if after[node.name] is not node
+    }
     if not replaced:
         return None
     if samples is None or not samples.samples:
@@ -59,6 +65,21 @@ def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> Re
     )
 
 
+def after_training(
+    replaced: ReplacedResets | None, graphs: tuple[Graph, Graph], samples: Stimulus | None
+) -> ReplacedResets | None:
+    """Return the facts with the accuracy that training with the integers ended with.
+
+    Args:
+        replaced: What was replaced before the training; None if nothing was.
+        graphs: The float graph and its integers after the training.
+        samples: Samples that the build is judged by; None if there are none.
+    """
+    if replaced is None or replaced.accuracy is None or samples is None:
+        return replaced
+    return replaced.model_copy(update={"repaired": _compared(*graphs, samples).fixed_accuracy})
+
+
 def _compared(before: Graph, after: Graph, samples: Stimulus) -> Comparison:
     programs = [load_target(DEFAULT_EXECUTOR).build(graph) for graph in (before, after)]
     comparer, fitted = Comparer((before, after)), fit_stimulus(before, samples)
@@ -69,12 +90,20 @@ def _compared(before: Graph, after: Graph, samples: Stimulus) -> Comparison:
     return comparer.result()
 
 
-def _does(node: Population) -> str:
-    words = [f"reset '{node.reset.value}'"]
-    if node.max_spikes > 1:
-        words.append(f"up to {node.max_spikes} spikes a step")
-    if node.refractory is not None:
-        words.append(f"refractory for up to {int(node.refractory.max(initial=0))} steps")
-    if node.adaptation is not None:
+def _replaced(before: Population, after: Population) -> str:
+    """Return what a population no longer does."""
+    words = []
+    if before.reset is not after.reset:
+        words.append(f"reset '{before.reset.value}'")
+    if before.max_spikes > after.max_spikes:
+        words.append(f"up to {before.max_spikes} spikes a step")
+    longest, left = _longest_silence(before), _longest_silence(after)
+    if longest > left:
+        words.append(f"refractory for up to {longest} steps" + (f" (now {left})" if left else ""))
+    if before.adaptation is not None and after.adaptation is None:
         words.append("thresholds that spikes raise")
     return ", ".join(words)
+
+
+def _longest_silence(node: Population) -> int:
+    return 0 if node.refractory is None else int(node.refractory.max(initial=0))

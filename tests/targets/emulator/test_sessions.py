@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.session import IntegerSession
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.program import EmulatorProgram
 from tests.exactness import check_apart, check_blocks, check_session
-from tests.graphs import Recipe, random_fixed, random_stimuli, recurrent, varied, wide_recipes
+from tests.graphs import recurrent, varied
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures, wide_image_recipes
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, wide_recipes
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 
@@ -46,7 +47,7 @@ def test_sessions_in_blocks_of_any_length_forget_everything_when_reset(
     recipe: Recipe, batch: int, steps: int, blocks: list[int]
 ) -> None:
     graph = random_fixed(recipe)
-    session = IntegerSession(CompiledNetwork.of(graph), batch, max(blocks))
+    session = CompiledSession(CompiledNetwork.of(graph), batch, max(blocks))
     for turn in range(2):
         stimuli = {name: np.roll(x, turn, 0) for name, x in random_stimuli(recipe, batch, steps).items()}
         check_blocks(session, graph, stimuli, reference.run(graph, stimuli), blocks)

@@ -15,10 +15,11 @@ from targets.lava.export import FILE, RUNTIME, export_network
 from targets.lava.job import write_job
 from targets.lava.plan import plan_processes
 from targets.lava.runtime.documents import NETWORK, WEIGHTS
-from tests.graphs import Recipe, feed_forward, random_fixed, random_stimuli, random_stimulus, union
+from tests.graphs import feed_forward, union
 from tests.image_graphs import ImageRecipe, random_images, random_stimuli_of_pictures
 from tests.names import with_names
 from tests.networks import images, small_vgg, stirred
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, random_stimulus
 from tests.targets import conformance
 from toolchain.errors import TargetError
 from toolchain.execution import reference

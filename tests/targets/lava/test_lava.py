@@ -21,15 +21,13 @@ from tests.graphs import (
     fixed_dense,
     fixed_lif,
     lif,
-    random_fixed,
-    random_recipe,
-    random_stimuli,
     recurrent,
     spikes,
     union,
     varied,
     wired,
 )
+from tests.random_graphs import random_fixed, random_recipe, random_stimuli
 from tests.real_graphs import check_close, in_reals
 from tests.targets import conformance
 from toolchain import ir

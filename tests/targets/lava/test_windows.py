@@ -20,17 +20,9 @@ from targets.lava.runtime.models import Models
 from targets.lava.settings import Limits
 from targets.lava.target import LavaTarget
 from tests.exactness import check_alone, check_samples_on_lava
-from tests.graphs import (
-    Recipe,
-    fixed_lif,
-    random_fixed,
-    random_recipe,
-    random_stimuli,
-    recurrent,
-    varied,
-    wide_recipes,
-)
+from tests.graphs import fixed_lif, recurrent, varied
 from tests.image_graphs import ImageRecipe, random_images, wide_image_recipes
+from tests.random_graphs import Recipe, random_fixed, random_recipe, random_stimuli, wide_recipes
 from toolchain import ir
 from toolchain.errors import SimulationError
 from toolchain.execution import reference

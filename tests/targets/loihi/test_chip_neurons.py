@@ -10,7 +10,8 @@ import pytest
 from targets.loihi.network import chip_network
 from targets.loihi.profile import BUILT_IN, NeuronLimits, load_profile
 from targets.loihi.target import loihi1, loihi2
-from tests.graphs import chain, fixed_dense, fixed_lif, random_fixed, random_stimulus
+from tests.graphs import chain, fixed_dense, fixed_lif
+from tests.random_graphs import random_fixed, random_stimulus
 from tests.targets import conformance
 from toolchain import ir
 from toolchain.errors import LackingNeuronsError, ProfileError, TraceError

@@ -18,18 +18,7 @@ from targets.onnx.models import sequence_model, step_model
 from targets.onnx.program import SEQUENCE, STEP
 from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_session
-from tests.graphs import (
-    Recipe,
-    feed_forward,
-    random_fixed,
-    random_stimuli,
-    random_stimulus,
-    recipes,
-    recurrent,
-    spikes,
-    varied,
-    wide_recipes,
-)
+from tests.graphs import feed_forward, recurrent, spikes, varied
 from tests.image_graphs import (
     ImageRecipe,
     image_recipes,
@@ -39,6 +28,7 @@ from tests.image_graphs import (
     wide_image_recipes,
 )
 from tests.networks import images, small_preresnet, small_vgg, stirred
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, random_stimulus, recipes, wide_recipes
 from tests.real_graphs import check_close, in_reals
 from tests.targets import conformance
 from toolchain import ir

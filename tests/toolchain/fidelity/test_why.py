@@ -73,6 +73,10 @@ def test_a_measured_range_is_said_to_be_measured(rng: np.random.Generator) -> No
     calibration = Calibration.observe(slow, Stimulus.of(x), reference.run(slow, x))
     texts = _texts(slow, QuantizeGraph(calibration=calibration)(slow), calibration=calibration)
     assert any("is measured on 4 samples with twofold head-room, not proved" in text for text in texts), texts
+    fixed = QuantizeGraph(calibration=calibration)(slow)
+    document = explain_quantization(slow, fixed, calibration=calibration)
+    (said,) = (each for each in explain_node((slow, fixed), document, "hidden") if "overflow" in each)
+    assert "with twofold head-room, and not proved. If the worst of all inputs came, |u| reaches at" in said
 
 
 @pytest.mark.parametrize(

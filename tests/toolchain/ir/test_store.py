@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from tests.graphs import Recipe, feed_forward, random_fixed, recipes, recurrent
+from tests.graphs import feed_forward, recurrent
 from tests.nodes import weights_of
+from tests.random_graphs import Recipe, random_fixed, recipes
 from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, ToolchainError
 from toolchain.files.npz import write_arrays

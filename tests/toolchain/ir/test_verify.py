@@ -8,8 +8,9 @@ import pytest
 
 from tests.graphs import chain, feed_forward, fixed_dense, fixed_lif, lif, recurrent
 from toolchain import ir
-from toolchain.errors import FeedbackError, VerifyError
+from toolchain.errors import FeedbackError, IRError, VerifyError
 from toolchain.ir import Decode, EdgeKind, Graph, Origin, ValueType, verify
+from toolchain.reset import Reset
 
 
 def _changed(graph: Graph, target: str, /, **changes: object) -> Graph:
@@ -187,3 +188,27 @@ def test_a_population_of_no_neurons_is_refused() -> None:
     graph = chain(fixed_dense("w", "x", np.zeros((0, 4))), fixed_lif("p", ("w",), 0), shape=(4,))
     with pytest.raises(VerifyError, match=r"node 'w': expected a shape of at least one element"):
         verify(graph)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"refractory": 2.7}, "refractory holds 2.7, expected whole numbers of 32 bits"),
+        ({"refractory": 2**32 + 5}, "refractory holds 4294967301"),
+        ({"refractory": np.nan}, "refractory holds nan"),
+        ({"reset": Reset.SUBTRACT, "reset_amount": 0.5}, "reset_amount holds 0.5"),
+        ({"dv": 1e300}, "dv holds 1e"),
+    ],
+)
+def test_no_number_becomes_another_whole_number_in_silence(changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(IRError, match=f"node 'p': {problem}"):
+        fixed_lif("p", ("w",), 2, **changes)
+
+
+def test_a_number_of_spikes_is_a_whole_number_of_python() -> None:
+    amounts = {"reset": Reset.SUBTRACT, "reset_amount": 1.0}
+    node = lif("p", ("w",), 2, max_spikes=np.int64(3), **amounts)
+    assert type(node.max_spikes) is int
+    assert lif("p", ("w",), 2, max_spikes=np.int64(1)).is_plain
+    with pytest.raises(VerifyError, match="a whole number as max_spikes, got 2.5"):
+        lif("p", ("w",), 2, max_spikes=2.5, **amounts)

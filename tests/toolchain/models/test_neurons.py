@@ -251,3 +251,30 @@ def test_nothing_that_is_learnt_costs_a_plain_network_anything() -> None:
     state = network.layer("hidden").dynamics.rest(torch.zeros(1, 20))
     assert state.wait is None
     assert state.rise is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adaptation", {"adaptation": 0.0, "adaptation_decay": 0.1}),
+        ("reset_amount", {"reset": Reset.SUBTRACT, "reset_amount": 0.0}),
+    ],
+)
+def test_what_no_training_could_move_is_refused_and_one_neuron_that_moves_is_enough(
+    name: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ArgumentError, match=f"{name}: expected a number above 0, since it is learnt"):
+        CubaLif(2, train=(name,), **options)
+    layer = CubaLif(2, train=(name,), **options | {name: [0.0, 0.5]})
+    assert getattr(layer, name).tolist() == [0.0, 0.5]
+    layer = CubaLif(2, reset=Reset.VALUE, reset_amount=0.0, train=("reset_amount",))
+    assert layer.reset_amount is not None
+
+
+def test_several_spikes_of_a_neuron_that_never_fires_need_an_amount() -> None:
+    thresholds = [1.0, float("inf")]
+    with pytest.raises(ArgumentError, match="give `reset_amount`: a neuron of infinite threshold"):
+        CubaLif(2, vth=thresholds, reset=Reset.SUBTRACT, max_spikes=2)
+    with pytest.raises(ArgumentError, match="give reset='subtract'"):
+        CubaLif(2, max_spikes=2)
+    assert CubaLif(2, vth=thresholds, reset=Reset.SUBTRACT, reset_amount=1.0, max_spikes=2).max_spikes == 2

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tests.graphs import Recipe, random_fixed, recurrent, spikes, varied
+from tests.graphs import recurrent, spikes, varied
+from tests.random_graphs import Recipe, random_fixed
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import chain, dense, feed_forward, firing_reals, lif, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from tests.nodes import neurons_of, node_of, sparse, weights_of
+from tests.random_graphs import firing_reals
 from toolchain import fixedpoint, ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference
@@ -187,7 +188,7 @@ def test_decays_that_no_register_holds_are_counted() -> None:
 
 def test_an_integrator_that_nothing_bounds_asks_for_data() -> None:
     graph = chain(dense("w", "x", [[-1.0]]), lif("p", ("w",), 1, dv=0.0, vth=np.inf), decode=Decode.LAST_V)
-    with pytest.raises(PreconditionError, match="give calibration data"):
+    with pytest.raises(PreconditionError, match="give samples as `calibration`"):
         QuantizeGraph()(graph)
     assert QuantizeGraph(steps=100)(graph).stage is Stage.FIXED
 

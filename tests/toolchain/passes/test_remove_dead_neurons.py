@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.graphs import Recipe, chain, dense, feed_forward, lif, random_fixed, recurrent, spikes
+from tests.graphs import chain, dense, feed_forward, lif, recurrent, spikes
 from tests.nodes import neurons_of, node_of, sparse
+from tests.random_graphs import Recipe, random_fixed
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference

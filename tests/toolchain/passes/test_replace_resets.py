@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, chain, dense, lif, random_fixed, random_stimuli, recipes, recurrent, spikes
+from tests.graphs import chain, dense, lif, recurrent, spikes
 from tests.nodes import neurons_of
+from tests.random_graphs import Recipe, random_fixed, random_stimuli, recipes
 from toolchain import ir
 from toolchain.errors import ArgumentError, LackingNeuronsError, PreconditionError
 from toolchain.execution import reference
@@ -20,9 +21,10 @@ from toolchain.ir import Graph, verify
 from toolchain.passes import DequantizeGraph, ReplaceResets
 from toolchain.reset import Reset
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph
-from toolchain.workflow.quantization import Quantization
-from toolchain.workflow.replaced_resets import replacement
+from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
+from toolchain.workflow.replaced_resets import replaced_resets, replacement
 
 _ZERO_ONLY = HardwareProfile(name="zero only", resets=frozenset({Reset.ZERO}), adapts=False, max_spikes=1)
 
@@ -108,6 +110,38 @@ def test_a_build_says_what_was_replaced_and_what_it_cost(rng: np.random.Generato
     assert neurons_of(same.float_graph, "hidden").reset is Reset.SUBTRACT
     unmeasured = compile_graph(graph, quantization=Quantization(replace_reset=Reset.ZERO))
     assert "was not measured" in " ".join(unmeasured.notes)
+
+
+def test_what_a_population_keeps_is_not_said_to_be_replaced(rng: np.random.Generator) -> None:
+    keeps = ReplaceResets(profile=replace(_ZERO_ONLY, longest_refractory=62))
+
+    def said(**changes: Any) -> str:
+        before = _subtracting(rng, **changes)
+        replaced = replaced_resets(before, keeps(before), None)
+        assert replaced is not None
+        return replaced.populations["hidden"]
+
+    assert said(refractory=np.full(12, 2)) == "reset 'subtract'"
+    rise = {"adaptation": np.full(12, 0.5), "adaptation_decay": np.full(12, 0.1)}
+    assert said(refractory=np.full(12, 70), **rise) == (
+        "reset 'subtract', refractory for up to 70 steps (now 62), thresholds that spikes raise"
+    )
+
+
+def test_a_training_that_followed_is_said_of_what_was_replaced(rng: np.random.Generator) -> None:
+    graph, x = _subtracting(rng), spikes(rng, 24, 15, 6)
+    train, held_out = (Stimulus({"x": part}, np.arange(12) % 3) for part in (x[:12], x[12:]))
+    usual, options = RepairOptions.of_epochs(1), Quantization(replace_reset=Reset.ZERO)
+    build = compile_graph(graph, stimulus=held_out, calibration=train, quantization=options)
+    assert any("training with the integers may repair it" in note for note in build.notes)
+    repaired = repair_build(build, train, usual)
+    comparison = compare_build(repaired).comparison
+    assert repaired.facts.replaced is not None
+    assert repaired.facts.replaced.repaired == comparison.fixed_accuracy
+    note = f"after training with them, the integers reach {comparison.fixed_accuracy:.2f} %"
+    assert any(each.endswith(note) for each in repaired.notes)
+    unjudged = repair_build(compile_graph(graph, calibration=train, quantization=options), train, usual)
+    assert any(each.endswith("all of it before the training with the integers") for each in unjudged.notes)
 
 
 def test_without_new_neurons_nothing_changes() -> None:

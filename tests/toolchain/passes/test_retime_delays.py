@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, note, settings
 
-from tests.graphs import Recipe, feed_forward, random_fixed, random_stimulus, recipes, recurrent, wired
+from tests.graphs import feed_forward, recurrent, wired
+from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import ir
 from toolchain.errors import FeedbackError, PreconditionError
 from toolchain.execution import reference

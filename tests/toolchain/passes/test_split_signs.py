@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tests.graphs import Recipe, feed_forward, random_fixed, recurrent, spikes
+from tests.graphs import feed_forward, recurrent, spikes
 from tests.nodes import sparse, weights_of
+from tests.random_graphs import Recipe, random_fixed
 from toolchain import ir
 from toolchain.errors import PreconditionError
 from toolchain.execution import reference

@@ -16,7 +16,7 @@ from toolchain.models import FeedForward
 from toolchain.pruning import ChannelPruning, Masking, Ranking, Regrowth, ScaOptions, channel_layers
 from toolchain.pruning.channels import set_gates
 from toolchain.pruning.living_part import LivingPart
-from toolchain.training import BatchPosition, Callback, EpochRecord, FitOptions, Optimizer, fit
+from toolchain.training import Callback, EpochRecord, FitOptions, Optimizer, Position, fit
 
 EPOCHS, BATCHES = 6, 3
 FIT = FitOptions(
@@ -52,9 +52,9 @@ class Counter(Callback):
     def __init__(self) -> None:
         self.whole: list[tuple[int, int]] = []
 
-    def stand_in(self, network: Any, at: BatchPosition) -> Any:
+    def stand_in(self, network: Any, at: Position) -> Any:
         if isinstance(network, FeedForward):
-            self.whole.append((at.epoch, at.batch))
+            self.whole.append((at.epoch, at.step))
         return network
 
 

@@ -188,7 +188,7 @@ def test_the_cause_that_was_put_in_is_the_cause_that_is_found(
     assert Rule.INPUT not in weights.alone
     assert weights.together.spike_f1 == pytest.approx(weights.rounded.spike_f1, abs=0.1)
     assert weights.arithmetic.spike_f1 > weights.rounded.spike_f1
-    assert weights.sentence().startswith("All rules: spike F1")
+    assert weights.sentence().startswith(f"All rules of the integers, on {weights.samples} samples: spike F1")
     decays = attribute_loss(_build(rng, samples, decay_profiles=1, tau_error=100.0))
     assert decays.ranked[0] == Rule.DECAYS
     assert weights.alone["weights"].spike_f1 < 1

@@ -173,8 +173,8 @@ CONVENTIONS: Final[Mapping[str, Convention]] = {
     for item in (
         Convention(
             name=NIR,
-            reset=StatedReset(NirReset.VALUE, "NIR's own equations, because the file names no framework"),
-            note="Euler's method, because the file names no framework",
+            reset=StatedReset(NirReset.VALUE, "NIR's own equations"),
+            note="Euler's method",
         ),
         Convention(
             name="snntorch",

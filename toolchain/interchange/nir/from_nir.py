@@ -13,7 +13,7 @@ from toolchain.interchange.nir.assembly import assembled
 from toolchain.interchange.nir.conventions import Convention
 from toolchain.interchange.nir.lowest_potentials import falling
 from toolchain.interchange.nir.neurons import NEURONS, SILENT, Dynamics, dynamics
-from toolchain.interchange.nir.resets import NirReset, StatedReset
+from toolchain.interchange.nir.resets import UNNAMED, NirReset, StatedReset
 from toolchain.interchange.nir.shapes import fitted
 from toolchain.interchange.nir.structure import Structure, flattened
 from toolchain.ir import Decode, Graph, verify
@@ -82,7 +82,8 @@ def from_nir(
             *_note_on_floor(network, convention),
         )
         rests = {arriving.populations[leaf]: step.rest for leaf, step in steps.items() if step.rest.any()}
-        return Imported(network, notes, warnings=(*structure.warnings, *warnings), rests=rests)
+        warnings = (*_on_guesses(steps), *structure.warnings, *warnings)
+        return Imported(network, notes, warnings=warnings, rests=rests)
 
 
 def _read_out(structure: Structure) -> frozenset[str]:
@@ -130,6 +131,16 @@ def _on_resets(steps: Mapping[str, Dynamics]) -> Iterator[str]:
     behind = [leaf for leaf, step in steps.items() if step.late]
     if behind:
         yield f"spikes of {', '.join(map(repr, behind))} travel one step late; outputs read them before"
+
+
+def _on_guesses(steps: Mapping[str, Dynamics]) -> Iterator[str]:
+    leaves = [leaf for leaf, step in steps.items() if step.firing.stated == UNNAMED]
+    if leaves:
+        yield (
+            f"nobody says what a spike of {', '.join(map(repr, leaves))} does: by NIR's own equations it "
+            "sets the potential to v_reset, and most frameworks subtract the threshold instead; name yours "
+            "as `convention`, or say it as `reset`"
+        )
 
 
 def _on_membranes(leaves: frozenset[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from toolchain.interchange.nir.conventions import (
 )
 from toolchain.interchange.nir.file import VERSION
 from toolchain.interchange.nir.parameters import numbers
-from toolchain.interchange.nir.resets import WORDS, NirReset, StatedReset, stated_reset
+from toolchain.interchange.nir.resets import UNNAMED, WORDS, NirReset, StatedReset, stated_reset
 
 _IN_THE_FILE: Final = "the metadata of the file"
 _OLDER: Final = {"by the threshold": NirReset.SUBTRACT, NirReset.VALUE.value: NirReset.VALUE}
@@ -69,7 +69,11 @@ def named_convention(
     if reset is not None:
         return replace(named, reset=stated_reset(reset, "you said so"), unknown=())
     stated_by_file = _stated_reset(metadata)
-    return named if stated_by_file is None else replace(named, reset=stated_by_file, unknown=())
+    if stated_by_file is not None:
+        return replace(named, reset=stated_by_file, unknown=())
+    if name is not None or (isinstance(stated, str) and stated in CONVENTIONS):
+        return named
+    return replace(named, reset=UNNAMED, note=f"{named.note}, because the file names no framework")
 
 
 def _stated_reset(metadata: "Mapping[str, object]") -> StatedReset | None:

@@ -78,6 +78,10 @@ class StatedReset:
         return f"{done} ({self.why})" if self.why else done
 
 
+UNNAMED: Final = StatedReset(NirReset.VALUE, "NIR's own equations, because the file names no framework")
+"""What a spike does where nobody says it."""
+
+
 def stated_reset(reset: object, why: str, name: str = "reset") -> StatedReset:
     """Return what a word or number says of a reset.
 

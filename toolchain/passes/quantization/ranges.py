@@ -1,5 +1,6 @@
 """How large currents and potentials of a population can become, proved from its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -53,6 +54,25 @@ class Bounds:
 def potential_limit(*, readout: bool) -> int:
     """Return the largest |v| that is harmless: a read-out must not even fire."""
     return fixedpoint.SILENT_LIMIT if readout else fixedpoint.STATE_LIMIT - 1
+
+
+def excess(known: Sequence[Bounds], reset: Reset, *, readout: bool, limit: float) -> Floats:
+    """Return by what factor a register of u, of v or of a rise may be exceeded; at most 1 is safe.
+
+    Args:
+        known: Limits of a population, each of which holds.
+        reset: Effect of a spike on the potential.
+        readout: Whether it is a read-out.
+        limit: Largest magnitude that a register of the place holds.
+    """
+    v_limit = float(potential_limit(readout=readout))
+    return np.maximum.reduce(
+        [
+            np.minimum.reduce([bounds.current / limit for bounds in known]),
+            np.minimum.reduce([bounds.reach(reset, readout=readout) / v_limit for bounds in known]),
+            np.minimum.reduce([bounds.rise / limit for bounds in known]),
+        ]
+    )
 
 
 def prove_bounds(graph: Graph, population: ir.FixedLif, steps: int | None) -> Bounds:
@@ -148,7 +168,9 @@ def _rise(population: ir.FixedLif, excess: Floats, horizon: float) -> Floats:
     keep = 1 - population.adaptation_decay / fixedpoint.DECAY_UNITY
     gap = 1.0 if population.refractory is None else population.refractory + 1.0
     times = np.minimum(1 / (1 - keep**gap), np.ceil(horizon / gap))
-    return np.where(excess > 0, np.minimum(jump * times, keep * excess + jump), 0.0)
+    # What forgets everything keeps nothing of an excess without limit either.
+    kept = keep * np.where(keep > 0, excess, 0.0)
+    return np.where(excess > 0, np.minimum(jump * times, kept + jump), 0.0)
 
 
 def over_rows(values: Floats, shape: tuple[int, ...]) -> Floats:
@@ -165,10 +187,21 @@ def _drive(node: ir.FixedDense | ir.FixedConv2d, message: float, *, signed: bool
     """Return the largest positive and negative input that one neuron or channel can get in a step."""
     rows, values = rows_of(node.weights), values_of(node.weights).astype(np.float64)
     size, scale = targets_of(node.weights), 2.0**node.exponent * message
-    # A negative exponent rounds down: up to one unit more on the negative side.
-    extra = 1.0 if node.exponent < 0 else 0.0
+    extra = _rounded_down(node)
     down = np.bincount(rows, np.maximum(-values, 0), minlength=size).astype(np.float64) * scale
     up = np.bincount(rows, np.maximum(values, 0), minlength=size).astype(np.float64) * scale
     if signed:
         up = down = up + down
     return up, down + extra
+
+
+def _rounded_down(node: ir.FixedDense | ir.FixedConv2d) -> Floats | float:
+    """Return what a negative exponent adds at most on the negative side: a unit for every delay of a row."""
+    if node.exponent >= 0:
+        return 0.0
+    if isinstance(node, ir.FixedConv2d) or node.delays is None:
+        return 1.0
+    used = values_of(node.weights) != 0
+    pairs = np.stack([rows_of(node.weights)[used], values_of(node.delays)[used]])
+    rows = np.unique(pairs, axis=1)[0]
+    return np.bincount(rows, minlength=targets_of(node.weights)).astype(np.float64)

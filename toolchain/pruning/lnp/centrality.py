@@ -11,7 +11,7 @@ from scipy.sparse import csc_array, csr_array
 from toolchain.arrays import Floats
 from toolchain.options import choice, hold, share, whole
 from toolchain.pruning.lnp.shortest_paths import Neighbours, path_dependencies
-from toolchain.pruning.lnp.threads import in_threads, parts
+from toolchain.threads import in_threads, parts
 
 
 class NeuronCriterion(Enum):

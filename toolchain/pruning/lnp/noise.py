@@ -16,8 +16,8 @@ from toolchain.arrays import Floats
 from toolchain.errors import PruningError
 from toolchain.options import hold, milliseconds, real, whole
 from toolchain.pruning.lnp.spikes import SynapsesBySource, edge_products, filter_spikes, run_spikes
-from toolchain.pruning.lnp.threads import in_threads, parts
 from toolchain.pruning.pool import RecurrentPool
+from toolchain.threads import in_threads, parts
 
 LOG_FLOOR: Final = 1e-6
 COVARIANCE_FLOOR: Final = 1e-6

@@ -14,8 +14,8 @@ from toolchain.intake import real_of
 from toolchain.options import choice, flag, hold, real, share
 from toolchain.pruning.lnp.neighbours import find_edges, shared_neighbours
 from toolchain.pruning.lnp.noise import NoiseResponse, linear_covariance
-from toolchain.pruning.lnp.threads import in_threads, parts
 from toolchain.pruning.pool import RecurrentPool
+from toolchain.threads import in_threads, parts
 
 _EXPONENT_FLOOR: Final = 1e-3
 _LARGEST_LINEAR: Final = 2000

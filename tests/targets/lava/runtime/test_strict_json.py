@@ -11,8 +11,9 @@ from targets.lava.runtime.documents import LavaNetwork, LavaRun
 from targets.lava.runtime.firing import SpikeEffect
 from targets.lava.runtime.models import Models
 from targets.lava.runtime.strict_json import DocumentError, read_text, text_of
-from tests.graphs import feed_forward, random_fixed
+from tests.graphs import feed_forward
 from tests.image_graphs import ImageRecipe, random_images
+from tests.random_graphs import random_fixed
 from tests.targets import conformance
 
 RUN = LavaRun(Models.LAYERS, 3, 10, {"p": ("spikes", "v")})

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, random_fixed
 from tests.image_graphs import ImageRecipe, random_images
+from tests.random_graphs import Recipe, random_fixed
 from tests.real_data import real_data
 from tests.toolchain.interchange.netx_graphs import (
     Values,

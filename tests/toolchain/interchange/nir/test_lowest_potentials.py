@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus
 from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
+from tests.random_graphs import Recipe, plain_recipes, random_fixed, random_stimulus
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain.execution import reference
 from toolchain.interchange.nir.conventions import convention

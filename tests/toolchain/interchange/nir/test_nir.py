@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import Recipe, plain_recipes, random_fixed, random_stimulus, recurrent
+from tests.graphs import recurrent
 from tests.image_graphs import ImageRecipe, plain_image_recipes, random_images, random_pictures
 from tests.nodes import neurons_of
+from tests.random_graphs import Recipe, plain_recipes, random_fixed, random_stimulus
 from tests.toolchain.interchange.nir_graphs import DT, V, W, X, chain, full, imported, lif
 from toolchain import ir
 from toolchain.errors import (

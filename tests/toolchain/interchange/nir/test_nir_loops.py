@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.oracles.nir_equations import Simulation
-from tests.oracles.random_nir import random_case, renamed, shuffled
+from tests.oracles.nir_rewritten import renamed, shuffled
+from tests.oracles.random_nir import random_case
 from tests.toolchain.interchange.nir_graphs import DT, full, imported, lif
 from toolchain import ir
 from toolchain.errors import FrontendError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments.nir_study import nmnist_part, sinabs_spikes
+from experiments.nir_tasks import nmnist_part, sinabs_spikes
 from tests.real_data import real_data
 from toolchain.errors import FrontendError
 from toolchain.execution import reference

@@ -10,8 +10,9 @@ import nir
 import numpy as np
 import pytest
 
-from tests.graphs import Recipe, random_fixed, recurrent, varied
+from tests.graphs import recurrent, varied
 from tests.oracles.nir_arrays import unstated
+from tests.random_graphs import Recipe, random_fixed
 from tests.toolchain.interchange.nir_graphs import DT, V, W, chain, full, imported, lif
 from toolchain import ir
 from toolchain.confined.reader import ConfinedReader

@@ -80,6 +80,19 @@ def test_what_an_exporter_has_lost_is_a_warning() -> None:
     assert "what leaves is a current" in said
 
 
+def test_a_reset_that_is_guessed_is_a_warning() -> None:
+    graph = chain(nir.Linear(W), lif(2))
+    guessed = from_nir(graph, named_convention(graph))
+    (said,) = guessed.warnings
+    assert "nobody says what a spike of 'n1' does: by NIR's own equations it sets the" in said
+    assert "name yours as `convention`, or say it as `reset`" in said
+    assert "Euler's method, because the file names no framework" in guessed.notes[0]
+    for told in (named_convention(graph, "nir"), named_convention(graph, reset="zero")):
+        assert not from_nir(graph, told).warnings
+    stated = chain(nir.Linear(W), nir.LIF(*(full(2, v) for v in (4e-3, 4.0, 0.0, 1.0, -0.25))))
+    assert not from_nir(stated, named_convention(stated)).warnings
+
+
 def test_who_begins_elsewhere_than_a_spike_sets_it_is_read_with_its_rest() -> None:
     leak, one = full(2, 0.25), full(2, 1.0)
     node = nir.LIF(full(2, 4e-3), full(2, 4.0), leak, one)

@@ -17,8 +17,9 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
-from tests.graphs import Recipe, plain_recipes, random_fixed, recurrent
+from tests.graphs import recurrent
 from tests.image_graphs import ImageRecipe, random_images
+from tests.random_graphs import Recipe, plain_recipes, random_fixed
 from toolchain import ir
 from toolchain.errors import CorruptArtifactError, FrontendError, MissingFileError, StimulusError, UsageError
 from toolchain.execution import reference
@@ -42,7 +43,7 @@ def exported(graph: Graph, folder: Path) -> Path:
     return folder
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(recipe=plain_recipes)
 def test_the_integers_of_a_file_of_ours_come_back(tmp_path_factory: Any, recipe: Recipe) -> None:
     graph = random_fixed(recipe)

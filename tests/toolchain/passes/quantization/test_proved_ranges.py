@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.graphs import chain, fixed_dense, fixed_lif, random_firing
+from tests.graphs import chain, fixed_dense, fixed_lif
 from tests.nodes import node_of
+from tests.random_graphs import random_firing
 from toolchain import fixedpoint, ir
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
@@ -161,3 +162,26 @@ def test_subtraction_without_leak_is_proved_for_any_time_if_spikes_take_what_a_s
     largest, _ = _endless(graph, np.ones((1, 400, 1), bool))
     # It fires from the third step on, and one unit more is left every time.
     assert largest["high"].tolist() == [300 << 6, (300 << 6) + 397]
+
+
+def test_a_negative_exponent_rounds_down_once_for_every_delay_of_a_neuron() -> None:
+    """Each sum of a delay is rounded down by itself, so that three small weights may cost three units."""
+    weights = np.array([[-2, -2, -2], [-2, -2, 0], [0, 0, 0]])
+    delays = np.array([[0, 1, 2], [3, 3, 0], [0, 0, 0]])
+    dense = fixed_dense("w", "x", weights, exponent=-8, sign_mode=SignMode.INHIBITORY, delays=delays)
+    graph = chain(dense, fixed_lif("p", ("w",), 3), shape=(3,))
+    bounds = prove_bounds(graph, node_of(graph, "p", ir.FixedLif), None)
+    u = reference.run(graph, np.ones((1, 4, 3), bool), record=("u",)).u["p"]
+    most = np.abs(u).max(axis=(0, 1))
+    assert most.tolist() == [3 << 6, 1 << 6, 0]
+    assert (bounds.current >= most).all()
+    assert (bounds.current < most + (1 << 6)).all()
+
+
+def test_a_threshold_that_forgets_at_once_has_a_bound_where_a_potential_has_none() -> None:
+    weights = fixed_dense("w", "x", [[100]], sign_mode=SignMode.EXCITATORY)
+    node = fixed_lif("p", ("w",), 1, dv=0, vth=200, adaptation=500, adaptation_decay=4096)
+    bounds = prove_bounds(chain(weights, node), node, None)
+    assert bounds.free.tolist() == [np.inf]
+    assert bounds.rise.tolist() == [500]
+    assert bounds.threshold.tolist() == [(200 << 6) + 500]

@@ -1,0 +1,218 @@
+"""What the compiled loops need to know of a network, and which networks they do not know."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolchain.models.dynamics import NeuronDynamics
+from toolchain.models.loops.neurons import (
+    ADAPTATION,
+    AMOUNT,
+    ARCTAN,
+    BIAS,
+    COLUMNS,
+    FAST_SIGMOID,
+    KEEP_RISE,
+    KEEP_U,
+    KEEP_V,
+    KEEPS,
+    MOST,
+    NUMBERS,
+    PLAIN,
+    REFRACTORY,
+    SIGMOID,
+    START,
+    STOP,
+    SURROGATE,
+    VTH,
+)
+from toolchain.models.loops.products import row_length
+from toolchain.models.loops.synapses import ConnectedPart, SynapseLists
+from toolchain.models.neurons import MaskedSynapses
+from toolchain.models.surrogates import Surrogate
+from toolchain.reset import Reset
+
+Numbers = NDArray[Any]
+_SURROGATES: Final = {
+    Surrogate.FAST_SIGMOID: (FAST_SIGMOID, 1.0),
+    Surrogate.ARCTAN: (ARCTAN, math.pi / 2),
+    Surrogate.SIGMOID: (SIGMOID, 1.0),
+}
+"""Number of each shape, and the factor of its slope."""
+GIVEN: Final = (KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION)
+"""Rows of numbers that have gradients, in the order of `given`."""
+
+
+def given(dynamics: NeuronDynamics) -> tuple[Tensor | None, ...]:
+    """Return what a population is made of, in the order of `GIVEN`; None where it has none of it."""
+    return (
+        dynamics.keep_u,
+        dynamics.keep_v,
+        dynamics.vth,
+        dynamics.bias,
+        dynamics.amount,
+        dynamics.keep_rise,
+        dynamics.adaptation,
+    )
+
+
+@final
+@dataclass(frozen=True)
+class Places:
+    """Where the neurons of each layer stand in a row of all; layers begin at multiples of a row of weights.
+
+    Attributes:
+        layers: First neuron and number of neurons of each layer.
+        neurons: Length of the row.
+    """
+
+    layers: Mapping[str, tuple[int, int]]
+    neurons: int
+
+    @classmethod
+    def of(cls, sizes: Mapping[str, int], dtype: np.dtype[Any]) -> "Places":
+        """Place layers of these sizes."""
+        width, start = row_length(dtype), 0
+        layers: dict[str, tuple[int, int]] = {}
+        for name, size in sizes.items():
+            layers[name] = (start, size)
+            start += -(-size // width) * width
+        return cls(layers, start)
+
+    def slice(self, name: str) -> slice:
+        """Return the place of a layer."""
+        start, size = self.layers[name]
+        return slice(start, start + size)
+
+
+def numbers_of(dynamics: Mapping[str, NeuronDynamics], places: Places, dtype: np.dtype[Any]) -> Numbers:
+    """Return the numbers of all neurons, `[8, N]`; what is no neuron never fires."""
+    numbers = np.zeros((NUMBERS, places.neurons), dtype)
+    numbers[VTH] = np.inf
+    for name, each in dynamics.items():
+        at = places.slice(name)
+        for row, values in zip(GIVEN, given(each), strict=True):
+            if values is not None:
+                numbers[row, at] = values.detach().numpy()
+        if each.refractory is not None:
+            numbers[REFRACTORY, at] = each.refractory.numpy()
+    return numbers
+
+
+def table_of(
+    dynamics: Mapping[str, NeuronDynamics], places: Places, dtype: np.dtype[Any], *, backward: bool
+) -> tuple[Numbers, Numbers]:
+    """Return the table of the layers, see `neurons`, and their slopes.
+
+    Args:
+        dynamics: The populations.
+        places: Where they stand.
+        dtype: Type of all numbers.
+        backward: Whether gradients will be asked for.
+    """
+    table = np.zeros((len(dynamics), COLUMNS), np.int64)
+    slopes = np.zeros(len(dynamics), dtype)
+    bounds = [start for start, _ in places.layers.values()] + [places.neurons]
+    for k, each in enumerate(dynamics.values()):
+        surrogate, factor = _SURROGATES[each.surrogate]
+        learns = any(values is not None and values.requires_grad for values in given(each))
+        plain = (
+            each.reset is Reset.ZERO
+            and each.refractory is None
+            and each.adaptation is None
+            and each.max_spikes == 1
+            and not (backward and learns)
+        )
+        table[k, [START, STOP]] = bounds[k], bounds[k + 1]
+        table[k, [KEEPS, MOST]] = each.reset in {Reset.SUBTRACT, Reset.NONE}, each.max_spikes
+        table[k, [PLAIN, SURROGATE]] = plain, surrogate
+        slopes[k] = each.slope * factor
+    return table, slopes
+
+
+def inner_weight(module: nn.Module) -> Tensor:
+    """Return the matrix of a connection between layers."""
+    return cast("Tensor", module.weight)
+
+
+@final
+class KnownSynapses:
+    """The lists of the synapses between layers, made again only when a mask or delay has changed."""
+
+    def __init__(self) -> None:
+        self._lists: SynapseLists | None = None
+        self._made_of: list[tuple[Tensor | None, int]] = []
+        self._places: Places | None = None
+
+    def of(self, modules: Sequence[tuple[nn.Module, int, str, str]], places: Places) -> SynapseLists:
+        """Return the lists of connections.
+
+        Args:
+            modules: Each one's module, delay, source and target.
+            places: Where layers stand.
+        """
+        made_of = [
+            (each, -1 if each is None or each.is_inference() else each._version)  # noqa: SLF001 - torch's
+            for module, *_ in modules
+            for each in _structure(module)
+        ]
+        same = len(made_of) == len(self._made_of) and all(
+            old is new and was == now for (old, was), (new, now) in zip(self._made_of, made_of, strict=True)
+        )
+        if self._lists is None or not same or places != self._places:
+            parts = [
+                _part(module, delay, source, target, places) for module, delay, source, target in modules
+            ]
+            self._lists = SynapseLists.of(parts, places.neurons)
+            self._made_of, self._places = made_of, places
+        return self._lists
+
+
+def _structure(module: nn.Module) -> tuple[Tensor | None, ...]:
+    """Return the tensors that say which synapses there are, and how long they take."""
+    if not isinstance(module, MaskedSynapses):
+        return (None, None)
+    return (module.mask, None if module.delays is None else module.delays.position)
+
+
+def _part(module: nn.Module, delay: int, source: str, target: str, places: Places) -> ConnectedPart:
+    mask = module.mask if isinstance(module, MaskedSynapses) else None
+    shape = tuple(inner_weight(module).shape)
+    delays = np.array(delay, np.int64)
+    if isinstance(module, MaskedSynapses) and module.delays is not None:
+        delays = delays + module.delays.steps.numpy()
+    return ConnectedPart(
+        source=places.layers[source][0],
+        target=places.layers[target][0],
+        mask=np.ones(shape, bool) if mask is None else mask.numpy().astype(bool),
+        delays=delays,
+    )
+
+
+def obstacle(inner: Sequence[tuple[str, nn.Module]], like: Tensor) -> str | None:
+    """Return why the loops do not know a network, as a clause; None if they do.
+
+    Args:
+        inner: Name and module of the connections between layers.
+        like: A parameter.
+    """
+    if like.device.type != "cpu":
+        return f"the network is on '{like.device.type}'"
+    if like.dtype not in {torch.float32, torch.float64}:
+        return f"its numbers are {like.dtype}"
+    for name, module in inner:
+        if isinstance(module, MaskedSynapses):
+            delays = module.delays
+            if delays is not None and delays.width and delays.training:
+                return f"the delays of connection '{name}' are being learnt"
+        elif not isinstance(module, nn.Linear):
+            return f"connection '{name}' between layers is a {type(module).__name__}"
+        elif module.bias is not None:
+            return f"connection '{name}' between layers has a bias"
+    return None
