@@ -79,7 +79,7 @@ hashseeds: $(READY) ## the tests under three seeds of Python's hashes, in one or
 .PHONY: sweep
 GRAPHS ?= 20000
 sweep: $(READY) ## random graphs of any geometry on the emulator, 20,000 of each kind, in child processes (long)
-	for kind in wide-images images integers; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
+	for kind in wide-images images integers reals; do $(BIN)/python -m tests.parity.sweep $$kind $(GRAPHS); done
 
 .PHONY: nir-sweep
 nir-sweep: $(READY) ## 10,000 random NIR graphs against their equations in NumPy (a quarter of an hour)
@@ -132,9 +132,11 @@ memory: $(READY) ## the memory of comparing and recording up to 50,000 pictures 
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m long tests/benchmarks/test_memory.py
 
 .PHONY: bench
-bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side (an hour)
+bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side, running and training (two hours)
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
 	$(BIN)/python -m tests.benchmarks.side_by_side
+	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.demo_training
 
 .PHONY: peers
 peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with

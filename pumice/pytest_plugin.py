@@ -87,11 +87,12 @@ class FidelityCheck:
         except ShadowedError as error:
             pytest.fail(str(error), pytrace=False)
         from toolchain.fidelity import check_gates, write_baseline  # noqa: PLC0415
+        from toolchain.progress import no_stages  # noqa: PLC0415
         from toolchain.workflow.compare import compare_build  # noqa: PLC0415
         from toolchain.workflow.load import load  # noqa: PLC0415 - loads torch
 
         loaded = load(build) if isinstance(build, Path | str) else build
-        judgement = compare_build(loaded, stimulus, exact=exact, samples=samples)
+        judgement = compare_build(loaded, stimulus, exact=exact, samples=samples, progress=no_stages)
         judgement.require_exact()
         check_gates(judgement.comparison, gates or {})
         if baseline is not None:

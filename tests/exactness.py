@@ -20,11 +20,12 @@ from tests.graphs import union
 from tests.image_graphs import ImageRecipe
 from tests.random_graphs import Recipe
 from toolchain.execution import reference
-from toolchain.execution.stimulus import fit_stimulus
+from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
 from toolchain.ir import Graph, print_graph
 from toolchain.target.protocol import Program, SteppedProgram
+from toolchain.target.records import empty_records
 
 AnyRecipe = TypeVar("AnyRecipe", Recipe, ImageRecipe)
 Stimuli = Mapping[str, NDArray[Any]]
@@ -84,13 +85,15 @@ def check_blocks(
     session: BlockSession, graph: Graph, stimuli: Stimuli, expected: Trace, blocks: Sequence[int]
 ) -> None:
     """A batch that advances in blocks, the last of them as long as needed, does what it does in one."""
-    values, kept = fit_stimulus(graph, stimuli).values, {node.name: QUANTITIES for node in graph.populations}
+    values = fit_stimulus(graph, stimuli).values
     steps = next(iter(values.values())).shape[1]
     ends = [end for end in np.cumsum(blocks).tolist() if end < steps]
     for start, stop in pairwise([0, *ends, steps]):
-        records = session.advance({name: x[:, start:stop] for name, x in values.items()}, kept)
-        for key, held in Trace(**records).by_key().items():
-            same = np.array_equal(held, expected.by_key()[key][:, start:stop])
+        part = Stimulus({name: x[:, start:stop] for name, x in values.items()})
+        records = empty_records(graph, part, QUANTITIES)
+        session.advance(part.values, records)
+        for key, got in Trace(**records).by_key().items():
+            same = np.array_equal(got, expected.by_key()[key][:, start:stop])
             assert same, f"{key} differs in steps {start} to {stop}\n{print_graph(graph)}"
 
 

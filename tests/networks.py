@@ -19,8 +19,9 @@ Part = TypeVar("Part", bound=nn.Module)
 
 
 def small_vgg(seed: int = 0, *, steps: int = 4, hidden: tuple[int, ...] = (20,), **more: Any) -> FeedForward:
-    """Three convolutions, two poolings, a hidden layer; on images of 2 x 8 x 8."""
-    shape = VggShape(plan=(6, 8, POOL, 10, POOL), hidden=hidden, image=(2, 8, 8), steps=steps, **more)
+    """Three convolutions, two poolings, a hidden layer; on images of 2 x 8 x 8 unless told otherwise."""
+    more = {"image": (2, 8, 8)} | more
+    shape = VggShape(plan=(6, 8, POOL, 10, POOL), hidden=hidden, steps=steps, **more)
     return stirred(build_vgg(shape, torch.Generator().manual_seed(seed)), seed)
 
 

@@ -1,6 +1,6 @@
-"""Random graphs in real numbers: those of integers, divided by a power of two."""
+"""Random graphs in real numbers: those of integers, divided by a power of two, or by any other numbers."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +9,7 @@ from toolchain import ir
 from toolchain.execution.trace import Trace
 from toolchain.fixedpoint import ALIGNMENT_BITS, DECAY_UNITY
 from toolchain.ir import AnyNode, Graph
+from toolchain.ir.matrix import values_of, with_values
 
 _UNIT: Final = 2.0**-12
 """One unit of the potential of integers."""
@@ -38,6 +39,32 @@ def _in_reals(node: AnyNode) -> AnyNode:
         changed |= {name: values * units[name] for name, values in node.per_neuron.items() if name in units}
         return ir.Lif(**same | changed)
     return node
+
+
+def uneven(graph: Graph, rng: np.random.Generator, longest: int = 0) -> Graph:
+    """The float graph with numbers of all digits, whose sums depend on their order.
+
+    Args:
+        graph: A float graph; weights of both signs, thresholds and all else change by up to a half.
+        rng: What to draw from.
+        longest: The longest delay of an element more than its `Delay` has; 0 leaves delays as they are.
+    """
+
+    def scaled(values: Any) -> Any:
+        return with_values(values, values_of(values) * rng.uniform(0.5, 1.5, values_of(values).shape))
+
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, ir.Dense | ir.Conv2d):
+            return replace(node, weights=scaled(node.weights))
+        if isinstance(node, ir.Lif):
+            names = ("vth", "bias", "reset_amount", "adaptation")
+            held = {name: getattr(node, name) for name in names if getattr(node, name) is not None}
+            return replace(node, **{name: scaled(values) for name, values in held.items()})
+        if isinstance(node, ir.Delay) and longest:
+            return replace(node, steps=node.steps + rng.integers(0, longest + 1, node.shape))
+        return node
+
+    return graph.map(change)
 
 
 def check_close(expected: Trace, got: Trace) -> None:

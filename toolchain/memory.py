@@ -109,13 +109,14 @@ def machine_memory() -> int:
 
 
 @contextmanager
-def enough_memory(work: str) -> Generator[None, None, None]:
+def enough_memory(work: str, remedy: str = "") -> Generator[None, None, None]:
     """Turn a failed allocation within the block into an error that names the work.
 
     The last resort: what can be foreseen is refused before, by its name and size.
 
     Args:
         work: Such as `compiling the network`.
+        remedy: What to do about it, if the work has a better answer than more memory.
 
     Raises:
         OutOfMemoryError: There was not enough memory.
@@ -123,12 +124,12 @@ def enough_memory(work: str) -> Generator[None, None, None]:
     try:
         yield
     except MemoryError as error:
-        raise OutOfMemoryError(work, str(error), _REMEDY) from None
+        raise OutOfMemoryError(work, str(error), remedy or _REMEDY) from None
     except RuntimeError as error:
         # PyTorch has no class of its own for the memory of the CPU.
         if "not enough memory" not in str(error) and "out of memory" not in str(error):
             raise
-        raise OutOfMemoryError(work, str(error).splitlines()[0], _REMEDY) from None
+        raise OutOfMemoryError(work, str(error).splitlines()[0], remedy or _REMEDY) from None
 
 
 def readable_size(size: int) -> str:

@@ -9,13 +9,14 @@ from pathlib import Path
 from threading import local
 from typing import Any, Final, Protocol, final
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from targets.emulator.integers.events import MOST_LANES
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.session import IntegerSession
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.events import MOST_LANES
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.session import CompiledSession
+from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.tensors.session import TensorSession
 from toolchain.errors import TargetError
 from toolchain.execution.clipping import ClippedInput
@@ -25,7 +26,7 @@ from toolchain.intake import count_of
 from toolchain.ir import Graph, Stage, save_graph, verify
 from toolchain.ir.types import size_of
 from toolchain.progress import Progress, no_progress
-from toolchain.target.records import Records, empty_records, kept_quantities
+from toolchain.target.records import Records, empty_records
 
 _CACHE_BYTES: Final = 4 * 2**20
 """Synaptic input of the largest population over one block, which stays near a core until it is used."""
@@ -50,10 +51,8 @@ class BlockSession(Protocol):
         """Advance one step; take `[batch, *features]` per input, return spikes per population."""
         ...
 
-    def advance(
-        self, values: Mapping[str, NDArray[Any]], quantities: Mapping[str, tuple[str, ...]]
-    ) -> Records:
-        """Advance over a block `[batch, steps, *features]`; return the quantities to record."""
+    def advance(self, values: Mapping[str, NDArray[Any]], records: Records) -> None:
+        """Advance over a block `[batch, steps, *features]`; write what is recorded."""
         ...
 
     def reset(self) -> None:
@@ -84,14 +83,14 @@ class EmulatorProgram:
     Args:
         graph: A float or fixed graph.
         device: `cpu` or `cuda`.
-        tensors: Whether to run a fixed graph on tensors, as on a GPU, also on the CPU.
+        tensors: Whether to run it on tensors, as on a GPU, also on the CPU.
     """
 
     def __init__(self, graph: Graph, device: str, *, tensors: bool = False) -> None:
         verify(graph)
         self._graph = graph
         self._device = torch.device(device)
-        self._compiled = graph.stage is Stage.FIXED and self._device.type == "cpu" and not tensors
+        self._compiled = self._device.type == "cpu" and not tensors
 
     def session(self, batch: int) -> BlockSession:
         """Return a batch at rest that is stepped by hand."""
@@ -106,8 +105,8 @@ class EmulatorProgram:
     ) -> Trace:
         """Run every sample from rest, cut into batches that fit the memory.
 
-        Integers equal `toolchain.execution.reference` bit for bit; floats are float64 and differ from it
-        by the order of summation only.
+        All numbers equal `toolchain.execution.reference` bit for bit. Only real numbers on tensors, as on a
+        GPU, differ from it by the order of summation.
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
@@ -146,8 +145,9 @@ class EmulatorProgram:
                     together, max(1, _BATCH_RECORD_BYTES // (_RECORDED_BYTES * sum(neurons) * steps))
                 )
             return Cut(together, block, 1)
+        number = np.dtype(self._network.number).itemsize
         cores = max(1, min(torch.get_num_threads(), samples))
-        rows = max(1, _CACHE_BYTES // (4 * max(*neurons, 1)))
+        rows = max(1, _CACHE_BYTES // (number * max(*neurons, 1)))
         if self._network.loops:
             # A loop runs many samples side by side; otherwise the state of a few stays cached for many steps.
             together = min(-(-samples // cores), rows, MOST_LANES)
@@ -155,12 +155,14 @@ class EmulatorProgram:
         else:
             block = min(steps, rows, _LONGEST_BLOCK)
             together = min(-(-samples // cores), rows // block)
-        per_sample = sum(neurons) * (state + history + block) + channels * 4 * (history + block)
+        state *= number // 4
+        per_sample = sum(neurons) * (state + history + block) + channels * number * (history + block)
         return Cut(max(1, min(together, _MEMORY_BYTES // per_sample)), block, cores)
 
     def batch_size(self, steps: int) -> int:
-        """Return how many samples of a float graph run together; integers do not depend on cuts."""
-        return 1 if self._graph.stage is Stage.FIXED else self.cut(1, steps).samples
+        """Return how many samples run together; 1 if numbers do not depend on that."""
+        real = self._graph.stage is Stage.FLOAT
+        return self.cut(1, steps).samples if real and not self._compiled else 1
 
     def save(self, directory: Path) -> None:
         """Write the graph; the emulator needs nothing else."""
@@ -179,7 +181,7 @@ class EmulatorProgram:
 
     def _session(self, batch: int, steps: int, pool: Executor | None = None) -> BlockSession:
         if self._compiled:
-            return IntegerSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
+            return CompiledSession(self._network, batch, steps, Workspace(pool, torch.get_num_threads()))
         return TensorSession(self._graph, batch, self._device)
 
     def _session_of(self, sessions: local, batch: int, steps: int, pool: Executor | None) -> BlockSession:
@@ -201,15 +203,16 @@ class EmulatorProgram:
         part: slice,
         block: int,
     ) -> int:
-        quantities = kept_quantities(records, self._graph)
         try:
             session = self._session_of(sessions, stimulus.samples, block, pool)
             for start in range(0, stimulus.steps, block):
                 steps = slice(start, min(start + block, stimulus.steps))
                 values = {name: array[:, steps] for name, array in stimulus.values.items()}
-                for quantity, populations in session.advance(values, quantities).items():
-                    for name, array in populations.items():
-                        records[quantity][name][part, steps] = array
+                own = {
+                    quantity: {name: array[part, steps] for name, array in arrays.items()}
+                    for quantity, arrays in records.items()
+                }
+                session.advance(values, own)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise TargetError(
                 f"the emulator ran out of memory with {stimulus.samples} samples: {error}"

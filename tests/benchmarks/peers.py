@@ -16,8 +16,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional
 
-from targets.emulator.integers.items import CompiledPopulation, PooledNode, name_of
-from targets.emulator.integers.network import CompiledNetwork
+from targets.emulator.compiled.items import CompiledPopulation, PooledNode, name_of
+from targets.emulator.compiled.network import CompiledNetwork
 from toolchain import ir
 from toolchain.fixedpoint import DECAY_UNITY
 from toolchain.ir import Graph

@@ -21,8 +21,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from targets.emulator.integers.loops import add_events
-from targets.emulator.integers.network import CompiledNetwork
+from targets.emulator.compiled.loops import add_events
+from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.target import EmulatorTarget
 from targets.lava.runtime.models import Models
 from targets.lava.target import LavaTarget

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from rich.console import Console
 
-from targets.emulator.integers import vectors as loops
-from targets.emulator.integers.vectors import BLOCK
+from targets.emulator.compiled import vectors as loops
+from targets.emulator.compiled.vectors import BLOCK
 from toolchain.arrays import Array
 
 _TURNS = 30

@@ -55,6 +55,13 @@ class _Screen(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """No command follows that would print what was kept for it to answer."""
+    yield
+    console.print_answer(wanted=False)
+
+
 def _raise(name: str) -> None:
     error = ValueError(name)
     error.add_note(name)

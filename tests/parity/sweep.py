@@ -1,6 +1,6 @@
 """Thousands of random graphs on the emulator: `python -m tests.parity.sweep KIND COUNT`, or `make sweep`.
 
-Every graph is compared with the integer reference, `==`, in several ways of cutting the stimulus into
+Every graph is compared with the reference, `==`, in several ways of cutting the stimulus into
 samples, blocks of steps and threads. They run in child processes, which say the graph that they are about to
 run: one that ends its process is known by its seed, and the sweep goes on after it.
 """
@@ -23,6 +23,7 @@ from targets.emulator.program import Cut, EmulatorProgram
 from targets.emulator.target import EmulatorTarget
 from tests.image_graphs import ImageRecipe, random_image_recipe, random_images, random_stimuli_of_pictures
 from tests.random_graphs import random_fixed, random_recipe, random_stimuli
+from tests.real_graphs import in_reals, uneven
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import first_mismatch
@@ -72,10 +73,17 @@ def _integers(rng: np.random.Generator) -> Made:
     )
 
 
+def _reals(rng: np.random.Generator) -> Made:
+    """Every second of images; sums depend on their order, and a third of the graphs delays every element."""
+    graph, stimuli = _images(rng) if rng.random() < 0.5 else _integers(rng)
+    return uneven(in_reals(graph), rng, longest=int(rng.choice([0, 0, 5]))), stimuli
+
+
 KINDS: dict[str, Callable[[np.random.Generator], Made]] = {
     "wide-images": _wide_images,
     "images": _images,
     "integers": _integers,
+    "reals": _reals,
 }
 
 

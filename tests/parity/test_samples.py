@@ -7,8 +7,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.session import IntegerSession
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.program import EmulatorProgram
 from targets.onnx.target import OnnxTarget
 from tests.exactness import check_apart, check_blocks, check_session
@@ -35,7 +35,7 @@ def test_the_emulator_keeps_samples_of_graphs_apart(
     graph, stimuli = random_fixed(recipe), random_stimuli(recipe, samples, steps)
     expected = reference.run(graph, stimuli)
     check_session(EmulatorProgram(graph, "cpu"), graph, stimuli, expected)
-    session = IntegerSession(CompiledNetwork.of(graph), samples, _LONGEST)
+    session = CompiledSession(CompiledNetwork.of(graph), samples, _LONGEST)
     for _ in range(2):
         check_blocks(session, graph, stimuli, expected, blocks)
         session.reset()
@@ -60,7 +60,7 @@ def test_the_emulator_keeps_samples_of_images_apart(
     graph, stimuli = random_images(recipe), random_stimuli_of_pictures(recipe, 3, steps)
     expected = reference.run(graph, stimuli)
     check_session(EmulatorProgram(graph, "cpu"), graph, stimuli, expected)
-    session = IntegerSession(CompiledNetwork.of(graph), 3, _LONGEST)
+    session = CompiledSession(CompiledNetwork.of(graph), 3, _LONGEST)
     for _ in range(2):
         check_blocks(session, graph, stimuli, expected, blocks)
         session.reset()

@@ -8,7 +8,7 @@ from tests.parity.sweep import KINDS, sweep
 
 pytestmark = pytest.mark.slow
 
-_QUICK = {"wide-images": 400, "images": 300, "integers": 400}
+_QUICK = {"wide-images": 400, "images": 300, "integers": 400, "reals": 400}
 
 
 @pytest.mark.parametrize("kind", KINDS)

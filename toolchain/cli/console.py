@@ -22,7 +22,7 @@ from rich.text import Text
 
 from toolchain.cli.spelling import spell, spell_error
 from toolchain.errors import ToolchainError, UsageError
-from toolchain.progress import StageProgress
+from toolchain.progress import Display
 from toolchain.visible import visible
 
 _PIPED: Final = 10_000
@@ -83,39 +83,16 @@ _answer: dict[str, object] = {}
 
 
 @contextmanager
-def stages(*, quiet: bool) -> Generator[StageProgress, None, None]:
+def stages(*, quiet: bool) -> Generator[Display, None, None]:
     """Yield a progress callback that draws one bar per stage on stderr.
 
     Args:
         quiet: Draw nothing, as with `--json`.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from toolchain.bars import bars_on
 
-    columns = (
-        TextColumn("{task.description:<24}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(visible(stage), total=total)
-                if not quiet and not err.is_terminal:
-                    err.print(f"{stage} ...", soft_wrap=True)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
+    with bars_on(err, quiet=quiet) as bars:
+        yield bars
 
 
 def print_json(value: object) -> None:

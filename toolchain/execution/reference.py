@@ -1,10 +1,16 @@
 """The meaning of a graph: runs it in real numbers or in integers, slowly and in an obvious way.
 
 It takes one sample, one step and one node at a time, and everything that is faster is compared with it.
+
+Sums of real numbers depend on their order, which is part of the meaning, so that others can be equal bit for
+bit. A neuron adds one connection after the other as it reads them, and of a connection one delay after the
+other, from the shortest to the longest; what it adds is the sum over the sources that have this delay, from
+the first to the last. Feature maps are added pixel by pixel, row by row, and of each pixel one channel after
+the other, by a convolution as by a dense connection. A pooling adds its window row by row.
 """
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -14,7 +20,9 @@ from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES, Trace, check_quantities
 from toolchain.fixedpoint import NeuronState
 from toolchain.ir import EdgeKind, Graph, Population, Stage, Window, verify
-from toolchain.ir.matrix import Matrix, delay_slots, targets_of
+from toolchain.ir.matrix import columns_of, delay_slots, rows_of, targets_of, values_of
+
+_IMAGE: Final = 3
 
 
 def run(
@@ -119,14 +127,13 @@ def _step(
         case ir.Delay():
             return _recall(node, t, history, np.int32 if graph.stage is Stage.FIXED else np.float64)
         case ir.Dense():
-            return _synapses(node.weights, node.delays, history[node.inputs[0]], t)
+            return _synapses(node, history[node.inputs[0]], t)
         case ir.FixedDense():
             return _integer_synapses(node, history[node.inputs[0]], t)
         case ir.Conv2d() | ir.FixedConv2d() | ir.SumPool2d() | ir.MaxPool2d():
             return _image(node, history[node.inputs[0]][t])
         case ir.Lif():
-            a = sum(history[name][t] for name in node.inputs)
-            state[node.name], spikes = advance_reals(state[node.name], np.asarray(a), node)
+            state[node.name], spikes = advance_reals(state[node.name], _received(node, t, history), node)
             return spikes
         case ir.FixedLif():
             a = np.asarray(sum(history[name][t] for name in node.inputs), dtype=np.int32)
@@ -155,14 +162,33 @@ def _recall(node: ir.Delay, t: int, history: Mapping[str, list[Array]], number: 
     return values
 
 
-def _synapses(weights: Matrix, delays: Matrix | None, past: list[Array], t: int) -> Array:
-    if delays is None:
-        return weights @ past[t].ravel().astype(np.float64)
-    total = np.zeros(targets_of(weights))
-    for steps, slot in delay_slots(weights, delays):
-        if t - steps >= 0:
-            total += slot @ past[t - steps].ravel().astype(np.float64)
+def _received(node: ir.Lif, t: int, history: Mapping[str, list[Array]]) -> Array:
+    """Add the currents of all connections and their delays."""
+    total = np.zeros(node.vth.shape)
+    for name in node.inputs:
+        for current in history[name][t]:
+            total = total + current
     return total
+
+
+def _synapses(node: ir.Dense, past: list[Array], t: int) -> Array:
+    """Return the current of every delay, `[delays, targets]`."""
+    targets = targets_of(node.weights)
+    currents: list[Array] = []
+    for steps, slot in delay_slots(node.weights, node.delays):
+        if t - steps >= 0:
+            sent = past[t - steps].astype(np.float64)
+            order = np.argsort(_places(sent.shape)[columns_of(slot)], kind="stable")
+            brought = values_of(slot) * sent.ravel()[columns_of(slot)]
+            # It adds the synapses of a target one after the other.
+            currents.append(np.bincount(rows_of(slot)[order], brought[order], targets))
+    return np.array(currents).reshape(-1, targets)
+
+
+def _places(shape: tuple[int, ...]) -> Array:
+    """Return the place of every source, flattened, in the order in which sources are added."""
+    sources = np.arange(np.prod(shape)).reshape(shape)
+    return np.argsort(np.moveaxis(sources, 0, -1).ravel()) if len(shape) == _IMAGE else sources
 
 
 def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:
@@ -178,7 +204,7 @@ def _integer_synapses(node: ir.FixedDense, past: list[Array], t: int) -> Array:
 def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Array) -> Array:
     match node:
         case ir.Conv2d():
-            return _convolve(x.astype(np.float64), node.weights, node.window, node.groups)
+            return _convolve_in_order(x.astype(np.float64), node.weights, node.window, node.groups)[None]
         case ir.FixedConv2d():
             total = _convolve(x.astype(np.int64), node.weights.astype(np.int64), node.window, node.groups)
             return fixedpoint.wrap_sum(total << node.exponent)
@@ -190,9 +216,20 @@ def _image(node: ir.Conv2d | ir.FixedConv2d | ir.SumPool2d | ir.MaxPool2d, x: Ar
 
 def _convolve(x: Array, weights: Array, window: Window, groups: int) -> Array:
     """Sum over the elements of the kernel, and over the input channels of each group."""
-    kernels = weights.reshape(groups, -1, *weights.shape[1:2], window.area)
+    kernels = weights.reshape(groups, -1, weights.shape[1], window.area)
     total: Array = np.zeros(1, weights.dtype)
     for k, patch in enumerate(window.patches(x)):
         sources = patch.reshape(groups, -1, *patch.shape[1:])
         total = total + np.einsum("goi,giyx->goyx", kernels[..., k], sources)
+    return total.reshape(-1, *total.shape[2:])
+
+
+def _convolve_in_order(x: Array, weights: Array, window: Window, groups: int) -> Array:
+    """Do the same in real numbers, one element of the kernel and one channel after the other."""
+    kernels = weights.reshape(groups, -1, weights.shape[1], window.area)
+    total: Array = np.zeros(1)
+    for k, patch in enumerate(window.patches(x)):
+        sources = patch.reshape(groups, -1, *patch.shape[1:])
+        for i in range(kernels.shape[2]):
+            total = total + kernels[:, :, i, k, None, None] * sources[:, None, i]
     return total.reshape(-1, *total.shape[2:])

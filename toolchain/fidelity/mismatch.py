@@ -1,4 +1,4 @@
-"""Integers against integers, with `==`: where two executions that must be equal first are not."""
+"""Numbers against numbers, with `==`: where two executions that must be equal first are not."""
 
 from dataclasses import dataclass
 from typing import Final, final
@@ -18,7 +18,7 @@ _MEANING: Final = {
 @final
 @dataclass(frozen=True)
 class Mismatch:
-    """Where two integer executions that must be equal are not.
+    """Where two executions that must be equal are not.
 
     Attributes:
         record: Name of the record, such as `hidden.v`.
@@ -34,8 +34,8 @@ class Mismatch:
     sample: int
     step: int
     neuron: int
-    expected: int
-    got: int
+    expected: float
+    got: float
     meaning: str = ""
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Mismatch:
 
 
 def first_mismatch(expected: Trace, got: Trace) -> Mismatch | None:
-    """Return the earliest difference between two integer traces, or None if they are equal.
+    """Return the earliest difference between two traces, or None if they are equal.
 
     Of the differences at one step it is the one that others follow from: the first population in the order
     of execution, and there the current before the spike before the potential. Every record of `expected` must
@@ -98,7 +98,7 @@ class MismatchSearch:
         if where is None or (record in self._found and self._found[record][0][0] <= where[1]):
             return
         sample, step, neuron = where
-        values = (int(flattened(each)[where]) for each in pair)
+        values = (flattened(each)[where].item() for each in pair)
         complete = all(node in getattr(expected, each) for each in QUANTITIES)
         meaning = _MEANING[quantity] if complete else ""
         order = list(expected.spikes or expected.v or expected.u)

@@ -11,6 +11,7 @@ from toolchain.errors import FrontendError
 from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import BYTES, InputCode, optional_code
+from toolchain.models.integration import loops_obstacle
 from toolchain.models.network import NetworkRecord, check_part_names
 from toolchain.models.spiking import Spiking
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS
@@ -102,7 +103,7 @@ class FeedForward(nn.Module):
         # Convolutions on a CPU are several times faster with the channels last.
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+                module.weight.data = _channels_last(module.weight.data)
 
     def _check(self) -> None:
         known = {INPUT}
@@ -130,6 +131,10 @@ class FeedForward(nn.Module):
             for block in self.blocks
             if isinstance(module := self.parts[block.name], Spiking)
         }
+
+    def obstacle(self) -> str | None:
+        """Return why its neurons do not pass through time in compiled loops; None if they do."""
+        return loops_obstacle(next(self.parameters()))
 
     def with_blocks(self, blocks: Mapping[NetworkBlock, nn.Module]) -> "FeedForward":
         """Return a network of other blocks that is fed in the same way."""
@@ -193,12 +198,23 @@ class FeedForward(nn.Module):
         if x.shape[0] < 1:
             raise FrontendError("x: expected at least 1 sample, got none")
         if x.dim() == 4:
-            return x.contiguous(memory_format=torch.channels_last)[None]
+            return _channels_last(x)[None]
         if x.shape[1] < 1:
             raise FrontendError("x: expected at least 1 frame, got none")
         batch, steps = x.shape[:2]
         folded = x.transpose(0, 1).reshape(steps * batch, *self.shape)
-        return folded.contiguous(memory_format=torch.channels_last).unflatten(0, (steps, batch))
+        return _channels_last(folded).unflatten(0, (steps, batch))
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """Return `[N, C, H, W]` with the channels last in memory, and said to be so where there is only one.
+
+    The strides of a single channel can be read either way; PyTorch would take it for a tensor whose channels
+    come first, and so would be every tensor that is computed from it.
+    """
+    dense = x.contiguous(memory_format=torch.channels_last)
+    _, channels, height, width = x.shape
+    return dense.as_strided(x.shape, (height * width * channels, 1, width * channels, channels))
 
 
 def _folded(module: nn.Module, x: Tensor) -> Tensor:

@@ -1,15 +1,24 @@
 """A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
 
-from typing import Any, assert_never, cast, final
+from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
 
 from toolchain.errors import ArgumentError
 from toolchain.intake import choice_of, real_of
-from toolchain.models.surrogates import Surrogate, derivative
+from toolchain.models.integration import LayerRule, integrate_steps
+from toolchain.models.surrogates import Surrogate
 from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 from toolchain.reset import Reset
+
+
+class Meter(Protocol):
+    """Takes what the channels of a layer did in a batch."""
+
+    def add(self, sums: Tensor, neurons: int, channels: Tensor | None = None) -> None:
+        """Add a batch; see `ActivityMeter.add`."""
+        ...
 
 
 @final
@@ -20,21 +29,26 @@ class ActivityMeter:
     potential before the reset, cut off at the threshold from above. Where a spike takes the threshold away,
     it is that magnitude itself; for other resets it is no such thing, and SCA refuses them.
 
+    Args:
+        channels: Number of channels.
+        vth: Threshold of all neurons.
+
     Attributes:
         potential: Mean of `theta * S + |V|`, V after the reset, per channel `[C]`.
         rate: Mean spikes per neuron and step, per channel `[C]`.
         batches: Number of batches since the reset.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, vth: float) -> None:
         # Where the network is: nothing waits for a GPU until somebody reads.
         self._sums = torch.zeros(2, channels, dtype=torch.float64)
+        self._vth = vth
         self.batches = 0
 
     @property
     def potential(self) -> Tensor:
         """Mean polarisation per channel, on the CPU."""
-        return self._sums[0].cpu() / max(self.batches, 1)
+        return (self._sums[0] + self._vth * self._sums[1]).cpu() / max(self.batches, 1)
 
     @property
     def rate(self) -> Tensor:
@@ -46,20 +60,19 @@ class ActivityMeter:
         self._sums.zero_()
         self.batches = 0
 
-    def add(self, magnitude: Tensor, spikes: Tensor, vth: float) -> None:
+    def add(self, sums: Tensor, neurons: int, channels: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
-            magnitude: Sum of |V| over samples and positions at every step, `[T, C]`.
-            spikes: Spikes `[T, N, C, ...]`.
-            vth: Threshold of all neurons.
+            sums: Sums of |V| and of the spikes over samples, steps and positions, float64 `[2, C]`.
+            neurons: Number of samples, steps and positions that were summed.
+            channels: Numbers of the channels, if the others did nothing.
         """
-        others = [i for i in range(spikes.dim()) if i != 2]
-        count = spikes.sum(dim=others)
-        neurons = spikes.numel() // spikes.shape[2]
-        self._sums = self._sums.to(count.device)
-        self._sums[0] += (magnitude.sum(0) + vth * count).double() / neurons
-        self._sums[1] += count.double() / neurons
+        self._sums = self._sums.to(sums.device)
+        if channels is None:
+            self._sums.add_(sums, alpha=1 / neurons)
+        else:
+            self._sums.index_add_(1, channels.to(sums.device), sums, alpha=1 / neurons)
         self.batches += 1
 
 
@@ -106,7 +119,7 @@ class Spiking(nn.Module):
             raise ArgumentError("reset_amount", "the value that a spike sets, since reset is 'value'", "None")
         self.surrogate = choice_of(surrogate, "surrogate", Surrogate)
         self.slope = real_of(slope, "slope", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
-        self.meter: ActivityMeter | None = None
+        self.meter: Meter | None = None
         """Set by whoever wants to know what the channels do; fed in training mode only."""
 
     def _amount(self, value: float) -> float:
@@ -123,23 +136,21 @@ class Spiking(nn.Module):
         return self.reset_amount
 
     @property
-    def keeps(self) -> bool:
-        """Whether what a potential was before a spike has an effect after it."""
-        return self.reset in {Reset.SUBTRACT, Reset.NONE}
+    def rule(self) -> LayerRule:
+        """The equations in numbers."""
+        amount = self.effective_amount or 0.0
+        return LayerRule(
+            self.vth,
+            1.0 - self.dv,
+            self.reset in {Reset.SUBTRACT, Reset.NONE},
+            -amount if self.reset is Reset.SUBTRACT else amount,
+            self.surrogate,
+            self.slope,
+        )
 
     def after(self, potential: Tensor, spikes: Tensor) -> Tensor:
         """Return potentials after the reset, from those before it and the spikes."""
-        match self.reset:
-            case Reset.ZERO:
-                return torch.addcmul(potential, potential, spikes, value=-1.0)
-            case Reset.VALUE:
-                return torch.where(spikes > 0, cast("float", self.reset_amount), potential)
-            case Reset.SUBTRACT:
-                return potential - spikes * cast("float", self.effective_amount)
-            case Reset.NONE:
-                return potential.clone()
-            case _:
-                assert_never(self.reset)
+        return self.rule.after(potential, spikes)
 
     def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Return spikes and potentials before the reset, each `[T, N, ...]`.
@@ -148,60 +159,9 @@ class Spiking(nn.Module):
             x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change.
             steps: Number of steps `T`.
         """
-        magnitude = None
-        if self.meter is not None and self.training:
-            magnitude = x.new_zeros(steps, x.shape[2])
-        spikes, potential = _Integrate.apply(x, self, steps, magnitude)
-        if self.meter is not None and magnitude is not None:
-            self.meter.add(magnitude, spikes.detach(), self.vth)
+        meter = self.meter if self.training else None
+        sums = None if meter is None else x.new_zeros(2, x.shape[2], dtype=torch.float64)
+        spikes, potential = integrate_steps(x, self.rule, steps, sums)
+        if meter is not None and sums is not None:
+            meter.add(sums, spikes.numel() // spikes.shape[2])
         return spikes, potential
-
-
-class _Integrate(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401 - torch's context
-        x: Tensor,
-        layer: Spiking,
-        steps: int,
-        magnitude: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        keep = 1.0 - layer.dv
-        potential, spikes = _like(x, steps), _like(x, steps)
-        others = [i for i in range(x.dim() - 1) if i != 1]
-        v = torch.zeros_like(x[0])
-        for t in range(steps):
-            torch.add(x[t if len(x) > 1 else 0], v, alpha=keep, out=potential[t])
-            torch.gt(potential[t], layer.vth, out=spikes[t])
-            if magnitude is not None and t > 0:
-                # The potential of the step before is not needed any more: measured in place.
-                magnitude[t - 1] = v.abs_().sum(dim=others)
-            v = layer.after(potential[t], spikes[t])
-        if magnitude is not None:
-            magnitude[-1] = v.abs_().sum(dim=others)
-        ctx.save_for_backward(potential, spikes)
-        ctx.layer, ctx.still = layer, len(x) == 1
-        ctx.mark_non_differentiable(potential)
-        return spikes, potential
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
-        potential, spikes = ctx.saved_tensors
-        layer: Spiking = ctx.layer
-        smooth = derivative(potential.sub(layer.vth).div_(layer.vth), layer.surrogate, layer.slope)
-        smooth = smooth.mul_(gradients[0]).div_(layer.vth)
-        keep = 1.0 - layer.dv
-        for t in range(len(potential) - 2, -1, -1):
-            # v[t + 1] hears of v[t] only where it was not set to something else.
-            heard = smooth[t + 1] if layer.keeps else smooth[t + 1] * (1 - spikes[t])
-            smooth[t].add_(heard, alpha=keep)
-        return (smooth.sum(0, keepdim=True) if ctx.still else smooth), None, None, None
-
-
-def _like(x: Tensor, steps: int) -> Tensor:
-    """Return memory for `steps` steps, laid out like one of `x`: a convolution may want its channels last."""
-    one = x[0]
-    flat = x.new_empty(steps * one.numel())
-    dense = one.is_contiguous() or (one.dim() == 4 and one.is_contiguous(memory_format=torch.channels_last))
-    strides = one.stride() if dense else torch.empty(one.shape).stride()
-    return flat.as_strided((steps, *one.shape), (one.numel(), *strides))

@@ -1,9 +1,11 @@
 """Training, and what it leaves on disk."""
 
-from toolchain.training.callback import Callback
+from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
+from toolchain.training.divergence import Position
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
-from toolchain.training.fit import FitOptions, LearningRateSchedule, Optimizer, fit
+from toolchain.training.fit import fit
+from toolchain.training.fit_options import FitOptions, LearningRateSchedule, Optimizer
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.quantization_aware import tune_graph
@@ -24,7 +26,9 @@ __all__ = [
     "LearntTimeConstants",
     "LinearReadout",
     "Optimizer",
+    "Position",
     "Rule",
+    "ScoreModel",
     "StdpOptions",
     "TimeConstantSpread",
     "fit",

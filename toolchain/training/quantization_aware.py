@@ -9,9 +9,10 @@ from torch import nn
 from toolchain.intake import PathText
 from toolchain.ir import Graph
 from toolchain.models.surrogates import Surrogate
-from toolchain.progress import Progress, no_progress
+from toolchain.progress import Progress, default_progress
 from toolchain.training.callback import Callback
-from toolchain.training.fit import FitOptions, fit
+from toolchain.training.fit import fit
+from toolchain.training.fit_options import FitOptions
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.samples import Samples
 from toolchain.training.state_file import EpochRecord
@@ -39,7 +40,7 @@ def tune_graph(
     slope: float = 2.0,
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
-    progress: Progress = no_progress,
+    progress: Progress = default_progress,
 ) -> tuple[Graph, tuple[EpochRecord, ...]]:
     """Go on training the weights and biases of a graph, with its integers in the forward pass.
 
@@ -59,7 +60,7 @@ def tune_graph(
         slope: Sharpness of that derivative.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch.
-        progress: Function that is called after every epoch.
+        progress: Function that is called after every epoch; by default a bar where somebody looks.
 
     Returns:
         The float graph with new weights and biases, and one record per epoch.

@@ -127,6 +127,11 @@ class SampleReader:
     def __len__(self) -> int:
         return len(self._source)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return self._shape
+
     def read(self, batch: NDArray[np.int64], like: Tensor) -> Tensor:
         """Return the inputs of some samples, of the type and on the device of `like`."""
         rows = self._rows(batch)

@@ -5,6 +5,7 @@ from functools import reduce
 from itertools import starmap
 from typing import Final
 
+from toolchain.bars import draws
 from toolchain.errors import TargetError
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.clipping import ClippingTally
@@ -16,7 +17,7 @@ from toolchain.fidelity.cost import cost_of
 from toolchain.fidelity.shown import ShownSamples
 from toolchain.intake import count_of, names_of
 from toolchain.memory import enough_memory
-from toolchain.progress import StageProgress, no_stages, part_progress, stage_progress
+from toolchain.progress import StageProgress, default_stages, part_progress, stage_progress
 from toolchain.target.parts import in_parts
 from toolchain.target.protocol import ChipTarget
 from toolchain.target.records import recorded_bytes
@@ -36,6 +37,7 @@ _EXACT_BYTES: Final = 512 * 2**20
 
 
 @enough_memory("comparing the build")
+@draws()
 def compare_build(
     build: Build,
     stimulus: Stimulus | None = None,
@@ -43,7 +45,7 @@ def compare_build(
     exact: Sequence[str] = (),
     samples: int = 32,
     attribute: bool = False,
-    progress: StageProgress = no_stages,
+    progress: StageProgress = default_stages,
 ) -> Judgement:
     """Compare float with fixed on the emulator, and fixed with further targets bit for bit.
 
@@ -56,7 +58,7 @@ def compare_build(
             emulator at every step; see `Judgement.require_exact`.
         samples: Number of samples that those targets run.
         attribute: Whether the loss is split by cause, which takes about ten more runs.
-        progress: Callback with the stage and how far it is.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
         FaultyIntegersError: The fixed graph is not a rounding of the float graph: names node and neuron.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolchain.bars import draws
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.files.disk import check_exists
@@ -26,7 +27,7 @@ from toolchain.passes import (
     find_loop_delays,
 )
 from toolchain.passes.retime_delays import clocked_edges, slow_loop
-from toolchain.progress import StageProgress, no_stages, stage_progress
+from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
@@ -177,6 +178,7 @@ def _look_at_loops(graph: Graph, facts: BuildFacts, *, delay: bool) -> BuildFact
 
 
 @enough_memory("compiling the run")
+@draws()
 def compile_run(
     folder: PathText,
     *,
@@ -186,7 +188,7 @@ def compile_run(
     qat_epochs: int = 0,
     loop_delay: bool = False,
     resume: PathText | None = None,
-    progress: StageProgress = no_stages,
+    progress: StageProgress = default_stages,
 ) -> Build:
     """Compile a finished training.
 
@@ -198,7 +200,7 @@ def compile_run(
         qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
         loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
         resume: Folder for the state of that training after every epoch; see `repair_build`.
-        progress: Callback with the stage and how far it is.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
     """
     folder = path_of(folder, "folder")
     epochs = count_of(qat_epochs, "qat_epochs")

@@ -7,6 +7,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.bars import draws
 from toolchain.errors import FrontendError, StimulusError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, shared_samples
 from toolchain.files.atomic import sha256
@@ -21,7 +22,7 @@ from toolchain.ir import Decode, Graph
 from toolchain.ir.imported import Imported
 from toolchain.memory import enough_memory
 from toolchain.passes import Pipeline, explain_quantization
-from toolchain.progress import StageProgress, no_stages, stage_progress
+from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.rate_coding.spiking_network import RateCode
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.visible import visible
@@ -112,6 +113,7 @@ def import_file(
 
 
 @enough_memory("compiling the file")
+@draws()
 def compile_file(
     source: PathText | nir.NIRGraph,
     *,
@@ -131,7 +133,7 @@ def compile_file(
     repair: RepairOptions | None = None,
     resume: PathText | None = None,
     expect: Outputs | None = None,
-    progress: StageProgress = no_stages,
+    progress: StageProgress = default_stages,
 ) -> Build:
     """Compile a network from a file; see `import_file` and `compile_graph`.
 
@@ -156,7 +158,7 @@ def compile_file(
         resume: Folder for the state of the training after every epoch.
         expect: What the framework itself computed on `stimulus`; see `check_import`. The build keeps the
             verdict in `facts.source`, and is made whatever it is; `facts.source.require_equal()` raises.
-        progress: Callback with the stage and how far it is.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
         UsageError: Options of quantization, delays or training are asked for a file of integers, the

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from toolchain.bars import draws
 from toolchain.data import Images
 from toolchain.errors import UsageError
 from toolchain.files.documents import write_document
@@ -17,7 +18,7 @@ from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
-from toolchain.progress import Progress, StageProgress, no_stages, stage_progress
+from toolchain.progress import Progress, StageProgress, default_stages, no_progress, no_stages, stage_progress
 from toolchain.pruning import (
     ActivityOptions,
     LnpOptions,
@@ -200,19 +201,21 @@ def _by_activity(
             return network(x).spikes[LAYER].double().mean(dim=(0, 1)).numpy()
 
     def retrain(network: Network) -> None:
-        fit(network, inputs, images.train_labels, fit_options(experiment, 1), seed=experiment.seed)
+        once, labels = fit_options(experiment, 1), images.train_labels
+        fit(network, inputs, labels, once, seed=experiment.seed, progress=no_progress)
 
     return prune_by_activity(dense, LAYER, options, activity, retrain, progress=progress)[0]
 
 
 @enough_memory("pruning the network")
-def prune(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> PrunedStage:
+@draws()
+def prune(experiment: Experiment, folder: PathText, progress: StageProgress = default_stages) -> PrunedStage:
     """Take the first stage of a run only: prune the untrained network. `train` continues from it.
 
     Args:
         experiment: Experiment to begin; it has to prune.
         folder: The run folder; created if needed.
-        progress: Callback with the stage and how far it is.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
         UsageError: The experiment does not prune, or the folder holds something else.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain import ir
+from toolchain.bars import draws
 from toolchain.errors import ArgumentError, UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES
@@ -32,7 +33,7 @@ from toolchain.passes import (
     explain_quantization,
 )
 from toolchain.passes.quantization.report import QuantizationOptions, QuantizationReport
-from toolchain.progress import Progress, no_progress
+from toolchain.progress import Progress, default_progress
 from toolchain.reset import Reset
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.training import FitOptions, tune_graph
@@ -231,9 +232,14 @@ class RepairOptions:
 
     @classmethod
     def of_epochs(cls, epochs: int, seed: int = 0) -> "RepairOptions":
-        """Return options for a network of any origin: a weight may move by a thousandth of a typical one."""
-        fit = FitOptions(epochs, 32, 1e-3, label_smoothing=0.1)
-        return cls(fit=fit, seed=seed, typical_weights=True)
+        """Return options for a network of any origin: a weight may move by a thousandth of a typical one.
+
+        Scores may be counts of spikes, which label smoothing would pull towards one another whatever they
+        were trained to be. Where a spike subtracts, gradients live on through spikes, so that a surrogate as
+        wide as that of `RepairOptions()` lets them grow over many steps.
+        """
+        fit = FitOptions(epochs, 32, 1e-3)
+        return cls(fit=fit, slope=10.0, seed=seed, typical_weights=True)
 
     def fit_for(self, graph: Graph) -> FitOptions:
         r"""Return how to train a graph.
@@ -250,13 +256,14 @@ class RepairOptions:
 
 
 @enough_memory("training the build on")
+@draws("train with integers")
 def repair_build(
     build: Build,
     samples: Stimulus,
     options: RepairOptions | None = None,
     *,
     resume: PathText | None = None,
-    progress: Progress = no_progress,
+    progress: Progress = default_progress,
 ) -> Build:
     """Return the build after quantization-aware training; pruned synapses stay pruned.
 
@@ -268,7 +275,7 @@ def repair_build(
         options: Options of the training.
         resume: Folder for the state after every epoch; a training that ended early continues from it, and
             ends with the same numbers.
-        progress: Callback after every epoch.
+        progress: Callback after every epoch; by default a bar where somebody looks.
 
     Raises:
         TrainingError: The folder holds another training.

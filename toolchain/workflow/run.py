@@ -5,6 +5,7 @@ from typing import Any, Final, final
 
 from numpy.typing import NDArray
 
+from toolchain.bars import draws
 from toolchain.errors import TargetError, ToolchainError
 from toolchain.execution.clipping import ClippedInput, ClippingTally, clipped_inputs, warn_clipped
 from toolchain.execution.stimulus import Stimulus
@@ -13,7 +14,7 @@ from toolchain.files.archive import writing_arrays
 from toolchain.intake import PathText, count_of, path_of
 from toolchain.ir import Graph, Stage
 from toolchain.memory import enough_memory
-from toolchain.progress import Progress, no_progress, part_progress
+from toolchain.progress import Progress, default_progress, part_progress
 from toolchain.target.parts import in_parts
 from toolchain.target.protocol import Program, forget_samples, resumed
 from toolchain.target.records import recorded_bytes
@@ -25,6 +26,7 @@ _RECORDED_BYTES: Final = 512 * 2**20
 
 
 @enough_memory("running the network")
+@draws("run")
 def run_build(
     build: Build,
     target: str | None = None,
@@ -34,7 +36,7 @@ def run_build(
     samples: int | None = None,
     record: tuple[str, ...] = ("spikes",),
     resume: PathText | None = None,
-    progress: Progress = no_progress,
+    progress: Progress = default_progress,
 ) -> Trace:
     """Run a graph of a build on a target, and return all that is recorded in memory.
 
@@ -49,7 +51,7 @@ def run_build(
         samples: Number of the first samples that are run; by default all.
         record: Quantities to record, of `spikes`, `v` and `u`.
         resume: Folder for the samples that a run finished before it ended early.
-        progress: Callback with how far it is.
+        progress: Callback with how far it is; by default a bar where somebody looks.
 
     Raises:
         UsageError: There is no stimulus.
@@ -85,6 +87,7 @@ class Recording:
 
 
 @enough_memory("recording the network")
+@draws("run")
 def record_build(
     build: Build,
     path: PathText,
@@ -95,7 +98,7 @@ def record_build(
     samples: int | None = None,
     record: tuple[str, ...] = ("spikes",),
     resume: PathText | None = None,
-    progress: Progress = no_progress,
+    progress: Progress = default_progress,
 ) -> Recording:
     """Run a graph of a build on a target, a part of the samples at a time, and write the records to a file.
 
@@ -111,7 +114,7 @@ def record_build(
         samples: Number of the first samples that are run; by default all.
         record: Quantities to record, of `spikes`, `v` and `u`.
         resume: Folder for the samples that a run finished before it ended early. Such a run is one part.
-        progress: Callback with how far it is.
+        progress: Callback with how far it is; by default a bar where somebody looks.
 
     Raises:
         UsageError: There is no stimulus.

@@ -6,12 +6,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from toolchain.bars import draws
 from toolchain.data import Images
 from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
-from toolchain.progress import StageProgress, no_stages, stage_progress
+from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.training import EpochRecord, fit, save_network
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
@@ -21,7 +22,8 @@ from toolchain.workflow.run_folder import RUN, History, TrainedRun, claim, finis
 
 
 @enough_memory("training the network")
-def train(experiment: Experiment, folder: PathText, progress: StageProgress = no_stages) -> TrainedRun:
+@draws()
+def train(experiment: Experiment, folder: PathText, progress: StageProgress = default_stages) -> TrainedRun:
     """Train as the experiment says, or continue where an interrupted training in `folder` stopped.
 
     Everything is decided by the experiment and its seed, so a continued training ends with the
@@ -30,7 +32,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = no
     Args:
         experiment: Experiment to carry out.
         folder: The run folder; created if needed.
-        progress: Callback with the stage and how far it is.
+        progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
         UsageError: The folder holds something else, or a run of another experiment.

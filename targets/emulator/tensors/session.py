@@ -81,20 +81,16 @@ class TensorSession:
             spikes = self._advance({name: torch.from_numpy(array) for name, array in fitted.items()})
             return {name: array.cpu().numpy() for name, array in spikes.items()}
 
-    def advance(
-        self, values: Mapping[str, NDArray[Any]], quantities: Mapping[str, tuple[str, ...]]
-    ) -> Records:
+    def advance(self, values: Mapping[str, NDArray[Any]], records: Records) -> None:
         """Advance over a block of steps.
 
         Args:
             values: `[batch, steps, *features]` per input, in the model's units.
-            quantities: Quantities to record of each population.
-
-        Returns:
-            Records `[batch, steps, *features]`.
+            records: Room for what is recorded, `[batch, steps, *features]` by quantity and population,
+                written.
         """
         rows: dict[tuple[str, str], list[Tensor]] = {
-            (quantity, name): [] for name, recorded in quantities.items() for quantity in recorded
+            (quantity, name): [] for quantity, arrays in records.items() for name in arrays
         }
         streams = {name: torch.from_numpy(np.array(array)) for name, array in values.items()}
         steps = next(iter(streams.values())).shape[1]
@@ -104,10 +100,8 @@ class TensorSession:
                 for (quantity, name), steps_of in rows.items():
                     after = self.state[name]
                     steps_of.append({"spikes": spikes[name], "u": after.u, "v": after.v}[quantity])
-            records: Records = {"spikes": {}, "v": {}, "u": {}}
             for (quantity, name), steps_of in rows.items():
-                records[quantity][name] = torch.stack(steps_of, dim=1).cpu().numpy()
-        return records
+                records[quantity][name][:] = torch.stack(steps_of, dim=1).cpu().numpy()
 
     def _advance(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         current: dict[str, Tensor] = {}

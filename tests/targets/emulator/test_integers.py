@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.emulator.integers import events
-from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.streams import enter, leave
-from targets.emulator.integers.synapses import Rows
-from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled import events
+from targets.emulator.compiled.events import LoopPlan
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.spike_lists import ImageMessages
+from targets.emulator.compiled.streams import enter, leave
+from targets.emulator.compiled.synapses import Rows
+from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
+from targets.emulator.compiled.window_sums import sum_rows
+from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
-from tests.graphs import feed_forward, fixed_lif
+from tests.graphs import fixed_lif
 from tests.image_graphs import ImageRecipe, random_images, random_pictures
 from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from toolchain import fixedpoint, ir
-from toolchain.errors import VerifyError
 from toolchain.execution import reference
 from toolchain.fixedpoint import SignMode, round_weights
 from toolchain.ir import Decode, Graph, Window, print_graph
@@ -283,7 +284,9 @@ def test_pictures_leave_as_they_entered(shape: tuple[Any, ...], dtype: type[np.g
     rows = np.zeros((steps, batch, channels * size[0] * size[1]), dtype)
     enter(x, (channels, *size), rows)
     assert np.array_equal(rows[0, 0].reshape(*size, channels), np.moveaxis(x[0, 0], 0, -1))
-    assert np.array_equal(leave(rows, (channels, *size)), x)
+    out = np.zeros_like(x)
+    leave(rows, (channels, *size), out)
+    assert np.array_equal(out, x)
 
 
 def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
@@ -293,6 +296,19 @@ def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-def test_a_float_graph_is_refused() -> None:
-    with pytest.raises(VerifyError, match="runs integers"):
-        CompiledNetwork.of(feed_forward())
+@pytest.mark.parametrize("targets", [1, 63, 64, 65])
+@pytest.mark.parametrize(("largest", "counts"), [(1, True), (9, True), (300, False)])
+def test_sums_of_a_dense_connection_are_written_nowhere_else(
+    targets: int, largest: int, *, counts: bool, rng: np.random.Generator
+) -> None:
+    weights = 2 * rng.integers(-127, 128, (targets, 5, 1, 1), np.int32)
+    blocks = WeightBlocks.of(weights, 1, POINT, largest=largest, counts=counts)
+    for images in (1, 3, 8, 9):
+        values = rng.integers(0 if counts else -largest, largest + 1, (images, 1, 1, 5))
+        values = values.astype(np.uint8 if counts else np.int32)
+        around = np.full((images + 9, targets), 77, np.int32)
+        messages = ImageMessages(values, np.zeros((images, 0, 0, 0), np.uint64))
+        sum_rows(messages, blocks.weights, around[:images])
+        expected = values.reshape(images, 5).astype(np.int64) @ weights.reshape(targets, 5).T
+        assert np.array_equal(around[:images] * blocks.gain, expected)
+        assert (around[images:] == 77).all()

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.emulator.integers.items import CompiledPopulation
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import advance_neurons
-from targets.emulator.integers.rules import StateArrays, StateRecord
+from targets.emulator.compiled.items import CompiledPopulation
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.neurons import advance_neurons
+from targets.emulator.compiled.rules import StateArrays, StateRecord
 from targets.emulator.program import EmulatorProgram
 from tests.graphs import fixed_dense, fixed_lif
 from tests.random_graphs import random_firing

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.session import IntegerSession
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.program import EmulatorProgram
 from tests.exactness import check_apart, check_blocks, check_session
 from tests.graphs import recurrent, varied
@@ -47,7 +47,7 @@ def test_sessions_in_blocks_of_any_length_forget_everything_when_reset(
     recipe: Recipe, batch: int, steps: int, blocks: list[int]
 ) -> None:
     graph = random_fixed(recipe)
-    session = IntegerSession(CompiledNetwork.of(graph), batch, max(blocks))
+    session = CompiledSession(CompiledNetwork.of(graph), batch, max(blocks))
     for turn in range(2):
         stimuli = {name: np.roll(x, turn, 0) for name, x in random_stimuli(recipe, batch, steps).items()}
         check_blocks(session, graph, stimuli, reference.run(graph, stimuli), blocks)

@@ -22,7 +22,7 @@ from toolchain.models import CubaLif, HrsnnShape, MaskedSynapses, Network, build
 from toolchain.models.learnt import LEARNABLE
 from toolchain.reset import Reset
 from toolchain.training import FitOptions, fit, load_network, save_network
-from toolchain.training.fit import one_cycle
+from toolchain.training.fit_options import one_cycle
 from toolchain.training.tensor_files import save_tensors
 
 
@@ -63,14 +63,6 @@ def test_a_damaged_state_is_named(tmp_path: Path, rng: np.random.Generator) -> N
         save_tensors(tmp_path / "state.safetensors", {"network.x": torch.zeros(1)}, note)
         with pytest.raises(TrainingError, match="remove it|other options"):
             fit(small_network(), *small_task(rng), OPTIONS, seed=0, checkpoint=tmp_path)
-
-
-def test_a_loss_that_is_no_number_says_what_to_lower(rng: np.random.Generator) -> None:
-    network = small_network()
-    with torch.no_grad():
-        part(network, "synapses.decode", MaskedSynapses).weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="lower training.learning_rate"):
-        fit(network, *small_task(rng), OPTIONS, seed=0)
 
 
 def test_a_device_that_does_not_exist_is_named(

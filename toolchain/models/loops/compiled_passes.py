@@ -12,19 +12,20 @@ from toolchain.models.dynamics import NeuronDynamics
 from toolchain.models.loops.neurons import NUMBERS
 from toolchain.models.loops.passes import advance, retreat
 from toolchain.models.loops.plan import Numbers, Places, numbers_of, table_of
-from toolchain.models.loops.run import Activity, Run
+from toolchain.models.loops.run import BlockActivity, Run
+from toolchain.models.loops.synapses import Synapses, Weights
 from toolchain.models.loops.vectors import LINE_BYTES
 from toolchain.threads import in_threads, parts
 
 
 def compiled_passes(
     dynamics: Mapping[str, NeuronDynamics], places: Places, like: Tensor, *, backward: bool
-) -> Callable[[Run, Tensor], "CompiledPasses"]:
+) -> Callable[[Run, Weights], "CompiledPasses"]:
     """Return how passes of these populations are made; see `Run.passes`.
 
     Args:
         dynamics: The populations.
-        places: Where they stand.
+        places: Place of each among all neurons.
         like: A tensor of the type of all numbers.
         backward: Whether gradients will be asked for.
     """
@@ -45,11 +46,13 @@ class CompiledPasses:
         weights: Weights of its synapses.
     """
 
-    def __init__(self, numbers: Numbers, layers: Numbers, slopes: Numbers, run: Run, weights: Tensor) -> None:
+    def __init__(
+        self, numbers: Numbers, layers: Numbers, slopes: Numbers, run: Run, weights: Weights
+    ) -> None:
         self._numbers, self._layers, self._slopes = numbers, layers, slopes
-        self._run, self._weights = run, weights.numpy()
+        self._run, self._synapses = run, run.lists.with_weights(weights)
 
-    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> Activity:
+    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block; see `run.Passes`."""
         run = self._run
         sent = torch.zeros(a.shape, dtype=torch.uint8)
@@ -63,18 +66,16 @@ class CompiledPasses:
                 run.shown[0],
                 self._numbers,
                 self._layers,
-                run.lists.first,
-                run.lists.places,
-                self._weights,
+                self._synapses,
             ),
             parts(run.batch),
             torch.get_num_threads(),
         )
-        return Activity(sent, v, u)
+        return BlockActivity(sent, v, u)
 
     def back(self) -> "CompiledWayBack":
         """Return the way back through the run."""
-        return CompiledWayBack(self._run, self._numbers, self._layers, self._slopes, self._weights)
+        return CompiledWayBack(self._run, self._numbers, self._layers, self._slopes, self._synapses)
 
 
 @final
@@ -82,9 +83,9 @@ class CompiledWayBack:
     """See `run.WayBack`; samples go in lines, and each part of the lines has sums of its own."""
 
     def __init__(
-        self, run: Run, numbers: Numbers, layers: Numbers, slopes: Numbers, weights: Numbers
+        self, run: Run, numbers: Numbers, layers: Numbers, slopes: Numbers, synapses: Synapses
     ) -> None:
-        self._run, self._weights = run, weights
+        self._run, self._synapses = run, synapses
         self._numbers, self._layers, self._slopes = numbers, layers, slopes
         kind, neurons = numbers.dtype, run.places.neurons
         lanes = LINE_BYTES // kind.itemsize
@@ -93,12 +94,12 @@ class CompiledWayBack:
         self._lines = {begin: np.zeros((run.lists.longest * neurons, lanes), kind) for begin, _ in lines}
         self._later = run.rest()[0].numpy()
         self._by_numbers = np.zeros((len(self._parts), NUMBERS, neurons), kind)
-        self._by_weights = np.zeros((len(self._parts), len(weights)), kind)
+        self._by_weights = [run.lists.blank(run.like) for _ in self._parts]
 
     @property
-    def by_weights(self) -> Tensor:
-        """Gradients with respect to the weights of synapses."""
-        return torch.from_numpy(self._by_weights.sum(axis=0))
+    def by_weights(self) -> Sequence[Weights]:
+        """Gradients with respect to the weights of synapses, which are added up."""
+        return self._by_weights
 
     @property
     def by_numbers(self) -> Tensor:
@@ -136,11 +137,9 @@ class CompiledWayBack:
             future,
             self._lines[begin],
             self._by_numbers[part],
-            self._by_weights[part],
+            self._run.lists.with_weights(self._by_weights[part]),
             self._numbers,
             self._layers,
             self._slopes,
-            self._run.lists.first,
-            self._run.lists.places,
-            self._weights,
+            self._synapses,
         )

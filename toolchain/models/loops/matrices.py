@@ -24,12 +24,12 @@ class LayerPattern:
     """Which synapses a layer has; several connections may join the same two neurons.
 
     Attributes:
-        at: Where they stand in the lists; see `SynapseLists`.
+        at: Place in the lists; see `SynapseLists`.
         neurons: Number of neurons of the layer.
         reached: Places that they reach, ascending, int64 `[P]`.
         is_dense: Whether the matrix `[P, neurons]` is stored with its zeros.
         index: Position of each synapse in the flat matrix, or among the numbers that a sparse one stores.
-        rows: Where rows begin in the sparse matrix, and their columns, int32.
+        rows: Begins of the rows of the sparse matrix, and their columns, int32.
         columns: The same of its transpose.
         turned: Position in the sparse matrix of what its transpose stores.
     """
@@ -83,7 +83,7 @@ class LayerMatrix:
     """The synapses of a layer with their weights.
 
     Args:
-        pattern: Which synapses there are.
+        pattern: The synapses.
         weights: Weights of the synapses of all layers, in the order of the lists.
     """
 

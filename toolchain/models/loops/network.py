@@ -11,12 +11,13 @@ from toolchain.models.dynamics import NeuronDynamics
 from toolchain.models.loops.compiled_passes import compiled_passes
 from toolchain.models.loops.plan import KnownSynapses, Places, given, has_hooks, inner_weight
 from toolchain.models.loops.products import Product, product_of
-from toolchain.models.loops.run import Current, LoopPass, Passes, Run
+from toolchain.models.loops.run import EarlyCurrent, LoopPass, Passes, Run
+from toolchain.models.loops.synapses import Weights
 from toolchain.models.loops.tensor_passes import tensor_passes
 from toolchain.models.neurons import MaskedSynapses
 
 
-def passes_on(device: torch.device) -> Callable[..., Callable[[Run, Tensor], Passes]]:
+def passes_on(device: torch.device) -> Callable[..., Callable[[Run, Weights], Passes]]:
     """Return how passes are made on a device."""
     return compiled_passes if device.type == "cpu" else tensor_passes
 
@@ -80,13 +81,14 @@ def run_loops(
     ]
     matrices = [inner_weight(module) for module, *_ in inner]
     like, whole = first.new_empty(0), (0, places.neurons)
+    make = passes_on(first.device)
     run = Run(
         batch=first.shape[0],
         steps=first.shape[1],
         places=places,
         like=like,
-        lists=synapses.of(inner, places, first.shape[1], first.device),
-        passes=passes_on(first.device)(dynamics, places, like, backward=backward),
+        lists=synapses.of(inner, places, first.shape[1], first.device, wide=make is compiled_passes),
+        passes=make(dynamics, places, like, backward=backward),
         products=entering.products,
         currents=entering.currents,
         inner=[tuple(each.shape) for each in matrices],
@@ -114,7 +116,7 @@ class _Entering:
 
     products: list[Product]
     weights: list[Tensor]
-    currents: list[Current]
+    currents: list[EarlyCurrent]
     values: list[Tensor]
 
 
@@ -132,7 +134,7 @@ def _entering(
             entering.products.append(product_of(stream, effective, arrow.delay, target))
             entering.weights.append(effective)
         else:
-            entering.currents.append(Current(arrow.delay, arrow.target))
+            entering.currents.append(EarlyCurrent(arrow.delay, arrow.target))
             # Of another type under autocast.
             entering.values.append(module(stream).to(stream.dtype))
     return entering

@@ -9,6 +9,7 @@ Forward, samples are independent and only spikes are followed. Backward, every n
 step, so samples go side by side: `LINE_BYTES` of them are a line, and each synapse moves a line at a time.
 """
 
+# pyright: reportCallIssue=false
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
 from typing import Any
 
@@ -30,7 +31,7 @@ from toolchain.models.loops.neurons import (
     retreat_any,
     retreat_plain,
 )
-from toolchain.models.loops.vectors import sum_lines
+from toolchain.models.loops.vectors import WIDE, add_wide_lines, sum_lines, turn
 
 
 @njit(nogil=True)
@@ -43,23 +44,52 @@ def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: 
 
 
 @njit(nogil=True)
-def _send(sent: Any, a: Any, tail: Any, step: int, first: Any, places: Any, weights: Any, layer: Any) -> None:  # noqa: ANN401
+def _send(sent: Any, a: Any, tail: Any, step: int, synapses: Any, layer: Any) -> None:  # noqa: ANN401
     """Bring the spikes of a layer to where they arrive; `a` and `tail` are flat."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
+    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
+    stays = a.size - step * sent.size >= len(tail) + sent.size
     for word in range(layer[START] // 8, layer[STOP] // 8):
         if words[word] == 0:
             continue
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count = a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                if place < a.size:
-                    a[place] += count * weights[p]
-                else:
-                    tail[place - a.size] += count * weights[p]
+            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.first[n + 1])
+            if stays:
+                _bring(count, a, here, synapses.places[listed], synapses.weights[listed])
+            else:
+                _bring_far(count, a, tail, here, synapses.places[listed], synapses.weights[listed])
+            for k in range(len(synapses.wide)):
+                start, stop, reached, length, begin = synapses.wide[k]
+                if start <= n < stop:
+                    row = begin + (n - start) * length
+                    target = step * sent.size + reached
+                    arriving = a[target:] if target < a.size else tail[target - a.size :]
+                    _add_row(count, synapses.rows[row : row + length], arriving)
+
+
+@njit(nogil=True, fastmath={"contract"})
+def _add_row(count: Any, row: Any, sums: Any) -> None:  # noqa: ANN401
+    for n in range(len(row)):
+        sums[n] += count * row[n]
+
+
+@njit(nogil=True)
+def _bring(count: Any, a: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
+    # Unsigned numbers all along: Numba counts negative ones from the end, which takes time.
+    for p in range(len(places)):
+        a[here + places[p]] += count * weights[p]
+
+
+@njit(nogil=True)
+def _bring_far(count: Any, a: Any, tail: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
+    size = np.uint64(a.size)
+    for p in range(len(places)):
+        place = here + places[p]
+        if place < size:
+            a[place] += count * weights[p]
+        else:
+            tail[place - size] += count * weights[p]
 
 
 @njit(nogil=True, cache=True)
@@ -75,9 +105,7 @@ def advance(
     shown: int,
     numbers: Any,  # noqa: ANN401
     layers: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Run samples over a block of steps.
 
@@ -93,9 +121,7 @@ def advance(
         shown: First neuron of those two.
         numbers: Numbers of the neurons, see `neurons`, `[8, N]`.
         layers: Table of the layers, see `neurons`.
-        first: Where the synapses of each source begin, int64 `[N + 1]`.
-        places: Place of each synapse, uint32.
-        weights: Weight of each synapse.
+        synapses: The synapses between them, see `Synapses`.
     """
     size, stop = a.shape[2], shown + v_rows.shape[2]
     potential = np.empty(size, a.dtype)
@@ -104,36 +130,49 @@ def advance(
         for t in range(a.shape[1]):
             for k in range(len(layers)):
                 _update(a[b, t], state[b], sent[b, t], potential, numbers, layers[k])
-                _send(sent[b, t], flat, rest, t, first, places, weights, layers[k])
+                _send(sent[b, t], flat, rest, t, synapses, layers[k])
             v_rows[b, t] = state[b, V, shown:stop]
             if u_rows.size:
                 u_rows[b, t] = state[b, U, shown:stop]
 
 
 @njit(nogil=True)
-def _learn(
-    sent: Any,  # noqa: ANN401
-    by_a: Any,  # noqa: ANN401
-    future: Any,  # noqa: ANN401
-    step: int,
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    by_weights: Any,  # noqa: ANN401
-) -> None:
+def _learn(sent: Any, by_a: Any, future: Any, step: int, by_synapses: Any) -> None:  # noqa: ANN401
     """Add to the gradient of every synapse whose source fired what its current would have changed."""
-    here = step * sent.size
-    words = sent.view(np.uint64)
+    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
+    stays = by_a.size - step * sent.size >= len(future) + sent.size
     for word in range(len(words)):
         if words[word] == 0:
             continue
         for n in range(8 * word, 8 * word + 8):
             if sent[n] == 0:
                 continue
-            count = by_a.dtype.type(sent[n])
-            for p in range(first[n], first[n + 1]):
-                place = here + np.int64(places[p])
-                gradient = by_a[place] if place < by_a.size else future[place - by_a.size]
-                by_weights[p] += count * gradient
+            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.first[n + 1])
+            if stays:
+                _fetch(count, by_a, here, by_synapses.places[listed], by_synapses.weights[listed])
+            else:
+                _fetch_far(count, by_a, future, here, by_synapses.places[listed], by_synapses.weights[listed])
+            for k in range(len(by_synapses.wide)):
+                start, stop, reached, length, begin = by_synapses.wide[k]
+                if start <= n < stop:
+                    row = begin + (n - start) * length
+                    target = step * sent.size + reached
+                    arriving = by_a[target:] if target < by_a.size else future[target - by_a.size :]
+                    _add_row(count, arriving[:length], by_synapses.rows[row : row + length])
+
+
+@njit(nogil=True)
+def _fetch(count: Any, by_a: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
+    for p in range(len(places)):
+        by_weights[p] += count * by_a[here + places[p]]
+
+
+@njit(nogil=True)
+def _fetch_far(count: Any, by_a: Any, future: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
+    size = np.uint64(by_a.size)
+    for p in range(len(places)):
+        place = here + places[p]
+        by_weights[p] += count * (by_a[place] if place < size else future[place - size])
 
 
 @njit(nogil=True, cache=True)
@@ -152,13 +191,11 @@ def retreat(
     future: Any,  # noqa: ANN401
     lines: Any,  # noqa: ANN401
     by_numbers: Any,  # noqa: ANN401
-    by_weights: Any,  # noqa: ANN401
+    by_synapses: Any,  # noqa: ANN401
     numbers: Any,  # noqa: ANN401
     layers: Any,  # noqa: ANN401
     slopes: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Take the gradients of at most a line of samples back over a block of steps.
 
@@ -177,13 +214,11 @@ def retreat(
         future: Those of the steps after the block, `[B, D, N]`.
         lines: The same for this line of samples, `[D N L]`, becomes that of the steps from this block on.
         by_numbers: Gradients with respect to the numbers, `[8, N]`, added up.
-        by_weights: Gradients with respect to the weights of synapses, added up.
+        by_synapses: Gradients with respect to the weights of synapses, added up.
         numbers: Numbers of the neurons.
         layers: Table of the layers.
         slopes: Sharpness of the surrogate derivative of each layer.
-        first: Where the synapses of each source begin.
-        places: Place of each synapse.
-        weights: Weight of each synapse.
+        synapses: The synapses between them.
     """
     steps, size, lanes, count = a.shape[1], a.shape[2], lines.shape[1], end - begin
     # States of plain neurons before a step are not needed again.
@@ -194,12 +229,12 @@ def retreat(
         _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
     window = np.zeros((steps * size + len(lines), lanes), a.dtype)
     window[steps * size :] = lines
-    rows = np.empty((count, size), a.dtype)
+    rows = np.empty((lanes, size), a.dtype)
     for back in range(steps):
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
             layer = layers[k]
-            _listen(window, t * size, rows, layer, first, places, weights)
+            _listen(window, t * size, rows, layer, synapses)
             for b in range(begin, end):
                 lane = b - begin
                 _add_from(by_v[b, t], shown, later[b, V], layer)
@@ -217,9 +252,9 @@ def retreat(
                     layer,
                     slopes[k],
                 )
-            _line_up(by_a[begin:end, t], window, t * size, layer)
+            _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
-            _learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, first, places, by_weights)
+            _learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
     lines[:] = window[: len(lines)]
 
 
@@ -240,31 +275,37 @@ def _listen(
     here: int,
     rows: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    weights: Any,  # noqa: ANN401
+    synapses: Any,  # noqa: ANN401
 ) -> None:
     """Write to `rows`, `[samples, N]`, the gradients that the spikes of a layer get from their synapses."""
-    lanes = window.shape[1]
-    lines, brought = window.reshape(-1), np.empty((lanes, lanes), window.dtype)
-    sums = brought.reshape(-1)
+    lanes, size, wide = window.shape[1], rows.shape[1], synapses.wide
+    lines, brought, all_rows = window.reshape(-1), np.empty(lanes * lanes, window.dtype), rows.reshape(-1)
     # As many neurons at a time as a line has samples: that square stays in the cache while it is turned.
     for low in range(layer[START], layer[STOP], lanes):
         for n in range(low, low + lanes):
-            sum_lines(lines, here, places, weights, first[n], first[n + 1], sums, n - low)
-        for lane in range(len(rows)):
-            for n in range(lanes):
-                rows[lane, low + n] = brought[n, lane]
+            start, stop = synapses.first[n], synapses.first[n + 1]
+            sum_lines(lines, here, synapses.places, synapses.weights, start, stop, brought, n - low)
+        for k in range(len(wide)):
+            start, stop, reached, length, begin = wide[k]
+            for n in range(max(low, start), min(low + lanes, stop), WIDE):
+                row = begin + (n - start) * length
+                add_wide_lines(lines, here + reached, synapses.rows, row, length, brought, n - low)
+        turn(brought, 0, lanes, all_rows, low, size)
 
 
 @njit(nogil=True)
-def _line_up(by_a: Any, window: Any, here: int, layer: Any) -> None:  # noqa: ANN401
-    """Put the gradients of a layer's input, `[samples, N]`, into lines."""
-    lanes = window.shape[1]
-    for low in range(layer[START], layer[STOP], lanes):
-        for lane in range(len(by_a)):
-            for n in range(low, low + lanes):
-                window[here + n, lane] = by_a[lane, n]
+def _line_up(by_a: Any, begin: int, end: int, t: int, window: Any, layer: Any) -> None:  # noqa: ANN401
+    """Put the gradients of a layer's input at a step, `[B, T, N]`, into lines."""
+    lanes, size = window.shape[1], by_a.shape[2]
+    numbers, lines = by_a.reshape(-1), window.reshape(-1)
+    if end - begin == lanes:
+        for n in range(layer[START], layer[STOP], lanes):
+            start, stride = (begin * by_a.shape[1] + t) * size + n, by_a.shape[1] * size
+            turn(numbers, start, stride, lines, (t * size + n) * lanes, lanes)
+        return
+    for n in range(layer[START], layer[STOP]):
+        for b in range(begin, end):
+            window[t * size + n, b - begin] = by_a[b, t, n]
 
 
 @njit(nogil=True)

@@ -112,7 +112,7 @@ def table_of(
 
     Args:
         dynamics: The populations.
-        places: Where they stand.
+        places: Place of each among all neurons.
         dtype: Type of all numbers.
         backward: Whether gradients will be asked for.
     """
@@ -151,7 +151,7 @@ class KnownSynapses:
     def __init__(self) -> None:
         self._lists: SynapseLists | None = None
         self._made_of: list[tuple[Tensor | None, float]] = []
-        self._made_for: tuple[Places, torch.device] | None = None
+        self._made_for: tuple[Places, torch.device, bool] | None = None
         self._steps = 0
 
     def __reduce__(self) -> tuple[type["KnownSynapses"], tuple[()]]:
@@ -164,6 +164,8 @@ class KnownSynapses:
         places: Places,
         steps: int,
         device: torch.device,
+        *,
+        wide: bool,
     ) -> SynapseLists:
         """Return the lists of connections.
 
@@ -172,6 +174,7 @@ class KnownSynapses:
             places: Where layers stand.
             steps: Length of the run.
             device: Where weights lie.
+            wide: Whether connections with many synapses are matrices instead of being listed.
         """
         made_of = [(each, _version(each)) for module, *_ in modules for each in _structure(module)]
         same = len(made_of) == len(self._made_of) and all(
@@ -179,13 +182,15 @@ class KnownSynapses:
         )
         lists = self._lists
         fits = lists is not None and (steps == self._steps or (not lists.is_cut and lists.longest < steps))
-        if lists is None or not same or not fits or (places, device) != self._made_for:
+        if lists is None or not same or not fits or (places, device, wide) != self._made_for:
             parts = [
                 _part(module, delay, source, target, places) for module, delay, source, target in modules
             ]
-            lists = SynapseLists.of(parts, list(places.layers.values()), places.neurons, steps, device)
+            lists = SynapseLists.of(
+                parts, list(places.layers.values()), places.neurons, steps, device, wide=wide
+            )
             self._lists, self._made_of = lists, made_of
-            self._made_for, self._steps = (places, device), steps
+            self._made_for, self._steps = (places, device, wide), steps
         return lists
 
 

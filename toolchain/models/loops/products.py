@@ -5,6 +5,7 @@ while all events add their rows to the sums of its targets. Where most values ar
 device that is no CPU, PyTorch's product is used instead.
 """
 
+# pyright: reportCallIssue=false
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
 from typing import Any, Final, Protocol, final
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from toolchain.errors import ArgumentError
 from toolchain.models.loops.plan import GIVEN, Places
 from toolchain.models.loops.products import Product, arrival
-from toolchain.models.loops.synapses import SynapseLists
+from toolchain.models.loops.synapses import SynapseLists, Weights
 
 STATES: Final = 4
 _BLOCK: Final = 2**20
@@ -25,7 +25,7 @@ _FEWEST: Final = 8
 """Steps of a block, at least."""
 
 
-class Current(NamedTuple):
+class EarlyCurrent(NamedTuple):
     """A current that was computed for all steps.
 
     Attributes:
@@ -37,7 +37,7 @@ class Current(NamedTuple):
     target: str
 
 
-class Activity(NamedTuple):
+class BlockActivity(NamedTuple):
     """What a block of steps did.
 
     Attributes:
@@ -55,12 +55,12 @@ class WayBack(Protocol):
     """The way back through the blocks of a run, the last one first.
 
     Attributes:
-        by_weights: Gradients with respect to the weights of synapses, in the order of the lists.
+        by_weights: Gradients with respect to the weights of synapses, which are added up.
         by_numbers: Those with respect to the numbers of neurons, `[8, N]`; see `neurons`.
     """
 
     @property
-    def by_weights(self) -> Tensor: ...  # noqa: D102
+    def by_weights(self) -> Sequence[Weights]: ...  # noqa: D102
 
     @property
     def by_numbers(self) -> Tensor: ...  # noqa: D102
@@ -84,7 +84,7 @@ class WayBack(Protocol):
 class Passes(Protocol):
     """What computes a block of steps."""
 
-    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> Activity:
+    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block.
 
         Args:
@@ -126,9 +126,9 @@ class Run:
     places: Places
     like: Tensor
     lists: SynapseLists
-    passes: Callable[["Run", Tensor], Passes]
+    passes: Callable[["Run", Weights], Passes]
     products: Sequence[Product]
-    currents: Sequence[Current]
+    currents: Sequence[EarlyCurrent]
     inner: Sequence[tuple[int, ...]]
     shown: tuple[int, int]
     heard: tuple[int, int]
@@ -214,7 +214,7 @@ class LoopPass(torch.autograd.Function):
         # What is computed again needs the currents, and weights that nobody changed in the meantime.
         needed = [*given.products, *given.currents] if run.recompute else []
         ctx.run = run
-        ctx.save_for_backward(*((weights, *needed, *stored) if run.backward else ()))
+        ctx.save_for_backward(*((*weights, *needed, *stored) if run.backward else ()))
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(u)
         return v, spikes, u
@@ -230,11 +230,11 @@ class LoopPass(torch.autograd.Function):
                 "set the network's `compiled = False`",
             )
         run: Run = ctx.run
-        weights, *others = ctx.saved_tensors
+        listed, rows, *others = ctx.saved_tensors
         count = len(run.products) + len(run.currents) if run.recompute else 0
         currents = [each.detach() for each in others[len(run.products) : count]]
         blocks = [_Stored(*others[k : k + 4]) for k in range(count, len(others), 4)]
-        back = _Backward(run, weights, currents, gradients[:2], ctx.needs_input_grad[1:])
+        back = _Backward(run, Weights(listed, rows), currents, gradients[:2], ctx.needs_input_grad[1:])
         for steps, block in reversed(list(zip(run.blocks, blocks, strict=True))):
             back.take(steps, block)
         return (None, *back.gradients())
@@ -264,7 +264,7 @@ class _Backward:
     def __init__(
         self,
         run: Run,
-        weights: Tensor,
+        weights: Weights,
         currents: Sequence[Tensor],
         gradients: Sequence[Tensor | None],
         needed: Sequence[bool],

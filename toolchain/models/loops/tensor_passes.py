@@ -25,12 +25,13 @@ from toolchain.models.loops.neurons import (
     V,
 )
 from toolchain.models.loops.plan import GIVEN, Places, given
-from toolchain.models.loops.run import Activity, Run
+from toolchain.models.loops.run import BlockActivity, Run
+from toolchain.models.loops.synapses import Weights
 from toolchain.models.surrogates import derivative
 from toolchain.reset import Reset
 
 
-class _Layer(NamedTuple):
+class _Population(NamedTuple):
     """A population without gradients.
 
     Attributes:
@@ -68,17 +69,17 @@ class _Layer(NamedTuple):
 
 def tensor_passes(
     dynamics: Mapping[str, NeuronDynamics], places: Places, like: Tensor, *, backward: bool
-) -> Callable[[Run, Tensor], "TensorPasses"]:
+) -> Callable[[Run, Weights], "TensorPasses"]:
     """Return how passes of these populations are made; see `Run.passes`.
 
     Args:
         dynamics: The populations.
-        places: Where they stand.
+        places: Place of each among all neurons.
         like: A tensor of the type of all numbers.
         backward: Whether gradients will be asked for.
     """
     del like
-    layers: list[_Layer] = []
+    layers: list[_Population] = []
     for name, each in dynamics.items():
         tensors = {
             field.name: value.detach()
@@ -90,7 +91,7 @@ def tensor_passes(
             for row, values in zip(GIVEN, given(each), strict=True)
             if backward and values is not None and values.requires_grad
         }
-        layers.append(_Layer(replace(each, **tensors), places.slice(name), frozenset(learnt)))
+        layers.append(_Population(replace(each, **tensors), places.slice(name), frozenset(learnt)))
     return partial(TensorPasses, layers)
 
 
@@ -104,11 +105,11 @@ class TensorPasses:
         weights: Weights of its synapses.
     """
 
-    def __init__(self, layers: Sequence[_Layer], run: Run, weights: Tensor) -> None:
+    def __init__(self, layers: Sequence[_Population], run: Run, weights: Weights) -> None:
         self._layers, self._run = layers, run
-        self._matrices = [LayerMatrix(pattern, weights) for pattern in run.lists.patterns]
+        self._matrices = [LayerMatrix(pattern, weights.listed) for pattern in run.lists.patterns]
 
-    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> Activity:
+    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block; see `run.Passes`."""
         run, neurons = self._run, a.shape[2]
         window = torch.cat((a, tail), dim=1)
@@ -130,14 +131,14 @@ class TensorPasses:
             layer.write(own, state)
         a.copy_(window[:, : a.shape[1]])
         tail.copy_(window[:, a.shape[1] :])
-        return Activity(sent, v, u)
+        return BlockActivity(sent, v, u)
 
     def back(self) -> "TensorWayBack":
         """Return the way back through the run."""
         return TensorWayBack(self._layers, self._run, self._matrices)
 
 
-def _step(layer: _Layer, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+def _step(layer: _Population, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
     """Return the spikes of a step, and the state after it."""
     dynamics = layer.dynamics
     u, v = dynamics.charge(a, state)
@@ -164,7 +165,7 @@ class _Passed(NamedTuple):
 
 
 @final
-class _LayerBlock:
+class _BlockBack:
     """A population's way back through a block.
 
     Args:
@@ -174,7 +175,7 @@ class _LayerBlock:
         state: Its state before the block.
     """
 
-    def __init__(self, layer: _Layer, a: Tensor, sent: Tensor, state: LayerState) -> None:
+    def __init__(self, layer: _Population, a: Tensor, sent: Tensor, state: LayerState) -> None:
         self._layer, dynamics = layer, layer.dynamics
         before: list[LayerState] = []
         potentials: list[Tensor] = []
@@ -273,7 +274,7 @@ class TensorWayBack:
         matrices: What each layer sends.
     """
 
-    def __init__(self, layers: Sequence[_Layer], run: Run, matrices: Sequence[LayerMatrix]) -> None:
+    def __init__(self, layers: Sequence[_Population], run: Run, matrices: Sequence[LayerMatrix]) -> None:
         self._layers, self._run, self._matrices = layers, run, matrices
         state = run.rest()[0]
         self._later = [layer.read(state) for layer in layers]
@@ -281,12 +282,12 @@ class TensorWayBack:
         self._by_numbers = run.like.new_zeros(NUMBERS, run.places.neurons)
 
     @property
-    def by_weights(self) -> Tensor:
+    def by_weights(self) -> Sequence[Weights]:
         """Gradients with respect to the weights of synapses."""
-        by_weights = self._run.like.new_zeros(len(self._run.lists.places))
+        weights = self._run.lists.blank(self._run.like)
         for matrix, gradient in zip(self._matrices, self._by_matrices, strict=True):
-            matrix.store(gradient, by_weights)
-        return by_weights
+            matrix.store(gradient, weights.listed)
+        return [weights]
 
     @property
     def by_numbers(self) -> Tensor:
@@ -301,7 +302,7 @@ class TensorWayBack:
         window = torch.cat((torch.zeros_like(a), future), dim=1)
         by_currents = window.flatten(1)
         blocks = [
-            _LayerBlock(layer, a[:, :, layer.at], sent[:, :, layer.at], layer.read(state))
+            _BlockBack(layer, a[:, :, layer.at], sent[:, :, layer.at], layer.read(state))
             for layer in self._layers
         ]
         for t in reversed(range(steps)):

@@ -10,10 +10,10 @@ from toolchain.arrays import Floats
 from toolchain.execution.clipping import graded_range
 from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.passes.quantization.calibration import Calibration
+from toolchain.passes.quantization.calibration import HEAD_ROOM, Calibration
 from toolchain.passes.quantization.chip_registers import chip_registers
 from toolchain.passes.quantization.integers import LOST_PER_DECAY
-from toolchain.passes.quantization.ranges import Bounds, by_rows, potential_limit, prove_bounds
+from toolchain.passes.quantization.ranges import Bounds, by_rows, excess, potential_limit, prove_bounds
 from toolchain.passes.quantization.report import (
     ConnectionReport,
     FiringReport,
@@ -111,10 +111,9 @@ def _explain_population(
     threshold_error = np.where(fires, np.abs(after.vth / after.scale - threshold) / threshold, 0.0)
     bias_error = np.abs(after.bias / (after.scale * 2.0**fixedpoint.ALIGNMENT_BITS) - before.bias)
     reach = prove_bounds(graph, after, steps)
-    limit = fixedpoint.STATE_LIMIT - 1
-    readout = not bool(fires.all())
+    limit, readout = fixedpoint.STATE_LIMIT - 1, not bool(fires.all())
     v_reach, limit_v = reach.reach(after.reset, readout=readout), potential_limit(readout=readout)
-    proved = bool((np.maximum(reach.current, reach.rise) <= limit).all() and (v_reach <= limit_v).all())
+    proved = bool((excess([reach], after.reset, readout=readout, limit=limit) <= 1).all())
     level = after.vth.astype(np.float64) * 2**fixedpoint.ALIGNMENT_BITS
     silent = fires & (reach.high <= level)
     restless = fires & (after.bias - reach.current - _held_back(after, reach) > level)
@@ -122,7 +121,7 @@ def _explain_population(
         memory = np.minimum(fixedpoint.DECAY_UNITY / after.dv.astype(np.float64), steps or np.inf)
     # A neuron without leak (dv = 0) loses nothing: its product is exact.
     loss = np.where(after.dv > 0, LOST_PER_DECAY * memory, 0.0)
-    known: Range = "proved" if proved else ("measured" if calibration is not None else "shrunk")
+    known: Range = "proved" if proved else "shrunk" if calibration is None else "measured"
     return PopulationReport(
         neurons=int(after.vth.size),
         scale=_spread(after.scale),
@@ -135,6 +134,7 @@ def _explain_population(
         current_bound=_share(reach.current, limit),
         potential_bound=_share(v_reach, limit_v),
         range=known,
+        head_room=_less_head_room(before, after, reach, calibration) if known == "measured" else None,
         limited_by=_limits(graph, after, fires),
         thresholds=int(np.unique(after.vth).size),
         decays=len(np.unique(np.stack([after.du.ravel(), after.dv.ravel()]), axis=1).T),
@@ -146,6 +146,18 @@ def _explain_population(
         registers=chip_registers(after),
         firing=None if after.is_plain else _explain_firing(before, after, _share(reach.rise, limit)),
     )
+
+
+def _less_head_room(
+    before: ir.Lif, after: ir.FixedLif, reach: Bounds, calibration: Calibration | None
+) -> float | None:
+    """Return the factor by which what was measured may grow, where it is less than it should be."""
+    if calibration is None:
+        return None
+    seen = calibration.bounds(before, after.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+    readout, limit = not bool(np.isfinite(before.vth).all()), fixedpoint.STATE_LIMIT - 1
+    over = float(excess([reach, seen], after.reset, readout=readout, limit=limit).max(initial=0.0))
+    return HEAD_ROOM / over if over > 1 else None
 
 
 def _held_back(node: ir.FixedLif, reach: Bounds) -> Floats:

@@ -20,7 +20,7 @@ from toolchain.ir import AnyNode, Graph, Pooling
 from toolchain.ir.matrix import values_of, with_values
 from toolchain.passes.quantization.calibration import Calibration
 from toolchain.passes.quantization.integers import fixed_connections, fixed_neurons, nearest_weights
-from toolchain.passes.quantization.ranges import by_rows, over_rows, potential_limit, prove_bounds
+from toolchain.passes.quantization.ranges import by_rows, excess, over_rows, prove_bounds
 from toolchain.passes.quantization.rounding import Rounding, round_together, search_together
 from toolchain.passes.quantization.scales import (
     Incoming,
@@ -61,8 +61,8 @@ class QuantizeOptions:
         rounding: How weights become integers.
         compensate_decays: Whether decays make up for rounding toward zero, each neuron by its own state; not
             where decays are shared by few profiles.
-        keep: A fixed graph of the same network whose scales and exponents are kept, as after training with
-            its integers; scales still shrink where the range demands it.
+        keep: A fixed graph of the same network whose scales, exponents and decays are kept, as after training
+            with its integers, whatever is known of ranges.
         steps: Length of the longest sample, if known; sharpens the proofs for slow neurons.
         calibration: What was observed on training data.
         profile: Limits of the target.
@@ -212,8 +212,11 @@ def quantize_population(options: QuantizeOptions, graph: Graph, node: ir.Lif) ->
 
 
 def _fit(population: FloatPopulation, exponents: list[int]) -> FixedPopulation:
-    """Return integers that fit every register, at the largest scale at which they do."""
+    """Return integers that fit every register, at the largest scale at which they do; or those kept."""
     ceiling = _ceiling(population, exponents)
+    if population.template is not None:
+        # Any other scale would round the weights anew: to other integers than those that were trained.
+        return round_weights(population, exponents, ceiling, together=population.rounds_together)
     for _ in range(_SHRINKING_ROUNDS):
         scale = choose_scale(population, exponents, ceiling)
         fixed = round_weights(population, exponents, scale, together=False)
@@ -252,8 +255,6 @@ def _ceiling(population: FloatPopulation, exponents: list[int]) -> Floats:
 def choose_scale(population: FloatPopulation, exponents: list[int], ceiling: Floats) -> Floats:
     """Return the scale of every neuron or feature map, up to a ceiling: the first of the three steps."""
     options, incoming, threshold = population.options, population.incoming, population.threshold
-    if population.template is not None and not population.is_readout and options.threshold_profiles is None:
-        return ceiling
     if population.is_readout or not options.per_neuron:
         return _common(population, exponents, ceiling)
     if options.threshold_profiles is not None:
@@ -333,18 +334,13 @@ def prove_fit(population: FloatPopulation, fixed: FixedPopulation) -> Floats:
     connections = (each for name in population.node.inputs for each in fixed.connections[name])
     local = population.graph.with_nodes([*around, *connections, neurons])
     limit = float(population.options.profile.state_limit - 1)
-    v_limit = float(potential_limit(readout=readout))
     known = [prove_bounds(local, neurons, population.options.steps)]
     unit = 2.0**fixedpoint.ALIGNMENT_BITS * neurons.scale
     if population.calibration is not None:
         known.append(population.calibration.bounds(population.node, unit))
-    excess = [
-        np.minimum.reduce([bounds.current / limit for bounds in known]),
-        np.minimum.reduce([bounds.reach(neurons.reset, readout=readout) / v_limit for bounds in known]),
-        np.minimum.reduce([bounds.rise / limit for bounds in known]),
-    ]
-    excess += [np.abs(amount) * unit / limit for amount in _amounts(population.node)]
-    return by_rows(np.maximum.reduce(excess)).max(axis=1)
+    amounts = [np.abs(amount) * unit / limit for amount in _amounts(population.node)]
+    over = np.maximum.reduce([excess(known, neurons.reset, readout=readout, limit=limit), *amounts])
+    return by_rows(over).max(axis=1)
 
 
 def _amounts(node: ir.Lif) -> list[Floats]:

@@ -1,5 +1,6 @@
 """How large currents and potentials of a population can become, proved from its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -53,6 +54,25 @@ class Bounds:
 def potential_limit(*, readout: bool) -> int:
     """Return the largest |v| that is harmless: a read-out must not even fire."""
     return fixedpoint.SILENT_LIMIT if readout else fixedpoint.STATE_LIMIT - 1
+
+
+def excess(known: Sequence[Bounds], reset: Reset, *, readout: bool, limit: float) -> Floats:
+    """Return by what factor a register of u, of v or of a rise may be exceeded; at most 1 is safe.
+
+    Args:
+        known: Limits of a population, each of which holds.
+        reset: Effect of a spike on the potential.
+        readout: Whether it is a read-out.
+        limit: Largest magnitude that a register of the place holds.
+    """
+    v_limit = float(potential_limit(readout=readout))
+    return np.maximum.reduce(
+        [
+            np.minimum.reduce([bounds.current / limit for bounds in known]),
+            np.minimum.reduce([bounds.reach(reset, readout=readout) / v_limit for bounds in known]),
+            np.minimum.reduce([bounds.rise / limit for bounds in known]),
+        ]
+    )
 
 
 def prove_bounds(graph: Graph, population: ir.FixedLif, steps: int | None) -> Bounds:

@@ -142,6 +142,8 @@ class PopulationReport(Document):
         current_bound: Largest current that can be, in units of the register; None where nothing is proved.
         potential_bound: The same of the potential.
         range: How it is known that both fit.
+        head_room: Factor by which what was measured could grow, if it is less than twofold, as it may be
+            after a training: integers that were trained stay as they are.
         never_fire: Neurons that no input makes fire.
         always_fire: Neurons that no input keeps from firing.
         largest_decay_loss: What rounding decays toward zero costs, in thresholds.
@@ -165,6 +167,7 @@ class PopulationReport(Document):
     current_bound: Ratio | None
     potential_bound: Ratio | None
     range: Range
+    head_room: Annotated[Ratio | None, OMITTED] = None
     never_fire: Count
     always_fire: Count
     largest_decay_loss: Ratio

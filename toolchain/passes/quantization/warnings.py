@@ -112,8 +112,15 @@ def _measured(row: PopulationReport, samples: int) -> str:
         bounds.append(row.firing.rise_bound)
     worst = max((bound for bound in bounds if bound is not None), default=None)
     far = "without limit" if worst is None else f"up to {worst:.3g} times the register"
+    room = row.head_room
+    if room is not None and room < 1:
+        return (
+            f"u or v reached {1 / room:.2f} times their register on {samples} samples: they wrap or "
+            f"saturate, as they did when the integers were trained (the worst case is {far})"
+        )
+    wide = "twofold" if room is None else f"{room:.2f}-fold"
     return (
-        f"that u and v fit 24 bits is measured on {samples} samples with twofold head-room, not "
+        f"that u and v fit 24 bits is measured on {samples} samples with {wide} head-room, not "
         f"proved (the worst case is {far}): on quite different data they may wrap or saturate"
     )
 

@@ -19,9 +19,9 @@ from toolchain.fidelity import find_faults
 from toolchain.fidelity.metrics import compare_spikes
 from toolchain.fixedpoint import SignMode
 from toolchain.frontends import from_torch
-from toolchain.ir import Graph
+from toolchain.ir import Graph, same_structure
 from toolchain.ir.matrix import values_of
-from toolchain.passes import Calibration, QuantizeGraph, Rounding, SplitSigns
+from toolchain.passes import Calibration, QuantizeGraph, Rounding, SplitSigns, explain_quantization
 from toolchain.passes.quantization.calibration import lowest_floor
 from toolchain.passes.quantization.drives import can_observe, observe_drive
 from toolchain.passes.quantization.integers import decay_register
@@ -235,17 +235,27 @@ def test_bits_are_given_per_connection_and_to_both_halves(rng: np.random.Generat
     assert {n.weight_bits for n in rest.synapses if isinstance(n, ir.FixedDense)} == {2, 8}
 
 
-def test_kept_scales_stay_unless_the_range_demands_less(rng: np.random.Generator) -> None:
-    graph = feed_forward()
-    fixed = QuantizeGraph(weight_bits=5)(graph)
-    again = QuantizeGraph(weight_bits=5, keep=fixed, rounding=Rounding.NEAREST)(graph)
-    for before, after in zip(fixed, again, strict=True):
-        if isinstance(before, ir.FixedDense) and isinstance(after, ir.FixedDense):
-            assert np.array_equal(np.asarray(before.weights), np.asarray(after.weights))
-            assert before.exponent == after.exponent
-        if isinstance(before, ir.FixedLif) and isinstance(after, ir.FixedLif):
-            assert np.array_equal(before.scale, after.scale)
-            assert np.array_equal(before.vth, after.vth)
+@pytest.mark.parametrize("profiles", [None, 4])
+def test_kept_integers_stay_whatever_the_range_demands(
+    rng: np.random.Generator, profiles: int | None
+) -> None:
+    """Another scale would round the weights to other integers than those that were trained."""
+    graph, x = recurrent(rng), spikes(rng, 4, 60, 6, rate=0.2)
+    graph = graph.map(lambda node: replace(node, dv=node.dv / 200) if isinstance(node, ir.Lif) else node)
+    options: dict[str, Any] = {"weight_bits": 5, "rounding": Rounding.NEAREST, "threshold_profiles": profiles}
+    fixed = QuantizeGraph(**options, calibration=_seen(graph, x))(graph)
+    wider = _seen(graph, np.ones((1, 400, 6), bool))
+    again = QuantizeGraph(**options, keep=fixed, calibration=wider)(graph)
+    assert same_structure(again, fixed)
+    fresh = QuantizeGraph(**options, calibration=wider)(graph)
+    assert not same_structure(fresh, fixed)
+    rows = [
+        explain_quantization(graph, fixed, calibration=each).populations["readout"]
+        for each in (_seen(graph, x), wider)
+    ]
+    assert rows[0].head_room is None
+    assert rows[1].head_room is not None
+    assert rows[1].head_room < 2
 
 
 def _held(population: ir.Lif, drive: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

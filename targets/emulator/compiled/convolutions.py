@@ -1,4 +1,4 @@
-"""Convolutions of integers: sums over windows of images, modulo 2^24 as Lava sends them."""
+"""Convolutions: sums over windows of images, those of integers modulo 2^24 as Lava sends them."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -6,10 +6,10 @@ from typing import Final, final
 
 import numpy as np
 
-from targets.emulator.integers.loops import add_scaled
-from targets.emulator.integers.streams import Streams
-from targets.emulator.integers.weight_blocks import WeightBlocks
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.loops import add_scaled
+from targets.emulator.compiled.streams import Streams
+from targets.emulator.compiled.weight_blocks import WeightBlocks
+from targets.emulator.compiled.workspace import Workspace
 from toolchain import fixedpoint, ir
 from toolchain.arrays import Array
 
@@ -41,7 +41,7 @@ class ConvolutionInput:
     @classmethod
     def of(
         cls,
-        node: ir.FixedConv2d,
+        node: ir.Conv2d | ir.FixedConv2d,
         source: str,
         shape: tuple[int, ...],
         wait: int,
@@ -61,20 +61,26 @@ class ConvolutionInput:
         """
         window = (*node.window.kernel, *node.stride, *node.padding, *node.dilation)
         blocks = WeightBlocks.of(node.weights, node.groups, window, largest=largest, counts=counts)
-        reach = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max(initial=0)) * largest
-        return cls(
-            source,
-            wait,
-            blocks,
-            node.window.positions((shape[1], shape[2])),
-            blocks.gain << node.exponent,
-            reach << node.exponent >= fixedpoint.STATE_LIMIT,
-        )
+        gain, wraps = 1, False
+        if isinstance(node, ir.FixedConv2d):
+            reach = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max(initial=0)) * largest
+            gain, wraps = blocks.gain << node.exponent, reach << node.exponent >= fixedpoint.STATE_LIMIT
+        size = node.window.positions((shape[1], shape[2]))
+        return cls(source, wait, blocks, size, gain, wraps)
 
     @property
     def is_product(self) -> bool:
         """Whether its current is one product per block, times a factor."""
         return not self.wraps
+
+    def by_delay(self) -> tuple["ConvolutionInput", ...]:
+        """Return a connection for each delay: this one."""
+        return (self,)
+
+    @property
+    def earliest(self) -> int:
+        """The smallest delay."""
+        return self.delay
 
     @property
     def latest(self) -> int:
@@ -82,10 +88,10 @@ class ConvolutionInput:
         return self.delay
 
     def product(self, streams: Streams, start: int, stop: int, workspace: Workspace) -> Array:
-        """Return sums `[steps, batch, size]`, int32, to be multiplied with `gain`.
+        """Return sums `[steps, batch, size]`, to be multiplied with `gain`.
 
-        They are exact modulo 2^32, and exact if the convolution does not wrap. They are valid until the next
-        product. There is only one step if the source sends the same messages at every step.
+        Integers are exact modulo 2^32, and exact if the convolution does not wrap. They are valid until the
+        next product. There is only one step if the source sends the same messages at every step.
         """
         stream = streams[self.source]
         if stream.constant and self.delay == 0:

@@ -1,4 +1,4 @@
-"""Six innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
+"""The innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
 All code that uses Numba's internals is in this file. The same loops in plain Numba take, on one thread and
 measured by turns (`python -m tests.benchmarks.vectors`), 4.5 times as long as `add_pairs` on a convolution of
@@ -6,9 +6,10 @@ measured by turns (`python -m tests.benchmarks.vectors`), 4.5 times as long as `
 (AVX-512, 2026-11-26): plain Numba keeps a sum of many lanes in memory between two rows; here it stays in
 registers.
 
-All arithmetic is that of whole numbers of stated widths, which LLVM turns into instructions of any machine.
-No instruction of one processor is named, and none that saturates can be chosen, since LLVM keeps the meaning
-of an addition. Places are not checked: callers pass only places that they computed themselves.
+All arithmetic is that of whole numbers of stated widths, or of double precision, which LLVM turns into
+instructions of any machine. No instruction of one processor is named, and none that saturates, or that rounds
+a product and a sum only once, can be chosen, since LLVM keeps the meaning of an addition. Places are not
+checked: callers pass only places that they computed themselves.
 """
 
 # ruff: noqa: PLR0917 - an intrinsic takes plain arrays
@@ -22,7 +23,9 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 BLOCK: Final = 64
-"""Target neurons whose weights lie side by side in one row."""
+"""Target neurons whose integer weights lie side by side in one row."""
+REAL_BLOCKS: Final = (8, 16, 32)
+"""The same for real weights: a row of more would not stay in registers, and one of fewer fits few targets."""
 _LANE: Final = ir.IntType(16)
 
 
@@ -43,21 +46,28 @@ def _over_rows(
     builder: Any,  # noqa: ANN401
     call: Any,  # noqa: ANN401
     values: Any,  # noqa: ANN401
-    width: int,
+    row: Any,  # noqa: ANN401
+    total: Any,  # noqa: ANN401
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Return the values with which all loops over listed rows begin.
 
     The first arguments of such a loop are rows, shift and places, the last start, stop, sums and position.
 
+    Args:
+        context: As Numba gives it.
+        builder: As Numba gives it.
+        call: As Numba gives it.
+        values: The arguments of the loop.
+        row: Vector of a row.
+        total: Vector of a sum.
+
     Returns:
         Pointers to the row `shift`, to the listed places and to the sum, then start and stop.
     """
     start, stop, sums, position = range(len(values) - 4, len(values))
-    row = ir.VectorType(ir.IntType(16), width).as_pointer()
-    weights = builder.bitcast(_data(context, builder, call.args[0], values[0]), row)
-    lane = ir.IntType(call.args[sums].dtype.bitwidth)
+    weights = builder.bitcast(_data(context, builder, call.args[0], values[0]), row.as_pointer())
     target = _data(context, builder, call.args[sums], values[sums])
-    target = builder.bitcast(target, ir.VectorType(lane, BLOCK).as_pointer())
+    target = builder.bitcast(target, total.as_pointer())
     return (
         builder.gep(weights, [values[1]]),
         _data(context, builder, call.args[2], values[2]),
@@ -67,9 +77,9 @@ def _over_rows(
     )
 
 
-def _listed_row(builder: Any, weights: Any, places: Any, place: Any) -> Any:  # noqa: ANN401
+def _listed_row(builder: Any, weights: Any, places: Any, place: Any, align: int = 2) -> Any:  # noqa: ANN401
     source = builder.zext(builder.load(builder.gep(places, [place])), place.type)
-    return builder.load(builder.gep(weights, [source]), align=2)
+    return builder.load(builder.gep(weights, [source]), align=align)
 
 
 @intrinsic
@@ -125,8 +135,9 @@ def add_pairs(
     signature = types.void(rows, shift, places, start, stop, sums, position)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK // 2)
-        half = ir.VectorType(ir.IntType(16), BLOCK // 2)
+        half = ir.VectorType(_LANE, BLOCK // 2)
+        whole = ir.VectorType(_LANE, BLOCK)
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, half, whole)
         halves = builder.bitcast(target, half.as_pointer())
         targets = [builder.gep(halves, [ir.Constant(ir.IntType(32), k)]) for k in range(2)]
         totals = [cgutils.alloca_once(builder, half) for _ in targets]
@@ -163,7 +174,8 @@ def add_rows(
     signature = types.void(rows, shift, places, start, stop, sums, position)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK)
+        vector = ir.VectorType(_LANE, BLOCK)
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, vector, vector)
         total = cgutils.alloca_once_value(builder, builder.load(target, align=2))
         with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
             row = _listed_row(builder, weights, listed, builder.add(first, *steps))
@@ -191,9 +203,9 @@ def add_scaled_rows(
     signature = types.void(rows, shift, places, messages, start, stop, sums, position)
 
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-        weights, listed, target, first, last = _over_rows(context, builder, call, values, BLOCK)
         numbers = _data(context, builder, call.args[3], values[3])
-        vector = ir.VectorType(ir.IntType(32), BLOCK)
+        vector, narrow = ir.VectorType(ir.IntType(32), BLOCK), ir.VectorType(_LANE, BLOCK)
+        weights, listed, target, first, last = _over_rows(context, builder, call, values, narrow, vector)
         total = cgutils.alloca_once_value(builder, builder.load(target, align=2))
         with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
             place = builder.add(first, *steps)
@@ -204,6 +216,52 @@ def add_scaled_rows(
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _real_rows(lanes: int, *, weighed: bool) -> Any:  # noqa: ANN401
+    """Return the loop that adds listed rows of real weights, multiplied by messages if they are weighed.
+
+    It takes what `add_scaled_rows` takes, in float64. Every row is rounded and added by itself, in the order
+    of the list.
+    """
+
+    @intrinsic
+    def add(
+        typing: Any,  # noqa: ANN401
+        rows: Any,  # noqa: ANN401
+        shift: Any,  # noqa: ANN401
+        places: Any,  # noqa: ANN401
+        messages: Any,  # noqa: ANN401
+        start: Any,  # noqa: ANN401
+        stop: Any,  # noqa: ANN401
+        sums: Any,  # noqa: ANN401
+        position: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        del typing
+        signature = types.void(rows, shift, places, messages, start, stop, sums, position)
+
+        def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+            vector = ir.VectorType(ir.DoubleType(), lanes)
+            weights, listed, target, first, last = _over_rows(context, builder, call, values, vector, vector)
+            numbers = _data(context, builder, call.args[3], values[3])
+            total = cgutils.alloca_once_value(builder, builder.load(target, align=8))
+            with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
+                place = builder.add(first, *steps)
+                row = _listed_row(builder, weights, listed, place, align=8)
+                if weighed:
+                    number = _spread(builder, builder.load(builder.gep(numbers, [place])), vector)
+                    row = builder.fmul(row, number)
+                builder.store(builder.fadd(builder.load(total), row), total)
+            builder.store(builder.load(total), target, align=8)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return add
+
+
+add_8, add_16, add_32 = (_real_rows(lanes, weighed=False) for lanes in REAL_BLOCKS)
+add_scaled_8, add_scaled_16, add_scaled_32 = (_real_rows(lanes, weighed=True) for lanes in REAL_BLOCKS)
 
 
 @intrinsic

@@ -10,17 +10,19 @@ from typing import Any, Final, final
 import numpy as np
 from scipy.sparse import csr_array
 
-from targets.emulator.integers.loops import SynapseList, add_events, add_scaled
-from targets.emulator.integers.streams import Streams, internal_order
-from targets.emulator.integers.vectors import BLOCK
-from targets.emulator.integers.weight_blocks import POINT, WeightBlocks
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.loops import SynapseList, add_events, add_messages, add_scaled
+from targets.emulator.compiled.streams import Streams, internal_order
+from targets.emulator.compiled.vectors import BLOCK, REAL_BLOCKS
+from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
+from targets.emulator.compiled.workspace import Workspace
 from toolchain import fixedpoint, ir
 from toolchain.arrays import Array
 from toolchain.ir.matrix import Matrix, columns_of, delay_slots, rows_of, sources_of, targets_of, values_of
 
 _BLOCK_SHARE: Final = 1 / 32
 """From this density on, adding whole rows in vectors costs less than jumping from target to target."""
+_REAL_BLOCK_SHARE: Final = 1 / 8
+"""The same of real weights, of which a register holds a quarter as many."""
 _DENSE_SHARE: Final = 1 / 8
 """The same within a loop of populations, where rows are not laid out in blocks."""
 
@@ -35,9 +37,9 @@ class Rows:
     """The synapses of one connection and one delay.
 
     Attributes:
-        plain: Matrix of the graph, `[targets, sources]`, before the exponent.
-        exponent: Power of two of the connection.
-        largest: Largest magnitude of a message.
+        plain: Matrix of the graph, `[targets, sources]`: int32 before the exponent, or float64.
+        exponent: Power of two of the connection; 0 in real numbers.
+        largest: Largest magnitude of a message; of real messages only whether it is 1 matters.
         counts: Whether messages are never negative.
     """
 
@@ -55,6 +57,11 @@ class Rows:
     def right(self) -> int:
         """Bits that a negative exponent drops from the sum."""
         return max(-self.exponent, 0)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether weights are real numbers, whose sums depend on their order."""
+        return values_of(self.plain).dtype == np.float64
 
     @cached_property
     def synapses(self) -> int:
@@ -74,12 +81,9 @@ class Rows:
             places = (columns_of(self.plain)[used], rows_of(self.plain)[used])
             by_source = csr_array((values_of(self.plain)[used], places), shape=self.shape)
             indptr, indices, weights = by_source.indptr, by_source.indices, by_source.data
-        return SynapseList(
-            dense,
-            indptr.astype(np.int64),
-            indices.astype(_index_type(targets)),
-            np.left_shift(weights, max(self.exponent, 0)).astype(np.int16),
-        )
+        if not self.is_real:
+            weights = np.left_shift(weights, max(self.exponent, 0)).astype(np.int16)
+        return SynapseList(dense, indptr.astype(np.int64), indices.astype(_index_type(targets)), weights)
 
     @cached_property
     def blocks(self) -> WeightBlocks:
@@ -91,7 +95,13 @@ class Rows:
     def prefers_blocks(self) -> bool:
         """Whether a source reaches so many targets that adding whole rows costs less."""
         sources, targets = self.shape
-        return self.synapses >= _BLOCK_SHARE * sources * -(-targets // BLOCK) * BLOCK
+        share, lanes = (_REAL_BLOCK_SHARE, REAL_BLOCKS[0]) if self.is_real else (_BLOCK_SHARE, BLOCK)
+        return self.synapses >= share * sources * -(-targets // lanes) * lanes
+
+    @property
+    def is_product(self) -> bool:
+        """Whether its current is one product, times a factor."""
+        return self.prefers_blocks and not self.right
 
     @property
     def spike_ns(self) -> float:
@@ -103,9 +113,11 @@ class Rows:
         )
 
     def add(self, x: Array, out: Array, workspace: Workspace) -> None:
-        """Add to `out`, `[rows, targets]`, int32, the currents of messages `x`, `[rows, sources]`."""
+        """Add to `out`, `[rows, targets]`, the currents of messages `x`, `[rows, sources]`."""
         if self.prefers_blocks:
             self.add_blocks(x, out, workspace)
+        elif self.is_real:
+            self.add_listed(x, out)
         elif x.dtype == np.uint8:
             self.add_events(x, out)
         else:
@@ -116,19 +128,23 @@ class Rows:
         return self.blocks.product(x[:, None, None, :], (1, 1), workspace).reshape(len(x), self.shape[1])
 
     def add_blocks(self, x: Array, out: Array, workspace: Workspace) -> None:
-        """Add whole rows: exact modulo 2^32, which is what `fixedpoint.shift` reduces a sum by."""
+        """Add whole rows; integers modulo 2^32, which is what `fixedpoint.shift` reduces a sum by."""
         product = self.product(x, workspace)
         if self.right:
             out += (product * np.int32(self.blocks.gain)) >> np.int32(self.right)
         else:
             add_scaled(product, self.blocks.gain << self.exponent, out)
 
+    def add_listed(self, x: Array, out: Array) -> None:
+        """Add the currents of real weights one by one, whatever is sent."""
+        add_messages(x, out, self.listed)
+
     def add_events(self, x: Array, out: Array) -> None:
         """Add the currents of spikes or small counts, weight by weight."""
         add_events(x, out, self.listed, self.right, self.largest > 1)
 
     def add_messages(self, x: Array, out: Array) -> None:
-        """Add the currents of graded messages of any sign."""
+        """Add the currents of graded integers of any sign."""
         product = self.plain.astype(np.int64) @ x.T.astype(np.int64)
         out += fixedpoint.shift(product.T, self.exponent)
 
@@ -153,7 +169,7 @@ class DenseLink:
     @classmethod
     def of(
         cls,
-        node: ir.FixedDense,
+        node: ir.Dense | ir.FixedDense,
         source: str,
         shape: tuple[int, ...],
         wait: int,
@@ -171,13 +187,22 @@ class DenseLink:
             largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
-        order = internal_order(shape)
+        order, exponent = internal_order(shape), node.exponent if isinstance(node, ir.FixedDense) else 0
         slots: list[tuple[int, Rows]] = []
         # A matrix without a synapse has no delays either.
         for delay, matrix in delay_slots(node.weights, node.delays) or [(0, node.weights)]:
             ordered = matrix if order is None else matrix[:, order]
-            slots.append((wait + delay, Rows(ordered, node.exponent, largest, counts)))
+            slots.append((wait + delay, Rows(ordered, exponent, largest, counts)))
         return cls(source, tuple(slots))
+
+    def by_delay(self) -> tuple["DenseLink", ...]:
+        """Return a connection for each delay."""
+        return tuple(DenseLink(self.source, (slot,)) for slot in self.slots)
+
+    @property
+    def earliest(self) -> int:
+        """The smallest delay."""
+        return min(delay for delay, _ in self.slots)
 
     @property
     def latest(self) -> int:
@@ -187,7 +212,7 @@ class DenseLink:
     @property
     def is_product(self) -> bool:
         """Whether its current is one product per block, times a factor."""
-        return len(self.slots) == 1 and self.slots[0][1].prefers_blocks and not self.slots[0][1].right
+        return len(self.slots) == 1 and self.slots[0][1].is_product
 
     @property
     def gain(self) -> int:

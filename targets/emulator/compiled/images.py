@@ -9,6 +9,7 @@ from toolchain.compiled import njit
 
 _EVERY_SECOND: Final = np.uint64(0x00FF00FF00FF00FF)
 _EVERY_OTHER_PAIR: Final = np.uint64(0x0000FFFF0000FFFF)
+_TILE: Final = 8
 _LOW_HALF: Final = np.uint64(0x00000000FFFFFFFF)
 
 
@@ -17,7 +18,7 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
     """Sum `[images, rows, columns, channels]` over windows, or say whether any element is set.
 
     Args:
-        x: Spikes or messages.
+        x: Spikes or messages; real ones are added row after row of the window.
         out: Result, written.
         window: Rows and columns of kernel, stride and padding.
         is_sum: Whether to sum; otherwise the result is an OR.
@@ -37,7 +38,7 @@ def pool(x: Array, out: Array, window: tuple[int, int, int, int, int, int], is_s
                     ):
                         values = x[n, y * stride_y + i - pad_y, column * stride_x + j - pad_x]
                         for c in range(total.size):
-                            total[c] = total[c] + values[c] if is_sum else total[c] | values[c]
+                            total[c] = total[c] + values[c] if is_sum else max(total[c], values[c])
 
 
 @njit(inline="always")
@@ -79,3 +80,27 @@ def transpose_bytes(x: Array, out: Array) -> None:
                     transposed = out[m, n, 8 * c : 8 * c + 8, r]
                     transposed[0], transposed[1], transposed[2], transposed[3] = a, b, d, e
                     transposed[4], transposed[5], transposed[6], transposed[7] = f, g, h, k
+
+
+@njit(nogil=True, cache=True)
+def transpose_into(x: Array, out: Array) -> None:
+    """Write `out[:, : len(x)] = x.T`, eight rows at a time, so that every line of memory is used whole."""
+    rows, columns = x.shape
+    whole = rows // _TILE * _TILE
+    for r in range(0, whole, _TILE):
+        for c in range(columns):
+            row = out[c]
+            row[r], row[r + 1], row[r + 2], row[r + 3] = x[r, c], x[r + 1, c], x[r + 2, c], x[r + 3, c]
+            row[r + 4], row[r + 5] = x[r + 4, c], x[r + 5, c]
+            row[r + 6], row[r + 7] = x[r + 6, c], x[r + 7, c]
+    for r in range(whole, rows):
+        for c in range(columns):
+            out[c, r] = x[r, c]
+
+
+@njit(nogil=True, cache=True)
+def transpose_numbers(x: Array, out: Array) -> None:
+    """Exchange the first two and the last two axes, as `transpose_bytes` does, for numbers of any size."""
+    for n in range(len(x)):
+        for m in range(x.shape[1]):
+            transpose_into(x[n, m], out[m, n])

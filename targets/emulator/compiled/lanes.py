@@ -12,36 +12,36 @@ times as long in `loops.run_loop` where 5 % of the neurons spike, 1.5 times at 1
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.images import transpose_bytes
-from targets.emulator.integers.loops import LoopNeurons, LoopSynapses
-from targets.emulator.integers.rules import (
-    ALIGNMENT,
+from targets.emulator.compiled.arithmetic import (
     NOTHING,
+    ONE,
+    after_spike,
+    current_of,
+    level_of,
+    potential_of,
+    rise_after,
+    wait_after,
+)
+from targets.emulator.compiled.images import transpose_bytes, transpose_into
+from targets.emulator.compiled.loops import LoopNeurons, LoopSynapses
+from targets.emulator.compiled.rules import (
     PLAIN,
     RESETS,
     FiringRule,
     NeuronParameters,
     StateArrays,
     StateRecord,
-    after_spike,
-    decayed,
     parameters_between,
-    potential_of,
-    rise_after,
     rule_of,
     state_between,
-    wait_after,
-    wrapped,
 )
-from targets.emulator.integers.vectors import pack_row, sum_lanes
+from targets.emulator.compiled.vectors import pack_row, sum_lanes
 from toolchain.arrays import Array
 from toolchain.compiled import njit
-
-_TILE: Final = 8
 
 
 class LaneSpikes(NamedTuple):
@@ -72,11 +72,6 @@ class _Lanes(NamedTuple):
     total: Array
 
 
-@njit(inline="always")
-def _current_of(a: Any, u: Any, keep: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    return wrapped(np.int32(decayed(u, keep) + np.int32(a << ALIGNMENT)))
-
-
 @njit(nogil=True, cache=True)
 def _update(
     a: Array, state: StateArrays, parameters: NeuronParameters, rule: FiringRule, fired: Array
@@ -88,7 +83,7 @@ def _update(
         threshold, bias = parameters.threshold[i], parameters.bias[i]
         change = NOTHING if rule.kind == PLAIN else parameters.change[i]
         for k in range(a.shape[1]):
-            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
+            u[i, k] = current = current_of(a[i, k], ONE, u[i, k], keep_u, False)  # noqa: FBT003
             potential = potential_of(v[i, k], keep_v, current, bias)
             spike = potential > threshold
             v[i, k] = after_spike(potential, mask, change) if spike else potential
@@ -108,30 +103,14 @@ def _update_remembering(
         change, refractory = parameters.change[i], parameters.refractory[i]
         adaptation, keep_rise = parameters.adaptation[i], parameters.keep_rise[i]
         for k in range(a.shape[1]):
-            u[i, k] = current = _current_of(a[i, k], u[i, k], keep_u)
+            u[i, k] = current = current_of(a[i, k], ONE, u[i, k], keep_u, False)  # noqa: FBT003
             active = wait[i, k] == 0
             potential = potential_of(v[i, k], keep_v, current, bias) if active else v[i, k]
-            spike = active & (potential > np.int32(threshold + rise[i, k]))
+            spike = active & (potential > level_of(threshold, rise[i, k]))
             v[i, k] = after_spike(potential, mask, change) if spike else potential
             wait[i, k] = wait_after(wait[i, k], spike, refractory)
-            rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation if spike else NOTHING)
+            rise[i, k] = rise_after(rise[i, k], keep_rise, adaptation, spike)
             fired[i, k] = spike
-
-
-@njit(nogil=True, cache=True)
-def transpose_into(x: Array, out: Array) -> None:
-    """Write `out[:, : len(x)] = x.T`, eight rows at a time, so that every line of memory is used whole."""
-    rows, columns = x.shape
-    whole = rows // _TILE * _TILE
-    for r in range(0, whole, _TILE):
-        for c in range(columns):
-            row = out[c]
-            row[r], row[r + 1], row[r + 2], row[r + 3] = x[r, c], x[r + 1, c], x[r + 2, c], x[r + 3, c]
-            row[r + 4], row[r + 5] = x[r + 4, c], x[r + 5, c]
-            row[r + 6], row[r + 7] = x[r + 6, c], x[r + 7, c]
-    for r in range(whole, rows):
-        for c in range(columns):
-            out[c, r] = x[r, c]
 
 
 @njit(nogil=True, cache=True)

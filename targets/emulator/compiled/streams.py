@@ -1,11 +1,11 @@
 """Messages of a node, step by step: those of a block, and those of the past that some reader still needs."""
 
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.integers.images import transpose_bytes
+from targets.emulator.compiled.images import transpose_bytes, transpose_numbers
 from toolchain.arrays import Array
 
 _IMAGE: Final = 3
@@ -34,15 +34,17 @@ def enter(values: Array, shape: tuple[int, ...], rows: Array) -> None:
         rows[:] = np.swapaxes(values.reshape(*values.shape[:2], -1), 0, 1)
 
 
-def leave(rows: Array, shape: tuple[int, ...]) -> Array:
-    """Return `[steps, batch, size]` of the internal order as `[batch, steps, *shape]` of the graph."""
-    steps, batch = rows.shape[:2]
-    if len(shape) != _IMAGE:
-        return np.swapaxes(rows, 0, 1).reshape(batch, steps, *shape)
-    channels, places = shape[0], shape[1] * shape[2]
-    out = np.empty((batch, steps, channels, places), rows.dtype)
-    _exchange(rows.reshape(steps, batch, places, channels), out)
-    return out.reshape(batch, steps, *shape)
+def leave(rows: Array, shape: tuple[int, ...], out: Array) -> None:
+    """Write `[steps, batch, size]` of the internal order to `[batch, steps, *shape]` of the graph."""
+    batch, steps = out.shape[:2]
+    if len(shape) == _IMAGE:
+        channels, places = shape[0], shape[1] * shape[2]
+        _exchange(
+            rows.reshape(steps, batch, places, channels),
+            out.reshape(batch, steps, channels, places),
+        )
+    else:
+        out[:] = np.swapaxes(rows, 0, 1).reshape(out.shape)
 
 
 def _exchange(x: Array, out: Array) -> None:
@@ -50,7 +52,7 @@ def _exchange(x: Array, out: Array) -> None:
     if x.itemsize == out.itemsize == 1 and not x.shape[2] % _WORD and not x.shape[3] % _WORD:
         transpose_bytes(np.ascontiguousarray(x).view(np.uint64), out.view(np.uint64))
     else:
-        out[:] = np.transpose(x, (1, 0, 3, 2))
+        transpose_numbers(x, out)
 
 
 def internal_order(shape: tuple[int, ...]) -> NDArray[np.int64] | None:
@@ -66,14 +68,14 @@ class Stream:
 
     Args:
         shape: Features of one step, in the order of the graph.
-        dtype: uint8 for spikes and small counts, int32 for messages.
+        dtype: uint8 for spikes and small counts, int32 or float64 for messages.
         history: Steps before the block that readers with a delay need.
         steps: Steps of the longest block.
         batch: Number of samples.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], dtype: type[np.integer[Any]], history: int, steps: int, batch: int
+        self, shape: tuple[int, ...], dtype: type[np.generic], history: int, steps: int, batch: int
     ) -> None:
         self.shape = shape
         self.history = history

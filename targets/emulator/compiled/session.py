@@ -1,18 +1,26 @@
-"""A batch in the middle of a run, in integers: it advances by blocks of steps, group by group."""
+"""A batch in the middle of a run: it advances by blocks of steps, group by group."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import numpy as np
 
-from targets.emulator.integers.events import EventLoop
-from targets.emulator.integers.images import pool
-from targets.emulator.integers.items import CompiledPopulation, Item, ItemGroup, PooledNode, name_of
-from targets.emulator.integers.network import CompiledNetwork
-from targets.emulator.integers.neurons import advance_neurons
-from targets.emulator.integers.rules import NO_RECORD, StateRecord, rest
-from targets.emulator.integers.streams import Stream, enter, leave
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.events import EventLoop
+from targets.emulator.compiled.images import pool
+from targets.emulator.compiled.items import (
+    CompiledPopulation,
+    DelayedNode,
+    Item,
+    ItemGroup,
+    Link,
+    PooledNode,
+    name_of,
+)
+from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.neurons import advance_neurons
+from targets.emulator.compiled.rules import StateRecord, rest
+from targets.emulator.compiled.streams import Stream, enter, leave
+from targets.emulator.compiled.workspace import Workspace
 from toolchain import ir
 from toolchain.arrays import Array
 from toolchain.execution.clipping import ClippedInput, ClippingTally
@@ -23,11 +31,11 @@ from toolchain.target.records import Records
 
 
 @final
-class IntegerSession:
+class CompiledSession:
     """A batch in the middle of a run.
 
     Args:
-        network: A fixed graph made ready.
+        network: A graph made ready.
         batch: Number of samples that advance together.
         steps: Steps of the longest block.
         workspace: Memory and cores to work with; new memory and one core if None.
@@ -42,7 +50,8 @@ class IntegerSession:
         self._inputs = [
             item for group in network.groups for item in group.items if isinstance(item, ir.Input)
         ]
-        self._clipping = ClippingTally(self._inputs)
+        # Real numbers are clipped nowhere.
+        self._clipping = ClippingTally(self._inputs if network.number is np.int32 else ())
         self._streams = {
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
@@ -51,7 +60,11 @@ class IntegerSession:
         in_loops = {name_of(item) for group in self._loops for item in group.items}
         self._states = {
             neurons.node.name: rest(
-                batch, neurons.size, forgets=neurons.rule.forgets, remembers=neurons.remembers
+                batch,
+                neurons.size,
+                network.number,
+                forgets=neurons.rule.forgets,
+                remembers=neurons.remembers,
             )
             for neurons in network.neurons
             if neurons.node.name not in in_loops
@@ -82,46 +95,47 @@ class IntegerSession:
         Returns:
             Spikes per population `[batch, *features]`: bool, or uint8 where a neuron may send several.
         """
-        quantities = {neurons.node.name: ("spikes",) for neurons in self._network.neurons}
         fitted = fit_step(self._inputs, values, self._batch)
         self._clipping.add(fitted)
-        block = self.advance({name: array[:, None] for name, array in fitted.items()}, quantities)
-        return {name: spikes[:, 0].copy() for name, spikes in block["spikes"].items()}
+        spikes = {
+            item.node.name: np.empty(
+                (self._batch, 1, *item.node.vth.shape), np.bool_ if item.node.max_spikes == 1 else np.uint8
+            )
+            for item in self._network.neurons
+        }
+        self.advance({name: array[:, None] for name, array in fitted.items()}, {"spikes": spikes})
+        return {name: array[:, 0] for name, array in spikes.items()}
 
-    def advance(self, values: Mapping[str, Array], quantities: Mapping[str, tuple[str, ...]]) -> Records:
+    def advance(self, values: Mapping[str, Array], records: Records) -> None:
         """Advance over a block of steps.
 
         Args:
             values: `[batch, steps, *features]` per input, in the model's units.
-            quantities: Quantities to record of each population.
-
-        Returns:
-            Records `[batch, steps, *features]`, some of them views that are valid until the next block.
+            records: Room for what is recorded, `[batch, steps, *features]` by quantity and population,
+                written.
         """
         steps = next(iter(values.values())).shape[1]
-        records: Records = {"spikes": {}, "v": {}, "u": {}}
         for group in self._network.groups:
             if group in self._loops:
-                populations = self._run_event_loop(group, steps, quantities)
+                populations = self._run_event_loop(group, steps, records)
             else:
-                populations = self._run_group(group, steps, values, quantities)
+                populations = self._run_group(group, steps, values, records)
             for item, state in populations:
-                self._record(item, steps, state, quantities.get(item.node.name, ()), records)
+                self._record(item, steps, state, records)
         for stream in self._streams.values():
             stream.roll(steps)
-        return records
 
     def _run_group(
         self,
         group: ItemGroup,
         steps: int,
         values: Mapping[str, Array],
-        quantities: Mapping[str, tuple[str, ...]],
+        records: Records,
     ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run items over a block; return the recorded states of the populations among them."""
         stride = steps if group.stride is None else group.stride
         states = {
-            item.node.name: self._record_of(item, steps, quantities.get(item.node.name, ()))
+            item.node.name: self._room_for_states(item.node.name, (steps, self._batch, item.size), records)
             for item in group.items
             if isinstance(item, CompiledPopulation)
         }
@@ -132,11 +146,16 @@ class IntegerSession:
             (item, states[item.node.name]) for item in group.items if isinstance(item, CompiledPopulation)
         ]
 
-    def _record_of(self, item: CompiledPopulation, steps: int, quantities: tuple[str, ...]) -> StateRecord:
-        """Return room for the recorded states of a block."""
-        shape = (steps, self._batch, item.size)
+    def _room_for_states(self, name: str, shape: tuple[int, int, int], records: Records) -> StateRecord:
+        """Return room for the states of a block that are recorded; it is used again for the next block."""
+        number = self._network.number
         return StateRecord(
-            *(np.empty(shape, np.int32) if name in quantities else NO_RECORD for name in ("u", "v"))
+            *(
+                self._workspace.room(f"{name}.{quantity}", shape, number)
+                if name in records.get(quantity, {})
+                else np.empty((0, 0, 0), number)
+                for quantity in ("u", "v")
+            )
         )
 
     def _run(
@@ -152,6 +171,8 @@ class IntegerSession:
                 self._enter(item, values[item.name][:, start:stop], start, stop)
             case PooledNode():
                 self._pool(item, start, stop)
+            case DelayedNode():
+                self._delay(item, start, stop)
             case CompiledPopulation():
                 self._fire(item, start, stop, states[item.node.name])
 
@@ -160,8 +181,10 @@ class IntegerSession:
         graded = node.edge is EdgeKind.GRADED
         # Direct coding gives the same picture at every step: it is encoded once, and convolved once.
         stream.constant = graded and stop - start > 1 and bool((value[:, 1:] == value[:, :1]).all())
-        if graded:
-            value = encode_graded(value[:, :1] if stream.constant else value, node.scale, node.bits)
+        if stream.constant:
+            value = value[:, :1]
+        if graded and self._network.number is np.int32:
+            value = encode_graded(value, node.scale, node.bits)
         rows = stream.rows(start, stop)
         if stream.constant:
             enter(value, node.shape, rows[:1])
@@ -175,55 +198,60 @@ class IntegerSession:
         images = source.images(start, stop, item.delay)
         pool(images, out.images(start, stop), window, isinstance(node, ir.SumPool2d))
 
+    def _delay(self, item: DelayedNode, start: int, stop: int) -> None:
+        out = self._streams[item.node.name].rows(start, stop)
+        for steps in np.unique(item.steps):
+            waits = item.steps == steps
+            out[:, :, waits] = self._streams[item.source].rows(start, stop, int(steps))[:, :, waits]
+
     def _fire(self, item: CompiledPopulation, start: int, stop: int, record: StateRecord) -> None:
-        a, gain = self.currents(item, start, stop)
+        a, gain = self._currents(item, item.links, start, stop)
         name = item.node.name
         spikes = self._streams[name].rows(start, stop)
         part = StateRecord(record.u[start:stop], record.v[start:stop])
         advance_neurons(a, gain, self._states[name], item.parameters, item.rule, spikes, part)
 
-    def currents(
-        self, item: CompiledPopulation, start: int, stop: int, within: frozenset[str] = frozenset()
+    def _currents(
+        self, item: CompiledPopulation, links: Sequence[Link], start: int, stop: int
     ) -> tuple[Array, int]:
-        """Return the summed input of a population and a factor, leaving out what comes from `within`.
+        """Return the summed input of a population through some of its connections, and a factor.
 
         The sum is valid until the next call.
         """
-        links = [link for link in item.links if link.source not in within] if within else item.links
         if len(links) == 1 and links[0].is_product:
             return links[0].product(self._streams, start, stop, self._workspace), links[0].gain
-        total = self._workspace.room("total", (stop - start, self._batch, item.size))
+        shape = (stop - start, self._batch, item.size)
+        total = self._workspace.room("total", shape, self._network.number)
         total[:] = 0
         for link in links:
             link.add(self._streams, start, stop, total, self._workspace)
         return total, 1
 
     def _run_event_loop(
-        self, group: ItemGroup, steps: int, quantities: Mapping[str, tuple[str, ...]]
+        self, group: ItemGroup, steps: int, records: Records
     ) -> list[tuple[CompiledPopulation, StateRecord]]:
         """Run a loop of populations over a block; return their recorded states."""
         loop = self._loops[group]
         members = loop.plan.members
-        drives: list[Array] = []
-        for item in members:
-            a, gain = self.currents(item, 0, steps, loop.plan.names)
-            whole = a * np.int32(gain)
-            drives.append(np.broadcast_to(whole, (steps, *whole.shape[1:])))
+        early: list[Array] = []
+        late: list[list[Array]] = []
+        for item, parts in zip(members, loop.plan.links, strict=True):
+            early.append(self._drive(item, parts.early, steps))
+            late.append([self._drive(item, [link], steps) for link in parts.late])
         spikes = [self._streams[item.node.name].rows(0, steps) for item in members]
-        return list(zip(members, loop.run(drives, spikes, quantities), strict=True))
+        recorded = {quantity for quantity, arrays in records.items() if loop.plan.names & arrays.keys()}
+        return list(zip(members, loop.run(early, late, spikes, recorded), strict=True))
 
-    def _record(
-        self,
-        item: CompiledPopulation,
-        steps: int,
-        state: StateRecord,
-        quantities: tuple[str, ...],
-        records: Records,
-    ) -> None:
+    def _drive(self, item: CompiledPopulation, links: Sequence[Link], steps: int) -> Array:
+        """Return the input of a population through some of its connections in every step of a block."""
+        a, gain = self._currents(item, links, 0, steps)
+        whole = a * self._network.number(gain)
+        return np.broadcast_to(whole, (steps, *whole.shape[1:]))
+
+    def _record(self, item: CompiledPopulation, steps: int, state: StateRecord, records: Records) -> None:
         name, shape = item.node.name, item.node.vth.shape
         spikes = self._streams[name].rows(0, steps)
-        if item.node.max_spikes == 1:
-            spikes = spikes.view(np.bool_)
         for quantity, values in (("spikes", spikes), ("u", state.u), ("v", state.v)):
-            if quantity in quantities:
-                records[quantity][name] = leave(values, shape)
+            if name in records.get(quantity, {}):
+                out = records[quantity][name]
+                leave(values, shape, out.view(np.uint8) if quantity == "spikes" else out)

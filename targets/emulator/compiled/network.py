@@ -1,17 +1,18 @@
-"""A fixed graph made ready once: connections, populations, and the groups that must run step by step."""
+"""A graph made ready once: connections, populations, and the groups that must run step by step."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import assert_never, final
+from typing import Any, assert_never, final
 
 import networkx as nx
 import numpy as np
 
-from targets.emulator.integers.convolutions import ConvolutionInput
-from targets.emulator.integers.events import LoopPlan
-from targets.emulator.integers.items import (
+from targets.emulator.compiled.convolutions import ConvolutionInput
+from targets.emulator.compiled.events import LoopPlan
+from targets.emulator.compiled.items import (
     CompiledPopulation,
+    DelayedNode,
     Item,
     ItemGroup,
     Link,
@@ -20,29 +21,32 @@ from targets.emulator.integers.items import (
     name_of,
     reads,
 )
-from targets.emulator.integers.synapses import DenseLink
+from targets.emulator.compiled.rules import Number
+from targets.emulator.compiled.synapses import DenseLink
 from toolchain import ir
-from toolchain.ir import EdgeKind, Graph, ValueType
+from toolchain.ir import EdgeKind, Graph, Stage, ValueType
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class CompiledNetwork:
-    """A fixed graph made ready.
+    """A graph made ready.
 
     Attributes:
+        number: What it computes in.
         groups: Groups of items, in an order in which they can run.
         streams: Messages of every item, by name.
     """
 
+    number: Number
     groups: tuple[ItemGroup, ...]
     streams: Mapping[str, StreamPlan]
 
     @classmethod
     def of(cls, graph: Graph) -> "CompiledNetwork":
-        """Make a fixed graph ready.
+        """Make a graph ready.
 
-        Delays vanish into the connections that read them.
+        Delays vanish into the connections that read them, if they are the same for all elements.
         """
         types = graph.types
         items = {name_of(item): item for item in _items(graph, types)}
@@ -51,7 +55,7 @@ class CompiledNetwork:
             name: StreamPlan(types[name].shape, _stream_type(graph, item), _history(name, items.values()))
             for name, item in items.items()
         }
-        return cls(groups, streams)
+        return cls(np.int32 if graph.stage is Stage.FIXED else np.float64, groups, streams)
 
     @property
     def neurons(self) -> tuple[CompiledPopulation, ...]:
@@ -72,45 +76,52 @@ def _items(graph: Graph, types: Mapping[str, ValueType]) -> Iterable[Item]:
             case ir.Input():
                 yield node
             case ir.SumPool2d() | ir.MaxPool2d():
-                source, delay = graph.source(node.inputs[0])
-                yield PooledNode(node, source.name, delay)
-            case ir.FixedLif():
+                yield PooledNode(node, *_source(graph, node.inputs[0]))
+            case ir.Lif() | ir.FixedLif():
                 yield CompiledPopulation.of(node, tuple(_link(graph, types, name) for name in node.inputs))
-            case ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
+            case ir.Delay() if not isinstance(node.steps, int):
+                yield DelayedNode.of(node, *_source(graph, node.inputs[0]))
+            case ir.Dense() | ir.Conv2d() | ir.FixedDense() | ir.FixedConv2d() | ir.Delay() | ir.Output():
                 pass  # populations read them, or the host does
-            case ir.Dense() | ir.Conv2d() | ir.Lif():
-                raise node.fail("is a float operation; this part of the emulator runs integers")
             case _:
                 assert_never(node)
 
 
+def _source(graph: Graph, name: str) -> tuple[str, int]:
+    """Return the stream that a reader of a node reads, and how many steps late."""
+    node, steps = graph[name], 0
+    while isinstance(node, ir.Delay) and isinstance(node.steps, int):
+        steps += node.steps
+        node = graph[node.inputs[0]]
+    return node.name, steps
+
+
 def _link(graph: Graph, types: Mapping[str, ValueType], name: str) -> Link:
     node = graph[name]
-    source, delay = graph.source(node.inputs[0])
-    shape, largest = types[source.name].shape, graph.largest_message(node)
+    source, delay = _source(graph, node.inputs[0])
+    shape, largest = types[source].shape, graph.largest_message(node)
     counts = graph.graded_input(node) is None
     match node:
-        case ir.FixedDense():
-            return DenseLink.of(node, source.name, shape, delay, largest, counts=counts)
-        case ir.FixedConv2d():
-            return ConvolutionInput.of(node, source.name, shape, delay, largest, counts=counts)
+        case ir.Dense() | ir.FixedDense():
+            return DenseLink.of(node, source, shape, delay, largest, counts=counts)
+        case ir.Conv2d() | ir.FixedConv2d():
+            return ConvolutionInput.of(node, source, shape, delay, largest, counts=counts)
         case _:
-            raise node.fail("is not an integer connection")
+            raise node.fail("is not a connection")
 
 
-def _stream_type(graph: Graph, item: Item) -> type[np.integer]:
+def _stream_type(graph: Graph, item: Item) -> type[np.integer[Any]] | type[np.float64]:
+    message = np.int32 if graph.stage is Stage.FIXED else np.float64
     if isinstance(item, ir.Input):
-        return np.int32 if item.edge is EdgeKind.GRADED else np.uint8
-    if isinstance(item, PooledNode):
-        graded = graph.graded_input(item.node) is not None
-        return np.int32 if graded or _largest_sum(graph, item) > np.iinfo(np.uint8).max else np.uint8
-    return np.uint8
-
-
-def _largest_sum(graph: Graph, item: PooledNode) -> int:
-    """Return the largest sum that a pooling sends."""
-    inner = graph.largest_message(item.node)
-    return item.node.window.area * inner if isinstance(item.node, ir.SumPool2d) else inner
+        return message if item.edge is EdgeKind.GRADED else np.uint8
+    if isinstance(item, CompiledPopulation):
+        return np.uint8
+    if graph.graded_input(item.node) is not None:
+        return message
+    largest = graph.largest_message(item.node)
+    if isinstance(item.node, ir.SumPool2d):
+        largest *= item.node.window.area
+    return np.int32 if largest > np.iinfo(np.uint8).max else np.uint8
 
 
 def _history(name: str, items: Iterable[Item]) -> int:

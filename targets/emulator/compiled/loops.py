@@ -1,14 +1,17 @@
 """The compiled loops from spike to spike: one connection, and populations that feed each other.
 
-Arrays of a block are `[steps, batch, size]`, C-contiguous. All arithmetic is int32, as in Lava.
+Arrays of a block are `[steps, batch, size]`, C-contiguous. Integers are int32, as in Lava. Real numbers are
+float64, and their sums are those of the reference bit for bit: the sources of one delay from the first to the
+last, then one delay and one connection after the other.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.neurons import update_neurons
-from targets.emulator.integers.rules import (
+from targets.emulator.compiled.arithmetic import dropped
+from targets.emulator.compiled.neurons import update_neurons
+from targets.emulator.compiled.rules import (
     NeuronParameters,
     StateArrays,
     StateRecord,
@@ -25,7 +28,7 @@ class SynapseList(NamedTuple):
         dense: Whether `weights` holds whole rows `[sources * targets]`; otherwise they are CSR.
         indptr: Where the synapses of each source begin, `[sources + 1]`; unused if dense.
         indices: Targets; empty if dense.
-        weights: int16, with a positive exponent folded in.
+        weights: int16 with a positive exponent folded in, or float64.
     """
 
     dense: bool
@@ -43,6 +46,7 @@ class SlotTable(NamedTuple):
         dense: 1 if the weights are whole rows.
         left: Bits by which a sum moves to the left.
         right: Bits that a sum drops.
+        apart: 1 if the sum is formed apart before it is added: bits are dropped, or its order matters.
         pointer: Where the slot's part of `indptr` begins.
         place: Where the slot's part of `indices` and `weights` begins, to which its `indptr` refers.
     """
@@ -52,6 +56,7 @@ class SlotTable(NamedTuple):
     dense: Array
     left: Array
     right: Array
+    apart: Array
     pointer: Array
     place: Array
 
@@ -65,7 +70,7 @@ class LoopSynapses(NamedTuple):
         slots: Properties of every slot.
         indptr: Where the synapses of a neuron begin, for all slots one after the other.
         indices: Neurons at the other end, counted within their population; as long as `weights`.
-        weights: int16.
+        weights: int16 or float64.
     """
 
     first: Array
@@ -123,10 +128,10 @@ def _add_rows(a: Array, sources: Array, synapses: SynapseList, pointer: int, pla
 
 
 @njit(nogil=True, cache=True)
-def _drop_bits(total: Array, right: int, a: Array) -> None:
-    """Add `total >> right` to `a` and clear it."""
+def _move(total: Array, right: int, a: Array) -> None:
+    """Add a sum that was formed apart to `a`, without the bits that it drops, and clear it."""
     for i in range(a.size):
-        a[i] += total[i] >> np.int32(right)
+        a[i] += dropped(total[i], right)
         total[i] = 0
 
 
@@ -173,7 +178,38 @@ def add_events(
                 count += sent[j] > already
             _add_rows(goal, events[:count], synapses, 0, 0)
         if right:
-            _drop_bits(total, right, a)
+            _move(total, right, a)
+
+
+@njit(nogil=True, cache=True)
+def add_messages(x: Array, out: Array, synapses: SynapseList) -> None:
+    """Add to `out` the weights of every source times what it sends, in real numbers.
+
+    Args:
+        x: Spikes, counts or messages `[rows, sources]`.
+        out: Sums `[rows, targets]`, float64; to each is added one sum over the sources in their order.
+        synapses: The weights by source.
+    """
+    rows, sources = x.shape
+    dense, indptr, indices, weights = synapses
+    total = np.zeros(out.shape[1])
+    active = np.empty(sources, np.int32)
+    for row in range(rows):
+        sent = x[row]
+        count = 0
+        for j in range(sources):
+            active[count] = j
+            count += sent[j] != 0
+        for j in active[:count]:
+            message = np.float64(sent[j])
+            if dense:
+                row_weights = weights[j * total.size : (j + 1) * total.size]
+                for i in range(total.size):
+                    total[i] += row_weights[i] * message
+            else:
+                for p in range(np.uint64(indptr[j]), np.uint64(indptr[j + 1])):
+                    total[indices[p]] += weights[p] * message
+        _move(total, 0, out[row])
 
 
 @njit(nogil=True, cache=True)
@@ -188,18 +224,19 @@ def _remember_spikes(ring: SpikeRing, row: int, first: Array, fired: Array) -> N
 def _add_slot(synapses: LoopSynapses, slot: int, ring: SpikeRing, t: int, total: Array, a: Array) -> None:
     """Add to `a` what the synapses of one slot bring at step `t`; `total` is zero before and after."""
     slots = synapses.slots
-    source, right = slots.source[slot], slots.right[slot]
+    source, apart = slots.source[slot], slots.apart[slot]
     then, base = (t - slots.delay[slot]) % len(ring.events), synapses.first[source]
     sent = ring.events[then, base : base + ring.counts[then, source]]
     listed = SynapseList(slots.dense[slot] == 1, synapses.indptr, synapses.indices, synapses.weights)
-    _add_rows(total if right else a, sent, listed, slots.pointer[slot], slots.place[slot])
-    if right:
-        _drop_bits(total, right, a)
+    _add_rows(total if apart else a, sent, listed, slots.pointer[slot], slots.place[slot])
+    if apart:
+        _move(total, slots.right[slot], a)
 
 
 @njit(nogil=True, cache=True)
 def run_loop(
     drive: Array,
+    late: Array,
     synapses: LoopSynapses,
     neurons: LoopNeurons,
     recent: Array,
@@ -209,7 +246,9 @@ def run_loop(
     """Advance populations that feed each other over the steps of a block, event by event.
 
     Args:
-        drive: Input from outside the loop, `[steps, batch, size]`, int32; destroyed.
+        drive: Input from outside the loop, `[steps, batch, size]`, int32 or float64; destroyed.
+        late: Input from outside that is added after that of the loop, one part after the other,
+            `[parts, steps, batch, size]`.
         synapses: Synapses by source; `left` is 0, since weights hold a positive exponent.
         neurons: All neurons, and their state.
         recent: Spikes of the steps before the block, `[span, batch, size]`, the latest last.
@@ -220,7 +259,7 @@ def run_loop(
     first, first_slot = synapses.first, synapses.first_slot
     parameters, rules, state = neurons
     span, populations = len(recent), first.size - 1
-    total = np.zeros(size, np.int32)
+    total = np.zeros(size, drive.dtype)
     ring = SpikeRing(np.empty((span, size), np.int32), np.empty((span, populations), np.int32))
     for b in range(batch):
         sample = StateArrays(state.u[b], state.v[b], state.wait[b], state.rise[b])
@@ -232,6 +271,8 @@ def run_loop(
                 start, stop = first[population], first[population + 1]
                 for slot in range(first_slot[population], first_slot[population + 1]):
                     _add_slot(synapses, slot, ring, t, total[: stop - start], a[start:stop])
+                for part in range(len(late)):
+                    a[start:stop] += late[part, t, b, start:stop]
                 update_neurons(
                     a[start:stop],
                     np.int32(1),
@@ -250,7 +291,7 @@ def run_loop(
 
 @njit(nogil=True, cache=True)
 def add_scaled(product: Array, gain: int, out: Array) -> None:
-    """Add `gain * product`, int32, to `out`."""
+    """Add `gain * product` to `out`, both int32, or both float64 with a gain of 1."""
     factor = np.int32(gain)
     for row in range(len(product)):
         summand, a = product[row], out[row]

@@ -1,4 +1,4 @@
-"""Sums of rows of weights: every position of an image adds one row for every spike in its window.
+"""Sums of rows of integer weights: every position of an image adds one row for every spike in its window.
 
 The work grows with the number of spikes: eight silent channels cost one look at a word. A dense connection is
 the window of one position over an image of one position.
@@ -20,7 +20,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from targets.emulator.integers.vectors import BLOCK, add_pairs, add_rows, add_scaled_rows, list_word
+from targets.emulator.compiled.spike_lists import (
+    PAIRED,
+    WEIGHED,
+    ImageMessages,
+    SpikeList,
+    list_messages,
+    room_for_spikes,
+)
+from targets.emulator.compiled.vectors import BLOCK, add_pairs, add_rows, add_scaled_rows
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
@@ -28,50 +36,27 @@ Window = tuple[int, int, int, int, int, int, int, int]
 """Rows and columns of kernel, stride, padding and dilation."""
 
 HALF: Final = BLOCK // 2
-PAIRED: Final = 0
-"""Weights of one byte, two in a word; the low half of a block, and the high one."""
-PLAIN: Final = 1
-"""Weights of 16 bits."""
-WEIGHED: Final = 2
-"""The same, multiplied by messages."""
 _IMAGES: Final = 8
-_BYTES: Final = 8
-_ONES: Final = np.zeros((2**_BYTES, _BYTES), np.uint32)
-"""For every pattern of eight bits the places of its ones."""
-for _pattern in range(2**_BYTES):
-    _set = [k for k in range(_BYTES) if _pattern >> k & 1]
-    _ONES[_pattern, : len(_set)] = _set
-
-
-class ImageMessages(NamedTuple):
-    """Messages of images.
-
-    Attributes:
-        values: `[images, rows, columns, channels]`: spikes or small counts in uint8, or messages in int32.
-        words: The same as uint64, eight channels each, if `values` holds spikes and its channels come in
-            eights; empty otherwise.
-    """
-
-    values: Array
-    words: Array
 
 
 class WeightRows(NamedTuple):
     """Weights by source, a block of targets in one row.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, BLOCK]`, int16; half as many pairs if `form` is
-            `PAIRED`.
+        rows: `[blocks, kernel rows, kernel columns, span, lanes]`, int16 or float64; half as many pairs if
+            `form` is `PAIRED`.
         channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
             `span` of them.
         form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
-        limit: Rows that may be added in 16 bits; 0 if any number may, and if weighed.
+        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and in real numbers.
+        lanes: Targets of a block: `BLOCK`, or one of `REAL_BLOCKS`.
     """
 
     rows: Array
     channels: Array
     form: int
     limit: int
+    lanes: int
 
 
 class _FlatRows(NamedTuple):
@@ -81,20 +66,6 @@ class _FlatRows(NamedTuple):
     form: int
     limit: int
     span: int
-
-
-class _SpikeList(NamedTuple):
-    """Spikes of images, pixel by pixel.
-
-    Attributes:
-        ends: Where the spikes of every pixel end in `places`, from index 1 on.
-        places: `column * span + channel - first channel` of every spike, uint32, with room for eight more.
-        messages: Value of every spike if they are weighed; empty otherwise.
-    """
-
-    ends: Array
-    places: Array
-    messages: Array
 
 
 class _Sums(NamedTuple):
@@ -109,59 +80,6 @@ class _Sums(NamedTuple):
     narrow: Array
     counts: Array
     wide: Array
-
-
-@njit(nogil=True, cache=True)
-def _list_words(words: Array, spikes: _SpikeList) -> None:
-    """List the spikes of images from words of eight channels, `[images, rows, columns, words]`."""
-    ends, places = spikes.ends, spikes.places
-    end = pixel = 0
-    images, rows, columns, count = words.shape
-    for n in range(images):
-        for y in range(rows):
-            place = 0
-            for x in range(columns):
-                for k in range(count):
-                    end = list_word(words[n, y, x, k], _ONES, place, places, end)
-                    place += _BYTES
-                pixel += 1
-                ends[pixel] = end
-
-
-@njit(nogil=True, cache=True)
-def _list_counts(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List the spikes of the channels `first .. last - 1` of images; a number above 1 is so many spikes."""
-    ends, places = spikes.ends, spikes.places
-    end = pixel = 0
-    images, rows, columns, _ = values.shape
-    for n in range(images):
-        for y in range(rows):
-            for x in range(columns):
-                base = x * span - first
-                for c in range(first, last):
-                    for _ in range(values[n, y, x, c]):
-                        places[end] = base + c
-                        end += 1
-                pixel += 1
-                ends[pixel] = end
-
-
-@njit(nogil=True, cache=True)
-def _list_messages(values: Array, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List what is not 0 in the channels `first .. last - 1` of images, with its value."""
-    ends, places, messages = spikes
-    end = pixel = 0
-    images, rows, columns, _ = values.shape
-    for n in range(images):
-        for y in range(rows):
-            for x in range(columns):
-                base = x * span - first
-                for c in range(first, last):
-                    # The place is written always and counts only if the value is not 0: no branch to guess.
-                    places[end], messages[end] = base + c, values[n, y, x, c]
-                    end += values[n, y, x, c] != 0
-                pixel += 1
-                ends[pixel] = end
 
 
 @njit(inline="always")
@@ -186,7 +104,7 @@ def _widen(form: int, sums: _Sums, position: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _add(
-    weights: _FlatRows, shift: int, spikes: _SpikeList, start: int, stop: int, sums: _Sums, position: int
+    weights: _FlatRows, shift: int, spikes: SpikeList, start: int, stop: int, sums: _Sums, position: int
 ) -> None:
     """Add the rows of some spikes to the sum of one position, never more than `limit` in 16 bits."""
     rows, form, limit, _ = weights
@@ -246,37 +164,16 @@ def _write_pairs(sums: _Sums, out: Array, place: int, first: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _room_for_spikes(x: Array, span: int, form: int) -> _SpikeList:
-    """Return room for the spikes of images of which at most `span` channels are read at a time."""
-    pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    room = pixels * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
-    messages = np.empty(room if form == WEIGHED else 0, np.int32)
-    return _SpikeList(np.empty(pixels + 1, np.int64), np.empty(room, np.uint32), messages)
-
-
-@njit(nogil=True, cache=True)
 def _room_for_sums(positions: int) -> _Sums:
     shape = (positions, BLOCK)
     return _Sums(np.zeros(shape, np.int16), np.zeros(positions, np.int64), np.zeros(shape, np.int32))
 
 
 @njit(nogil=True, cache=True)
-def _list(form: int, images: ImageMessages, first: int, last: int, span: int, spikes: _SpikeList) -> None:
-    """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
-    spikes.ends[0] = 0
-    if form == WEIGHED:
-        _list_messages(images.values, first, last, span, spikes)
-    elif images.words.size and last - first == images.values.shape[3]:
-        _list_words(images.words, spikes)
-    else:
-        _list_counts(images.values, first, last, span, spikes)
-
-
-@njit(nogil=True, cache=True)
 def _sum_kernel_row(
     weights: _FlatRows,
     base: int,
-    spikes: _SpikeList,
+    spikes: SpikeList,
     pixel: int,
     width: int,
     across: tuple[int, int, int, int],
@@ -302,7 +199,7 @@ def _sum_kernel_row(
         for run in range(runs):
             column = position * stride + run * dilation - padding
             left, right = max(column, 0), min(column + reach, width)
-            if left >= right:
+            if left >= right or ends[pixel + left] == ends[pixel + right]:
                 continue
             start, stop, shift = ends[pixel + left], ends[pixel + right], base + (run - column) * span
             if plain:
@@ -330,18 +227,19 @@ def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out:
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
     plain = form == PAIRED and not weights.limit
     flat_out = out.reshape(count * rows_out * positions, targets)
-    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(positions)
+    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(positions)
     for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
-            _list(form, images, first, last, span, spikes)
+            list_messages(form, images, first, last, span, spikes)
         for n in range(count):
             for y in range(rows_out):
                 for i in range(kernel):
                     row = y * stride + i * dilation - padding
-                    if 0 <= row < height:
+                    pixel = (n * height + row) * width
+                    if 0 <= row < height and spikes.ends[pixel] < spikes.ends[pixel + width]:
                         base = (block * kernel + i) * kernel_x * span
-                        _sum_kernel_row(flat, base, spikes, (n * height + row) * width, width, across, sums)
+                        _sum_kernel_row(flat, base, spikes, pixel, width, across, sums)
                 place = (n * rows_out + y) * positions
                 if plain:
                     _write_pairs(sums, flat_out, place, block * BLOCK)
@@ -360,8 +258,8 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
     """
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
-    spikes, sums = _room_for_spikes(images.values, span, form), _room_for_sums(1)
-    _list(form, images, 0, span, span, spikes)
+    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(1)
+    list_messages(form, images, 0, span, span, spikes)
     plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):

@@ -8,18 +8,11 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.integers.vectors import BLOCK
-from targets.emulator.integers.window_sums import (
-    PAIRED,
-    PLAIN,
-    WEIGHED,
-    ImageMessages,
-    WeightRows,
-    Window,
-    sum_rows,
-    sum_windows,
-)
-from targets.emulator.integers.workspace import Workspace
+from targets.emulator.compiled.real_sums import sum_real_rows, sum_real_windows
+from targets.emulator.compiled.spike_lists import PAIRED, PLAIN, WEIGHED, ImageMessages
+from targets.emulator.compiled.vectors import BLOCK, REAL_BLOCKS
+from targets.emulator.compiled.window_sums import WeightRows, Window, sum_rows, sum_windows
+from targets.emulator.compiled.workspace import Workspace
 from toolchain.arrays import Array
 
 POINT: Final[Window] = (1, 1, 1, 1, 0, 0, 1, 1)
@@ -63,22 +56,33 @@ class WeightBlocks:
         """Lay out the weights of a convolution, or of a dense connection with a kernel of one element.
 
         Args:
-            weights: `[targets, sources / groups, kernel rows, kernel columns]`, within -256 .. 255.
+            weights: `[targets, sources / groups, kernel rows, kernel columns]`: float64, or whole numbers
+                within -256 .. 255.
             groups: Number of groups of channels.
             window: How the kernel moves.
             largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
+        if weights.dtype == np.float64:
+            return cls._of_reals(weights, groups, window, binary=counts and largest == 1)
         gain = 1 if (weights & 1).any() else 2
         halved = (weights // gain).astype(np.int16)
         narrow = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
         weighed = not counts or largest > _MOST_REPEATS
         form = WEIGHED if weighed else PAIRED if narrow else PLAIN
-        channels = _channels(len(weights), weights.shape[1], groups)
-        rows = _in_rows(halved, groups, channels)
+        channels = _channels(len(weights), weights.shape[1], groups, BLOCK)
+        rows = _in_rows(halved, groups, channels, BLOCK)
         limit = 0 if weighed else _limit(halved, largest, narrow=narrow)
-        by_source = WeightRows(_pairs(rows) if form == PAIRED else rows, channels, form, limit)
+        by_source = WeightRows(_pairs(rows) if form == PAIRED else rows, channels, form, limit, BLOCK)
         return cls(by_source, gain, len(weights), window, counts and largest == 1)
+
+    @classmethod
+    def _of_reals(cls, weights: Array, groups: int, window: Window, *, binary: bool) -> "WeightBlocks":
+        lanes = _lanes(len(weights))
+        channels = _channels(len(weights), weights.shape[1], groups, lanes)
+        rows = _in_rows(weights, groups, channels, lanes)
+        by_source = WeightRows(rows, channels, PLAIN if binary else WEIGHED, 0, lanes)
+        return cls(by_source, 1, len(weights), window, binary)
 
     @cached_property
     def _is_dense(self) -> bool:
@@ -86,20 +90,24 @@ class WeightBlocks:
         channels = self.weights.channels
         return self.window == POINT and bool((channels == channels[:1]).all())
 
-    def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> NDArray[np.int32]:
-        """Return the sums `[images, *size, targets]`, to be multiplied with `gain`, modulo 2^32.
+    def product(self, images: Array, size: tuple[int, int], workspace: Workspace) -> Array:
+        """Return the sums `[images, *size, targets]`: integers modulo 2^32, to be multiplied with `gain`.
 
         They are valid until the next product of the same workspace.
 
         Args:
-            images: Messages `[images, rows, columns, channels]`, uint8 or int32.
+            images: Messages `[images, rows, columns, channels]`: uint8, int32 or float64.
             size: Rows and columns of the result.
             workspace: Memory and cores to work with.
         """
-        out = workspace.room("product", (len(images), *size, self.targets))
+        real = self.weights.rows.dtype == np.float64
+        sums_rows, sums_windows = (sum_real_rows, sum_real_windows) if real else (sum_rows, sum_windows)
+        # Real weights write whole blocks.
+        wide = len(self.weights.rows) * self.weights.lanes if real else self.targets
+        out = workspace.room("product", (len(images), *size, wide), np.float64 if real else np.int32)
         if not out.size or not images.size:
             out[:] = 0
-            return out
+            return out[..., : self.targets]
         whole = self.binary and images.shape[-1] % _WORD == 0
         words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
 
@@ -108,35 +116,42 @@ class WeightBlocks:
         def work(part: slice) -> None:
             messages, sums = ImageMessages(images[part], words[part]), out[part]
             if dense:
-                sum_rows(messages, self.weights, sums.reshape(len(sums), -1))
+                sums_rows(messages, self.weights, sums.reshape(len(sums), -1))
             else:
-                sum_windows(messages, self.weights, self.window, sums)
+                sums_windows(messages, self.weights, self.window, sums)
 
         elements = prod(images.shape[1:])
         rows = elements * len(self.weights.rows) * self.window[0] * self.window[1]
         workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
-        return out
+        return out if wide == self.targets else np.ascontiguousarray(out[..., : self.targets])
 
 
-def _channels(targets: int, sources: int, groups: int) -> NDArray[np.int64]:
+def _lanes(targets: int) -> int:
+    """Return how many targets a block of real weights has: so that it is full, or else as large as needed."""
+    full = (width for width in reversed(REAL_BLOCKS) if targets % width == 0)
+    enough = (width for width in REAL_BLOCKS if targets <= width)
+    return next(full, next(enough, REAL_BLOCKS[-1]))
+
+
+def _channels(targets: int, sources: int, groups: int, lanes: int) -> NDArray[np.int64]:
     """Return for every block the first channel that it reads and the one after the last, `[blocks, 2]`."""
-    starts = np.arange(0, targets, BLOCK)
-    ends = np.minimum(starts + BLOCK, targets)
+    starts = np.arange(0, targets, lanes)
+    ends = np.minimum(starts + lanes, targets)
     of_group = targets // groups
     return np.stack([starts // of_group * sources, ((ends - 1) // of_group + 1) * sources], axis=1)
 
 
-def _in_rows(weights: Array, groups: int, channels: NDArray[np.int64]) -> Array:
-    """Return rows `[blocks, kernel rows, kernel columns, span, BLOCK]`, zero where a target reads nothing."""
+def _in_rows(weights: Array, groups: int, channels: NDArray[np.int64], lanes: int) -> Array:
+    """Return rows `[blocks, kernel rows, kernel columns, span, lanes]`, zero where a target reads nothing."""
     targets, sources, *kernel = weights.shape
     span = int((channels[:, 1] - channels[:, 0]).max(initial=sources))
-    rows = np.zeros((len(channels), BLOCK, span, *kernel), weights.dtype)
-    flat = rows.reshape(len(channels) * BLOCK, span, *kernel)
+    rows = np.zeros((len(channels), lanes, span, *kernel), weights.dtype)
+    flat = rows.reshape(len(channels) * lanes, span, *kernel)
     if groups == 1:
         flat[:targets] = weights
     else:
         for target in range(targets):
-            first = target * groups // targets * sources - channels[target // BLOCK, 0]
+            first = target * groups // targets * sources - channels[target // lanes, 0]
             flat[target, first : first + sources] = weights[target]
     return np.ascontiguousarray(np.moveaxis(rows, (1, 2), (4, 3)))
 

@@ -12,37 +12,33 @@ from typing import Any, Final
 
 import numpy as np
 
-from targets.emulator.integers.rules import (
-    ALIGNMENT,
-    COUNTS,
+from targets.emulator.compiled.arithmetic import (
     NOTHING,
+    after_spike,
+    after_spikes,
+    current_of,
+    level_of,
+    potential_of,
+    rise_after,
+    spikes_above,
+    wait_after,
+)
+from targets.emulator.compiled.rules import (
+    COUNTS,
     PLAIN,
     RESETS,
     FiringRule,
     NeuronParameters,
     StateArrays,
     StateRecord,
-    after_spike,
-    decayed,
     parameters_between,
-    potential_of,
-    rise_after,
-    spikes_above,
     state_between,
-    wait_after,
-    wrapped,
 )
 from toolchain.arrays import Array
 from toolchain.compiled import njit
 
 _CHUNK: Final = 2048
 """Neurons whose state stays in the nearest cache while the steps of a block pass."""
-
-
-@njit(inline="always")
-def _driven(a: Any, factor: Any) -> Any:  # noqa: ANN401 - compiled for int32
-    """Return what synaptic input adds to a current."""
-    return np.int32(np.int32(a * factor) << ALIGNMENT)
 
 
 @njit(nogil=True, cache=True)
@@ -60,10 +56,7 @@ def _update_plain(
     keep_u, keep_v = parameters.keep_u[own], parameters.keep_v[own]
     threshold, bias = parameters.threshold[own], parameters.bias[own]
     for i in range(fired.size):
-        current = _driven(a[i], factor)
-        if not forgets:
-            current = np.int32(current + decayed(u[i], keep_u[i]))
-        u[i] = current = wrapped(current)
+        u[i] = current = current_of(a[i], factor, u[i], keep_u[i], forgets)
         potential = potential_of(v[i], keep_v[i], current, bias[i])
         spike = potential > threshold[i]
         v[i] = NOTHING if spike else potential
@@ -85,10 +78,7 @@ def _update_resets(
     keep_u, keep_v = parameters.keep_u[own], parameters.keep_v[own]
     threshold, bias, change = parameters.threshold[own], parameters.bias[own], parameters.change[own]
     for i in range(fired.size):
-        current = _driven(a[i], factor)
-        if not forgets:
-            current = np.int32(current + decayed(u[i], keep_u[i]))
-        u[i] = current = wrapped(current)
+        u[i] = current = current_of(a[i], factor, u[i], keep_u[i], forgets)
         potential = potential_of(v[i], keep_v[i], current, bias[i])
         spike = potential > threshold[i]
         v[i] = after_spike(potential, mask, change[i]) if spike else potential
@@ -111,16 +101,13 @@ def _update_remembering(
         parameters, start, start + fired.size
     )
     for i in range(fired.size):
-        current = _driven(a[i], factor)
-        if not forgets:
-            current = np.int32(current + decayed(u[i], keep_u[i]))
-        u[i] = current = wrapped(current)
+        u[i] = current = current_of(a[i], factor, u[i], keep_u[i], forgets)
         active = wait[i] == 0
         potential = potential_of(v[i], keep_v[i], current, bias[i]) if active else v[i]
-        spike = active & (potential > np.int32(threshold[i] + rise[i]))
+        spike = active & (potential > level_of(threshold[i], rise[i]))
         v[i] = after_spike(potential, mask, change[i]) if spike else potential
         wait[i] = wait_after(wait[i], spike, refractory[i])
-        rise[i] = rise_after(rise[i], keep_rise[i], adaptation[i] if spike else NOTHING)
+        rise[i] = rise_after(rise[i], keep_rise[i], adaptation[i], spike)
         fired[i] = spike
 
 
@@ -140,17 +127,15 @@ def _update_counting(
         parameters, start, start + fired.size
     )
     for i in range(fired.size):
-        current = _driven(a[i], factor)
-        if not forgets:
-            current = np.int32(current + decayed(u[i], keep_u[i]))
-        u[i] = current = wrapped(current)
+        u[i] = current = current_of(a[i], factor, u[i], keep_u[i], forgets)
         active = wait[i] == 0
         potential = potential_of(v[i], keep_v[i], current, bias[i]) if active else v[i]
-        above = np.int32(potential - np.int32(threshold[i] + rise[i]))
-        count = spikes_above(above, np.int32(-change[i]), most) if active & (above > 0) else NOTHING
-        v[i] = np.int32(potential + np.int32(count * change[i]))
-        wait[i] = wait_after(wait[i], count > 0, refractory[i])
-        rise[i] = rise_after(rise[i], keep_rise[i], np.int32(adaptation[i] * count))
+        level = level_of(threshold[i], rise[i])
+        fires = active & (potential > level)
+        count = spikes_above(potential, level, change[i], most) if fires else NOTHING
+        v[i] = after_spikes(potential, count, change[i])
+        wait[i] = wait_after(wait[i], fires, refractory[i])
+        rise[i] = rise_after(rise[i], keep_rise[i], adaptation[i], count)
         fired[i] = count
 
 
@@ -204,7 +189,7 @@ def advance_neurons(
     """
     steps, batch, size = spikes.shape
     factor = np.int32(gain)
-    passing = np.zeros(size, np.int32)
+    passing = np.zeros(size, state.v.dtype)
     for b in range(batch):
         u = passing if rule.forgets else state.u[b]
         sample = StateArrays(u, state.v[b], state.wait[b], state.rise[b])

@@ -1,22 +1,22 @@
 """Populations that feed each other: their loop over time is one compiled call.
 
-Two loops give the same integers. One goes from spike to spike, sample by sample: few spikes, little work.
-The other takes every synapse, for up to 64 samples at once: its work does not depend on activity. Which one
-is cheaper is decided anew every few steps from the spikes of the last ones.
+Two loops give the same integers; real numbers take the first. One goes from spike to spike, sample by sample:
+few spikes, little work. The other takes every synapse, for up to 64 samples at once: its work does not depend
+on activity. Which one is cheaper is decided anew every few steps from the spikes of the last ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, final
 
 import numpy as np
 
-from targets.emulator.integers.items import CompiledPopulation, ItemGroup
-from targets.emulator.integers.lanes import LaneSpikes, run_lanes
-from targets.emulator.integers.loops import LoopNeurons, LoopSynapses, SlotTable, run_loop
-from targets.emulator.integers.rules import NO_RECORD, NeuronParameters, StateRecord, rest
-from targets.emulator.integers.synapses import DenseLink, Rows
+from targets.emulator.compiled.items import CompiledPopulation, ItemGroup, parts_of
+from targets.emulator.compiled.lanes import LaneSpikes, run_lanes
+from targets.emulator.compiled.loops import LoopNeurons, LoopSynapses, SlotTable, run_loop
+from targets.emulator.compiled.rules import NeuronParameters, Number, StateRecord, rest
+from targets.emulator.compiled.synapses import DenseLink, Rows
 from toolchain.arrays import Array
 from toolchain.ir.matrix import columns_of, rows_of, values_of
 
@@ -64,16 +64,19 @@ class LoopPlan:
         self.members = tuple(item for item in group.items if isinstance(item, CompiledPopulation))
         self.names = frozenset(item.node.name for item in self.members)
         self.first = np.cumsum([0, *(item.size for item in self.members)])
+        every = (parts_of(item, self.names) for item in self.members)
+        self.links = tuple(parts for parts in every if parts is not None)
         order = {item.node.name: i for i, item in enumerate(self.members)}
         self.slots = tuple(
             Slot(order[link.source], target, delay, rows)
-            for target, item in enumerate(self.members)
-            for link in item.links
-            if isinstance(link, DenseLink) and link.source in order
+            for target in range(len(self.members))
+            for link in self.links[target].inner
+            if isinstance(link, DenseLink)
             for delay, rows in link.slots
         )
         self.span = max(slot.delay for slot in self.slots) + 1
         self.parameters = _joined([item.parameters for item in self.members])
+        self.number: Number = np.int32 if self.parameters.bias.dtype == np.int32 else np.float64
         self.rules = np.array([item.rule for item in self.members], np.int64)
 
     @property
@@ -102,7 +105,9 @@ class LoopPlan:
 
     @cached_property
     def by_target(self) -> LoopSynapses | None:
-        """Synapses as the loop over lanes reads them; None if a sum could leave 16 bits."""
+        """Synapses as the loop over lanes reads them; None if a sum could leave 16 bits, or is real."""
+        if self.number is np.float64:
+            return None
         slots: list[tuple[Array, Array, Array]] = []
         place = 0
         for slot in self.slots:
@@ -133,7 +138,8 @@ class LoopPlan:
     ) -> SlotTable:
         source, delay = [slot.source for slot in self.slots], [slot.delay for slot in self.slots]
         right = [slot.rows.right for slot in self.slots]
-        columns = (source, delay, dense, left, right, pointer, place)
+        apart = [slot.rows.right > 0 or slot.rows.is_real for slot in self.slots]
+        columns = (source, delay, dense, left, right, apart, pointer, place)
         return SlotTable(*(np.array(column, np.int64) for column in columns))
 
     def _synapses(self, table: SlotTable, indptr: Array, indices: Array, weights: Array) -> LoopSynapses:
@@ -158,7 +164,7 @@ def _joined(parameters: Sequence[NeuronParameters]) -> NeuronParameters:
         *(
             np.concatenate(
                 [
-                    array if array.size or not any(map(np.size, column)) else np.zeros(size, np.int32)
+                    array if array.size or not any(map(np.size, column)) else np.zeros(size, array.dtype)
                     for array, size in zip(column, sizes, strict=True)
                 ]
             )
@@ -184,7 +190,7 @@ class EventLoop:
     def __init__(self, plan: LoopPlan, batch: int) -> None:
         self.plan = plan
         remembers = any(item.remembers for item in plan.members)
-        self._state = rest(batch, int(plan.first[-1]), forgets=False, remembers=remembers)
+        self._state = rest(batch, int(plan.first[-1]), plan.number, forgets=False, remembers=remembers)
         self._recent = np.zeros((plan.span, *self._state.u.shape), np.uint8)
 
     def reset(self) -> None:
@@ -193,14 +199,19 @@ class EventLoop:
             array[:] = 0
 
     def run(
-        self, drives: Sequence[Array], spikes: Sequence[Array], quantities: Mapping[str, tuple[str, ...]]
+        self,
+        drives: Sequence[Array],
+        late: Sequence[Sequence[Array]],
+        spikes: Sequence[Array],
+        recorded: Container[str],
     ) -> list[StateRecord]:
         """Advance over a block.
 
         Args:
-            drives: Input of each population from outside the loop, `[steps, batch, size]`, int32.
+            drives: Input of each population from outside the loop, `[steps, batch, size]`.
+            late: The parts of it that are added after the input from the loop, one after the other.
             spikes: Spikes of each population, written.
-            quantities: What to record of each population.
+            recorded: What to record of the state, of `u` and `v`.
 
         Returns:
             The recorded state of each population.
@@ -210,30 +221,42 @@ class EventLoop:
         steps, batch, _ = whole.shape
         alone = len(plan.members) == 1
         fired = spikes[0] if alone else np.empty(whole.shape, np.uint8)
-        recorded = {quantity for name in plan.names for quantity in quantities.get(name, ())}
         record = StateRecord(
-            *(np.empty(whole.shape, np.int32) if name in recorded else NO_RECORD for name in ("u", "v"))
+            *(np.empty(whole.shape if name in recorded else (0, 0, 0), plan.number) for name in ("u", "v"))
         )
+        added = _side_by_side(late, drives)
         start = 0
         while start < steps:
             stride = _BLOCK if self._recent.any() else _FIRST_BLOCK
-            stop = min(steps, start + stride) if batch >= _FEW_SAMPLES else steps
+            stop = min(steps, start + stride) if batch >= _FEW_SAMPLES and plan.number is np.int32 else steps
             part = slice(start, stop)
-            self._advance(whole[part], fired[part], StateRecord(record.u[part], record.v[part]))
+            own = StateRecord(record.u[part], record.v[part])
+            self._advance(whole[part], added[:, part], fired[part], own)
             start = stop
         if not alone:
             for out, part in zip(spikes, plan.parts, strict=True):
                 out[:] = fired[:, :, part]
         return [StateRecord(record.u[..., part], record.v[..., part]) for part in plan.parts]
 
-    def _advance(self, drive: Array, fired: Array, record: StateRecord) -> None:
+    def _advance(self, drive: Array, late: Array, fired: Array, record: StateRecord) -> None:
         plan, recent = self.plan, self._recent
         neurons = LoopNeurons(plan.parameters, plan.rules, self._state)
         lanes = plan.by_target if plan.prefers_lanes(recent) else None
         if lanes is None:
-            run_loop(drive, plan.by_source, neurons, recent, fired, record)
+            run_loop(drive, late, plan.by_source, neurons, recent, fired, record)
         else:
             _, batch, size = drive.shape
             words = np.zeros((plan.span, size), np.uint32 if batch <= _FEW_LANES else np.uint64)
             run_lanes(drive, lanes, neurons, LaneSpikes(recent, words), fired, record)
         self._recent = np.concatenate([recent, fired])[-plan.span :]
+
+
+def _side_by_side(late: Sequence[Sequence[Array]], drives: Sequence[Array]) -> Array:
+    """Return the late parts of all populations, `[parts, steps, batch, size]`, zero where one has fewer."""
+    parts = max(map(len, late))
+    first = np.cumsum([0, *(drive.shape[2] for drive in drives)])
+    added = np.zeros((parts, *drives[0].shape[:2], first[-1]), drives[0].dtype)
+    for start, of_population in zip(first[:-1], late, strict=True):
+        for k, part in enumerate(of_population):
+            added[k, :, :, start : start + part.shape[2]] = part
+    return added

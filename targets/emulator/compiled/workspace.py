@@ -6,7 +6,8 @@ from math import prod
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from toolchain.arrays import Array
 
 
 @final
@@ -23,14 +24,14 @@ class Workspace:
     def __init__(self, pool: Executor | None = None, cores: int = 1) -> None:
         self._pool = pool
         self._cores = cores if pool is not None else 1
-        self._arrays: dict[str, NDArray[np.int32]] = {}
+        self._arrays: dict[str, Array] = {}
 
-    def room(self, purpose: str, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    def room(self, purpose: str, shape: tuple[int, ...], number: type[np.generic]) -> Array:
         """Return an array of any content; the next call for the same purpose returns the same memory."""
         size = prod(shape)
         array = self._arrays.get(purpose)
         if array is None or array.size < size:
-            array = self._arrays[purpose] = np.empty(size, np.int32)
+            array = self._arrays[purpose] = np.empty(size, number)
         return array[:size].reshape(shape)
 
     def split(self, work: Callable[[slice], None], count: int, *, most: int, least: int) -> None:

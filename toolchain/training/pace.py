@@ -1,0 +1,65 @@
+"""How fast a training goes, for a progress that can show it."""
+
+import time
+from typing import Final, final
+
+from toolchain.models import FeedForward, Network
+from toolchain.progress import Progress, StageReport
+from toolchain.training.graph_network import GraphNetwork
+
+_WINDOW_S: Final = 1.0
+"""Seconds over which a speed is measured."""
+
+
+@final
+class Pace:
+    """Samples a second and the loss, beside how much of a training is done.
+
+    A plain function is called after every epoch alone.
+
+    Args:
+        progress: Takes epochs.
+        epochs: Epochs of the whole training.
+    """
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
+        self._report = progress if isinstance(progress, StageReport) else None
+        self._since, self._samples, self._speed = time.monotonic(), 0, ""
+
+    def begin(self, path: str, done: int) -> None:
+        """Say which path of training is taken, and how many epochs are done already."""
+        if self._report is not None:
+            self._report.say(path)
+        self._progress(done, self._epochs)
+
+    def step(self, done: float, samples: int, loss: float) -> None:
+        """Show how much is done.
+
+        Args:
+            done: Epochs that are done, to a part of one.
+            samples: Samples of this step.
+            loss: Loss of this step.
+        """
+        if self._report is None:
+            return
+        self._samples += samples
+        seconds = time.monotonic() - self._since
+        if seconds >= _WINDOW_S or (done >= self._epochs and not self._speed):
+            self._speed = f"{self._samples / seconds:,.0f} samples/s, "
+            self._since, self._samples = self._since + seconds, 0
+        self._report.detail(done, self._epochs, f"{self._speed}loss {loss:.4f}")
+
+    def epoch(self, done: int) -> None:
+        """Report an epoch that is done."""
+        self._progress(done, self._epochs)
+
+
+def training_path(network: Network | FeedForward | GraphNetwork) -> str:
+    """Return in words how a network is trained: through compiled loops, or else why not."""
+    match network:
+        case Network() | FeedForward():
+            why = network.obstacle()
+            return "compiled loops" if why is None else f"step by step, because {why}"
+        case GraphNetwork():
+            return "step by step"
