@@ -17,24 +17,44 @@ _WIDE_FROM: Final = 0.2
 @final
 @dataclass(frozen=True)
 class ConnectedPart:
-    """A connection on its way into the lists.
+    """The synapses of a connection on their way into the lists.
 
     Attributes:
-        source: First neuron of its source.
-        target: First neuron of its target.
-        mask: Which synapses exist, bool `[targets, sources]`.
-        delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        between: First neuron of the source and its size, first neuron of the target and its size.
+        sources: Neuron from which each synapse comes, int64 `[S]`, like the next three.
+        targets: Neuron that it reaches.
+        delays: Steps that it takes.
+        stored: Position of its weight among those of the connection, flat.
     """
 
-    source: int
-    target: int
-    mask: NDArray[np.bool_]
+    between: tuple[int, int, int, int]
+    sources: Numbers
+    targets: Numbers
     delays: Numbers
+    stored: Numbers
+
+    @classmethod
+    def of_mask(cls, source: int, target: int, mask: NDArray[np.bool_], delays: Numbers) -> "ConnectedPart":
+        """Return the synapses of a matrix.
+
+        Args:
+            source: First neuron of the source.
+            target: First neuron of the target.
+            mask: Which synapses exist, `[targets, sources]`.
+            delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        """
+        index = np.flatnonzero(mask)
+        row, column = np.divmod(index, mask.shape[1])
+        steps = np.broadcast_to(delays, mask.shape).reshape(-1)[index]
+        between = (source, mask.shape[1], target, mask.shape[0])
+        return cls(between, source + column, target + row, steps, index)
 
     @property
     def is_wide(self) -> bool:
         """Whether whole rows of weights are added faster than the weights of the synapses alone."""
-        return self.delays.ndim == 0 and bool(self.mask.mean() > _WIDE_FROM)
+        _, sources, _, targets = self.between
+        together = len(self.delays) > 0 and bool((self.delays == self.delays[0]).all())
+        return together and len(self.delays) > _WIDE_FROM * sources * targets
 
 
 class Synapses(NamedTuple):
@@ -64,7 +84,7 @@ class StoredWeights:
     """Where the weights of a connection stand.
 
     Attributes:
-        index: Positions of its synapses in its own matrix, flat.
+        index: Positions of the weights of its synapses among its own, flat.
         positions: Their positions in the lists; of a wide connection, in `rows`.
         is_wide: Which of the two.
     """
@@ -98,30 +118,28 @@ class SynapseLists:
     @classmethod
     def of(cls, parts: Sequence[ConnectedPart], neurons: int) -> "SynapseLists":
         """Return the lists of all connections between `neurons` neurons."""
-        own = [np.flatnonzero(part.mask) for part in parts]
-        listed = [k for k, part in enumerate(parts) if not part.is_wide]
+        listed = [part for part in parts if not part.is_wide]
         nothing = np.empty(0, np.int64)
-        source = np.concatenate(
-            [nothing] + [parts[k].source + own[k] % parts[k].mask.shape[1] for k in listed]
-        )
-        place = np.concatenate([nothing] + [_places(parts[k], own[k], neurons) for k in listed])
+        source = np.concatenate([nothing, *(part.sources for part in listed)])
+        place = np.concatenate([nothing, *(part.delays * neurons + part.targets for part in listed)])
         order = np.lexsort((place, source))
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         begin, size = 0, 0
         stored: list[StoredWeights] = []
         wide: list[tuple[int, ...]] = []
-        for part, index in zip(parts, own, strict=True):
+        for part in parts:
+            count = len(part.stored)
             if not part.is_wide:
-                stored.append(StoredWeights(index, rank[begin : begin + len(index)], is_wide=False))
-                begin += len(index)
+                stored.append(StoredWeights(part.stored, rank[begin : begin + count], is_wide=False))
+                begin += count
                 continue
-            targets, count = part.mask.shape
-            target, row = np.divmod(index, count)
-            stored.append(StoredWeights(index, size + row * targets + target, is_wide=True))
-            reached = int(part.delays) * neurons + part.target
-            wide.append((part.source, part.source + count, reached, targets, size))
-            size += targets * (count + -count % WIDE)
+            first, sources, target, targets = part.between
+            positions = size + (part.sources - first) * targets + part.targets - target
+            stored.append(StoredWeights(part.stored, positions, is_wide=True))
+            reached = int(part.delays[0]) * neurons + target
+            wide.append((first, first + sources, reached, targets, size))
+            size += targets * (sources + -sources % WIDE)
         return cls(
             first=np.searchsorted(source[order], np.arange(neurons + 1)),
             places=place[order].astype(np.uint32),
@@ -157,9 +175,3 @@ class SynapseLists:
         parts = [(each.rows if place.is_wide else each.weights)[place.positions] for each in gradients]
         matrix.reshape(-1)[place.index] = np.sum(parts, axis=0)
         return matrix
-
-
-def _places(part: ConnectedPart, index: Numbers, neurons: int) -> Numbers:
-    """Return the place that each synapse of a connection reaches."""
-    delays = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
-    return delays * neurons + part.target + index // part.mask.shape[1]
