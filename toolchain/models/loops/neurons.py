@@ -269,8 +269,8 @@ def retreat_any(
         later_rise[n] = keep_rise[n] * of_rise - smooth
     for n in range(len(by_a)):
         active, by_v = old_wait[n] == nothing, driven[n]
-        kept = keep_v[n] * by_v
-        later_v[n] = kept if active else by_v
+        remaining = keep_v[n] * by_v
+        later_v[n] = remaining if active else by_v
         driven[n] = by_v if active else nothing
     for n in range(len(by_a)):
         by_u = driven[n] + later_u[n]
