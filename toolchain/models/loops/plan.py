@@ -14,6 +14,7 @@ from toolchain.models.dynamics import NeuronDynamics
 from toolchain.models.loops.neurons import (
     ADAPTATION,
     AMOUNT,
+    ANY,
     ARCTAN,
     BIAS,
     COLUMNS,
@@ -22,10 +23,12 @@ from toolchain.models.loops.neurons import (
     KEEP_U,
     KEEP_V,
     KEEPS,
+    KIND,
     MOST,
     NUMBERS,
     PLAIN,
     REFRACTORY,
+    REMEMBERS,
     SIGMOID,
     START,
     STOP,
@@ -39,7 +42,7 @@ from toolchain.models.surrogates import Surrogate
 from toolchain.reset import Reset
 
 Numbers = NDArray[Any]
-_SURROGATES: Final = {
+SURROGATES: Final = {
     Surrogate.FAST_SIGMOID: (FAST_SIGMOID, 1.0),
     Surrogate.ARCTAN: (ARCTAN, math.pi / 2),
     Surrogate.SIGMOID: (SIGMOID, 1.0),
@@ -47,6 +50,7 @@ _SURROGATES: Final = {
 """Number of each shape, and the factor of its slope."""
 GIVEN: Final = (KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION)
 """Rows of numbers that have gradients, in the order of `given`."""
+BIAS_PLACE: Final = GIVEN.index(BIAS)
 
 
 def given(dynamics: NeuronDynamics) -> tuple[Tensor | None, ...]:
@@ -120,7 +124,7 @@ def table_of(
     slopes = np.zeros(len(dynamics), dtype)
     bounds = [start for start, _ in places.layers.values()] + [places.neurons]
     for k, each in enumerate(dynamics.values()):
-        surrogate, factor = _SURROGATES[each.surrogate]
+        surrogate, factor = SURROGATES[each.surrogate]
         learns = any(values is not None and values.requires_grad for values in given(each))
         plain = (
             each.reset is Reset.ZERO
@@ -131,7 +135,7 @@ def table_of(
         )
         table[k, [START, STOP]] = bounds[k], bounds[k + 1]
         table[k, [KEEPS, MOST]] = each.reset in {Reset.SUBTRACT, Reset.NONE}, each.max_spikes
-        table[k, [PLAIN, SURROGATE]] = plain, surrogate
+        table[k, [KIND, REMEMBERS, SURROGATE]] = PLAIN if plain else ANY, not plain, surrogate
         slopes[k] = each.slope * factor
     return table, slopes
 
@@ -214,11 +218,11 @@ def _part(module: nn.Module, delay: int, source: str, target: str, places: Place
     delays = np.array(delay, np.int64)
     if isinstance(module, MaskedSynapses) and module.delays is not None:
         delays = delays + module.delays.steps.cpu().numpy()
-    return ConnectedPart(
-        source=places.layers[source][0],
-        target=places.layers[target][0],
-        mask=np.ones(shape, bool) if mask is None else mask.cpu().numpy(),
-        delays=delays,
+    return ConnectedPart.of_mask(
+        places.layers[source][0],
+        places.layers[target][0],
+        np.ones(shape, bool) if mask is None else mask.cpu().numpy(),
+        delays,
     )
 
 

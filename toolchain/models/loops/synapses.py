@@ -1,7 +1,7 @@
 """The connections between layers as lists by source, with the place that each synapse reaches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple, final
 
@@ -24,29 +24,57 @@ _WIDE_FROM: Final = 0.2
 @final
 @dataclass(frozen=True)
 class ConnectedPart:
-    """A connection on its way into the lists.
+    """The synapses of a connection on their way into the lists.
 
     Attributes:
-        source: First neuron of its source.
-        target: First neuron of its target.
-        mask: Existing synapses, bool `[targets, sources]`.
-        delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        between: First neuron of the source and its size, first neuron of the target and its size.
+        sources: Neuron from which each synapse comes, int64 `[S]`, like the next three.
+        targets: Neuron that it reaches.
+        delays: Steps that it takes.
+        stored: Position of its weight among those of the connection, flat.
     """
 
-    source: int
-    target: int
-    mask: NDArray[np.bool_]
+    between: tuple[int, int, int, int]
+    sources: Numbers
+    targets: Numbers
     delays: Numbers
+    stored: Numbers
 
-    @property
-    def reach(self) -> Numbers:
-        """The delays of its synapses."""
-        return np.broadcast_to(self.delays, self.mask.shape)[self.mask]
+    @classmethod
+    def of_mask(cls, source: int, target: int, mask: NDArray[np.bool_], delays: Numbers) -> "ConnectedPart":
+        """Return the synapses of a matrix.
+
+        Args:
+            source: First neuron of the source.
+            target: First neuron of the target.
+            mask: Existing synapses, `[targets, sources]`.
+            delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        """
+        index = np.flatnonzero(mask)
+        row, column = np.divmod(index, mask.shape[1])
+        steps = np.broadcast_to(delays, mask.shape).reshape(-1)[index]
+        between = (source, mask.shape[1], target, mask.shape[0])
+        return cls(between, source + column, target + row, steps, index)
+
+    def within(self, steps: int) -> "ConnectedPart":
+        """Return the synapses that bring something in a run of so many steps."""
+        early = self.delays < steps
+        if early.all():
+            return self
+        return ConnectedPart(
+            self.between,
+            self.sources[early],
+            self.targets[early],
+            self.delays[early],
+            self.stored[early],
+        )
 
     @property
     def is_wide(self) -> bool:
         """Whether whole rows of weights are added faster than the weights of the synapses alone."""
-        return self.delays.ndim == 0 and bool(self.mask.mean() > _WIDE_FROM)
+        _, sources, _, targets = self.between
+        together = len(self.delays) > 0 and bool((self.delays == self.delays[0]).all())
+        return together and len(self.delays) > _WIDE_FROM * sources * targets
 
 
 class Synapses(NamedTuple):
@@ -83,7 +111,7 @@ class StoredWeights:
     """Where the weights of a connection stand.
 
     Attributes:
-        index: Positions of its synapses in its own matrix, flat.
+        index: Positions of the weights of its synapses among its own, flat.
         positions: Their positions in the lists; of a wide connection, in `rows`.
         is_wide: Whether it is a wide one.
     """
@@ -144,35 +172,32 @@ class SynapseLists:
         Raises:
             OutOfMemoryError: Delays are longer than places can be numbered.
         """
-        cut = [replace(part, mask=part.mask & (part.delays < steps)) for part in parts]
-        is_cut = any(part.mask.sum() != each.mask.sum() for part, each in zip(parts, cut, strict=True))
-        longest = max((int(part.reach.max(initial=0)) for part in cut), default=0)
+        cut = [part.within(steps) for part in parts]
+        is_cut = any(len(part.stored) != len(each.stored) for part, each in zip(parts, cut, strict=True))
+        longest = max((int(part.delays.max(initial=0)) for part in cut), default=0)
         if (longest + 1) * neurons > _MOST_PLACES:
             raise OutOfMemoryError(f"delays of {longest} steps", f"{neurons} neurons", "give shorter delays")
-        own = [np.flatnonzero(part.mask) for part in cut]
-        listed = [k for k, part in enumerate(cut) if not (wide and part.is_wide)]
+        listed = [part for part in cut if not (wide and part.is_wide)]
         nothing = np.empty(0, np.int64)
-        source = np.concatenate([nothing] + [cut[k].source + own[k] % cut[k].mask.shape[1] for k in listed])
-        place = np.concatenate([nothing] + [_places(cut[k], own[k], neurons) for k in listed])
+        source = np.concatenate([nothing, *(part.sources for part in listed)])
+        place = np.concatenate([nothing, *(part.delays * neurons + part.targets for part in listed)])
         order = np.lexsort((place, source))
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         begin, size = 0, 0
         stored: list[StoredWeights] = []
         wides: list[tuple[int, ...]] = []
-        for k, (part, index) in enumerate(zip(cut, own, strict=True)):
-            if k in listed:
-                positions = rank[begin : begin + len(index)]
-                stored.append(StoredWeights(_on(index, device), _on(positions, device), is_wide=False))
-                begin += len(index)
+        for part in cut:
+            count, index = len(part.stored), _on(part.stored, device)
+            if not (wide and part.is_wide):
+                stored.append(StoredWeights(index, _on(rank[begin : begin + count], device), is_wide=False))
+                begin += count
                 continue
-            targets, count = part.mask.shape
-            target, row = np.divmod(index, count)
-            positions = size + row * targets + target
-            stored.append(StoredWeights(_on(index, device), _on(positions, device), is_wide=True))
-            reached = int(part.delays) * neurons + part.target
-            wides.append((part.source, part.source + count, reached, targets, size))
-            size += targets * (count + -count % WIDE)
+            first, sources, target, targets = part.between
+            positions = size + (part.sources - first) * targets + part.targets - target
+            stored.append(StoredWeights(index, _on(positions, device), is_wide=True))
+            wides.append((first, first + sources, int(part.delays[0]) * neurons + target, targets, size))
+            size += targets * (sources + -sources % WIDE)
         return cls(
             first=np.searchsorted(source[order], np.arange(neurons + 1)),
             places=place[order].astype(np.uint32),
@@ -222,12 +247,6 @@ class SynapseLists:
         parts = [(each.rows if place.is_wide else each.listed)[place.positions] for each in gradients]
         matrix.view(-1)[place.index] = torch.stack(parts).sum(0)
         return matrix
-
-
-def _places(part: ConnectedPart, index: Numbers, neurons: int) -> Numbers:
-    """Return the place that each synapse of a connection reaches."""
-    delays = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
-    return delays * neurons + part.target + index // part.mask.shape[1]
 
 
 def _on(index: Numbers, device: torch.device) -> Tensor:
