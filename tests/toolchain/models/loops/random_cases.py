@@ -96,35 +96,53 @@ def dyadic(rng: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.tensor(rng.integers(-most, most + 1, shape) / 16, dtype=torch.float32)
 
 
-def random_neurons(rng: np.random.Generator, size: int) -> CubaLif:
-    """A population with every mixture of what a spike does and of what is learnt."""
+def _per_neuron(rng: np.random.Generator, size: int, low: float, high: float) -> Tensor:
+    return torch.tensor(rng.uniform(low, high, size))
 
-    def per_neuron(low: float, high: float) -> Tensor:
-        return torch.tensor(rng.uniform(low, high, size))
 
+def _what_a_spike_does(rng: np.random.Generator, size: int) -> dict[str, Any]:
+    """Resets, amounts, refractory periods and adaptation; for many populations a reset to zero alone."""
     plain = rng.random() < 0.4
     reset = Reset.ZERO if plain else list(Reset)[rng.integers(len(Reset))]
-    fields: dict[str, Any] = {"reset": reset} | _amounts(rng, reset, size)
+    fields: dict[str, Any] = {"reset": reset}
+    if reset is Reset.VALUE:
+        fields["reset_amount"] = _per_neuron(rng, size, -1.0, 0.4)
+    if reset is Reset.SUBTRACT:
+        if rng.random() < 0.6:
+            fields["reset_amount"] = _per_neuron(rng, size, 0.05, 2.0)
+        if rng.random() < 0.5:
+            fields["max_spikes"] = int(rng.choice([2, 3, 15, 255]))
     if not plain and rng.random() < 0.5:
         fields["refractory"] = torch.tensor(rng.integers(0, rng.choice([2, 5, 12]), size))
     if not plain and rng.random() < 0.5:
-        fields["adaptation"] = per_neuron(0.0, 1.0)
-        fields["adaptation_decay"] = per_neuron(0.02, 0.9)
+        fields["adaptation"] = _per_neuron(rng, size, 0.0, 1.0)
+        fields["adaptation_decay"] = _per_neuron(rng, size, 0.02, 0.9)
+    return fields
+
+
+def _thresholds(rng: np.random.Generator, size: int, fields: dict[str, Any]) -> Tensor:
+    """Thresholds, some of them or all infinite where they may be."""
+    vth = _per_neuron(rng, size, 0.3, 1.5)
+    finite = "vth" in fields["train"] or fields["hold_rheobase"] or "reset_amount" in fields["train"]
+    if not finite and ("max_spikes" not in fields or "reset_amount" in fields):
+        silent = rng.random(size) < rng.choice([0.0, 0.3, 1.0], p=[0.6, 0.3, 0.1])
+        vth[torch.tensor(silent)] = torch.inf
+    return vth
+
+
+def random_neurons(rng: np.random.Generator, size: int) -> CubaLif:
+    """A population with every mixture of what a spike does and of what is learnt."""
+    fields = _what_a_spike_does(rng, size)
     often = 0.4 if rng.random() < 0.6 else 0.0
     fields["train"] = tuple(name for name in LEARNABLE if rng.random() < often and _can_learn(name, fields))
     fields["hold_rheobase"] = "dv" in fields["train"] and bool(rng.integers(2))
-    vth = per_neuron(0.3, 1.5)
-    if "vth" not in fields["train"] and not fields["hold_rheobase"] and "reset_amount" not in fields["train"]:
-        silent = rng.random(size) < rng.choice([0.0, 0.3, 1.0], p=[0.6, 0.3, 0.1])
-        if "max_spikes" not in fields or "reset_amount" in fields:
-            vth[torch.tensor(silent)] = torch.inf
     filters = "du" in fields["train"] or rng.random() < 0.7
     layer = CubaLif(
         size,
-        du=per_neuron(0.2, 0.95) if filters else 1.0,
-        dv=0.0 if rng.random() < 0.1 and "dv" not in fields["train"] else per_neuron(0.02, 0.6),
-        vth=vth,
-        bias=per_neuron(-0.1, 0.2),
+        du=_per_neuron(rng, size, 0.2, 0.95) if filters else 1.0,
+        dv=0.0 if rng.random() < 0.1 and "dv" not in fields["train"] else _per_neuron(rng, size, 0.02, 0.6),
+        vth=_thresholds(rng, size, fields),
+        bias=_per_neuron(rng, size, -0.1, 0.2),
         train_bias=bool(rng.integers(2)),
         surrogate=list(Surrogate)[rng.integers(len(Surrogate))],
         slope=float(rng.choice([0.5, 3.0, 10.0, 25.0])),
@@ -135,18 +153,6 @@ def random_neurons(rng: np.random.Generator, size: int) -> CubaLif:
             if name.startswith("parametrizations"):
                 values.add_(torch.tensor(rng.normal(size=values.shape) * 0.3))
     return layer
-
-
-def _amounts(rng: np.random.Generator, reset: Reset, size: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if reset is Reset.VALUE:
-        fields["reset_amount"] = torch.tensor(rng.uniform(-1.0, 0.4, size))
-    if reset is Reset.SUBTRACT:
-        if rng.random() < 0.6:
-            fields["reset_amount"] = torch.tensor(rng.uniform(0.05, 2.0, size))
-        if rng.random() < 0.5:
-            fields["max_spikes"] = int(rng.choice([2, 3, 15, 255]))
-    return fields
 
 
 def _can_learn(name: str, fields: dict[str, Any]) -> bool:
