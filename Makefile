@@ -132,9 +132,11 @@ memory: $(READY) ## the memory of comparing and recording up to 50,000 pictures 
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m long tests/benchmarks/test_memory.py
 
 .PHONY: bench
-bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side (an hour)
+bench: $(READY) ## time everything; then Pumice, Lava and other libraries side by side, running and training (two hours)
 	$(BIN)/python -m pytest -m bench tests/benchmarks --benchmark-only -p no:randomly
 	$(BIN)/python -m tests.benchmarks.side_by_side
+	$(BIN)/python -m tests.benchmarks.training
+	$(BIN)/python -m tests.benchmarks.demo_training
 
 .PHONY: peers
 peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with

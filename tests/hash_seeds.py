@@ -94,7 +94,7 @@ def write(folder: Path) -> None:
     _errors(graph)
     _command("compile", "net.nir", "--example", "samples.npz", "-t", "lava", "-o", "build", "--loop-delay")
     _command("compare", "build", "--json")
-    _command("run", "build", "-o", "trace.npz", "--record", "v,u", "--json")
+    _command("run", "build", "-o", "trace.npz", "--record", "v,u", "--samples", "1", "--json")
     _command("show", "build")
     _command("check", "build", "-t", "loihi2", "--json")
     for written in ("onnx", "nir", "lava"):

@@ -83,21 +83,19 @@ def test_there_are_no_drawers_for_odds_and_ends(repository: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
+def test_importing_the_core_loads_neither_torch_nor_lava() -> None:
+    core = (
         "toolchain",
-        "toolchain.ir",
-        "toolchain.passes",
-        "toolchain.execution.reference",
         "toolchain.target.protocol",
-    ],
-)
-def test_importing_the_core_loads_neither_torch_nor_lava(name: str) -> None:
-    code = f"import json, sys, {name}; print(json.dumps(sorted(sys.modules)))"
+        "toolchain.ir",
+        "toolchain.execution.reference",
+        "toolchain.passes",
+    )
+    imports = "".join(f"import {name}; print(json.dumps(sorted(sys.modules)))\n" for name in core)
+    code = f"import json, sys\n{imports}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(json.loads(done.stdout))
-    assert not loaded & {"torch", "lava", "targets"}
+    for name, loaded in zip(core, done.stdout.splitlines(), strict=True):
+        assert not set(json.loads(loaded)) & {"torch", "lava", "targets"}, name
 
 
 @pytest.mark.parametrize("name", ["toolchain.workflow.targets", "toolchain.workflow.schema"])
@@ -129,9 +127,8 @@ def test_what_is_exported_for_lava_imports_lava_numpy_and_itself_only(repository
             assert roots <= {*sys.stdlib_module_names, "lava", "numpy", "scipy"}, path
 
 
-def test_nothing_unpickles(repository: Path) -> None:
-    for path in _sources(repository):
-        tree = ast.parse(path.read_text())
+def test_nothing_unpickles(trees: dict[str, ast.Module]) -> None:
+    for path, tree in trees.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
@@ -143,7 +140,7 @@ def test_nothing_unpickles(repository: Path) -> None:
                 assert ast.unparse(node) != "torch.load", path
 
 
-def test_only_the_command_line_speaks_of_options(repository: Path) -> None:
+def test_only_the_command_line_speaks_of_options(trees: dict[str, ast.Module]) -> None:
     """A library message names an argument in backticks; `toolchain.cli` spells it as its option."""
     option, pip = re.compile(r"(?<![\w-])(--[a-z][a-z-]+|-[a-z] [A-Z]+\b)"), re.compile(r"\bpip install ")
     speakers = (
@@ -152,10 +149,10 @@ def test_only_the_command_line_speaks_of_options(repository: Path) -> None:
         "targets/lava/runtime/",
         "targets/lava/network.py",
     )
-    for path in _sources(repository):
-        if path.relative_to(repository).as_posix().startswith(speakers):
+    for path, tree in trees.items():
+        if path.startswith(speakers):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and not pip.search(node.value):
                 assert not option.search(node.value), f"{path}:{node.lineno}: {node.value}"
 

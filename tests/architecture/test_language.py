@@ -4,11 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-_PACKAGES = ("pumice", "toolchain", "targets")
 _BODY_LINES = 40
 _POSITIONAL = 8
 _BROKEN = re.compile(r"(Of|That|Whose|As which|Which|Where they|As they)\b")
@@ -18,16 +14,6 @@ _NO_NAMES = {"found", "held", "told", "kept", "seen"}
 """Participles that tell a reader nothing: the thing has a name."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
-
-
-@pytest.fixture(scope="module")
-def trees(repository: Path) -> dict[str, ast.Module]:
-    """The syntax tree of every module, by its path."""
-    return {
-        path.relative_to(repository).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for package in _PACKAGES
-        for path in sorted((repository / package).rglob("*.py"))
-    }
 
 
 def _described(node: Definition) -> Iterator[tuple[str, str]]:

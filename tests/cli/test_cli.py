@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -305,29 +305,29 @@ def test_a_run_on_lava_can_be_told_where_to_keep_finished_samples(
     )
 
 
-def test_an_interrupted_training_ends_with_130_and_can_be_continued(tmp_path: Path) -> None:
+def _interrupt_when(ready: Callable[[], object]) -> threading.Thread:
+    """Start what sends this process the signal of Ctrl-C as soon as it is time."""
+
+    def wait() -> None:
+        while not ready():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_an_interrupted_training_ends_with_130_and_can_be_continued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "x.toml").write_text(TOML.replace("epochs = 2", "epochs = 400"))
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "toolchain.cli",
-            "train",
-            str(tmp_path / "x.toml"),
-            "-o",
-            str(tmp_path / "run"),
-        ],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("run/training-unpruned/state.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=180)
-    assert child.returncode == 130
+    command = ["train", str(tmp_path / "x.toml"), "-o", str(tmp_path / "run")]
+    state = tmp_path / "run/training-unpruned/state.safetensors"
+    sender = _interrupt_when(state.exists)
+    assert main(command) == 130
+    sender.join()
+    stderr = capsys.readouterr().err
     assert "the same command continues" in stderr
     assert re.search(r"of 400 was interrupted .* holds the state after epoch \d+", stderr)
     assert "train unpruned network: " in stderr

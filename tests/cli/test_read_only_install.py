@@ -66,6 +66,16 @@ _ROUND = (
 )
 
 
+@pytest.fixture(scope="module")
+def cache(install: Install) -> Path:
+    """Where compiled code of the install is kept, which was used once."""
+    done = install.python("-c", _ROUND)
+    assert done.returncode == 0, done.stderr
+    source, cache = done.stdout.split()
+    assert source.startswith(str(install.packages))
+    return Path(cache)
+
+
 def test_every_command_explains_itself(install: Install) -> None:
     done = install.python("-m", "toolchain.cli", "--help")
     assert done.returncode == 0, done.stderr
@@ -84,29 +94,23 @@ def test_help_loads_no_compiler_and_no_torch() -> None:
     assert not set(json.loads(done.stderr)) & {"numba", "torch", "lava", "matplotlib"}
 
 
-def test_compiled_code_is_kept_in_a_folder_that_is_the_users_alone(install: Install) -> None:
-    done = install.python("-c", _ROUND)
-    assert done.returncode == 0, done.stderr
-    source, cache = done.stdout.split()
-    assert source.startswith(str(install.packages))
-    assert Path(cache).parent.parent == install.temporary
-    private = Path(cache).parent
+def test_compiled_code_is_kept_in_a_folder_that_is_the_users_alone(install: Install, cache: Path) -> None:
+    private = cache.parent
+    assert private.parent == install.temporary
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     assert private.stat().st_uid == os.geteuid()
 
 
 @pytest.mark.parametrize("trap", ["open to all", "a link", "of somebody else"])
 def test_a_folder_that_somebody_else_could_have_filled_is_not_read(
-    install: Install, tmp_path: Path, trap: str
+    install: Install, cache: Path, tmp_path: Path, trap: str
 ) -> None:
     """What Numba keeps is code: whoever can write there runs what he likes as this user."""
     if trap == "of somebody else" and os.geteuid() != 0:
         pytest.skip("only root can make a folder of somebody else's")
-    first = install.python("-c", _ROUND)
-    name = Path(first.stdout.split()[1]).parent.name
     temporary = tmp_path
     temporary.chmod(0o1777)
-    mine = temporary / name
+    mine = temporary / cache.parent.name
     (temporary / "elsewhere").mkdir()
     if trap == "a link":
         mine.symlink_to(temporary / "elsewhere")

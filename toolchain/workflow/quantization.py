@@ -232,9 +232,14 @@ class RepairOptions:
 
     @classmethod
     def of_epochs(cls, epochs: int, seed: int = 0) -> "RepairOptions":
-        """Return options for a network of any origin: a weight may move by a thousandth of a typical one."""
-        fit = FitOptions(epochs, 32, 1e-3, label_smoothing=0.1)
-        return cls(fit=fit, seed=seed, typical_weights=True)
+        """Return options for a network of any origin: a weight may move by a thousandth of a typical one.
+
+        Scores may be counts of spikes, which label smoothing would pull towards one another whatever they
+        were trained to be. Where a spike subtracts, gradients live on through spikes, so that a surrogate as
+        wide as that of `RepairOptions()` lets them grow over many steps.
+        """
+        fit = FitOptions(epochs, 32, 1e-3)
+        return cls(fit=fit, slope=10.0, seed=seed, typical_weights=True)
 
     def fit_for(self, graph: Graph) -> FitOptions:
         r"""Return how to train a graph.

@@ -15,9 +15,11 @@ from scipy.sparse import csr_array
 from targets.emulator.compiled import events
 from targets.emulator.compiled.events import LoopPlan
 from targets.emulator.compiled.network import CompiledNetwork
+from targets.emulator.compiled.spike_lists import ImageMessages
 from targets.emulator.compiled.streams import enter, leave
 from targets.emulator.compiled.synapses import Rows
 from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
+from targets.emulator.compiled.window_sums import sum_rows
 from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.target import EmulatorTarget
 from tests.exactness import check_equal
@@ -292,3 +294,21 @@ def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
     recipe = Recipe(seed=23067, sizes=(1,), channels=1, synaptic_delays=True, sparse=True)
     graph, stimulus = random_fixed(recipe), random_stimulus(recipe, 2, 5)
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
+
+
+@pytest.mark.parametrize("targets", [1, 63, 64, 65])
+@pytest.mark.parametrize(("largest", "counts"), [(1, True), (9, True), (300, False)])
+def test_sums_of_a_dense_connection_are_written_nowhere_else(
+    targets: int, largest: int, *, counts: bool, rng: np.random.Generator
+) -> None:
+    weights = 2 * rng.integers(-127, 128, (targets, 5, 1, 1), np.int32)
+    blocks = WeightBlocks.of(weights, 1, POINT, largest=largest, counts=counts)
+    for images in (1, 3, 8, 9):
+        values = rng.integers(0 if counts else -largest, largest + 1, (images, 1, 1, 5))
+        values = values.astype(np.uint8 if counts else np.int32)
+        around = np.full((images + 9, targets), 77, np.int32)
+        messages = ImageMessages(values, np.zeros((images, 0, 0, 0), np.uint64))
+        sum_rows(messages, blocks.weights, around[:images])
+        expected = values.reshape(images, 5).astype(np.int64) @ weights.reshape(targets, 5).T
+        assert np.array_equal(around[:images] * blocks.gain, expected)
+        assert (around[images:] == 77).all()

@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.graphs import recurrent
+from tests.graphs import chain, dense, lif, recurrent
+from tests.real_data import real_data
 from tests.toolchain.interchange.netx_graphs import save, small
 from toolchain import ir
 from toolchain.cli.main import main
@@ -22,9 +23,10 @@ from toolchain.interchange.nir.to_nir import to_nir
 from toolchain.ir import Graph, same_structure
 from toolchain.ir.matrix import values_of
 from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile import compile_graph
 from toolchain.workflow.compile_file import compile_file
 from toolchain.workflow.load import load
-from toolchain.workflow.quantization import RepairOptions
+from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 
 USUAL = RepairOptions.of_epochs(2)
 EPOCHS = replace(USUAL, fit=replace(USUAL.fit, batch_size=8, learning_rate=0.1))
@@ -199,3 +201,38 @@ def test_what_is_wrong_with_training_samples_is_said_of_them(tmp_path: Path) -> 
     wrong = Stimulus(train.values, train.labels - 1)
     with pytest.raises(StimulusError, match="^train: labels must lie in"):
         compile_file(path, convention="snntorch", train=wrong, repair=EPOCHS, stimulus=held)
+
+
+def test_counts_that_are_right_are_not_pulled_towards_one_another() -> None:
+    """Every class has a channel whose neuron fires at all steps: there is nothing to be learnt."""
+    graph = chain(dense("w", "x", 2 * np.eye(3)), lif("p", ("w",), 3), shape=(3,))
+    labels = np.arange(12) % 3
+    samples = Stimulus({"x": np.repeat(np.eye(3, dtype=bool)[labels][:, None], 20, axis=1)}, labels)
+    build = repair_build(compile_graph(graph, calibration=samples), samples, USUAL)
+    assert build.facts.repair is not None
+    assert build.facts.repair.loss is not None
+    assert build.facts.repair.loss < 1e-6
+
+
+@pytest.mark.slow
+def test_training_brings_a_network_back_that_subtracts() -> None:
+    """Braille letters at three bits: every epoch lowers the loss, and the held-out fold becomes no worse."""
+    path = real_data("nir", "braille_subtract.nir")
+    train, held_out = (Stimulus.load(real_data("braille", f"encoded_val_{fold}.npz")) for fold in (1, 0))
+    options: dict[str, Any] = {
+        "convention": "snntorch",
+        "reset": "subtract",
+        "stimulus": held_out,
+        "calibration": train,
+        "quantization": Quantization(weight_bits=3),
+    }
+    plain = compile_file(path, **options)
+    repaired = [repair_build(plain, train, RepairOptions.of_epochs(epochs)) for epochs in (1, 4)]
+    losses = [build.facts.repair.loss for build in repaired if build.facts.repair and build.facts.repair.loss]
+    assert losses[1] < losses[0]
+    before, after = (compare_build(build).comparison for build in (plain, repaired[1]))
+    assert before.fixed_accuracy is not None
+    assert after.fixed_accuracy is not None
+    assert after.fixed_accuracy >= before.fixed_accuracy
+    assert after.spike_f1 > 0.98
+    assert before.spike_f1 < 0.7

@@ -18,9 +18,13 @@ NUMBERS: Final = 8
 U, V, RISE, WAIT = range(4)
 """Rows of a state."""
 STATES: Final = 4
-START, STOP, KEEPS, MOST, PLAIN, SURROGATE = range(6)
-"""Columns of the table of layers: neurons, whether a reset keeps the potential, most spikes a step, kind."""
-COLUMNS: Final = 6
+START, STOP, KIND, REMEMBERS, KEEPS, MOST, SURROGATE = range(7)
+"""Columns of the table of layers: its neurons, its kind, whether its gradients need the states before steps,
+whether a reset keeps the potential, most spikes a step, shape of the spike derivative."""
+COLUMNS: Final = 14
+"""Those and the columns of `ruled_neurons`."""
+ANY, PLAIN, RULED, PORT = range(4)
+"""Kinds of layers: `advance_any`, `advance_plain`, `advance_ruled`; a port has no neurons, see `collect`."""
 FAST_SIGMOID, ARCTAN, SIGMOID = range(3)
 
 
@@ -93,7 +97,7 @@ def advance_any(
         potential[n] = v if active else old
         sent[n] = active & above
     if most > 1:
-        _count(sent, potential, vth, rises, amounts, most)
+        count_spikes(sent, potential, vth, rises, amounts, most)
     for n in range(len(a)):
         v, count, fired = potential[n], a.dtype.type(sent[n]), sent[n] > 0
         amount, longest, wait = amounts[n], refractory[n], waits[n] - one
@@ -105,20 +109,19 @@ def advance_any(
 
 
 @njit(nogil=True, error_model="numpy")
-def _count(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, most: int) -> None:  # noqa: ANN401
+def count_spikes(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, most: int) -> None:  # noqa: ANN401
     """Replace spikes by their numbers, where a neuron may send several."""
     nothing, one, highest = vth.dtype.type(0), vth.dtype.type(1), vth.dtype.type(most)
     for n in range(len(sent)):
-        if sent[n] == 0:
-            continue
-        threshold = vth[n] + rises[n]
-        whole = np.floor((potential[n] - threshold) / amounts[n])
-        more = potential[n] - whole * amounts[n] > threshold
-        sent[n] = np.uint8(min(whole + (one if more else nothing), highest))
+        fired, amount, threshold = sent[n] > 0, amounts[n], vth[n] + rises[n]
+        whole = np.floor((potential[n] - threshold) / amount)
+        more = potential[n] - whole * amount > threshold
+        count = min(whole + (one if more else nothing), highest)
+        sent[n] = np.uint8(count if fired else nothing)
 
 
 @njit(nogil=True, fastmath={"contract"}, error_model="numpy")
-def _smooth(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
+def derive(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
     """Replace distances by the surrogate's derivative there; see `toolchain.models.surrogates`.
 
     The slope of an arctangent is multiplied by half of pi already.
@@ -180,7 +183,7 @@ def retreat_plain(
     for n in range(len(by_a)):
         # The place of the result serves for the distance to the threshold, then for the derivative there.
         by_a[n] = potential[n] / vth[n] - one
-    _smooth(by_a, surrogate, slope)
+    derive(by_a, surrogate, slope)
     for n in range(len(by_a)):
         of_v, fired = later_v[n], potential[n] > vth[n]
         by_v = (nothing if fired else of_v) + by_spikes[n] * by_a[n] / vth[n]
@@ -243,7 +246,7 @@ def retreat_any(
         _approach(over, nearest, vth, amounts, most)
     for n in range(len(by_a)):
         by_a[n] = over[n] / vth[n] - one
-    _smooth(by_a, surrogate, slope)
+    derive(by_a, surrogate, slope)
     driven = np.empty_like(by_a)
     for n in range(len(by_a)):
         active, of_v = old_wait[n] == nothing, later_v[n]
@@ -266,8 +269,8 @@ def retreat_any(
         later_rise[n] = keep_rise[n] * of_rise - smooth
     for n in range(len(by_a)):
         active, by_v = old_wait[n] == nothing, driven[n]
-        kept = keep_v[n] * by_v
-        later_v[n] = kept if active else by_v
+        remaining = keep_v[n] * by_v
+        later_v[n] = remaining if active else by_v
         driven[n] = by_v if active else nothing
     for n in range(len(by_a)):
         by_u = driven[n] + later_u[n]

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from toolchain.errors import OutOfMemoryError
+from toolchain.models.loops.matrices import LayerPattern
+from toolchain.models.loops.vectors import WIDE
 
 Numbers = NDArray[Any]
+_MOST_PLACES: Final = 2**32
+"""Places that 32 bits can name."""
 _WIDE_FROM: Final = 0.2
 """Share of possible synapses from which on a connection is wide."""
 
@@ -15,126 +24,220 @@ _WIDE_FROM: Final = 0.2
 @final
 @dataclass(frozen=True)
 class ConnectedPart:
-    """A connection on its way into the lists.
+    """The synapses of a connection on their way into the lists.
 
     Attributes:
-        source: First neuron of its source.
-        target: First neuron of its target.
-        mask: Which synapses exist, bool `[targets, sources]`.
-        delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        between: First neuron of the source and its size, first neuron of the target and its size.
+        sources: Neuron from which each synapse comes, int64 `[S]`, like the next three.
+        targets: Neuron that it reaches.
+        delays: Steps that it takes.
+        stored: Position of its weight among those of the connection, flat.
     """
 
-    source: int
-    target: int
-    mask: NDArray[np.bool_]
+    between: tuple[int, int, int, int]
+    sources: Numbers
+    targets: Numbers
     delays: Numbers
+    stored: Numbers
+
+    @classmethod
+    def of_mask(cls, source: int, target: int, mask: NDArray[np.bool_], delays: Numbers) -> "ConnectedPart":
+        """Return the synapses of a matrix.
+
+        Args:
+            source: First neuron of the source.
+            target: First neuron of the target.
+            mask: Existing synapses, `[targets, sources]`.
+            delays: Steps that each takes, int64, one number or `[targets, sources]`.
+        """
+        index = np.flatnonzero(mask)
+        row, column = np.divmod(index, mask.shape[1])
+        steps = np.broadcast_to(delays, mask.shape).reshape(-1)[index]
+        between = (source, mask.shape[1], target, mask.shape[0])
+        return cls(between, source + column, target + row, steps, index)
+
+    def within(self, steps: int) -> "ConnectedPart":
+        """Return the synapses that bring something in a run of so many steps."""
+        early = self.delays < steps
+        if early.all():
+            return self
+        return ConnectedPart(
+            self.between,
+            self.sources[early],
+            self.targets[early],
+            self.delays[early],
+            self.stored[early],
+        )
 
     @property
     def is_wide(self) -> bool:
         """Whether whole rows of weights are added faster than the weights of the synapses alone."""
-        return self.delays.ndim == 0 and bool(self.mask.mean() > _WIDE_FROM)
+        _, sources, target, targets = self.between
+        if len(self.delays) <= _WIDE_FROM * sources * targets:
+            return False
+        # The sums of each delay may be formed in a place of their own.
+        there = (self.targets >= target) & (self.targets < target + targets)
+        return bool((there & (self.delays == self.delays[0])).all())
 
 
 class Synapses(NamedTuple):
     """The synapses of all neurons with their weights, as compiled loops take them.
 
     Attributes:
-        first: Where the synapses of each neuron begin, int64 `[N + 1]`.
-        middle: Where those begin that stand in `rows` as well, int64 `[N]`; they come last.
-        places: `delay * N + target` of each synapse, uint32.
-        weights: Weight of each synapse.
-        wide: Connections with so many synapses that whole rows of weights are added: their first neuron,
+        first: Where the listed synapses of each neuron begin, int64 `[N + 1]`.
+        places: `delay * N + target` of each, uint32.
+        weights: Weight of each.
+        wide: Connections with so many synapses that they are not listed, but matrices: their first neuron,
             the neuron behind the last, the place that the first weight of a row reaches, the length of a
             row, and where the rows begin in `rows`; int64 `[connections, 5]`.
-        rows: Weights of those connections, a row for each source, zero where there is no synapse; flat.
+        rows: Weights of those, a row for each source, zero where there is no synapse; flat, and a multiple
+            of `WIDE` of rows for each connection.
     """
 
     first: Numbers
-    middle: Numbers
     places: Numbers
     weights: Numbers
     wide: Numbers
     rows: Numbers
 
 
+class Weights(NamedTuple):
+    """Weights of synapses as tensors: `weights` and `rows` of `Synapses`."""
+
+    listed: Tensor
+    rows: Tensor
+
+
 @final
 @dataclass(frozen=True)
+class StoredWeights:
+    """Where the weights of a connection stand.
+
+    Attributes:
+        index: Positions of the weights of its synapses among its own, flat.
+        positions: Their positions in the lists; of a wide connection, in `rows`.
+        is_wide: Whether it is a wide one.
+    """
+
+    index: Tensor
+    positions: Tensor
+    is_wide: bool
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class SynapseLists:
     """Where the weights of connections stand in lists by source, in the order of the places they reach.
 
     Attributes:
-        first: As in `Synapses`, like the next three.
-        middle: See there.
+        first: As in `Synapses`, like the next two.
         places: See there.
         wide: See there.
+        size: Length of `rows`.
         longest: Longest delay.
-        stored: For each connection the position of its synapses in its own matrix, flat, and in the lists.
-        in_rows: For each connection the positions of its synapses in `rows`; None if it is not wide.
+        is_cut: Whether there are synapses that take longer than the runs that these lists are for.
+        layers: First neuron and number of neurons of each layer.
+        stored: Where the weights of each connection stand.
+        device: Where weights lie.
     """
 
     first: Numbers
-    middle: Numbers
     places: Numbers
     wide: Numbers
+    size: int
     longest: int
-    stored: tuple[tuple[Numbers, Numbers], ...]
-    in_rows: tuple[Numbers | None, ...]
+    is_cut: bool
+    layers: tuple[tuple[int, int], ...]
+    stored: tuple[StoredWeights, ...]
+    device: torch.device
 
     @classmethod
-    def of(cls, parts: Sequence[ConnectedPart], neurons: int) -> "SynapseLists":
-        """Return the lists of all connections between `neurons` neurons."""
+    def of(
+        cls,
+        parts: Sequence[ConnectedPart],
+        layers: Sequence[tuple[int, int]],
+        neurons: int,
+        steps: int,
+        device: torch.device,
+        *,
+        wide: bool,
+    ) -> "SynapseLists":
+        """Return the lists of all connections between neurons, for runs of some length.
+
+        Args:
+            parts: The connections.
+            layers: First neuron and number of neurons of each layer.
+            neurons: Number of neurons.
+            steps: Length of a run: a synapse that takes as long brings nothing, and is left out.
+            device: Where weights lie.
+            wide: Whether connections with many synapses are matrices instead of being listed.
+
+        Raises:
+            OutOfMemoryError: Delays are longer than places can be numbered.
+        """
+        cut = [part.within(steps) for part in parts]
+        is_cut = any(len(part.stored) != len(each.stored) for part, each in zip(parts, cut, strict=True))
+        longest = max((int(part.delays.max(initial=0)) for part in cut), default=0)
+        if (longest + 1) * neurons > _MOST_PLACES:
+            raise OutOfMemoryError(f"delays of {longest} steps", f"{neurons} neurons", "give shorter delays")
+        listed = [part for part in cut if not (wide and part.is_wide)]
         nothing = np.empty(0, np.int64)
-        sources, places, wides, own = [nothing], [nothing], [nothing.astype(bool)], []
-        wide: list[tuple[int, ...]] = []
-        in_rows: list[Numbers | None] = []
-        size = 0
-        for part in parts:
-            index = np.flatnonzero(part.mask)
-            target, source = np.divmod(index, part.mask.shape[1])
-            delay = np.broadcast_to(part.delays, part.mask.shape).reshape(-1)[index]
-            sources.append(part.source + source)
-            places.append(delay * neurons + part.target + target)
-            wides.append(np.full(len(index), part.is_wide))
-            own.append(index)
-            in_rows.append(size + source * part.mask.shape[0] + target if part.is_wide else None)
-            if part.is_wide:
-                targets, count = part.mask.shape
-                reached = int(part.delays) * neurons + part.target
-                wide.append((part.source, part.source + count, reached, targets, size))
-                size += targets * count
-        source, place, late = (np.concatenate(each) for each in (sources, places, wides))
-        order = np.lexsort((place, late, source))
-        positions = np.empty_like(order)
-        positions[order] = np.arange(len(order))
-        ends = np.cumsum([len(index) for index in own]).tolist()
-        first = np.searchsorted(source[order], np.arange(neurons + 1))
+        source = np.concatenate([nothing, *(part.sources for part in listed)])
+        place = np.concatenate([nothing, *(part.delays * neurons + part.targets for part in listed)])
+        order = np.lexsort((place, source))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        begin, size = 0, 0
+        stored: list[StoredWeights] = []
+        wides: list[tuple[int, ...]] = []
+        for part in cut:
+            count, index = len(part.stored), _on(part.stored, device)
+            if not (wide and part.is_wide):
+                stored.append(StoredWeights(index, _on(rank[begin : begin + count], device), is_wide=False))
+                begin += count
+                continue
+            first, sources, target, targets = part.between
+            positions = size + (part.sources - first) * targets + part.targets - target
+            stored.append(StoredWeights(index, _on(positions, device), is_wide=True))
+            wides.append((first, first + sources, int(part.delays[0]) * neurons + target, targets, size))
+            size += targets * (sources + -sources % WIDE)
         return cls(
-            first=first,
-            middle=first[1:] - np.bincount(source[late], minlength=neurons),
+            first=np.searchsorted(source[order], np.arange(neurons + 1)),
             places=place[order].astype(np.uint32),
-            wide=np.array(wide, np.int64).reshape(-1, 5),
-            longest=int(place.max(initial=0)) // neurons,
-            stored=tuple(
-                (index, positions[end - len(index) : end]) for index, end in zip(own, ends, strict=True)
-            ),
-            in_rows=tuple(in_rows),
+            wide=np.array(wides, np.int64).reshape(-1, 5),
+            size=size,
+            longest=longest,
+            is_cut=is_cut,
+            layers=tuple(layers),
+            stored=tuple(stored),
+            device=device,
         )
 
-    def gather(self, matrices: Sequence[Numbers], dtype: np.dtype[Any]) -> Synapses:
-        """Return the synapses with their weights, from the matrices of the connections."""
-        weights, rows = np.empty(len(self.places), dtype), np.zeros(self._row_size, dtype)
-        for (index, positions), wide, matrix in zip(self.stored, self.in_rows, matrices, strict=True):
-            weights[positions] = matrix.reshape(-1)[index]
-            if wide is not None:
-                rows[wide] = weights[positions]
-        return Synapses(self.first, self.middle, self.places, weights, self.wide, rows)
+    @cached_property
+    def patterns(self) -> list[LayerPattern]:
+        """The synapses of each layer as a matrix; there are no wide connections then."""
+        return [
+            LayerPattern.of(self.first[start : start + size + 1], self.places, self.device)
+            for start, size in self.layers
+        ]
 
-    def no_gradient(self, synapses: Synapses, count: int) -> list[Synapses]:
-        """Return places for `count` gradients of the weights, all zero."""
-        blank = synapses._replace(weights=np.zeros_like(synapses.weights), rows=np.zeros_like(synapses.rows))
-        return [blank._replace(weights=blank.weights.copy(), rows=blank.rows.copy()) for _ in range(count)]
+    def with_weights(self, weights: Weights) -> Synapses:
+        """Return the synapses with their weights, as compiled loops take them."""
+        return Synapses(self.first, self.places, weights.listed.numpy(), self.wide, weights.rows.numpy())
 
-    def scatter(self, gradients: Sequence[Synapses], connection: int, shape: tuple[int, ...]) -> Numbers:
+    def blank(self, like: Tensor) -> Weights:
+        """Return weights of zero."""
+        return Weights(like.new_zeros(len(self.places)), like.new_zeros(self.size))
+
+    def gather(self, matrices: Sequence[Tensor], like: Tensor) -> Weights:
+        """Return the weights of all synapses, from the matrices of the connections."""
+        weights = self.blank(like)
+        for place, matrix in zip(self.stored, matrices, strict=True):
+            values = weights.rows if place.is_wide else weights.listed
+            values[place.positions] = matrix.detach().reshape(-1)[place.index]
+        return weights
+
+    def scatter(self, gradients: Sequence[Weights], connection: int, shape: tuple[int, ...]) -> Tensor:
         """Return the gradient of a connection as its matrix, zero where there is no synapse.
 
         Args:
@@ -142,12 +245,12 @@ class SynapseLists:
             connection: Number of the connection.
             shape: Shape of its matrix.
         """
-        (index, positions), wide = self.stored[connection], self.in_rows[connection]
-        matrix = np.zeros(shape, gradients[0].weights.dtype)
-        values = [each.weights[positions] if wide is None else each.rows[wide] for each in gradients]
-        matrix.reshape(-1)[index] = np.sum(values, axis=0)
+        place = self.stored[connection]
+        matrix = gradients[0].listed.new_zeros(shape)
+        parts = [(each.rows if place.is_wide else each.listed)[place.positions] for each in gradients]
+        matrix.view(-1)[place.index] = torch.stack(parts).sum(0)
         return matrix
 
-    @property
-    def _row_size(self) -> int:
-        return int(sum((stop - start) * length for start, stop, _, length, _ in self.wide.tolist()))
+
+def _on(index: Numbers, device: torch.device) -> Tensor:
+    return torch.from_numpy(index).to(device)

@@ -1,4 +1,4 @@
-"""Three innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
+"""Five innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
 Plain Numba keeps a sum of many lanes in memory between two rows; here it stays in registers. A vector of
 `ROW_BYTES` is a row of weights, one of `LINE_BYTES` a neuron's value in several samples. Products and sums
@@ -20,6 +20,8 @@ ROW_BYTES: Final = 256
 """Bytes of weights that lie side by side in one row: 64 numbers of float32."""
 LINE_BYTES: Final = 64
 """Bytes of a neuron's values in samples that advance together: 16 numbers of float32."""
+WIDE: Final = 8
+"""Rows of weights that are used at once; a line holds a multiple of it."""
 _SUMS: Final = 4
 """Sums that are formed beside one another, since each must wait for its last addition."""
 _FUSED: Final = ("contract", "nsz")
@@ -159,16 +161,111 @@ def sum_lines(
         length = builder.sub(values[5], values[4])
         whole = builder.udiv(length, ir.Constant(index, _SUMS))
         with cgutils.loop_nest(builder, [whole], index) as groups:
-            first = builder.add(values[4], builder.mul(groups[0], ir.Constant(index, _SUMS)))
+            first = builder.add(values[4], builder.mul(*groups, ir.Constant(index, _SUMS)))
             for k, total in enumerate(totals):
                 add(total, builder.add(first, ir.Constant(index, k)))
         done = builder.mul(whole, ir.Constant(index, _SUMS))
         with cgutils.loop_nest(builder, [builder.sub(length, done)], index) as rest:
-            add(totals[0], builder.add(builder.add(values[4], done), rest[0]))
+            add(totals[0], builder.add(builder.add(values[4], done), *rest))
         total = builder.load(totals[0])
         for other in totals[1:]:
             total = builder.fadd(total, builder.load(other))
         builder.store(total, target, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _turned(builder: Any, vectors: list[Any]) -> list[Any]:  # noqa: ANN401 - Numba ships no types
+    """Return the columns of a square of numbers, given its rows; halves are interleaved several times."""
+    count = len(vectors)
+    index = ir.VectorType(ir.IntType(32), count)
+    low = ir.Constant(index, [k // 2 + count * (k % 2) for k in range(count)])
+    high = ir.Constant(index, [(k + count) // 2 + count * (k % 2) for k in range(count)])
+    for _ in range(count.bit_length() - 1):
+        pairs = [(vectors[k], vectors[k + count // 2]) for k in range(count // 2)]
+        vectors = [builder.shuffle_vector(a, b, mask) for a, b in pairs for mask in (low, high)]
+    return vectors
+
+
+@intrinsic
+def turn(
+    typing: Any,  # noqa: ANN401
+    source: Any,  # noqa: ANN401
+    start: Any,  # noqa: ANN401
+    stride: Any,  # noqa: ANN401
+    target: Any,  # noqa: ANN401
+    place: Any,  # noqa: ANN401
+    step: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Copy a square of numbers, a line wide, turned: its rows become columns.
+
+    Args:
+        typing: Typing context of Numba.
+        source: Numbers, flat.
+        start: Where the first row begins.
+        stride: From one row to the next.
+        target: Place for the numbers, flat.
+        place: Where the first column begins.
+        step: From one column to the next.
+    """
+    del typing
+    signature = types.void(source, start, stride, target, place, step)
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        count = LINE_BYTES // (call.args[0].dtype.bitwidth // 8)
+        vector = ir.VectorType(_number(call.args[0].dtype), count)
+
+        def line(array: int, begin: Any, stride: Any, k: int) -> Any:  # noqa: ANN401
+            offset = builder.add(begin, builder.mul(stride, ir.Constant(stride.type, k)))
+            numbers = _data(context, builder, call.args[array], values[array])
+            return builder.bitcast(builder.gep(numbers, [offset]), vector.as_pointer())
+
+        rows = [builder.load(line(0, values[1], values[2], k), align=4) for k in range(count)]
+        for k, column in enumerate(_turned(builder, rows)):
+            builder.store(column, line(3, values[4], values[5], k), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def add_wide_lines(
+    typing: Any,  # noqa: ANN401
+    lines: Any,  # noqa: ANN401
+    shift: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    begin: Any,  # noqa: ANN401
+    length: Any,  # noqa: ANN401
+    sums: Any,  # noqa: ANN401
+    position: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Add to `WIDE` lines from `position` on the lines from `shift` on, weighted by as many rows.
+
+    Row k of `length` weights begins at `begin + k length`; all arrays are flat. A line is loaded once for all
+    rows.
+    """
+    del typing
+    signature = types.void(lines, shift, rows, begin, length, sums, position)
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        sources = builder.gep(_vectors(context, builder, call.args[0], values[0], LINE_BYTES), [values[1]])
+        numbers = builder.gep(_data(context, builder, call.args[2], values[2]), [values[3]])
+        target = _vectors(context, builder, call.args[5], values[5], LINE_BYTES)
+        index, vector = values[4].type, target.type.pointee
+        places = [
+            builder.gep(target, [builder.add(values[6], ir.Constant(values[6].type, k))]) for k in range(WIDE)
+        ]
+        totals = [cgutils.alloca_once_value(builder, builder.load(place, align=4)) for place in places]
+        weights = [builder.gep(numbers, [builder.mul(values[4], ir.Constant(index, k))]) for k in range(WIDE)]
+        with cgutils.loop_nest(builder, [values[4]], index) as targets:
+            line = builder.load(builder.gep(sources, [*targets]), align=4)
+            for total, row in zip(totals, weights, strict=True):
+                weight = _spread(builder, builder.load(builder.gep(row, [*targets])), vector.count)
+                product = builder.fmul(line, weight, flags=_FUSED)
+                builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
+        for total, place in zip(totals, places, strict=True):
+            builder.store(builder.load(total), place, align=4)
         return context.get_dummy_value()
 
     return signature, generate

@@ -67,7 +67,7 @@ def _compare_quarters(chosen: Convention, make: Callable[[Draw], Cell], seed: in
 
 
 @every_cell
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seed=seeds)
 def test_a_layer_is_read_as_its_framework_runs_it(
     name: str, reset: str | None, make: Callable[[Draw], Cell], seed: int
@@ -77,7 +77,7 @@ def test_a_layer_is_read_as_its_framework_runs_it(
 
 
 @every_cell
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(seed=seeds)
 def test_a_potential_that_meets_its_threshold_fires_as_there(
     name: str, reset: str | None, make: Callable[[Draw], Cell], seed: int

@@ -43,7 +43,7 @@ def exported(graph: Graph, folder: Path) -> Path:
     return folder
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(recipe=plain_recipes)
 def test_the_integers_of_a_file_of_ours_come_back(tmp_path_factory: Any, recipe: Recipe) -> None:
     graph = random_fixed(recipe)

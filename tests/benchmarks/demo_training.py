@@ -1,0 +1,109 @@
+"""How long the demo trains and how well, in compiled loops and step by step.
+
+`python -m tests.benchmarks.demo_training`: with every seed, the network of the demo is trained as built and
+pruned, by both paths in turn, from the same weights and with the same order of samples.
+"""
+
+import argparse
+import copy
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.training import machine, ratio_of
+from toolchain.models import Network
+from toolchain.progress import no_progress
+from toolchain.training import fit
+from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
+from toolchain.workflow.prune import prune_stage
+
+PATHS = {"compiled loops": True, "step by step": False}
+NETWORKS = ("as built", "pruned")
+_CONSOLE = Console(width=110)
+
+
+def measure(seed: int, epochs: int | None) -> list[dict[str, Any]]:
+    """Train both networks of one seed by both paths; return seconds and held-out accuracy of each."""
+    experiment = Experiment(seed=seed)
+    assert experiment.pruning is not None
+    images = load_images(experiment)
+    train, test = encode_images(experiment, images)
+    with tempfile.TemporaryDirectory() as folder:
+        pruned = prune_stage(experiment, experiment.pruning, Path(folder), images, train).network
+    rows: list[dict[str, Any]] = []
+    for name, network in zip(NETWORKS, (untrained_network(experiment, images), pruned), strict=True):
+        # Which path comes first changes, so that what else the machine does hits both.
+        for path in sorted(PATHS, reverse=bool(seed % 2)):
+            learner: Network = copy.deepcopy(network)
+            learner.compiled = PATHS[path]
+            options = fit_options(experiment, epochs)
+            started = time.perf_counter()
+            fit(learner, train, images.train_labels, options, seed=seed, progress=no_progress)
+            seconds = time.perf_counter() - started
+            with torch.inference_mode():
+                right = learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy() == images.test_labels
+            accuracy = 100 * float(np.mean(right))
+            rows.append(
+                {"seed": seed, "network": name, "path": path, "seconds": seconds, "accuracy": accuracy}
+            )
+    return rows
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print means and spreads over seeds, and the ratio of the times."""
+    table = Table(title=f"the demo's training, {len(rows) // 4} seeds", title_justify="left")
+    for name in ("network", "path", "seconds", "times compiled", "95 %", "held-out accuracy", "spread"):
+        table.add_column(name, justify="right" if name not in {"network", "path"} else "left")
+    for network in NETWORKS:
+        times = {path: _values(rows, network, path, "seconds") for path in PATHS}
+        for path in PATHS:
+            ratio, low, high = ratio_of(times[path], times["compiled loops"])
+            accuracies = _values(rows, network, path, "accuracy")
+            spread = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
+            table.add_row(
+                network,
+                path,
+                f"{np.median(times[path]):.1f}",
+                f"{ratio:.2f}",
+                f"{low:.2f} .. {high:.2f}",
+                f"{np.mean(accuracies):.2f} %",
+                f"{spread:.2f}",
+            )
+    _CONSOLE.print(table)
+
+
+def _values(rows: Sequence[dict[str, Any]], network: str, path: str, key: str) -> list[float]:
+    return [row[key] for row in rows if row["network"] == network and row["path"] == path]
+
+
+def main() -> None:
+    """Measure, print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, help="JSON to write")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, help="other than the demo's")
+    parser.add_argument("--threads", type=int, default=2, help="cores and threads of each")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    torch.set_num_threads(options.threads)
+    rows: list[dict[str, Any]] = []
+    for seed in range(options.seeds):
+        rows += measure(seed, options.epochs)
+        show(rows)
+    if options.output is not None:
+        document = {"machine": machine(options.threads), "rows": rows}
+        options.output.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
