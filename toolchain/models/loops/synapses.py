@@ -72,9 +72,12 @@ class ConnectedPart:
     @property
     def is_wide(self) -> bool:
         """Whether whole rows of weights are added faster than the weights of the synapses alone."""
-        _, sources, _, targets = self.between
-        together = len(self.delays) > 0 and bool((self.delays == self.delays[0]).all())
-        return together and len(self.delays) > _WIDE_FROM * sources * targets
+        _, sources, target, targets = self.between
+        if len(self.delays) <= _WIDE_FROM * sources * targets:
+            return False
+        # The sums of each delay may be formed in a place of their own.
+        there = (self.targets >= target) & (self.targets < target + targets)
+        return bool((there & (self.delays == self.delays[0])).all())
 
 
 class Synapses(NamedTuple):
