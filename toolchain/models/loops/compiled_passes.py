@@ -58,15 +58,19 @@ class CompiledPasses:
         sent = torch.zeros(a.shape, dtype=torch.uint8)
         v = a.new_empty(*a.shape[:2], run.shown[1])
         u = a.new_empty(*a.shape[:2], run.shown[1] if run.currents_too else 0)
-        arrays = [each.numpy() for each in (a, tail, state, sent, v, u)]
         in_threads(
             lambda part: advance(
                 *part,
-                *arrays,
-                run.shown[0],
-                self._numbers,
-                self._layers,
-                self._synapses,
+                a=a.numpy(),
+                tail=tail.numpy(),
+                state=state.numpy(),
+                sent=sent.numpy(),
+                v_rows=v.numpy(),
+                u_rows=u.numpy(),
+                shown=run.shown[0],
+                numbers=self._numbers,
+                layers=self._layers,
+                synapses=self._synapses,
             ),
             parts(run.batch),
             torch.get_num_threads(),
