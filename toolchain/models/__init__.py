@@ -9,7 +9,7 @@ from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, NetworkRecord, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses, learnt_parameters
 from toolchain.models.preresnet import PreResNetShape, build_preresnet
-from toolchain.models.spiking import ActivityMeter, Spiking
+from toolchain.models.spiking import ActivityMeter, Meter, Spiking
 from toolchain.models.surrogates import Surrogate
 from toolchain.models.vgg import POOL, NeuronShape, VggShape, build_vgg
 
@@ -27,6 +27,7 @@ __all__ = [
     "LayerState",
     "LearntDelays",
     "MaskedSynapses",
+    "Meter",
     "Network",
     "NetworkBlock",
     "NetworkRecord",

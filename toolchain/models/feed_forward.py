@@ -11,6 +11,7 @@ from toolchain.errors import FrontendError
 from toolchain.intake import count_of, real_of
 from toolchain.models.entering import tensor_of
 from toolchain.models.input_code import BYTES, InputCode, optional_code
+from toolchain.models.integration import loops_obstacle
 from toolchain.models.network import NetworkRecord, check_part_names
 from toolchain.models.spiking import Spiking
 from toolchain.options import LONGEST_MS, MOST, SHORTEST_MS
@@ -130,6 +131,10 @@ class FeedForward(nn.Module):
             for block in self.blocks
             if isinstance(module := self.parts[block.name], Spiking)
         }
+
+    def obstacle(self) -> str | None:
+        """Return why its neurons do not pass through time in compiled loops; None if they do."""
+        return loops_obstacle(next(self.parameters()))
 
     def with_blocks(self, blocks: Mapping[NetworkBlock, nn.Module]) -> "FeedForward":
         """Return a network of other blocks that is fed in the same way."""

@@ -5,6 +5,7 @@ of PyTorch, which are the reference: spikes and potentials of the two are equal,
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, final
 
 import numpy as np
@@ -65,18 +66,20 @@ class LayerRule:
         base = potential if self.retains else torch.zeros_like(potential)
         return torch.where(spikes > 0, base + self.change, potential)
 
-    def in_loops(self, kind: torch.dtype) -> IntegrationRule:
-        """Return the same for the compiled loops."""
-        number = _KINDS[kind]
-        return IntegrationRule(
-            number(self.vth),
-            number(self.keep),
-            self.retains,
-            number(self.change),
-            _SURROGATES[self.surrogate],
-            number(self.slope),
-            _EXPONENTIALS[number],
-        )
+
+@lru_cache(64)
+def _in_loops(rule: LayerRule, kind: torch.dtype) -> IntegrationRule:
+    """Return a rule in the precision of the compiled loops."""
+    number = _KINDS[kind]
+    return IntegrationRule(
+        number(rule.vth),
+        number(rule.keep),
+        rule.retains,
+        number(rule.change),
+        _SURROGATES[rule.surrogate],
+        number(rule.slope),
+        _EXPONENTIALS[number],
+    )
 
 
 def integrate_steps(x: Tensor, rule: LayerRule, steps: int, sums: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -89,8 +92,15 @@ def integrate_steps(x: Tensor, rule: LayerRule, steps: int, sums: Tensor | None)
         sums: Gets the sums of `|v|` after the reset and of the spikes over all but the channels, float64
             `[2, C]`; None if nobody wants them.
     """
-    compiled = x.device.type == "cpu" and x.dtype in _KINDS
-    return (LoopIntegration if compiled else TensorIntegration).apply(x, rule, steps, sums)
+    function = TensorIntegration if loops_obstacle(x) else LoopIntegration
+    return function.apply(x, rule, steps, sums)
+
+
+def loops_obstacle(x: Tensor) -> str | None:
+    """Return why the compiled loops do not serve such numbers; None if they do."""
+    if x.device.type != "cpu":
+        return f"the network is on a device called {x.device.type}"
+    return None if x.dtype in _KINDS else f"its numbers are {str(x.dtype).removeprefix('torch.')}"
 
 
 @final
@@ -119,6 +129,8 @@ class TensorIntegration(torch.autograd.Function):
         ctx.save_for_backward(potential, spikes)
         ctx.rule, ctx.still = rule, len(x) == 1
         ctx.mark_non_differentiable(potential)
+        # Nobody needs zeros in place of the gradients that potentials have not.
+        ctx.set_materialize_grads(False)
         return spikes, potential
 
     @staticmethod
@@ -153,7 +165,7 @@ class LoopIntegration(torch.autograd.Function):
         parts = _parts(potential, grid)
         partial = np.zeros((len(parts), 2, grid.channels if sums is not None else 0))
         entering, before, sent = (_flat(tensor) for tensor in (_laid_out(x, potential), potential, spikes))
-        numbers = rule.in_loops(x.dtype)
+        numbers = _in_loops(rule, x.dtype)
 
         def work(i: int) -> None:
             integrate(entering, before, sent, numbers, parts[i], grid, partial[i])
@@ -164,6 +176,8 @@ class LoopIntegration(torch.autograd.Function):
         ctx.save_for_backward(potential)
         ctx.rule, ctx.still = rule, len(x) == 1
         ctx.mark_non_differentiable(potential)
+        # Nobody needs zeros in place of the gradients that potentials have not.
+        ctx.set_materialize_grads(False)
         return spikes, potential
 
     @staticmethod
@@ -178,7 +192,7 @@ class LoopIntegration(torch.autograd.Function):
         before, wanted, out = (
             _flat(tensor) for tensor in (potential, _laid_out(gradients[0], potential), result)
         )
-        numbers = ctx.rule.in_loops(potential.dtype)
+        numbers = _in_loops(ctx.rule, potential.dtype)
 
         def work(part: tuple[int, int, int]) -> None:
             integrate_back(before, wanted, out, numbers, part, np.empty(part[2], _WHOLE[potential.dtype]))
@@ -190,10 +204,12 @@ class LoopIntegration(torch.autograd.Function):
 def _like(x: Tensor, steps: int) -> Tensor:
     """Return memory for `steps` steps, laid out like one of `x`: a convolution may want its channels last."""
     one = x[0]
-    flat = x.new_empty(steps * one.numel())
-    dense = one.is_contiguous() or (one.dim() == 4 and one.is_contiguous(memory_format=torch.channels_last))
-    strides = one.stride() if dense else torch.empty(one.shape).stride()
-    return flat.as_strided((steps, *one.shape), (one.numel(), *strides))
+    if one.is_contiguous():
+        return x.new_empty((steps, *one.shape))
+    last = one.dim() == 4 and one.is_contiguous(memory_format=torch.channels_last)
+    if not last:
+        return x.new_empty((steps, *one.shape))
+    return x.new_empty_strided((steps, *one.shape), (one.numel(), *one.stride()))
 
 
 def _laid_out(x: Tensor, like: Tensor) -> Tensor:

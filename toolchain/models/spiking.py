@@ -1,6 +1,6 @@
 """A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
 
-from typing import final
+from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,14 @@ from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 from toolchain.reset import Reset
 
 
+class Meter(Protocol):
+    """Takes what the channels of a layer did in a batch."""
+
+    def add(self, sums: Tensor, neurons: int, channels: Tensor | None = None) -> None:
+        """Add a batch; see `ActivityMeter.add`."""
+        ...
+
+
 @final
 class ActivityMeter:
     r"""Running means of what the channels of a layer do, over the batches since the last reset.
@@ -21,21 +29,26 @@ class ActivityMeter:
     potential before the reset, cut off at the threshold from above. Where a spike takes the threshold away,
     it is that magnitude itself; for other resets it is no such thing, and SCA refuses them.
 
+    Args:
+        channels: Number of channels.
+        vth: Threshold of all neurons.
+
     Attributes:
         potential: Mean of `theta * S + |V|`, V after the reset, per channel `[C]`.
         rate: Mean spikes per neuron and step, per channel `[C]`.
         batches: Number of batches since the reset.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, vth: float) -> None:
         # Where the network is: nothing waits for a GPU until somebody reads.
         self._sums = torch.zeros(2, channels, dtype=torch.float64)
+        self._vth = vth
         self.batches = 0
 
     @property
     def potential(self) -> Tensor:
         """Mean polarisation per channel, on the CPU."""
-        return self._sums[0].cpu() / max(self.batches, 1)
+        return (self._sums[0] + self._vth * self._sums[1]).cpu() / max(self.batches, 1)
 
     @property
     def rate(self) -> Tensor:
@@ -47,17 +60,19 @@ class ActivityMeter:
         self._sums.zero_()
         self.batches = 0
 
-    def add(self, sums: Tensor, neurons: int, vth: float) -> None:
+    def add(self, sums: Tensor, neurons: int, channels: Tensor | None = None) -> None:
         """Add a batch.
 
         Args:
             sums: Sums of |V| and of the spikes over samples, steps and positions, float64 `[2, C]`.
             neurons: Number of samples, steps and positions that were summed.
-            vth: Threshold of all neurons.
+            channels: Numbers of the channels, if the others did nothing.
         """
         self._sums = self._sums.to(sums.device)
-        self._sums[0] += (sums[0] + vth * sums[1]) / neurons
-        self._sums[1] += sums[1] / neurons
+        if channels is None:
+            self._sums.add_(sums, alpha=1 / neurons)
+        else:
+            self._sums.index_add_(1, channels.to(sums.device), sums, alpha=1 / neurons)
         self.batches += 1
 
 
@@ -104,7 +119,7 @@ class Spiking(nn.Module):
             raise ArgumentError("reset_amount", "the value that a spike sets, since reset is 'value'", "None")
         self.surrogate = choice_of(surrogate, "surrogate", Surrogate)
         self.slope = real_of(slope, "slope", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
-        self.meter: ActivityMeter | None = None
+        self.meter: Meter | None = None
         """Set by whoever wants to know what the channels do; fed in training mode only."""
 
     def _amount(self, value: float) -> float:
@@ -148,5 +163,5 @@ class Spiking(nn.Module):
         sums = None if meter is None else x.new_zeros(2, x.shape[2], dtype=torch.float64)
         spikes, potential = integrate_steps(x, self.rule, steps, sums)
         if meter is not None and sums is not None:
-            meter.add(sums, spikes.numel() // spikes.shape[2], self.vth)
+            meter.add(sums, spikes.numel() // spikes.shape[2])
         return spikes, potential

@@ -9,15 +9,8 @@ from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.pool import RecurrentPool, Selection
 from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recurrence
 from toolchain.pruning.recurrent import pool_of, prune_recurrent, with_pool
-from toolchain.pruning.sca import (
-    ChannelPruning,
-    ChannelUpdate,
-    Masking,
-    Ranking,
-    Regrowth,
-    ScaOptions,
-    UntrainedChannelsWarning,
-)
+from toolchain.pruning.sca import ChannelPruning, ChannelUpdate, UntrainedChannelsWarning
+from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
 
 __all__ = [
     "ActivityOptions",

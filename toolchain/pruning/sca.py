@@ -6,7 +6,6 @@ after every epoch, and of the pruned ones those come back whose batch-norm scale
 Where the paper leaves something open, its public code is followed; exceptions are named.
 """
 
-import math
 import warnings
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -18,9 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import PruningError
-from toolchain.intake import count_of
 from toolchain.models import ActivityMeter, FeedForward
-from toolchain.options import MOST, choice, flag, hold, real, whole
 from toolchain.pruning.channel_choice import choose_channels, live_channels
 from toolchain.pruning.channels import (
     ChannelLayer,
@@ -31,138 +28,17 @@ from toolchain.pruning.channels import (
     set_gates,
     silence,
 )
-from toolchain.training import Callback
+from toolchain.pruning.living_part import LivingPart
+from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
+from toolchain.training import Callback, Position, ScoreModel
 
 _STRICT_TAIL: Final = 0.05
 _WORDS: Final = 4
 """Words of 32 bits in each of the two numbers that hold the state of a generator."""
 
 
-class Ranking(Enum):
-    """Quantity that decides which channels live."""
-
-    ACTIVITY = "activity"
-    """Mean of `theta S + |V|` over an epoch: the channel activity of SCA."""
-    FIRING_RATE = "firing_rate"
-    """Mean spikes per neuron and step over an epoch."""
-    WEIGHT_NORM = "weight_norm"
-    """Mean |w| of the filter, or of the batch-norm scale if the norm reads a residual stream."""
-    SLIMMING = "slimming"
-    """|gamma| of the batch-norm (Network Slimming, Liu et al. 2017); needs `gamma_l1`."""
-
-
-class Regrowth(Enum):
-    """Quantity that decides which pruned channels come back."""
-
-    GRADIENT = "gradient"
-    """|dL/d gamma|, or |dL/dm| of the gate if gates are closed."""
-    RANDOM = "random"
-    """Random numbers, as a control."""
-
-
-class Masking(Enum):
-    """Treatment of a pruned channel between two updates."""
-
-    FAITHFUL = "faithful"
-    """Filter, scale and shift are set to zero after the epoch and may drift away again, as in the released
-    code: its momentum is what makes them comparable at the next update."""
-    STRICT = "strict"
-    """The gate of its batch-norm is closed at every step; filter, scale and shift keep their values."""
-
-
 class UntrainedChannelsWarning(UserWarning):
     """Channels are regrown until the end, so that some are measured before they were trained."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class ScaOptions:
-    """How channels are pruned and regrown. The defaults are the variant we recommend, not the paper's.
-
-    Attributes:
-        sparsity: Share `p` of all channels that is pruned in the end, over all layers together.
-        regrowth: Share `q` of all channels that is regrown at the first update.
-        masking: Treatment of a pruned channel between two updates.
-        ranking: Quantity that decides which channels live.
-        criterion: Quantity that decides which channels come back.
-        anneal: Whether `q` falls to zero, linearly, over the epochs with updates (ours; the paper: constant).
-        frozen: Share of the epochs, at the end, whose mask stays as it is and is enforced (ours).
-        warm_up: Epochs before the first update (the paper: 0).
-        interval: Epochs from one update to the next; activity is measured in the last of them.
-        mean_gradient: Whether the gradient is averaged over the epoch instead of taken from its last
-            batch (the paper: last batch).
-        least: Number of channels that every layer keeps. With 0, as in the paper, a layer that loses all of
-            them is an error.
-        l1: Weight of `sign(w)` added to the gradient of all 3 x 3 convolutions (the paper: 3e-5).
-        gamma_l1: Weight of `sign(gamma)` added to the gradient of the batch-norms (Network Slimming).
-        seed: Seed of random regrowth.
-    """
-
-    sparsity: float = 0.7
-    regrowth: float = 0.2
-    masking: Masking = Masking.FAITHFUL
-    ranking: Ranking = Ranking.ACTIVITY
-    criterion: Regrowth = Regrowth.GRADIENT
-    anneal: bool = True
-    frozen: float = 0.3
-    warm_up: int = 0
-    interval: int = 1
-    mean_gradient: bool = False
-    least: int = 1
-    l1: float = 0.0
-    gamma_l1: float = 0.0
-    seed: int = 0
-
-    @classmethod
-    def published(cls, *, sparsity: float = 0.7, regrowth: float = 0.2) -> "ScaOptions":
-        """Return what the paper and its released code do: constant p and q after every epoch to the last."""
-        return cls(sparsity=sparsity, regrowth=regrowth, anneal=False, frozen=0.0, l1=3e-5)
-
-    def __post_init__(self) -> None:
-        hold(
-            self,
-            sparsity=real(),
-            regrowth=real(),
-            masking=choice(Masking),
-            ranking=choice(Ranking),
-            criterion=choice(Regrowth),
-            anneal=flag,
-            frozen=real(),
-            mean_gradient=flag,
-            l1=real(0),
-            gamma_l1=real(0),
-            seed=whole(),
-        )
-        for name in ("warm_up", "interval", "least"):
-            count_of(getattr(self, name), name, least=-MOST)
-        if not (0 <= self.sparsity < 1 and 0 <= self.regrowth <= 1 and self.sparsity + self.regrowth <= 1):
-            raise PruningError(
-                "expected 0 <= sparsity < 1, 0 <= regrowth and their sum at most 1, "
-                f"got {self.sparsity} and {self.regrowth}"
-            )
-        if not 0 <= self.frozen < 1 or self.warm_up < 0 or self.interval < 1 or self.least < 0:
-            raise PruningError(
-                "expected 0 <= frozen < 1, warm_up >= 0, interval >= 1 and least >= 0, "
-                f"got {self.frozen}, {self.warm_up}, {self.interval} and {self.least}"
-            )
-
-    def last_update(self, epochs: int) -> int:
-        """Return the epoch after which the mask stays as it is."""
-        return max(1, epochs - math.ceil(self.frozen * epochs)) if self.frozen else epochs
-
-    def updates_after(self, epoch: int, epochs: int) -> bool:
-        """Return whether the mask is renewed after this epoch."""
-        last = self.last_update(epochs)
-        if not self.warm_up < epoch <= last:
-            return False
-        return epoch == last or (epoch - self.warm_up - 1) % self.interval == 0
-
-    def regrowth_after(self, epoch: int, epochs: int) -> float:
-        """Return the share of channels that is regrown after this epoch."""
-        if not self.anneal:
-            return self.regrowth
-        first, last = self.warm_up + 1, self.last_update(epochs)
-        return self.regrowth * (last - epoch) / max(last - first, 1)
 
 
 @final
@@ -190,22 +66,33 @@ class ChannelPruning(Callback):
     After the last epoch pruned channels stay silent, so the trained network is the pruned one. `compact`
     makes it smaller.
 
+    Where a mask silences what it prunes (`STRICT` always, `FAITHFUL` once the mask is frozen), only living
+    channels are computed, which changes no number but by the order of summation. The whole network takes
+    part in the batches whose gradients rank what comes back, and where the running statistics of what comes
+    back would not have time to become those of a masked training. Whoever puts hooks on modules, or wants
+    the very order of summation, has `compute_pruned`.
+
     Args:
         network: The network that will be trained.
         options: How to prune.
+        compute_pruned: Whether pruned channels are computed although they are silent.
 
     Raises:
         PruningError: Nothing in the network can be pruned, or fewer channels would remain than layers keep.
     """
 
-    def __init__(self, network: FeedForward, options: ScaOptions) -> None:
+    def __init__(self, network: FeedForward, options: ScaOptions, *, compute_pruned: bool = False) -> None:
         self.options = options
+        self.network = network
         self.layers = channel_layers(network)
+        self._compute_pruned = compute_pruned
+        self._living: LivingPart | None = None
         if options.ranking is Ranking.ACTIVITY:
             check_polarisation(self.layers)
         self.masks: dict[str, Mask] = {layer.name: np.ones(layer.channels, bool) for layer in self.layers}
         self.updates: list[ChannelUpdate] = []
         self._rng = np.random.default_rng(options.seed)
+        self._meters = [ActivityMeter(layer.channels, layer.neurons.vth) for layer in self.layers]
         self._gradients = [torch.zeros(layer.channels) for layer in self.layers]
         self._batches = 0
         self._optimizer: torch.optim.Optimizer | None = None
@@ -228,7 +115,7 @@ class ChannelPruning(Callback):
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Measure activity from now on; warn of channels that would be measured untrained."""
         del network
-        self._optimizer, self._epochs = optimizer, epochs
+        self._optimizer, self._epochs, self._living = optimizer, epochs, None
         options = self.options
         strict = options.masking is Masking.STRICT
         if strict and options.regrowth and not options.anneal and options.frozen < _STRICT_TAIL:
@@ -238,9 +125,45 @@ class ChannelPruning(Callback):
                 UntrainedChannelsWarning,
                 stacklevel=2,
             )
-        for layer in self.layers:
-            layer.neurons.meter = ActivityMeter(layer.channels)
+        for layer, meter in zip(self.layers, self._meters, strict=True):
+            meter.reset()
+            layer.neurons.meter = meter
             layer.norm.gate.requires_grad_(strict)
+
+    def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
+        """Return the network of the living channels wherever it says the same."""
+        if not self._can_leave_out(at):
+            return network
+        if self._living is None:
+            try:
+                self._living = LivingPart(self.network, self.masks)
+            except PruningError:
+                # A module that cannot shrink: nothing but the cost depends on it.
+                self._compute_pruned = True
+                return network
+        return self._living
+
+    def _can_leave_out(self, at: Position) -> bool:
+        """Return whether a batch needs nothing of the channels that are pruned."""
+        options, epochs = self.options, self._epochs
+        if self._compute_pruned or all(mask.all() for mask in self.masks.values()):
+            return False
+        if at.epoch > options.last_update(epochs):
+            return True
+        ranks = self._ranks_by_gradient(at.epoch) and (options.mean_gradient or at.is_last)
+        if options.masking is Masking.FAITHFUL or ranks:
+            return False
+        # The statistics of what comes back forget that they were not updated while it was pruned.
+        left = (epochs - options.next_update(at.epoch, epochs)) * at.steps
+        precision = torch.finfo(self.layers[0].norm.weight.dtype).eps
+        return all((1 - layer.norm.momentum) ** left <= precision for layer in self.layers)
+
+    def _ranks_by_gradient(self, epoch: int) -> bool:
+        """Return whether channels come back after an epoch, by their gradients."""
+        options, total = self.options, sum(layer.channels for layer in self.layers)
+        if options.criterion is not Regrowth.GRADIENT or not options.updates_after(epoch, self._epochs):
+            return False
+        return live_channels(total, options.sparsity, options.regrowth_after(epoch, self._epochs))[1] > 0
 
     def after_backward(self, network: nn.Module) -> None:
         """Note the gradients that rank regrowth; add the penalties."""
@@ -269,14 +192,14 @@ class ChannelPruning(Callback):
             self._forget_moments()
         if pruned and (self.options.masking is Masking.FAITHFUL or epoch == self._epochs):
             silence(self.layers, self.masks)
-        for layer in self.layers:
-            if layer.neurons.meter is not None:
-                layer.neurons.meter.reset()
+        for meter in self._meters:
+            meter.reset()
         self._batches = 0
 
     def end(self, network: nn.Module) -> None:
         """Leave the network as others expect it: nothing measured, gates without gradients."""
         del network
+        self._living = None
         for layer in self.layers:
             layer.neurons.meter = None
             layer.norm.gate.requires_grad_(False)  # noqa: FBT003 - torch's signature
@@ -316,7 +239,7 @@ class ChannelPruning(Callback):
         for name, mask in masks.items():
             if mask.shape != self.masks[name].shape:
                 raise PruningError(f"the state of the pruning does not fit layer '{name}'")
-        self.masks = masks
+        self.masks, self._living = masks, None
         self.updates = [ChannelUpdate(row[0], tuple(row[3:]), row[1], row[2]) for row in rows]
         numbers = [
             sum(word << shift for word, shift in zip(words[i : i + _WORDS], (96, 64, 32, 0), strict=True))
@@ -327,7 +250,8 @@ class ChannelPruning(Callback):
         self._rng.bit_generator.state = generator
 
     def _renew(self, epoch: int) -> None:
-        scores = [_score(layer, self.options.ranking) for layer in self.layers]
+        measured = zip(self.layers, self._meters, strict=True)
+        scores = [_score(layer, meter, self.options.ranking) for layer, meter in measured]
         gradients = [gradient.abs().double().cpu().numpy() for gradient in self._gradients]
         if self.options.criterion is Regrowth.RANDOM:
             gradients = [self._rng.random(gradient.shape) for gradient in gradients]
@@ -343,7 +267,7 @@ class ChannelPruning(Callback):
                     f"{epoch}; keep at least one (`least=1`), or lower the sparsity"
                 )
         changed = sum(int((masks[name] != self.masks[name]).sum()) for name in masks)
-        self.masks = masks
+        self.masks, self._living = masks, None
         living = tuple(int(mask.sum()) for mask in masks.values())
         self.updates.append(ChannelUpdate(epoch, living, regrown, changed))
 
@@ -361,14 +285,13 @@ class ChannelPruning(Callback):
                         moment[dead.to(moment.device)] = 0
 
 
-def _score(layer: ChannelLayer, ranking: Ranking) -> NDArray[np.float64]:
+def _score(layer: ChannelLayer, meter: ActivityMeter, ranking: Ranking) -> NDArray[np.float64]:
     match ranking:
         case Ranking.ACTIVITY | Ranking.FIRING_RATE:
-            if layer.neurons.meter is None:
+            if not meter.batches:
                 raise PruningError(
                     f"layer '{layer.name}' was not measured; the pruning must go through `fit`"
                 )
-            meter = layer.neurons.meter
             return (meter.potential if ranking is Ranking.ACTIVITY else meter.rate).numpy()
         case Ranking.WEIGHT_NORM:
             weight = layer.norm.weight if layer.filters is None else layer.filters.weight

@@ -1,7 +1,8 @@
 """Training, and what it leaves on disk."""
 
-from toolchain.training.callback import Callback
+from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
+from toolchain.training.divergence import Position
 from toolchain.training.feed_forward_files import load_feed_forward, save_feed_forward
 from toolchain.training.fit import fit
 from toolchain.training.fit_options import FitOptions, LearningRateSchedule, Optimizer
@@ -25,7 +26,9 @@ __all__ = [
     "LearntTimeConstants",
     "LinearReadout",
     "Optimizer",
+    "Position",
     "Rule",
+    "ScoreModel",
     "StdpOptions",
     "TimeConstantSpread",
     "fit",

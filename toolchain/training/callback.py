@@ -1,9 +1,16 @@
 """Objects that watch and steer a training, which need not know why."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from toolchain.models import NetworkRecord
+from toolchain.training.divergence import Position
+
+ScoreModel = Callable[[Tensor], NetworkRecord]
+"""Something that computes scores of a batch, among others a network."""
 
 
 class Callback:
@@ -19,6 +26,18 @@ class Callback:
 
     def begin(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
         """Called before the first epoch, with the network on its device."""
+
+    def stand_in(self, network: ScoreModel, at: Position) -> ScoreModel:
+        """Return what computes the scores of the next batch: the network, or something equal that costs less.
+
+        Gradients must reach the parameters of the network. It is not asked where a `Network` is trained.
+
+        Args:
+            network: The network, or what a callback before this one returned.
+            at: The batch.
+        """
+        del at
+        return network
 
     def after_backward(self, network: nn.Module) -> None:
         """Called with fresh gradients, before they are clipped and used."""

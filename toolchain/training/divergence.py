@@ -31,6 +31,11 @@ class Position:
         return f"step {self.step} of {self.steps} of epoch {self.epoch}"
 
     @property
+    def is_last(self) -> bool:
+        """Whether the epoch ends with this step."""
+        return self.step == self.steps
+
+    @property
     def is_first(self) -> bool:
         """Whether nothing has been learnt yet."""
         return self.epoch == 1 and self.step == 1

@@ -19,7 +19,7 @@ from toolchain.interrupts import Held, uninterrupted
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network, SynapticDelays
 from toolchain.progress import Progress, default_progress
-from toolchain.training.callback import Callback
+from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.divergence import (
     LastGood,
     Position,
@@ -34,7 +34,7 @@ from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
 
-_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0}
+_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False}
 """Options that a state of before does not name, and what it was trained with."""
 
 
@@ -109,6 +109,8 @@ class _Training:
         self.options = options
         self.seed = seed
         self.callbacks = callbacks
+        if isinstance(network, Network):
+            network.recompute = options.recompute
         self.optimizer = options.build(network)
         self.records: list[EpochRecord] = []
         self.delays = [module for module in network.modules() if isinstance(module, SynapticDelays)]
@@ -174,8 +176,7 @@ class _Training:
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: "_Results") -> float:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        network = self.network
-        scores = network.scores(x) if isinstance(network, Network) else network(x).scores
+        scores = self._scores(x)
         loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
@@ -187,6 +188,15 @@ class _Training:
         self._move()
         results.add(value, scores, target)
         return value
+
+    def _scores(self, x: Tensor) -> Tensor:
+        network = self.network
+        if isinstance(network, Network):
+            return network.scores(x)
+        model: ScoreModel = network
+        for each in self.callbacks:
+            model = each.stand_in(model, self.position)
+        return model(x).scores
 
     def _clip(self) -> None:
         parameters, most = list(self.network.parameters()), self.options.gradient_clip

@@ -1,6 +1,7 @@
 """Populations that feed back into one another, run over all steps by the compiled loops."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, final
 
 import numpy as np
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from toolchain import ir
 from toolchain.ir import AnyNode, Graph
+from toolchain.models.loops.compiled_passes import CompiledPasses
 from toolchain.models.loops.neurons import COLUMNS, KIND, NUMBERS, PORT, START, STOP, VTH
 from toolchain.models.loops.plan import BIAS_PLACE, GIVEN, Places
 from toolchain.models.loops.ruled_neurons import LIMIT, TARGET, TRUNCATES
-from toolchain.models.loops.run import Current, LoopPass, Run
+from toolchain.models.loops.run import EarlyCurrent, LoopPass, Run
 from toolchain.models.loops.synapses import ConnectedPart, SynapseLists
 from toolchain.training.graph_connection import TrainedConnection
 from toolchain.training.graph_parts import GraphActivity, GraphParts
@@ -75,11 +77,10 @@ class GraphLoop:
         for node in self.populations:
             own = [port for (target, _), names in ports.items() if target == node.name for port in names]
             sizes |= dict.fromkeys(own, node.vth.size) | {node.name: node.vth.size}
-        self.places = Places.of(sizes, np.dtype(_KINDS[kind]))
+        self.places = Places.of(sizes, kind)
         self._table = self._layers(connections, ports)
-        self._lists = SynapseLists.of(
-            [self._part(graph, connections[name], node) for node, name in inner], self.places.neurons
-        )
+        self._parts = [self._part(graph, connections[name], node) for node, name in inner]
+        self._lists: tuple[int, SynapseLists] | None = None
 
     def _layers(
         self, connections: Connections, ports: Mapping[tuple[str, str], Sequence[str]]
@@ -142,17 +143,17 @@ class GraphLoop:
             batch=extent[0],
             steps=extent[1],
             places=self.places,
-            numbers=numbers,
-            layers=table,
-            slopes=slopes,
-            lists=self._lists,
+            like=torch.empty(0, dtype=self.kind),
+            lists=self._lists_of(extent[1]),
+            passes=partial(CompiledPasses, numbers, table, slopes),
             products=(),
-            currents=[Current(0, name) for name in currents],
+            currents=[EarlyCurrent(0, name) for name in currents],
             inner=[tuple(parts.connections[name].values.shape) for name in self._inner],
             shown=shown,
             heard=heard,
             currents_too=parts.records,
             recompute=False,
+            backward=torch.is_grad_enabled(),
         )
         values = [each.flatten(2).to(self.kind) for each in currents.values()]
         weights = [parts.connections[name].acting().to(self.kind) for name in self._inner]
@@ -166,6 +167,14 @@ class GraphLoop:
             self._by_name(v, parts.shown.intersection(names), shown),
             self._by_name(u, parts.shown.intersection(names) if parts.records else (), shown),
         )
+
+    def _lists_of(self, steps: int) -> SynapseLists:
+        """Return the synapses for runs of so many steps; the last ones are remembered."""
+        if self._lists is None or self._lists[0] != steps:
+            layers, device = list(self.places.layers.values()), torch.device("cpu")
+            lists = SynapseLists.of(self._parts, layers, self.places.neurons, steps, device, wide=True)
+            self._lists = (steps, lists)
+        return self._lists[1]
 
     def _filled(
         self, parts: GraphParts, biases: Mapping[str, Tensor]

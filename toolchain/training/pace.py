@@ -58,8 +58,8 @@ class Pace:
 def training_path(network: Network | FeedForward | GraphNetwork) -> str:
     """Return in words how a network is trained: through compiled loops, or else why not."""
     match network:
-        case Network():
+        case Network() | FeedForward():
             why = network.obstacle()
             return "compiled loops" if why is None else f"step by step, because {why}"
-        case FeedForward() | GraphNetwork():
+        case GraphNetwork():
             return "step by step"

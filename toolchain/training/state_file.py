@@ -139,7 +139,11 @@ def _moments(
             for name, tensor in state.items()
         }
         check_state(state, like, path)
-        moments[int(index)] = state
+        # An optimizer walks over memory: what it remembers must lie as the parameter does.
+        moments[int(index)] = {
+            name: torch.empty_like(like[name], dtype=tensor.dtype).copy_(tensor)
+            for name, tensor in state.items()
+        }
     names = {frozenset(state) for state in moments.values()}
     if len(names) > 1:
         raise _damaged(path, "its optimizer remembers other things of one parameter than of another")

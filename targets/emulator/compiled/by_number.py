@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import types
 from numba.extending import overload
@@ -34,5 +34,5 @@ def or_reals(reals: Callable[..., Any]) -> Callable[[Function], Function]:
 
 def _is_real(kind: Any) -> bool:  # noqa: ANN401 - types of Numba
     while isinstance(kind, types.BaseTuple):
-        kind = kind[0]
+        kind = cast("Any", kind)[0]
     return isinstance(kind.dtype if isinstance(kind, types.Array) else kind, types.Float)

@@ -69,7 +69,7 @@ class LoopPlan:
         order = {item.node.name: i for i, item in enumerate(self.members)}
         self.slots = tuple(
             Slot(order[link.source], target, delay, rows)
-            for target, item in enumerate(self.members)
+            for target in range(len(self.members))
             for link in self.links[target].inner
             if isinstance(link, DenseLink)
             for delay, rows in link.slots

@@ -34,7 +34,7 @@ _NARROW, _MIDDLE, _ = REAL_BLOCKS
 _IMAGES: Final = 8
 
 
-class _FlatRows(NamedTuple):
+class _RealRows(NamedTuple):
     """Weights as the innermost loops read them: flat rows, and `form`, `span` and `lanes` of `WeightRows`."""
 
     rows: Array
@@ -65,7 +65,7 @@ class _Grid(NamedTuple):
 
 @njit(inline="always")
 def _add(
-    weights: _FlatRows, first: int, spikes: SpikeList, start: int, stop: int, out: Array, place: int
+    weights: _RealRows, first: int, spikes: SpikeList, start: int, stop: int, out: Array, place: int
 ) -> None:
     """Add to the sums `place` the rows of some spikes, one after the other.
 
@@ -95,7 +95,7 @@ def _add(
 
 
 @njit(nogil=True, cache=True)
-def _sum_image(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
+def _sum_image(weights: _RealRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
     """Add what image `n` brings to one block of targets at every position."""
     height, width, rows, columns, blocks, window = grid
     kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
@@ -134,7 +134,7 @@ def sum_real_windows(images: ImageMessages, weights: WeightRows, window: Window,
     blocks = len(weights.rows)
     grid = _Grid(height, width, out.shape[1], out.shape[2], blocks, window)
     span, form, channels, lanes = weights.rows.shape[3], weights.form, weights.channels, weights.lanes
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, span, lanes)
+    flat = _RealRows(weights.rows.reshape(weights.rows.size), form, span, lanes)
     sums = out.reshape(out.size)
     sums[:] = 0
     spikes = room_for_spikes(images.values, span, form, np.float64)
@@ -157,7 +157,7 @@ def sum_real_rows(images: ImageMessages, weights: WeightRows, out: Array) -> Non
     """
     count, blocks = len(images.values), len(weights.rows)
     span, form = weights.rows.shape[3], weights.form
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, span, weights.lanes)
+    flat = _RealRows(weights.rows.reshape(weights.rows.size), form, span, weights.lanes)
     sums = out.reshape(out.size)
     sums[:] = 0
     spikes = room_for_spikes(images.values, span, form, np.float64)

@@ -97,7 +97,7 @@ def test_a_gate_is_a_factor_on_the_output_and_its_gradient_too() -> None:
 
 def test_the_meter_is_the_clipped_potential_before_the_reset() -> None:
     layer = Spiking(vth=1.0)
-    layer.meter = ActivityMeter(2)
+    layer.meter = ActivityMeter(2, 1.0)
     layer.train()
     # Channel 0 fires at once (H = 3 counts as 1); channel 1 sinks: |H| = 0.5, then 1.0.
     x = torch.tensor([[3.0, -0.5], [0.25, -0.5]])[:, None, :, None, None]

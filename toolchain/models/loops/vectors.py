@@ -161,12 +161,12 @@ def sum_lines(
         length = builder.sub(values[5], values[4])
         whole = builder.udiv(length, ir.Constant(index, _SUMS))
         with cgutils.loop_nest(builder, [whole], index) as groups:
-            first = builder.add(values[4], builder.mul(groups[0], ir.Constant(index, _SUMS)))
+            first = builder.add(values[4], builder.mul(*groups, ir.Constant(index, _SUMS)))
             for k, total in enumerate(totals):
                 add(total, builder.add(first, ir.Constant(index, k)))
         done = builder.mul(whole, ir.Constant(index, _SUMS))
         with cgutils.loop_nest(builder, [builder.sub(length, done)], index) as rest:
-            add(totals[0], builder.add(builder.add(values[4], done), rest[0]))
+            add(totals[0], builder.add(builder.add(values[4], done), *rest))
         total = builder.load(totals[0])
         for other in totals[1:]:
             total = builder.fadd(total, builder.load(other))
@@ -259,9 +259,9 @@ def add_wide_lines(
         totals = [cgutils.alloca_once_value(builder, builder.load(place, align=4)) for place in places]
         weights = [builder.gep(numbers, [builder.mul(values[4], ir.Constant(index, k))]) for k in range(WIDE)]
         with cgutils.loop_nest(builder, [values[4]], index) as targets:
-            line = builder.load(builder.gep(sources, [targets[0]]), align=4)
+            line = builder.load(builder.gep(sources, [*targets]), align=4)
             for total, row in zip(totals, weights, strict=True):
-                weight = _spread(builder, builder.load(builder.gep(row, [targets[0]])), vector.count)
+                weight = _spread(builder, builder.load(builder.gep(row, [*targets])), vector.count)
                 product = builder.fmul(line, weight, flags=_FUSED)
                 builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
         for total, place in zip(totals, places, strict=True):

@@ -111,8 +111,7 @@ def _explain_population(
     threshold_error = np.where(fires, np.abs(after.vth / after.scale - threshold) / threshold, 0.0)
     bias_error = np.abs(after.bias / (after.scale * 2.0**fixedpoint.ALIGNMENT_BITS) - before.bias)
     reach = prove_bounds(graph, after, steps)
-    limit = fixedpoint.STATE_LIMIT - 1
-    readout = not bool(fires.all())
+    limit, readout = fixedpoint.STATE_LIMIT - 1, not bool(fires.all())
     v_reach, limit_v = reach.reach(after.reset, readout=readout), potential_limit(readout=readout)
     proved = bool((excess([reach], after.reset, readout=readout, limit=limit) <= 1).all())
     level = after.vth.astype(np.float64) * 2**fixedpoint.ALIGNMENT_BITS
@@ -122,7 +121,7 @@ def _explain_population(
         memory = np.minimum(fixedpoint.DECAY_UNITY / after.dv.astype(np.float64), steps or np.inf)
     # A neuron without leak (dv = 0) loses nothing: its product is exact.
     loss = np.where(after.dv > 0, LOST_PER_DECAY * memory, 0.0)
-    known: Range = "proved" if proved else ("measured" if calibration is not None else "shrunk")
+    known: Range = "proved" if proved else "shrunk" if calibration is None else "measured"
     return PopulationReport(
         neurons=int(after.vth.size),
         scale=_spread(after.scale),
@@ -155,9 +154,9 @@ def _less_head_room(
     """Return the factor by which what was measured may grow, where it is less than it should be."""
     if calibration is None:
         return None
-    seen = calibration.bounds(before, after.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+    observed = calibration.bounds(before, after.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
     readout, limit = not bool(np.isfinite(before.vth).all()), fixedpoint.STATE_LIMIT - 1
-    over = float(excess([reach, seen], after.reset, readout=readout, limit=limit).max(initial=0.0))
+    over = float(excess([reach, observed], after.reset, readout=readout, limit=limit).max(initial=0.0))
     return HEAD_ROOM / over if over > 1 else None
 
 
