@@ -56,7 +56,7 @@ class LonePass(torch.autograd.Function):
     """All steps of a population."""
 
     @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - one signature of many
+    def forward(
         ctx: Any,  # noqa: ANN401 - torch's context
         neurons: LoneNeurons,
         a: Tensor,
@@ -76,17 +76,18 @@ class LonePass(torch.autograd.Function):
         kind = torch.from_numpy(numbers).dtype
         needed = any(ctx.needs_input_grad)
         spikes = layout.empty(a.dtype)
-        shown, recorded, kept = (
+        shown, recorded, driven = (
             layout.empty(kind) if asked else a.new_empty(0, dtype=kind)
             for asked in (neurons.shows, neurons.records, needed and not neurons.remembers)
         )
-        rows = [layout.rows(each) for each in (spikes, shown, recorded, kept)]
+        sent, v_rows, u_rows, rows = (layout.rows(each) for each in (spikes, shown, recorded, driven))
 
         def work(part: _Part) -> None:
-            advance_lone(part, entering, *rows, numbers, neurons.layer, layout.chunk)
+            layer, chunk = neurons.layer, layout.chunk
+            advance_lone(part, entering, sent, v_rows, u_rows, rows, numbers, layer=layer, chunk=chunk)
 
         in_threads(work, layout.parts, torch.get_num_threads())
-        ctx.save_for_backward(a if neurons.remembers else kept)
+        ctx.save_for_backward(a if neurons.remembers else driven)
         ctx.neurons, ctx.layout, ctx.kind = neurons, layout, a.dtype
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(recorded)
@@ -101,9 +102,9 @@ class LonePass(torch.autograd.Function):
         """Return gradients with respect to the input and the biases."""
         neurons: LoneNeurons = ctx.neurons
         layout: _Layout = ctx.layout
-        (kept,) = ctx.saved_tensors
+        (driven,) = ctx.saved_tensors
         numbers, by_a = layout.ordered(neurons.numbers), layout.empty(ctx.kind)
-        stored, leaving = layout.rows(kept), layout.rows(by_a)
+        stored, leaving = layout.rows(driven), layout.rows(by_a)
         nothing = np.empty((0, 0, 0), numbers.dtype)
         by_spikes, by_v = (nothing if each is None else layout.rows(each) for each in gradients[:2])
         by_numbers = np.zeros((len(layout.parts), *numbers.shape), numbers.dtype)
@@ -112,7 +113,18 @@ class LonePass(torch.autograd.Function):
         def work(k: int) -> None:
             layer, slope = neurons.layer, neurons.slope
             part = layout.parts[k]
-            back(part, stored, by_spikes, by_v, leaving, by_numbers[k], numbers, layer, slope, layout.chunk)
+            back(
+                part,
+                stored,
+                by_spikes,
+                by_v,
+                leaving,
+                by_numbers[k],
+                numbers,
+                layer,
+                slope=slope,
+                chunk=layout.chunk,
+            )
 
         in_threads(work, range(len(layout.parts)), torch.get_num_threads())
         by_bias = layout.unordered(by_numbers[:, BIAS].sum(axis=0))

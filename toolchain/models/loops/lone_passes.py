@@ -4,6 +4,7 @@ A chunk of neurons passes through all steps before the next one begins, so that 
 neurons of a small population, of several samples.
 """
 
+# pyright: reportCallIssue=false
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
 from typing import Any
 
@@ -22,7 +23,7 @@ def advance_lone(
     sent: Any,  # noqa: ANN401
     v_rows: Any,  # noqa: ANN401
     u_rows: Any,  # noqa: ANN401
-    kept: Any,  # noqa: ANN401
+    driven: Any,  # noqa: ANN401
     numbers: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
     chunk: int,
@@ -35,7 +36,7 @@ def advance_lone(
         sent: Gets the spikes, `[B, T, N]`.
         v_rows: Gets the potentials after the reset; empty if nobody asks.
         u_rows: Gets the currents; empty if nobody asks.
-        kept: Gets the potentials before the reset; empty if nobody asks.
+        driven: Gets the potentials before the reset; empty if nobody asks.
         numbers: Numbers of the neurons `[8, N]`.
         layer: Row of the table of layers.
         chunk: Neurons that advance together.
@@ -67,8 +68,8 @@ def advance_lone(
                     _scatter(state[V], v_rows, b, count, t, start, size)
                 if u_rows.size:
                     _scatter(state[U], u_rows, b, count, t, start, size)
-                if kept.size:
-                    _scatter(potential, kept, b, count, t, start, size)
+                if driven.size:
+                    _scatter(potential, driven, b, count, t, start, size)
     keep(states)
     keep(spikes)
     keep(copied)
@@ -77,7 +78,7 @@ def advance_lone(
 @njit(nogil=True, cache=True)
 def retreat_lone(
     part: Any,  # noqa: ANN401
-    kept: Any,  # noqa: ANN401
+    driven: Any,  # noqa: ANN401
     by_spikes: Any,  # noqa: ANN401
     by_v: Any,  # noqa: ANN401
     by_a: Any,  # noqa: ANN401
@@ -91,7 +92,7 @@ def retreat_lone(
 
     Args:
         part: First sample and the one behind the last, first neuron and the one behind the last.
-        kept: Potentials before the reset, `[B, T, N]`.
+        driven: Potentials before the reset, `[B, T, N]`.
         by_spikes: Gradients with respect to the spikes; empty if there are none.
         by_v: Gradients with respect to the potentials after the reset; empty if there are none.
         by_a: Gets the gradients with respect to the input.
@@ -105,7 +106,7 @@ def retreat_lone(
     rows, copied = np.empty((STATES + 3, chunk), numbers.dtype), np.empty((2 * NUMBERS, chunk), numbers.dtype)
     spikes = np.empty(chunk, np.uint8)
     later, own, by_own, fired = unowned(rows), unowned(copied), unowned(copied)[NUMBERS:], unowned(spikes)
-    kept, by_a, layer = unowned(kept), unowned(by_a), unowned(layer)
+    driven, by_a, layer = unowned(driven), unowned(by_a), unowned(layer)
     by_spikes, by_v = unowned(by_spikes), unowned(by_v)
     potential, by_sent, by_row = later[STATES], later[STATES + 1], later[STATES + 2]
     for start in range(low, high, chunk):
@@ -117,16 +118,26 @@ def retreat_lone(
             count = min(together, end - b)
             width = count * size
             later[:] = 0
-            for t in range(kept.shape[1] - 1, -1, -1):
-                _gather(kept, b, count, t, start, size, potential)
+            for t in range(driven.shape[1] - 1, -1, -1):
+                _gather(driven, b, count, t, start, size, potential)
                 _compare(potential, own[VTH], fired, width)
-                _add_gradients(by_spikes, by_v, b, count, t, start, size, by_sent, later)
+                _add_gradients(by_spikes, by_v, by_sent, later, b, t, start, count=count, size=size)
                 retreat_ruled(
-                    by_sent, fired, potential, later, later, by_row, by_own, own, layer, slope, 0, width
+                    by_sent,
+                    fired,
+                    potential,
+                    later,
+                    later,
+                    by_row,
+                    by_own,
+                    own,
+                    layer=layer,
+                    slope=slope,
+                    start=0,
+                    stop=width,
                 )
                 _scatter(by_row, by_a, b, count, t, start, size)
-        for k in range(together):
-            _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
+        _fold(by_own, by_numbers, start, size, together)
     keep(rows)
     keep(copied)
     keep(spikes)
@@ -148,11 +159,11 @@ def rerun_lone(
     """Do as `retreat_lone` where spikes leave more behind than a potential: from the input, `[B, T, N]`."""
     begin, end, low, high = part
     kind, steps = numbers.dtype, a.shape[1]
-    states, copied = np.empty((2 * STATES + 2, chunk), kind), np.empty((2 * NUMBERS, chunk), kind)
-    states_before = np.empty((steps, STATES, chunk), kind)
+    rows = np.empty((2 * STATES + 2 + 2 * NUMBERS, chunk), kind)
+    before = np.empty((steps, STATES, chunk), kind)
     potentials, spikes = np.empty((steps, chunk), kind), np.empty((steps, chunk), np.uint8)
-    state, own, by_own = unowned(states), unowned(copied), unowned(copied)[NUMBERS:]
-    past, potential, fired = unowned(states_before), unowned(potentials), unowned(spikes)
+    state, past, potential, fired = unowned(rows), unowned(before), unowned(potentials), unowned(spikes)
+    own, by_own = state[-2 * NUMBERS : -NUMBERS], state[-NUMBERS:]
     a, by_a, layer = unowned(a), unowned(by_a), unowned(layer)
     by_spikes, by_v = unowned(by_spikes), unowned(by_v)
     later, row, by_row = state[STATES : 2 * STATES], state[2 * STATES], state[2 * STATES + 1]
@@ -163,38 +174,64 @@ def rerun_lone(
         by_own[:] = 0
         for b in range(begin, end, together):
             count = min(together, end - b)
-            width = count * size
-            state[:] = 0
-            for t in range(steps):
-                past[t] = state[:STATES]
-                _gather(a, b, count, t, start, size, row)
-                advance_ruled(row, state, fired[t], potential[t], own, layer, 0, width)
+            _run_again(a, state, past, fired, potential, own, layer, b, start=start, count=count, size=size)
             for t in range(steps - 1, -1, -1):
-                _add_gradients(by_spikes, by_v, b, count, t, start, size, row, later)
+                _add_gradients(by_spikes, by_v, row, later, b, t, start, count=count, size=size)
                 retreat_ruled(
-                    row, fired[t], potential[t], past[t], later, by_row, by_own, own, layer, slope, 0, width
+                    row,
+                    fired[t],
+                    potential[t],
+                    past[t],
+                    later,
+                    by_row,
+                    by_own,
+                    own,
+                    layer=layer,
+                    slope=slope,
+                    start=0,
+                    stop=count * size,
                 )
                 _scatter(by_row, by_a, b, count, t, start, size)
-        for k in range(together):
-            _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
-    keep(states)
-    keep(copied)
-    keep(states_before)
+        _fold(by_own, by_numbers, start, size, together)
+    keep(rows)
+    keep(before)
     keep(potentials)
     keep(spikes)
+
+
+@njit(nogil=True)
+def _run_again(
+    a: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    past: Any,  # noqa: ANN401
+    fired: Any,  # noqa: ANN401
+    potential: Any,  # noqa: ANN401
+    own: Any,  # noqa: ANN401
+    layer: Any,  # noqa: ANN401
+    b: int,
+    start: int,
+    count: int,
+    size: int,
+) -> None:
+    """Run neurons from rest, and note states before every step, spikes and potentials before every reset."""
+    state[: 2 * STATES + 2] = 0
+    for t in range(a.shape[1]):
+        past[t] = state[:STATES]
+        _gather(a, b, count, t, start, size, state[2 * STATES])
+        advance_ruled(state[2 * STATES], state, fired[t], potential[t], own, layer, 0, count * size)
 
 
 @njit(nogil=True)
 def _add_gradients(
     by_spikes: Any,  # noqa: ANN401
     by_v: Any,  # noqa: ANN401
-    b: int,
-    count: int,
-    t: int,
-    start: int,
-    size: int,
     row: Any,  # noqa: ANN401
     later: Any,  # noqa: ANN401
+    b: int,
+    t: int,
+    start: int,
+    count: int,
+    size: int,
 ) -> None:
     """Write gradients of spikes to a row, and add those of potentials to those of later steps."""
     if by_v.size:
@@ -217,6 +254,13 @@ def _tile(numbers: Any, start: int, size: int, count: int, own: Any) -> None:  #
     """Copy the numbers of some neurons, once for each sample that advances with them."""
     for k in range(count):
         own[:NUMBERS, k * size : (k + 1) * size] = numbers[:, start : start + size]
+
+
+@njit(nogil=True)
+def _fold(by_own: Any, by_numbers: Any, start: int, size: int, count: int) -> None:  # noqa: ANN401
+    """Add up the gradients of biases of the samples that went together."""
+    for k in range(count):
+        _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
 
 
 @njit(nogil=True)
