@@ -84,11 +84,69 @@ class NeuronDynamics:
         Returns:
             Spikes `[batch, N]`, or how many of them, and the state after the step.
         """
+        u, v = self.charge(a, state)
+        count, nearest = self.count(v.detach(), state)
+        spikes = self._spikes(v, state, count, nearest)
+        return spikes, self.discharge(u, v, count, spikes, state)
+
+    def charge(self, a: Tensor, state: LayerState) -> tuple[Tensor, Tensor]:
+        """Return currents, and potentials before any reset.
+
+        Args:
+            a: Synaptic input.
+            state: State before the step.
+        """
         u = self.keep_u * state.u + a
         v = self.keep_v * state.v + u + self.bias
+        return u, v if state.wait is None else torch.where(state.wait == 0, v, state.v)
+
+    def count(self, v: Tensor, state: LayerState) -> tuple[Tensor, Tensor | None]:
+        """Return how many spikes are sent, bool where it is one at most, and the nearest place of one more.
+
+        The n-th spike (from 0) is sent above `threshold + n amount`; the derivative is that of the nearest of
+        these places, whose `n` is returned; None where there is one.
+
+        Args:
+            v: Potentials before the reset, without gradient.
+            state: State before the step.
+        """
+        threshold = self.vth.detach() if state.rise is None else self.vth.detach() + state.rise.detach()
+        fired = v > threshold
         if state.wait is not None:
-            v = torch.where(state.wait == 0, v, state.v)
-        spikes, count = self._spikes(v, state)
+            fired = fired & (state.wait == 0)
+        if self.max_spikes == 1:
+            return fired, None
+        amount = cast("Tensor", self.amount).detach()
+        whole = torch.floor(torch.where(fired, v - threshold, 0) / amount)
+        count = whole + (v - whole * amount > threshold)
+        count = torch.where(fired, count.clamp(max=self.max_spikes), 0)
+        return count, torch.round((v - threshold) / amount).clamp(0, self.max_spikes - 1)
+
+    def distance(self, v: Tensor, state: LayerState, nearest: Tensor | None) -> Tensor:
+        """Return potentials as distances to the threshold: 0 there, measured in thresholds.
+
+        For an infinite threshold it is -1 and passes no gradient.
+
+        Args:
+            v: Potentials before the reset.
+            state: State before the step.
+            nearest: Number of the nearest place where a spike is sent; None where there is one.
+        """
+        over = v if state.rise is None else v - state.rise
+        if nearest is not None:
+            over = over - nearest * cast("Tensor", self.amount)
+        return over / self.vth - 1
+
+    def discharge(self, u: Tensor, v: Tensor, count: Tensor, spikes: Tensor, state: LayerState) -> LayerState:
+        """Return the state after a step.
+
+        Args:
+            u: Currents.
+            v: Potentials before the reset.
+            count: How many spikes are sent.
+            spikes: The same with a derivative.
+            state: State before the step.
+        """
         fired = count > 0
         match self.reset:
             case Reset.ZERO:
@@ -107,37 +165,12 @@ class NeuronDynamics:
         rise = state.rise
         if rise is not None:
             rise = cast("Tensor", self.keep_rise) * rise + cast("Tensor", self.adaptation) * spikes
-        return spikes, LayerState(u, v, wait, rise)
+        return LayerState(u, v, wait, rise)
 
-    def _spikes(self, v: Tensor, state: LayerState) -> tuple[Tensor, Tensor]:
-        """Return the spikes with their surrogate derivative, and without any: bool, or counts.
-
-        The distance to the threshold, `(v - rise) / vth - 1`, is measured in thresholds; for an infinite one
-        it is -1 and passes no gradient. The comparison decides, the surrogate lends its derivative only.
-        """
-        threshold = self.vth if state.rise is None else self.vth + state.rise
-        count = v > threshold
-        if state.wait is not None:
-            count = count & (state.wait == 0)
-        over = v if state.rise is None else v - state.rise
-        if self.max_spikes > 1:
-            count, nearest = self._counts(v.detach(), threshold.detach(), count)
-            over = over - nearest * cast("Tensor", self.amount)
-        smooth = spike(over / self.vth - 1, self.surrogate, self.slope)
+    def _spikes(self, v: Tensor, state: LayerState, count: Tensor, nearest: Tensor | None) -> Tensor:
+        """Return the spikes with their surrogate derivative: the comparison decides, it lends its slope."""
+        smooth = spike(self.distance(v, state, nearest), self.surrogate, self.slope)
         if state.wait is not None:
             # A refractory neuron cannot fire, however near its threshold it is.
             smooth = smooth * (state.wait == 0)
-        return count.to(v.dtype) + smooth - smooth.detach(), count
-
-    def _counts(self, v: Tensor, threshold: Tensor, fired: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how many spikes are sent, and the number of the nearest place where one more would be.
-
-        The n-th spike (from 0) is sent above `threshold + n amount`; the derivative is that of the nearest of
-        these steps.
-        """
-        amount = cast("Tensor", self.amount).detach()
-        whole = torch.floor(torch.where(fired, v - threshold, 0) / amount)
-        count = whole + (v - whole * amount > threshold)
-        count = torch.where(fired, count.clamp(max=self.max_spikes), 0)
-        nearest = torch.round((v - threshold) / amount).clamp(0, self.max_spikes - 1)
-        return count, nearest
+        return count.to(v.dtype) + smooth - smooth.detach()

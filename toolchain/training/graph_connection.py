@@ -1,9 +1,10 @@
 """A connection of a graph as a PyTorch module, its weights rounded as the chip would."""
 
-from typing import Final, cast, final
+from typing import Final, NamedTuple, cast, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +15,22 @@ from toolchain.ir.matrix import columns_of, rows_of, sources_of, targets_of, val
 from toolchain.training.integer_rules import Rule, floor_through, straight_through, wrap_sum
 
 _FLOAT32_EXACT: Final = 2**24
+
+
+class StoredSynapses(NamedTuple):
+    """Where synapses are, int64 `[S]` each.
+
+    Attributes:
+        targets: Target neuron of each.
+        sources: Source neuron.
+        delays: Steps that it takes.
+        stored: Position of its weight.
+    """
+
+    targets: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    delays: NDArray[np.int64]
+    stored: NDArray[np.int64]
 
 
 @final
@@ -71,7 +88,9 @@ class TrainedConnection(nn.Module):
             and Rule.SATURATION in rules
             and self.reach >= fixedpoint.WORD_LIMIT * 2.0**self.exponent
         )
-        self.kind = self._kind(graph.largest_message(node), precision)
+        self.floors = self.exponent < 0 and Rule.TRUNCATION in rules
+        self._precision = precision
+        self._single = self._fits_single(graph.largest_message(node))
 
     def _start(self, factor: Floats) -> Floats:
         """Return the float weights, or those of the fixed graph where it did not round to the nearest."""
@@ -84,33 +103,71 @@ class TrainedConnection(nn.Module):
         )
         return np.where(nearest == integers, real, integers / factor * self.message)
 
-    def _kind(self, message: float, precision: torch.dtype) -> torch.dtype:
-        """Return the narrowest type in which the sums are exact, if they are sums of integers."""
+    def _fits_single(self, message: float) -> bool:
+        """Return whether sums are sums of integers that float32 holds exactly."""
+        exact = self.fixed is not None and Rule.WEIGHTS in self.rules and Rule.INPUT in self.rules
+        return exact and self._reach(message) < _FLOAT32_EXACT
+
+    @property
+    def kind(self) -> torch.dtype:
+        """Type of the sums: float32 if it is exact and precise enough for gradients, if there are any."""
         if self.fixed is None:
-            return precision
-        if Rule.WEIGHTS not in self.rules or Rule.INPUT not in self.rules:
-            return torch.float64
-        return torch.float32 if self._reach(message) < _FLOAT32_EXACT else torch.float64
+            return self._precision
+        precise = self._precision is torch.float32 or not torch.is_grad_enabled()
+        return torch.float32 if self._single and precise else torch.float64
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether its current is nothing but the sum of weights: neither wrapped nor rounded down."""
+        return not (self.floors or self.narrows or self.wraps)
+
+    @property
+    def limit(self) -> float:
+        """Magnitude at which its sums wrap before bits are dropped, 0 for none; where they feed back."""
+        return fixedpoint.WORD_LIMIT * 2.0**self.exponent if self.narrows else 0.0
 
     def _reach(self, message: float) -> float:
         """Return a bound on the sums of integers, whatever training makes of the weights."""
         return float(fixedpoint.PURE_WEIGHT_MAX * np.bincount(self._rows).max(initial=0) * message)
 
+    def acting(self) -> Tensor:
+        """Return the stored weights that act, `2^e` included; zero where there is no synapse. In `kind`."""
+        return (self._rounded() * self.alive * 2.0**self.exponent).to(self.kind)
+
+    def synapses(self) -> StoredSynapses:
+        """Return where the synapses of a `Dense` are."""
+        if isinstance(self.node, ir.Conv2d):
+            raise TypeError(f"'{self.node.name}' is a convolution")
+        alive = np.flatnonzero(self.alive.cpu().numpy())
+        rows, columns = self._rows[alive], columns_of(self.node.weights)[alive]
+        delays = self.node.delays
+        steps = (
+            np.zeros(len(alive), np.int64) if delays is None else values_of(delays)[alive].astype(np.int64)
+        )
+        return StoredSynapses(rows.astype(np.int64), columns.astype(np.int64), steps, alive)
+
     def slots(self) -> list[tuple[int, Tensor]]:
         """Return delay in steps and weights, `[targets, sources]` or `[out, in, rows, columns]`."""
-        values = self._rounded() * self.alive
+        values = self.acting()
         if isinstance(self.node, ir.Conv2d):
-            return [(0, values.to(self.kind).reshape(self.node.weights.shape))]
-        shape = (targets_of(self.node.weights), sources_of(self.node.weights))
-        place = torch.from_numpy(self._rows * shape[1] + columns_of(self.node.weights)).to(values.device)
+            return [(0, values.reshape(self.node.weights.shape))]
         delays = None if self.node.delays is None else values_of(self.node.delays)
-        by_delay: list[tuple[int, Tensor]] = []
         # A matrix without synapses has no delays; one empty slot makes its currents zero.
-        for delay in (0,) if delays is None or delays.size == 0 else np.unique(delays):
-            chosen = values if delays is None else values * torch.from_numpy(delays == delay).to(values)
-            flat = torch.zeros(shape[0] * shape[1], dtype=self.kind, device=values.device)
-            by_delay.append((int(delay), flat.index_put((place,), chosen.to(self.kind)).reshape(shape)))
-        return by_delay
+        if delays is None or delays.size == 0:
+            return [(0, self._matrix(values))]
+        return [
+            (int(delay), self._matrix(values * torch.from_numpy(delays == delay).to(values)))
+            for delay in np.unique(delays)
+        ]
+
+    def _matrix(self, values: Tensor) -> Tensor:
+        """Return stored values `[targets, sources]`."""
+        stored = self.node.weights
+        shape = (targets_of(stored), sources_of(stored))
+        if isinstance(stored, np.ndarray):
+            return values.reshape(shape)
+        place = torch.from_numpy(self._rows * shape[1] + columns_of(stored)).to(values.device)
+        return values.new_zeros(shape[0] * shape[1]).index_put((place,), values).reshape(shape)
 
     def conduct(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the current `[batch, *features]` that a message makes through one slot."""
@@ -120,11 +177,9 @@ class TrainedConnection(nn.Module):
             total = functional.conv2d(x, weights, None, node.stride, node.padding, node.dilation, node.groups)
         else:
             total = functional.linear(x.flatten(1), weights)
-        if self.narrows:
-            total = wrap_sum(total.double(), fixedpoint.WORD_LIMIT)
-        if self.exponent:
-            total = total * 2.0**self.exponent
-        if self.exponent < 0 and Rule.TRUNCATION in self.rules:
+        if self.limit:
+            total = wrap_sum(total.double(), self.limit)
+        if self.floors:
             total = floor_through(total)
         # In float64: a sum near 2^24 plus half the range would not be exact in float32.
         return wrap_sum(total.double()) if self.wraps else total

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never, cast, final
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, assert_never, cast, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from toolchain import fixedpoint, ir
 from toolchain.arrays import Floats
@@ -19,11 +20,14 @@ from toolchain.models import NetworkRecord
 from toolchain.models.entering import tensor_of
 from toolchain.models.surrogates import Surrogate
 from toolchain.training.graph_connection import TrainedConnection
+from toolchain.training.graph_parts import GraphActivity, GraphParts
 from toolchain.training.integer_rules import ALL_RULES, Rule, straight_through
 from toolchain.training.neuron_numbers import KEPT_SHARES, acting_numbers
 from toolchain.training.neuron_update import NeuronUpdate
+from toolchain.training.step_by_step import run_steps
 
-History = dict[str, list[Tensor]]
+if TYPE_CHECKING:
+    from toolchain.training.whole_run import Loops, NodeGroup
 
 
 @final
@@ -68,6 +72,9 @@ class GraphNetwork(nn.Module):
         self.rules: frozenset[Rule] = frozenset() if fixed is None else rules
         self.precision = precision
         self.surrogate, self.slope = surrogate, slope
+        self.compiled = True
+        """Whether a run goes over all steps at once, in compiled loops where they know it; see `obstacle`."""
+        self._loops: Loops = {}
         # Modules and parameters may have no dots in their names.
         self._places = {node.name: f"node{i}" for i, node in enumerate(graph)}
         self.connections = nn.ModuleDict()
@@ -97,41 +104,69 @@ class GraphNetwork(nn.Module):
         """
         streams = self._streams(x)
         entering = {node.name: self._enter(node, streams[node.name]) for node in self.graph.inputs}
-        first = next(iter(entering.values()))
-        slots = {node.name: self.connection(node.name).slots() for node in self.graph.synapses}
-        layers = {
-            node.name: _Layer(self._neurons(node), self._bias(node), first.shape[0])
-            for node in self.graph.populations
-            if isinstance(node, ir.Lif)
-        }
-        past: History = {node.name: [] for node in self.graph}
-        for t in range(first.shape[1]):
-            for node in self.graph:
-                match node:
-                    case ir.Input():
-                        value = entering[node.name][:, t]
-                    case ir.Delay():
-                        value = _recall(node, past[node.inputs[0]], t, first)
-                    case ir.SumPool2d() | ir.MaxPool2d():
-                        value = _pool(node, past[node.inputs[0]][t])
-                    case ir.Dense() | ir.Conv2d():
-                        value = self._conduct(node, slots[node.name], past[node.inputs[0]], t)
-                    case ir.Lif():
-                        value = layers[node.name].advance([past[name][t] for name in node.inputs])
-                    case ir.Output():
-                        continue
-                    case _:
-                        raise TrainingError(f"node '{node.name}' is an integer operation")
-                past[node.name].append(value)
-        scores = self._scores(past, layers)
+        done = self._run(entering, record=record)
+        scores = self._scores(done)
         if not record:
             return NetworkRecord(scores, {}, {}, {})
-        return NetworkRecord(
-            scores,
-            {name: torch.stack(past[name], 1) for name in layers},
-            {name: torch.stack(layer.v_rows, 1) for name, layer in layers.items()},
-            {name: torch.stack(layer.u_rows, 1) for name, layer in layers.items()},
+        spikes = {node.name: done.sent[node.name] for node in self.graph.populations}
+        return NetworkRecord(scores, spikes, done.v, done.u)
+
+    def obstacle(self, *, record: bool = False) -> str | None:
+        """Return why a run, or a part of it, goes step by step through autograd; None if it goes in loops.
+
+        Args:
+            record: Whether potentials and currents are recorded.
+
+        Returns:
+            The reason as a clause.
+        """
+        if not self.compiled:
+            return "`compiled` is False"
+        if record and torch.is_grad_enabled():
+            return "potentials and currents are recorded with their gradients"
+        device = next(self.parameters()).device.type
+        if device != "cpu":
+            return f"the network is on '{device}'"
+        if self.precision not in {torch.float32, torch.float64}:
+            return f"its numbers are {self.precision}"
+        return next((group.obstacle for group in self._groups if group.obstacle is not None), None)
+
+    @cached_property
+    def _groups(self) -> "tuple[NodeGroup, ...]":
+        return _whole_run().groups_of(self.graph)
+
+    def _run(self, entering: Mapping[str, Tensor], *, record: bool) -> GraphActivity:
+        in_steps = not self.compiled or (record and torch.is_grad_enabled())
+        on_cpu = next(iter(entering.values())).device.type == "cpu"
+        in_loops = not in_steps and on_cpu and self.precision in {torch.float32, torch.float64}
+        looped = {
+            node.name
+            for group in self._groups
+            for node in group.populations
+            if in_loops and group.obstacle is None
+        }
+        output = self.graph.outputs[0]
+        shown = {node.name for node in self.graph.populations} if record else set[str]()
+        if output.reads_potential:
+            shown.add(output.inputs[0])
+        parts = GraphParts(
+            self.graph,
+            {node.name: self.connection(node.name) for node in self.graph.synapses},
+            {node.name: self._neurons(node, in_loops=node.name in looped) for node in self._populations},
+            {node.name: self._bias(node) for node in self._populations},
+            frozenset(shown),
+            records=record,
         )
+        if not in_steps:
+            return _whole_run().WholeRun(parts, entering, self._loops, compiled=in_loops).run(self._groups)
+        nodes = [node for node in self.graph if not isinstance(node, ir.Input | ir.Output)]
+        first = next(iter(entering.values()))
+        wanted = [node.name for node in self._populations]
+        return run_steps(parts, nodes, entering, wanted, (first.shape[0], first.shape[1]))
+
+    @property
+    def _populations(self) -> list[ir.Lif]:
+        return [node for node in self.graph if isinstance(node, ir.Lif)]
 
     def _streams(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         given = dict(x) if isinstance(x, Mapping) else {self.graph.inputs[0].name: x}
@@ -183,22 +218,16 @@ class GraphNetwork(nn.Module):
         integers = fixedpoint.encode_graded(stream.cpu().numpy(), node.scale, node.bits)
         return torch.from_numpy(integers).to(stream.device, torch.float64)
 
-    def _conduct(
-        self, node: ir.Dense | ir.Conv2d, slots: list[tuple[int, Tensor]], past: list[Tensor], t: int
-    ) -> Tensor:
-        connection = self.connection(node.name)
-        parts = [connection.conduct(past[t - delay], weights) for delay, weights in slots if t >= delay]
-        if parts:
-            return sum(parts[1:], parts[0])
-        return torch.zeros_like(connection.conduct(torch.zeros_like(past[t]), slots[0][1]))
-
-    def _neurons(self, node: ir.Lif) -> NeuronUpdate:
+    def _neurons(self, node: ir.Lif, *, in_loops: bool) -> NeuronUpdate:
         """Return the update of a population by the rules that hold."""
         fixed = None if self.fixed is None else cast("ir.FixedLif", self.fixed[node.name])
         numbers = acting_numbers(node, fixed, self.rules)
         reach = sum(self.connection(name).reach for name in node.inputs)
         wide = self.rules == ALL_RULES and reach >= fixedpoint.INPUT_LIMIT
-        kind = self._state_type(numbers, wide=wide)
+        leaks = any(not np.isin(numbers[name], (0, 1)).all() for name in KEPT_SHARES if name in numbers)
+        # What decays is rounded in two parts in the loops, and a sum of current and input has 24 bits.
+        single = reach <= fixedpoint.INPUT_LIMIT / 2 if in_loops else not (leaks or wide)
+        kind = self._state_type(single=single)
         device = next(self.parameters()).device
         tensors = {name: torch.from_numpy(np.array(each)).to(device, kind) for name, each in numbers.items()}
         waits = node.refractory
@@ -215,12 +244,12 @@ class GraphNetwork(nn.Module):
             max_spikes=node.max_spikes,
         )
 
-    def _state_type(self, numbers: Mapping[str, Floats], *, wide: bool) -> torch.dtype:
-        """Return the type of the state: integers of 24 bits that do not leak are exact in float32."""
+    def _state_type(self, *, single: bool) -> torch.dtype:
+        """Return the type of a state: float32 where it is exact and precise enough for gradients, if any."""
         if self.fixed is None:
             return self.precision
-        leaks = any(not np.isin(numbers[name], (0, 1)).all() for name in KEPT_SHARES if name in numbers)
-        return torch.float64 if leaks or wide or self.rules != ALL_RULES else torch.float32
+        precise = self.precision is torch.float32 or not torch.is_grad_enabled()
+        return torch.float32 if single and precise and self.rules == ALL_RULES else torch.float64
 
     def _bias(self, node: ir.Lif) -> Tensor:
         """Return the bias of a population in the units of v, rounded if that rule holds."""
@@ -235,58 +264,21 @@ class GraphNetwork(nn.Module):
                 bias = straight_through(bias, np.left_shift(mantissa, exponent))
         return bias.reshape(*bias.shape, *[1] * (node.vth.ndim - bias.dim()))
 
-    def _scores(self, past: History, layers: "Mapping[str, _Layer]") -> Tensor:
+    def _scores(self, done: GraphActivity) -> Tensor:
         output = self.graph.outputs[0]
         name = output.inputs[0]
-        values = torch.stack(layers[name].v_rows if output.reads_potential else past[name], 1)
+        values = done.v[name] if output.reads_potential else done.sent[name]
         if output.reads_potential and self.fixed is not None:
             unit = cast("ir.FixedLif", self.fixed[name]).scale * 2.0**fixedpoint.ALIGNMENT_BITS
-            values = values / torch.from_numpy(unit).to(values)
+            values = values.double() / torch.from_numpy(unit).to(values.device)
         read = _read(output.decode, values).to(self.precision)
         if output.weights is not None:
             read = read @ torch.from_numpy(np.array(output.weights)).to(read).T
         return read if output.bias is None else read + torch.from_numpy(np.array(output.bias)).to(read)
 
 
-@final
-class _Layer:
-    """A population in the middle of a run, and what it did."""
-
-    def __init__(self, neurons: NeuronUpdate, bias: Tensor, batch: int) -> None:
-        self.neurons = neurons
-        self.bias = bias.to(neurons.threshold.dtype)
-        self.state = neurons.rest(batch)
-        self.u_rows, self.v_rows = [], []
-
-    def advance(self, currents: list[Tensor]) -> Tensor:
-        """Take one step and return the spikes, or how many of them."""
-        # In the type of the state: connections of several exponents may each be exact in float32 only alone.
-        first, *others = (each.to(self.state.v.dtype) for each in currents)
-        sent, self.state = self.neurons.step(sum(others, first), self.state, self.bias)
-        self.u_rows.append(self.state.u)
-        self.v_rows.append(self.state.v)
-        return sent
-
-
-def _recall(node: ir.Delay, past: list[Tensor], t: int, like: Tensor) -> Tensor:
-    """Return what a delay lets out at step t; nothing came before the first step."""
-    silence = like.new_zeros(like.shape[0], *node.shape)
-    if isinstance(node.steps, int):
-        return past[t - node.steps] if t >= node.steps else silence
-    recalled = silence
-    for steps in np.unique(node.steps):
-        if t >= steps:
-            chosen = torch.from_numpy(node.steps == steps).to(like.device)
-            recalled = torch.where(chosen, past[t - int(steps)].to(recalled.dtype), recalled)
-    return recalled
-
-
-def _pool(node: ir.SumPool2d | ir.MaxPool2d, x: Tensor) -> Tensor:
-    """Return sums over windows, or their largest element: of spikes, whether there was any."""
-    if isinstance(node, ir.SumPool2d):
-        return functional.avg_pool2d(x, node.kernel, node.stride, node.padding, divisor_override=1)
-    padded = functional.pad(x, (node.padding[1], node.padding[1], node.padding[0], node.padding[0]))
-    return functional.max_pool2d(padded, node.kernel, node.stride)
+def _whole_run() -> Any:  # noqa: ANN401 - a module, imported when it is needed first, since it needs Numba
+    return import_module("toolchain.training.whole_run")
 
 
 def _read(decode: Decode, values: Tensor) -> Tensor:

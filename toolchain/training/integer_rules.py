@@ -43,7 +43,7 @@ def floor_through(x: Tensor) -> Tensor:
     return replaced(x, torch.floor(x.detach()))
 
 
-def wrap_sum(x: Tensor, half: int = fixedpoint.STATE_LIMIT) -> Tensor:
+def wrap_sum(x: Tensor, half: float = fixedpoint.STATE_LIMIT) -> Tensor:
     """Return a sum modulo `2 half`, signed, with the gradient of `x`; as Lava's convolution sends it."""
     return replaced(x, torch.remainder(x.detach() + half, 2 * half) - half)
 

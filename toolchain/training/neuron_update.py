@@ -143,7 +143,8 @@ class NeuronUpdate:
         if rise is not None:
             potential = potential - rise
         if self.max_spikes == 1 or self.reset_amount is None:
-            reach = self.threshold.clamp_min(torch.finfo(potential.dtype).tiny)
+            # A threshold that was rounded to zero is as far as the smallest one above it.
+            reach = torch.where(self.threshold > 0, self.threshold, self.unit)
             return derivative(potential / reach - 1, self.surrogate, self.slope).div_(reach)
         excess = potential - self.threshold
         last = (self.max_spikes - 1) * self.reset_amount

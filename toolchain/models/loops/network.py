@@ -1,15 +1,25 @@
 """A network's run through the compiled loops: what is computed for all steps, then the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, final
 
+import torch
 from torch import Tensor, nn
 
 from toolchain.models.dynamics import NeuronDynamics
-from toolchain.models.loops.plan import KnownSynapses, Places, given, inner_weight, numbers_of, table_of
-from toolchain.models.loops.products import EventProduct
-from toolchain.models.loops.run import Current, LoopPass, Run
+from toolchain.models.loops.compiled_passes import compiled_passes
+from toolchain.models.loops.plan import KnownSynapses, Places, given, has_hooks, inner_weight
+from toolchain.models.loops.products import Product, product_of
+from toolchain.models.loops.run import EarlyCurrent, LoopPass, Passes, Run
+from toolchain.models.loops.synapses import Weights
+from toolchain.models.loops.tensor_passes import tensor_passes
 from toolchain.models.neurons import MaskedSynapses
+
+
+def passes_on(device: torch.device) -> Callable[..., Callable[[Run, Weights], Passes]]:
+    """Return how passes are made on a device."""
+    return compiled_passes if device.type == "cpu" else tensor_passes
 
 
 class Arrow(Protocol):
@@ -62,55 +72,72 @@ def run_loops(
         backward: Whether there will be gradients.
     """
     first = next(iter(streams.values()))
-    kind = first.numpy().dtype if not first.requires_grad else first.detach().numpy().dtype
-    places = Places.of({name: len(each.vth) for name, each in dynamics.items()}, kind)
-    products: list[EventProduct] = []
-    weights: list[Tensor] = []
-    currents: list[Current] = []
-    values: list[Tensor] = []
-    for arrow, module in arrows:
-        if arrow.source not in streams:
-            continue
-        stream = streams[arrow.source]
-        if isinstance(module, MaskedSynapses) and module.delays is None and not stream.requires_grad:
-            effective = module.effective
-            products.append(EventProduct(stream, effective, arrow.delay, places.layers[arrow.target][0]))
-            weights.append(effective)
-        else:
-            currents.append(Current(arrow.delay, arrow.target))
-            values.append(module(stream))
+    places = Places.of({name: len(each.vth) for name, each in dynamics.items()}, first.dtype)
+    entering = _entering(arrows, streams, places)
     inner = [
         (module, arrow.delay, arrow.source, arrow.target)
         for arrow, module in arrows
         if arrow.source not in streams
     ]
     matrices = [inner_weight(module) for module, *_ in inner]
-    table, slopes = table_of(dynamics, places, kind, backward=backward)
-    whole = (0, places.neurons)
+    like, whole = first.new_empty(0), (0, places.neurons)
+    make = passes_on(first.device)
     run = Run(
         batch=first.shape[0],
         steps=first.shape[1],
         places=places,
-        numbers=numbers_of(dynamics, places, kind),
-        layers=table,
-        slopes=slopes,
-        lists=synapses.of(inner, places),
-        products=products,
-        currents=currents,
+        like=like,
+        lists=synapses.of(inner, places, first.shape[1], first.device, wide=make is compiled_passes),
+        passes=make(dynamics, places, like, backward=backward),
+        products=entering.products,
+        currents=entering.currents,
         inner=[tuple(each.shape) for each in matrices],
         shown=whole if record else places.layers[output],
         heard=(0, 0) if not heard else places.layers[heard[0]] if len(heard) == 1 else whole,
         currents_too=record,
         recompute=recompute,
+        backward=backward,
     )
     numbers = [each for layer in dynamics.values() for each in given(layer)]
-    v, spikes, u = LoopPass.apply(run, *weights, *values, *matrices, *numbers)  # type: ignore[misc]
+    with torch.autocast(first.device.type, enabled=False):
+        v, spikes, u = LoopPass.apply(run, *entering.weights, *entering.values, *matrices, *numbers)  # type: ignore[misc]
     layers = list(dynamics)
     return LoopRecord(
         _by_layer(v, layers if record else [output], run.shown[0], places),
         _by_layer(spikes, heard, run.heard[0], places),
         _by_layer(u, layers if record else [], run.shown[0], places),
     )
+
+
+@final
+@dataclass
+class _Entering:
+    """What enters: products that are computed with the blocks, and currents that were computed before."""
+
+    products: list[Product]
+    weights: list[Tensor]
+    currents: list[EarlyCurrent]
+    values: list[Tensor]
+
+
+def _entering(
+    arrows: Sequence[tuple[Arrow, nn.Module]], streams: Mapping[str, Tensor], places: Places
+) -> _Entering:
+    entering = _Entering([], [], [], [])
+    for arrow, module in arrows:
+        if arrow.source not in streams:
+            continue
+        stream = streams[arrow.source]
+        plain = not has_hooks(module) and not stream.requires_grad
+        if plain and isinstance(module, MaskedSynapses) and module.delays is None:
+            effective, target = module.effective, places.layers[arrow.target][0]
+            entering.products.append(product_of(stream, effective, arrow.delay, target))
+            entering.weights.append(effective)
+        else:
+            entering.currents.append(EarlyCurrent(arrow.delay, arrow.target))
+            # Of another type under autocast.
+            entering.values.append(module(stream).to(stream.dtype))
+    return entering
 
 
 def _by_layer(values: Tensor, names: Sequence[str], start: int, places: Places) -> dict[str, Tensor]:

@@ -18,9 +18,13 @@ NUMBERS: Final = 8
 U, V, RISE, WAIT = range(4)
 """Rows of a state."""
 STATES: Final = 4
-START, STOP, KEEPS, MOST, PLAIN, SURROGATE = range(6)
-"""Columns of the table of layers: neurons, whether a reset keeps the potential, most spikes a step, kind."""
-COLUMNS: Final = 6
+START, STOP, KIND, REMEMBERS, KEEPS, MOST, SURROGATE = range(7)
+"""Columns of the table of layers: its neurons, its kind, whether its gradients need the states before steps,
+whether a reset keeps the potential, most spikes a step, shape of the spike derivative."""
+COLUMNS: Final = 14
+"""Those and the columns of `ruled_neurons`."""
+ANY, PLAIN, RULED, PORT = range(4)
+"""Kinds of layers: `advance_any`, `advance_plain`, `advance_ruled`; a port has no neurons, see `collect`."""
 FAST_SIGMOID, ARCTAN, SIGMOID = range(3)
 
 
@@ -93,7 +97,7 @@ def advance_any(
         potential[n] = v if active else old
         sent[n] = active & above
     if most > 1:
-        _count(sent, potential, vth, rises, amounts, most)
+        count_spikes(sent, potential, vth, rises, amounts, most)
     for n in range(len(a)):
         v, count, fired = potential[n], a.dtype.type(sent[n]), sent[n] > 0
         amount, longest, wait = amounts[n], refractory[n], waits[n] - one
@@ -105,20 +109,19 @@ def advance_any(
 
 
 @njit(nogil=True, error_model="numpy")
-def _count(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, most: int) -> None:  # noqa: ANN401
+def count_spikes(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, most: int) -> None:  # noqa: ANN401
     """Replace spikes by their numbers, where a neuron may send several."""
     nothing, one, highest = vth.dtype.type(0), vth.dtype.type(1), vth.dtype.type(most)
     for n in range(len(sent)):
-        if sent[n] == 0:
-            continue
-        threshold = vth[n] + rises[n]
-        whole = np.floor((potential[n] - threshold) / amounts[n])
-        more = potential[n] - whole * amounts[n] > threshold
-        sent[n] = np.uint8(min(whole + (one if more else nothing), highest))
+        fired, amount, threshold = sent[n] > 0, amounts[n], vth[n] + rises[n]
+        whole = np.floor((potential[n] - threshold) / amount)
+        more = potential[n] - whole * amount > threshold
+        count = min(whole + (one if more else nothing), highest)
+        sent[n] = np.uint8(count if fired else nothing)
 
 
 @njit(nogil=True, fastmath={"contract"}, error_model="numpy")
-def _smooth(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
+def derive(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
     """Replace distances by the surrogate's derivative there; see `toolchain.models.surrogates`.
 
     The slope of an arctangent is multiplied by half of pi already.
@@ -180,7 +183,7 @@ def retreat_plain(
     for n in range(len(by_a)):
         # The place of the result serves for the distance to the threshold, then for the derivative there.
         by_a[n] = potential[n] / vth[n] - one
-    _smooth(by_a, surrogate, slope)
+    derive(by_a, surrogate, slope)
     for n in range(len(by_a)):
         of_v, fired = later_v[n], potential[n] > vth[n]
         by_v = (nothing if fired else of_v) + by_spikes[n] * by_a[n] / vth[n]
@@ -236,14 +239,13 @@ def retreat_any(
     keep_rise, by_keep_rise = numbers[KEEP_RISE, start:stop], by_numbers[KEEP_RISE, start:stop]
     adaptation, by_adaptation = numbers[ADAPTATION, start:stop], by_numbers[ADAPTATION, start:stop]
     by_vth, by_amount = by_numbers[VTH, start:stop], by_numbers[AMOUNT, start:stop]
-    nothing, one = numbers.dtype.type(0), numbers.dtype.type(1)
-    sets = not keeps
+    nothing, one, sets = numbers.dtype.type(0), numbers.dtype.type(1), not keeps
     over, nearest = potential - old_rise, np.zeros_like(by_a)
     if most > 1:
         _approach(over, nearest, vth, amounts, most)
     for n in range(len(by_a)):
         by_a[n] = over[n] / vth[n] - one
-    _smooth(by_a, surrogate, slope)
+    derive(by_a, surrogate, slope)
     driven = np.empty_like(by_a)
     for n in range(len(by_a)):
         active, of_v = old_wait[n] == nothing, later_v[n]
@@ -252,28 +254,58 @@ def retreat_any(
         is_set = (sent[n] > 0) & sets
         by_a[n] = smooth
         driven[n] = (nothing if is_set else of_v) + smooth
-    # Times the distance in thresholds and one: 0 for a threshold that is infinite.
-    for n in range(len(by_a)):
-        by_vth[n] -= by_a[n] * (over[n] / vth[n])
-    for n in range(len(by_a)):
-        is_set, count, of_v = (sent[n] > 0) & sets, numbers.dtype.type(sent[n]), later_v[n]
-        taken = of_v if is_set else nothing
-        by_amount[n] += taken - (nothing if sets else count * of_v) - nearest[n] * by_a[n]
-    for n in range(len(by_a)):
-        count, of_rise, smooth = numbers.dtype.type(sent[n]), later_rise[n], by_a[n]
-        by_keep_rise[n] += of_rise * old_rise[n]
-        by_adaptation[n] += of_rise * count
-        later_rise[n] = keep_rise[n] * of_rise - smooth
+    _learn_thresholds(by_a, over, nearest, later_v, sent, vth, by_vth, by_amount, sets=sets)
+    _learn_rises(by_a, later_rise, old_rise, sent, keep_rise, by_keep_rise, by_adaptation)
     for n in range(len(by_a)):
         active, by_v = old_wait[n] == nothing, driven[n]
-        kept = keep_v[n] * by_v
-        later_v[n] = kept if active else by_v
+        remaining = keep_v[n] * by_v
+        later_v[n] = remaining if active else by_v
         driven[n] = by_v if active else nothing
     for n in range(len(by_a)):
-        by_u = driven[n] + later_u[n]
-        by_a[n] = by_u
+        by_a[n] = driven[n] + later_u[n]
         bias[n] += driven[n]
         by_keep_v[n] += driven[n] * old_v[n]
     for n in range(len(by_a)):
         by_keep_u[n] += by_a[n] * old_u[n]
         later_u[n] = keep_u[n] * by_a[n]
+
+
+@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
+def _learn_thresholds(
+    smooth: Any,  # noqa: ANN401
+    over: Any,  # noqa: ANN401
+    nearest: Any,  # noqa: ANN401
+    later_v: Any,  # noqa: ANN401
+    sent: Any,  # noqa: ANN401
+    vth: Any,  # noqa: ANN401
+    by_vth: Any,  # noqa: ANN401
+    by_amount: Any,  # noqa: ANN401
+    sets: Any,  # noqa: ANN401
+) -> None:
+    """Add up the gradients of thresholds and amounts; `smooth` is that which spikes pass to potentials."""
+    nothing = vth.dtype.type(0)
+    # Times the distance in thresholds and one: 0 for a threshold that is infinite.
+    for n in range(len(vth)):
+        by_vth[n] -= smooth[n] * (over[n] / vth[n])
+    for n in range(len(vth)):
+        is_set, count, of_v = (sent[n] > 0) & sets, vth.dtype.type(sent[n]), later_v[n]
+        taken = of_v if is_set else nothing
+        by_amount[n] += taken - (nothing if sets else count * of_v) - nearest[n] * smooth[n]
+
+
+@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
+def _learn_rises(
+    smooth: Any,  # noqa: ANN401
+    later_rise: Any,  # noqa: ANN401
+    old_rise: Any,  # noqa: ANN401
+    sent: Any,  # noqa: ANN401
+    keep_rise: Any,  # noqa: ANN401
+    by_keep_rise: Any,  # noqa: ANN401
+    by_adaptation: Any,  # noqa: ANN401
+) -> None:
+    """Add up the gradients of adaptation, and take those of what it added to thresholds one step back."""
+    for n in range(len(smooth)):
+        count, of_rise = smooth.dtype.type(sent[n]), later_rise[n]
+        by_keep_rise[n] += of_rise * old_rise[n]
+        by_adaptation[n] += of_rise * count
+        later_rise[n] = keep_rise[n] * of_rise - smooth[n]

@@ -18,8 +18,12 @@ import numpy as np
 from toolchain.compiled import njit
 from toolchain.models.loops.neurons import (
     KEEPS,
+    KIND,
     MOST,
     PLAIN,
+    PORT,
+    REMEMBERS,
+    RULED,
     START,
     STATES,
     STOP,
@@ -31,65 +35,21 @@ from toolchain.models.loops.neurons import (
     retreat_any,
     retreat_plain,
 )
+from toolchain.models.loops.ownership import keep, unowned
+from toolchain.models.loops.ruled_neurons import advance_ruled, collect, hand_back, retreat_ruled
+from toolchain.models.loops.spikes import learn, send, without_owner
 from toolchain.models.loops.vectors import WIDE, add_wide_lines, sum_lines, turn
 
 
 @njit(nogil=True)
 def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: Any) -> None:  # noqa: ANN401
     start, stop = layer[START], layer[STOP]
-    if layer[PLAIN]:
+    if layer[KIND] == PLAIN:
         advance_plain(a, state, sent, potential, numbers, start, stop)
+    elif layer[KIND] == RULED:
+        advance_ruled(a, state, sent, potential, numbers, layer, start, stop)
     else:
-        advance_any(a, state, sent, potential, numbers, start, stop, layer[KEEPS], layer[MOST])
-
-
-@njit(nogil=True)
-def _send(sent: Any, a: Any, tail: Any, step: int, synapses: Any, layer: Any) -> None:  # noqa: ANN401
-    """Bring the spikes of a layer to where they arrive; `a` and `tail` are flat."""
-    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
-    stays = a.size - step * sent.size >= len(tail) + sent.size
-    for word in range(layer[START] // 8, layer[STOP] // 8):
-        if words[word] == 0:
-            continue
-        for n in range(8 * word, 8 * word + 8):
-            if sent[n] == 0:
-                continue
-            count, listed = a.dtype.type(sent[n]), slice(synapses.first[n], synapses.first[n + 1])
-            if stays:
-                _bring(count, a, here, synapses.places[listed], synapses.weights[listed])
-            else:
-                _bring_far(count, a, tail, here, synapses.places[listed], synapses.weights[listed])
-            for k in range(len(synapses.wide)):
-                start, stop, reached, length, begin = synapses.wide[k]
-                if start <= n < stop:
-                    row = begin + (n - start) * length
-                    target = step * sent.size + reached
-                    arriving = a[target:] if target < a.size else tail[target - a.size :]
-                    _add_row(count, synapses.rows[row : row + length], arriving)
-
-
-@njit(nogil=True, fastmath={"contract"})
-def _add_row(count: Any, row: Any, sums: Any) -> None:  # noqa: ANN401
-    for n in range(len(row)):
-        sums[n] += count * row[n]
-
-
-@njit(nogil=True)
-def _bring(count: Any, a: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
-    # Unsigned numbers all along: Numba counts negative ones from the end, which takes time.
-    for p in range(len(places)):
-        a[here + places[p]] += count * weights[p]
-
-
-@njit(nogil=True)
-def _bring_far(count: Any, a: Any, tail: Any, here: Any, places: Any, weights: Any) -> None:  # noqa: ANN401
-    size = np.uint64(a.size)
-    for p in range(len(places)):
-        place = here + places[p]
-        if place < size:
-            a[place] += count * weights[p]
-        else:
-            tail[place - size] += count * weights[p]
+        advance_any(a, state, sent, potential, numbers, start, stop, keeps=layer[KEEPS], most=layer[MOST])
 
 
 @njit(nogil=True, cache=True)
@@ -124,55 +84,23 @@ def advance(
         synapses: The synapses between them, see `Synapses`.
     """
     size, stop = a.shape[2], shown + v_rows.shape[2]
-    potential = np.empty(size, a.dtype)
+    own = np.empty(size, a.dtype)
+    a, tail, state, sent, potential = unowned(a), unowned(tail), unowned(state), unowned(sent), unowned(own)
+    v_rows, u_rows, numbers, layers = unowned(v_rows), unowned(u_rows), unowned(numbers), unowned(layers)
+    synapses = without_owner(synapses)
     for b in range(begin, end):
         flat, rest = a[b].reshape(-1), tail[b].reshape(-1)
         for t in range(a.shape[1]):
             for k in range(len(layers)):
+                if layers[k, KIND] == PORT:
+                    collect(a[b, t], layers[k])
+                    continue
                 _update(a[b, t], state[b], sent[b, t], potential, numbers, layers[k])
-                _send(sent[b, t], flat, rest, t, synapses, layers[k])
+                send(sent[b, t], flat, rest, t, synapses, layers[k])
             v_rows[b, t] = state[b, V, shown:stop]
             if u_rows.size:
                 u_rows[b, t] = state[b, U, shown:stop]
-
-
-@njit(nogil=True)
-def _learn(sent: Any, by_a: Any, future: Any, step: int, by_synapses: Any) -> None:  # noqa: ANN401
-    """Add to the gradient of every synapse whose source fired what its current would have changed."""
-    here, words = np.uint64(step * sent.size), sent.view(np.uint64)
-    stays = by_a.size - step * sent.size >= len(future) + sent.size
-    for word in range(len(words)):
-        if words[word] == 0:
-            continue
-        for n in range(8 * word, 8 * word + 8):
-            if sent[n] == 0:
-                continue
-            count, listed = by_a.dtype.type(sent[n]), slice(by_synapses.first[n], by_synapses.first[n + 1])
-            if stays:
-                _fetch(count, by_a, here, by_synapses.places[listed], by_synapses.weights[listed])
-            else:
-                _fetch_far(count, by_a, future, here, by_synapses.places[listed], by_synapses.weights[listed])
-            for k in range(len(by_synapses.wide)):
-                start, stop, reached, length, begin = by_synapses.wide[k]
-                if start <= n < stop:
-                    row = begin + (n - start) * length
-                    target = step * sent.size + reached
-                    arriving = by_a[target:] if target < by_a.size else future[target - by_a.size :]
-                    _add_row(count, arriving[:length], by_synapses.rows[row : row + length])
-
-
-@njit(nogil=True)
-def _fetch(count: Any, by_a: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
-    for p in range(len(places)):
-        by_weights[p] += count * by_a[here + places[p]]
-
-
-@njit(nogil=True)
-def _fetch_far(count: Any, by_a: Any, future: Any, here: Any, places: Any, by_weights: Any) -> None:  # noqa: ANN401
-    size = np.uint64(by_a.size)
-    for p in range(len(places)):
-        place = here + places[p]
-        by_weights[p] += count * (by_a[place] if place < size else future[place - size])
+    keep(own)
 
 
 @njit(nogil=True, cache=True)
@@ -221,52 +149,59 @@ def retreat(
         synapses: The synapses between them.
     """
     steps, size, lanes, count = a.shape[1], a.shape[2], lines.shape[1], end - begin
-    # States of plain neurons before a step are not needed again.
-    plain = layers[:, PLAIN].all()
-    past = np.empty((count, 1 if plain else steps, STATES, size), a.dtype)
-    potential = np.empty((count, steps, size), a.dtype)
+    forgetful = not layers[:, REMEMBERS].any()
+    all_past = np.empty((count, 1 if forgetful else steps, STATES, size), a.dtype)
+    potentials, all_rows = np.empty((count, steps, size), a.dtype), np.empty((lanes, size), a.dtype)
+    whole, square = np.zeros((steps * size + len(lines), lanes), a.dtype), np.empty(lanes * lanes, a.dtype)
+    past, potential, rows, window = unowned(all_past), unowned(potentials), unowned(all_rows), unowned(whole)
+    a, state, sent, lines = unowned(a), unowned(state), unowned(sent), unowned(lines)
+    brought, by_spikes = unowned(square), unowned(by_spikes)
+    by_v, later, by_a = unowned(by_v), unowned(later), unowned(by_a)
+    future, by_numbers = unowned(future), unowned(by_numbers)
+    numbers, layers, slopes = unowned(numbers), unowned(layers), unowned(slopes)
+    synapses, by_synapses = without_owner(synapses), without_owner(by_synapses)
     for b in range(begin, end):
         _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
-    window = np.zeros((steps * size + len(lines), lanes), a.dtype)
     window[steps * size :] = lines
-    rows = np.empty((lanes, size), a.dtype)
     for back in range(steps):
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
             layer = layers[k]
-            _listen(window, t * size, rows, layer, synapses)
+            if layer[KIND] == PORT:
+                for b in range(begin, end):
+                    hand_back(by_a[b, t], layer)
+                _line_up(by_a, begin, end, t, window, layer)
+                continue
+            _listen(window, t * size, rows, brought, layer, synapses)
             for b in range(begin, end):
-                lane = b - begin
+                row = rows[b - begin]
                 _add_from(by_v[b, t], shown, later[b, V], layer)
-                _add_from(by_spikes[b, t], heard, rows[lane], layer)
-                before = past[lane, 0 if plain else t]
-                _retreat(
-                    rows[lane],
-                    sent[b, t],
-                    potential[lane, t],
-                    before,
-                    later[b],
-                    by_a[b, t],
-                    by_numbers,
-                    numbers,
-                    layer,
-                    slopes[k],
-                )
+                _add_from(by_spikes[b, t], heard, row, layer)
+                did = sent[b, t], potential[b - begin, t], past[b - begin, 0 if forgetful else t]
+                _retreat(row, did, later[b], by_a[b, t], by_numbers, numbers, layer, slopes[k])
             _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
-            _learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
+            learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
     lines[:] = window[: len(lines)]
+    keep(all_past)
+    keep(potentials)
+    keep(all_rows)
+    keep(whole)
+    keep(square)
 
 
 @njit(nogil=True)
 def _rerun(a: Any, state: Any, past: Any, potential: Any, numbers: Any, layers: Any) -> None:  # noqa: ANN401
     """Run a sample again, and note its potentials before every reset and its states before every step."""
-    sent = np.empty(a.shape[1], np.uint8)
+    own = np.empty(a.shape[1], np.uint8)
+    sent = unowned(own)
     for t in range(len(a)):
         if len(past) == len(a):
             past[t] = state
         for k in range(len(layers)):
-            _update(a[t], state, sent, potential[t], numbers, layers[k])
+            if layers[k, KIND] != PORT:
+                _update(a[t], state, sent, potential[t], numbers, layers[k])
+    keep(own)
 
 
 @njit(nogil=True)
@@ -274,12 +209,13 @@ def _listen(
     window: Any,  # noqa: ANN401
     here: int,
     rows: Any,  # noqa: ANN401
+    brought: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
     synapses: Any,  # noqa: ANN401
 ) -> None:
     """Write to `rows`, `[samples, N]`, the gradients that the spikes of a layer get from their synapses."""
     lanes, size, wide = window.shape[1], rows.shape[1], synapses.wide
-    lines, brought, all_rows = window.reshape(-1), np.empty(lanes * lanes, window.dtype), rows.reshape(-1)
+    lines, all_rows = window.reshape(-1), rows.reshape(-1)
     # As many neurons at a time as a line has samples: that square stays in the cache while it is turned.
     for low in range(layer[START], layer[STOP], lanes):
         for n in range(low, low + lanes):
@@ -318,9 +254,7 @@ def _add_from(values: Any, start: int, row: Any, layer: Any) -> None:  # noqa: A
 @njit(nogil=True)
 def _retreat(
     by_spikes: Any,  # noqa: ANN401
-    sent: Any,  # noqa: ANN401
-    potential: Any,  # noqa: ANN401
-    before: Any,  # noqa: ANN401
+    did: Any,  # noqa: ANN401
     later: Any,  # noqa: ANN401
     by_a: Any,  # noqa: ANN401
     by_numbers: Any,  # noqa: ANN401
@@ -328,9 +262,26 @@ def _retreat(
     layer: Any,  # noqa: ANN401
     slope: Any,  # noqa: ANN401
 ) -> None:
+    """Take the gradients of a layer one step back; `did` are spikes, potentials, and the state before."""
+    sent, potential, before = did
     start, stop, surrogate = layer[START], layer[STOP], layer[SURROGATE]
-    if layer[PLAIN]:
-        retreat_plain(by_spikes, potential, later, by_a, numbers, start, stop, surrogate, slope)
+    if layer[KIND] == PLAIN:
+        retreat_plain(by_spikes, potential, later, by_a, numbers, start, stop, surrogate, slope=slope)
+    elif layer[KIND] == RULED:
+        retreat_ruled(
+            by_spikes,
+            sent,
+            potential,
+            before,
+            later,
+            by_a,
+            by_numbers,
+            numbers,
+            layer=layer,
+            slope=slope,
+            start=start,
+            stop=stop,
+        )
     else:
         retreat_any(
             by_spikes,
@@ -341,10 +292,10 @@ def _retreat(
             by_a,
             by_numbers,
             numbers,
-            start,
-            stop,
-            layer[KEEPS],
-            layer[MOST],
-            surrogate,
-            slope,
+            start=start,
+            stop=stop,
+            keeps=layer[KEEPS],
+            most=layer[MOST],
+            surrogate=surrogate,
+            slope=slope,
         )

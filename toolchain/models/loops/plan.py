@@ -14,6 +14,7 @@ from toolchain.models.dynamics import NeuronDynamics
 from toolchain.models.loops.neurons import (
     ADAPTATION,
     AMOUNT,
+    ANY,
     ARCTAN,
     BIAS,
     COLUMNS,
@@ -22,10 +23,12 @@ from toolchain.models.loops.neurons import (
     KEEP_U,
     KEEP_V,
     KEEPS,
+    KIND,
     MOST,
     NUMBERS,
     PLAIN,
     REFRACTORY,
+    REMEMBERS,
     SIGMOID,
     START,
     STOP,
@@ -39,7 +42,7 @@ from toolchain.models.surrogates import Surrogate
 from toolchain.reset import Reset
 
 Numbers = NDArray[Any]
-_SURROGATES: Final = {
+SURROGATES: Final = {
     Surrogate.FAST_SIGMOID: (FAST_SIGMOID, 1.0),
     Surrogate.ARCTAN: (ARCTAN, math.pi / 2),
     Surrogate.SIGMOID: (SIGMOID, 1.0),
@@ -47,6 +50,7 @@ _SURROGATES: Final = {
 """Number of each shape, and the factor of its slope."""
 GIVEN: Final = (KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION)
 """Rows of numbers that have gradients, in the order of `given`."""
+BIAS_PLACE: Final = GIVEN.index(BIAS)
 
 
 def given(dynamics: NeuronDynamics) -> tuple[Tensor | None, ...]:
@@ -76,7 +80,7 @@ class Places:
     neurons: int
 
     @classmethod
-    def of(cls, sizes: Mapping[str, int], dtype: np.dtype[Any]) -> "Places":
+    def of(cls, sizes: Mapping[str, int], dtype: torch.dtype) -> "Places":
         """Place layers of these sizes."""
         width, start = row_length(dtype), 0
         layers: dict[str, tuple[int, int]] = {}
@@ -112,7 +116,7 @@ def table_of(
 
     Args:
         dynamics: The populations.
-        places: Where they stand.
+        places: Place of each among all neurons.
         dtype: Type of all numbers.
         backward: Whether gradients will be asked for.
     """
@@ -120,7 +124,7 @@ def table_of(
     slopes = np.zeros(len(dynamics), dtype)
     bounds = [start for start, _ in places.layers.values()] + [places.neurons]
     for k, each in enumerate(dynamics.values()):
-        surrogate, factor = _SURROGATES[each.surrogate]
+        surrogate, factor = SURROGATES[each.surrogate]
         learns = any(values is not None and values.requires_grad for values in given(each))
         plain = (
             each.reset is Reset.ZERO
@@ -131,7 +135,7 @@ def table_of(
         )
         table[k, [START, STOP]] = bounds[k], bounds[k + 1]
         table[k, [KEEPS, MOST]] = each.reset in {Reset.SUBTRACT, Reset.NONE}, each.max_spikes
-        table[k, [PLAIN, SURROGATE]] = plain, surrogate
+        table[k, [KIND, REMEMBERS, SURROGATE]] = PLAIN if plain else ANY, not plain, surrogate
         slopes[k] = each.slope * factor
     return table, slopes
 
@@ -143,35 +147,62 @@ def inner_weight(module: nn.Module) -> Tensor:
 
 @final
 class KnownSynapses:
-    """The lists of the synapses between layers, made again only when a mask or delay has changed."""
+    """The lists of the synapses between layers, made again only when a mask or delay has changed.
+
+    A change is seen as autograd sees it: not behind the back of PyTorch, as through `mask.data`.
+    """
 
     def __init__(self) -> None:
         self._lists: SynapseLists | None = None
-        self._made_of: list[tuple[Tensor | None, int]] = []
-        self._places: Places | None = None
+        self._made_of: list[tuple[Tensor | None, float]] = []
+        self._made_for: tuple[Places, torch.device, bool] | None = None
+        self._steps = 0
 
-    def of(self, modules: Sequence[tuple[nn.Module, int, str, str]], places: Places) -> SynapseLists:
+    def __reduce__(self) -> tuple[type["KnownSynapses"], tuple[()]]:
+        """A copy, or what is read from a file, knows nothing: PyTorch counts the changes of copies anew."""
+        return KnownSynapses, ()
+
+    def of(
+        self,
+        modules: Sequence[tuple[nn.Module, int, str, str]],
+        places: Places,
+        steps: int,
+        device: torch.device,
+        *,
+        wide: bool,
+    ) -> SynapseLists:
         """Return the lists of connections.
 
         Args:
             modules: Each one's module, delay, source and target.
             places: Where layers stand.
+            steps: Length of the run.
+            device: Where weights lie.
+            wide: Whether connections with many synapses are matrices instead of being listed.
         """
-        made_of = [
-            (each, -1 if each is None or each.is_inference() else each._version)  # noqa: SLF001 - torch's
-            for module, *_ in modules
-            for each in _structure(module)
-        ]
+        made_of = [(each, _version(each)) for module, *_ in modules for each in _structure(module)]
         same = len(made_of) == len(self._made_of) and all(
             old is new and was == now for (old, was), (new, now) in zip(self._made_of, made_of, strict=True)
         )
-        if self._lists is None or not same or places != self._places:
+        lists = self._lists
+        fits = lists is not None and (steps == self._steps or (not lists.is_cut and lists.longest < steps))
+        if lists is None or not same or not fits or (places, device, wide) != self._made_for:
             parts = [
                 _part(module, delay, source, target, places) for module, delay, source, target in modules
             ]
-            self._lists = SynapseLists.of(parts, places.neurons)
-            self._made_of, self._places = made_of, places
-        return self._lists
+            lists = SynapseLists.of(
+                parts, list(places.layers.values()), places.neurons, steps, device, wide=wide
+            )
+            self._lists, self._made_of = lists, made_of
+            self._made_for, self._steps = (places, device, wide), steps
+        return lists
+
+
+def _version(tensor: Tensor | None) -> float:
+    """Return the number of changes of a tensor; what equals nothing where PyTorch does not count them."""
+    if tensor is None:
+        return 0
+    return math.nan if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch's
 
 
 def _structure(module: nn.Module) -> tuple[Tensor | None, ...]:
@@ -186,12 +217,12 @@ def _part(module: nn.Module, delay: int, source: str, target: str, places: Place
     shape = tuple(inner_weight(module).shape)
     delays = np.array(delay, np.int64)
     if isinstance(module, MaskedSynapses) and module.delays is not None:
-        delays = delays + module.delays.steps.numpy()
-    return ConnectedPart(
-        source=places.layers[source][0],
-        target=places.layers[target][0],
-        mask=np.ones(shape, bool) if mask is None else mask.numpy().astype(bool),
-        delays=delays,
+        delays = delays + module.delays.steps.cpu().numpy()
+    return ConnectedPart.of_mask(
+        places.layers[source][0],
+        places.layers[target][0],
+        np.ones(shape, bool) if mask is None else mask.cpu().numpy(),
+        delays,
     )
 
 
@@ -202,17 +233,32 @@ def obstacle(inner: Sequence[tuple[str, nn.Module]], like: Tensor) -> str | None
         inner: Name and module of the connections between layers.
         like: A parameter.
     """
-    if like.device.type != "cpu":
-        return f"the network is on '{like.device.type}'"
+    if like.device.type == "meta":
+        return "the network is on 'meta'"
     if like.dtype not in {torch.float32, torch.float64}:
         return f"its numbers are {like.dtype}"
-    for name, module in inner:
-        if isinstance(module, MaskedSynapses):
-            delays = module.delays
-            if delays is not None and delays.width and delays.training:
-                return f"the delays of connection '{name}' are being learnt"
-        elif not isinstance(module, nn.Linear):
-            return f"connection '{name}' between layers is a {type(module).__name__}"
-        elif module.bias is not None:
-            return f"connection '{name}' between layers has a bias"
-    return None
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage] - torch documents it
+        return "it is being traced"
+    unknown = ((name, _unknown(module)) for name, module in inner)
+    return next((f"connection '{name}' between layers {what}" for name, what in unknown if what), None)
+
+
+def _unknown(module: nn.Module) -> str:
+    """Return what the loops do not know of a connection, as a predicate; empty if they know all."""
+    if isinstance(module, MaskedSynapses):
+        delays = module.delays
+        if delays is not None and delays.width and delays.training:
+            return "is learning its delays"
+        return "" if module.mask is None or module.mask.dtype is torch.bool else "has a mask that is not bool"
+    if type(module).forward is not nn.Linear.forward:
+        return f"is a {type(module).__name__}"
+    if has_hooks(module):
+        return "has hooks"
+    return "has a bias" if "bias" in dict(module.named_parameters()) else ""
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Return whether something of the user's happens when a module is called."""
+    # There is no public way.
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for kind in kinds)

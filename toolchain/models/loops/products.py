@@ -1,13 +1,13 @@
 """Products of what enters with dense weights, at the cost of what is not zero.
 
 Weights lie in blocks of targets, a row of `ROW_BYTES` for each source, so that a block stays in the cache
-while all events add their rows to the sums of its targets. Where most values are not zero, PyTorch's product
-is used instead.
+while all events add their rows to the sums of its targets. Where most values are not zero, and on every
+device that is no CPU, PyTorch's product is used instead.
 """
 
 # pyright: reportCallIssue=false
 # ruff: noqa: PLR0917 - compiled loops take plain arrays
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 import numpy as np
 import torch
@@ -24,81 +24,23 @@ _DENSE_FROM: Final = 0.5
 Numbers = NDArray[Any]
 
 
-def row_length(dtype: np.dtype[Any]) -> int:
+def row_length(dtype: torch.dtype) -> int:
     """Return how many numbers of a type are one row."""
     return ROW_BYTES // dtype.itemsize
 
 
-@final
-class EventProduct:
-    """A stream that enters, and the dense weights that it meets.
+class Product(Protocol):
+    """A stream that enters, and the dense weights that it meets."""
 
-    Args:
-        x: Values `[B, T, sources]`.
-        weight: Weights `[targets, sources]`.
-        delay: Steps that a value takes.
-        target: First neuron that is reached, a multiple of `row_length`.
-    """
-
-    def __init__(self, x: Tensor, weight: Tensor, delay: int, target: int) -> None:
-        self.x, self.weight = x.contiguous(), weight
-        self.delay, self.target = delay, target
-        width = row_length(self.x.numpy().dtype)
-        targets, sources = weight.shape
-        self._blocks = -(-targets // width)
-        values = self.x.numpy()
-        counts = np.count_nonzero(values, axis=2)
-        self._is_dense = counts.sum() > _DENSE_FROM * values.size
-        if self._is_dense:
-            return
-        self._first = np.zeros(counts.size + 1, np.int64)
-        np.cumsum(counts, out=self._first[1:])
-        self._places = np.empty(self._first[-1], np.uint32)
-        self._values = np.empty(self._first[-1], values.dtype)
-        rows = values.reshape(-1, sources)
-        in_threads(
-            lambda part: _list_events(rows, self._first, self._places, self._values, *part),
-            parts(len(rows)),
-            torch.get_num_threads(),
-        )
-        wide = _padded(weight.detach(), self._blocks * width)
-        self._rows = wide.reshape(self._blocks, width, sources).transpose(1, 2).contiguous().numpy()
-
-    def add_to(self, a: Numbers, start: int) -> None:
+    def add_to(self, a: Tensor, start: int) -> None:
         """Add the currents of the steps from `start` on to `a`, `[B, T, N]`."""
-        steps = a.shape[1]
-        late = max(self.delay - start, 0)
-        if late >= steps:
-            return
-        source = start + late - self.delay
-        if self._is_dense:
-            product = self.x[:, source : source + steps - late] @ self.weight.detach().T
-            torch.from_numpy(a)[:, late:, self.target : self.target + product.shape[2]] += product
-            return
-        in_threads(
-            lambda part: _add_products(
-                self._first,
-                self.x.shape[1],
-                source,
-                late,
-                self._places,
-                self._values,
-                self._rows,
-                a,
-                self.target,
-                *part,
-            ),
-            parts(len(a)),
-            torch.get_num_threads(),
-        )
+        ...
 
-    def no_gradient(self) -> Numbers:
+    def no_gradient(self) -> Tensor:
         """Return a place for the gradient of the weights, zero."""
-        if self._is_dense:
-            return np.zeros(tuple(self.weight.shape), self.x.numpy().dtype)
-        return np.zeros_like(self._rows)
+        ...
 
-    def learn(self, gradient: Numbers, by_a: Numbers, start: int) -> None:
+    def learn(self, gradient: Tensor, by_a: Tensor, start: int) -> None:
         """Add to a gradient that `no_gradient` returned what a block of steps from `start` on brings.
 
         Args:
@@ -106,39 +48,150 @@ class EventProduct:
             by_a: Gradient with respect to the currents, `[B, T, N]`.
             start: First step of the block.
         """
+        ...
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """Return a gradient in the order of the weights."""
+        ...
+
+
+def product_of(x: Tensor, weight: Tensor, delay: int, target: int) -> Product:
+    """Return the cheapest product.
+
+    Args:
+        x: Values `[B, T, sources]`.
+        weight: Weights `[targets, sources]`.
+        delay: Steps that a value takes.
+        target: First neuron that is reached, a multiple of `row_length`.
+    """
+    x, weight = x.contiguous(), weight.detach()
+    if x.device.type == "cpu":
+        counts = np.count_nonzero(x.numpy(), axis=2)
+        if counts.sum() <= _DENSE_FROM * x.numel():
+            return EventProduct(x.numpy(), weight, delay, target, counts)
+    return MatrixProduct(x, weight, delay, target)
+
+
+def arrival(delay: int, start: int) -> tuple[int, int]:
+    """Return the first step of a block that a delayed stream reaches, and the step of the stream.
+
+    Args:
+        delay: Steps that it takes.
+        start: First step of the block.
+    """
+    late = max(delay - start, 0)
+    return late, start + late - delay
+
+
+@final
+class MatrixProduct:
+    """PyTorch's product; see `Product` and `product_of`."""
+
+    def __init__(self, x: Tensor, weight: Tensor, delay: int, target: int) -> None:
+        self._x, self._weight = x, weight
+        self._delay, self._targets = delay, slice(target, target + len(weight))
+
+    def add_to(self, a: Tensor, start: int) -> None:
+        """See `Product`."""
+        steps = a.shape[1]
+        late, source = arrival(self._delay, start)
+        if late < steps:
+            a[:, late:, self._targets] += self._x[:, source : source + steps - late] @ self._weight.T
+
+    def no_gradient(self) -> Tensor:
+        """See `Product`."""
+        return torch.zeros_like(self._weight)
+
+    def learn(self, gradient: Tensor, by_a: Tensor, start: int) -> None:
+        """See `Product`."""
         steps = by_a.shape[1]
-        late = max(self.delay - start, 0)
-        if late >= steps:
-            return
-        source = start + late - self.delay
-        if self._is_dense:
-            targets = len(self.weight)
-            part = torch.from_numpy(by_a)[:, late:, self.target : self.target + targets].flatten(0, 1)
-            gradient += (part.T @ self.x[:, source : source + steps - late].flatten(0, 1)).numpy()
-            return
+        late, source = arrival(self._delay, start)
+        if late < steps:
+            part = by_a[:, late:, self._targets].flatten(0, 1)
+            gradient += part.T @ self._x[:, source : source + steps - late].flatten(0, 1)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """See `Product`."""
+        return gradient
+
+
+@final
+class EventProduct:
+    """Compiled loops over what is not zero; see `Product` and `product_of`."""
+
+    def __init__(self, x: Numbers, weight: Tensor, delay: int, target: int, counts: Numbers) -> None:
+        self._steps, self._targets = x.shape[1], len(weight)
+        self._delay, self._target = delay, target
+        width = row_length(weight.dtype)
+        self._blocks = -(-self._targets // width)
+        self._first = np.zeros(counts.size + 1, np.int64)
+        np.cumsum(counts, out=self._first[1:])
+        self._places = np.empty(self._first[-1], np.uint32)
+        self._values = np.empty(self._first[-1], x.dtype)
+        rows = x.reshape(-1, x.shape[2])
         in_threads(
-            lambda part: _add_gradients(
+            lambda part: _list_events(rows, self._first, self._places, self._values, *part),
+            parts(len(rows)),
+            torch.get_num_threads(),
+        )
+        wide = _padded(weight, self._blocks * width)
+        self._rows = wide.reshape(self._blocks, width, -1).transpose(1, 2).contiguous().numpy()
+
+    def add_to(self, a: Tensor, start: int) -> None:
+        """See `Product`."""
+        late, source = arrival(self._delay, start)
+        if late >= a.shape[1]:
+            return
+        sums = a.numpy()
+        in_threads(
+            lambda part: _add_products(
                 self._first,
-                self.x.shape[1],
+                self._steps,
                 source,
                 late,
                 self._places,
                 self._values,
-                gradient,
-                by_a,
-                self.target,
-                *part,
+                self._rows,
+                sums,
+                target=self._target,
+                begin=part[0],
+                end=part[1],
+            ),
+            parts(len(sums)),
+            torch.get_num_threads(),
+        )
+
+    def no_gradient(self) -> Tensor:
+        """See `Product`."""
+        return torch.zeros(self._rows.shape, dtype=torch.from_numpy(self._rows).dtype)
+
+    def learn(self, gradient: Tensor, by_a: Tensor, start: int) -> None:
+        """See `Product`."""
+        late, source = arrival(self._delay, start)
+        if late >= by_a.shape[1]:
+            return
+        sums, gradients = gradient.numpy(), by_a.numpy()
+        in_threads(
+            lambda part: _add_gradients(
+                self._first,
+                self._steps,
+                source,
+                late,
+                self._places,
+                self._values,
+                sums,
+                gradients,
+                target=self._target,
+                begin=part[0],
+                end=part[1],
             ),
             parts(self._blocks, self._blocks),
             torch.get_num_threads(),
         )
 
-    def gradient(self, gradient: Numbers) -> Tensor:
-        """Return a gradient in the order of the weights."""
-        rows = torch.from_numpy(gradient)
-        if self._is_dense:
-            return rows
-        return rows.transpose(1, 2).reshape(-1, rows.shape[1])[: len(self.weight)]
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """See `Product`."""
+        return gradient.transpose(1, 2).reshape(-1, gradient.shape[1])[: self._targets]
 
 
 def _padded(weight: Tensor, rows: int) -> Tensor:

@@ -1,32 +1,31 @@
-"""A run of a network through the compiled loops, as one operation for autograd."""
+"""A run of a network as one operation for autograd: blocks of steps forward, and back.
 
-from collections.abc import Sequence
+What happens within a block is behind two protocols: compiled loops on the CPU, operations of PyTorch on every
+other device.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, Protocol, final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from toolchain.models.loops.neurons import NUMBERS, STATES
-from toolchain.models.loops.passes import advance, retreat
+from toolchain.errors import ArgumentError
 from toolchain.models.loops.plan import GIVEN, Places
-from toolchain.models.loops.products import EventProduct
-from toolchain.models.loops.synapses import SynapseLists, Synapses
-from toolchain.models.loops.vectors import LINE_BYTES
-from toolchain.threads import in_threads, parts
+from toolchain.models.loops.products import Product, arrival
+from toolchain.models.loops.synapses import SynapseLists, Weights
 
+STATES: Final = 4
 _BLOCK: Final = 2**20
 """Numbers of one block of steps: what is computed of it stays in the cache."""
+_BLOCK_ELSEWHERE: Final = 2**24
+"""The same on a device that is no CPU, which wants few and large products."""
 _FEWEST: Final = 8
 """Steps of a block, at least."""
 
-Numbers = NDArray[Any]
 
-
-class Current(NamedTuple):
+class EarlyCurrent(NamedTuple):
     """A current that was computed for all steps.
 
     Attributes:
@@ -38,6 +37,68 @@ class Current(NamedTuple):
     target: str
 
 
+class BlockActivity(NamedTuple):
+    """What a block of steps did.
+
+    Attributes:
+        sent: Spikes of all neurons, uint8 `[B, T, N]`.
+        v: Potentials of the neurons that are shown, after the reset, `[B, T, R]`.
+        u: Their currents, `[B, T, R]`; of size 0 if nobody asks.
+    """
+
+    sent: Tensor
+    v: Tensor
+    u: Tensor
+
+
+class WayBack(Protocol):
+    """The way back through the blocks of a run, the last one first.
+
+    Attributes:
+        by_weights: Gradients with respect to the weights of synapses, which are added up.
+        by_numbers: Those with respect to the numbers of neurons, `[8, N]`; see `neurons`.
+    """
+
+    @property
+    def by_weights(self) -> Sequence[Weights]: ...  # noqa: D102
+
+    @property
+    def by_numbers(self) -> Tensor: ...  # noqa: D102
+
+    def take(
+        self, a: Tensor, state: Tensor, sent: Tensor, by_spikes: Tensor, by_v: Tensor, future: Tensor
+    ) -> Tensor:
+        """Go back over a block, and return the gradients with respect to its input, `[B, T, N]`.
+
+        Args:
+            a: Input with what synapses brought, as `Passes.advance` left it.
+            state: States before the block; may be changed.
+            sent: Spikes of the block.
+            by_spikes: Gradients with respect to the spikes that are heard, `[B, T, R]`; of size 0 for none.
+            by_v: Those with respect to the potentials that are shown, likewise.
+            future: Those with respect to the input of the steps after the block, `[B, D, N]`.
+        """
+        ...
+
+
+class Passes(Protocol):
+    """What computes a block of steps."""
+
+    def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
+        """Run a block.
+
+        Args:
+            a: Input `[B, T, N]`; what synapses bring is added to it.
+            tail: Gets what they bring after the block, `[B, D, N]`, added to what is there.
+            state: States `[B, 4, N]`, see `neurons`; become those after the block.
+        """
+        ...
+
+    def back(self) -> WayBack:
+        """Return the way back through the run."""
+        ...
+
+
 @final
 @dataclass(frozen=True)
 class Run:
@@ -47,59 +108,82 @@ class Run:
         batch: Number of samples.
         steps: Number of steps.
         places: Where the layers stand.
-        numbers: Numbers of all neurons, `[8, N]`.
-        layers: Table of the layers.
-        slopes: Sharpness of the surrogate derivative of each.
+        like: A tensor of the type and on the device of all numbers.
         lists: The synapses between layers.
+        passes: From a run and the weights of its synapses to what computes blocks.
         products: What enters, and its weights.
         currents: What was computed for all steps.
         inner: Shapes of the matrices of the connections between layers.
         shown: First neuron and number of those whose potentials are asked for.
         heard: The same of those whose spikes are.
-        currents_too: Whether their currents are, too.
-        recompute: Whether inputs are computed again for the gradients instead of being stored.
+        currents_too: Whether currents of those that are shown are asked for.
+        recompute: Whether inputs and spikes are computed again for the gradients instead of being stored.
+        backward: Whether there will be gradients.
     """
 
     batch: int
     steps: int
     places: Places
-    numbers: Numbers
-    layers: Numbers
-    slopes: Numbers
+    like: Tensor
     lists: SynapseLists
-    products: Sequence[EventProduct]
-    currents: Sequence[Current]
+    passes: Callable[["Run", Weights], Passes]
+    products: Sequence[Product]
+    currents: Sequence[EarlyCurrent]
     inner: Sequence[tuple[int, ...]]
     shown: tuple[int, int]
     heard: tuple[int, int]
     currents_too: bool
     recompute: bool
+    backward: bool
 
     @property
-    def block(self) -> int:
-        """Steps of a block; no delay is longer, unless the run is shorter."""
-        fitting = max(_BLOCK // (self.batch * self.places.neurons), _FEWEST, self.lists.longest)
-        return min(fitting, self.steps)
+    def blocks(self) -> list[slice]:
+        """The steps of each block; no delay is longer, unless the run is shorter."""
+        numbers = _BLOCK if self.like.device.type == "cpu" else _BLOCK_ELSEWHERE
+        fitting = max(numbers // (self.batch * self.places.neurons), _FEWEST, self.lists.longest)
+        return [slice(start, min(start + fitting, self.steps)) for start in range(0, self.steps, fitting)]
+
+    def rest(self) -> tuple[Tensor, Tensor]:
+        """Return states at rest, and nothing that is on its way."""
+        neurons = self.places.neurons
+        return (
+            self.like.new_zeros(self.batch, STATES, neurons),
+            self.like.new_zeros(self.batch, self.lists.longest, neurons),
+        )
 
 
-@final
-@dataclass
-class _Stored:
+class _Stored(NamedTuple):
     """What the backward pass needs of a block of steps.
 
     Attributes:
-        start: First step.
         state: States before it.
-        sent: Spikes.
+        tail: What synapses brought from before the block; None unless the rest is computed again.
         a: Input of all neurons; None if it is computed again.
-        tail: What synapses brought from before the block.
+        sent: Spikes; None if they are computed again.
     """
 
-    start: int
-    state: Numbers
-    sent: Numbers
-    a: Numbers | None
-    tail: Numbers
+    state: Any
+    tail: Any
+    a: Any
+    sent: Any
+
+
+@final
+@dataclass(frozen=True)
+class _Given:
+    """The tensors of a run by what they are: of products, currents, inner connections and neurons."""
+
+    products: Sequence[Any]
+    currents: Sequence[Any]
+    inner: Sequence[Any]
+    numbers: Sequence[Any]
+
+    @classmethod
+    def of(cls, run: Run, values: Sequence[Any]) -> "_Given":
+        first = len(run.products)
+        second = first + len(run.currents)
+        third = second + len(run.inner)
+        return cls(values[:first], values[first:second], values[second:third], values[third:])
 
 
 class LoopPass(torch.autograd.Function):
@@ -108,115 +192,69 @@ class LoopPass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: Run, *tensors: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
         """Return potentials, spikes and currents of the neurons that are asked for, `[B, T, R]`."""
-        given = _Tensors.of(run, tensors)
-        synapses = run.lists.gather([each.detach().numpy() for each in given.inner], run.numbers.dtype)
-        needed = any(ctx.needs_input_grad)
-        stored: list[_Stored] = []
-        kind, neurons = run.numbers.dtype, run.places.neurons
-        v_rows = np.empty((run.batch, run.steps, run.shown[1]), kind)
-        u_rows = np.empty((run.batch, run.steps, run.shown[1] if run.currents_too else 0), kind)
-        spikes = np.empty((run.batch, run.steps, run.heard[1]), kind)
-        state = np.zeros((run.batch, STATES, neurons), kind)
-        tail = np.zeros((run.batch, run.lists.longest, neurons), kind)
+        given = _Given.of(run, tensors)
+        currents = [each.detach() for each in given.currents]
+        weights = run.lists.gather(given.inner, run.like)
+        passes = run.passes(run, weights)
+        v = run.like.new_empty(run.batch, run.steps, run.shown[1])
+        u = run.like.new_empty(run.batch, run.steps, run.shown[1] if run.currents_too else 0)
+        spikes = run.like.new_empty(run.batch, run.steps, run.heard[1])
         heard = slice(run.heard[0], sum(run.heard))
-        for start in range(0, run.steps, run.block):
-            steps = slice(start, min(start + run.block, run.steps))
-            before = state.copy() if needed else state
-            a, after = _input(run, given.currents, steps, tail)
-            sent, v, u = _advance(run, a, after, state, synapses)
-            v_rows[:, steps], u_rows[:, steps], spikes[:, steps] = v, u, sent[:, :, heard]
-            if needed:
-                stored.append(_Stored(start, before, sent, None if run.recompute else a, tail))
+        state, tail = run.rest()
+        stored: list[Tensor | None] = []
+        for steps in run.blocks:
+            before = state.clone() if run.backward else state
+            a, after = _input(run, currents, steps, tail)
+            activity = passes.advance(a, after, state)
+            v[:, steps], u[:, steps], spikes[:, steps] = activity.v, activity.u, activity.sent[:, :, heard]
+            if run.backward:
+                whole = _Stored(before, None, a, activity.sent)
+                stored += _Stored(before, tail, None, None) if run.recompute else whole
             tail = after
-        ctx.run, ctx.stored, ctx.synapses = run, stored, synapses
-        ctx.save_for_backward(*tensors)
+        # What is computed again needs the currents, and weights that nobody changed in the meantime.
+        needed = [*given.products, *given.currents] if run.recompute else []
+        ctx.run = run
+        ctx.save_for_backward(*((*weights, *needed, *stored) if run.backward else ()))
         ctx.set_materialize_grads(False)
-        results = (torch.from_numpy(v_rows), torch.from_numpy(spikes), torch.from_numpy(u_rows))
-        ctx.mark_non_differentiable(results[2])
-        return results
+        ctx.mark_non_differentiable(u)
+        return v, spikes, u
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Return the gradients of all tensors."""
+        if torch.is_grad_enabled():
+            raise ArgumentError(
+                "create_graph",
+                "False, since compiled loops have no gradients of gradients",
+                "True",
+                "set the network's `compiled = False`",
+            )
         run: Run = ctx.run
-        given = _Tensors.of(run, ctx.saved_tensors)
-        back = _Backward(run, ctx.synapses, given, [_numbers(each) for each in gradients[:2]])
-        for block in reversed(ctx.stored):
-            back.take(block)
-        return (None, *back.gradients(ctx.needs_input_grad[1:]))
+        listed, rows, *others = ctx.saved_tensors
+        count = len(run.products) + len(run.currents) if run.recompute else 0
+        currents = [each.detach() for each in others[len(run.products) : count]]
+        blocks = [_Stored(*others[k : k + 4]) for k in range(count, len(others), 4)]
+        back = _Backward(run, Weights(listed, rows), currents, gradients[:2], ctx.needs_input_grad[1:])
+        for steps, block in reversed(list(zip(run.blocks, blocks, strict=True))):
+            back.take(steps, block)
+        return (None, *back.gradients())
 
 
-def _numbers(gradient: Tensor | None) -> Numbers | None:
-    return None if gradient is None else gradient.detach().numpy()
-
-
-@final
-@dataclass(frozen=True)
-class _Tensors:
-    """The tensors of a run by what they are."""
-
-    products: Sequence[Tensor]
-    currents: Sequence[Tensor]
-    inner: Sequence[Tensor]
-    given: Sequence[Tensor | None]
-
-    @classmethod
-    def of(cls, run: Run, tensors: Sequence[Any]) -> "_Tensors":
-        counts = np.cumsum([len(run.products), len(run.currents), len(run.inner)]).tolist()
-        first, second, third = counts
-        return cls(tensors[:first], tensors[first:second], tensors[second:third], tensors[third:])
-
-
-def _input(run: Run, currents: Sequence[Tensor], steps: slice, tail: Numbers) -> tuple[Numbers, Numbers]:
+def _input(run: Run, currents: Sequence[Tensor], steps: slice, tail: Tensor) -> tuple[Tensor, Tensor]:
     """Return the input of a block of steps, and what came for the steps after it."""
     count, ahead = steps.stop - steps.start, tail.shape[1]
-    a = np.zeros((run.batch, count, run.places.neurons), run.numbers.dtype)
+    a = run.like.new_zeros(run.batch, count, run.places.neurons)
     near = min(ahead, count)
     a[:, :near] = tail[:, :near]
-    after = np.zeros_like(tail)
+    after = torch.zeros_like(tail)
     after[:, : ahead - near] = tail[:, near:]
     for product in run.products:
         product.add_to(a, steps.start)
     for current, values in zip(run.currents, currents, strict=True):
-        late, source = _arrival(current.delay, steps)
+        late, source = arrival(current.delay, steps.start)
         if late < count:
-            arriving = values.detach().numpy()[:, source : source + count - late]
-            a[:, late:, run.places.slice(current.target)] += arriving
+            a[:, late:, run.places.slice(current.target)] += values[:, source : source + count - late]
     return a, after
-
-
-def _arrival(delay: int, steps: slice) -> tuple[int, int]:
-    """Return the first step of a block that a delayed stream reaches, and the step of the stream."""
-    late = max(delay - steps.start, 0)
-    return late, steps.start + late - delay
-
-
-def _advance(
-    run: Run, a: Numbers, tail: Numbers, state: Numbers, synapses: Synapses
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Return spikes, potentials and currents of a block of steps; `a`, `tail` and `state` change."""
-    sent = np.zeros(a.shape, np.uint8)
-    v_rows = np.empty((*a.shape[:2], run.shown[1]), a.dtype)
-    u_rows = np.empty((*a.shape[:2], run.shown[1] if run.currents_too else 0), a.dtype)
-    in_threads(
-        lambda part: advance(
-            *part,
-            a,
-            tail,
-            state,
-            sent,
-            v_rows,
-            u_rows,
-            run.shown[0],
-            run.numbers,
-            run.layers,
-            synapses,
-        ),
-        parts(run.batch),
-        torch.get_num_threads(),
-    )
-    return sent, v_rows, u_rows
 
 
 @final
@@ -224,90 +262,68 @@ class _Backward:
     """The way back through a run, block by block."""
 
     def __init__(
-        self, run: Run, synapses: Synapses, tensors: _Tensors, gradients: Sequence[Numbers | None]
+        self,
+        run: Run,
+        weights: Weights,
+        currents: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        needed: Sequence[bool],
     ) -> None:
-        self._run, self._synapses, self._tensors = run, synapses, tensors
+        self._run, self._currents = run, currents
         self._by_v, self._by_spikes = gradients
-        kind, neurons, ahead = run.numbers.dtype, run.places.neurons, run.lists.longest
-        lanes = LINE_BYTES // kind.itemsize
-        lines = [(begin, min(begin + lanes, run.batch)) for begin in range(0, run.batch, lanes)]
-        self._parts = [lines[begin:end] for begin, end in parts(len(lines))]
-        self._later = np.zeros((run.batch, STATES, neurons), kind)
-        self._future = np.zeros((run.batch, ahead, neurons), kind)
-        self._lines = {begin: np.zeros((ahead * neurons, lanes), kind) for begin, _ in lines}
-        self._by_numbers = np.zeros((len(self._parts), NUMBERS, neurons), kind)
-        self._by_synapses = [run.lists.blank(kind) for _ in self._parts]
-        self._by_products = [each.no_gradient() for each in run.products]
-        self._by_currents = [np.zeros(tuple(each.shape), kind) for each in tensors.currents]
+        self._needed = _Given.of(run, needed)
+        self._passes = run.passes(run, weights)
+        self._way = self._passes.back()
+        self._future = run.rest()[1]
+        self._by_products = [
+            each.no_gradient() if wanted else None
+            for each, wanted in zip(run.products, self._needed.products, strict=True)
+        ]
+        self._by_currents = [
+            run.like.new_zeros(run.batch, run.steps, run.places.layers[each.target][1]) if wanted else None
+            for each, wanted in zip(run.currents, self._needed.currents, strict=True)
+        ]
 
-    def take(self, block: _Stored) -> None:
+    def take(self, steps: slice, block: _Stored) -> None:
         """Go back over a block."""
-        run = self._run
-        steps = slice(block.start, block.start + block.sent.shape[1])
-        a = block.a
-        if a is None:
-            a, after = _input(run, self._tensors.currents, steps, block.tail)
-            _advance(run, a, after, block.state.copy(), self._synapses)
-        by_a = np.empty_like(a)
+        a, sent = block.a, block.sent
+        if self._run.recompute:
+            a, after = _input(self._run, self._currents, steps, block.tail)
+            sent = self._passes.advance(a, after, block.state.clone()).sent
         by_v, by_spikes = (
-            np.zeros((*a.shape[:2], 0), a.dtype) if each is None else np.ascontiguousarray(each[:, steps])
+            a.new_zeros(*a.shape[:2], 0) if each is None else each[:, steps].contiguous()
             for each in (self._by_v, self._by_spikes)
         )
-        state = block.state.copy()
-
-        def work(k: int) -> None:
-            for begin, end in self._parts[k]:
-                retreat(
-                    begin,
-                    end,
-                    a,
-                    state,
-                    block.sent,
-                    by_spikes,
-                    run.heard[0],
-                    by_v,
-                    run.shown[0],
-                    self._later,
-                    by_a,
-                    self._future,
-                    self._lines[begin],
-                    self._by_numbers[k],
-                    self._by_synapses[k],
-                    run.numbers,
-                    run.layers,
-                    run.slopes,
-                    self._synapses,
-                )
-
-        in_threads(work, range(len(self._parts)), torch.get_num_threads())
+        by_a = self._way.take(a, block.state.clone(), sent, by_spikes, by_v, self._future)
+        near = min(by_a.shape[1], self._future.shape[1])
+        self._future = torch.cat((by_a[:, :near], self._future[:, : self._future.shape[1] - near]), dim=1)
         self._hand_on(by_a, steps)
 
-    def _hand_on(self, by_a: Numbers, steps: slice) -> None:
+    def _hand_on(self, by_a: Tensor, steps: slice) -> None:
         """Give the gradients of the input of a block to what made it."""
-        run, count, ahead = self._run, by_a.shape[1], self._future.shape[1]
-        near = min(ahead, count)
-        self._future = np.concatenate((by_a[:, :near], self._future[:, : ahead - near]), axis=1)
+        run, count = self._run, by_a.shape[1]
         for product, gradient in zip(run.products, self._by_products, strict=True):
-            product.learn(gradient, by_a, steps.start)
+            if gradient is not None:
+                product.learn(gradient, by_a, steps.start)
         for current, gradient in zip(run.currents, self._by_currents, strict=True):
-            late, source = _arrival(current.delay, steps)
-            if late < count:
+            late, source = arrival(current.delay, steps.start)
+            if gradient is not None and late < count:
                 arriving = by_a[:, late:, run.places.slice(current.target)]
                 gradient[:, source : source + count - late] = arriving
 
-    def gradients(self, needed: Sequence[bool]) -> list[Tensor | None]:
+    def gradients(self) -> list[Tensor | None]:
         """Return the gradients of all tensors that need one."""
         run = self._run
-        found: list[Tensor | None] = [
-            each.gradient(gradient) for each, gradient in zip(run.products, self._by_products, strict=True)
+        grown: list[Tensor | None] = [
+            None if gradient is None else product.gradient(gradient)
+            for product, gradient in zip(run.products, self._by_products, strict=True)
         ]
-        found += [torch.from_numpy(each) for each in self._by_currents]
-        found += [
-            torch.from_numpy(run.lists.scatter(self._by_synapses, k, shape))
-            for k, shape in enumerate(run.inner)
+        grown += self._by_currents
+        by_weights, by_numbers = self._way.by_weights, self._way.by_numbers
+        for k, (shape, wanted) in enumerate(zip(run.inner, self._needed.inner, strict=True)):
+            grown.append(run.lists.scatter(by_weights, k, shape) if wanted else None)
+        rows = [by_numbers[row, run.places.slice(name)] for name in run.places.layers for row in GIVEN]
+        grown += [
+            row.clone() if wanted else None for row, wanted in zip(rows, self._needed.numbers, strict=True)
         ]
-        by_numbers = self._by_numbers.sum(axis=0)
-        for name in run.places.layers:
-            at = run.places.slice(name)
-            found += [torch.from_numpy(by_numbers[row, at].copy()) for row in GIVEN]
-        return [each if need else None for each, need in zip(found, needed, strict=True)]
+        return grown

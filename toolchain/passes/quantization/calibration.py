@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.arrays import Floats
-from toolchain.execution.rise import before_reset, rises
+from toolchain.execution.rise import rises
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
 from toolchain.ir import Graph
 from toolchain.passes.quantization.drives import can_observe, observe_drive
 from toolchain.passes.quantization.ranges import Bounds
+from toolchain.passes.quantization.state_ranges import FloorRule, flat, floors, state_ranges
 from toolchain.reset import Reset
 
 HEAD_ROOM: Final = 2.0
@@ -50,39 +51,35 @@ class Calibration:
     rises: Mapping[str, Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def observe(cls, graph: Graph, stimulus: Stimulus, trace: Trace) -> "Calibration":
+    def observe(
+        cls, graph: Graph, stimulus: Stimulus, trace: Trace, rng: np.random.Generator | None = None
+    ) -> "Calibration":
         """Return the ranges and means of a recorded run.
 
         Args:
             graph: The float graph.
             stimulus: The samples that were run.
             trace: The record of that run, with spikes, `v` and `u`.
+            rng: Draws the points of `observe_drive`; None for a generator of a fixed seed.
         """
+        rng = np.random.default_rng(0) if rng is None else rng
         fitted = fit_stimulus(graph, stimulus)
+        populations = [node for node in graph.populations if isinstance(node, ir.Lif)]
         drives = {
-            node.name: observe_drive(graph, node, fitted, trace)
-            for node in graph.populations
-            if isinstance(node, ir.Lif) and can_observe(graph, node)
+            node.name: observe_drive(graph, node, fitted, trace, rng)
+            for node in populations
+            if can_observe(graph, node)
         }
-        highs, lows, risen = dict(trace.v), {}, {}
-        for node in graph.populations:
-            if not isinstance(node, ir.Lif):
-                continue
-            v, spikes = trace.v[node.name], trace.spikes[node.name]
-            highs[node.name] = before_reset(node, v, spikes)
-            lows[node.name] = _low(node, v, spikes)
-            added = rises(node, spikes)
-            if added is not None:
-                risen[node.name] = added.max(axis=(0, 1))
+        observed = {node.name: _Observed.of(node, trace) for node in populations}
         return cls(
-            lows,
-            {name: values.max(axis=(0, 1)) for name, values in highs.items()},
-            {name: np.abs(values).max(axis=(0, 1)) for name, values in trace.u.items()},
-            {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.v.items()},
-            {name: np.abs(values).mean(axis=(0, 1)) for name, values in trace.u.items()},
+            {name: each.v_low for name, each in observed.items()},
+            {name: each.v_high for name, each in observed.items()},
+            {name: each.u_peak for name, each in observed.items()},
+            {name: each.v_mean for name, each in observed.items()},
+            {name: each.u_mean for name, each in observed.items()},
             drives,
             fitted.samples,
-            risen,
+            {name: each.rise for name, each in observed.items() if each.rise is not None},
         )
 
     def bounds(self, population: ir.Lif, unit: Floats) -> Bounds:
@@ -128,15 +125,47 @@ class Calibration:
         )
 
 
-def _low(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
+@final
+@dataclass(frozen=True)
+class _Observed:
+    """What was observed of one population; see `Calibration`."""
+
+    v_low: Floats
+    v_high: Floats
+    u_peak: Floats
+    v_mean: Floats
+    u_mean: Floats
+    rise: Floats | None
+
+    @classmethod
+    def of(cls, node: ir.Lif, trace: Trace) -> "_Observed":
+        v, u, spikes = trace.v[node.name], trace.u[node.name], trace.spikes[node.name]
+        shape = node.vth.shape
+        amount = node.reset_amount if node.reset is Reset.SUBTRACT else None
+        amount = np.zeros(shape) if amount is None else amount
+        ranges = state_ranges(flat(v), flat(u), flat(spikes), np.ravel(amount))
+        added, entries = rises(node, spikes), v.shape[0] * v.shape[1]
+        low = np.minimum(ranges.low, 0.0).reshape(shape)
+        return cls(
+            _bounded_floor(node, v, spikes, added, low),
+            ranges.high.reshape(shape),
+            ranges.peak.reshape(shape),
+            ranges.v_sum.reshape(shape) / entries,
+            ranges.u_sum.reshape(shape) / entries,
+            None if added is None else added.max(axis=(0, 1)),
+        )
+
+
+def _bounded_floor(
+    population: ir.Lif, v: Floats, spikes: NDArray[Any], added: Floats | None, lowest: Floats
+) -> Floats:
     """Return how low every neuron must be able to fall, at most 0.
 
     A leak bounds how far a potential falls. A floor there would give neurons that never fire the largest
     scales of all, whose weights then raise the exponent that they share with those that fire.
     """
-    lowest = np.minimum(v.min(axis=(0, 1)), 0.0)
     leaks = population.dv > 0
-    return lowest if leaks.all() else np.where(leaks, lowest, lowest_floor(population, v, spikes))
+    return lowest if leaks.all() else np.where(leaks, lowest, _floor(population, v, spikes, added, lowest))
 
 
 def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
@@ -164,18 +193,22 @@ def lowest_floor(population: ir.Lif, v: Floats, spikes: NDArray[Any]) -> Floats:
         v: Potentials after the reset, `[batch, time, *shape]`.
         spikes: Spikes, or how many of them, of the same shape.
     """
+    lowest = np.minimum(v.min(axis=(0, 1)), 0.0)
+    return _floor(population, v, spikes, rises(population, spikes), lowest)
+
+
+def _floor(
+    population: ir.Lif, v: Floats, spikes: NDArray[Any], added: Floats | None, lowest: Floats
+) -> Floats:
     keep = 1 - population.dv if population.refractory is None else np.ones(population.dv.shape)
-    forgets = population.reset in {Reset.ZERO, Reset.VALUE}
-    floor, lowest = np.zeros(keep.shape), np.minimum(v.min(axis=(0, 1)), 0.0)
-    added = rises(population, spikes)
-    room = np.full((len(v), *floor.shape), np.inf)
-    for t in range(v.shape[1] - 1, -1, -1):
-        np.divide(room, keep, out=room, where=keep > 0)
-        room[:, keep == 0] = np.inf
-        left = population.vth - v[:, t] if added is None else population.vth + added[:, t] - v[:, t]
-        np.minimum(room, np.where(spikes[:, t] >= population.max_spikes, np.inf, left), out=room)
-        # A little lower, so that rounding does not decide.
-        floor = np.minimum(floor, (v[:, t] + room * (1 - _SLACK)).min(axis=0))
-        if forgets:
-            room[spikes[:, t] > 0] = np.inf
+    # A little lower, so that rounding does not decide.
+    rule = FloorRule(
+        threshold=population.vth.ravel(),
+        keep=keep.ravel(),
+        most=population.max_spikes,
+        forgets=population.reset in {Reset.ZERO, Reset.VALUE},
+        room=1 - _SLACK,
+    )
+    risen = np.zeros((0, 0, 0)) if added is None else flat(added)
+    floor = floors(flat(v), flat(spikes), risen, rule).reshape(lowest.shape)
     return np.where(np.isfinite(population.vth), np.maximum(floor, lowest), lowest)

@@ -14,12 +14,10 @@ from toolchain.ir.matrix import sources_of
 
 _WIDEST: Final = 2400
 """Sources per neuron up to which second moments are kept: 46 MB in float64."""
-_MOMENTS: Final = 2**15
-"""Points in time (and places) that are used of each part of the samples; more would change little."""
-_FEWEST: Final = 256
-"""Points that are used in any case."""
-_WORK: Final = 4e9
-"""Most products of points and pairs of sources that are summed for each part."""
+_MOST, _FEWEST = 2**9, 2**4
+"""Most and fewest points in time (and places) that are used of a sample."""
+_WORK: Final = 2**26
+"""Products of points and pairs of sources that are summed for a sample, unless so few points are too few."""
 
 
 def can_observe(graph: Graph, population: ir.Lif) -> bool:
@@ -37,7 +35,9 @@ def can_observe(graph: Graph, population: ir.Lif) -> bool:
     return alike and sum(_width(node) for node in nodes if isinstance(node, ir.Dense | ir.Conv2d)) <= _WIDEST
 
 
-def observe_drive(graph: Graph, population: ir.Lif, stimulus: Stimulus, trace: Trace) -> Floats:
+def observe_drive(
+    graph: Graph, population: ir.Lif, stimulus: Stimulus, trace: Trace, rng: np.random.Generator
+) -> Floats:
     r"""Return second moments of what a population reads, as its potential feels it.
 
     .. math:: H = \sum_{samples,\, t,\, places} \tilde x \tilde x^\top, \qquad
@@ -51,27 +51,28 @@ def observe_drive(graph: Graph, population: ir.Lif, stimulus: Stimulus, trace: T
         population: One of its populations; see `can_observe`.
         stimulus: The samples that were run, fitted to the graph.
         trace: The record of that run, with spikes.
+        rng: Draws the points that are used, where there are more than change anything.
 
     Returns:
         Moments `[C, C]` in units of the integer message. The sources of all connections follow one another:
         those of a `Dense` in order, those of a convolution like its kernel, `[in, rows, columns]`
         flattened.
     """
+    nodes = [node for name in population.inputs if isinstance(node := graph[name], ir.Dense | ir.Conv2d)]
+    places = int(np.prod(population.vth.shape[1:])) if isinstance(nodes[0], ir.Conv2d) else 1
+    wanted = int(np.clip(_WORK / sum(map(_width, nodes)) ** 2, _FEWEST, _MOST)) * stimulus.samples
+    points = stimulus.samples * stimulus.steps * places
+    # Drawn at random: a regular step could fall on the same places over and over.
+    chosen = rng.choice(points, wanted, replace=False) if wanted < points else np.arange(points)
+    where = np.unravel_index(chosen, (stimulus.samples, stimulus.steps, places))
     columns: list[NDArray[np.float32]] = []
-    for name in population.inputs:
-        node = graph[name]
-        if isinstance(node, ir.Dense | ir.Conv2d):
-            sent = _sent(graph, node.inputs[0], stimulus, trace).astype(np.float32)
-            columns.append(_per_target(node, sent))
-    together = np.concatenate(columns, axis=-1)
-    for decay in (population.du, population.dv):
-        _filter(together, 1 - float(np.median(decay)))
-    flat = together.reshape(-1, together.shape[-1])
-    points = int(min(_MOMENTS, max(_WORK / flat.shape[1] ** 2, _FEWEST)))
-    if len(flat) > points:
-        # Drawn at random: a regular step could fall on the same places over and over.
-        flat = flat[np.random.default_rng(0).choice(len(flat), points, replace=False)]
-    return (flat.T @ flat).astype(np.float64)
+    for node in nodes:
+        sent = _sent(graph, node.inputs[0], stimulus, trace).astype(np.float32)
+        for decay in (population.du, population.dv):
+            _filter(sent, 1 - float(np.median(decay)))
+        columns.append(_read(node, sent, where))
+    together = np.concatenate(columns, axis=1)
+    return (together.T @ together).astype(np.float64)
 
 
 def _width(node: ir.Dense | ir.Conv2d) -> int:
@@ -105,15 +106,18 @@ def _delayed(values: NDArray[np.generic], node: ir.Delay) -> NDArray[np.generic]
     return delayed
 
 
-def _per_target(node: ir.Dense | ir.Conv2d, sent: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what each target reads, `[batch, time, places, sources]`."""
-    samples, steps = sent.shape[:2]
+def _read(
+    node: ir.Dense | ir.Conv2d, sent: NDArray[np.float32], where: tuple[NDArray[np.int64], ...]
+) -> NDArray[np.float32]:
+    """Return what targets read at some samples, steps and places, `[points, sources]`."""
+    sample, step, place = where
     if isinstance(node, ir.Dense):
-        return sent.reshape(samples, steps, 1, -1)
-    patches = np.stack(node.window.patches(sent), axis=3)
-    # [batch, time, in, kernel, rows, columns] with the places before the sources.
-    placed = np.moveaxis(patches.reshape(*patches.shape[:4], -1), -1, 2)
-    return placed.reshape(samples, steps, placed.shape[2], -1)
+        return sent.reshape(*sent.shape[:2], -1)[sample, step]
+    patches = node.window.patches(sent)
+    row, column = np.divmod(place, patches[0].shape[-1])
+    # A channel's elements follow one another, as in its kernel.
+    read = np.stack([patch[sample, step, :, row, column] for patch in patches], axis=2)
+    return read.reshape(len(read), -1)
 
 
 def _filter(values: NDArray[np.float32], keep: float) -> None:

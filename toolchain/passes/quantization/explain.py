@@ -154,9 +154,9 @@ def _less_head_room(
     """Return the factor by which what was measured may grow, where it is less than it should be."""
     if calibration is None:
         return None
-    seen = calibration.bounds(before, after.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
+    observed = calibration.bounds(before, after.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
     readout, limit = not bool(np.isfinite(before.vth).all()), fixedpoint.STATE_LIMIT - 1
-    over = float(excess([reach, seen], after.reset, readout=readout, limit=limit).max(initial=0.0))
+    over = float(excess([reach, observed], after.reset, readout=readout, limit=limit).max(initial=0.0))
     return HEAD_ROOM / over if over > 1 else None
 
 

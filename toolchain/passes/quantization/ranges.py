@@ -169,8 +169,8 @@ def _rise(population: ir.FixedLif, excess: Floats, horizon: float) -> Floats:
     gap = 1.0 if population.refractory is None else population.refractory + 1.0
     times = np.minimum(1 / (1 - keep**gap), np.ceil(horizon / gap))
     # What forgets everything keeps nothing of an excess without limit either.
-    kept = keep * np.where(keep > 0, excess, 0.0)
-    return np.where(excess > 0, np.minimum(jump * times, kept + jump), 0.0)
+    remaining = keep * np.where(keep > 0, excess, 0.0)
+    return np.where(excess > 0, np.minimum(jump * times, remaining + jump), 0.0)
 
 
 def over_rows(values: Floats, shape: tuple[int, ...]) -> Floats:

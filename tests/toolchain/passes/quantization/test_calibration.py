@@ -45,7 +45,7 @@ def test_moments_are_those_of_the_filtered_messages(rng: np.random.Generator) ->
         for t in range(1, 15):
             read[:, t] += (1 - decay) * read[:, t - 1]
     flat = read.reshape(-1, read.shape[2])
-    found = observe_drive(graph, hidden, Stimulus({"x": x}), trace)
+    found = observe_drive(graph, hidden, Stimulus({"x": x}), trace, rng)
     assert np.allclose(found, flat.T @ flat, rtol=1e-4)
 
 
@@ -59,7 +59,7 @@ def test_moments_of_a_convolution_are_those_of_its_patches() -> None:
     assert isinstance(population, ir.Lif)
     first = node_of(graph, name, ir.Conv2d)
     weights = first.weights.reshape(len(first.weights), -1)
-    moments = observe_drive(graph, population, Stimulus({"input": x}), trace)
+    moments = observe_drive(graph, population, Stimulus({"input": x}), trace, np.random.default_rng(0))
     assert moments.shape == (weights.shape[1],) * 2
     # Integrate-and-fire without reset would reach the summed input: its power is w H w.
     source = graph.inputs[0]
