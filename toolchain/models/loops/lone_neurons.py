@@ -80,11 +80,14 @@ class LonePass(torch.autograd.Function):
             layout.empty(kind) if asked else a.new_empty(0, dtype=kind)
             for asked in (neurons.shows, neurons.records, needed and not neurons.remembers)
         )
-        sent, v_rows, u_rows, rows = (layout.rows(each) for each in (spikes, shown, recorded, driven))
+        rows = [layout.rows(each) for each in (spikes, shown, recorded, driven)]
 
         def work(part: _Part) -> None:
+            sent, v_rows, u_rows, before_reset = rows
             layer, chunk = neurons.layer, layout.chunk
-            advance_lone(part, entering, sent, v_rows, u_rows, rows, numbers, layer=layer, chunk=chunk)
+            advance_lone(
+                part, entering, sent, v_rows, u_rows, before_reset, numbers, layer=layer, chunk=chunk
+            )
 
         in_threads(work, layout.parts, torch.get_num_threads())
         ctx.save_for_backward(a if neurons.remembers else driven)

@@ -137,7 +137,8 @@ def retreat_lone(
                     stop=width,
                 )
                 _scatter(by_row, by_a, b, count, t, start, size)
-        _fold(by_own, by_numbers, start, size, together)
+        for k in range(together):
+            _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
     keep(rows)
     keep(copied)
     keep(spikes)
@@ -159,11 +160,11 @@ def rerun_lone(
     """Do as `retreat_lone` where spikes leave more behind than a potential: from the input, `[B, T, N]`."""
     begin, end, low, high = part
     kind, steps = numbers.dtype, a.shape[1]
-    rows = np.empty((2 * STATES + 2 + 2 * NUMBERS, chunk), kind)
-    before = np.empty((steps, STATES, chunk), kind)
+    states, copied = np.empty((2 * STATES + 2, chunk), kind), np.empty((2 * NUMBERS, chunk), kind)
+    states_before = np.empty((steps, STATES, chunk), kind)
     potentials, spikes = np.empty((steps, chunk), kind), np.empty((steps, chunk), np.uint8)
-    state, past, potential, fired = unowned(rows), unowned(before), unowned(potentials), unowned(spikes)
-    own, by_own = state[-2 * NUMBERS : -NUMBERS], state[-NUMBERS:]
+    state, own, by_own = unowned(states), unowned(copied), unowned(copied)[NUMBERS:]
+    past, potential, fired = unowned(states_before), unowned(potentials), unowned(spikes)
     a, by_a, layer = unowned(a), unowned(by_a), unowned(layer)
     by_spikes, by_v = unowned(by_spikes), unowned(by_v)
     later, row, by_row = state[STATES : 2 * STATES], state[2 * STATES], state[2 * STATES + 1]
@@ -174,51 +175,50 @@ def rerun_lone(
         by_own[:] = 0
         for b in range(begin, end, together):
             count = min(together, end - b)
-            _run_again(a, state, past, fired, potential, own, layer, b, start=start, count=count, size=size)
+            width = count * size
+            state[:] = 0
+            for t in range(steps):
+                past[t] = state[:STATES]
+                _gather(a, b, count, t, start, size, row)
+                advance_ruled(row, state, fired[t], potential[t], own, layer, 0, width)
             for t in range(steps - 1, -1, -1):
                 _add_gradients(by_spikes, by_v, row, later, b, t, start, count=count, size=size)
-                retreat_ruled(
-                    row,
-                    fired[t],
-                    potential[t],
-                    past[t],
-                    later,
-                    by_row,
-                    by_own,
-                    own,
-                    layer=layer,
-                    slope=slope,
-                    start=0,
-                    stop=count * size,
-                )
+                did = fired[t], potential[t], past[t]
+                _undo(row, did, later, by_row, by_own, own, layer, slope, width=width)
                 _scatter(by_row, by_a, b, count, t, start, size)
-        _fold(by_own, by_numbers, start, size, together)
-    keep(rows)
-    keep(before)
-    keep(potentials)
-    keep(spikes)
+        for k in range(together):
+            _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
+    keep((states, copied, states_before, potentials, spikes))
 
 
 @njit(nogil=True)
-def _run_again(
-    a: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    past: Any,  # noqa: ANN401
-    fired: Any,  # noqa: ANN401
-    potential: Any,  # noqa: ANN401
+def _undo(
+    row: Any,  # noqa: ANN401
+    did: Any,  # noqa: ANN401
+    later: Any,  # noqa: ANN401
+    by_row: Any,  # noqa: ANN401
+    by_own: Any,  # noqa: ANN401
     own: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
-    b: int,
-    start: int,
-    count: int,
-    size: int,
+    slope: Any,  # noqa: ANN401
+    width: int,
 ) -> None:
-    """Run neurons from rest, and note states before every step, spikes and potentials before every reset."""
-    state[: 2 * STATES + 2] = 0
-    for t in range(a.shape[1]):
-        past[t] = state[:STATES]
-        _gather(a, b, count, t, start, size, state[2 * STATES])
-        advance_ruled(state[2 * STATES], state, fired[t], potential[t], own, layer, 0, count * size)
+    """Take gradients one step back; `did` are spikes, potentials before the reset, and the state before."""
+    sent, potential, before = did
+    retreat_ruled(
+        row,
+        sent,
+        potential,
+        before,
+        later,
+        by_row,
+        by_own,
+        own,
+        layer=layer,
+        slope=slope,
+        start=0,
+        stop=width,
+    )
 
 
 @njit(nogil=True)
@@ -254,13 +254,6 @@ def _tile(numbers: Any, start: int, size: int, count: int, own: Any) -> None:  #
     """Copy the numbers of some neurons, once for each sample that advances with them."""
     for k in range(count):
         own[:NUMBERS, k * size : (k + 1) * size] = numbers[:, start : start + size]
-
-
-@njit(nogil=True)
-def _fold(by_own: Any, by_numbers: Any, start: int, size: int, count: int) -> None:  # noqa: ANN401
-    """Add up the gradients of biases of the samples that went together."""
-    for k in range(count):
-        _add(by_own[BIAS, k * size :], by_numbers[BIAS, start:], size)
 
 
 @njit(nogil=True)
