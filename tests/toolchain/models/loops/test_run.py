@@ -177,7 +177,7 @@ def test_autocast_leaves_the_loops_their_precision() -> None:
 def test_weights_that_are_no_numbers_show_in_scores_and_gradients() -> None:
     network = _network()
     with torch.no_grad():
-        network.synapses["in"].weight[3] = float("nan")  # pyright: ignore[reportIndexIssue, reportArgumentType]
+        network.synapses["in"].weight[3] = float("nan")  # pyright: ignore[reportIndexIssue]
     assert any(each.isnan().any() for each in _gradients(network, _x()))
 
 
