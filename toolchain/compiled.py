@@ -11,7 +11,8 @@ without a home. So the folder is chosen here for each folder of sources, the fir
 
 The last two must belong to this user and be closed to all others; a link or another user's folder is not
 used. If no folder is usable, every process compiles anew, with one warning. A full disk or a damaged file
-there costs time, but never ends a run.
+there costs time, but never ends a run. Code is compiled anew when any module of its folder has changed, or
+one of this folder.
 """
 
 import os
@@ -26,7 +27,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 from numba.core import config
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _SETTINGS: Final[Any] = config
@@ -63,7 +64,19 @@ def kept_in(sources: Path) -> Path | None:
 
 
 class _CodeCache(FunctionCache):
-    """A cache that may fail; code is then compiled as if it had never been stored."""
+    """A cache that may fail; code is then compiled as if it had never been stored.
+
+    Numba compiles what a function calls, and constants it reads, into its code, but looks at its own file
+    alone to see whether code is still that of its source. Here every module beside it counts, too.
+    """
+
+    def __init__(self, function: Callable[..., Any], sources: Path) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self.cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(_stamp(sources), _stamp(Path(__file__).parent)),
+        )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - Numba's
         try:
@@ -91,9 +104,16 @@ def _keep(dispatcher: Any, sources: Path) -> None:  # noqa: ANN401 - Numba has n
     # Numba reads the folder once, while the cache is made; for other users of Numba it stays as it is.
     previous, _SETTINGS.CACHE_DIR = _SETTINGS.CACHE_DIR, place
     try:
-        dispatcher._cache = _CodeCache(dispatcher.py_func)  # noqa: SLF001 - there is no public way
+        dispatcher._cache = _CodeCache(dispatcher.py_func, sources)  # noqa: SLF001 - there is no public way
     finally:
         _SETTINGS.CACHE_DIR = previous
+
+
+@lru_cache
+def _stamp(sources: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, times and sizes of the modules of a folder."""
+    modules = ((path.name, path.stat()) for path in sorted(sources.glob("*.py")))
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in modules)
 
 
 @lru_cache

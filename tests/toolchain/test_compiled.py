@@ -1,5 +1,7 @@
 """Compiled code that is kept, and a cache that may fail."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +65,34 @@ def test_a_function_without_cache_is_compiled_and_kept_nowhere() -> None:
 
     assert half(8) == 4
     assert half.stats.cache_path is None
+
+
+_CALLER = """
+from callee import step
+from toolchain.compiled import njit
+
+@njit(nogil=True, cache=True)
+def advance(x):
+    return step(x)
+
+print(advance(3), sum(advance.stats.cache_hits.values()))
+"""
+_CALLEE = """
+from toolchain.compiled import njit
+
+@njit(nogil=True)
+def step(x):
+    return x + {amount}
+"""
+
+
+def test_code_is_compiled_anew_when_a_module_beside_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "caller.py").write_text(_CALLER)
+
+    def run(amount: int) -> str:
+        (tmp_path / "callee.py").write_text(_CALLEE.format(amount=amount))
+        command = [sys.executable, str(tmp_path / "caller.py")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert run(10) == "13 0\n"
+    assert run(200) == "203 0\n"
