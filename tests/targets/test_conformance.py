@@ -33,9 +33,7 @@ def test_every_sample_starts_from_rest(target: Target) -> None:
     conformance.check_rest(target)
 
 
-def test_what_it_saves_runs_again_and_only_what_was_asked_for_is_recorded(
-    target: Target, tmp_path: Path
-) -> None:
+def test_what_it_saves_runs_again(target: Target, tmp_path: Path) -> None:
     conformance.check_save(target, tmp_path)
 
 

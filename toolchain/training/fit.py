@@ -109,8 +109,6 @@ class _Training:
         self.options = options
         self.seed = seed
         self.callbacks = callbacks
-        if isinstance(network, Network):
-            network.recompute = options.recompute
         self.optimizer = options.build(network)
         self.records: list[EpochRecord] = []
         self.delays = [module for module in network.modules() if isinstance(module, SynapticDelays)]
@@ -120,7 +118,10 @@ class _Training:
     def run(
         self, samples: SampleReader, checkpoint: Path | None, progress: Progress
     ) -> tuple[EpochRecord, ...]:
-        epochs = self.options.epochs
+        epochs, network = self.options.epochs, self.network
+        recomputes = isinstance(network, Network) and network.recompute
+        if isinstance(network, Network):
+            network.recompute = recomputes or self.options.recompute
         for each in self.callbacks:
             each.begin(self.network, self.optimizer, epochs)
         try:
@@ -142,6 +143,8 @@ class _Training:
                 each.narrow(1.0)
             for each in self.callbacks:
                 each.end(self.network)
+            if isinstance(network, Network):
+                network.recompute = recomputes
         return tuple(self.records)
 
     def _epoch(self, samples: SampleReader, epoch: int, pace: Pace) -> None:

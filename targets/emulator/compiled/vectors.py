@@ -1,10 +1,10 @@
 """The innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
-All code that uses Numba's internals is in this file. The same loops in plain Numba take, on one thread and
-measured by turns (`python -m tests.benchmarks.vectors`), 4.5 times as long as `add_pairs` on a convolution of
-64 to 64 channels, at 10 and at 50 % of spikes, and 8 times as long as `sum_lanes` on 1,024 recurrent neurons
-(AVX-512, 2026-11-26): plain Numba keeps a sum of many lanes in memory between two rows; here it stays in
-registers.
+All loops in LLVM's language are in this file; `by_number.py` alone uses Numba's internals beside it. The same
+loops in plain Numba take, on one thread and measured by turns (`python -m tests.benchmarks.vectors`), 4.5
+times as long as `add_pairs` on a convolution of 64 to 64 channels, at 10 and at 50 % of spikes, and 8 times
+as long as `sum_lanes` on 1,024 recurrent neurons (AVX-512, 2026-11-26): plain Numba keeps a sum of many lanes
+in memory between two rows; here it stays in registers.
 
 All arithmetic is that of whole numbers of stated widths, or of double precision, which LLVM turns into
 instructions of any machine. No instruction of one processor is named, and none that saturates, or that rounds

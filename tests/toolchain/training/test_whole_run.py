@@ -1,5 +1,6 @@
 """Graphs over all steps at once: spikes and gradients are those of the run step by step."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from tests.image_graphs import ImageRecipe, image_recipes, random_images, random_pictures
 from tests.random_graphs import Recipe, random_fixed, random_stimulus, recipes
 from tests.toolchain.training.test_graph_network import _real
+from toolchain import ir
 from toolchain.ir import Graph
 from toolchain.models.surrogates import Surrogate
 from toolchain.training import GraphNetwork
@@ -69,7 +71,7 @@ def test_what_the_loops_do_not_know_is_said() -> None:
 def test_a_threshold_that_was_rounded_to_zero_has_a_finite_gradient(compiled: bool) -> None:
     recipe = Recipe(seed=3, sizes=(4,), recurrent=True)
     silent = random_fixed(recipe).map(
-        lambda n: n if not hasattr(n, "vth") else type(n)(**{**vars(n), "vth": np.zeros_like(n.vth)})
+        lambda node: replace(node, vth=np.zeros_like(node.vth)) if isinstance(node, ir.FixedLif) else node
     )
     _, gradients = _results(
         _networks(silent, Surrogate.FAST_SIGMOID)[0], np.zeros((2, 5, 2)), compiled=compiled

@@ -124,8 +124,14 @@ def _entering(
     arrows: Sequence[tuple[Arrow, nn.Module]], streams: Mapping[str, Tensor], places: Places
 ) -> _Entering:
     entering = _Entering([], [], [], [])
+    extent = next(iter(streams.values())).shape[:2]
     for arrow, module in arrows:
         if arrow.source not in streams:
+            bias = dict(module.named_parameters()).get("bias")
+            if bias is not None:
+                # What a connection between layers adds at every step is a current like one from outside.
+                entering.currents.append(EarlyCurrent(arrow.delay, arrow.target))
+                entering.values.append(bias.expand(*extent, -1))
             continue
         stream = streams[arrow.source]
         plain = not has_hooks(module) and not stream.requires_grad

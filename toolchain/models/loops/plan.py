@@ -252,9 +252,7 @@ def _unknown(module: nn.Module) -> str:
         return "" if module.mask is None or module.mask.dtype is torch.bool else "has a mask that is not bool"
     if type(module).forward is not nn.Linear.forward:
         return f"is a {type(module).__name__}"
-    if has_hooks(module):
-        return "has hooks"
-    return "has a bias" if "bias" in dict(module.named_parameters()) else ""
+    return "has hooks" if has_hooks(module) else ""
 
 
 def has_hooks(module: nn.Module) -> bool:

@@ -204,7 +204,7 @@ def _connections(
         for target in range(len(sizes)):
             often = 0.8 if target in {source, source + 1} else 0.25
             while rng.random() < often:
-                connect(f"l{source}", n, target, int(source >= target), bias=False)
+                connect(f"l{source}", n, target, int(source >= target), bias=bool(rng.integers(2)))
                 often = 0.15
     return arrows
 

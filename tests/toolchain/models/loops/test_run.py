@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.models import Connection, CubaLif, MaskedSynapses, Network
 from toolchain.models.loops.run import _Stored
-from toolchain.training import FitOptions, fit
+from toolchain.training import Callback, FitOptions, fit
 
 
 def _network(neurons: int = 70, delay: int = 1) -> Network:
@@ -146,7 +146,6 @@ class _Doubled(nn.Linear):
     ("module", "reason"),
     [
         (_Doubled(70, 70, bias=False), "is a _Doubled"),
-        (nn.Linear(70, 70), "has a bias"),
         (MaskedSynapses(torch.ones(70, 70), torch.full((70, 70), 0.5)), "has a mask that is not bool"),
     ],
 )
@@ -181,13 +180,27 @@ def test_weights_that_are_no_numbers_show_in_scores_and_gradients() -> None:
     assert any(each.isnan().any() for each in _gradients(network, _x()))
 
 
-def test_training_that_computes_again_what_it_needs_ends_on_the_same_weights() -> None:
+class _Watch(Callback):
+    """Notes at every step whether inputs are computed again."""
+
+    def __init__(self) -> None:
+        self.noted: set[bool] = set()
+
+    def after_step(self, network: nn.Module) -> None:
+        assert isinstance(network, Network)
+        self.noted.add(network.recompute)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_training_that_computes_again_what_it_needs_ends_on_the_same_weights(*, own: bool) -> None:
     labels = torch.arange(6) % 5
     ends = []
     for recompute in (False, True):
-        network = _network()
+        network, watch = _network(), _Watch()
+        network.recompute = own
         options = FitOptions(epochs=2, batch_size=3, learning_rate=0.01, device="cpu", recompute=recompute)
-        fit(network, _x().numpy(), labels.numpy(), options, seed=0)
-        assert network.recompute is recompute
+        fit(network, _x().numpy(), labels.numpy(), options, seed=0, callbacks=[watch])
+        assert watch.noted == {own or recompute}
+        assert network.recompute is own
         ends.append([each.detach().clone() for each in network.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
