@@ -1,5 +1,6 @@
 """The innermost loops over vector registers against NumPy: they check no places, so every length is tried."""
 
+# pyright: reportCallIssue=false
 from typing import Any
 
 import numpy as np
