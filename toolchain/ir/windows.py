@@ -1,6 +1,7 @@
 """The geometry that convolutions and poolings share: a window that moves over an image."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final, final
 
 import numpy as np
@@ -62,6 +63,10 @@ class Window:
                 last, end = first + down * (rows - 1) + 1, other + right * (columns - 1) + 1
                 patches.append(padded[..., first:last:down, other:end:right])
         return patches
+
+    def any_of(self, x: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return whether anything is set in the window at each position of images `[..., H, W]`."""
+        return reduce(np.logical_or, self.patches(x.astype(bool, copy=False)))
 
     def over(self, node: Node, operand: ValueType, channels: int) -> tuple[int, int, int]:
         """Return the shape of `channels` feature maps over an operand, or raise if it does not fit."""

@@ -28,8 +28,8 @@ from toolchain.workflow.check import Resources, fit_activity
 from toolchain.workflow.judgement import Exactness, Judgement
 
 _COMPARED: Final = ("spikes", "v")
-_PART_BYTES: Final = 128 * 2**20
-"""What float and fixed may record of a part."""
+_PART_BYTES: Final = 32 * 2**20
+"""What float and fixed may record of a part: memory of this size is used again for the next one."""
 _EXECUTIONS: Final = 3
 """The target that must be exact, the integer reference and the emulator."""
 _EXACT_BYTES: Final = 512 * 2**20
