@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, final
 
 import numpy as np
@@ -67,7 +68,7 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
         sent = values[source.name]
         # A sum of spikes is an event if any of them is: only those of signed values can vanish.
         any_of = graph.graded_input(node) is None
-        values[node.name] = node.window.any_of(sent > 0) if any_of else node.pool(sent)
+        values[node.name] = reduce(np.logical_or, node.window.patches(sent)) if any_of else node.pool(sent)
     counts = {name: _count_active(sent) for name, sent in values.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
     spikes = {node.name: _total(trace.spikes[node.name]) for node in graph.populations}

@@ -78,7 +78,7 @@ class MaxPool2d(Pool2d):
 
     def pool(self, x: Array) -> Array:
         """Return whether any element of each window is a spike."""
-        return self.window.any_of(x)
+        return reduce(np.logical_or, self.window.patches(x.astype(bool, copy=False)))
 
     def result_type(self, *operands: ValueType) -> ValueType:
         """Return spikes of feature maps."""

@@ -1,7 +1,6 @@
 """The geometry that convolutions and poolings share: a window that moves over an image."""
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Final, final
 
 import numpy as np
@@ -54,7 +53,8 @@ class Window:
             An array `[..., rows, columns]` for each element, row by row.
         """
         (top, left), (down, right) = self.padding, self.stride
-        padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left)))
+        around = (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left))
+        padded = np.pad(x, around) if top or left else x
         rows, columns = self.positions((x.shape[-2], x.shape[-1]))
         patches: list[NDArray[Any]] = []
         for i in range(self.kernel[0]):
@@ -63,10 +63,6 @@ class Window:
                 last, end = first + down * (rows - 1) + 1, other + right * (columns - 1) + 1
                 patches.append(padded[..., first:last:down, other:end:right])
         return patches
-
-    def any_of(self, x: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return whether anything is set in the window at each position of images `[..., H, W]`."""
-        return reduce(np.logical_or, self.patches(x.astype(bool, copy=False)))
 
     def over(self, node: Node, operand: ValueType, channels: int) -> tuple[int, int, int]:
         """Return the shape of `channels` feature maps over an operand, or raise if it does not fit."""
