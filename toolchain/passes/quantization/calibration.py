@@ -141,8 +141,9 @@ class _Observed:
     def of(cls, node: ir.Lif, trace: Trace) -> "_Observed":
         v, u, spikes = trace.v[node.name], trace.u[node.name], trace.spikes[node.name]
         shape = node.vth.shape
-        takes = node.reset is Reset.SUBTRACT and node.reset_amount is not None
-        amount = node.reset_amount if takes else np.zeros(shape)
+        amount = np.zeros(shape)
+        if node.reset is Reset.SUBTRACT and node.reset_amount is not None:
+            amount = node.reset_amount
         ranges = state_ranges(flat(v), flat(u), flat(spikes), np.ravel(amount))
         added, entries = rises(node, spikes), v.shape[0] * v.shape[1]
         low = np.minimum(ranges.low, 0.0).reshape(shape)
