@@ -124,8 +124,8 @@ def test_a_notebook_gets_one_line_a_stage_that_is_written_over(monkeypatch: pyte
     first, second = cell.lines
     assert first == "train: compiled loops"
     assert re.fullmatch(r"train: 2/2, [\d,]+ samples/s, loss \d\.\d{4}, 0:00:\d\d so far", second)
-    # A browser gets a message only now and then.
-    assert 1 <= cell.updates <= 4
+    # A browser gets a message only now and then, also where a step takes long.
+    assert 1 <= cell.updates <= 12
 
 
 def test_ipython_in_a_terminal_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

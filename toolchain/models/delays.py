@@ -80,7 +80,10 @@ class SynapticDelays(nn.Module):
         if self.longest_learnt is None:
             return
         with torch.no_grad():
-            self.position.clamp_(0, self.longest_learnt)
+            inside = self.position.clamp(0, self.longest_learnt)
+            # A change in place, even to the same numbers, makes the lists of synapses be made again.
+            if not torch.equal(inside, self.position):
+                self.position.copy_(inside)
         widest = max(self.longest_learnt / 2, _NARROWEST)
         self.width = 0.0
         if part < _WHOLE_FROM:

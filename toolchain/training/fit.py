@@ -34,7 +34,7 @@ from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
 
-_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0}
+_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False}
 """Options that a state of before does not name, and what it was trained with."""
 
 
@@ -109,6 +109,8 @@ class _Training:
         self.options = options
         self.seed = seed
         self.callbacks = callbacks
+        if isinstance(network, Network):
+            network.recompute = options.recompute
         self.optimizer = options.build(network)
         self.records: list[EpochRecord] = []
         self.delays = [module for module in network.modules() if isinstance(module, SynapticDelays)]

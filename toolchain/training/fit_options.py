@@ -11,7 +11,7 @@ from torch import nn
 from toolchain.errors import UnknownNameError
 from toolchain.intake import real_of
 from toolchain.models import learnt_parameters
-from toolchain.options import choice, hold, real, share, whole
+from toolchain.options import choice, flag, hold, real, share, whole
 from toolchain.training.compiler_cache import load_compiler
 
 _DEVICES: Final = ("auto", "cpu", "cuda")
@@ -59,6 +59,8 @@ class FitOptions:
             of that of the weights: a step of their offsets is a relative one, and acts on all that a neuron
             does.
         delay_rate: Learning rate of delays in steps, as a multiple of that of the weights.
+        recompute: Whether a recurrent network computes its inputs and spikes again for the gradients instead
+            of storing them: less memory for long sequences, the same numbers, a third more time.
     """
 
     epochs: int
@@ -72,6 +74,7 @@ class FitOptions:
     schedule: LearningRateSchedule = LearningRateSchedule.ONE_CYCLE
     neuron_rate: float = 0.2
     delay_rate: float = 20.0
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         hold(
@@ -86,6 +89,7 @@ class FitOptions:
             schedule=choice(LearningRateSchedule),
             neuron_rate=real(0),
             delay_rate=real(0),
+            recompute=flag,
         )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)

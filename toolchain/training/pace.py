@@ -58,8 +58,6 @@ class Pace:
 def training_path(network: Network | FeedForward | GraphNetwork) -> str:
     """Return in words how a network is trained: through compiled loops, or else why not."""
     match network:
-        case Network() | FeedForward():
+        case Network() | FeedForward() | GraphNetwork():
             why = network.obstacle()
             return "compiled loops" if why is None else f"step by step, because {why}"
-        case GraphNetwork():
-            return "step by step"

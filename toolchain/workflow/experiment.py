@@ -192,6 +192,9 @@ class TrainingSection(Document):
     delay_rate: Annotated[float, Field(ge=0, le=LARGEST_FACTOR)] = Field(
         default=20.0, description="learning rate of delays, as a multiple of that of the weights"
     )
+    recompute: bool = Field(
+        default=False, description="compute what gradients need again instead of storing it: less memory"
+    )
     device: Device = Field(default=Device.AUTO, description="auto, cpu or cuda")
     calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")
 

@@ -68,4 +68,5 @@ def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions
         section.device.value,
         neuron_rate=section.neuron_rate,
         delay_rate=section.delay_rate,
+        recompute=section.recompute,
     )

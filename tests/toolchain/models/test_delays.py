@@ -148,3 +148,14 @@ def test_delays_that_make_no_sense_are_refused_by_name(
     with pytest.raises(ArgumentError) as caught:
         _synapses(delays, longest)
     assert caught.value.argument == argument
+
+
+def test_delays_that_rest_are_not_touched() -> None:
+    delays = _delays(_synapses(np.full((3, 4), 2.4)))
+    before = delays.position._version
+    delays.narrow(1.0)
+    assert delays.position._version == before
+    with torch.no_grad():
+        delays.position.fill_(9.0)
+    delays.narrow(1.0)
+    assert delays.position.unique().tolist() == [6.0]

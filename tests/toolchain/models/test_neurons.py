@@ -265,7 +265,8 @@ def test_what_no_training_could_move_is_refused_and_one_neuron_that_moves_is_eno
 ) -> None:
     with pytest.raises(ArgumentError, match=f"{name}: expected a number above 0, since it is learnt"):
         CubaLif(2, train=(name,), **options)
-    layer = CubaLif(2, train=(name,), **options | {name: [0.0, 0.5]})
+    options[name] = [0.0, 0.5]
+    layer = CubaLif(2, train=(name,), **options)
     assert getattr(layer, name).tolist() == [0.0, 0.5]
     layer = CubaLif(2, reset=Reset.VALUE, reset_amount=0.0, train=("reset_amount",))
     assert layer.reset_amount is not None

@@ -128,8 +128,8 @@ def _entering(
         if arrow.source not in streams:
             continue
         stream = streams[arrow.source]
-        is_product = isinstance(module, MaskedSynapses) and module.delays is None and not has_hooks(module)
-        if is_product and not stream.requires_grad:
+        plain = not has_hooks(module) and not stream.requires_grad
+        if plain and isinstance(module, MaskedSynapses) and module.delays is None:
             effective, target = module.effective, places.layers[arrow.target][0]
             entering.products.append(product_of(stream, effective, arrow.delay, target))
             entering.weights.append(effective)

@@ -239,8 +239,7 @@ def retreat_any(
     keep_rise, by_keep_rise = numbers[KEEP_RISE, start:stop], by_numbers[KEEP_RISE, start:stop]
     adaptation, by_adaptation = numbers[ADAPTATION, start:stop], by_numbers[ADAPTATION, start:stop]
     by_vth, by_amount = by_numbers[VTH, start:stop], by_numbers[AMOUNT, start:stop]
-    nothing, one = numbers.dtype.type(0), numbers.dtype.type(1)
-    sets = not keeps
+    nothing, one, sets = numbers.dtype.type(0), numbers.dtype.type(1), not keeps
     over, nearest = potential - old_rise, np.zeros_like(by_a)
     if most > 1:
         _approach(over, nearest, vth, amounts, most)
@@ -255,28 +254,58 @@ def retreat_any(
         is_set = (sent[n] > 0) & sets
         by_a[n] = smooth
         driven[n] = (nothing if is_set else of_v) + smooth
-    # Times the distance in thresholds and one: 0 for a threshold that is infinite.
-    for n in range(len(by_a)):
-        by_vth[n] -= by_a[n] * (over[n] / vth[n])
-    for n in range(len(by_a)):
-        is_set, count, of_v = (sent[n] > 0) & sets, numbers.dtype.type(sent[n]), later_v[n]
-        taken = of_v if is_set else nothing
-        by_amount[n] += taken - (nothing if sets else count * of_v) - nearest[n] * by_a[n]
-    for n in range(len(by_a)):
-        count, of_rise, smooth = numbers.dtype.type(sent[n]), later_rise[n], by_a[n]
-        by_keep_rise[n] += of_rise * old_rise[n]
-        by_adaptation[n] += of_rise * count
-        later_rise[n] = keep_rise[n] * of_rise - smooth
+    _learn_thresholds(by_a, over, nearest, later_v, sent, vth, by_vth, by_amount, sets=sets)
+    _learn_rises(by_a, later_rise, old_rise, sent, keep_rise, by_keep_rise, by_adaptation)
     for n in range(len(by_a)):
         active, by_v = old_wait[n] == nothing, driven[n]
         remaining = keep_v[n] * by_v
         later_v[n] = remaining if active else by_v
         driven[n] = by_v if active else nothing
     for n in range(len(by_a)):
-        by_u = driven[n] + later_u[n]
-        by_a[n] = by_u
+        by_a[n] = driven[n] + later_u[n]
         bias[n] += driven[n]
         by_keep_v[n] += driven[n] * old_v[n]
     for n in range(len(by_a)):
         by_keep_u[n] += by_a[n] * old_u[n]
         later_u[n] = keep_u[n] * by_a[n]
+
+
+@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
+def _learn_thresholds(
+    smooth: Any,  # noqa: ANN401
+    over: Any,  # noqa: ANN401
+    nearest: Any,  # noqa: ANN401
+    later_v: Any,  # noqa: ANN401
+    sent: Any,  # noqa: ANN401
+    vth: Any,  # noqa: ANN401
+    by_vth: Any,  # noqa: ANN401
+    by_amount: Any,  # noqa: ANN401
+    sets: Any,  # noqa: ANN401
+) -> None:
+    """Add up the gradients of thresholds and amounts; `smooth` is that which spikes pass to potentials."""
+    nothing = vth.dtype.type(0)
+    # Times the distance in thresholds and one: 0 for a threshold that is infinite.
+    for n in range(len(vth)):
+        by_vth[n] -= smooth[n] * (over[n] / vth[n])
+    for n in range(len(vth)):
+        is_set, count, of_v = (sent[n] > 0) & sets, vth.dtype.type(sent[n]), later_v[n]
+        taken = of_v if is_set else nothing
+        by_amount[n] += taken - (nothing if sets else count * of_v) - nearest[n] * smooth[n]
+
+
+@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
+def _learn_rises(
+    smooth: Any,  # noqa: ANN401
+    later_rise: Any,  # noqa: ANN401
+    old_rise: Any,  # noqa: ANN401
+    sent: Any,  # noqa: ANN401
+    keep_rise: Any,  # noqa: ANN401
+    by_keep_rise: Any,  # noqa: ANN401
+    by_adaptation: Any,  # noqa: ANN401
+) -> None:
+    """Add up the gradients of adaptation, and take those of what it added to thresholds one step back."""
+    for n in range(len(smooth)):
+        count, of_rise = smooth.dtype.type(sent[n]), later_rise[n]
+        by_keep_rise[n] += of_rise * old_rise[n]
+        by_adaptation[n] += of_rise * count
+        later_rise[n] = keep_rise[n] * of_rise - smooth[n]

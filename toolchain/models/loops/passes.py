@@ -49,7 +49,7 @@ def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: 
     elif layer[KIND] == RULED:
         advance_ruled(a, state, sent, potential, numbers, layer, start, stop)
     else:
-        advance_any(a, state, sent, potential, numbers, start, stop, layer[KEEPS], layer[MOST])
+        advance_any(a, state, sent, potential, numbers, start, stop, keeps=layer[KEEPS], most=layer[MOST])
 
 
 @njit(nogil=True, cache=True)
@@ -154,14 +154,9 @@ def retreat(
     potentials, all_rows = np.empty((count, steps, size), a.dtype), np.empty((lanes, size), a.dtype)
     whole, square = np.zeros((steps * size + len(lines), lanes), a.dtype), np.empty(lanes * lanes, a.dtype)
     past, potential, rows, window = unowned(all_past), unowned(potentials), unowned(all_rows), unowned(whole)
-    a, state, sent, lines, brought = (
-        unowned(a),
-        unowned(state),
-        unowned(sent),
-        unowned(lines),
-        unowned(square),
-    )
-    by_spikes, by_v, later, by_a = unowned(by_spikes), unowned(by_v), unowned(later), unowned(by_a)
+    a, state, sent, lines = unowned(a), unowned(state), unowned(sent), unowned(lines)
+    brought, by_spikes = unowned(square), unowned(by_spikes)
+    by_v, later, by_a = unowned(by_v), unowned(later), unowned(by_a)
     future, by_numbers = unowned(future), unowned(by_numbers)
     numbers, layers, slopes = unowned(numbers), unowned(layers), unowned(slopes)
     synapses, by_synapses = without_owner(synapses), without_owner(by_synapses)
@@ -179,22 +174,11 @@ def retreat(
                 continue
             _listen(window, t * size, rows, brought, layer, synapses)
             for b in range(begin, end):
-                lane = b - begin
+                row = rows[b - begin]
                 _add_from(by_v[b, t], shown, later[b, V], layer)
-                _add_from(by_spikes[b, t], heard, rows[lane], layer)
-                before = past[lane, 0 if forgetful else t]
-                _retreat(
-                    rows[lane],
-                    sent[b, t],
-                    potential[lane, t],
-                    before,
-                    later[b],
-                    by_a[b, t],
-                    by_numbers,
-                    numbers,
-                    layer,
-                    slopes[k],
-                )
+                _add_from(by_spikes[b, t], heard, row, layer)
+                did = sent[b, t], potential[b - begin, t], past[b - begin, 0 if forgetful else t]
+                _retreat(row, did, later[b], by_a[b, t], by_numbers, numbers, layer, slopes[k])
             _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
             learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
@@ -270,9 +254,7 @@ def _add_from(values: Any, start: int, row: Any, layer: Any) -> None:  # noqa: A
 @njit(nogil=True)
 def _retreat(
     by_spikes: Any,  # noqa: ANN401
-    sent: Any,  # noqa: ANN401
-    potential: Any,  # noqa: ANN401
-    before: Any,  # noqa: ANN401
+    did: Any,  # noqa: ANN401
     later: Any,  # noqa: ANN401
     by_a: Any,  # noqa: ANN401
     by_numbers: Any,  # noqa: ANN401
@@ -280,12 +262,25 @@ def _retreat(
     layer: Any,  # noqa: ANN401
     slope: Any,  # noqa: ANN401
 ) -> None:
+    """Take the gradients of a layer one step back; `did` are spikes, potentials, and the state before."""
+    sent, potential, before = did
     start, stop, surrogate = layer[START], layer[STOP], layer[SURROGATE]
     if layer[KIND] == PLAIN:
-        retreat_plain(by_spikes, potential, later, by_a, numbers, start, stop, surrogate, slope)
+        retreat_plain(by_spikes, potential, later, by_a, numbers, start, stop, surrogate, slope=slope)
     elif layer[KIND] == RULED:
         retreat_ruled(
-            by_spikes, sent, potential, before, later, by_a, by_numbers, numbers, layer, slope, start, stop
+            by_spikes,
+            sent,
+            potential,
+            before,
+            later,
+            by_a,
+            by_numbers,
+            numbers,
+            layer=layer,
+            slope=slope,
+            start=start,
+            stop=stop,
         )
     else:
         retreat_any(
@@ -297,10 +292,10 @@ def _retreat(
             by_a,
             by_numbers,
             numbers,
-            start,
-            stop,
-            layer[KEEPS],
-            layer[MOST],
-            surrogate,
-            slope,
+            start=start,
+            stop=stop,
+            keeps=layer[KEEPS],
+            most=layer[MOST],
+            surrogate=surrogate,
+            slope=slope,
         )

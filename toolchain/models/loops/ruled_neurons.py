@@ -68,33 +68,16 @@ def advance_ruled(
         start: First neuron.
         stop: Neuron behind the last.
     """
-    _drive(
-        a[start:stop],
-        state[U, start:stop],
-        state[V, start:stop],
-        potential[start:stop],
-        numbers[KEEP_U, start:stop],
-        numbers[KEEP_V, start:stop],
-        numbers[BIAS, start:stop],
-        layer,
-    )
+    us, vs = state[U, start:stop], state[V, start:stop]
     sent, potential = sent[start:stop], potential[start:stop]
-    vs, vth, amounts = state[V, start:stop], numbers[VTH, start:stop], numbers[AMOUNT, start:stop]
-    if not layer[REMEMBERS]:
-        for n in range(len(vs)):
-            sent[n] = potential[n] > vth[n]
-        rises = vs[:0]
-    else:
-        rises, waits = state[RISE, start:stop], state[WAIT, start:stop]
-        for n in range(len(vs)):
-            driven, old = potential[n], vs[n]
-            active, above = waits[n] == 0, driven > vth[n] + rises[n]
-            potential[n] = driven if active else old
-            sent[n] = active & above
-    if layer[MOST] > 1:
-        if not layer[REMEMBERS]:
-            rises = np.zeros_like(vs)
-        count_spikes(sent, potential, vth, rises, amounts, layer[MOST])
+    bias, vth, amounts = numbers[BIAS, start:stop], numbers[VTH, start:stop], numbers[AMOUNT, start:stop]
+    keep_u, keep_v = numbers[KEEP_U, start:stop], numbers[KEEP_V, start:stop]
+    _keep(a[start:stop], us, vs, potential, keep_u, keep_v, layer)
+    if layer[SATURATES] and not (layer[WIDE] or layer[REMEMBERS] or layer[MOST] > 1):
+        _fire_integers(us, vs, sent, potential, bias, vth, amounts, layer[KEEPS])
+        return
+    _drive(us, potential, bias, layer)
+    _fire(sent, potential, state, numbers, layer, start, stop)
     if layer[KEEPS]:
         for n in range(len(vs)):
             vs[n] = potential[n] - amounts[n] * vs.dtype.type(sent[n])
@@ -107,18 +90,17 @@ def advance_ruled(
 
 
 @njit(nogil=True, error_model="numpy")
-def _drive(
+def _keep(
     a: Any,  # noqa: ANN401
     us: Any,  # noqa: ANN401
     vs: Any,  # noqa: ANN401
     potential: Any,  # noqa: ANN401
     keep_u: Any,  # noqa: ANN401
     keep_v: Any,  # noqa: ANN401
-    bias: Any,  # noqa: ANN401
     layer: Any,  # noqa: ANN401
 ) -> None:
-    """Advance currents, and write the potentials that they bring about."""
-    unit, most = us.dtype.type(layer[UNIT]), us.dtype.type(_HALF - 1)
+    """Add the input to what stays of the currents, and write what stays of the potentials."""
+    unit = us.dtype.type(layer[UNIT])
     if layer[FORGETS]:
         for n in range(len(us)):
             us[n] = a[n] * unit
@@ -126,12 +108,62 @@ def _drive(
         _decay(us, keep_u, layer[TRUNCATES])
         for n in range(len(us)):
             us[n] += a[n] * unit
+    potential[:] = vs
+    _decay(potential, keep_v, layer[TRUNCATES])
+
+
+@njit(nogil=True, error_model="numpy")
+def _fire(sent: Any, potential: Any, state: Any, numbers: Any, layer: Any, start: int, stop: int) -> None:  # noqa: ANN401
+    """Write the spikes, or how many of them; refractory neurons keep their potential."""
+    vs, vth, amounts = state[V, start:stop], numbers[VTH, start:stop], numbers[AMOUNT, start:stop]
+    rises, waits = state[RISE, start:stop], state[WAIT, start:stop]
+    if layer[REMEMBERS]:
+        for n in range(len(vs)):
+            driven, old = potential[n], vs[n]
+            active, above = waits[n] == 0, driven > vth[n] + rises[n]
+            potential[n] = driven if active else old
+            sent[n] = active & above
+    else:
+        for n in range(len(vs)):
+            sent[n] = potential[n] > vth[n]
+    if layer[MOST] > 1:
+        count_spikes(sent, potential, vth, rises, amounts, layer[MOST])
+
+
+@njit(nogil=True, error_model="numpy")
+def _fire_integers(
+    us: Any,  # noqa: ANN401
+    vs: Any,  # noqa: ANN401
+    sent: Any,  # noqa: ANN401
+    potential: Any,  # noqa: ANN401
+    bias: Any,  # noqa: ANN401
+    vth: Any,  # noqa: ANN401
+    amounts: Any,  # noqa: ANN401
+    keeps: int,
+) -> None:
+    """Do the rest for the simplest integers, which send one spike a step and remember none, in one loop."""
+    half = us.dtype.type(_HALF)
+    full, most = half + half, half - us.dtype.type(1)
+    for n in range(len(us)):
+        u, amount = us[n], amounts[n]
+        down = u - full if u > half else u
+        u = down + full if down <= -half else down
+        v = min(max(potential[n] + u + bias[n], -most), most)
+        fired, after = v > vth[n], v - amount if keeps else amount
+        us[n] = u
+        potential[n] = v
+        vs[n] = after if fired else v
+        sent[n] = fired
+
+
+@njit(nogil=True, error_model="numpy")
+def _drive(us: Any, potential: Any, bias: Any, layer: Any) -> None:  # noqa: ANN401
+    """Limit currents, and add them to the potentials, which are limited, too."""
+    most = us.dtype.type(_HALF - 1)
     if layer[WIDE]:
         _overflow(us)
     if layer[SATURATES]:
         _wrap(us)
-    potential[:] = vs
-    _decay(potential, keep_v, layer[TRUNCATES])
     for n in range(len(us)):
         potential[n] = potential[n] + us[n] + bias[n]
     if layer[WIDE]:

@@ -3,6 +3,7 @@
 Places are counted from the row of the step in which the spike is sent; see `passes`.
 """
 
+# pyright: reportCallIssue=false
 from typing import Any
 
 import numpy as np

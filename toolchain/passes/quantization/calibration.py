@@ -70,16 +70,16 @@ class Calibration:
             for node in populations
             if can_observe(graph, node)
         }
-        seen = {node.name: _Observed.of(node, trace) for node in populations}
+        observed = {node.name: _Observed.of(node, trace) for node in populations}
         return cls(
-            {name: each.v_low for name, each in seen.items()},
-            {name: each.v_high for name, each in seen.items()},
-            {name: each.u_peak for name, each in seen.items()},
-            {name: each.v_mean for name, each in seen.items()},
-            {name: each.u_mean for name, each in seen.items()},
+            {name: each.v_low for name, each in observed.items()},
+            {name: each.v_high for name, each in observed.items()},
+            {name: each.u_peak for name, each in observed.items()},
+            {name: each.v_mean for name, each in observed.items()},
+            {name: each.u_mean for name, each in observed.items()},
             drives,
             fitted.samples,
-            {name: each.rise for name, each in seen.items() if each.rise is not None},
+            {name: each.rise for name, each in observed.items() if each.rise is not None},
         )
 
     def bounds(self, population: ir.Lif, unit: Floats) -> Bounds:
@@ -141,9 +141,8 @@ class _Observed:
     def of(cls, node: ir.Lif, trace: Trace) -> "_Observed":
         v, u, spikes = trace.v[node.name], trace.u[node.name], trace.spikes[node.name]
         shape = node.vth.shape
-        amount = np.zeros(shape)
-        if node.reset is Reset.SUBTRACT and node.reset_amount is not None:
-            amount = node.reset_amount
+        amount = node.reset_amount if node.reset is Reset.SUBTRACT else None
+        amount = np.zeros(shape) if amount is None else amount
         ranges = state_ranges(flat(v), flat(u), flat(spikes), np.ravel(amount))
         added, entries = rises(node, spikes), v.shape[0] * v.shape[1]
         low = np.minimum(ranges.low, 0.0).reshape(shape)

@@ -21,7 +21,7 @@ class Bounds:
     Attributes:
         current: Largest |u|.
         low: Largest magnitude of a negative v.
-        high: Largest positive v before the comparison with the threshold.
+        high: Largest positive v before the comparison with the threshold, which refractory neurons have not.
         free: The same if nothing were ever reset, as in a read-out.
         rise: Most that adaptation adds to the threshold.
         threshold: Largest threshold, what adaptation adds included.

@@ -77,7 +77,7 @@ def cases(draw: Callable[[Any], Any], dtype: torch.dtype = torch.float64, *, lar
         inputs={f"x{i}": size for i, size in enumerate(channels)},
         layers={f"l{i}": random_neurons(rng, size) for i, size in enumerate(sizes)},
         connections=_connections(rng, channels, sizes, longest),
-        output=f"l{rng.choice([len(sizes) - 1, rng.integers(len(sizes))])}",
+        output=f"l{rng.choice([len(sizes) - 1, int(rng.integers(len(sizes)))])}",
         readout=readout,
     ).to(dtype)
     for parameter in network.parameters():
@@ -190,7 +190,7 @@ def _connections(
     arrows: dict[Connection, nn.Module] = {}
 
     def connect(source: str, n: int, target: int, least: int, *, bias: bool) -> None:
-        delay = least + int(rng.choice([0, rng.integers(0, longest + 1)]))
+        delay = least + int(rng.choice([0, int(rng.integers(0, longest + 1))]))
         arrow = Connection(f"c{len(arrows)}", source, f"l{target}", delay)
         if rng.random() < 0.2:
             arrows[arrow] = _linear(rng, sizes[target], n, bias=bias)

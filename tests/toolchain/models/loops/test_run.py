@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.models import Connection, CubaLif, MaskedSynapses, Network
 from toolchain.models.loops.run import _Stored
+from toolchain.training import FitOptions, fit
 
 
 def _network(neurons: int = 70, delay: int = 1) -> Network:
@@ -176,5 +177,17 @@ def test_autocast_leaves_the_loops_their_precision() -> None:
 def test_weights_that_are_no_numbers_show_in_scores_and_gradients() -> None:
     network = _network()
     with torch.no_grad():
-        network.synapses["in"].weight[3] = float("nan")  # pyright: ignore[reportIndexIssue, reportArgumentType]
+        network.synapses["in"].weight[3] = float("nan")  # pyright: ignore[reportIndexIssue]
     assert any(each.isnan().any() for each in _gradients(network, _x()))
+
+
+def test_training_that_computes_again_what_it_needs_ends_on_the_same_weights() -> None:
+    labels = torch.arange(6) % 5
+    ends = []
+    for recompute in (False, True):
+        network = _network()
+        options = FitOptions(epochs=2, batch_size=3, learning_rate=0.01, device="cpu", recompute=recompute)
+        fit(network, _x().numpy(), labels.numpy(), options, seed=0)
+        assert network.recompute is recompute
+        ends.append([each.detach().clone() for each in network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))

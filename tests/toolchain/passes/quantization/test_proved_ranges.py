@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -77,7 +77,8 @@ def _endless(graph: Graph, x: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]
         u = kept(u, fields["du"] + 1) + (x[:, t] @ weights.T << 6)
         v = np.where(wait == 0, kept(v, fields["dv"]) + u + node.bias, v)
         over = v - (fields["vth"] << 6) - rise
-        now = {"current": np.abs(u), "low": -v, "high": v, "rise": rise}
+        # A refractory neuron is not compared: it keeps what a spike has set, which the register holds.
+        now = {"current": np.abs(u), "low": -v, "high": np.where(wait == 0, v, 0), "rise": rise}
         count = ((wait == 0) & (over > 0)).astype(np.int64)
         if node.max_spikes > 1:
             count *= np.minimum((over - 1) // fields["reset_amount"] + 1, node.max_spikes)
@@ -100,6 +101,7 @@ def _endless(graph: Graph, x: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]
 
 
 @given(seed=st.integers(0, 2**32 - 1), steps=st.integers(1, 60), known=st.booleans())
+@example(seed=194329039, steps=2, known=False)
 @settings(max_examples=40)
 def test_no_input_exceeds_what_is_proved_and_what_fits_needs_no_larger_register(
     seed: int, steps: int, *, known: bool
