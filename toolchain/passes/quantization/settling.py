@@ -58,7 +58,8 @@ def has_settled(options: QuantizeOptions, graph: Graph, before: Calibration, aft
         if not isinstance(node, ir.Lif):
             continue
         one, two = (
-            FloatPopulation(replace(options, calibration=seen), graph, node) for seen in (before, after)
+            FloatPopulation(replace(options, calibration=observed), graph, node)
+            for observed in (before, after)
         )
         exponents = first_exponents(two)
         scale = scale_ceiling(two, exponents)
@@ -82,9 +83,9 @@ def _same_decays(population: FloatPopulation, scale: Floats, before: Calibration
     node = population.node
     each, other = (
         fixed_neurons(
-            node, over_rows(scale, node.vth.shape), (seen.u_mean[node.name], seen.v_mean[node.name])
+            node, over_rows(scale, node.vth.shape), (observed.u_mean[node.name], observed.v_mean[node.name])
         )
-        for seen in (before, after)
+        for observed in (before, after)
     )
     pairs = ((each.du, other.du), (each.dv, other.dv))
     return all(float(np.abs(one - two).mean()) <= _REGISTERS for one, two in pairs)
@@ -112,8 +113,8 @@ def _excess(
         if targets_of(item.weights) == scale.size
     ]
     errors: list[float] = []
-    for seen in (before, after):
-        integers, _ = round_together(some, exponents, scale[rows], seen.drives[name])
+    for observed in (before, after):
+        integers, _ = round_together(some, exponents, scale[rows], observed.drives[name])
         left = remaining_error(some, exponents, scale[rows], after.drives[name], integers)
         errors.append(float(left.sum()))
     return max(errors[0] / errors[1] - 1, 0.0) if errors[1] > 0 else 0.0
