@@ -31,7 +31,8 @@ from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_graph, compile_trained
 from toolchain.workflow.experiment import parse_experiment
-from toolchain.workflow.quantization import Quantization, RepairOptions, observe_ranges, repair_build
+from toolchain.workflow.observation import observe_ranges
+from toolchain.workflow.quantization import Quantization, RepairOptions, repair_build
 from toolchain.workflow.sizes import judge_float
 from toolchain.workflow.train import repair_options, train, training_samples
 

@@ -110,7 +110,7 @@ class EmulatorProgram:
         """
         check_quantities(record)
         fitted = fit_stimulus(self._graph, stimulus)
-        records = empty_records(self._graph, fitted, record)
+        records = empty_records(self._graph, fitted, record, cleared=False)
         cut = self.cut(fitted.samples, fitted.steps)
         parts = [
             slice(start, min(start + cut.samples, fitted.samples))

@@ -79,6 +79,8 @@ def print_source(source: "SourceFacts") -> None:
 
 def print_quantization(report: "QuantizationReport") -> None:
     """Print what quantization did to every graded input, connection and population."""
+    if report.calibration_sentence is not None:
+        out.tell(report.calibration_sentence)
     for name, node in report.inputs.items():
         out.tell(
             f"input '{name}': calibrated for values of {-node.range:.4g} .. {node.range:.4g} in "

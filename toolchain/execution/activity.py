@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import final
+from functools import reduce
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.arrays import Array
+from toolchain.compiled import njit
 from toolchain.errors import TraceError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
@@ -59,18 +61,17 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
     """
     fitted = fit_stimulus(graph, stimulus)
     check_trace(graph, trace, fitted.samples, fitted.steps)
-    events: dict[str, Array] = {node.name: fitted.values[node.name] != 0 for node in graph.inputs}
     values: dict[str, Array] = dict(fitted.values)
-    for node in graph.populations:
-        values[node.name] = trace.spikes[node.name]
-        events[node.name] = values[node.name] > 0
+    values |= {node.name: trace.spikes[node.name] for node in graph.populations}
     for node in graph.poolings:
         source, _ = graph.source(node.inputs[0])
-        values[node.name] = node.pool(values[source.name])
-        events[node.name] = values[node.name] != 0
-    counts = {name: fired.sum(axis=(0, 1), dtype=np.int64).ravel() for name, fired in events.items()}
+        sent = values[source.name]
+        # A sum of spikes is an event if any of them is: only those of signed values can vanish.
+        any_of = graph.graded_input(node) is None
+        values[node.name] = reduce(np.logical_or, node.window.patches(sent)) if any_of else node.pool(sent)
+    counts = {name: _count_active(sent) for name, sent in values.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
-    spikes = {node.name: int(values[node.name].sum(dtype=np.int64)) for node in graph.populations}
+    spikes = {node.name: _total(trace.spikes[node.name]) for node in graph.populations}
     return Activity(fitted.samples, fitted.steps, counts, spikes, frozenset(still))
 
 
@@ -97,3 +98,23 @@ def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:
     for name in trace.spikes:
         if name not in known:
             raise TraceError(name, "is in the trace, but not in the network")
+
+
+def _count_active(sent: Array) -> NDArray[np.int64]:
+    """Return how often each element of `[batch, time, *features]` is not 0, flattened."""
+    rows = np.ascontiguousarray(sent).reshape(sent.shape[0] * sent.shape[1], -1)
+    return _count_rows(rows.view(np.uint8) if rows.dtype == np.bool_ else rows)
+
+
+def _total(spikes: NDArray[Any]) -> int:
+    """Return the sum of spikes or counts."""
+    return int(np.count_nonzero(spikes) if spikes.dtype == np.bool_ else spikes.sum(dtype=np.int64))
+
+
+@njit(nogil=True, cache=True)
+def _count_rows(rows: Array) -> Array:
+    counts = np.zeros(rows.shape[1], np.int64)
+    for row in rows:
+        for i in range(row.size):
+            counts[i] += row[i] != 0
+    return counts

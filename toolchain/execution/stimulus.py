@@ -305,6 +305,8 @@ def _check_shape(node: ir.Input, array: NDArray[Any], axes: tuple[str, ...]) -> 
 
 def _fit_values(node: ir.Input, array: NDArray[Any]) -> NDArray[Any]:
     values = np.asarray(array)
+    if node.edge is EdgeKind.SPIKE and values.dtype == np.bool_:
+        return np.ascontiguousarray(values)
     check_finite(values, f"input '{node.name}'")
     if node.edge is EdgeKind.GRADED:
         return values.astype(np.float64, order="C")

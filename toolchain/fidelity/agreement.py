@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from toolchain import fixedpoint, ir
 from toolchain.execution.rise import before_reset, rises
 from toolchain.execution.trace import Trace
-from toolchain.fidelity.decode import in_model_units
+from toolchain.fidelity.decode import in_model_units, units_of
 from toolchain.fidelity.divergence import Divergence, different_inputs
 from toolchain.fidelity.membrane import MembraneError
-from toolchain.fidelity.metrics import RateError, SpikeCounts, first_difference, flattened
+from toolchain.fidelity.metrics import RateError, SpikeCounts, TrainCounts, flattened
 from toolchain.fidelity.neuron_names import neuron_name
 from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import Graph, Population
@@ -80,24 +80,29 @@ class PopulationTally:
         """
         name = self._node.name
         expected, got = (np.asarray(trace.spikes[name]) for trace in traces)
-        self.counts += SpikeCounts.of(expected, got)
-        self._rates.add(expected, got)
-        self._distances.add(expected, got)
+        trains = TrainCounts.of(expected, got)
+        self.counts += SpikeCounts.of_trains(trains, expected.shape[1])
+        self._rates.add(trains)
+        self._distances.add(expected, got, trains)
         self._add_potentials(traces)
-        self._find_first(traces, entered)
-        self._diverged += int((expected != got).reshape(len(expected), -1).any(axis=1).sum())
+        self._find_first(traces, trains.first_difference(expected, got), entered)
+        self._diverged += int(trains.different.any(axis=1).sum())
         self._samples += len(expected)
 
     def _add_potentials(self, traces: tuple[Trace, Trace]) -> None:
         name = self._node.name
         self._has_potentials &= all(name in trace.v for trace in traces)
         if self._has_potentials:
-            pairs = zip(self._graphs, traces, strict=True)
-            self._membrane.add(*(in_model_units(graph, name, trace.v[name]) for graph, trace in pairs))
+            expected = in_model_units(self._graphs[0], name, traces[0].v[name])
+            self._membrane.add(expected, traces[1].v[name], units_of(self._graphs[1], name))
 
-    def _find_first(self, traces: tuple[Trace, Trace], entered: Mapping[str, NDArray[Any]] | None) -> None:
+    def _find_first(
+        self,
+        traces: tuple[Trace, Trace],
+        where: tuple[int, int, int] | None,
+        entered: Mapping[str, NDArray[Any]] | None,
+    ) -> None:
         """Keep the earliest difference: of the least step, and there of the first sample."""
-        where = first_difference(*(trace.spikes[self._node.name] for trace in traces))
         if where is None or (self.first is not None and where[1] >= self.first.step):
             return
         sample, step, neuron = where

@@ -1,6 +1,8 @@
 """Comparing a float execution with a fixed one, in metrics."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -101,8 +103,9 @@ class Comparer:
             lengths: Number of valid steps per sample.
             entered: Values that entered, per input, if clipped ones are to be blamed for differences.
         """
-        for tally in self._populations.values():
-            tally.add(traces, entered)
+        # Each population has counts of its own, and most of the work leaves Python.
+        with ThreadPoolExecutor(min(len(self._populations), os.cpu_count() or 1)) as pool:
+            list(pool.map(lambda tally: tally.add(traces, entered), self._populations.values()))
         pairs = zip(self._graphs, traces, strict=True)
         predicted = [predictions(graph, trace, lengths) for graph, trace in pairs]
         self._samples += len(predicted[0])

@@ -39,10 +39,14 @@ def scores(
 
 def in_model_units(graph: Graph, population: str, v: NDArray[Any]) -> NDArray[np.float64]:
     """Return potentials or currents of a population as the float graph measures them."""
+    units = units_of(graph, population)
+    return np.asarray(v, dtype=np.float64) if units is None else v / units
+
+
+def units_of(graph: Graph, population: str) -> NDArray[np.float64] | None:
+    """Return how many units of a recorded potential are one of the model, per neuron; None for one each."""
     node = graph[population]
-    if isinstance(node, ir.FixedLif):
-        return v / (node.scale * 2.0**fixedpoint.ALIGNMENT_BITS)
-    return np.asarray(v, dtype=np.float64)
+    return node.scale * 2.0**fixedpoint.ALIGNMENT_BITS if isinstance(node, ir.FixedLif) else None
 
 
 def predictions(graph: Graph, trace: Trace, lengths: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

@@ -2,11 +2,11 @@
 
 import math
 from fractions import Fraction
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
-from toolchain.arrays import Floats
+from toolchain.arrays import Array, Floats
 from toolchain.compiled import njit
 from toolchain.fidelity.exact_sum import ExactSum, rounded
 from toolchain.fidelity.metrics import flattened
@@ -23,8 +23,9 @@ class MembraneError:
     :math:`\theta` is the threshold of a neuron. One that never fires has none; there it is the standard
     deviation of the first execution's potentials over the whole population.
 
-    Every sample has sums of its own, taken in the order of steps and neurons. Those of all samples are added
-    exactly, and only the result is rounded, so it does not depend on how samples are divided into parts.
+    Every sample has sums of its own: over the steps of every neuron, and then over the neurons. Those of
+    all samples are added exactly, and only the result is rounded, so it does not depend on how samples are
+    divided into parts.
 
     Args:
         thresholds: Threshold of every neuron, in the units of the potentials; infinite if it never fires.
@@ -36,15 +37,27 @@ class MembraneError:
         self._centre: float | None = None
         self._sums = tuple(ExactSum() for _ in range(_SUMS))
 
-    def add(self, expected: Floats, got: Floats) -> None:
-        """Add potentials `[batch, time, *features]` of both executions, in the same units."""
-        first, other = (np.ascontiguousarray(flattened(each), np.float64) for each in (expected, got))
-        if self._centre is None:
-            # Any number near the mean will do; this one depends on the first sample only.
-            self._centre = float(first[0].mean())
-        rows: Any = _sum_potentials(first, other, self._thresholds, self._centre)
-        for total, each in zip(self._sums, rows.T, strict=True):
-            total.add(each.tolist())
+    def add(self, expected: Floats, got: Array, units: Floats | None = None) -> None:
+        """Add potentials `[batch, time, *features]` of both executions.
+
+        Args:
+            expected: Potentials of the first.
+            got: Potentials of the second.
+            units: How many units of `got` are one of `expected`, for every neuron; None for one each.
+        """
+        first, other = (np.ascontiguousarray(flattened(each)) for each in (expected, got))
+        unit = np.ones(first.shape[2]) if units is None else np.ascontiguousarray(units, np.float64).ravel()
+        squares = _sum_squares(first, other, unit)
+        read = np.isinf(self._thresholds)
+        parts = [squares[:, ~read] / self._thresholds[~read] ** 2, squares[:, read]]
+        if read.any():
+            if self._centre is None:
+                # Any number near the mean will do; this one depends on the first sample only.
+                self._centre = float(first[0].mean())
+            parts += [first - self._centre, np.square(first - self._centre)]
+        for total, part in zip(self._sums, parts, strict=False):
+            # Sample by sample: the order of a sum over several axes depends on how many samples there are.
+            total.add(float(np.ascontiguousarray(each).sum()) for each in part)
         self._entries += first.size
 
     @property
@@ -64,25 +77,15 @@ class MembraneError:
         return squares - deviations**2
 
 
-@njit(cache=True, error_model="numpy")
-def _sum_potentials(expected: Any, got: Any, thresholds: Any, centre: float) -> Any:  # noqa: ANN401 - Numba's arrays
-    """Return four sums per sample.
-
-    Squared differences in thresholds; squared differences where there is no threshold; deviations of the
-    first execution from `centre`; their squares.
-    """
-    sums = np.zeros((expected.shape[0], _SUMS))
-    for sample in range(expected.shape[0]):
-        for t in range(expected.shape[1]):
-            for neuron in range(expected.shape[2]):
-                value, unit = expected[sample, t, neuron], thresholds[neuron]
-                difference = value - got[sample, t, neuron]
-                if unit == np.inf:
-                    sums[sample, 1] += difference * difference
-                else:
-                    scaled = difference / unit
-                    sums[sample, 0] += scaled * scaled
-                deviation = value - centre
-                sums[sample, 2] += deviation
-                sums[sample, 3] += deviation * deviation
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sum_squares(expected: Array, got: Array, unit: Floats) -> Array:
+    """Return the squared differences of every neuron, summed over the steps of each sample, `[batch, N]`."""
+    batch, steps, size = expected.shape
+    sums = np.zeros((batch, size))
+    for sample in range(batch):
+        own = sums[sample]
+        for t in range(steps):
+            for i in range(size):
+                difference = expected[sample, t, i] - got[sample, t, i] / unit[i]
+                own[i] += difference * difference
     return sums

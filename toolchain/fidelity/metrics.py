@@ -6,8 +6,69 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.arrays import Array
+from toolchain.compiled import njit
+
 Spikes = NDArray[np.bool_] | NDArray[np.uint8]
 """Whether every neuron fired at every step, or how many spikes it sent."""
+
+
+class TrainCounts(NamedTuple):
+    """Spikes of every neuron in every sample, `[batch, N]`, counted over the steps.
+
+    Attributes:
+        expected: Spikes of the first execution.
+        got: Spikes of the second execution.
+        both: Spikes that both have.
+        different: Steps at which they differ.
+        earliest: The earliest of these in each sample, `[batch]`; the number of steps if there is none.
+    """
+
+    expected: Array
+    got: Array
+    both: Array
+    different: Array
+    earliest: Array
+
+    @classmethod
+    def of(cls, expected: Spikes, got: Spikes) -> "TrainCounts":
+        """Count the spikes `[batch, time, *features]` of two executions in one pass."""
+        return cls(*_count_trains(as_bytes(expected), as_bytes(got)))
+
+    def first_difference(self, expected: Spikes, got: Spikes) -> tuple[int, int, int] | None:
+        """Return what the function `first_difference` returns, of the spikes that were counted."""
+        if not self.different.any():
+            return None
+        sample = int(self.earliest.argmin())
+        step = int(self.earliest[sample])
+        apart = expected[sample, step] != got[sample, step]
+        return sample, step, int(apart.argmax())
+
+
+def as_bytes(spikes: Spikes) -> Array:
+    """Return spikes `[batch, time, *features]` as bytes `[batch, time, N]`."""
+    return np.ascontiguousarray(flattened(spikes)).view(np.uint8)
+
+
+@njit(nogil=True, cache=True)
+def _count_trains(expected: Array, got: Array) -> Any:  # noqa: ANN401 - a tuple for Numba
+    batch, steps, size = expected.shape
+    first, other = np.zeros((batch, size), np.int32), np.zeros((batch, size), np.int32)
+    both, different = np.zeros((batch, size), np.int32), np.zeros((batch, size), np.int32)
+    earliest = np.full(batch, steps)
+    for sample in range(batch):
+        for t in range(steps):
+            apart = np.uint8(0)
+            for i in range(size):
+                one, two = expected[sample, t, i], got[sample, t, i]
+                first[sample, i] += one
+                other[sample, i] += two
+                both[sample, i] += min(one, two)
+                different[sample, i] += one != two
+                apart |= one ^ two
+            if apart and earliest[sample] == steps:
+                earliest[sample] = t
+    return first, other, both, different, earliest
 
 
 class SpikeAgreement(NamedTuple):
@@ -53,6 +114,14 @@ class SpikeCounts:
         counted = (np.minimum(expected, got), expected, got)
         return cls(expected.size, equal, *(int(each.sum(dtype=np.int64)) for each in counted))
 
+    @classmethod
+    def of_trains(cls, trains: TrainCounts, steps: int) -> "SpikeCounts":
+        """Return the counts of trains of so many steps."""
+        entries = trains.different.size * steps
+        sums = (trains.different, trains.both, trains.expected, trains.got)
+        different, *others = (int(each.sum(dtype=np.int64)) for each in sums)
+        return cls(entries, entries - different, *others)
+
     def __add__(self, other: "SpikeCounts") -> "SpikeCounts":
         return SpikeCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
@@ -84,12 +153,11 @@ class RateError:
     def __init__(self) -> None:
         self._trains = self._difference = self._spikes = 0
 
-    def add(self, expected: Spikes, got: Spikes) -> None:
-        """Add spikes `[batch, time, *features]` of both executions."""
-        counts, others = expected.sum(axis=1, dtype=np.int64), got.sum(axis=1, dtype=np.int64)
-        self._trains += counts.size
-        self._difference += int(np.abs(counts - others).sum())
-        self._spikes += int(counts.sum())
+    def add(self, trains: TrainCounts) -> None:
+        """Add the next samples."""
+        self._trains += trains.expected.size
+        self._difference += int(np.abs(trains.expected - trains.got).sum(dtype=np.int64))
+        self._spikes += int(trains.expected.sum(dtype=np.int64))
 
     @property
     def value(self) -> float:

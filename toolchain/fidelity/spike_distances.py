@@ -3,12 +3,10 @@
 from typing import Any, Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolchain.compiled import njit
 from toolchain.fidelity.exact_sum import ExactSum, rounded
-
-Spikes = NDArray[np.bool_] | NDArray[np.uint8]
+from toolchain.fidelity.metrics import Spikes, TrainCounts, as_bytes
 
 TAU: Final = 10.0
 """Time constant of the van Rossum kernel, in steps."""
@@ -34,14 +32,13 @@ class SpikeDistances:
         self._trains = 0
         self._totals = ExactSum(), ExactSum()
 
-    def add(self, expected: Spikes, got: Spikes) -> None:
-        """Add spikes `[batch, time, *features]` of both executions."""
-        batch, steps = expected.shape[:2]
-        first, other = (np.ascontiguousarray(each.reshape(batch, steps, -1)) for each in (expected, got))
-        sums: Any = _sum_distances(first, other, self._tau, self._cost)
-        for total, each in zip(self._totals, sums[:2], strict=True):
+    def add(self, expected: Spikes, got: Spikes, trains: TrainCounts) -> None:
+        """Add spikes `[batch, time, *features]` of both executions, and what was counted of them."""
+        differ = trains.different > 0
+        sums: Any = _sum_distances(as_bytes(expected), as_bytes(got), differ, self._tau, self._cost)
+        for total, each in zip(self._totals, sums, strict=True):
             total.add(each.tolist())
-        self._trains += int(sums[2])
+        self._trains += int(np.count_nonzero(trains.expected + trains.got))
 
     @property
     def van_rossum(self) -> float:
@@ -70,37 +67,30 @@ class SpikeDistances:
 def van_rossum(expected: Spikes, got: Spikes, tau: float = TAU) -> float:
     """Return the mean van Rossum distance of two executions; see `SpikeDistances.van_rossum`."""
     distances = SpikeDistances(tau)
-    distances.add(expected, got)
+    distances.add(expected, got, TrainCounts.of(expected, got))
     return distances.van_rossum
 
 
 def victor_purpura(expected: Spikes, got: Spikes, cost: float = COST) -> float:
     """Return the mean Victor-Purpura distance of two executions; see `SpikeDistances.victor_purpura`."""
     distances = SpikeDistances(cost=cost)
-    distances.add(expected, got)
+    distances.add(expected, got, TrainCounts.of(expected, got))
     return distances.victor_purpura
 
 
-@njit(cache=True)
-def _sum_distances(expected: Any, got: Any, tau: float, cost: float) -> Any:  # noqa: ANN401 - Numba's arrays
-    """Return per sample the sums of both distances, and the number of trains."""
+@njit(nogil=True, cache=True)
+def _sum_distances(expected: Any, got: Any, differ: Any, tau: float, cost: float) -> Any:  # noqa: ANN401 - Numba's
+    """Return per sample the sums of both distances, over the trains that differ."""
     filtered, edited = np.zeros(expected.shape[0]), np.zeros(expected.shape[0])
-    trains = 0
     for sample in range(expected.shape[0]):
-        for neuron in range(expected.shape[2]):
-            first, other = expected[sample, :, neuron], got[sample, :, neuron]
-            spikes, differ = False, False
-            for t in range(len(first)):
-                spikes |= first[t] > 0 or other[t] > 0
-                differ |= first[t] != other[t]
-            trains += spikes
-            if differ:
-                filtered[sample] += _filtered(first, other, tau)
-                edited[sample] += _edited(first, other, cost)
-    return filtered, edited, trains
+        for neuron in np.flatnonzero(differ[sample]):
+            first, other = expected[sample, :, neuron].copy(), got[sample, :, neuron].copy()
+            filtered[sample] += _filtered(first, other, tau)
+            edited[sample] += _edited(first, other, cost)
+    return filtered, edited
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _filtered(first: Any, other: Any, tau: float) -> float:  # noqa: ANN401
     keep, state, squares = np.exp(-1.0 / tau), 0.0, 0.0
     for t in range(len(first)):
@@ -109,7 +99,7 @@ def _filtered(first: Any, other: Any, tau: float) -> float:  # noqa: ANN401
     return np.sqrt(2.0 * squares / tau)
 
 
-@njit(cache=True)
+@njit(nogil=True, cache=True)
 def _edited(first: Any, other: Any, cost: float) -> float:  # noqa: ANN401
     """Return the least cost of turning one train into the other.
 

@@ -107,12 +107,12 @@ class Graph(Summarised):
             types[node.name] = node.result_type(*(types[name] for name in operands))
         return types
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Input))
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Output, ...]:
         """The outputs, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Output))
@@ -127,17 +127,17 @@ class Graph(Summarised):
             return 0 if output.weights is None else len(output.weights)
         return 0
 
-    @property
+    @cached_property
     def populations(self) -> tuple[Population, ...]:
         """The neuron populations, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Lif | FixedLif))
 
-    @property
+    @cached_property
     def synapses(self) -> tuple[Synapses, ...]:
         """The connections, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Synapses))
 
-    @property
+    @cached_property
     def poolings(self) -> tuple[Pooling, ...]:
         """The poolings, in order."""
         return tuple(node for node in self.nodes if isinstance(node, Pooling))

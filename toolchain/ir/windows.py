@@ -53,7 +53,8 @@ class Window:
             An array `[..., rows, columns]` for each element, row by row.
         """
         (top, left), (down, right) = self.padding, self.stride
-        padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left)))
+        around = (*[(0, 0)] * (x.ndim - 2), (top, top), (left, left))
+        padded = np.pad(x, around) if top or left else x
         rows, columns = self.positions((x.shape[-2], x.shape[-1]))
         patches: list[NDArray[Any]] = []
         for i in range(self.kernel[0]):

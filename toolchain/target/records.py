@@ -21,8 +21,16 @@ Records = dict[str, dict[str, NDArray[Any]]]
 """What a run keeps, by quantity and population, `[samples, steps, *features]`."""
 
 
-def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> Records:
-    """Return arrays of zeros for what a run records: `record`, and the potentials that outputs read.
+def empty_records(
+    graph: Graph, stimulus: Stimulus, record: tuple[str, ...], *, cleared: bool = True
+) -> Records:
+    """Return arrays for what a run records: `record`, and the potentials that outputs read.
+
+    Args:
+        graph: The network.
+        stimulus: The samples that run.
+        record: Quantities that are asked for.
+        cleared: Whether they hold zeros; a target that writes every entry saves the time.
 
     Raises:
         TargetError: It is more than the machine has.
@@ -31,11 +39,12 @@ def empty_records(graph: Graph, stimulus: Stimulus, record: tuple[str, ...]) -> 
     recorded = graph.recorded(record)
     _check_room(stimulus, recorded_bytes(graph, stimulus.steps, record))
     records: Records = {quantity: {} for quantity in QUANTITIES}
+    make = np.zeros if cleared else np.empty
     for node in graph.populations:
         extent = (stimulus.samples, stimulus.steps, *node.vth.shape)
         for quantity in recorded[node.name]:
             sent = np.bool_ if node.max_spikes == 1 else np.uint8
-            records[quantity][node.name] = np.zeros(extent, sent if quantity == "spikes" else number)
+            records[quantity][node.name] = make(extent, sent if quantity == "spikes" else number)
     return records
 
 

@@ -1,8 +1,8 @@
 """Judging a build: float against integers with metrics, integers against integers with `==`."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
-from itertools import starmap
 from typing import Final
 
 from toolchain.bars import draws
@@ -28,8 +28,8 @@ from toolchain.workflow.check import Resources, fit_activity
 from toolchain.workflow.judgement import Exactness, Judgement
 
 _COMPARED: Final = ("spikes", "v")
-_PART_BYTES: Final = 128 * 2**20
-"""What float and fixed may record of a part."""
+_PART_BYTES: Final = 64 * 2**20
+"""What float and fixed may record of a part: memory of this size is used again for the next one."""
 _EXECUTIONS: Final = 3
 """The target that must be exact, the integer reference and the emulator."""
 _EXACT_BYTES: Final = 512 * 2**20
@@ -108,8 +108,7 @@ def _compare_in_parts(
     programs = tuple(load_target(DEFAULT_EXECUTOR).build(graph) for graph in graphs)
     per_sample = sum(recorded_bytes(graph, stimulus.steps, _COMPARED) for graph in graphs)
 
-    def compare(start: int, part: Stimulus) -> tuple[Activity, Activity]:
-        # A function of its own: the traces of a part are gone before those of the next come.
+    def run(start: int, part: Stimulus) -> tuple[Trace, Trace]:
         traces: list[Trace] = []
         clipping.add(part.values)
         for program, label in zip(programs, ("float", "fixed"), strict=True):
@@ -117,12 +116,23 @@ def _compare_in_parts(
                 stage_progress(progress, f"emulate {label}"), start, part.samples, stimulus.samples
             )
             traces.append(program.run(part, record=_COMPARED, progress=report))
-        comparer.add((traces[0], traces[1]), labels=part.labels, lengths=part.lengths, entered=part.values)
-        shown.keep(start, (traces[0], traces[1]), comparer.firsts())
+        return traces[0], traces[1]
+
+    def tally(start: int, part: Stimulus, traces: tuple[Trace, Trace]) -> tuple[Activity, Activity]:
+        comparer.add(traces, labels=part.labels, lengths=part.lengths, entered=part.values)
+        shown.keep(start, traces, comparer.firsts())
         return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
 
-    counted = starmap(compare, in_parts(stimulus, per_sample, programs[0], _PART_BYTES))
-    return reduce(lambda sums, part: (sums[0].merged(part[0]), sums[1].merged(part[1])), counted)
+    counted: list[Future[tuple[Activity, Activity]]] = []
+    # While one part is compared, the next one runs; there are never more than two.
+    with ThreadPoolExecutor(1) as behind:
+        for start, part in in_parts(stimulus, per_sample, programs[0], _PART_BYTES):
+            traces = run(start, part)
+            if counted:
+                counted[-1].result()
+            counted.append(behind.submit(tally, start, part, traces))
+    activities = (each.result() for each in counted)
+    return reduce(lambda sums, each: (sums[0].merged(each[0]), sums[1].merged(each[1])), activities)
 
 
 def _on_chip(build: Build, activity: Activity) -> tuple[Resources | None, str]:

@@ -31,8 +31,9 @@ from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import BuildFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.observation import given_unless_all, observe_ranges, recording_batch
 from toolchain.workflow.pass_graphs import PassRecord
-from toolchain.workflow.quantization import Quantization, observe_ranges, recording_batch, repair_build
+from toolchain.workflow.quantization import Quantization, repair_build
 from toolchain.workflow.replaced_resets import replaced_resets, replacement
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
@@ -158,13 +159,16 @@ def compile_graph(
     facts = _look_at_loops(float_graph, facts, delay=loop_delay)
     preparation = (*((DelayLoops(),) if loop_delay else ()), *options.preparation())
     float_graph = Pipeline(preparation, record)(float_graph)
-    observed = None if calibration is None else observe_ranges(float_graph, calibration)
     steps = max((samples.steps for samples in (stimulus, calibration) if samples is not None), default=None)
+    observed, given = None, None
+    if calibration is not None:
+        observed = observe_ranges(float_graph, calibration, options.quantizer(steps, None, place.profile))
+        given = given_unless_all(calibration, observed)
     passes = (*options.passes(steps, observed, place.profile), *place.legalization())
     fixed_graph = Pipeline(passes, record)(float_graph)
     float_graph = SplitHalves(fixed=fixed_graph)(float_graph)
     report = explain_quantization(float_graph, fixed_graph, steps=steps, calibration=observed)
-    report = report.model_copy(update={"options": options.document()})
+    report = report.model_copy(update={"options": options.document(), "calibration_given": given})
     return Build(float_graph, fixed_graph, target, report, stimulus, facts, record.graphs)
 
 

@@ -181,6 +181,7 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
     """Return what the report of a judged build shows."""
     facts, resources = build.facts, judgement.resources
     agreement = () if facts.float_agreement is None else (facts.float_agreement,)
+    calibrated = build.quantization.calibration_sentence
     return ReportContent(
         title=f"Fidelity of {build.fixed_graph.name} for {build.target}",
         graphs=(build.float_graph, build.fixed_graph),
@@ -190,7 +191,12 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         costs=judgement.costs,
         quantization=build.quantization,
         sizes=() if facts.sizes is None else facts.sizes.rows(),
-        checks=(*agreement, *build.notes, *judgement.sentences()),
+        checks=(
+            *agreement,
+            *(() if calibrated is None else (f"{calibrated}.",)),
+            *build.notes,
+            *judgement.sentences(),
+        ),
         attribution=judgement.attribution,
         resources=None if resources is None else (resources.fit, resources.metrics),
     )

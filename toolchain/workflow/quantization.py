@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from hashlib import sha256
 from typing import Any, Final, final
 
@@ -13,7 +12,6 @@ from toolchain import ir
 from toolchain.bars import draws
 from toolchain.errors import ArgumentError, UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
-from toolchain.execution.trace import QUANTITIES
 from toolchain.fixedpoint import WEIGHT_BITS, WIDE_BITS
 from toolchain.hardware import HardwareProfile
 from toolchain.intake import PathText, check_type, choice_of, count_of, name_of, real_of
@@ -35,19 +33,18 @@ from toolchain.passes import (
 from toolchain.passes.quantization.report import QuantizationOptions, QuantizationReport
 from toolchain.progress import Progress, default_progress
 from toolchain.reset import Reset
-from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
+from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, tune_graph
 from toolchain.training.callback import Callback
 from toolchain.workflow.build_facts import RepairFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.observation import given_unless_all, observe_ranges
 from toolchain.workflow.pass_graphs import PassGraph
 from toolchain.workflow.replaced_resets import after_training
 
 _BITS: Final = frozenset(str(bits) for bits in range(2, WIDE_BITS + 1))
 _OBSERVED: Final = 256
 """Training samples on which the ranges of a repaired network are observed."""
-_RECORDED_VALUES: Final = 2**24
-"""Values per quantity that are held at once while ranges are observed: 128 MiB of float64."""
 
 
 @final
@@ -147,7 +144,13 @@ class Quantization:
             if self.decay_profiles is None
             else (ClusterDecays(profiles=self.decay_profiles, tau_error=self.tau_error),)
         )
-        quantize = QuantizeGraph(
+        return (*cluster, self.quantizer(steps, calibration, profile))
+
+    def quantizer(
+        self, steps: int | None, calibration: Calibration | None, profile: HardwareProfile
+    ) -> QuantizeGraph:
+        """Return the last of these passes, which makes the integers; see `passes`."""
+        return QuantizeGraph(
             weight_bits=self.weight_bits,
             rounding=self.rounding,
             per_neuron=self.per_neuron,
@@ -157,7 +160,6 @@ class Quantization:
             calibration=calibration,
             profile=profile if self.exponents else replace(profile, exponents=(0, 0)),
         )
-        return (*cluster, quantize)
 
     def check_names(self, graph: Graph) -> None:
         """Raise if bits are given for connections that do not exist.
@@ -331,19 +333,19 @@ def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArra
 def _round_again(build: Build, tuned: Graph, samples: Stimulus) -> tuple[Graph, QuantizationReport]:
     """Return the integers of a tuned float graph, in the scales of the build, and what quantization did."""
     steps, options = build.quantization.steps, build.quantization.options
-    observed = observe_ranges(tuned, samples)
     quantize = QuantizeGraph(
         weight_bits=bits_used(build.fixed_graph),
         threshold_profiles=None if options is None else options.threshold_profiles,
         rounding=Rounding.NEAREST,
         keep=build.fixed_graph,
         steps=steps,
-        calibration=observed,
         profile=load_target(build.target).profile,
     )
-    fixed = quantize(tuned)
+    observed = observe_ranges(tuned, samples, quantize)
+    fixed = replace(quantize, calibration=observed)(tuned)
     report = explain_quantization(tuned, fixed, steps=steps, calibration=observed)
-    return fixed, report.model_copy(update={"options": options})
+    given = given_unless_all(samples, observed)
+    return fixed, report.model_copy(update={"options": options, "calibration_given": given})
 
 
 @final
@@ -371,23 +373,3 @@ def bits_used(graph: Graph) -> dict[str, int]:
         for node in graph.synapses
         if isinstance(node, ir.FixedDense | ir.FixedConv2d)
     }
-
-
-def observe_ranges(graph: Graph, samples: Stimulus) -> Calibration:
-    """Run the float graph on the emulator and return the ranges of every population.
-
-    Records of large networks do not fit the memory for all samples, so it runs a part at a time.
-    """
-    if not samples.samples:
-        raise UsageError("the calibration holds no samples")
-    program = load_target(DEFAULT_EXECUTOR).build(graph)
-    size = recording_batch(graph, samples.steps)
-    batches = (samples.take(slice(start, start + size)) for start in range(0, samples.samples, size))
-    observed = (Calibration.observe(graph, each, program.run(each, record=QUANTITIES)) for each in batches)
-    return reduce(Calibration.merged, observed)
-
-
-def recording_batch(graph: Graph, steps: int) -> int:
-    """Return how many samples are recorded at once."""
-    neurons = sum(node.vth.size for node in graph.populations)
-    return max(1, _RECORDED_VALUES // (neurons * max(steps, 1)))

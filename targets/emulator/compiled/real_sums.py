@@ -135,15 +135,20 @@ def sum_real_windows(images: ImageMessages, weights: WeightRows, window: Window,
     grid = _Grid(height, width, out.shape[1], out.shape[2], blocks, window)
     span, form, channels, lanes = weights.rows.shape[3], weights.form, weights.channels, weights.lanes
     flat = _RealRows(weights.rows.reshape(weights.rows.size), form, span, lanes)
-    sums = out.reshape(out.size)
-    sums[:] = 0
+    sums, size = out.reshape(out.size), out.size // max(count, 1)
     spikes = room_for_spikes(images.values, span, form, np.float64)
-    for block in range(blocks):
-        first, last = channels[block]
-        if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
-            list_messages(form, images, first, last, span, spikes)
+    stop = 0
+    while stop < blocks:
+        # Blocks that read the same channels share a list, and their sums stay near while an image passes.
+        start, (first, last) = stop, channels[stop]
+        while stop < blocks and channels[stop, 0] == first and channels[stop, 1] == last:
+            stop += 1
+        list_messages(form, images, first, last, span, spikes)
         for n in range(count):
-            _sum_image(flat, block, spikes, n, grid, sums)
+            if start == 0:
+                sums[n * size : (n + 1) * size] = 0
+            for block in range(start, stop):
+                _sum_image(flat, block, spikes, n, grid, sums)
 
 
 @njit(nogil=True, cache=True)

@@ -147,6 +147,9 @@ def _write_pairs(sums: _Sums, out: Array, place: int, first: int) -> None:
     targets = out.shape[1] - first
     for position in range(len(narrow)):
         count = counts[position]
+        if not count:
+            out[place + position, first : first + min(targets, BLOCK)] = 0
+            continue
         if targets >= BLOCK:
             # A loop of known length becomes a few vector instructions.
             for k in range(np.uint64(HALF)):

@@ -36,7 +36,7 @@ from toolchain.fidelity import (
 from toolchain.fidelity.cost import measure_cost, recurrent_synapses
 from toolchain.fidelity.explorer import explorer_data
 from toolchain.fidelity.membrane import MembraneError
-from toolchain.fidelity.metrics import RateError, SpikeCounts, compare_spikes, first_difference
+from toolchain.fidelity.metrics import RateError, SpikeCounts, TrainCounts, compare_spikes, first_difference
 from toolchain.fidelity.neurobench import neurobench
 from toolchain.ir import Decode, EdgeKind, Graph
 from toolchain.passes import QuantizeGraph
@@ -66,7 +66,7 @@ def test_counts_share_as_many_spikes_as_both_have_and_sums_hold_more_than_255() 
     full = np.full((1, 300, 2), 255, np.uint8)
     assert SpikeCounts.of(full, full) == SpikeCounts(600, 600, 600 * 255, 600 * 255, 600 * 255)
     rates = RateError()
-    rates.add(full, full - 1)
+    rates.add(TrainCounts.of(full, full - 1))
     assert rates.value == pytest.approx(1 / 255)
     graph = chain(dense("w", "x", [[1.0], [1.0]]), lif("p", ("w",), 2))
     assert scores(graph, Trace({"p": full}), graph.outputs[0]).tolist() == [[300 * 255.0] * 2]
@@ -114,7 +114,7 @@ def test_rate_and_membrane_errors_by_hand() -> None:
     expected = np.array([[[1], [1], [0], [0]]], bool)
     got = np.array([[[1], [0], [0], [0]]], bool)
     rates, membrane = RateError(), MembraneError(np.array([5.0]))
-    rates.add(expected, got)
+    rates.add(TrainCounts.of(expected, got))
     membrane.add(np.zeros((1, 2, 1)), np.array([[[3.0], [4.0]]]))
     assert rates.value == 0.5
     assert membrane.value == pytest.approx(np.sqrt(12.5) / 5)
@@ -127,6 +127,9 @@ def test_the_first_difference_is_the_earliest_step_not_the_earliest_sample() -> 
     b[1, 2, 1] = 1
     assert first_difference(a, b) == (1, 2, 1)
     assert first_difference(a, a) is None
+    one, two = a > 0, b > 0
+    assert TrainCounts.of(one, two).first_difference(one, two) == (1, 2, 1)
+    assert TrainCounts.of(one, one).first_difference(one, one) is None
 
 
 def test_a_divergence_tells_whose_neuron_it_is_and_both_potentials(rng: np.random.Generator) -> None:

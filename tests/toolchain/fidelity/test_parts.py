@@ -17,6 +17,7 @@ from toolchain.execution.trace import Trace
 from toolchain.fidelity import Comparer, Comparison, MismatchSearch, compare_traces, first_mismatch
 from toolchain.fidelity.exact_sum import ExactSum
 from toolchain.fidelity.membrane import MembraneError
+from toolchain.fidelity.metrics import TrainCounts
 from toolchain.fidelity.shown import ShownSamples
 from toolchain.fidelity.spike_distances import SpikeDistances
 from toolchain.ir import Graph
@@ -154,9 +155,10 @@ def test_potentials_that_are_not_finite_make_an_error_that_is_not(rng: np.random
 def test_distances_of_trains_are_added_over_parts(rng: np.random.Generator) -> None:
     first, other = rng.random((2, SAMPLES, 20, 5)) < 0.3
     whole, parts = SpikeDistances(), SpikeDistances()
-    whole.add(first, other)
+    whole.add(first, other, TrainCounts.of(first, other))
     for i in range(SAMPLES):
-        parts.add(first[i : i + 1], other[i : i + 1])
+        pair = first[i : i + 1], other[i : i + 1]
+        parts.add(*pair, TrainCounts.of(*pair))
     assert (parts.van_rossum, parts.victor_purpura) == (whole.van_rossum, whole.victor_purpura)
 
 

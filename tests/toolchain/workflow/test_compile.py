@@ -16,7 +16,6 @@ from toolchain.errors import SimulationError, UnknownNameError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph
 from toolchain.models import CubaLif
-from toolchain.workflow import quantization
 from toolchain.workflow.build_folder import LongerThanProvedWarning
 from toolchain.workflow.judgement import Exactness
 from toolchain.workflow.run import run_build
@@ -134,20 +133,3 @@ def test_images_are_compiled_shown_and_judged(tmp_path: Path) -> None:
     judgement.require_exact()
     build.save(tmp_path / "b", judgement)
     assert toolchain.compare(toolchain.load(tmp_path / "b")).comparison == judgement.comparison
-
-
-def test_ranges_of_many_samples_are_those_of_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = small_vgg()
-    graph = toolchain.compile(network, images(network, 7).float()).float_graph
-    frames = Stimulus.of(np.repeat(images(network, 7).numpy()[:, None], 4, axis=1))
-    whole = quantization.observe_ranges(graph, frames)
-    monkeypatch.setattr(quantization, "_RECORDED_VALUES", 1)
-    parts = quantization.observe_ranges(graph, frames)
-    assert parts.samples == whole.samples == 7
-    for name in whole.v_low:
-        assert np.array_equal(whole.v_low[name], parts.v_low[name])
-        assert np.array_equal(whole.u_peak[name], parts.u_peak[name])
-        assert np.allclose(whole.v_mean[name], parts.v_mean[name])
-        assert np.allclose(whole.drives[name], parts.drives[name], rtol=1e-4)
-    with pytest.raises(UsageError, match="holds no samples"):
-        quantization.observe_ranges(graph, frames.take(slice(0, 0)))

@@ -199,7 +199,7 @@ def quantize_population(options: QuantizeOptions, graph: Graph, node: ir.Lif) ->
         PreconditionError: No scale fits.
     """
     population = FloatPopulation(options, graph, node)
-    exponents = _first_exponents(population)
+    exponents = first_exponents(population)
     fixed = _fit(population, exponents)
     while options.keep is None:
         needed = smallest_exponents(population.incoming, fixed.scale)
@@ -213,7 +213,7 @@ def quantize_population(options: QuantizeOptions, graph: Graph, node: ir.Lif) ->
 
 def _fit(population: FloatPopulation, exponents: list[int]) -> FixedPopulation:
     """Return integers that fit every register, at the largest scale at which they do; or those kept."""
-    ceiling = _ceiling(population, exponents)
+    ceiling = scale_ceiling(population, exponents)
     if population.template is not None:
         # Any other scale would round the weights anew: to other integers than those that were trained.
         return round_weights(population, exponents, ceiling, together=population.rounds_together)
@@ -235,7 +235,8 @@ def _fit(population: FloatPopulation, exponents: list[int]) -> FixedPopulation:
     )
 
 
-def _first_exponents(population: FloatPopulation) -> list[int]:
+def first_exponents(population: FloatPopulation) -> list[int]:
+    """Return the exponent of every connection with which the search for integers begins."""
     options = population.options
     if options.keep is None:
         return choose_exponents(population.incoming, population.threshold, options.profile)
@@ -243,7 +244,7 @@ def _first_exponents(population: FloatPopulation) -> list[int]:
     return [node.exponent for node in templates if isinstance(node, FixedConnection)]
 
 
-def _ceiling(population: FloatPopulation, exponents: list[int]) -> Floats:
+def scale_ceiling(population: FloatPopulation, exponents: list[int]) -> Floats:
     """Return the largest scale of every row at which weights, threshold and bias fit."""
     if population.template is not None:
         return by_rows(population.template.scale)[:, 0]

@@ -229,6 +229,7 @@ class QuantizationReport(FileDocument):
 
     Attributes:
         calibration_samples: On how many samples ranges were observed.
+        calibration_given: How many there were, if not all were needed; see `settling.has_settled`.
         steps: Length of the longest sample that was known; None if none was.
         inputs: The graded ones, by name.
         connections: By name.
@@ -245,9 +246,20 @@ class QuantizationReport(FileDocument):
     format: str = FORMAT
     version: int = VERSION
     calibration_samples: Count
+    calibration_given: Annotated[Count | None, OMITTED] = None
     steps: Annotated[int, Field(ge=1, lt=2**63)] | None
     inputs: dict[str, InputReport]
     connections: dict[str, ConnectionReport]
     populations: dict[str, PopulationReport]
     warnings: tuple[QuantizationWarning, ...] = ()
     options: QuantizationOptions | None = None
+
+    @property
+    def calibration_sentence(self) -> str | None:
+        """How many of the samples calibration took; None if it took all of them."""
+        if self.calibration_given is None:
+            return None
+        return (
+            f"calibrated on {self.calibration_samples:,} of {self.calibration_given:,} samples, drawn at "
+            "random: half of them would have given nearly the same integers"
+        )

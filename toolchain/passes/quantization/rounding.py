@@ -68,8 +68,7 @@ def round_together(
     step = np.concatenate([item.step * 2.0**e / scale[rows_of(item.weights)] for item, e in pairs])
     limits = [_each(item, item.lowest // item.step, item.highest // item.step) for item in incoming]
     low, high = (np.concatenate(each) for each in zip(*limits, strict=True))
-    damped = moments.copy()
-    damped[np.diag_indices_from(damped)] += _DAMPING * np.diag(moments).mean() + np.finfo(np.float64).tiny
+    damped = _damped(moments)
     units = np.clip(np.rint(real / step), low, high)
     low, high = np.maximum(low, np.floor(real / step)), np.minimum(high, np.ceil(real / step))
     # The slope of the objective at the start, of all rows in one product.
@@ -87,6 +86,33 @@ def round_together(
         for item, (start, end) in zip(incoming, pairwise(edges), strict=True)
     ]
     return integers, left
+
+
+def remaining_error(
+    incoming: list[Incoming],
+    exponents: list[int],
+    scale: Floats,
+    moments: Floats,
+    integers: list[NDArray[np.int32]],
+) -> Floats:
+    """Return the objective of `round_together` that some integers leave for each neuron.
+
+    Args:
+        incoming: As for `round_together`.
+        exponents: As for `round_together`.
+        scale: As for `round_together`.
+        moments: As for `round_together`.
+        integers: Integers of every connection, as it returns them.
+    """
+    rows = np.concatenate([rows_of(item.weights) for item in incoming])
+    wrong = np.zeros((scale.size, len(moments)))
+    wrong[rows, _columns(incoming)] = np.concatenate(
+        [
+            whole * 2.0**exponent / scale[rows_of(item.weights)] - values_of(item.weights).ravel()
+            for item, exponent, whole in zip(incoming, exponents, integers, strict=True)
+        ]
+    )
+    return (wrong @ _damped(moments) * wrong).sum(axis=1)
 
 
 def search_together(
@@ -109,6 +135,12 @@ def search_together(
         left = round_together(incoming, exponents, scale, moments)[1]
         best, least = np.where(left < least, scale, best), np.minimum(left, least)
     return best
+
+
+def _damped(moments: Floats) -> Floats:
+    damped = moments.copy()
+    damped[np.diag_indices_from(damped)] += _DAMPING * np.diag(moments).mean() + np.finfo(np.float64).tiny
+    return damped
 
 
 def _columns(incoming: list[Incoming]) -> NDArray[np.int64]:
