@@ -1,8 +1,6 @@
 """Comparing a float execution with a fixed one, in metrics."""
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,6 +14,7 @@ from toolchain.fidelity.divergence import Divergence
 from toolchain.fidelity.metrics import SpikeCounts
 from toolchain.ir import Graph
 from toolchain.summary import Summarised, Summary
+from toolchain.threads import in_threads
 
 
 @final
@@ -104,8 +103,7 @@ class Comparer:
             entered: Values that entered, per input, if clipped ones are to be blamed for differences.
         """
         # Each population has counts of its own, and most of the work leaves Python.
-        with ThreadPoolExecutor(min(len(self._populations), os.cpu_count() or 1)) as pool:
-            list(pool.map(lambda tally: tally.add(traces, entered), self._populations.values()))
+        in_threads(lambda tally: tally.add(traces, entered), list(self._populations.values()))
         pairs = zip(self._graphs, traces, strict=True)
         predicted = [predictions(graph, trace, lengths) for graph, trace in pairs]
         self._samples += len(predicted[0])

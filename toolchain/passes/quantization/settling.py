@@ -1,4 +1,8 @@
-"""Whether samples have shown the quantizer what it needs: then more of them would change little."""
+"""Whether samples have shown the quantizer what it needs: then more of them would change little.
+
+The rule is ours. Its shares were chosen on two sets, scikit-learn's digits and recordings of N-MNIST, where
+accuracy and spike F1 no longer rose with more samples; they decide on time, and never on what is proved.
+"""
 
 from dataclasses import replace
 from typing import Final

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tests.graphs import recurrent, spikes
+from tests.nodes import node_of
+from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fixedpoint import SignMode
@@ -43,7 +45,8 @@ def test_ranges_far_from_their_registers_decide_on_nothing(graph: Graph, seen: C
 
 def test_ranges_that_fill_a_register_must_have_stopped_growing(graph: Graph, seen: Calibration) -> None:
     """Nothing is proved of potentials that do not leak."""
-    slow = graph.map(lambda n: replace(n, dv=np.zeros(n.dv.shape)) if n.name == "hidden" else n)
+    node = node_of(graph, "hidden", ir.Lif)
+    slow = graph.map(lambda each: replace(node, dv=np.zeros(node.dv.shape)) if each is node else each)
     far, nearly, half = (
         replace(seen, v_low=_times(dict(seen.v_low), factor)) for factor in (1e5, 0.7e5, 0.5e5)
     )
