@@ -19,14 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.training_peers import COMPILED, LEARNERS, OURS, STEPWISE, Learner, installed_learners
+from tests.benchmarks.training_peers import COMPILED, LEARNERS, OURS, STEPWISE, installed_learners
 from tests.benchmarks.training_problem import INPUT_RATE, Problem, Scale
 from tests.benchmarks.training_table import write_tables
 
@@ -46,7 +46,15 @@ _RESAMPLED = 2000
 _CONSOLE = Console(width=110)
 
 
-def times_by_turns(learners: Mapping[str, Learner], turns: int) -> dict[str, list[float]]:
+class Updated(Protocol):
+    """Something whose updates can be timed."""
+
+    def update(self) -> object:
+        """Learn once."""
+        ...
+
+
+def times_by_turns(learners: Mapping[str, Updated], turns: int) -> dict[str, list[float]]:
     """Return the median seconds of an update at each turn.
 
     At its turn each learns once unmeasured, then at least twice and for a fifth of a second.
