@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,20 +54,27 @@ class Updated(Protocol):
         ...
 
 
-def times_by_turns(learners: Mapping[str, Updated], turns: int) -> dict[str, list[float]]:
+def times_by_turns(
+    learners: Mapping[str, Updated], turns: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Return the median seconds of an update at each turn.
 
     At its turn each learns once unmeasured, then at least twice and for a fifth of a second.
+
+    Args:
+        learners: What is timed, by name.
+        turns: Turns of each.
+        clock: Seconds of the wall, or of the processor.
     """
     times: dict[str, list[float]] = {name: [] for name in learners}
     for _ in range(turns):
         for name, learner in learners.items():
             learner.update()
-            began, own = time.perf_counter(), []
-            while len(own) < 2 or time.perf_counter() - began < _TURN_S:
-                started = time.perf_counter()
+            began, own = clock(), []
+            while len(own) < 2 or clock() - began < _TURN_S:
+                started = clock()
                 learner.update()
-                own.append(time.perf_counter() - started)
+                own.append(clock() - started)
             times[name].append(float(np.median(own)))
     return times
 
