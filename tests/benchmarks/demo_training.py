@@ -7,10 +7,13 @@ pruned, by both paths in turn, from the same weights and with the same order of 
 import argparse
 import copy
 import json
+import multiprocessing
 import os
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,19 @@ NETWORKS = ("as built", "pruned")
 _CONSOLE = Console(width=110)
 
 
-def measure(seed: int, epochs: int | None) -> list[dict[str, Any]]:
-    """Train both networks of one seed by both paths; return seconds and held-out accuracy of each."""
+def measure(seed: int, epochs: int | None, threads: int, jobs: int) -> list[dict[str, Any]]:
+    """Train both networks of one seed by both paths; return seconds and held-out accuracy of each.
+
+    Args:
+        seed: Seed of everything.
+        epochs: Other than the demo's.
+        threads: Cores and threads, no one else's where the machine has enough of them.
+        jobs: How many of these run at once.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    first = threads * (seed % jobs)
+    os.sched_setaffinity(0, cores[first : first + threads] or cores)
+    torch.set_num_threads(threads)
     experiment = Experiment(seed=seed)
     assert experiment.pruning is not None
     images = load_images(experiment)
@@ -93,13 +107,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="other than the demo's")
     parser.add_argument("--threads", type=int, default=2, help="cores and threads of each")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds that are trained at the same time")
     options = parser.parse_args()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    torch.set_num_threads(options.threads)
+    work = partial(measure, epochs=options.epochs, threads=options.threads, jobs=options.jobs)
     rows: list[dict[str, Any]] = []
-    for seed in range(options.seeds):
-        rows += measure(seed, options.epochs)
-        show(rows)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        for own in pool.map(work, range(options.seeds)):
+            rows += own
+            show(rows)
     if options.output is not None:
         document = {"machine": machine(options.threads), "rows": rows}
         options.output.write_text(json.dumps(document, indent=1), encoding="utf-8")

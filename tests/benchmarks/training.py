@@ -46,6 +46,12 @@ _RESAMPLED = 2000
 _CONSOLE = Console(width=110)
 
 
+def finish() -> None:
+    """Wait until a GPU, if there is one, has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def times_by_turns(learners: Mapping[str, Learner], turns: int) -> dict[str, list[float]]:
     """Return the median seconds of an update at each turn.
 
@@ -55,10 +61,12 @@ def times_by_turns(learners: Mapping[str, Learner], turns: int) -> dict[str, lis
     for _ in range(turns):
         for name, learner in learners.items():
             learner.update()
+            finish()
             began, own = time.perf_counter(), []
             while len(own) < 2 or time.perf_counter() - began < _TURN_S:
                 started = time.perf_counter()
                 learner.update()
+                finish()
                 own.append(time.perf_counter() - started)
             times[name].append(float(np.median(own)))
     return times
@@ -91,8 +99,10 @@ def differences(problem: Problem, names: Sequence[str]) -> dict[str, dict[str, f
     return found
 
 
-def peak_memory(name: str, scale: Scale) -> int:
-    """Return the bytes that an update takes at its peak, in a process of its own."""
+def peak_memory(name: str, scale: Scale, device: str) -> int:
+    """Return the bytes that an update takes at its peak, on the CPU in a process of its own."""
+    if device != "cpu":
+        return _peak_on_gpu(LEARNERS[name](Problem.of(scale).on(device)))
     command = [sys.executable, "-m", "tests.benchmarks.training", "--child", name, json.dumps(asdict(scale))]
     command += ["--threads", str(torch.get_num_threads())]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -119,14 +129,25 @@ def measure_own_peak(name: str, scale: Scale) -> int:
     return _status("VmHWM") - before
 
 
+def _peak_on_gpu(learner: Learner) -> int:
+    learner.update()
+    learner.optimizer.zero_grad()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    learner.update()
+    return torch.cuda.max_memory_allocated() - before
+
+
 def _status(key: str) -> int:
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
-def compare(scale: Scale, names: Sequence[str], turns: int, *, memory: bool) -> dict[str, Any]:
+def compare(
+    scale: Scale, names: Sequence[str], turns: int, *, memory: bool, device: str = "cpu"
+) -> dict[str, Any]:
     """Time one problem on everything that is here."""
-    problem = Problem.of(scale)
+    problem = Problem.of(scale).on(device)
     times = times_by_turns({name: LEARNERS[name](problem) for name in names}, turns)
     others = [name for name in names if name not in OURS]
     fastest = min(others, key=lambda name: float(np.median(times[name]))) if others else None
@@ -139,14 +160,14 @@ def compare(scale: Scale, names: Sequence[str], turns: int, *, memory: bool) -> 
         "ratios": {name: ratio_of(each, times[COMPILED]) for name, each in times.items()},
         "fastest other": fastest,
         "differences": differences(problem, names),
-        "peak bytes": {name: peak_memory(name, scale) for name in names} if memory else {},
+        "peak bytes": {name: peak_memory(name, scale, device) for name in names} if memory else {},
     }
 
 
-def curve(turns: int, densities: Sequence[float] = CURVE) -> Iterator[dict[str, Any]]:
+def curve(turns: int, device: str, densities: Sequence[float] = CURVE) -> Iterator[dict[str, Any]]:
     """Time 1,024 neurons at each density of their recurrence, input density 20 %."""
     for density in densities:
-        yield compare(Scale(density=density), _CURVE_OF, turns, memory=False)
+        yield compare(Scale(density=density), _CURVE_OF, turns, memory=False, device=device)
 
 
 def show(row: Mapping[str, Any]) -> None:
@@ -183,9 +204,10 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure.savefig(path)
 
 
-def machine(threads: int) -> dict[str, Any]:
+def machine(threads: int, device: str = "cpu") -> dict[str, Any]:
     """Return what ran everything."""
     return {
+        "device": torch.cuda.get_device_name(0) if device == "cuda" else device,
         "date": datetime.now(UTC).date().isoformat(),
         "threads": threads,
         "load before": os.getloadavg()[0],
@@ -202,6 +224,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="page whose tables are written anew")
     parser.add_argument("--plot", type=Path, help="picture of the curve to write")
     parser.add_argument("--turns", type=int, default=9, help="turns of each")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where everything runs")
     parser.add_argument("--threads", type=int, default=2, help="cores and threads of each")
     parser.add_argument(
         "--quick", action="store_true", help="1,024 neurons at 5 %% alone, three turns, no curve"
@@ -220,12 +243,18 @@ def main() -> None:
         sys.stdout.write(f"{measure_own_peak(options.child[0], Scale(**json.loads(options.child[1])))}\n")
         return
     names = [name for name in installed_learners() if not options.only or name in {COMPILED, *options.only}]
-    document: dict[str, Any] = {"machine": machine(options.threads), "problems": [], "curve": []}
+    document: dict[str, Any] = {
+        "machine": machine(options.threads, options.device),
+        "problems": [],
+        "curve": [],
+    }
     for scale in (Scale(), Scale(input_density=1.0)) if options.quick else SCALES:
         turns = min(options.turns, 3) if options.quick else options.turns
-        document["problems"].append(compare(scale, names, turns, memory=not options.no_memory))
+        document["problems"].append(
+            compare(scale, names, turns, memory=not options.no_memory, device=options.device)
+        )
         show(document["problems"][-1])
-    for row in () if options.quick and options.plot is None else curve(options.turns):
+    for row in () if options.quick and options.plot is None else curve(options.turns, options.device):
         document["curve"].append(row)
         show(row)
     _CONSOLE.print(document["machine"])
