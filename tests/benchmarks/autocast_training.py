@@ -225,9 +225,9 @@ def main() -> None:
     for row in accuracies(options.seeds, options.device, options.epochs, options.jobs):
         rows.append(row)
         _CONSOLE.print(f"seed {row['seed']}, {row['network']}, {row['autocast']}: {row['accuracy']:.2f} %")
-    document: dict[str, Any] = {"machine": machine(torch.get_num_threads()), "accuracy": summary(rows)}
-    if options.device != "cpu" and torch.cuda.is_available():
-        document["machine"]["device"] = torch.cuda.get_device_name()
+    there = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    measured = machine(torch.get_num_threads(), there, options.jobs)
+    document: dict[str, Any] = {"machine": measured, "accuracy": summary(rows)}
     document["times"] = list(times(options.device, options.turns)) if options.turns else []
     show(document["accuracy"], document["times"])
     if options.output is not None:
