@@ -21,6 +21,8 @@ from toolchain.pruning import ChannelPruning, Masking, ScaOptions
 from toolchain.training import Autocast, Callback, FitOptions, GraphNetwork, Optimizer, fit
 from toolchain.training.autocast import check_autocast
 from toolchain.training.pace import training_path
+from toolchain.workflow.experiment import parse_experiment
+from toolchain.workflow.prepare import fit_options
 
 HALF = FitOptions(6, 16, 0.01, device="cpu", autocast=Autocast.BFLOAT16)
 
@@ -197,6 +199,12 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, rng: np.rand
     check_autocast(Autocast.OFF, small_network(), gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
     check_autocast(Autocast.BFLOAT16, small_network(), gpu)
+
+
+def test_an_experiment_names_the_precision() -> None:
+    experiment = parse_experiment({"training": {"autocast": "bfloat16"}})
+    assert fit_options(experiment).autocast is Autocast.BFLOAT16
+    assert fit_options(parse_experiment({})).autocast is Autocast.OFF
 
 
 def test_the_path_of_a_training_says_its_precision() -> None:
