@@ -19,6 +19,7 @@ from toolchain.interrupts import Held, uninterrupted
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network, SynapticDelays
 from toolchain.progress import Progress, default_progress
+from toolchain.training.autocast import check_autocast
 from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.divergence import (
     LastGood,
@@ -34,7 +35,7 @@ from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
 
-_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False}
+_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "autocast": "off"}
 """Options that a state of before does not name, and what it was trained with."""
 
 
@@ -74,8 +75,8 @@ def fit(
         ArgumentError: Inputs or labels do not fit the network, are empty or not finite: names which. The
             numbers of a sample are looked at when it is read.
         TrainingError: The loss, a gradient or a parameter is not finite: says in which step, and leaves the
-            network as its last whole epoch did. Or the checkpoint is of another training, or the device does
-            not exist.
+            network as its last whole epoch did. Or the checkpoint is of another training, the device does not
+            exist, or `options.autocast` cannot be had.
         OutOfMemoryError: A batch needs more memory than there is.
     """
     options = check_type(options, "options", FitOptions)
@@ -83,6 +84,7 @@ def fit(
     start = count_of(seed, "seed")
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     device = _device(options.device)
+    check_autocast(options.autocast, network, device)
     with Held(lambda: network.to(device).train(), lambda _: network.eval().to("cpu")):
         check_step_memory(network, samples.shape, min(options.batch_size, len(samples)))
         return _Training(network, options, start, tuple(callbacks)).run(samples, folder, progress)
@@ -129,7 +131,7 @@ class _Training:
                 self.records = list(restore_state(checkpoint, *self._parts(), self._note()))
             self.finished = len(self.records)
             pace = Pace(progress, epochs)
-            pace.begin(training_path(self.network), len(self.records))
+            pace.begin(training_path(self.network, self.options.autocast), len(self.records))
             for epoch in range(len(self.records) + 1, epochs + 1):
                 self._epoch(samples, epoch, pace)
                 self._end_epoch(checkpoint)
@@ -179,8 +181,9 @@ class _Training:
     def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: "_Results") -> float:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        scores = self._scores(x)
-        loss = _loss(scores, target, self.options)
+        with self.options.autocast.context(x.device):
+            scores = self._scores(x)
+            loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
         self.optimizer.zero_grad()
@@ -252,9 +255,8 @@ class _Training:
 
     def _note(self, records: Sequence[EpochRecord] = ()) -> TrainingNote:
         """Return all that decides the numbers of a training, and the epochs that are done."""
-        options = {
-            name: _plain(value) for name, value in asdict(self.options).items() if _LATER.get(name) != value
-        }
+        given = {name: _plain(value) for name, value in asdict(self.options).items()}
+        options = {name: value for name, value in given.items() if _LATER.get(name) != value}
         watched = tuple(each.settings() for each in self.callbacks)
         return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
 

@@ -5,6 +5,7 @@ from typing import Final, final
 
 from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, StageReport
+from toolchain.training.autocast import Autocast
 from toolchain.training.graph_network import GraphNetwork
 
 _WINDOW_S: Final = 1.0
@@ -55,9 +56,15 @@ class Pace:
         self._progress(done, self._epochs)
 
 
-def training_path(network: Network | FeedForward | GraphNetwork) -> str:
-    """Return in words how a network is trained: through compiled loops, or else why not."""
+def training_path(network: Network | FeedForward | GraphNetwork, autocast: Autocast) -> str:
+    """Return in words how a network is trained: through compiled loops, or else why not; in which precision.
+
+    Args:
+        network: The network.
+        autocast: Precision of its products and convolutions.
+    """
     match network:
         case Network() | FeedForward() | GraphNetwork():
             why = network.obstacle()
-            return "compiled loops" if why is None else f"step by step, because {why}"
+            path = "compiled loops" if why is None else f"step by step, because {why}"
+            return path if autocast is Autocast.OFF else f"{path}; autocast to {autocast.value}"
