@@ -48,7 +48,7 @@ class SortedEvents(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class Events:
+class StreamEvents:
     """Events of a stream by step.
 
     Attributes:
@@ -65,7 +65,7 @@ class Events:
     values: Numbers | None
 
     @classmethod
-    def of(cls, x: Numbers, most: float) -> "Events | None":
+    def of(cls, x: Numbers, most: float) -> "StreamEvents | None":
         """Return the events of a stream; None if a larger share of it than `most` is not zero."""
         rows = x.reshape(-1, x.shape[2])
         channels, groups = rows.shape[1], -(-rows.shape[1] // GROUP)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.compiled import njit
-from toolchain.models.loops.events import TILE, Events
+from toolchain.models.loops.events import TILE, StreamEvents
 from toolchain.models.loops.vectors import ROW_BYTES, add_rows, fetch_row
 from toolchain.threads import PARTS, in_threads, parts
 
@@ -69,7 +69,7 @@ def product_of(x: Tensor, weight: Tensor, delay: int, target: int) -> Product:
     """
     x, weight = x.contiguous(), weight.detach()
     if x.device.type == "cpu":
-        events = Events.of(x.numpy(), _DENSE_FROM)
+        events = StreamEvents.of(x.numpy(), _DENSE_FROM)
         if events is not None:
             return EventProduct(events, weight, delay, target)
     return MatrixProduct(x, weight, delay, target)
@@ -122,7 +122,7 @@ class MatrixProduct:
 class EventProduct:
     """Compiled loops over what is not zero; see `Product` and `product_of`."""
 
-    def __init__(self, events: Events, weight: Tensor, delay: int, target: int) -> None:
+    def __init__(self, events: StreamEvents, weight: Tensor, delay: int, target: int) -> None:
         self._events, self._targets = events, len(weight)
         self._delay, self._target = delay, target
         width = row_length(weight.dtype)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.toolchain.models.loops.random_streams import streams
 from toolchain.models.loops import events
-from toolchain.models.loops.events import Events
+from toolchain.models.loops.events import StreamEvents
 
 
 @settings(max_examples=40, deadline=None)
@@ -16,7 +16,7 @@ def test_events_are_all_that_is_not_zero_in_the_order_of_steps_and_channels(
     stream: tuple[Tensor, Tensor, int],
 ) -> None:
     x = stream[0].numpy()
-    listed = Events.of(x, 1.0)
+    listed = StreamEvents.of(x, 1.0)
     assert listed is not None
     rows = x.reshape(-1, x.shape[2])
     row, channel = np.nonzero(rows)
@@ -38,7 +38,7 @@ def test_sorted_events_are_those_of_each_tile_by_channel(
     x = stream[0].numpy()
     source = min(source, x.shape[1] - 1)
     count = min(count, x.shape[1] - source)
-    listed = Events.of(x, 1.0)
+    listed = StreamEvents.of(x, 1.0)
     assert listed is not None
     ordered = listed.by_channel(source, count)
     block = x[:, source : source + count].reshape(-1, x.shape[2])

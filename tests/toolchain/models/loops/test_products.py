@@ -9,12 +9,12 @@ from torch import Tensor
 
 from tests.toolchain.models.loops.random_streams import streams
 from toolchain.models.loops import products
-from toolchain.models.loops.events import Events
+from toolchain.models.loops.events import StreamEvents
 from toolchain.models.loops.products import EventProduct, MatrixProduct, Product, product_of, row_length
 
 
 def _as_events(x: Tensor, weight: Tensor, delay: int, target: int) -> EventProduct:
-    listed = Events.of(x.numpy(), 1.0)
+    listed = StreamEvents.of(x.numpy(), 1.0)
     assert listed is not None
     return EventProduct(listed, weight, delay, target)
 
