@@ -27,7 +27,6 @@ from targets.emulator.target import EmulatorTarget
 from toolchain.execution.stimulus import Stimulus
 from toolchain.ir import Graph, Stage
 from toolchain.models import POOL, VggShape, build_vgg
-from toolchain.progress import no_progress
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_module
@@ -90,9 +89,9 @@ def work_on(build: Build, stimulus: Stimulus) -> dict[str, Callable[[], object]]
     """Return what is measured, by name."""
     graph, samples = build.float_graph, Stimulus(stimulus.values)
     return {
-        "run the float graph": lambda: EmulatorTarget().build(graph).run(samples, record=("spikes", "v")),
+        "run the float graph": lambda: EmulatorTarget().build(graph).run(samples),
         "calibrate": lambda: observe_ranges(graph, samples),
-        "compare": lambda: compare_build(build, stimulus, progress=no_progress),
+        "compare": lambda: compare_build(build, stimulus),
     }
 
 
