@@ -43,7 +43,7 @@ _FEW: Final = 2
 """Rows that spikes bring for each row of the kernel at each position, up to which sending costs less."""
 
 
-class _FlatRows(NamedTuple):
+class _WideRows(NamedTuple):
     """Weights as the innermost loops read them: flat rows, and `form`, `span` and `lanes` of `WeightRows`."""
 
     rows: Array
@@ -58,7 +58,7 @@ class _Reach(NamedTuple):
     Attributes:
         counts: How many there are.
         elements: Through which element of the kernel, `[extent, kernel]`.
-        positions: Which they are, `[extent, kernel]`.
+        positions: Numbers of the positions, `[extent, kernel]`.
     """
 
     counts: Array
@@ -106,7 +106,7 @@ def _reach(extent: int, count: int, kernel: int, stride: int, padding: int, dila
 
 @njit(inline="always")
 def _add(
-    weights: _FlatRows, first: int, spikes: SpikeList, start: int, stop: int, out: Array, place: int
+    weights: _WideRows, first: int, spikes: SpikeList, start: int, stop: int, out: Array, place: int
 ) -> None:
     """Add to the sums `place` the rows of some spikes, one after the other.
 
@@ -136,7 +136,7 @@ def _add(
 
 
 @njit(nogil=True, cache=True)
-def _gather(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
+def _gather(weights: _WideRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
     """Add what image `n` brings to one block of targets, position after position."""
     height, width, rows, columns, blocks, window, _, _ = grid
     kernel, kernel_x, stride, stride_x, padding, padding_x, dilation, dilation_x = window
@@ -162,7 +162,7 @@ def _gather(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Gr
 
 
 @njit(nogil=True, cache=True)
-def _send(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
+def _send(weights: _WideRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
     """Add what image `n` brings to one block of targets, spike after spike."""
     height, width, rows, columns, blocks, window, down, across = grid
     ends, span, kernel, kernel_x = spikes.ends, weights.span, window[0], window[1]
@@ -180,7 +180,7 @@ def _send(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Grid
 
 
 @njit(nogil=True, cache=True)
-def _sum_image(weights: _FlatRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
+def _sum_image(weights: _WideRows, block: int, spikes: SpikeList, n: int, grid: _Grid, out: Array) -> None:
     """Add what image `n` brings to one block of targets in the way that costs less."""
     kernel, kernel_x, stride, stride_x = grid.window[:4]
     pixels = grid.height * grid.width
@@ -208,7 +208,7 @@ def sum_in_registers(images: ImageMessages, weights: WeightRows, window: Window,
     across = _reach(width, columns, window[1], window[3], window[5], window[7])
     grid = _Grid(height, width, rows, columns, blocks, window, down, across)
     span, form, channels, lanes = weights.rows.shape[3], weights.form, weights.channels, weights.lanes
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, span, lanes)
+    flat = _WideRows(weights.rows.reshape(weights.rows.size), form, span, lanes)
     sums, size = out.reshape(out.size), out.size // max(count, 1)
     spikes = room_for_spikes(images, span, form, out.dtype)
     stop = 0
@@ -236,7 +236,7 @@ def sum_rows_in_registers(images: ImageMessages, weights: WeightRows, out: Array
     """
     count, blocks = len(images.values), len(weights.rows)
     span, form = weights.rows.shape[3], weights.form
-    flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, span, weights.lanes)
+    flat = _WideRows(weights.rows.reshape(weights.rows.size), form, span, weights.lanes)
     sums = out.reshape(out.size)
     sums[:] = 0
     spikes = room_for_spikes(images, span, form, out.dtype)
