@@ -1,0 +1,39 @@
+"""Pumice's own neurons inside of any module."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind, Shape, as_array
+from toolchain.interchange.nir.neurons import AfterSpike, Dynamics
+from toolchain.models import CubaLif
+
+
+def _call(_: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
+    return NeuronCall(args[0] if args else kwargs["x"], result, time_axis=1)
+
+
+def _refusal(module: CubaLif) -> str:
+    if module.adaptation is not None:
+        return "neurons that adapt are compiled as a layer of a Network, not inside of another module"
+    return ""
+
+
+def _dynamics(module: CubaLif, shape: Shape) -> Dynamics:
+    amount = module.effective_amount
+    refractory = module.refractory
+    firing = AfterSpike(
+        module.reset,
+        None if amount is None else as_array(amount).reshape(shape),
+        None if refractory is None else refractory.cpu().numpy().astype(np.int32).reshape(shape),
+        module.max_spikes,
+    )
+    du, dv, vth, bias = (as_array(part).reshape(shape) for part in (module.du, module.dv, module.vth, module.bias))
+    return Dynamics(du, dv, np.ones(shape), bias, vth, np.zeros(shape), firing)
+
+
+KINDS: Final[Mapping[str, NeuronKind]] = {
+    "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal)
+}
+REFUSED: Final[Mapping[str, str]] = {}
