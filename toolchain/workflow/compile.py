@@ -100,7 +100,7 @@ class Prepared:
         given = stimulus if training is None else replace(training, values=record.arranged(training.values))
         compared = stimulus.take(slice(0, len(next(iter(record.outputs.values())))))
         imported = record.imported
-        check = check_graph(imported.graph, record.outputs, compared, imported.rests)
+        check = check_graph(imported.graph, record.outputs, compared, imported.rests, partly=True)
         rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
         facts = ImportFacts(notes=imported.notes, warnings=imported.warnings, rests=rests)
         return cls(None, imported.graph, stimulus, given, BuildFacts(imported=facts, source=check.document()))

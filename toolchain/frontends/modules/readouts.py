@@ -82,8 +82,8 @@ def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> list[R
 def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
     makers = ledger.makers(labels)
     kinds = {made.kind for made in makers}
-    if len(makers) == 1 and makers[0].kind == "score":
-        return _read(ledger, name, makers[0].reads[0], last)
+    if kinds == {"score"}:
+        return _read(ledger, name, _below(ledger, labels), last)
     if kinds <= {"spikes"} and len({made.place for made in makers}) == 1:
         return Read(name, makers[0].place, Decode.SPIKE_COUNT)
     if kinds <= {"membrane"} and len({made.place for made in makers}) == 1:
@@ -95,6 +95,16 @@ def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
     if len(makers) == 1:
         return _of_one(ledger, name, makers[0], labels, last)
     return _of_steps(ledger, name, labels, makers, last)
+
+
+def _below(ledger: Ledger, labels: Labels) -> Labels:
+    """Return the labels of what scores were made of, element by element."""
+    owner, element = ledger.owners(labels)
+    below = np.zeros_like(labels)
+    for number in np.unique(owner):
+        mine = owner == number
+        below[mine] = ledger.made[number].reads[0][element[mine]]
+    return below
 
 
 def _of_one(ledger: Ledger, name: str, made: Made, labels: Labels, last: int) -> Read | str:
