@@ -28,6 +28,7 @@ class Case:
         graded: Whether values enter, not spikes.
         lies: Order of the axes of the example: `bt`, `tb` or `b` for one picture.
         quiet: Whether some of its neurons are not meant to fire.
+        strength: Factor of the weights.
     """
 
     framework: str
@@ -39,6 +40,7 @@ class Case:
     graded: bool = False
     lies: str = "bt"
     quiet: bool = False
+    strength: float = 2.5
 
     def example(self) -> Array:
         """Return samples."""
@@ -50,7 +52,7 @@ class Case:
         """Return `equal`, `silent` where it is but nothing fires, the first difference, or why it is refused."""
         torch.manual_seed(1)
         module = self.make()
-        strengthen(module)
+        strengthen(module, self.strength)
         if self.double:
             module = module.double()
         x = {"example": self.example()}
@@ -66,12 +68,12 @@ class Case:
         return "silent" if fired and (max if self.quiet else min)(fired) == 0 else "equal"
 
 
-def strengthen(module: nn.Module) -> None:
+def strengthen(module: nn.Module, factor: float) -> None:
     """Make weights so large that neurons fire again and again."""
     with torch.no_grad():
         for child in module.modules():
             if isinstance(child, nn.Linear | nn.Conv1d | nn.Conv2d):
-                child.weight *= 2.5
+                child.weight *= factor
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 child.running_mean.uniform_(-0.2, 0.2)
                 child.running_var.uniform_(0.5, 2)

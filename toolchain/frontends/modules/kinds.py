@@ -23,6 +23,8 @@ _KINDS: Final[Mapping[str, NeuronKind]] = {
 _REFUSED: Final[Mapping[str, str]] = {
     name: why for table in _FRAMEWORKS.values() for name, why in table.REFUSED.items()
 }
+"""Why a type has no counterpart, by its name, or by the beginning of it where that ends in a point."""
+_RESETS: Final = {name: reset for table in _FRAMEWORKS.values() for name, reset in table.RESETS.items()}
 _READ: Final = (Network, FeedForward, CubaLif, nn.Sequential)
 MODULES: Final = ", ".join(
     f"{name} ({', '.join(sorted({kind.rpartition('.')[2] for kind in table.KINDS}))})"
@@ -62,9 +64,26 @@ def is_recorded(module: nn.Module) -> bool:
     So is one that holds Pumice's neurons, if it is none of the networks that are read without being run.
     """
     names = {name for child in module.modules() for name in type_names(child)}
-    others = any(name in _REFUSED or (name in _KINDS and name not in own.KINDS) for name in names)
+    others = any(
+        (name in _KINDS and name not in own.KINDS) or any(_matches(name, refused) for refused in _REFUSED)
+        for name in names
+    )
     return others or (not names.isdisjoint(own.KINDS) and not isinstance(module, _READ))
 
 
+def reset_containers(module: nn.Module) -> None:
+    """Put modules at rest that are no neurons and have states."""
+    for child in module.modules():
+        for name in type_names(child):
+            if name in _RESETS:
+                _RESETS[name](child)
+
+
 def _why_not(module: nn.Module) -> str:
-    return next((_REFUSED[name] for name in type_names(module) if name in _REFUSED), "")
+    """Return why a module that is known by none of its types has no counterpart; empty if nothing is known."""
+    names = type_names(module)
+    return next((why for name in names for refused, why in _REFUSED.items() if _matches(name, refused)), "")
+
+
+def _matches(name: str, refused: str) -> bool:
+    return name.startswith(refused) if refused.endswith(".") else name == refused

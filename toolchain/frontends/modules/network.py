@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from toolchain.errors import FrontendError, ToolchainError
 from toolchain.frontends.modules.fold import folded
-from toolchain.frontends.modules.kinds import neurons_of
+from toolchain.frontends.modules.kinds import neurons_of, reset_containers
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
 from toolchain.frontends.modules.watch import Watch
 from toolchain.frontends.modules.readouts import tensors_of
@@ -31,21 +31,31 @@ class Layout:
         samples: Axis of the samples.
         time: Axis of the steps; None where one picture is shown at every step.
         by_step: Whether the module takes one step, so that it is called once for each.
+        merged: Whether the module takes samples and steps in one axis, so that it is called for each sample.
     """
 
     samples: int
     time: int | None
     by_step: bool = False
+    merged: bool = False
 
     def __str__(self) -> str:
         if self.time is None:
             return "[batch, ...], shown at every step"
         order = "[batch, time, ...]" if self.samples < self.time else "[time, batch, ...]"
+        if self.merged:
+            return f"{order}, one sample at a time"
         return f"{order}, one step at a time" if self.by_step else order
 
 
 _COMPARED: Final = 64
-LAYOUTS: Final = (Layout(0, 1), Layout(1, 0), Layout(0, None), Layout(0, 1, by_step=True))
+LAYOUTS: Final = (
+    Layout(0, 1),
+    Layout(1, 0),
+    Layout(0, None),
+    Layout(0, 1, by_step=True),
+    Layout(0, 1, merged=True),
+)
 
 
 @final
@@ -176,15 +186,17 @@ class _Runner:
         with torch.no_grad():
             for child, kind in self._neurons.values():
                 kind.reset(child)
+            reset_containers(self._module)
 
-    def _tensors(self, layout: Layout, samples: int | None = None) -> dict[str, Tensor]:
+    def _tensors(self, layout: Layout, samples: slice) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}
         for name, array in self._arrays.items():
             if array.ndim <= max(layout.samples, layout.time or 0):
                 raise _OtherLayoutError(f"an example of shape {list(array.shape)} has too few axes")
             index = [slice(None)] * array.ndim
-            index[layout.samples] = slice(samples)
-            tensors[name] = torch.from_numpy(np.array(array[tuple(index)])).to(self._device, self._dtype)
+            index[layout.samples] = samples
+            tensor = torch.from_numpy(np.array(array[tuple(index)])).to(self._device, self._dtype)
+            tensors[name] = tensor.flatten(0, 1) if layout.merged else tensor
         return tensors
 
     def _forward(self, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - what a module returns
@@ -216,7 +228,7 @@ class _Runner:
 
     def graph(self, layout: Layout, classes: Sequence[str], name: str) -> Imported:
         """Return the graph that the module is, if the example lies so."""
-        tensors = self._tensors(layout, 1)
+        tensors = self._tensors(layout, slice(1))
         steps = self._steps(layout)
         watch = Watch(self._module, self._neurons, steps)
         shapes: dict[str, tuple[tuple[int, ...], float | None]] = {}
@@ -263,24 +275,32 @@ class _Runner:
 
     def outputs(self, layout: Layout, most: int) -> dict[str, NDArray[Any]]:
         """Return what all neurons did on the first samples, by key."""
+        samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
+        if not layout.merged:
+            return self._record(layout, slice(samples))
+        each = [self._record(layout, slice(place, place + 1)) for place in range(samples)]
+        return {key: np.concatenate([record[key] for record in each]) for key in each[0]}
+
+    def _record(self, layout: Layout, samples: slice) -> dict[str, NDArray[Any]]:
         self._reset()
         records: dict[str, list[tuple[Tensor | None, Tensor | None]]] = {path: [] for path in self._neurons}
         handles = [
             child.register_forward_hook(_recording(records[path], kind), with_kwargs=True)
             for path, (child, kind) in self._neurons.items()
         ]
+        tensors = self._tensors(layout, samples)
         try:
-            self._run(self._tensors(layout, most), layout)
+            self._run(tensors, layout)
         finally:
             for handle in handles:
                 handle.remove()
-        samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
+        count = 1 if layout.merged else next(iter(tensors.values())).shape[layout.samples]
         outputs: dict[str, NDArray[Any]] = {}
         for path, steps in records.items():
             for place, quantity in enumerate(("spikes", "v")):
                 parts = [step[place] for step in steps]
                 if parts and all(part is not None for part in parts) and (place == 0 or steps[0][0] is None):
-                    rows = [part.reshape(samples, -1) for part in parts if part is not None]
+                    rows = [part.reshape(count, -1) for part in parts if part is not None]
                     outputs[f"{path}.{quantity}"] = torch.stack(rows, 1).cpu().numpy()
         return outputs
 
@@ -315,12 +335,14 @@ def _enter(
         watch.enter(tensor, made.labels.reshape(shape))
         inner = shape[1:]
     else:
-        rest = [extent for axis, extent in enumerate(shape) if axis not in {layout.samples, layout.time}]
+        rest = [extent for axis, extent in enumerate(array.shape) if axis not in {layout.samples, layout.time}]
         rows = [
             watch.ledger.add("input", int(np.prod(rest, dtype=np.int64)), step, name, what=name).labels.reshape(rest)
-            for step in range(shape[layout.time])
+            for step in range(array.shape[layout.time])
         ]
-        labels = np.stack(rows)[None] if layout.samples == 0 else np.stack(rows)[:, None]
+        labels = np.stack(rows)
+        if not layout.merged:
+            labels = np.expand_dims(labels, layout.samples)
         watch.enter(tensor, labels)
         inner = tuple(rest)
     peak = None if np.isin(array, (0, 1)).all() else float(np.abs(array.astype(np.float64)).max())

@@ -94,5 +94,25 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
 }
 _READ: Final = "only LIF, LIFRecurrent, LIFBox, IAF, LI and LIBox, and their cells, are read"
 REFUSED: Final[Mapping[str, str]] = {
-    f"{_MODULE}.snn.{name}": _READ for name in ("SNN", "SNNCell", "SNNRecurrent", "SNNRecurrentCell")
+    f"{_MODULE}.{name}.": _READ
+    for name in (
+        "coba_lif",
+        "exp_filter",
+        "iaf",
+        "izhikevich",
+        "leaky_integrator",
+        "leaky_integrator_box",
+        "lif",
+        "lif_adex",
+        "lif_adex_refrac",
+        "lif_box",
+        "lif_correlation",
+        "lif_ex",
+        "lif_mc",
+        "lif_mc_refrac",
+        "lif_refrac",
+        "lsnn",
+        "snn",
+    )
 }
+RESETS: Final[Mapping[str, Any]] = {}

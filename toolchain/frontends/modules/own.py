@@ -37,3 +37,4 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
     "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal)
 }
 REFUSED: Final[Mapping[str, str]] = {}
+RESETS: Final[Mapping[str, Any]] = {}

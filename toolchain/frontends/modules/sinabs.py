@@ -51,18 +51,27 @@ def _most(module: Any) -> int:  # noqa: ANN401
 
 
 def _refusal(module: Any) -> str:  # noqa: ANN401
+    if module.spike_fn is None:
+        return ""
     spikes = getattr(module.spike_fn, "__name__", type(module.spike_fn).__name__)
-    if module.spike_fn is not None and spikes not in {"MultiSpike", "SingleSpike", "MaxSpike"}:
+    if spikes not in {"MultiSpike", "SingleSpike", "MaxSpike"}:
         return f"spike_fn={spikes} is not known; use MultiSpike, MaxSpike or SingleSpike"
     reset = type(module.reset_fn).__name__
     if reset not in {"MembraneSubtract", "MembraneReset"}:
         return f"reset_fn={reset} is not known; use MembraneSubtract or MembraneReset"
     if reset == "MembraneReset" and module.reset_fn.reset_value:
         return "MembraneReset adds a reset_value to neurons that did not fire, too; leave it at 0"
-    if reset == "MembraneReset" and module.spike_fn is not None and _most(module) > 1:
+    if reset == "MembraneReset" and _most(module) > 1:
         return "several spikes a step with MembraneReset have no counterpart; use SingleSpike"
-    if hasattr(module, "rec_connect") and not isinstance(_inner(module), nn.Linear):
+    return _refusal_of_recurrence(module) if hasattr(module, "rec_connect") else ""
+
+
+def _refusal_of_recurrence(module: Any) -> str:  # noqa: ANN401
+    inner = _inner(module)
+    if not isinstance(inner, nn.Linear):
         return "only nn.Linear, alone or in an nn.Sequential with Flatten and Unflatten, is read as rec_connect"
+    if inner.bias is not None and bool(inner.bias.any()):
+        return "sinabs adds the bias of rec_connect from the second step on only; use bias=False"
     return ""
 
 
@@ -131,3 +140,4 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
 REFUSED: Final[Mapping[str, str]] = {
     "sinabs.layers.stateful_layer.StatefulLayer": "only LIF, IAF, ExpLeak, LIFRecurrent and IAFRecurrent are read",
 }
+RESETS: Final[Mapping[str, Any]] = {}

@@ -110,5 +110,6 @@ REFUSED: Final[Mapping[str, str]] = {
     "snntorch._neurons.sconv2dlstm.SConv2dLSTM": "its gates multiply values with each other, and neurons only add",
     "snntorch._neurons.lapicque.Lapicque": "only Leaky, Synaptic, RLeaky and RSynaptic are read: use Leaky with the "
     "same beta",
-    "snntorch._neurons.neurons.SpikingNeuron": "only Leaky, Synaptic, RLeaky and RSynaptic are read",
+    "snntorch._neurons.": "only Leaky, Synaptic, RLeaky and RSynaptic are read",
 }
+RESETS: Final[Mapping[str, Any]] = {}

@@ -51,7 +51,8 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
 }
 _READ: Final = "only IFNode, LIFNode and ParametricLIFNode are read"
 REFUSED: Final[Mapping[str, str]] = {
-    f"{_NEURON}.base_node.BaseNode": _READ,
-    f"{_NEURON}.base_node.SimpleBaseNode": _READ,
     f"{_NEURON}.base_node.NonSpikingBaseNode": f"{_READ}; read potentials of a LIFNode out, or put a Linear last",
+    f"{_NEURON}.": _READ,
 }
+RESETS: Final[Mapping[str, Any]] = {"spikingjelly.activation_based.base.MemoryModule": _reset}
+"""Containers of its own have states beside those of neurons."""
