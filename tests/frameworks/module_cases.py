@@ -61,7 +61,9 @@ class Case:
         except Exception as error:  # noqa: BLE001 - any error is a result here
             return f"{type(error).__name__}: {error}"
         stimulus = Stimulus(record.arranged(x))
-        check = check_graph(record.imported.graph, record.outputs, stimulus, record.imported.rests, partly=True)
+        check = check_graph(
+            record.imported.graph, record.outputs, stimulus, record.imported.rests, partly=True
+        )
         if not check.equal:
             return check.sentences()[0]
         fired = [values.mean() for key, values in record.outputs.items() if key.endswith(".spikes")]

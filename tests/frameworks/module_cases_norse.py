@@ -19,8 +19,11 @@ NAME = "norse"
 IMAGE = (3, 8, 2, 8, 8)
 FAST = LIFParameters(v_th=torch.as_tensor(0.3))
 OTHER = LIFParameters(
-    v_th=torch.as_tensor(0.3), v_leak=torch.as_tensor(-0.1), v_reset=torch.as_tensor(-0.2),
-    tau_mem_inv=torch.as_tensor(300.0), tau_syn_inv=torch.as_tensor(150.0),
+    v_th=torch.as_tensor(0.3),
+    v_leak=torch.as_tensor(-0.1),
+    v_reset=torch.as_tensor(-0.2),
+    tau_mem_inv=torch.as_tensor(300.0),
+    tau_syn_inv=torch.as_tensor(150.0),
 )
 EACH = LIFParameters(v_th=torch.linspace(0.2, 0.5, 8), tau_mem_inv=torch.linspace(50.0, 400.0, 8))
 
@@ -59,7 +62,12 @@ class MaxOfPotentials(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc1, self.lif, self.fc2, self.li = nn.Linear(6, 8), norse.LIFCell(FAST), nn.Linear(8, 4), norse.LICell()
+        self.fc1, self.lif, self.fc2, self.li = (
+            nn.Linear(6, 8),
+            norse.LIFCell(FAST),
+            nn.Linear(8, 4),
+            norse.LICell(),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         one = two = None
@@ -81,25 +89,91 @@ def _image(*parts: nn.Module, size: int) -> nn.Module:
 
 CASES: list[Case] = [
     *(
-        Case(NAME, f"LIFCell, {title}, loop in forward", lambda p=p: Loop(norse.LIFCell(p), norse.LIFCell(FAST)), lies="tb")
-        for title, p in (("defaults but v_th", FAST), ("v_leak, v_reset", OTHER), ("one value per neuron", EACH))
+        Case(
+            NAME,
+            f"LIFCell, {title}, loop in forward",
+            lambda p=p: Loop(norse.LIFCell(p), norse.LIFCell(FAST)),
+            lies="tb",
+        )
+        for title, p in (
+            ("defaults but v_th", FAST),
+            ("v_leak, v_reset", OTHER),
+            ("one value per neuron", EACH),
+        )
     ),
     Case(NAME, "Dropout", lambda: Loop(_lif(), _lif(), dropout=True), lies="tb"),
     Case(NAME, "IAFCell", lambda: Loop(norse.IAFCell(), norse.IAFCell()), lies="tb", double=True),
-    Case(NAME, "LIFBoxCell", lambda: Loop(norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.2))), norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.1)))), lies="tb"),
-    Case(NAME, "LIFBoxCell, reset_subtract", lambda: Loop(norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.2), reset_method=reset_subtract)), norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.1)))), lies="tb"),
+    Case(
+        NAME,
+        "LIFBoxCell",
+        lambda: Loop(
+            norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.2))),
+            norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.1))),
+        ),
+        lies="tb",
+    ),
+    Case(
+        NAME,
+        "LIFBoxCell, reset_subtract",
+        lambda: Loop(
+            norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.2), reset_method=reset_subtract)),
+            norse.LIFBoxCell(LIFBoxParameters(v_th=torch.as_tensor(0.1))),
+        ),
+        lies="tb",
+    ),
     Case(NAME, "LICell as read-out", lambda: Loop(_lif(), norse.LICell()), lies="tb"),
     Case(NAME, "LIBoxCell as read-out", lambda: Loop(_lif(), norse.LIBoxCell()), lies="tb"),
     Case(NAME, "maximum of potentials, log_softmax", MaxOfPotentials, lies="tb"),
-    Case(NAME, "SequentialState, a step at a time", lambda: norse.SequentialState(nn.Linear(6, 8), _lif(), nn.Linear(8, 4), _lif()), strength=12),
-    Case(NAME, "LIF, all steps", lambda: Lifted(nn.Linear(6, 8), norse.LIF(FAST), nn.Linear(8, 4), norse.LIF(FAST)), lies="tb"),
-    Case(NAME, "IAF, all steps", lambda: Lifted(nn.Linear(6, 8), norse.IAF(), nn.Linear(8, 4), norse.LI()), lies="tb", double=True),
+    Case(
+        NAME,
+        "SequentialState, a step at a time",
+        lambda: norse.SequentialState(nn.Linear(6, 8), _lif(), nn.Linear(8, 4), _lif()),
+        strength=12,
+    ),
+    Case(
+        NAME,
+        "LIF, all steps",
+        lambda: Lifted(nn.Linear(6, 8), norse.LIF(FAST), nn.Linear(8, 4), norse.LIF(FAST)),
+        lies="tb",
+    ),
+    Case(
+        NAME,
+        "IAF, all steps",
+        lambda: Lifted(nn.Linear(6, 8), norse.IAF(), nn.Linear(8, 4), norse.LI()),
+        lies="tb",
+        double=True,
+    ),
     Case(NAME, "LIFRecurrentCell", lambda: Loop(nn.Identity(), _lif()), refused=""),
-    Case(NAME, "Lift of convolutions", lambda: Lifted(norse.Lift(nn.Conv2d(2, 4, 3)), norse.LIF(FAST), nn.Flatten(2), nn.Linear(144, 5), norse.LI()), IMAGE, lies="tb"),
-    Case(NAME, "Conv2d, BatchNorm2d, AvgPool2d", lambda: _image(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), _lif(), nn.AvgPool2d(2), size=36), IMAGE),
-    Case(NAME, "Conv2d, MaxPool2d", lambda: _image(nn.Conv2d(2, 4, 3), _lif(), nn.MaxPool2d(2), size=36), IMAGE),
-    Case(NAME, "LSNN", lambda: norse.SequentialState(nn.Linear(6, 8), norse.LSNNCell()), refused="only LIF, LIFRecurrent"),
-    Case(NAME, "LIFAdExCell", lambda: norse.SequentialState(nn.Linear(6, 8), norse.LIFAdExCell()), refused="only LIF, LIFRecurrent"),
+    Case(
+        NAME,
+        "Lift of convolutions",
+        lambda: Lifted(
+            norse.Lift(nn.Conv2d(2, 4, 3)), norse.LIF(FAST), nn.Flatten(2), nn.Linear(144, 5), norse.LI()
+        ),
+        IMAGE,
+        lies="tb",
+    ),
+    Case(
+        NAME,
+        "Conv2d, BatchNorm2d, AvgPool2d",
+        lambda: _image(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), _lif(), nn.AvgPool2d(2), size=36),
+        IMAGE,
+    ),
+    Case(
+        NAME, "Conv2d, MaxPool2d", lambda: _image(nn.Conv2d(2, 4, 3), _lif(), nn.MaxPool2d(2), size=36), IMAGE
+    ),
+    Case(
+        NAME,
+        "LSNN",
+        lambda: norse.SequentialState(nn.Linear(6, 8), norse.LSNNCell()),
+        refused="only LIF, LIFRecurrent",
+    ),
+    Case(
+        NAME,
+        "LIFAdExCell",
+        lambda: norse.SequentialState(nn.Linear(6, 8), norse.LIFAdExCell()),
+        refused="only LIF, LIFRecurrent",
+    ),
 ]
 
 
@@ -124,6 +198,16 @@ class Recurrent(nn.Module):
 CASES = [case for case in CASES if case.construct != "LIFRecurrentCell"] + [
     Case(NAME, "LIFRecurrentCell", partial(Recurrent, autapses=False), lies="tb"),
     Case(NAME, "LIFRecurrentCell, autapses", partial(Recurrent, autapses=True), lies="tb"),
-    Case(NAME, "LIFRecurrent, all steps", lambda: Lifted(norse.LIFRecurrent(6, 8, p=FAST), nn.Linear(8, 4), norse.LIF(FAST)), lies="tb"),
-    Case(NAME, "RecurrentSequential", lambda: norse.RecurrentSequential(nn.Linear(6, 6), norse.LIFCell(FAST)), strength=6),
+    Case(
+        NAME,
+        "LIFRecurrent, all steps",
+        lambda: Lifted(norse.LIFRecurrent(6, 8, p=FAST), nn.Linear(8, 4), norse.LIF(FAST)),
+        lies="tb",
+    ),
+    Case(
+        NAME,
+        "RecurrentSequential",
+        lambda: norse.RecurrentSequential(nn.Linear(6, 6), norse.LIFCell(FAST)),
+        strength=6,
+    ),
 ]

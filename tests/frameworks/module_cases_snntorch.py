@@ -23,7 +23,9 @@ def _each(low: float, high: float, count: int = 8) -> torch.Tensor:
 class TwoLayers(nn.Module):
     """What its tutorials write: a loop in forward, states handed on, records stacked."""
 
-    def __init__(self, hidden: nn.Module, last: nn.Module, *, dropout: bool = False, mean: bool = False) -> None:
+    def __init__(
+        self, hidden: nn.Module, last: nn.Module, *, dropout: bool = False, mean: bool = False
+    ) -> None:
         super().__init__()
         self.fc1, self.lif1 = nn.Linear(6, 8), hidden
         self.dropout = nn.Dropout(0.5 if dropout else 0.0)
@@ -177,7 +179,13 @@ class SharedWeights(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.a, self.b, self.l1, self.l2, self.l3 = nn.Linear(6, 8), nn.Linear(8, 8), _leaky(), _leaky(), _leaky()
+        self.a, self.b, self.l1, self.l2, self.l3 = (
+            nn.Linear(6, 8),
+            nn.Linear(8, 8),
+            _leaky(),
+            _leaky(),
+            _leaky(),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         steps = [self.l3(self.b(self.l2(self.b(self.l1(self.a(frame)))))) for frame in x.unbind(1)]
@@ -222,7 +230,12 @@ class Bad(nn.Module):
 
     def __init__(self, how: str) -> None:
         super().__init__()
-        self.fc, self.lif, self.fc2, self.lif2 = nn.Linear(6, 8), snn.Leaky(beta=0.8), nn.Linear(8, 8), _leaky()
+        self.fc, self.lif, self.fc2, self.lif2 = (
+            nn.Linear(6, 8),
+            snn.Leaky(beta=0.8),
+            nn.Linear(8, 8),
+            _leaky(),
+        )
         self.norm, self.how = nn.LayerNorm(8), how
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -240,7 +253,9 @@ class Bad(nn.Module):
             if self.how == "random":
                 current = current + torch.rand_like(current)
             if self.how == "attention":
-                current = functional.scaled_dot_product_attention(current[:, None], current[:, None], current[:, None])[:, 0]
+                current = functional.scaled_dot_product_attention(
+                    current[:, None], current[:, None], current[:, None]
+                )[:, 0]
             spk, mem = self.lif(current, mem)
             if self.how == "reset by hand":
                 mem = mem * (1 - spk)
@@ -252,7 +267,10 @@ class Bad(nn.Module):
 
 LAYERS: list[tuple[str, Any]] = [
     ("Leaky", partial(snn.Leaky, beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2))),
-    ("Synaptic", partial(snn.Synaptic, alpha=_each(0.8, 0.2), beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2))),
+    (
+        "Synaptic",
+        partial(snn.Synaptic, alpha=_each(0.8, 0.2), beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2)),
+    ),
 ]
 RECURRENT: list[tuple[str, Any]] = [
     ("RLeaky", partial(snn.RLeaky, beta=0.8, threshold=0.7, linear_features=8)),
@@ -261,13 +279,25 @@ RECURRENT: list[tuple[str, Any]] = [
 ]
 IMAGE = (3, 8, 2, 8, 8)
 CASES: list[Case] = [
-    Case(NAME, "own module, loop in forward, dropout", lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9), dropout=True)),
-    Case(NAME, "time first", lambda: Loop(lambda s, x, _: s.lif(s.fc(x)), time=0, fc=nn.Linear(6, 8), lif=_leaky()), lies="tb"),
+    Case(
+        NAME,
+        "own module, loop in forward, dropout",
+        lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9), dropout=True),
+    ),
+    Case(
+        NAME,
+        "time first",
+        lambda: Loop(lambda s, x, _: s.lif(s.fc(x)), time=0, fc=nn.Linear(6, 8), lif=_leaky()),
+        lies="tb",
+    ),
     Case(NAME, "values enter", lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)), graded=True),
     Case(NAME, "single precision", lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)), double=False),
     *(
-        Case(NAME, f"{name}, reset_mechanism='{how}', reset_delay={delay}",
-             lambda make=make, how=how, delay=delay: OneLayer(make(reset_mechanism=how, reset_delay=delay)))
+        Case(
+            NAME,
+            f"{name}, reset_mechanism='{how}', reset_delay={delay}",
+            lambda make=make, how=how, delay=delay: OneLayer(make(reset_mechanism=how, reset_delay=delay)),
+        )
         for name, make in LAYERS
         for how in ("subtract", "zero", "none")
         for delay in (True, False)
@@ -283,32 +313,177 @@ CASES: list[Case] = [
         for how in ("subtract", "zero", "none")
         for delay in (True, False)
     ),
-    Case(NAME, "Leaky, learnt beta and threshold", lambda: TwoLayers(snn.Leaky(beta=0.7, learn_beta=True, learn_threshold=True), snn.Leaky(beta=_each(0.3, 0.9, 4)))),
-    Case(NAME, "RLeaky in maps, conv2d_channels", lambda: nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), snn.RLeaky(beta=0.7, conv2d_channels=4, kernel_size=3, init_hidden=True)), IMAGE),
+    Case(
+        NAME,
+        "Leaky, learnt beta and threshold",
+        lambda: TwoLayers(
+            snn.Leaky(beta=0.7, learn_beta=True, learn_threshold=True), snn.Leaky(beta=_each(0.3, 0.9, 4))
+        ),
+    ),
+    Case(
+        NAME,
+        "RLeaky in maps, conv2d_channels",
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1),
+            snn.RLeaky(beta=0.7, conv2d_channels=4, kernel_size=3, init_hidden=True),
+        ),
+        IMAGE,
+    ),
     Case(NAME, "recurrence by hand", ByHand),
     Case(NAME, "recurrence by hand, one to one", lambda: ByHand(one_to_one=True)),
-    Case(NAME, "Sequential, init_hidden", lambda: _hidden(nn.Linear(6, 8), _leaky(), nn.Dropout(), nn.Linear(8, 4), _leaky(output=True))),
-    Case(NAME, "nested Sequential", lambda: _hidden(_hidden(nn.Linear(6, 8), _leaky()), _hidden(nn.Identity(), nn.Linear(8, 4), _leaky()))),
+    Case(
+        NAME,
+        "Sequential, init_hidden",
+        lambda: _hidden(nn.Linear(6, 8), _leaky(), nn.Dropout(), nn.Linear(8, 4), _leaky(output=True)),
+    ),
+    Case(
+        NAME,
+        "nested Sequential",
+        lambda: _hidden(
+            _hidden(nn.Linear(6, 8), _leaky()), _hidden(nn.Identity(), nn.Linear(8, 4), _leaky())
+        ),
+    ),
     Case(NAME, "residual of spikes", lambda: Loop(_residual, **_parts())),
     Case(NAME, "residual of currents", lambda: Loop(_residual_current, **_parts())),
-    Case(NAME, "concatenation", lambda: Loop(_concatenated, **{**_parts(), "fc2": nn.Linear(6, 8), "fc3": nn.Linear(22, 8)})),
-    Case(NAME, "concatenated maps", lambda: Loop(_conv_concatenated, c1=nn.Conv2d(2, 3, 3, padding=1), c2=nn.Conv2d(2, 2, 1), lif1=_leaky(), lif2=_leaky(), c3=nn.Conv2d(5, 3, 3), fc=nn.Linear(108, 5), lif3=_leaky()), IMAGE),
+    Case(
+        NAME,
+        "concatenation",
+        lambda: Loop(_concatenated, **{**_parts(), "fc2": nn.Linear(6, 8), "fc3": nn.Linear(22, 8)}),
+    ),
+    Case(
+        NAME,
+        "concatenated maps",
+        lambda: Loop(
+            _conv_concatenated,
+            c1=nn.Conv2d(2, 3, 3, padding=1),
+            c2=nn.Conv2d(2, 2, 1),
+            lif1=_leaky(),
+            lif2=_leaky(),
+            c3=nn.Conv2d(5, 3, 3),
+            fc=nn.Linear(108, 5),
+            lif3=_leaky(),
+        ),
+        IMAGE,
+    ),
     Case(NAME, "spikes of the step before", lambda: Loop(_skipping, **_parts())),
     Case(NAME, "factors and constants", lambda: Loop(_scaled, **_parts())),
-    Case(NAME, "residual block with norms", lambda: Loop(_resnet, c1=nn.Conv2d(2, 4, 3, padding=1), b1=_norm2d(), c2=nn.Conv2d(4, 4, 3, padding=1, stride=2), b2=_norm2d(), down=nn.Conv2d(4, 4, 1, stride=2), lif1=_leaky(), lif2=_leaky(), fc=nn.Linear(4, 5), lif3=_leaky()), IMAGE),
-    Case(NAME, "Conv2d, BatchNorm2d, MaxPool2d behind neurons", lambda: _conv(nn.Conv2d(2, 4, 3, padding=1), _norm2d(), _leaky(), nn.MaxPool2d(2), size=64), IMAGE),
-    Case(NAME, "Conv2d, AvgPool2d before neurons", lambda: _conv(nn.Conv2d(2, 4, 3), nn.AvgPool2d(2), _leaky(), size=36), IMAGE),
-    Case(NAME, "Conv2d, MaxPool2d before neurons", lambda: _conv(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), _leaky(), size=36), IMAGE, refused="takes the largest of what is not spikes"),
-    Case(NAME, "Conv2d, padding='same', groups, dilation", lambda: _conv(nn.Conv2d(2, 4, 3, padding="same", groups=2, dilation=2), _leaky(), nn.Conv2d(4, 4, 3, stride=2, groups=4), _leaky(), size=36), IMAGE),
-    Case(NAME, "Conv2d, padding='same' with an even kernel", lambda: _conv(nn.Conv2d(2, 4, 2, padding="same"), _leaky(), size=256), IMAGE),
-    Case(NAME, "Conv1d, BatchNorm1d, AvgPool1d", lambda: _conv(nn.Conv1d(2, 4, 3, padding=1), nn.BatchNorm1d(4), _leaky(), nn.AvgPool1d(2), size=20), (3, 8, 2, 10)),
-    Case(NAME, "Conv1d, MaxPool1d behind neurons", lambda: _conv(nn.Conv1d(2, 4, 3, padding=1, dilation=1), _leaky(), nn.MaxPool1d(2), size=20), (3, 8, 2, 10)),
-    Case(NAME, "Linear, BatchNorm1d", lambda: _hidden(nn.Linear(6, 8), nn.BatchNorm1d(8), _leaky(), nn.Linear(8, 4), _leaky())),
-    Case(NAME, "BatchNorm2d of the input", lambda: _conv(nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3), _leaky(), size=144), IMAGE),
-    Case(NAME, "AdaptiveAvgPool2d", lambda: _conv(nn.Conv2d(2, 4, 3, padding=1), _leaky(), nn.AdaptiveAvgPool2d((2, 2)), size=16), IMAGE),
-    Case(NAME, "AvgPool2d, padding and ceil_mode", lambda: _conv(nn.Conv2d(2, 4, 3, padding=1), _leaky(), nn.AvgPool2d(3, 2, 1, ceil_mode=True), size=100), IMAGE, quiet=True),
-    Case(NAME, "ConvTranspose2d", lambda: _conv(nn.Conv2d(2, 4, 3, stride=2), _leaky(), nn.ConvTranspose2d(4, 2, 2, stride=2), _leaky(beta=0.5, threshold=0.3), size=72), IMAGE),
-    Case(NAME, "Upsample", lambda: _conv(nn.Conv2d(2, 4, 3, stride=2), _leaky(), nn.Upsample(scale_factor=2), nn.Conv2d(4, 2, 3), _leaky(), size=32), IMAGE),
+    Case(
+        NAME,
+        "residual block with norms",
+        lambda: Loop(
+            _resnet,
+            c1=nn.Conv2d(2, 4, 3, padding=1),
+            b1=_norm2d(),
+            c2=nn.Conv2d(4, 4, 3, padding=1, stride=2),
+            b2=_norm2d(),
+            down=nn.Conv2d(4, 4, 1, stride=2),
+            lif1=_leaky(),
+            lif2=_leaky(),
+            fc=nn.Linear(4, 5),
+            lif3=_leaky(),
+        ),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Conv2d, BatchNorm2d, MaxPool2d behind neurons",
+        lambda: _conv(nn.Conv2d(2, 4, 3, padding=1), _norm2d(), _leaky(), nn.MaxPool2d(2), size=64),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Conv2d, AvgPool2d before neurons",
+        lambda: _conv(nn.Conv2d(2, 4, 3), nn.AvgPool2d(2), _leaky(), size=36),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Conv2d, MaxPool2d before neurons",
+        lambda: _conv(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), _leaky(), size=36),
+        IMAGE,
+        refused="takes the largest of what is not spikes",
+    ),
+    Case(
+        NAME,
+        "Conv2d, padding='same', groups, dilation",
+        lambda: _conv(
+            nn.Conv2d(2, 4, 3, padding="same", groups=2, dilation=2),
+            _leaky(),
+            nn.Conv2d(4, 4, 3, stride=2, groups=4),
+            _leaky(),
+            size=36,
+        ),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Conv2d, padding='same' with an even kernel",
+        lambda: _conv(nn.Conv2d(2, 4, 2, padding="same"), _leaky(), size=256),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Conv1d, BatchNorm1d, AvgPool1d",
+        lambda: _conv(nn.Conv1d(2, 4, 3, padding=1), nn.BatchNorm1d(4), _leaky(), nn.AvgPool1d(2), size=20),
+        (3, 8, 2, 10),
+    ),
+    Case(
+        NAME,
+        "Conv1d, MaxPool1d behind neurons",
+        lambda: _conv(nn.Conv1d(2, 4, 3, padding=1, dilation=1), _leaky(), nn.MaxPool1d(2), size=20),
+        (3, 8, 2, 10),
+    ),
+    Case(
+        NAME,
+        "Linear, BatchNorm1d",
+        lambda: _hidden(nn.Linear(6, 8), nn.BatchNorm1d(8), _leaky(), nn.Linear(8, 4), _leaky()),
+    ),
+    Case(
+        NAME,
+        "BatchNorm2d of the input",
+        lambda: _conv(nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3), _leaky(), size=144),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "AdaptiveAvgPool2d",
+        lambda: _conv(nn.Conv2d(2, 4, 3, padding=1), _leaky(), nn.AdaptiveAvgPool2d((2, 2)), size=16),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "AvgPool2d, padding and ceil_mode",
+        lambda: _conv(
+            nn.Conv2d(2, 4, 3, padding=1), _leaky(), nn.AvgPool2d(3, 2, 1, ceil_mode=True), size=100
+        ),
+        IMAGE,
+        quiet=True,
+    ),
+    Case(
+        NAME,
+        "ConvTranspose2d",
+        lambda: _conv(
+            nn.Conv2d(2, 4, 3, stride=2),
+            _leaky(),
+            nn.ConvTranspose2d(4, 2, 2, stride=2),
+            _leaky(beta=0.5, threshold=0.3),
+            size=72,
+        ),
+        IMAGE,
+    ),
+    Case(
+        NAME,
+        "Upsample",
+        lambda: _conv(
+            nn.Conv2d(2, 4, 3, stride=2),
+            _leaky(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(4, 2, 3),
+            _leaky(),
+            size=32,
+        ),
+        IMAGE,
+    ),
     Case(NAME, "one picture at every step", lambda: Static(), (3, 2, 8, 8), graded=True, lies="b"),
     Case(NAME, "several outputs", Branching),
     Case(NAME, "several inputs", lambda: TwoInputs()),
@@ -316,23 +491,73 @@ CASES: list[Case] = [
     Case(NAME, "neurons in two places", Shared, refused="neurons that stand in several places share"),
     *(
         Case(NAME, f"read-out: {how}", lambda how=how: Readout(how), quiet=True)
-        for how in ("last potential", "mean potential", "max potential", "softmax of potentials", "mean current", "sum of spikes by hand", "Linear behind the mean of spikes")
+        for how in (
+            "last potential",
+            "mean potential",
+            "max potential",
+            "softmax of potentials",
+            "mean current",
+            "sum of spikes by hand",
+            "Linear behind the mean of spikes",
+        )
     ),
     Case(NAME, "branch on data", lambda: Bad("branch on data"), refused="looks at values of the data"),
     Case(NAME, "LayerNorm", lambda: Bad("layer norm"), refused="layer_norm"),
     Case(NAME, "attention", lambda: Bad("attention"), refused="scaled_dot_product_attention"),
     Case(NAME, "ReLU", lambda: Bad("relu"), refused="relu"),
-    Case(NAME, "a factor that changes with the step", lambda: Bad("another step"), refused="is not computed as in step"),
+    Case(
+        NAME,
+        "a factor that changes with the step",
+        lambda: Bad("another step"),
+        refused="is not computed as in step",
+    ),
     Case(NAME, "random numbers", lambda: Bad("random"), refused="draws random numbers"),
     Case(NAME, "reset by hand", lambda: Bad("reset by hand"), refused="something else than it returned"),
-    Case(NAME, "potential that another layer reads", lambda: Bad("potential read"), refused="the potential of 'lif' is read by another module"),
-    Case(NAME, "half precision", lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)).half(), refused="compile `module.float()`", double=False),
-    Case(NAME, "DataParallel", lambda: nn.DataParallel(TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9))), refused="compile what it wraps"),
-    Case(NAME, "another number of channels", lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)), (4, 12, 7), refused="does not run on the example"),
-    Case(NAME, "inhibition=True", lambda: _hidden(nn.Linear(6, 8), _leaky(inhibition=True)), refused="inhibition=True"),
-    Case(NAME, "Alpha", lambda: _hidden(nn.Linear(6, 8), snn.Alpha(alpha=0.9, beta=0.8, init_hidden=True)), refused="two synaptic currents"),
+    Case(
+        NAME,
+        "potential that another layer reads",
+        lambda: Bad("potential read"),
+        refused="the potential of 'lif' is read by another module",
+    ),
+    Case(
+        NAME,
+        "half precision",
+        lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)).half(),
+        refused="compile `module.float()`",
+        double=False,
+    ),
+    Case(
+        NAME,
+        "DataParallel",
+        lambda: nn.DataParallel(TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9))),
+        refused="compile what it wraps",
+    ),
+    Case(
+        NAME,
+        "another number of channels",
+        lambda: TwoLayers(snn.Leaky(beta=0.8), snn.Leaky(beta=0.9)),
+        (4, 12, 7),
+        refused="does not run on the example",
+    ),
+    Case(
+        NAME,
+        "inhibition=True",
+        lambda: _hidden(nn.Linear(6, 8), _leaky(inhibition=True)),
+        refused="inhibition=True",
+    ),
+    Case(
+        NAME,
+        "Alpha",
+        lambda: _hidden(nn.Linear(6, 8), snn.Alpha(alpha=0.9, beta=0.8, init_hidden=True)),
+        refused="two synaptic currents",
+    ),
     Case(NAME, "SLSTM", lambda: _hidden(snn.SLSTM(6, 8, init_hidden=True)), refused="its gates multiply"),
-    Case(NAME, "Lapicque", lambda: _hidden(nn.Linear(6, 8), snn.Lapicque(beta=0.9, init_hidden=True)), refused="use Leaky"),
+    Case(
+        NAME,
+        "Lapicque",
+        lambda: _hidden(nn.Linear(6, 8), snn.Lapicque(beta=0.9, init_hidden=True)),
+        refused="use Leaky",
+    ),
 ]
 
 

@@ -70,8 +70,13 @@ class Block(nn.Module):
 
 def _resnet(*, spikes: bool) -> nn.Module:
     return Rates(
-        layer.Conv2d(2, 4, 3, padding=1), _lif(), Block(spikes=spikes), layer.AvgPool2d(2), layer.Flatten(),
-        layer.Linear(64, 5), _lif(),
+        layer.Conv2d(2, 4, 3, padding=1),
+        _lif(),
+        Block(spikes=spikes),
+        layer.AvgPool2d(2),
+        layer.Flatten(),
+        layer.Linear(64, 5),
+        _lif(),
     )
 
 
@@ -84,37 +89,196 @@ NEURONS: list[tuple[str, Callable[..., nn.Module]]] = [
     ("LIFNode", lambda **o: _lif(**o)),
     ("LIFNode, decay_input=False", lambda **o: _lif(decay_input=False, tau=3.0, **o)),
     ("ParametricLIFNode", lambda **o: neuron.ParametricLIFNode(**{"init_tau": 1.7, "v_threshold": 0.5, **o})),
-    ("ParametricLIFNode, decay_input=False", lambda **o: neuron.ParametricLIFNode(init_tau=3.0, decay_input=False, **o)),
+    (
+        "ParametricLIFNode, decay_input=False",
+        lambda **o: neuron.ParametricLIFNode(init_tau=3.0, decay_input=False, **o),
+    ),
 ]
 CASES: list[Case] = [
     *(
-        Case(NAME, f"{name}, v_reset={v_reset}, step mode {mode}",
-             lambda make=make, v_reset=v_reset, mode=mode: (_many if mode == "m" else nn.Sequential)(
-                 _dense(lambda: make(v_reset=v_reset))()),
-             double=True, lies="tb" if mode == "m" else "bt", strength=6)
+        Case(
+            NAME,
+            f"{name}, v_reset={v_reset}, step mode {mode}",
+            lambda make=make, v_reset=v_reset, mode=mode: (_many if mode == "m" else nn.Sequential)(
+                _dense(lambda: make(v_reset=v_reset))()
+            ),
+            double=True,
+            lies="tb" if mode == "m" else "bt",
+            strength=6,
+        )
         for name, make in NEURONS
         for v_reset in (0.0, None, -0.3)
         for mode in ("s", "m")
     ),
-    Case(NAME, "loop in forward", lambda: Loop(lambda s, x, _: s.l(x), l=nn.Sequential(nn.Linear(6, 8), _lif())), double=True),
-    Case(NAME, "Dropout, mean over steps", lambda: Rates(layer.Linear(6, 8), _lif(), layer.Dropout(), layer.Linear(8, 4), _lif()), lies="tb", double=True),
-    Case(NAME, "Linear last, mean over steps", lambda: Rates(layer.Linear(6, 8), _lif(), layer.Linear(8, 4)), lies="tb", double=True),
+    Case(
+        NAME,
+        "loop in forward",
+        lambda: Loop(lambda s, x, _: s.l(x), l=nn.Sequential(nn.Linear(6, 8), _lif())),
+        double=True,
+    ),
+    Case(
+        NAME,
+        "Dropout, mean over steps",
+        lambda: Rates(layer.Linear(6, 8), _lif(), layer.Dropout(), layer.Linear(8, 4), _lif()),
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "Linear last, mean over steps",
+        lambda: Rates(layer.Linear(6, 8), _lif(), layer.Linear(8, 4)),
+        lies="tb",
+        double=True,
+    ),
     Case(NAME, "residual of spikes", lambda: _resnet(spikes=True), IMAGE, lies="tb", double=True, strength=5),
-    Case(NAME, "residual of currents", lambda: _resnet(spikes=False), IMAGE, lies="tb", double=True, strength=5),
-    Case(NAME, "Conv2d, BatchNorm2d, MaxPool2d", lambda: _convolved(layer.Conv2d(2, 4, 3, padding=1), layer.BatchNorm2d(4), _lif(), layer.MaxPool2d(2), size=64), IMAGE, lies="tb", double=True),
-    Case(NAME, "Conv2d without padding, AvgPool2d", lambda: _convolved(layer.Conv2d(2, 4, 3), _lif(), layer.AvgPool2d(2), size=36), IMAGE, lies="tb", double=True),
-    Case(NAME, "AdaptiveAvgPool2d", lambda: _convolved(layer.Conv2d(2, 4, 3), _lif(), layer.AdaptiveAvgPool2d(2), size=16), IMAGE, lies="tb", double=True),
-    Case(NAME, "ConvTranspose2d, Upsample", lambda: _convolved(layer.Conv2d(2, 4, 3, stride=2), _lif(), layer.ConvTranspose2d(4, 2, 2, stride=2), _lif(), layer.Upsample(scale_factor=2), size=288), IMAGE, lies="tb", double=True, strength=5),
-    Case(NAME, "SeqToANNContainer", lambda: Rates(layer.SeqToANNContainer(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)), _lif(), layer.SeqToANNContainer(nn.Flatten(), nn.Linear(256, 5)), _lif()), IMAGE, lies="tb", double=True),
-    Case(NAME, "MultiStepContainer", lambda: Rates(layer.MultiStepContainer(nn.Linear(6, 8), neuron.IFNode()), layer.Linear(8, 4), _lif()), lies="tb", double=True),
-    Case(NAME, "a picture repeated", lambda: Repeated(6, layer.Conv2d(2, 4, 3), layer.BatchNorm2d(4), _lif(), layer.Flatten(), layer.Linear(144, 5), _lif()), (3, 2, 8, 8), graded=True, lies="b", double=True),
-    Case(NAME, "LinearRecurrentContainer", lambda: nn.Sequential(layer.Linear(6, 8), layer.LinearRecurrentContainer(neuron.IFNode(), 8, 8)), double=True),
-    Case(NAME, "LinearRecurrentContainer, step mode m", lambda: _many(nn.Sequential(layer.Linear(6, 8), layer.LinearRecurrentContainer(neuron.IFNode(), 8, 8))), lies="tb", double=True),
-    Case(NAME, "ElementWiseRecurrentContainer", lambda: nn.Sequential(layer.Linear(6, 8), layer.ElementWiseRecurrentContainer(neuron.IFNode(), torch.add)), double=True),
-    Case(NAME, "VotingLayer", lambda: Rates(layer.Linear(6, 8), _lif(), layer.Linear(8, 20), _lif(), layer.VotingLayer(10)), lies="tb", double=True),
-    Case(NAME, "store_v_seq", lambda: _many(nn.Sequential(layer.Linear(6, 8), _lif(store_v_seq=True))), lies="tb", double=True),
-    Case(NAME, "MaxPool2d before neurons", lambda: _convolved(layer.Conv2d(2, 4, 3), layer.MaxPool2d(2), _lif(), size=36), IMAGE, lies="tb", refused="takes the largest of what is not spikes"),
-    Case(NAME, "QIFNode", lambda: nn.Sequential(nn.Linear(6, 8), neuron.QIFNode()), refused="only IFNode, LIFNode and ParametricLIFNode"),
-    Case(NAME, "PSN", lambda: _many(nn.Sequential(layer.Linear(6, 8), neuron.PSN(12))), refused="only IFNode", lies="tb"),
-    Case(NAME, "BatchNorm of all steps together (ThresholdDependentBatchNorm)", lambda: _convolved(layer.Conv2d(2, 4, 3), layer.ThresholdDependentBatchNorm2d(1.0, 1.0, 4), _lif(), size=144), IMAGE, lies="tb", double=True),
+    Case(
+        NAME, "residual of currents", lambda: _resnet(spikes=False), IMAGE, lies="tb", double=True, strength=5
+    ),
+    Case(
+        NAME,
+        "Conv2d, BatchNorm2d, MaxPool2d",
+        lambda: _convolved(
+            layer.Conv2d(2, 4, 3, padding=1), layer.BatchNorm2d(4), _lif(), layer.MaxPool2d(2), size=64
+        ),
+        IMAGE,
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "Conv2d without padding, AvgPool2d",
+        lambda: _convolved(layer.Conv2d(2, 4, 3), _lif(), layer.AvgPool2d(2), size=36),
+        IMAGE,
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "AdaptiveAvgPool2d",
+        lambda: _convolved(layer.Conv2d(2, 4, 3), _lif(), layer.AdaptiveAvgPool2d(2), size=16),
+        IMAGE,
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "ConvTranspose2d, Upsample",
+        lambda: _convolved(
+            layer.Conv2d(2, 4, 3, stride=2),
+            _lif(),
+            layer.ConvTranspose2d(4, 2, 2, stride=2),
+            _lif(),
+            layer.Upsample(scale_factor=2),
+            size=288,
+        ),
+        IMAGE,
+        lies="tb",
+        double=True,
+        strength=5,
+    ),
+    Case(
+        NAME,
+        "SeqToANNContainer",
+        lambda: Rates(
+            layer.SeqToANNContainer(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)),
+            _lif(),
+            layer.SeqToANNContainer(nn.Flatten(), nn.Linear(256, 5)),
+            _lif(),
+        ),
+        IMAGE,
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "MultiStepContainer",
+        lambda: Rates(layer.MultiStepContainer(nn.Linear(6, 8), neuron.IFNode()), layer.Linear(8, 4), _lif()),
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "a picture repeated",
+        lambda: Repeated(
+            6,
+            layer.Conv2d(2, 4, 3),
+            layer.BatchNorm2d(4),
+            _lif(),
+            layer.Flatten(),
+            layer.Linear(144, 5),
+            _lif(),
+        ),
+        (3, 2, 8, 8),
+        graded=True,
+        lies="b",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "LinearRecurrentContainer",
+        lambda: nn.Sequential(layer.Linear(6, 8), layer.LinearRecurrentContainer(neuron.IFNode(), 8, 8)),
+        double=True,
+    ),
+    Case(
+        NAME,
+        "LinearRecurrentContainer, step mode m",
+        lambda: _many(
+            nn.Sequential(layer.Linear(6, 8), layer.LinearRecurrentContainer(neuron.IFNode(), 8, 8))
+        ),
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "ElementWiseRecurrentContainer",
+        lambda: nn.Sequential(
+            layer.Linear(6, 8), layer.ElementWiseRecurrentContainer(neuron.IFNode(), torch.add)
+        ),
+        double=True,
+    ),
+    Case(
+        NAME,
+        "VotingLayer",
+        lambda: Rates(layer.Linear(6, 8), _lif(), layer.Linear(8, 20), _lif(), layer.VotingLayer(10)),
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "store_v_seq",
+        lambda: _many(nn.Sequential(layer.Linear(6, 8), _lif(store_v_seq=True))),
+        lies="tb",
+        double=True,
+    ),
+    Case(
+        NAME,
+        "MaxPool2d before neurons",
+        lambda: _convolved(layer.Conv2d(2, 4, 3), layer.MaxPool2d(2), _lif(), size=36),
+        IMAGE,
+        lies="tb",
+        refused="takes the largest of what is not spikes",
+    ),
+    Case(
+        NAME,
+        "QIFNode",
+        lambda: nn.Sequential(nn.Linear(6, 8), neuron.QIFNode()),
+        refused="only IFNode, LIFNode and ParametricLIFNode",
+    ),
+    Case(
+        NAME,
+        "PSN",
+        lambda: _many(nn.Sequential(layer.Linear(6, 8), neuron.PSN(12))),
+        refused="only IFNode",
+        lies="tb",
+    ),
+    Case(
+        NAME,
+        "BatchNorm of all steps together (ThresholdDependentBatchNorm)",
+        lambda: _convolved(
+            layer.Conv2d(2, 4, 3), layer.ThresholdDependentBatchNorm2d(1.0, 1.0, 4), _lif(), size=144
+        ),
+        IMAGE,
+        lies="tb",
+        double=True,
+    ),
 ]

@@ -73,7 +73,7 @@ class Prepared:
         """Return a module and its samples, each read once; see `compile_module`."""
         samples = None if example is None else Stimulus.of(example, name="example")
         training = None if calibration is None else Stimulus.of(calibration, name="calibration")
-        if isinstance(module, nn.Module) and is_recorded(module):
+        if is_recorded(module):
             return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
         graph = from_torch(network, classes=names_of(classes, "classes"))
@@ -93,7 +93,10 @@ class Prepared:
         """Return a module of another framework by running it, and compare what it did with its graph."""
         if samples is None:
             raise ArgumentError(
-                "example", "samples as the module takes them", "None", "its own forward is run on them, and followed"
+                "example",
+                "samples as the module takes them",
+                "None",
+                "its own forward is run on them, and followed",
             )
         record = recorded(module, samples.values, classes=classes)
         stimulus = replace(samples, values=record.arranged(samples.values))
@@ -121,8 +124,8 @@ def compile_module(
 
     Args:
         module: `models.Network`, `models.FeedForward`, an `nn.Sequential` of what `from_torch` knows, or any
-            module with neurons of snnTorch, SpikingJelly, sinabs or Norse: its own forward is run on the example
-            and followed, and every spike compared (`build.facts.source`).
+            module with neurons of snnTorch, SpikingJelly, sinabs or Norse: its own forward is run on the
+            example and followed, and every spike compared (`build.facts.source`).
         example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
             `[batch, C, H, W]`, which are shown for as many steps as the network says. They stay in the build
             to run it on, and their length sharpens range proofs.

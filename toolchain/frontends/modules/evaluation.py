@@ -1,15 +1,13 @@
 """What operations make of numbers: what stands in the first steps, before anything was sent."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn import functional
 
 from toolchain.arrays import Floats
-from toolchain.frontends.modules.functions import Kernel
-from toolchain.frontends.modules.ledger import Made
+from toolchain.frontends.modules.ledger import Made, Untyped
 from toolchain.frontends.modules.neuron_kinds import as_array
+from toolchain.frontends.modules.operations import Kernel
 
 
 def evaluated(made: Made, parts: list[Floats]) -> Floats | None:
@@ -31,7 +29,9 @@ def evaluated(made: Made, parts: list[Floats]) -> Floats | None:
             case "scale":
                 return parts[0].ravel() * made.what
             case "sum":
-                return np.sum([factor * part.ravel() for factor, part in zip(made.what, parts, strict=True)], axis=0)
+                return np.sum(
+                    [factor * part.ravel() for factor, part in zip(made.what, parts, strict=True)], axis=0
+                )
             case _:
                 return None
 
@@ -44,7 +44,7 @@ def _windowed(made: Made, values: Floats) -> Floats:
         return functional.avg_pool2d(maps, geometry.kernel, geometry.stride, geometry.padding).numpy().ravel()
     if made.kind == "max_pool":
         return functional.max_pool2d(maps, geometry.kernel, geometry.stride, geometry.padding).numpy().ravel()
-    weights: Any = geometry.weights
+    weights: Untyped = geometry.weights
     kernels = weights.detach().double().reshape(len(weights), -1, *geometry.kernel)
     bias = None if geometry.bias is None else geometry.bias.detach().double()
     made_maps = functional.conv2d(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -10,7 +10,7 @@ from torch import nn
 
 from toolchain import ir
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.ledger import Labels
+from toolchain.frontends.modules.ledger import Labels, Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronKind, OwnConnection
 from toolchain.frontends.modules.readouts import Read, reads_of
 from toolchain.frontends.modules.sinabs import note_on_floor
@@ -93,7 +93,9 @@ def _assembled(
         frozenset(path for path in paths if dynamics[path].firing.most > 1),
     )
     currents = {
-        path: _current(values, watch.calls[path][last].reads[0], path, neurons[path], shapes[path], populations[path])
+        path: _current(
+            values, watch.calls[path][last].reads[0], path, neurons[path], shapes[path], populations[path]
+        )
         for path in paths
     }
     outputs: dict[str, str | Current] = {}
@@ -104,12 +106,12 @@ def _assembled(
             outputs[read.name] = values.current(read.labels.ravel(), (read.labels.size,))
     arrivals = Arrivals(populations, currents, outputs, values.routes.nodes, ())
     decodes: dict[str, Decode | None] = {read.name: read.decode for read in reads}
-    nodes, notes, warnings = assembled(arrivals, dynamics, decodes, classes)
-    graph = Graph(tuple(_with_weights(node, reads) for node in nodes), dt_ms=_DT_MS, name=name)
+    made = assembled(arrivals, dynamics, decodes, classes)
+    graph = Graph(tuple(_with_weights(node, reads) for node in made.nodes), dt_ms=_DT_MS, name=name)
     verify(graph)
     return Imported(
         graph,
-        (*_notes(reads, dynamics), *notes),
+        (*_notes(reads, dynamics), *made.notes),
         warnings=tuple(filter(None, (note_on_floor(neurons[path][0]) for path in paths))),
         rests={populations[path]: each.rest for path, each in dynamics.items() if each.rest.any()},
     )
@@ -162,10 +164,12 @@ def _own(values: Values, own: OwnConnection, path: str, name: str, shape: Shape)
             kernels = np.full((shape[0], 1, 1, 1), own.weights[0])
             return Current((Branch(label, sent, kernels, groups=shape[0]),), np.zeros(shape[0]), shape)
         diagonal = np.broadcast_to(own.weights, size)
-        weights: Any = csr_array((diagonal, np.arange(size), np.arange(size + 1)), shape=(size, size))
+        weights: Untyped = csr_array((diagonal, np.arange(size), np.arange(size + 1)), shape=(size, size))
     else:
         weights = own.weights
-    return Current((Branch(label, replace(sent, flat=True), weights),), np.broadcast_to(bias, size).copy(), (size,))
+    return Current(
+        (Branch(label, replace(sent, flat=True), weights),), np.broadcast_to(bias, size).copy(), (size,)
+    )
 
 
 def _with_weights(node: ir.AnyNode, reads: list[Read]) -> ir.AnyNode:
@@ -178,9 +182,8 @@ def _with_weights(node: ir.AnyNode, reads: list[Read]) -> ir.AnyNode:
 
 
 def _notes(reads: list[Read], dynamics: Mapping[str, Dynamics]) -> list[str]:
-    notes: list[str] = []
-    for read in reads:
-        if read.path is not None and read.decode is not Decode.SPIKE_COUNT and not dynamics[read.path].silent:
-            notes.append(f"'{read.name}' reads the potentials of neurons that fire, after their reset")
-    return notes
-
+    return [
+        f"'{read.name}' reads the potentials of neurons that fire, after their reset"
+        for read in reads
+        if read.path and read.decode is not Decode.SPIKE_COUNT and not dynamics[read.path].silent
+    ]

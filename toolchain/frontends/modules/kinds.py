@@ -43,7 +43,7 @@ def neurons_of(module: nn.Module) -> dict[str, tuple[nn.Module, NeuronKind]]:
     """Return the modules of neurons in a module by their paths; those inside of others are left out.
 
     Raises:
-        UnsupportedModuleError: A module is of neurons that have no counterpart, or with options that have none.
+        UnsupportedModuleError: A module is of neurons that have no counterpart, or has such options.
     """
     known: dict[str, tuple[nn.Module, NeuronKind]] = {}
     for path, child in module.named_modules():
@@ -58,11 +58,13 @@ def neurons_of(module: nn.Module) -> dict[str, tuple[nn.Module, NeuronKind]]:
     return known
 
 
-def is_recorded(module: nn.Module) -> bool:
+def is_recorded(module: object) -> bool:
     """Return whether a module is compiled by running its own forward: it holds neurons of another framework.
 
     So is one that holds Pumice's neurons, if it is none of the networks that are read without being run.
     """
+    if not isinstance(module, nn.Module):
+        return False
     names = {name for child in module.modules() for name in type_names(child)}
     others = any(
         (name in _KINDS and name not in own.KINDS) or any(_matches(name, refused) for refused in _REFUSED)
@@ -80,7 +82,7 @@ def reset_containers(module: nn.Module) -> None:
 
 
 def _why_not(module: nn.Module) -> str:
-    """Return why a module that is known by none of its types has no counterpart; empty if nothing is known."""
+    """Return why a module that is not known has no counterpart; empty if nothing is known of it."""
     names = type_names(module)
     return next((why for name in names for refused, why in _REFUSED.items() if _matches(name, refused)), "")
 

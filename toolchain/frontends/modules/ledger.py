@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]
+Untyped = Any
+"""What PyTorch, or a user's module, hands over: anything."""
 ZERO: Final = 0
 """Label of a number that is zero whatever enters."""
 ALWAYS: Final = -1
@@ -39,7 +41,7 @@ class Made:
     time: int
     place: str
     reads: tuple[Labels, ...] = ()
-    what: Any = None
+    what: Untyped = None
 
     @property
     def labels(self) -> Labels:
@@ -63,7 +65,7 @@ class Ledger:
         time: int,
         place: str,
         reads: Sequence[Labels] = (),
-        what: Any = None,  # noqa: ANN401 - parameters of any operation
+        what: Untyped = None,
     ) -> Made:
         """Enter what an operation made, and return it with its labels."""
         made = Made(kind, self._next, size, time, place, tuple(reads), what)
@@ -76,7 +78,9 @@ class Ledger:
         """Return labels of numbers that were not made of anything; zeros have a label of their own."""
         if not values.any():
             return np.zeros(values.shape, np.int64)
-        labels = self.add("constant", values.size, ALWAYS, place, what=values.astype(np.float64).ravel()).labels
+        labels = self.add(
+            "constant", values.size, ALWAYS, place, what=values.astype(np.float64).ravel()
+        ).labels
         return np.where(values == 0, ZERO, labels.reshape(values.shape))
 
     def owners(self, labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

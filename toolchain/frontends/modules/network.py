@@ -1,10 +1,10 @@
 """From any module, and an example that it takes, to a graph: run it, follow its numbers, fold the steps."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -14,48 +14,16 @@ from torch import Tensor, nn
 from toolchain.errors import FrontendError, ToolchainError
 from toolchain.frontends.modules.fold import folded
 from toolchain.frontends.modules.kinds import neurons_of, reset_containers
+from toolchain.frontends.modules.layouts import LAYOUTS, Layout, arranged, enter_input, input_name
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
-from toolchain.frontends.modules.watch import Watch
 from toolchain.frontends.modules.readouts import tensors_of
+from toolchain.frontends.modules.watch import Watch
 from toolchain.ir.imported import Imported
 
 Neurons = Mapping[str, tuple[nn.Module, NeuronKind]]
-
-
-@final
-@dataclass(frozen=True)
-class Layout:
-    """How the samples of an example lie.
-
-    Attributes:
-        samples: Axis of the samples.
-        time: Axis of the steps; None where one picture is shown at every step.
-        by_step: Whether the module takes one step, so that it is called once for each.
-        merged: Whether the module takes samples and steps in one axis, so that it is called for each sample.
-    """
-
-    samples: int
-    time: int | None
-    by_step: bool = False
-    merged: bool = False
-
-    def __str__(self) -> str:
-        if self.time is None:
-            return "[batch, ...], shown at every step"
-        order = "[batch, time, ...]" if self.samples < self.time else "[time, batch, ...]"
-        if self.merged:
-            return f"{order}, one sample at a time"
-        return f"{order}, one step at a time" if self.by_step else order
-
-
 _COMPARED: Final = 64
-LAYOUTS: Final = (
-    Layout(0, 1),
-    Layout(1, 0),
-    Layout(0, None),
-    Layout(0, 1, by_step=True),
-    Layout(0, 1, merged=True),
-)
+"""Samples on which what the neurons do is recorded."""
 
 
 @final
@@ -73,27 +41,29 @@ class Recorded:
     imported: Imported
     layout: Layout
     steps: int
-    outputs: Mapping[str, NDArray[Any]]
+    outputs: Mapping[str, NDArray[Untyped]]
 
-    def arranged(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def arranged(self, arrays: Mapping[str, NDArray[Untyped]]) -> dict[str, NDArray[Untyped]]:
         """Return samples that lie as the example as the graph takes them, `[batch, time, *features]` by name.
 
         Raises:
             FrontendError: They lie otherwise, or have no inputs of the graph.
         """
         expected = {node.name: node.shape for node in self.imported.graph.inputs}
-        ready: dict[str, NDArray[Any]] = {}
+        ready: dict[str, NDArray[Untyped]] = {}
         for name, array in arrays.items():
-            key = _input(name, arrays)
+            key = input_name(name, arrays)
             if array.ndim <= max(self.layout.samples, self.layout.time or 0) or key not in expected:
-                raise FrontendError(f"samples of shape {list(array.shape)} for '{name}' are none of {sorted(expected)}")
-            ready[key] = _arranged(array, self.layout, self.steps)
+                raise FrontendError(
+                    f"samples of shape {list(array.shape)} for '{name}' are none of {sorted(expected)}"
+                )
+            ready[key] = arranged(array, self.layout, self.steps)
         return ready
 
 
 def recorded(
     module: nn.Module,
-    example: Mapping[str, NDArray[Any]],
+    example: Mapping[str, NDArray[Untyped]],
     *,
     classes: Sequence[str] = (),
     name: str = "",
@@ -102,7 +72,7 @@ def recorded(
     """Run a module on an example and return it as a graph.
 
     Args:
-        module: Any module with neurons that are known; its own forward runs, in evaluation.
+        module: Untyped module with neurons that are known; its own forward runs, in evaluation.
         example: Arrays that its forward takes, by name of the argument; a single one may have any name.
         classes: Names of the classes.
         name: Name of the graph.
@@ -133,9 +103,13 @@ def recorded(
     raise _no_layout(problems, example)
 
 
-def _no_layout(problems: Mapping[str, Exception], example: Mapping[str, NDArray[Any]]) -> Exception:
+def _no_layout(problems: Mapping[str, Exception], example: Mapping[str, NDArray[Untyped]]) -> Exception:
     """Return what is wrong: what was said of the layout that went furthest."""
-    ours = [error for error in problems.values() if isinstance(error, ToolchainError) and not isinstance(error, _OtherLayoutError)]
+    ours = [
+        error
+        for error in problems.values()
+        if isinstance(error, ToolchainError) and not isinstance(error, _OtherLayoutError)
+    ]
     if ours:
         return ours[0]
     shapes = ", ".join(str(list(array.shape)) for array in example.values())
@@ -161,7 +135,7 @@ class _Runner:
         example: Arrays by name.
     """
 
-    def __init__(self, module: nn.Module, neurons: Neurons, example: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, module: nn.Module, neurons: Neurons, example: Mapping[str, NDArray[Untyped]]) -> None:
         self._module, self._neurons = module, neurons
         self._arrays = {name: np.asarray(array) for name, array in example.items()}
         weights = [each for each in module.parameters() if each.is_floating_point()]
@@ -169,7 +143,7 @@ class _Runner:
         self._device = weights[0].device if weights else torch.device("cpu")
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def at_rest(self) -> Generator[None]:
         """Run in evaluation from rest, and leave the module as it was but for its states."""
         modes = {path: child.training for path, child in self._module.named_modules()}
         self._module.eval()
@@ -199,16 +173,16 @@ class _Runner:
             tensors[name] = tensor.flatten(0, 1) if layout.merged else tensor
         return tensors
 
-    def _forward(self, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - what a module returns
+    def _forward(self, tensors: Mapping[str, Tensor]) -> Untyped:
         if len(tensors) == 1:
             return self._module(next(iter(tensors.values())))
         return self._module(**tensors)
 
-    def _run(self, tensors: Mapping[str, Tensor], layout: Layout) -> Any:  # noqa: ANN401
+    def _run(self, tensors: Mapping[str, Tensor], layout: Layout) -> Untyped:
         if not layout.by_step:
             return self._forward(tensors)
-        results: list[Any] = []
-        state: Any = None
+        results: list[Untyped] = []
+        state: Untyped = None
         carries = self._takes_state()
         for step in zip(*(tensor.unbind(1) for tensor in tensors.values()), strict=True):
             if carries:
@@ -233,7 +207,9 @@ class _Runner:
         watch = Watch(self._module, self._neurons, steps)
         shapes: dict[str, tuple[tuple[int, ...], float | None]] = {}
         for key, tensor in tensors.items():
-            shapes[_input(key, tensors)] = _enter(watch, key, tensor, layout, self._arrays[key], len(tensors))
+            shapes[input_name(key, tensors)] = enter_input(
+                watch, key, tensor, layout, self._arrays[key], len(tensors)
+            )
         with watch.watching():
             result = self._run(tensors, layout)
         self._check_calls(watch, steps)
@@ -268,12 +244,12 @@ class _Runner:
             if steps is not None and len(set(used.values())) == 1 and (count < steps or count % steps):
                 raise _OtherLayoutError(f"'{path}' ran {count} steps, and {expected} steps enter")
             raise FrontendError(
-                f"'{path}' was called {count} times in {expected} steps: neurons that stand in several places share "
-                "their state",
+                f"'{path}' was called {count} times in {expected} steps: neurons that stand in several "
+                "places share their state",
                 "give each place its own module, and each module one call per step",
             )
 
-    def outputs(self, layout: Layout, most: int) -> dict[str, NDArray[Any]]:
+    def outputs(self, layout: Layout, most: int) -> dict[str, NDArray[Untyped]]:
         """Return what all neurons did on the first samples, by key."""
         samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
         if not layout.merged:
@@ -281,7 +257,7 @@ class _Runner:
         each = [self._record(layout, slice(place, place + 1)) for place in range(samples)]
         return {key: np.concatenate([record[key] for record in each]) for key in each[0]}
 
-    def _record(self, layout: Layout, samples: slice) -> dict[str, NDArray[Any]]:
+    def _record(self, layout: Layout, samples: slice) -> dict[str, NDArray[Untyped]]:
         self._reset()
         records: dict[str, list[tuple[Tensor | None, Tensor | None]]] = {path: [] for path in self._neurons}
         handles = [
@@ -295,7 +271,7 @@ class _Runner:
             for handle in handles:
                 handle.remove()
         count = 1 if layout.merged else next(iter(tensors.values())).shape[layout.samples]
-        outputs: dict[str, NDArray[Any]] = {}
+        outputs: dict[str, NDArray[Untyped]] = {}
         for path, steps in records.items():
             for place, quantity in enumerate(("spikes", "v")):
                 parts = [step[place] for step in steps]
@@ -305,52 +281,8 @@ class _Runner:
         return outputs
 
 
-def _arranged(array: NDArray[Any], layout: Layout, steps: int) -> NDArray[Any]:
-    if layout.time is None:
-        frames = array.reshape(len(array), 1, *_features(array.shape[1:]))
-        return np.broadcast_to(frames, (len(array), steps, *frames.shape[2:]))
-    moved = np.moveaxis(array, (layout.samples, layout.time), (0, 1))
-    return moved.reshape(*moved.shape[:2], *_features(moved.shape[2:]))
-
-
-def _features(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape in which values enter a graph: numbers, or feature maps."""
-    if len(shape) == 2:
-        return (shape[0], 1, shape[1])
-    return shape if len(shape) in {1, 3} else (int(np.prod(shape, dtype=np.int64)),)
-
-
-def _input(name: str, arrays: Mapping[str, Any]) -> str:
-    return name if len(arrays) > 1 else "input"
-
-
-def _enter(
-    watch: Watch, key: str, tensor: Tensor, layout: Layout, array: NDArray[Any], count: int
-) -> tuple[tuple[int, ...], float | None]:
-    """Give the elements of an input their labels; return its shape and largest value."""
-    name = key if count > 1 else "input"
-    shape = tuple(tensor.shape)
-    if layout.time is None:
-        made = watch.ledger.add("input", tensor.numel(), -1, name, what=name)
-        watch.enter(tensor, made.labels.reshape(shape))
-        inner = shape[1:]
-    else:
-        rest = [extent for axis, extent in enumerate(array.shape) if axis not in {layout.samples, layout.time}]
-        rows = [
-            watch.ledger.add("input", int(np.prod(rest, dtype=np.int64)), step, name, what=name).labels.reshape(rest)
-            for step in range(array.shape[layout.time])
-        ]
-        labels = np.stack(rows)
-        if not layout.merged:
-            labels = np.expand_dims(labels, layout.samples)
-        watch.enter(tensor, labels)
-        inner = tuple(rest)
-    peak = None if np.isin(array, (0, 1)).all() else float(np.abs(array.astype(np.float64)).max())
-    return _features(inner), peak
-
-
-def _recording(rows: list[tuple[Tensor | None, Tensor | None]], kind: NeuronKind) -> Any:  # noqa: ANN401
-    def hook(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401
+def _recording(rows: list[tuple[Tensor | None, Tensor | None]], kind: NeuronKind) -> Untyped:
+    def hook(module: nn.Module, args: Untyped, kwargs: Untyped, result: Untyped) -> None:
         call = kind.call(module, args, kwargs, result)
         spikes, membrane = (_by_step(part, call) for part in (call.spikes, call.membrane))
         steps = max(len(spikes), len(membrane))
@@ -369,7 +301,7 @@ def _by_step(tensor: Tensor | None, call: NeuronCall) -> list[Tensor | None]:
     return [values] if call.time_axis is None else list(values.unbind(call.time_axis))
 
 
-def _stacked(results: list[Any]) -> Any:  # noqa: ANN401 - what a module returns
+def _stacked(results: list[Untyped]) -> Untyped:
     """Return the results of all steps as one, with the steps first."""
     first = results[0]
     if isinstance(first, Tensor):
@@ -385,14 +317,15 @@ def _check_whole(module: nn.Module) -> None:
     """Raise for modules that are spread over devices or hold numbers of half precision."""
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise FrontendError(
-            f"a {type(module).__name__} spreads its samples over devices", "compile what it wraps: `module.module`"
+            f"a {type(module).__name__} spreads its samples over devices",
+            "compile what it wraps: `module.module`",
         )
     for path, weight in module.named_parameters():
         if weight.dtype in {torch.float16, torch.bfloat16}:
             raise FrontendError(
-                f"parameter '{path}' is {str(weight.dtype).removeprefix('torch.')}, in which sums depend on rounding",
+                f"parameter '{path}' is {str(weight.dtype).removeprefix('torch.')}, in which sums depend on "
+                "rounding",
                 "compile `module.float()`, which changes no weight",
             )
         if not bool(torch.isfinite(weight).all()):
             raise FrontendError(f"parameter '{path}' holds what is not finite", "was the training stable?")
-

@@ -1,8 +1,8 @@
 """What is known of the neurons of a framework: how they are called, and what a step does to them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, final
+from dataclasses import dataclass
+from typing import Final, final
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.interchange.nir.neurons import AfterSpike, Dynamics, after_a_spike
 from toolchain.interchange.nir.resets import NirReset, StatedReset
 from toolchain.ir.currents import spread
@@ -47,11 +48,13 @@ class NeuronCall:
 @final
 @dataclass(frozen=True)
 class OwnConnection:
-    """A connection inside of a module of neurons.
+    """A connection inside of a module of neurons, from the neurons to themselves, one step later.
 
     Attributes:
-        module: `nn.Linear`, `nn.Conv2d` or a matrix; from the neurons to themselves, one step later.
-        bias: Constant that it adds; None for the module's own.
+        weights: A matrix, the kernels of a convolution, or a vector for a connection of each to itself alone.
+        bias: Constant that it adds; None for none.
+        kernel: Whether the weights are kernels.
+        padding: Zeros around the maps of a convolution.
     """
 
     weights: Floats
@@ -60,11 +63,11 @@ class OwnConnection:
     padding: tuple[int, int] = (0, 0)
 
 
-def _nothing(_: Any) -> None:
+def _nothing(_: Untyped) -> None:
     return None
 
 
-def _no_reason(_: Any) -> str:
+def _no_reason(_: Untyped) -> str:
     return ""
 
 
@@ -80,21 +83,21 @@ class NeuronKind:
         refusal: Says why a module cannot be compiled; empty if it can.
         recurrent: Returns the weights from the neurons to themselves, if the module has some.
         weights: Returns the weights in front of the neurons, if the module has some.
-        rest: Potential at which the neurons begin.
+        within_call: Whether what neurons send to themselves is forgotten when a call ends.
     """
 
-    call: Callable[[Any, tuple[Any, ...], Mapping[str, Any], Any], NeuronCall]
-    dynamics: Callable[[Any, Shape], Dynamics]
-    reset: Callable[[Any], None] = _nothing
-    refusal: Callable[[Any], str] = _no_reason
-    recurrent: Callable[[Any], OwnConnection | None] = _nothing
-    weights: Callable[[Any], Floats | None] = _nothing
-    rest: Callable[[Any], float] = field(default=lambda _: 0.0)
+    call: Callable[[Untyped, tuple[Untyped, ...], Mapping[str, Untyped], Untyped], NeuronCall]
+    dynamics: Callable[[Untyped, Shape], Dynamics]
+    reset: Callable[[Untyped], None] = _nothing
+    refusal: Callable[[Untyped], str] = _no_reason
+    recurrent: Callable[[Untyped], OwnConnection | None] = _nothing
+    weights: Callable[[Untyped], Floats | None] = _nothing
+    within_call: bool = False
 
 
-def values_of_parameter(value: object, shape: Shape, what: str) -> Floats:
+def values_of_parameter(value: Untyped, shape: Shape, what: str) -> Floats:
     """Return a number, or one per neuron, for every neuron of a shape."""
-    array = value.detach().cpu().double().numpy() if isinstance(value, Tensor) else np.float64(value)  # type: ignore[arg-type]
+    array = as_array(value) if isinstance(value, Tensor) else np.asarray(value, np.float64)
     if array.size > 1 and array.shape != shape and array.size == int(np.prod(shape)):
         return np.array(array.reshape(shape))
     return np.array(spread(array, shape, what))
@@ -195,3 +198,8 @@ def given_states(*states: object) -> tuple[Tensor, ...]:
 def as_array(tensor: Tensor) -> Floats:
     """Return a tensor as float64."""
     return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def optional(tensor: Tensor | None) -> Floats | None:
+    """Return a tensor that may be absent as float64."""
+    return None if tensor is None else as_array(tensor)

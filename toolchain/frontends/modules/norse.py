@@ -1,11 +1,12 @@
 """Neurons of Norse."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from torch import Tensor
 
 from toolchain.arrays import Floats
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import (
     SUBTRACT,
     TO_VALUE,
@@ -20,8 +21,10 @@ from toolchain.frontends.modules.neuron_kinds import (
 from toolchain.interchange.nir.neurons import Dynamics
 
 
-def _call(*, fires: bool, several: bool) -> Any:  # noqa: ANN401 - a function of any module
-    def read(_: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
+def _call(*, fires: bool, several: bool) -> Untyped:
+    def read(
+        _: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+    ) -> NeuronCall:
         given = args[1] if len(args) > 1 else kwargs.get("state")
         current = args[0] if args else kwargs["input_tensor"]
         sent, state = result
@@ -38,18 +41,18 @@ def _call(*, fires: bool, several: bool) -> Any:  # noqa: ANN401 - a function of
     return read
 
 
-def _refusal(module: Any) -> str:  # noqa: ANN401
+def _refusal(module: Untyped) -> str:
     method = getattr(getattr(module.p, "reset_method", None), "__name__", "reset_value")
     if method not in {"reset_value", "reset_subtract"}:
         return f"reset_method={method} is not known; use reset_value or reset_subtract"
     return ""
 
 
-def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
+def _dynamics(module: Untyped, shape: Shape) -> Dynamics:
     """Return a step of Euler's method: the current jumps by what comes in, and acts before it decays."""
     p, dt = module.p, float(module.dt)
     leak = getattr(p, "v_leak", 0.0)
-    facts: dict[str, Any] = {"leak": leak, "start": leak}
+    facts: dict[str, Untyped] = {"leak": leak, "start": leak}
     if hasattr(p, "tau_syn_inv"):
         facts["du"] = dt * as_array(p.tau_syn_inv)
     if hasattr(p, "tau_mem_inv"):
@@ -64,28 +67,28 @@ def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
     return stepped(shape, type(module).__name__, **facts)
 
 
-def _recurrent(module: Any) -> OwnConnection:  # noqa: ANN401
+def _recurrent(module: Untyped) -> OwnConnection:
     return OwnConnection(as_array(module.recurrent_weights))
 
 
-def _weights(module: Any) -> Floats:  # noqa: ANN401
+def _weights(module: Untyped) -> Floats:
     return as_array(module.input_weights)
-
-
-def _rest(module: Any) -> float:  # noqa: ANN401
-    leak = getattr(module.p, "v_leak", None)
-    return 0.0 if leak is None else float(as_array(leak).ravel()[0])
 
 
 def _kind(name: str, *, fires: bool = True) -> NeuronKind:
     several = not name.endswith("Cell")
-    within = {"recurrent": _recurrent, "weights": _weights} if "Recurrent" in name else {}
-    return NeuronKind(_call(fires=fires, several=several), _dynamics, refusal=_refusal, rest=_rest, **within)
+    call = _call(fires=fires, several=several)
+    if "Recurrent" in name:
+        return NeuronKind(call, _dynamics, refusal=_refusal, recurrent=_recurrent, weights=_weights)
+    return NeuronKind(call, _dynamics, refusal=_refusal)
 
 
 _MODULE: Final = "norse.torch.module"
 KINDS: Final[Mapping[str, NeuronKind]] = {
-    **{f"{_MODULE}.lif.{name}": _kind(name) for name in ("LIF", "LIFCell", "LIFRecurrent", "LIFRecurrentCell")},
+    **{
+        f"{_MODULE}.lif.{name}": _kind(name)
+        for name in ("LIF", "LIFCell", "LIFRecurrent", "LIFRecurrentCell")
+    },
     **{f"{_MODULE}.iaf.{name}": _kind(name) for name in ("IAF", "IAFCell")},
     f"{_MODULE}.lif_box.LIFBoxCell": _kind("LIFBoxCell"),
     f"{_MODULE}.lif_box.LIFBox": _kind("LIFBox"),
@@ -115,4 +118,4 @@ REFUSED: Final[Mapping[str, str]] = {
         "snn",
     )
 }
-RESETS: Final[Mapping[str, Any]] = {}
+RESETS: Final[Mapping[str, Untyped]] = {}

@@ -1,17 +1,23 @@
 """Pumice's own neurons inside of any module."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind, Shape, as_array
 from toolchain.interchange.nir.neurons import AfterSpike, Dynamics
 from toolchain.models import CubaLif
 
 
-def _call(_: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
-    return NeuronCall(args[0] if args else kwargs["x"], result, time_axis=1)
+def _call(
+    _: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+) -> NeuronCall:
+    current = args[0] if args else kwargs["x"]
+    if module.fires:
+        return NeuronCall(current, result, time_axis=1)
+    return NeuronCall(current, None, result, time_axis=1)
 
 
 def _refusal(module: CubaLif) -> str:
@@ -29,7 +35,9 @@ def _dynamics(module: CubaLif, shape: Shape) -> Dynamics:
         None if refractory is None else refractory.cpu().numpy().astype(np.int32).reshape(shape),
         module.max_spikes,
     )
-    du, dv, vth, bias = (as_array(part).reshape(shape) for part in (module.du, module.dv, module.vth, module.bias))
+    du, dv, vth, bias = (
+        as_array(part).reshape(shape) for part in (module.du, module.dv, module.vth, module.bias)
+    )
     return Dynamics(du, dv, np.ones(shape), bias, vth, np.zeros(shape), firing)
 
 
@@ -37,4 +45,4 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
     "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal)
 }
 REFUSED: Final[Mapping[str, str]] = {}
-RESETS: Final[Mapping[str, Any]] = {}
+RESETS: Final[Mapping[str, Untyped]] = {}

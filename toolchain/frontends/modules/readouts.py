@@ -1,15 +1,15 @@
-"""What a module returns, as read-outs of a graph: counts of spikes, potentials, or currents that nothing holds."""
+"""What a module returns, as read-outs: counts of spikes, potentials, or currents that no neurons hold."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from torch import Tensor
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.ledger import Labels, Ledger, Made
+from toolchain.frontends.modules.ledger import Labels, Ledger, Made, Untyped
 from toolchain.frontends.modules.neuron_kinds import as_array
 from toolchain.ir import Decode
 
@@ -36,7 +36,7 @@ class Read:
     bias: Floats | None = None
 
 
-def tensors_of(result: Any, name: str = "output") -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401
+def tensors_of(result: Untyped, name: str = "output") -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of what a module returned, with names."""
     match result:
         case Tensor():
@@ -74,7 +74,8 @@ def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> list[R
         reads.append(read)
     if not reads:
         raise FrontendError(
-            "nothing that the module returns depends on its neurons", "return spikes or potentials from forward"
+            "nothing that the module returns depends on its neurons",
+            "return spikes or potentials from forward",
         )
     return reads
 

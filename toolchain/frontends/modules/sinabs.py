@@ -1,11 +1,12 @@
 """Neurons of sinabs."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from torch import nn
 
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import (
     SUBTRACT,
     TO_VALUE,
@@ -14,6 +15,7 @@ from toolchain.frontends.modules.neuron_kinds import (
     OwnConnection,
     Shape,
     as_array,
+    optional,
     stepped,
     type_names,
     values_of_parameter,
@@ -25,7 +27,9 @@ from toolchain.reset import MOST_SPIKES
 _SEVERAL: Final = StatedReset(NirReset.SEVERAL, "the module says so")
 
 
-def _call(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
+def _call(
+    module: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+) -> NeuronCall:
     current = args[0] if args else kwargs["input_data"]
     fires = module.spike_fn is not None
     merged = 0
@@ -34,15 +38,17 @@ def _call(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result:
         if merged < 1:
             merged = current.shape[0] // module.batch_size
     axis = None if merged else 1
-    return NeuronCall(current, result if fires else None, None if fires else result, time_axis=axis, merged=merged)
+    return NeuronCall(
+        current, result if fires else None, None if fires else result, time_axis=axis, merged=merged
+    )
 
 
-def _reset(module: Any) -> None:  # noqa: ANN401 - a module of any kind
+def _reset(module: Untyped) -> None:
     if module.is_state_initialised():
         module.reset_states()
 
 
-def _most(module: Any) -> int:  # noqa: ANN401
+def _most(module: Untyped) -> int:
     kind = module.spike_fn
     most = getattr(kind, "max_num_spikes_per_bin", None)
     if most is not None:
@@ -50,7 +56,7 @@ def _most(module: Any) -> int:  # noqa: ANN401
     return 1 if getattr(kind, "__name__", "") == "SingleSpike" else MOST_SPIKES
 
 
-def _refusal(module: Any) -> str:  # noqa: ANN401
+def _refusal(module: Untyped) -> str:
     if module.spike_fn is None:
         return ""
     spikes = getattr(module.spike_fn, "__name__", type(module.spike_fn).__name__)
@@ -66,29 +72,32 @@ def _refusal(module: Any) -> str:  # noqa: ANN401
     return _refusal_of_recurrence(module) if hasattr(module, "rec_connect") else ""
 
 
-def _refusal_of_recurrence(module: Any) -> str:  # noqa: ANN401
+def _refusal_of_recurrence(module: Untyped) -> str:
     inner = _inner(module)
     if not isinstance(inner, nn.Linear):
-        return "only nn.Linear, alone or in an nn.Sequential with Flatten and Unflatten, is read as rec_connect"
-    if inner.bias is not None and bool(inner.bias.any()):
+        return (
+            "only nn.Linear, alone or in an nn.Sequential with Flatten and Unflatten, is read as rec_connect"
+        )
+    bias = optional(inner.bias)
+    if bias is not None and bias.any():
         return "sinabs adds the bias of rec_connect from the second step on only; use bias=False"
     return ""
 
 
-def _inner(module: Any) -> nn.Module | None:  # noqa: ANN401
+def _inner(module: Untyped) -> nn.Module | None:
     shapes = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Sequential)
     inner = [child for child in module.rec_connect.modules() if not isinstance(child, shapes)]
     return inner[0] if len(inner) == 1 else None
 
 
-def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
+def _dynamics(module: Untyped, shape: Shape) -> Dynamics:
     keeps, syn = as_array(module.alpha_mem_calculated), module.alpha_syn_calculated
     gain = 1 - keeps if module.norm_input else np.float64(1)
     du = np.float64(1)
     if syn is not None:
         du = 1 - as_array(syn)
         gain = gain * as_array(syn)
-    facts: dict[str, Any] = {}
+    facts: dict[str, Untyped] = {}
     if module.spike_fn is not None:
         subtracts = type(module.reset_fn).__name__ == "MembraneSubtract"
         most = _most(module)
@@ -104,9 +113,9 @@ def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
     return stepped(shape, type(module).__name__, du=du, dv=1 - keeps, gain=gain, **facts)
 
 
-def _recurrent(module: Any) -> OwnConnection:  # noqa: ANN401
-    inner: Any = _inner(module)
-    return OwnConnection(as_array(inner.weight), None if inner.bias is None else as_array(inner.bias))
+def _recurrent(module: Untyped) -> OwnConnection:
+    inner: Untyped = _inner(module)
+    return OwnConnection(as_array(inner.weight), optional(inner.bias))
 
 
 def note_on_floor(module: nn.Module) -> str:
@@ -115,13 +124,13 @@ def note_on_floor(module: nn.Module) -> str:
     if floor is None or not any(name.startswith("sinabs.") for name in type_names(module)):
         return ""
     return (
-        f"potentials stop at min_v_mem={float(floor):g} in sinabs, and at nothing here; train or convert it with "
-        "min_v_mem=None if spikes differ"
+        f"potentials stop at min_v_mem={float(floor):g} in sinabs, and at nothing here; train or "
+        "convert it with min_v_mem=None if spikes differ"
     )
 
 
 _KIND: Final = NeuronKind(_call, _dynamics, _reset, _refusal)
-_RECURRENT: Final = NeuronKind(_call, _dynamics, _reset, _refusal, recurrent=_recurrent)
+_RECURRENT: Final = NeuronKind(_call, _dynamics, _reset, _refusal, recurrent=_recurrent, within_call=True)
 KINDS: Final[Mapping[str, NeuronKind]] = {
     "sinabs.layers.lif.LIFRecurrent": _RECURRENT,
     "sinabs.layers.iaf.IAFRecurrent": _RECURRENT,
@@ -138,6 +147,6 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
     },
 }
 REFUSED: Final[Mapping[str, str]] = {
-    "sinabs.layers.stateful_layer.StatefulLayer": "only LIF, IAF, ExpLeak, LIFRecurrent and IAFRecurrent are read",
+    "sinabs.layers.stateful_layer.StatefulLayer": "only LIF, IAF and ExpLeak, and recurrent ones, are read",
 }
-RESETS: Final[Mapping[str, Any]] = {}
+RESETS: Final[Mapping[str, Untyped]] = {}

@@ -1,12 +1,13 @@
 """Neurons of snnTorch."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from torch import Tensor, nn
 
 from toolchain.arrays import Floats
+from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import (
     LATE_SUBTRACT,
     NeuronCall,
@@ -15,6 +16,7 @@ from toolchain.frontends.modules.neuron_kinds import (
     Shape,
     as_array,
     given_states,
+    optional,
     stepped,
     values_of_parameter,
 )
@@ -30,11 +32,18 @@ _RESETS: Final = {
     ("none", True): StatedReset(NirReset.NONE, _SAYS),
     ("none", False): StatedReset(NirReset.NONE, _SAYS),
 }
-_STATES: Final = {"Leaky": ("mem",), "Synaptic": ("syn", "mem"), "RLeaky": ("spk", "mem"), "RSynaptic": ("spk", "syn", "mem")}
+_STATES: Final = {
+    "Leaky": ("mem",),
+    "Synaptic": ("syn", "mem"),
+    "RLeaky": ("spk", "mem"),
+    "RSynaptic": ("spk", "syn", "mem"),
+}
 
 
-def _call(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - a function of any module
-    def read(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
+def _call(names: tuple[str, ...]) -> Untyped:
+    def read(
+        module: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+    ) -> NeuronCall:
         given = [*args[1:], *(kwargs[name] for name in names if name in kwargs)]
         parts = result if isinstance(result, tuple) else (result,)
         current: Tensor = args[0] if args else kwargs["input_"]
@@ -49,13 +58,15 @@ def _call(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - a function of any mo
     return read
 
 
-def _reset(module: Any) -> None:  # noqa: ANN401 - a module of any kind
+def _reset(module: Untyped) -> None:
     module.reset_mem()
 
 
-def _refusal(module: Any) -> str:  # noqa: ANN401
+def _refusal(module: Untyped) -> str:
     if module.inhibition:
-        return "with inhibition=True only the strongest neuron of a layer fires, which no chip decides in a step"
+        return (
+            "with inhibition=True only the strongest neuron of a layer fires, which no chip decides in a step"
+        )
     if module.state_quant:
         return "state_quant rounds its states, and Pumice rounds them itself: leave it out"
     if not bool((module.graded_spikes_factor == 1).all()):
@@ -65,7 +76,7 @@ def _refusal(module: Any) -> str:  # noqa: ANN401
     return ""
 
 
-def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
+def _dynamics(module: Untyped, shape: Shape) -> Dynamics:
     name = type(module).__name__
     filtered = hasattr(module, "alpha")
     lossy = filtered or hasattr(module, "recurrent")
@@ -80,13 +91,13 @@ def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
     )
 
 
-def _recurrent(module: Any) -> OwnConnection:  # noqa: ANN401
+def _recurrent(module: Untyped) -> OwnConnection:
     inner = module.recurrent
     if isinstance(inner, nn.Linear):
-        return OwnConnection(as_array(inner.weight), None if inner.bias is None else as_array(inner.bias))
+        return OwnConnection(as_array(inner.weight), optional(inner.bias))
     if isinstance(inner, nn.Conv2d):
         rows, columns = (int(pad) for pad in inner.padding)
-        bias = None if inner.bias is None else as_array(inner.bias)
+        bias = optional(inner.bias)
         return OwnConnection(as_array(inner.weight), bias, kernel=True, padding=(rows, columns))
     return OwnConnection(_one_to_one(inner.V))
 
@@ -97,19 +108,22 @@ def _one_to_one(weights: Tensor) -> Floats:
 
 
 def _kind(name: str) -> NeuronKind:
-    recurrent = {"recurrent": _recurrent} if name.startswith("R") else {}
-    return NeuronKind(_call(_STATES[name]), _dynamics, _reset, _refusal, **recurrent)
+    call = _call(_STATES[name])
+    if name.startswith("R"):
+        return NeuronKind(call, _dynamics, _reset, _refusal, _recurrent)
+    return NeuronKind(call, _dynamics, _reset, _refusal)
 
 
 KINDS: Final[Mapping[str, NeuronKind]] = {
     f"snntorch._neurons.{name.lower()}.{name}": _kind(name) for name in _STATES
 }
+_GATES: Final = "its gates multiply values with each other, and neurons only add"
+_READ: Final = "only Leaky, Synaptic, RLeaky and RSynaptic are read"
 REFUSED: Final[Mapping[str, str]] = {
-    "snntorch._neurons.alpha.Alpha": "its two synaptic currents of opposite sign need neurons with two currents",
-    "snntorch._neurons.slstm.SLSTM": "its gates multiply values with each other, and neurons only add",
-    "snntorch._neurons.sconv2dlstm.SConv2dLSTM": "its gates multiply values with each other, and neurons only add",
-    "snntorch._neurons.lapicque.Lapicque": "only Leaky, Synaptic, RLeaky and RSynaptic are read: use Leaky with the "
-    "same beta",
-    "snntorch._neurons.": "only Leaky, Synaptic, RLeaky and RSynaptic are read",
+    "snntorch._neurons.alpha.Alpha": "its two synaptic currents need neurons with two currents",
+    "snntorch._neurons.slstm.SLSTM": _GATES,
+    "snntorch._neurons.sconv2dlstm.SConv2dLSTM": _GATES,
+    "snntorch._neurons.lapicque.Lapicque": f"{_READ}: use Leaky with the same beta",
+    "snntorch._neurons.": _READ,
 }
-RESETS: Final[Mapping[str, Any]] = {}
+RESETS: Final[Mapping[str, Untyped]] = {}

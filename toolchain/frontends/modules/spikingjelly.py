@@ -1,23 +1,34 @@
 """Neurons of SpikingJelly."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from toolchain.frontends.modules.neuron_kinds import SUBTRACT, TO_VALUE, NeuronCall, NeuronKind, Shape, as_array, stepped
+from toolchain.frontends.modules.ledger import Untyped
+from toolchain.frontends.modules.neuron_kinds import (
+    SUBTRACT,
+    TO_VALUE,
+    NeuronCall,
+    NeuronKind,
+    Shape,
+    as_array,
+    stepped,
+)
 from toolchain.interchange.nir.neurons import Dynamics
 
 
-def _call(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> NeuronCall:  # noqa: ANN401
+def _call(
+    module: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+) -> NeuronCall:
     several = module.step_mode == "m"
     membrane = module.v_seq if several else module.v
     return NeuronCall(args[0] if args else kwargs["x"], result, membrane, time_axis=0 if several else None)
 
 
-def _reset(module: Any) -> None:  # noqa: ANN401 - a module of any kind
+def _reset(module: Untyped) -> None:
     module.reset()
 
 
-def _decay(module: Any) -> float:  # noqa: ANN401
+def _decay(module: Untyped) -> float:
     name = type(module).__mro__
     kinds = {kind.__name__ for kind in name}
     if "ParametricLIFNode" in kinds:
@@ -25,7 +36,7 @@ def _decay(module: Any) -> float:  # noqa: ANN401
     return 1 / float(module.tau) if "LIFNode" in kinds else 0.0
 
 
-def _dynamics(module: Any, shape: Shape) -> Dynamics:  # noqa: ANN401
+def _dynamics(module: Untyped, shape: Shape) -> Dynamics:
     decay = _decay(module)
     rest = 0.0 if module.v_reset is None else float(module.v_reset)
     return stepped(
@@ -51,8 +62,8 @@ KINDS: Final[Mapping[str, NeuronKind]] = {
 }
 _READ: Final = "only IFNode, LIFNode and ParametricLIFNode are read"
 REFUSED: Final[Mapping[str, str]] = {
-    f"{_NEURON}.base_node.NonSpikingBaseNode": f"{_READ}; read potentials of a LIFNode out, or put a Linear last",
+    f"{_NEURON}.base_node.NonSpikingBaseNode": f"{_READ}; put a Linear last to read out",
     f"{_NEURON}.": _READ,
 }
-RESETS: Final[Mapping[str, Any]] = {"spikingjelly.activation_based.base.MemoryModule": _reset}
+RESETS: Final[Mapping[str, Untyped]] = {"spikingjelly.activation_based.base.MemoryModule": _reset}
 """Containers of its own have states beside those of neurons."""

@@ -1,14 +1,14 @@
 """Whether every step of a run did the same: only then is it one graph."""
 
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 from torch import Tensor
 
 from toolchain.errors import FrontendError
 from toolchain.frontends.modules.evaluation import evaluated
-from toolchain.frontends.modules.functions import Kernel, Linear
-from toolchain.frontends.modules.ledger import ALWAYS, Labels, Ledger, Made
+from toolchain.frontends.modules.ledger import ALWAYS, Labels, Ledger, Made, Untyped
+from toolchain.frontends.modules.operations import Kernel, Linear
 
 _ROUNDING: Final = 1e-5
 """Relative error of constants in single precision."""
@@ -25,7 +25,7 @@ class Steps:
     def __init__(self, ledger: Ledger, last: int) -> None:
         self._ledger, self._last = ledger, last
         self._equal: dict[tuple[int, int], bool] = {}
-        self._silent: dict[tuple[int, int], Any] = {}
+        self._silent: dict[tuple[int, int], Untyped] = {}
 
     def check(self, calls: list[Made]) -> None:
         """Raise unless all calls of a module of neurons received the same.
@@ -38,7 +38,8 @@ class Steps:
             other = self._difference(call.reads[0], pattern.reads[0], step)
             if other is not None:
                 raise FrontendError(
-                    f"what reaches '{call.place}' in step {step} is not computed as in step {self._last}: {other}",
+                    f"what reaches '{call.place}' in step {step} is not computed as in step {self._last}: "
+                    f"{other}",
                     "let every step do the same, with constants that do not depend on the step",
                 )
         self._check_states(calls)
@@ -53,8 +54,8 @@ class Steps:
                 own = all(each.place == call.place and each.time == step - 1 for each in made)
                 if not own or any(each.kind not in {"membrane", "state", "spikes"} for each in made):
                     raise FrontendError(
-                        f"'{call.place}' gets, as state {place + 1} of step {step}, something else than it returned "
-                        "in the step before",
+                        f"'{call.place}' gets, as state {place + 1} of step {step}, something else than it "
+                        "returned in the step before",
                         "hand every state on as it is: a reset or a change by hand has no counterpart",
                     )
                 if not self._ledger.whole(state) and len(made) > 1:
@@ -89,7 +90,7 @@ class Steps:
     def _compare(self, made: Made, model: Made, step: int) -> bool:
         if made.kind != model.kind or made.size != model.size or not same(made.what, model.what):
             return False
-        if model.time == ALWAYS or made.time == ALWAYS:
+        if ALWAYS in {model.time, made.time}:
             if made.time != model.time:
                 return False
         elif step - made.time != self._last - model.time:
@@ -102,21 +103,21 @@ class Steps:
             self._difference(one, other, step) is None for one, other in reads
         )
 
-    def _is_constant_there(self, numbers: Any, model: Made, elements: Any, step: int) -> bool:  # noqa: ANN401
+    def _is_constant_there(self, numbers: Untyped, model: Made, elements: Untyped, step: int) -> bool:
         """Return whether constants are what the last step's operation makes before anything was sent."""
         values = self._before(model, step)
         if values is None:
             return False
         return bool(np.allclose(values[elements], numbers, rtol=_ROUNDING, atol=_ROUNDING))
 
-    def _before(self, model: Made, step: int) -> Any:  # noqa: ANN401 - an array or None
+    def _before(self, model: Made, step: int) -> Untyped:
         """Return what an operation of the last step would have made in an early one, if that is constant."""
         key = (model.first, step)
         if key not in self._silent:
             self._silent[key] = self._worked_out(model, step)
         return self._silent[key]
 
-    def _worked_out(self, model: Made, step: int) -> Any:  # noqa: ANN401
+    def _worked_out(self, model: Made, step: int) -> Untyped:
         if model.kind == "constant":
             return model.what
         if model.kind in {"input", "spikes"}:
@@ -127,7 +128,7 @@ class Steps:
             return None
         return evaluated(model, parts)
 
-    def _numbers_before(self, labels: Labels, step: int) -> Any:  # noqa: ANN401
+    def _numbers_before(self, labels: Labels, step: int) -> Untyped:
         owner, element = self._ledger.owners(labels)
         values = np.zeros(labels.shape)
         for number in np.unique(owner):
@@ -139,7 +140,7 @@ class Steps:
         return values
 
 
-def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - parameters of any operation
+def same(one: Untyped, other: Untyped) -> bool:
     """Return whether two operations have the same parameters."""
     if one is other:
         return True

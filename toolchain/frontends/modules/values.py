@@ -1,19 +1,28 @@
 """From what a step was made of to the currents that drive populations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from torch import Tensor
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.functions import Kernel, Linear
 from toolchain.frontends.modules.ledger import ALWAYS, Labels, Ledger, Made
 from toolchain.frontends.modules.neuron_kinds import as_array
+from toolchain.frontends.modules.operations import Kernel
+from toolchain.frontends.modules.parts import (
+    Shape,
+    Value,
+    as_maps,
+    as_shape,
+    matrix_of,
+    placed,
+    product,
+    targets,
+)
 from toolchain.interchange.nir.routes import Names, Routes
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import convolved
@@ -21,8 +30,6 @@ from toolchain.ir.currents import Branch, Current, Sent, check_size, identity, m
 from toolchain.ir.matrix import Matrix
 from toolchain.ir.types import size_of
 
-Value = Sent | Current
-Shape = tuple[int, ...]
 _IMAGE: Final = 3
 
 
@@ -62,9 +69,7 @@ class Values:
         self.routes = Routes(names)
         self._ledger, self._step = ledger, step
         self._populations, self._several = populations, several
-        self._inputs = {
-            name: self.routes.enter(name, shape, peak) for name, (shape, peak) in inputs.items()
-        }
+        self._inputs = {name: self.routes.enter(name, shape, peak) for name, (shape, peak) in inputs.items()}
         self._made: dict[int, Value] = {}
         self._late: dict[tuple[str, int], Sent] = {}
 
@@ -76,7 +81,9 @@ class Values:
         """
         value = self.value(labels, shape)
         if isinstance(value, Sent):
-            value = identity(f"{value.node}.direct", replace(value, flat=len(shape) == 1 and len(value.shape) == 1))
+            value = identity(
+                f"{value.node}.direct", replace(value, flat=len(shape) == 1 and len(value.shape) == 1)
+            )
         if len(shape) == 1:
             value = value if len(value.shape) == 1 else value.dense()
         return replace(value, flat=False)
@@ -94,7 +101,7 @@ class Values:
         """Return what labels stand for, in a shape: what one thing sends or makes, or parts of several."""
         whole = self._ledger.whole(labels)
         if whole is not None:
-            return _as_shape(self._of(whole), shape)
+            return as_shape(self._of(whole), shape)
         if self._ledger.is_constant(labels):
             return Current((), self._ledger.numbers(labels).reshape(shape), shape)
         return self._gathered(labels.ravel(), shape)
@@ -105,33 +112,28 @@ class Values:
         return self._made[made.first]
 
     def _worked_out(self, made: Made) -> Value:
-        match made.kind:
-            case "input":
-                return self._waiting(self._inputs[made.what], made.time)
-            case "spikes":
-                name, shape = self._populations[made.place]
-                sent = Sent(name, shape, spikes=made.place not in self._several)
-                return self._waiting(sent, made.time)
-            case "linear":
-                weight, bias = made.what
-                return self._linear(made, as_array(weight), None if bias is None else as_array(bias))
-            case "matrix":
-                matrix, offset = _matrix_of(made.place, made.what)
-                return self._linear(made, matrix, offset)
-            case "convolution":
-                return self._convolution(made)
-            case "affine":
-                return self._affine(made)
-            case "scale":
-                return self._scaled(made)
-            case "sum":
-                return self._sum(made)
-            case "sum_pool":
-                return self._sum_pool(made)
-            case "max_pool":
-                return self._max_pool(made)
-            case _:
-                raise FrontendError(*_refused(made))
+        if made.kind in {"linear", "matrix"}:
+            return self._linear(made, *_weights(made))
+        works: dict[str, Callable[[Made], Value]] = {
+            "input": self._entered,
+            "spikes": self._sent,
+            "convolution": self._convolution,
+            "affine": self._affine,
+            "scale": self._scaled,
+            "sum": self._sum,
+            "sum_pool": self._sum_pool,
+            "max_pool": self._max_pool,
+        }
+        if made.kind not in works:
+            raise FrontendError(*_refused(made))
+        return works[made.kind](made)
+
+    def _entered(self, made: Made) -> Sent:
+        return self._waiting(self._inputs[made.what], made.time)
+
+    def _sent(self, made: Made) -> Sent:
+        name, shape = self._populations[made.place]
+        return self._waiting(Sent(name, shape, spikes=made.place not in self._several), made.time)
 
     def _waiting(self, sent: Sent, time: int) -> Sent:
         """Return what was sent in an earlier step."""
@@ -145,7 +147,9 @@ class Values:
         value = self.value(made.reads[0], (made.reads[0].size,))
         name = _name(made.place)
         if isinstance(value, Sent):
-            current = Current((Branch(name, replace(value, flat=True), weights),), np.zeros(made.size), (made.size,))
+            current = Current(
+                (Branch(name, replace(value, flat=True), weights),), np.zeros(made.size), (made.size,)
+            )
         else:
             flat = value.dense() if len(value.shape) > 1 else replace(value, flat=False)
             current = multiplied(name, replace(flat, bias=flat.offsets.ravel()), weights)
@@ -153,22 +157,34 @@ class Values:
 
     def _convolution(self, made: Made) -> Current:
         kernel, shape = made.what
-        maps = _maps(shape)
+        maps = as_maps(shape)
         value = self.value(made.reads[0], maps)
-        weights = as_array(kernel.weights).reshape(len(kernel.weights), -1, *kernel.kernel)
+        weights = as_array(kernel.weights)
+        weights = weights.reshape(len(weights), -1, *kernel.kernel)
         bias = np.zeros(len(weights)) if kernel.bias is None else as_array(kernel.bias)
         name = _name(made.place)
         window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
         if isinstance(value, Sent) and value.shape == maps:
             branch = Branch(
-                name, replace(value, flat=False), weights, kernel.stride, kernel.padding, kernel.dilation, kernel.groups
+                name,
+                replace(value, flat=False),
+                weights,
+                kernel.stride,
+                kernel.padding,
+                kernel.dilation,
+                kernel.groups,
             )
             return Current((branch,), bias, (len(weights), *window.positions(maps[1:])))
         if isinstance(value, Current) and value.shape == maps and value.branches:
             try:
                 current = convolved(
-                    name, replace(value, flat=False), weights, stride=kernel.stride, padding=kernel.padding,
-                    dilation=kernel.dilation, groups=kernel.groups,
+                    name,
+                    replace(value, flat=False),
+                    weights,
+                    stride=kernel.stride,
+                    padding=kernel.padding,
+                    dilation=kernel.dilation,
+                    groups=kernel.groups,
                 )
                 return current.affine(np.ones(len(bias)), bias)
             except FrontendError:
@@ -232,7 +248,11 @@ class Values:
                 value = identity(f"{value.node}.{_name(made.place)}", replace(value, flat=False))
             value = replace(value, flat=False)
             if factor != 1:
-                value = Current(tuple(b.scaled(np.full(_targets(b), factor)) for b in value.branches), value.bias * factor, value.shape)
+                value = Current(
+                    tuple(b.scaled(np.full(targets(b), factor)) for b in value.branches),
+                    value.bias * factor,
+                    value.shape,
+                )
             parts.append(value)
         if len({part.shape for part in parts}) > 1:
             parts = [part.dense() for part in parts]
@@ -240,24 +260,31 @@ class Values:
 
     def _sum_pool(self, made: Made) -> Value:
         geometry, shape = made.what
-        maps = _maps(shape)
+        maps = as_maps(shape)
         value = self.value(made.reads[0], maps)
         window = Window(geometry.kernel, geometry.stride, geometry.padding)
         factor = 1.0 / window.area
         if isinstance(value, Sent) and value.shape == maps:
             return self.routes.pool(_name(made.place), replace(value, flat=False), window, factor)
         kernels = np.full((maps[0], 1, *window.kernel), factor)
-        stand_in = Kernel(torch.from_numpy(kernels), None, *_geometry(geometry), groups=maps[0], line=False)
+        stand_in = Kernel(
+            torch.from_numpy(kernels),
+            None,
+            geometry.kernel,
+            geometry.stride,
+            geometry.padding,
+            groups=maps[0],
+        )
         return self._convolution(replace(made, what=(stand_in, maps)))
 
     def _max_pool(self, made: Made) -> Sent:
         geometry, shape = made.what
-        maps = _maps(shape)
+        maps = as_maps(shape)
         value = self.value(made.reads[0], maps)
         if not isinstance(value, Sent) or not value.spikes or not value.plain or value.shape != maps:
             raise FrontendError(
-                f"'{made.place}' takes the largest of what is not spikes: of sums of weights, no chip knows which "
-                "is the largest",
+                f"'{made.place}' takes the largest of what is not spikes: of sums of weights, no chip knows "
+                "which is the largest",
                 "put neurons in front of it, or use average pooling",
             )
         window = Window(geometry.kernel, geometry.stride, geometry.padding)
@@ -285,7 +312,7 @@ class Values:
             dense = value.dense() if len(value.shape) > 1 else value
             for branch in dense.branches:
                 check_size(made.place, *branch.weights.shape)
-                branches.append(replace(branch, weights=_product(chosen, branch.weights)))
+                branches.append(replace(branch, weights=product(chosen, branch.weights)))
             bias = bias + chosen @ dense.bias
         return Current(tuple(branches), bias, (size,))
 
@@ -302,66 +329,26 @@ class Values:
             value = self._of(made)
             if value.shape[1:] != shape[1:] or len(value.shape) != _IMAGE:
                 return None
-            current = identity(f"{value.node}.part", replace(value, flat=False)) if isinstance(value, Sent) else value
+            current = (
+                identity(f"{value.node}.part", replace(value, flat=False))
+                if isinstance(value, Sent)
+                else value
+            )
             channels = slice(start // area, end // area)
             if current.bias.ndim != 1 or any(b.dense for b in current.branches):
                 return None
             bias[channels] = current.bias
-            branches.extend(_placed(branch, channels, shape[0]) for branch in current.branches)
+            branches.extend(placed(branch, channels, shape[0]) for branch in current.branches)
             start = end
         return Current(tuple(branches), bias, shape)
 
 
-def _placed(branch: Branch, channels: slice, total: int) -> Branch:
-    """Return a convolution whose channels are some of more; the others get nothing."""
-    kernels = np.asarray(branch.weights)
-    inputs = kernels.shape[1] * branch.groups
-    whole = np.zeros((total, inputs, *kernels.shape[2:]))
-    share, width = len(kernels) // branch.groups, kernels.shape[1]
-    for group in range(branch.groups):
-        rows = slice(channels.start + group * share, channels.start + (group + 1) * share)
-        whole[rows, group * width : (group + 1) * width] = kernels[group * share : (group + 1) * share]
-    return replace(branch, weights=whole, groups=1)
-
-
-def _targets(branch: Branch) -> int:
-    return int(branch.weights.shape[0])
-
-
-def _product(chosen: csr_array, weights: Matrix) -> Matrix:
-    result: Any = chosen @ weights
-    if isinstance(result, csr_array):
-        result.sort_indices()
-    return result
-
-
-def _geometry(kernel: Kernel) -> tuple[Any, ...]:
-    return kernel.kernel, kernel.stride, kernel.padding, kernel.dilation
-
-
-def _maps(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Return a line of samples per channel as feature maps of one row."""
-    if len(shape) == 2:
-        return shape[0], 1, shape[1]
-    return shape[0], shape[1], shape[2]
-
-
-def _as_shape(value: Value, shape: Shape) -> Value:
-    """Return a value for who reads it in a shape; feature maps may be read flat."""
-    if len(shape) == 1 or value.shape == shape:
-        return replace(value, flat=len(shape) == 1 and len(value.shape) > 1)
-    return replace(value, flat=True)
-
-
-def _matrix_of(place: str, function: Linear) -> tuple[csr_array, Floats]:
-    """Return a linear function as a matrix and what it adds."""
-    size = size_of(function.shape)
-    check_size(place, size, size)
-    with torch.no_grad():
-        offset = function.apply(torch.zeros(1, *function.shape, dtype=torch.float64)).reshape(-1)
-        unit = torch.eye(size, dtype=torch.float64).reshape(size, *function.shape)
-        columns: Tensor = function.apply(unit).reshape(size, -1) - offset
-    return csr_array(columns.T.numpy()), offset.numpy()
+def _weights(made: Made) -> tuple[Matrix, Floats | None]:
+    """Return the matrix of an operation, and what it adds."""
+    if made.kind == "matrix":
+        return matrix_of(made.place, made.what)
+    weight, bias = made.what
+    return as_array(weight), None if bias is None else as_array(bias)
 
 
 def _name(place: str) -> str:
@@ -378,7 +365,10 @@ _REASONS: Final = {
         "read its spikes",
     ),
     "score": ("{place} computes a score in the middle of the network", "put it behind the last neurons"),
-    "max": ("{place} takes a maximum over the steps in the middle of the network", "put it behind the last neurons"),
+    "max": (
+        "{place} takes a maximum over the steps in the middle of the network",
+        "put it behind the last neurons",
+    ),
     "unknown": ("{place}", "move it into a module that Pumice knows, or out of the network"),
 }
 

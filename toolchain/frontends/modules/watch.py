@@ -1,8 +1,8 @@
 """A run of the user's own forward pass, in which every operation on what enters is written down."""
 
+import inspect
 import linecache
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, final
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.functions import DATA, FUNCTIONS, MOVES, RANDOM, UNSEEN
-from toolchain.frontends.modules.ledger import ALWAYS, ZERO, Labels, Ledger, Made
+from toolchain.frontends.modules.functions import FUNCTIONS
+from toolchain.frontends.modules.ledger import ALWAYS, ZERO, Labels, Ledger, Made, Untyped
+from toolchain.frontends.modules.moves import DATA, MOVES, RANDOM, UNSEEN, changes
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
+from toolchain.frontends.modules.operations import Call
 
 _LIBRARIES: Final = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 _INSTALLED: Final = "site-packages"
@@ -36,7 +38,9 @@ class Watch:
         shapes: Shape of the neurons of every module.
     """
 
-    def __init__(self, module: nn.Module, neurons: Mapping[str, tuple[nn.Module, NeuronKind]], steps: int | None) -> None:
+    def __init__(
+        self, module: nn.Module, neurons: Mapping[str, tuple[nn.Module, NeuronKind]], steps: int | None
+    ) -> None:
         self.ledger = Ledger()
         self.steps = steps
         self.calls: dict[str, list[Made]] = {path: [] for path in neurons}
@@ -79,7 +83,7 @@ class Watch:
         return isinstance(value, Tensor) and id(value) in self._known
 
     @contextmanager
-    def asleep(self) -> Iterator[None]:
+    def asleep(self) -> Generator[None]:
         """Let what happens inside go unseen."""
         self._asleep += 1
         try:
@@ -89,7 +93,7 @@ class Watch:
 
     def place(self) -> str:
         """Return the line of the user's code that runs, and the module in which it stands."""
-        frame: Any = sys._getframe(1)  # noqa: SLF001 - the stack that runs
+        frame = inspect.currentframe()
         fallback = ""
         while frame is not None:
             file = frame.f_code.co_filename
@@ -103,7 +107,7 @@ class Watch:
         return fallback or "the module"
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> Generator[None]:
         """Follow all that is run inside."""
         with ExitStack() as stack:
             for path, child in self._module.named_modules():
@@ -115,7 +119,7 @@ class Watch:
             yield
 
     def _before(self, path: str) -> Callable[..., None]:
-        def hook(_: nn.Module, __: Any) -> None:  # noqa: ANN401
+        def hook(_: nn.Module, __: Untyped) -> None:
             self._paths.append(path)
             if path in self._neurons:
                 self._asleep += 1
@@ -123,7 +127,7 @@ class Watch:
         return hook
 
     def _after(self, path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401
+        def hook(module: nn.Module, args: Untyped, kwargs: Untyped, result: Untyped) -> None:
             self._paths.pop()
             if path not in self._neurons:
                 return
@@ -143,6 +147,13 @@ class Watch:
 
     def _record(self, path: str, call: NeuronCall) -> None:
         """Write down a call of neurons, step by step."""
+        kind, module = self._neurons[path][1], self._neurons[path][0]
+        if kind.within_call and self.calls[path]:
+            raise FrontendError(
+                f"'{path}' is a {type(module).__name__} that is called again and again, and forgets at each "
+                "call what it sent to itself",
+                "call it once, with all steps",
+            )
         current = self.labels_or_constants(call.current)
         if call.merged:
             current = current.reshape(-1, call.merged, *current.shape[1:])
@@ -168,22 +179,22 @@ class Watch:
                 state = self.ledger.add("state", tensor.numel(), step, path, what=place)
                 self.enter(tensor, state.labels.reshape(tuple(tensor.shape)))
 
-    def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Untyped:
         """Run a function of PyTorch, and write down what it did."""
         if self._asleep:
             return func(*args, **kwargs)
         with self.asleep():
             return self._call(func, args, kwargs)
 
-    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Untyped:
         name = _name(func)
-        if name in RANDOM and name != "dropout":
+        if name in RANDOM:
             raise FrontendError(
                 f"{self.place()} draws random numbers, so that no two runs are equal",
                 "encode the samples before they enter, and give the encoded ones as the example",
             )
         followed = [value for value in _flat((*args, *kwargs.values())) if self.is_followed(value)]
-        before = self.labels_or_constants(args[0]) if followed and _changes(name) else None
+        before = self.labels_or_constants(args[0]) if followed and changes(name) else None
         result = func(*args, **kwargs)
         if before is not None:
             self.enter(args[0], before)
@@ -195,10 +206,9 @@ class Watch:
                 "sample to sample",
                 "leave it out of the forward pass, or compute it from shapes alone",
             )
-        if name in MOVES:
-            MOVES[name](self, func, args, kwargs, result)
-        elif name in FUNCTIONS:
-            FUNCTIONS[name](self, args, kwargs, result)
+        handler = MOVES.get(name) or FUNCTIONS.get(name)
+        if handler is not None:
+            handler(self, Call(name, func, args, kwargs, result))
         else:
             self.hide(result, name)
         return result
@@ -220,12 +230,14 @@ class _Mode(TorchFunctionMode):
         super().__init__()
         self._watch = watch
 
-    def __torch_function__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+    def __torch_function__(
+        self, func: Untyped, _: Untyped, args: Untyped = (), kwargs: Untyped = None
+    ) -> Untyped:
         return self._watch.call(func, args, kwargs or {})
 
 
 @contextmanager
-def _removing(handle: Any) -> Iterator[None]:  # noqa: ANN401 - a handle of torch
+def _removing(handle: Untyped) -> Generator[None]:
     try:
         yield
     finally:
@@ -246,7 +258,7 @@ def _joined(tensor: Tensor, labels: list[Labels], axis: int | None, *, merged: b
     return np.moveaxis(np.stack([row.reshape(inner) for row in labels]), 0, axis)
 
 
-def _flat(values: Any) -> Iterator[Any]:  # noqa: ANN401 - arguments of any function
+def _flat(values: Untyped) -> Iterator[Any]:
     for value in values:
         if isinstance(value, tuple | list):
             yield from _flat(value)
@@ -254,13 +266,7 @@ def _flat(values: Any) -> Iterator[Any]:  # noqa: ANN401 - arguments of any func
             yield value
 
 
-def _changes(name: str) -> bool:
-    """Return whether a function changes its first argument in place."""
-    in_place = name.endswith("_") and not name.startswith("_") and name not in {"detach_", "requires_grad_"}
-    return in_place or name == "__setitem__" or (name.startswith("__i") and name not in {"__iter__", "__index__", "__int__"})
-
-
-def _name(func: Any) -> str:  # noqa: ANN401 - a function of torch
+def _name(func: Untyped) -> str:
     name: str = getattr(func, "__name__", str(func))
     if name in {"__get__", "__set__"}:
         return str(getattr(func.__self__, "__name__", name))

@@ -275,11 +275,7 @@ def _without_unread(nodes: Mapping[str, AnyNode]) -> Mapping[str, AnyNode]:
     """Return the nodes without delays and poolings that nothing reads."""
     while True:
         read = {operand for node in nodes.values() for operand in node.inputs}
-        unread = [
-            name
-            for name, node in nodes.items()
-            if name not in read and isinstance(node, _PASSING)
-        ]
+        unread = [name for name, node in nodes.items() if name not in read and isinstance(node, _PASSING)]
         if not unread:
             return nodes
         nodes = {name: node for name, node in nodes.items() if name not in unread}

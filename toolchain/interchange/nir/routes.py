@@ -133,7 +133,9 @@ class Routes:
             # The pooling sums elements that wait and elements that do not, so they wait in front of it.
             pooled = self.nodes[node.inputs[0]]
             shape = pooled.shape if isinstance(pooled, ir.Delay) else sent.shape
-            spikes = not isinstance(pooled, ir.SumPool2d) and pooled.edge is EdgeKind.SPIKE
+            spikes = isinstance(pooled, ir.MaxPool2d) or (
+                not isinstance(pooled, ir.SumPool2d) and pooled.edge is EdgeKind.SPIKE
+            )
             late = self.one_step_late(Sent(pooled.name, shape, spikes=spikes))
             name = self._names.new(before)
             self.nodes[name] = replace(node, name=name, inputs=(late.node,))
