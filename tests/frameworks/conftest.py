@@ -3,6 +3,8 @@
 collect_ignore_glob = [
     "*_cells.py",
     "cells.py",
+    "module_cases*.py",
+    "random_*.py",
     "networks.py",
     "lava_models.py",
     "netx_weights.py",

@@ -49,7 +49,7 @@ class Case:
         return np.moveaxis(spikes, 0, 1) if self.lies == "tb" else spikes
 
     def result(self) -> str:
-        """Return `equal`, `silent` where it is but nothing fires, the first difference, or why it is refused."""
+        """Return `equal`, or `silent` if nothing fires; else the first difference, or why it is refused."""
         torch.manual_seed(1)
         module = self.make()
         strengthen(module, self.strength)
@@ -60,6 +60,8 @@ class Case:
             record = recorded(module, x)
         except Exception as error:  # noqa: BLE001 - any error is a result here
             return f"{type(error).__name__}: {error}"
+        if self.lies != "b" and (record.steps, record.layout.time) != (self.shape[1], int(self.lies == "bt")):
+            return f"{record.steps} steps, {record.layout}"
         stimulus = Stimulus(record.arranged(x))
         check = check_graph(
             record.imported.graph, record.outputs, stimulus, record.imported.rests, partly=True
@@ -93,7 +95,5 @@ class Loop(nn.Module):
         self._step, self._time = step, time
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out, state = [], {}
-        for frame in x.unbind(self._time):
-            out.append(self._step(self, frame, state))
-        return torch.stack(out)
+        state: dict[str, Any] = {}
+        return torch.stack([self._step(self, frame, state) for frame in x.unbind(self._time)])

@@ -265,6 +265,46 @@ class Bad(nn.Module):
         return torch.stack(out)
 
 
+class Static(nn.Module):
+    """One picture at every step, whose convolution is computed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.lif1, self.fc, self.lif2 = nn.Conv2d(2, 4, 3), _leaky(), nn.Linear(144, 5), _leaky()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        current = self.conv(x)
+        return torch.stack([self.lif2(self.fc(self.lif1(current).flatten(1))) for _ in range(9)])
+
+
+class TwoInputs(nn.Module):
+    """Two streams of spikes; the second is the first, backwards in channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.lif = nn.Linear(6, 8), nn.Linear(6, 8), _leaky()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([self.lif(self.a(frame) + self.b(frame.flip(1))) for frame in x.unbind(1)])
+
+
+class OneLayer(nn.Module):
+    """A layer whose states are handed on."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.fc, self.lif = nn.Linear(6, 8), layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state: Any = self.lif.reset_mem()
+        state = state if isinstance(state, tuple) else (state,)
+        out = []
+        for frame in x.unbind(1):
+            spk, *state = self.lif(self.fc(frame), *state)
+            out.append(spk)
+        return torch.stack(out, 1)
+
+
 LAYERS: list[tuple[str, Any]] = [
     ("Leaky", partial(snn.Leaky, beta=_each(0.1, 0.95), threshold=_each(0.5, 1.2))),
     (
@@ -484,9 +524,9 @@ CASES: list[Case] = [
         ),
         IMAGE,
     ),
-    Case(NAME, "one picture at every step", lambda: Static(), (3, 2, 8, 8), graded=True, lies="b"),
+    Case(NAME, "one picture at every step", Static, (3, 2, 8, 8), graded=True, lies="b"),
     Case(NAME, "several outputs", Branching),
-    Case(NAME, "several inputs", lambda: TwoInputs()),
+    Case(NAME, "several inputs", TwoInputs),
     Case(NAME, "weights in two places", SharedWeights),
     Case(NAME, "neurons in two places", Shared, refused="neurons that stand in several places share"),
     *(
@@ -559,43 +599,3 @@ CASES: list[Case] = [
         refused="use Leaky",
     ),
 ]
-
-
-class Static(nn.Module):
-    """One picture at every step, whose convolution is computed once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.lif1, self.fc, self.lif2 = nn.Conv2d(2, 4, 3), _leaky(), nn.Linear(144, 5), _leaky()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        current = self.conv(x)
-        return torch.stack([self.lif2(self.fc(self.lif1(current).flatten(1))) for _ in range(9)])
-
-
-class TwoInputs(nn.Module):
-    """Two streams of spikes; the second is the first, backwards in channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a, self.b, self.lif = nn.Linear(6, 8), nn.Linear(6, 8), _leaky()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.stack([self.lif(self.a(frame) + self.b(frame.flip(1))) for frame in x.unbind(1)])
-
-
-class OneLayer(nn.Module):
-    """A layer whose states are handed on."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.fc, self.lif = nn.Linear(6, 8), layer
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        state: Any = self.lif.reset_mem()
-        state = state if isinstance(state, tuple) else (state,)
-        out = []
-        for frame in x.unbind(1):
-            spk, *state = self.lif(self.fc(frame), *state)
-            out.append(spk)
-        return torch.stack(out, 1)

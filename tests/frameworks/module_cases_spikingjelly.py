@@ -86,7 +86,7 @@ def _convolved(*parts: nn.Module, size: int) -> nn.Module:
 
 NEURONS: list[tuple[str, Callable[..., nn.Module]]] = [
     ("IFNode", lambda **o: neuron.IFNode(**{"v_threshold": 0.7, **o})),
-    ("LIFNode", lambda **o: _lif(**o)),
+    ("LIFNode", _lif),
     ("LIFNode, decay_input=False", lambda **o: _lif(decay_input=False, tau=3.0, **o)),
     ("ParametricLIFNode", lambda **o: neuron.ParametricLIFNode(**{"init_tau": 1.7, "v_threshold": 0.5, **o})),
     (

@@ -54,8 +54,10 @@ def _remedy(path: str, module: nn.Module) -> str:
         return "put it into an nn.Sequential with the neurons that it drives, a CubaLif"
     if path == _MODEL:
         return (
-            "arrange its layers as an nn.Sequential, or as a Network of named layers and connections; if it "
-            "is of another framework, export it to a .nir file and compile that"
+            "give it neurons: any module is compiled as it is if they are CubaLif, or of snnTorch, "
+            "SpikingJelly, sinabs or Norse; or arrange its layers as an nn.Sequential, or as a Network of "
+            "named layers and connections; if it is of another framework, export it to a .nir file and "
+            "compile that"
         )
     return "replace it by Linear and CubaLif, or leave it out if it has no part in running the network"
 

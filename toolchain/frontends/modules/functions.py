@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from toolchain.frontends.modules.watch import Watch
 
 _MATRIX: Final = 2
+_FEW: Final = 4
+"""Most rows that are added as such, not as a sum over features."""
 _EPS: Final = 1e-5
 """What PyTorch adds to a variance, if nothing is said."""
 
@@ -115,6 +117,12 @@ def _reduced(kind: str, watch: "Watch", call: Call) -> None:
         result: Tensor = call.result if isinstance(call.result, Tensor) else call.result[0]
         watch.enter(result, made.labels.reshape(tuple(result.shape)))
         return
+    if kind == "sum" and steps is None and len(axes) == 1 and labels.shape[axes[0]] <= _FEW:
+        # What was stacked to be added, such as the branches of a loop.
+        parts = list(np.moveaxis(labels, axes[0], 0))
+        shape = tuple(call.result.shape)
+        elementwise(watch, "sum", call.result, [part.reshape(shape) for part in parts], (1.0,) * len(parts))
+        return
     if kind == "max" or (steps is not None and steps in axes) or 0 in axes:
         watch.hide(call.result, f"{kind} over axes {list(axes)}")
         return
@@ -151,3 +159,25 @@ FUNCTIONS: Final[Mapping[str, Handler]] = {
     **dict.fromkeys(names("softmax log_softmax sigmoid"), _ranked),
 }
 """Functions that compute, and what writes them down."""
+
+_PER_SAMPLE: Final = "it divides by what each sample holds, and weights are the same for all samples"
+_PRODUCT: Final = "it multiplies what depends on the data with what depends on the data, and neurons only add"
+_COMPARISON: Final = "it compares values, which only the neurons of a framework do"
+_ACTIVATION: Final = "it makes real numbers, and only spikes travel between neurons"
+REASONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        names("layer_norm rms_norm group_norm instance_norm local_response_norm normalize"), _PER_SAMPLE
+    ),
+    **dict.fromkeys(
+        names("scaled_dot_product_attention multi_head_attention_forward bmm einsum baddbmm"), _PRODUCT
+    ),
+    **dict.fromkeys(
+        names(
+            "relu relu_ relu6 leaky_relu elu gelu silu tanh softplus hardtanh hardswish clamp clip abs exp sqrt"
+        ),
+        _ACTIVATION,
+    ),
+    **dict.fromkeys(names("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell"), _PRODUCT),
+    **dict.fromkeys(names("gt lt ge le eq ne where heaviside __gt__ __lt__ __ge__ __le__"), _COMPARISON),
+}
+"""Why functions have no counterpart."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from torch import nn
 
-from toolchain.errors import UnsupportedModuleError
+from toolchain.errors import FrontendError, UnsupportedModuleError
 from toolchain.frontends.modules import norse, own, sinabs, snntorch, spikingjelly
 from toolchain.frontends.modules.neuron_kinds import NeuronKind, type_names
 from toolchain.models import CubaLif, FeedForward, Network
@@ -43,18 +43,24 @@ def neurons_of(module: nn.Module) -> dict[str, tuple[nn.Module, NeuronKind]]:
     """Return the modules of neurons in a module by their paths; those inside of others are left out.
 
     Raises:
-        UnsupportedModuleError: A module is of neurons that have no counterpart, or has such options.
+        UnsupportedModuleError: A module is of neurons that have no counterpart.
+        FrontendError: Neurons have options that have none.
     """
     known: dict[str, tuple[nn.Module, NeuronKind]] = {}
     for path, child in module.named_modules():
         if any(path.startswith(f"{outer}.") for outer in known):
             continue
         kind = kind_of(child)
-        why = kind.refusal(child) if kind is not None else _why_not(child)
+        name = type(child).__name__
+        if kind is None:
+            why = _why_not(child)
+            if why:
+                raise UnsupportedModuleError(path or "(model)", name, (MODULES,), why)
+            continue
+        why = kind.refusal(child)
         if why:
-            raise UnsupportedModuleError(path or "(model)", type(child).__name__, (MODULES,), why)
-        if kind is not None:
-            known[path] = (child, kind)
+            raise FrontendError(f"module '{path or '(model)'}', a {name}, cannot be compiled: {why}")
+        known[path] = (child, kind)
     return known
 
 

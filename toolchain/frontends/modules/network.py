@@ -113,9 +113,12 @@ def _no_layout(problems: Mapping[str, Exception], example: Mapping[str, NDArray[
     if ours:
         return ours[0]
     shapes = ", ".join(str(list(array.shape)) for array in example.values())
-    said = "; ".join(f"as {layout}: {str(error).splitlines()[0]}" for layout, error in problems.items())
+    likely = [
+        str(layout) for layout in LAYOUTS if layout.time is None or layout.by_step or layout == LAYOUTS[0]
+    ]
+    said = "; ".join(f"as {lies}: {str(problems[lies]).splitlines()[0]}" for lies in likely)
     return FrontendError(
-        f"the module does not run on the example of shape {shapes}: {said}",
+        f"the module does not run on the example of shape {shapes} ({said})",
         "give the example as forward takes it, with samples and steps in its first two axes",
     )
 
@@ -236,7 +239,7 @@ class _Runner:
         if not used:
             raise FrontendError("forward calls none of its neurons")
         expected = steps if steps is not None else min(used.values())
-        if steps is not None and max(used.values()) == 1 and steps > 1:
+        if max(used.values()) == 1 and steps != 1:
             raise _OtherLayoutError("every module of neurons was called once: it takes one step")
         wrong = {path: count for path, count in used.items() if count != expected}
         if wrong:

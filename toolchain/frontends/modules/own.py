@@ -12,7 +12,7 @@ from toolchain.models import CubaLif
 
 
 def _call(
-    _: Untyped, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+    module: CubaLif, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
 ) -> NeuronCall:
     current = args[0] if args else kwargs["x"]
     if module.fires:

@@ -75,11 +75,27 @@ class Steps:
                 if self._is_constant_there(self._ledger.numbers(labels[where]), model, its[where], step):
                     continue
                 return f"it is constant, and made by {_said(model)} later"
+            rest = None if made.kind == model.kind else self._rest_of_sum(model, step)
+            if rest is not None:
+                if self._difference(labels[where], rest[its[where]], step) is not None:
+                    return f"{_said(made)} stands where {_said(model)} does later"
+                continue
             if not np.array_equal(mine[where], its[where]):
                 return f"{_said(model)} is read in another order"
             if not self._same(made, model, step):
                 return f"{_said(made)} stands where {_said(model)} does later"
         return None
+
+    def _rest_of_sum(self, model: Made, step: int) -> Labels | None:
+        """Return the only part of a sum that there is in an early step, before the others were sent."""
+        if model.kind != "sum":
+            return None
+        parts = [
+            (labels, factor)
+            for labels, factor in zip(model.reads, model.what, strict=True)
+            if (values := self._numbers_before(labels, step)) is None or values.any()
+        ]
+        return parts[0][0] if len(parts) == 1 < len(model.reads) and parts[0][1] == 1 else None
 
     def _same(self, made: Made, model: Made, step: int) -> bool:
         key = (made.first, model.first)

@@ -369,7 +369,7 @@ _REASONS: Final = {
         "{place} takes a maximum over the steps in the middle of the network",
         "put it behind the last neurons",
     ),
-    "unknown": ("{place}", "move it into a module that Pumice knows, or out of the network"),
+    "unknown": ("{place}", "leave it out, or train the network without it"),
 }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.functions import FUNCTIONS
+from toolchain.frontends.modules.functions import FUNCTIONS, REASONS
 from toolchain.frontends.modules.ledger import ALWAYS, ZERO, Labels, Ledger, Made, Untyped
 from toolchain.frontends.modules.moves import DATA, MOVES, RANDOM, UNSEEN, changes
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
@@ -217,7 +217,8 @@ class Watch:
         """Mark a result as something that cannot be followed; it matters where neurons or outputs read it."""
         for tensor in _flat((result,)):
             if isinstance(tensor, Tensor) and tensor.numel():
-                what = f"{self.place()} computes `{name}`, which cannot be followed"
+                why = REASONS.get(name, "it has no counterpart among weights, poolings and neurons")
+                what = f"{self.place()} computes `{name}`: {why}"
                 made = self.ledger.add("unknown", tensor.numel(), ALWAYS, what)
                 self.enter(tensor, made.labels.reshape(tuple(tensor.shape)))
 
