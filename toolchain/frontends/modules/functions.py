@@ -172,9 +172,7 @@ REASONS: Final[Mapping[str, str]] = {
         names("scaled_dot_product_attention multi_head_attention_forward bmm einsum baddbmm"), _PRODUCT
     ),
     **dict.fromkeys(
-        names(
-            "relu relu_ relu6 leaky_relu elu gelu silu tanh softplus hardtanh hardswish clamp clip abs exp sqrt"
-        ),
+        names("relu relu_ relu6 leaky_relu elu gelu silu tanh softplus hardtanh hardswish clamp abs exp"),
         _ACTIVATION,
     ),
     **dict.fromkeys(names("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell"), _PRODUCT),
