@@ -4,6 +4,7 @@ collect_ignore_glob = [
     "*_cells.py",
     "cells.py",
     "module_cases*.py",
+    "snntorch_modules.py",
     "random_*.py",
     "networks.py",
     "lava_models.py",

@@ -16,7 +16,7 @@ from toolchain.frontends.modules.readouts import Read, reads_of
 from toolchain.frontends.modules.sinabs import note_on_floor
 from toolchain.frontends.modules.structure import Steps
 from toolchain.frontends.modules.values import FlatNeuronsError, Values
-from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.watch import RunWatch
 from toolchain.interchange.nir.arrivals import Arrivals
 from toolchain.interchange.nir.assembly import assembled
 from toolchain.interchange.nir.neurons import Dynamics
@@ -33,7 +33,7 @@ _DT_MS: Final = 1.0
 
 
 def folded(
-    watch: Watch,
+    watch: RunWatch,
     neurons: Neurons,
     inputs: Inputs,
     results: Mapping[str, Labels],
@@ -71,7 +71,7 @@ def folded(
 
 
 def _assembled(
-    watch: Watch,
+    watch: RunWatch,
     neurons: Neurons,
     inputs: Inputs,
     reads: list[Read],
@@ -117,7 +117,7 @@ def _assembled(
     )
 
 
-def _shape(watch: Watch, neurons: Neurons, path: str, flat: set[str]) -> Shape:
+def _shape(watch: RunWatch, neurons: Neurons, path: str, flat: set[str]) -> Shape:
     """Return the shape of the neurons of a module."""
     kind, module = neurons[path][1], neurons[path][0]
     weights = kind.weights(module)

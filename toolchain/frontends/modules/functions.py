@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,10 +12,15 @@ from toolchain.arrays import Floats
 from toolchain.frontends.modules import maps
 from toolchain.frontends.modules.moves import names
 from toolchain.frontends.modules.neuron_kinds import as_array
-from toolchain.frontends.modules.operations import Call, Handler, axis_of_steps, by_rows, elementwise, generic
-
-if TYPE_CHECKING:
-    from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.operations import (
+    Call,
+    Follows,
+    Handler,
+    axis_of_steps,
+    by_rows,
+    elementwise,
+    generic,
+)
 
 _MATRIX: Final = 2
 _FEW: Final = 4
@@ -24,32 +29,32 @@ _EPS: Final = 1e-5
 """What PyTorch adds to a variance, if nothing is said."""
 
 
-def _added(sign: float, watch: "Watch", call: Call) -> None:
+def _added(sign: float, watch: Follows, call: Call) -> None:
     reads = [watch.labels_or_constants(call.first), watch.labels_or_constants(call.get(1, "other"))]
     elementwise(watch, "sum", call.result, reads, (1.0, sign * float(call.kwargs.get("alpha", 1))))
 
 
-def _subtracted_from(watch: "Watch", call: Call) -> None:
+def _subtracted_from(watch: Follows, call: Call) -> None:
     reads = [watch.labels_or_constants(call.first), watch.labels_or_constants(call.get(1, "other"))]
     elementwise(watch, "sum", call.result, reads, (-1.0, 1.0))
 
 
-def _negated(watch: "Watch", call: Call) -> None:
+def _negated(watch: Follows, call: Call) -> None:
     elementwise(watch, "sum", call.result, [watch.labels_or_constants(call.first)], (-1.0,))
 
 
-def _multiplied(watch: "Watch", call: Call) -> None:
+def _multiplied(watch: Follows, call: Call) -> None:
     one, other = call.first, call.get(1, "other")
     if watch.is_followed(other):
         one, other = other, one
     _scaled(watch, call, one, other)
 
 
-def _divided(watch: "Watch", call: Call) -> None:
+def _divided(watch: Follows, call: Call) -> None:
     _scaled(watch, call, call.first, call.get(1, "other"), power=-1.0)
 
 
-def _scaled(watch: "Watch", call: Call, values: object, factor: object, power: float = 1.0) -> None:
+def _scaled(watch: Follows, call: Call, values: object, factor: object, power: float = 1.0) -> None:
     """Write down a product with what is constant, or with a power of that."""
     if watch.is_followed(factor) or not watch.is_followed(values):
         watch.hide(call.result, f"{call.name} of two values that depend on the data")
@@ -63,7 +68,7 @@ def _scaled(watch: "Watch", call: Call, values: object, factor: object, power: f
     elementwise(watch, "scale", call.result, [watch.labels_or_constants(values)], of_row)
 
 
-def _linear(watch: "Watch", call: Call) -> None:
+def _linear(watch: Follows, call: Call) -> None:
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if watch.is_followed(weight):
         watch.hide(call.result, "linear with weights that depend on the data")
@@ -71,7 +76,7 @@ def _linear(watch: "Watch", call: Call) -> None:
     by_rows(watch, "linear", call, 1, (weight, bias))
 
 
-def _matrix_product(watch: "Watch", call: Call) -> None:
+def _matrix_product(watch: Follows, call: Call) -> None:
     weight = call.get(1, "other", "mat2")
     if watch.is_followed(weight) or not isinstance(weight, Tensor) or weight.ndim != _MATRIX:
         watch.hide(call.result, f"{call.name} of two values, as in attention")
@@ -79,7 +84,7 @@ def _matrix_product(watch: "Watch", call: Call) -> None:
     by_rows(watch, "linear", call, 1, (weight.t(), None))
 
 
-def _normalised(watch: "Watch", call: Call) -> None:
+def _normalised(watch: Follows, call: Call) -> None:
     mean, variance = call.get(1, "running_mean"), call.get(2, "running_var")
     weight, bias = call.get(3, "weight"), call.get(4, "bias")
     if call.get(5, "training", otherwise=False) or mean is None:
@@ -91,7 +96,7 @@ def _normalised(watch: "Watch", call: Call) -> None:
     by_rows(watch, "affine", call, call.first.ndim - 1, (scale, offset))
 
 
-def _dropped(watch: "Watch", call: Call) -> None:
+def _dropped(watch: Follows, call: Call) -> None:
     """Write down dropout, which does nothing in evaluation."""
     if call.get(2, "training", otherwise=True) and float(call.get(1, "p", otherwise=0.5)):
         watch.hide(call.result, "dropout with training=True")
@@ -99,7 +104,7 @@ def _dropped(watch: "Watch", call: Call) -> None:
     watch.enter(call.result, watch.labels_or_constants(call.first))
 
 
-def _reduced(kind: str, watch: "Watch", call: Call) -> None:
+def _reduced(kind: str, watch: Follows, call: Call) -> None:
     """Write down sums, means and maxima: over the steps they are read-outs, over maps they are poolings."""
     given = call.get(1, "dim", "axis")
     if isinstance(given, Tensor):
@@ -136,7 +141,7 @@ def _over(kind: str, axes: tuple[int, ...], keep: bool, x: Tensor) -> Tensor:  #
     return function(x, axes, keepdim=keep)
 
 
-def _ranked(watch: "Watch", call: Call) -> None:
+def _ranked(watch: Follows, call: Call) -> None:
     """Write down functions of scores that leave the largest the largest, at the end of a network."""
     elementwise(watch, "score", call.result, [watch.labels_or_constants(call.first)], None)
 

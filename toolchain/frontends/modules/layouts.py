@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.frontends.modules.ledger import ALWAYS, Untyped
-from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.watch import RunWatch
 
 _LINE: Final = 2
 _MAPS: Final = 3
@@ -73,7 +73,7 @@ def input_name(name: str, arrays: Mapping[str, Untyped]) -> str:
 
 
 def enter_input(
-    watch: Watch, key: str, tensor: Tensor, layout: Layout, array: NDArray[Untyped], count: int
+    watch: RunWatch, key: str, tensor: Tensor, layout: Layout, array: NDArray[Untyped], count: int
 ) -> tuple[tuple[int, ...], float | None]:
     """Give the elements of an input their labels; return its shape and largest value."""
     name = key if count > 1 else "input"

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from torch import Tensor
 from torch.nn import functional
 
 from toolchain.arrays import Pair
 from toolchain.frontends.modules.ledger import Untyped
-from toolchain.frontends.modules.operations import Call, Handler, Kernel, by_rows, generic
-
-if TYPE_CHECKING:
-    from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.operations import Call, Follows, Handler, Kernel, by_rows, generic
 
 _LINE: Final = 2
 """Axes of a line of samples per channel."""
@@ -31,7 +28,7 @@ def _own(pair: Pair, inner: int) -> tuple[int, ...]:
     return pair[-1:] if inner == _LINE else pair
 
 
-def _convolved(inner: int, watch: "Watch", call: Call) -> None:
+def _convolved(inner: int, watch: Follows, call: Call) -> None:
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if watch.is_followed(weight):
         watch.hide(call.result, "a convolution whose weights depend on the data")
@@ -68,7 +65,7 @@ def _with_weights(
     return function(x, weight.detach().double(), None if bias is None else bias.detach().double(), **given)
 
 
-def _transposed(inner: int, watch: "Watch", call: Call) -> None:
+def _transposed(inner: int, watch: Follows, call: Call) -> None:
     defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
     given = {name: call.get(3 + n, name, otherwise=defaults[name]) for n, name in enumerate(defaults)}
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
@@ -84,12 +81,12 @@ def _geometry(call: Call, inner: int) -> Kernel:
     return Kernel(None, None, kernel, moved, _pair(call.get(3, "padding", otherwise=0), inner, 0))
 
 
-def _put(watch: "Watch", kind: str, call: Call, inner: int, window: Kernel) -> None:
+def _put(watch: Follows, kind: str, call: Call, inner: int, window: Kernel) -> None:
     shape = tuple(call.first.shape)
     by_rows(watch, kind, call, inner, (window, shape[len(shape) - inner :]))
 
 
-def _largest(inner: int, watch: "Watch", call: Call) -> None:
+def _largest(inner: int, watch: Follows, call: Call) -> None:
     dilation = _pair(call.get(4, "dilation", otherwise=1), inner, 1)
     if call.get(5, "ceil_mode", otherwise=False) or dilation != (1, 1):
         watch.hide(call.result, "max_pool with ceil_mode or dilation")
@@ -97,7 +94,7 @@ def _largest(inner: int, watch: "Watch", call: Call) -> None:
     _put(watch, "max_pool", call, inner, _geometry(call, inner))
 
 
-def _averaged(inner: int, watch: "Watch", call: Call) -> None:
+def _averaged(inner: int, watch: Follows, call: Call) -> None:
     window = _geometry(call, inner)
     ceil = bool(call.get(4, "ceil_mode", otherwise=False))
     counts = bool(call.get(5, "count_include_pad", otherwise=True))
@@ -118,14 +115,14 @@ def _after(
     return function(x, *args, **kwargs)
 
 
-def _resized(inner: int, function: Callable[..., Tensor], watch: "Watch", call: Call) -> None:
+def _resized(inner: int, function: Callable[..., Tensor], watch: Follows, call: Call) -> None:
     """Write down a function of the last axes that takes the same arguments for any number of samples."""
     rest = {key: value for key, value in call.kwargs.items() if key != "input"}
     apply = partial(_after, function, call.args[1:], rest)
     generic(watch, call, inner, apply, str(call.args[1:]), str(sorted(rest.items(), key=str)))
 
 
-def _summed(watch: "Watch", call: Call) -> None:
+def _summed(watch: Follows, call: Call) -> None:
     """Write down a pooling by powers where the power is one, as sinabs sums spikes: none is negative."""
     if float(call.get(1, "norm_type")) != 1:
         watch.hide(call.result, "lp_pool2d with another power than one")

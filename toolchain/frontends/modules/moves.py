@@ -1,7 +1,7 @@
 """Functions of PyTorch that only move numbers: what they do to values, they do to labels."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -9,15 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from toolchain.frontends.modules.ledger import Untyped
-from toolchain.frontends.modules.operations import Call, Handler
-
-if TYPE_CHECKING:
-    from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.operations import Call, Follows, Handler
 
 
-def names(text: str) -> frozenset[str]:
+def names(text: str) -> tuple[str, ...]:
     """Return the words of a text."""
-    return frozenset(text.split())
+    return tuple(text.split())
 
 
 UNSEEN: Final = names(
@@ -54,11 +51,11 @@ def changes(name: str) -> bool:
     return (name.endswith("_") and not name.startswith("_")) or name.startswith(("__setitem__", "__i"))
 
 
-def _labels(watch: "Watch", value: Untyped) -> Tensor:
+def _labels(watch: Follows, value: Untyped) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(watch.labels_or_constants(value)))
 
 
-def _enter(watch: "Watch", result: Untyped, moved: Untyped) -> None:
+def _enter(watch: Follows, result: Untyped, moved: Untyped) -> None:
     if isinstance(result, Tensor):
         watch.enter(result, moved.numpy().copy())
         return
@@ -66,7 +63,7 @@ def _enter(watch: "Watch", result: Untyped, moved: Untyped) -> None:
         watch.enter(one, other.numpy().copy())
 
 
-def _moved(watch: "Watch", call: Call) -> None:
+def _moved(watch: Follows, call: Call) -> None:
     """Do to the labels of the first argument what is done to its values."""
     first = call.first
     others = {key: value for key, value in call.kwargs.items() if value is not first}
@@ -76,27 +73,27 @@ def _moved(watch: "Watch", call: Call) -> None:
     _enter(watch, call.result, call.function(_labels(watch, first), *call.args[1:], **others))
 
 
-def _alike(watch: "Watch", call: Call) -> None:
+def _alike(watch: Follows, call: Call) -> None:
     """Give a tensor of another type, or in another place, the same labels."""
     if watch.is_followed(call.first) and isinstance(call.result, Tensor):
         shape = tuple(call.result.shape)
         watch.enter(call.result, np.broadcast_to(watch.labels_or_constants(call.first), shape).copy())
 
 
-def _shaped_like(watch: "Watch", call: Call) -> None:
+def _shaped_like(watch: Follows, call: Call) -> None:
     labels, shape = watch.labels_or_constants(call.first), tuple(call.result.shape)
     same = labels.size == call.result.numel()
     watch.enter(call.result, labels.reshape(shape) if same else np.broadcast_to(labels, shape).copy())
 
 
-def _gathered(watch: "Watch", call: Call) -> None:
+def _gathered(watch: Follows, call: Call) -> None:
     """Put labels of several tensors together."""
     labels = [_labels(watch, each) for each in call.get(0, "tensors")]
     others = {key: value for key, value in call.kwargs.items() if key != "tensors"}
     _enter(watch, call.result, call.function(labels, *call.args[1:], **others))
 
 
-def _assigned(watch: "Watch", call: Call) -> None:
+def _assigned(watch: Follows, call: Call) -> None:
     """Put labels into a part of a tensor that is changed in place."""
     target, index, value = call.args
     filled = _labels(watch, target).clone()
@@ -104,7 +101,7 @@ def _assigned(watch: "Watch", call: Call) -> None:
     watch.enter(target, filled.numpy())
 
 
-def _padded(watch: "Watch", call: Call) -> None:
+def _padded(watch: Follows, call: Call) -> None:
     mode = call.get(2, "mode", otherwise="constant")
     if mode != "constant" or call.get(3, "value"):
         watch.hide(call.result, f"pad with mode='{mode}' or a value")

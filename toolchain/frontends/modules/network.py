@@ -18,7 +18,7 @@ from toolchain.frontends.modules.layouts import LAYOUTS, Layout, arranged, enter
 from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
 from toolchain.frontends.modules.readouts import tensors_of
-from toolchain.frontends.modules.watch import Watch
+from toolchain.frontends.modules.watch import RunWatch
 from toolchain.ir.imported import Imported
 
 Neurons = Mapping[str, tuple[nn.Module, NeuronKind]]
@@ -86,7 +86,7 @@ def recorded(
     _check_whole(module)
     if not neurons:
         raise FrontendError("the module has no neurons that are known")
-    runner = _Runner(module, neurons, example)
+    runner = _ModuleRuns(module, neurons, example)
     problems: dict[str, Exception] = {}
     for layout in LAYOUTS:
         try:
@@ -129,7 +129,7 @@ class _OtherLayoutError(FrontendError):
 
 
 @final
-class _Runner:
+class _ModuleRuns:
     """Runs a module on parts of an example.
 
     Args:
@@ -207,7 +207,7 @@ class _Runner:
         """Return the graph that the module is, if the example lies so."""
         tensors = self._tensors(layout, slice(1))
         steps = self._steps(layout)
-        watch = Watch(self._module, self._neurons, steps)
+        watch = RunWatch(self._module, self._neurons, steps)
         shapes: dict[str, tuple[tuple[int, ...], float | None]] = {}
         for key, tensor in tensors.items():
             shapes[input_name(key, tensors)] = enter_input(
@@ -233,7 +233,7 @@ class _Runner:
             raise _OtherLayoutError(f"inputs have different numbers of steps: {sorted(steps)}")
         return steps.pop()
 
-    def _check_calls(self, watch: Watch, steps: int | None) -> None:
+    def _check_calls(self, watch: RunWatch, steps: int | None) -> None:
         counts = {path: len(calls) for path, calls in watch.calls.items()}
         used = {path: count for path, count in counts.items() if count}
         if not used:

@@ -103,6 +103,19 @@ def values_of_parameter(value: Untyped, shape: Shape, what: str) -> Floats:
     return np.array(spread(array, shape, what))
 
 
+def _numbers(given: Mapping[str, Untyped], shape: Shape, name: str) -> dict[str, Floats]:
+    """Return what a module says for every neuron, checked."""
+    numbers = {key: values_of_parameter(value, shape, f"{key} of {name}") for key, value in given.items()}
+    for key in ("du", "dv"):
+        if not ((numbers[key] >= 0) & (numbers[key] <= 1)).all():
+            raise FrontendError(
+                f"a step of {name} loses {numbers[key].min():g} .. {numbers[key].max():g} of its state, "
+                "expected 0 .. 1",
+                "use time constants of a step or more",
+            )
+    return numbers
+
+
 def stepped(
     shape: Shape,
     name: str,
@@ -138,25 +151,16 @@ def stepped(
         amount: What a spike takes away, where that is not the threshold.
         most: Most spikes in a step.
     """
-    numbers = {
-        key: values_of_parameter(value, shape, f"{key} of {name}")
-        for key, value in (
-            ("du", du),
-            ("dv", dv),
-            ("gain", gain),
-            ("threshold", threshold),
-            ("leak", leak),
-            ("start", start),
-            ("v_reset", v_reset),
-        )
+    given = {
+        "du": du,
+        "dv": dv,
+        "gain": gain,
+        "threshold": threshold,
+        "leak": leak,
+        "start": start,
+        "v_reset": v_reset,
     }
-    for key in ("du", "dv"):
-        if not ((numbers[key] >= 0) & (numbers[key] <= 1)).all():
-            raise FrontendError(
-                f"a step of {name} loses {numbers[key].min():g} .. {numbers[key].max():g} of its state, "
-                "expected 0 .. 1",
-                "use time constants of a step or more",
-            )
+    numbers = _numbers(given, shape, name)
     above = numbers["threshold"] - numbers["start"]
     if (above <= 0).any():
         raise FrontendError(f"{name} has thresholds of {above.min():g} above rest, expected more than 0")

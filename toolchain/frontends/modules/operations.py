@@ -2,19 +2,48 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, Protocol, final
 
 import numpy as np
 from torch import Tensor
 
 from toolchain.arrays import Floats, Pair
-from toolchain.frontends.modules.ledger import ALWAYS, Labels, Untyped
+from toolchain.frontends.modules.ledger import ALWAYS, Labels, Ledger, Untyped
 from toolchain.frontends.modules.neuron_kinds import as_array
 
-if TYPE_CHECKING:
-    from toolchain.frontends.modules.watch import Watch
-
 _MOST_AXES: Final = 2
+
+
+class Follows(Protocol):
+    """Who follows numbers through a run, as the functions that write operations down need it."""
+
+    ledger: Ledger
+    steps: int | None
+
+    @property
+    def path(self) -> str:
+        """Path of the module that runs."""
+        ...
+
+    def place(self) -> str:
+        """Return the line of the user's code that runs."""
+        ...
+
+    def enter(self, tensor: Tensor, labels: Labels) -> None:
+        """Take a tensor as one that is followed."""
+        ...
+
+    def hide(self, result: object, name: str) -> None:
+        """Mark a result as something that cannot be followed."""
+        ...
+
+    def is_followed(self, value: object) -> bool:
+        """Return whether a value is a tensor that is followed."""
+        ...
+
+    def labels_or_constants(self, value: object) -> Labels:
+        """Return the labels of a tensor or number, which may be constant."""
+        ...
 
 
 @final
@@ -88,7 +117,7 @@ class Linear:
     key: tuple[Untyped, ...]
 
 
-def axis_of_steps(watch: "Watch", *labels: Labels) -> int | None:
+def axis_of_steps(watch: Follows, *labels: Labels) -> int | None:
     """Return the axis of the steps, of tensors of one shape; None if all is of one step."""
     times = np.stack([watch.ledger.times(each) for each in labels]).max(axis=0)
     for axis in range(min(_MOST_AXES, times.ndim)):
@@ -104,7 +133,7 @@ def axis_of_steps(watch: "Watch", *labels: Labels) -> int | None:
     return None
 
 
-def elementwise(watch: "Watch", kind: str, result: Tensor, reads: list[Labels], what: Untyped) -> None:
+def elementwise(watch: Follows, kind: str, result: Tensor, reads: list[Labels], what: Untyped) -> None:
     """Write down an operation on elements.
 
     Args:
@@ -142,7 +171,7 @@ def elementwise(watch: "Watch", kind: str, result: Tensor, reads: list[Labels], 
     watch.enter(result, np.moveaxis(np.stack([row.reshape(inner) for row in rows]), 0, axis))
 
 
-def by_rows(watch: "Watch", kind: str, call: Call, inner: int, what: Untyped) -> None:
+def by_rows(watch: Follows, kind: str, call: Call, inner: int, what: Untyped) -> None:
     """Write down an operation that does the same for every place in all but the last axes.
 
     Args:
@@ -168,12 +197,12 @@ def by_rows(watch: "Watch", kind: str, call: Call, inner: int, what: Untyped) ->
     watch.enter(result, np.stack(rows).reshape(tuple(result.shape)))
 
 
-def generic(watch: "Watch", call: Call, inner: int, apply: Callable[[Tensor], Tensor], *key: Untyped) -> None:
+def generic(watch: Follows, call: Call, inner: int, apply: Callable[[Tensor], Tensor], *key: Untyped) -> None:
     """Write down a linear function that the graph has no operation for: it becomes a matrix."""
     shape = tuple(call.first.shape)
     function = Linear(apply, shape[len(shape) - inner :], (call.name, *key))
     by_rows(watch, "matrix", call, inner, function)
 
 
-Handler = Callable[["Watch", Call], None]
+Handler = Callable[[Follows, Call], None]
 """What writes down a function."""

@@ -12,7 +12,7 @@ from toolchain.arrays import Floats
 from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.operations import Linear
 from toolchain.ir.currents import Branch, Current, Sent, check_size
-from toolchain.ir.matrix import Matrix
+from toolchain.ir.matrix import Matrix, targets_of
 from toolchain.ir.types import size_of
 
 Value = Sent | Current
@@ -35,7 +35,7 @@ def placed(branch: Branch, channels: slice, total: int) -> Branch:
 
 def targets(branch: Branch) -> int:
     """Return how many targets a branch has, or channels."""
-    return int(branch.weights.shape[0])
+    return targets_of(branch.weights)
 
 
 def product(chosen: csr_array, weights: Matrix) -> Matrix:

@@ -27,7 +27,7 @@ from toolchain.interchange.nir.routes import Names, Routes
 from toolchain.ir import Window
 from toolchain.ir.convolved_currents import convolved
 from toolchain.ir.currents import Branch, Current, Sent, check_size, identity, multiplied, summed
-from toolchain.ir.matrix import Matrix
+from toolchain.ir.matrix import Matrix, sources_of
 from toolchain.ir.types import size_of
 
 _IMAGE: Final = 3
@@ -311,7 +311,7 @@ class Values:
                 continue
             dense = value.dense() if len(value.shape) > 1 else value
             for branch in dense.branches:
-                check_size(made.place, *branch.weights.shape)
+                check_size(made.place, size, sources_of(branch.weights))
                 branches.append(replace(branch, weights=product(chosen, branch.weights)))
             bias = bias + chosen @ dense.bias
         return Current(tuple(branches), bias, (size,))

@@ -24,7 +24,7 @@ _INSTALLED: Final = "site-packages"
 
 
 @final
-class Watch:
+class RunWatch:
     """Follows every number of a run of one sample.
 
     Args:
@@ -174,7 +174,7 @@ class Watch:
             if isinstance(tensor, Tensor) and tensor.numel():
                 self.enter(tensor, _joined(tensor, labels, axis, merged=bool(call.merged)))
         for place, tensor in enumerate(call.returned):
-            if isinstance(tensor, Tensor) and not self.is_followed(tensor):
+            if not self.is_followed(tensor):
                 step = len(self.calls[path]) - 1
                 state = self.ledger.add("state", tensor.numel(), step, path, what=place)
                 self.enter(tensor, state.labels.reshape(tuple(tensor.shape)))
@@ -227,7 +227,7 @@ class Watch:
 class _Mode(TorchFunctionMode):
     """Hands every function of PyTorch to a watch."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: RunWatch) -> None:
         super().__init__()
         self._watch = watch
 
