@@ -8,7 +8,7 @@ from torch import nn
 from toolchain.errors import FrontendError, UnsupportedModuleError
 from toolchain.frontends.modules import norse, own, sinabs, snntorch, spikingjelly
 from toolchain.frontends.modules.neuron_kinds import NeuronKind, type_names
-from toolchain.models import CubaLif, FeedForward, Network
+from toolchain.models import CubaLif, FeedForward, Network, Spiking
 
 _FRAMEWORKS: Final = {
     "snntorch": snntorch,
@@ -25,7 +25,7 @@ _REFUSED: Final[Mapping[str, str]] = {
 }
 """Why a type has no counterpart, by its name, or by the beginning of it where that ends in a point."""
 _RESETS: Final = {name: reset for table in _FRAMEWORKS.values() for name, reset in table.RESETS.items()}
-_READ: Final = (Network, FeedForward, CubaLif, nn.Sequential)
+_READ: Final = (Network, FeedForward, CubaLif, Spiking, nn.Sequential)
 MODULES: Final = ", ".join(
     f"{name} ({', '.join(sorted({kind.rpartition('.')[2] for kind in table.KINDS}))})"
     for name, table in _FRAMEWORKS.items()

@@ -5,10 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from toolchain.errors import FrontendError
 from toolchain.frontends.modules.ledger import Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind, Shape, as_array
 from toolchain.interchange.nir.neurons import AfterSpike, Dynamics
-from toolchain.models import CubaLif
+from toolchain.models import CubaLif, Spiking
 
 
 def _call(
@@ -41,8 +42,26 @@ def _dynamics(module: CubaLif, shape: Shape) -> Dynamics:
     return Dynamics(du, dv, np.ones(shape), bias, vth, np.zeros(shape), firing)
 
 
+def _call_of_step(
+    _: Spiking, args: tuple[Untyped, ...], kwargs: Mapping[str, Untyped], result: Untyped
+) -> NeuronCall:
+    if len(args) > 1 or "steps" in kwargs:
+        raise FrontendError(
+            "Spiking is called with `steps`, which only a FeedForward does",
+            "call it for one step after another",
+        )
+    return NeuronCall(args[0] if args else kwargs["x"], result)
+
+
+def _dynamics_of_maps(module: Spiking, shape: Shape) -> Dynamics:
+    ones, amount = np.ones(shape), module.effective_amount
+    firing = AfterSpike(module.reset, None if amount is None else amount * ones)
+    return Dynamics(ones, module.dv * ones, ones, 0 * ones, module.vth * ones, 0 * ones, firing)
+
+
 KINDS: Final[Mapping[str, NeuronKind]] = {
-    "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal)
+    "toolchain.models.neurons.CubaLif": NeuronKind(_call, _dynamics, refusal=_refusal),
+    "toolchain.models.spiking.Spiking": NeuronKind(_call_of_step, _dynamics_of_maps, Spiking.begin),
 }
 REFUSED: Final[Mapping[str, str]] = {}
 RESETS: Final[Mapping[str, Untyped]] = {}

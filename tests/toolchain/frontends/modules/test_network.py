@@ -19,7 +19,7 @@ from toolchain.arrays import Array
 from toolchain.errors import FrontendError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.frontends.modules import Recorded, recorded
-from toolchain.models import CubaLif
+from toolchain.models import CubaLif, Spiking
 from toolchain.workflow.import_check import check_graph
 
 Step = Callable[["Net", Tensor, dict[str, Any]], Tensor]
@@ -355,6 +355,24 @@ def test_neurons_of_ours_are_compiled_inside_of_any_module() -> None:
 
     record = proved(Own().double(), spikes())
     assert record.imported.graph.outputs[0].decode is ir.Decode.MEAN_V
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract", "value", "none"])
+def test_neurons_of_maps_are_compiled_in_a_loop(reset: str) -> None:
+    class Maps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(7)
+            amount = -0.1 if reset == "value" else None
+            self.conv, self.fc = nn.Conv2d(2, 4, 3), nn.Linear(36, 3)
+            self.one = Spiking(vth=0.4, dv=0.25, reset=reset, reset_amount=amount)
+            self.two = Spiking(vth=0.2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            pooled = [functional.max_pool2d(self.one(self.conv(frame)), 2) for frame in x.unbind(1)]
+            return torch.stack([self.two(self.fc(frame.flatten(1))) for frame in pooled])
+
+    proved(Maps().double(), spikes(2, 6, 2, 8, 8))
 
 
 @settings(max_examples=25, deadline=None)
