@@ -79,6 +79,8 @@ def strengthen(module: nn.Module, factor: float) -> None:
             if isinstance(child, nn.Linear | nn.Conv1d | nn.Conv2d):
                 child.weight *= factor
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert child.running_mean is not None
+                assert child.running_var is not None
                 child.running_mean.uniform_(-0.2, 0.2)
                 child.running_var.uniform_(0.5, 2)
                 child.weight.uniform_(0.5, 2)

@@ -87,6 +87,24 @@ def _image(*parts: nn.Module, size: int) -> nn.Module:
     return norse.SequentialState(*parts, nn.Flatten(1), nn.Linear(size, 5), norse.LIFCell(FAST))
 
 
+class Recurrent(nn.Module):
+    """Cells that hold their weights."""
+
+    def __init__(self, *, autapses: bool) -> None:
+        super().__init__()
+        self.one = norse.LIFRecurrentCell(6, 8, p=FAST, autapses=autapses)
+        self.fc, self.two = nn.Linear(8, 4), norse.LIFCell(FAST)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = second = None
+        out = []
+        for frame in x:
+            spikes, first = self.one(frame, first)
+            result, second = self.two(self.fc(spikes), second)
+            out.append(result)
+        return torch.stack(out)
+
+
 CASES: list[Case] = [
     *(
         Case(
@@ -143,7 +161,6 @@ CASES: list[Case] = [
         lies="tb",
         double=True,
     ),
-    Case(NAME, "LIFRecurrentCell", lambda: Loop(nn.Identity(), _lif()), refused=""),
     Case(
         NAME,
         "Lift of convolutions",
@@ -174,28 +191,6 @@ CASES: list[Case] = [
         lambda: norse.SequentialState(nn.Linear(6, 8), norse.LIFAdExCell()),
         refused="only LIF, LIFRecurrent",
     ),
-]
-
-
-class Recurrent(nn.Module):
-    """Cells that hold their weights."""
-
-    def __init__(self, *, autapses: bool) -> None:
-        super().__init__()
-        self.one = norse.LIFRecurrentCell(6, 8, p=FAST, autapses=autapses)
-        self.fc, self.two = nn.Linear(8, 4), norse.LIFCell(FAST)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        first = second = None
-        out = []
-        for frame in x:
-            spikes, first = self.one(frame, first)
-            result, second = self.two(self.fc(spikes), second)
-            out.append(result)
-        return torch.stack(out)
-
-
-CASES = [case for case in CASES if case.construct != "LIFRecurrentCell"] + [
     Case(NAME, "LIFRecurrentCell", partial(Recurrent, autapses=False), lies="tb"),
     Case(NAME, "LIFRecurrentCell, autapses", partial(Recurrent, autapses=True), lies="tb"),
     Case(

@@ -65,8 +65,9 @@ class RandomNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         for each in self.neurons:
-            if hasattr(each, "begin"):
-                each.begin()
+            begin: Any = getattr(each, "begin", None)
+            if begin is not None:
+                begin()
         before = [torch.zeros(len(x), width, dtype=x.dtype) for width in self.widths]
         rows: list[list[torch.Tensor]] = []
         for frame in x.unbind(1):

@@ -22,9 +22,11 @@ class TwoLayers(nn.Module):
         self, hidden: nn.Module, last: nn.Module, *, dropout: bool = False, mean: bool = False
     ) -> None:
         super().__init__()
-        self.fc1, self.lif1 = nn.Linear(6, 8), hidden
+        self.fc1 = nn.Linear(6, 8)
+        self.lif1: Any = hidden
         self.dropout = nn.Dropout(0.5 if dropout else 0.0)
-        self.fc2, self.lif2 = nn.Linear(8, 4), last
+        self.fc2 = nn.Linear(8, 4)
+        self.lif2: Any = last
         self.mean = mean
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -46,7 +48,8 @@ class Recurrent(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.fc, self.lif = nn.Linear(6, 8), layer
+        self.fc = nn.Linear(6, 8)
+        self.lif: Any = layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         state = self.lif.reset_mem()
@@ -288,7 +291,8 @@ class OneLayer(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.fc, self.lif = nn.Linear(6, 8), layer
+        self.fc = nn.Linear(6, 8)
+        self.lif: Any = layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         state: Any = self.lif.reset_mem()

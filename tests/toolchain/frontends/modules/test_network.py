@@ -71,7 +71,7 @@ def residual(net: Net, x: Tensor, _: dict[str, Any]) -> Tensor:
 
 
 def joined(net: Net, x: Tensor, _: dict[str, Any]) -> Tensor:
-    return net.two(net.wide(torch.cat([x, net.one(net.fc(x))], 1)))
+    return net.two(net.get_submodule("wide")(torch.cat([x, net.one(net.fc(x))], 1)))
 
 
 def from_zero(net: Net, x: Tensor, state: dict[str, Any]) -> Tensor:
