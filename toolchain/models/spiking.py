@@ -1,6 +1,6 @@
 """A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
 
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from toolchain.reset import Reset
 
 Results = Any
 """Spikes of one step, or spikes and potentials of all."""
+_HALVES: Final = frozenset({torch.bfloat16, torch.float16})
 
 
 class Meter(Protocol):
@@ -169,6 +170,9 @@ class Spiking(nn.Module):
         Returns:
             Spikes and potentials before the reset, each `[T, N, ...]`; or the spikes of one step.
         """
+        if x.dtype in _HALVES and torch.is_autocast_enabled(x.device.type):
+            # What a convolution made under autocast; potentials add up in float32.
+            x = x.float()
         return self._one_step(x) if steps is None else self._all_steps(x, steps)
 
     def begin(self) -> None:
