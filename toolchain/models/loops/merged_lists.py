@@ -21,7 +21,7 @@ class MergedLists:
     Attributes:
         first: Where the synapses of each neuron begin, `[N + 1]`.
         places: Place that each reaches; see `passes`.
-        index: Which of them each synapse of the unmerged lists is; None where none was merged.
+        index: Number among them of each synapse of the unmerged lists; None where none was merged.
         longest: Most synapses of a neuron.
     """
 
