@@ -22,8 +22,10 @@ _NEURONS: Final = (64, 256, 1024)
 """Neurons that a program computes at once: as many of these as the largest layer has, or the most."""
 _SERVED: Final = (64, 256)
 """Synapses of a neuron that are served at once, likewise."""
-_FOLLOWED: Final = 32
+_FOLLOWED: Final = 16
 """Synapses of each of several neurons that are followed at once."""
+_LEARNING: Final = 32
+"""Synapses of a neuron that learn at once, and steps with spikes that they learn from."""
 _RECALLED: Final = 128
 """Neurons of a program that runs them again."""
 _SEARCHED: Final = 512
@@ -191,7 +193,7 @@ class TritonWayBack:
             shown=run.shown[0],
             shown_rows=by_v.shape[2],
             NEURONS=at_once,
-            SOURCES=at_once // 4,
+            SOURCES=at_once // 2,
             SYNAPSES=_FOLLOWED,
         )
 
@@ -213,8 +215,8 @@ class TritonWayBack:
             ahead=length - steps,
             size=neurons,
             STEPS=_SEARCHED,
-            EVENTS=16,
-            SYNAPSES=_FOLLOWED,
+            EVENTS=_LEARNING,
+            SYNAPSES=_LEARNING,
         )
 
 

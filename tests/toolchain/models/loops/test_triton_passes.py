@@ -1,5 +1,6 @@
 """Kernels of Triton compute what autograd does; without a GPU they are run by Triton's interpreter."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from toolchain.models.loops.compiled_passes import compiled_passes
 from toolchain.models.loops.products import MatrixProduct
 from toolchain.models.loops.tensor_passes import tensor_passes
 
+if not torch.cuda.is_available():
+    # Triton asks when it is imported, and whoever imports it first does so after this module is collected.
+    os.environ["TRITON_INTERPRET"] = "1"
 BATCHES, LENGTHS, LARGEST = (1, 2), (1, 2, 5), 33
 """The interpreter takes milliseconds for what a GPU does in nanoseconds."""
 
@@ -34,6 +38,7 @@ def product(x: Tensor, weight: Tensor, delay: int, target: int) -> MatrixProduct
 @pytest.fixture(scope="class")
 def interpreted() -> Iterator[None]:
     """Networks on the CPU take the kernels, and Triton interprets them."""
+    pytest.importorskip("triton", reason="Triton is made for Linux alone")
     if torch.cuda.is_available():
         pytest.skip("kernels run on the GPU, see test_network")
 
@@ -41,9 +46,6 @@ def interpreted() -> Iterator[None]:
         return triton_passes.triton_passes
 
     with pytest.MonkeyPatch.context() as patch:
-        # Triton asks when it is imported.
-        patch.setenv("TRITON_INTERPRET", "1")
-        pytest.importorskip("triton", reason="Triton is made for Linux alone")
         patch.setattr(loops, "passes_on", everywhere)
         patch.setattr(loops, "product_of", product)
         yield
