@@ -199,17 +199,49 @@ def _list(events, first, count, n, own, size):
 
 @triton.jit
 def _send(events, fired, a, tail, here, end, places, weights, size, SYNAPSES: tl.constexpr):
-    """Bring the spikes of listed neurons to where they arrive, one neuron after the other."""
+    """Bring the spikes of listed neurons to where they arrive, one neuron after the other.
+
+    What the next one brings is read meanwhile, and where the synapses of the one after it begin.
+    """
+    low, high, count = _event(events, 0, fired, size)
+    place, brought = _outgoing(low, high, count, places, weights, SYNAPSES=SYNAPSES)
+    next_low, next_high, next_count = _event(events, 1, fired, size)
     for event in range(fired):
-        low, high = tl.load(events + event), tl.load(events + size + event)
-        count = tl.load(events + 2 * size + event).to(a.dtype.element_ty)
-        for group in range(low, high, SYNAPSES):
-            s = group + tl.arange(0, SYNAPSES)
-            place = here + tl.load(places + s, mask=s < high, other=0)
-            brought = count * tl.load(weights + s, mask=s < high, other=0.0)
-            add(a + place, brought, (s < high) & (place < end))
-            add(tail + place - end, brought, (s < high) & (place >= end))
+        exists = low + tl.arange(0, SYNAPSES) < high
+        within, behind = exists & (here + place < end), exists & (here + place >= end)
+        was = tl.load(a + here + place, mask=within, other=0.0)
+        will = tl.load(tail + here + place - end, mask=behind, other=0.0)
+        next_place, next_brought = _outgoing(
+            next_low, next_high, next_count, places, weights, SYNAPSES=SYNAPSES
+        )
+        last_low, last_high, last_count = _event(events, event + 2, fired, size)
+        tl.store(a + here + place, was + brought, mask=within)
+        tl.store(tail + here + place - end, will + brought, mask=behind)
+        for group in range(low + SYNAPSES, high, SYNAPSES):
+            more, much = _outgoing(group, high, count, places, weights, SYNAPSES=SYNAPSES)
+            exists = group + tl.arange(0, SYNAPSES) < high
+            add(a + here + more, much, exists & (here + more < end))
+            add(tail + here + more - end, much, exists & (here + more >= end))
         tl.debug_barrier()
+        low, high, count, place, brought = next_low, next_high, next_count, next_place, next_brought
+        next_low, next_high, next_count = last_low, last_high, last_count
+
+
+@triton.jit
+def _event(events, event, fired, size):
+    """Return where the synapses of a listed neuron begin and end, and its spikes; nothing behind the last."""
+    exists = event < fired
+    low = tl.load(events + event, mask=exists, other=0)
+    high = tl.load(events + size + event, mask=exists, other=0)
+    return low, high, tl.load(events + 2 * size + event, mask=exists, other=0)
+
+
+@triton.jit
+def _outgoing(low, high, count, places, weights, SYNAPSES: tl.constexpr):
+    """Return the places that some synapses reach, and what they bring there."""
+    s = low + tl.arange(0, SYNAPSES)
+    weight = tl.load(weights + s, mask=s < high, other=0.0)
+    return tl.load(places + s, mask=s < high, other=0), count.to(weight.dtype) * weight
 
 
 @triton.jit

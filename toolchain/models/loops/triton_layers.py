@@ -62,6 +62,7 @@ class TritonLayers:
             backward: Whether gradients will be asked for.
         """
         bounds = [start for start, _ in places.layers.values()] + [places.neurons]
+        slopes = [each.slope * SHAPES[each.surrogate][1] for each in dynamics.values()]
         table: list[list[int]] = []
         for k, each in enumerate(dynamics.values()):
             keeps = each.reset in {Reset.SUBTRACT, Reset.NONE}
@@ -74,8 +75,8 @@ class TritonLayers:
         }
         return cls(
             _numbers_of(dynamics, places, like),
-            torch.tensor(table, dtype=torch.int64, device=like.device),
-            like.new_tensor([each.slope * SHAPES[each.surrogate][1] for each in dynamics.values()]),
+            _on(torch.tensor(table), like),
+            _on(torch.tensor(slopes, dtype=like.dtype), like),
             largest=max(size for _, size in places.layers.values()),
             waits=any(each.refractory is not None for each in dynamics.values()),
             rises=any(each.adaptation is not None for each in dynamics.values()),
@@ -85,6 +86,11 @@ class TritonLayers:
     def learns(self, row: int) -> bool:
         """Return whether gradients of a row of numbers are wanted."""
         return bool(self.learnt >> row & 1)
+
+
+def _on(values: Tensor, like: Tensor) -> Tensor:
+    """Return values on the device of a tensor; nothing waits for what that still has to do."""
+    return values.to(like.device, non_blocking=True)
 
 
 def _numbers_of(dynamics: Mapping[str, NeuronDynamics], places: Places, like: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class TritonPasses:
         _start(
             "triton_forward.advance_block",
             (batch,),
-            warps=min(at_once // _WARP, 4),
+            warps=min(at_once // _WARP, 8),
             a=a,
             tail=tail,
             state=state,

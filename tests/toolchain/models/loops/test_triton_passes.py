@@ -30,6 +30,17 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """No case is made smaller: that would take minutes."""
 
 
+TILES = {
+    "_NEURONS": (32,),
+    "_SERVED": (16,),
+    "_FOLLOWED": 16,
+    "_LEARNING": 8,
+    "_RECALLED": 64,
+    "_SEARCHED": 8,
+}
+"""Fewer at once than small layers have, so that there are rests, and several turns."""
+
+
 def product(x: Tensor, weight: Tensor, delay: int, target: int) -> MatrixProduct:
     """What a network takes on a GPU, where no loops are compiled."""
     return MatrixProduct(x.contiguous(), weight.detach(), delay, target)
@@ -48,6 +59,8 @@ def interpreted() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loops, "passes_on", everywhere)
         patch.setattr(loops, "product_of", product)
+        for name, few in TILES.items():
+            patch.setattr(triton_passes, name, few)
         yield
 
 
@@ -56,7 +69,7 @@ def interpreted() -> Iterator[None]:
 class TestInterpretedKernels:
     """What the kernels compute; places of a layer that are no neurons compute nonsense, as on a GPU."""
 
-    @settings(max_examples=8, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=6, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
     @given(
         case=cases(largest=LARGEST, batches=BATCHES, lengths=LENGTHS),
         small=st.booleans(),
@@ -70,7 +83,7 @@ class TestInterpretedKernels:
                 patch.setattr(run, "_FEWEST", 2)
             check_equal(case, 1e-10, each=True)
 
-    @settings(max_examples=4, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=3, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
     @given(case=cases(torch.float32, largest=LARGEST, batches=BATCHES, lengths=LENGTHS))
     def test_they_equal_autograd_in_float32(self, case: Case) -> None:
         with np.errstate(all="ignore"):
