@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from toolchain.compiled import njit
+from toolchain.models.surrogate_loops import derive
 
 KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION, REFRACTORY = range(8)
 """Rows of `numbers`: zero where a population has none of it."""
@@ -25,7 +26,6 @@ COLUMNS: Final = 14
 """Those and the columns of `ruled_neurons`."""
 ANY, PLAIN, RULED, PORT = range(4)
 """Kinds of layers: `advance_any`, `advance_plain`, `advance_ruled`; a port has no neurons, see `collect`."""
-FAST_SIGMOID, ARCTAN, SIGMOID = range(3)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -118,27 +118,6 @@ def count_spikes(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, 
         more = potential[n] - whole * amount > threshold
         count = min(whole + (one if more else nothing), highest)
         sent[n] = np.uint8(count if fired else nothing)
-
-
-@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
-def derive(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
-    """Replace distances by the surrogate's derivative there; see `toolchain.models.surrogates`.
-
-    The slope of an arctangent is multiplied by half of pi already.
-    """
-    one, four = x.dtype.type(1), x.dtype.type(4)
-    if surrogate == FAST_SIGMOID:
-        for n in range(len(x)):
-            reach = one + slope * abs(x[n])
-            x[n] = one / (reach * reach)
-    elif surrogate == ARCTAN:
-        for n in range(len(x)):
-            reach = slope * x[n]
-            x[n] = one / (one + reach * reach)
-    else:
-        for n in range(len(x)):
-            part = one / (one + np.exp(slope * abs(x[n])))
-            x[n] = four * part * (one - part)
 
 
 @njit(nogil=True, error_model="numpy")
