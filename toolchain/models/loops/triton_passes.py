@@ -230,11 +230,13 @@ def _start(kernel: str, grid: tuple[int, ...], *, warps: int, **arguments: Any) 
         kernel: Name of its module here, and its own.
         grid: Number of programs.
         warps: Warps of each.
-        arguments: What it takes.
+        arguments: What it takes, among it `sent`.
     """
     module, name = kernel.split(".")
     program = getattr(import_module(f"toolchain.models.loops.{module}"), name)
-    program[grid](**arguments, num_warps=warps, num_stages=1, enable_fp_fusion=False)
+    # Triton starts kernels on the current device, wherever tensors are.
+    with torch.cuda.device_of(arguments["sent"]):
+        program[grid](**arguments, num_warps=warps, num_stages=1, enable_fp_fusion=False)
 
 
 def _at_once(count: int, choices: Sequence[int]) -> int:
