@@ -29,19 +29,18 @@ ANY, PLAIN, RULED, PORT = range(4)
 
 
 @njit(nogil=True, error_model="numpy")
-def advance_plain(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, start: int, stop: int) -> None:  # noqa: ANN401
+def advance_plain(a: Any, state: Any, sent: Any, numbers: Any, start: int, stop: int) -> None:  # noqa: ANN401
     """Advance neurons whose spikes set the potential to zero and do nothing else.
 
     Args:
-        a: Synaptic input `[N]`.
+        a: Synaptic input `[N]`; becomes the potentials before the reset, which the way back needs instead.
         state: Rows `U` and `V`, `[4, N]`, changed in place.
         sent: Gets the spikes, uint8 `[N]`.
-        potential: Gets the potentials before the reset, `[N]`.
         numbers: Numbers of the neurons `[8, N]`.
         start: First neuron.
         stop: Neuron behind the last.
     """
-    a, sent, potential = a[start:stop], sent[start:stop], potential[start:stop]
+    a, sent = a[start:stop], sent[start:stop]
     us, vs = state[U, start:stop], state[V, start:stop]
     keep_u, keep_v = numbers[KEEP_U, start:stop], numbers[KEEP_V, start:stop]
     vth, bias = numbers[VTH, start:stop], numbers[BIAS, start:stop]
@@ -51,7 +50,7 @@ def advance_plain(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, s
         v = keep_v[n] * vs[n] + u + bias[n]
         fired = v > vth[n]
         us[n] = u
-        potential[n] = v
+        a[n] = v
         vs[n] = nothing if fired else v
         sent[n] = fired
 
