@@ -72,6 +72,11 @@ class TritonPasses:
         self._layers, self._run, self._lists = layers, run, run.lists.merged
         self._weights = self._lists.merge(weights.listed)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the way back needs states: it always runs again."""
+        return True
+
     def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block; see `run.Passes`."""
         run, layers, (batch, steps, neurons) = self._run, self._layers, a.shape
