@@ -14,12 +14,15 @@ from toolchain.models.loops.products import Product, product_of
 from toolchain.models.loops.run import EarlyCurrent, LoopPass, Passes, Run
 from toolchain.models.loops.synapses import Weights
 from toolchain.models.loops.tensor_passes import tensor_passes
+from toolchain.models.loops.triton_passes import has_triton, triton_passes
 from toolchain.models.neurons import MaskedSynapses
 
 
 def passes_on(device: torch.device) -> Callable[..., Callable[[Run, Weights], Passes]]:
     """Return how passes are made on a device."""
-    return compiled_passes if device.type == "cpu" else tensor_passes
+    if device.type == "cpu":
+        return compiled_passes
+    return triton_passes if has_triton(device) else tensor_passes
 
 
 class Arrow(Protocol):
