@@ -24,7 +24,7 @@ from toolchain.models import Network
 from toolchain.progress import no_progress
 from toolchain.training import fit
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
+from toolchain.workflow.prepare import fit_options, load_data, untrained_network
 from toolchain.workflow.prune import prune_stage
 
 PATHS = {"compiled loops": True, "step by step": False}
@@ -36,23 +36,25 @@ def measure(seed: int, epochs: int | None) -> list[dict[str, Any]]:
     """Train both networks of one seed by both paths; return seconds and held-out accuracy of each."""
     experiment = Experiment(seed=seed)
     assert experiment.pruning is not None
-    images = load_images(experiment)
-    train, test = encode_images(experiment, images)
+    encoded = load_data(experiment)
+    train, test = encoded.train, encoded.test
     with tempfile.TemporaryDirectory() as folder:
-        pruned = prune_stage(experiment, experiment.pruning, Path(folder), images, train).network
+        pruned = prune_stage(experiment, experiment.pruning, Path(folder), encoded).network
     rows: list[dict[str, Any]] = []
-    for name, network in zip(NETWORKS, (untrained_network(experiment, images), pruned), strict=True):
+    for name, network in zip(NETWORKS, (untrained_network(experiment, encoded), pruned), strict=True):
         # Which path comes first changes, so that what else the machine does hits both.
         for path in sorted(PATHS, reverse=bool(seed % 2)):
             learner: Network = copy.deepcopy(network)
             learner.compiled = PATHS[path]
             options = fit_options(experiment, epochs)
             started = time.perf_counter()
-            fit(learner, train, images.train_labels, options, seed=seed, progress=no_progress)
+            fit(learner, train, encoded.data.train.labels, options, seed=seed, progress=no_progress)
             seconds = time.perf_counter() - started
             with torch.inference_mode():
-                right = learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy() == images.test_labels
-            accuracy = 100 * float(np.mean(right))
+                right = (
+                    learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy() == encoded.data.test.labels
+                )
+            accuracy = 100 * float(np.mean(chosen == encoded.data.test.labels))
             rows.append(
                 {"seed": seed, "network": name, "path": path, "seconds": seconds, "accuracy": accuracy}
             )

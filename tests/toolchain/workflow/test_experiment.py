@@ -12,19 +12,17 @@ from hypothesis import strategies as st
 
 from tests.small_run import TOML, small_experiment
 from toolchain.data import Encoding
+from toolchain.data.pictures.digits import CLASSES, DIGITS
 from toolchain.errors import ExperimentError, MissingFileError, ToolchainError
 from toolchain.models import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SMALLEST_FACTOR
 from toolchain.workflow.experiment import (
-    CLASSES,
-    DIGITS,
-    PIXELS,
     Experiment,
     PruningMethod,
     load_experiment,
     parse_experiment,
 )
-from toolchain.workflow.prepare import load_images
+from toolchain.workflow.prepare import load_data
 from toolchain.workflow.train import train
 
 _EXAMPLES = int(os.environ.get("PUMICE_EXPERIMENTS", "20"))
@@ -54,7 +52,11 @@ def test_pruning_can_be_left_out() -> None:
         ({"model": {"neurons": "many"}}, "model.neurons", "expected a whole number, got 'many'"),
         ({"model": {"density": 1.5}}, "model.density", "expected at most 1.0, got 1.5"),
         ({"model": {"tau_mean_ms": float("nan")}}, "model.tau_mean_ms", "finite|more than 0"),
-        ({"encoding": {"name": "morse"}}, "encoding.name", "'rate', 'poisson', 'latency' or 'direct'"),
+        (
+            {"encoding": {"name": "morse"}},
+            "encoding.name",
+            "got 'morse'.*known here: as_is, bins",
+        ),
         ({"training": {"learning_rate": -1}}, "training.learning_rate", "at least 1e-09, got -1"),
         ({"model": {"reset": "soft"}}, "model.reset", "'zero', 'value', 'subtract' or 'none'"),
         ({"model": {"reset": "value"}}, "model.reset_amount", "the value that a spike sets"),
@@ -92,10 +94,10 @@ def test_what_is_not_accepted_names_its_key(document: dict[str, object], key: st
 
 
 def test_the_data_are_what_the_experiment_says() -> None:
-    images = load_images(Experiment())
-    assert len(images.train) + len(images.test) == DIGITS
-    assert len(images.classes) == CLASSES
-    assert images.train.shape[-1] == PIXELS
+    encoded = load_data(Experiment())
+    assert len(encoded.data.train) + len(encoded.data.test) == DIGITS
+    assert len(encoded.data.classes) == CLASSES
+    assert encoded.train.shape == (1257, 16, 64)
 
 
 @pytest.mark.parametrize(
