@@ -51,9 +51,7 @@ def measure(seed: int, epochs: int | None) -> list[dict[str, Any]]:
             fit(learner, train, encoded.data.train.labels, options, seed=seed, progress=no_progress)
             seconds = time.perf_counter() - started
             with torch.inference_mode():
-                right = (
-                    learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy() == encoded.data.test.labels
-                )
+                chosen = learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy()
             accuracy = 100 * float(np.mean(chosen == encoded.data.test.labels))
             rows.append(
                 {"seed": seed, "network": name, "path": path, "seconds": seconds, "accuracy": accuracy}

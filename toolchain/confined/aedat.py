@@ -19,6 +19,7 @@ from toolchain.confined.recordings import check_size
 
 Arrays = Mapping[str, NDArray[Any]]
 _VERSION: Final = re.compile(rb"#!AER-DAT(\d+\.\d+)")
+_LAST_LINES: Final = (b"#End Of ASCII", b"#!END-HEADER")
 _PACKET: Final = 28
 _EVENT: Final = 8
 _POLARITY: Final = 1
@@ -68,9 +69,12 @@ def _read(path: str, limit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if version is None:
         raise RefusedError("does not begin with '#!AER-DAT' and a version")
     while content[start : start + 1] == b"#":
-        start = content.find(b"\n", start) + 1
+        line, start = start, content.find(b"\n", start) + 1
         if not start:
             raise RefusedError("ends in its header: it is cut off")
+        if content.startswith(_LAST_LINES, line):
+            # The first event may begin with the byte of a comment.
+            break
     if version[1].startswith(b"2."):
         if (len(content) - start) % _EVENT:
             raise RefusedError(f"has a last event of fewer than {_EVENT} bytes: it is cut off")

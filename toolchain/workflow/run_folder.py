@@ -99,6 +99,7 @@ class TrainedRun:
         classes: Names of the classes.
         experiment: Settings of the run.
         history: Records of all stages.
+        origin: Where the samples came from, if they were read from files.
     """
 
     network: Network
@@ -108,6 +109,7 @@ class TrainedRun:
     classes: tuple[str, ...]
     experiment: Experiment
     history: History
+    origin: Origin | None = None
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -152,6 +154,7 @@ class TrainedRun:
             document.classes,
             document.facts.experiment,
             document.facts.history,
+            document.facts.data,
         )
 
 

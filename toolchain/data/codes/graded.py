@@ -5,10 +5,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.models.input_code import InputCode
+from toolchain.models.input_code import MOST_BITS, InputCode
 
 _CLOSE: Final = 1e-4
-"""How far a value may be from a level, in levels: what rounding of 32 bits leaves."""
+"""How far a value may be from a level, in levels."""
+_ROUNDING: Final = 1e-6
+"""The same for every level that it is from 0: what rounding to 32 bits leaves, and more."""
 
 
 def input_code_of(values: NDArray[Any], bits: int = 8) -> InputCode:
@@ -29,6 +31,9 @@ def input_code_of(values: NDArray[Any], bits: int = 8) -> InputCode:
     if len(different) <= 2**bits + 1:
         for levels in range(1, 2**bits):
             scaled = different * levels
-            if (np.abs(scaled - np.rint(scaled)) < _CLOSE).all():
-                return InputCode(float(levels), max(int(np.rint(peak * levels)).bit_length(), 1))
+            if (np.abs(scaled - np.rint(scaled)) <= _CLOSE + _ROUNDING * scaled).all():
+                needed = max(int(np.rint(peak * levels)).bit_length(), 1)
+                return (
+                    InputCode(float(levels), needed) if needed <= MOST_BITS else InputCode.up_to(peak, bits)
+                )
     return InputCode.up_to(peak, bits)

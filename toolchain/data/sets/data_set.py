@@ -95,6 +95,13 @@ class Origin(Document):
     test: Count
     left_out: tuple[str, ...] = ()
 
+    @property
+    def line(self) -> str:
+        """Where the samples came from and how many there are, in a line."""
+        broken = f", {len(self.left_out)} broken left out" if self.left_out else ""
+        counts = f"{self.train} to train, {self.validation} to validate, {self.test} to test"
+        return f"'{self.path}', SHA-256 {self.sha256[:12]}: {counts}{broken}"
+
 
 @final
 @dataclass(frozen=True)
@@ -122,13 +129,3 @@ class DataSet:
     test: Part
     origin: Origin | None = None
     hertz: int = 0
-
-    @property
-    def line(self) -> str:
-        """Where the samples came from and how many there are, in a line."""
-        counts = f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"
-        text = f"{self.name}: {counts}, {len(self.classes)} classes"
-        if self.origin is None:
-            return text
-        broken = f", {len(self.origin.left_out)} broken left out" if self.origin.left_out else ""
-        return f"{text}{broken}; '{self.origin.path}', SHA-256 {self.origin.sha256[:12]}"
