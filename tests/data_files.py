@@ -114,20 +114,20 @@ def _events(seed: int, size: int) -> list[tuple[int, int, int, int]]:
 
 
 def write_nmnist(folder: Path) -> Path:
-    for part in ("Train", "Test"):
+    for number, part in enumerate(("Train", "Test")):
         for digit in range(10):
             for i in range(3):
                 path = folder / "NMNIST" / part / str(digit) / f"{i}.bin"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(n_mnist(_events(10 * i + digit, 34)))
+                path.write_bytes(n_mnist(_events(100 * number + 10 * i + digit, 34)))
     return folder
 
 
 def write_gestures(folder: Path) -> Path:
-    for part in ("ibmGestureTrain", "ibmGestureTest"):
+    for number, part in enumerate(("ibmGestureTrain", "ibmGestureTest")):
         for gesture in range(11):
             for user in range(3):
-                events = _events(11 * user + gesture, 128)
+                events = _events(100 * number + 11 * user + gesture, 128)
                 write_dvs_gesture(folder, events, f"{part}/user{user:02d}_lab/{gesture}.npy")
     return folder
 
@@ -145,7 +145,8 @@ def write_spoken_spikes(folder: Path) -> Path:
     for name, each in (("shd_train.h5", 3), ("shd_test.h5", 1)):
         labels = [i % 20 for i in range(20 * each)]
         times = [[0.0, 0.25, 0.5, 1.0]] * len(labels)
-        write_shd(folder, times, [[label, 30 * label, 699, 5] for label in labels], labels, name)
+        units = [[label, 30 * label, 699, i + 100 * each] for i, label in enumerate(labels)]
+        write_shd(folder, times, units, labels, name)
     return folder
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.data.sets.data_set import DataSet, Origin
+from toolchain.data.sets.data_set import DataOrigin, DataSet
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
@@ -60,7 +60,7 @@ class RunFacts(Document):
 
     experiment: Experiment
     history: History
-    data: Annotated[Origin | None, OMITTED] = None
+    data: Annotated[DataOrigin | None, OMITTED] = None
 
 
 class RunDocument(SealedDocument):
@@ -109,7 +109,7 @@ class TrainedRun:
     classes: tuple[str, ...]
     experiment: Experiment
     history: History
-    origin: Origin | None = None
+    origin: DataOrigin | None = None
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:

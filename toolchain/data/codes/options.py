@@ -29,7 +29,7 @@ class IntensityCode(Document):
 class DeltaCode(Document):
     """`[encoding]`: a spike up or down for every unit that a value of a sequence moves."""
 
-    name: Literal["delta"]
+    name: Literal["delta"] = Field(description="code")
     steps: Positive = Field(default=4, description="time steps per frame")
     unit: Annotated[float, Field(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)] = Field(
         default=0.05, description="movement per spike"
@@ -40,7 +40,7 @@ class DeltaCode(Document):
 class FilterBankCode(Document):
     """`[encoding]`: bands of sound like those of a cochlea, as spikes or as graded values."""
 
-    name: Literal["filter_bank"]
+    name: Literal["filter_bank"] = Field(description="code")
     steps: Positive = Field(default=64, description="time steps per recording: pieces of equal length")
     bands: Positive = Field(default=32, description="bands, evenly spaced as an ear hears them")
     low_hz: Hertz = Field(default=100.0, description="centre of the lowest band")
@@ -57,7 +57,7 @@ class FilterBankCode(Document):
 class BinsCode(Document):
     """`[encoding]`: events in frames, one for each step."""
 
-    name: Literal["bins"]
+    name: Literal["bins"] = Field(description="code")
     steps: Positive = Field(default=20, description="frames per recording, one for each step")
     slicing: Slicing = Field(
         default=Slicing.TIME, description="where a frame ends: after equal times (time) or events (count)"
@@ -69,7 +69,7 @@ class BinsCode(Document):
 class AsIsCode(Document):
     """`[encoding]`: what was stored is what enters, `[steps, channels]`."""
 
-    name: Literal["as_is"]
+    name: Literal["as_is"] = Field(description="code")
 
 
 CodeOptions = Annotated[

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.data.sets.data_set import DataSet, OnDemand, Origin, Part, SampleKind
+from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
 from toolchain.data.sets.folders import LabelledFile, digest_of
 from toolchain.data.sets.options import DigitsData, FilesData, OwnData
 from toolchain.data.sets.split import split_off, thinned
@@ -72,7 +72,7 @@ def assemble(
         )
     origin = None
     if isinstance(options, FilesData):
-        origin = Origin(
+        origin = DataOrigin(
             path=options.path,
             sha256=digest_of(raw.paths, raw.root),
             train=len(train),
@@ -80,7 +80,17 @@ def assemble(
             test=len(test),
             left_out=raw.left_out,
         )
-    return DataSet(options.name, kind, shape, raw.classes, train, validation, test, origin, hertz)
+    return DataSet(
+        options.name,
+        kind,
+        shape,
+        raw.classes,
+        train=train,
+        validation=validation,
+        test=test,
+        origin=origin,
+        hertz=hertz,
+    )
 
 
 def numbered(words: Iterable[str], classes: Sequence[str], path: Path) -> NDArray[np.int64]:

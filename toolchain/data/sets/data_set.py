@@ -76,7 +76,7 @@ class Part:
         return Part(samples, self.labels[places])
 
 
-class Origin(Document):
+class DataOrigin(Document):
     """Where the samples of a data set came from.
 
     Attributes:
@@ -116,7 +116,7 @@ class DataSet:
         train: Samples to train on.
         validation: Samples to choose settings by; there may be none.
         test: Samples that are held out to the end.
-        origin: Where they came from; None for what an installed library brings along.
+        origin: Files the samples came from; None for what an installed library brings along.
         hertz: Samples of a waveform in a second; 0 for what is no sound.
     """
 
@@ -127,5 +127,5 @@ class DataSet:
     train: Part
     validation: Part
     test: Part
-    origin: Origin | None = None
+    origin: DataOrigin | None = None
     hertz: int = 0

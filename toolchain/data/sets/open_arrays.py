@@ -14,7 +14,7 @@ from toolchain.data.sets.data_set import DataSet, Part, SampleKind
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import BrailleData, CsvData, NpzData
 from toolchain.data.tables.series_file import load_csv
-from toolchain.data.tables.table import Table, TableForm, read_table
+from toolchain.data.tables.table import CsvTable, TableForm, read_table
 from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError
 from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.files.disk import check_file
@@ -111,7 +111,7 @@ def _form(options: CsvData) -> TableForm:
     return TableForm(options.delimiter, options.decimal, options.gaps.value)
 
 
-def _table(path: Path, options: CsvData) -> Table:
+def _table(path: Path, options: CsvData) -> CsvTable:
     table = read_table(path, options.columns, options.label, _form(options))
     if not len(table.values) or not np.isfinite(table.values).all():
         what = "holds values that are not finite" if len(table.values) else "holds no rows"

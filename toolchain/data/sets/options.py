@@ -96,7 +96,7 @@ class NpzData(OwnData):
 
     CODE: ClassVar[str] = "as_is"
 
-    name: Literal["npz"]
+    name: Literal["npz"] = Field(description="kind of data set")
     scale: bool = Field(
         default=False, description="bring values to 0 .. 1 by minimum and maximum of the training part"
     )
@@ -106,7 +106,7 @@ class NpzData(OwnData):
 class CsvData(OwnData):
     """`[data]`: a table; with `label` a sample per row, without it a series to forecast."""
 
-    name: Literal["csv"]
+    name: Literal["csv"] = Field(description="kind of data set")
     label: str = Field(default="", description="column that names the class of a row; empty for a series")
     columns: tuple[str, ...] = Field(default=(), description="columns to read; empty for all of numbers")
     delimiter: str = Field(default="", description="what stands between cells; empty to find out")
@@ -118,14 +118,14 @@ class CsvData(OwnData):
 class IdxData(OwnData):
     """`[data]`: pictures in the four files of MNIST, packed by gzip or not."""
 
-    name: Literal["idx"]
+    name: Literal["idx"] = Field(description="kind of data set")
     classes: tuple[str, ...] = Field(default=(), description="names of the classes; empty for numbers")
 
 
 class ImagesData(OwnData):
     """`[data]`: a folder with a folder of image files for each class."""
 
-    name: Literal["images"]
+    name: Literal["images"] = Field(description="kind of data set")
     size: tuple[Positive, Positive] = Field(description="height and width to which pictures are scaled")
     grey: bool = Field(default=True, description="one grey channel instead of red, green and blue")
     broken: Broken = Field(default=Broken.REFUSE, description="files that cannot be read: refuse or skip")
@@ -136,7 +136,7 @@ class EventsData(OwnData):
 
     CODE: ClassVar[str] = "bins"
 
-    name: Literal["events"]
+    name: Literal["events"] = Field(description="kind of data set")
     reader: EventReader = Field(description="format of the recordings")
     sensor: tuple[Positive, Positive, Positive] = Field(description="polarities, rows and columns")
     broken: Broken = Field(default=Broken.REFUSE, description="files that cannot be read: refuse or skip")
@@ -147,7 +147,7 @@ class WavData(OwnData):
 
     CODE: ClassVar[str] = "filter_bank"
 
-    name: Literal["wav"]
+    name: Literal["wav"] = Field(description="kind of data set")
     label: Naming = Field(
         default=Naming.FOLDER, description="class: the file's folder, or its name up to the first '_' (file)"
     )
@@ -157,7 +157,7 @@ class WavData(OwnData):
 class PublishedPictures(FilesData):
     """`[data]`: published pictures with an official test part."""
 
-    name: Literal["fashion_mnist", "mnist", "cifar10"]
+    name: Literal["fashion_mnist", "mnist", "cifar10"] = Field(description="kind of data set")
 
 
 class PublishedEvents(FilesData):
@@ -165,7 +165,7 @@ class PublishedEvents(FilesData):
 
     CODE: ClassVar[str] = "bins"
 
-    name: Literal["nmnist", "dvs_gesture", "cifar10_dvs", "shd"]
+    name: Literal["nmnist", "dvs_gesture", "cifar10_dvs", "shd"] = Field(description="kind of data set")
     partial: bool = Field(default=False, description="whether fewer recordings than were published are fine")
     test_fraction: Parts = Field(
         default=0.2, description="share held out for testing where there is no official test part at hand"
@@ -178,7 +178,7 @@ class SpokenDigitsData(FilesData):
 
     CODE: ClassVar[str] = "filter_bank"
 
-    name: Literal["spoken_digits"]
+    name: Literal["spoken_digits"] = Field(description="kind of data set")
     broken: Broken = Field(default=Broken.REFUSE, description="files that cannot be read: refuse or skip")
 
 
@@ -187,7 +187,7 @@ class BrailleData(FilesData):
 
     CODE: ClassVar[str] = "as_is"
 
-    name: Literal["braille"]
+    name: Literal["braille"] = Field(description="kind of data set")
     test_fraction: Parts = Field(default=0.2, description="share held out for testing")
 
 
@@ -196,7 +196,7 @@ class ChaosData(Document):
 
     CODE: ClassVar[str] = "rate"
 
-    name: Literal["lorenz63", "rossler"]
+    name: Literal["lorenz63", "rossler"] = Field(description="kind of data set")
 
 
 class MackeyGlassData(Document):
@@ -204,7 +204,7 @@ class MackeyGlassData(Document):
 
     CODE: ClassVar[str] = "rate"
 
-    name: Literal["mackey_glass"]
+    name: Literal["mackey_glass"] = Field(description="kind of data set")
     delay: Annotated[float, Field(ge=0, le=2**20)] = Field(default=17.0, description="delay of the series")
     samples: Positive = Field(default=10_000, description="values of the series")
 

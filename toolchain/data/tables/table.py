@@ -55,7 +55,7 @@ class TableForm:
 
 @final
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """Columns of numbers, and words beside them.
 
     Attributes:
@@ -73,7 +73,7 @@ class Table:
 
 def read_table(
     path: Path, columns: Sequence[str] = (), words: str = "", form: TableForm | None = None
-) -> Table:
+) -> CsvTable:
     """Read columns of a CSV file with a header line.
 
     Args:
@@ -132,7 +132,7 @@ class _Rows(Iterator[list[str]]):
 
 def _read(
     path: str, rows: _Rows, columns: tuple[str, ...], words: str, form: TableForm, delimiter: str
-) -> Table:
+) -> CsvTable:
     header = next(rows, [])
     places = {name.strip(): place for place, name in enumerate(header)}
     first = list(islice(rows, _LOOKED_AT))
@@ -156,7 +156,7 @@ def _read(
         count += 1
     values = np.frombuffer(cells).reshape(count, len(chosen)) if count else np.zeros((0, len(chosen)))
     left_out = tuple(name for name in places if name not in chosen and name != words)
-    return Table(tuple(chosen), _without_gaps(path, chosen, values, form), tuple(texts), left_out)
+    return CsvTable(tuple(chosen), _without_gaps(path, chosen, values, form), tuple(texts), left_out)
 
 
 def _chosen(
