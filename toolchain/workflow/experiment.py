@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from toolchain.data.codes.options import CodeOptions, IntensityCode
 from toolchain.data.pictures.digits import CLASSES, DIGITS
 from toolchain.data.sets.known import KNOWN
-from toolchain.data.sets.options import DataOptions, DigitsData
+from toolchain.data.sets.options import DATA_KINDS, DataOptions, DigitsData
 from toolchain.errors import ArgumentError, ExperimentError
 from toolchain.files.documents import Document, explain, read_document
 from toolchain.files.toml import read_toml
@@ -185,7 +185,7 @@ class Experiment(Document):
 
 
 _SECTIONS: Final[dict[str, tuple[type[Document], ...]]] = {
-    "data": get_args(get_args(DataOptions)[0]),
+    "data": DATA_KINDS,
     "encoding": get_args(get_args(CodeOptions)[0]),
     "model": (ModelSection,),
     "pruning": (PruningSection,),
@@ -225,7 +225,7 @@ def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a 
     data = content.get("data", {})
     if isinstance(data, Mapping):
         content["data"] = data = {"name": DigitsData().name} | dict(data)
-        code = next((kind.CODE for kind in _SECTIONS["data"] if data["name"] in names_in(kind)), "rate")
+        code = next((kind.CODE for kind in DATA_KINDS if data["name"] in names_in(kind)), "rate")
         encoding = content.get("encoding", {})
         if isinstance(encoding, Mapping):
             content["encoding"] = {"name": code} | dict(encoding)
@@ -344,10 +344,9 @@ def _explain(error: ValidationError) -> ExperimentError:
     kinds = _SECTIONS.get(section, (Experiment,))
     if first["type"] == "union_tag_invalid":
         names = [name for kind in kinds for name in names_in(kind)]
-        hint = nearest(first["ctx"]["tag"], names)
-        return ExperimentError(
-            f"{section}.name", f"got '{first['ctx']['tag']}'; {hint}".rstrip("; "), known=names
-        )
+        tag = str(first.get("ctx", {}).get("tag"))
+        hint = nearest(tag, names)
+        return ExperimentError(f"{section}.name", f"got '{tag}'{hint and f'; {hint}'}", known=names)
     kind = kinds[0] if inside else Experiment
     key, reason = explain(error)
     if len(kinds) > 1 and inside:

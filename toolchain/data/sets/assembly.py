@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
 from toolchain.data.sets.folders import LabelledFile, digest_of
-from toolchain.data.sets.options import DigitsData, FilesData, OwnData
+from toolchain.data.sets.options import DigitsData, OwnData, ReadData
 from toolchain.data.sets.split import split_off, thinned
 from toolchain.errors import CorruptArtifactError, UsageError
 
@@ -42,7 +42,7 @@ class Raw:
 
 
 def assemble(
-    options: FilesData | DigitsData, raw: Raw, kind: SampleKind, shape: tuple[int, ...], hertz: int = 0
+    options: ReadData | DigitsData, raw: Raw, kind: SampleKind, shape: tuple[int, ...], hertz: int = 0
 ) -> DataSet:
     """Return a data set: the test is official or a share, validation a share of what is left to train on.
 
@@ -71,7 +71,7 @@ def assemble(
             f"`validation_fraction` = {options.validation_fraction:g} of '{options.name}' is no sample"
         )
     origin = None
-    if isinstance(options, FilesData):
+    if not isinstance(options, DigitsData):
         origin = DataOrigin(
             path=options.path,
             sha256=digest_of(raw.paths, raw.root),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, cast, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class Part:
         """Return the samples at these places, which ascend."""
         if len(places) == len(self) and np.array_equal(places, np.arange(len(self))):
             return self
-        samples = cast("Any", self.samples)[places]
+        samples = self.samples[places]
         return Part(samples, self.labels[places])
 
 

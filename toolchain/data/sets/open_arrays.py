@@ -3,7 +3,7 @@
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ def open_npz(options: NpzData) -> DataSet:
     path = path_of(options.path, "path")
     train, elsewhere = _npz_part(path), own_test(options)
     test = _npz_part(elsewhere) if elsewhere else None
-    shape = tuple(cast("Any", train.samples).shape[1:])
-    if test is not None and tuple(cast("Any", test.samples).shape[1:]) != shape:
+    shape = tuple(train.samples.shape[1:])
+    if test is not None and tuple(test.samples.shape[1:]) != shape:
         raise CorruptArtifactError(elsewhere or path, f"holds samples of another shape than {list(shape)}")
     labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
     classes = classes_of(labels, options.classes, path)

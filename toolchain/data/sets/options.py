@@ -4,7 +4,7 @@
 """
 
 from enum import Enum
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import Field
 
@@ -57,10 +57,14 @@ class EventReader(Enum):
     DVS_RED = "dvs_red"
 
 
-class DigitsData(Document):
-    """`[data]`: scikit-learn's 1,797 digits of 8 x 8 pixels, at once or row by row."""
+class NamedData(Document):
+    """`[data]`: what all kinds have."""
 
     CODE: ClassVar[str] = "rate"
+
+
+class DigitsData(NamedData):
+    """`[data]`: scikit-learn's 1,797 digits of 8 x 8 pixels, at once or row by row."""
 
     name: Literal["digits", "sequential_digits"] = Field(
         default="digits", description="digits: each image at once; sequential_digits: row by row"
@@ -72,10 +76,8 @@ class DigitsData(Document):
     test_samples: Positive | None = later(None, _FEWER_TESTS)
 
 
-class FilesData(Document):
+class FilesData(NamedData):
     """`[data]`: what all sets have that are read from a path."""
-
-    CODE: ClassVar[str] = "rate"
 
     path: Text = Field(description="file or folder, seen from where the command runs")
     validation_fraction: Part = Field(default=0.1, description=_VALIDATION)
@@ -191,27 +193,22 @@ class BrailleData(FilesData):
     test_fraction: Parts = Field(default=0.2, description="share held out for testing")
 
 
-class ChaosData(Document):
+class ChaosData(NamedData):
     """`[data]`: a chaotic system to forecast."""
-
-    CODE: ClassVar[str] = "rate"
 
     name: Literal["lorenz63", "rossler"] = Field(description="kind of data set")
 
 
-class MackeyGlassData(Document):
+class MackeyGlassData(NamedData):
     """`[data]`: the Mackey-Glass series to forecast."""
-
-    CODE: ClassVar[str] = "rate"
 
     name: Literal["mackey_glass"] = Field(description="kind of data set")
     delay: Annotated[float, Field(ge=0, le=2**20)] = Field(default=17.0, description="delay of the series")
     samples: Positive = Field(default=10_000, description="values of the series")
 
 
-DataOptions = Annotated[
-    DigitsData
-    | NpzData
+ReadData = (
+    NpzData
     | CsvData
     | IdxData
     | ImagesData
@@ -221,8 +218,9 @@ DataOptions = Annotated[
     | PublishedEvents
     | SpokenDigitsData
     | BrailleData
-    | ChaosData
-    | MackeyGlassData,
-    Field(discriminator="name"),
-]
+)
+"""What is read from a path."""
+DataOptions = Annotated[DigitsData | ReadData | ChaosData | MackeyGlassData, Field(discriminator="name")]
 """What may stand under `[data]`."""
+DATA_KINDS: Final[tuple[type[NamedData], ...]] = get_args(get_args(DataOptions)[0])
+"""All of that, kind by kind."""

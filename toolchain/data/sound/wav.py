@@ -63,7 +63,7 @@ def _scaled(samples: NDArray[Any]) -> Waveform:
         wave = (wave - 128) / 128
     elif kind.kind in "iu":
         wave /= np.float32(2 ** (8 * kind.itemsize - 1))
-    return wave.mean(axis=1, dtype=np.float32) if wave.ndim > 1 else wave
+    return np.asarray(wave.mean(axis=1) if wave.ndim > 1 else wave, np.float32)
 
 
 def _resampled(wave: Waveform, rate: int, hertz: int) -> Waveform:
