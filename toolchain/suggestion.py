@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """Return a question for the name that is most like this one; nothing if none is."""
-    likely = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{likely[0]}'?" if likely else ""
+    """Return a question for the name that is most like this one, in any case; nothing if none is."""
+    spelled = {each.casefold(): each for each in reversed(known)}
+    likely = difflib.get_close_matches(name.casefold(), spelled, n=1)
+    return f"did you mean '{spelled[likely[0]]}'?" if likely else ""

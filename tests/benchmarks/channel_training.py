@@ -1,17 +1,21 @@
 """What pruning channels saves while a network trains: `python -m tests.benchmarks.channel_training`.
 
 The network and its options are those of the study of channel pruning: digits, four convolutions, strict
-masks.
+masks. Every seed is a process of its own.
 Three trainings take turns epoch by epoch in one process, each in a thread of its own that waits for its turn:
 neurons step by step in PyTorch and all channels computed, as before there were compiled loops; compiled loops
 and all channels; compiled loops and living channels. Times are those of the processor, on one core.
 """
 
 import argparse
+import json
+import multiprocessing
 import textwrap
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,45 +140,78 @@ def race(
     return [results[k] for k in numbers]
 
 
-def sentences(epochs: int, seed: int) -> str:
-    """Measure, and return a table and a sentence."""
-    race((0, 1, 2), 2, torch.float32, seed)
-    rows = race((0, 1, 2), epochs, torch.float32, seed)
-    before = sum(rows[0]["seconds"])
-    lines = [
-        "| | first epoch | last five, mean | first / last | all epochs | faster | accuracy, % | channels |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, row in zip(CONTENDERS, rows, strict=True):
-        first, last, whole = row["seconds"][0], float(np.mean(row["seconds"][-5:])), sum(row["seconds"])
-        kept = " ".join(str(int(mask.sum())) for mask in row["masks"].values())
-        lines.append(
-            f"| {name} | {first:.2f} s | {last:.2f} s | {first / last:.1f} | {whole:.1f} s "
-            f"| {before / whole:.2f} | {row['accuracy']:.2f} | {kept} |"
-        )
-    masked, living = race((1, 2), epochs, torch.float64, seed, stop=max(SHOWN))
+def measure(seed: int, epochs: int, kind: str) -> dict[str, Any]:
+    """Train the three networks of a seed; return seconds by epoch, accuracies, living channels, distances.
+
+    Args:
+        seed: Seed of weights, order and pruning.
+        epochs: Epochs of each.
+        kind: Type of the numbers.
+    """
+    torch.set_num_threads(1)
+    race((0, 1, 2), 2, getattr(torch, kind), seed)
+    rows = race((0, 1, 2), epochs, getattr(torch, kind), seed)
+    masked, living = race((1, 2), epochs, torch.float64, seed, stop=min(max(SHOWN), epochs))
     apart = [
         max(float((a - b).abs().max()) for a, b in zip(*weights, strict=True))
         for weights in zip(masked["weights"], living["weights"], strict=True)
     ]
-    shown = ", ".join(f"{apart[epoch - 1]:.0e} after {epoch}" for epoch in SHOWN)
+    return {
+        "seed": seed,
+        "seconds": [row["seconds"] for row in rows],
+        "accuracy": [row["accuracy"] for row in rows],
+        "channels": [[int(mask.sum()) for mask in row["masks"].values()] for row in rows],
+        "apart": apart,
+    }
+
+
+def sentences(seeds: list[dict[str, Any]]) -> str:
+    """Return a table of all seeds, and a sentence about rounding."""
+    seconds = np.array([each["seconds"] for each in seeds])
+    accuracy = np.array([each["accuracy"] for each in seeds])
+    first, last, whole = seconds[:, :, 0], seconds[:, :, -5:].mean(2), seconds.sum(2)
+    lines = [
+        "| | first epoch | last five, mean | first / last | all epochs | faster | accuracy, % | channels |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for k, name in enumerate(CONTENDERS):
+        living = np.mean([sum(each["channels"][k]) for each in seeds])
+        lines.append(
+            f"| {name} | {first[:, k].mean():.2f} s | {last[:, k].mean():.2f} s "
+            f"| {_spread(first[:, k] / last[:, k])} | {whole[:, k].mean():.1f} s "
+            f"| {_spread(whole[:, 0] / whole[:, k])} | {_spread(accuracy[:, k])} | {living:.0f} |"
+        )
+    largest = np.max([each["apart"] for each in seeds], axis=0)
+    shown = ", ".join(f"{largest[epoch - 1]:.0e} after {epoch}" for epoch in SHOWN if epoch <= len(largest))
     said = (
-        "In double precision the largest difference between a weight of the second and of the third is "
+        f"Mean of {len(seeds)} seeds, lowest and highest in brackets; {seconds.shape[2]} epochs each. In "
+        "double precision the largest difference between a weight of the second and of the third is "
         f"{shown} epochs: rounding, which training makes larger until a spike differs."
     )
     return "\n".join((*lines, "", *textwrap.wrap(said, 100)))
+
+
+def _spread(values: np.ndarray[Any, Any]) -> str:
+    return f"{values.mean():.2f} ({values.min():.2f} .. {values.max():.2f})"
 
 
 def main() -> None:
     """Measure and print, or write into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds that are trained at the same time")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--page", type=Path, help="page whose part between the two marks is written")
+    parser.add_argument("-o", "--output", type=Path, help="JSON to write")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    text = sentences(arguments.epochs, arguments.seed)
+    work = partial(measure, epochs=arguments.epochs, kind=arguments.dtype)
+    with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
+        seeds = list(pool.map(work, range(arguments.seeds)))
+    text = sentences(seeds)
     Console(width=110).print(text, markup=False)
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(seeds), encoding="utf-8")
     if arguments.page is not None:
         page = arguments.page.read_text(encoding="utf-8")
         head, tail = page[: page.index(BEGIN) + len(BEGIN)], page[page.index(END) :]

@@ -102,6 +102,7 @@ class Ours(Learner):
             connections={arrow: synapses[arrow.name] for arrow in arrows},
             output="readout",
         )
+        self.network.to(problem.x.device)
         self.network.compiled, self.network.recompute = compiled, recompute
         self.start(problem.labels)
 
@@ -159,6 +160,7 @@ class SnnTorchNeurons(Neurons):
         )
 
     def rest(self, zero: Tensor) -> Any:
+        self.cell.to(zero.device)
         return zero
 
     def step(self, a: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -189,19 +191,18 @@ class NorseNeurons(Neurons):
 
     def __init__(self) -> None:
         self.box: Any = importlib.import_module("norse.torch.functional.lif_box")
-        zero = torch.zeros(())
-        self.parameters = self.box.LIFBoxParameters(
-            tau_mem_inv=torch.tensor(1 - KEEP),
-            v_leak=zero,
-            v_th=torch.ones(()),
-            v_reset=zero,
-            # Its own differentiates through the spike.
-            reset_method=lambda spikes, v, *_: v * (1 - spikes.detach()),
-        )
         # Norse scales what comes in by the leak.
         self.gain = 1 / (1 - KEEP)
 
     def rest(self, zero: Tensor) -> Any:
+        self.parameters = self.box.LIFBoxParameters(
+            tau_mem_inv=zero.new_tensor(1 - KEEP),
+            v_leak=zero.new_zeros(()),
+            v_th=zero.new_ones(()),
+            v_reset=zero.new_zeros(()),
+            # Its own differentiates through the spike.
+            reset_method=lambda spikes, v, *_: v * (1 - spikes.detach()),
+        )
         return self.box.LIFBoxFeedForwardState(v=zero)
 
     def step(self, a: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -257,9 +258,9 @@ class StepByStep(Learner):
             else:
                 self.masks[name] = (weights != 0).to(weights.dtype)
                 self.values[name] = nn.Parameter(weights.clone())
-        self.zero = torch.zeros(batch, len(problem.recur))
+        self.zero = self.x.new_zeros(batch, len(problem.recur))
         # The mean over time of a potential that leaks is a weighted sum of what came in.
-        left = torch.arange(steps, 0, -1)
+        left = torch.arange(steps, 0, -1, device=self.x.device)
         self.kernel = (1 - KEEP_READOUT**left) / ((1 - KEEP_READOUT) * steps)
         self.start(problem.labels)
 

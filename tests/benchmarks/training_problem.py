@@ -18,6 +18,7 @@ HIDDEN_RATE = 0.03
 KEEP, KEEP_READOUT = float(np.exp(-1 / 20)), float(np.exp(-1 / 20))
 SLOPE = 10.0
 _TRIAL = 16
+_TENSORS = ("encode", "recur", "decode", "x", "labels")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class Problem:
             trial = replace(self, encode=middle * self.encode, recur=middle * self.recur)
             low, high = (middle, high) if trial.rate < rate else (low, middle)
         return trial
+
+    def on(self, device: str) -> "Problem":
+        """Return the problem on a device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     def part(self, samples: int, steps: int) -> "Problem":
         """Return the same network on less."""

@@ -107,6 +107,10 @@ def _population(before: Graph, report: QuantizationReport, node: ir.FixedLif) ->
     )
     if row.firing is not None:
         yield _firing(row.firing)
+    if node.refractory is not None:
+        least, most = node.refractory.min(), node.refractory.max()
+        steps = f"{least} steps" if least == most else f"{least} to {most} steps"
+        yield f"After a spike its neurons send nothing for {steps}: as in the model, which counts steps, too."
     yield _range(row, report.calibration_samples)
     yield from _registers(node)
     float_node = before[node.name]

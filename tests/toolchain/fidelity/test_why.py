@@ -141,6 +141,8 @@ def test_a_connection_in_four_parts_is_explained_by_its_own_name(rng: np.random.
             {"adaptation": 0.5, "adaptation_decay": 0.25},
             "A spike sets the potential to zero; it raises the threshold, by at most",
         ),
+        ({"refractory": [3, 3]}, "After a spike its neurons send nothing for 3 steps:"),
+        ({"refractory": [0, 7]}, "After a spike its neurons send nothing for 0 to 7 steps:"),
     ],
 )
 def test_what_a_spike_does_is_said(changes: dict[str, Any], said: str) -> None:

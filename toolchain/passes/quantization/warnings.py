@@ -44,9 +44,8 @@ def _of_connection(row: ConnectionReport) -> Iterator[str]:
         )
     if synapses and row.rounded_to_zero > _ZEROED * synapses:
         yield (
-            f"{row.rounded_to_zero:,} of {synapses:,} synapses round to zero, as if they were pruned: "
-            f"they are less than half a step of {bits} bits while their neuron's largest weight takes all "
-            "of the range; more bits, or training with the integers, brings them back"
+            f"{row.rounded_to_zero:,} of {synapses:,} synapses round to zero, being under half a step of "
+            f"{bits} bits; more bits, or training with the integers, brings them back"
         )
     if row.relative_rms_error > _ROUGH:
         yield (

@@ -41,6 +41,17 @@ class Case:
     def __repr__(self) -> str:
         return f"a case of {list(self.network.layers)}"
 
+    def on(self, device: str) -> "Case":
+        """Return the case with everything on a device; the network itself moves there."""
+        return Case(
+            self.network.to(device),
+            {
+                name: each.detach().to(device).requires_grad_(each.requires_grad)
+                for name, each in self.x.items()
+            },
+            {name: each.to(device) for name, each in self.onto.items()},
+        )
+
     def results(self, *, compiled: bool) -> tuple[dict[str, Tensor], dict[str, Tensor | None]]:
         """Scores and spikes, and the gradients of all parameters and inputs."""
         self.network.compiled = compiled

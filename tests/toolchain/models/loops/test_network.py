@@ -76,3 +76,20 @@ def test_operations_of_pytorch_equal_autograd_with_dense_and_sparse_matrices(
         patch.setattr("toolchain.models.loops.matrices._DENSE_FROM", share)
         patch.setattr(run, "_BLOCK", 1)
         check_equal(case, 1e-10, each=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@settings(max_examples=60)
+@given(case=cases(), small=st.booleans(), recompute=st.booleans())
+def test_a_gpu_computes_what_autograd_does_there_and_sends_the_spikes_of_the_cpu(
+    case: Case, *, small: bool, recompute: bool
+) -> None:
+    case.network.recompute = recompute
+    expected, _ = case.results(compiled=True)
+    there = case.on("cuda")
+    with pytest.MonkeyPatch.context() as patch:
+        if small:
+            patch.setattr(run, "_BLOCK_ELSEWHERE", 1)
+        check_equal(there, 1e-10, each=True)
+        results, _ = there.results(compiled=True)
+    assert all(torch.equal(results[name].cpu(), values) for name, values in expected.items() if name)
