@@ -54,7 +54,8 @@ class EncodedData:
     @cached_property
     def test(self) -> NDArray[Any]:
         """Held-out samples."""
-        assert len(self.train)  # noqa: S101 - random codes draw for the training part first
+        # Random codes draw for the training part first.
+        _ = self.train
         return gathered(self.encoder.part(self.data.test, self._rng, [self._seed, _ON_DEMAND, 1]))
 
     @cached_property
