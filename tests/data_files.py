@@ -12,6 +12,7 @@ from scipy.io import wavfile
 from tests.event_files import aedat4, n_mnist, write_dvs_gesture, write_shd
 from toolchain.data.events.event_sources import SOURCES, EventData
 from toolchain.execution.stimulus import Stimulus
+from toolchain.files.npz import write_arrays
 
 CLASSES = ("left", "right")
 EACH = 12
@@ -26,7 +27,8 @@ def idx(array: np.ndarray) -> bytes:
 def write_npz(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     labels = np.arange(2 * EACH) % 2
-    Stimulus(rng.random((2 * EACH, 10, 6)) < 0.2 + 0.4 * labels[:, None, None], labels).save(folder / "a.npz")
+    trains = rng.random((2 * EACH, 10, 6)) < 0.2 + 0.4 * labels[:, None, None]
+    Stimulus({"input": trains}, labels).save(folder / "a.npz")
     return folder / "a.npz"
 
 
@@ -71,7 +73,7 @@ def write_events(folder: Path) -> Path:
             times = np.sort(rng.integers(0, 10_000, 50))
             x = rng.integers(17 * number, 17 * number + 17, 50)
             events = {"t": times, "x": x, "y": rng.integers(0, 34, 50), "p": rng.integers(0, 2, 50)}
-            np.savez(folder / name / f"{i}.npz", **events)
+            write_arrays(folder / name / f"{i}.npz", events)
     return folder
 
 
@@ -110,7 +112,8 @@ def write_cifar10(folder: Path, records: int = 10) -> Path:
 
 def _events(seed: int, size: int) -> list[tuple[int, int, int, int]]:
     rng = np.random.default_rng(seed)
-    return [(1000 * i, *(int(n) for n in rng.integers(0, size, 2)), i % 2) for i in range(1, 40)]
+    places = rng.integers(0, size, (40, 2)).tolist()
+    return [(1000 * i, places[i][0], places[i][1], i % 2) for i in range(1, 40)]
 
 
 def write_nmnist(folder: Path) -> Path:
@@ -154,8 +157,8 @@ def write_braille(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     trains = rng.random((42, 256, 12)) < 0.1
     labels = np.arange(42) % 7
-    Stimulus(trains[:28], labels[:28]).save(folder / "one.npz")
-    Stimulus(trains[14:], labels[14:]).save(folder / "two.npz")
+    Stimulus({"input": trains[:28]}, labels[:28]).save(folder / "one.npz")
+    Stimulus({"input": trains[14:]}, labels[14:]).save(folder / "two.npz")
     return folder
 
 

@@ -56,7 +56,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _rows(arrays: object) -> list[Event]:
     assert isinstance(arrays, dict)
-    return [tuple(int(arrays[name][i]) for name in "txyp") for i in range(len(arrays["t"]))]  # type: ignore[misc]
+    columns = [[int(value) for value in arrays[name]] for name in "txyp"]
+    return list(zip(*columns, strict=True))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

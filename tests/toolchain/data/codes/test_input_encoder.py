@@ -29,7 +29,7 @@ def _values(*shape: int) -> DataSet:
     return _data(kinds[len(shape)], np.random.default_rng(1).random((6, *shape)), shape)
 
 
-def _encoder(data: DataSet, flat: bool = True, **keys: object) -> InputEncoder:
+def _encoder(data: DataSet, flat: bool = True, **keys: Any) -> InputEncoder:
     return InputEncoder(data, parse_experiment({"encoding": keys}).encoding, flat)
 
 
@@ -153,6 +153,6 @@ def test_stored_spikes_of_any_type_are_spikes() -> None:
         (_values(3, 7), {"name": "rate", "rows": True}, "shows pictures"),
     ],
 )
-def test_a_code_that_does_not_suit_says_which_do(data: DataSet, keys: dict[str, object], said: str) -> None:
+def test_a_code_that_does_not_suit_says_which_do(data: DataSet, keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ExperimentError, match=said):
         _encoder(data, **keys)
