@@ -98,10 +98,12 @@ def test_batches_of_a_data_loader_are_joined() -> None:
     pairs = DataLoader(TensorDataset(samples, labels), batch_size=4)
     joined = Stimulus.of_batches(pairs)
     assert np.array_equal(joined.values["input"], samples.numpy())
+    assert joined.labels is not None
     assert np.array_equal(joined.labels, labels.numpy())
-    alone = Stimulus.of_batches(DataLoader(samples, batch_size=3))
+    alone = Stimulus.of_batches(DataLoader(TensorDataset(samples), batch_size=3))
     assert np.array_equal(alone.values["input"], samples.numpy())
     assert alone.labels is None
+    assert np.array_equal(Stimulus.of_batches(samples.split(3)).values["input"], samples.numpy())
     lists = Stimulus.of_batches([[[[0, 1]]], [[[1, 1]], [[0, 0]]]])
     assert lists.values["input"].tolist() == [[[0, 1]], [[1, 1]], [[0, 0]]]
 
