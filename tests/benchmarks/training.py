@@ -22,7 +22,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -49,28 +49,43 @@ _RESAMPLED = 2000
 _CONSOLE = Console(width=110)
 
 
+class Updated(Protocol):
+    """Something whose updates can be timed."""
+
+    def update(self) -> object:
+        """Learn once."""
+        ...
+
+
 def finish() -> None:
     """Wait until a GPU, if there is one, has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
-def times_by_turns(learners: Mapping[str, Learner], turns: int) -> dict[str, list[float]]:
+def times_by_turns(
+    learners: Mapping[str, Updated], turns: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Return the median seconds of an update at each turn.
 
     At its turn each learns once unmeasured, then at least twice and for a fifth of a second.
+
+    Args:
+        learners: What is timed, by name.
+        turns: Turns of each.
+        clock: Seconds of the wall, or of the processor.
     """
     times: dict[str, list[float]] = {name: [] for name in learners}
     for _ in range(turns):
         for name, learner in learners.items():
             learner.update()
             finish()
-            began, own = time.perf_counter(), []
-            while len(own) < 2 or time.perf_counter() - began < _TURN_S:
-                started = time.perf_counter()
+            began, own = clock(), []
+            while len(own) < 2 or clock() - began < _TURN_S:
+                started = clock()
                 learner.update()
                 finish()
-                own.append(time.perf_counter() - started)
+                own.append(clock() - started)
             times[name].append(float(np.median(own)))
     return times
 

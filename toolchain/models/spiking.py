@@ -1,6 +1,6 @@
 """A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
 
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from toolchain.models.integration import LayerRule, integrate_steps
 from toolchain.models.surrogates import Surrogate
 from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 from toolchain.reset import Reset
+
+_HALVES: Final = frozenset({torch.bfloat16, torch.float16})
 
 
 class Meter(Protocol):
@@ -159,6 +161,9 @@ class Spiking(nn.Module):
             x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change.
             steps: Number of steps `T`.
         """
+        if x.dtype in _HALVES and torch.is_autocast_enabled(x.device.type):
+            # What a convolution made under autocast; potentials add up in float32.
+            x = x.float()
         meter = self.meter if self.training else None
         sums = None if meter is None else x.new_zeros(2, x.shape[2], dtype=torch.float64)
         spikes, potential = integrate_steps(x, self.rule, steps, sums)

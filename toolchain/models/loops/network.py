@@ -124,7 +124,8 @@ def _entering(
     arrows: Sequence[tuple[Arrow, nn.Module]], streams: Mapping[str, Tensor], places: Places
 ) -> _Entering:
     entering = _Entering([], [], [], [])
-    extent = next(iter(streams.values())).shape[:2]
+    first = next(iter(streams.values()))
+    extent, casts = first.shape[:2], torch.is_autocast_enabled(first.device.type)
     for arrow, module in arrows:
         if arrow.source not in streams:
             bias = dict(module.named_parameters()).get("bias")
@@ -134,7 +135,7 @@ def _entering(
                 entering.values.append(bias.expand(*extent, -1))
             continue
         stream = streams[arrow.source]
-        plain = not has_hooks(module) and not stream.requires_grad
+        plain = not casts and not has_hooks(module) and not stream.requires_grad
         if plain and isinstance(module, MaskedSynapses) and module.delays is None:
             effective, target = module.effective, places.layers[arrow.target][0]
             entering.products.append(product_of(stream, effective, arrow.delay, target))
