@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from toolchain.data.events import Events
+from toolchain.data.events.binning import Events
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import QUANTITIES, Trace
 from toolchain.fidelity import compare_traces

@@ -27,8 +27,8 @@ from toolchain.frontends import from_torch
 from toolchain.models import FeedForward, GatedNorm, NetworkBlock, Spiking
 from toolchain.training import fit, load_feed_forward, load_network, save_feed_forward
 from toolchain.training.tensor_files import load_tensors
-from toolchain.workflow.experiment import Experiment, check_room, load_experiment, read_experiment
-from toolchain.workflow.prepare import encode_images, fit_options, load_images
+from toolchain.workflow.experiment import Experiment, load_experiment, read_experiment
+from toolchain.workflow.prepare import fit_options, load_data
 from toolchain.workflow.prune import PruningDocument
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
@@ -137,15 +137,15 @@ def _state(folder: Path, run: Path) -> Prey:
     state.mkdir()
     path.write_text(note)
     experiment = small_experiment()
-    images = load_images(experiment)
-    inputs = encode_images(experiment, images)[0][:2]
+    samples = load_data(experiment).first(2)
 
     def read() -> object:
         text = path.read_bytes().decode("utf-8", "replace")
         save_file(tensors, state / "state.safetensors", metadata={"note": text})
         network = load_network(run / "pruning" / "network")
         options = fit_options(experiment)
-        return fit(network, inputs, images.train_labels[:2], options, seed=experiment.seed, checkpoint=state)
+        inputs = samples.values["input"]
+        return fit(network, inputs, samples.labels, options, seed=experiment.seed, checkpoint=state)
 
     return _of_json("note of a training's state", path, read)
 
@@ -153,7 +153,7 @@ def _state(folder: Path, run: Path) -> Prey:
 def _experiment(folder: Path, run: Path) -> Prey:
     path = folder / "experiment.json"
     shutil.copy(run / "experiment.json", path)
-    return _of_json("experiment.json", path, lambda: check_room(read_experiment(path)))
+    return _of_json("experiment.json", path, lambda: load_data(read_experiment(path)))
 
 
 def _experiment_file(folder: Path, run: Path) -> Prey:
@@ -164,7 +164,7 @@ def _experiment_file(folder: Path, run: Path) -> Prey:
     return Prey(
         "experiment file",
         path,
-        lambda: check_room(load_experiment(path)),
+        lambda: load_data(load_experiment(path)),
         lambda step: _toml_changes(document, step),
     )
 

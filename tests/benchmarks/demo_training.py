@@ -28,7 +28,7 @@ from toolchain.models import Network
 from toolchain.progress import no_progress
 from toolchain.training import fit
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
+from toolchain.workflow.prepare import fit_options, load_data, untrained_network
 from toolchain.workflow.prune import prune_stage
 
 PATHS = {"compiled loops": True, "step by step": False}
@@ -51,30 +51,30 @@ def measure(seed: int, epochs: int | None, threads: int, jobs: int) -> list[dict
     torch.set_num_threads(threads)
     experiment = Experiment(seed=seed)
     assert experiment.pruning is not None
-    images = load_images(experiment)
-    train, test = encode_images(experiment, images)
+    encoded = load_data(experiment)
+    train, test = encoded.train, encoded.test
     with tempfile.TemporaryDirectory() as folder:
-        pruned = prune_stage(experiment, experiment.pruning, Path(folder), images, train).network
+        pruned = prune_stage(experiment, experiment.pruning, Path(folder), encoded).network
     rows: list[dict[str, Any]] = []
-    for name, network in zip(NETWORKS, (untrained_network(experiment, images), pruned), strict=True):
+    for name, network in zip(NETWORKS, (untrained_network(experiment, encoded), pruned), strict=True):
         for compiled in PATHS.values():
             # Code is compiled before anything is measured.
             learner: Network = copy.deepcopy(network)
             learner.compiled = compiled
             few = slice(0, 2 * experiment.training.batch_size)
             options = fit_options(experiment, 1)
-            fit(learner, train[few], images.train_labels[few], options, seed=seed, progress=no_progress)
+            fit(learner, train[few], encoded.data.train.labels[few], options, seed=seed, progress=no_progress)
         # Which path comes first changes, so that what else the machine does hits both.
         for path in sorted(PATHS, reverse=bool(seed % 2)):
             learner = copy.deepcopy(network)
             learner.compiled = PATHS[path]
             options = fit_options(experiment, epochs)
             started = time.process_time()
-            fit(learner, train, images.train_labels, options, seed=seed, progress=no_progress)
+            fit(learner, train, encoded.data.train.labels, options, seed=seed, progress=no_progress)
             seconds = time.process_time() - started
             with torch.inference_mode():
-                right = learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy() == images.test_labels
-            accuracy = 100 * float(np.mean(right))
+                chosen = learner.scores(torch.from_numpy(test)).argmax(dim=1).numpy()
+            accuracy = 100 * float(np.mean(chosen == encoded.data.test.labels))
             rows.append(
                 {"seed": seed, "network": name, "path": path, "seconds": seconds, "accuracy": accuracy}
             )

@@ -8,12 +8,12 @@ from tests.benchmarks.autocast_training import TASKS, TimedUpdates, interval, re
 from toolchain.models import Network
 from toolchain.training import Autocast
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import load_images, untrained_network
+from toolchain.workflow.prepare import load_data, untrained_network
 
 
 def test_the_recurrent_network_has_the_form_of_that_of_the_demo() -> None:
     experiment = Experiment()
-    demo = untrained_network(experiment, load_images(experiment))
+    demo = untrained_network(experiment, load_data(experiment))
     ours = recurrent(0).network
     assert isinstance(ours, Network)
     assert (ours.readout, ours.dt_ms, ours.connections) == (demo.readout, demo.dt_ms, demo.connections)

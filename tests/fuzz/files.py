@@ -15,9 +15,10 @@ from tests.random_graphs import Recipe, random_fixed
 from tests.toolchain.interchange.netx_graphs import save, small
 from tests.toolchain.interchange.onnx.test_onnx_in import classifier
 from toolchain.confined.reader import ConfinedReader
-from toolchain.data import EventData, cifar, load_csv
-from toolchain.data.event_sources import SOURCES
-from toolchain.data.recordings import read_events, read_labels
+from toolchain.data import EventData, load_csv
+from toolchain.data.events.event_sources import SOURCES
+from toolchain.data.events.recordings import read_events, read_labels
+from toolchain.data.pictures import cifar
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.interchange.netx.from_netx import from_netx

@@ -8,6 +8,7 @@ from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
     from toolchain.training import LearntTimeConstants
+    from toolchain.workflow.run_folder import TrainedRun
 
 
 def train(
@@ -37,15 +38,30 @@ def train(
                 "epochs": last.epoch,
                 "loss": last.loss,
                 "train_accuracy": last.accuracy,
+                **_measured(trained),
                 **_learnt(trained.time_constants),
             }
         )
         return
+    if trained.origin is not None:
+        out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
     out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
+    if trained.history.validation is not None:
+        out.print(f"validation accuracy {trained.history.validation:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
     out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
+
+
+def _measured(trained: "TrainedRun") -> dict[str, Any]:
+    """Return where the samples came from and what validation gave, as JSON holds it, if there is any."""
+    facts: dict[str, Any] = {}
+    if trained.origin is not None:
+        facts["data"] = trained.origin.model_dump(mode="json")
+    if trained.history.validation is not None:
+        facts["validation_accuracy"] = trained.history.validation
+    return facts
 
 
 def _learnt(rows: "Sequence[LearntTimeConstants]") -> dict[str, Any]:

@@ -23,9 +23,11 @@ Read = Callable[[str, int, int], Mapping[str, NDArray[Any]]]
 """Returns the arrays of a file: its path, which recording of it, how many bytes they may have together."""
 
 _RECORDINGS: Final = ("n_mnist", "cifar10_dvs", "dvs_gesture", "shd", "shd_labels")
+_AEDAT: Final = ("dvs_128", "davis_346", "dvs_346mini", "dvs_ibm", "dvs_red")
 _MODULES: Final = {
     "hdf5": "toolchain.confined.hdf5",
     **dict.fromkeys(_RECORDINGS, "toolchain.confined.recordings"),
+    **dict.fromkeys(_AEDAT, "toolchain.confined.aedat"),
 }
 """Where the function `read_FORMAT` of a format is."""
 WORKING: Final = 256 * 2**20

@@ -49,6 +49,16 @@ class Format(Enum):
     """Events of one recording of SHD by `t` and `x`: the time in seconds."""
     SHD_LABELS = "shd_labels"
     """The `labels` of all recordings of SHD."""
+    DVS_128 = "dvs_128"
+    """Events of a DVS 128 in AEDAT 2, by `t` in microseconds, `x`, `y` and `p`."""
+    DAVIS_346 = "davis_346"
+    """Events of a DAVIS 346 likewise."""
+    DVS_346MINI = "dvs_346mini"
+    """Events of a DVS 346 mini likewise."""
+    DVS_IBM = "dvs_ibm"
+    """Events in AEDAT 3.1 as IBM published gestures."""
+    DVS_RED = "dvs_red"
+    """Events of the red series likewise."""
 
 
 _MOST: Final = {
@@ -56,6 +66,8 @@ _MOST: Final = {
     Format.CIFAR10_DVS: 2**26,
     Format.SHD: 2**26,
     Format.SHD_LABELS: 2**20,
+    **dict.fromkeys((Format.DVS_128, Format.DAVIS_346, Format.DVS_346MINI), 2**27),
+    **dict.fromkeys((Format.DVS_IBM, Format.DVS_RED), 2**27),
 }
 """Most bytes of the arrays of what takes more in memory than in its file: two million events and more."""
 

@@ -1,25 +1,33 @@
 """Data sets, series and encoders."""
 
-from toolchain.data.cifar import load_cifar10, load_cifar100
-from toolchain.data.digits import load_digits
-from toolchain.data.encoders import Encoding, encode
-from toolchain.data.event_sources import EventData
-from toolchain.data.events import Slicing, bin_events
-from toolchain.data.images import Images, as_pictures, in_rows, normalised
-from toolchain.data.recordings import Recordings
-from toolchain.data.series import Series, lorenz63, mackey_glass, rossler
-from toolchain.data.series_codes import SeriesCode, SeriesEncoding
-from toolchain.data.series_file import load_csv
+from toolchain.data.codes.encoders import Encoding, encode
+from toolchain.data.codes.series_codes import SeriesCode, SeriesEncoding
+from toolchain.data.events.binning import Slicing, bin_events
+from toolchain.data.events.event_sources import EventData
+from toolchain.data.events.recordings import Recordings
+from toolchain.data.pictures.cifar import load_cifar10, load_cifar100
+from toolchain.data.pictures.digits import load_digits
+from toolchain.data.pictures.images import Images, as_pictures, in_rows, normalised
+from toolchain.data.series.series import Series, lorenz63, mackey_glass, rossler
+from toolchain.data.sets.data_set import DataOrigin, DataSet, Part, SampleKind
+from toolchain.data.sets.opening import open_data
+from toolchain.data.tables.series_file import load_csv
+from toolchain.data.tables.table import TableForm
 
 __all__ = [
+    "DataOrigin",
+    "DataSet",
     "Encoding",
     "EventData",
     "Images",
+    "Part",
     "Recordings",
+    "SampleKind",
     "Series",
     "SeriesCode",
     "SeriesEncoding",
     "Slicing",
+    "TableForm",
     "as_pictures",
     "bin_events",
     "encode",
@@ -31,5 +39,6 @@ __all__ = [
     "lorenz63",
     "mackey_glass",
     "normalised",
+    "open_data",
     "rossler",
 ]

@@ -1,6 +1,6 @@
 """The samples that a network runs on: an array for every input, and labels and lengths if there are any."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -80,6 +80,33 @@ class Stimulus(Summarised):
             return cls(cast("Mapping[str, NDArray[Any]]", values))
         except ArgumentError as error:
             raise StimulusError(f"{name}: {error}", _remedy_for(values)) from None
+
+    @classmethod
+    def of_batches(cls, batches: Iterable[object]) -> "Stimulus":
+        """Return what a data loader yields, as one stimulus.
+
+        Args:
+            batches: Batches of samples `[batch, time, *features]`, or pairs of samples and labels.
+
+        Raises:
+            StimulusError: There is no batch, or batches do not go together: says which.
+        """
+        samples, labels = list[NDArray[Any]](), list[NDArray[np.int64]]()
+        for i, batch in enumerate(batches):
+            some, *classes = _pair_of(batch)
+            try:
+                samples.append(np.atleast_1d(array_of(some, "samples")))
+                labels += [labels_of(each, "labels", samples=len(samples[-1])) for each in classes]
+            except (ArgumentError, TypeError) as error:
+                raise StimulusError(f"batch {i}: {error}") from None
+            shapes = [list(each.shape[1:]) for each in (samples[0], samples[-1])]
+            if shapes[0] != shapes[1] or len(labels) not in {0, len(samples)}:
+                raise StimulusError(
+                    f"batch {i}: expected samples {shapes[0]}, all with labels or none, got {shapes[1]}"
+                )
+        if not samples:
+            raise StimulusError("expected batches of samples, got none")
+        return cls({_SINGLE: np.concatenate(samples)}, np.concatenate(labels) if labels else None)
 
     def summary(self) -> Summary:
         """Return the shape of every array."""
@@ -168,6 +195,15 @@ class Stimulus(Summarised):
             return cls({_input_of(key): array for key, array in arrays.items()}, **companions)
         except ArgumentError as error:
             raise StimulusError(f"'{path}' holds what is no stimulus: {error}") from None
+
+
+def _pair_of(batch: object) -> Sequence[object]:
+    """Return samples, and labels if a batch has them; a list of numbers is samples."""
+    if isinstance(batch, tuple | list):
+        parts = cast("Sequence[object]", batch)
+        if 0 < len(parts) <= len(_AXES) and all(hasattr(part, "shape") for part in parts):
+            return parts
+    return (batch,)
 
 
 def stored_key(name: str) -> str:
@@ -348,5 +384,5 @@ def _remedy_for(values: object) -> str:
     if isinstance(values, tuple) and len(values) == len(_AXES):
         return "samples with labels are Stimulus(samples, labels)"
     if isinstance(values, Iterable) and not isinstance(values, Mapping | str | list | np.ndarray):
-        return "stack what it yields to one array, [batch, time, features]"
+        return "a data loader becomes samples by Stimulus.of_batches(loader)"
     return ""

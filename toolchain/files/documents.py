@@ -36,6 +36,11 @@ def omitted(default: object) -> Any:  # noqa: ANN401 - what `Field` returns
     return Field(exclude_if=lambda value: value == default)
 
 
+def later(default: object, description: str) -> Any:  # noqa: ANN401 - what `Field` returns
+    """Return a field that came later: a file without it has its default, which is not written either."""
+    return Field(default=default, exclude_if=lambda value: value == default, description=description)
+
+
 OMITTED: Final = omitted(None)
 """Marks a field that came later: a file without it is read, and None is not written."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -5,11 +5,14 @@ import math
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import Field, ValidationError
 
-from toolchain.data.encoders import Encoding
+from toolchain.data.codes.options import CodeOptions, IntensityCode
+from toolchain.data.pictures.digits import CLASSES, DIGITS
+from toolchain.data.sets.known import KNOWN
+from toolchain.data.sets.options import DATA_KINDS, DataOptions, DigitsData
 from toolchain.errors import ArgumentError, ExperimentError
 from toolchain.files.documents import Document, explain, read_document
 from toolchain.files.toml import read_toml
@@ -21,6 +24,7 @@ from toolchain.models.network import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 from toolchain.reset import Reset
+from toolchain.suggestion import nearest
 from toolchain.training.autocast import Autocast
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -29,23 +33,12 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)]
 Milliseconds = Annotated[float, Field(ge=SHORTEST_MS, le=LONGEST_MS)]
-DIGITS: Final = 1797
-CLASSES: Final = 10
-PIXELS: Final = 64
-"""Of the one data set there is: images, classes, and pixels of an image."""
-_ROWS: Final = 8
-"""Of an image that is shown row by row: each takes its own steps."""
 _OF_NEURONS: Final = {"refractory": "refractory_ms", "adaptation_decay": "adaptation_tau_ms"}
 """Keys of `[model]` that the neurons know by another name."""
+_LOOKED_AT: Final = 100
+"""Errors in a file among which the one to tell is looked for."""
 _KEPT_FOR_BACKWARD: Final = 16
 """Bytes that training keeps per neuron, step and sample of a batch, at the least: four numbers of 4 bytes."""
-
-
-class DatasetName(Enum):
-    """Data sets that can be named in an experiment."""
-
-    DIGITS = "digits"
-    SEQUENTIAL_DIGITS = "sequential_digits"
 
 
 class PruningMethod(Enum):
@@ -64,27 +57,6 @@ class Device(Enum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-class DataSection(Document):
-    """`[data]`: what is learnt."""
-
-    name: DatasetName = Field(
-        default=DatasetName.DIGITS,
-        description="digits: scikit-learn's 1,797 images; sequential_digits: the same, row by row",
-    )
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.3, description="share held out for testing"
-    )
-    split_seed: Seed = Field(default=0, description="seed of the split, apart from the seed of the network")
-
-
-class EncodingSection(Document):
-    """`[encoding]`: how images become spikes."""
-
-    name: Encoding = Field(default=Encoding.RATE, description="rate, poisson, latency or direct")
-    steps: Positive = Field(default=16, description="time steps per sample, or per row of a sequence")
-    max_rate: Fraction = Field(default=1.0, description="spikes per step of the brightest pixel")
 
 
 class ModelSection(Document):
@@ -208,8 +180,8 @@ class Experiment(Document):
     """Everything that decides what `pumice train` does. The defaults are the demo."""
 
     seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
-    data: DataSection = Field(default=DataSection(), description="data set, and how it is split")
-    encoding: EncodingSection = Field(default=EncodingSection(), description="how images become spikes")
+    data: DataOptions = Field(default=DigitsData(), description="data set, and how it is split")
+    encoding: CodeOptions = Field(default=IntensityCode(), description="how samples become spikes")
     model: ModelSection = Field(default=ModelSection(), description="the network before pruning")
     pruning: PruningSection | None = Field(
         default=PruningSection(), description="leave out with `pruning = false`"
@@ -217,13 +189,14 @@ class Experiment(Document):
     training: TrainingSection = Field(default=TrainingSection(), description="how the network learns")
 
 
-_SECTIONS: Final[dict[str, type[Document]]] = {
-    "data": DataSection,
-    "encoding": EncodingSection,
-    "model": ModelSection,
-    "pruning": PruningSection,
-    "training": TrainingSection,
+_SECTIONS: Final[dict[str, tuple[type[Document], ...]]] = {
+    "data": DATA_KINDS,
+    "encoding": get_args(get_args(CodeOptions)[0]),
+    "model": (ModelSection,),
+    "pruning": (PruningSection,),
+    "training": (TrainingSection,),
 }
+"""What may stand in each section; where there are several, its `name` says which."""
 
 
 def parse_experiment(document: Mapping[str, Any]) -> Experiment:
@@ -235,9 +208,7 @@ def parse_experiment(document: Mapping[str, Any]) -> Experiment:
     Raises:
         ExperimentError: Names the first key that is unknown or has a value that is not accepted.
     """
-    content: Any = document
-    if isinstance(content, Mapping) and content.get("pruning") is False:
-        content = dict(content) | {"pruning": None}
+    content = _completed(document)
     try:
         # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
         experiment = Experiment.model_validate_json(json.dumps(content, default=_plain))
@@ -247,6 +218,28 @@ def parse_experiment(document: Mapping[str, Any]) -> Experiment:
         raise ExperimentError("(file)", f"is none that a file could hold: {error}") from None
     _check_together(experiment)
     return experiment
+
+
+def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a file
+    """Return a document whose sections are named: digits, and the encoding that suits the data."""
+    if not isinstance(document, Mapping):
+        return document
+    content: dict[str, Any] = dict(document)
+    if content.get("pruning") is False:
+        content["pruning"] = None
+    data = content.get("data", {})
+    if isinstance(data, Mapping):
+        content["data"] = data = {"name": DigitsData().name} | dict(data)
+        code = next((kind.CODE for kind in DATA_KINDS if data["name"] in names_in(kind)), "rate")
+        encoding = content.get("encoding", {})
+        if isinstance(encoding, Mapping):
+            content["encoding"] = {"name": code} | dict(encoding)
+    return content
+
+
+def names_in(kind: type[Document]) -> tuple[str, ...]:
+    """Return the names that say that a section is of this kind."""
+    return get_args(kind.model_fields["name"].annotation)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -284,7 +277,8 @@ def _check_together(experiment: Experiment) -> None:
         reason = str(error).removeprefix(f"{error.argument}: ")
         key = _OF_NEURONS.get(error.argument, error.argument)
         raise ExperimentError(f"model.{key}", reason) from None
-    _check_split(experiment.data.test_fraction)
+    if isinstance(experiment.data, DigitsData):
+        _check_digits(experiment.data.test_fraction)
 
 
 def network_shape(experiment: Experiment, *, channels: int, classes: int) -> HrsnnShape:
@@ -293,7 +287,7 @@ def network_shape(experiment: Experiment, *, channels: int, classes: int) -> Hrs
     return HrsnnShape(channels=channels, classes=classes, **settings)
 
 
-def _check_split(share: float) -> None:
+def _check_digits(share: float) -> None:
     held_out = math.ceil(share * DIGITS)
     if not CLASSES <= held_out <= DIGITS - CLASSES:
         least, most = CLASSES / DIGITS, 1 - CLASSES / DIGITS
@@ -304,17 +298,22 @@ def _check_split(share: float) -> None:
         )
 
 
-def check_room(experiment: Experiment) -> None:
-    """Raise for sizes whose arrays alone are more than this machine's memory."""
-    steps, neurons = experiment.encoding.steps, experiment.model.neurons
-    rows = _ROWS if experiment.data.name is DatasetName.SEQUENTIAL_DIGITS else 1
-    together = min(experiment.training.batch_size, DIGITS)
+def check_room(experiment: Experiment, samples: int, steps: int, bytes_per_sample: int) -> None:
+    """Raise for sizes whose arrays alone are more than this machine's memory.
+
+    Args:
+        experiment: The experiment.
+        samples: Samples to train on.
+        steps: Time steps of a sample.
+        bytes_per_sample: Bytes of a sample once it is encoded; samples are encoded batch by batch if need be.
+    """
+    neurons = experiment.model.neurons
+    together = min(experiment.training.batch_size, samples)
     needs = {
         # Dense recurrent weights in double precision, and their mask.
         "model.neurons": 9 * neurons**2,
-        # Encoded images, a byte a pixel.
-        "encoding.steps": DIGITS * PIXELS * steps,
-        "training.batch_size": _KEPT_FOR_BACKWARD * together * steps * rows * neurons,
+        "encoding.steps": together * bytes_per_sample,
+        "training.batch_size": _KEPT_FOR_BACKWARD * together * steps * neurons,
     }
     memory = machine_memory()
     for key, needed in needs.items():
@@ -343,9 +342,39 @@ def load_experiment(path: PathText) -> Experiment:
 
 
 def _explain(error: ValidationError) -> ExperimentError:
+    errors = error.errors(include_url=False)[:_LOOKED_AT]
+    # A key that is not known explains one that is missing.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    section, *inside = [str(part) for part in first["loc"]] or [""]
+    kinds = _SECTIONS.get(section, (Experiment,))
+    if first["type"] == "union_tag_invalid":
+        names = [name for kind in kinds for name in names_in(kind)]
+        tag = str(first.get("ctx", {}).get("tag"))
+        hint = nearest(tag, names)
+        return ExperimentError(f"{section}.name", f"got '{tag}'{hint and f'; {hint}'}", known=names)
+    kind = kinds[0] if inside else Experiment
     key, reason = explain(error)
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "extra_forbidden":
-        section = _SECTIONS[str(first["loc"][0])] if len(first["loc"]) > 1 else Experiment
-        return ExperimentError(key, reason, known=list(section.model_fields))
-    return ExperimentError(key or "(file)", reason)
+    if len(kinds) > 1 and inside:
+        # Between section and key stands the name of the kind.
+        name = inside.pop(0)
+        kind = next(each for each in kinds if name in names_in(each))
+        key = ".".join((section, *inside))
+        if first["type"] == "missing" and inside == ["path"] and name in KNOWN:
+            reason = f"{reason}: {KNOWN[name].advice}"
+    if first["type"] != "extra_forbidden":
+        return ExperimentError(key or "(file)", reason)
+    key = ".".join((section, *inside))
+    elsewhere = _belonging(section, inside[0], kind) if inside else ""
+    return ExperimentError(key, f"is not known{elsewhere}", known=list(kind.model_fields))
+
+
+def _belonging(section: str, key: str, kind: type[Document]) -> str:
+    """Return where else a key belongs: to other kinds of its section, or to another section."""
+    others = [each for each in _SECTIONS[section] if each is not kind and key in each.model_fields]
+    if others:
+        names = ", ".join(name for each in others for name in names_in(each))
+        return f" to '{names_in(kind)[0]}': it belongs to {names}"
+    sections = [
+        other for other, kinds in _SECTIONS.items() if any(key in each.model_fields for each in kinds)
+    ]
+    return f": it belongs to [{'] and ['.join(sections)}]" if sections else ""

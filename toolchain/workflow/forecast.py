@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
-from toolchain.data.series_codes import SeriesCode
+from toolchain.data.codes.series_codes import SeriesCode
 from toolchain.errors import SeriesError
 from toolchain.execution.clipping import warn_clipped
 from toolchain.fidelity.decode import scores

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, assert_never, final
+from typing import ClassVar, Final, assert_never, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from toolchain.bars import draws
-from toolchain.data import Images
+from toolchain.data.codes.input_encoder import gathered
 from toolchain.errors import UsageError
 from toolchain.files.documents import write_document
 from toolchain.files.opened import OpenedFolder, read_folder
@@ -39,13 +39,13 @@ from toolchain.workflow.experiment import Experiment, PruningMethod, PruningSect
 from toolchain.workflow.prepare import (
     LAYER,
     PRUNING_STREAM,
-    encode_images,
+    EncodedData,
     fit_options,
-    load_images,
+    load_data,
     shape_for,
     untrained_network,
 )
-from toolchain.workflow.run_folder import claim
+from toolchain.workflow.run_folder import check_claim, claim
 
 _REPORT: Final = "report.html"
 _ACTIVITY_SAMPLES: Final = 256
@@ -92,8 +92,7 @@ def prune_stage(
     experiment: Experiment,
     section: PruningSection,
     folder: Path,
-    images: Images,
-    inputs: NDArray[Any],
+    encoded: EncodedData,
     progress: StageProgress = no_stages,
 ) -> PrunedStage:
     """Prune the untrained network of an experiment, or return what an earlier call left.
@@ -104,8 +103,7 @@ def prune_stage(
         experiment: Experiment with model, data and seed.
         section: Options of the pruning.
         folder: Folder for network, records, state and report.
-        images: The data set: its labels train the network in activity pruning; no other method sees it.
-        inputs: Training split of the data set, encoded.
+        encoded: The data set: it trains the network in activity pruning; no other method sees it.
         progress: Callback with the stage and how far it is.
 
     Raises:
@@ -114,9 +112,9 @@ def prune_stage(
     """
     if (folder / PruningDocument.FILE).is_file():
         return read_folder("pruning folder", folder, _read_stage)
-    dense = untrained_network(experiment, images)
+    dense = untrained_network(experiment, encoded)
     report_progress = stage_progress(progress, f"prune by {section.method.value}")
-    network, lnp = _prune(experiment, section, dense, folder, images, inputs, report_progress)
+    network, lnp = _prune(experiment, section, dense, folder, encoded, report_progress)
     save_network(network, folder / "network")
     selection = Selection(pool_of(network, LAYER), network.layer(LAYER).elements.numpy())
     title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
@@ -139,8 +137,7 @@ def _prune(
     section: PruningSection,
     dense: Network,
     folder: Path,
-    images: Images,
-    inputs: NDArray[Any],
+    encoded: EncodedData,
     progress: Progress,
 ) -> tuple[Network, Sequence[LnpRecord]]:
     rng = np.random.default_rng([experiment.seed, PRUNING_STREAM])
@@ -153,7 +150,7 @@ def _prune(
                 LAYER,
                 _lnp_options(section),
                 rng,
-                cluster=shape_for(experiment, images).cluster,
+                cluster=shape_for(experiment, encoded).cluster,
                 checkpoint=folder / "state",
                 progress=progress,
             )
@@ -167,7 +164,7 @@ def _prune(
             selection = erdos_renyi(pool, neurons, synapses, rng)
         case PruningMethod.ACTIVITY:
             options = ActivityOptions(section.neurons, synapses, section.iterations)
-            return _by_activity(experiment, dense, options, images, inputs, progress), ()
+            return _by_activity(experiment, dense, options, encoded, progress), ()
         case _:
             assert_never(section.method)
     progress(1, 1)
@@ -191,18 +188,19 @@ def _by_activity(
     experiment: Experiment,
     dense: Network,
     options: ActivityOptions,
-    images: Images,
-    inputs: NDArray[Any],
+    encoded: EncodedData,
     progress: Progress,
 ) -> Network:
+    first = torch.from_numpy(gathered(encoded.train, _ACTIVITY_SAMPLES))
+
     def activity(network: Network) -> NDArray[np.float64]:
         with torch.inference_mode():
-            x = torch.from_numpy(np.asarray(inputs[:_ACTIVITY_SAMPLES])).to(network.layer(LAYER).bias.dtype)
+            x = first.to(network.layer(LAYER).bias.dtype)
             return network(x).spikes[LAYER].double().mean(dim=(0, 1)).numpy()
 
     def retrain(network: Network) -> None:
-        once, labels = fit_options(experiment, 1), images.train_labels
-        fit(network, inputs, labels, once, seed=experiment.seed, progress=no_progress)
+        once, labels = fit_options(experiment, 1), encoded.data.train.labels
+        fit(network, encoded.train, labels, once, seed=experiment.seed, progress=no_progress)
 
     return prune_by_activity(dense, LAYER, options, activity, retrain, progress=progress)[0]
 
@@ -223,7 +221,7 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = de
     if experiment.pruning is None:
         raise UsageError("the experiment does not prune; give it a [pruning] section")
     folder = path_of(folder, "folder")
+    check_claim(folder, experiment)
+    encoded = load_data(experiment)
     claim(folder, experiment)
-    images = load_images(experiment)
-    inputs = encode_images(experiment, images)[0]
-    return prune_stage(experiment, experiment.pruning, folder / "pruning", images, inputs, progress)
+    return prune_stage(experiment, experiment.pruning, folder / "pruning", encoded, progress)

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.data import Images
+from toolchain.data.sets.data_set import DataOrigin, DataSet
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import Document, write_document
+from toolchain.files.documents import OMITTED, Document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
@@ -24,7 +24,7 @@ from toolchain.training import (
     learnt_time_constants,
     network_of,
 )
-from toolchain.workflow.experiment import Experiment, check_room, read_experiment
+from toolchain.workflow.experiment import Experiment, read_experiment
 
 RUN: Final = "run.json"
 EXPERIMENT: Final = "experiment.json"
@@ -40,11 +40,13 @@ class History(Document):
         pruning: Record of every iteration, for the methods that have some.
         unpruned: Record of every epoch of the unpruned network, if it was trained too.
         network: Record of every epoch of the network.
+        validation: Accuracy on the samples for validation, in percent, if there are some.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
+    validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
 
 
 class RunFacts(Document):
@@ -53,10 +55,12 @@ class RunFacts(Document):
     Attributes:
         experiment: The settings that were asked for.
         history: What happened in the stages.
+        data: Where the samples came from, if they were read from files.
     """
 
     experiment: Experiment
     history: History
+    data: Annotated[DataOrigin | None, OMITTED] = None
 
 
 class RunDocument(SealedDocument):
@@ -95,6 +99,7 @@ class TrainedRun:
         classes: Names of the classes.
         experiment: Settings of the run.
         history: Records of all stages.
+        origin: Where the samples came from, if they were read from files.
     """
 
     network: Network
@@ -104,6 +109,7 @@ class TrainedRun:
     classes: tuple[str, ...]
     experiment: Experiment
     history: History
+    origin: DataOrigin | None = None
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -148,6 +154,7 @@ class TrainedRun:
             document.classes,
             document.facts.experiment,
             document.facts.history,
+            document.facts.data,
         )
 
 
@@ -168,25 +175,28 @@ def can_continue(folder: Path, experiment: Experiment) -> bool:
     return read_experiment(folder / EXPERIMENT) == experiment
 
 
-def claim(folder: Path, experiment: Experiment) -> None:
-    """Take the folder for this experiment, or raise."""
-    path = folder / EXPERIMENT
+def check_claim(folder: Path, experiment: Experiment) -> None:
+    """Raise if the folder cannot be taken for this experiment; nothing is written."""
     check_type(experiment, "experiment", Experiment, "read one from its file with `load_experiment`")
     check_replaceable(folder, EXPERIMENT, "a run folder")
-    check_room(experiment)
-    if path.is_file():
-        if read_experiment(path) != experiment:
-            raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
-        return
-    write_document(path, experiment)
+    path = folder / EXPERIMENT
+    if path.is_file() and read_experiment(path) != experiment:
+        raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
 
 
-def finish(folder: Path, experiment: Experiment, images: Images, history: History) -> None:
+def claim(folder: Path, experiment: Experiment) -> None:
+    """Take the folder for this experiment, or raise."""
+    check_claim(folder, experiment)
+    if not (folder / EXPERIMENT).is_file():
+        write_document(folder / EXPERIMENT, experiment)
+
+
+def finish(folder: Path, experiment: Experiment, data: DataSet, history: History) -> None:
     """Write `run.json`, last of all."""
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
     document = RunDocument(
-        classes=images.classes,
-        facts=RunFacts(experiment=experiment, history=history),
+        classes=data.classes,
+        facts=RunFacts(experiment=experiment, history=history, data=data.origin),
         files=seal(folder, (*RunDocument.LOADED, *unpruned)),
     )
     write_document(folder / RUN, document)

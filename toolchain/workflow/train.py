@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from numpy.typing import NDArray
+import torch
 
 from toolchain.bars import draws
-from toolchain.data import Images
 from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
@@ -15,10 +14,13 @@ from toolchain.models import Network
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.training import EpochRecord, fit, save_network
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import encode_images, fit_options, load_images, untrained_network
+from toolchain.workflow.prepare import EncodedData, fit_options, load_data, untrained_network
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
-from toolchain.workflow.run_folder import RUN, History, TrainedRun, claim, finish
+from toolchain.workflow.run_folder import RUN, History, TrainedRun, check_claim, claim, finish
+
+_TOGETHER: Final = 64
+"""Samples that are validated at a time."""
 
 
 @enough_memory("training the network")
@@ -38,37 +40,37 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
         UsageError: The folder holds something else, or a run of another experiment.
     """
     folder = path_of(folder, "folder")
-    claim(folder, experiment)
+    check_claim(folder, experiment)
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
-    images = load_images(experiment)
-    encoded = encode_images(experiment, images)
-    dense = untrained_network(experiment, images)
+    encoded = load_data(experiment)
+    claim(folder, experiment)
+    dense = untrained_network(experiment, encoded)
     records: dict[str, Any] = {}
     network = dense
     if experiment.pruning is not None:
-        pruned = prune_stage(experiment, experiment.pruning, folder / "pruning", images, encoded[0], progress)
+        pruned = prune_stage(experiment, experiment.pruning, folder / "pruning", encoded, progress)
         network, records["pruning"] = pruned.network, pruned.records
         if experiment.pruning.baseline:
             stage = "train unpruned network"
             records["unpruned"] = _fit(
-                experiment, dense, encoded[0], images, folder / "training-unpruned", stage, progress
+                experiment, dense, encoded, folder / "training-unpruned", stage, progress
             )
             save_network(dense, folder / "unpruned")
     stage = "train network" if experiment.pruning is None else "train pruned network"
-    records["network"] = _fit(experiment, network, encoded[0], images, folder / "training", stage, progress)
+    records["network"] = _fit(experiment, network, encoded, folder / "training", stage, progress)
     save_network(network, folder / "network")
-    first = slice(0, experiment.training.calibration_samples)
-    Stimulus({"input": encoded[0][first]}, images.train_labels[first]).save(folder / "calibration.npz")
-    Stimulus({"input": encoded[1]}, images.test_labels).save(folder / "stimulus.npz")
-    finish(folder, experiment, images, History(**records))
+    records["validation"] = _validation_accuracy(network, encoded)
+    encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
+    Stimulus({"input": encoded.test}, encoded.data.test.labels).save(folder / "stimulus.npz")
+    finish(folder, experiment, encoded.data, History(**records))
     return TrainedRun.load(folder)
 
 
 def training_samples(experiment: Experiment) -> Stimulus:
     """Return the training split of an experiment as it entered the network, with labels."""
-    images = load_images(experiment)
-    return Stimulus({"input": encode_images(experiment, images)[0]}, images.train_labels)
+    encoded = load_data(experiment)
+    return encoded.first(len(encoded.data.train))
 
 
 def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
@@ -84,18 +86,31 @@ def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
 def _fit(
     experiment: Experiment,
     network: Network,
-    inputs: NDArray[Any],
-    images: Images,
+    encoded: EncodedData,
     checkpoint: Path,
     stage: str,
     progress: StageProgress,
 ) -> tuple[EpochRecord, ...]:
     return fit(
         network,
-        inputs,
-        images.train_labels,
+        encoded.train,
+        encoded.data.train.labels,
         fit_options(experiment),
         seed=experiment.seed,
         checkpoint=checkpoint,
         progress=stage_progress(progress, stage),
     )
+
+
+def _validation_accuracy(network: Network, encoded: EncodedData) -> float | None:
+    """Return the percentage of the validation samples that are classified rightly; None without any."""
+    inputs = encoded.validation
+    if inputs is None:
+        return None
+    kind, right = next(network.parameters()).dtype, 0
+    with torch.inference_mode():
+        for start in range(0, len(inputs), _TOGETHER):
+            scores = network(torch.from_numpy(inputs[start : start + _TOGETHER]).to(kind)).scores
+            labels = encoded.data.validation.labels[start : start + _TOGETHER]
+            right += int((scores.argmax(dim=1).numpy() == labels).sum())
+    return 100 * right / len(inputs)

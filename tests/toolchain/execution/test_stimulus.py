@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from tests.graphs import feed_forward
 from toolchain import ir
@@ -88,3 +90,38 @@ def test_a_large_stimulus_is_checked_a_few_samples_at_a_time_and_left_as_it_is(
         check_stimulus(feed_forward(), np.full((7, 2, 2), 2))
     with pytest.raises(StimulusError, match=r"expects \[batch, time, 2\], got \[7, 2, 3\]"):
         check_stimulus(_graded(), np.ones((7, 2, 3)))
+
+
+def test_batches_of_a_data_loader_are_joined() -> None:
+    samples = torch.rand(10, 4, 3) < 0.5
+    labels = torch.arange(10) % 3
+    pairs = DataLoader(TensorDataset(samples, labels), batch_size=4)
+    joined = Stimulus.of_batches(pairs)
+    assert np.array_equal(joined.values["input"], samples.numpy())
+    assert joined.labels is not None
+    assert np.array_equal(joined.labels, labels.numpy())
+    alone = Stimulus.of_batches(DataLoader(TensorDataset(samples), batch_size=3))
+    assert np.array_equal(alone.values["input"], samples.numpy())
+    assert alone.labels is None
+    assert np.array_equal(Stimulus.of_batches(samples.split(3)).values["input"], samples.numpy())
+    lists = Stimulus.of_batches([[[[0, 1]]], [[[1, 1]], [[0, 0]]]])
+    assert lists.values["input"].tolist() == [[[0, 1]], [[1, 1]], [[0, 0]]]
+
+
+_SOME = np.zeros((2, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("batches", "said"),
+    [
+        ([], "expected batches of samples, got none"),
+        ([_SOME, np.zeros((2, 5, 3))], r"batch 1: expected samples \[4, 3\], .* got \[5, 3\]"),
+        ([(_SOME, np.zeros(2, int)), _SOME], "batch 1: .*all with labels or none"),
+        ([(_SOME, np.zeros(3, int))], "batch 0: labels: .*as many labels as samples"),
+        ([_SOME, "ab"], "batch 1: samples"),
+        ([np.zeros((2, 3)), 3], "batch 1"),
+    ],
+)
+def test_batches_that_do_not_go_together_are_named(batches: list[object], said: str) -> None:
+    with pytest.raises(StimulusError, match=said):
+        Stimulus.of_batches(batches)

@@ -4,6 +4,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,19 +13,20 @@ from hypothesis import strategies as st
 
 from tests.small_run import TOML, small_experiment
 from toolchain.data import Encoding
+from toolchain.data.codes.options import CodeOptions
+from toolchain.data.pictures.digits import CLASSES, DIGITS
+from toolchain.data.sets.options import DataOptions
 from toolchain.errors import ExperimentError, MissingFileError, ToolchainError
 from toolchain.models import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SMALLEST_FACTOR
 from toolchain.workflow.experiment import (
-    CLASSES,
-    DIGITS,
-    PIXELS,
     Experiment,
     PruningMethod,
     load_experiment,
+    names_in,
     parse_experiment,
 )
-from toolchain.workflow.prepare import load_images
+from toolchain.workflow.prepare import load_data
 from toolchain.workflow.train import train
 
 _EXAMPLES = int(os.environ.get("PUMICE_EXPERIMENTS", "20"))
@@ -54,7 +56,11 @@ def test_pruning_can_be_left_out() -> None:
         ({"model": {"neurons": "many"}}, "model.neurons", "expected a whole number, got 'many'"),
         ({"model": {"density": 1.5}}, "model.density", "expected at most 1.0, got 1.5"),
         ({"model": {"tau_mean_ms": float("nan")}}, "model.tau_mean_ms", "finite|more than 0"),
-        ({"encoding": {"name": "morse"}}, "encoding.name", "'rate', 'poisson', 'latency' or 'direct'"),
+        (
+            {"encoding": {"name": "morse"}},
+            "encoding.name",
+            "got 'morse'.*known here: as_is, bins",
+        ),
         ({"training": {"learning_rate": -1}}, "training.learning_rate", "at least 1e-09, got -1"),
         ({"model": {"reset": "soft"}}, "model.reset", "'zero', 'value', 'subtract' or 'none'"),
         ({"model": {"reset": "value"}}, "model.reset_amount", "the value that a spike sets"),
@@ -81,6 +87,20 @@ def test_pruning_can_be_left_out() -> None:
         ),
         ({"seed": -1}, "seed", "at least 0"),
         ({"model": 3}, "model", "expected a section of keys, got 3"),
+        ({"data": {"name": "cvs"}}, "data.name", "got 'cvs'; did you mean 'csv'?"),
+        ({"data": {"name": 3}}, "data.name", "got '3'"),
+        (
+            {"data": {"name": "csv", "path": "x", "size": [1, 2]}},
+            "data.size",
+            "'csv': it belongs to images",
+        ),
+        ({"data": {"name": "csv", "path": "x", "bands": 3}}, "data.bands", r"it belongs to \[encoding\]"),
+        ({"data": {"name": "csv", "pth": "x"}}, "data.pth", "did you mean 'path'"),
+        ({"data": {"name": "mnist"}}, "data.path", "is missing: .*a folder with train-images-idx3-ubyte"),
+        ({"data": {"name": "npz", "path": ""}}, "data.path", "at least 1"),
+        ({"data": {"path": "x"}}, "data.path", "to 'digits': it belongs to .*csv"),
+        ({"encoding": {"bands": 3}}, "encoding.bands", "to 'rate': it belongs to filter_bank"),
+        ({"encoding": {"name": "bins", "steps": "a"}}, "encoding.steps", "expected a whole number, got 'a'"),
         ({"pruning": {"neurons": 600}}, "pruning.neurons", "at most model.neurons = 512"),
     ],
 )
@@ -91,11 +111,56 @@ def test_what_is_not_accepted_names_its_key(document: dict[str, object], key: st
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({}, "rate"),
+        ({"name": "wav", "path": "x"}, "filter_bank"),
+        ({"name": "npz", "path": "x"}, "as_is"),
+        ({"name": "shd", "path": "x"}, "bins"),
+        ({"name": "cifar10", "path": "x"}, "rate"),
+    ],
+)
+def test_the_encoding_is_that_of_the_data_unless_it_is_named(data: dict[str, object], code: str) -> None:
+    assert parse_experiment({"data": data}).encoding.name == code
+    if code != "as_is":
+        assert parse_experiment({"data": data, "encoding": {"steps": 3}}).encoding.name == code
+    assert parse_experiment({"data": data, "encoding": {"name": "latency"}}).encoding.name == "latency"
+
+
+def test_an_experiment_of_digits_is_written_as_it_always_was() -> None:
+    written = parse_experiment({"data": {"name": "sequential_digits"}}).model_dump(mode="json")
+    assert written["data"] == {"name": "sequential_digits", "test_fraction": 0.3, "split_seed": 0}
+    assert written["encoding"] == {"name": "rate", "steps": 16, "max_rate": 1.0}
+
+
+def test_every_kind_of_data_has_a_code_that_there_is() -> None:
+    sections = tuple(get_args(get_args(options)[0]) for options in (DataOptions, CodeOptions))
+    codes = {name for kind in sections[1] for name in names_in(kind)}
+    assert {kind.CODE for kind in sections[0]} <= codes
+
+
+@pytest.mark.parametrize("name", ["lorenz63", "rossler", "mackey_glass"])
+def test_series_are_refused_where_classes_are_learnt(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=f"'{name}' is a series to forecast") as caught:
+        train(parse_experiment({"data": {"name": name}}), tmp_path / "run")
+    assert caught.value.key == "data.name"
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_that_are_missing_leave_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="nothing"):
+        train(
+            parse_experiment({"data": {"name": "npz", "path": str(tmp_path / "nothing")}}), tmp_path / "run"
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_data_are_what_the_experiment_says() -> None:
-    images = load_images(Experiment())
-    assert len(images.train) + len(images.test) == DIGITS
-    assert len(images.classes) == CLASSES
-    assert images.train.shape[-1] == PIXELS
+    encoded = load_data(Experiment())
+    assert len(encoded.data.train) + len(encoded.data.test) == DIGITS
+    assert len(encoded.data.classes) == CLASSES
+    assert encoded.train.shape == (1257, 16, 64)
 
 
 @pytest.mark.parametrize(

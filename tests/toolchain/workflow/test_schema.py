@@ -28,6 +28,9 @@ from toolchain.workflow.schema import SCHEMAS, document_of, schema_of
 _INTERNAL = {
     "FileDocument": "what all files with a header have",
     "SealedDocument": "what all lists of a folder have",
+    "NamedData": "what all data sets have",
+    "FilesData": "what all data sets have that are read from a path",
+    "OwnData": "what all data sets of one's own have",
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "InputDocument": "what networks and feed-forward networks have",

@@ -19,7 +19,7 @@ from tests.event_files import (
 from toolchain.confined import reader
 from toolchain.confined.reader import ConfinedReader
 from toolchain.data import EventData, Recordings
-from toolchain.data.event_sources import SOURCES
+from toolchain.data.events.event_sources import SOURCES
 from toolchain.errors import CorruptArtifactError
 
 WRITERS: dict[EventData, Callable[[Path], Path]] = {
@@ -40,7 +40,7 @@ def started() -> Iterator[ConfinedReader]:
 @pytest.fixture(autouse=True)
 def _one_process(started: ConfinedReader, monkeypatch: pytest.MonkeyPatch) -> None:
     """To start a process takes longer than most of these tests."""
-    monkeypatch.setattr("toolchain.data.recordings.ConfinedReader", lambda: started)
+    monkeypatch.setattr("toolchain.data.events.recordings.ConfinedReader", lambda: started)
 
 
 def _read(data: EventData, folder: Path) -> list[tuple[np.ndarray, int]]:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.data.images import Images
+from toolchain.data.pictures.images import Images
 from toolchain.errors import CorruptArtifactError
 from toolchain.files.disk import check_file
 from toolchain.intake import PathText, count_of, path_of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.data import Slicing, bin_events
-from toolchain.data.events import first_outside
+from toolchain.data.events.binning import first_outside
 from toolchain.errors import ArgumentError, UsageError
 
 _TYPE = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])

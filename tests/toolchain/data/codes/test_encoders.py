@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolchain.data import Encoding, encode, load_digits
-from toolchain.data.encoders import latency_code, rate_code
+from toolchain.data.codes.encoders import latency_code, rate_code
 from toolchain.errors import ArgumentError
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.confined.reader import ConfinedReader, Format
-from toolchain.data.event_sources import SOURCES, EventData, EventSource
-from toolchain.data.events import Events, Slicing, bin_events, first_outside
+from toolchain.data.events.binning import Events, Slicing, bin_events, first_outside
+from toolchain.data.events.event_sources import SOURCES, EventData, EventSource
 from toolchain.errors import ArgumentError, CorruptArtifactError, UsageError
 from toolchain.intake import PathText, choice_of, count_of, path_of
 from toolchain.memory import budget
@@ -45,10 +45,7 @@ class Recordings(Sequence[tuple[Events, int]]):
         self, data: EventData, folder: PathText, *, train: bool = True, partial: bool = False
     ) -> None:
         folder, self.data = path_of(folder, "folder"), choice_of(data, "data", EventData)
-        if self.data is EventData.CIFAR10_DVS and importlib.util.find_spec("aedat") is None:
-            raise UsageError(
-                "recordings of CIFAR10-DVS are read by aedat, run: python -m pip install 'pumice[events]'"
-            )
+        check_decoder(self.data)
         self._source, self._reader = SOURCES[self.data], ConfinedReader()
         self._items: list[tuple[Path, int | None, int]]
         if self.data is EventData.SHD:
@@ -104,6 +101,18 @@ class Recordings(Sequence[tuple[Events, int]]):
         return frames, labels
 
 
+def check_decoder(data: EventData) -> None:
+    """Raise if the library is not installed that reads a set of recordings.
+
+    Raises:
+        UsageError: Says which, and how to install it.
+    """
+    if data is EventData.CIFAR10_DVS and importlib.util.find_spec("aedat") is None:
+        raise UsageError(
+            "recordings of CIFAR10-DVS are read by aedat, run: python -m pip install 'pumice[events]'"
+        )
+
+
 def read_events(source: EventSource, path: Path, index: int | None, reader: ConfinedReader) -> Events:
     """Return the events of a recording in the order of time.
 
@@ -117,7 +126,17 @@ def read_events(source: EventSource, path: Path, index: int | None, reader: Conf
         MissingFileError: There is no such file.
         CorruptArtifactError: It is damaged, or holds what no such sensor sends.
     """
-    arrays = reader.read(source.form, path, index)
+    return events_of(reader.read(source.form, path, index), source, path, index)
+
+
+def events_of(
+    arrays: Mapping[str, NDArray[Any]], source: EventSource, path: Path, index: int | None = None
+) -> Events:
+    """Return the events that stand in arrays `t`, `x`, `y` and `p`, in the order of time.
+
+    Raises:
+        CorruptArtifactError: They are no events of such a sensor; names the file.
+    """
     try:
         return _judged(arrays, source)
     except ValueError as error:

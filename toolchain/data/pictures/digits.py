@@ -1,14 +1,18 @@
 """scikit-learn's handwritten digits: 1,797 real images of 8 x 8 pixels, 17 grey levels."""
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from sklearn.datasets import load_digits as _load
 from sklearn.model_selection import train_test_split
 
-from toolchain.data.images import Images
+from toolchain.data.pictures.images import Images
 from toolchain.errors import ArgumentError
 from toolchain.intake import MAX_SEED, count_of, real_of
+
+DIGITS: Final = 1797
+CLASSES: Final = 10
+"""Images, and classes of them."""
 
 
 def load_digits(test_fraction: float, seed: int) -> Images:

@@ -60,7 +60,7 @@ def encode(
             f"{given.min():.9g} .. {given.max():.9g}",
             "scale them, such as pixels / 255",
         )
-    excess = budget().excess(_TAKEN * given.size * steps)
+    excess = budget().excess(encoding_bytes(given.size, steps))
     if excess:
         raise ArgumentError("steps", "trains that fit into the memory", f"{steps}", f"the batch {excess}")
     # Numbers that are whole, or of 16 bits, would make steps and rates so.
@@ -68,6 +68,11 @@ def encode(
     frames = [wide] if wide.ndim == 2 else [wide[:, i] for i in range(wide.shape[1])]
     parts = [_encode(frame, encoding, steps, rng, max_rate) for frame in frames]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def encoding_bytes(numbers: int, steps: int) -> int:
+    """Return how many bytes encoding takes at most, for so many numbers and steps."""
+    return _TAKEN * numbers * steps
 
 
 def _encode(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
-from toolchain.data.encoders import rate_code
+from toolchain.data.codes.encoders import rate_code
 from toolchain.models.input_code import MOST_BITS, InputCode
 from toolchain.options import choice, factor, hold, share, whole
 

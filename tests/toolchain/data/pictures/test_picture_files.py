@@ -1,0 +1,66 @@
+"""Pictures from files of any format; damaged ones are named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from toolchain.data.pictures.picture_files import read_picture
+from toolchain.errors import CorruptArtifactError, MissingFileError
+
+
+def test_a_picture_is_read_plane_by_plane(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png", (6, 4), grey=False), pixels.transpose(2, 0, 1))
+    grey = read_picture(tmp_path / "a.png", (3, 2), grey=True)
+    assert grey.shape == (1, 3, 2)
+    assert abs(float(grey.mean()) - float(pixels.mean())) < 25
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "I;16", "CMYK"])
+def test_pictures_of_every_mode_become_bytes(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / ("a.tif" if mode in {"CMYK", "I;16"} else "a.png")
+    Image.new(mode, (5, 3)).save(path)
+    assert read_picture(path, (3, 5), grey=False).shape == (3, 3, 5)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"no picture", b"GIF89a"])
+def test_what_is_no_picture_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(CorruptArtifactError, match=r"a\.png' is no picture that can be read"):
+        read_picture(tmp_path / "a.png", (2, 2), grey=True)
+    with pytest.raises(MissingFileError, match=r"b\.png"):
+        read_picture(tmp_path / "b.png", (2, 2), grey=True)
+
+
+def test_a_picture_larger_than_the_memory_is_refused_undecoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (3000, 3000)).save(tmp_path / "a.png")
+    monkeypatch.setenv("PUMICE_MEMORY", "16M")
+    with pytest.raises(CorruptArtifactError, match="of memory"):
+        read_picture(tmp_path / "a.png", (2, 2), grey=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pictures") / "a"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), form=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP"]))
+def test_a_changed_file_is_a_picture_or_refused(place: Path, data: st.DataObject, form: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (7, 9, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(place, format=form)
+    content = bytearray(place.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    place.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
+    try:
+        picture = read_picture(place, (4, 4), grey=True)
+    except CorruptArtifactError:
+        return
+    assert picture.shape == (1, 4, 4)

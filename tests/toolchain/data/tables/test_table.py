@@ -1,0 +1,98 @@
+"""CSV files as people have them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toolchain.data.tables.table import TableForm, read_table
+from toolchain.errors import SeriesError
+
+_GAPS = "day;speed;note\n1.5.;1,5;calm\n2.5.;;calm\n3.5.;4,5;\n4.5.;n/a;storm\n"
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_semicolons_and_decimal_commas_are_found(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", "a;b\n1,5;1.234,5\n2;3\n"))
+    assert table.columns == ("a", "b")
+    assert table.values.tolist() == [[1.5, 1234.5], [2, 3]]
+
+
+def test_tabulators_are_found_and_points_stay_points(tmp_path: Path) -> None:
+    assert read_table(_write(tmp_path / "a.csv", "a\tb\n1.5\t2\n")).values.tolist() == [[1.5, 2]]
+    assert read_table(_write(tmp_path / "b.csv", "a;b\n1.5;2e3\n")).values.tolist() == [[1.5, 2000]]
+
+
+def test_separators_can_be_said(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", 'a|b\n"1,5"|2\n')
+    assert read_table(path, form=TableForm("|", ",")).values.tolist() == [[1.5, 2]]
+
+
+def test_dates_and_words_are_left_out_and_said(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", "date,x,what\n2024-01-01,1,up\n2024-01-02,2,down\n"))
+    assert table.columns == ("x",)
+    assert table.left_out == ("date", "what")
+
+
+def test_a_column_of_words_is_read_if_asked_for(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x,what\n1, up\n2,down\n")
+    assert read_table(path, words="what").words == ("up", "down")
+    with pytest.raises(SeriesError, match="no column 'waht'"):
+        read_table(path, words="waht")
+
+
+def test_a_gap_is_refused_by_row_and_column(tmp_path: Path) -> None:
+    with pytest.raises(SeriesError, match="row 3, column 'speed': expected a number, got ''"):
+        read_table(_write(tmp_path / "a.csv", _GAPS))
+
+
+def test_gaps_are_interpolated_and_ends_repeat(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", _GAPS), form=TableForm(gaps="interpolate"))
+    assert table.values[:, 0].tolist() == [1.5, 3.0, 4.5, 4.5]
+
+
+def test_rows_with_gaps_are_dropped_with_their_words(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", _GAPS), words="note", form=TableForm(gaps="drop"))
+    assert table.values[:, 0].tolist() == [1.5, 4.5]
+    assert table.words == ("calm", "")
+
+
+def test_a_column_that_begins_with_gaps_is_one_of_numbers(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", "x,y\n,1\n,2\n3,3\n"), form=TableForm(gaps="interpolate"))
+    assert table.values.tolist() == [[3, 1], [3, 2], [3, 3]]
+
+
+def test_a_column_without_any_number_cannot_be_interpolated(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x,y\n,1\n,2\n")
+    with pytest.raises(SeriesError, match="column 'x' holds no number at all"):
+        read_table(path, ("x", "y"), form=TableForm(gaps="interpolate"))
+
+
+def test_no_row_is_lost_behind_those_that_are_looked_at_first(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x\n" + "".join(f"{i}\n" for i in range(200)))
+    assert read_table(path).values[:, 0].tolist() == list(range(200))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tables") / "a.csv"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(-(10**6), 10**6)), min_size=1, max_size=80),
+    delimiter=st.sampled_from([";", "\t"]),
+)
+def test_numbers_with_decimal_commas_come_back(
+    place: Path, values: list[tuple[float, int]], delimiter: str
+) -> None:
+    rows = [f"{a:.6f}".replace(".", ",") + delimiter + str(b) for a, b in values]
+    place.write_text("\n".join([f"a{delimiter}b", *rows]))
+    expected = [[float(f"{a:.6f}"), b] for a, b in values]
+    assert np.array_equal(read_table(place).values, expected)

@@ -1,0 +1,1 @@
+"""`[encoding]`: from samples to what enters a network."""

@@ -1,0 +1,1 @@
+"""Recordings of event sensors, and the frames they are binned into."""

@@ -1,0 +1,1 @@
+"""Pictures: scikit-learn's digits, IDX, CIFAR, and folders of image files."""

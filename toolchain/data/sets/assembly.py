@@ -1,0 +1,142 @@
+"""From samples with labels to a data set in three parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
+from toolchain.data.sets.folders import LabelledFile, digest_of
+from toolchain.data.sets.options import DigitsData, OwnData, ReadData
+from toolchain.data.sets.split import split_off, thinned
+from toolchain.errors import CorruptArtifactError, UsageError
+
+# Streams of random numbers, one per purpose: adding one never moves another.
+_TEST, _VALIDATION, _TRAIN_SAMPLES, _TEST_SAMPLES = range(4)
+EMPTY: Final = np.zeros(0, np.int64)
+
+
+@final
+@dataclass(frozen=True)
+class Raw:
+    """Samples as they were read, before they are split.
+
+    Attributes:
+        train: Samples for training and validation; all of them if there is no official test part.
+        test: The official test part; None if there is none.
+        classes: Names of the classes.
+        paths: The files that were read.
+        root: The file or folder they lie in.
+        left_out: Broken files that were left out.
+    """
+
+    train: Part
+    test: Part | None
+    classes: tuple[str, ...]
+    paths: Sequence[Path] = ()
+    root: Path = field(default_factory=Path)
+    left_out: tuple[str, ...] = ()
+
+
+def assemble(
+    options: ReadData | DigitsData, raw: Raw, kind: SampleKind, shape: tuple[int, ...], hertz: int = 0
+) -> DataSet:
+    """Return a data set: the test is official or a share, validation a share of what is left to train on.
+
+    Args:
+        options: What stands under `[data]`.
+        raw: The samples.
+        kind: What a sample is.
+        shape: Shape of a sample.
+        hertz: Samples of a waveform in a second.
+
+    Raises:
+        UsageError: A part is left without samples.
+    """
+    seed, test = options.split_seed, raw.test
+    train = raw.train
+    if test is None:
+        train, test = split_off(train, getattr(options, "test_fraction", 0.0), [seed, _TEST])
+    train = thinned(train, options.train_samples, [seed, _TRAIN_SAMPLES])
+    train, validation = split_off(train, options.validation_fraction, [seed, _VALIDATION])
+    test = thinned(test, options.test_samples, [seed, _TEST_SAMPLES])
+    for name, part in (("train", train), ("test", test)):
+        if not len(part):
+            raise UsageError(f"the {name} part of '{options.name}' is left without samples: change its share")
+    if options.validation_fraction and not len(validation):
+        raise UsageError(
+            f"`validation_fraction` = {options.validation_fraction:g} of '{options.name}' is no sample"
+        )
+    origin = None
+    if not isinstance(options, DigitsData):
+        origin = DataOrigin(
+            path=options.path,
+            sha256=digest_of(raw.paths, raw.root),
+            train=len(train),
+            validation=len(validation),
+            test=len(test),
+            left_out=raw.left_out,
+        )
+    return DataSet(
+        options.name,
+        kind,
+        shape,
+        raw.classes,
+        train=train,
+        validation=validation,
+        test=test,
+        origin=origin,
+        hertz=hertz,
+    )
+
+
+def numbered(words: Iterable[str], classes: Sequence[str], path: Path) -> NDArray[np.int64]:
+    """Return the numbers of classes by their names.
+
+    Raises:
+        CorruptArtifactError: A word names no class.
+    """
+    numbers = {name: number for number, name in enumerate(classes)}
+    listed = list(words)
+    unknown = [word for word in listed if word not in numbers]
+    if unknown:
+        raise CorruptArtifactError(
+            path, f"holds class '{unknown[0]}', which the training part has not: {', '.join(classes)[:200]}"
+        )
+    return np.array([numbers[word] for word in listed], np.int64)
+
+
+def part_of_files(
+    files: Sequence[LabelledFile],
+    classes: Sequence[str],
+    read: Callable[[Path], NDArray[Any]],
+    root: Path,
+) -> Part:
+    """Return files as samples that are read when they are asked for."""
+    return Part(
+        OnDemand(read, [each.path for each in files]), numbered((each.word for each in files), classes, root)
+    )
+
+
+def own_test(options: OwnData) -> Path | None:
+    """Return where the test part lies, if it was named."""
+    return Path(options.test_path) if options.test_path else None
+
+
+def classes_of(labels: NDArray[np.int64], names: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Return the names of classes that are numbered from 0.
+
+    Raises:
+        CorruptArtifactError: A label is negative, or there are fewer names than classes.
+    """
+    if len(labels) and labels.min() < 0:
+        raise CorruptArtifactError(path, f"holds label {labels.min()}: number the classes from 0")
+    count = int(labels.max()) + 1 if len(labels) else 0
+    if names and len(names) < count:
+        raise CorruptArtifactError(path, f"holds label {count - 1}, but `classes` names {len(names)}")
+    if count > len(labels):
+        raise CorruptArtifactError(path, f"holds label {count - 1} in {len(labels)} samples: number from 0")
+    return tuple(names) or tuple(map(str, range(count)))

@@ -1,0 +1,131 @@
+"""What every data set is once it is open: three parts of samples with labels, and where they came from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.files.documents import Count, Digest, Document
+
+Stored = Any
+"""Samples by index: an array, one that stays in its file, or a sequence that reads a sample when asked."""
+
+
+class SampleKind(Enum):
+    """What a sample is before it is encoded."""
+
+    VALUES = "values"
+    """Intensities in 0 .. 1, `[channels]`, or `[frames, channels]` for a sequence."""
+    PICTURES = "pictures"
+    """Intensities in 0 .. 1, `[C, H, W]`."""
+    TRAINS = "trains"
+    """What enters a network as it is: spikes or graded values, `[steps, channels]`."""
+    SOUND = "sound"
+    """A waveform in -1 .. 1, `[samples]`, of any length."""
+    EVENTS = "events"
+    """Events of a sensor: a structured array with `t`, `x`, `p` and, where the sensor has rows, `y`."""
+
+
+@final
+class OnDemand(Sequence[NDArray[Any]]):
+    """Samples that are read when they are asked for.
+
+    Args:
+        read: Returns a sample, given its item.
+        items: What stands for each sample, such as the path of its file.
+    """
+
+    def __init__(self, read: Callable[[Any], NDArray[Any]], items: Sequence[Any]) -> None:
+        self._read, self._items = read, tuple(items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - the signature of a sequence
+        """Return a sample, or the samples of a slice or of an array of indices."""
+        if isinstance(index, slice | np.ndarray):
+            places = np.arange(len(self))[index]
+            return OnDemand(self._read, [self._items[int(i)] for i in places])
+        return self._read(self._items[int(index)])
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """The samples of training, validation or test.
+
+    Attributes:
+        samples: Samples by index.
+        labels: Class of each sample.
+    """
+
+    samples: Stored
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, places: NDArray[np.int64]) -> "Part":
+        """Return the samples at these places, which ascend."""
+        if len(places) == len(self) and np.array_equal(places, np.arange(len(self))):
+            return self
+        samples = self.samples[places]
+        return Part(samples, self.labels[places])
+
+
+class DataOrigin(Document):
+    """Where the samples of a data set came from.
+
+    Attributes:
+        path: The file or folder that was read, as it was named.
+        sha256: SHA-256 of the file; of several files, of their names and digests.
+        train: Samples for training.
+        validation: Samples for validation.
+        test: Samples for the test.
+        left_out: Files that are broken and were left out, as asked.
+    """
+
+    path: str
+    sha256: Digest
+    train: Count
+    validation: Count
+    test: Count
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """Where the samples came from and how many there are, in a line."""
+        broken = f", {len(self.left_out)} broken left out" if self.left_out else ""
+        counts = f"{self.train} to train, {self.validation} to validate, {self.test} to test"
+        return f"'{self.path}', SHA-256 {self.sha256[:12]}: {counts}{broken}"
+
+
+@final
+@dataclass(frozen=True)
+class DataSet:
+    """A data set to classify, open and split.
+
+    Attributes:
+        name: What it is called under `[data]`.
+        kind: What a sample is.
+        shape: Shape of a sample; of events the shape `(C, H, W)` of the sensor; empty for sound.
+        classes: Names of the classes.
+        train: Samples to train on.
+        validation: Samples to choose settings by; there may be none.
+        test: Samples that are held out to the end.
+        origin: Files the samples came from; None for what an installed library brings along.
+        hertz: Samples of a waveform in a second; 0 for what is no sound.
+    """
+
+    name: str
+    kind: SampleKind
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    train: Part
+    validation: Part
+    test: Part
+    origin: DataOrigin | None = None
+    hertz: int = 0

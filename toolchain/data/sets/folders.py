@@ -1,0 +1,125 @@
+"""Folders of files with labels: one folder per class, or the class in the file's name."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+from numpy.typing import NDArray
+
+from toolchain.data.sets.options import Broken, Naming
+from toolchain.errors import ArtifactError, CorruptArtifactError, MissingFileError
+
+_PARTS: Final = {"train": ("train", "training"), "test": ("test", "testing")}
+_AT_ONCE: Final = 2**20
+_LISTED: Final = 3
+"""Broken files that a message names."""
+
+
+@final
+@dataclass(frozen=True)
+class LabelledFile:
+    """A file, and the word that names its class."""
+
+    path: Path
+    word: str
+
+
+def find_files(folder: Path, suffixes: Sequence[str], naming: Naming, layout: str) -> list[LabelledFile]:
+    """Return the files of a folder with the names of their classes, in the order of their paths.
+
+    Args:
+        folder: Folder that is searched to any depth.
+        suffixes: Endings of the names, in small letters.
+        naming: What names the class.
+        layout: What the folder should hold, for the message.
+
+    Raises:
+        MissingFileError: There is no such folder, or no such file in it.
+        CorruptArtifactError: A file lies outside of all folders of classes.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    if not paths:
+        endings = ", ".join(suffixes)
+        raise MissingFileError(f"folder of files ({endings})", folder, f"`path` must be {layout}")
+    if naming is Naming.FILE:
+        return [LabelledFile(path, path.stem.partition("_")[0]) for path in paths]
+    for path in paths:
+        if path.parent == folder:
+            raise CorruptArtifactError(path, f"lies in no folder of a class: `path` must be {layout}")
+    return [LabelledFile(path, path.relative_to(folder).parts[0]) for path in paths]
+
+
+def official_parts(path: Path, test_path: str) -> tuple[Path, Path | None]:
+    """Return folders for training and test: as named, or `train` and `test` below the path if it has both."""
+    if test_path:
+        return path, Path(test_path)
+    below = {
+        part: next((path / name for name in names if (path / name).is_dir()), None)
+        for part, names in _PARTS.items()
+    }
+    train, test = below["train"], below["test"]
+    return (path, None) if train is None or test is None else (train, test)
+
+
+def usable(
+    items: Sequence[LabelledFile], read: Callable[[Path], NDArray[Any]], broken: Broken
+) -> tuple[list[LabelledFile], tuple[str, ...]]:
+    """Return the files that can be read, and the paths of those that cannot, if these are to be skipped.
+
+    Raises:
+        CorruptArtifactError: None can be read.
+    """
+    if broken is Broken.REFUSE:
+        return list(items), ()
+    good, bad = list[LabelledFile](), list[str]()
+    reason = ""
+    for item in items:
+        try:
+            read(item.path)
+        except ArtifactError as error:
+            bad.append(str(item.path))
+            reason = str(error)
+        else:
+            good.append(item)
+    if not good:
+        raise CorruptArtifactError(items[0].path.parent, f"holds no file that can be read: {reason}")
+    if bad:
+        listed = ", ".join(bad[:_LISTED]) + (" ..." if len(bad) > _LISTED else "")
+        warnings.warn(f"{len(bad)} of {len(items)} files are broken and left out: {listed}", stacklevel=2)
+    return good, tuple(bad)
+
+
+def advised(read: Callable[[Path], NDArray[Any]]) -> Callable[[Path], NDArray[Any]]:
+    """Return a reader whose errors say how to go on without a broken file."""
+
+    def reading(path: Path) -> NDArray[Any]:
+        try:
+            return read(path)
+        except CorruptArtifactError as error:
+            reason = str(error).removeprefix(f"'{path}' ")
+            raise CorruptArtifactError(path, f'{reason}; `broken = "skip"` leaves such files out') from None
+
+    return reading
+
+
+def digest_of(paths: Iterable[Path], folder: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and digests of several."""
+    listed = list(paths)
+    if listed == [folder]:
+        return _digest(folder)
+    whole = hashlib.sha256()
+    for path in listed:
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path
+        whole.update(f"{name.as_posix()}\0{_digest(path)}\n".encode(errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()

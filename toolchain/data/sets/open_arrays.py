@@ -1,0 +1,157 @@
+"""Opens arrays and tables: `.npz` files, CSV files, and the Braille letters."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolchain.data.series.series import Series
+from toolchain.data.sets.assembly import Raw, assemble, classes_of, numbered, own_test
+from toolchain.data.sets.data_set import DataSet, Part, SampleKind
+from toolchain.data.sets.known import KNOWN
+from toolchain.data.sets.options import BrailleData, CsvData, NpzData
+from toolchain.data.tables.series_file import load_csv
+from toolchain.data.tables.table import CsvTable, TableForm, read_table
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError
+from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
+from toolchain.files.disk import check_file
+from toolchain.intake import check_finite, labels_of, path_of
+
+_KINDS: Final = {2: SampleKind.VALUES, 3: SampleKind.TRAINS, 4: SampleKind.PICTURES}
+"""What an array of so many axes holds, the samples counted."""
+
+
+def open_npz(options: NpzData) -> DataSet:
+    """Open arrays; those that are large stay in their file and are read row by row."""
+    path = path_of(options.path, "path")
+    train, elsewhere = _npz_part(path), own_test(options)
+    test = _npz_part(elsewhere) if elsewhere else None
+    shape = tuple(train.samples.shape[1:])
+    if test is not None and tuple(test.samples.shape[1:]) != shape:
+        raise CorruptArtifactError(elsewhere or path, f"holds samples of another shape than {list(shape)}")
+    labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
+    classes = classes_of(labels, options.classes, path)
+    paths = [path, *([elsewhere] if elsewhere else [])]
+    raw = Raw(train, test, classes, paths, path)
+    data = assemble(options, raw, _KINDS[len(shape) + 1], shape)
+    return _scaled(data, shape) if options.scale else data
+
+
+def _npz_part(path: Path) -> Part:
+    check_file("file of arrays", path)
+    arrays = open_arrays(path, HELD_BYTES)
+    for name in ("input", "labels"):
+        if name not in arrays:
+            listed = ", ".join(sorted(arrays)) or "none"
+            raise CorruptArtifactError(path, f"holds no array '{name}', but: {listed}; see Stimulus.save")
+    samples: Any = arrays["input"]
+    if samples.ndim not in _KINDS or 0 in samples.shape or samples.dtype.kind not in "biuf":
+        raise CorruptArtifactError(
+            path,
+            f"holds 'input' {samples.dtype} {list(samples.shape)}, expected numbers [samples, channels], "
+            "[samples, steps, channels] or [samples, C, H, W]",
+        )
+    try:
+        labels = labels_of(np.asarray(arrays["labels"]), "labels", samples=len(samples))
+        if not isinstance(samples, StoredArray):
+            check_finite(samples, "input")
+    except ArgumentError as error:
+        raise CorruptArtifactError(path, f"holds no samples with classes: {error}") from None
+    return Part(samples, labels)
+
+
+def _scaled(data: DataSet, shape: tuple[int, ...]) -> DataSet:
+    """Return values in 0 .. 1 by the extremes of the training part, per channel; others are clipped."""
+    values = np.asarray(data.train.samples)
+    axes = tuple(range(values.ndim - 1))
+    low, high = values.min(axis=axes), values.max(axis=axes)
+    train, validation, test = (
+        Part(_between(np.asarray(part.samples), low, high).reshape(-1, *shape), part.labels)
+        for part in (data.train, data.validation, data.test)
+    )
+    return replace(data, shape=shape, train=train, validation=validation, test=test)
+
+
+def _between(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
+    span = np.where(high > low, high - low, 1)
+    return np.clip((values - low) / span, 0, 1)
+
+
+def open_table(options: CsvData) -> DataSet | Series:
+    """Open a table: samples if a column names their classes, else a series."""
+    return _open_csv(options) if options.label else _open_series(options)
+
+
+def _open_csv(options: CsvData) -> DataSet:
+    """Open a table with a sample per row; numbers come to 0 .. 1 by the extremes of the training part."""
+    path = path_of(options.path, "path")
+    table, elsewhere = _table(path, options), own_test(options)
+    classes = tuple(sorted(set(table.words)))
+    tests = _table(elsewhere, options) if elsewhere else None
+    raw = Raw(
+        Part(table.values, numbered(table.words, classes, path)),
+        None if tests is None else Part(tests.values, numbered(tests.words, classes, elsewhere or path)),
+        classes,
+        [path, *([elsewhere] if elsewhere else [])],
+        path,
+    )
+    columns = len(table.columns)
+    if columns % options.frames:
+        raise SeriesError(
+            str(path), f"has {columns} columns of numbers, no multiple of `frames` = {options.frames}"
+        )
+    shape = (columns,) if options.frames == 1 else (options.frames, columns // options.frames)
+    return _scaled(assemble(options, raw, SampleKind.VALUES, (columns,)), shape)
+
+
+def _form(options: CsvData) -> TableForm:
+    return TableForm(options.delimiter, options.decimal, options.gaps.value)
+
+
+def _table(path: Path, options: CsvData) -> CsvTable:
+    table = read_table(path, options.columns, options.label, _form(options))
+    if not len(table.values) or not np.isfinite(table.values).all():
+        what = "holds values that are not finite" if len(table.values) else "holds no rows"
+        raise SeriesError(str(path), what)
+    if "" in table.words:
+        raise SeriesError(str(path), f"column '{options.label}' names no class in a row; leave the row out")
+    return table
+
+
+def _open_series(options: CsvData) -> Series:
+    """Open a table as a series to forecast: its rows follow one another in time, and so do its parts."""
+    validation = options.validation_fraction * (1 - options.test_fraction)
+    return load_csv(
+        options.path,
+        options.columns,
+        train=1 - options.test_fraction - validation,
+        validation=validation,
+        form=_form(options),
+    )
+
+
+def open_braille(options: BrailleData) -> DataSet:
+    """Open Braille letters: folds overlap, so equal samples count once, and a share is held out."""
+    known, root = KNOWN["braille"], path_of(options.path, "path")
+    paths = [root] if root.is_file() else sorted(root.glob("*.npz"))
+    if not paths:
+        raise MissingFileError("folder of .npz files", root, known.advice)
+    samples, labels, known_already = list[NDArray[Any]](), list[int](), set[bytes]()
+    for path in paths:
+        part = _npz_part(path)
+        trains = np.asarray(part.samples)
+        for sample, label in zip(trains, part.labels, strict=True):
+            digest = sha256(sample.tobytes()).digest()
+            if digest not in known_already:
+                known_already.add(digest)
+                samples.append(sample)
+                labels.append(int(label))
+    if len({sample.shape for sample in samples}) != 1:
+        raise CorruptArtifactError(root, "holds files whose samples differ in shape")
+    joined = Part(np.stack(samples), np.array(labels, np.int64))
+    classes = classes_of(joined.labels, known.classes, root)
+    raw = Raw(joined, None, classes, paths, root)
+    return assemble(options, raw, SampleKind.TRAINS, joined.samples.shape[1:])

@@ -1,0 +1,47 @@
+"""Time series from CSV files of any origin."""
+
+from typing import Final
+
+from toolchain.data.series.series import Series
+from toolchain.data.tables.table import TableForm, read_table
+from toolchain.errors import ArgumentError, SeriesError
+from toolchain.intake import PathText, names_of, path_of, real_of
+
+_LEAST: Final = 10
+"""Fewest rows of a series."""
+
+
+def load_csv(
+    path: PathText,
+    columns: tuple[str, ...] = (),
+    *,
+    train: float = 0.6,
+    validation: float = 0.2,
+    form: TableForm | None = None,
+) -> Series:
+    """Read columns of numbers from a CSV file with a header line.
+
+    Args:
+        path: Path of the file, whose rows are equally spaced in time.
+        columns: Names of the columns; by default all whose first value is a number.
+        train: Share of the rows for training.
+        validation: Share for validation; the rest is the test part.
+        form: What separates cells and decimals, and what to do about gaps; by default separators are found,
+            and a cell without a number is refused.
+
+    Raises:
+        MissingFileError: There is no such file.
+        SeriesError: A column is unknown, a cell is not a number, or there are too few rows.
+    """
+    path, columns = path_of(path, "path"), names_of(columns, "columns")
+    train = real_of(train, "train", above=0, most=1)
+    validation = real_of(validation, "validation", least=0, most=1)
+    if train + validation > 1:
+        raise ArgumentError(
+            "train and validation", "shares of at most 1 together", f"{train:g} and {validation:g}"
+        )
+    table = read_table(path, columns, form=form)
+    rows = len(table.values)
+    if rows < _LEAST:
+        raise SeriesError(str(path), f"expected a header and at least {_LEAST} rows, got {rows}")
+    return Series(path.stem, table.values, round(rows * train), round(rows * (train + validation)), rows)
