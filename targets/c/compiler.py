@@ -34,8 +34,8 @@ def find_compiler(command: Sequence[str]) -> None:
         named = f"'{command[0]}'" if command else "no compiler"
         raise TargetUnavailableError(
             "c",
-            f"there is no C compiler {named} (set CC to the command of one that is there)",
-            "apt-get install gcc, or the like of your system",
+            f"there is no C compiler {named}, and CC names no other",
+            "apt-get install gcc",
         )
 
 

@@ -13,6 +13,7 @@ from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import STATE_LIMIT
 from toolchain.ir import Pooling, Window
+from toolchain.ir.matrix import targets_of
 
 _WORD: Final = 2**31
 
@@ -105,7 +106,7 @@ class Connection:
         """Number of targets."""
         node = self.node
         if isinstance(node, ir.FixedDense):
-            return int(node.weights.shape[0])
+            return targets_of(node.weights)
         rows, columns = self.positions
         return self.channels * rows * columns
 
@@ -172,7 +173,9 @@ def _convolution(
     by_input = weights.reshape(node.groups, outputs // node.groups, inputs, rows, columns)
     kernels = np.ascontiguousarray(by_input.transpose(0, 2, 3, 4, 1))
     meaning = "weights, by input channel, row, column and output channel"
-    reach = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * sender.limit << node.exponent
+    reach = (
+        int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * sender.limit << node.exponent
+    )
     return Connection(
         name,
         node,
@@ -191,4 +194,6 @@ def _check_geometry(node: ir.FixedConv2d | Pooling, sender: Sender) -> None:
     window = node.window
     for extent, padding in zip(sender.shape[1:], window.padding, strict=True):
         if extent + 2 * padding >= _WORD:
-            raise TargetError(f"node '{node.name}' pads {extent} elements with {padding}: more than 2^31 together")
+            raise TargetError(
+                f"node '{node.name}' pads {extent} elements with {padding}: more than 2^31 together"
+            )

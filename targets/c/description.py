@@ -20,7 +20,9 @@ def describe_sender(graph: Graph, sender: Sender) -> str:
             return f"'{node.name}': input, {shape} {what}"
         case ir.MaxPool2d() | ir.SumPool2d():
             what = "largest" if isinstance(node, ir.MaxPool2d) else "sums"
-            return f"'{node.name}': {what} over windows of {_pair(node.kernel)} of '{node.inputs[0]}', {shape}"
+            return (
+                f"'{node.name}': {what} over windows of {_pair(node.kernel)} of '{node.inputs[0]}', {shape}"
+            )
         case _:
             read = ", ".join(f"'{graph.source(name)[0].name}'" for name in node.inputs)
             rule = node.reset.value

@@ -1,8 +1,8 @@
 """The synapses of a matrix as tables of C: for every source the targets of its spikes, and the weights.
 
-A weight takes 8 bits: its granularity, a power of two, is left out and comes back by a shift. What takes the
-least memory is chosen: all weights of a matrix without the targets; the targets, each in one to four bytes; or
-the distance from one target to the next, in one byte.
+A weight takes 8 bits: its granularity, a power of two, is left out and comes back by a shift. What takes
+the least memory is chosen: all weights of a matrix without the targets; the targets, each in one to four
+bytes; or the distance from one target to the next, in one byte.
 """
 
 from collections.abc import Sequence

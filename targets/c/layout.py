@@ -1,9 +1,10 @@
 """Which messages a step keeps, for how long, and where each reader finds them.
 
-What sends (inputs, populations, poolings) leaves its messages of the step: spikes as a list of those who fired,
-counts and sums as such a list with values, and graded inputs as an array. Delays vanish into the readers. One
-who reads what was sent some steps ago finds it in the list itself where the sender's turn in this step is still
-to come; for older messages the sender also keeps a ring of the last steps, of a bit a spike or a number a value.
+What sends (inputs, populations, poolings) leaves its messages of the step: spikes as a list of those who
+fired, counts and sums as such a list with values, and graded inputs as an array. Delays vanish into the
+readers. One who reads what was sent a step ago finds it in the list itself where the sender's turn in this
+step is still to come; for older messages the sender also keeps a ring of the last steps, of a bit a spike or
+a number a value.
 """
 
 from collections.abc import Mapping
@@ -83,8 +84,8 @@ class Sender:
     def order(self) -> NDArray[np.int64]:
         """For every element in the order in which C numbers them, its number in the graph.
 
-        Images that the network computes are numbered by row, column and channel, so that a convolution adds to
-        neighbours; images that enter keep their order.
+        Images that the network computes are numbered by row, column and channel, so that a convolution adds
+        to neighbours; images that enter keep their order.
         """
         numbers = np.arange(self.size)
         if self.is_input or not self.is_image:
@@ -133,9 +134,7 @@ def lay_out(graph: Graph) -> Layout:
         TargetError: A delay of no step reads a node that stands later.
     """
     senders = {
-        node.name: _sender(graph, node)
-        for node in graph
-        if isinstance(node, ir.Input | Population | Pooling)
+        node.name: _sender(graph, node) for node in graph if isinstance(node, ir.Input | Population | Pooling)
     }
     reads = {
         name: [read for each in _connections(graph, sender) for read in _reads(graph, each)]

@@ -9,9 +9,17 @@ from targets.c.layout import Layout, Sender, Way
 from targets.c.neurons import PopulationNumbers
 from targets.c.tables import smallest_type
 from toolchain import ir
-from toolchain.ir import Decode, Pooling
+from toolchain.ir import Decode
 
-_BYTES: Final = {"int64_t": 8, "uint32_t": 4, "int32_t": 4, "uint16_t": 2, "int16_t": 2, "uint8_t": 1, "int8_t": 1}
+_BYTES: Final = {
+    "int64_t": 8,
+    "uint32_t": 4,
+    "int32_t": 4,
+    "uint16_t": 2,
+    "int16_t": 2,
+    "uint8_t": 1,
+    "int8_t": 1,
+}
 
 
 @final
@@ -55,7 +63,7 @@ def state_members(
     connections: Mapping[str, Connection],
     outputs: Iterable[ir.Output],
 ) -> list[Member]:
-    """Return the members of the state, those of the widest numbers first, so that nothing lies between them."""
+    """Return the members of the state, the widest numbers first, so that nothing lies between them."""
     index = index_type(layout)
     members = _scratch(layout, connections.values(), index)
     for numbers in populations:
@@ -125,8 +133,3 @@ def _read_out(name: str, output: ir.Output, size: int) -> list[Member]:
             return [Member(f"{name}_score", "int32_t", size, f"largest potentials {what}")]
         case Decode.LAST_V | Decode.NONE:
             return []
-
-
-def is_pooling(sender: Sender) -> bool:
-    """Return whether what sends is a pooling."""
-    return isinstance(sender.node, Pooling)

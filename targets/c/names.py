@@ -1,8 +1,8 @@
-"""Names of a network as identifiers and comments of C: nothing else that a stranger wrote reaches a compiler.
+"""Names of a network as identifiers and comments of C: nothing else of a stranger's reaches a compiler.
 
-An identifier that belongs to a node is the node's name in small letters, an underscore, and one word that says
-what it is: `hidden_weights`. So it is no keyword, and two of them are equal only if the nodes are. What belongs
-to the whole network begins with `net`, which no library's names and no headers of the system do.
+An identifier that belongs to a node is the node's name in small letters, an underscore, and one word that
+says what it is: `hidden_weights`. So it is no keyword, and two of them are equal only if the nodes are. What
+belongs to the whole network begins with `net_`, or is called `network`; no header of a system is.
 """
 
 import re

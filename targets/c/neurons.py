@@ -1,4 +1,4 @@
-"""The numbers of a population as C reads them: a constant, a table for its channels, or one for its neurons."""
+"""The numbers of a population in C: a constant, a table for its channels, or one for its neurons."""
 
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -76,9 +76,7 @@ class PopulationNumbers:
     def _optional(self, word: str, meaning: str, values: NDArray[Any] | None) -> str:
         return "" if values is None else self._expression(word, meaning, values)
 
-    def _expression(
-        self, word: str, meaning: str, values: NDArray[Any], leave_out: int | None = None
-    ) -> str:
+    def _expression(self, word: str, meaning: str, values: NDArray[Any], leave_out: int | None = None) -> str:
         """Return how a number is written where neuron `i` of channel `c` is computed."""
         if (values == values.flat[0]).all():
             number = int(values.flat[0])
@@ -89,5 +87,8 @@ class PopulationNumbers:
             if (channels == channels[:, :1]).all():
                 kept, index, self.by_channel = channels[:, 0], "c", True
         table = Table.smallest(f"{self.name}_{word}", meaning, kept)
+        if table.values.dtype == np.uint32:
+            # They are numbers with a sign, and all of them fit one of 32 bits.
+            table = Table(table.name, meaning, kept.astype(np.int32))
         self.tables.append(table)
         return f"{table.name}[{index}]"

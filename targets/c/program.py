@@ -103,8 +103,8 @@ class CProgram:
         """Run some samples in a child; return its answers, `[samples, steps, bytes]`."""
         entering = input_bytes(self._code, values)
         letters = np.full((*entering.shape[:2], 1), STEP[0], np.uint8)
-        letters[:, 0] = RESET[0]
-        samples, steps = letters.shape[:2]
+        letters[:, :1] = RESET[0]
+        samples, steps, _ = letters.shape
         size = answer_bytes(self._code, quantities)
         with temporary_folder("c") as folder:
             asked, answered = folder / "asked", folder / "answered"

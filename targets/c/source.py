@@ -202,7 +202,7 @@ class NetworkCode:
         return self._render("source.c.j2")
 
     def driver(self) -> str:
-        """Return the program that runs samples and writes what every neuron did; it needs an operating system."""
+        """Return the program that runs samples and writes what every neuron did, on an operating system."""
         return self._render("driver.c.j2")
 
     def _render(self, template: str) -> str:
@@ -214,7 +214,9 @@ class NetworkCode:
     def _values(self) -> dict[str, Any]:
         senders = self.layout.senders
         traced = [
-            Member(f"{p.name}_u", "int32_t", p.sender.size, "") for p in self.populations.values() if not p.keepu
+            Member(f"{p.name}_u", "int32_t", p.sender.size, "")
+            for p in self.populations.values()
+            if not p.keepu
         ]
         return {
             "prefix": self.prefix,
