@@ -1,4 +1,4 @@
-"""Programs of networks whose compiler takes every warning for an error, and which end at undefined behaviour."""
+"""Programs of networks: every warning is an error, and undefined behaviour ends them."""
 
 from collections.abc import Mapping
 from typing import Any, Final

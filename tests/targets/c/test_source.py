@@ -1,4 +1,4 @@
-"""What stands in a header and a source: only integers, only our names, and what they say of memory is true."""
+"""What stands in a header and a source: integers only, our names only, and the truth about memory."""
 
 import re
 from dataclasses import replace
