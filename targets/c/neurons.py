@@ -21,6 +21,7 @@ class PopulationNumbers:
         name: Identifier of the population.
         node: The population.
         sender: What it sends.
+        always_fed: Whether something arrives in every step.
         keepu: What is left of a current after a step, in units of 1/4096; empty if nothing is.
         keepv: The same of a potential; empty if all of it is.
         bias: What is added to a potential in each step.
@@ -36,6 +37,7 @@ class PopulationNumbers:
     name: str
     node: ir.FixedLif
     sender: Sender
+    always_fed: bool = False
     keepu: str = ""
     keepv: str = ""
     bias: str = ""
@@ -66,7 +68,7 @@ class PopulationNumbers:
     @property
     def rests(self) -> bool:
         """Whether without input nothing changes once all is zero."""
-        return not self.bias
+        return not (self.bias or self.always_fed)
 
     @property
     def several(self) -> bool:

@@ -104,7 +104,7 @@ class CProgram:
         entering = input_bytes(self._code, values)
         letters = np.full((*entering.shape[:2], 1), STEP[0], np.uint8)
         letters[:, :1] = RESET[0]
-        samples, steps, _ = letters.shape
+        samples, steps, _ = entering.shape
         size = answer_bytes(self._code, quantities)
         with temporary_folder("c") as folder:
             asked, answered = folder / "asked", folder / "answered"

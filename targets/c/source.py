@@ -62,7 +62,9 @@ class Turn:
     @property
     def rests(self) -> bool:
         """Whether nothing changes without input once all is zero."""
-        return self.numbers is None or self.numbers.rests
+        return not any(each.way == Way.ALL.value for each in self.arrivals) and (
+            self.numbers is None or self.numbers.rests
+        )
 
 
 @final
@@ -157,7 +159,9 @@ class NetworkCode:
         self.layout: Layout = lay_out(graph)
         self.connections = connect(self.layout, self.names)
         self.populations = {
-            node.name: PopulationNumbers(self.names[node.name], node, self.layout.senders[node.name])
+            node.name: PopulationNumbers(
+                self.names[node.name], node, self.layout.senders[node.name], self._always_fed(node.name)
+            )
             for node in graph
             if isinstance(node, ir.FixedLif)
         }
@@ -166,6 +170,12 @@ class NetworkCode:
                 f"its tables take {self.table_bytes / 2**20:.0f} MiB as C, compilers hold {LARGEST >> 20}",
                 "prune it, or run it on another target",
             )
+
+    def _always_fed(self, name: str) -> bool:
+        """Return whether a population or pooling gets whole arrays of values, which come in every step."""
+        return any(
+            each.way is Way.ALL and each.node.name in self.connections for each in self.layout.arrivals[name]
+        )
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -208,7 +218,7 @@ class NetworkCode:
     def _render(self, template: str) -> str:
         text = _environment().get_template(template).render(**self._values)
         # Templates leave more of them than a reader needs.
-        return re.sub(r"\n{3,}", "\n\n", text).lstrip("\n")
+        return re.sub(r"\n{3,}", "\n\n", text).strip("\n") + "\n"
 
     @cached_property
     def _values(self) -> dict[str, Any]:
