@@ -118,12 +118,12 @@ def _call(command: Sequence[str], folder: Path) -> str:
 
 def _failure(command: Sequence[str], folder: Path, sources: Sequence[Path], problem: str) -> TargetError:
     """Return the error for a compiler that failed, and keep what it was given."""
-    kept = Path(tempfile.mkdtemp(prefix="pumice_c_"))
+    copies = Path(tempfile.mkdtemp(prefix="pumice_c_"))
     for source in (*sources, *folder.glob("*.h"), folder / _LOG):
-        shutil.copy(source, kept)
+        shutil.copy(source, copies)
     error = TargetError(
         f"the compiler '{' '.join(command)}' does not take the source: {problem}",
-        f"what it was given, and all that it said, is in '{kept}'; or set CC to another compiler",
+        f"what it was given, and all that it said, is in '{copies}'; or set CC to another compiler",
     )
     lines = (folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     error.add_note("\n".join(line[:_WIDTH] for line in lines[:_LINES]) or "the compiler said nothing")

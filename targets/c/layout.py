@@ -207,8 +207,8 @@ def _connections(graph: Graph, sender: Sender) -> list[ir.FixedDense | ir.FixedC
     if isinstance(sender.node, Pooling):
         return [sender.node]
     names = sender.node.inputs if isinstance(sender.node, Population) else ()
-    found = [graph[name] for name in names]
-    return [node for node in found if isinstance(node, ir.FixedDense | ir.FixedConv2d)]
+    nodes = [graph[name] for name in names]
+    return [node for node in nodes if isinstance(node, ir.FixedDense | ir.FixedConv2d)]
 
 
 Read = tuple[ir.FixedDense | ir.FixedConv2d | Pooling, str, int, ir.Matrix | None]

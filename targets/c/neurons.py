@@ -83,14 +83,14 @@ class PopulationNumbers:
         if (values == values.flat[0]).all():
             number = int(values.flat[0])
             return "" if number == leave_out else str(number)
-        kept, index = values.ravel()[self.sender.order], "i"
+        stored, index = values.ravel()[self.sender.order], "i"
         if self.sender.is_image:
             channels = values.reshape(values.shape[0], -1)
             if (channels == channels[:, :1]).all():
-                kept, index, self.by_channel = channels[:, 0], "c", True
-        table = Table.smallest(f"{self.name}_{word}", meaning, kept)
+                stored, index, self.by_channel = channels[:, 0], "c", True
+        table = Table.smallest(f"{self.name}_{word}", meaning, stored)
         if table.values.dtype == np.uint32:
             # They are numbers with a sign, and all of them fit one of 32 bits.
-            table = Table(table.name, meaning, kept.astype(np.int32))
+            table = Table(table.name, meaning, stored.astype(np.int32))
         self.tables.append(table)
         return f"{table.name}[{index}]"
