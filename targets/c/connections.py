@@ -6,9 +6,9 @@ from typing import Final, final
 
 import numpy as np
 
-from targets.c.fanout import Fanout, Form, fan_out, stored_weights
+from targets.c.fanout import Fanout, FanoutForm, fan_out, stored_weights
 from targets.c.layout import Arrival, Layout, Sender, Way
-from targets.c.tables import Table
+from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import STATE_LIMIT
@@ -20,7 +20,7 @@ _WORD: Final = 2**31
 
 @final
 @dataclass(frozen=True)
-class Connection:
+class ConnectionCode:
     """A connection, or a pooling, which is one whose weights are all 1.
 
     Attributes:
@@ -42,7 +42,7 @@ class Connection:
     sender: Sender
     ways: tuple[Way, ...]
     waits: tuple[int, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[ConstTable, ...]
     shift: int = 0
     adds: str = "+="
     drops: int = 0
@@ -61,7 +61,7 @@ class Connection:
                 return "pooling"
 
     @property
-    def form(self) -> Form | None:
+    def form(self) -> FanoutForm | None:
         """How its tables tell targets."""
         return None if self.fanout is None else self.fanout.form
 
@@ -111,7 +111,7 @@ class Connection:
         return self.channels * rows * columns
 
 
-def connect(layout: Layout, names: dict[str, str]) -> dict[str, Connection]:
+def connect(layout: Layout, names: dict[str, str]) -> dict[str, ConnectionCode]:
     """Return the connections that bring anything, by the names of their nodes.
 
     Raises:
@@ -136,7 +136,7 @@ def _function(way: Way) -> Way:
     return Way.ALL if way is Way.ALL else Way.LISTED
 
 
-def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> Connection | None:
+def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode | None:
     node, sender = arrivals[0].node, arrivals[0].sender
     waits = tuple(arrival.steps for arrival in arrivals)
     match node:
@@ -145,7 +145,7 @@ def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -
             if fanout is None:
                 return None
             _, bits, adds = stored_weights(node, np.zeros(1, np.int32))
-            return Connection(
+            return ConnectionCode(
                 name,
                 node,
                 sender,
@@ -162,12 +162,12 @@ def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -
             return _convolution(name, node, sender, ways, waits) if node.weights.any() else None
         case _:
             _check_geometry(node, sender)
-            return Connection(name, node, sender, ways, waits, ())
+            return ConnectionCode(name, node, sender, ways, waits, ())
 
 
 def _convolution(
     name: str, node: ir.FixedConv2d, sender: Sender, ways: tuple[Way, ...], waits: tuple[int, ...]
-) -> Connection:
+) -> ConnectionCode:
     outputs, inputs, rows, columns = node.weights.shape
     weights, bits, adds = stored_weights(node, node.weights)
     by_input = weights.reshape(node.groups, outputs // node.groups, inputs, rows, columns)
@@ -176,13 +176,13 @@ def _convolution(
     reach = (
         int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * sender.limit << node.exponent
     )
-    return Connection(
+    return ConnectionCode(
         name,
         node,
         sender,
         ways,
         waits,
-        (Table(f"{name}_weights", meaning, kernels.ravel()),),
+        (ConstTable(f"{name}_weights", meaning, kernels.ravel()),),
         shift=bits + node.exponent,
         adds=adds,
         wraps=reach >= STATE_LIMIT,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from targets.c.connections import Connection
+from targets.c.connections import ConnectionCode
 from targets.c.layout import Sender
 from targets.c.memory import Member
 from targets.c.names import comment
-from targets.c.tables import Table
+from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.ir import Graph
 
@@ -29,7 +29,7 @@ def describe_sender(graph: Graph, sender: Sender) -> str:
             return f"'{node.name}' ({comment(node.origin.path)}): {shape} neurons, reset '{rule}', by {read}"
 
 
-def describe_connection(connection: Connection) -> str:
+def describe_connection(connection: ConnectionCode) -> str:
     """Return what a connection does, in a line."""
     node = connection.node
     sender = f"of '{connection.sender.node.name}'"
@@ -45,7 +45,7 @@ def describe_connection(connection: Connection) -> str:
             return f"windows of {_pair(node.kernel)} {sender}, stride {_pair(node.stride)}"
 
 
-def memory_map(members: Sequence[Member], tables: Sequence[Table]) -> Iterator[str]:
+def memory_map(members: Sequence[Member], tables: Sequence[ConstTable]) -> Iterator[str]:
     """Yield a line for every table and member of the state, with its bytes."""
     sizes = [(table.bytes, table.name, table.meaning) for table in tables]
     yield f"{sum(size for size, _, _ in sizes):>9,}  tables"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.c.layout import Arrival
-from targets.c.tables import Table
+from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.fixedpoint import SignMode, weight_granularity
 from toolchain.ir.matrix import columns_of, rows_of, targets_of, values_of
@@ -23,7 +23,7 @@ _FAR: Final = 255
 """The largest distance that a byte holds."""
 
 
-class Form(Enum):
+class FanoutForm(Enum):
     """How a table says which target a weight belongs to."""
 
     MATRIX = "matrix"
@@ -46,8 +46,8 @@ class Fanout:
         waits: Delays that occur among its synapses, shortest first; each has lists for all sources.
     """
 
-    form: Form
-    tables: tuple[Table, ...]
+    form: FanoutForm
+    tables: tuple[ConstTable, ...]
     synapses: int
     waits: tuple[int, ...]
 
@@ -124,17 +124,17 @@ def _slot(arrival: Arrival, slot: int) -> tuple[NDArray[Any], NDArray[Any], NDAr
     return slot * sender.size + sources, rows_of(matrix)[some], values[some]
 
 
-def _starts(name: str, starts: NDArray[np.int64]) -> Table:
-    return Table.smallest(f"{name}_starts", "where the list of each source begins, and the end", starts)
+def _starts(name: str, starts: NDArray[np.int64]) -> ConstTable:
+    return ConstTable.smallest(f"{name}_starts", "where the list of each source begins, and the end", starts)
 
 
-def _as_targets(name: str, synapses: _Synapses) -> tuple[Form, tuple[Table, ...]]:
-    targets = Table.smallest(f"{name}_targets", "target of each synapse", synapses.targets)
-    weights = Table(f"{name}_weights", "weight of each synapse", synapses.weights)
-    return Form.TARGETS, (_starts(name, synapses.starts), targets, weights)
+def _as_targets(name: str, synapses: _Synapses) -> tuple[FanoutForm, tuple[ConstTable, ...]]:
+    targets = ConstTable.smallest(f"{name}_targets", "target of each synapse", synapses.targets)
+    weights = ConstTable(f"{name}_weights", "weight of each synapse", synapses.weights)
+    return FanoutForm.TARGETS, (_starts(name, synapses.starts), targets, weights)
 
 
-def _as_steps(name: str, synapses: _Synapses) -> tuple[Form, tuple[Table, ...]]:
+def _as_steps(name: str, synapses: _Synapses) -> tuple[FanoutForm, tuple[ConstTable, ...]]:
     """Write distances; one that is too far for a byte goes by way of synapses of weight zero."""
     first = np.diff(synapses.lists, prepend=-1) != 0
     far = synapses.targets - np.where(first, 0, np.roll(synapses.targets, 1))
@@ -144,14 +144,18 @@ def _as_steps(name: str, synapses: _Synapses) -> tuple[Form, tuple[Table, ...]]:
     distances[ends - 1] = far - _FAR * between
     weights[ends - 1] = synapses.weights
     starts = np.concatenate(([0], ends))[synapses.starts]
-    return Form.STEPS, (
+    return FanoutForm.STEPS, (
         _starts(name, starts),
-        Table(f"{name}_distances", "target of each synapse, from the one before", distances.astype(np.uint8)),
-        Table(f"{name}_weights", "weight of each synapse", weights),
+        ConstTable(
+            f"{name}_distances", "target of each synapse, from the one before", distances.astype(np.uint8)
+        ),
+        ConstTable(f"{name}_weights", "weight of each synapse", weights),
     )
 
 
-def _as_matrix(name: str, synapses: _Synapses, size: int) -> tuple[Form, tuple[Table, ...]]:
+def _as_matrix(name: str, synapses: _Synapses, size: int) -> tuple[FanoutForm, tuple[ConstTable, ...]]:
     matrix = np.zeros((synapses.count, size), synapses.weights.dtype)
     matrix[synapses.lists, synapses.targets] = synapses.weights
-    return Form.MATRIX, (Table(f"{name}_weights", "weights, a row for each source", matrix.ravel()),)
+    return FanoutForm.MATRIX, (
+        ConstTable(f"{name}_weights", "weights, a row for each source", matrix.ravel()),
+    )

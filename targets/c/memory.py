@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-from targets.c.connections import Connection
+from targets.c.connections import ConnectionCode
 from targets.c.layout import Layout, Sender, Way
 from targets.c.neurons import PopulationNumbers
 from targets.c.tables import smallest_type
@@ -60,7 +60,7 @@ def state_members(
     layout: Layout,
     names: Mapping[str, str],
     populations: Iterable[PopulationNumbers],
-    connections: Mapping[str, Connection],
+    connections: Mapping[str, ConnectionCode],
     outputs: Iterable[ir.Output],
 ) -> list[Member]:
     """Return the members of the state, the widest numbers first, so that nothing lies between them."""
@@ -75,7 +75,7 @@ def state_members(
     return sorted(members, key=lambda member: -_BYTES[member.ctype])
 
 
-def _scratch(layout: Layout, connections: Iterable[Connection], index: str) -> list[Member]:
+def _scratch(layout: Layout, connections: Iterable[ConnectionCode], index: str) -> list[Member]:
     receiving = [s.size for s in layout.senders.values() if not s.is_input]
     members = [Member("sums", "uint32_t", max(receiving), "what arrives in a step; zero between two")]
     apart = [connection.size for connection in connections if connection.apart]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from targets.c.layout import Sender
-from targets.c.tables import Table
+from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.fixedpoint import DECAY_UNITY
 
@@ -46,7 +46,7 @@ class PopulationNumbers:
     period: str = ""
     adaptation: str = ""
     keeprise: str = ""
-    tables: list[Table] = field(default_factory=list)
+    tables: list[ConstTable] = field(default_factory=list)
     by_channel: bool = False
 
     def __post_init__(self) -> None:
@@ -88,9 +88,9 @@ class PopulationNumbers:
             channels = values.reshape(values.shape[0], -1)
             if (channels == channels[:, :1]).all():
                 stored, index, self.by_channel = channels[:, 0], "c", True
-        table = Table.smallest(f"{self.name}_{word}", meaning, stored)
+        table = ConstTable.smallest(f"{self.name}_{word}", meaning, stored)
         if table.values.dtype == np.uint32:
             # They are numbers with a sign, and all of them fit one of 32 bits.
-            table = Table(table.name, meaning, stored.astype(np.int32))
+            table = ConstTable(table.name, meaning, stored.astype(np.int32))
         self.tables.append(table)
         return f"{table.name}[{index}]"

@@ -77,7 +77,9 @@ class CProgram:
         fitted = fit_stimulus(code.graph, stimulus)
         records = empty_records(code.graph, fitted, record)
         wanted = kept_quantities(records, code.graph)
-        quantities = answered_quantities(tuple({each for some in wanted.values() for each in some}))
+        quantities = answered_quantities(
+            tuple(dict.fromkeys(each for some in wanted.values() for each in some))
+        )
         width = sum(np.prod(node.shape, dtype=int) for node in code.graph.inputs) * 4
         each = fitted.steps * (int(width) + answer_bytes(code, quantities))
         together = max(1, _TOGETHER // each)

@@ -9,13 +9,13 @@ from typing import Any, Final, final
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from targets.c.connections import Connection, connect
+from targets.c.connections import ConnectionCode, connect
 from targets.c.description import describe_connection, describe_sender, memory_map
 from targets.c.layout import Arrival, Layout, Sender, Way, lay_out
 from targets.c.memory import Member, index_type, state_members
 from targets.c.names import comment, identifiers, prefix_of
 from targets.c.neurons import PopulationNumbers
-from targets.c.tables import Table
+from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.ir import Decode, Graph, Stage, verify
@@ -35,7 +35,7 @@ _MEANINGS: Final = {
 class ArrivalCode:
     """Messages that arrive, as a template writes them: see `Arrival`; `list` is the list of their delay."""
 
-    connection: Connection
+    connection: ConnectionCode
     sender: Sender
     name: str
     steps: int
@@ -178,7 +178,7 @@ class NetworkCode:
         )
 
     @cached_property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[ConstTable]:
         """All constant tables."""
         return [
             *(table for each in self.connections.values() for table in each.tables),

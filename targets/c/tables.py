@@ -14,7 +14,7 @@ _TYPES: Final = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32)
 
 @final
 @dataclass(frozen=True)
-class Table:
+class ConstTable:
     """A constant table.
 
     Attributes:
@@ -28,7 +28,7 @@ class Table:
     values: NDArray[Any]
 
     @classmethod
-    def smallest(cls, name: str, meaning: str, values: NDArray[Any]) -> "Table":
+    def smallest(cls, name: str, meaning: str, values: NDArray[Any]) -> "ConstTable":
         """Return a table of the smallest type that holds all values."""
         least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
         return cls(name, meaning, values.ravel().astype(smallest_type(least, most)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from targets.c.fanout import Fanout, Form, fan_out, stored_weights
+from targets.c.fanout import Fanout, FanoutForm, fan_out, stored_weights
 from targets.c.layout import lay_out
 from tests.graphs import fixed_lif
 from toolchain import ir
@@ -38,12 +38,12 @@ def _unfolded(fanout: Fanout, mode: SignMode, shape: tuple[int, int]) -> NDArray
     tables = {table.name.removeprefix("w_"): table.values.astype(np.int64) for table in fanout.tables}
     for place in range(len(fanout.waits) * sources):
         row = sums.reshape(-1, targets)[place]
-        if fanout.form is Form.MATRIX:
+        if fanout.form is FanoutForm.MATRIX:
             row += tables["weights"].reshape(-1, targets)[place]
             continue
         i = 0
         for k in range(tables["starts"][place], tables["starts"][place + 1]):
-            i = tables["targets"][k] if fanout.form is Form.TARGETS else i + tables["distances"][k]
+            i = tables["targets"][k] if fanout.form is FanoutForm.TARGETS else i + tables["distances"][k]
             row[i] += tables["weights"][k]
     scale = {SignMode.MIXED: 2, SignMode.EXCITATORY: 1, SignMode.INHIBITORY: -1}[mode]
     return sums.transpose(0, 2, 1) * scale
@@ -80,14 +80,18 @@ def test_every_synapse_is_found_again(
 
 @pytest.mark.parametrize(
     ("shape", "density", "form"),
-    [((200, 30), 0.9, Form.MATRIX), ((200, 30), 0.05, Form.TARGETS), ((5000, 30), 0.05, Form.STEPS)],
+    [
+        ((200, 30), 0.9, FanoutForm.MATRIX),
+        ((200, 30), 0.05, FanoutForm.TARGETS),
+        ((5000, 30), 0.05, FanoutForm.STEPS),
+    ],
 )
-def test_the_smallest_form_is_taken(shape: tuple[int, int], density: float, form: Form) -> None:
+def test_the_smallest_form_is_taken(shape: tuple[int, int], density: float, form: FanoutForm) -> None:
     rng = np.random.default_rng(3)
     fanout = _fanned(np.where(rng.random(shape) < density, 2, 0).astype(np.int32), SignMode.MIXED)
     assert fanout is not None
     assert fanout.form is form
-    if form is not Form.MATRIX:
+    if form is not FanoutForm.MATRIX:
         # A byte of weight and one of distance, or as many as a target needs, for each synapse.
         assert sum(t.bytes for t in fanout.tables) <= 2.2 * fanout.synapses + 4 * (shape[1] + 1)
 

@@ -6,12 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.c.tables import Table, smallest_type
+from targets.c.tables import ConstTable, smallest_type
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=60))
 def test_a_table_holds_what_it_was_given(numbers: list[int]) -> None:
-    table = Table.smallest("t", "", np.array(numbers, np.int64))
+    table = ConstTable.smallest("t", "", np.array(numbers, np.int64))
     assert table.values.tolist() == numbers
     text = " ".join(table.lines()).replace("(-2147483647 - 1)", "-2147483648")
     assert [int(number) for number in re.split(r",\s*", text)] == numbers
