@@ -58,11 +58,11 @@ def test_names_and_texts_of_strangers_stay_outside_of_the_code() -> None:
         ),
         name=_NASTY,
     )
-    population = graph["a.b-c"]
-    assert isinstance(population, ir.FixedLif)
     graph = graph.map(
         lambda node: (
-            replace(node, origin=Origin(_NASTY, node.origin.elements)) if node is population else node
+            replace(node, origin=Origin(_NASTY, node.origin.elements))
+            if isinstance(node, ir.FixedLif)
+            else node
         )
     )
     code = NetworkCode(graph)
