@@ -18,6 +18,7 @@ What a build does:
 - `compare` says how far the integers are the network that was trained.
 - `check_gates` and `check_baseline` raise where a comparison is worse than it may be; `write_baseline` writes
   its figures as the bound of tomorrow.
+- `predict` says the class of every sample, as a `Prediction`.
 - `run` runs a build on a target, and `record` does so into a file.
 - `check` says whether a build fits a chip, and what a step takes there.
 - `export` writes a build so that it runs elsewhere.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from toolchain.workflow.import_check import ImportCheck, check_import
     from toolchain.workflow.judgement import Judgement
     from toolchain.workflow.load import load
+    from toolchain.workflow.predict import Prediction
+    from toolchain.workflow.predict import predict_build as predict
     from toolchain.workflow.prune import prune
     from toolchain.workflow.quantization import Quantization, RepairOptions
     from toolchain.workflow.quantization import repair_build as repair
@@ -53,6 +55,7 @@ __all__ = [
     "ImportCheck",
     "Judgement",
     "Network",
+    "Prediction",
     "Quantization",
     "Readout",
     "RepairOptions",
@@ -78,6 +81,7 @@ __all__ = [
     "load_experiment",
     "load_target",
     "models",
+    "predict",
     "prune",
     "pruning",
     "record",
@@ -109,6 +113,7 @@ _HOMES = {
     "workflow.import_check": "ImportCheck check_import",
     "workflow.judgement": "Judgement",
     "workflow.load": "load",
+    "workflow.predict": "Prediction predict=predict_build",
     "workflow.prune": "prune",
     "workflow.quantization": "Quantization RepairOptions repair=repair_build",
     "workflow.run": "record=record_build run=run_build",

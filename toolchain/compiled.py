@@ -11,8 +11,8 @@ without a home. So the folder is chosen here for each folder of sources, the fir
 
 The last two must belong to this user and be closed to all others; a link or another user's folder is not
 used. If no folder is usable, every process compiles anew, with one warning. A full disk or a damaged file
-there costs time, but never ends a run. Code is compiled anew when any module of its folder has changed, or
-one of this folder.
+there costs time, but never ends a run. Code is compiled anew when any module of its folder has changed, one
+of the packages above it, or one of this folder.
 """
 
 import os
@@ -67,7 +67,8 @@ class _CodeCache(FunctionCache):
     """A cache that may fail; code is then compiled as if it had never been stored.
 
     Numba compiles what a function calls, and constants it reads, into its code, but looks at its own file
-    alone to see whether code is still that of its source. Here every module beside it counts, too.
+    alone to see whether code is still that of its source. Here every module beside it counts, too, and every
+    one of the packages above it.
     """
 
     def __init__(self, function: Callable[..., Any], sources: Path) -> None:
@@ -75,7 +76,7 @@ class _CodeCache(FunctionCache):
         self._cache_file = IndexDataCacheFile(
             cache_path=self.cache_path,
             filename_base=self._impl.filename_base,
-            source_stamp=(_stamp(sources), _stamp(Path(__file__).parent)),
+            source_stamp=tuple(_stamp(folder) for folder in (*_packages(sources), Path(__file__).parent)),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - Numba's
@@ -107,6 +108,14 @@ def _keep(dispatcher: Any, sources: Path) -> None:  # noqa: ANN401 - Numba has n
         dispatcher._cache = _CodeCache(dispatcher.py_func, sources)  # noqa: SLF001 - there is no public way
     finally:
         _SETTINGS.CACHE_DIR = previous
+
+
+def _packages(sources: Path) -> list[Path]:
+    """Return a folder of sources, and the folders of the packages that it is part of."""
+    folders = [sources]
+    while (folders[-1].parent / "__init__.py").exists():
+        folders.append(folders[-1].parent)
+    return folders
 
 
 @lru_cache

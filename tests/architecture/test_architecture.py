@@ -1,14 +1,11 @@
 """Rules of the code base that a tool can check."""
 
 import ast
-import importlib
 import inspect
 import json
-import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -18,6 +15,7 @@ import pytest
 import pumice
 import targets
 import toolchain
+from tests.importable_modules import importable_modules
 from toolchain import errors, passes
 from toolchain.cli.main import app
 from toolchain.ir import AnyNode
@@ -25,13 +23,6 @@ from toolchain.passes import Pass
 
 _MODULE_LINES = 400
 _PACKAGES = ("pumice", "toolchain", "targets")
-
-
-def _modules(package: ModuleType) -> Iterator[ModuleType]:
-    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        # Importing these two runs them, or needs Lava's process registry.
-        if not info.name.endswith("__main__"):
-            yield importlib.import_module(info.name)
 
 
 def _sources(repository: Path, folders: tuple[str, ...] = _PACKAGES) -> list[Path]:
@@ -50,7 +41,7 @@ def test_a_pass_has_one_name_in_three_spellings() -> None:
 
 @pytest.mark.parametrize("package", [pumice, toolchain, targets], ids=["pumice", "toolchain", "targets"])
 def test_what_a_package_exports_exists(package: ModuleType) -> None:
-    for module in _modules(package):
+    for module in importable_modules(package):
         exported = getattr(module, "__all__", None)
         if exported is not None:
             assert all(hasattr(module, name) for name in exported), module.__name__

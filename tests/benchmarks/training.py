@@ -9,17 +9,20 @@ import argparse
 import ctypes
 import gc
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -46,28 +49,43 @@ _RESAMPLED = 2000
 _CONSOLE = Console(width=110)
 
 
+class Updated(Protocol):
+    """Something whose updates can be timed."""
+
+    def update(self) -> object:
+        """Learn once."""
+        ...
+
+
 def finish() -> None:
     """Wait until a GPU, if there is one, has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
-def times_by_turns(learners: Mapping[str, Learner], turns: int) -> dict[str, list[float]]:
+def times_by_turns(
+    learners: Mapping[str, Updated], turns: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Return the median seconds of an update at each turn.
 
     At its turn each learns once unmeasured, then at least twice and for a fifth of a second.
+
+    Args:
+        learners: What is timed, by name.
+        turns: Turns of each.
+        clock: Seconds of the wall, or of the processor.
     """
     times: dict[str, list[float]] = {name: [] for name in learners}
     for _ in range(turns):
         for name, learner in learners.items():
             learner.update()
             finish()
-            began, own = time.perf_counter(), []
-            while len(own) < 2 or time.perf_counter() - began < _TURN_S:
-                started = time.perf_counter()
+            began, own = clock(), []
+            while len(own) < 2 or clock() - began < _TURN_S:
+                started = clock()
                 learner.update()
                 finish()
-                own.append(time.perf_counter() - started)
+                own.append(clock() - started)
             times[name].append(float(np.median(own)))
     return times
 
@@ -99,7 +117,7 @@ def differences(problem: Problem, names: Sequence[str]) -> dict[str, dict[str, f
     return found
 
 
-def peak_memory(name: str, scale: Scale, device: str) -> int:
+def peak_memory(name: str, scale: Scale, device: str = "cpu") -> int:
     """Return the bytes that an update takes at its peak, on the CPU in a process of its own."""
     if device != "cpu":
         return _peak_on_gpu(LEARNERS[name](Problem.of(scale).on(device)))
@@ -143,9 +161,7 @@ def _status(key: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
-def compare(
-    scale: Scale, names: Sequence[str], turns: int, *, memory: bool, device: str = "cpu"
-) -> dict[str, Any]:
+def compare(scale: Scale, names: Sequence[str], turns: int, *, memory: bool, device: str) -> dict[str, Any]:
     """Time one problem on everything that is here."""
     problem = Problem.of(scale).on(device)
     times = times_by_turns({name: LEARNERS[name](problem) for name in names}, turns)
@@ -162,12 +178,6 @@ def compare(
         "differences": differences(problem, names),
         "peak bytes": {name: peak_memory(name, scale, device) for name in names} if memory else {},
     }
-
-
-def curve(turns: int, device: str, densities: Sequence[float] = CURVE) -> Iterator[dict[str, Any]]:
-    """Time 1,024 neurons at each density of their recurrence, input density 20 %."""
-    for density in densities:
-        yield compare(Scale(density=density), _CURVE_OF, turns, memory=False, device=device)
 
 
 def show(row: Mapping[str, Any]) -> None:
@@ -204,14 +214,44 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure.savefig(path)
 
 
-def machine(threads: int, device: str = "cpu") -> dict[str, Any]:
+def measure(work: Callable[[Scale], dict[str, Any]], scales: Sequence[Scale], threads: int, jobs: int) -> Any:
+    """Yield what `work` makes of each scale, several at a time on cores of their own.
+
+    Args:
+        work: What is done.
+        scales: The problems.
+        threads: Cores and threads of each.
+        jobs: How many at a time.
+    """
+    # The loops take the cores that a process may use, PyTorch what it is told.
+    cores = sorted(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    free: Any = context.Queue()
+    for k in range(jobs):
+        free.put(cores[k * threads : (k + 1) * threads] or cores[:threads])
+    with ProcessPoolExecutor(jobs, context, initializer=_take_cores, initargs=(free,)) as pool:
+        yield from pool.map(work, scales)
+
+
+def _take_cores(free: Any) -> None:
+    cores = free.get()
+    warnings.simplefilter("ignore")
+    os.sched_setaffinity(0, cores)
+    torch.set_num_threads(len(cores))
+
+
+def machine(threads: int, device: str, jobs: int) -> dict[str, Any]:
     """Return what ran everything."""
+    models = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
     return {
+        "processor": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "jobs": jobs,
         "device": torch.cuda.get_device_name(0) if device == "cuda" else device,
         "date": datetime.now(UTC).date().isoformat(),
         "threads": threads,
         "load before": os.getloadavg()[0],
-        "processor": platform.machine(),
         "torch": torch.__version__,
         "input rate": INPUT_RATE,
     }
@@ -226,37 +266,20 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9, help="turns of each")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where everything runs")
     parser.add_argument("--threads", type=int, default=2, help="cores and threads of each")
-    parser.add_argument(
-        "--quick", action="store_true", help="1,024 neurons at 5 %% alone, three turns, no curve"
-    )
+    parser.add_argument("--quick", action="store_true", help="1,024 neurons at 5 %% alone, and no curve")
     parser.add_argument(
         "--only", nargs="*", choices=list(LEARNERS), help="some of them; Pumice is always there"
     )
     parser.add_argument("--no-memory", action="store_true", help="measure no memory")
+    parser.add_argument("--jobs", type=int, default=1, help="problems at a time, each on cores of its own")
     parser.add_argument("--child", nargs=2, metavar=("NAME", "SCALE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    # The loops take the cores that a process may use, PyTorch what it is told.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    torch.set_num_threads(options.threads)
     if options.child:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+        torch.set_num_threads(options.threads)
         sys.stdout.write(f"{measure_own_peak(options.child[0], Scale(**json.loads(options.child[1])))}\n")
         return
-    names = [name for name in installed_learners() if not options.only or name in {COMPILED, *options.only}]
-    document: dict[str, Any] = {
-        "machine": machine(options.threads, options.device),
-        "problems": [],
-        "curve": [],
-    }
-    for scale in (Scale(), Scale(input_density=1.0)) if options.quick else SCALES:
-        turns = min(options.turns, 3) if options.quick else options.turns
-        document["problems"].append(
-            compare(scale, names, turns, memory=not options.no_memory, device=options.device)
-        )
-        show(document["problems"][-1])
-    for row in () if options.quick and options.plot is None else curve(options.turns, options.device):
-        document["curve"].append(row)
-        show(row)
+    document = run(options)
     _CONSOLE.print(document["machine"])
     if options.output is not None:
         options.output.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -264,6 +287,25 @@ def main() -> None:
         write_tables(options.page, document)
     if options.plot is not None:
         plot(document["curve"], options.plot)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for, and print it."""
+    names = [name for name in installed_learners() if not options.only or name in {COMPILED, *options.only}]
+    work = partial(compare, turns=options.turns, device=options.device)
+    problems = (Scale(), Scale(input_density=1.0)) if options.quick else SCALES
+    densities = () if options.quick and options.plot is None else CURVE
+    document: dict[str, Any] = {"machine": machine(options.threads, options.device, options.jobs)}
+    for key, given, scales, memory in (
+        ("problems", names, problems, not options.no_memory),
+        ("curve", _CURVE_OF, [Scale(density=density) for density in densities], False),
+    ):
+        document[key] = []
+        own = partial(work, names=given, memory=memory)
+        for row in measure(own, scales, options.threads, options.jobs):
+            document[key].append(row)
+            show(row)
+    return document
 
 
 if __name__ == "__main__":

@@ -20,7 +20,10 @@ def tables(document: Mapping[str, Any]) -> str:
     """Return the machine, times, memory and the curve in Markdown."""
     machine = document["machine"]
     threads = "one thread" if machine["threads"] == 1 else f"{machine['threads']} threads"
-    head = f"{machine['date']}, {threads} of {machine['processor']}, torch {machine['torch']}."
+    where = machine["processor"] if machine["device"] == "cpu" else machine["device"]
+    head = f"{machine['date']}, {threads} of {where}, torch {machine['torch']}."
+    if machine["jobs"] > 1:
+        head += f" Up to {machine['jobs']} problems at a time, each on cores of its own."
     parts = [head, times(document["problems"])]
     if document["problems"][0]["peak bytes"]:
         parts.append(memory(document["problems"]))

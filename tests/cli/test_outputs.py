@@ -24,11 +24,12 @@ _WORK = (
     "toolchain.workflow.load.load",
     "toolchain.workflow.compile.compile_run",
     "toolchain.workflow.compare.compare_build",
+    "toolchain.workflow.predict.predict_build",
     "toolchain.workflow.demo.run_demo",
     "toolchain.workflow.check.check_build",
 )
 _FOLDERS = ("train", "prune", "compile", "export", "demo", "run --resume")
-_FILES = ("run", "check", "compare")
+_FILES = ("predict", "run", "check", "compare")
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def commands(small_run: Path, small_build: Path, tmp_path: Path) -> dict[str, Co
         "export": lambda out: ["export", build, "-o", str(out)],
         "demo": lambda out: ["demo", "-o", str(out)],
         "run --resume": lambda out: ["run", build, "-o", trace, "--resume", str(out)],
+        "predict": lambda out: ["predict", build, "-o", str(out)],
         "run": lambda out: ["run", build, "-o", str(out)],
         "check": lambda out: ["check", build, "-t", "loihi2", "--report", str(out)],
         "compare": lambda out: ["compare", build, "--update", "--baseline", str(out)],

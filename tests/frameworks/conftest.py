@@ -3,6 +3,9 @@
 collect_ignore_glob = [
     "*_cells.py",
     "cells.py",
+    "module_cases*.py",
+    "snntorch_modules.py",
+    "random_*.py",
     "networks.py",
     "lava_models.py",
     "netx_weights.py",

@@ -96,3 +96,19 @@ def test_code_is_compiled_anew_when_a_module_beside_it_changes(tmp_path: Path) -
 
     assert run(10) == "13 0\n"
     assert run(200) == "203 0\n"
+
+
+def test_code_is_compiled_anew_when_a_module_of_a_package_above_it_changes(tmp_path: Path) -> None:
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for package in (inner.parent, inner):
+        (package / "__init__.py").touch()
+    (inner / "caller.py").write_text(_CALLER.replace("from callee", "from outer.callee"))
+
+    def run(amount: int) -> str:
+        (inner.parent / "callee.py").write_text(_CALLEE.format(amount=amount))
+        code = f"import sys; sys.path.append({str(tmp_path)!r}); import outer.inner.caller"
+        return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+    assert run(10) == "13 0\n"
+    assert run(200) == "203 0\n"

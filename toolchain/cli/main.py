@@ -16,6 +16,7 @@ from toolchain.cli.doctor import doctor
 from toolchain.cli.ending import exit_code_of
 from toolchain.cli.export import export
 from toolchain.cli.help import Command, Commands
+from toolchain.cli.predict import predict
 from toolchain.cli.prune import prune
 from toolchain.cli.run import run
 from toolchain.cli.schema import schema
@@ -77,6 +78,7 @@ _COMMANDS = {
     },
     "What a build does": {
         "compare": compare,
+        "predict": predict,
         "run": run,
         "check": check,
         "show": show,

@@ -13,7 +13,7 @@ from toolchain.compiled import njit
 from toolchain.errors import TraceError
 from toolchain.execution.stimulus import Stimulus, fit_stimulus
 from toolchain.execution.trace import Trace
-from toolchain.ir import Graph
+from toolchain.ir import Graph, Window
 
 
 @final
@@ -68,11 +68,19 @@ def count_events(graph: Graph, stimulus: Stimulus, trace: Trace) -> Activity:
         sent = values[source.name]
         # A sum of spikes is an event if any of them is: only those of signed values can vanish.
         any_of = graph.graded_input(node) is None
-        values[node.name] = reduce(np.logical_or, node.window.patches(sent)) if any_of else node.pool(sent)
+        values[node.name] = _any_of(node.window, sent) if any_of else node.pool(sent)
     counts = {name: _count_active(sent) for name, sent in values.items()}
     still = (name for name, shown in fitted.values.items() if bool((shown[:, :1] == shown).all()))
     spikes = {node.name: _total(trace.spikes[node.name]) for node in graph.populations}
     return Activity(fitted.samples, fitted.steps, counts, spikes, frozenset(still))
+
+
+def _any_of(window: Window, sent: Array) -> Array:
+    """Return whether any element of each window is set: down first, along whole rows, and then across."""
+    kernel, stride, padding, dilation = window.kernel, window.stride, window.padding, window.dilation
+    down = Window((kernel[0], 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1))
+    across = Window((1, kernel[1]), (1, stride[1]), (0, padding[1]), (1, dilation[1]))
+    return reduce(np.logical_or, across.patches(reduce(np.logical_or, down.patches(sent))))
 
 
 def check_trace(graph: Graph, trace: Trace, samples: int, steps: int) -> None:

@@ -26,7 +26,9 @@ ACTIVATIONS: Final = (
 _IMAGES: Final = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten)
 
 
-_FRAMEWORKS: Final = ("snntorch", "norse", "sinabs", "spikingjelly", "rockpool", "lava")
+_RECORDED: Final = ("snntorch", "norse", "sinabs", "spikingjelly")
+"""Frameworks whose modules are compiled by running them."""
+_FRAMEWORKS: Final = ("rockpool", "lava")
 _MODEL: Final = "(model)"
 """Path of a model that is no Sequential."""
 
@@ -48,14 +50,20 @@ def _remedy(path: str, module: nn.Module) -> str:
         return "a network of images needs Spiking neurons, not CubaLif, and ends in a Linear"
     if isinstance(module, nn.RNNBase):
         return "spiking recurrence is a Connection of a Network, from a layer to itself with a delay of 1"
+    if framework in _RECORDED:
+        return (
+            "`compile` takes the whole module as it is, with an example: its own forward is run and followed"
+        )
     if framework in _FRAMEWORKS:
         return f"export the network with the NIR exporter of {framework}, and compile that file"
     if isinstance(module, nn.Linear) and path == _MODEL:
         return "put it into an nn.Sequential with the neurons that it drives, a CubaLif"
     if path == _MODEL:
         return (
-            "arrange its layers as an nn.Sequential, or as a Network of named layers and connections; if it "
-            "is of another framework, export it to a .nir file and compile that"
+            "give it neurons: any module is compiled as it is if they are CubaLif, or of snnTorch, "
+            "SpikingJelly, sinabs or Norse; or arrange its layers as an nn.Sequential, or as a Network of "
+            "named layers and connections; if it is of another framework, export it to a .nir file and "
+            "compile that"
         )
     return "replace it by Linear and CubaLif, or leave it out if it has no part in running the network"
 

@@ -9,7 +9,7 @@ from toolchain.models.input_code import InputCode
 from toolchain.models.network import Connection, Network, NetworkRecord, Readout
 from toolchain.models.neurons import CubaLif, MaskedSynapses, learnt_parameters
 from toolchain.models.preresnet import PreResNetShape, build_preresnet
-from toolchain.models.spiking import ActivityMeter, Meter, Spiking
+from toolchain.models.spiking import ActivityMeter, Meter, Spiking, begin
 from toolchain.models.surrogates import Surrogate
 from toolchain.models.vgg import POOL, NeuronShape, VggShape, build_vgg
 
@@ -40,6 +40,7 @@ __all__ = [
     "Surrogate",
     "SynapticDelays",
     "VggShape",
+    "begin",
     "build_hrsnn",
     "build_preresnet",
     "build_vgg",

@@ -1,13 +1,17 @@
 """How a population advances by one step: the equations of `toolchain.ir.Lif` on batches, with gradients."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never, cast, final
+from typing import Final, NamedTuple, assert_never, cast, final
 
 import torch
 from torch import Tensor
 
+from toolchain.errors import ArgumentError
 from toolchain.models.surrogates import Surrogate, spike
 from toolchain.reset import Reset
+
+_RUN_AXES: Final = 3
+"""Axes of a run: samples, steps and neurons."""
 
 
 class LayerState(NamedTuple):
@@ -73,6 +77,28 @@ class NeuronDynamics:
             None if self.refractory is None else zero,
             None if self.adaptation is None else zero,
         )
+
+    def run(self, x: Tensor, *, fires: bool) -> Tensor:
+        """Run all steps from rest.
+
+        Args:
+            x: Synaptic input `[batch, time, N]`.
+            fires: Whether any neuron fires.
+
+        Returns:
+            Spikes, or how many of them, of the same shape; the potentials of a population that never fires.
+
+        Raises:
+            ArgumentError: The input has another shape.
+        """
+        size = self.vth.numel()
+        if x.ndim != _RUN_AXES or x.shape[2] != size:
+            raise ArgumentError("x", f"synaptic input [batch, time, {size}]", str(list(x.shape)))
+        state, rows = self.rest(torch.zeros_like(x[:, 0])), list[Tensor]()
+        for current in x.unbind(1):
+            spikes, state = self.step(current, state)
+            rows.append(spikes if fires else state.v)
+        return torch.stack(rows, 1)
 
     def step(self, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """Advance one step.

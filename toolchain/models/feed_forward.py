@@ -186,7 +186,8 @@ class FeedForward(nn.Module):
             else:
                 value = _folded(module, operands[0])
             values[block.name] = value
-        return NetworkRecord(value.mean(dim=0), spikes, potentials, {})
+        # Of another type under autocast.
+        return NetworkRecord(value.to(like.dtype).mean(dim=0), spikes, potentials, {})
 
     def _frames(self, x: Tensor) -> Tensor:
         if x.dim() not in {4, 5} or tuple(x.shape[-3:]) != self.shape:

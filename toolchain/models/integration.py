@@ -15,27 +15,17 @@ from torch.autograd.function import once_differentiable
 
 from toolchain.arrays import Array
 from toolchain.models.integration_loops import (
-    ARCTAN,
     CHUNK,
-    FAST_SIGMOID,
-    SIGMOID,
     ChannelGrid,
-    Exponential,
     IntegrationRule,
     integrate,
     integrate_back,
 )
+from toolchain.models.surrogate_loops import in_loops
 from toolchain.models.surrogates import Surrogate, derivative
 from toolchain.threads import share
 
 _KINDS: Final[dict[torch.dtype, Any]] = {torch.float32: np.float32, torch.float64: np.float64}
-_WHOLE: Final[dict[torch.dtype, Any]] = {torch.float32: np.int32, torch.float64: np.int64}
-_SURROGATES: Final = {
-    Surrogate.FAST_SIGMOID: FAST_SIGMOID,
-    Surrogate.ARCTAN: ARCTAN,
-    Surrogate.SIGMOID: SIGMOID,
-}
-_EXPONENTIALS: Final = {kind: Exponential.of(kind) for kind in _KINDS.values()}
 _PART: Final = 2**15
 """Neurons of a part that one thread takes. Sums of parts do not depend on the number of threads."""
 
@@ -71,14 +61,14 @@ class LayerRule:
 def _in_loops(rule: LayerRule, kind: torch.dtype) -> IntegrationRule:
     """Return a rule in the precision of the compiled loops."""
     number = _KINDS[kind]
+    surrogate, slope = in_loops(rule.surrogate, rule.slope)
     return IntegrationRule(
         number(rule.vth),
         number(rule.keep),
         rule.retains,
         number(rule.change),
-        _SURROGATES[rule.surrogate],
-        number(rule.slope),
-        _EXPONENTIALS[number],
+        surrogate,
+        number(slope),
     )
 
 
@@ -195,7 +185,7 @@ class LoopIntegration(torch.autograd.Function):
         numbers = _in_loops(ctx.rule, potential.dtype)
 
         def work(part: tuple[int, int, int]) -> None:
-            integrate_back(before, wanted, out, numbers, part, np.empty(part[2], _WHOLE[potential.dtype]))
+            integrate_back(before, wanted, out, numbers, part)
 
         share(work, _parts(potential, ChannelGrid(1, 1)), torch.get_num_threads())
         return result, None, None, None

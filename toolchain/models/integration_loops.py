@@ -6,20 +6,16 @@ cache and every number of the tensors is read or written once. What does not dep
 outside the innermost loops, and those have no branches, so that a processor computes many neurons at once.
 """
 
-import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from toolchain.arrays import Array
 from toolchain.compiled import njit
+from toolchain.models.surrogate_loops import derive
 
 CHUNK: Final = 1024
 """Neurons whose state stays in the nearest cache while the steps pass."""
-FAST_SIGMOID: Final = 0
-ARCTAN: Final = 1
-SIGMOID: Final = 2
-_HALF_PI: Final = math.pi / 2
 
 
 class IntegrationRule(NamedTuple):
@@ -30,9 +26,8 @@ class IntegrationRule(NamedTuple):
         keep: Share of the potential that stays at a step.
         retains: Whether a spike leaves what the potential was.
         change: Amount that a spike adds to what it leaves.
-        surrogate: `FAST_SIGMOID`, `ARCTAN` or `SIGMOID`.
-        slope: Sharpness of the spike derivative.
-        exponential: Numbers of which the exponential function is made.
+        surrogate: Number of the shape of the spike derivative; see `surrogate_loops`.
+        slope: Sharpness of that derivative.
     """
 
     vth: Any
@@ -41,48 +36,6 @@ class IntegrationRule(NamedTuple):
     change: Any
     surrogate: int
     slope: Any
-    exponential: "Exponential"
-
-
-class Exponential(NamedTuple):
-    """The numbers of `exp(-z)` in one precision: `2^-n` times a polynomial of what is left of `z`.
-
-    Attributes:
-        coefficients: Coefficients of the polynomial, that of the highest power first.
-        log2e: Halvings per unit of `z`.
-        high: Logarithm of 2, as many bits as a product with `n` keeps.
-        low: Rest of that logarithm.
-        most: Largest `z` that is told apart from larger ones: the result is not subnormal.
-        half: One half.
-        bias: Exponent of 1 as it is stored.
-        shift: Bits behind the exponent.
-    """
-
-    coefficients: tuple[Any, ...]
-    log2e: Any
-    high: Any
-    low: Any
-    most: Any
-    half: Any
-    bias: int
-    shift: int
-
-    @classmethod
-    def of(cls, kind: type[np.float32 | np.float64]) -> "Exponential":
-        """Return the numbers for a precision; the error is a few units in the last place."""
-        single = kind is np.float32
-        high = 0.693359375 if single else float.fromhex("0x1.62e42fee00000p-1")
-        degree = 7 if single else 13
-        return cls(
-            tuple(kind(1 / math.factorial(k)) for k in range(degree, -1, -1)),
-            kind(1 / math.log(2)),
-            kind(high),
-            kind(math.log(2) - high) if single else kind(1.90821492927058770002e-10),
-            kind(87 if single else 708),
-            kind(0.5),
-            127 if single else 1023,
-            23 if single else 52,
-        )
 
 
 class ChannelGrid(NamedTuple):
@@ -172,35 +125,10 @@ def integrate(
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-def _derive(p: Array, rule: IntegrationRule, smooth: Array, exponents: Array) -> None:
-    """Write the surrogate's derivative at some potentials to `smooth`; see `toolchain.models.surrogates`."""
-    one, vth, slope = p.dtype.type(1), rule.vth, rule.slope
-    if rule.surrogate == FAST_SIGMOID:
-        for i in range(p.size):
-            y = one + slope * (abs(p[i] - vth) / vth)
-            smooth[i] = one / (y * y)
-    elif rule.surrogate == ARCTAN:
-        scale = p.dtype.type(_HALF_PI * slope)
-        for i in range(p.size):
-            y = scale * ((p[i] - vth) / vth)
-            smooth[i] = one / (one + y * y)
-    else:
-        four = p.dtype.type(4)
-        coefficients, log2e, high, low, most, half, bias, shift = rule.exponential
-        powers = exponents.view(p.dtype)
-        for i in range(p.size):
-            z = min(slope * (abs(p[i] - vth) / vth), most)
-            n = np.floor(z * log2e + half)
-            rest = (n * high - z) + n * low
-            y = coefficients[0]
-            for k in range(1, len(coefficients)):
-                y = y * rest + coefficients[k]
-            smooth[i] = y
-            exponents[i] = (bias - np.int32(n)) << shift
-        for i in range(p.size):
-            e = smooth[i] * powers[i]
-            y = one + e
-            smooth[i] = four * e / (y * y)
+def _measure(p: Array, vth: Any, distances: Array) -> None:  # noqa: ANN401 - a number of either precision
+    """Write the distances of potentials to the threshold, in units of it."""
+    for i in range(p.size):
+        distances[i] = (p[i] - vth) / vth
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
@@ -225,7 +153,6 @@ def integrate_back(
     out: Array,
     rule: IntegrationRule,
     part: tuple[int, int, int],
-    exponents: Array,
 ) -> None:
     """Take gradients of some of the neurons back through all steps.
 
@@ -236,7 +163,6 @@ def integrate_back(
             neurons]`, if the input does not change.
         rule: What all neurons share.
         part: First neuron, the one behind the last, and the size of a chunk.
-        exponents: Room for a chunk of whole numbers as wide as the others.
     """
     start, stop, size = part
     steps, still = len(potential), len(out) == 1
@@ -250,7 +176,8 @@ def integrate_back(
             out[0, first:last] = 0
         for t in range(steps - 1, -1, -1):
             p = potential[t, first:last]
-            _derive(p, rule, smooth, exponents[: last - first])
+            _measure(p, rule.vth, smooth)
+            derive(smooth, rule.surrogate, rule.slope)
             goal = step if still else out[t, first:last]
             _retreat(p, gradient[t, first:last], smooth, carried, goal, rule)
             if still:

@@ -133,7 +133,11 @@ class Network(nn.Module):
         self.input_code = optional_code(input_code, "input_code")
         self.dt_ms = real_of(dt_ms, "dt_ms", least=SHORTEST_MS, most=LONGEST_MS)
         self.compiled = True
-        """Whether compiled loops run the network where they know it; see `obstacle`."""
+        """Whether compiled loops run the network where they know it; see `obstacle`.
+
+        A parameter that the loss cannot depend on, such as weights of a layer that nobody reads, has a
+        gradient of zeros from the loops and none (`None`) from autograd, so that an optimizer lets it decay
+        after the former and skips it after the latter."""
         self.recompute = False
         """Whether they compute inputs again for the gradients instead of storing them: half the memory of a
         long sequence, for a third more time."""

@@ -294,6 +294,10 @@ class CubaLif(nn.Module):
                 setattr(module, name, fewer)
         return small
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Run all steps `[batch, time, N]` from rest; see `NeuronDynamics.run`."""
+        return self.dynamics.run(x, fires=self.fires)
+
     def step(self, a: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """Advance one step; see `NeuronDynamics.step`. For a whole run, read `dynamics` once."""
         return self.dynamics.step(a, state)

@@ -1,6 +1,6 @@
 """A layer of integrate-and-fire neurons that sees all steps of a batch at once."""
 
-from typing import Protocol, final
+from typing import Any, Final, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,13 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.intake import choice_of, real_of
 from toolchain.models.integration import LayerRule, integrate_steps
-from toolchain.models.surrogates import Surrogate
+from toolchain.models.surrogates import Surrogate, spike
 from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 from toolchain.reset import Reset
+
+Results = Any
+"""Spikes of one step, or spikes and potentials of all."""
+_HALVES: Final = frozenset({torch.bfloat16, torch.float16})
 
 
 class Meter(Protocol):
@@ -119,6 +123,8 @@ class Spiking(nn.Module):
             raise ArgumentError("reset_amount", "the value that a spike sets, since reset is 'value'", "None")
         self.surrogate = choice_of(surrogate, "surrogate", Surrogate)
         self.slope = real_of(slope, "slope", least=SMALLEST_FACTOR, most=LARGEST_FACTOR)
+        self.kept: Tensor | None = None
+        """Potentials after the last step, where it is called step by step."""
         self.meter: Meter | None = None
         """Set by whoever wants to know what the channels do; fed in training mode only."""
 
@@ -152,16 +158,47 @@ class Spiking(nn.Module):
         """Return potentials after the reset, from those before it and the spikes."""
         return self.rule.after(potential, spikes)
 
-    def forward(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Return spikes and potentials before the reset, each `[T, N, ...]`.
+    def forward(self, x: Tensor, steps: int | None = None) -> Results:
+        """Run all steps of a network, or one step.
 
         Args:
-            x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change.
-            steps: Number of steps `T`.
+            x: Synaptic input `[T, N, ...]`, or `[1, N, ...]` for one that does not change; or without `steps`
+                that of one step, `[N, ...]`.
+            steps: Number of steps `T`; None for one step of a network that is called step by step, such as an
+                `nn.Sequential`: potentials are kept until `begin`.
+
+        Returns:
+            Spikes and potentials before the reset, each `[T, N, ...]`; or the spikes of one step.
         """
+        if x.dtype in _HALVES and torch.is_autocast_enabled(x.device.type):
+            # What a convolution made under autocast; potentials add up in float32.
+            x = x.float()
+        return self._one_step(x) if steps is None else self._all_steps(x, steps)
+
+    def begin(self) -> None:
+        """Put the neurons to rest, where they are called step by step."""
+        self.kept = None
+
+    def _one_step(self, x: Tensor) -> Tensor:
+        rule, before = self.rule, self.kept
+        if before is None or before.shape != x.shape:
+            before = torch.zeros_like(x)
+        potential = rule.keep * before + x
+        spikes = spike((potential - self.vth) / self.vth, self.surrogate, self.slope)
+        self.kept = rule.after(potential, spikes.detach())
+        return spikes
+
+    def _all_steps(self, x: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         meter = self.meter if self.training else None
         sums = None if meter is None else x.new_zeros(2, x.shape[2], dtype=torch.float64)
         spikes, potential = integrate_steps(x, self.rule, steps, sums)
         if meter is not None and sums is not None:
             meter.add(sums, spikes.numel() // spikes.shape[2])
         return spikes, potential
+
+
+def begin(module: nn.Module) -> None:
+    """Put all `Spiking` in a module to rest, before it is called step by step on other samples."""
+    for child in module.modules():
+        if isinstance(child, Spiking):
+            child.begin()

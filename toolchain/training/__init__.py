@@ -1,5 +1,6 @@
 """Training, and what it leaves on disk."""
 
+from toolchain.training.autocast import Autocast
 from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.checkpoint import NETWORK_FILES, load_network, network_of, save_network
 from toolchain.training.divergence import Position
@@ -18,6 +19,7 @@ from toolchain.training.time_constants import LearntTimeConstants, TimeConstantS
 __all__ = [
     "ALL_RULES",
     "NETWORK_FILES",
+    "Autocast",
     "Callback",
     "EpochRecord",
     "FitOptions",

@@ -19,6 +19,7 @@ from toolchain.interrupts import Held, uninterrupted
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network, SynapticDelays
 from toolchain.progress import Progress, default_progress
+from toolchain.training.autocast import check_autocast
 from toolchain.training.callback import Callback, ScoreModel
 from toolchain.training.divergence import (
     LastGood,
@@ -33,8 +34,9 @@ from toolchain.training.pace import Pace, training_path
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
+from toolchain.training.validation import Results, Validation
 
-_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False}
+_LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "autocast": "off"}
 """Options that a state of before does not name, and what it was trained with."""
 
 
@@ -46,6 +48,7 @@ def fit(
     options: FitOptions,
     *,
     seed: int,
+    validation: tuple[Samples, Samples | None] | None = None,
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
@@ -65,6 +68,8 @@ def fit(
             `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
         seed: Seed of the order of samples.
+        validation: Inputs and labels that the network is judged by after every epoch and does not learn
+            from; they change none of its numbers.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch, in this order.
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
@@ -74,8 +79,8 @@ def fit(
         ArgumentError: Inputs or labels do not fit the network, are empty or not finite: names which. The
             numbers of a sample are looked at when it is read.
         TrainingError: The loss, a gradient or a parameter is not finite: says in which step, and leaves the
-            network as its last whole epoch did. Or the checkpoint is of another training, or the device does
-            not exist.
+            network as its last whole epoch did. Or the checkpoint is of another training, the device does not
+            exist, or `options.autocast` cannot be had.
         OutOfMemoryError: A batch needs more memory than there is.
     """
     options = check_type(options, "options", FitOptions)
@@ -83,9 +88,11 @@ def fit(
     start = count_of(seed, "seed")
     folder = None if checkpoint is None else path_of(checkpoint, "checkpoint")
     device = _device(options.device)
+    check_autocast(options.autocast, network, device)
     with Held(lambda: network.to(device).train(), lambda _: network.eval().to("cpu")):
         check_step_memory(network, samples.shape, min(options.batch_size, len(samples)))
-        return _Training(network, options, start, tuple(callbacks)).run(samples, folder, progress)
+        judge = None if validation is None else Validation(network, validation, options.batch_size)
+        return _Training(network, options, start, tuple(callbacks), judge).run(samples, folder, progress)
 
 
 def _device(name: str) -> torch.device:
@@ -104,8 +111,10 @@ class _Training:
         options: FitOptions,
         seed: int,
         callbacks: tuple[Callback, ...],
+        judge: Validation | None,
     ) -> None:
         self.network = network
+        self.judge = judge
         self.options = options
         self.seed = seed
         self.callbacks = callbacks
@@ -129,11 +138,11 @@ class _Training:
                 self.records = list(restore_state(checkpoint, *self._parts(), self._note()))
             self.finished = len(self.records)
             pace = Pace(progress, epochs)
-            pace.begin(training_path(self.network), len(self.records))
+            pace.begin(training_path(self.network, self.options.autocast), len(self.records))
             for epoch in range(len(self.records) + 1, epochs + 1):
                 self._epoch(samples, epoch, pace)
                 self._end_epoch(checkpoint)
-                pace.epoch(epoch)
+                pace.epoch(self.records[-1])
         except BaseException as error:
             if not isinstance(error, Exception):
                 error.add_note(self._interrupted(checkpoint))
@@ -153,7 +162,7 @@ class _Training:
         size = self.options.batch_size
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         self.position = Position(epoch, len(batches))
-        good, results = LastGood(self.network), _Results()
+        good, results = LastGood(self.network), Results()
         try:
             for i, batch in enumerate(batches):
                 self.position.step = i + 1
@@ -167,7 +176,8 @@ class _Training:
         except TrainingError:
             good.put_back()
             raise
-        self.records.append(results.record(epoch))
+        judged = None if self.judge is None else self.judge.judge(self.network)
+        self.records.append(_record(epoch, results, judged))
 
     def _narrow(self, part: float) -> None:
         """Set what depends on the part (0 .. 1) of all steps that is done."""
@@ -176,11 +186,12 @@ class _Training:
         for each in self.delays:
             each.narrow(part)
 
-    def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: "_Results") -> float:
+    def _step(self, samples: SampleReader, batch: NDArray[np.int64], results: Results) -> float:
         """Learn from a batch, and return its loss."""
         x, target = samples.read_pairs(batch, next(self.network.parameters()))
-        scores = self._scores(x)
-        loss = _loss(scores, target, self.options)
+        with self.options.autocast.context(x.device):
+            scores = self._scores(x)
+            loss = _loss(scores, target, self.options)
         value = float(loss.detach())
         check_loss(value, self.network, self.position, self._remedy)
         self.optimizer.zero_grad()
@@ -252,33 +263,16 @@ class _Training:
 
     def _note(self, records: Sequence[EpochRecord] = ()) -> TrainingNote:
         """Return all that decides the numbers of a training, and the epochs that are done."""
-        options = {
-            name: _plain(value) for name, value in asdict(self.options).items() if _LATER.get(name) != value
-        }
+        given = {name: _plain(value) for name, value in asdict(self.options).items()}
+        options = {name: value for name, value in given.items() if _LATER.get(name) != value}
         watched = tuple(each.settings() for each in self.callbacks)
         return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
 
 
-@final
-class _Results:
-    """What came out of the steps of an epoch."""
-
-    def __init__(self) -> None:
-        self.samples, self.loss, self.right = 0, 0.0, 0
-        self.values_learnt = False
-
-    def add(self, loss: float, scores: Tensor, target: Tensor) -> None:
-        """Add those of a step."""
-        self.samples += len(target)
-        self.loss += loss * len(target)
-        self.values_learnt = target.is_floating_point()
-        if not self.values_learnt:
-            self.right += int((scores.argmax(dim=1) == target).sum())
-
-    def record(self, epoch: int) -> EpochRecord:
-        """Return the means over all samples."""
-        accuracy = None if self.values_learnt else 100 * self.right / self.samples
-        return EpochRecord(epoch, self.loss / self.samples, accuracy)
+def _record(epoch: int, learnt: Results, judged: Results | None) -> EpochRecord:
+    """Return what came out of an epoch."""
+    others = (None, None) if judged is None else (judged.mean_loss, judged.accuracy)
+    return EpochRecord(epoch, learnt.mean_loss, learnt.accuracy, *others)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - an option

@@ -12,6 +12,7 @@ from toolchain.errors import UnknownNameError
 from toolchain.intake import real_of
 from toolchain.models import learnt_parameters
 from toolchain.options import choice, flag, hold, real, share, whole
+from toolchain.training.autocast import Autocast
 from toolchain.training.compiler_cache import load_compiler
 
 _DEVICES: Final = ("auto", "cpu", "cuda")
@@ -61,6 +62,9 @@ class FitOptions:
         delay_rate: Learning rate of delays in steps, as a multiple of that of the weights.
         recompute: Whether a recurrent network computes its inputs and spikes again for the gradients instead
             of storing them: less memory for long sequences, the same numbers, a third more time.
+        autocast: `bfloat16` to compute convolutions and products in that precision, as `torch.autocast`
+            does; weights, their gradients, potentials, spikes, the loss and the optimizer stay float32. In a
+            recurrent network that the compiled loops run, this is what enters alone. Not for integers.
     """
 
     epochs: int
@@ -75,6 +79,7 @@ class FitOptions:
     neuron_rate: float = 0.2
     delay_rate: float = 20.0
     recompute: bool = False
+    autocast: Autocast = Autocast.OFF
 
     def __post_init__(self) -> None:
         hold(
@@ -90,6 +95,7 @@ class FitOptions:
             neuron_rate=real(0),
             delay_rate=real(0),
             recompute=flag,
+            autocast=choice(Autocast),
         )
         if self.device not in _DEVICES:
             raise UnknownNameError("device", str(self.device), _DEVICES)

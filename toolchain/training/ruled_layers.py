@@ -25,7 +25,6 @@ from toolchain.models.loops.neurons import (
     SURROGATE,
     VTH,
 )
-from toolchain.models.loops.plan import SURROGATES
 from toolchain.models.loops.ruled_neurons import (
     AT_ONCE,
     FORGETS,
@@ -36,6 +35,7 @@ from toolchain.models.loops.ruled_neurons import (
     UNIT,
     WIDE,
 )
+from toolchain.models.surrogate_loops import in_loops
 from toolchain.reset import Reset
 from toolchain.training.neuron_update import NeuronUpdate
 
@@ -65,13 +65,13 @@ def row_of(neurons: NeuronUpdate, kind: torch.dtype) -> Numbers:
     row[[KEEPS, MOST]] = neurons.reset in {Reset.SUBTRACT, Reset.NONE}, neurons.max_spikes
     row[TRUNCATES] = (IN_PARTS if single else AT_ONCE) if neurons.truncates else NOWHERE
     row[[FORGETS, SATURATES, WIDE]] = neurons.forgets, neurons.saturates, neurons.wide
-    row[SURROGATE], _ = SURROGATES[neurons.surrogate]
+    row[SURROGATE], _ = in_loops(neurons.surrogate, neurons.slope)
     return row
 
 
 def slope_of(neurons: NeuronUpdate) -> float:
     """Return the sharpness of the surrogate as the loops take it."""
-    return neurons.slope * SURROGATES[neurons.surrogate][1]
+    return in_loops(neurons.surrogate, neurons.slope)[1]
 
 
 def numbers_of(neurons: NeuronUpdate, bias: Tensor) -> Numbers:

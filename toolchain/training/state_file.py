@@ -28,11 +28,15 @@ class EpochRecord:
         epoch: Number of the epoch, from 1.
         loss: Mean cross-entropy, or mean squared error where values are learnt.
         accuracy: On the training samples as they were seen, percent; None where values are learnt.
+        validation_loss: The same after the epoch on samples that are not learnt from; None if there are none.
+        validation_accuracy: Likewise.
     """
 
     epoch: Count
     loss: Annotated[float, Field(ge=0)]
     accuracy: Annotated[float, Field(ge=0, le=100)] | None
+    validation_loss: Annotated[float, Field(ge=0)] | None = None
+    validation_accuracy: Annotated[float, Field(ge=0, le=100)] | None = None
 
 
 class TrainingNote(Document):

@@ -28,7 +28,7 @@ from toolchain.workflow.check import Resources, fit_activity
 from toolchain.workflow.judgement import Exactness, Judgement
 
 _COMPARED: Final = ("spikes", "v")
-_PART_BYTES: Final = 64 * 2**20
+_PART_BYTES: Final = 40 * 2**20
 """What float and fixed may record of a part: memory of this size is used again for the next one."""
 _EXECUTIONS: Final = 3
 """The target that must be exact, the integer reference and the emulator."""
@@ -105,7 +105,8 @@ def _compare_in_parts(
     The float program says where parts may be cut; integers are the same wherever they are.
     """
     graphs = build.float_graph, build.fixed_graph
-    programs = tuple(load_target(DEFAULT_EXECUTOR).build(graph) for graph in graphs)
+    emulator = load_target(DEFAULT_EXECUTOR)
+    programs = tuple(emulator.build(graph) for graph in graphs)
     per_sample = sum(recorded_bytes(graph, stimulus.steps, _COMPARED) for graph in graphs)
 
     def run(start: int, part: Stimulus) -> tuple[Trace, Trace]:

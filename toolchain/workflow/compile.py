@@ -1,7 +1,7 @@
 """Compiling and running as plain calls. The command line adds nothing to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 import numpy as np
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.bars import draws
-from toolchain.errors import UsageError
+from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.files.disk import check_exists
 from toolchain.frontends import as_model, check_float, from_torch
+from toolchain.frontends.modules import is_recorded, recorded
 from toolchain.intake import PathText, check_type, count_of, names_of, path_of
 from toolchain.ir import Graph
 from toolchain.memory import enough_memory
@@ -29,8 +30,9 @@ from toolchain.passes import (
 from toolchain.passes.retime_delays import clocked_edges, slow_loop
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
-from toolchain.workflow.build_facts import BuildFacts
+from toolchain.workflow.build_facts import BuildFacts, ImportFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.import_check import check_graph
 from toolchain.workflow.observation import given_unless_all, observe_ranges, recording_batch
 from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import Quantization, repair_build
@@ -51,16 +53,18 @@ class Prepared:
     """A PyTorch network beside its graph, with samples as the graph takes them.
 
     Attributes:
-        network: The network of named parts.
+        network: The network of named parts; None for a module whose own forward was run and followed.
         graph: Its float graph.
         stimulus: Samples to judge the build by, if there are any.
         calibration: Samples on which ranges are observed, if there are any.
+        facts: What is known of where the network comes from.
     """
 
-    network: Network | FeedForward
+    network: Network | FeedForward | None
     graph: Graph
     stimulus: Stimulus | None
     calibration: Stimulus | None
+    facts: BuildFacts = field(default_factory=BuildFacts)
 
     @classmethod
     def of(
@@ -69,12 +73,40 @@ class Prepared:
         """Return a module and its samples, each read once; see `compile_module`."""
         samples = None if example is None else Stimulus.of(example, name="example")
         training = None if calibration is None else Stimulus.of(calibration, name="calibration")
+        if is_recorded(module):
+            return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
         graph = from_torch(network, classes=names_of(classes, "classes"))
         stimulus = _repeat_over_steps(network, samples)
         return cls(
             network, graph, stimulus, stimulus if training is None else _repeat_over_steps(network, training)
         )
+
+    @classmethod
+    def _recorded(
+        cls,
+        module: nn.Module,
+        samples: Stimulus | None,
+        training: Stimulus | None,
+        classes: tuple[str, ...],
+    ) -> "Prepared":
+        """Return a module of another framework by running it, and compare what it did with its graph."""
+        if samples is None:
+            raise ArgumentError(
+                "example",
+                "samples as the module takes them",
+                "None",
+                "its own forward is run on them, and followed",
+            )
+        record = recorded(module, samples.values, classes=classes)
+        stimulus = replace(samples, values=record.arranged(samples.values))
+        given = stimulus if training is None else replace(training, values=record.arranged(training.values))
+        compared = stimulus.take(slice(0, len(next(iter(record.outputs.values())))))
+        imported = record.imported
+        check = check_graph(imported.graph, record.outputs, compared, imported.rests, partly=True)
+        rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
+        facts = ImportFacts(notes=imported.notes, warnings=imported.warnings, rests=rests)
+        return cls(None, imported.graph, stimulus, given, BuildFacts(imported=facts, source=check.document()))
 
 
 @enough_memory("compiling the network")
@@ -91,7 +123,9 @@ def compile_module(
     """Compile a PyTorch module for a target.
 
     Args:
-        module: `models.Network`, `models.FeedForward`, or an `nn.Sequential` of what `from_torch` knows.
+        module: `models.Network`, `models.FeedForward`, an `nn.Sequential` of what `from_torch` knows, or any
+            module with neurons of snnTorch, SpikingJelly, sinabs or Norse: its own forward is run on the
+            example and followed, and every spike compared (`build.facts.source`).
         example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
             `[batch, C, H, W]`, which are shown for as many steps as the network says. They stay in the build
             to run it on, and their length sharpens range proofs.
@@ -106,7 +140,7 @@ def compile_module(
         The build: float graph, fixed graph, and what quantization did.
     """
     prepared = Prepared.of(module, example, calibration, classes)
-    return _compile_prepared(prepared, target, quantization, BuildFacts(), loop_delay=loop_delay)
+    return _compile_prepared(prepared, target, quantization, prepared.facts, loop_delay=loop_delay)
 
 
 def _compile_prepared(
@@ -122,7 +156,7 @@ def _compile_prepared(
         loop_delay=loop_delay,
     )
     # Compiling has looked at the samples first, and says what is wrong with them. PyTorch adds no delays.
-    if prepared.stimulus is None or build.facts.loop_delays:
+    if prepared.network is None or prepared.stimulus is None or build.facts.loop_delays:
         return build
     agreement = float_agreement(prepared.network, prepared.graph, prepared.stimulus)
     return replace(build, facts=build.facts.model_copy(update={"float_agreement": agreement}))

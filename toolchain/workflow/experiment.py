@@ -21,6 +21,7 @@ from toolchain.models.network import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SHORTEST_MS, SMALLEST_FACTOR
 from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
 from toolchain.reset import Reset
+from toolchain.training.autocast import Autocast
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -194,6 +195,10 @@ class TrainingSection(Document):
     )
     recompute: bool = Field(
         default=False, description="compute what gradients need again instead of storing it: less memory"
+    )
+    autocast: Autocast = Field(
+        default=Autocast.OFF,
+        description="off, or bfloat16 for convolutions and products, by PyTorch's autocast",
     )
     device: Device = Field(default=Device.AUTO, description="auto, cpu or cuda")
     calibration_samples: Positive = Field(default=256, description="training samples kept for quantization")

@@ -85,7 +85,7 @@ def records_of(outputs: Outputs) -> Records:
 
 
 def framework_outputs(
-    graph: Graph, records: Records, stimulus: Stimulus, *, reduced: bool = False
+    graph: Graph, records: Records, stimulus: Stimulus, *, reduced: bool = False, partly: bool = False
 ) -> FrameworkOutputs:
     """Return what was recorded in a framework, by the populations of a graph.
 
@@ -99,6 +99,7 @@ def framework_outputs(
         records: Arrays `[batch, time, *features]` by key.
         stimulus: Samples on which they were recorded.
         reduced: Whether neurons may have been removed from the graph, so that a record holds more.
+        partly: Whether the population that the network ends in may be missing.
 
     Raises:
         UnknownNameError: No population has such a name; lists those that there are.
@@ -124,7 +125,8 @@ def framework_outputs(
             left_out[node.name] = flat.shape[-1] - node.vth.size
         selected = flat[..., node.origin.elements]
         by_quantity[quantity][node.name] = _counts(selected, key) if quantity == _SPIKES else selected
-    _check_last(graph, came)
+    if not partly:
+        _check_last(graph, came)
     return FrameworkOutputs(by_quantity[_SPIKES], by_quantity["v"], left_out)
 
 

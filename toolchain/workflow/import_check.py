@@ -201,6 +201,7 @@ def check_graph(
     readings: Iterable[Reading] = (),
     *,
     reduced: bool = False,
+    partly: bool = False,
 ) -> ImportCheck:
     """Compare a network with what its framework computed.
 
@@ -211,10 +212,11 @@ def check_graph(
         rests: Potentials that are zero in the network, by population, where they are others in the framework.
         readings: Other readings of its file, to be tried if it is not equal; see `find_reading`.
         reduced: Whether neurons may have been removed from the network, so that a record holds more.
+        partly: Whether the population that the network ends in may be missing from the records.
     """
     given = check_stimulus(graph, stimulus)
     records = records_of(outputs)
-    expected = framework_outputs(graph, records, given, reduced=reduced)
+    expected = framework_outputs(graph, records, given, reduced=reduced, partly=partly)
     populations = _compare(Imported(graph, (), rests=rests or {}), expected, given)
     names = [node.name for node in graph.populations if (node.origin.elements >= 0).all()]
     check = ImportCheck(

@@ -69,4 +69,5 @@ def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions
         neuron_rate=section.neuron_rate,
         delay_rate=section.delay_rate,
         recompute=section.recompute,
+        autocast=section.autocast,
     )

@@ -57,9 +57,9 @@ def run_build(
         UsageError: There is no stimulus.
         TargetError: The target cannot resume.
     """
-    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, first_samples(samples)))
     graph = build.graph(stage)
-    program = _program(target or build.target, graph)
+    program = program_of(target or build.target, graph)
     store = None if resume is None else path_of(resume, "resume")
     if store is not None:
         program = resumed(program, store)
@@ -122,9 +122,9 @@ def record_build(
     """
     check_quantities(record)
     path = path_of(path, "path")
-    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, _first(samples)))
+    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, first_samples(samples)))
     graph = build.graph(stage)
-    program = _program(target or build.target, graph)
+    program = program_of(target or build.target, graph)
     per_sample = recorded_bytes(graph, fitted.steps, record)
     room = _RECORDED_BYTES
     store = None if resume is None else path_of(resume, "resume")
@@ -150,7 +150,7 @@ def record_build(
     return Recording(fitted.samples, counts, clipping.clipped)
 
 
-def _program(name: str, graph: Graph) -> Program:
+def program_of(name: str, graph: Graph) -> Program:
     """Return a graph made ready for a target.
 
     Raises:
@@ -167,5 +167,6 @@ def _program(name: str, graph: Graph) -> Program:
     return target.build(graph)
 
 
-def _first(samples: int | None) -> int | None:
+def first_samples(samples: int | None) -> int | None:
+    """Return a number of samples as a caller gave it; None for all."""
     return None if samples is None else count_of(samples, "samples", least=1)

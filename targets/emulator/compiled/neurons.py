@@ -23,14 +23,15 @@ from targets.emulator.compiled.arithmetic import (
     spikes_above,
     wait_after,
 )
+from targets.emulator.compiled.images import transpose_into
 from targets.emulator.compiled.rules import (
     COUNTS,
     PLAIN,
     RESETS,
     FiringRule,
+    GraphRecord,
     NeuronParameters,
     StateArrays,
-    StateRecord,
     parameters_between,
     state_between,
 )
@@ -164,6 +165,21 @@ def update_neurons(
 
 
 @njit(nogil=True, cache=True)
+def _write(values: Array, first: int, out: Array) -> None:
+    """Write numbers of neurons from `first` on, channels last, to `[channels, places]` of the graph.
+
+    `out` is `[channels, places]`. Numbers come from the nearest cache: what is recorded passes memory once.
+    """
+    channels = len(out)
+    if channels == 1:
+        out[0, first : first + values.size] = values
+    else:
+        start = first // channels
+        places = values.size // channels
+        transpose_into(values.reshape(places, channels), out[:, start : start + places])
+
+
+@njit(nogil=True, cache=True)
 def advance_neurons(
     a: Array,
     gain: int,
@@ -171,7 +187,7 @@ def advance_neurons(
     parameters: NeuronParameters,
     rule: FiringRule,
     spikes: Array,
-    record: StateRecord,
+    record: GraphRecord,
 ) -> None:
     """Advance a population over the steps of a block; see `fixedpoint.lif_step`.
 
@@ -190,15 +206,18 @@ def advance_neurons(
     steps, batch, size = spikes.shape
     factor = np.int32(gain)
     passing = np.zeros(size, state.v.dtype)
+    channels = max(record.u.shape[2], record.v.shape[2], 1)
+    # A chunk holds whole places of an image.
+    chunk = max(1, _CHUNK // channels) * channels
     for b in range(batch):
         u = passing if rule.forgets else state.u[b]
         sample = StateArrays(u, state.v[b], state.wait[b], state.rise[b])
-        for first in range(0, size, _CHUNK):
-            last = min(size, first + _CHUNK)
+        for first in range(0, size, chunk):
+            last = min(size, first + chunk)
             for t in range(steps):
                 at = a[t if a.shape[0] > 1 else 0, b, first:last]
                 update_neurons(at, factor, sample, parameters, rule, first, spikes[t, b, first:last])
                 if record.u.size:
-                    record.u[t, b, first:last] = u[first:last]
+                    _write(u[first:last], first, record.u[b, t])
                 if record.v.size:
-                    record.v[t, b, first:last] = sample.v[first:last]
+                    _write(sample.v[first:last], first, record.v[b, t])

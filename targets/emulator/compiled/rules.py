@@ -90,6 +90,13 @@ class StateRecord(NamedTuple):
     v: Array
 
 
+class GraphRecord(NamedTuple):
+    """The same in the order of the graph, `[batch, steps, channels, places]`; one channel if no image."""
+
+    u: Array
+    v: Array
+
+
 def rest(batch: int, size: int, number: Number, *, forgets: bool, remembers: bool) -> StateArrays:
     """Return the state of a batch at rest."""
     later = size if remembers else 0

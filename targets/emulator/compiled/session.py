@@ -18,8 +18,8 @@ from targets.emulator.compiled.items import (
 )
 from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.neurons import advance_neurons
-from targets.emulator.compiled.rules import StateRecord, rest
-from targets.emulator.compiled.streams import Stream, enter, leave
+from targets.emulator.compiled.rules import GraphRecord, rest
+from targets.emulator.compiled.streams import Stream, by_place, enter, leave
 from targets.emulator.compiled.workspace import Workspace
 from toolchain import ir
 from toolchain.arrays import Array
@@ -56,6 +56,7 @@ class CompiledSession:
             name: Stream(plan.shape, plan.dtype, plan.history, steps, batch)
             for name, plan in network.streams.items()
         }
+        self._nothing = np.empty((0, 0, 0, 0), network.number)
         self._loops = {group: EventLoop(plan, batch) for group, plan in network.loops.items()}
         in_loops = {name_of(item) for group in self._loops for item in group.items}
         self._states = {
@@ -117,11 +118,13 @@ class CompiledSession:
         steps = next(iter(values.values())).shape[1]
         for group in self._network.groups:
             if group in self._loops:
-                populations = self._run_event_loop(group, steps, records)
+                self._run_event_loop(group, steps, records)
             else:
-                populations = self._run_group(group, steps, values, records)
-            for item, state in populations:
-                self._record(item, steps, state, records)
+                self._run_group(group, steps, values, records)
+        for item in self._network.neurons:
+            name, shape = item.node.name, item.node.vth.shape
+            if name in records.get("spikes", {}):
+                leave(self._streams[name].rows(0, steps), shape, records["spikes"][name].view(np.uint8))
         for stream in self._streams.values():
             stream.roll(steps)
 
@@ -131,32 +134,12 @@ class CompiledSession:
         steps: int,
         values: Mapping[str, Array],
         records: Records,
-    ) -> list[tuple[CompiledPopulation, StateRecord]]:
-        """Run items over a block; return the recorded states of the populations among them."""
+    ) -> None:
+        """Run items over a block."""
         stride = steps if group.stride is None else group.stride
-        states = {
-            item.node.name: self._room_for_states(item.node.name, (steps, self._batch, item.size), records)
-            for item in group.items
-            if isinstance(item, CompiledPopulation)
-        }
         for start in range(0, steps, stride):
             for item in group.items:
-                self._run(item, start, min(start + stride, steps), values, states)
-        return [
-            (item, states[item.node.name]) for item in group.items if isinstance(item, CompiledPopulation)
-        ]
-
-    def _room_for_states(self, name: str, shape: tuple[int, int, int], records: Records) -> StateRecord:
-        """Return room for the states of a block that are recorded; it is used again for the next block."""
-        number = self._network.number
-        return StateRecord(
-            *(
-                self._workspace.room(f"{name}.{quantity}", shape, number)
-                if name in records.get(quantity, {})
-                else np.empty((0, 0, 0), number)
-                for quantity in ("u", "v")
-            )
-        )
+                self._run(item, start, min(start + stride, steps), values, records)
 
     def _run(
         self,
@@ -164,7 +147,7 @@ class CompiledSession:
         start: int,
         stop: int,
         values: Mapping[str, Array],
-        states: Mapping[str, StateRecord],
+        records: Records,
     ) -> None:
         match item:
             case ir.Input():
@@ -174,7 +157,7 @@ class CompiledSession:
             case DelayedNode():
                 self._delay(item, start, stop)
             case CompiledPopulation():
-                self._fire(item, start, stop, states[item.node.name])
+                self._fire(item, start, stop, records)
 
     def _enter(self, node: ir.Input, value: Array, start: int, stop: int) -> None:
         stream = self._streams[node.name]
@@ -204,12 +187,16 @@ class CompiledSession:
             waits = item.steps == steps
             out[:, :, waits] = self._streams[item.source].rows(start, stop, int(steps))[:, :, waits]
 
-    def _fire(self, item: CompiledPopulation, start: int, stop: int, record: StateRecord) -> None:
+    def _fire(self, item: CompiledPopulation, start: int, stop: int, records: Records) -> None:
         a, gain = self._currents(item, item.links, start, stop)
-        name = item.node.name
+        name, shape = item.node.name, item.node.vth.shape
+        nothing = np.empty((0, 0, 0, 0), self._network.number)
+        record = (records.get(quantity, {}).get(name) for quantity in ("u", "v"))
+        own = GraphRecord(
+            *(nothing if out is None else by_place(out, shape)[:, start:stop] for out in record)
+        )
         spikes = self._streams[name].rows(start, stop)
-        part = StateRecord(record.u[start:stop], record.v[start:stop])
-        advance_neurons(a, gain, self._states[name], item.parameters, item.rule, spikes, part)
+        advance_neurons(a, gain, self._states[name], item.parameters, item.rule, spikes, own)
 
     def _currents(
         self, item: CompiledPopulation, links: Sequence[Link], start: int, stop: int
@@ -227,10 +214,8 @@ class CompiledSession:
             link.add(self._streams, start, stop, total, self._workspace)
         return total, 1
 
-    def _run_event_loop(
-        self, group: ItemGroup, steps: int, records: Records
-    ) -> list[tuple[CompiledPopulation, StateRecord]]:
-        """Run a loop of populations over a block; return their recorded states."""
+    def _run_event_loop(self, group: ItemGroup, steps: int, records: Records) -> None:
+        """Run a loop of populations over a block."""
         loop = self._loops[group]
         members = loop.plan.members
         early: list[Array] = []
@@ -240,18 +225,14 @@ class CompiledSession:
             late.append([self._drive(item, [link], steps) for link in parts.late])
         spikes = [self._streams[item.node.name].rows(0, steps) for item in members]
         recorded = {quantity for quantity, arrays in records.items() if loop.plan.names & arrays.keys()}
-        return list(zip(members, loop.run(early, late, spikes, recorded), strict=True))
+        states = loop.run(early, late, spikes, recorded)
+        for item, state in zip(members, states, strict=True):
+            for quantity, values in (("u", state.u), ("v", state.v)):
+                if item.node.name in records.get(quantity, {}):
+                    leave(values, item.node.vth.shape, records[quantity][item.node.name])
 
     def _drive(self, item: CompiledPopulation, links: Sequence[Link], steps: int) -> Array:
         """Return the input of a population through some of its connections in every step of a block."""
         a, gain = self._currents(item, links, 0, steps)
         whole = a * self._network.number(gain)
         return np.broadcast_to(whole, (steps, *whole.shape[1:]))
-
-    def _record(self, item: CompiledPopulation, steps: int, state: StateRecord, records: Records) -> None:
-        name, shape = item.node.name, item.node.vth.shape
-        spikes = self._streams[name].rows(0, steps)
-        for quantity, values in (("spikes", spikes), ("u", state.u), ("v", state.v)):
-            if name in records.get(quantity, {}):
-                out = records[quantity][name]
-                leave(values, shape, out.view(np.uint8) if quantity == "spikes" else out)

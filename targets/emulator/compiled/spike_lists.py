@@ -29,8 +29,9 @@ class ImageMessages(NamedTuple):
     Attributes:
         values: `[images, rows, columns, channels]`: spikes or small counts in uint8, or messages in int32
             or float64.
-        words: The same as uint64, eight channels each, if `values` holds spikes and its channels come in
-            eights; empty otherwise.
+        words: The same as uint64, if `values` holds spikes and its elements come in eights; empty otherwise.
+            `[images, rows, columns, channels / 8]`, or `[images, 1, 1, elements / 8]` if only all elements of
+            an image together come in eights.
     """
 
     values: Array
@@ -66,6 +67,31 @@ def _list_words(words: Array, spikes: SpikeList) -> None:
                     place += _BYTES
                 pixel += 1
                 ends[pixel] = end
+
+
+@njit(nogil=True, cache=True)
+def _list_bytes(words: Array, pixels: int, columns: int, span: int, spikes: SpikeList) -> None:
+    """List the spikes of images from words of any eight elements, `[images, 1, 1, words]`."""
+    ends, places = spikes.ends, spikes.places
+    end = pixel = 0
+    for n in range(len(words)):
+        for k in range(words.shape[3]):
+            word = words[n, 0, 0, k]
+            if not word:
+                continue
+            for byte in range(_BYTES):
+                if (word >> np.uint64(_BYTES * byte)) & np.uint64(1):
+                    element = np.uint32(_BYTES * k + byte)
+                    at = element // np.uint32(span)
+                    # Whatever pixels were silent since the last spike end where the list ends.
+                    while pixel < n * pixels + at:
+                        pixel += 1
+                        ends[pixel] = end
+                    places[end] = element - at // np.uint32(columns) * np.uint32(columns * span)
+                    end += 1
+        while pixel < (n + 1) * pixels:
+            pixel += 1
+            ends[pixel] = end
 
 
 @njit(nogil=True, cache=True)
@@ -105,13 +131,18 @@ def _list_messages(values: Array, first: int, last: int, span: int, spikes: Spik
 
 
 @njit(nogil=True, cache=True)
-def room_for_spikes(x: Array, span: int, form: int, number: Any) -> SpikeList:  # noqa: ANN401 - a type
+def room_for_spikes(images: ImageMessages, span: int, form: int, number: Any) -> SpikeList:  # noqa: ANN401
     """Return room for the spikes of images of which at most `span` channels are read at a time.
 
     Their values, if they are weighed, are of the type `number`.
     """
+    x = images.values
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    room = pixels * span + 1 if form == WEIGHED else np.int64(x.sum()) + _BYTES
+    if form == WEIGHED:
+        room = pixels * span + 1
+    else:
+        # Only counts have to be added up to know how many spikes there can be.
+        room = (x.size if images.words.size else np.int64(x.sum())) + _BYTES
     messages = np.empty(room if form == WEIGHED else 0, number)
     return SpikeList(np.empty(pixels + 1, np.int64), np.empty(room, np.uint32), messages)
 
@@ -122,9 +153,13 @@ def list_messages(
 ) -> None:
     """List the messages of the channels `first .. last - 1` of images, in the way that suits their form."""
     spikes.ends[0] = 0
+    values, words = images
+    _, rows, columns, channels = values.shape
     if form == WEIGHED:
-        _list_messages(images.values, first, last, span, spikes)
-    elif images.words.size and last - first == images.values.shape[3]:
-        _list_words(images.words, spikes)
+        _list_messages(values, first, last, span, spikes)
+    elif not words.size or last - first < channels:
+        _list_counts(values, first, last, span, spikes)
+    elif words.shape[3] * _BYTES == channels:
+        _list_words(words, spikes)
     else:
-        _list_counts(images.values, first, last, span, spikes)
+        _list_bytes(words, rows * columns, columns, span, spikes)

@@ -34,15 +34,17 @@ def enter(values: Array, shape: tuple[int, ...], rows: Array) -> None:
         rows[:] = np.swapaxes(values.reshape(*values.shape[:2], -1), 0, 1)
 
 
+def by_place(out: Array, shape: tuple[int, ...]) -> Array:
+    """View `[batch, steps, *shape]` as `[batch, steps, channels, places]`; one channel if no image."""
+    channels = shape[0] if len(shape) == _IMAGE else 1
+    return out.reshape(*out.shape[:2], channels, int(np.prod(shape)) // channels)
+
+
 def leave(rows: Array, shape: tuple[int, ...], out: Array) -> None:
     """Write `[steps, batch, size]` of the internal order to `[batch, steps, *shape]` of the graph."""
-    batch, steps = out.shape[:2]
     if len(shape) == _IMAGE:
-        channels, places = shape[0], shape[1] * shape[2]
-        _exchange(
-            rows.reshape(steps, batch, places, channels),
-            out.reshape(batch, steps, channels, places),
-        )
+        target = by_place(out, shape)
+        _exchange(rows.reshape(*rows.shape[:2], target.shape[3], target.shape[2]), target)
     else:
         out[:] = np.swapaxes(rows, 0, 1).reshape(out.shape)
 

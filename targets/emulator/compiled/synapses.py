@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from targets.emulator.compiled.loops import SynapseList, add_events, add_messages, add_scaled
 from targets.emulator.compiled.streams import Streams, internal_order
-from targets.emulator.compiled.vectors import BLOCK, REAL_BLOCKS
+from targets.emulator.compiled.vectors import BLOCK, REGISTER_BLOCKS
 from targets.emulator.compiled.weight_blocks import POINT, WeightBlocks
 from targets.emulator.compiled.workspace import Workspace
 from toolchain import fixedpoint, ir
@@ -48,7 +48,7 @@ class Rows:
     largest: int
     counts: bool = True
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """Number of sources and of targets."""
         return sources_of(self.plain), targets_of(self.plain)
@@ -58,7 +58,7 @@ class Rows:
         """Bits that a negative exponent drops from the sum."""
         return max(-self.exponent, 0)
 
-    @property
+    @cached_property
     def is_real(self) -> bool:
         """Whether weights are real numbers, whose sums depend on their order."""
         return values_of(self.plain).dtype == np.float64
@@ -91,11 +91,11 @@ class Rows:
         weights = self._whole[:, :, None, None]
         return WeightBlocks.of(weights, 1, POINT, largest=self.largest, counts=self.counts)
 
-    @property
+    @cached_property
     def prefers_blocks(self) -> bool:
         """Whether a source reaches so many targets that adding whole rows costs less."""
         sources, targets = self.shape
-        share, lanes = (_REAL_BLOCK_SHARE, REAL_BLOCKS[0]) if self.is_real else (_BLOCK_SHARE, BLOCK)
+        share, lanes = (_REAL_BLOCK_SHARE, REGISTER_BLOCKS[0]) if self.is_real else (_BLOCK_SHARE, BLOCK)
         return self.synapses >= share * sources * -(-targets // lanes) * lanes
 
     @property

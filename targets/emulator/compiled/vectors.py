@@ -24,8 +24,8 @@ from numba.np.arrayobj import make_array
 
 BLOCK: Final = 64
 """Target neurons whose integer weights lie side by side in one row."""
-REAL_BLOCKS: Final = (8, 16, 32)
-"""The same for real weights: a row of more would not stay in registers, and one of fewer fits few targets."""
+REGISTER_BLOCKS: Final = (8, 16, 32)
+"""The same for weights as wide as their sums: more would not stay in registers, and fewer fit few targets."""
 _LANE: Final = ir.IntType(16)
 
 
@@ -218,11 +218,11 @@ def add_scaled_rows(
     return signature, generate
 
 
-def _real_rows(lanes: int, *, weighed: bool) -> Any:  # noqa: ANN401
-    """Return the loop that adds listed rows of real weights, multiplied by messages if they are weighed.
+def _wide_rows(lanes: int, *, weighed: bool) -> Any:  # noqa: ANN401
+    """Return the loop that adds listed rows of weights as wide as their sums, multiplied if they are weighed.
 
-    It takes what `add_scaled_rows` takes, in float64. Every row is rounded and added by itself, in the order
-    of the list.
+    It takes what `add_scaled_rows` takes; rows, messages and sums are all float64, or all int32 and count
+    modulo 2^32. Every row of real numbers is rounded and added by itself, in the order of the list.
     """
 
     @intrinsic
@@ -238,21 +238,24 @@ def _real_rows(lanes: int, *, weighed: bool) -> Any:  # noqa: ANN401
         position: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         del typing
+        real, align = rows.dtype == types.float64, rows.dtype.bitwidth // 8
+        number = ir.DoubleType() if real else ir.IntType(32)
         signature = types.void(rows, shift, places, messages, start, stop, sums, position)
 
         def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
-            vector = ir.VectorType(ir.DoubleType(), lanes)
+            plus, times = (builder.fadd, builder.fmul) if real else (builder.add, builder.mul)
+            vector = ir.VectorType(number, lanes)
             weights, listed, target, first, last = _over_rows(context, builder, call, values, vector, vector)
-            numbers = _data(context, builder, call.args[3], values[3])
-            total = cgutils.alloca_once_value(builder, builder.load(target, align=8))
+            factors = _data(context, builder, call.args[3], values[3])
+            total = cgutils.alloca_once_value(builder, builder.load(target, align=align))
             with cgutils.loop_nest(builder, [builder.sub(last, first)], first.type) as steps:
                 place = builder.add(first, *steps)
-                row = _listed_row(builder, weights, listed, place, align=8)
+                row = _listed_row(builder, weights, listed, place, align=align)
                 if weighed:
-                    number = _spread(builder, builder.load(builder.gep(numbers, [place])), vector)
-                    row = builder.fmul(row, number)
-                builder.store(builder.fadd(builder.load(total), row), total)
-            builder.store(builder.load(total), target, align=8)
+                    factor = _spread(builder, builder.load(builder.gep(factors, [place])), vector)
+                    row = times(row, factor)
+                builder.store(plus(builder.load(total), row), total)
+            builder.store(builder.load(total), target, align=align)
             return context.get_dummy_value()
 
         return signature, generate
@@ -260,8 +263,8 @@ def _real_rows(lanes: int, *, weighed: bool) -> Any:  # noqa: ANN401
     return add
 
 
-add_8, add_16, add_32 = (_real_rows(lanes, weighed=False) for lanes in REAL_BLOCKS)
-add_scaled_8, add_scaled_16, add_scaled_32 = (_real_rows(lanes, weighed=True) for lanes in REAL_BLOCKS)
+add_8, add_16, add_32 = (_wide_rows(lanes, weighed=False) for lanes in REGISTER_BLOCKS)
+add_scaled_8, add_scaled_16, add_scaled_32 = (_wide_rows(lanes, weighed=True) for lanes in REGISTER_BLOCKS)
 
 
 @intrinsic

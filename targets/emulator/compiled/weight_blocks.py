@@ -8,9 +8,9 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.emulator.compiled.real_sums import sum_real_rows, sum_real_windows
+from targets.emulator.compiled.register_sums import sum_in_registers, sum_rows_in_registers
 from targets.emulator.compiled.spike_lists import PAIRED, PLAIN, WEIGHED, ImageMessages
-from targets.emulator.compiled.vectors import BLOCK, REAL_BLOCKS
+from targets.emulator.compiled.vectors import BLOCK, REGISTER_BLOCKS
 from targets.emulator.compiled.window_sums import WeightRows, Window, sum_rows, sum_windows
 from targets.emulator.compiled.workspace import Workspace
 from toolchain.arrays import Array
@@ -63,26 +63,32 @@ class WeightBlocks:
             largest: Largest magnitude of a message.
             counts: Whether messages are never negative.
         """
+        binary = counts and largest == 1
         if weights.dtype == np.float64:
-            return cls._of_reals(weights, groups, window, binary=counts and largest == 1)
+            return cls._as_wide_as_sums(weights, groups, window, weighed=not binary, binary=binary)
         gain = 1 if (weights & 1).any() else 2
         halved = (weights // gain).astype(np.int16)
-        narrow = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
         weighed = not counts or largest > _MOST_REPEATS
+        if len(weights) <= REGISTER_BLOCKS[-1]:
+            wide = halved.astype(np.int32)
+            return cls._as_wide_as_sums(wide, groups, window, weighed=weighed, binary=binary, gain=gain)
+        narrow = halved.size == 0 or (_BYTE.min <= halved.min() and halved.max() <= _BYTE.max)
         form = WEIGHED if weighed else PAIRED if narrow else PLAIN
         channels = _channels(len(weights), weights.shape[1], groups, BLOCK)
         rows = _in_rows(halved, groups, channels, BLOCK)
         limit = 0 if weighed else _limit(halved, largest, narrow=narrow)
         by_source = WeightRows(_pairs(rows) if form == PAIRED else rows, channels, form, limit, BLOCK)
-        return cls(by_source, gain, len(weights), window, counts and largest == 1)
+        return cls(by_source, gain, len(weights), window, binary)
 
     @classmethod
-    def _of_reals(cls, weights: Array, groups: int, window: Window, *, binary: bool) -> "WeightBlocks":
+    def _as_wide_as_sums(
+        cls, weights: Array, groups: int, window: Window, *, weighed: bool, binary: bool, gain: int = 1
+    ) -> "WeightBlocks":
         lanes = _lanes(len(weights))
         channels = _channels(len(weights), weights.shape[1], groups, lanes)
         rows = _in_rows(weights, groups, channels, lanes)
-        by_source = WeightRows(rows, channels, PLAIN if binary else WEIGHED, 0, lanes)
-        return cls(by_source, 1, len(weights), window, binary)
+        by_source = WeightRows(rows, channels, WEIGHED if weighed else PLAIN, 0, lanes)
+        return cls(by_source, gain, len(weights), window, binary)
 
     @cached_property
     def _is_dense(self) -> bool:
@@ -100,17 +106,17 @@ class WeightBlocks:
             size: Rows and columns of the result.
             workspace: Memory and cores to work with.
         """
-        real = self.weights.rows.dtype == np.float64
-        sums_rows, sums_windows = (sum_real_rows, sum_real_windows) if real else (sum_rows, sum_windows)
-        # Real weights write whole blocks.
-        wide = len(self.weights.rows) * self.weights.lanes if real else self.targets
-        out = workspace.room("product", (len(images), *size, wide), np.float64 if real else np.int32)
+        sums_rows, sums_windows, wide = sum_rows, sum_windows, self.targets
+        if self.weights.lanes != BLOCK:
+            # Sums in registers are written as whole blocks.
+            sums_rows, sums_windows = sum_rows_in_registers, sum_in_registers
+            wide = len(self.weights.rows) * self.weights.lanes
+        number = np.float64 if self.weights.rows.dtype == np.float64 else np.int32
+        out = workspace.room("product", (len(images), *size, wide), number)
         if not out.size or not images.size:
             out[:] = 0
             return out[..., : self.targets]
-        whole = self.binary and images.shape[-1] % _WORD == 0
-        words = images.view(np.uint64) if whole else np.zeros((len(images), 0, 0, 0), np.uint64)
-
+        words = self._words(images)
         dense = self._is_dense and images.shape[1:3] == (1, 1)
 
         def work(part: slice) -> None:
@@ -125,12 +131,20 @@ class WeightBlocks:
         workspace.split(work, len(images), most=_TOGETHER // elements, least=_WORTH_A_THREAD // rows)
         return out if wide == self.targets else np.ascontiguousarray(out[..., : self.targets])
 
+    def _words(self, images: Array) -> Array:
+        """Return spikes eight by eight; see `ImageMessages`."""
+        if self.binary and images.shape[-1] % _WORD == 0:
+            return images.view(np.uint64)
+        if self.binary and prod(images.shape[1:]) % _WORD == 0:
+            return images.reshape(len(images), 1, 1, -1).view(np.uint64)
+        return np.zeros((len(images), 0, 0, 0), np.uint64)
+
 
 def _lanes(targets: int) -> int:
-    """Return how many targets a block of real weights has: so that it is full, or else as large as needed."""
-    full = (width for width in reversed(REAL_BLOCKS) if targets % width == 0)
-    enough = (width for width in REAL_BLOCKS if targets <= width)
-    return next(full, next(enough, REAL_BLOCKS[-1]))
+    """Return how many targets a block of a register has: so that it is full, or else as large as needed."""
+    full = (width for width in reversed(REGISTER_BLOCKS) if targets % width == 0)
+    enough = (width for width in REGISTER_BLOCKS if targets <= width)
+    return next(full, next(enough, REGISTER_BLOCKS[-1]))
 
 
 def _channels(targets: int, sources: int, groups: int, lanes: int) -> NDArray[np.int64]:

@@ -43,13 +43,13 @@ class WeightRows(NamedTuple):
     """Weights by source, a block of targets in one row.
 
     Attributes:
-        rows: `[blocks, kernel rows, kernel columns, span, lanes]`, int16 or float64; half as many pairs if
-            `form` is `PAIRED`.
+        rows: `[blocks, kernel rows, kernel columns, span, lanes]`: int16, half as many pairs if `form` is
+            `PAIRED`; or of the type of the sums, which `register_sums` adds.
         channels: `[blocks, 2]`: the first channel that a block reads, and the one after its last; at most
             `span` of them.
         form: `PAIRED`, `PLAIN` or `WEIGHED`. Unless weighed, a number counts as so many spikes.
-        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and in real numbers.
-        lanes: Targets of a block: `BLOCK`, or one of `REAL_BLOCKS`.
+        limit: Rows that may be added in 16 bits; 0 if any number may, if weighed, and in wider sums.
+        lanes: Targets of a block: `BLOCK`, or one of `REGISTER_BLOCKS`.
     """
 
     rows: Array
@@ -230,7 +230,7 @@ def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out:
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
     plain = form == PAIRED and not weights.limit
     flat_out = out.reshape(count * rows_out * positions, targets)
-    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(positions)
+    spikes, sums = room_for_spikes(images, span, form, np.int32), _room_for_sums(positions)
     for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
@@ -261,7 +261,7 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
     """
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
-    spikes, sums = room_for_spikes(images.values, span, form, np.int32), _room_for_sums(1)
+    spikes, sums = room_for_spikes(images, span, form, np.int32), _room_for_sums(1)
     list_messages(form, images, 0, span, span, spikes)
     plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.

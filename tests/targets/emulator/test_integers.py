@@ -184,7 +184,9 @@ def test_sums_of_windows_are_exact_modulo_32_bits(
     """Spikes, counts and messages; weights of one byte and of two; all channels, and groups of them."""
     size, window = windows
     groups, inner, outer = (data.draw(st.integers(1, n)) for n in (7, 9, 70))
-    kind, rate = data.draw(st.sampled_from(["spikes", "counts", "messages"])), data.draw(st.floats(0, 1))
+    kind = data.draw(st.sampled_from(["spikes", "counts", "messages"]))
+    # Few spikes are sent to the positions that they reach, many are gathered by them.
+    rate = data.draw(st.sampled_from([0.01, 0.05]) | st.floats(0, 1))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     extreme = data.draw(st.booleans())
     shape = (groups * outer, inner, *window.kernel)
@@ -296,7 +298,7 @@ def test_an_empty_sparse_connection_with_delays_sends_nothing() -> None:
     check_equal(graph, reference.run(graph, stimulus), EmulatorTarget(), stimulus)
 
 
-@pytest.mark.parametrize("targets", [1, 63, 64, 65])
+@pytest.mark.parametrize("targets", [33, 63, 64, 65])
 @pytest.mark.parametrize(("largest", "counts"), [(1, True), (9, True), (300, False)])
 def test_sums_of_a_dense_connection_are_written_nowhere_else(
     targets: int, largest: int, *, counts: bool, rng: np.random.Generator

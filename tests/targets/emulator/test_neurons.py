@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from targets.emulator.compiled.items import CompiledPopulation
 from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.neurons import advance_neurons
-from targets.emulator.compiled.rules import StateArrays, StateRecord
+from targets.emulator.compiled.rules import GraphRecord, StateArrays
 from targets.emulator.program import EmulatorProgram
 from tests.graphs import fixed_dense, fixed_lif
 from tests.random_graphs import random_firing
@@ -63,12 +63,12 @@ def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDA
     item, after = CompiledPopulation.of(population, ()), _any_state(population, seed)
     state = StateArrays(*(values.copy()[None] for values in after))
     fired = np.zeros(a.shape, np.uint8)
-    record = StateRecord(np.zeros(a.shape, np.int32), np.zeros(a.shape, np.int32))
+    record = GraphRecord(*np.zeros((2, 1, 3, 1, 6), np.int32))
     advance_neurons(a, 1, state, item.parameters, item.rule._replace(forgets=False), fired, record)
     for t in range(len(a)):
         after, spikes = fixedpoint.lif_step(after, a[t, 0], population)
-        assert np.array_equal(record.u[t, 0], after.u)
-        assert np.array_equal(record.v[t, 0], after.v)
+        assert np.array_equal(record.u[0, t, 0], after.u)
+        assert np.array_equal(record.v[0, t, 0], after.v)
         assert np.array_equal(fired[t, 0], spikes)
     if item.remembers:
         assert np.array_equal(state.wait[0], after.wait)

@@ -14,7 +14,8 @@ from scipy.sparse import csr_array
 from targets.emulator.compiled.network import CompiledNetwork
 from targets.emulator.compiled.session import CompiledSession
 from targets.emulator.compiled.synapses import Rows
-from targets.emulator.compiled.vectors import REAL_BLOCKS
+from targets.emulator.compiled.vectors import REGISTER_BLOCKS
+from targets.emulator.compiled.weight_blocks import WeightBlocks
 from targets.emulator.compiled.workspace import Workspace
 from targets.emulator.program import EmulatorProgram
 from tests.exactness import check_apart, check_blocks, check_session
@@ -26,7 +27,7 @@ from toolchain import ir
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
 from toolchain.fidelity import first_mismatch
-from toolchain.ir import Decode, Graph, print_graph
+from toolchain.ir import Decode, Graph, Window, print_graph
 
 _LOOPED = Recipe(1, (5, 4), 3, recurrent=True, feedback=True, synaptic_delays=True, biased=True)
 
@@ -125,7 +126,36 @@ def test_rows_and_single_weights_add_sources_in_their_order(
         assert np.array_equal(out, expected + 1)
 
 
-@pytest.mark.parametrize("targets", [1, *REAL_BLOCKS, 10, 33, 64, 72])
+@pytest.mark.parametrize("rate", [0, 0.003, 0.03, 0.3, 1])
+@pytest.mark.parametrize("channels", [1, 2, 5, 8])
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window((5, 3), (2, 1), (2, 0)),
+        Window((3, 3), (1, 2), (1, 2), (2, 1)),
+        Window((2, 4), (3, 3), (0, 3), (1, 2)),
+    ],
+)
+def test_few_spikes_are_sent_and_many_are_gathered_in_the_order_of_the_kernel(
+    window: Window, kind: type[np.generic], channels: int, rate: float, rng: np.random.Generator
+) -> None:
+    size, targets = (12, 10), 11
+    sent = rng.random((6, *size, channels)) < rate
+    x = sent.astype(kind) if kind is np.uint8 else rng.normal(size=sent.shape) * sent
+    weights = rng.normal(size=(targets, channels, *window.kernel))
+    geometry = (*window.kernel, *window.stride, *window.padding, *window.dilation)
+    blocks = WeightBlocks.of(weights, 1, geometry, largest=1, counts=kind is np.uint8)
+    expected = np.zeros((6, *window.positions(size), targets))
+    for k, patch in enumerate(window.patches(np.moveaxis(x, -1, 1).astype(np.float64))):
+        for channel in range(channels):
+            weight = weights.reshape(targets, channels, -1)[:, channel, k]
+            expected = expected + patch[:, channel, ..., None] * weight
+    got = blocks.product(x, window.positions(size), Workspace())
+    assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("targets", [1, *REGISTER_BLOCKS, 10, 33, 64, 72])
 def test_blocks_of_every_width_reach_all_targets(targets: int, rng: np.random.Generator) -> None:
     graph = _joined(rng, 12, targets, order=("w",))
     _check_equal(graph, rng.random((3, 8, 12)) < 0.4)

@@ -1,8 +1,6 @@
 """Files are what their published schemas say, and every document has a schema or is internal on purpose."""
 
-import importlib
 import json
-import pkgutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 
 import targets
 import toolchain
+from tests.importable_modules import importable_modules
 from tests.small_run import small_experiment
 from toolchain.cli.main import main
 from toolchain.errors import FormatVersionError, UnknownNameError
@@ -169,9 +168,7 @@ def test_what_writes_a_file_is_what_is_advised() -> None:
 
 def test_every_document_has_a_schema_or_is_internal_on_purpose() -> None:
     for package in (toolchain, targets):
-        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+        assert list(importable_modules(package))
     public = {document_of(name).__name__ for name in SCHEMAS}
     for name in SCHEMAS:
         public |= schema_of(name).get("$defs", {}).keys()

@@ -19,6 +19,8 @@ from toolchain.ir.currents import Branch, Current, Sent, identity
 from toolchain.ir.types import size_of
 from toolchain.reset import Reset
 
+_PASSING: Final = (ir.Delay, ir.SumPool2d, ir.MaxPool2d)
+"""Nodes that only pass on what populations and inputs send."""
 _READOUT: Final = ".readout"
 """Ending of the name of neurons that hold a current."""
 _THRESHOLD: Final = 32.0
@@ -193,7 +195,7 @@ class _Assembly:
     def _connect(self, leaf: str, branch: Branch) -> str:
         """Add a connection and return its name."""
         source = branch.source.node
-        while isinstance(node := self.nodes.get(source), ir.Delay | ir.SumPool2d):
+        while isinstance(node := self.nodes.get(source), _PASSING):
             source = node.inputs[0]
         if source in self._silent:
             raise FrontendError(
@@ -273,11 +275,7 @@ def _without_unread(nodes: Mapping[str, AnyNode]) -> Mapping[str, AnyNode]:
     """Return the nodes without delays and poolings that nothing reads."""
     while True:
         read = {operand for node in nodes.values() for operand in node.inputs}
-        unread = [
-            name
-            for name, node in nodes.items()
-            if name not in read and isinstance(node, ir.Delay | ir.SumPool2d)
-        ]
+        unread = [name for name, node in nodes.items() if name not in read and isinstance(node, _PASSING)]
         if not unread:
             return nodes
         nodes = {name: node for name, node in nodes.items() if name not in unread}

@@ -126,7 +126,7 @@ def dynamics(
     if vth is not None and not membrane and not isinstance(node, nir.Threshold):
         stated = _stated(name, node, v_reset, convention)
         lossy = recurrent or isinstance(node, nir.CubaLIF)
-        firing = _after_a_spike(name, stated, vth, v_reset, start=start, dv=dv, lossy=lossy)
+        firing = after_a_spike(name, stated, vth, v_reset, start=start, dv=dv, lossy=lossy)
     above = np.full(shape, np.inf) if membrane or vth is None else _above(name, vth, start, convention)
     # A resistance that undoes the decay does so but for rounding.
     gain = np.where(np.abs(gain - 1) < _ROUNDING, 1.0, gain)
@@ -196,8 +196,16 @@ def _stated(name: str, node: Neuron, v_reset: Floats, convention: Convention) ->
     return convention.reset
 
 
-def _after_a_spike(
-    name: str, stated: StatedReset, vth: Floats, v_reset: Floats, *, start: Floats, dv: Floats, lossy: bool
+def after_a_spike(
+    name: str,
+    stated: StatedReset,
+    vth: Floats,
+    v_reset: Floats,
+    *,
+    start: Floats,
+    dv: Floats,
+    lossy: bool,
+    most: int = MOST_SPIKES,
 ) -> AfterSpike:
     """Return a reset in the terms of `Lif`.
 
@@ -212,6 +220,7 @@ def _after_a_spike(
         start: Where potentials begin.
         dv: Share of the potential that a step loses.
         lossy: Whether a late reset to zero loses the input of its step: not that of snnTorch's Leaky.
+        most: Most spikes of a step, where a neuron sends several.
     """
     if stated.kind.subtracts and (vth <= 0).any():
         raise FrontendError(
@@ -224,7 +233,7 @@ def _after_a_spike(
         case NirReset.SNNTORCH:
             return AfterSpike(Reset.SUBTRACT, vth, threshold_again=vth, stated=stated)
         case NirReset.SEVERAL:
-            return AfterSpike(Reset.SUBTRACT, vth, most=MOST_SPIKES, stated=stated)
+            return AfterSpike(Reset.SUBTRACT, vth, most=most, stated=stated)
         case NirReset.LATE_SUBTRACT:
             stays = 1 - dv
             amount = np.divide(vth, stays, out=np.zeros_like(vth), where=stays > 0)

@@ -14,7 +14,7 @@ from toolchain.errors import FrontendError
 from toolchain.ir import EdgeKind, Window
 from toolchain.ir.currents import Sent
 
-Route = ir.Input | ir.SumPool2d | ir.Delay
+Route = ir.Input | ir.SumPool2d | ir.MaxPool2d | ir.Delay
 
 GRADED_BITS: Final = 8
 _LONGEST_NAME: Final = 180
@@ -84,6 +84,15 @@ class Routes:
             factors = factor * sent.channels(leaf).reshape(-1, 1, 1)
         return Sent(name, shape, spikes=False, factor=factors)
 
+    def largest(self, leaf: str, sent: Sent, window: Window) -> Sent:
+        """Add a pooling of spikes, which sends one where any of its window does."""
+        name = self._names.new(leaf)
+        self.nodes[name] = ir.MaxPool2d(
+            name=name, inputs=(sent.node,), kernel=window.kernel, stride=window.stride, padding=window.padding
+        )
+        shape = (sent.shape[0], *window.positions((sent.shape[1], sent.shape[2])))
+        return Sent(name, shape, spikes=True)
+
     def wait(self, leaf: str, sent: Sent, steps: Ints) -> Sent:
         """Add a delay of what is sent, the same for all or per element; two in a row become one."""
         if not steps.any():
@@ -124,7 +133,9 @@ class Routes:
             # The pooling sums elements that wait and elements that do not, so they wait in front of it.
             pooled = self.nodes[node.inputs[0]]
             shape = pooled.shape if isinstance(pooled, ir.Delay) else sent.shape
-            spikes = not isinstance(pooled, ir.SumPool2d) and pooled.edge is EdgeKind.SPIKE
+            spikes = isinstance(pooled, ir.MaxPool2d) or (
+                not isinstance(pooled, ir.SumPool2d) and pooled.edge is EdgeKind.SPIKE
+            )
             late = self.one_step_late(Sent(pooled.name, shape, spikes=spikes))
             name = self._names.new(before)
             self.nodes[name] = replace(node, name=name, inputs=(late.node,))
@@ -140,7 +151,7 @@ class Routes:
     def _delay_range(self, name: str) -> tuple[int, int]:
         """Return the smallest and the largest delay between an input or population and a node."""
         node = self.nodes.get(name)
-        if not isinstance(node, ir.Delay | ir.SumPool2d):
+        if not isinstance(node, ir.Delay | ir.SumPool2d | ir.MaxPool2d):
             return 0, 0
         least, most = self._delay_range(node.inputs[0])
         return (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from toolchain.models.dynamics import NeuronDynamics
-from toolchain.models.loops.neurons import NUMBERS
+from toolchain.models.loops.neurons import NUMBERS, REMEMBERS
 from toolchain.models.loops.passes import advance, retreat
 from toolchain.models.loops.plan import Numbers, Places, numbers_of, table_of
 from toolchain.models.loops.run import BlockActivity, Run
@@ -51,6 +51,11 @@ class CompiledPasses:
     ) -> None:
         self._numbers, self._layers, self._slopes = numbers, layers, slopes
         self._run, self._synapses = run, run.lists.with_weights(weights)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any layer remembers more than its potentials."""
+        return bool(self._layers[:, REMEMBERS].any())
 
     def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block; see `run.Passes`."""
@@ -95,6 +100,12 @@ class CompiledWayBack:
         lanes = LINE_BYTES // kind.itemsize
         lines = [(begin, min(begin + lanes, run.batch)) for begin in range(0, run.batch, lanes)]
         self._parts = [lines[begin:end] for begin, end in parts(len(lines))]
+        steps = max((each.stop - each.start for each in run.blocks), default=0)
+        extent = (steps + run.lists.longest) * neurons
+        self._memory = [
+            (np.zeros((extent, lanes), kind), np.empty((lanes, neurons), kind), np.empty(lanes**2, kind))
+            for _ in self._parts
+        ]
         self._lines = {begin: np.zeros((run.lists.longest * neurons, lanes), kind) for begin, _ in lines}
         self._later = run.rest()[0].numpy()
         self._by_numbers = np.zeros((len(self._parts), NUMBERS, neurons), kind)
@@ -126,6 +137,7 @@ class CompiledWayBack:
 
     def _take_line(self, begin: int, end: int, part: int, arrays: Sequence[Numbers]) -> None:
         a, state, sent, by_spikes, by_v, by_a, future = arrays
+        window, rows, brought = self._memory[part]
         retreat(
             begin,
             end,
@@ -140,6 +152,9 @@ class CompiledWayBack:
             by_a=by_a,
             future=future,
             lines=self._lines[begin],
+            window=window,
+            rows=rows,
+            brought=brought,
             by_numbers=self._by_numbers[part],
             by_synapses=self._run.lists.with_weights(self._by_weights[part]),
             numbers=self._numbers,

@@ -14,12 +14,15 @@ from toolchain.models.loops.products import Product, product_of
 from toolchain.models.loops.run import EarlyCurrent, LoopPass, Passes, Run
 from toolchain.models.loops.synapses import Weights
 from toolchain.models.loops.tensor_passes import tensor_passes
+from toolchain.models.loops.triton_passes import has_triton, triton_passes
 from toolchain.models.neurons import MaskedSynapses
 
 
 def passes_on(device: torch.device) -> Callable[..., Callable[[Run, Weights], Passes]]:
     """Return how passes are made on a device."""
-    return compiled_passes if device.type == "cpu" else tensor_passes
+    if device.type == "cpu":
+        return compiled_passes
+    return triton_passes if has_triton(device) else tensor_passes
 
 
 class Arrow(Protocol):
@@ -124,7 +127,8 @@ def _entering(
     arrows: Sequence[tuple[Arrow, nn.Module]], streams: Mapping[str, Tensor], places: Places
 ) -> _Entering:
     entering = _Entering([], [], [], [])
-    extent = next(iter(streams.values())).shape[:2]
+    first = next(iter(streams.values()))
+    extent, casts = first.shape[:2], torch.is_autocast_enabled(first.device.type)
     for arrow, module in arrows:
         if arrow.source not in streams:
             bias = dict(module.named_parameters()).get("bias")
@@ -134,7 +138,7 @@ def _entering(
                 entering.values.append(bias.expand(*extent, -1))
             continue
         stream = streams[arrow.source]
-        plain = not has_hooks(module) and not stream.requires_grad
+        plain = not casts and not has_hooks(module) and not stream.requires_grad
         if plain and isinstance(module, MaskedSynapses) and module.delays is None:
             effective, target = module.effective, places.layers[arrow.target][0]
             entering.products.append(product_of(stream, effective, arrow.delay, target))

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from toolchain.compiled import njit
+from toolchain.models.surrogate_loops import derive
 
 KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION, REFRACTORY = range(8)
 """Rows of `numbers`: zero where a population has none of it."""
@@ -25,23 +26,21 @@ COLUMNS: Final = 14
 """Those and the columns of `ruled_neurons`."""
 ANY, PLAIN, RULED, PORT = range(4)
 """Kinds of layers: `advance_any`, `advance_plain`, `advance_ruled`; a port has no neurons, see `collect`."""
-FAST_SIGMOID, ARCTAN, SIGMOID = range(3)
 
 
 @njit(nogil=True, error_model="numpy")
-def advance_plain(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, start: int, stop: int) -> None:  # noqa: ANN401
+def advance_plain(a: Any, state: Any, sent: Any, numbers: Any, start: int, stop: int) -> None:  # noqa: ANN401
     """Advance neurons whose spikes set the potential to zero and do nothing else.
 
     Args:
-        a: Synaptic input `[N]`.
+        a: Synaptic input `[N]`; becomes the potentials before the reset, which the way back needs instead.
         state: Rows `U` and `V`, `[4, N]`, changed in place.
         sent: Gets the spikes, uint8 `[N]`.
-        potential: Gets the potentials before the reset, `[N]`.
         numbers: Numbers of the neurons `[8, N]`.
         start: First neuron.
         stop: Neuron behind the last.
     """
-    a, sent, potential = a[start:stop], sent[start:stop], potential[start:stop]
+    a, sent = a[start:stop], sent[start:stop]
     us, vs = state[U, start:stop], state[V, start:stop]
     keep_u, keep_v = numbers[KEEP_U, start:stop], numbers[KEEP_V, start:stop]
     vth, bias = numbers[VTH, start:stop], numbers[BIAS, start:stop]
@@ -51,7 +50,7 @@ def advance_plain(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, s
         v = keep_v[n] * vs[n] + u + bias[n]
         fired = v > vth[n]
         us[n] = u
-        potential[n] = v
+        a[n] = v
         vs[n] = nothing if fired else v
         sent[n] = fired
 
@@ -118,27 +117,6 @@ def count_spikes(sent: Any, potential: Any, vth: Any, rises: Any, amounts: Any, 
         more = potential[n] - whole * amount > threshold
         count = min(whole + (one if more else nothing), highest)
         sent[n] = np.uint8(count if fired else nothing)
-
-
-@njit(nogil=True, fastmath={"contract"}, error_model="numpy")
-def derive(x: Any, surrogate: int, slope: Any) -> None:  # noqa: ANN401
-    """Replace distances by the surrogate's derivative there; see `toolchain.models.surrogates`.
-
-    The slope of an arctangent is multiplied by half of pi already.
-    """
-    one, four = x.dtype.type(1), x.dtype.type(4)
-    if surrogate == FAST_SIGMOID:
-        for n in range(len(x)):
-            reach = one + slope * abs(x[n])
-            x[n] = one / (reach * reach)
-    elif surrogate == ARCTAN:
-        for n in range(len(x)):
-            reach = slope * x[n]
-            x[n] = one / (one + reach * reach)
-    else:
-        for n in range(len(x)):
-            part = one / (one + np.exp(slope * abs(x[n])))
-            x[n] = four * part * (one - part)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -43,11 +43,14 @@ from toolchain.models.loops.vectors import WIDE, add_wide_lines, sum_lines, turn
 
 @njit(nogil=True)
 def _update(a: Any, state: Any, sent: Any, potential: Any, numbers: Any, layer: Any) -> None:  # noqa: ANN401
+    """Advance a layer by a step; potentials replace the input where they are all that the way back needs."""
     start, stop = layer[START], layer[STOP]
     if layer[KIND] == PLAIN:
-        advance_plain(a, state, sent, potential, numbers, start, stop)
+        advance_plain(a, state, sent, numbers, start, stop)
     elif layer[KIND] == RULED:
         advance_ruled(a, state, sent, potential, numbers, layer, start, stop)
+        if not layer[REMEMBERS]:
+            a[start:stop] = potential[start:stop]
     else:
         advance_any(a, state, sent, potential, numbers, start, stop, keeps=layer[KEEPS], most=layer[MOST])
 
@@ -72,7 +75,8 @@ def advance(
     Args:
         begin: First sample.
         end: Sample behind the last.
-        a: Input `[B, T, N]`; what synapses bring is added to it.
+        a: Input `[B, T, N]`; what synapses bring is added to it. Of layers that remember nothing it becomes
+            the potentials before the reset.
         tail: What they bring after the block, `[B, D, N]`.
         state: States `[B, 4, N]`, changed in place.
         sent: Gets the spikes, uint8 `[B, T, N]`.
@@ -118,6 +122,9 @@ def retreat(
     by_a: Any,  # noqa: ANN401
     future: Any,  # noqa: ANN401
     lines: Any,  # noqa: ANN401
+    window: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    brought: Any,  # noqa: ANN401
     by_numbers: Any,  # noqa: ANN401
     by_synapses: Any,  # noqa: ANN401
     numbers: Any,  # noqa: ANN401
@@ -130,8 +137,9 @@ def retreat(
     Args:
         begin: First sample.
         end: Sample behind the last.
-        a: Input with what synapses brought, `[B, T, N]`, as `advance` left it.
-        state: States before the block, `[B, 4, N]`; it is run again, so they become those after it.
+        a: Input with what synapses brought, or potentials, `[B, T, N]`, as `advance` left it.
+        state: States before the block, `[B, 4, N]`, which become those after it: layers that remember more
+            than potentials run again. Of no neurons if there are none.
         sent: Spikes, uint8 `[B, T, N]`.
         by_spikes: Gradients with respect to the spikes of neurons from `heard` on, `[B, T, R]`.
         heard: First of those neurons.
@@ -141,6 +149,9 @@ def retreat(
         by_a: Gets the gradients with respect to the input, `[B, T, N]`.
         future: Those of the steps after the block, `[B, D, N]`.
         lines: The same for this line of samples, `[D N L]`, becomes that of the steps from this block on.
+        window: Memory for gradients of the block and after it in lines, `[(T + D) N, L]` or more.
+        rows: Memory for gradients of a step, `[L, N]`.
+        brought: Memory for a square of numbers, `[L L]`.
         by_numbers: Gradients with respect to the numbers, `[8, N]`, added up.
         by_synapses: Gradients with respect to the weights of synapses, added up.
         numbers: Numbers of the neurons.
@@ -148,25 +159,27 @@ def retreat(
         slopes: Sharpness of the surrogate derivative of each layer.
         synapses: The synapses between them.
     """
-    steps, size, lanes, count = a.shape[1], a.shape[2], lines.shape[1], end - begin
-    forgetful = not layers[:, REMEMBERS].any()
-    all_past = np.empty((count, 1 if forgetful else steps, STATES, size), a.dtype)
-    potentials, all_rows = np.empty((count, steps, size), a.dtype), np.empty((lanes, size), a.dtype)
-    whole, square = np.zeros((steps * size + len(lines), lanes), a.dtype), np.empty(lanes * lanes, a.dtype)
-    past, potential, rows, window = unowned(all_past), unowned(potentials), unowned(all_rows), unowned(whole)
+    steps, size = a.shape[1], a.shape[2]
+    remembers = layers[:, REMEMBERS].any()
+    all_past = np.empty((end - begin, steps if remembers else 1, STATES, size if remembers else 0), a.dtype)
+    potentials = np.empty((end - begin, steps if remembers else 1, size), a.dtype)
+    past, potential, rows, window = unowned(all_past), unowned(potentials), unowned(rows), unowned(window)
     a, state, sent, lines = unowned(a), unowned(state), unowned(sent), unowned(lines)
-    brought, by_spikes = unowned(square), unowned(by_spikes)
+    brought, by_spikes = unowned(brought), unowned(by_spikes)
     by_v, later, by_a = unowned(by_v), unowned(later), unowned(by_a)
     future, by_numbers = unowned(future), unowned(by_numbers)
     numbers, layers, slopes = unowned(numbers), unowned(layers), unowned(slopes)
     synapses, by_synapses = without_owner(synapses), without_owner(by_synapses)
-    for b in range(begin, end):
-        _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
-    window[steps * size :] = lines
+    if remembers:
+        for b in range(begin, end):
+            _rerun(a[b], state[b], past[b - begin], potential[b - begin], numbers, layers)
+    behind, flat = steps * size * lines.shape[1], window.reshape(-1)
+    # As one row each: a copy of many short ones takes far longer.
+    flat[behind : behind + lines.size] = lines.reshape(-1)
     for back in range(steps):
         t = steps - 1 - back
         for k in range(len(layers) - 1, -1, -1):
-            layer = layers[k]
+            layer, noted = layers[k], t if remembers else 0
             if layer[KIND] == PORT:
                 for b in range(begin, end):
                     hand_back(by_a[b, t], layer)
@@ -174,32 +187,38 @@ def retreat(
                 continue
             _listen(window, t * size, rows, brought, layer, synapses)
             for b in range(begin, end):
-                row = rows[b - begin]
+                row, driven = rows[b - begin], _before_reset(a[b, t], potential[b - begin, noted], layer)
                 _add_from(by_v[b, t], shown, later[b, V], layer)
                 _add_from(by_spikes[b, t], heard, row, layer)
-                did = sent[b, t], potential[b - begin, t], past[b - begin, 0 if forgetful else t]
+                did = sent[b, t], driven, past[b - begin, noted]
                 _retreat(row, did, later[b], by_a[b, t], by_numbers, numbers, layer, slopes[k])
             _line_up(by_a, begin, end, t, window, layer)
         for b in range(begin, end):
             learn(sent[b, t], by_a[b].reshape(-1), future[b].reshape(-1), t, by_synapses)
-    lines[:] = window[: len(lines)]
+    lines.reshape(-1)[:] = flat[: lines.size]
     keep(all_past)
     keep(potentials)
-    keep(all_rows)
-    keep(whole)
-    keep(square)
+
+
+@njit(nogil=True)
+def _before_reset(a: Any, noted: Any, layer: Any) -> Any:  # noqa: ANN401
+    """Return potentials of a layer before the reset; its way back may overwrite them unless it is plain."""
+    if layer[KIND] == PLAIN:
+        return a
+    if not layer[REMEMBERS]:
+        noted[layer[START] : layer[STOP]] = a[layer[START] : layer[STOP]]
+    return noted
 
 
 @njit(nogil=True)
 def _rerun(a: Any, state: Any, past: Any, potential: Any, numbers: Any, layers: Any) -> None:  # noqa: ANN401
-    """Run a sample again, and note its potentials before every reset and its states before every step."""
+    """Run layers of a sample again, and note potentials before every reset and states before every step."""
     own = np.empty(a.shape[1], np.uint8)
     sent = unowned(own)
     for t in range(len(a)):
-        if len(past) == len(a):
-            past[t] = state
+        past[t] = state
         for k in range(len(layers)):
-            if layers[k, KIND] != PORT:
+            if layers[k, REMEMBERS]:
                 _update(a[t], state, sent, potential[t], numbers, layers[k])
     keep(own)
 

@@ -15,10 +15,8 @@ from toolchain.models.loops.neurons import (
     ADAPTATION,
     AMOUNT,
     ANY,
-    ARCTAN,
     BIAS,
     COLUMNS,
-    FAST_SIGMOID,
     KEEP_RISE,
     KEEP_U,
     KEEP_V,
@@ -29,7 +27,6 @@ from toolchain.models.loops.neurons import (
     PLAIN,
     REFRACTORY,
     REMEMBERS,
-    SIGMOID,
     START,
     STOP,
     SURROGATE,
@@ -38,16 +35,10 @@ from toolchain.models.loops.neurons import (
 from toolchain.models.loops.products import row_length
 from toolchain.models.loops.synapses import ConnectedPart, SynapseLists
 from toolchain.models.neurons import MaskedSynapses
-from toolchain.models.surrogates import Surrogate
+from toolchain.models.surrogate_loops import in_loops
 from toolchain.reset import Reset
 
 Numbers = NDArray[Any]
-SURROGATES: Final = {
-    Surrogate.FAST_SIGMOID: (FAST_SIGMOID, 1.0),
-    Surrogate.ARCTAN: (ARCTAN, math.pi / 2),
-    Surrogate.SIGMOID: (SIGMOID, 1.0),
-}
-"""Number of each shape, and the factor of its slope."""
 GIVEN: Final = (KEEP_U, KEEP_V, VTH, BIAS, AMOUNT, KEEP_RISE, ADAPTATION)
 """Rows of numbers that have gradients, in the order of `given`."""
 BIAS_PLACE: Final = GIVEN.index(BIAS)
@@ -124,7 +115,7 @@ def table_of(
     slopes = np.zeros(len(dynamics), dtype)
     bounds = [start for start, _ in places.layers.values()] + [places.neurons]
     for k, each in enumerate(dynamics.values()):
-        surrogate, factor = SURROGATES[each.surrogate]
+        surrogate, slopes[k] = in_loops(each.surrogate, each.slope)
         learns = any(values is not None and values.requires_grad for values in given(each))
         plain = (
             each.reset is Reset.ZERO
@@ -136,7 +127,6 @@ def table_of(
         table[k, [START, STOP]] = bounds[k], bounds[k + 1]
         table[k, [KEEPS, MOST]] = each.reset in {Reset.SUBTRACT, Reset.NONE}, each.max_spikes
         table[k, [KIND, REMEMBERS, SURROGATE]] = PLAIN if plain else ANY, not plain, surrogate
-        slopes[k] = each.slope * factor
     return table, slopes
 
 

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolchain.compiled import njit
-from toolchain.models.loops.vectors import ROW_BYTES, add_rows, add_to_rows
-from toolchain.threads import in_threads, parts
+from toolchain.models.loops.events import TILE, StreamEvents
+from toolchain.models.loops.vectors import ROW_BYTES, add_rows, fetch_row
+from toolchain.threads import PARTS, in_threads, parts
 
 _DENSE_FROM: Final = 0.5
 """Share of values that are not zero from which on PyTorch's product is faster."""
+_AHEAD: Final = 8
+"""Rows that are copied while the next one is fetched."""
 
 Numbers = NDArray[Any]
 
@@ -66,9 +69,9 @@ def product_of(x: Tensor, weight: Tensor, delay: int, target: int) -> Product:
     """
     x, weight = x.contiguous(), weight.detach()
     if x.device.type == "cpu":
-        counts = np.count_nonzero(x.numpy(), axis=2)
-        if counts.sum() <= _DENSE_FROM * x.numel():
-            return EventProduct(x.numpy(), weight, delay, target, counts)
+        events = StreamEvents.of(x.numpy(), _DENSE_FROM)
+        if events is not None:
+            return EventProduct(events, weight, delay, target)
     return MatrixProduct(x, weight, delay, target)
 
 
@@ -119,21 +122,11 @@ class MatrixProduct:
 class EventProduct:
     """Compiled loops over what is not zero; see `Product` and `product_of`."""
 
-    def __init__(self, x: Numbers, weight: Tensor, delay: int, target: int, counts: Numbers) -> None:
-        self._steps, self._targets = x.shape[1], len(weight)
+    def __init__(self, events: StreamEvents, weight: Tensor, delay: int, target: int) -> None:
+        self._events, self._targets = events, len(weight)
         self._delay, self._target = delay, target
         width = row_length(weight.dtype)
         self._blocks = -(-self._targets // width)
-        self._first = np.zeros(counts.size + 1, np.int64)
-        np.cumsum(counts, out=self._first[1:])
-        self._places = np.empty(self._first[-1], np.uint32)
-        self._values = np.empty(self._first[-1], x.dtype)
-        rows = x.reshape(-1, x.shape[2])
-        in_threads(
-            lambda part: _list_events(rows, self._first, self._places, self._values, *part),
-            parts(len(rows)),
-            torch.get_num_threads(),
-        )
         wide = _padded(weight, self._blocks * width)
         self._rows = wide.reshape(self._blocks, width, -1).transpose(1, 2).contiguous().numpy()
 
@@ -142,22 +135,19 @@ class EventProduct:
         late, source = arrival(self._delay, start)
         if late >= a.shape[1]:
             return
-        sums = a.numpy()
+        sums, events = a.numpy(), self._events
+        samples = parts(len(sums), max(PARTS // self._blocks, 1))
         in_threads(
-            lambda part: _add_products(
-                self._first,
-                self._steps,
-                source,
-                late,
-                self._places,
-                self._values,
+            lambda item: _add_products(
+                (events.first, events.groups, events.shape[1], source, late),
+                events.places,
+                events.values,
                 self._rows,
                 sums,
-                target=self._target,
-                begin=part[0],
-                end=part[1],
+                self._target,
+                *item,
             ),
-            parts(len(sums)),
+            [(block, *some) for block in range(self._blocks) for some in samples],
             torch.get_num_threads(),
         )
 
@@ -170,22 +160,11 @@ class EventProduct:
         late, source = arrival(self._delay, start)
         if late >= by_a.shape[1]:
             return
+        events = self._events.by_channel(source, by_a.shape[1] - late)
         sums, gradients = gradient.numpy(), by_a.numpy()
         in_threads(
-            lambda part: _add_gradients(
-                self._first,
-                self._steps,
-                source,
-                late,
-                self._places,
-                self._values,
-                sums,
-                gradients,
-                target=self._target,
-                begin=part[0],
-                end=part[1],
-            ),
-            parts(self._blocks, self._blocks),
+            lambda block: _add_gradients(events, late, sums, gradients, self._target, block),
+            range(self._blocks),
             torch.get_num_threads(),
         )
 
@@ -200,76 +179,65 @@ def _padded(weight: Tensor, rows: int) -> Tensor:
 
 
 @njit(nogil=True, cache=True)
-def _list_events(x: Any, first: Any, places: Any, values: Any, begin: int, end: int) -> None:  # noqa: ANN401
-    """List what is not zero in the rows `begin .. end - 1` of `x`, from `first[row]` on."""
-    for r in range(begin, end):
-        p = first[r]
-        for c in range(x.shape[1]):
-            if x[r, c] != 0:
-                places[p] = c
-                values[p] = x[r, c]
-                p += 1
-
-
-@njit(nogil=True, cache=True)
 def _add_products(
-    first: Any,  # noqa: ANN401 - arrays
-    steps: int,
-    source: int,
-    late: int,
+    stream: Any,  # noqa: ANN401 - arrays
     places: Any,  # noqa: ANN401
     values: Any,  # noqa: ANN401
     rows: Any,  # noqa: ANN401
     a: Any,  # noqa: ANN401
     target: int,
+    block: int,
     begin: int,
     end: int,
 ) -> None:
-    """Add to `a[b, late ...]`, from neuron `target` on, the products of the steps from `source` on.
+    """Add to currents `a[b, late ...]` of a block of targets the products of events with weights.
 
     Args:
-        first: Where the events of each of the `B * steps` rows begin.
-        steps: Steps of the stream.
-        source: First step that is read.
-        late: First step that is reached.
+        stream: `first` of the events, their groups and steps, the first step that is read, and `late`, the
+            first that is reached.
         places: Channel of each event.
-        values: Value of each event.
-        rows: Weights `[blocks, sources, width]`.
+        values: Value of each.
+        rows: Weights `[blocks, channels, width]`.
         a: Currents `[B, T, N]`.
         target: First neuron.
+        block: Block of targets.
         begin: First sample.
         end: Sample behind the last.
     """
+    first, groups, steps, source, late = stream
     flat, sums, width = rows.reshape(-1), a.reshape(-1), rows.shape[2]
-    for b in range(begin, end):
-        for block in range(len(rows)):
+    for group in range(groups):
+        for b in range(begin, end):
             for t in range(late, a.shape[1]):
-                r = b * steps + source + t - late
+                r = (b * steps + source + t - late) * groups + group
                 position = ((b * a.shape[1] + t) * a.shape[2] + target) // width + block
                 add_rows(flat, block * rows.shape[1], places, values, first[r], first[r + 1], sums, position)
 
 
 @njit(nogil=True, cache=True)
-def _add_gradients(
-    first: Any,  # noqa: ANN401
-    steps: int,
-    source: int,
-    late: int,
-    places: Any,  # noqa: ANN401
-    values: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    by_a: Any,  # noqa: ANN401
-    target: int,
-    begin: int,
-    end: int,
-) -> None:
-    """Add to the gradients of the weights in the blocks `begin .. end - 1`: `_add_products` backwards."""
-    flat, gradients, width = rows.reshape(-1), by_a.reshape(-1), rows.shape[2]
-    for block in range(begin, end):
-        for b in range(len(by_a)):
-            for t in range(late, by_a.shape[1]):
-                r = b * steps + source + t - late
-                position = ((b * by_a.shape[1] + t) * by_a.shape[2] + target) // width + block
-                add_to_rows(
-                    flat, block * rows.shape[1], places, values, first[r], first[r + 1], gradients, position
-                )
+def _add_gradients(events: Any, late: int, rows: Any, by_a: Any, target: int, block: int) -> None:  # noqa: ANN401
+    """Add to the gradients of the weights in a block: `_add_products` backwards.
+
+    Args:
+        events: Events of the steps that arrived.
+        late: First step that they reached.
+        rows: Gradients with respect to weights `[blocks, channels, width]`.
+        by_a: Gradients with respect to currents `[B, T, N]`.
+        target: First neuron.
+        block: Block of targets.
+    """
+    sums, width, count = rows.reshape(-1), rows.shape[2], by_a.shape[1] - late
+    tile = np.empty((TILE, width), by_a.dtype)
+    flat, gradients = tile.reshape(-1), by_a.reshape(-1)
+    size, first, last = by_a.shape[2] // width, target // width + block, len(by_a) * count - 1
+    for k in range(len(events.tiles) - 1):
+        # Side by side they have places of their own in the cache; where they were, all may have the same.
+        for row in range(k * TILE, min(k * TILE + TILE, last + 1)):
+            ahead = min(row + _AHEAD, last)
+            fetch_row(gradients, (ahead // count * by_a.shape[1] + late + ahead % count) * size + first)
+            at = ((row // count * by_a.shape[1] + late + row % count) * size + first) * width
+            tile[row - k * TILE] = gradients[at : at + width]
+        for run in range(events.tiles[k], events.tiles[k + 1]):
+            position = block * rows.shape[1] + events.channels[run]
+            start, stop = events.begins[run], events.begins[run + 1]
+            add_rows(flat, 0, events.rows, events.values, start, stop, sums, position)

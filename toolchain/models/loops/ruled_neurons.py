@@ -31,8 +31,8 @@ from toolchain.models.loops.neurons import (
     U,
     V,
     count_spikes,
-    derive,
 )
+from toolchain.models.surrogate_loops import derive
 
 UNIT, FORGETS, TRUNCATES, SATURATES, WIDE, TARGET, LIMIT = range(7, 14)
 """Columns of the table of layers: factor of the input, whether no current stays, how decays are truncated,

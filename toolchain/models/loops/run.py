@@ -71,8 +71,8 @@ class WayBack(Protocol):
         """Go back over a block, and return the gradients with respect to its input, `[B, T, N]`.
 
         Args:
-            a: Input with what synapses brought, as `Passes.advance` left it.
-            state: States before the block; may be changed.
+            a: What `Passes.advance` left.
+            state: States before the block, which may be changed; of no neurons unless `Passes.remembers`.
             sent: Spikes of the block.
             by_spikes: Gradients with respect to the spikes that are heard, `[B, T, R]`; of size 0 for none.
             by_v: Those with respect to the potentials that are shown, likewise.
@@ -82,13 +82,20 @@ class WayBack(Protocol):
 
 
 class Passes(Protocol):
-    """What computes a block of steps."""
+    """What computes a block of steps.
+
+    Attributes:
+        remembers: Whether the way back needs the states before a block.
+    """
+
+    @property
+    def remembers(self) -> bool: ...  # noqa: D102
 
     def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block.
 
         Args:
-            a: Input `[B, T, N]`; what synapses bring is added to it.
+            a: Input `[B, T, N]`; becomes what the way back needs.
             tail: Gets what they bring after the block, `[B, D, N]`, added to what is there.
             state: States `[B, 4, N]`, see `neurons`; become those after the block.
         """
@@ -156,9 +163,9 @@ class _Stored(NamedTuple):
     """What the backward pass needs of a block of steps.
 
     Attributes:
-        state: States before it.
+        state: States before it; None if they are not needed.
         tail: What synapses brought from before the block; None unless the rest is computed again.
-        a: Input of all neurons; None if it is computed again.
+        a: What `Passes.advance` made of the input; None if it is computed again.
         sent: Spikes; None if they are computed again.
     """
 
@@ -202,8 +209,9 @@ class LoopPass(torch.autograd.Function):
         heard = slice(run.heard[0], sum(run.heard))
         state, tail = run.rest()
         stored: list[Tensor | None] = []
+        again = run.backward and (run.recompute or passes.remembers)
         for steps in run.blocks:
-            before = state.clone() if run.backward else state
+            before = state.clone() if again else None
             a, after = _input(run, currents, steps, tail)
             activity = passes.advance(a, after, state)
             v[:, steps], u[:, steps], spikes[:, steps] = activity.v, activity.u, activity.sent[:, :, heard]
@@ -294,7 +302,8 @@ class _Backward:
             a.new_zeros(*a.shape[:2], 0) if each is None else each[:, steps].contiguous()
             for each in (self._by_v, self._by_spikes)
         )
-        by_a = self._way.take(a, block.state.clone(), sent, by_spikes, by_v, self._future)
+        state = a.new_empty(len(a), STATES, 0) if block.state is None else block.state.clone()
+        by_a = self._way.take(a, state, sent, by_spikes, by_v, self._future)
         near = min(by_a.shape[1], self._future.shape[1])
         self._future = torch.cat((by_a[:, :near], self._future[:, : self._future.shape[1] - near]), dim=1)
         self._hand_on(by_a, steps)

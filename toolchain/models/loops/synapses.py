@@ -12,6 +12,7 @@ from torch import Tensor
 
 from toolchain.errors import OutOfMemoryError
 from toolchain.models.loops.matrices import LayerPattern
+from toolchain.models.loops.merged_lists import MergedLists
 from toolchain.models.loops.vectors import WIDE
 
 Numbers = NDArray[Any]
@@ -220,6 +221,11 @@ class SynapseLists:
             LayerPattern.of(self.first[start : start + size + 1], self.places, self.device)
             for start, size in self.layers
         ]
+
+    @cached_property
+    def merged(self) -> MergedLists:
+        """The synapses on the device, none of a neuron twice; there are no wide connections then."""
+        return MergedLists.of(self.first, self.places, self.device)
 
     def with_weights(self, weights: Weights) -> Synapses:
         """Return the synapses with their weights, as compiled loops take them."""

@@ -109,6 +109,11 @@ class TensorPasses:
         self._layers, self._run = layers, run
         self._matrices = [LayerMatrix(pattern, weights.listed) for pattern in run.lists.patterns]
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the way back needs states: it always runs again."""
+        return True
+
     def advance(self, a: Tensor, tail: Tensor, state: Tensor) -> BlockActivity:
         """Run a block; see `run.Passes`."""
         run, neurons = self._run, a.shape[2]

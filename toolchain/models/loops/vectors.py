@@ -1,4 +1,4 @@
-"""Five innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
+"""Six innermost loops over vector registers, written in LLVM's language because Numba has no type for them.
 
 Plain Numba keeps a sum of many lanes in memory between two rows; here it stays in registers. A vector of
 `ROW_BYTES` is a row of weights, one of `LINE_BYTES` a neuron's value in several samples. Products and sums
@@ -67,7 +67,8 @@ def add_rows(
 ) -> Any:  # noqa: ANN401
     """Add `factors[p]` times row `shift + places[p]`, for p of `start .. stop - 1`, to row `position`.
 
-    `rows` and `sums` are flat, a row being `ROW_BYTES` long; `places` is uint32.
+    `rows` and `sums` are flat, a row being `ROW_BYTES` long; `places` is unsigned, of at most 32 bits;
+    `factors` is None where all are 1.
     """
     del typing
     signature = types.void(rows, shift, places, factors, start, stop, sums, position)
@@ -75,51 +76,18 @@ def add_rows(
     def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
         weights = _vectors(context, builder, call.args[0], values[0], ROW_BYTES)
         weights = builder.gep(weights, [values[1]])
-        listed, numbers = (_data(context, builder, call.args[k], values[k]) for k in (2, 3))
+        listed = _data(context, builder, call.args[2], values[2])
         target = builder.gep(_vectors(context, builder, call.args[6], values[6], ROW_BYTES), [values[7]])
         count = target.type.pointee.count
         total = cgutils.alloca_once_value(builder, builder.load(target, align=4))
         with cgutils.loop_nest(builder, [builder.sub(values[5], values[4])], values[4].type) as steps:
             p = builder.add(values[4], *steps)
             row = builder.load(builder.gep(weights, [_place(builder, listed, p)]), align=4)
-            factor = _spread(builder, builder.load(builder.gep(numbers, [p])), count)
-            product = builder.fmul(row, factor, flags=_FUSED)
-            builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
+            if not isinstance(call.args[3], types.NoneType):
+                factor = builder.load(builder.gep(_data(context, builder, call.args[3], values[3]), [p]))
+                row = builder.fmul(row, _spread(builder, factor, count), flags=_FUSED)
+            builder.store(builder.fadd(builder.load(total), row, flags=_FUSED), total)
         builder.store(builder.load(total), target, align=4)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@intrinsic
-def add_to_rows(
-    typing: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    shift: Any,  # noqa: ANN401
-    places: Any,  # noqa: ANN401
-    factors: Any,  # noqa: ANN401
-    start: Any,  # noqa: ANN401
-    stop: Any,  # noqa: ANN401
-    values: Any,  # noqa: ANN401
-    position: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
-    """Add `factors[p]` times row `position` of `values` to row `shift + places[p]`: `add_rows` backwards."""
-    del typing
-    signature = types.void(rows, shift, places, factors, start, stop, values, position)
-
-    def generate(context: Any, builder: Any, call: Any, given: Any) -> Any:  # noqa: ANN401
-        sums = _vectors(context, builder, call.args[0], given[0], ROW_BYTES)
-        sums = builder.gep(sums, [given[1]])
-        listed, numbers = (_data(context, builder, call.args[k], given[k]) for k in (2, 3))
-        source = builder.gep(_vectors(context, builder, call.args[6], given[6], ROW_BYTES), [given[7]])
-        row = builder.load(source, align=4)
-        with cgutils.loop_nest(builder, [builder.sub(given[5], given[4])], given[4].type) as steps:
-            p = builder.add(given[4], *steps)
-            target = builder.gep(sums, [_place(builder, listed, p)])
-            factor = _spread(builder, builder.load(builder.gep(numbers, [p])), row.type.count)
-            product = builder.fmul(row, factor, flags=_FUSED)
-            total = builder.fadd(builder.load(target, align=4), product, flags=_FUSED)
-            builder.store(total, target, align=4)
         return context.get_dummy_value()
 
     return signature, generate
@@ -269,3 +237,52 @@ def add_wide_lines(
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@intrinsic
+def which_of_64(typing: Any, numbers: Any, start: Any) -> Any:  # noqa: ANN401
+    """Return which of the 64 numbers from `start` on are not zero, the first one in the lowest bit."""
+    del typing
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        vector = ir.VectorType(_number(call.args[0].dtype), 64)
+        place = builder.gep(_data(context, builder, call.args[0], values[0]), [values[1]])
+        chunk = builder.load(builder.bitcast(place, vector.as_pointer()), align=4)
+        return builder.bitcast(builder.fcmp_unordered("!=", chunk, ir.Constant(vector, None)), ir.IntType(64))
+
+    return types.uint64(numbers, start), generate
+
+
+@intrinsic
+def lowest(typing: Any, bits: Any) -> Any:  # noqa: ANN401
+    """Return the place of the lowest bit of a number that is not zero."""
+    del typing
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        del context, call
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(bits), generate
+
+
+@intrinsic
+def fetch_row(typing: Any, rows: Any, position: Any) -> Any:  # noqa: ANN401
+    """Ask for a row of `ROW_BYTES`, which will be needed soon, from wherever it is into the first cache."""
+    del typing
+
+    def generate(context: Any, builder: Any, call: Any, values: Any) -> Any:  # noqa: ANN401
+        line = ir.ArrayType(ir.IntType(8), LINE_BYTES)
+        data = builder.bitcast(_data(context, builder, call.args[0], values[0]), line.as_pointer())
+        index = values[1].type
+        first = builder.mul(values[1], ir.Constant(index, ROW_BYTES // LINE_BYTES))
+        place, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), (place, number, number, number))
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place], kind)
+        for k in range(ROW_BYTES // LINE_BYTES):
+            at = builder.gep(data, [builder.add(first, ir.Constant(index, k))])
+            # To be read, to stay in all caches, data.
+            flags = [ir.Constant(number, flag) for flag in (0, 3, 1)]
+            builder.call(prefetch, [builder.bitcast(at, place), *flags])
+        return context.get_dummy_value()
+
+    return types.void(rows, position), generate

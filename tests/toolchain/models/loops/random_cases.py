@@ -4,7 +4,7 @@ Weights and inputs are multiples of powers of two, so that sums are exact in any
 on who sums, and spikes are compared by equality in float32, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ SIZES = (1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200)
 """Sizes of layers: around a row of weights, which is 64 numbers of float32 or 32 of float64."""
 BATCHES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 40)
 """Around a line of samples, which is 16 of float32 or 8 of float64."""
+LENGTHS = (1, 2, 3, 8, 9, 20, 30)
+"""Steps of a run."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,26 @@ class Case:
 
 
 @st.composite
-def cases(draw: Callable[[Any], Any], dtype: torch.dtype = torch.float64, *, largest: int = 200) -> Case:
+def cases(
+    draw: Callable[[Any], Any],
+    dtype: torch.dtype = torch.float64,
+    *,
+    largest: int = 200,
+    batches: Sequence[int] = BATCHES,
+    lengths: Sequence[int] = LENGTHS,
+) -> Case:
     """Networks of one to four layers, batches of them, and losses.
 
     Args:
         draw: Of Hypothesis.
         dtype: Type of all numbers.
         largest: Size of a layer, at most.
+        batches: Numbers of samples.
+        lengths: Numbers of steps.
     """
     sizes = draw(st.lists(st.sampled_from([n for n in SIZES if n <= largest]), min_size=1, max_size=4))
     channels = draw(st.lists(st.sampled_from((1, 2, 5, 40)), min_size=1, max_size=3))
-    batch, steps = draw(st.sampled_from(BATCHES)), draw(st.sampled_from((1, 2, 3, 8, 9, 20, 30)))
+    batch, steps = draw(st.sampled_from(batches)), draw(st.sampled_from(lengths))
     longest = draw(st.sampled_from((0, 1, 3, 12, 50)))
     readout = draw(st.sampled_from(list(Readout)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

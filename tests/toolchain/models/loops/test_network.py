@@ -1,5 +1,6 @@
 """Loops compute what autograd does, step by step: spikes are equal, gradients to the last digits."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from toolchain.models.loops import run
 from toolchain.models.loops.tensor_passes import tensor_passes
 
 
-def check_equal(case: Case, tolerance: float, *, each: bool) -> None:
+def check_equal(case: Case, tolerance: float, *, each: bool, rounding: float = 0.0) -> None:
     """Compare with autograd.
 
     Args:
         case: A network and its loss.
         tolerance: Largest relative difference of gradients.
         each: Whether it is relative to the largest gradient of the same parameter, else of all parameters.
+        rounding: What autograd itself may be off by, beside that.
     """
     assert case.network.obstacle() is not None or case.network.compiled
     expected, expected_gradients = case.results(compiled=False)
@@ -38,7 +40,20 @@ def check_equal(case: Case, tolerance: float, *, each: bool) -> None:
             assert all(one is None or not one.any() for one in (gradient, got)), name
             continue
         scale = sizes[name] if each else max(sizes.values())
-        assert float((got - gradient).abs().max()) <= tolerance * scale, name
+        assert float((got - gradient).abs().max()) <= tolerance * scale + rounding, name
+
+
+def rounding_of_autograd(case: Case) -> float:
+    """Return by how much autograd's gradients in float32 differ from its own in float64, at most."""
+    _, rough = case.results(compiled=False)
+    exact = Case(
+        copy.deepcopy(case.network).double(),
+        {name: x.detach().double().requires_grad_(x.requires_grad) for name, x in case.x.items()},
+        {name: onto.double() for name, onto in case.onto.items()},
+    )
+    _, fine = exact.results(compiled=False)
+    pairs = [(rough[name], fine[name]) for name in rough]
+    return max((float((a - b).abs().max()) for a, b in pairs if a is not None and b is not None), default=0.0)
 
 
 @settings(max_examples=40)
@@ -54,11 +69,15 @@ def test_compiled_loops_equal_autograd_in_float64(case: Case, *, small: bool, re
 @settings(max_examples=20)
 @given(case=cases(torch.float32), small=st.booleans())
 def test_compiled_loops_equal_autograd_in_float32(case: Case, *, small: bool) -> None:
-    """A gradient that is what remains of large terms has their rounding: the scale is the largest of all."""
+    """A gradient that is what remains of large terms has their rounding: the scale is the largest of all.
+
+    Where many spikes a step make gradients grow without end, autograd is further than that from its own
+    numbers in float64, and two orders of summation from one another.
+    """
     with pytest.MonkeyPatch.context() as patch:
         if small:
             patch.setattr(run, "_BLOCK", 1)
-        check_equal(case, 1e-5, each=False)
+        check_equal(case, 1e-5, each=False, rounding=2 * rounding_of_autograd(case))
 
 
 @settings(max_examples=20)

@@ -22,13 +22,6 @@ def _add_rows(
 
 
 @njit(nogil=True)
-def _add_to_rows(
-    rows: Any, shift: int, places: Any, factors: Any, start: int, stop: int, out: Any, at: int
-) -> None:
-    vectors.add_to_rows(rows, shift, places, factors, start, stop, out, at)
-
-
-@njit(nogil=True)
 def _sum_lines(
     lines: Any, shift: int, places: Any, weights: Any, start: int, stop: int, out: Any, at: int
 ) -> None:
@@ -38,6 +31,15 @@ def _sum_lines(
 @njit(nogil=True)
 def _wide(lines: Any, shift: int, rows: Any, begin: int, length: int, out: Any, at: int) -> None:
     vectors.add_wide_lines(lines, shift, rows, begin, length, out, at)
+
+
+@njit(nogil=True)
+def _which(numbers: Any, start: int) -> list[int]:
+    bits, listed = vectors.which_of_64(numbers, start), []
+    while bits:
+        listed.append(vectors.lowest(bits))
+        bits &= bits - np.uint64(1)
+    return listed
 
 
 @njit(nogil=True)
@@ -70,12 +72,30 @@ def test_rows_and_lines_are_added_where_they_are_listed(
         flat = out.reshape(-1)
         loop(rows.reshape(-1), shift, places, factors, start, stop, flat, 1)
         assert np.array_equal(flat.reshape(out.shape), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("places", [np.uint8, np.uint16, np.uint32])
+def test_rows_are_added_once_each_where_no_factors_are_given(
+    kind: type, places: type, rng: np.random.Generator
+) -> None:
     lanes = vectors.ROW_BYTES // np.dtype(kind).itemsize
-    rows, values = _whole(rng, kind, 9, lanes), _whole(rng, kind, 3, lanes)
-    expected = rows.copy()
-    np.add.at(expected, shift + places[start:stop].astype(int), factors[start:stop, None] * values[1])
-    _add_to_rows(rows.reshape(-1), shift, places, factors, start, stop, values.reshape(-1), 1)
-    assert np.array_equal(rows, expected)
+    rows, out = _whole(rng, kind, 250, lanes), _whole(rng, kind, 1, lanes)
+    listed = rng.integers(0, 248, 11).astype(places)
+    expected = out[0] + rows[2 + listed[3:9].astype(int)].sum(axis=0)
+    _add_rows(rows.reshape(-1), 2, listed, None, 3, 9, out.reshape(-1), 0)
+    assert np.array_equal(out[0], expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 2**32 - 1), start=st.integers(0, 5), share=st.sampled_from([0.0, 0.05, 0.5, 1.0]))
+@settings(max_examples=30)
+def test_what_is_not_zero_among_64_numbers_is_listed(kind: type, seed: int, start: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = rng.choice([1.0, -2.5, np.nan, np.inf, 1e-40], 70).astype(kind)
+    numbers[rng.random(70) >= share] = rng.choice([0.0, -0.0])
+    listed = _which(numbers, start)
+    assert listed == np.flatnonzero(numbers[start : start + 64]).tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,101 @@
+"""Modules of other frameworks are compiled as they are: every spike is equal, or the message says why not.
+
+Needs `make frameworks`, which installs them.
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import pumice
+from tests.frameworks.module_cases import Case
+from toolchain.errors import ArgumentError, UnsupportedModuleError
+
+FRAMEWORKS = ("snntorch", "spikingjelly", "sinabs", "norse")
+MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]
+RANDOM = 300
+PARTS = 10
+pytestmark = [
+    pytest.mark.frameworks,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}; 'make frameworks' does"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@cache
+def cases(framework: str) -> tuple[Case, ...]:
+    return tuple(import_module(f"tests.frameworks.module_cases_{framework}").CASES)
+
+
+@cache
+def results(framework: str) -> dict[str, str]:
+    return {case.construct: case.result() for case in cases(framework)}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_construct_is_equal_or_refused_with_its_reason(framework: str) -> None:
+    made = results(framework)
+    wrong = {
+        case.construct: made[case.construct]
+        for case in cases(framework)
+        if not (case.refused in made[case.construct] if case.refused else made[case.construct] == "equal")
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_modules_are_equal_or_say_why_not(part: int) -> None:
+    case_of = import_module("tests.frameworks.random_neurons").case
+    made = {seed: case_of(seed).result() for seed in range(part, RANDOM, PARTS)}
+    named = {seed: what for seed, what in made.items() if what not in {"equal", "silent"}}
+    assert all("forgets at each call what it sent to itself" in what for what in named.values()), named
+    assert len(named) < len(made) / 5
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_module_is_compiled_and_its_integers_run(framework: str) -> None:
+    case = next(case for case in cases(framework) if not case.refused)
+    example = case.example()
+    build = pumice.compile(case.make(), example, calibration=example)
+    assert build.facts.source is not None
+    build.facts.source.require_equal()
+    assert "equal" in pumice.compare(build, exact=("emulator",)).sentences()[-1]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_module_needs_an_example(framework: str) -> None:
+    with pytest.raises(ArgumentError, match="example: expected samples as the module takes them"):
+        pumice.compile(cases(framework)[0].make())
+
+
+def test_a_type_without_counterpart_names_those_that_have_one() -> None:
+    case = next(case for case in cases("norse") if case.construct == "LSNN")
+    with pytest.raises(UnsupportedModuleError, match=r"snntorch \(Leaky, RLeaky, RSynaptic, Synaptic\)"):
+        pumice.compile(case.make(), case.example())
+
+
+def table() -> str:
+    """The table of the study, from the cases: a row for every framework and construct."""
+    rows = ["| framework | module | compiled | why not |", "|---|---|---|---|"]
+    for framework in FRAMEWORKS:
+        for case in cases(framework):
+            reason = case.refused and _reason(results(framework)[case.construct])
+            rows.append(f"| {framework} | {case.construct} | {'no' if reason else 'equal'} | {reason} |")
+    return "\n".join(rows)
+
+
+def _reason(message: str) -> str:
+    """Return the message without the places of these tests and what else is supported."""
+    problem = message.partition(": ")[2]
+    if "; supported: " in problem:
+        return f"{problem.partition(';')[0]}: {problem.partition('); ')[2]}".replace("|", "/")
+    head, tick, rest = problem.partition("` ")
+    said = rest if tick and head.startswith("module_cases") else problem
+    return said.replace("|", "/").replace("`", "")
+
+
+def test_the_page_holds_the_table_of_modules(repository: Path) -> None:
+    assert table() in (repository / "docs/studies/modules.md").read_text(), table()

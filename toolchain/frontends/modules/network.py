@@ -1,0 +1,334 @@
+"""From any module, and an example that it takes, to a graph: run it, follow its numbers, fold the steps."""
+
+import inspect
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolchain.errors import FrontendError, ToolchainError
+from toolchain.frontends.modules.fold import folded
+from toolchain.frontends.modules.kinds import neurons_of, reset_containers
+from toolchain.frontends.modules.layouts import LAYOUTS, Layout, arranged, enter_input, input_name
+from toolchain.frontends.modules.ledger import Untyped
+from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
+from toolchain.frontends.modules.readouts import tensors_of
+from toolchain.frontends.modules.watch import RunWatch
+from toolchain.ir.imported import Imported
+
+Neurons = Mapping[str, tuple[nn.Module, NeuronKind]]
+_COMPARED: Final = 64
+"""Samples on which what the neurons do is recorded."""
+
+
+@final
+@dataclass(frozen=True)
+class Recorded:
+    """A module as a graph, and what it did on an example.
+
+    Attributes:
+        imported: The graph, and what is to be said of it.
+        layout: How the samples lie.
+        steps: Number of steps.
+        outputs: What every module of neurons did on the first samples, by key; see `framework_outputs`.
+    """
+
+    imported: Imported
+    layout: Layout
+    steps: int
+    outputs: Mapping[str, NDArray[Untyped]]
+
+    def arranged(self, arrays: Mapping[str, NDArray[Untyped]]) -> dict[str, NDArray[Untyped]]:
+        """Return samples that lie as the example as the graph takes them, `[batch, time, *features]` by name.
+
+        Raises:
+            FrontendError: They lie otherwise, or have no inputs of the graph.
+        """
+        expected = {node.name: node.shape for node in self.imported.graph.inputs}
+        ready: dict[str, NDArray[Untyped]] = {}
+        for name, array in arrays.items():
+            key = input_name(name, arrays)
+            if array.ndim <= max(self.layout.samples, self.layout.time or 0) or key not in expected:
+                raise FrontendError(
+                    f"samples of shape {list(array.shape)} for '{name}' are none of {sorted(expected)}"
+                )
+            ready[key] = arranged(array, self.layout, self.steps)
+        return ready
+
+
+def recorded(
+    module: nn.Module,
+    example: Mapping[str, NDArray[Untyped]],
+    *,
+    classes: Sequence[str] = (),
+    name: str = "",
+    samples: int = _COMPARED,
+) -> Recorded:
+    """Run a module on an example and return it as a graph.
+
+    Args:
+        module: Untyped module with neurons that are known; its own forward runs, in evaluation.
+        example: Arrays that its forward takes, by name of the argument; a single one may have any name.
+        classes: Names of the classes.
+        name: Name of the graph.
+        samples: How many samples what the neurons do is recorded on.
+
+    Raises:
+        UnsupportedModuleError: It has neurons without a counterpart.
+        FrontendError: It does something that no graph does; names it and the line.
+    """
+    neurons = neurons_of(module)
+    _check_whole(module)
+    if not neurons:
+        raise FrontendError("the module has no neurons that are known")
+    runner = _ModuleRuns(module, neurons, example)
+    problems: dict[str, Exception] = {}
+    for layout in LAYOUTS:
+        try:
+            with runner.at_rest():
+                imported = runner.graph(layout, classes, name or type(module).__name__.lower())
+                outputs = runner.outputs(layout, samples)
+        except ToolchainError as error:
+            problems[str(layout)] = error
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError) as error:
+            problems[str(layout)] = error
+        else:
+            steps = max(array.shape[1] for array in outputs.values())
+            return Recorded(imported, layout, steps, outputs)
+    raise _no_layout(problems, example)
+
+
+def _no_layout(problems: Mapping[str, Exception], example: Mapping[str, NDArray[Untyped]]) -> Exception:
+    """Return what is wrong: what was said of the layout that went furthest."""
+    ours = [
+        error
+        for error in problems.values()
+        if isinstance(error, ToolchainError) and not isinstance(error, _OtherLayoutError)
+    ]
+    if ours:
+        return ours[0]
+    shapes = ", ".join(str(list(array.shape)) for array in example.values())
+    likely = [
+        str(layout) for layout in LAYOUTS if layout.time is None or layout.by_step or layout == LAYOUTS[0]
+    ]
+    said = "; ".join(f"as {lies}: {str(problems[lies]).splitlines()[0]}" for lies in likely)
+    return FrontendError(
+        f"the module does not run on the example of shape {shapes} ({said})",
+        "give the example as forward takes it, with samples and steps in its first two axes",
+    )
+
+
+@final
+class _OtherLayoutError(FrontendError):
+    """The example lies in another way."""
+
+
+@final
+class _ModuleRuns:
+    """Runs a module on parts of an example.
+
+    Args:
+        module: The module.
+        neurons: Its neurons.
+        example: Arrays by name.
+    """
+
+    def __init__(self, module: nn.Module, neurons: Neurons, example: Mapping[str, NDArray[Untyped]]) -> None:
+        self._module, self._neurons = module, neurons
+        self._arrays = {name: np.asarray(array) for name, array in example.items()}
+        weights = [each for each in module.parameters() if each.is_floating_point()]
+        self._dtype = weights[0].dtype if weights else torch.get_default_dtype()
+        self._device = weights[0].device if weights else torch.device("cpu")
+
+    @contextmanager
+    def at_rest(self) -> Generator[None]:
+        """Run in evaluation from rest, and leave the module as it was but for its states."""
+        modes = {path: child.training for path, child in self._module.named_modules()}
+        self._module.eval()
+        self._reset()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._reset()
+            for path, child in self._module.named_modules():
+                child.training = modes.get(path, child.training)
+
+    def _reset(self) -> None:
+        with torch.no_grad():
+            for child, kind in self._neurons.values():
+                kind.reset(child)
+            reset_containers(self._module)
+
+    def _tensors(self, layout: Layout, samples: slice) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = {}
+        for name, array in self._arrays.items():
+            if array.ndim <= max(layout.samples, layout.time or 0):
+                raise _OtherLayoutError(f"an example of shape {list(array.shape)} has too few axes")
+            index = [slice(None)] * array.ndim
+            index[layout.samples] = samples
+            tensor = torch.from_numpy(np.array(array[tuple(index)])).to(self._device, self._dtype)
+            tensors[name] = tensor.flatten(0, 1) if layout.merged else tensor
+        return tensors
+
+    def _forward(self, tensors: Mapping[str, Tensor]) -> Untyped:
+        if len(tensors) == 1:
+            return self._module(next(iter(tensors.values())))
+        return self._module(**tensors)
+
+    def _run(self, tensors: Mapping[str, Tensor], layout: Layout) -> Untyped:
+        if not layout.by_step:
+            return self._forward(tensors)
+        results: list[Untyped] = []
+        state: Untyped = None
+        carries = self._takes_state()
+        for step in zip(*(tensor.unbind(1) for tensor in tensors.values()), strict=True):
+            if carries:
+                result, state = self._module(*step) if state is None else self._module(*step, state)
+            elif len(step) == 1:
+                result = self._module(*step)
+            else:
+                result = self._module(**dict(zip(tensors, step, strict=True)))
+            results.append(result)
+        return _stacked(results)
+
+    def _takes_state(self) -> bool:
+        """Return whether forward takes a state beside a step, and hands it back, as in Norse."""
+        given = list(inspect.signature(self._module.forward).parameters.values())
+        wanted = [each for each in given if each.name in {"state", "states", "hidden"}]
+        return len(self._arrays) == 1 and len(given) >= 2 and bool(wanted) and given[1] is wanted[0]
+
+    def graph(self, layout: Layout, classes: Sequence[str], name: str) -> Imported:
+        """Return the graph that the module is, if the example lies so."""
+        tensors = self._tensors(layout, slice(1))
+        steps = self._steps(layout)
+        watch = RunWatch(self._module, self._neurons, steps)
+        shapes: dict[str, tuple[tuple[int, ...], float | None]] = {}
+        for key, tensor in tensors.items():
+            shapes[input_name(key, tensors)] = enter_input(
+                watch, key, tensor, layout, self._arrays[key], len(tensors)
+            )
+        with watch.watching():
+            result = self._run(tensors, layout)
+        self._check_calls(watch, steps)
+        results = {
+            label: watch.labels_or_constants(tensor)
+            for label, tensor in tensors_of(result)
+            if watch.is_followed(tensor)
+        }
+        graph = folded(watch, self._neurons, shapes, results, classes=tuple(classes), name=name)
+        notes = (f"the example lies as {layout}", *graph.notes)
+        return replace(graph, notes=notes)
+
+    def _steps(self, layout: Layout) -> int | None:
+        if layout.time is None:
+            return None
+        steps = {array.shape[layout.time] for array in self._arrays.values() if array.ndim > layout.time}
+        if len(steps) != 1:
+            raise _OtherLayoutError(f"inputs have different numbers of steps: {sorted(steps)}")
+        return steps.pop()
+
+    def _check_calls(self, watch: RunWatch, steps: int | None) -> None:
+        counts = {path: len(calls) for path, calls in watch.calls.items()}
+        used = {path: count for path, count in counts.items() if count}
+        if not used:
+            raise FrontendError("forward calls none of its neurons")
+        expected = steps if steps is not None else min(used.values())
+        if max(used.values()) == 1 and steps != 1:
+            raise _OtherLayoutError("every module of neurons was called once: it takes one step")
+        wrong = {path: count for path, count in used.items() if count != expected}
+        if wrong:
+            path, count = next(iter(wrong.items()))
+            if steps is not None and len(set(used.values())) == 1 and (count < steps or count % steps):
+                raise _OtherLayoutError(f"'{path}' ran {count} steps, and {expected} steps enter")
+            raise FrontendError(
+                f"'{path}' was called {count} times in {expected} steps: neurons that stand in several "
+                "places share their state",
+                "give each place its own module, and each module one call per step",
+            )
+
+    def outputs(self, layout: Layout, most: int) -> dict[str, NDArray[Untyped]]:
+        """Return what all neurons did on the first samples, by key."""
+        samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
+        if not layout.merged:
+            return self._record(layout, slice(samples))
+        each = [self._record(layout, slice(place, place + 1)) for place in range(samples)]
+        return {key: np.concatenate([record[key] for record in each]) for key in each[0]}
+
+    def _record(self, layout: Layout, samples: slice) -> dict[str, NDArray[Untyped]]:
+        self._reset()
+        records: dict[str, list[tuple[Tensor | None, Tensor | None]]] = {path: [] for path in self._neurons}
+        handles = [
+            child.register_forward_hook(_recording(records[path], kind), with_kwargs=True)
+            for path, (child, kind) in self._neurons.items()
+        ]
+        tensors = self._tensors(layout, samples)
+        try:
+            self._run(tensors, layout)
+        finally:
+            for handle in handles:
+                handle.remove()
+        count = 1 if layout.merged else next(iter(tensors.values())).shape[layout.samples]
+        outputs: dict[str, NDArray[Untyped]] = {}
+        for path, steps in records.items():
+            for place, quantity in enumerate(("spikes", "v")):
+                parts = [step[place] for step in steps]
+                if parts and all(part is not None for part in parts) and (place == 0 or steps[0][0] is None):
+                    rows = [part.reshape(count, -1) for part in parts if part is not None]
+                    outputs[f"{path}.{quantity}"] = torch.stack(rows, 1).cpu().numpy()
+        return outputs
+
+
+def _recording(rows: list[tuple[Tensor | None, Tensor | None]], kind: NeuronKind) -> Untyped:
+    def hook(module: nn.Module, args: Untyped, kwargs: Untyped, result: Untyped) -> None:
+        call = kind.call(module, args, kwargs, result)
+        spikes, membrane = (_by_step(part, call) for part in (call.spikes, call.membrane))
+        steps = max(len(spikes), len(membrane))
+        blank: list[Tensor | None] = [None] * steps
+        rows.extend(zip(spikes or blank, membrane or blank, strict=True))
+
+    return hook
+
+
+def _by_step(tensor: Tensor | None, call: NeuronCall) -> list[Tensor | None]:
+    if tensor is None or not tensor.numel():
+        return []
+    values = tensor.detach().clone()
+    if call.merged:
+        return list(values.reshape(-1, call.merged, *values.shape[1:]).unbind(1))
+    return [values] if call.time_axis is None else list(values.unbind(call.time_axis))
+
+
+def _stacked(results: list[Untyped]) -> Untyped:
+    """Return the results of all steps as one, with the steps first."""
+    first = results[0]
+    if isinstance(first, Tensor):
+        return torch.stack(results)
+    if isinstance(first, tuple | list):
+        return tuple(_stacked(list(parts)) for parts in zip(*results, strict=True))
+    if isinstance(first, Mapping):
+        return {key: _stacked([result[key] for result in results]) for key in first}
+    return first
+
+
+def _check_whole(module: nn.Module) -> None:
+    """Raise for modules that are spread over devices or hold numbers of half precision."""
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        raise FrontendError(
+            f"a {type(module).__name__} spreads its samples over devices",
+            "compile what it wraps: `module.module`",
+        )
+    for path, weight in module.named_parameters():
+        if weight.dtype in {torch.float16, torch.bfloat16}:
+            raise FrontendError(
+                f"parameter '{path}' is {str(weight.dtype).removeprefix('torch.')}, in which sums depend on "
+                "rounding",
+                "compile `module.float()`, which changes no weight",
+            )
+        if not bool(torch.isfinite(weight).all()):
+            raise FrontendError(f"parameter '{path}' holds what is not finite", "was the training stable?")

@@ -1,0 +1,102 @@
+"""How a network does on samples that it does not learn from, and the sums behind every such figure."""
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toolchain.errors import ArgumentError
+from toolchain.models import FeedForward, Network
+from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.samples import SampleReader, Samples
+
+
+@final
+@dataclass
+class Results:
+    """What came out of the steps of an epoch, added up.
+
+    Attributes:
+        samples: Number of samples.
+        loss: Sum of their losses.
+        right: Number of those whose class is right.
+        values_learnt: Whether values are learnt, which are neither right nor wrong.
+    """
+
+    samples: int = field(default=0, init=False)
+    loss: float = field(default=0.0, init=False)
+    right: int = field(default=0, init=False)
+    values_learnt: bool = field(default=False, init=False)
+
+    def add(self, loss: float, scores: Tensor, target: Tensor) -> None:
+        """Add those of a step, of which `loss` is the mean."""
+        self.samples += len(target)
+        self.loss += loss * len(target)
+        self.values_learnt = target.is_floating_point()
+        if not self.values_learnt:
+            self.right += int((scores.argmax(dim=1) == target).sum())
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean over all samples."""
+        return self.loss / self.samples
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right classes in percent; None where values are learnt."""
+        return None if self.values_learnt else 100 * self.right / self.samples
+
+
+@final
+class Validation:
+    """Samples that a training is judged by after every epoch, and does not learn from.
+
+    Args:
+        network: Network, which says what shapes fit.
+        samples: The samples and their labels, as `fit` takes them; the labels are None if samples come in
+            pairs.
+        batch_size: Samples at a time.
+
+    Raises:
+        ArgumentError: They do not fit the network.
+    """
+
+    def __init__(
+        self,
+        network: Network | FeedForward | GraphNetwork,
+        samples: tuple[Samples, Samples | None],
+        batch_size: int,
+    ) -> None:
+        given: Any = samples
+        if not isinstance(given, tuple) or len(given) != len(("inputs", "labels")):
+            what = f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
+            raise ArgumentError("validation", "a pair: inputs and labels", what)
+        inputs, labels = samples
+        self._reader = SampleReader(network, inputs, labels, paired=labels is None, name="validation")
+        self._batch_size = batch_size
+
+    def judge(self, network: Network | FeedForward | GraphNetwork) -> Results:
+        """Return the results of a network, as it is when it is used: by its running statistics.
+
+        The loss is cross-entropy without smoothing, or squared error.
+        """
+        results, like, was_training = Results(), next(network.parameters()), network.training
+        network.eval()
+        try:
+            with torch.inference_mode():
+                for start in range(0, len(self._reader), self._batch_size):
+                    batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
+                    x, target = self._reader.read_pairs(batch, like)
+                    scores = network.scores(x) if isinstance(network, Network) else network(x).scores
+                    results.add(float(_loss(scores, target)), scores, target)
+        finally:
+            network.train(was_training)
+        return results
+
+
+def _loss(scores: Tensor, target: Tensor) -> Tensor:
+    if target.is_floating_point():
+        return nn.functional.mse_loss(scores, target.to(scores.dtype))
+    return nn.functional.cross_entropy(scores, target)
