@@ -15,6 +15,7 @@ def _json(capsys: pytest.CaptureFixture[str]) -> dict:
 def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["targets", "--json"]) == 0
     assert _json(capsys) == {
+        "c": {"stages": ["fixed"], "problem": None},
         "emulator": {"stages": ["fixed", "float"], "problem": None},
         "lava": {"stages": ["fixed", "float"], "problem": None},
         "lava-layers": {"stages": ["fixed", "float"], "problem": None},

@@ -12,6 +12,7 @@ from toolchain.cli.main import main
     ("target", "files"),
     [
         ("onnx", ["network.onnx", "step.onnx"]),
+        ("c", ["net_hrsnn.c", "net_hrsnn.h"]),
         ("lava", ["network.json", "network.py", "runtime", "weights.npz"]),
     ],
 )

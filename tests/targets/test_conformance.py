@@ -44,6 +44,7 @@ def test_it_refuses_a_stimulus_that_does_not_fit(target: Target) -> None:
 
 def test_the_installed_targets_are_found_by_name() -> None:
     assert set(installed_targets()) == {
+        "c",
         "emulator",
         "lava",
         "lava-layers",
@@ -58,6 +59,7 @@ def test_the_installed_targets_are_found_by_name() -> None:
 
 def test_their_status_is_told_without_building_anything() -> None:
     assert [(status.name, status.problem) for status in target_statuses()] == [
+        ("c", None),
         ("emulator", None),
         ("lava", None),
         ("lava-layers", None),

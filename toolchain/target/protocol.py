@@ -125,7 +125,7 @@ def export_program(program: Program, folder: Path) -> None:
     if not isinstance(program, PortableProgram):
         raise TargetError(
             f"a {type(program).__name__} cannot be written as files that run without this toolchain; "
-            "choose a target that can, such as lava or onnx"
+            "choose a target that can, such as c, lava or onnx"
         )
     program.export(folder)
 

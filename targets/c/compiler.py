@@ -1,0 +1,130 @@
+"""The compiler of the system, as a child process: from a network's source to a program that runs samples."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from targets.c.source import NetworkCode
+from toolchain.errors import TargetError, TargetUnavailableError
+from toolchain.files.temporary import temporary_folder
+from toolchain.interrupts import Held
+
+PROGRAM: Final = "program"
+_DRIVER: Final = "driver.c"
+_LOG: Final = "log.txt"
+_LINES: Final = 12
+"""Lines of a compiler's message that are shown."""
+_WIDTH: Final = 200
+_PATIENCE_S: Final = 900.0
+
+
+def find_compiler(command: Sequence[str]) -> None:
+    """Raise unless a compiler can be called.
+
+    Raises:
+        TargetUnavailableError: There is no program of that name.
+    """
+    if not command or shutil.which(command[0]) is None:
+        named = f"'{command[0]}'" if command else "no compiler"
+        raise TargetUnavailableError(
+            "c",
+            f"there is no C compiler {named}, and CC names no other",
+            "apt-get install gcc",
+        )
+
+
+def write_source(code: NetworkCode, folder: Path, *, driver: bool) -> list[Path]:
+    """Write a network as files of C; return those that a compiler is given.
+
+    Args:
+        code: The network.
+        folder: Folder for the files.
+        driver: Whether the program that runs samples is written, too.
+    """
+    (folder / f"{code.prefix}.h").write_text(code.header(), encoding="ascii")
+    sources = {f"{code.prefix}.c": code.source()} | ({_DRIVER: code.driver()} if driver else {})
+    for name, text in sources.items():
+        (folder / name).write_text(text, encoding="ascii")
+    return [folder / name for name in sources]
+
+
+def compile_driver(code: NetworkCode, command: Sequence[str]) -> bytes:
+    """Return the program that runs a network's samples.
+
+    Args:
+        code: The network.
+        command: The compiler and its first arguments.
+
+    Raises:
+        TargetUnavailableError: There is no such compiler.
+        TargetError: It fails; its message is shown, and the source kept.
+    """
+    find_compiler(command)
+    with temporary_folder("c") as folder:
+        sources = write_source(code, folder, driver=True)
+        # Paths may begin with a dash, or hold what a compiler reads as something else: names do not.
+        called = [
+            *command,
+            *("-std=c99", "-O2", f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM),
+            *(source.name for source in sources),
+        ]
+        problem = _call(called, folder)
+        program = folder / PROGRAM
+        if problem or not program.is_file():
+            raise _failure(command, folder, sources, problem or "it wrote no program")
+        return program.read_bytes()
+
+
+def end_group(child: "subprocess.Popen[bytes]") -> None:
+    """End a child process and all that it started."""
+    # Before it is waited for: until then its number is nobody else's.
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _call(command: Sequence[str], folder: Path) -> str:
+    """Return why a compiler failed; empty if it did not."""
+
+    def start(log: BinaryIO) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603 - the user's own compiler, no shell
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=os.environ | {"TMPDIR": str(folder), "LC_ALL": "C"},
+        )
+
+    with (folder / _LOG).open("wb") as log, Held(lambda: start(log), end_group) as child:
+        try:
+            status = child.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            return f"it took longer than {_PATIENCE_S:g} s"
+    return f"it ended with status {status}" if status else ""
+
+
+def _failure(command: Sequence[str], folder: Path, sources: Sequence[Path], problem: str) -> TargetError:
+    """Return the error for a compiler that failed, and keep what it was given."""
+    copies = Path(tempfile.mkdtemp(prefix="pumice_c_"))
+    for source in (*sources, *folder.glob("*.h"), folder / _LOG):
+        shutil.copy(source, copies)
+    error = TargetError(
+        f"the compiler '{' '.join(command)}' does not take the source: {problem}",
+        f"what it was given, and all that it said, is in '{copies}'; or set CC to another compiler",
+    )
+    lines = (folder / _LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    error.add_note("\n".join(line[:_WIDTH] for line in lines[:_LINES]) or "the compiler said nothing")
+    return error

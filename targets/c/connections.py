@@ -1,0 +1,199 @@
+"""Connections and poolings as C computes them: their tables, their geometry, and who reads them how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from targets.c.fanout import Fanout, FanoutForm, fan_out, stored_weights
+from targets.c.layout import Arrival, Layout, Sender, Way
+from targets.c.tables import ConstTable
+from toolchain import ir
+from toolchain.errors import TargetError
+from toolchain.fixedpoint import STATE_LIMIT
+from toolchain.ir import Pooling, Window
+from toolchain.ir.matrix import targets_of
+
+_WORD: Final = 2**31
+
+
+@final
+@dataclass(frozen=True)
+class ConnectionCode:
+    """A connection, or a pooling, which is one whose weights are all 1.
+
+    Attributes:
+        name: Identifier.
+        node: The node.
+        sender: What it reads.
+        ways: How it is read, each in a function of its own.
+        waits: How long what it reads has waited; several if its synapses differ.
+        tables: Its constant tables.
+        shift: Bits by which what a synapse brings is shifted to the left.
+        adds: `+=`, or `-=` for weights that are stored as magnitudes.
+        drops: Bits that a sum loses once it is complete, rounded down; 0 for none.
+        wraps: Whether a sum wraps at 24 bits.
+        fanout: The synapses of a matrix.
+    """
+
+    name: str
+    node: ir.FixedDense | ir.FixedConv2d | Pooling
+    sender: Sender
+    ways: tuple[Way, ...]
+    waits: tuple[int, ...]
+    tables: tuple[ConstTable, ...]
+    shift: int = 0
+    adds: str = "+="
+    drops: int = 0
+    wraps: bool = False
+    fanout: Fanout | None = None
+
+    @property
+    def kind(self) -> str:
+        """What its function looks like."""
+        match self.node:
+            case ir.FixedDense():
+                return "dense"
+            case ir.FixedConv2d():
+                return "convolution"
+            case _:
+                return "pooling"
+
+    @property
+    def form(self) -> FanoutForm | None:
+        """How its tables tell targets."""
+        return None if self.fanout is None else self.fanout.form
+
+    @property
+    def apart(self) -> bool:
+        """Whether its sums are made apart from those of others, since they change once they are complete."""
+        return bool(self.drops or self.wraps)
+
+    @property
+    def window(self) -> Window:
+        """Its geometry on images."""
+        if isinstance(self.node, ir.FixedDense):
+            raise TypeError("a matrix has no window")
+        return self.node.window
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Rows and columns of the feature maps that it makes."""
+        _, height, width = self.sender.shape
+        return self.window.positions((height, width))
+
+    @property
+    def per_group(self) -> int:
+        """Output channels that an input channel reaches."""
+        node = self.node
+        return len(node.weights) // node.groups if isinstance(node, ir.FixedConv2d) else 1
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        node = self.node
+        return len(node.weights) if isinstance(node, ir.FixedConv2d) else self.sender.shape[0]
+
+    @property
+    def group_size(self) -> int:
+        """Input channels of a group."""
+        node = self.node
+        return node.weights.shape[1] if isinstance(node, ir.FixedConv2d) else 1
+
+    @property
+    def size(self) -> int:
+        """Number of targets."""
+        node = self.node
+        if isinstance(node, ir.FixedDense):
+            return targets_of(node.weights)
+        rows, columns = self.positions
+        return self.channels * rows * columns
+
+
+def connect(layout: Layout, names: dict[str, str]) -> dict[str, ConnectionCode]:
+    """Return the connections that bring anything, by the names of their nodes.
+
+    Raises:
+        TargetError: The geometry of an image takes more than 31 bits.
+    """
+    read: dict[str, list[Arrival]] = {}
+    ways: dict[str, set[Way]] = {}
+    for arrivals in layout.arrivals.values():
+        for name in dict.fromkeys(arrival.node.name for arrival in arrivals):
+            # Of two populations that read one connection, both find the same delays in it.
+            read[name] = [arrival for arrival in arrivals if arrival.node.name == name]
+            ways.setdefault(name, set()).update(_function(arrival.way) for arrival in read[name])
+    made = {
+        name: _connection(names[name], arrivals, tuple(way for way in Way if way in ways[name]))
+        for name, arrivals in read.items()
+    }
+    return {name: connection for name, connection in made.items() if connection is not None}
+
+
+def _function(way: Way) -> Way:
+    """Return the way of the function that reads messages: a list is a list, wherever it comes from."""
+    return Way.ALL if way is Way.ALL else Way.LISTED
+
+
+def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode | None:
+    node, sender = arrivals[0].node, arrivals[0].sender
+    waits = tuple(arrival.steps for arrival in arrivals)
+    match node:
+        case ir.FixedDense():
+            fanout = fan_out(name, node, arrivals)
+            if fanout is None:
+                return None
+            _, bits, adds = stored_weights(node, np.zeros(1, np.int32))
+            return ConnectionCode(
+                name,
+                node,
+                sender,
+                ways,
+                waits,
+                fanout.tables,
+                shift=bits + max(node.exponent, 0),
+                adds=adds,
+                drops=max(-node.exponent, 0),
+                fanout=fanout,
+            )
+        case ir.FixedConv2d():
+            _check_geometry(node, sender)
+            return _convolution(name, node, sender, ways, waits) if node.weights.any() else None
+        case _:
+            _check_geometry(node, sender)
+            return ConnectionCode(name, node, sender, ways, waits, ())
+
+
+def _convolution(
+    name: str, node: ir.FixedConv2d, sender: Sender, ways: tuple[Way, ...], waits: tuple[int, ...]
+) -> ConnectionCode:
+    outputs, inputs, rows, columns = node.weights.shape
+    weights, bits, adds = stored_weights(node, node.weights)
+    by_input = weights.reshape(node.groups, outputs // node.groups, inputs, rows, columns)
+    kernels = np.ascontiguousarray(by_input.transpose(0, 2, 3, 4, 1))
+    meaning = "weights, by input channel, row, column and output channel"
+    reach = (
+        int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * sender.limit << node.exponent
+    )
+    return ConnectionCode(
+        name,
+        node,
+        sender,
+        ways,
+        waits,
+        (ConstTable(f"{name}_weights", meaning, kernels.ravel()),),
+        shift=bits + node.exponent,
+        adds=adds,
+        wraps=reach >= STATE_LIMIT,
+    )
+
+
+def _check_geometry(node: ir.FixedConv2d | Pooling, sender: Sender) -> None:
+    """Raise unless all coordinates, padding included, fit 31 bits."""
+    window = node.window
+    for extent, padding in zip(sender.shape[1:], window.padding, strict=True):
+        if extent + 2 * padding >= _WORD:
+            raise TargetError(
+                f"node '{node.name}' pads {extent} elements with {padding}: more than 2^31 together"
+            )

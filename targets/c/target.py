@@ -1,0 +1,79 @@
+"""Plain C as a target; what it needs is loaded when a network is built."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from toolchain.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from targets.c.program import CProgram
+    from toolchain.hardware import HardwareProfile
+    from toolchain.ir import Graph
+    from toolchain.passes import Pass
+    from toolchain.target.protocol import Target
+
+
+@final
+@dataclass(frozen=True)
+class CTarget:
+    """Writes a network as C99, and runs it as a program of the system's compiler.
+
+    Attributes:
+        patience_s: Seconds without progress after which a run is ended.
+    """
+
+    patience_s: float = 120.0
+
+    @property
+    def name(self) -> str:
+        """As typed on the command line."""
+        return "c"
+
+    @property
+    def profile(self) -> HardwareProfile:
+        """The limits of Lava's fixed-point models, whose integers these are."""
+        from toolchain.hardware import LAVA_FIXED_POINT
+
+        return LAVA_FIXED_POINT
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """Fixed only: the code holds no real number."""
+        return frozenset({Stage.FIXED})
+
+    @property
+    def compiler(self) -> tuple[str, ...]:
+        """The compiler: what `CC` says, as `make` reads it, or `cc`."""
+        return tuple(shlex.split(os.environ.get("CC", ""))) or ("cc",)
+
+    def check(self) -> None:
+        """Raise unless there is a compiler."""
+        from targets.c.compiler import find_compiler
+
+        find_compiler(self.compiler)
+
+    def legalization(self) -> Sequence[Pass]:
+        """Delays per neuron go into the synapses."""
+        from toolchain.passes import FoldDelays
+
+        return (FoldDelays(),)
+
+    def build(self, graph: Graph) -> CProgram:
+        """Write a graph as C; it is compiled when it first runs.
+
+        Raises:
+            TargetError: The graph holds real numbers, or is larger than a compiler takes.
+        """
+        from targets.c.program import CProgram
+
+        return CProgram(graph, self.compiler, self.patience_s)
+
+
+if TYPE_CHECKING:
+    _conforms: type[Target] = CTarget
