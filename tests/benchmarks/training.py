@@ -39,6 +39,8 @@ SCALES = tuple(
     for entering in (0.2, 1.0)
     for density in (0.01, 0.05, 0.6)
 )
+MEASURED = tuple(Scale(input_density=entering) for entering in (0.2, 1.0))
+"""Problems whose memory is measured."""
 CURVE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)
 """Recurrent densities of the curve."""
 _CURVE_OF = (COMPILED, STEPWISE, "PyTorch", "PyTorch, CSR")
@@ -176,7 +178,9 @@ def compare(scale: Scale, names: Sequence[str], turns: int, *, memory: bool, dev
         "ratios": {name: ratio_of(each, times[COMPILED]) for name, each in times.items()},
         "fastest other": fastest,
         "differences": differences(problem, names),
-        "peak bytes": {name: peak_memory(name, scale, device) for name in names} if memory else {},
+        "peak bytes": {name: peak_memory(name, scale, device) for name in names}
+        if memory and scale in MEASURED
+        else {},
     }
 
 

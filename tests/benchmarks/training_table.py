@@ -25,8 +25,9 @@ def tables(document: Mapping[str, Any]) -> str:
     if machine["jobs"] > 1:
         head += f" Up to {machine['jobs']} problems at a time, each on cores of its own."
     parts = [head, times(document["problems"])]
-    if document["problems"][0]["peak bytes"]:
-        parts.append(memory(document["problems"]))
+    measured = [row for row in document["problems"] if row["peak bytes"]]
+    if measured:
+        parts.append(memory(measured))
     if document["curve"]:
         parts.append(growth(document["curve"]))
     return "\n\n".join(parts)
