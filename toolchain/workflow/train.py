@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
-
-import torch
+from typing import Any
 
 from toolchain.bars import draws
 from toolchain.execution.stimulus import Stimulus
@@ -13,14 +11,13 @@ from toolchain.memory import enough_memory
 from toolchain.models import Network
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.training import EpochRecord, fit, save_network
+from toolchain.training.samples import Samples
+from toolchain.training.validation import Validation
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data, untrained_network
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
 from toolchain.workflow.run_folder import RUN, History, TrainedRun, check_claim, claim, finish
-
-_TOGETHER: Final = 64
-"""Samples that are validated at a time."""
 
 
 @enough_memory("training the network")
@@ -60,7 +57,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     stage = "train network" if experiment.pruning is None else "train pruned network"
     records["network"] = _fit(experiment, network, encoded, folder / "training", stage, progress)
     save_network(network, folder / "network")
-    records["validation"] = _validation_accuracy(network, encoded)
+    records["validation"] = _validation_accuracy(experiment, network, encoded)
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
     Stimulus({"input": encoded.test}, encoded.data.test.labels).save(folder / "stimulus.npz")
     finish(folder, experiment, encoded.data, History(**records))
@@ -97,20 +94,21 @@ def _fit(
         encoded.data.train.labels,
         fit_options(experiment),
         seed=experiment.seed,
+        validation=_validation(encoded),
         checkpoint=checkpoint,
         progress=stage_progress(progress, stage),
     )
 
 
-def _validation_accuracy(network: Network, encoded: EncodedData) -> float | None:
-    """Return the percentage of the validation samples that are classified rightly; None without any."""
+def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
+    """Return the validation samples and their labels; None without any."""
     inputs = encoded.validation
-    if inputs is None:
+    return None if inputs is None else (inputs, encoded.data.validation.labels)
+
+
+def _validation_accuracy(experiment: Experiment, network: Network, encoded: EncodedData) -> float | None:
+    """Return the percentage of the validation samples that are classified rightly; None without any."""
+    samples = _validation(encoded)
+    if samples is None:
         return None
-    kind, right = next(network.parameters()).dtype, 0
-    with torch.inference_mode():
-        for start in range(0, len(inputs), _TOGETHER):
-            scores = network(torch.from_numpy(inputs[start : start + _TOGETHER]).to(kind)).scores
-            labels = encoded.data.validation.labels[start : start + _TOGETHER]
-            right += int((scores.argmax(dim=1).numpy() == labels).sum())
-    return 100 * right / len(inputs)
+    return Validation(network, samples, experiment.training.batch_size).judge(network).accuracy
