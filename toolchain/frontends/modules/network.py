@@ -72,7 +72,7 @@ def recorded(
     """Run a module on an example and return it as a graph.
 
     Args:
-        module: Untyped module with neurons that are known; its own forward runs, in evaluation.
+        module: Module with neurons that are known; its own forward runs, in evaluation.
         example: Arrays that its forward takes, by name of the argument; a single one may have any name.
         classes: Names of the classes.
         name: Name of the graph.
