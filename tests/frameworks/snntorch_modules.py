@@ -275,6 +275,23 @@ class Static(nn.Module):
         return torch.stack([self.lif2(self.fc(self.lif1(current).flatten(1))) for _ in range(9)])
 
 
+class TwoArguments(nn.Module):
+    """Two streams that forward takes as arguments, time first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(6, 10), nn.Linear(4, 10)
+        self.hidden, self.out, self.last = leaky(), nn.Linear(10, 3), leaky()
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        self.hidden.reset_mem()
+        self.last.reset_mem()
+        sent = []
+        for a, b in zip(left, right, strict=True):
+            sent.append(self.last(self.out(self.hidden(self.left(a) + self.right(b)))))
+        return torch.stack(sent)
+
+
 class TwoInputs(nn.Module):
     """Two streams of spikes; the second is the first, backwards in channels."""
 

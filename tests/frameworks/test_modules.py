@@ -8,11 +8,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import pumice
-from tests.frameworks.module_cases import Case
+from tests.frameworks.module_cases import Case, strengthen
 from toolchain.errors import ArgumentError, UnsupportedModuleError
+from toolchain.stage import Stage
 
 FRAMEWORKS = ("snntorch", "spikingjelly", "sinabs", "norse")
 MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]
@@ -63,6 +66,23 @@ def test_a_module_is_compiled_and_its_integers_run(framework: str) -> None:
     assert build.facts.source is not None
     build.facts.source.require_equal()
     assert "equal" in pumice.compare(build, exact=("emulator",)).sentences()[-1]
+
+
+def test_every_argument_of_forward_is_an_input_by_its_name() -> None:
+    torch.manual_seed(0)
+    module = import_module("tests.frameworks.snntorch_modules").TwoArguments()
+    strengthen(module, 3.0)
+    rng = np.random.default_rng(0)
+    streams = {name: rng.random((15, 5, size)) < 0.4 for name, size in (("right", 4), ("left", 6))}
+    build = pumice.compile(module, streams)
+    assert {node.name: node.shape for node in build.float_graph.inputs} == {"left": (6,), "right": (4,)}
+    assert build.facts.source is not None
+    build.facts.source.require_equal()
+    assert all(each.spikes > 0 for each in build.facts.source.populations.values())
+    with torch.no_grad():
+        sent = module(*(torch.from_numpy(streams[name]).float() for name in ("left", "right")))
+    scores = pumice.predict(build, stage=Stage.FLOAT).scores
+    assert np.array_equal(next(iter(scores.values())), sent.sum(0).numpy())
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
