@@ -9,7 +9,7 @@ Operations stand in the order of `NeuronDynamics.step`, and multiplications are 
 spikes are equal.
 """
 
-# pyright: basic, reportMissingImports=false
+# pyright: basic, reportMissingImports=false, reportGeneralTypeIssues=false
 # ruff: noqa: ANN001, ANN201, ANN202, N803, PLR0917 - Triton types arguments, and writes constants in capitals
 import triton
 import triton.language as tl
