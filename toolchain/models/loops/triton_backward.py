@@ -4,7 +4,7 @@ A sample is one program's own on its way back through the steps. Gradients of we
 own, in which a source neuron is one program's: it looks for its spikes, and sums over them in their order.
 """
 
-# pyright: basic, reportMissingImports=false, reportOperatorIssue=false
+# pyright: basic, reportMissingImports=false, reportOperatorIssue=false, reportGeneralTypeIssues=false
 # ruff: noqa: ANN001, ANN201, ANN202, N803, PLR0917 - Triton types arguments, and writes constants in capitals
 import triton
 import triton.language as tl
