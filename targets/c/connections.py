@@ -7,7 +7,7 @@ from typing import Final, final
 import numpy as np
 
 from targets.c.fanout import Fanout, FanoutForm, fan_out, stored_weights
-from targets.c.layout import Arrival, Layout, Sender, Way
+from targets.c.layout import Arrival, SourceLayout, Sender, Way
 from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.errors import TargetError
@@ -111,7 +111,7 @@ class ConnectionCode:
         return self.channels * rows * columns
 
 
-def connect(layout: Layout, names: dict[str, str]) -> dict[str, ConnectionCode]:
+def connect(layout: SourceLayout, names: dict[str, str]) -> dict[str, ConnectionCode]:
     """Return the connections that bring anything, by the names of their nodes.
 
     Raises:

@@ -115,7 +115,7 @@ class Arrival:
 
 @final
 @dataclass(frozen=True)
-class Layout:
+class SourceLayout:
     """The messages of a network.
 
     Attributes:
@@ -127,7 +127,7 @@ class Layout:
     arrivals: Mapping[str, tuple[Arrival, ...]]
 
 
-def lay_out(graph: Graph) -> Layout:
+def lay_out(graph: Graph) -> SourceLayout:
     """Return the messages of a verified fixed graph.
 
     Raises:
@@ -163,12 +163,12 @@ def lay_out(graph: Graph) -> Layout:
 
 def _with_rings(
     senders: Mapping[str, Sender], arrivals: Mapping[str, tuple[Arrival, ...]], longest: Mapping[str, int]
-) -> Layout:
+) -> SourceLayout:
     full = {
         name: Sender(each.node, each.shape, each.values, each.limit, longest[name])
         for name, each in senders.items()
     }
-    return Layout(
+    return SourceLayout(
         full,
         {
             reader: tuple(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from targets.c.connections import ConnectionCode
-from targets.c.layout import Layout, Sender, Way
+from targets.c.layout import SourceLayout, Sender, Way
 from targets.c.neurons import PopulationNumbers
 from targets.c.tables import smallest_type
 from toolchain import ir
@@ -50,14 +50,14 @@ class Member:
         return f"{self.ctype} {self.name}[{self.count}];" if self.count else f"{self.ctype} {self.name};"
 
 
-def index_type(layout: Layout) -> str:
+def index_type(layout: SourceLayout) -> str:
     """Return the type that numbers the elements of every sender."""
     largest = max(sender.size for sender in layout.senders.values())
     return f"{smallest_type(0, largest - 1).__name__}_t"
 
 
 def state_members(
-    layout: Layout,
+    layout: SourceLayout,
     names: Mapping[str, str],
     populations: Iterable[PopulationNumbers],
     connections: Mapping[str, ConnectionCode],
@@ -75,7 +75,7 @@ def state_members(
     return sorted(members, key=lambda member: -_BYTES[member.ctype])
 
 
-def _scratch(layout: Layout, connections: Iterable[ConnectionCode], index: str) -> list[Member]:
+def _scratch(layout: SourceLayout, connections: Iterable[ConnectionCode], index: str) -> list[Member]:
     receiving = [s.size for s in layout.senders.values() if not s.is_input]
     members = [Member("sums", "uint32_t", max(receiving), "what arrives in a step; zero between two")]
     apart = [connection.size for connection in connections if connection.apart]

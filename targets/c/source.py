@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from targets.c.connections import ConnectionCode, connect
 from targets.c.description import describe_connection, describe_sender, memory_map
-from targets.c.layout import Arrival, Layout, Sender, Way, lay_out
+from targets.c.layout import Arrival, SourceLayout, Sender, Way, lay_out
 from targets.c.memory import Member, index_type, state_members
 from targets.c.names import comment, identifiers, prefix_of
 from targets.c.neurons import PopulationNumbers
@@ -156,7 +156,7 @@ class NetworkCode:
         self.graph = graph
         self.prefix = prefix_of(graph.name)
         self.names = identifiers(node.name for node in graph)
-        self.layout: Layout = lay_out(graph)
+        self.layout: SourceLayout = lay_out(graph)
         self.connections = connect(self.layout, self.names)
         self.populations = {
             node.name: PopulationNumbers(
