@@ -7,7 +7,7 @@ from typing import Final, final
 import numpy as np
 
 from targets.c.fanout import Fanout, FanoutForm, fan_out, stored_weights
-from targets.c.layout import Arrival, SourceLayout, Sender, Way
+from targets.c.layout import Arrival, Sender, SourceLayout, Way
 from targets.c.tables import ConstTable
 from toolchain import ir
 from toolchain.errors import TargetError

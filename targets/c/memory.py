@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from targets.c.connections import ConnectionCode
-from targets.c.layout import SourceLayout, Sender, Way
+from targets.c.layout import Sender, SourceLayout, Way
 from targets.c.neurons import PopulationNumbers
 from targets.c.tables import smallest_type
 from toolchain import ir

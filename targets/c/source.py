@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from targets.c.connections import ConnectionCode, connect
 from targets.c.description import describe_connection, describe_sender, memory_map
-from targets.c.layout import Arrival, SourceLayout, Sender, Way, lay_out
+from targets.c.layout import Arrival, Sender, SourceLayout, Way, lay_out
 from targets.c.memory import Member, index_type, state_members
 from targets.c.names import comment, identifiers, prefix_of
 from targets.c.neurons import PopulationNumbers
