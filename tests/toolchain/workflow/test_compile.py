@@ -102,7 +102,7 @@ def test_samples_longer_than_the_proof_are_warned_about(rng: np.random.Generator
 
 
 def test_an_unknown_target_is_named(rng: np.random.Generator) -> None:
-    with pytest.raises(UnknownNameError, match="known: emulator, lava"):
+    with pytest.raises(UnknownNameError, match="known: c, emulator, lava"):
         toolchain.compile(_model(), _example(rng), target="loihi9")
 
 

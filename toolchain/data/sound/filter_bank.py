@@ -26,7 +26,7 @@ def centres(bands: int, low: float, high: float) -> Floats:
     """Return centres of bands that are equally far apart along the cochlea.
 
     >>> centres(3, 100.0, 3200.0).round().tolist()
-    [100.0, 863.0, 3200.0]
+    [100.0, 833.0, 3200.0]
     """
     return (10 ** (np.linspace(_erb_rate(low), _erb_rate(high), bands) / 21.4) - 1) / 0.00437
 
