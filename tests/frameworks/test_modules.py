@@ -55,7 +55,7 @@ def test_random_modules_are_equal_or_say_why_not(part: int) -> None:
     made = {seed: case_of(seed).result() for seed in range(part, RANDOM, PARTS)}
     named = {seed: what for seed, what in made.items() if what not in {"equal", "silent"}}
     assert all("forgets at each call what it sent to itself" in what for what in named.values()), named
-    assert len(named) < len(made) / 5
+    assert len(named) < len(made) / 3
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
