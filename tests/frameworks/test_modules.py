@@ -49,13 +49,20 @@ def test_every_construct_is_equal_or_refused_with_its_reason(framework: str) -> 
     assert not wrong
 
 
+def _forgets(module: torch.nn.Module) -> bool:
+    """Return whether a layer of sinabs sends to itself, which a call for every step forgets."""
+    layer = import_module("sinabs.layers").LIFRecurrent
+    return any(isinstance(child, layer) for child in module.modules())
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_modules_are_equal_or_say_why_not(part: int) -> None:
     case_of = import_module("tests.frameworks.random_neurons").case
-    made = {seed: case_of(seed).result() for seed in range(part, RANDOM, PARTS)}
+    cases_of = {seed: case_of(seed) for seed in range(part, RANDOM, PARTS)}
+    made = {seed: case.result() for seed, case in cases_of.items()}
     named = {seed: what for seed, what in made.items() if what not in {"equal", "silent"}}
     assert all("forgets at each call what it sent to itself" in what for what in named.values()), named
-    assert len(named) < len(made) / 3
+    assert named.keys() == {seed for seed, case in cases_of.items() if _forgets(case.make())}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -68,8 +68,8 @@ def fit(
             `[samples, outputs]`, learnt by squared error; None if `inputs` gives pairs `(sample, label)`.
         options: How to train.
         seed: Seed of the order of samples.
-        validation: Inputs and labels that the network is judged by after every epoch and does not learn
-            from; they change none of its numbers.
+        validation: Inputs and labels that the network is judged by after the last step of every epoch, before
+            callbacks hear that it has ended. It does not learn from them: they change none of its numbers.
         checkpoint: Folder for the state after every epoch; a state that it holds is continued from.
         callbacks: Objects that are told of every step and epoch, in this order.
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
