@@ -27,7 +27,11 @@ _INFINITE: Final = "vth"
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: str = "") -> None:
     """Write tensors, and a note in the header, as one safetensors file, atomically."""
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    # A copy in any case: one number that stands for several counts as contiguous, but has no bytes in a row.
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     needed = sum(tensor.nbytes for tensor in plain.values())
     with replacing_file(path, needed) as temporary:
         save_file(plain, temporary, metadata={"note": note, "sha256": _hash_of(plain, note)})

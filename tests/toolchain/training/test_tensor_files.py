@@ -23,6 +23,8 @@ _TENSORS = {
     "half": torch.ones(2, dtype=torch.bfloat16),
     "step": torch.tensor(3),
     "none": torch.zeros(0, 2),
+    "repeated": torch.tensor([2.0]).sum().expand(1),
+    "turned": torch.arange(6.0).reshape(2, 3).T,
 }
 
 

@@ -33,10 +33,20 @@ def idx_file(folder: Path, name: str, remedy: str) -> Path:
     Raises:
         MissingFileError: There is neither.
     """
-    for path in (folder / name, folder / f"{name}.gz", folder / name.replace("-idx", ".idx")):
-        if path.is_file():
-            return path
-    raise MissingFileError("IDX file", folder / name, remedy)
+    path = next((folder / each for each in _names(name) if (folder / each).is_file()), None)
+    if path is None:
+        raise MissingFileError("IDX file", folder / name, remedy)
+    return path
+
+
+def has_test(folder: Path) -> bool:
+    """Return whether a folder has pictures or labels of an official test part, packed or not."""
+    return any((folder / each).is_file() for kind in (IMAGES, LABELS) for each in _names(kind["test"]))
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Return the names that a file may have."""
+    return name, f"{name}.gz", name.replace("-idx", ".idx")
 
 
 def load_idx(path: Path, axes: int) -> NDArray[np.uint8]:

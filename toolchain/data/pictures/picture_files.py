@@ -40,9 +40,18 @@ def read_picture(path: Path, size: tuple[int, int], *, grey: bool) -> NDArray[np
             warnings.simplefilter("error")
             with Image.open(path, formats=_FORMATS) as image:
                 budget().check_file(path, _PER_PIXEL * image.width * image.height)
-                plain = image.convert("L" if grey else "RGB")
+                plain = _of_bytes(image).convert("L" if grey else "RGB")
                 scaled = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise CorruptArtifactError(path, f"is no picture that can be read: {error}") from None
     array = np.asarray(scaled, np.uint8)
     return array[None] if grey else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """Return a picture whose pixels are bytes: of sixteen bits the upper eight, which Pillow would clip."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        raise ValueError("its pixels have 32 bits, of which none says what is white: save it with 8 or 16")
+    return image

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 from numpy.typing import NDArray
 
 from toolchain.data.sets.options import Broken, Naming
-from toolchain.errors import ArtifactError, CorruptArtifactError, MissingFileError
+from toolchain.errors import ArtifactError, CorruptArtifactError, MissingFileError, UsageError
 
 _PARTS: Final = {"train": ("train", "training"), "test": ("test", "testing")}
 _AT_ONCE: Final = 2**20
@@ -40,7 +40,11 @@ def find_files(folder: Path, suffixes: Sequence[str], naming: Naming, layout: st
         MissingFileError: There is no such folder, or no such file in it.
         CorruptArtifactError: A file lies outside of all folders of classes.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes and path.is_file() and not _is_hidden(path.relative_to(folder))
+    )
     if not paths:
         endings = ", ".join(suffixes)
         raise MissingFileError(f"folder of files ({endings})", folder, f"`path` must be {layout}")
@@ -52,16 +56,37 @@ def find_files(folder: Path, suffixes: Sequence[str], naming: Naming, layout: st
     return [LabelledFile(path, path.relative_to(folder).parts[0]) for path in paths]
 
 
+def _is_hidden(path: Path) -> bool:
+    """Return whether a file was put there by a system or an editor, such as `._a.png` and `__MACOSX`."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
 def official_parts(path: Path, test_path: str) -> tuple[Path, Path | None]:
-    """Return folders for training and test: as named, or `train` and `test` below the path if it has both."""
+    """Return folders for training and test: as named, or `train` and `test` below the path if it has both.
+
+    Raises:
+        UsageError: There is one of them without the other, and it has folders itself: it is no class.
+    """
     if test_path:
         return path, Path(test_path)
     below = {
-        part: next((path / name for name in names if (path / name).is_dir()), None)
+        part: next((each for each in _folders(path) if each.name.lower() in names), None)
         for part, names in _PARTS.items()
     }
     train, test = below["train"], below["test"]
-    return (path, None) if train is None or test is None else (train, test)
+    if train is not None and test is not None:
+        return train, test
+    one = train or test
+    if one is not None and _folders(one):
+        raise UsageError(
+            f"'{one}' has folders of classes, but '{path}' has no other part beside it: name the folder to "
+            "train on as `path`, and the one to test on, if there is one, as `test_path`"
+        )
+    return path, None
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
 
 
 def usable(

@@ -15,7 +15,7 @@ from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import BrailleData, CsvData, NpzData
 from toolchain.data.tables.series_file import load_csv
 from toolchain.data.tables.table import CsvTable, TableForm, read_table
-from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
 from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.files.disk import check_file
 from toolchain.intake import check_finite, labels_of, path_of
@@ -76,7 +76,12 @@ def _scaled(data: DataSet, shape: tuple[int, ...]) -> DataSet:
 
 
 def _between(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype not in {np.dtype(np.float32), np.dtype(np.float64)}:
+        # Differences of bytes wrap around, and those of half precision become infinite.
+        values, low, high = (each.astype(np.float64) for each in (values, low, high))
     span = np.where(high > low, high - low, 1)
+    if not np.isfinite(span).all():
+        raise UsageError("values are too far apart to be brought to 0 .. 1: divide them by a number before")
     return np.clip((values - low) / span, 0, 1)
 
 

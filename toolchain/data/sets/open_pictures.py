@@ -6,7 +6,7 @@ from typing import Final
 
 from toolchain.data.pictures.cifar import load_cifar10
 from toolchain.data.pictures.digits import load_digits
-from toolchain.data.pictures.idx import IMAGES, LABELS, LAYOUT, idx_file, load_idx_pair
+from toolchain.data.pictures.idx import IMAGES, LABELS, LAYOUT, has_test, idx_file, load_idx_pair
 from toolchain.data.pictures.images import in_rows
 from toolchain.data.pictures.picture_files import SUFFIXES, read_picture
 from toolchain.data.sets.assembly import Raw, assemble, classes_of, own_test, part_of_files
@@ -63,7 +63,7 @@ def _open_idx(options: IdxData | PublishedPictures, advice: str, classes: tuple[
     elsewhere = own_test(options) if isinstance(options, IdxData) else None
     test = None
     place = elsewhere or folder
-    if elsewhere or isinstance(options, PublishedPictures) or _has_test(folder):
+    if elsewhere or isinstance(options, PublishedPictures) or has_test(folder):
         tests = [idx_file(place, each["test"], advice) for each in (IMAGES, LABELS)]
         test_pictures, test_labels = load_idx_pair(*tests)
         if test_pictures.shape[1:] != pictures.shape[1:] or test_labels.max() >= len(names):
@@ -71,10 +71,6 @@ def _open_idx(options: IdxData | PublishedPictures, advice: str, classes: tuple[
         test, files = Part(test_pictures, test_labels), [*files, *tests]
     raw = Raw(Part(pictures, labels), test, names, files, folder)
     return assemble(options, raw, SampleKind.PICTURES, pictures.shape[1:])
-
-
-def _has_test(folder: Path) -> bool:
-    return any((folder / f"{IMAGES['test']}{end}").is_file() for end in ("", ".gz"))
 
 
 def open_images(options: ImagesData) -> DataSet:

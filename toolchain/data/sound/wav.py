@@ -19,6 +19,8 @@ Waveform = NDArray[np.float32]
 
 _GROWTH: Final = 12
 """A file takes at most so many times its size: bytes become real numbers, which are resampled."""
+_RESAMPLED: Final = 8
+"""Bytes of a sample while a waveform is brought to a faster rate."""
 _FASTEST: Final = 10**6
 """Samples in a second of anything that is sound."""
 _UNREADABLE: Final = (ValueError, EOFError, OverflowError, ZeroDivisionError, TypeError, MemoryError)
@@ -53,7 +55,10 @@ def read_wav(path: Path, hertz: int = 0) -> tuple[Waveform, int]:
     wave = _scaled(np.asarray(samples))
     if not np.isfinite(wave).all():
         raise CorruptArtifactError(path, "holds values that are not finite")
-    return (_resampled(wave, rate, hertz), hertz) if hertz and hertz != rate else (wave, rate)
+    if not hertz or hertz == rate:
+        return wave, rate
+    budget().check_file(path, _RESAMPLED * (len(wave) * hertz // rate))
+    return _resampled(wave, rate, hertz), hertz
 
 
 def _scaled(samples: NDArray[Any]) -> Waveform:

@@ -8,7 +8,7 @@ decimals is found in the first lines or said by the caller.
 import csv
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -134,7 +134,7 @@ def _read(
     path: str, rows: _Rows, columns: tuple[str, ...], words: str, form: TableForm, delimiter: str
 ) -> CsvTable:
     header = next(rows, [])
-    places = {name.strip(): place for place, name in enumerate(header)}
+    places = _places(path, header)
     first = list(islice(rows, _LOOKED_AT))
     comma = form.decimal == "," or (not form.decimal and delimiter != "," and _has_commas(first))
     chosen = _chosen(path, places, columns, words, first, comma=comma)
@@ -142,12 +142,7 @@ def _read(
     for number, row in enumerate(chain(first, rows), start=2):
         values = [_cell(row, places[name], comma=comma) for name in chosen]
         gaps = [name for name, value in zip(chosen, values, strict=True) if value is None]
-        if gaps and form.gaps == "refuse":
-            cell = row[places[gaps[0]]] if places[gaps[0]] < len(row) else None
-            raise SeriesError(
-                path,
-                f"row {number}, column '{gaps[0]}': expected a number, got {cell and cell[:_SHOWN]!r}",
-            )
+        _check_row(path, number, row, len(header), {name: places[name] for name in gaps}, form.gaps)
         if gaps and form.gaps == "drop":
             continue
         cells.extend(math.nan if value is None else value for value in values)
@@ -157,6 +152,36 @@ def _read(
     values = np.frombuffer(cells).reshape(count, len(chosen)) if count else np.zeros((0, len(chosen)))
     left_out = tuple(name for name in places if name not in chosen and name != words)
     return CsvTable(tuple(chosen), _without_gaps(path, chosen, values, form), tuple(texts), left_out)
+
+
+def _places(path: str, header: Sequence[str]) -> dict[str, int]:
+    """Return where columns stand by their names; one without a name, such as numbers of rows, is left out."""
+    places = dict[str, int]()
+    for place, name in enumerate(map(str.strip, header)):
+        if name in places:
+            raise SeriesError(path, f"has two columns '{name[:_SHOWN]}': give each a name of its own")
+        if name:
+            places[name] = place
+    return places
+
+
+def _check_row(
+    path: str, number: int, row: Sequence[str], width: int, gaps: Mapping[str, int], asked: str
+) -> None:
+    """Refuse a row that is longer than the header, and what is neither a number nor a gap that is allowed."""
+    if any(cell.strip() for cell in row[width:]):
+        raise SeriesError(
+            path,
+            f"row {number} has {len(row)} cells, the header {width}: name every column, and quote cells that "
+            "contain what separates them",
+        )
+    for name, place in gaps.items():
+        cell = row[place] if place < len(row) else None
+        if asked == "refuse" or (cell or "").strip().lower() not in _MISSING:
+            raise SeriesError(
+                path,
+                f"row {number}, column '{name}': expected a number, got {cell and cell[:_SHOWN]!r}",
+            )
 
 
 def _chosen(
@@ -180,6 +205,8 @@ def _chosen(
         raise SeriesError(
             path, f"has no column '{', '.join(unknown)}' of numbers; known: {', '.join(places)[:_NAMES]}"
         )
+    if words in chosen:
+        raise SeriesError(path, f"column '{words}' names the class: leave it out of `columns`")
     return chosen
 
 
@@ -205,7 +232,8 @@ def _number(cell: str, *, comma: bool = False) -> float | None:
     text = cell.strip()
     if comma:
         text = text.replace(".", "").replace(",", ".") if "," in text else text
-    if text.lower() in _MISSING:
+    # Python alone takes '1_2' for a number.
+    if text.lower() in _MISSING or "_" in text:
         return None
     try:
         return float(text)

@@ -28,6 +28,21 @@ def test_pictures_of_every_mode_become_bytes(mode: str, tmp_path: Path) -> None:
     assert read_picture(path, (3, 5), grey=False).shape == (3, 3, 5)
 
 
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_of_sixteen_bits_the_upper_eight_are_taken(ending: str, tmp_path: Path) -> None:
+    pixels = np.array([[0, 255, 256], [0x1234, 0x8000, 0xFFFF]], np.uint16)
+    Image.fromarray(pixels).save(tmp_path / f"a.{ending}")
+    read = read_picture(tmp_path / f"a.{ending}", (2, 3), grey=True)
+    assert read[0].tolist() == [[0, 0, 1], [0x12, 0x80, 0xFF]]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(kind: type, tmp_path: Path) -> None:
+    Image.fromarray(np.ones((2, 2), kind)).save(tmp_path / "a.tif")
+    with pytest.raises(CorruptArtifactError, match="pixels have 32 bits.*save it with 8 or 16"):
+        read_picture(tmp_path / "a.tif", (2, 2), grey=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"no picture", b"GIF89a"])
 def test_what_is_no_picture_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)

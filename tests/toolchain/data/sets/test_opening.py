@@ -253,3 +253,30 @@ def test_recordings_may_lie_in_their_own_folder_and_lack_a_test_if_that_is_fine(
     assert len(_open("nmnist", path).test) == 6
     with pytest.raises(CorruptArtifactError, match="30 recordings.*published set has 60000"):
         _open("nmnist", path, partial=False)
+
+
+@pytest.mark.parametrize("kind", ["?", "i1", "u1", "i8", "f2", "f4", "f8"])
+def test_numbers_of_every_type_are_scaled_by_the_extremes_of_training(kind: str, tmp_path: Path) -> None:
+    low, high = (0, 1) if kind == "?" else (10, 250) if kind == "u1" else (-120, 120)
+    train = np.array([low, high] * 10).astype(kind)[:, None]
+    beyond = train if kind == "?" else np.array([low - 5, high + 5] * 10).astype(kind)[:, None]
+    for name, values in (("a", train), ("b", beyond)):
+        np.savez(tmp_path / f"{name}.npz", input=values, labels=np.arange(20) % 2)
+    data = _open("npz", tmp_path / "a.npz", test_path=str(tmp_path / "b.npz"), scale=True)
+    assert np.array_equal(data.train.samples[:, 0], data.train.labels)
+    assert np.array_equal(data.test.samples[:, 0], data.test.labels)
+
+
+def test_values_too_far_apart_to_be_scaled_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", input=np.array([-1e308, 1e308] * 10)[:, None], labels=np.arange(20) % 2)
+    with pytest.raises(UsageError, match="too far apart"), np.errstate(over="ignore"):
+        _open("npz", tmp_path / "a.npz", scale=True)
+
+
+def test_an_official_test_is_taken_however_its_files_are_named(tmp_path: Path) -> None:
+    for part, count in (("train", 20), ("t10k", 10)):
+        pictures = np.arange(count * 4, dtype=np.uint8).reshape(count, 2, 2)
+        (tmp_path / f"{part}-images.idx3-ubyte").write_bytes(idx(pictures))
+        (tmp_path / f"{part}-labels.idx1-ubyte").write_bytes(idx((np.arange(count) % 2).astype(np.uint8)))
+    data = _open("idx", tmp_path)
+    assert (len(data.train), len(data.validation), len(data.test)) == (18, 2, 10)

@@ -39,6 +39,15 @@ def test_a_waveform_is_brought_to_another_rate(tmp_path: Path) -> None:
     assert abs(strongest - 440) <= 5
 
 
+def test_a_rate_that_would_swell_a_waveform_beyond_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wavfile.write(tmp_path / "a.wav", 1, tone(440, 0, 8000))
+    monkeypatch.setenv("PUMICE_MEMORY", "64M")
+    with pytest.raises(CorruptArtifactError, match="of memory"):
+        read_wav(tmp_path / "a.wav", 10**6)
+
+
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"no sound at all", b"RIFF\x24\0\0\0WAVEfmt "])
 def test_what_is_no_wav_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(content)

@@ -60,11 +60,6 @@ def test_rows_may_take_several_lines_and_lack_what_is_not_asked_for(tmp_path: Pa
     assert series.values[:, 0].tolist() == list(range(12))
 
 
-def test_of_columns_with_one_name_the_last_is_read(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.csv", "a,a\n" + "".join(f"0,{i}\n" for i in range(12)))
-    assert load_csv(path).values[:, 0].tolist() == list(range(12))
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -79,6 +79,41 @@ def test_no_row_is_lost_behind_those_that_are_looked_at_first(tmp_path: Path) ->
     assert read_table(path).values[:, 0].tolist() == list(range(200))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x,x,y\n1,2,a\n", "two columns 'x'"),
+        ("x,z,y\n1,5,2,5,a\n", "row 2 has 5 cells, the header 3"),
+        ("x,z,y\nr1,0.1,3,a\n", "row 2 has 4 cells, the header 3"),
+        ("x,y\n1,a\n1_000,b\n", "row 3, column 'x': expected a number, got '1_000'"),
+    ],
+)
+def test_cells_that_would_be_read_as_others_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SeriesError, match=said):
+        read_table(_write(tmp_path / "a.csv", text), words="y")
+
+
+def test_a_column_without_a_name_is_left_out_and_empty_cells_behind_a_row_are_none(tmp_path: Path) -> None:
+    table = read_table(_write(tmp_path / "a.csv", ",x,y\n0,5,a,\n1,6,b,,\n"), words="y")
+    assert table.columns == ("x",)
+    assert table.values.tolist() == [[5], [6]]
+    assert table.words == ("a", "b")
+
+
+def test_the_class_is_no_input(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x,y\n1,0\n2,1\n")
+    with pytest.raises(SeriesError, match="column 'y' names the class: leave it out of `columns`"):
+        read_table(path, ("x", "y"), words="y")
+
+
+@pytest.mark.parametrize("gaps", ["interpolate", "drop"])
+@pytest.mark.parametrize("cell", ["7,5", "seven", "1 000"])
+def test_a_cell_that_holds_something_else_is_no_gap(gaps: str, cell: str, tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x;y\n" + "1;2\n" * 60 + f"{cell};2\n")
+    with pytest.raises(SeriesError, match=f"row 62, column 'x': expected a number, got '{cell}'"):
+        read_table(path, form=TableForm(gaps=gaps))
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tables") / "a.csv"
