@@ -59,15 +59,17 @@ def folded(
     steps = Steps(watch.ledger, last)
     for made in calls.values():
         steps.check(made)
-    reads = reads_of(watch.ledger, results, last)
+    reads, left_out = reads_of(watch.ledger, results, last)
     flat: set[str] = set()
     while True:
         try:
-            return _assembled(watch, neurons, inputs, reads, flat, classes, name)
+            made = _assembled(watch, neurons, inputs, reads, flat, classes, name)
         except FlatNeuronsError as error:
             if error.path in flat:
                 raise FrontendError(f"'{error.path}' is driven by maps and by what is none") from None
             flat.add(error.path)
+        else:
+            return replace(made, notes=(*made.notes, *left_out))
 
 
 def _assembled(

@@ -122,6 +122,9 @@ def _reduced(kind: str, watch: Follows, call: Call) -> None:
         result: Tensor = call.result if isinstance(call.result, Tensor) else call.result[0]
         watch.enter(result, made.labels.reshape(tuple(result.shape)))
         return
+    if any(labels.shape[axis] == 1 for axis in axes if axis == (1 if steps == 0 else 0)):
+        watch.hide(call.result, f"{kind} over the samples")
+        return
     if kind == "sum" and steps is None and len(axes) == 1 and labels.shape[axes[0]] <= _FEW:
         # What was stacked to be added, such as the branches of a loop.
         parts = list(np.moveaxis(labels, axes[0], 0))
@@ -143,7 +146,11 @@ def _over(kind: str, axes: tuple[int, ...], keep: bool, x: Tensor) -> Tensor:  #
 
 def _ranked(watch: Follows, call: Call) -> None:
     """Write down functions of scores that leave the largest the largest, at the end of a network."""
-    elementwise(watch, "score", call.result, [watch.labels_or_constants(call.first)], None)
+    labels, axis = watch.labels_or_constants(call.first), call.get(1, "dim")
+    if isinstance(axis, int) and axis_of_steps(watch, labels) == axis % labels.ndim:
+        watch.hide(call.result, f"{call.name} over the steps")
+        return
+    elementwise(watch, "score", call.result, [labels], None)
 
 
 FUNCTIONS: Final[Mapping[str, Handler]] = {

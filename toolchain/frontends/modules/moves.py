@@ -96,6 +96,9 @@ def _gathered(watch: Follows, call: Call) -> None:
 def _assigned(watch: Follows, call: Call) -> None:
     """Put labels into a part of a tensor that is changed in place."""
     target, index, value = call.args
+    if any(watch.is_followed(place) for place in (index if isinstance(index, tuple | list) else (index,))):
+        watch.hide(target, "an assignment at places that depend on the data")
+        return
     filled = _labels(watch, target).clone()
     filled[index] = _labels(watch, value)
     watch.enter(target, filled.numpy())

@@ -84,6 +84,7 @@ def recorded(
     """
     neurons = neurons_of(module)
     _check_whole(module)
+    _check_example(example)
     if not neurons:
         raise FrontendError("the module has no neurons that are known")
     runner = _ModuleRuns(module, neurons, example)
@@ -142,6 +143,7 @@ class _ModuleRuns:
         self._module, self._neurons = module, neurons
         self._arrays = {name: np.asarray(array) for name, array in example.items()}
         weights = [each for each in module.parameters() if each.is_floating_point()]
+        self._calls: dict[str, int] = {}
         self._dtype = weights[0].dtype if weights else torch.get_default_dtype()
         self._device = weights[0].device if weights else torch.device("cpu")
 
@@ -216,6 +218,7 @@ class _ModuleRuns:
         with watch.watching():
             result = self._run(tensors, layout)
         self._check_calls(watch, steps)
+        self._calls = {path: len(made) for path, made in watch.calls.items()}
         results = {
             label: watch.labels_or_constants(tensor)
             for label, tensor in tensors_of(result)
@@ -276,6 +279,10 @@ class _ModuleRuns:
         count = 1 if layout.merged else next(iter(tensors.values())).shape[layout.samples]
         outputs: dict[str, NDArray[Untyped]] = {}
         for path, steps in records.items():
+            if len(steps) != self._calls[path]:
+                raise _OtherLayoutError(
+                    f"'{path}' ran {self._calls[path]} steps for one sample, and {len(steps)} for {count}"
+                )
             for place, quantity in enumerate(("spikes", "v")):
                 parts = [step[place] for step in steps]
                 if parts and all(part is not None for part in parts) and (place == 0 or steps[0][0] is None):
@@ -314,6 +321,18 @@ def _stacked(results: list[Untyped]) -> Untyped:
     if isinstance(first, Mapping):
         return {key: _stacked([result[key] for result in results]) for key in first}
     return first
+
+
+def _check_example(example: Mapping[str, NDArray[Untyped]]) -> None:
+    """Raise for an example without numbers, or with numbers that no weights can multiply."""
+    for name, array in example.items():
+        if not array.size:
+            raise FrontendError(
+                f"the example '{name}' of shape {list(array.shape)} is empty",
+                "give at least one sample of at least one step",
+            )
+        if not np.isfinite(array).all():
+            raise FrontendError(f"the example '{name}' holds what is not finite", "leave such samples out")
 
 
 def _check_whole(module: nn.Module) -> None:

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from torch import Tensor
 
 from toolchain.arrays import Floats
 from toolchain.errors import FrontendError
-from toolchain.frontends.modules.ledger import Labels, Ledger, Made, Untyped
+from toolchain.frontends.modules.ledger import ALWAYS, Labels, Ledger, Made, Untyped
 from toolchain.frontends.modules.neuron_kinds import as_array
 from toolchain.ir import Decode
+
+_PART_OF_POTENTIALS: Final = (
+    "it is a part of the potentials of a layer, or has them in another order or from some of the steps; "
+    "return all of them as they are, and choose among the scores"
+)
 
 
 @final
@@ -51,8 +56,10 @@ def tensors_of(result: Untyped, name: str = "output") -> Iterator[tuple[str, Ten
             return
 
 
-def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> list[Read]:
-    """Return what the results are of the neurons; each population is read once.
+def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> tuple[list[Read], tuple[str, ...]]:
+    """Return what the results are of the neurons, and notes on those that are left out.
+
+    Each population is read once.
 
     Args:
         ledger: What was made in the run.
@@ -62,12 +69,13 @@ def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> list[R
     Raises:
         FrontendError: The first result is none that a graph has.
     """
-    reads: list[Read] = []
+    reads, notes = list[Read](), list[str]()
     for name, labels in results.items():
         read = _read(ledger, name, labels, last)
         if isinstance(read, str):
             if not reads and name == next(iter(results)):
                 raise FrontendError(f"the result '{name}' cannot be read out: {read}")
+            notes.append(f"the result '{name}' is left out, because it cannot be read out: {read}")
             continue
         if any(each.path == read.path and (read.path is not None or reads) for each in reads):
             continue
@@ -77,7 +85,7 @@ def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> list[R
             "nothing that the module returns depends on its neurons",
             "return spikes or potentials from forward",
         )
-    return reads
+    return reads, tuple(notes)
 
 
 def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
@@ -85,17 +93,30 @@ def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
     kinds = {made.kind for made in makers}
     if kinds == {"score"}:
         return _read(ledger, name, _below(ledger, labels), last)
-    if kinds <= {"spikes"} and len({made.place for made in makers}) == 1:
-        return Read(name, makers[0].place, Decode.SPIKE_COUNT)
-    if kinds <= {"membrane"} and len({made.place for made in makers}) == 1:
-        decode = Decode.LAST_V if {made.time for made in makers} == {last} and last else Decode.MEAN_V
+    decode = _decode(ledger, labels, makers, last)
+    if decode is not None:
         return Read(name, makers[0].place, decode)
+    if kinds == {"membrane"}:
+        return _PART_OF_POTENTIALS
     if kinds & {"state", "unknown"}:
         bad = next(made for made in makers if made.kind in {"state", "unknown"})
         return bad.place if bad.kind == "unknown" else f"it is an inner state of '{bad.place}'"
     if len(makers) == 1:
         return _of_one(ledger, name, makers[0], labels, last)
     return _of_steps(ledger, name, labels, makers, last)
+
+
+def _decode(ledger: Ledger, labels: Labels, makers: list[Made], last: int) -> Decode | None:
+    """Return how all neurons of one population, in order, are read in all steps, or in the last."""
+    kinds, times = {(made.kind, made.place) for made in makers}, {made.time for made in makers}
+    if len(kinds) != 1 or makers[0].kind not in {"spikes", "membrane"}:
+        return None
+    when = ledger.times(labels)
+    if any(not np.array_equal(labels[when == made.time], made.labels) for made in makers):
+        return None
+    if times == set(range(last + 1)):
+        return Decode.SPIKE_COUNT if makers[0].kind == "spikes" else Decode.MEAN_V
+    return Decode.LAST_V if times == {last} and makers[0].kind == "membrane" else None
 
 
 def _below(ledger: Ledger, labels: Labels) -> Labels:
@@ -110,14 +131,17 @@ def _below(ledger: Ledger, labels: Labels) -> Labels:
 
 def _of_one(ledger: Ledger, name: str, made: Made, labels: Labels, last: int) -> Read | str:
     """Return a result that one operation made: over the steps, or of the last step."""
-    terms = _terms(ledger, made)
+    _, element = ledger.owners(labels.ravel())
+    terms = _terms(ledger, made, element)
     if terms is not None:
-        return _of_terms(ledger, name, terms, last)
+        return _of_terms(ledger, name, terms, labels, last)
     if made.kind == "max":
-        inner = {part.kind: part.place for each in made.reads for part in ledger.makers(each)}
-        if set(inner) == {"membrane"}:
-            return Read(name, inner["membrane"], Decode.MAX_V)
-        return "it is the maximum over the steps of something else than potentials"
+        inner = _read(ledger, name, np.stack([each[element] for each in made.reads]), last)
+        if isinstance(inner, Read) and inner.path is not None and inner.decode is Decode.MEAN_V:
+            return Read(name, inner.path, Decode.MAX_V)
+        return (
+            "it is the maximum over the steps of something else than all potentials of a population in order"
+        )
     if made.kind == "linear":
         inner = _read(ledger, name, made.reads[0], last)
         over_steps = ledger.whole(made.reads[0])
@@ -125,8 +149,9 @@ def _of_one(ledger: Ledger, name: str, made: Made, labels: Labels, last: int) ->
             factor = _factor(ledger, over_steps)
             weight, bias = made.what
             if inner.decode is Decode.SPIKE_COUNT and factor is not None and inner.path is not None:
-                offset = None if bias is None else as_array(bias)
-                return Read(name, inner.path, inner.decode, weights=as_array(weight) * factor, bias=offset)
+                offset = None if bias is None else as_array(bias)[element]
+                weights = as_array(weight)[element] * factor
+                return Read(name, inner.path, inner.decode, weights=weights, bias=offset)
     if made.time == last:
         return Read(name, None, Decode.LAST_V, labels=labels)
     return f"it is made by '{made.kind}' ({made.place}), which is none of the last step"
@@ -145,49 +170,52 @@ def _of_steps(ledger: Ledger, name: str, labels: Labels, makers: list[Made], las
 Term = tuple[Labels, float]
 
 
-def _terms(ledger: Ledger, made: Made, factor: float = 1.0) -> list[Term] | None:
-    """Return the parts of a sum over steps with their factors; None for what is none."""
+def _terms(ledger: Ledger, made: Made, element: Labels, factor: float = 1.0) -> list[Term] | None:
+    """Return the parts of some elements of a sum over steps with their factors; None for what is none."""
     if made.kind == "sum":
-        terms: list[Term] = []
-        for labels, weight in zip(made.reads, made.what, strict=True):
-            if ledger.is_constant(labels):
-                continue
-            whole = ledger.whole(labels)
-            inner = None if whole is None else _terms(ledger, whole, factor * weight)
-            terms.extend([(labels, factor * weight)] if inner is None else inner)
-        return terms
-    if made.kind == "scale" and (made.what == made.what[0]).all():
-        whole = ledger.whole(made.reads[0])
-        inner = None if whole is None else _terms(ledger, whole, factor * float(made.what[0]))
-        return [(made.reads[0], factor * float(made.what[0]))] if inner is None else inner
-    return None
+        factors = [factor * weight for weight in made.what]
+    elif made.kind == "scale" and (made.what[element] == made.what[element[0]]).all():
+        factors = [factor * float(made.what[element[0]])]
+    else:
+        return None
+    terms: list[Term] = []
+    for whole, weight in zip(made.reads, factors, strict=True):
+        labels = whole.ravel()[element]
+        if not labels.any():
+            continue
+        owner, inside = ledger.owners(labels)
+        single = ledger.made[owner[0]] if (owner == owner[0]).all() else None
+        inner = None if single is None else _terms(ledger, single, inside, weight)
+        terms.extend([(labels, weight)] if inner is None else inner)
+    return terms
 
 
 def _factor(ledger: Ledger, made: Made) -> float | None:
-    terms = _terms(ledger, made)
+    terms = _terms(ledger, made, np.arange(made.size))
     factors = {factor for _, factor in terms or []}
     return factors.pop() if len(factors) == 1 else None
 
 
-def _of_terms(ledger: Ledger, name: str, terms: list[Term], last: int) -> Read | str:
+def _of_terms(ledger: Ledger, name: str, terms: list[Term], labels: Labels, last: int) -> Read | str:
     """Return a sum over all steps as a read-out."""
-    times = sorted(ledger.time(labels) for labels, _ in terms)
+    times = sorted(ledger.time(part) for part, _ in terms)
     factors = [factor for _, factor in terms]
-    if times == [last] * len(times):
-        merged = terms[0][0] if len(terms) == 1 else None
-        if merged is not None:
-            return _read(ledger, name, merged, last)
-        return "it is a sum of things of the last step, not over the steps"
+    if set(times) - {ALWAYS} == {last} and last:
+        if len(terms) == 1 and factors[0] > 0:
+            return _read(ledger, name, terms[0][0].reshape(labels.shape), last)
+        return Read(name, None, Decode.LAST_V, labels=labels)
+    if any(ledger.is_constant(part) for part, _ in terms):
+        return "it adds a constant to a sum over the steps: add that to the scores instead"
     if times != list(range(last + 1)):
         return f"it sums steps {times[0]} to {times[-1]}, of which some are missing or twice, not all of them"
     if not np.allclose(factors, factors[0]) or factors[0] <= 0:
-        return "it sums the steps with different factors"
-    parts = {(made.kind, made.place) for labels, _ in terms for made in ledger.makers(labels)}
-    if len(parts) == 1:
-        kind, place = parts.pop()
-        if kind == "spikes":
-            return Read(name, place, Decode.SPIKE_COUNT)
-        if kind == "membrane":
-            return Read(name, place, Decode.MEAN_V)
-    labels = next(labels for labels, _ in terms if ledger.time(labels) == last)
-    return Read(name, None, Decode.MEAN_V, labels=labels)
+        return "it sums the steps with different factors, or with a negative one"
+    ordered = sorted((ledger.time(part), place) for place, (part, _) in enumerate(terms))
+    parts = [terms[place][0] for _, place in ordered]
+    together = np.stack(parts)
+    decode = _decode(ledger, together, ledger.makers(together), last)
+    if decode is not None:
+        return Read(name, ledger.makers(together)[0].place, decode)
+    if any(made.kind == "membrane" for made in ledger.makers(together)):
+        return _PART_OF_POTENTIALS
+    return Read(name, None, Decode.MEAN_V, labels=parts[-1])

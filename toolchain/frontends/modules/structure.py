@@ -3,6 +3,7 @@
 from typing import Final, final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from toolchain.errors import FrontendError
@@ -164,7 +165,8 @@ def same(one: Untyped, other: Untyped) -> bool:
         return False
     match one:
         case Tensor():
-            return one.data_ptr() == other.data_ptr() and one.shape == other.shape
+            # Weights that are computed anew at each call, as those that PyTorch prunes, lie in other places.
+            return one.shape == other.shape and bool(torch.equal(one, other))
         case np.ndarray():
             return one.shape == other.shape and bool(np.array_equal(one, other))
         case tuple() | list():
