@@ -240,7 +240,7 @@ def sum_rows_in_registers(images: ImageMessages, weights: WeightRows, out: Array
     sums = out.reshape(out.size)
     sums[:] = 0
     spikes = room_for_spikes(images, span, form, out.dtype)
-    list_messages(form, images, 0, span, span, spikes)
+    list_messages(form, images, np.int64(0), span, span, spikes)
     # A few images at a time: the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):
         for block in range(blocks):
