@@ -262,8 +262,8 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
     spikes, sums = room_for_spikes(images, span, form, out.dtype), _room_for_sums(1)
-    # A plain 0 is a type of its own to Numba, and would be compiled apart.
-    list_messages(form, images, np.int64(0), span, span, spikes)
+    lowest: Any = np.int64(0)  # a plain 0 is a type of its own to Numba, and would be compiled apart
+    list_messages(form, images, lowest, span, span, spikes)
     plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):
