@@ -137,6 +137,11 @@ neurons-study: $(READY) ## learnt time constants, adaptation and subtraction aga
 rates-study: $(READY) ## classifiers of pictures as rates, float and integers, into docs/studies/rates.md (half an hour; PUMICE_DATA names the files)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/rates_study.py
 
+.PHONY: tasks-study
+TASKS_STUDY ?=
+tasks-study: $(READY) ## real tasks in float, pruned, integers and Lava, into docs/studies/real-tasks.md (hours, resumed; PUMICE_DATA names the files)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python experiments/tasks_study.py $(TASKS_STUDY)
+
 .PHONY: endurance
 endurance: $(READY) ## 2,000 simulations on Lava in one process: nothing may be left behind (40 minutes)
 	$(BIN)/python -m pytest -s -m long tests/targets/lava

@@ -178,10 +178,10 @@ def of_tasks(rows: list[Row]) -> list[tuple[str, list[Row]]]:
     return [(task, mine) for task, mine in pairs if mine]
 
 
-def write_page() -> None:
-    """Write the tables into the page."""
+def pages() -> dict[Path, str]:
+    """Return the page with its tables."""
     rows = read_rows()
-    write_pages(filled(STUDIES / "real-tasks.md", {"accuracies": accuracies(rows), "sizes": sizes(rows)}))
+    return filled(STUDIES / "real-tasks.md", {"accuracies": accuracies(rows), "sizes": sizes(rows)})
 
 
 def main() -> None:
@@ -202,7 +202,7 @@ def main() -> None:
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{NAMES[task]}, seed {seed}: {json.dumps(row)}", flush=True)
-    write_page()
+    write_pages(pages())
 
 
 if __name__ == "__main__":
