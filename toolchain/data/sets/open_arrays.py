@@ -121,8 +121,6 @@ def _table(path: Path, options: CsvData) -> CsvTable:
     if not len(table.values) or not np.isfinite(table.values).all():
         what = "holds values that are not finite" if len(table.values) else "holds no rows"
         raise SeriesError(str(path), what)
-    if "" in table.words:
-        raise SeriesError(str(path), f"column '{options.label}' names no class in a row; leave the row out")
     return table
 
 

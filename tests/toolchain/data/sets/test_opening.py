@@ -223,7 +223,7 @@ def test_tables_that_cannot_be_learnt_are_named(tmp_path: Path) -> None:
     with pytest.raises(SeriesError, match="2 columns of numbers, no multiple of `frames` = 3"):
         _open("csv", path, frames=3)
     path.write_text("a,b\n1,x\n2,\n")
-    with pytest.raises(SeriesError, match="column 'b' names no class"):
+    with pytest.raises(SeriesError, match="row 3, column 'b': expected the name of a class, got ''"):
         _open("csv", path, label="b")
 
 
