@@ -99,7 +99,7 @@ def notation_of(cells: Iterable[str]) -> Notation:
             shown.setdefault(only[0], cell.strip())
         elif "," in cell and is_ambiguous(cell):
             unclear = unclear or cell.strip()
-    if len(shown) == 2:  # noqa: PLR2004 - both
+    if len(shown) == 2:
         raise ValueError(
             f"has numbers with a decimal point, '{shown[False]}', and with a comma, '{shown[True]}'"
         )

@@ -192,8 +192,8 @@ def _word(
     if asked != "drop":
         raise SeriesError(
             path,
-            f"row {number}, column '{words}': expected the name of a class, got {word!r}, which stands for a "
-            'missing one; leave the row out, all of them with `gaps = "drop"`, or give the class another name',
+            f"row {number}, column '{words}': expected the name of a class, got {word!r}, which stands for "
+            'a missing one; leave the row out, all with `gaps = "drop"`, or give the class another name',
         )
     return ""
 
@@ -271,8 +271,8 @@ def _columns_of_numbers(
         elif notation.other.number(cell) is not None:
             raise SeriesError(
                 path,
-                f"column '{name}' begins with '{cell.strip()[:_SHOWN]}', which would be a number with a decimal "
-                f"{'comma' if notation.other.comma else 'point'}, unlike those of the file: {_REMEDY}",
+                f"column '{name}' begins with '{cell.strip()[:_SHOWN]}', which would be a number with a "
+                f"decimal {'comma' if notation.other.comma else 'point'}, unlike those of the file: {_REMEDY}",
             )
     if not chosen:
         raise SeriesError(path, f"has no column of numbers; known: {', '.join(places)[:_NAMES] or 'none'}")
