@@ -1,13 +1,14 @@
 """What every data set is once it is open: three parts of samples with labels, and where they came from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.data.sets.reading import Reading
 from toolchain.files.documents import Count, Digest, Document
 
 Stored = Any
@@ -76,6 +77,22 @@ class Part:
         return Part(samples, self.labels[places])
 
 
+class SampleForm(Document):
+    """What the samples of a data set have in common before they are encoded.
+
+    Attributes:
+        name: What the set is called under `[data]`.
+        kind: What a sample is.
+        shape: Shape of a sample; of events the shape `(C, H, W)` of the sensor; empty for sound.
+        hertz: Samples of a waveform in a second; 0 for what is no sound.
+    """
+
+    name: str
+    kind: SampleKind
+    shape: tuple[Count, ...]
+    hertz: Count = 0
+
+
 class DataOrigin(Document):
     """Where the samples of a data set came from.
 
@@ -118,6 +135,7 @@ class DataSet:
         test: Samples that are held out to the end.
         origin: Files the samples came from; None for what an installed library brings along.
         hertz: Samples of a waveform in a second; 0 for what is no sound.
+        reading: How files become samples.
     """
 
     name: str
@@ -129,3 +147,9 @@ class DataSet:
     test: Part
     origin: DataOrigin | None = None
     hertz: int = 0
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def form(self) -> SampleForm:
+        """What the samples have in common."""
+        return SampleForm(name=self.name, kind=self.kind, shape=self.shape, hertz=self.hertz)

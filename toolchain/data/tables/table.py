@@ -36,6 +36,7 @@ _NAMES: Final = 600
 _LOOKED_AT: Final = 50
 """Rows in which the first number of a column is looked for."""
 _CONVERT: Final = "save it as UTF-8, such as by `iconv -f ENCODING -t UTF-8 OLD > NEW`"
+_SIGNS: Final = {False: "point", True: "comma"}
 _REMEDY: Final = "say `decimal`, and name the `columns` to read if some are no numbers"
 
 
@@ -272,7 +273,7 @@ def _columns_of_numbers(
             raise SeriesError(
                 path,
                 f"column '{name}' begins with '{cell.strip()[:_SHOWN]}', which would be a number with a "
-                f"decimal {'comma' if notation.other.comma else 'point'}, unlike those of the file: {_REMEDY}",
+                f"decimal {_SIGNS[notation.other.comma]}, unlike those of the file: {_REMEDY}",
             )
     if not chosen:
         raise SeriesError(path, f"has no column of numbers; known: {', '.join(places)[:_NAMES] or 'none'}")
