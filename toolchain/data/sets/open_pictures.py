@@ -71,6 +71,7 @@ def _open_idx(options: IdxData | PublishedPictures, advice: str, classes: tuple[
     place = elsewhere or folder
     if elsewhere or isinstance(options, PublishedPictures) or has_test(folder):
         tests = [idx_file(place, each["test"], advice) for each in (IMAGES, LABELS)]
+        check_apart(files, tests)
         test_pictures, test_labels = load_idx_pair(*tests)
         if test_pictures.shape[1:] != pictures.shape[1:] or test_labels.max() >= len(names):
             raise CorruptArtifactError(tests[0], "does not go with the training part: other sizes or classes")

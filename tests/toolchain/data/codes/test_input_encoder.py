@@ -141,6 +141,27 @@ def test_stored_spikes_of_any_type_are_spikes() -> None:
     assert np.array_equal(graded, 2 * trains)
 
 
+@pytest.mark.parametrize("memory", ["1G", "1K"])
+def test_the_training_part_alone_says_whether_trains_are_spikes(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spikes = np.random.default_rng(0).integers(0, 2, (4, 5, 3))
+    graded = spikes / 2
+
+    def encoder(train: np.ndarray) -> InputEncoder:
+        return _encoder(_data(SampleKind.TRAINS, train, (5, 3)), name="as_is")
+
+    def part(train: np.ndarray, other: np.ndarray) -> np.ndarray:
+        samples = encoder(train).part(Part(other, np.zeros(4, np.int64)), _RNG, [0])
+        return np.stack([samples[i] for i in range(4)])
+
+    monkeypatch.setenv("PUMICE_MEMORY", memory)
+    assert part(spikes, spikes).dtype == np.bool_
+    assert part(graded, spikes.astype(float)).dtype == np.float64
+    with pytest.raises(UsageError, match="holds 0.5, and those to train on are spikes, which are 0 or 1"):
+        part(spikes, graded)
+
+
 @pytest.mark.parametrize(
     ("data", "keys", "said"),
     [

@@ -32,7 +32,7 @@ def test_a_class_of_which_nothing_is_left_to_train_on_is_refused(tmp_path: Path)
     path = _classes([0] * 9 + [1, 2], tmp_path)
     with pytest.raises(UsageError, match="has no sample of class '[12]' to train on; add samples of it"):
         opened("npz", path, test_fraction=0.5, validation_fraction=0)
-    with pytest.raises(UsageError, match="has no sample of class '1', '2' to train on.*`train_samples`"):
+    with pytest.raises(UsageError, match="has no sample of class .*'2' to train on.*`train_samples`"):
         opened("npz", path, test_fraction=0.1, validation_fraction=0, train_samples=4)
 
 
