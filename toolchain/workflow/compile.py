@@ -271,7 +271,8 @@ def compile_trained(
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
     prepared = Prepared(trained.network, graph, trained.stimulus, trained.calibration)
     facts = BuildFacts(sizes=sizes_of(trained, graph))
-    return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
+    build = _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
+    return replace(build, encoder=trained.encoder)
 
 
 def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:

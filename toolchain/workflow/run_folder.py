@@ -7,11 +7,13 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.data.sets.data_set import DataOrigin, DataSet
+from toolchain.data.codes.input_encoder import InputEncoder
+from toolchain.data.new_samples.raw_encoder import RawEncoder
+from toolchain.data.sets.data_set import DataOrigin
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import OMITTED, Document, write_document
+from toolchain.files.documents import OMITTED, Document, parse_document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
@@ -31,6 +33,7 @@ EXPERIMENT: Final = "experiment.json"
 _UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
 _NETWORK: Final = tuple(f"network/{name}" for name in NETWORK_FILES)
 _SAMPLES: Final = ("stimulus.npz", "calibration.npz")
+_INPUT: Final = "input.json"
 
 
 class History(Document):
@@ -78,7 +81,7 @@ class RunDocument(SealedDocument):
     FILE: ClassVar[str] = RUN
     FOLDER: ClassVar[str] = "run"
     LOADED: ClassVar[tuple[str, ...]] = (*_NETWORK, *_SAMPLES)
-    OPTIONAL: ClassVar[tuple[str, ...]] = _UNPRUNED
+    OPTIONAL: ClassVar[tuple[str, ...]] = (*_UNPRUNED, _INPUT)
 
     format: str = FORMAT
     version: int = VERSION
@@ -100,6 +103,7 @@ class TrainedRun:
         experiment: Settings of the run.
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
+        encoder: What reads and encodes new samples; None where an earlier version trained.
     """
 
     network: Network
@@ -110,6 +114,7 @@ class TrainedRun:
     experiment: Experiment
     history: History
     origin: DataOrigin | None = None
+    encoder: RawEncoder | None = None
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -155,6 +160,7 @@ class TrainedRun:
             document.facts.experiment,
             document.facts.history,
             document.facts.data,
+            parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder) if _INPUT in files else None,
         )
 
 
@@ -191,12 +197,14 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, experiment: Experiment, data: DataSet, history: History) -> None:
-    """Write `run.json`, last of all."""
+def finish(folder: Path, experiment: Experiment, encoder: InputEncoder, history: History) -> None:
+    """Write how new samples are encoded, and `run.json` last of all."""
+    data = encoder.data
+    write_document(folder / _INPUT, RawEncoder.of(encoder, experiment.seed))
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
     document = RunDocument(
         classes=data.classes,
         facts=RunFacts(experiment=experiment, history=history, data=data.origin),
-        files=seal(folder, (*RunDocument.LOADED, *unpruned)),
+        files=seal(folder, (*RunDocument.LOADED, _INPUT, *unpruned)),
     )
     write_document(folder / RUN, document)

@@ -60,7 +60,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     records["validation"] = _validation_accuracy(experiment, network, encoded)
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
     Stimulus({"input": encoded.test}, encoded.data.test.labels).save(folder / "stimulus.npz")
-    finish(folder, experiment, encoded.data, History(**records))
+    finish(folder, experiment, encoded.encoder, History(**records))
     return TrainedRun.load(folder)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from toolchain.errors import CorruptArtifactError
+from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.files.disk import check_file
 from toolchain.memory import budget
 
@@ -22,16 +22,18 @@ _UNREADABLE: Final = (OSError, ValueError, SyntaxError, EOFError, TypeError, str
 """What Pillow raises about files that are damaged or no pictures."""
 
 
-def read_picture(path: Path, size: tuple[int, int], *, grey: bool) -> NDArray[np.uint8]:
+def read_picture(path: Path, size: tuple[int, int], *, grey: bool, exact: bool = False) -> NDArray[np.uint8]:
     """Return a picture as bytes, `[C, H, W]`; what is transparent shows white, as on a page.
 
     Args:
         path: The image file; of an animation the first picture is taken.
         size: Height and width to which it is scaled.
         grey: Whether to return one channel instead of three.
+        exact: Whether it must have that size already.
 
     Raises:
         MissingFileError: There is no such file.
+        UsageError: It has another size, and must not.
         CorruptArtifactError: It is damaged, no picture, too large for the memory, or white all over once its
             transparent parts show white.
     """
@@ -42,6 +44,11 @@ def read_picture(path: Path, size: tuple[int, int], *, grey: bool) -> NDArray[np
             warnings.simplefilter("error")
             with Image.open(path, formats=_FORMATS) as image:
                 budget().check_file(path, _PER_PIXEL * image.width * image.height)
+                if exact and (image.height, image.width) != size:
+                    raise UsageError(
+                        f"'{path}' has {image.height} x {image.width} pixels, expected {size[0]} x {size[1]}",
+                        "scale it as the pictures of the training were",
+                    )
                 plain = _opaque(_of_bytes(image)).convert("L" if grey else "RGB")
                 scaled = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     except (*_UNREADABLE, Image.DecompressionBombError) as error:

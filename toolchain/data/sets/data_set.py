@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from toolchain.data.sets.reading import Reading
 from toolchain.files.documents import Count, Digest, Document
@@ -28,6 +29,16 @@ class SampleKind(Enum):
     """A waveform in -1 .. 1, `[samples]`, of any length."""
     EVENTS = "events"
     """Events of a sensor: a structured array with `t`, `x`, `p` and, where the sensor has rows, `y`."""
+
+
+_AXES: Final = {
+    SampleKind.VALUES: (1, 2),
+    SampleKind.PICTURES: (3,),
+    SampleKind.TRAINS: (2,),
+    SampleKind.SOUND: (0,),
+    SampleKind.EVENTS: (3,),
+}
+"""How many axes a sample has."""
 
 
 @final
@@ -91,6 +102,12 @@ class SampleForm(Document):
     kind: SampleKind
     shape: tuple[Count, ...]
     hertz: Count = 0
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> "SampleForm":
+        if len(self.shape) not in _AXES[self.kind] or 0 in self.shape:
+            raise ValueError(f"{self.kind.value} have no samples of shape {list(self.shape)}")
+        return self
 
 
 class DataOrigin(Document):

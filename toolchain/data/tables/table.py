@@ -51,11 +51,13 @@ class TableForm:
             cells are not separated by one and any number has one.
         gaps: What to do about cells without a number: `refuse`, `interpolate` between the rows before and
             after (the ends repeat), or `drop` the row. A missing word is refused unless rows are dropped.
+        unnamed: Whether the column of words may be missing, and words in it, which then are empty.
     """
 
     delimiter: str = ""
     decimal: str = ""
     gaps: str = "refuse"
+    unnamed: bool = False
 
 
 @final
@@ -69,6 +71,7 @@ class CsvTable:
         words: Cells of the column that was asked for as words; empty if none was.
         left_out: Names of the columns that hold no numbers.
         rows: Number of every row in the file, int64 `[rows]`; the header is row 1.
+        dropped: Number of rows that were dropped.
     """
 
     columns: tuple[str, ...]
@@ -76,6 +79,7 @@ class CsvTable:
     words: tuple[str, ...]
     left_out: tuple[str, ...]
     rows: NDArray[np.int64]
+    dropped: int = 0
 
 
 def read_table(
@@ -161,16 +165,19 @@ def _read(
     _, header = next(rows, (0, list[str]()))
     places = _places(path, header)
     first = list(islice(rows, _LOOKED_AT))
+    if form.unnamed and words not in places:
+        words = ""
     _check_names(path, places, columns, words)
     notation = _notation(path, form, delimiter, [row for _, row in first], places, columns, words)
     chosen = list(columns) or _columns_of_numbers(path, places, words, [row for _, row in first], notation)
-    cells, texts, numbers = array("d"), list[str](), array("q")
+    cells, texts, numbers, dropped = array("d"), list[str](), array("q"), 0
     for number, row in chain(first, rows):
         values = [_cell(row, places[name], notation) for name in chosen]
         gaps = [name for name, value in zip(chosen, values, strict=True) if value is None]
         _check_row(path, number, row, len(header), {name: places[name] for name in gaps}, form.gaps)
-        word = _word(path, number, row, places, words, form.gaps)
-        if (gaps or (words and not word)) and form.gaps == "drop":
+        word = _word(path, number, row, places, words, form)
+        if form.gaps == "drop" and (gaps or (words and not word and not form.unnamed)):
+            dropped += 1
             continue
         cells.extend(math.nan if value is None else value for value in values)
         texts.extend([word] if words else [])
@@ -178,11 +185,11 @@ def _read(
     values = np.frombuffer(cells).reshape(len(numbers), len(chosen)) if cells else np.zeros((0, len(chosen)))
     left_out = tuple(name for name in places if name not in chosen and name != words)
     whole = _without_gaps(path, chosen, values, form)
-    return CsvTable(tuple(chosen), whole, tuple(texts), left_out, np.array(numbers, np.int64))
+    return CsvTable(tuple(chosen), whole, tuple(texts), left_out, np.array(numbers, np.int64), dropped)
 
 
 def _word(
-    path: str, number: int, row: Sequence[str], places: Mapping[str, int], words: str, asked: str
+    path: str, number: int, row: Sequence[str], places: Mapping[str, int], words: str, form: TableForm
 ) -> str:
     """Return the word of a row; an empty one where none is asked for, or it is missing and the row goes."""
     if not words:
@@ -190,7 +197,7 @@ def _word(
     word = row[places[words]].strip() if places[words] < len(row) else ""
     if not is_missing(word):
         return word
-    if asked != "drop":
+    if form.gaps != "drop" and not form.unnamed:
         raise SeriesError(
             path,
             f"row {number}, column '{words}': expected the name of a class, got {word!r}, which stands for "
