@@ -28,7 +28,8 @@ class InputEncoder:
         data: The data set.
         options: What stands under `[encoding]`.
         flat: Whether the channels of a step stand in one row, as a recurrent network takes them, or as they
-            are, such as `[C, H, W]`.
+            are, such as `[C, H, W]`. Pictures whose values enter directly are then no sequence: each stands
+            for itself, `[C, H, W]`, and is shown at every step.
 
     Raises:
         ExperimentError: The code does not suit the samples: names the key, and says which do.
@@ -46,6 +47,11 @@ class InputEncoder:
     def sample_encoder(self) -> SampleEncoder:
         """What encodes a batch, whichever part it is of."""
         return SampleEncoder(self.data.form, self.options, self.flat, spikes=self._spikes)
+
+    @property
+    def still(self) -> bool:
+        """Whether a sample is one picture that is shown at every step, and no sequence."""
+        return self.sample_encoder.still
 
     @property
     def _spikes(self) -> bool:

@@ -125,14 +125,23 @@ class SampleEncoder:
     @property
     def bytes_per_sample(self) -> int:
         """Bytes that a sample takes once it is encoded, at least."""
-        return self.steps * self.channels * (4 if self._graded else 1)
+        steps = 1 if self.still else self.steps
+        return steps * self.channels * (4 if self._graded else 1)
+
+    @property
+    def still(self) -> bool:
+        """Whether a sample is one picture that is shown at every step, and no sequence."""
+        direct = self.options.name == "direct" and not self._by_rows
+        return direct and not self.flat and self.form.kind is SampleKind.PICTURES
 
     @property
     def _graded(self) -> bool:
         return self.options.name == "direct" or getattr(self.options, "graded", False)
 
     def encode(self, samples: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        """Return a batch as it enters, `[batch, steps, *features]`; of sound and events a batch of one.
+        """Return a batch as it enters, `[batch, steps, *features]`; of still pictures without the steps.
+
+        Of sound and events it is a batch of one.
 
         Args:
             samples: The samples.
@@ -141,6 +150,8 @@ class SampleEncoder:
         Raises:
             UsageError: They are no spikes, and must be.
         """
+        if self.still:
+            return _intensities(samples).astype(np.float32, copy=False)
         encoding: _Encode = getattr(self, "_encode")  # noqa: B009 - made in __post_init__
         trains = encoding(samples, rng)
         features = (self.channels,) if self.flat else self.features
@@ -171,11 +182,16 @@ class SampleEncoder:
 
     def _frames(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Return intensities `[batch, channels]` or `[batch, frames, channels]`."""
-        values = samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else samples
+        values = _intensities(samples)
         if self._by_rows:
             rows = values.transpose(0, 2, 1, 3)
             return rows.reshape(*rows.shape[:2], -1)
         return values if values.ndim <= 3 else values.reshape(len(values), -1)
+
+
+def _intensities(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return pictures in 0 .. 1, of which files hold bytes."""
+    return samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else samples
 
 
 def as_spikes(samples: NDArray[Any]) -> NDArray[np.bool_]:

@@ -159,7 +159,10 @@ class RawEncoder(FileDocument):
                 f"{len(given)}",
                 f"{excess}; encode fewer at once",
             )
-        return np.stack([self._encoded(sample) for sample in given])
+        trains = np.stack([self._encoded(sample) for sample in given])
+        if not self._encoder.still:
+            return trains
+        return np.broadcast_to(trains[:, None], (len(trains), self.steps, *trains.shape[1:]))
 
     @cached_property
     def _encoder(self) -> SampleEncoder:

@@ -88,9 +88,16 @@ def test_rows_of_a_picture_come_one_after_the_other() -> None:
 
 def test_channels_stand_in_a_row_or_as_they_are() -> None:
     data = _values(2, 3, 4)
-    flat, square = (_encoded(_encoder(data, flat=flat, name="direct", steps=2)) for flat in (True, False))
+    flat, square = (_encoded(_encoder(data, flat=flat, name="rate", steps=2)) for flat in (True, False))
     assert square.shape == (6, 2, 2, 3, 4)
     assert np.array_equal(flat, square.reshape(6, 2, 24))
+
+
+def test_a_picture_that_is_shown_as_it_is_stands_there_once() -> None:
+    data = _values(2, 3, 4)
+    encoder = _encoder(data, flat=False, name="direct", steps=2)
+    assert encoder.still
+    assert np.array_equal(_encoded(encoder), data.train.samples.astype(np.float32))
 
 
 def test_bytes_are_255ths() -> None:
