@@ -63,19 +63,27 @@ NEW: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "npz": (_npz, []),
 }
 """Two new samples of each kind, and where they come from."""
+_VGG = {"model": {"name": "vgg", "layers": [2, "pool"]}}
+SECTIONS: dict[str, dict[str, object]] = {
+    **dict.fromkeys(NEW, {"model": {"neurons": 12}}),
+    "images as they are": _VGG | {"encoding": {"name": "direct", "steps": 3}},
+    "images as spikes": _VGG | {"encoding": {"name": "rate", "steps": 3}},
+    "events in frames": _VGG | {"encoding": {"name": "bins", "steps": 3, "shrink": 4}},
+}
+"""What experiments say of network and code; the first word names the kind of data."""
 
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Train and compile a tiny network of each kind."""
     made = dict[str, Path]()
-    for name in NEW:
-        folder = tmp_path_factory.mktemp(name)
+    for name, sections in SECTIONS.items():
+        folder, kind = tmp_path_factory.mktemp("new"), name.partition(" ")[0]
         (folder / "data").mkdir()
-        data = {"name": name, "path": str(WRITERS[name](folder / "data"))} | KEYS.get(name, {})
-        names = {"classes": ["left", "right"]} if name == "npz" else {}
-        sections = {"model": {"neurons": 12}, "training": {"epochs": 1}, "pruning": False}
-        train(parse_experiment({"data": data | names, **sections}), folder / "run")
+        data = {"name": kind, "path": str(WRITERS[kind](folder / "data"))} | KEYS.get(kind, {})
+        names = {"classes": ["left", "right"]} if kind == "npz" else {}
+        common = {"data": data | names, "training": {"epochs": 1}, "pruning": False}
+        train(parse_experiment(common | sections), folder / "run")
         compile_run(folder / "run", target="emulator").save(folder / "build")
         made[name] = folder / "build"
     return made
@@ -108,7 +116,7 @@ def test_new_files_are_predicted_with_their_names(
     assert document["sources"] == (sources or None)
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", SECTIONS)
 def test_the_files_of_the_training_are_predicted_as_the_samples_that_the_build_holds(
     name: str, builds: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
