@@ -140,7 +140,9 @@ def _arrays(form: SampleForm, classes: Sequence[str], path: Path) -> RawSamples:
 
 
 def _rows(form: SampleForm, reading: Reading, classes: Sequence[str], path: Path) -> RawSamples:
-    table_form = TableForm(reading.delimiter, reading.decimal, reading.gaps.value, unnamed=True)
+    table_form = TableForm(
+        reading.delimiter, reading.decimal, reading.gaps.value, unnamed=True, usual=reading.found_decimal
+    )
     try:
         table = read_table(path, reading.columns, reading.label, table_form)
     except SeriesError as error:

@@ -89,8 +89,7 @@ def _open_csv(options: CsvData) -> DataSet:
     classes = tuple(sorted(set(table.words)))
     tests = None
     if elsewhere:
-        # The training part says which columns there are.
-        tests = _table(elsewhere, options, table.columns)
+        tests = _table(elsewhere, options, table)
         check_apart([path], [elsewhere])
     raw = Raw(
         Part(table.values, numbered(table.words, classes, path)),
@@ -104,6 +103,7 @@ def _open_csv(options: CsvData) -> DataSet:
             label=options.label,
             delimiter=options.delimiter,
             decimal=options.decimal,
+            found_decimal=table.decimal,
             gaps=options.gaps,
         ),
     )
@@ -120,8 +120,12 @@ def _form(options: CsvData) -> TableForm:
     return TableForm(options.delimiter, options.decimal, options.gaps.value)
 
 
-def _table(path: Path, options: CsvData, columns: tuple[str, ...] = ()) -> CsvTable:
-    table = read_table(path, columns or options.columns, options.label, _form(options))
+def _table(path: Path, options: CsvData, beside: CsvTable | None = None) -> CsvTable:
+    """Read a table; the one it belongs to says what is not shown here: columns, and the sign of decimals."""
+    columns, form = options.columns, _form(options)
+    if beside is not None:
+        columns, form = beside.columns, replace(form, usual=beside.decimal)
+    table = read_table(path, columns, options.label, form)
     if not len(table.values) or not np.isfinite(table.values).all():
         what = "holds values that are not finite" if len(table.values) else "holds no rows"
         raise SeriesError(str(path), what)

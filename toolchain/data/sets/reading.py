@@ -100,6 +100,7 @@ class Reading(Document):
         label: Column of a table that names the class.
         delimiter: What stands between the cells of a table, if somebody said so.
         decimal: Decimal point or comma of a table, if somebody said so.
+        found_decimal: The one that the table of the training has, for tables that do not show theirs.
         gaps: What to do about cells of a table without a number.
         scaling: What values are scaled by; None if they enter as they are.
         rates: Samples in a second of all WAV files of the set, before they were brought to one rate.
@@ -112,6 +113,7 @@ class Reading(Document):
     label: str = ""
     delimiter: str = ""
     decimal: Annotated[str, Field(pattern=r"^[.,]?$")] = ""
+    found_decimal: Annotated[str, Field(pattern=r"^[.,]?$")] = ""
     gaps: Gaps = Gaps.REFUSE
     scaling: Scaling | None = None
     rates: tuple[Count, ...] = ()

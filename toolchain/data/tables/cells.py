@@ -84,11 +84,16 @@ def is_ambiguous(cell: str) -> bool:
     return None not in numbers and numbers[0] != numbers[1]
 
 
-def notation_of(cells: Iterable[str]) -> Notation:
-    """Return the notation that some cells of a file show: a decimal point unless one has a decimal comma.
+def notation_of(cells: Iterable[str], usual: str = "") -> Notation:
+    """Return the notation that some cells of a file show; a decimal point where none has decimals.
+
+    Args:
+        cells: The cells.
+        usual: Point or comma, where they do not show which it is, as in a file that belongs to this one;
+            empty if nobody knows.
 
     Raises:
-        ValueError: Some have a decimal point and some a comma, or nothing shows what a comma means.
+        ValueError: Some have a decimal point and some a comma, or nothing shows what a sign means.
     """
     shown: dict[bool, str] = {}
     unclear = ""
@@ -97,12 +102,12 @@ def notation_of(cells: Iterable[str]) -> Notation:
         only = [comma for comma, number in numbers.items() if number is not None]
         if len(only) == 1:
             shown.setdefault(only[0], cell.strip())
-        elif "," in cell and is_ambiguous(cell):
+        elif is_ambiguous(cell):
             unclear = unclear or cell.strip()
     if len(shown) == 2:
         raise ValueError(
             f"has numbers with a decimal point, '{shown[False]}', and with a comma, '{shown[True]}'"
         )
-    if not shown and unclear:
-        raise ValueError(f"has '{unclear}', and nothing shows whether its comma stands for decimals")
-    return Notation(comma=True in shown)
+    if not shown and unclear and not usual:
+        raise ValueError(f"has '{unclear}', and nothing shows whether these are decimals or thousands")
+    return Notation(comma=True in shown if shown else usual == ",")

@@ -36,6 +36,7 @@ _NAMES: Final = 600
 _LOOKED_AT: Final = 50
 """Rows in which the first number of a column is looked for."""
 _CONVERT: Final = "save it as UTF-8, such as by `iconv -f ENCODING -t UTF-8 OLD > NEW`"
+_DECIMAL: Final = {False: ".", True: ","}
 _SIGNS: Final = {False: "point", True: "comma"}
 _REMEDY: Final = "say `decimal`, and name the `columns` to read if some are no numbers"
 
@@ -52,12 +53,14 @@ class TableForm:
         gaps: What to do about cells without a number: `refuse`, `interpolate` between the rows before and
             after (the ends repeat), or `drop` the row. A missing word is refused unless rows are dropped.
         unnamed: Whether the column of words may be missing, and words in it, which then are empty.
+        usual: Decimal point or comma where cells do not show which it is; empty to refuse such a file.
     """
 
     delimiter: str = ""
     decimal: str = ""
     gaps: str = "refuse"
     unnamed: bool = False
+    usual: str = ""
 
 
 @final
@@ -72,6 +75,7 @@ class CsvTable:
         left_out: Names of the columns that hold no numbers.
         rows: Number of every row in the file, int64 `[rows]`; the header is row 1.
         dropped: Number of rows that were dropped.
+        decimal: Decimal point or comma, as it was said or found.
     """
 
     columns: tuple[str, ...]
@@ -80,6 +84,7 @@ class CsvTable:
     left_out: tuple[str, ...]
     rows: NDArray[np.int64]
     dropped: int = 0
+    decimal: str = "."
 
 
 def read_table(
@@ -185,7 +190,15 @@ def _read(
     values = np.frombuffer(cells).reshape(len(numbers), len(chosen)) if cells else np.zeros((0, len(chosen)))
     left_out = tuple(name for name in places if name not in chosen and name != words)
     whole = _without_gaps(path, chosen, values, form)
-    return CsvTable(tuple(chosen), whole, tuple(texts), left_out, np.array(numbers, np.int64), dropped)
+    return CsvTable(
+        tuple(chosen),
+        whole,
+        tuple(texts),
+        left_out,
+        np.array(numbers, np.int64),
+        dropped,
+        _DECIMAL[notation.comma],
+    )
 
 
 def _word(
@@ -262,7 +275,8 @@ def _notation(
         return Notation(comma=form.decimal == ",", said=bool(form.decimal))
     looked = [place for name, place in places.items() if name != words and (not columns or name in columns)]
     try:
-        return notation_of(row[place] for row in first for place in looked if place < len(row))
+        cells = (row[place] for row in first for place in looked if place < len(row))
+        return notation_of(cells, form.usual)
     except ValueError as error:
         raise SeriesError(path, f"{error}: {_REMEDY}") from None
 

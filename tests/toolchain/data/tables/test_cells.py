@@ -37,7 +37,11 @@ def test_what_a_file_shows_is_read(cells: tuple[str, str], numbers: list[float],
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (["1,234;5"], "has '1,234', and nothing shows whether its comma stands for decimals: say `decimal`"),
+        (
+            ["1,234;5"],
+            "has '1,234', and nothing shows whether these are decimals or thousands: say `decimal`",
+        ),
+        (["1.234;5", "9;87.654"], r"has '1\.234', and nothing shows whether these are decimals"),
         (["0,5;1.5"], r"with a decimal point, '1\.5', and with a comma, '0,5': say `decimal`"),
         (["0,5;1", "0,5;1.234"], r"row 3, column 'b': .*'1\.234', which may have decimals or thousands"),
         (["0,5;1", "0,5;12.34,5"], "row 3, column 'b': expected a number, got '12.34,5'"),
@@ -64,6 +68,16 @@ def test_whoever_says_the_sign_says_what_thousands_are(tmp_path: Path) -> None:
     assert _values(tmp_path, "a;b\n1.234;2\n", ",") == [[1234, 2]]
     assert _values(tmp_path, "a;b\n1,234;2\n", ",") == [[1.234, 2]]
     assert _values(tmp_path, "a;b\n1,234;2\n", ".") == [[1234, 2]]
+
+
+@pytest.mark.parametrize("usual", [".", ","])
+def test_what_a_file_does_not_show_the_file_it_belongs_to_says(usual: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b\n1,234;2\n".replace(",", usual))
+    table = read_table(tmp_path / "a.csv", form=TableForm(usual=usual))
+    assert (table.values.tolist(), table.decimal) == ([[1.234, 2]], usual)
+    # What is shown counts more.
+    (tmp_path / "a.csv").write_text("a;b\n0.5;2\n")
+    assert read_table(tmp_path / "a.csv", form=TableForm(usual=usual)).values.tolist() == [[0.5, 2]]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.booleans())
