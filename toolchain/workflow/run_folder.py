@@ -167,7 +167,9 @@ class TrainedRun:
             document.facts.experiment,
             document.facts.history,
             document.facts.data,
-            parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder) if _INPUT in files else None,
+            encoder=parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
+            if _INPUT in files
+            else None,
         )
 
 

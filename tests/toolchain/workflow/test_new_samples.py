@@ -65,7 +65,7 @@ NEW: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 """Two new samples of each kind, and where they come from."""
 _VGG = {"model": {"name": "vgg", "layers": [2, "pool"]}}
 SECTIONS: dict[str, dict[str, object]] = {
-    **dict.fromkeys(NEW, {"model": {"neurons": 12}}),
+    **{name: {"model": {"neurons": 12}} for name in NEW},
     "images as they are": _VGG | {"encoding": {"name": "direct", "steps": 3}},
     "images as spikes": _VGG | {"encoding": {"name": "rate", "steps": 3}},
     "events in frames": _VGG | {"encoding": {"name": "bins", "steps": 3, "shrink": 4}},

@@ -64,12 +64,6 @@ def assemble(
         UsageError: A part is left without samples, there is one class only, or a class cannot be learnt.
     """
     seed, test = options.split_seed, raw.test
-    counts = np.bincount(raw.train.labels, minlength=len(raw.classes))
-    if np.count_nonzero(counts) == 1:
-        raise UsageError(
-            f"all samples of '{options.name}' to train on are of one class, '{raw.classes[counts.argmax()]}'",
-            "a network learns to tell classes apart: give it at least two",
-        )
     train = raw.train
     if test is None:
         train, test = split_off(train, getattr(options, "test_fraction", 0.0), [seed, _TEST])
@@ -110,6 +104,12 @@ def assemble(
 
 def _check_classes(name: str, raw: Raw, train: Part, test: Part) -> None:
     """Refuse a class of which nothing is left to train on; warn of one without tests or samples."""
+    counts = np.bincount(raw.train.labels, minlength=len(raw.classes))
+    if np.count_nonzero(counts) == 1:
+        raise UsageError(
+            f"all samples of '{name}' to train on are of one class, '{raw.classes[counts.argmax()]}'",
+            "a network learns to tell classes apart: give it at least two",
+        )
     read = [raw.train, *([] if raw.test is None else [raw.test])]
     whole, trained, tested = (
         sum(

@@ -35,7 +35,7 @@ _NAMES: Final = 600
 """Characters of all names of columns that a message shows."""
 _LOOKED_AT: Final = 50
 """Rows in which the first number of a column is looked for."""
-_CONVERT: Final = "save it as UTF-8, such as by `iconv -f ENCODING -t UTF-8 OLD > NEW`"
+_CONVERT: Final = "save it as UTF-8, such as by `iconv -f latin1 -t utf-8 OLD > NEW`"
 _DECIMAL: Final = {False: ".", True: ","}
 _SIGNS: Final = {False: "point", True: "comma"}
 _REMEDY: Final = "say `decimal`, and name the `columns` to read if some are no numbers"

@@ -1,5 +1,6 @@
 """What opens without a word and should not: one class, no tests of a class, tests that were trained on."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from tests.data_files import WRITERS, opened, tone, write_wav
+from tests.data_files import WRITERS, keys_of, opened, tone, write_wav
+from toolchain.cli.main import main
 from toolchain.errors import SeriesError, UsageError
 from toolchain.execution.stimulus import Stimulus
 
@@ -88,6 +90,20 @@ def test_an_empty_folder_is_said_to_be_empty(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no ") as caught:
         opened(name, tmp_path)
     assert "does not exist" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["wav", "images", "events"])
+def test_no_option_is_named_that_the_command_has_not(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = keys_of(name, tmp_path / "nothing")
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in section.items())
+    (tmp_path / "e.toml").write_text(f"[data]\n{lines}\n")
+    assert main(["train", str(tmp_path / "e.toml"), "-o", str(tmp_path / "run")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "does not exist" in said
+    assert "folders called train and test" in said
+    assert "--train" not in said
 
 
 def test_a_file_in_place_of_a_folder_is_said(tmp_path: Path) -> None:
