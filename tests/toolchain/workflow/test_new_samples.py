@@ -63,7 +63,7 @@ NEW: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "npz": (_npz, []),
 }
 """Two new samples of each kind, and where they come from."""
-_VGG = {"model": {"name": "vgg", "layers": [2, "pool"]}}
+_VGG: dict[str, object] = {"model": {"name": "vgg", "layers": [2, "pool"]}}
 SECTIONS: dict[str, dict[str, object]] = {
     **{name: {"model": {"neurons": 12}} for name in NEW},
     "images as they are": _VGG | {"encoding": {"name": "direct", "steps": 3}},
@@ -227,7 +227,7 @@ def test_time_in_the_place_of_samples_is_said(builds: dict[str, Path], tmp_path:
     ):
         predict_build(build, trains)
     with pytest.raises(UsageError, match=r"labels must be 16 integers.*got \[3\]; if time stands first"):
-        predict_build(build, Stimulus(trains, np.zeros(3, int)))
+        predict_build(build, Stimulus({"input": trains}, np.zeros(3, int)))
 
 
 def test_names_of_files_are_shown_and_not_obeyed(

@@ -15,6 +15,7 @@ from toolchain.data.codes.sample_encoder import SampleEncoder
 from toolchain.data.new_samples.raw_files import RawSamples, read_raw
 from toolchain.data.sets.data_set import SampleForm, SampleKind
 from toolchain.data.sets.reading import FileKind, Reading
+from toolchain.data.sound.wav import FASTEST
 from toolchain.errors import ArgumentError
 from toolchain.files.documents import FileDocument
 from toolchain.intake import PathText, array_of, check_finite, path_of
@@ -76,8 +77,8 @@ class RawEncoder(FileDocument):
             raise ValueError(f"a table has {len(reading.columns)} columns, samples have {values} values")
         if reading.files is FileKind.EVENTS and reading.reader is None:
             raise ValueError("recordings of events have no reader")
-        if reading.files is FileKind.SOUND and not (self.form.hertz and reading.rates):
-            raise ValueError("sound has no sampling rate")
+        if reading.files is FileKind.SOUND and not (0 < self.form.hertz <= FASTEST and reading.rates):
+            raise ValueError(f"sound has no sampling rate up to {FASTEST}")
         return self
 
     @classmethod

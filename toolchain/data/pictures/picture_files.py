@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.errors import ArgumentError, CorruptArtifactError, UsageError
 from toolchain.files.disk import check_file
 from toolchain.memory import budget
 
@@ -34,10 +34,16 @@ def read_picture(path: Path, size: tuple[int, int], *, grey: bool, exact: bool =
     Raises:
         MissingFileError: There is no such file.
         UsageError: It has another size, and must not.
+        ArgumentError: The size does not fit into the memory.
         CorruptArtifactError: It is damaged, no picture, too large for the memory, or white all over once its
             transparent parts show white.
     """
     check_file("picture", path)
+    excess = budget().excess(_PER_PIXEL * size[0] * size[1])
+    if excess:
+        raise ArgumentError(
+            "size", "a size that fits into the memory", f"{size[0]} x {size[1]}", f"one picture {excess}"
+        )
     try:
         with warnings.catch_warnings():
             # A picture that could be a bomb is an error here, and so is one that is cut off.

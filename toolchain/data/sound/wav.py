@@ -21,7 +21,7 @@ _GROWTH: Final = 12
 """A file takes at most so many times its size: bytes become real numbers, which are resampled."""
 _RESAMPLED: Final = 8
 """Bytes of a sample while a waveform is brought to a faster rate."""
-_FASTEST: Final = 10**6
+FASTEST: Final = 10**6
 """Samples in a second of anything that is sound."""
 _ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"RIFF": "little", b"RF64": "little", b"RIFX": "big"}
 """What a WAV file begins with, and the order of its bytes."""
@@ -51,7 +51,7 @@ def read_wav(path: Path, hertz: int = 0) -> tuple[Waveform, int]:
     except Exception as error:  # noqa: BLE001 - struct.error, UnboundLocalError: SciPy does not foresee all damage
         raise CorruptArtifactError(path, f"is damaged: {type(error).__name__}: {error}") from None
     cut = [str(warning.message) for warning in said if "EOF" in str(warning.message)]
-    if cut or not np.size(samples) or not 0 < rate <= _FASTEST:
+    if cut or not np.size(samples) or not 0 < rate <= FASTEST:
         why = cut[0] if cut else f"{np.size(samples)} samples at {rate} Hz"
         raise CorruptArtifactError(path, f"is cut off or empty: {why}")
     wave = _scaled(np.asarray(samples))

@@ -10,11 +10,20 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
+from tests.attack.mutations import mutations
 from tests.data_files import CLASSES, KEYS, WRITERS, opened, tone, write_images, write_wav
 from toolchain.data import RawEncoder
 from toolchain.data.codes.input_encoder import InputEncoder, gathered
-from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
+from toolchain.errors import (
+    ArgumentError,
+    CorruptArtifactError,
+    MissingFileError,
+    SeriesError,
+    ToolchainError,
+    UsageError,
+)
 from toolchain.execution.stimulus import Stimulus
+from toolchain.files.documents import parse_document
 from toolchain.workflow.experiment import parse_experiment
 
 _PLACES: dict[str, Callable[[Path], Path]] = {
@@ -240,6 +249,25 @@ def test_trains_that_are_no_spikes_are_refused_where_spikes_were_learnt(tmp_path
     assert (raw.spikes, raw.changes_nothing) == (True, True)
     with pytest.raises(UsageError, match="holds 0.5"):
         raw.encode(np.full((1, 10, 6), 0.5))
+
+
+@pytest.mark.parametrize("name", ["csv", "events", "images", "npz", "wav"])
+def test_a_changed_description_is_refused_or_encodes(name: str, tmp_path: Path) -> None:
+    path = WRITERS[name](tmp_path)
+    _, raw = _encoders(name, path, {})
+    outcomes = Counter[str]()
+    for mutation in mutations(raw.model_dump_json()):
+        try:
+            changed = parse_document(mutation.content, tmp_path / "input.json", RawEncoder)
+            assert changed.encode([changed.read(path).samples[0]]).shape[2:] == changed.features, (
+                mutation.told
+            )
+        except ToolchainError as error:
+            outcomes[type(error).__name__] += 1
+        else:
+            outcomes["ok"] += 1
+    assert outcomes["ok"] > 10
+    assert outcomes["CorruptArtifactError"] > 100
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolchain.data.pictures.picture_files import read_picture
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError
 
 
 def test_a_picture_is_read_plane_by_plane(tmp_path: Path) -> None:
@@ -88,6 +88,14 @@ def test_a_picture_larger_than_the_memory_is_refused_undecoded(
     monkeypatch.setenv("PUMICE_MEMORY", "16M")
     with pytest.raises(CorruptArtifactError, match="of memory"):
         read_picture(tmp_path / "a.png", (2, 2), grey=True)
+
+
+def test_a_size_that_fits_into_no_memory_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    with pytest.raises(
+        ArgumentError, match="size: expected a size that fits into the memory, got 2147483648 x 5"
+    ):
+        read_picture(tmp_path / "a.png", (2**31, 5), grey=True)
 
 
 @pytest.fixture(scope="module")
