@@ -49,14 +49,15 @@ def check_coherent(
         _graph_problems(*graphs),
         _report_problems(graphs[1], report),
         _sample_problems(graphs[0], stimulus),
-        _encoder_problems(graphs[0], encoder),
+        encoder_problems(graphs[0], encoder),
     )
     problem = next(problems, "")
     if problem:
         raise CorruptArtifactError(folder, f"holds parts of different networks: {problem}; compile again")
 
 
-def _encoder_problems(graph: Graph, encoder: RawEncoder | None) -> Iterator[str]:
+def encoder_problems(graph: Graph, encoder: RawEncoder | None) -> Iterator[str]:
+    """Yield why new samples, once they are encoded, would not enter a graph; nothing if they would."""
     if encoder is None:
         return
     try:

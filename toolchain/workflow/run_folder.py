@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.data.codes.input_encoder import InputEncoder
 from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.data.sets.data_set import DataOrigin
 from toolchain.errors import CorruptArtifactError, UsageError
@@ -17,7 +16,7 @@ from toolchain.files.documents import OMITTED, Document, omitted, parse_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
-from toolchain.models import Network
+from toolchain.models import FeedForward, Network
 from toolchain.pruning import ChannelUpdate, LnpRecord
 from toolchain.training import (
     NETWORK_FILES,
@@ -28,6 +27,7 @@ from toolchain.training import (
     scores_of,
     trained_of,
 )
+from toolchain.workflow.build_facts import OwnFacts
 from toolchain.workflow.experiment import Experiment, read_experiment
 
 RUN: Final = "run.json"
@@ -65,11 +65,13 @@ class RunFacts(Document):
         experiment: The settings that were asked for.
         history: What happened in the stages.
         data: Where the samples came from, if they were read from files.
+        own: Where the network comes from, if code of the user built it.
     """
 
     experiment: Experiment
     history: History
     data: Annotated[DataOrigin | None, OMITTED] = None
+    own: Annotated[OwnFacts | None, OMITTED] = None
 
 
 class RunDocument(SealedDocument):
@@ -109,6 +111,7 @@ class TrainedRun:
         experiment: Settings of the run.
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
+        own: Where the network comes from, if code of the user built it.
         encoder: What reads and encodes new samples; None where an earlier version trained.
     """
 
@@ -120,7 +123,15 @@ class TrainedRun:
     experiment: Experiment
     history: History
     origin: DataOrigin | None = None
+    own: OwnFacts | None = None
     encoder: RawEncoder | None = None
+
+    @property
+    def still_steps(self) -> int | None:
+        """Steps for which a picture is shown; None where samples are sequences."""
+        if isinstance(self.network, FeedForward):
+            return self.network.steps
+        return None if self.own is None else self.own.still_steps
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -166,7 +177,8 @@ class TrainedRun:
             document.classes,
             document.facts.experiment,
             document.facts.history,
-            document.facts.data,
+            origin=document.facts.data,
+            own=document.facts.own,
             encoder=parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
             if _INPUT in files
             else None,
@@ -206,14 +218,9 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, experiment: Experiment, encoder: InputEncoder, history: History) -> None:
+def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder) -> None:
     """Write how new samples are encoded, and `run.json` last of all."""
-    data = encoder.data
-    write_document(folder / _INPUT, RawEncoder.of(encoder, experiment.seed))
+    write_document(folder / _INPUT, encoder)
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
-    document = RunDocument(
-        classes=data.classes,
-        facts=RunFacts(experiment=experiment, history=history, data=data.origin),
-        files=seal(folder, (*RunDocument.LOADED, _INPUT, *unpruned)),
-    )
-    write_document(folder / RUN, document)
+    files = seal(folder, (*RunDocument.LOADED, _INPUT, *unpruned))
+    write_document(folder / RUN, RunDocument(classes=classes, facts=facts, files=files))
