@@ -10,9 +10,11 @@ from PIL import Image
 from scipy.io import wavfile
 
 from tests.event_files import aedat4, n_mnist, write_dvs_gesture, write_shd
+from toolchain.data import DataSet, open_data
 from toolchain.data.events.event_sources import SOURCES, EventData
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.npz import write_arrays
+from toolchain.workflow.experiment import parse_experiment
 
 CLASSES = ("left", "right")
 EACH = 12
@@ -137,7 +139,7 @@ def write_gestures(folder: Path) -> Path:
 
 def write_cifar10_dvs(folder: Path) -> Path:
     for number, name in enumerate(SOURCES[EventData.CIFAR10_DVS].classes):
-        for i in range(4):
+        for i in range(5):
             path = folder / "CIFAR10DVS" / name / f"{i}.aedat4"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(aedat4([_events(10 * i + number, 128)]))
@@ -179,3 +181,24 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "braille": write_braille,
 }
 """Writes each kind into an empty folder, and returns its path."""
+KEYS: dict[str, dict[str, object]] = {
+    "csv": {"label": "species"},
+    "images": {"size": [6, 5]},
+    "events": {"reader": "arrays", "sensor": [2, 34, 34]},
+    "nmnist": {"partial": True},
+    "dvs_gesture": {"partial": True},
+    "cifar10_dvs": {"partial": True},
+}
+"""What `[data]` must say of these kinds besides their path."""
+
+
+def opened(name: str, path: Path, **keys: object) -> DataSet:
+    """Open a set as an experiment names it."""
+    data = open_data(parse_experiment({"data": keys_of(name, path, **keys)}).data)
+    assert isinstance(data, DataSet)
+    return data
+
+
+def keys_of(name: str, path: Path, **keys: object) -> dict[str, object]:
+    """Return what stands under `[data]`."""
+    return {"name": name, "path": str(path)} | KEYS.get(name, {}) | keys

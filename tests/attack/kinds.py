@@ -128,9 +128,16 @@ _BUILD_FILES: Final = (
     "passes.json",
     "passes.npz",
     "fidelity.json",
+    "input.json",
     "stimulus.npz",
 )
-_RUN_FILES: Final = ("run.json", "network/network.json", "network/network.safetensors", "calibration.npz")
+_RUN_FILES: Final = (
+    "run.json",
+    "network/network.json",
+    "network/network.safetensors",
+    "calibration.npz",
+    "input.json",
+)
 
 
 @final

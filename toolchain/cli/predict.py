@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from toolchain.cli.console import answer, out, stages
-from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName, StimulusFile
+from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName
 
 if TYPE_CHECKING:
     from toolchain.workflow.predict import Prediction
@@ -16,7 +16,26 @@ if TYPE_CHECKING:
 def predict(
     build: BuildFolder,
     *,
-    stimulus: StimulusFile = None,
+    stimulus: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            "-i",
+            readable=False,
+            metavar="PATH",
+            help="New samples as those of the training: a table, or a file or folder of pictures, WAV files "
+            "or event recordings; or arrays (.npz). By default the samples of the build.",
+        ),
+    ] = None,
+    encoded: Annotated[
+        bool | None,
+        typer.Option(
+            "--encoded/--raw",
+            help="Whether an .npz holds what enters the network, or samples as those of the training; by "
+            "default its shape says so.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -33,7 +52,6 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Say the class of every sample, and the scores of all classes."""
-    from toolchain.execution.stimulus import Stimulus
     from toolchain.files.disk import check_output_file
     from toolchain.progress import stage_progress
     from toolchain.stage import Stage
@@ -50,10 +68,11 @@ def predict(
     with stages(quiet=as_json) as progress:
         prediction = predict_build(
             loaded,
-            None if stimulus is None else Stimulus.open(stimulus),
+            stimulus,
             target,
             stage=Stage(stage),
             samples=samples,
+            encoded=encoded,
             progress=stage_progress(progress, "predict"),
         )
     if output is not None:
@@ -62,6 +81,8 @@ def predict(
         scores = {name: each.tolist() for name, each in prediction.scores.items()}
         labels = None if prediction.labels is None else prediction.labels.tolist()
         document = {"classes": prediction.classes.tolist(), "scores": scores, "labels": labels}
+        for name in ("names", "class_names", "sources"):
+            document[name] = getattr(prediction, name) or None
         answer(document | {"accuracy": prediction.accuracy, "file": None if output is None else str(output)})
         return
     _print(prediction)

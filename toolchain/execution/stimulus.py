@@ -356,7 +356,10 @@ def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int
     for name in _COMPANIONS:
         values: NDArray[Any] | None = getattr(stimulus, name)
         if values is not None and values.shape != (samples,):
-            raise StimulusError(f"{name} must be {samples} integers, got {values.dtype}{list(values.shape)}")
+            remedy = "if time stands first in the input, swap its first two axes" * (len(values) == steps)
+            raise StimulusError(
+                f"{name} must be {samples} integers, one per sample, got {list(values.shape)}", remedy
+            )
     if stimulus.labels is not None and graph.scores:
         _check_labels(graph, stimulus.labels)
     lengths = stimulus.lengths

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Protocol, final
 from numpy.typing import NDArray
 from pydantic import Field
 
+from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.errors import FeedbackError, TargetUnavailableError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus
 from toolchain.files.documents import parse_document, write_document
@@ -29,10 +30,15 @@ from toolchain.workflow.pass_graphs import PASS_FILES, PassGraph, read_passes, w
 MANIFEST: Final = "manifest.json"
 _QUANTIZATION: Final = "quantization.json"
 _STIMULUS: Final = "stimulus.npz"
+_INPUT: Final = "input.json"
 
 
 class LongerThanProvedWarning(UserWarning):
     """Samples are longer than those for which currents and potentials were proved to fit."""
+
+
+class TimeFirstWarning(UserWarning):
+    """There are as many samples as the network expects steps, and another number of steps."""
 
 
 class Manifest(SealedDocument):
@@ -54,7 +60,7 @@ class Manifest(SealedDocument):
         *(f"{stage}/{name}" for stage in ("float", "fixed") for name in GRAPH_FILES),
         _QUANTIZATION,
     )
-    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS, *PASS_FILES)
+    OPTIONAL: ClassVar[tuple[str, ...]] = (_STIMULUS, _INPUT, *PASS_FILES)
     STREAMED: ClassVar[tuple[str, ...]] = (_STIMULUS,)
 
     format: str = FORMAT
@@ -86,6 +92,8 @@ class Build(Summarised):
         facts: How the network came to be.
         passes: The graph after every pass of the compiler; none where the integers came from a file, or the
             build was written before graphs were kept.
+        encoder: What reads and encodes new samples as those of the training; None if no training of Pumice
+            is known.
     """
 
     float_graph: Graph
@@ -95,6 +103,7 @@ class Build(Summarised):
     stimulus: Stimulus | None = None
     facts: BuildFacts = field(default_factory=BuildFacts)
     passes: tuple[PassGraph, ...] = field(default=())
+    encoder: RawEncoder | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -132,6 +141,8 @@ class Build(Summarised):
                 write_passes(temporary, self.passes, self.float_graph, self.fixed_graph)
             if self.stimulus is not None:
                 self.stimulus.save(temporary / _STIMULUS)
+            if self.encoder is not None:
+                write_document(temporary / _INPUT, self.encoder)
             if judgement is not None:
                 judgement.write(self, temporary)
             self._write_standalone(temporary / STANDALONE)
@@ -158,7 +169,7 @@ class Build(Summarised):
         """Return a stimulus, by default the build's own, checked against the network.
 
         Warns with `LongerThanProvedWarning` if its samples are longer than those for which ranges
-        were proved.
+        were proved, and with `TimeFirstWarning` if time seems to be the first axis.
 
         Raises:
             UsageError: There is neither.
@@ -169,6 +180,14 @@ class Build(Summarised):
             raise UsageError("the build holds no stimulus", "give samples as `stimulus`")
         fitted = check_stimulus(self.float_graph, samples)
         proved = self.quantization.steps
+        usual = proved if self.encoder is None else self.encoder.steps
+        if fitted.samples == usual != fitted.steps:
+            warnings.warn(
+                f"these are {fitted.samples} samples of {fitted.steps} steps, and the network was made with "
+                f"samples of {usual} steps: if time stands first in the array, swap its first two axes",
+                TimeFirstWarning,
+                stacklevel=2,
+            )
         if proved is not None and fitted.steps > proved:
             warnings.warn(
                 f"samples of {fitted.steps} steps are longer than the {proved} for which ranges were proved; "
@@ -196,9 +215,12 @@ class Build(Summarised):
         graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
         stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
-        check_coherent(folder.path, graphs, report, stimulus)
+        encoder = None
+        if _INPUT in files:
+            encoder = parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
+        check_coherent(folder.path, graphs, report, stimulus, encoder)
         passes = _read_passes(files, folder.path, *graphs)
-        return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
+        return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes, encoder)
 
 
 def check_is_build(build: Build) -> Build:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from toolchain import ir
-from toolchain.errors import CorruptArtifactError, StimulusError
+from toolchain.data.new_samples.raw_encoder import RawEncoder
+from toolchain.errors import CorruptArtifactError, StimulusError, UsageError
 from toolchain.execution.clipping import graded_range
 from toolchain.execution.stimulus import Stimulus, named_stimulus
 from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, same_node
@@ -26,7 +27,11 @@ _FIXED: Final[dict[type[AnyNode], type[AnyNode]]] = {
 
 
 def check_coherent(
-    folder: Path, graphs: tuple[Graph, Graph], report: QuantizationReport, stimulus: Stimulus | None
+    folder: Path,
+    graphs: tuple[Graph, Graph],
+    report: QuantizationReport,
+    stimulus: Stimulus | None,
+    encoder: RawEncoder | None = None,
 ) -> None:
     """Raise unless the parts of a build belong together.
 
@@ -35,16 +40,35 @@ def check_coherent(
         graphs: Float graph and fixed graph.
         report: Report of the quantization.
         stimulus: The samples of the build, whose values are not looked at.
+        encoder: What encodes new samples.
 
     Raises:
         CorruptArtifactError: Says which parts disagree, and in what.
     """
     problems = chain(
-        _graph_problems(*graphs), _report_problems(graphs[1], report), _sample_problems(graphs[0], stimulus)
+        _graph_problems(*graphs),
+        _report_problems(graphs[1], report),
+        _sample_problems(graphs[0], stimulus),
+        encoder_problems(graphs[0], encoder),
     )
     problem = next(problems, "")
     if problem:
         raise CorruptArtifactError(folder, f"holds parts of different networks: {problem}; compile again")
+
+
+def encoder_problems(graph: Graph, encoder: RawEncoder | None) -> Iterator[str]:
+    """Yield why new samples, once they are encoded, would not enter a graph; nothing if they would."""
+    if encoder is None:
+        return
+    try:
+        features = encoder.features
+    except UsageError as error:
+        yield f"new samples cannot be encoded: {error}"
+        return
+    if [node.shape for node in graph.inputs] != [features]:
+        yield f"new samples enter as {list(features)}, which is no input of the graph"
+    if graph.scores != len(encoder.classes):
+        yield f"new samples have {len(encoder.classes)} classes, the graph has {graph.scores}"
 
 
 def _graph_problems(before: Graph, after: Graph) -> Iterator[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.bars import draws
+from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.files.disk import check_exists
@@ -32,6 +33,7 @@ from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import BuildFacts, ImportFacts
 from toolchain.workflow.build_folder import Build
+from toolchain.workflow.coherence import encoder_problems
 from toolchain.workflow.import_check import check_graph
 from toolchain.workflow.observation import given_unless_all, observe_ranges, recording_batch
 from toolchain.workflow.pass_graphs import PassRecord
@@ -287,7 +289,16 @@ def compile_trained(
     source = None if trained.own is None else trained.own.source
     facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus), source=source)
     prepared = Prepared(module, graph, stimulus, calibration)
-    return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
+    build = _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
+    return replace(build, encoder=_encoder_for(build.float_graph, trained))
+
+
+def _encoder_for(graph: Graph, trained: TrainedRun) -> RawEncoder | None:
+    """Return what encodes new samples, if that is what the graph takes, which code of a user lays out."""
+    encoder, steps = trained.encoder, trained.still_steps
+    if encoder is None or next(encoder_problems(graph, encoder), ""):
+        return None
+    return encoder if steps is None or steps == encoder.steps else None
 
 
 def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stimulus) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.bars import draws
+from toolchain.data.new_samples.raw_files import RawSamples
 from toolchain.errors import UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
 from toolchain.execution.stimulus import Stimulus
@@ -25,6 +27,7 @@ from toolchain.summary import Summarised, Summary
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.workflow.build_folder import Build, check_is_build
+from toolchain.workflow.new_samples import NewSamples, open_samples, stimuli
 from toolchain.workflow.run import first_samples, program_of
 
 FILE_KINDS: Final = (".csv", ".npz")
@@ -43,10 +46,19 @@ class Prediction(Summarised):
         scores: Scores `[samples, classes]` of each output, in the units of the model: potentials, or numbers
             of spikes.
         labels: The true classes, if the samples have them.
+        class_names: Names of the classes; empty if the network knows none.
+        sources: File or row that each sample comes from; empty where samples have no names.
     """
 
     scores: dict[str, Floats]
     labels: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of the class of each sample; empty if the network knows none."""
+        return tuple(self.class_names[k] for k in self.classes) if self.class_names else ()
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -61,24 +73,35 @@ class Prediction(Summarised):
     def rows(self) -> tuple[list[str], list[list[object]]]:
         """Return the names of the columns, and a row for each sample."""
         several = len(self.scores) > 1
-        head = ["sample", "class", *(["label"] if self.labels is not None else [])]
-        head += [
+        table = np.concatenate(list(self.scores.values()), axis=1)
+        columns: dict[str, Sequence[object]] = {"sample": range(len(table))}
+        if self.sources:
+            columns["source"] = self.sources
+        columns["class"] = self.classes.tolist()
+        if self._named:
+            columns["name"] = self.names
+        if self.labels is not None:
+            columns["label"] = self.labels.tolist()
+            if self._named:
+                columns["label name"] = [self.class_names[k] for k in self.labels]
+        scores = [
             f"{name} {k}" if several else f"score {k}"
             for name, each in self.scores.items()
             for k in range(each.shape[1])
         ]
-        table = np.concatenate(list(self.scores.values()), axis=1)
-        labels: list[list[object]] = [[] for _ in table]
-        if self.labels is not None:
-            labels = [[int(label)] for label in self.labels]
-        classes = self.classes.tolist()
-        return head, [[i, classes[i], *labels[i], *table[i].tolist()] for i in range(len(table))]
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        return [*columns, *scores], [[*row, *each.tolist()] for row, each in zip(rows, table, strict=True)]
+
+    @property
+    def _named(self) -> bool:
+        """Whether names say more than the numbers of the classes."""
+        return any(name != str(number) for number, name in enumerate(self.class_names))
 
     def summary(self) -> Summary:
         """Return how many there are of each class, and the first of them."""
         head, rows = self.rows()
         counts = enumerate(np.bincount(self.classes))
-        of_each = ", ".join(f"{count} of class {k}" for k, count in counts if count)
+        of_each = ", ".join(f"{count} of class {self._called(k)}" for k, count in counts if count)
         right = "" if self.accuracy is None else f"; {self.accuracy:.2f} % are right"
         line = f"Prediction of {len(rows)} samples: {of_each}{right}"
         shown = [
@@ -86,10 +109,14 @@ class Prediction(Summarised):
         ]
         return Summary(line, head, shown)
 
+    def _called(self, number: int) -> str:
+        return f"'{self.class_names[number]}'" if self._named else str(number)
+
     def save(self, path: PathText) -> None:
         """Write a `.csv`, a row for each sample, or a `.npz` with `classes`, `labels` and the scores.
 
-        In a `.npz` the scores of an output are the array `scores/<output>`.
+        In a `.npz` the scores of an output are the array `scores/<output>`, and names stand in `class_names`
+        and `sources`, as far as there are any.
 
         Raises:
             UsageError: The name ends in neither.
@@ -99,12 +126,16 @@ class Prediction(Summarised):
             text = io.StringIO()
             head, rows = self.rows()
             csv.writer(text, lineterminator="\n").writerows([head, *rows])
-            write_text(place, text.getvalue())
+            # Names of files may hold half characters, which no text may.
+            write_text(place, text.getvalue().encode(errors="backslashreplace").decode())
             return
         arrays: dict[str, NDArray[Any]] = {f"scores/{name}": each for name, each in self.scores.items()}
         arrays["classes"] = self.classes
         if self.labels is not None:
             arrays["labels"] = self.labels
+        for name in ("class_names", "sources"):
+            if getattr(self, name):
+                arrays[name] = np.array(getattr(self, name))
         write_arrays(place, arrays)
 
 
@@ -123,11 +154,12 @@ def check_prediction_file(path: Path) -> Path:
 @draws("predict")
 def predict_build(
     build: Build,
-    stimulus: Stimulus | NDArray[Any] | None = None,
+    stimulus: NewSamples | None = None,
     target: str | None = None,
     *,
     stage: Stage = Stage.FIXED,
     samples: int | None = None,
+    encoded: bool | None = None,
     progress: Progress = default_progress,
 ) -> Prediction:
     """Run a build on samples, and return what its outputs say of each.
@@ -136,29 +168,53 @@ def predict_build(
 
     Args:
         build: The build.
-        stimulus: The samples; by default the build's own. Labels among them give the accuracy.
+        stimulus: The samples; by default the build's own. Labels among them give the accuracy. Arrays are
+            what enters the network. A path, such as that of a table or of a folder of pictures, and what
+            `build.encoder.read` returns, are encoded as the samples of the training were.
         target: Name of an installed target; by default the build's.
         stage: Whether the integers run, or the real numbers they came from.
         samples: Number of the first samples; by default all.
+        encoded: Whether an `.npz` holds what enters the network, instead of samples as those of the training;
+            by default its shape says so.
         progress: Callback with how far it is; by default a bar where somebody looks.
 
     Raises:
-        UsageError: There is no stimulus.
+        UsageError: There is no stimulus, or samples are of another kind than those of the training.
         StimulusError: It does not fit the inputs of the network.
     """
-    fitted = check_is_build(build).stimulus_for(stimulus).take(slice(0, first_samples(samples)))
+    given = _given(check_is_build(build), stimulus, encoded=encoded)
+    first = first_samples(samples)
+    # What needs no encoding is checked as a whole before the work.
+    given = given.take(slice(0, first)) if isinstance(given, RawSamples) else _first(build, given, first)
     graph = build.graph(stage)
     program = program_of(target or build.target, graph)
     outputs: dict[str, list[Floats]] = {output.name: [] for output in graph.outputs}
-    clipping = ClippingTally.of(graph)
-    for start, part in in_parts(fitted, recorded_bytes(graph, fitted.steps, _RECORDED), program):
-        clipping.add(part.values)
-        trace = program.run(
-            part,
-            record=_RECORDED,
-            progress=part_progress(progress, start, part.samples, fitted.samples),
-        )
-        for output in graph.outputs:
-            outputs[output.name].append(scores(graph, trace, output, part.lengths))
+    clipping, done = ClippingTally.of(graph), 0
+    total = len(given) if isinstance(given, RawSamples) else given.samples
+    for fitted in stimuli(build, given):
+        for start, part in in_parts(fitted, recorded_bytes(graph, fitted.steps, _RECORDED), program):
+            clipping.add(part.values)
+            report = part_progress(progress, done + start, part.samples, total)
+            trace = program.run(part, record=_RECORDED, progress=report)
+            for output in graph.outputs:
+                outputs[output.name].append(scores(graph, trace, output, part.lengths))
+        done += fitted.samples
     warn_clipped(clipping.clipped)
-    return Prediction({name: np.concatenate(each) for name, each in outputs.items()}, fitted.labels)
+    return Prediction(
+        {name: np.concatenate(each) for name, each in outputs.items()},
+        given.labels,
+        tuple(graph.outputs[0].classes),
+        given.sources if isinstance(given, RawSamples) else (),
+    )
+
+
+def _given(
+    build: Build, stimulus: NewSamples | None, *, encoded: bool | None
+) -> Stimulus | RawSamples | None:
+    if isinstance(stimulus, str | Path):
+        return open_samples(build, stimulus, encoded=encoded)
+    return stimulus if stimulus is None or isinstance(stimulus, RawSamples) else Stimulus.of(stimulus)
+
+
+def _first(build: Build, stimulus: Stimulus | None, count: int | None) -> Stimulus:
+    return build.stimulus_for(stimulus).take(slice(0, count))

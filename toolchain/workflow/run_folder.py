@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
+from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.data.sets.data_set import DataOrigin
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import OMITTED, Document, omitted, write_document
+from toolchain.files.documents import OMITTED, Document, omitted, parse_document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
@@ -34,6 +35,7 @@ EXPERIMENT: Final = "experiment.json"
 _UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
 _NETWORK: Final = tuple(f"network/{name}" for name in NETWORK_FILES)
 _SAMPLES: Final = ("stimulus.npz", "calibration.npz")
+_INPUT: Final = "input.json"
 
 
 class History(Document):
@@ -87,7 +89,7 @@ class RunDocument(SealedDocument):
     FILE: ClassVar[str] = RUN
     FOLDER: ClassVar[str] = "run"
     LOADED: ClassVar[tuple[str, ...]] = (*_NETWORK, *_SAMPLES)
-    OPTIONAL: ClassVar[tuple[str, ...]] = _UNPRUNED
+    OPTIONAL: ClassVar[tuple[str, ...]] = (*_UNPRUNED, _INPUT)
 
     format: str = FORMAT
     version: int = VERSION
@@ -110,6 +112,7 @@ class TrainedRun:
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
         own: Where the network comes from, if code of the user built it.
+        encoder: What reads and encodes new samples; None where an earlier version trained.
     """
 
     network: TrainedNetwork
@@ -121,6 +124,7 @@ class TrainedRun:
     history: History
     origin: DataOrigin | None = None
     own: OwnFacts | None = None
+    encoder: RawEncoder | None = None
 
     @property
     def still_steps(self) -> int | None:
@@ -175,6 +179,9 @@ class TrainedRun:
             document.facts.history,
             origin=document.facts.data,
             own=document.facts.own,
+            encoder=parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
+            if _INPUT in files
+            else None,
         )
 
 
@@ -211,8 +218,9 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts) -> None:
-    """Write `run.json`, last of all."""
+def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder) -> None:
+    """Write how new samples are encoded, and `run.json` last of all."""
+    write_document(folder / _INPUT, encoder)
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
-    files = seal(folder, (*RunDocument.LOADED, *unpruned))
+    files = seal(folder, (*RunDocument.LOADED, _INPUT, *unpruned))
     write_document(folder / RUN, RunDocument(classes=classes, facts=facts, files=files))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 from toolchain.bars import draws
+from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
@@ -64,7 +65,7 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     records["test"] = _accuracy(experiment, learner, (encoded.test, encoded.data.test.labels))
     history = History(**records)
     facts = RunFacts(experiment=experiment, history=history, data=encoded.data.origin, own=own)
-    finish(folder, encoded.data.classes, facts)
+    finish(folder, encoded.data.classes, facts, RawEncoder.of(encoded.encoder, experiment.seed))
     return TrainedRun.load(folder)
 
 

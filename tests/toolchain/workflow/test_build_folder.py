@@ -44,6 +44,7 @@ def test_a_build_holds_what_its_contract_says(small_build: Path) -> None:
         "quantization.json",
         "passes.json",
         "passes.npz",
+        "input.json",
         "fidelity.json",
         "report.html",
         "lava/network.py",

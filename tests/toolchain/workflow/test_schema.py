@@ -81,6 +81,7 @@ def files(
         "passes": [each / "passes.json" for each in builds],
         "graph": [each / stage / "graph.json" for each in builds for stage in ("float", "fixed")],
         "run": [small_run / "run.json"],
+        "input": [small_run / "input.json", small_build / "input.json"],
         "experiment": [small_run / "experiment.json", *sorted((repository / "examples").glob("*.toml"))],
         "pruning": [small_run / "pruning" / "pruning.json"],
         "network": [small_run / "network" / "network.json", small_run / "unpruned" / "network.json"],

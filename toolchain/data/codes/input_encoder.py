@@ -1,43 +1,22 @@
-"""From the samples of a data set to what enters a network, at once where that fits into the memory."""
+"""The parts of a data set as they enter a network, at once where that fits into the memory."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, Final, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.arrays import Floats
-from toolchain.data.codes.encoders import Encoding, encode, encoding_bytes
-from toolchain.data.codes.options import (
-    AsIsCode,
-    BinsCode,
-    CodeOptions,
-    DeltaCode,
-    FilterBankCode,
-    IntensityCode,
-)
-from toolchain.data.codes.series_codes import SeriesCode, SeriesEncoding
-from toolchain.data.events.binning import Events, bin_events
-from toolchain.data.sets.data_set import DataSet, OnDemand, Part, SampleKind, Stored
-from toolchain.data.sound.filter_bank import FilterBank
-from toolchain.errors import ExperimentError, UsageError
+from toolchain.data.codes.encoders import encoding_bytes
+from toolchain.data.codes.options import AsIsCode, CodeOptions, IntensityCode
+from toolchain.data.codes.sample_encoder import SampleEncoder, as_spikes
+from toolchain.data.sets.data_set import DataSet, OnDemand, Part, Stored
+from toolchain.errors import UsageError
 from toolchain.memory import budget, readable_size
 
 _TOGETHER: Final = 256
 """Samples that are encoded together where all of them are too many."""
-_SUITED: Final = {
-    SampleKind.VALUES: "rate, poisson, latency, direct or, for sequences, delta",
-    SampleKind.PICTURES: "rate, poisson, latency, direct or, row by row, delta",
-    SampleKind.TRAINS: "as_is, rate, poisson, latency, direct or delta",
-    SampleKind.SOUND: "filter_bank",
-    SampleKind.EVENTS: "bins",
-}
-_HIGHEST: Final = 0.4
-"""Centre of the highest band, of the samples in a second."""
-
-_Encode = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 
 
 @final
@@ -61,84 +40,47 @@ class InputEncoder:
     flat: bool = True
 
     def __post_init__(self) -> None:
-        kind, shape = self.data.kind, self.data.shape
-        match self.options:
-            case IntensityCode():
-                suits = kind in {SampleKind.VALUES, SampleKind.PICTURES, SampleKind.TRAINS}
-            case DeltaCode():
-                rows = kind is SampleKind.PICTURES and self.options.rows
-                suits = rows or (kind in {SampleKind.VALUES, SampleKind.TRAINS} and len(shape) == 2)
-            case FilterBankCode():
-                suits = kind is SampleKind.SOUND
-            case BinsCode():
-                suits = kind is SampleKind.EVENTS
-            case AsIsCode():
-                suits = kind is SampleKind.TRAINS
-        if not suits:
-            raise ExperimentError(
-                "encoding.name",
-                f"'{self.options.name}' does not suit data '{self.data.name}', whose samples are "
-                f"{kind.value} {list(shape) or ''}: choose {_SUITED[kind]}",
-            )
-        if self._by_rows and kind is not SampleKind.PICTURES:
-            raise ExperimentError("encoding.rows", f"shows pictures; samples are {kind.value} {list(shape)}")
-        object.__setattr__(self, "_encode", self._encoder())
+        # Raises where the code does not suit.
+        _ = self.sample_encoder
+
+    @cached_property
+    def sample_encoder(self) -> SampleEncoder:
+        """What encodes a batch, whichever part it is of."""
+        return SampleEncoder(self.data.form, self.options, self.flat, spikes=self._spikes)
 
     @property
     def still(self) -> bool:
         """Whether a sample is one picture that is shown at every step, and no sequence."""
-        direct = self.options.name == "direct" and not self._by_rows
-        return direct and not self.flat and self.data.kind is SampleKind.PICTURES
+        return self.sample_encoder.still
 
     @property
-    def _by_rows(self) -> bool:
-        return isinstance(self.options, IntensityCode | DeltaCode) and self.options.rows
+    def _spikes(self) -> bool:
+        """Whether the training part are trains of nothing but 0 and 1: then all other parts must be, too."""
+        if not isinstance(self.options, AsIsCode):
+            return False
+        samples: Any = self.data.train.samples
+        blocks = (samples[i : i + _TOGETHER] for i in range(0, len(samples), _TOGETHER))
+        return samples.dtype == np.bool_ or all(((block == 0) | (block == 1)).all() for block in blocks)
 
     @property
     def steps(self) -> int:
         """Time steps of a sample."""
-        shape = self.data.shape
-        match self.options:
-            case AsIsCode():
-                return shape[0]
-            case IntensityCode() | DeltaCode():
-                in_frames = len(shape) == 2
-                return self.options.steps * (shape[1] if self._by_rows else shape[0] if in_frames else 1)
-            case FilterBankCode() | BinsCode():
-                return self.options.steps
+        return self.sample_encoder.steps
 
     @property
     def features(self) -> tuple[int, ...]:
         """Shape of a step, before it is laid out in one row."""
-        shape = self.data.shape
-        match self.options:
-            case AsIsCode():
-                return shape[1:]
-            case IntensityCode() if not self._by_rows:
-                return shape[1:] if len(shape) == 2 else shape
-            case IntensityCode():
-                return (shape[0] * shape[2],)
-            case DeltaCode():
-                return (2 * (shape[0] * shape[2] if self._by_rows else shape[1]),)
-            case FilterBankCode():
-                return (self.options.bands,)
-            case BinsCode():
-                return _shrunk_shape(shape, self.options.shrink)
+        return self.sample_encoder.features
 
     @property
     def channels(self) -> int:
         """Channels of a step."""
-        return prod(self.features)
+        return self.sample_encoder.channels
 
     @property
     def bytes_per_sample(self) -> int:
         """Bytes that a sample takes once it is encoded, at least."""
-        steps = 1 if self.still else self.steps
-        return steps * self.channels * (4 if self._graded else 1)
-
-    @property
-    def _graded(self) -> bool:
-        return self.options.name == "direct" or getattr(self.options, "graded", False)
+        return self.sample_encoder.bytes_per_sample
 
     def part(self, part: Part, rng: np.random.Generator, seed: list[int]) -> Stored:
         """Return the samples of a part as they enter, `[samples, steps, channels]`.
@@ -158,7 +100,9 @@ class InputEncoder:
         if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode):
             together = self._together(part.samples)
             blocks = range(0, len(part), together)
-            return _joined([self._batch(part.samples[i : i + together], rng) for i in blocks], len(part))
+            return _joined(
+                [self.sample_encoder.encode(part.samples[i : i + together], rng) for i in blocks], len(part)
+            )
         return _joined([self._one(part, i, rng)[None] for i in range(len(part))], len(part))
 
     def _together(self, samples: NDArray[Any]) -> int:
@@ -167,62 +111,18 @@ class InputEncoder:
         return _TOGETHER if budget().excess(needed) else max(len(samples), 1)
 
     def _as_is(self, part: Part) -> Stored:
-        """Return what is stored; numbers that are all 0 or 1 are spikes."""
+        """Return what is stored; where the training part holds nothing but 0 and 1, as spikes."""
         samples: Any = part.samples
-        if budget().excess(2 * prod(samples.shape) * samples.dtype.itemsize):
-            return samples
-        array = np.asarray(samples)
-        if array.dtype != np.bool_ and ((array == 0) | (array == 1)).all():
-            return array.astype(bool)
-        return array
+        spikes = self.sample_encoder.spikes
+        if not budget().excess(2 * prod(samples.shape) * samples.dtype.itemsize):
+            return as_spikes(np.asarray(samples)) if spikes else np.asarray(samples)
+        if spikes and samples.dtype != np.bool_:
+            return OnDemand(lambda i: as_spikes(np.asarray(samples[i])), range(len(part)))
+        return samples
 
     def _one(self, part: Part, index: int, rng: np.random.Generator) -> NDArray[Any]:
         sample = np.asarray(part.samples[index])
-        return self._batch(sample[None], rng)[0]
-
-    def _batch(self, samples: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        if self.still:
-            return _intensities(samples).astype(np.float32, copy=False)
-        encoding: _Encode = getattr(self, "_encode")  # noqa: B009 - made in __post_init__
-        trains = encoding(samples, rng)
-        features = (self.channels,) if self.flat else self.features
-        return trains.reshape(*trains.shape[:2], *features)
-
-    def _encoder(self) -> _Encode:
-        """Return the function that encodes a batch."""
-        options, data = self.options, self.data
-        match options:
-            case IntensityCode():
-                code = Encoding(options.name)
-                return lambda samples, rng: encode(
-                    self._frames(samples), code, options.steps, rng=rng, max_rate=options.max_rate
-                )
-            case DeltaCode():
-                moves = SeriesCode(
-                    self.channels // 2, SeriesEncoding.DELTA, steps=options.steps, unit=options.unit
-                )
-                return lambda samples, rng: moves.encode_all(self._frames(samples).astype(np.float64), rng)
-            case FilterBankCode():
-                high = options.high_hz or _HIGHEST * data.hertz
-                bank = FilterBank(data.hertz, options.bands, options.low_hz, high, options.range_db)
-                return lambda samples, _: _sound_trains(bank.levels(samples[0], options.steps), options)[None]
-            case BinsCode():
-                return lambda samples, _: _frames_of(samples[0], data.shape, options)[None]
-            case AsIsCode():
-                return lambda samples, _: samples
-
-    def _frames(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Return intensities `[batch, channels]` or `[batch, frames, channels]`."""
-        values = _intensities(samples)
-        if self._by_rows:
-            rows = values.transpose(0, 2, 1, 3)
-            return rows.reshape(*rows.shape[:2], -1)
-        return values if values.ndim <= 3 else values.reshape(len(values), -1)
-
-
-def _intensities(samples: NDArray[Any]) -> NDArray[Any]:
-    """Return pictures in 0 .. 1, of which files hold bytes."""
-    return samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else samples
+        return self.sample_encoder.encode(sample[None], rng)[0]
 
 
 def gathered(samples: Stored, count: int | None = None) -> NDArray[Any]:
@@ -246,33 +146,3 @@ def gathered(samples: Stored, count: int | None = None) -> NDArray[Any]:
 
 def _joined(blocks: list[NDArray[Any]], count: int) -> NDArray[Any]:
     return blocks[0] if len(blocks) == 1 and len(blocks[0]) == count else np.concatenate(blocks)
-
-
-def _sound_trains(levels: Floats, options: FilterBankCode) -> NDArray[Any]:
-    """Return the levels themselves, or a spike whenever the sum of levels has risen by 1."""
-    if options.graded:
-        return levels.astype(np.float32)
-    counts = np.floor(np.cumsum(levels * options.max_rate, axis=0) + 1e-9)
-    return np.diff(counts, axis=0, prepend=0) > 0
-
-
-def _shrunk_shape(sensor: tuple[int, ...], shrink: int) -> tuple[int, ...]:
-    channels, height, width = sensor
-    return channels, -(-height // shrink), -(-width // shrink)
-
-
-def _frames_of(events: Events, sensor: tuple[int, ...], options: BinsCode) -> NDArray[Any]:
-    channels, height, width = sensor
-    shape = (channels, height, width)
-    binary = not options.graded and options.shrink == 1
-    frames = bin_events(events, shape, options.steps, slicing=options.slicing, binary=binary)
-    if options.shrink > 1:
-        _, small_height, small_width = _shrunk_shape(shape, options.shrink)
-        # A sensor of one row keeps it.
-        tall = 1 if height == 1 else options.shrink
-        more = ((0, 0), (0, 0), (0, small_height * tall - height), (0, small_width * options.shrink - width))
-        blocks = np.pad(frames, more).reshape(
-            len(frames), channels, small_height, tall, small_width, options.shrink
-        )
-        frames = blocks.sum(axis=(3, 5), dtype=np.int64)
-    return frames.astype(np.float32) if options.graded else frames > 0

@@ -1,5 +1,6 @@
 """From samples with labels to a data set in three parts."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
 from toolchain.data.sets.folders import LabelledFile, digest_of
 from toolchain.data.sets.options import DigitsData, OwnData, ReadData
+from toolchain.data.sets.reading import Reading
 from toolchain.data.sets.split import split_off, thinned
 from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.intake import path_of
 
 # Streams of random numbers, one per purpose: adding one never moves another.
 _TEST, _VALIDATION, _TRAIN_SAMPLES, _TEST_SAMPLES = range(4)
 EMPTY: Final = np.zeros(0, np.int64)
+_NAMED: Final = 5
+"""Classes that a message names."""
 
 
 @final
@@ -31,6 +36,7 @@ class Raw:
         paths: The files that were read.
         root: The file or folder they lie in.
         left_out: Broken files that were left out.
+        reading: How the files became samples.
     """
 
     train: Part
@@ -39,6 +45,7 @@ class Raw:
     paths: Sequence[Path] = ()
     root: Path = field(default_factory=Path)
     left_out: tuple[str, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
 
 def assemble(
@@ -54,7 +61,7 @@ def assemble(
         hertz: Samples of a waveform in a second.
 
     Raises:
-        UsageError: A part is left without samples.
+        UsageError: A part is left without samples, there is one class only, or a class cannot be learnt.
     """
     seed, test = options.split_seed, raw.test
     train = raw.train
@@ -70,6 +77,7 @@ def assemble(
         raise UsageError(
             f"`validation_fraction` = {options.validation_fraction:g} of '{options.name}' is no sample"
         )
+    _check_classes(options.name, raw, train, test)
     origin = None
     if not isinstance(options, DigitsData):
         origin = DataOrigin(
@@ -90,7 +98,42 @@ def assemble(
         test=test,
         origin=origin,
         hertz=hertz,
+        reading=raw.reading,
     )
+
+
+def _check_classes(name: str, raw: Raw, train: Part, test: Part) -> None:
+    """Refuse a class of which nothing is left to train on; warn of one without tests or samples."""
+    counts = np.bincount(raw.train.labels, minlength=len(raw.classes))
+    if np.count_nonzero(counts) == 1:
+        raise UsageError(
+            f"all samples of '{name}' to train on are of one class, '{raw.classes[counts.argmax()]}'",
+            "a network learns to tell classes apart: give it at least two",
+        )
+    read = [raw.train, *([] if raw.test is None else [raw.test])]
+    whole, trained, tested = (
+        sum(
+            (np.bincount(part.labels, minlength=len(raw.classes)) for part in parts),
+            np.zeros(len(raw.classes), np.int64),
+        )
+        for parts in (read, [train], [test])
+    )
+    for lacking, end in (
+        ((whole > 0) & (trained == 0), "to train on"),
+        ((whole > 0) & (tested == 0), "to test on: the accuracy says nothing of it"),
+        (whole == 0, "at all: are the classes numbered from 0?"),
+    ):
+        if not lacking.any():
+            continue
+        named = [f"'{raw.classes[i]}'" for i in np.flatnonzero(lacking)]
+        listed = ", ".join(named[:_NAMED]) + (" ..." if len(named) > _NAMED else "")
+        problem = f"'{name}' has no sample of class {listed} {end}"
+        if end == "to train on":
+            raise UsageError(
+                problem,
+                "add samples of it, leave the class out, or change the shares of parts or `train_samples`",
+            )
+        warnings.warn(problem, stacklevel=3)
 
 
 def numbered(words: Iterable[str], classes: Sequence[str], path: Path) -> NDArray[np.int64]:
@@ -123,7 +166,7 @@ def part_of_files(
 
 def own_test(options: OwnData) -> Path | None:
     """Return where the test part lies, if it was named."""
-    return Path(options.test_path) if options.test_path else None
+    return path_of(options.test_path, "test_path") if options.test_path else None
 
 
 def classes_of(labels: NDArray[np.int64], names: Sequence[str], path: Path) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """What every data set is once it is open: three parts of samples with labels, and where they came from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
+from toolchain.data.sets.reading import Reading
 from toolchain.files.documents import Count, Digest, Document
 
 Stored = Any
@@ -27,6 +29,16 @@ class SampleKind(Enum):
     """A waveform in -1 .. 1, `[samples]`, of any length."""
     EVENTS = "events"
     """Events of a sensor: a structured array with `t`, `x`, `p` and, where the sensor has rows, `y`."""
+
+
+_AXES: Final = {
+    SampleKind.VALUES: (1, 2),
+    SampleKind.PICTURES: (3,),
+    SampleKind.TRAINS: (2,),
+    SampleKind.SOUND: (0,),
+    SampleKind.EVENTS: (3,),
+}
+"""How many axes a sample has."""
 
 
 @final
@@ -76,6 +88,28 @@ class Part:
         return Part(samples, self.labels[places])
 
 
+class SampleForm(Document):
+    """What the samples of a data set have in common before they are encoded.
+
+    Attributes:
+        name: What the set is called under `[data]`.
+        kind: What a sample is.
+        shape: Shape of a sample; of events the shape `(C, H, W)` of the sensor; empty for sound.
+        hertz: Samples of a waveform in a second; 0 for what is no sound.
+    """
+
+    name: str
+    kind: SampleKind
+    shape: tuple[Count, ...]
+    hertz: Count = 0
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> "SampleForm":
+        if len(self.shape) not in _AXES[self.kind] or 0 in self.shape:
+            raise ValueError(f"{self.kind.value} have no samples of shape {list(self.shape)}")
+        return self
+
+
 class DataOrigin(Document):
     """Where the samples of a data set came from.
 
@@ -118,6 +152,7 @@ class DataSet:
         test: Samples that are held out to the end.
         origin: Files the samples came from; None for what an installed library brings along.
         hertz: Samples of a waveform in a second; 0 for what is no sound.
+        reading: How files become samples.
     """
 
     name: str
@@ -129,3 +164,9 @@ class DataSet:
     test: Part
     origin: DataOrigin | None = None
     hertz: int = 0
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def form(self) -> SampleForm:
+        """What the samples have in common."""
+        return SampleForm(name=self.name, kind=self.kind, shape=self.shape, hertz=self.hertz)

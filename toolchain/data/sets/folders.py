@@ -37,8 +37,30 @@ def find_files(folder: Path, suffixes: Sequence[str], naming: Naming, layout: st
         layout: What the folder should hold, for the message.
 
     Raises:
-        MissingFileError: There is no such folder, or no such file in it.
+        MissingFileError: There is no such folder.
+        UsageError: It is a file, or holds no such file.
         CorruptArtifactError: A file lies outside of all folders of classes.
+    """
+    paths = files_below(folder, suffixes, f"`path` must be {layout}")
+    if naming is Naming.FILE:
+        return [LabelledFile(path, path.stem.partition("_")[0]) for path in paths]
+    for path in paths:
+        if path.parent == folder:
+            raise CorruptArtifactError(path, f"lies in no folder of a class: `path` must be {layout}")
+    return [LabelledFile(path, path.relative_to(folder).parts[0]) for path in paths]
+
+
+def files_below(folder: Path, suffixes: Sequence[str], remedy: str) -> list[Path]:
+    """Return the files of a folder, searched to any depth, in the order of their paths.
+
+    Args:
+        folder: The folder.
+        suffixes: Endings of the names, in small letters.
+        remedy: What to do where there are none.
+
+    Raises:
+        MissingFileError: There is no such folder.
+        UsageError: It is a file, or holds no such file.
     """
     paths = sorted(
         path
@@ -47,13 +69,11 @@ def find_files(folder: Path, suffixes: Sequence[str], naming: Naming, layout: st
     )
     if not paths:
         endings = ", ".join(suffixes)
-        raise MissingFileError(f"folder of files ({endings})", folder, f"`path` must be {layout}")
-    if naming is Naming.FILE:
-        return [LabelledFile(path, path.stem.partition("_")[0]) for path in paths]
-    for path in paths:
-        if path.parent == folder:
-            raise CorruptArtifactError(path, f"lies in no folder of a class: `path` must be {layout}")
-    return [LabelledFile(path, path.relative_to(folder).parts[0]) for path in paths]
+        if not folder.exists():
+            raise MissingFileError(f"folder of files ({endings})", folder, remedy)
+        is_what = "holds no file whose name ends so" if folder.is_dir() else "is a file, expected a folder"
+        raise UsageError(f"folder of files ({endings}) '{folder}' {is_what}", remedy)
+    return paths
 
 
 def _is_hidden(path: Path) -> bool:
@@ -115,6 +135,29 @@ def usable(
         listed = ", ".join(bad[:_LISTED]) + (" ..." if len(bad) > _LISTED else "")
         warnings.warn(f"{len(bad)} of {len(items)} files are broken and left out: {listed}", stacklevel=2)
     return good, tuple(bad)
+
+
+def check_apart(train: Iterable[Path], test: Iterable[Path]) -> None:
+    """Raise if a file is read for the training and for the test, under whatever name.
+
+    Raises:
+        UsageError: Names the file.
+    """
+    known = {_identity(path): path for path in train}
+    for path in test:
+        same = known.get(_identity(path))
+        if same is not None:
+            also = "" if same == path else f", as '{same}'"
+            raise UsageError(
+                f"'{path}' is read for the test and for the training{also}: a network cannot be judged by "
+                "what it was trained on",
+                "name a `test_path` with other samples, or leave it out to hold out a share",
+            )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def advised(read: Callable[[Path], NDArray[Any]]) -> Callable[[Path], NDArray[Any]]:

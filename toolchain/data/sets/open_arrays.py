@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from toolchain.data.series.series import Series
 from toolchain.data.sets.assembly import Raw, assemble, classes_of, numbered, own_test
 from toolchain.data.sets.data_set import DataSet, Part, SampleKind
+from toolchain.data.sets.folders import check_apart
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import BrailleData, CsvData, NpzData
+from toolchain.data.sets.reading import FileKind, Reading, Scaling
 from toolchain.data.tables.series_file import load_csv
 from toolchain.data.tables.table import CsvTable, TableForm, read_table
 from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError, SeriesError, UsageError
@@ -35,6 +37,7 @@ def open_npz(options: NpzData) -> DataSet:
     labels = train.labels if test is None else np.concatenate([train.labels, test.labels])
     classes = classes_of(labels, options.classes, path)
     paths = [path, *([elsewhere] if elsewhere else [])]
+    check_apart(paths[:1], paths[1:])
     raw = Raw(train, test, classes, paths, path)
     data = assemble(options, raw, _KINDS[len(shape) + 1], shape)
     return _scaled(data, shape) if options.scale else data
@@ -65,24 +68,13 @@ def _npz_part(path: Path) -> Part:
 
 def _scaled(data: DataSet, shape: tuple[int, ...]) -> DataSet:
     """Return values in 0 .. 1 by the extremes of the training part, per channel; others are clipped."""
-    values = np.asarray(data.train.samples)
-    axes = tuple(range(values.ndim - 1))
-    low, high = values.min(axis=axes), values.max(axis=axes)
+    scaling = Scaling.of(np.asarray(data.train.samples))
     train, validation, test = (
-        Part(_between(np.asarray(part.samples), low, high).reshape(-1, *shape), part.labels)
+        Part(scaling.scaled(np.asarray(part.samples)).reshape(len(part), *shape), part.labels)
         for part in (data.train, data.validation, data.test)
     )
-    return replace(data, shape=shape, train=train, validation=validation, test=test)
-
-
-def _between(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype not in {np.dtype(np.float32), np.dtype(np.float64)}:
-        # Differences of bytes wrap around, and those of half precision become infinite.
-        values, low, high = (each.astype(np.float64) for each in (values, low, high))
-    span = np.where(high > low, high - low, 1)
-    if not np.isfinite(span).all():
-        raise UsageError("values are too far apart to be brought to 0 .. 1: divide them by a number before")
-    return np.clip((values - low) / span, 0, 1)
+    reading = data.reading.model_copy(update={"scaling": scaling})
+    return replace(data, shape=shape, train=train, validation=validation, test=test, reading=reading)
 
 
 def open_table(options: CsvData) -> DataSet | Series:
@@ -95,13 +87,25 @@ def _open_csv(options: CsvData) -> DataSet:
     path = path_of(options.path, "path")
     table, elsewhere = _table(path, options), own_test(options)
     classes = tuple(sorted(set(table.words)))
-    tests = _table(elsewhere, options) if elsewhere else None
+    tests = None
+    if elsewhere:
+        tests = _table(elsewhere, options, table)
+        check_apart([path], [elsewhere])
     raw = Raw(
         Part(table.values, numbered(table.words, classes, path)),
         None if tests is None else Part(tests.values, numbered(tests.words, classes, elsewhere or path)),
         classes,
         [path, *([elsewhere] if elsewhere else [])],
         path,
+        reading=Reading(
+            files=FileKind.TABLE,
+            columns=table.columns,
+            label=options.label,
+            delimiter=options.delimiter,
+            decimal=options.decimal,
+            found_decimal=table.decimal,
+            gaps=options.gaps,
+        ),
     )
     columns = len(table.columns)
     if columns % options.frames:
@@ -116,13 +120,15 @@ def _form(options: CsvData) -> TableForm:
     return TableForm(options.delimiter, options.decimal, options.gaps.value)
 
 
-def _table(path: Path, options: CsvData) -> CsvTable:
-    table = read_table(path, options.columns, options.label, _form(options))
+def _table(path: Path, options: CsvData, beside: CsvTable | None = None) -> CsvTable:
+    """Read a table; the one it belongs to says what is not shown here: columns, and the sign of decimals."""
+    columns, form = options.columns, _form(options)
+    if beside is not None:
+        columns, form = beside.columns, replace(form, usual=beside.decimal)
+    table = read_table(path, columns, options.label, form)
     if not len(table.values) or not np.isfinite(table.values).all():
         what = "holds values that are not finite" if len(table.values) else "holds no rows"
         raise SeriesError(str(path), what)
-    if "" in table.words:
-        raise SeriesError(str(path), f"column '{options.label}' names no class in a row; leave the row out")
     return table
 
 
@@ -143,6 +149,8 @@ def open_braille(options: BrailleData) -> DataSet:
     known, root = KNOWN["braille"], path_of(options.path, "path")
     paths = [root] if root.is_file() else sorted(root.glob("*.npz"))
     if not paths:
+        if root.exists():
+            raise UsageError(f"folder '{root}' holds no .npz file", known.advice)
         raise MissingFileError("folder of .npz files", root, known.advice)
     samples, labels, known_already = list[NDArray[Any]](), list[int](), set[bytes]()
     for path in paths:

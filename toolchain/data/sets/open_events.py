@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,10 @@ from toolchain.data.events.event_sources import SOURCES, EventData, EventSource
 from toolchain.data.events.recordings import check_decoder, read_events, read_labels
 from toolchain.data.sets.assembly import Raw, assemble, part_of_files
 from toolchain.data.sets.data_set import DataSet, OnDemand, Part, SampleKind
-from toolchain.data.sets.folders import LabelledFile, advised, find_files, official_parts, usable
+from toolchain.data.sets.folders import LabelledFile, advised, check_apart, find_files, official_parts, usable
 from toolchain.data.sets.known import KNOWN
-from toolchain.data.sets.options import EventsData, Naming, PublishedEvents
+from toolchain.data.sets.options import EventReader, EventsData, Naming, PublishedEvents
+from toolchain.data.sets.reading import FileKind, Reading
 from toolchain.errors import MissingFileError
 from toolchain.intake import path_of
 
@@ -25,7 +27,13 @@ _DATA: Final = {
     "cifar10_dvs": EventData.CIFAR10_DVS,
     "shd": EventData.SHD,
 }
-_FOLDERS: Final = "a folder with a folder of {} for each class, or with `train` and `test` of such"
+_READING: Final = {
+    "nmnist": Reading(files=FileKind.EVENTS, reader=EventReader.N_MNIST),
+    "dvs_gesture": Reading(files=FileKind.EVENTS, reader=EventReader.DVS_GESTURE),
+    "cifar10_dvs": Reading(files=FileKind.EVENTS, reader=EventReader.AEDAT4),
+    "shd": Reading(files=FileKind.SPOKEN_SPIKES),
+}
+_FOLDERS: Final = "a folder with a folder of {} for each class, or with folders called train and test of such"
 
 
 def open_events(options: EventsData) -> DataSet:
@@ -34,14 +42,18 @@ def open_events(options: EventsData) -> DataSet:
     folder, elsewhere = official_parts(root, options.test_path)
     suffixes = SUFFIXES[options.reader.value]
     read = EventFiles(options.reader.value, options.sensor).read
-    parts, left_out, paths, classes = list[Part](), (), list[Path](), ()
+    parts, left_out, listed, classes = list[Part](), (), list[list[Path]](), ()
     for place in (folder, *([elsewhere] if elsewhere else [])):
         files = find_files(place, suffixes, Naming.FOLDER, _FOLDERS.format(f"{suffixes[0]} files"))
         good, bad = usable(files, read, options.broken)
         classes = classes or tuple(sorted({each.word for each in good}))
         parts.append(part_of_files(good, classes, advised(read), place))
-        left_out, paths = (*left_out, *bad), [*paths, *(each.path for each in files)]
-    raw = Raw(parts[0], parts[1] if elsewhere else None, classes, paths, root, left_out)
+        left_out = (*left_out, *bad)
+        listed.append([each.path for each in files])
+    check_apart(listed[0], chain(*listed[1:]))
+    reading = Reading(files=FileKind.EVENTS, reader=options.reader)
+    test = parts[1] if elsewhere else None
+    raw = Raw(parts[0], test, classes, list(chain(*listed)), root, left_out, reading)
     return assemble(options, raw, SampleKind.EVENTS, options.sensor)
 
 
@@ -67,7 +79,7 @@ def open_published_events(options: PublishedEvents) -> DataSet:
             if not options.partial:
                 advice = f"{KNOWN[options.name].advice}; `partial = true` holds out a share instead"
                 raise MissingFileError("official test part", error.path, advice) from None
-    raw = Raw(train, test, source.classes, paths, root, left_out)
+    raw = Raw(train, test, source.classes, paths, root, left_out, _READING[options.name])
     return assemble(options, raw, SampleKind.EVENTS, source.shape)
 
 

@@ -1,6 +1,7 @@
 """Opens sets of pictures: scikit-learn's digits, IDX, CIFAR-10, and folders of image files."""
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +12,17 @@ from toolchain.data.pictures.images import as_pictures, in_rows
 from toolchain.data.pictures.picture_files import SUFFIXES, read_picture
 from toolchain.data.sets.assembly import Raw, assemble, classes_of, own_test, part_of_files
 from toolchain.data.sets.data_set import DataSet, Part, SampleKind
-from toolchain.data.sets.folders import advised, find_files, official_parts, usable
+from toolchain.data.sets.folders import advised, check_apart, find_files, official_parts, usable
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import DigitsData, IdxData, ImagesData, Naming, PublishedPictures
+from toolchain.data.sets.reading import FileKind, Reading
 from toolchain.errors import CorruptArtifactError, MissingFileError
 from toolchain.intake import path_of
 
-_FOLDERS: Final = "a folder with a folder of image files for each class, or with `train` and `test` of such"
+_FOLDERS: Final = (
+    "a folder with a folder of image files for each class, or with folders called train and test of such"
+)
+_PICTURES: Final = Reading(files=FileKind.PICTURES)
 _CIFAR_FILES: Final = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", "batches.meta.txt")
 
 
@@ -52,6 +57,7 @@ def open_published_pictures(options: PublishedPictures) -> DataSet:
         images.classes,
         [folder / name for name in _CIFAR_FILES],
         folder,
+        reading=_PICTURES,
     )
     return assemble(options, raw, SampleKind.PICTURES, images.train.shape[1:])
 
@@ -66,11 +72,12 @@ def _open_idx(options: IdxData | PublishedPictures, advice: str, classes: tuple[
     place = elsewhere or folder
     if elsewhere or isinstance(options, PublishedPictures) or has_test(folder):
         tests = [idx_file(place, each["test"], advice) for each in (IMAGES, LABELS)]
+        check_apart(files, tests)
         test_pictures, test_labels = load_idx_pair(*tests)
         if test_pictures.shape[1:] != pictures.shape[1:] or test_labels.max() >= len(names):
             raise CorruptArtifactError(tests[0], "does not go with the training part: other sizes or classes")
         test, files = Part(test_pictures, test_labels), [*files, *tests]
-    raw = Raw(Part(pictures, labels), test, names, files, folder)
+    raw = Raw(Part(pictures, labels), test, names, files, folder, reading=_PICTURES)
     return assemble(options, raw, SampleKind.PICTURES, pictures.shape[1:])
 
 
@@ -79,13 +86,16 @@ def open_images(options: ImagesData) -> DataSet:
     root = path_of(options.path, "path")
     folder, elsewhere = official_parts(root, options.test_path)
     read = partial(read_picture, size=options.size, grey=options.grey)
-    parts, left_out, paths, classes = list[Part](), (), list[Path](), ()
+    parts, left_out, listed, classes = list[Part](), (), list[list[Path]](), ()
     for place in (folder, *([elsewhere] if elsewhere else [])):
         files = find_files(place, SUFFIXES, Naming.FOLDER, _FOLDERS)
         good, bad = usable(files, read, options.broken)
         classes = classes or tuple(sorted({each.word for each in good}))
         parts.append(part_of_files(good, classes, advised(read), place))
-        left_out, paths = (*left_out, *bad), [*paths, *(each.path for each in files)]
-    raw = Raw(parts[0], parts[1] if elsewhere else None, classes, paths, root, left_out)
+        left_out = (*left_out, *bad)
+        listed.append([each.path for each in files])
+    check_apart(listed[0], chain(*listed[1:]))
+    test, reading = parts[1] if elsewhere else None, Reading(files=FileKind.IMAGES)
+    raw = Raw(parts[0], test, classes, list(chain(*listed)), root, left_out, reading)
     channels = 1 if options.grey else 3
     return assemble(options, raw, SampleKind.PICTURES, (channels, *options.size))

@@ -7,17 +7,18 @@ from typing import Final
 
 from toolchain.data.sets.assembly import Raw, assemble, part_of_files
 from toolchain.data.sets.data_set import DataSet, Part, SampleKind
-from toolchain.data.sets.folders import LabelledFile, advised, find_files, official_parts, usable
+from toolchain.data.sets.folders import LabelledFile, advised, check_apart, find_files, official_parts, usable
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import Broken, Naming, SpokenDigitsData, WavData
-from toolchain.data.sound.wav import Waveform, read_wav
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.data.sets.reading import FileKind, Reading
+from toolchain.data.sound.wav import Waveform, read_wav, sampling_rate
+from toolchain.errors import CorruptArtifactError, MissingFileError, UsageError
 from toolchain.intake import path_of
 
 _SUFFIXES: Final = (".wav",)
 _FOLDERS: Final = (
-    "a folder with a folder of WAV files for each class, or with `train` and `test` of such; or, with "
-    '`label = "file"`, of files CLASS_ANYTHING.wav'
+    "a folder with a folder of WAV files for each class, or with folders called train and test of such; or, "
+    'with `label = "file"`, of files CLASS_ANYTHING.wav'
 )
 _OFFICIAL_TEST: Final = frozenset("01234")
 """Numbers of the recordings that everybody keeps for the test."""
@@ -41,6 +42,8 @@ def open_spoken_digits(options: SpokenDigitsData) -> DataSet:
         files = find_files(root, _SUFFIXES, Naming.FILE, known.layout)
     except MissingFileError:
         raise MissingFileError("folder of recordings", root, known.advice) from None
+    except UsageError:
+        raise UsageError(f"folder '{root}' holds no WAV file", known.advice) from None
     for each in files:
         if len(each.path.stem.split("_")) != _PIECES or each.word not in known.classes:
             raise CorruptArtifactError(each.path, f"is not called DIGIT_SPEAKER_NUMBER: {known.advice}")
@@ -57,6 +60,7 @@ def _opened(
     test: list[LabelledFile] | None,
     classes: tuple[str, ...],
 ) -> DataSet:
+    check_apart((each.path for each in train), (each.path for each in test or ()))
     hertz = _hertz_of(train, options.broken)
     read: Callable[[Path], Waveform] = partial(_wave, hertz=hertz)
     parts, left_out = list[Part](), ()
@@ -66,7 +70,12 @@ def _opened(
         parts.append(part_of_files(good, classes, advised(read), root))
         left_out = (*left_out, *bad)
     paths = [each.path for each in (*train, *(test or ()))]
-    raw = Raw(parts[0], parts[1] if test else None, classes, paths, root, left_out)
+    reading = Reading(
+        files=FileKind.SOUND,
+        rates=tuple(sorted({hertz, *map(sampling_rate, paths)} - {0})),
+        naming=options.label if isinstance(options, WavData) else Naming.FILE,
+    )
+    raw = Raw(parts[0], parts[1] if test else None, classes, paths, root, left_out, reading)
     return assemble(options, raw, SampleKind.SOUND, (), hertz)
 
 

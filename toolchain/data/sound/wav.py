@@ -4,7 +4,7 @@ import io
 import math
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ _GROWTH: Final = 12
 """A file takes at most so many times its size: bytes become real numbers, which are resampled."""
 _RESAMPLED: Final = 8
 """Bytes of a sample while a waveform is brought to a faster rate."""
-_FASTEST: Final = 10**6
+FASTEST: Final = 10**6
 """Samples in a second of anything that is sound."""
+_ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"RIFF": "little", b"RF64": "little", b"RIFX": "big"}
+"""What a WAV file begins with, and the order of its bytes."""
 _UNREADABLE: Final = (ValueError, EOFError, OverflowError, ZeroDivisionError, TypeError, MemoryError)
 
 
@@ -49,7 +51,7 @@ def read_wav(path: Path, hertz: int = 0) -> tuple[Waveform, int]:
     except Exception as error:  # noqa: BLE001 - struct.error, UnboundLocalError: SciPy does not foresee all damage
         raise CorruptArtifactError(path, f"is damaged: {type(error).__name__}: {error}") from None
     cut = [str(warning.message) for warning in said if "EOF" in str(warning.message)]
-    if cut or not np.size(samples) or not 0 < rate <= _FASTEST:
+    if cut or not np.size(samples) or not 0 < rate <= FASTEST:
         why = cut[0] if cut else f"{np.size(samples)} samples at {rate} Hz"
         raise CorruptArtifactError(path, f"is cut off or empty: {why}")
     wave = _scaled(np.asarray(samples))
@@ -59,6 +61,20 @@ def read_wav(path: Path, hertz: int = 0) -> tuple[Waveform, int]:
         return wave, rate
     budget().check_file(path, _RESAMPLED * (len(wave) * hertz // rate))
     return _resampled(wave, rate, hertz), hertz
+
+
+def sampling_rate(path: Path) -> int:
+    """Return the samples in a second that a WAV file claims; 0 if it is none."""
+    with path.open("rb") as file:
+        mark, _, kind = file.read(4), file.read(4), file.read(4)
+        if mark not in _ORDERS or kind != b"WAVE":
+            return 0
+        while len(head := file.read(8)) == 8:
+            size = int.from_bytes(head[4:], _ORDERS[mark])
+            if head[:4] == b"fmt ":
+                return int.from_bytes(file.read(8)[4:], _ORDERS[mark])
+            file.seek(size + size % 2, 1)
+    return 0
 
 
 def _scaled(samples: NDArray[Any]) -> Waveform:

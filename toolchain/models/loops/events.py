@@ -67,10 +67,12 @@ class StreamEvents:
     @classmethod
     def of(cls, x: Numbers, most: float) -> "StreamEvents | None":
         """Return the events of a stream; None if a larger share of it than `most` is not zero."""
-        rows = x.reshape(-1, x.shape[2])
-        channels, groups = rows.shape[1], -(-rows.shape[1] // GROUP)
+        rows = x.reshape(x.shape[0] * x.shape[1], x.shape[2])
+        channels, groups = rows.shape[1], _groups_of(rows.shape[1])
         kind = np.uint16 if channels <= _FEW_CHANNELS else np.uint32
         first = np.zeros(len(rows) * groups + 1, np.int64)
+        if not channels:
+            return cls((x.shape[0], x.shape[1], 0), first, np.zeros(0, kind), None)
         cut = parts(len(rows))
         # Memory that is never written to is never taken.
         rooms = [np.empty((end - begin) * channels + 1, kind) for begin, end in cut]
@@ -91,8 +93,8 @@ class StreamEvents:
 
     @property
     def groups(self) -> int:
-        """Number of groups of channels."""
-        return -(-self.shape[2] // GROUP)
+        """Number of groups of channels; one where there are no channels."""
+        return _groups_of(self.shape[2])
 
     def by_channel(self, source: int, count: int) -> SortedEvents:
         """Return the events of the `count` steps from `source` on, sorted by channel in each tile."""
@@ -117,6 +119,10 @@ class StreamEvents:
             torch.get_num_threads(),
         )
         return ordered
+
+
+def _groups_of(channels: int) -> int:
+    return max(-(-channels // GROUP), 1)
 
 
 @njit(nogil=True, cache=True)

@@ -128,12 +128,12 @@ class EventProduct:
         width = row_length(weight.dtype)
         self._blocks = -(-self._targets // width)
         wide = _padded(weight, self._blocks * width)
-        self._rows = wide.reshape(self._blocks, width, -1).transpose(1, 2).contiguous().numpy()
+        self._rows = wide.reshape(self._blocks, width, weight.shape[1]).transpose(1, 2).contiguous().numpy()
 
     def add_to(self, a: Tensor, start: int) -> None:
         """See `Product`."""
         late, source = arrival(self._delay, start)
-        if late >= a.shape[1]:
+        if late >= a.shape[1] or not len(self._events.places):
             return
         sums, events = a.numpy(), self._events
         samples = parts(len(sums), max(PARTS // self._blocks, 1))
@@ -158,7 +158,7 @@ class EventProduct:
     def learn(self, gradient: Tensor, by_a: Tensor, start: int) -> None:
         """See `Product`."""
         late, source = arrival(self._delay, start)
-        if late >= by_a.shape[1]:
+        if late >= by_a.shape[1] or not len(self._events.places):
             return
         events = self._events.by_channel(source, by_a.shape[1] - late)
         sums, gradients = gradient.numpy(), by_a.numpy()
@@ -170,7 +170,8 @@ class EventProduct:
 
     def gradient(self, gradient: Tensor) -> Tensor:
         """See `Product`."""
-        return gradient.transpose(1, 2).reshape(-1, gradient.shape[1])[: self._targets]
+        blocks, sources, width = gradient.shape
+        return gradient.transpose(1, 2).reshape(blocks * width, sources)[: self._targets]
 
 
 def _padded(weight: Tensor, rows: int) -> Tensor:

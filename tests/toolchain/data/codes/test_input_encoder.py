@@ -88,9 +88,16 @@ def test_rows_of_a_picture_come_one_after_the_other() -> None:
 
 def test_channels_stand_in_a_row_or_as_they_are() -> None:
     data = _values(2, 3, 4)
-    flat, square = (_encoded(_encoder(data, flat=flat, name="direct", steps=2)) for flat in (True, False))
+    flat, square = (_encoded(_encoder(data, flat=flat, name="rate", steps=2)) for flat in (True, False))
     assert square.shape == (6, 2, 2, 3, 4)
     assert np.array_equal(flat, square.reshape(6, 2, 24))
+
+
+def test_a_picture_that_is_shown_as_it_is_stands_there_once() -> None:
+    data = _values(2, 3, 4)
+    encoder = _encoder(data, flat=False, name="direct", steps=2)
+    assert encoder.still
+    assert np.array_equal(_encoded(encoder), data.train.samples.astype(np.float32))
 
 
 def test_bytes_are_255ths() -> None:
@@ -139,6 +146,27 @@ def test_stored_spikes_of_any_type_are_spikes() -> None:
     assert np.array_equal(encoded, trains)
     graded = _encoded(_encoder(_data(SampleKind.TRAINS, 2 * trains, (5, 3)), name="as_is"))
     assert np.array_equal(graded, 2 * trains)
+
+
+@pytest.mark.parametrize("memory", ["1G", "1K"])
+def test_the_training_part_alone_says_whether_trains_are_spikes(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spikes = np.random.default_rng(0).integers(0, 2, (4, 5, 3))
+    graded = spikes / 2
+
+    def encoder(train: np.ndarray) -> InputEncoder:
+        return _encoder(_data(SampleKind.TRAINS, train, (5, 3)), name="as_is")
+
+    def part(train: np.ndarray, other: np.ndarray) -> np.ndarray:
+        samples = encoder(train).part(Part(other, np.zeros(4, np.int64)), _RNG, [0])
+        return np.stack([samples[i] for i in range(4)])
+
+    monkeypatch.setenv("PUMICE_MEMORY", memory)
+    assert part(spikes, spikes).dtype == np.bool_
+    assert part(graded, spikes.astype(float)).dtype == np.float64
+    with pytest.raises(UsageError, match="holds 0.5, and those to train on are spikes, which are 0 or 1"):
+        part(spikes, graded)
 
 
 @pytest.mark.parametrize(

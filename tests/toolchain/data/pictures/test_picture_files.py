@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toolchain.data.pictures.picture_files import read_picture
-from toolchain.errors import CorruptArtifactError, MissingFileError
+from toolchain.errors import ArgumentError, CorruptArtifactError, MissingFileError
 
 
 def test_a_picture_is_read_plane_by_plane(tmp_path: Path) -> None:
@@ -36,6 +36,35 @@ def test_of_sixteen_bits_the_upper_eight_are_taken(ending: str, tmp_path: Path) 
     assert read[0].tolist() == [[0, 0, 1], [0x12, 0x80, 0xFF]]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_drawn_with_transparency_alone_is_seen(mode: str, tmp_path: Path) -> None:
+    """Ink on glass: black everywhere, and transparent where there is no ink."""
+    alpha = np.array([[255, 0, 0], [0, 255, 51]], np.uint8)
+    picture = Image.fromarray(np.stack([*[np.zeros_like(alpha)] * 3, alpha], axis=-1))
+    picture.convert(mode).save(tmp_path / "a.png")
+    seen = read_picture(tmp_path / "a.png", (2, 3), grey=True)
+    assert seen[0].tolist() == [[0, 255, 255], [255, 0, 204]]
+
+
+@pytest.mark.parametrize("transparency", [7, bytes([255] * 7 + [0])])
+def test_a_transparent_colour_of_a_palette_shows_white(transparency: int | bytes, tmp_path: Path) -> None:
+    picture = Image.new("P", (2, 1), 7)
+    picture.putpalette([0, 0, 0] * 8)
+    picture.putpixel((0, 0), 0)
+    picture.save(tmp_path / "a.png", transparency=transparency)
+    assert read_picture(tmp_path / "a.png", (1, 2), grey=True)[0].tolist() == [[0, 255]]
+
+
+def test_what_is_drawn_in_white_on_glass_is_refused_and_a_blank_is_not(tmp_path: Path) -> None:
+    pixels = np.full((2, 3, 4), 255, np.uint8)
+    pixels[0, 0, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.raises(CorruptArtifactError, match="white wherever it is not transparent.*with a background"):
+        read_picture(tmp_path / "a.png", (2, 3), grey=True)
+    Image.new("RGBA", (3, 2)).save(tmp_path / "b.png")
+    assert (read_picture(tmp_path / "b.png", (2, 3), grey=False) == 255).all()
+
+
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_pixels_of_32_bits_are_refused(kind: type, tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), kind)).save(tmp_path / "a.tif")
@@ -59,6 +88,14 @@ def test_a_picture_larger_than_the_memory_is_refused_undecoded(
     monkeypatch.setenv("PUMICE_MEMORY", "16M")
     with pytest.raises(CorruptArtifactError, match="of memory"):
         read_picture(tmp_path / "a.png", (2, 2), grey=True)
+
+
+def test_a_size_that_fits_into_no_memory_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (3, 2)).save(tmp_path / "a.png")
+    with pytest.raises(
+        ArgumentError, match="size: expected a size that fits into the memory, got 2147483648 x 5"
+    ):
+        read_picture(tmp_path / "a.png", (2**31, 5), grey=True)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_columns_of_numbers_are_read_from_csv(tmp_path: Path) -> None:
         ("a\n1\n", (), "at least 10 rows, got 1"),
         ("a\n" + "1\n" * 5 + "x\n" + "1\n" * 6, (), "row 7, column 'a': expected a number, got 'x'"),
         ("a\n" + "1\n2\n" * 6, ("b",), "no column 'b'"),
-        ("a\n" + "x\n" * 12, (), "no column ''"),
+        ("a\n" + "x\n" * 12, (), "no column of numbers; known: a"),
         ("a\n" + "3\n" * 12, (), "never changes"),
         ("a\n" + "1\ninf\n" * 6, (), "not finite"),
         ("a,b\n" + "1,2\n1\n" * 6, (), "got None"),
@@ -49,9 +49,10 @@ def test_a_bad_file_is_named_with_its_row(
 def test_a_missing_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError):
         load_csv(tmp_path / "no.csv")
-    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x80" * 40)
-    with pytest.raises(SeriesError, match="not a CSV file"):
-        load_csv(tmp_path / "b.csv")
+    for content, said in ((b"\xff\x00\x80\xfe", "is not UTF-8.*iconv"), (b"\xff\xfe\x00\x80", "no column")):
+        (tmp_path / "b.csv").write_bytes(content * 40)
+        with pytest.raises(SeriesError, match=said):
+            load_csv(tmp_path / "b.csv")
 
 
 def test_rows_may_take_several_lines_and_lack_what_is_not_asked_for(tmp_path: Path) -> None:

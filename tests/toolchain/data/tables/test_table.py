@@ -59,8 +59,8 @@ def test_gaps_are_interpolated_and_ends_repeat(tmp_path: Path) -> None:
 
 def test_rows_with_gaps_are_dropped_with_their_words(tmp_path: Path) -> None:
     table = read_table(_write(tmp_path / "a.csv", _GAPS), words="note", form=TableForm(gaps="drop"))
-    assert table.values[:, 0].tolist() == [1.5, 4.5]
-    assert table.words == ("calm", "")
+    assert table.values[:, 0].tolist() == [1.5]
+    assert (table.words, table.rows.tolist()) == (("calm",), [2])
 
 
 def test_a_column_that_begins_with_gaps_is_one_of_numbers(tmp_path: Path) -> None:
@@ -112,6 +112,47 @@ def test_a_cell_that_holds_something_else_is_no_gap(gaps: str, cell: str, tmp_pa
     path = _write(tmp_path / "a.csv", "x;y\n" + "1;2\n" * 60 + f"{cell};2\n")
     with pytest.raises(SeriesError, match=f"row 62, column 'x': expected a number, got '{cell}'"):
         read_table(path, form=TableForm(gaps=gaps))
+
+
+@pytest.mark.parametrize("word", ["", "NA", " n/a ", "?", "NaN", "None"])
+def test_a_missing_word_is_no_class(word: str, tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", f"x,y\n1,a\n\n2,{word}\n3,b\n")
+    for gaps in ("refuse", "interpolate"):
+        with pytest.raises(SeriesError, match="row 4, column 'y': expected the name of a class, got"):
+            read_table(path, words="y", form=TableForm(gaps=gaps))
+    table = read_table(path, words="y", form=TableForm(gaps="drop"))
+    assert (table.words, table.values[:, 0].tolist(), table.rows.tolist()) == (("a", "b"), [1, 3], [2, 5])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_marks_and_line_ends_of_any_system_are_read(encoding: str, ending: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(ending.join(["größe\tx", "1\t2", "3\t4"]).encode(encoding))
+    table = read_table(tmp_path / "a.csv")
+    assert (table.columns, table.values.tolist()) == (("größe", "x"), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("latin-1", "is not UTF-8 .*save it as UTF-8, such as by `iconv"),
+        ("utf-16-le", "holds NUL characters, as UTF-16 without a mark has: save it as UTF-8"),
+        ("utf-32", "UTF-8"),
+    ],
+)
+def test_other_encodings_are_refused_with_what_to_do(encoding: str, said: str, tmp_path: Path) -> None:
+    text = f"{'größe' if encoding == 'latin-1' else 'size'},x\n1,2\n"
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    with pytest.raises(SeriesError, match=said):
+        read_table(tmp_path / "a.csv")
+
+
+def test_a_column_that_is_missing_is_named_apart_from_columns_without_numbers(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", "x,y\n1,a\n")
+    with pytest.raises(SeriesError, match="has no column 'kind'; known: x, y"):
+        read_table(path, words="kind")
+    with pytest.raises(SeriesError, match="has no column of numbers; known: x, y"):
+        read_table(path, words="x")
 
 
 @pytest.fixture(scope="module")

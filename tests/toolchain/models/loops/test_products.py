@@ -52,6 +52,18 @@ def test_events_and_matrices_give_the_same_currents_and_gradients(
     )
 
 
+def test_a_stream_without_channels_adds_nothing() -> None:
+    x, weight = torch.zeros(2, 5, 0), torch.zeros(3, 0)
+    like = torch.arange(2.0 * 5 * 16).reshape(2, 5, 16)
+    for product in (_as_events(x, weight, 1, 0), MatrixProduct(x, weight, 1, 0)):
+        currents, gradient = _results(product, like, 2)
+        assert torch.equal(currents, like)
+        assert gradient.shape == (3, 0)
+    listed = StreamEvents.of(x.numpy(), 1.0)
+    assert listed is not None
+    assert (listed.first.tolist(), listed.places.size) == ([0] * 11, 0)
+
+
 @pytest.mark.parametrize(("share", "kind"), [(0.4, EventProduct), (0.6, MatrixProduct), (1.0, MatrixProduct)])
 def test_a_stream_that_is_seldom_zero_is_a_matrix(share: float, kind: type) -> None:
     x = torch.zeros(4, 10, 50)

@@ -1,0 +1,1 @@
+"""New samples for a trained network: read and encoded as those of the training were."""
