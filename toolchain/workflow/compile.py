@@ -103,7 +103,9 @@ class Prepared:
         given = stimulus if training is None else replace(training, values=record.arranged(training.values))
         compared = stimulus.take(slice(0, len(next(iter(record.outputs.values())))))
         imported = record.imported
-        check = check_graph(imported.graph, record.outputs, compared, imported.rests, partly=True)
+        check = check_graph(
+            imported.graph, record.outputs, compared, imported.rests, partly=True, results=record.results
+        )
         rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
         facts = ImportFacts(notes=imported.notes, warnings=imported.warnings, rests=rests)
         return cls(None, imported.graph, stimulus, given, BuildFacts(imported=facts, source=check.document()))
@@ -125,7 +127,7 @@ def compile_module(
     Args:
         module: `models.Network`, `models.FeedForward`, an `nn.Sequential` of what `from_torch` knows, or any
             module with neurons of snnTorch, SpikingJelly, sinabs or Norse: its own forward is run on the
-            example and followed, and every spike compared (`build.facts.source`).
+            example and followed, and every spike and all that it returns compared (`build.facts.source`).
         example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
             `[batch, C, H, W]`, which are shown for as many steps as the network says. They stay in the build
             to run it on, and their length sharpens range proofs.
