@@ -117,10 +117,12 @@ class ImportCheck(Summarised):
         differing = {name: each.first for name, each in self.results.items() if each.first is not None}
         name, first = next(iter(differing.items()))
         others = [f"so does '{other}': {each.sentence}" for other, each in differing.items() if other != name]
+        rest = f"all neurons do what they did in the framework ({self._what()})"
         return [
             f"not what the module returned: '{name}' differs, {first.sentence}",
             *others,
-            f"all neurons do what they did in the framework ({self._what()}): it is the read-out that differs",
+            f"{rest}: only what is read of them differs",
+            f"likely cause: {first.cause}",
         ]
 
     def _what(self) -> str:
@@ -306,14 +308,13 @@ def _compare(
     program = load_target(DEFAULT_EXECUTOR).build(graph)
     per_sample = recorded_bytes(graph, stimulus.steps, QUANTITIES)
     for start, part in in_parts(stimulus, per_sample, program):
-        rows = slice(start, start + part.samples)
-        given = expected.take(rows)
+        given = expected.take(slice(start, start + part.samples))
         ours = program.run(fit_stimulus(graph, part), record=QUANTITIES)
         theirs = filled(ours, given.spikes)
         for name, search in searches.items():
             search.add(given.of(name), ours, theirs)
-        for name, search in results.items():
-            search.add(returned[name].take(rows), ours)
+        for result in results.values():
+            result.add(ours)
     agreements = {name: _result(graph, name, search, expected) for name, search in searches.items()}
     return agreements, {name: search.result() for name, search in results.items()}
 

@@ -106,7 +106,9 @@ def _assembled(
     decodes: dict[str, Decode | None] = {read.name: read.decode for read in reads}
     made = assembled(arrivals, dynamics, decodes, classes)
     # Outputs stand in the order of what is read, and may be called otherwise where a name was in use.
-    by_output = dict(zip((node.name for node in made.nodes if isinstance(node, ir.Output)), reads, strict=True))
+    by_output = dict(
+        zip((node.name for node in made.nodes if isinstance(node, ir.Output)), reads, strict=True)
+    )
     graph = Graph(tuple(_with_weights(node, by_output) for node in made.nodes), dt_ms=_DT_MS, name=name)
     verify(graph)
     imported = Imported(
@@ -138,7 +140,7 @@ def _outputs(
 
 
 def _with_rest(read: Read, dynamics: Mapping[str, Dynamics]) -> Read:
-    """Return a read-out of potentials that do not begin at the same value as one that adds where they begin."""
+    """Return a read-out of potentials with where they begin: a number, or what each adds on the host."""
     if read.path is None or read.decode is Decode.SPIKE_COUNT:
         return read
     rest = dynamics[read.path].rest.ravel()

@@ -262,9 +262,7 @@ class _ModuleRuns:
                 "give each place its own module, and each module one call per step",
             )
 
-    def outputs(
-        self, layout: Layout, most: int
-    ) -> tuple[dict[str, NDArray[Untyped]], dict[str, Returned]]:
+    def outputs(self, layout: Layout, most: int) -> tuple[dict[str, NDArray[Untyped]], dict[str, Returned]]:
         """Return what all neurons did on the first samples, by key, and what the module returned for them."""
         samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
         if not layout.merged:

@@ -65,10 +65,7 @@ def tensors_of(result: Untyped) -> dict[str, Tensor]:
     """
     parts = list(_tensors(result, _RESULT, ()))
     names = Names()
-    named = {
-        path: names.new(name, ".".join(path))
-        for path, name, _ in sorted(parts, key=_is_numbered)
-    }
+    named = {path: names.new(name, ".".join(path)) for path, name, _ in sorted(parts, key=_is_numbered)}
     return {named[path]: tensor for path, _, tensor in parts}
 
 
@@ -146,6 +143,8 @@ def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
         inner = _read(ledger, name, _below(ledger, labels), last)
         if len(functions) > 1:
             return "it holds scores of different functions"
+        if functions != {"sigmoid"} and any(np.setdiff1d(made.labels, labels).size for made in makers):
+            return "it is a part of what a softmax made of all scores: take the part first"
         return inner if isinstance(inner, str) else inner.then(*functions)
     decode = _decode(ledger, labels, makers, last)
     if decode is not None:
@@ -192,7 +191,12 @@ def _of_one(ledger: Ledger, name: str, made: Made, labels: Labels, last: int) ->
     if made.kind == "max":
         inner = _read(ledger, name, np.stack([each[element] for each in made.reads]), last)
         monotonous = isinstance(inner, Read) and set(inner.applied) <= {"sigmoid"}
-        if isinstance(inner, Read) and inner.path is not None and inner.decode is Decode.MEAN_V and monotonous:
+        if (
+            isinstance(inner, Read)
+            and inner.path is not None
+            and inner.decode is Decode.MEAN_V
+            and monotonous
+        ):
             return Read(name, inner.path, Decode.MAX_V, applied=inner.applied)
         return (
             "it is the maximum over the steps of something else than all potentials of a population in order"

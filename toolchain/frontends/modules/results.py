@@ -86,7 +86,7 @@ def _as_numbers(tensor: Tensor) -> NDArray[Untyped]:
 
 
 def _axis_of_samples(one: tuple[int, ...], many: tuple[int, ...], samples: int) -> int | None:
-    """Return the axis of the samples, from the shapes for one sample and for many; None if it is not plain."""
+    """Return the axis of the samples, from the shapes for one and for many; None if it is not plain."""
     if samples == 1 or len(one) != len(many):
         return None
     differing = [axis for axis, (few, more) in enumerate(zip(one, many, strict=True)) if few != more]
@@ -98,7 +98,8 @@ def _axis_of_samples(one: tuple[int, ...], many: tuple[int, ...], samples: int) 
 def _of_shape(values: NDArray[Untyped], shape: tuple[int, ...], output: str) -> NDArray[Untyped]:
     if values.shape != shape:
         raise FrontendError(
-            f"the result '{output}' has shape {list(shape)} for one sample, and {list(values.shape)} for another",
+            f"the result '{output}' has shape {list(shape)} for one sample, "
+            f"and {list(values.shape)} for another",
             "return the same for every sample",
         )
     return values
