@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.bars import draws
-from toolchain.errors import UsageError
+from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.decode import accuracy, scores
 from toolchain.files.atomic import write_text
 from toolchain.files.npz import write_arrays
-from toolchain.intake import PathText, path_of
+from toolchain.intake import PathText, labels_of, path_of, samples_of
 from toolchain.ir import Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, default_progress, part_progress
@@ -43,10 +44,29 @@ class Prediction(Summarised):
         scores: Scores `[samples, classes]` of each output, in the units of the model: potentials, or numbers
             of spikes.
         labels: The true classes, if the samples have them.
+
+    Raises:
+        ArgumentError: Scores are no finite numbers `[samples, classes]` of at least one sample and class, or
+            not of as many samples as there are labels and other scores.
     """
 
     scores: dict[str, Floats]
     labels: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        given: Any = self.scores
+        if not isinstance(given, Mapping) or not given:
+            what = "none" if isinstance(given, Mapping) else type(given).__name__
+            raise ArgumentError("scores", "arrays [samples, classes] by the names of outputs", what)
+        samples: int | str = "samples"
+        scores: dict[str, Floats] = {}
+        for output, values in given.items():
+            name = f"scores['{output}']"
+            scores[output] = samples_of(values, name, (samples, "classes")).astype(np.float64, copy=False)
+            samples = len(scores[output])
+        object.__setattr__(self, "scores", scores)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", labels_of(self.labels, "labels", samples=int(samples)))
 
     @property
     def classes(self) -> NDArray[np.int64]:

@@ -339,7 +339,16 @@ def _stacked(results: list[Untyped]) -> Untyped:
 
 def _check_example(example: Mapping[str, NDArray[Untyped]]) -> None:
     """Raise for an example without numbers, or with numbers that no weights can multiply."""
+    if not example:
+        raise FrontendError(
+            "the example is an empty mapping",
+            "give an array of samples, or an array for every argument of forward by its name",
+        )
     for name, array in example.items():
+        if not array.ndim:
+            raise FrontendError(
+                f"the example '{name}' is one number", "give samples, in an array with an axis for them"
+            )
         if not array.size:
             raise FrontendError(
                 f"the example '{name}' of shape {list(array.shape)} is empty",

@@ -65,13 +65,13 @@ def tensors_of(result: Untyped) -> dict[str, Tensor]:
     """
     parts = list(_tensors(result, _RESULT, ()))
     names = Names()
-    named = {path: names.new(name, ".".join(path)) for path, name, _ in sorted(parts, key=_is_numbered)}
-    return {named[path]: tensor for path, _, tensor in parts}
+    order = sorted(range(len(parts)), key=lambda place: _is_numbered(*parts[place][:2]))
+    named = {place: names.new(parts[place][1], ".".join(parts[place][0])) for place in order}
+    return {named[place]: tensor for place, (_, _, tensor) in enumerate(parts)}
 
 
-def _is_numbered(part: tuple[tuple[str, ...], str, Tensor]) -> bool:
+def _is_numbered(path: tuple[str, ...], name: str) -> bool:
     """Return whether the name of a tensor is not a key of a mapping."""
-    path, name, _ = part
     return name not in path
 
 
@@ -113,13 +113,17 @@ def reads_of(ledger: Ledger, results: Mapping[str, Labels], last: int) -> tuple[
                 raise FrontendError(f"the result '{name}' cannot be read out: {read}")
             notes.append(f"the result '{name}' is left out, because it cannot be read out: {read}")
             continue
-        if any(_is_same(each, read) for each in reads):
+        same = next((each for each in reads if _is_same(each, read)), None)
+        if same is not None:
+            notes.append(
+                f"the result '{name}' is left out, because what it is made of is read as '{same.name}'"
+            )
             continue
         reads.append(replace(read, result=labels))
     if not reads:
         raise FrontendError(
             "nothing that the module returns depends on its neurons",
-            "return spikes or potentials from forward",
+            "return spikes or potentials from forward: a tensor, or tensors in a tuple, list or dictionary",
         )
     return reads, tuple(notes)
 
@@ -136,6 +140,8 @@ def _current(read: Read) -> Labels:
 
 
 def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
+    if not labels.size:
+        return f"it has shape {list(labels.shape)} for one sample, so that it holds no numbers"
     makers = ledger.makers(labels)
     kinds = {made.kind for made in makers}
     if kinds == {"score"}:

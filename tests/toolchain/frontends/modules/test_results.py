@@ -217,6 +217,56 @@ def test_functions_of_scores_that_change_their_order_are_refused(end: Callable[.
         compile_module(Reading(end), SAMPLES)
 
 
+@pytest.mark.parametrize(
+    ("end", "names"),
+    [
+        (lambda s, v, c: {"a": (s.sum(0), v[-1]), "a1": c[-1]}, ["a", "a.1", "a1"]),
+        (lambda s, _v, c: {"x": {"s": s.sum(0)}, "y": {"s": c[-1]}}, ["s", "y.s"]),
+        (lambda s, _v, c: {1: s.sum(0), "1": c[-1]}, ["1", "1.2"]),
+        (lambda s, v, c: {"one": c[-1], "fc": s.sum(0), "input": v[-1]}, ["one.2", "fc.2", "input.2"]),
+        (lambda s, v, c: (s.sum(0), [c[-1], {"v": v[-1]}]), ["output", "output1", "v"]),
+        (lambda _s, _v, c: (c[-1], c.mean(0)), ["output", "output1"]),
+    ],
+)
+def test_every_result_has_a_name_of_its_own(end: Callable[..., Any], names: list[str]) -> None:
+    build = compile_module(Reading(end), SAMPLES)
+    assert [node.name for node in build.float_graph.outputs] == names
+    assert source_of(build).equal
+    assert list(source_of(build).results) == names
+
+
+def test_weights_of_a_read_out_stay_where_its_name_was_in_use() -> None:
+    """A result is called as a layer, so that its output gets another name."""
+    net = Reading(lambda *_: None)
+    net.end = lambda s, _v, _c: {"fc": net.scores(s.mean(0))}
+    build = compile_module(net, SAMPLES)
+    assert build.float_graph.outputs[0].name != "fc"
+    assert build.float_graph.outputs[0].weights is not None
+    assert source_of(build).equal
+
+
+def test_a_result_of_the_same_neurons_is_named_in_the_notes() -> None:
+    build = compile_module(Reading(lambda s, v, _: (s.sum(0), s.mean(0), v[-1])), SAMPLES)
+    (note,) = [note for note in build.notes if "left out" in note]
+    assert note == "the result 'output1' is left out, because what it is made of is read as 'output'"
+
+
+@pytest.mark.parametrize(
+    ("end", "example", "message"),
+    [
+        (lambda s, _v, _c: s.sum(0)[:, :0], SAMPLES, r"'output' cannot be read out: it has shape \[1, 0\]"),
+        (lambda *_: None, SAMPLES, "tensors in a tuple, list or dictionary"),
+        (lambda s, _v, _c: s, {}, "the example is an empty mapping"),
+        (lambda s, _v, _c: s, np.float64(3), "the example 'input' is one number"),
+    ],
+)
+def test_what_holds_nothing_is_refused_by_its_name(
+    end: Callable[..., Any], example: Any, message: str
+) -> None:
+    with pytest.raises(ToolchainError, match=message):
+        compile_module(Reading(end), example)
+
+
 def _neurons(draw: random.Random, _: int) -> nn.Module:
     how = draw.choice(["subtract", "zero", "none"])
     delay = how != "zero" or draw.random() < 0.5
