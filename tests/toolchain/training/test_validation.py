@@ -117,7 +117,6 @@ def test_pairs_are_validated_too_and_a_continued_training_keeps_the_figures(
             ([np.zeros((10, 6))], None),
             r"^validation labels: expected labels, or pairs \(sample, label\) as val",
         ),
-        (([(np.zeros((10, 6)), 0.5)], None), "^validation labels: expected one class per sample"),
     ],
 )
 def test_what_does_not_fit_is_named_before_anything_is_learnt(
