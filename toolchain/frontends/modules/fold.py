@@ -104,12 +104,13 @@ def _assembled(
     reads = [_with_rest(read, dynamics) for read in reads if read.name in outputs]
     arrivals = Arrivals(populations, currents, outputs, values.routes.nodes, ())
     decodes: dict[str, Decode | None] = {read.name: read.decode for read in reads}
-    made = assembled(arrivals, dynamics, decodes, classes)
+    made = assembled(arrivals, dynamics, decodes, ())
     # Outputs stand in the order of what is read, and may be called otherwise where a name was in use.
     by_output = dict(
         zip((node.name for node in made.nodes if isinstance(node, ir.Output)), reads, strict=True)
     )
     graph = Graph(tuple(_with_weights(node, by_output) for node in made.nodes), dt_ms=_DT_MS, name=name)
+    graph = _with_classes(graph, classes)
     verify(graph)
     imported = Imported(
         graph,
@@ -118,6 +119,19 @@ def _assembled(
         rests={populations[path]: each.rest for path, each in dynamics.items() if each.rest.any()},
     )
     return imported, by_output
+
+
+def _with_classes(graph: Graph, classes: tuple[str, ...]) -> Graph:
+    """Return a graph whose first output has names of classes, and so has every other of as many scores."""
+
+    def named(node: ir.AnyNode) -> ir.AnyNode:
+        if isinstance(node, ir.Output) and (
+            node is graph.outputs[0] or graph.scores_of(node) == len(classes)
+        ):
+            return replace(node, classes=classes)
+        return node
+
+    return graph.map(named) if classes else graph
 
 
 def _outputs(

@@ -236,6 +236,9 @@ class _ModuleRuns:
         return replace(graph, notes=notes)
 
     def _steps(self, layout: Layout) -> int | None:
+        samples = {array.shape[layout.samples] for array in self._arrays.values()}
+        if len(samples) != 1:
+            raise _OtherLayoutError(f"inputs have different numbers of samples: {sorted(samples)}")
         if layout.time is None:
             return None
         steps = {array.shape[layout.time] for array in self._arrays.values() if array.ndim > layout.time}
