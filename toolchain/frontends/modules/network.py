@@ -20,7 +20,7 @@ from toolchain.frontends.modules.layouts import LAYOUTS, Layout, arranged, enter
 from toolchain.frontends.modules.ledger import Ledger, Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
 from toolchain.frontends.modules.readouts import tensors_of
-from toolchain.frontends.modules.results import Results
+from toolchain.frontends.modules.results import ResultLayout
 from toolchain.frontends.modules.watch import RunWatch
 from toolchain.ir.imported import Imported
 
@@ -149,7 +149,7 @@ class _ModuleRuns:
         self._arrays = {name: np.asarray(array) for name, array in example.items()}
         weights = [each for each in module.parameters() if each.is_floating_point()]
         self._calls: dict[str, int] = {}
-        self._results = Results(Ledger(), {})
+        self._results = ResultLayout(Ledger(), {})
         self._dtype = weights[0].dtype if weights else torch.get_default_dtype()
         self._device = weights[0].device if weights else torch.device("cpu")
 
@@ -231,7 +231,7 @@ class _ModuleRuns:
             if watch.is_followed(tensor)
         }
         graph, reads = folded(watch, self._neurons, shapes, results, classes=tuple(classes), name=name)
-        self._results = Results(watch.ledger, reads)
+        self._results = ResultLayout(watch.ledger, reads)
         notes = (f"the example lies as {layout}", *graph.notes)
         return replace(graph, notes=notes)
 

@@ -145,11 +145,11 @@ def _read(ledger: Ledger, name: str, labels: Labels, last: int) -> Read | str:
     makers = ledger.makers(labels)
     kinds = {made.kind for made in makers}
     if kinds == {"score"}:
-        functions = {made.what for made in makers}
+        functions = list(dict.fromkeys(made.what for made in makers))
         inner = _read(ledger, name, _below(ledger, labels), last)
         if len(functions) > 1:
             return "it holds scores of different functions"
-        if functions != {"sigmoid"} and any(np.setdiff1d(made.labels, labels).size for made in makers):
+        if functions != ["sigmoid"] and any(np.setdiff1d(made.labels, labels).size for made in makers):
             return "it is a part of what a softmax made of all scores: take the part first"
         return inner if isinstance(inner, str) else inner.then(*functions)
     decode = _decode(ledger, labels, makers, last)

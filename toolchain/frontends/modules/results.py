@@ -16,7 +16,7 @@ Arrays = Mapping[str, NDArray[Untyped]]
 
 
 @final
-class Results:
+class ResultLayout:
     """Lays out what a module returns.
 
     Args:
@@ -48,7 +48,7 @@ class Results:
         """Return the results of all samples as the read-outs take them.
 
         Args:
-            arrays: Results of all samples together.
+            arrays: ResultLayout of all samples together.
             samples: Number of samples.
             of_sample: Returns the results of one sample alone. It is asked where those of all do not say
                 which axis is that of the samples.
