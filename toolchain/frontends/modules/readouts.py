@@ -270,6 +270,9 @@ def _of_terms(ledger: Ledger, name: str, terms: list[Term], labels: Labels, last
             inner = _read(ledger, name, terms[0][0].reshape(labels.shape), last)
             return inner if isinstance(inner, str) else inner.then(factors[0])
         return Read(name, None, Decode.LAST_V, labels=labels)
+    unknown = [made for part, _ in terms for made in ledger.makers(part) if made.kind == "unknown"]
+    if unknown:
+        return unknown[0].place
     if any(ledger.is_constant(part) for part, _ in terms):
         return "it adds a constant to a sum over the steps: add that to the scores instead"
     if times != list(range(last + 1)):

@@ -267,6 +267,11 @@ def test_what_holds_nothing_is_refused_by_its_name(
         compile_module(Reading(end), example)
 
 
+def test_a_sum_of_what_cannot_be_followed_is_refused_by_its_line() -> None:
+    with pytest.raises(ToolchainError, match=r"cannot be read out: test_results.py:\d+ .* computes `tanh`"):
+        compile_module(Reading(lambda s, _v, _c: 2 * torch.tanh(s.sum(0))), SAMPLES)
+
+
 def _neurons(draw: random.Random, _: int) -> nn.Module:
     how = draw.choice(["subtract", "zero", "none"])
     delay = how != "zero" or draw.random() < 0.5
