@@ -60,15 +60,17 @@ def both(rng: np.random.Generator) -> dict[str, Array]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved build of a module, and other samples."""
     place = tmp_path_factory.mktemp("followed")
-    stimulus = pumice.Stimulus(SAMPLES, LABELS)
+    stimulus = pumice.Stimulus({"input": SAMPLES}, LABELS)
     build = pumice.compile(Spoken().double(), stimulus, classes=("a", "b", "c"))
     build.save(place / "build", pumice.compare(build))
-    pumice.Stimulus(SAMPLES[::-1].copy()).save(place / "other.npz")
+    pumice.Stimulus({"input": SAMPLES[::-1].copy()}).save(place / "other.npz")
     return place
 
 
 def test_a_followed_module_runs_on_lava_with_every_integer_equal() -> None:
-    build = pumice.compile(Spoken().double(), pumice.Stimulus(SAMPLES[:2], LABELS[:2]), target="lava")
+    build = pumice.compile(
+        Spoken().double(), pumice.Stimulus({"input": SAMPLES[:2]}, LABELS[:2]), target="lava"
+    )
     assert build.facts.source is not None
     build.facts.source.require_equal()
     judgement = pumice.compare(build, exact=("lava",))

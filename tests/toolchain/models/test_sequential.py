@@ -67,8 +67,10 @@ def test_the_layers_of_the_readme_run_in_pytorch_and_learn(repository: Path) -> 
     assert isinstance(network, Network)
     assert torch.allclose(network(x).scores, potentials.mean(1), atol=1e-6)
     potentials.square().mean().backward()
-    assert layers[0].weight.grad is not None
-    assert bool(layers[0].weight.grad.any())
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    assert first.weight.grad is not None
+    assert bool(first.weight.grad.any())
 
 
 def test_the_gradient_of_a_step_reaches_the_steps_before() -> None:

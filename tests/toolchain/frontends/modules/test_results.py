@@ -33,7 +33,8 @@ class Reading(EndingNet):
     """Neurons that never fire at the end, and a function of their potentials and of spikes before."""
 
     def __init__(self, end: Callable[..., Any]) -> None:
-        super().__init__(end)
+        super().__init__(lambda *_: None)
+        self.read = end
         self.three = Leaky(0.5, 1e9, reset_mechanism="none", init_hidden=True)
 
     def forward(self, x: Tensor) -> Any:
@@ -45,7 +46,7 @@ class Reading(EndingNet):
             currents.append(self.scores(sent[-1]))
             self.three(currents[-1])
             potentials.append(self.three.mem)
-        return self.end(torch.stack(sent), torch.stack(potentials), torch.stack(currents))
+        return self.read(torch.stack(sent), torch.stack(potentials), torch.stack(currents))
 
 
 def source_of(build: Build) -> SourceFacts:
@@ -238,7 +239,7 @@ def test_every_result_has_a_name_of_its_own(end: Callable[..., Any], names: list
 def test_weights_of_a_read_out_stay_where_its_name_was_in_use() -> None:
     """A result is called as a layer, so that its output gets another name."""
     net = Reading(lambda *_: None)
-    net.end = lambda s, _v, _c: {"fc": net.scores(s.mean(0))}
+    net.read = lambda s, _v, _c: {"fc": net.scores(s.mean(0))}
     build = compile_module(net, SAMPLES)
     assert build.float_graph.outputs[0].name != "fc"
     assert build.float_graph.outputs[0].weights is not None
