@@ -36,7 +36,8 @@ Models, training and pruning:
 - `Network`, `Connection`, `CubaLif` and `Readout` make a model of named layers, which may be recurrent;
   `Spiking` is a layer of a convolutional `nn.Sequential`; `as_model` gives the layers of an `nn.Sequential`
   names.
-- `fit` trains such a model, and `FitOptions` says how.
+- `fit` trains such a model, and `FitOptions` says how; `trainable` makes one of a module with a forward of
+  its own.
 - `load_experiment` reads an `Experiment` from its file, `prune` and `train` carry it out in a run folder.
 - `models`, `data`, `training` and `pruning` are the modules with everything else of that kind.
 

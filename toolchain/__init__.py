@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from toolchain.workflow.run import run_build as run
     from toolchain.workflow.targets import target_statuses as targets
     from toolchain.workflow.train import train
+    from toolchain.workflow.trainable import trainable
 
     __version__: str
 
@@ -89,6 +90,7 @@ __all__ = [
     "run",
     "targets",
     "train",
+    "trainable",
     "training",
     "write_baseline",
 ]
@@ -119,6 +121,7 @@ _HOMES = {
     "workflow.run": "record=record_build run=run_build",
     "workflow.targets": "targets=target_statuses",
     "workflow.train": "train",
+    "workflow.trainable": "trainable",
 }
 """Where each public name stands, and its name there if that is another one."""
 

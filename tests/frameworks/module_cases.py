@@ -49,7 +49,10 @@ class Case:
         return np.moveaxis(spikes, 0, 1) if self.lies == "tb" else spikes
 
     def result(self) -> str:
-        """Return `equal`, or `silent` if nothing fires; else the first difference, or why it is refused."""
+        """Return `equal`, or `silent` if nothing fires; else the first difference, or why it is refused.
+
+        What is equal are all spikes, and what the module returns.
+        """
         torch.manual_seed(1)
         module = self.make()
         strengthen(module, self.strength)
@@ -64,10 +67,16 @@ class Case:
             return f"{record.steps} steps, {record.layout}"
         stimulus = Stimulus(record.arranged(x))
         check = check_graph(
-            record.imported.graph, record.outputs, stimulus, record.imported.rests, partly=True
+            record.imported.graph,
+            record.outputs,
+            stimulus,
+            record.imported.rests,
+            partly=True,
+            results=record.results,
         )
         if not check.equal:
-            return check.sentences()[0]
+            said = check.sentences()
+            return said[0] if check.first is not None else f"{said[0]}; {said[-1]}"
         fired = [values.mean() for key, values in record.outputs.items() if key.endswith(".spikes")]
         return "silent" if fired and (max if self.quiet else min)(fired) == 0 else "equal"
 

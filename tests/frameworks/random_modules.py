@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.frameworks.random_readouts import RandomReadout
+
 Neurons = Callable[[random.Random, int], nn.Module]
+
+
+def potential(neurons: nn.Module, sent: torch.Tensor) -> torch.Tensor:
+    """Return the potentials of neurons after a step; what they sent, if they do not show them."""
+    shown = [getattr(neurons, name, None) for name in ("mem", "v")]
+    return next((each for each in shown if isinstance(each, torch.Tensor) and each.shape == sent.shape), sent)
 
 
 class RandomNet(nn.Module):
@@ -16,9 +24,10 @@ class RandomNet(nn.Module):
     Args:
         make: Makes neurons by chance, for a number of them.
         seed: Seed of all that is drawn.
+        readout: Whether what is returned is drawn from all read-outs that there are.
     """
 
-    def __init__(self, make: Neurons, seed: int) -> None:
+    def __init__(self, make: Neurons, seed: int, *, readout: bool = False) -> None:
         super().__init__()
         draw = random.Random(seed)  # noqa: S311 - no secret
         torch.manual_seed(seed)
@@ -62,6 +71,7 @@ class RandomNet(nn.Module):
             sizes.append(widths[place])
         self.result = draw.choice(["stack", "sum", "mean", "all", "add"])
         self.factor = draw.choice([1.0, 1.0, 0.5])
+        self.readout = RandomReadout(draw, widths[-1]) if readout else None
 
     def forward(self, x: torch.Tensor) -> Any:
         for each in self.neurons:
@@ -70,6 +80,7 @@ class RandomNet(nn.Module):
                 begin()
         before = [torch.zeros(len(x), width, dtype=x.dtype) for width in self.widths]
         rows: list[list[torch.Tensor]] = []
+        potentials: list[torch.Tensor] = []
         for frame in x.unbind(1):
             sent = [frame]
             for place, (layer, neurons) in enumerate(zip(self.layers, self.neurons, strict=True)):
@@ -82,6 +93,9 @@ class RandomNet(nn.Module):
                 sent.append(neurons(current))
             before = sent[1:]
             rows.append(before)
+            potentials.append(potential(self.neurons[-1], before[-1]))
+        if self.readout is not None:
+            return self.readout(torch.stack([row[-1] for row in rows]), torch.stack(potentials))
         return self._read_out(rows)
 
     def _read_out(self, rows: list[list[torch.Tensor]]) -> Any:

@@ -121,13 +121,13 @@ MAKE: dict[str, Neurons] = {
 }
 
 
-def case(seed: int) -> Case:
-    """Return a random module."""
+def case(seed: int, *, readout: bool = False) -> Case:
+    """Return a random module, which may return anything that can be drawn of its last neurons."""
     framework = FRAMEWORKS[seed % len(FRAMEWORKS)]
     return Case(
         framework,
         f"random module {seed}",
-        lambda: RandomNet(MAKE[framework], seed),
+        lambda: RandomNet(MAKE[framework], seed, readout=readout),
         (2, 10, 6),
         double=framework == "spikingjelly",
         graded=seed % 3 == 0,

@@ -20,6 +20,14 @@ from toolchain.stage import Stage
 FRAMEWORKS = ("snntorch", "spikingjelly", "sinabs", "norse")
 MISSING = [name for name in FRAMEWORKS if find_spec(name) is None]
 RANDOM = 300
+REFUSED = (
+    "forgets at each call what it sent to itself",
+    "cannot be read out",
+    "in the middle of the network",
+    "is read by another module; only spikes travel",
+    "potentials of neurons that fire are read after their reset",
+)
+"""Why a random read-out is none of a graph."""
 PARTS = 10
 pytestmark = [
     pytest.mark.frameworks,
@@ -63,6 +71,16 @@ def test_random_modules_are_equal_or_say_why_not(part: int) -> None:
     named = {seed: what for seed, what in made.items() if what not in {"equal", "silent"}}
     assert all("forgets at each call what it sent to itself" in what for what in named.values()), named
     assert named.keys() == {seed for seed, case in cases_of.items() if _forgets(case.make())}
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_read_outs_are_equal_or_say_why_not(part: int) -> None:
+    case_of = import_module("tests.frameworks.random_neurons").case
+    made = {seed: case_of(seed, readout=True).result() for seed in range(part, RANDOM, PARTS)}
+    named = {seed: what for seed, what in made.items() if what not in {"equal", "silent"}}
+    wrong = {seed: what for seed, what in named.items() if not any(why in what for why in REFUSED)}
+    assert not wrong
+    assert len(named) < len(made)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

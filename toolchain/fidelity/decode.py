@@ -24,13 +24,38 @@ def scores(
     Returns:
         `[batch, classes]`.
     """
+    return _weighted(output, _read(output.decode, _of_steps(graph, trace, output), lengths))
+
+
+def scores_by_step(graph: Graph, trace: Trace, output: ir.Output) -> NDArray[np.float64]:
+    """Return what an output reads at every step, before it is summed, averaged or chosen from.
+
+    Args:
+        graph: Float or fixed graph; integer potentials are divided by `64 S`.
+        trace: Trace with the records that the output's `decode` reads.
+        output: Output to be read.
+
+    Returns:
+        `[batch, time, classes]`.
+    """
+    values = _of_steps(graph, trace, output)
+    rows = _weighted(output, values.reshape(-1, values.shape[2]))
+    return rows.reshape(*values.shape[:2], -1)
+
+
+def _of_steps(graph: Graph, trace: Trace, output: ir.Output) -> NDArray[np.float64]:
+    """Return what an output reads of its population, `[batch, time, neurons]`."""
     name = output.inputs[0]
     if output.reads_potential:
         values = in_model_units(graph, name, trace.v[name])
     else:
         values = trace.spikes[name].astype(np.float64)
     # Feature maps are read flattened, as everywhere.
-    read = _read(output.decode, values.reshape(*values.shape[:2], -1), lengths)
+    return values.reshape(*values.shape[:2], -1)
+
+
+def _weighted(output: ir.Output, read: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values `[rows, neurons]` through the affine read-out on the host, if there is one."""
     if output.weights is not None:
         # Not a matrix product, whose order of summation depends on how many samples are read together.
         read = (read[:, None, :] * output.weights).sum(axis=2)

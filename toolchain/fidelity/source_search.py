@@ -166,13 +166,21 @@ def tolerance_of(v: NDArray[Any], thresholds: Array) -> float:
     """
     finite = thresholds[np.isfinite(thresholds)]
     scale = max(float(np.abs(v).max(initial=0)), float(finite.max(initial=0)))
-    share = PRECISIONS.get(v.dtype, _DOUBLE)
-    if v.dtype == np.float64:
+    return share_of(v) * scale
+
+
+def share_of(values: NDArray[Any]) -> float:
+    """Return the share of the largest value by which numbers may differ that were computed in some precision.
+
+    Numbers of double precision that single precision holds as well were computed in that.
+    """
+    share = PRECISIONS.get(values.dtype, _DOUBLE)
+    if values.dtype == np.float64:
         with np.errstate(over="ignore"):
-            narrow = v.astype(np.float32)
-        if np.array_equal(narrow, v):
+            narrow = values.astype(np.float32)
+        if np.array_equal(narrow, values):
             share = PRECISIONS[np.dtype(np.float32)]
-    return share * scale
+    return share
 
 
 def sources_of(graph: Graph, name: str) -> list[str]:

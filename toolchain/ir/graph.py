@@ -120,12 +120,14 @@ class Graph(Summarised):
     @property
     def scores(self) -> int:
         """Number of scores that the first output gives, one for each class; 0 without an output."""
-        for output in self.outputs:
-            source = self[output.inputs[0]]
-            if output.weights is None and isinstance(source, Lif | FixedLif):
-                return source.vth.size
-            return 0 if output.weights is None else len(output.weights)
-        return 0
+        return self.scores_of(self.outputs[0]) if self.outputs else 0
+
+    def scores_of(self, output: Output) -> int:
+        """Return the number of scores that an output gives."""
+        source = self[output.inputs[0]]
+        if output.weights is None and isinstance(source, Lif | FixedLif):
+            return source.vth.size
+        return 0 if output.weights is None else len(output.weights)
 
     @cached_property
     def populations(self) -> tuple[Population, ...]:

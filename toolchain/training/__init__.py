@@ -12,6 +12,7 @@ from toolchain.training.integer_rules import ALL_RULES, Rule
 from toolchain.training.model_files import TrainedNetwork, save_trained, scores_of, trained_of
 from toolchain.training.quantization_aware import tune_graph
 from toolchain.training.readouts import fit_linear_layer
+from toolchain.training.records import Records
 from toolchain.training.ridge import LinearReadout, fit_ridge
 from toolchain.training.state_file import EpochRecord
 from toolchain.training.stdp import StdpOptions, learn_stdp
@@ -30,6 +31,7 @@ __all__ = [
     "LinearReadout",
     "Optimizer",
     "Position",
+    "Records",
     "Rule",
     "ScoreModel",
     "StdpOptions",

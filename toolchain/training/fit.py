@@ -33,6 +33,7 @@ from toolchain.training.fit_options import SHARE, FitOptions
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.own_module import OwnModule
 from toolchain.training.pace import Pace, training_path
+from toolchain.training.records import Records
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
 from toolchain.training.step_memory import check_step_memory
@@ -54,7 +55,7 @@ def fit(
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
-) -> tuple[EpochRecord, ...]:
+) -> Records:
     """Train a network in place.
 
     The order of samples in an epoch depends on `seed` and the epoch only, and the learning rate
@@ -77,6 +78,10 @@ def fit(
         progress: Function that is called after every epoch; by default a bar where somebody looks, in a
             terminal or a notebook, which shows samples a second, too.
 
+    Returns:
+        A record for each epoch, those of a state that was continued from included: a tuple that shows itself,
+        as a line, as a table in a notebook, and by `plot()`.
+
     Raises:
         ArgumentError: Inputs or labels do not fit the network, are empty or not finite: names which. The
             numbers of a sample are looked at when it is read.
@@ -94,7 +99,8 @@ def fit(
     with Held(lambda: network.to(device).train(), lambda _: network.eval().to("cpu")):
         check_step_memory(network, samples.shape, min(options.batch_size, len(samples)))
         judge = None if validation is None else Validation(network, validation, options.batch_size)
-        return _Training(network, options, start, tuple(callbacks), judge).run(samples, folder, progress)
+        training = _Training(network, options, start, tuple(callbacks), judge)
+        return Records(training.run(samples, folder, progress))
 
 
 def _device(name: str) -> torch.device:

@@ -14,8 +14,8 @@ from toolchain.training.callback import Callback
 from toolchain.training.fit import fit
 from toolchain.training.fit_options import FitOptions
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.records import Records
 from toolchain.training.samples import Samples
-from toolchain.training.state_file import EpochRecord
 
 
 @final
@@ -41,7 +41,7 @@ def tune_graph(
     checkpoint: PathText | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = default_progress,
-) -> tuple[Graph, tuple[EpochRecord, ...]]:
+) -> tuple[Graph, Records]:
     """Go on training the weights and biases of a graph, with its integers in the forward pass.
 
     The forward pass is the fixed graph, bit for bit; gradients pass straight through the rounding (Bengio et

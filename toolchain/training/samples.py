@@ -28,6 +28,7 @@ from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.own_module import OwnModule
 
 _PAIR = 2
+_INPUTS = "inputs"
 
 
 class Samples(Protocol):
@@ -107,17 +108,18 @@ class SampleReader:
         labels: object = None,
         *,
         paired: bool = False,
-        name: str = "inputs",
+        name: str = _INPUTS,
     ) -> None:
         self._feed = Feed.of(network)
         self._name = name
+        self._labels = "labels" if name == _INPUTS else f"{name} labels"
         self._paired = paired
         self._source = _source(inputs, name)
         if len(self._source) == 0:
             raise ArgumentError(name, "at least one sample", "none", "it is empty")
         if isinstance(self._source, np.ndarray | Tensor):
             if paired:
-                raise ArgumentError("labels", "labels, one per sample", "None")
+                raise ArgumentError(self._labels, "labels, one per sample", "None")
             shape = tuple(self._source.shape)
             check_shape(shape, name, *self._feed.forms)
         else:
@@ -184,8 +186,8 @@ class SampleReader:
             return array_of(item, f"{self._name}[{index}]"), None
         if not isinstance(item, tuple | list) or len(cast("list[object]", item)) != _PAIR:
             raise ArgumentError(
-                "labels",
-                "labels, or pairs (sample, label) as inputs",
+                self._labels,
+                f"labels, or pairs (sample, label) as {self._name}",
                 f"None, and {type(item).__name__} for sample {index}",
             )
         sample, target = cast("tuple[object, object]", item)
@@ -195,16 +197,16 @@ class SampleReader:
         array = self._checked(labels)
         if len(array) != len(self):
             raise ArgumentError(
-                "labels", f"as many as samples, {len(self)}", str(len(array)), "give one per sample"
+                self._labels, f"as many as samples, {len(self)}", str(len(array)), "give one per sample"
             )
         return array
 
     def _checked(self, labels: object) -> NDArray[Any]:
         """Return classes or values that the network can learn."""
-        array = array_of(labels, "labels")
+        array = array_of(labels, self._labels)
         if array.ndim == _PAIR and array.dtype.kind == "f":
-            return samples_of(array, "labels", ("samples", self._feed.outputs))
-        return labels_of(array, "labels", classes=self._feed.outputs)
+            return samples_of(array, self._labels, ("samples", self._feed.outputs))
+        return labels_of(array, self._labels, classes=self._feed.outputs)
 
 
 def _source(inputs: object, name: str) -> Samples:

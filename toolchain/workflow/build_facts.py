@@ -6,8 +6,9 @@ from pydantic import ConfigDict, Field
 
 from toolchain.errors import SourceMismatchError
 from toolchain.fidelity.change import Change
+from toolchain.fidelity.returned import ResultAgreement
 from toolchain.fidelity.source_search import SourceAgreement
-from toolchain.files.documents import OMITTED, Count, Digest, Document
+from toolchain.files.documents import OMITTED, Count, Digest, Document, omitted
 
 
 class Sizes(Document):
@@ -90,6 +91,7 @@ class SourceFacts(Document):
         left_out: Neurons of a record that the network does not have, by population.
         otherwise: Arguments with which the file would be equal; empty if none were found.
         sentences: The result in words.
+        results: How far what a module returned is what each output gives; empty where none was returned.
     """
 
     # What a dataclass holds is checked too, so that no NaN gets into the file.
@@ -103,9 +105,16 @@ class SourceFacts(Document):
     left_out: dict[str, Count]
     otherwise: str
     sentences: tuple[str, ...]
+    results: Annotated[dict[str, ResultAgreement], omitted({})] = Field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Return a row for every population: equal spikes, spike F1, largest error of v, first difference."""
+        """Return a row for every population: equal spikes, spike F1, largest error of v, first difference.
+
+        A row for every result that was returned follows, with its largest error.
+        """
+        return [*self._populations(), *self._results()]
+
+    def _populations(self) -> list[tuple[str, ...]]:
         return [
             (
                 name,
@@ -115,6 +124,18 @@ class SourceFacts(Document):
                 "none" if each.first is None else f"sample {each.first.sample}, step {each.first.step}",
             )
             for name, each in self.populations.items()
+        ]
+
+    def _results(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                f"{name} (returned)",
+                "-",
+                "-",
+                f"{each.largest_error:.3g}",
+                "none" if each.first is None else f"sample {each.first.sample}, class {each.first.place}",
+            )
+            for name, each in self.results.items()
         ]
 
     def require_equal(self) -> None:

@@ -16,7 +16,7 @@ from toolchain.files.disk import check_exists
 from toolchain.frontends import as_model, check_float, from_torch
 from toolchain.frontends.modules import is_recorded, recorded
 from toolchain.intake import PathText, check_type, count_of, names_of, path_of
-from toolchain.ir import Graph
+from toolchain.ir import Graph, Output
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
 from toolchain.passes import (
@@ -31,6 +31,7 @@ from toolchain.passes import (
 from toolchain.passes.retime_delays import clocked_edges, slow_loop
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
+from toolchain.training import GraphNetwork
 from toolchain.workflow.build_facts import BuildFacts, ImportFacts
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.coherence import encoder_problems
@@ -75,6 +76,8 @@ class Prepared:
         """Return a module and its samples, each read once; see `compile_module`."""
         samples = None if example is None else Stimulus.of(example, name="example")
         training = None if calibration is None else Stimulus.of(calibration, name="calibration")
+        if isinstance(module, GraphNetwork):
+            return cls._of_graph(module, samples, training, names_of(classes, "classes"))
         if is_recorded(module):
             return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
@@ -84,6 +87,27 @@ class Prepared:
             None if each is None else repeat_over_steps(steps, each) for each in (samples, training)
         )
         return cls(network, graph, stimulus, stimulus if calibration is None else calibration)
+
+    @classmethod
+    def _of_graph(
+        cls,
+        network: GraphNetwork,
+        samples: Stimulus | None,
+        training: Stimulus | None,
+        classes: tuple[str, ...],
+    ) -> "Prepared":
+        """Return a network that is a graph with weights that were trained."""
+        graph = network.tuned()
+        if classes:
+            first = graph.outputs[0].name
+            graph = graph.map(
+                lambda node: (
+                    replace(node, classes=classes)
+                    if isinstance(node, Output) and node.name == first
+                    else node
+                )
+            )
+        return cls(None, graph, samples, samples if training is None else training)
 
     @classmethod
     def _recorded(
@@ -106,7 +130,9 @@ class Prepared:
         given = stimulus if training is None else replace(training, values=record.arranged(training.values))
         compared = stimulus.take(slice(0, len(next(iter(record.outputs.values())))))
         imported = record.imported
-        check = check_graph(imported.graph, record.outputs, compared, imported.rests, partly=True)
+        check = check_graph(
+            imported.graph, record.outputs, compared, imported.rests, partly=True, results=record.results
+        )
         rests = {name: tuple(np.ravel(rest).tolist()) for name, rest in imported.rests.items()}
         facts = ImportFacts(notes=imported.notes, warnings=imported.warnings, rests=rests)
         return cls(None, imported.graph, stimulus, given, BuildFacts(imported=facts, source=check.document()))
@@ -128,7 +154,8 @@ def compile_module(
     Args:
         module: `models.Network`, `models.FeedForward`, an `nn.Sequential` of what `from_torch` knows, or any
             module with neurons of snnTorch, SpikingJelly, sinabs or Norse: its own forward is run on the
-            example and followed, and every spike compared (`build.facts.source`).
+            example and followed, and every spike and all that it returns compared (`build.facts.source`). Or
+            what `trainable` made of such a module.
         example: Samples `[batch, time, channels]`, frames `[batch, time, C, H, W]`, or still images
             `[batch, C, H, W]`, which are shown for as many steps as the network says. They stay in the build
             to run it on, and their length sharpens range proofs.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, final
 
 import numpy as np
@@ -12,6 +13,7 @@ from toolchain.arrays import Array
 from toolchain.errors import ToolchainError, UsageError
 from toolchain.execution.stimulus import Stimulus, check_stimulus, fit_stimulus
 from toolchain.execution.trace import QUANTITIES
+from toolchain.fidelity.returned import ResultAgreement, ResultSearch, Returned
 from toolchain.fidelity.source_difference import SourceDifference
 from toolchain.fidelity.source_search import (
     SourceAgreement,
@@ -56,6 +58,7 @@ class ImportCheck(Summarised):
             reads them.
         otherwise: Arguments with which the file is read so that everything is equal; empty if that was not
             tried or none was found.
+        results: How far what a module returned is what each output gives; empty where none was returned.
     """
 
     samples: int
@@ -64,11 +67,12 @@ class ImportCheck(Summarised):
     unrecorded: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     otherwise: str = ""
+    results: Mapping[str, ResultAgreement] = field(default_factory=dict)
 
     @property
     def equal(self) -> bool:
-        """Whether all recorded spikes are equal, and all recorded potentials within their tolerance."""
-        return all(each.first is None for each in self.populations.values())
+        """Whether all recorded spikes are equal, and all potentials and results within their tolerance."""
+        return all(each.first is None for each in (*self.populations.values(), *self.results.values()))
 
     @property
     def first(self) -> tuple[str, SourceDifference] | None:
@@ -87,8 +91,10 @@ class ImportCheck(Summarised):
             for name, count in self.left_out.items()
         ]
         said = [*(rest if self.unrecorded else []), *gone]
-        if self.first is None:
+        if self.equal:
             return (f"equal to what the framework computed, at {extent}: {self._what()}", *said)
+        if self.first is None:
+            return (*self._result_sentences(), *said)
         name, first = self.first
         sentences = [
             f"not what the framework computed: '{name}' first differs at {first.where}: {first.what}"
@@ -106,16 +112,33 @@ class ImportCheck(Summarised):
             sentences.append(f"likely cause: {first.cause}")
         return (*sentences, *said)
 
+    def _result_sentences(self) -> list[str]:
+        """Return what differs where all neurons do the same, and only what is read of them does not."""
+        differing = {name: each.first for name, each in self.results.items() if each.first is not None}
+        name, first = next(iter(differing.items()))
+        others = [f"so does '{other}': {each.sentence}" for other, each in differing.items() if other != name]
+        rest = f"all neurons do what they did in the framework ({self._what()})"
+        return [
+            f"not what the module returned: '{name}' differs, {first.sentence}",
+            *others,
+            f"{rest}: only what is read of them differs",
+            f"likely cause: {first.cause}",
+        ]
+
     def _what(self) -> str:
         spiking = [name for name, each in self.populations.items() if each.spike_f1 is not None]
         measured = {name: each for name, each in self.populations.items() if each.largest_error is not None}
         parts = [f"every spike of {_names(spiking)}"] if spiking else []
+        same = [name for name, each in self.results.items() if each.first is None]
         if measured:
             worst = max(measured.values(), key=lambda each: (each.largest_error or 0) / (each.tolerance or 1))
             parts.append(
                 f"the potentials of {_names(measured)}, to {worst.largest_error:.2g} (tolerance "
                 f"{worst.tolerance:.2g})"
             )
+        if same:
+            error = max(self.results[name].largest_error for name in same)
+            parts.append(f"what was returned as {_names(same)}{f', to {error:.2g}' if error else ''}")
         return "; ".join(parts)
 
     def summary(self) -> Summary:
@@ -142,6 +165,7 @@ class ImportCheck(Summarised):
             left_out=dict(self.left_out),
             otherwise=self.otherwise,
             sentences=self.sentences(),
+            results=dict(self.results),
         )
 
 
@@ -202,6 +226,7 @@ def check_graph(
     *,
     reduced: bool = False,
     partly: bool = False,
+    results: Mapping[str, Returned] | None = None,
 ) -> ImportCheck:
     """Compare a network with what its framework computed.
 
@@ -213,18 +238,21 @@ def check_graph(
         readings: Other readings of its file, to be tried if it is not equal; see `find_reading`.
         reduced: Whether neurons may have been removed from the network, so that a record holds more.
         partly: Whether the population that the network ends in may be missing from the records.
+        results: What the module itself returned, by the output that reads it.
     """
     given = check_stimulus(graph, stimulus)
     records = records_of(outputs)
     expected = framework_outputs(graph, records, given, reduced=reduced, partly=partly)
-    populations = _compare(Imported(graph, (), rests=rests or {}), expected, given)
+    populations, returned = _compare(Imported(graph, (), rests=rests or {}), expected, given, results or {})
     names = [node.name for node in graph.populations if (node.origin.elements >= 0).all()]
+    compared = {*populations, *(graph[name].inputs[0] for name in returned)}
     check = ImportCheck(
         given.samples,
         given.steps,
         populations,
-        tuple(name for name in names if name not in populations),
+        tuple(name for name in names if name not in compared),
         expected.left_out,
+        results=returned,
     )
     if check.first is None or check.first[1].is_rounding:
         return check
@@ -254,18 +282,28 @@ def _is_equal(other: Imported, records: Records, stimulus: Stimulus, few: NDArra
     given = check_stimulus(other.graph, stimulus)
     expected = framework_outputs(other.graph, records, given)
     return all(
-        all(each.first is None for each in _compare(other, expected.take(some), given.take(some)).values())
+        all(each.first is None for each in _compare(other, expected.take(some), given.take(some))[0].values())
         for some in (few, slice(None))
     )
 
 
-def _compare(network: Imported, expected: FrameworkOutputs, stimulus: Stimulus) -> dict[str, SourceAgreement]:
-    """Return how far every recorded population is equal, in the order of execution."""
+def _compare(
+    network: Imported,
+    expected: FrameworkOutputs,
+    stimulus: Stimulus,
+    returned: Mapping[str, Returned] = MappingProxyType({}),
+) -> tuple[dict[str, SourceAgreement], dict[str, ResultAgreement]]:
+    """Return how far every recorded population is equal, in the order of execution, and every result."""
     graph = network.graph
     searches = {
         node.name: SourceSearch(graph, node.name, expected.of(node.name), network.rests.get(node.name, 0.0))
         for node in graph.populations
         if node.name in expected.populations
+    }
+    results = {
+        output.name: ResultSearch(graph, output, returned[output.name])
+        for output in graph.outputs
+        if output.name in returned
     }
     program = load_target(DEFAULT_EXECUTOR).build(graph)
     per_sample = recorded_bytes(graph, stimulus.steps, QUANTITIES)
@@ -275,7 +313,10 @@ def _compare(network: Imported, expected: FrameworkOutputs, stimulus: Stimulus) 
         theirs = filled(ours, given.spikes)
         for name, search in searches.items():
             search.add(given.of(name), ours, theirs)
-    return {name: _result(graph, name, search, expected) for name, search in searches.items()}
+        for result in results.values():
+            result.add(ours)
+    agreements = {name: _result(graph, name, search, expected) for name, search in searches.items()}
+    return agreements, {name: search.result() for name, search in results.items()}
 
 
 def _result(graph: Graph, name: str, search: SourceSearch, expected: FrameworkOutputs) -> SourceAgreement:

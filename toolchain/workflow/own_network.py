@@ -56,14 +56,15 @@ class OwnNetwork:
     sha256: str
 
     def graph(self) -> tuple[Graph, OwnFacts]:
-        """Return the module as the graph that it is now, every spike compared.
+        """Return the module as the graph that it is now, every spike and all that it returns compared.
 
         Raises:
             SourceMismatchError: The graph does something else: says where.
         """
         record = recorded(self.module, {"input": self.example}, classes=self.classes)
         given = Stimulus(record.arranged({"input": self.example}))
-        check = check_graph(record.imported.graph, record.outputs, given, record.imported.rests, partly=True)
+        graph, rests = record.imported.graph, record.imported.rests
+        check = check_graph(graph, record.outputs, given, rests, partly=True, results=record.results)
         source = check.document()
         source.require_equal()
         steps = record.steps if record.layout.time is None else None

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from toolchain.arrays import Floats
 from toolchain.bars import draws
 from toolchain.data.new_samples.raw_files import RawSamples
-from toolchain.errors import UsageError
+from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.decode import accuracy, scores
 from toolchain.files.atomic import write_text
 from toolchain.files.npz import write_arrays
-from toolchain.intake import PathText, path_of
+from toolchain.intake import PathText, labels_of, path_of, samples_of
 from toolchain.ir import Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, default_progress, part_progress
@@ -48,12 +48,31 @@ class Prediction(Summarised):
         labels: The true classes, if the samples have them.
         class_names: Names of the classes; empty if the network knows none.
         sources: File or row that each sample comes from; empty where samples have no names.
+
+    Raises:
+        ArgumentError: Scores are no finite numbers `[samples, classes]` of at least one sample and class, or
+            not of as many samples as there are labels and other scores.
     """
 
     scores: dict[str, Floats]
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given: Any = self.scores
+        if not isinstance(given, Mapping) or not given:
+            what = "none" if isinstance(given, Mapping) else type(given).__name__
+            raise ArgumentError("scores", "arrays [samples, classes] by the names of outputs", what)
+        samples: int | str = "samples"
+        scores: dict[str, Floats] = {}
+        for output, values in given.items():
+            name = f"scores['{output}']"
+            scores[output] = samples_of(values, name, (samples, "classes")).astype(np.float64, copy=False)
+            samples = len(scores[output])
+        object.__setattr__(self, "scores", scores)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", labels_of(self.labels, "labels", samples=int(samples)))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,10 +1,14 @@
 """Neurons of ours run in an `nn.Sequential` of PyTorch, as the network that is made of it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import pumice
 from toolchain.errors import ArgumentError
 from toolchain.frontends import as_model
 from toolchain.models import CubaLif, FeedForward, Network, Spiking, begin
@@ -49,6 +53,24 @@ def test_layers_of_maps_run_step_by_step_as_the_network_that_is_made_of_them(res
             begin(layers)
             steps = [layers(frame) for frame in x.unbind(1)]
             assert torch.allclose(torch.stack(steps).mean(0), expected)
+
+
+def test_the_layers_of_the_readme_run_in_pytorch_and_learn(repository: Path) -> None:
+    code = (repository / "README.md").read_text()
+    (line,) = re.findall(r"^layers = (\[.*\])$", code, re.MULTILINE)
+    torch.manual_seed(3)
+    layers = nn.Sequential(*eval(line, {"nn": nn, "pumice": pumice}))  # noqa: S307 - our own page
+    x = (torch.rand(4, 16, 64) < 0.5).float()
+    potentials = layers(x)
+    assert potentials.shape == (4, 16, 10)
+    network = as_model(layers, x.numpy())
+    assert isinstance(network, Network)
+    assert torch.allclose(network(x).scores, potentials.mean(1), atol=1e-6)
+    potentials.square().mean().backward()
+    first = layers[0]
+    assert isinstance(first, nn.Linear)
+    assert first.weight.grad is not None
+    assert bool(first.weight.grad.any())
 
 
 def test_the_gradient_of_a_step_reaches_the_steps_before() -> None:

@@ -110,7 +110,13 @@ def test_pairs_are_validated_too_and_a_continued_training_keeps_the_figures(
         ((np.zeros((4, 10, 6)),), "a pair: inputs and labels, got a tuple of 1"),
         ((np.zeros((4, 10, 5)), np.zeros(4, int)), "validation"),
         ((np.zeros((0, 10, 6)), np.zeros(0, int)), "at least one sample"),
-        ((np.zeros((4, 10, 6)), np.full(4, 2)), "labels"),
+        ((np.zeros((4, 10, 6)), np.full(4, 2)), "^validation labels: expected classes 0 .. 1, got 2"),
+        ((np.zeros((4, 10, 6)), np.zeros(3, int)), "^validation labels: expected as many as samples, 4"),
+        ((np.zeros((4, 10, 6)), None), "^validation labels: expected labels, one per sample, got None"),
+        (
+            ([np.zeros((10, 6))], None),
+            r"^validation labels: expected labels, or pairs \(sample, label\) as val",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_before_anything_is_learnt(

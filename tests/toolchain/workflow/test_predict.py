@@ -10,7 +10,7 @@ import torch
 
 from targets.emulator.program import EmulatorProgram
 from tests.graphs import recurrent, spikes
-from toolchain.errors import UsageError
+from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.execution.trace import Trace
 from toolchain.fidelity.decode import scores
@@ -91,6 +91,25 @@ def test_what_is_shown_counts_classes_and_says_what_is_right() -> None:
     prediction = Prediction({"o": np.eye(3)[[0, 2, 2]]}, np.array([0, 2, 1]))
     assert repr(prediction) == "Prediction of 3 samples: 1 of class 0, 2 of class 2; 66.67 % are right"
     assert prediction.summary().rows[1] == [1, 2, 2, "0", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ({}, None, r"scores: expected arrays \[samples, classes\] by the names of outputs, got none"),
+        (np.eye(2), None, "scores: expected arrays .* got ndarray"),
+        ({"o": np.array([[1.0, np.nan]])}, None, r"scores\['o'\]: expected finite numbers"),
+        ({"o": np.zeros((3, 0))}, None, r"scores\['o'\]: expected \[samples, classes\], got \[3, 0\]"),
+        ({"o": np.zeros((0, 3))}, None, r"scores\['o'\]: expected \[samples, classes\], got \[0, 3\]"),
+        ({"o": np.zeros(3)}, None, r"scores\['o'\]: expected \[samples, classes\], got \[3\]"),
+        ({"o": np.eye(3), "p": np.eye(2)}, None, r"scores\['p'\]: expected \[3, classes\], got \[2, 2\]"),
+        ({"o": np.eye(3)}, np.array([0, 1]), "labels: expected one class per sample"),
+        ({"o": np.eye(3)}, np.array([0.5, 1, 2]), "labels: expected one class per sample"),
+    ],
+)
+def test_what_is_no_prediction_is_refused_by_name(scores: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        Prediction(scores, labels)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

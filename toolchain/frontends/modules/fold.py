@@ -40,8 +40,8 @@ def folded(
     *,
     classes: tuple[str, ...],
     name: str,
-) -> Imported:
-    """Return the graph of a run.
+) -> tuple[Imported, Mapping[str, Read]]:
+    """Return the graph of a run, and how each of its outputs reads what the module returned.
 
     Args:
         watch: The run.
@@ -63,13 +63,13 @@ def folded(
     flat: set[str] = set()
     while True:
         try:
-            made = _assembled(watch, neurons, inputs, reads, flat, classes, name)
+            made, by_output = _assembled(watch, neurons, inputs, reads, flat, classes, name)
         except FlatNeuronsError as error:
             if error.path in flat:
                 raise FrontendError(f"'{error.path}' is driven by maps and by what is none") from None
             flat.add(error.path)
         else:
-            return replace(made, notes=(*made.notes, *left_out))
+            return replace(made, notes=(*made.notes, *left_out)), by_output
 
 
 def _assembled(
@@ -80,7 +80,7 @@ def _assembled(
     flat: set[str],
     classes: tuple[str, ...],
     name: str,
-) -> Imported:
+) -> tuple[Imported, dict[str, Read]]:
     names = Names(inputs)
     paths = [path for path, made in watch.calls.items() if made]
     shapes = {path: _shape(watch, neurons, path, flat) for path in paths}
@@ -100,23 +100,69 @@ def _assembled(
         )
         for path in paths
     }
+    outputs, refusals = _outputs(reads, populations, values)
+    reads = [_with_rest(read, dynamics) for read in reads if read.name in outputs]
+    arrivals = Arrivals(populations, currents, outputs, values.routes.nodes, ())
+    decodes: dict[str, Decode | None] = {read.name: read.decode for read in reads}
+    made = assembled(arrivals, dynamics, decodes, ())
+    # Outputs stand in the order of what is read, and may be called otherwise where a name was in use.
+    by_output = dict(
+        zip((node.name for node in made.nodes if isinstance(node, ir.Output)), reads, strict=True)
+    )
+    graph = Graph(tuple(_with_weights(node, by_output) for node in made.nodes), dt_ms=_DT_MS, name=name)
+    graph = _with_classes(graph, classes)
+    verify(graph)
+    imported = Imported(
+        graph,
+        (*_notes(reads, dynamics), *refusals, *made.notes),
+        warnings=tuple(filter(None, (note_on_floor(neurons[path][0]) for path in paths))),
+        rests={populations[path]: each.rest for path, each in dynamics.items() if each.rest.any()},
+    )
+    return imported, by_output
+
+
+def _with_classes(graph: Graph, classes: tuple[str, ...]) -> Graph:
+    """Return a graph whose first output has names of classes, and so has every other of as many scores."""
+
+    def named(node: ir.AnyNode) -> ir.AnyNode:
+        if isinstance(node, ir.Output) and (
+            node is graph.outputs[0] or graph.scores_of(node) == len(classes)
+        ):
+            return replace(node, classes=classes)
+        return node
+
+    return graph.map(named) if classes else graph
+
+
+def _outputs(
+    reads: list[Read], populations: Mapping[str, str], values: Values
+) -> tuple[dict[str, str | Current], list[str]]:
+    """Return what the outputs read, and notes on results behind the first that cannot be read."""
     outputs: dict[str, str | Current] = {}
+    notes: list[str] = []
     for read in reads:
         if read.path is not None:
             outputs[read.name] = populations[read.path]
         elif read.labels is not None:
-            outputs[read.name] = values.current(read.labels.ravel(), (read.labels.size,))
-    arrivals = Arrivals(populations, currents, outputs, values.routes.nodes, ())
-    decodes: dict[str, Decode | None] = {read.name: read.decode for read in reads}
-    made = assembled(arrivals, dynamics, decodes, classes)
-    graph = Graph(tuple(_with_weights(node, reads) for node in made.nodes), dt_ms=_DT_MS, name=name)
-    verify(graph)
-    return Imported(
-        graph,
-        (*_notes(reads, dynamics), *made.notes),
-        warnings=tuple(filter(None, (note_on_floor(neurons[path][0]) for path in paths))),
-        rests={populations[path]: each.rest for path, each in dynamics.items() if each.rest.any()},
-    )
+            try:
+                outputs[read.name] = values.current(read.labels.ravel(), (read.labels.size,))
+            except FrontendError as error:
+                if not outputs:
+                    raise
+                notes.append(f"the result '{read.name}' is left out, because it cannot be read out: {error}")
+    return outputs, notes
+
+
+def _with_rest(read: Read, dynamics: Mapping[str, Dynamics]) -> Read:
+    """Return a read-out of potentials with where they begin: a number, or what each adds on the host."""
+    if read.path is None or read.decode is Decode.SPIKE_COUNT:
+        return read
+    rest = dynamics[read.path].rest.ravel()
+    if not rest.any():
+        return read
+    if (rest == rest[0]).all():
+        return replace(read, rest=float(rest[0]))
+    return replace(read, weights=np.eye(rest.size), bias=rest)
 
 
 def _shape(watch: RunWatch, neurons: Neurons, path: str, flat: set[str]) -> Shape:
@@ -174,12 +220,10 @@ def _own(values: Values, own: OwnConnection, path: str, name: str, shape: Shape)
     )
 
 
-def _with_weights(node: ir.AnyNode, reads: list[Read]) -> ir.AnyNode:
+def _with_weights(node: ir.AnyNode, reads: Mapping[str, Read]) -> ir.AnyNode:
     """Return an output with the weights that are applied on the host."""
-    if isinstance(node, ir.Output):
-        for read in reads:
-            if read.name == node.name and read.weights is not None:
-                return replace(node, weights=read.weights, bias=read.bias)
+    if isinstance(node, ir.Output) and reads[node.name].weights is not None:
+        return replace(node, weights=reads[node.name].weights, bias=reads[node.name].bias)
     return node
 
 

@@ -147,10 +147,16 @@ def _over(kind: str, axes: tuple[int, ...], keep: bool, x: Tensor) -> Tensor:  #
 def _ranked(watch: Follows, call: Call) -> None:
     """Write down functions of scores that leave the largest the largest, at the end of a network."""
     labels, axis = watch.labels_or_constants(call.first), call.get(1, "dim")
-    if isinstance(axis, int) and axis_of_steps(watch, labels) == axis % labels.ndim:
-        watch.hide(call.result, f"{call.name} over the steps")
-        return
-    elementwise(watch, "score", call.result, [labels], None)
+    steps = axis_of_steps(watch, labels)
+    if call.name != "sigmoid":
+        # Without an axis PyTorch takes one by the number of axes.
+        axis = (0 if labels.ndim in {0, 1, 3} else 1) if axis is None else axis % labels.ndim
+        together = labels.size if steps is None else labels.size // labels.shape[steps]
+        if steps == axis or labels.shape[axis] != together:
+            over = "the steps" if steps == axis else "a part of the scores, or over the samples"
+            watch.hide(call.result, f"{call.name} over {over}")
+            return
+    elementwise(watch, "score", call.result, [labels], call.name)
 
 
 FUNCTIONS: Final[Mapping[str, Handler]] = {

@@ -106,7 +106,7 @@ def first_result(module: nn.Module, x: Tensor, layout: Layout) -> Tensor:
     reset_containers(module)
     tensor = x.transpose(0, 1) if layout.samples == 1 else x
     result: Untyped = run_forward(module, {"input": tensor}, layout)
-    first = next((tensor for _, tensor in tensors_of(result)), None)
+    first = next(iter(tensors_of(result).values()), None)
     if first is None:
         raise FrontendError("the module returns no tensor", "return spikes, potentials or scores")
     return first

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, final
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import FrontendError, ToolchainError
+from toolchain.fidelity.returned import Returned
 from toolchain.frontends.modules.fold import folded
 from toolchain.frontends.modules.kinds import neurons_of, reset_containers
 from toolchain.frontends.modules.layouts import LAYOUTS, Layout, arranged, enter_input, input_name
-from toolchain.frontends.modules.ledger import Untyped
+from toolchain.frontends.modules.ledger import Ledger, Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
 from toolchain.frontends.modules.readouts import tensors_of
+from toolchain.frontends.modules.results import ResultLayout
 from toolchain.frontends.modules.watch import RunWatch
 from toolchain.ir.imported import Imported
 
@@ -36,12 +39,14 @@ class Recorded:
         layout: How the samples lie.
         steps: Number of steps.
         outputs: What every module of neurons did on the first samples, by key; see `framework_outputs`.
+        results: What the module itself returned for these samples, by the output that reads it.
     """
 
     imported: Imported
     layout: Layout
     steps: int
     outputs: Mapping[str, NDArray[Untyped]]
+    results: Mapping[str, Returned]
 
     def arranged(self, arrays: Mapping[str, NDArray[Untyped]]) -> dict[str, NDArray[Untyped]]:
         """Return samples that lie as the example as the graph takes them, `[batch, time, *features]` by name.
@@ -93,14 +98,14 @@ def recorded(
         try:
             with runner.at_rest():
                 imported = runner.graph(layout, classes, name or type(module).__name__.lower())
-                outputs = runner.outputs(layout, samples)
+                outputs, results = runner.outputs(layout, samples)
         except ToolchainError as error:
             problems[str(layout)] = error
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError) as error:
             problems[str(layout)] = error
         else:
             steps = max(array.shape[1] for array in outputs.values())
-            return Recorded(imported, layout, steps, outputs)
+            return Recorded(imported, layout, steps, outputs, results)
     raise _no_layout(problems, example)
 
 
@@ -144,6 +149,7 @@ class _ModuleRuns:
         self._arrays = {name: np.asarray(array) for name, array in example.items()}
         weights = [each for each in module.parameters() if each.is_floating_point()]
         self._calls: dict[str, int] = {}
+        self._results = ResultLayout(Ledger(), {})
         self._dtype = weights[0].dtype if weights else torch.get_default_dtype()
         self._device = weights[0].device if weights else torch.device("cpu")
 
@@ -221,14 +227,18 @@ class _ModuleRuns:
         self._calls = {path: len(made) for path, made in watch.calls.items()}
         results = {
             label: watch.labels_or_constants(tensor)
-            for label, tensor in tensors_of(result)
+            for label, tensor in tensors_of(result).items()
             if watch.is_followed(tensor)
         }
-        graph = folded(watch, self._neurons, shapes, results, classes=tuple(classes), name=name)
+        graph, reads = folded(watch, self._neurons, shapes, results, classes=tuple(classes), name=name)
+        self._results = ResultLayout(watch.ledger, reads)
         notes = (f"the example lies as {layout}", *graph.notes)
         return replace(graph, notes=notes)
 
     def _steps(self, layout: Layout) -> int | None:
+        samples = {array.shape[layout.samples] for array in self._arrays.values()}
+        if len(samples) != 1:
+            raise _OtherLayoutError(f"inputs have different numbers of samples: {sorted(samples)}")
         if layout.time is None:
             return None
         steps = {array.shape[layout.time] for array in self._arrays.values() if array.ndim > layout.time}
@@ -255,15 +265,22 @@ class _ModuleRuns:
                 "give each place its own module, and each module one call per step",
             )
 
-    def outputs(self, layout: Layout, most: int) -> dict[str, NDArray[Untyped]]:
-        """Return what all neurons did on the first samples, by key."""
+    def outputs(self, layout: Layout, most: int) -> tuple[dict[str, NDArray[Untyped]], dict[str, Returned]]:
+        """Return what all neurons did on the first samples, by key, and what the module returned for them."""
         samples = min(most, next(iter(self._arrays.values())).shape[layout.samples])
         if not layout.merged:
-            return self._record(layout, slice(samples))
+            record, results = self._record(layout, slice(samples))
+            return record, self._results.returned(results, samples, partial(self._result_of, layout))
         each = [self._record(layout, slice(place, place + 1)) for place in range(samples)]
-        return {key: np.concatenate([record[key] for record in each]) for key in each[0]}
+        record = {key: np.concatenate([part[key] for part, _ in each]) for key in each[0][0]}
+        return record, self._results.returned(each[0][1], samples, lambda sample: each[sample][1])
 
-    def _record(self, layout: Layout, samples: slice) -> dict[str, NDArray[Untyped]]:
+    def _result_of(self, layout: Layout, sample: int) -> Mapping[str, NDArray[Untyped]]:
+        return self._record(layout, slice(sample, sample + 1))[1]
+
+    def _record(
+        self, layout: Layout, samples: slice
+    ) -> tuple[dict[str, NDArray[Untyped]], Mapping[str, NDArray[Untyped]]]:
         self._reset()
         records: dict[str, list[tuple[Tensor | None, Tensor | None]]] = {path: [] for path in self._neurons}
         handles = [
@@ -272,7 +289,7 @@ class _ModuleRuns:
         ]
         tensors = self._tensors(layout, samples)
         try:
-            self._run(tensors, layout)
+            result = self._run(tensors, layout)
         finally:
             for handle in handles:
                 handle.remove()
@@ -288,7 +305,7 @@ class _ModuleRuns:
                 if parts and all(part is not None for part in parts) and (place == 0 or steps[0][0] is None):
                     rows = [part.reshape(count, -1) for part in parts if part is not None]
                     outputs[f"{path}.{quantity}"] = torch.stack(rows, 1).cpu().numpy()
-        return outputs
+        return outputs, self._results.arrays(result)
 
 
 def _recording(rows: list[tuple[Tensor | None, Tensor | None]], kind: NeuronKind) -> Untyped:
@@ -325,7 +342,16 @@ def _stacked(results: list[Untyped]) -> Untyped:
 
 def _check_example(example: Mapping[str, NDArray[Untyped]]) -> None:
     """Raise for an example without numbers, or with numbers that no weights can multiply."""
+    if not example:
+        raise FrontendError(
+            "the example is an empty mapping",
+            "give an array of samples, or an array for every argument of forward by its name",
+        )
     for name, array in example.items():
+        if not array.ndim:
+            raise FrontendError(
+                f"the example '{name}' is one number", "give samples, in an array with an axis for them"
+            )
         if not array.size:
             raise FrontendError(
                 f"the example '{name}' of shape {list(array.shape)} is empty",
