@@ -18,7 +18,8 @@ from toolchain.models.input_code import InputCode
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions
 from toolchain.training.ridge import fit_ridge
-from toolchain.workflow.forecast import predict_from_windows, windows_of
+from toolchain.data.series.windows import windows_of
+from toolchain.workflow.forecast import predict_from_windows
 
 NEURONS, STEPS = 48, 64
 BATCH, CALIBRATED = 64, 256

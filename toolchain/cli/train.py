@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.console import answer, out, stages
+from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
@@ -46,7 +46,15 @@ def train(
     if trained.origin is not None:
         out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
-    out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
+    reached = (
+        f"training RMSE {last.loss**0.5:.4g} standard deviations"
+        if last.accuracy is None
+        else f"training accuracy {last.accuracy:.2f} %"
+    )
+    out.print(f"trained {count}, loss {last.loss:.4f}, {reached}")
+    if trained.history.validation_error is not None:
+        print_table("errors on the validation samples", *trained.history.validation_error.rows())
+        out.print(f"validation: {trained.history.validation_error.sentence()}", soft_wrap=True)
     if trained.history.validation is not None:
         out.print(f"validation accuracy {trained.history.validation:.2f} %")
     for row in trained.time_constants:
@@ -61,6 +69,8 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["data"] = trained.origin.model_dump(mode="json")
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
+    if trained.history.validation_error is not None:
+        facts["validation_error"] = trained.history.validation_error.model_dump(mode="json")
     return facts
 
 

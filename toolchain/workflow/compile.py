@@ -270,7 +270,7 @@ def compile_trained(
     """Compile a network that was trained in this process."""
     graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
     prepared = Prepared(trained.network, graph, trained.stimulus, trained.calibration)
-    facts = BuildFacts(sizes=sizes_of(trained, graph))
+    facts = BuildFacts(sizes=sizes_of(trained, graph), outputs=trained.outputs)
     return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
 
 
@@ -292,4 +292,4 @@ def _repeat_over_steps(network: Network | FeedForward, stimulus: Stimulus | None
         else array
         for name, array in stimulus.values.items()
     }
-    return Stimulus(values, stimulus.labels, stimulus.lengths)
+    return replace(stimulus, values=values)

@@ -14,7 +14,7 @@ from toolchain.data.pictures.digits import CLASSES, DIGITS
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import DATA_KINDS, DataOptions, DigitsData
 from toolchain.errors import ArgumentError, ExperimentError
-from toolchain.files.documents import Document, explain, read_document
+from toolchain.files.documents import Document, explain, later, read_document
 from toolchain.files.toml import read_toml
 from toolchain.intake import PathText, path_of
 from toolchain.memory import machine_memory, readable_size
@@ -26,6 +26,7 @@ from toolchain.pruning.lnp import ExponentSource, Importance, Preference, Prunin
 from toolchain.reset import Reset
 from toolchain.suggestion import nearest
 from toolchain.training.autocast import Autocast
+from toolchain.workflow.sections.task import TASK_KINDS, TaskOptions, check_task, named_task, usual_code
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -181,6 +182,7 @@ class Experiment(Document):
 
     seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
     data: DataOptions = Field(default=DigitsData(), description="data set, and how it is split")
+    task: TaskOptions | None = later(None, "what is learnt; by default what suits the data")
     encoding: CodeOptions = Field(default=IntensityCode(), description="how samples become spikes")
     model: ModelSection = Field(default=ModelSection(), description="the network before pruning")
     pruning: PruningSection | None = Field(
@@ -191,6 +193,7 @@ class Experiment(Document):
 
 _SECTIONS: Final[dict[str, tuple[type[Document], ...]]] = {
     "data": DATA_KINDS,
+    "task": TASK_KINDS,
     "encoding": get_args(get_args(CodeOptions)[0]),
     "model": (ModelSection,),
     "pruning": (PruningSection,),
@@ -230,10 +233,11 @@ def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a 
     data = content.get("data", {})
     if isinstance(data, Mapping):
         content["data"] = data = {"name": DigitsData().name} | dict(data)
-        code = next((kind.CODE for kind in DATA_KINDS if data["name"] in names_in(kind)), "rate")
         encoding = content.get("encoding", {})
         if isinstance(encoding, Mapping):
-            content["encoding"] = {"name": code} | dict(encoding)
+            content["encoding"] = {"name": usual_code(data)} | dict(encoding)
+    if isinstance(content.get("task"), Mapping):
+        content["task"] = named_task(content["task"])
     return content
 
 
@@ -277,6 +281,7 @@ def _check_together(experiment: Experiment) -> None:
         reason = str(error).removeprefix(f"{error.argument}: ")
         key = _OF_NEURONS.get(error.argument, error.argument)
         raise ExperimentError(f"model.{key}", reason) from None
+    check_task(experiment.data, experiment.task)
     if isinstance(experiment.data, DigitsData):
         _check_digits(experiment.data.test_fraction)
 

@@ -270,29 +270,6 @@ class _Runner:
         return self._filter.read()
 
 
-def windows_of(series: Floats, length: int, *, increments: bool = True) -> tuple[Floats, Floats]:
-    """Return every window of a series and what follows it, to train a network on.
-
-    Args:
-        series: `[time, D]`.
-        length: Values per window.
-        increments: Whether the change from the last value of the window is wanted instead of the value.
-
-    Returns:
-        Windows `[n, length, D]` and targets `[n, D]`.
-
-    Raises:
-        SeriesError: The series is not longer than a window.
-    """
-    series = samples_of(series, "series", ("time", "dimensions")).astype(np.float64, copy=False)
-    length = count_of(length, "length", least=1)
-    if len(series) <= length:
-        raise SeriesError("given", f"has {len(series)} values; a window of {length} needs one more at least")
-    index = np.arange(len(series) - length)[:, None] + np.arange(length)
-    after = series[length:]
-    return series[index], after - series[length - 1 : -1] if increments else after
-
-
 def predict_from_windows(
     program: Program,
     graph: Graph,

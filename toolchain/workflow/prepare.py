@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 
 from toolchain.data.codes.graded import input_code_of
 from toolchain.data.codes.input_encoder import InputEncoder, gathered
+from toolchain.data.codes.options import WindowCode
 from toolchain.data.series.series import Series
-from toolchain.data.sets.data_set import DataSet, Stored
+from toolchain.data.sets.data_set import DataSet, Part, SampleKind, Stored
 from toolchain.data.sets.opening import open_data
-from toolchain.errors import ExperimentError
+from toolchain.data.sets.windows import windows_data
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import ForecastForm, OutputForm
 from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.training import FitOptions
 from toolchain.workflow.experiment import Experiment, check_room, network_shape
+from toolchain.workflow.sections.task import ForecastTask, check_opened
 
 LAYER: Final = "hidden"
 
@@ -43,6 +46,15 @@ class EncodedData:
     def __init__(self, experiment: Experiment, data: DataSet) -> None:
         self.data = data
         self.encoder = InputEncoder(data, experiment.encoding)
+        self._forecast: ForecastForm | None = None
+        if isinstance(experiment.encoding, WindowCode) and data.kind is SampleKind.WINDOWS:
+            task = forecast_task(experiment)
+            self._forecast = ForecastForm(
+                window=task.window,
+                horizon=task.horizon,
+                increments=task.increments,
+                encoding=experiment.encoding,
+            )
         self._seed = experiment.seed
         self._rng = np.random.default_rng([experiment.seed, _ENCODING])
 
@@ -67,27 +79,53 @@ class EncodedData:
 
     def first(self, count: int) -> Stimulus:
         """Return the first training samples, with their labels."""
-        return Stimulus({"input": gathered(self.train, count)}, self.data.train.labels[:count])
+        return self._stimulus(gathered(self.train, count), self.data.train)
+
+    def held_out(self) -> Stimulus:
+        """Return the test samples, with their labels."""
+        return self._stimulus(self.test, self.data.test)
+
+    def _stimulus(self, values: NDArray[Any], part: Part) -> Stimulus:
+        present = self.present(part)
+        labels = part.labels[: len(values)]
+        return Stimulus(
+            {"input": values}, labels, present=None if present is None else present[: len(values)]
+        )
+
+    def present(self, part: Part) -> NDArray[np.float64] | None:
+        """Return the last value of every window of a part; None for what is no series."""
+        return part.samples[:, -1] if self.data.kind is SampleKind.WINDOWS else None
+
+    @property
+    def outputs(self) -> OutputForm | None:
+        """What real outputs mean; None for classes."""
+        scale = self.data.scale
+        return None if scale is None else OutputForm(scale=scale, forecast=self._forecast)
 
 
 def load_data(experiment: Experiment) -> EncodedData:
-    """Return the data set of an experiment to classify.
+    """Return the data set of an experiment; a series in windows.
 
     Raises:
-        ExperimentError: The data are a series, or the encoding does not suit them, or the sizes are more than
-            this machine's memory.
+        ExperimentError: The task or the encoding does not suit the samples, or the sizes are more than this
+            machine's memory.
+        SeriesError: A part of a series is too short for its windows.
     """
     data = open_data(experiment.data)
     if isinstance(data, Series):
-        raise ExperimentError(
-            "data.name",
-            f"'{experiment.data.name}' is a series to forecast, and this network learns classes; for a table "
-            "of samples, `label` names the column of their classes",
-        )
+        task = forecast_task(experiment)
+        options: Any = experiment.data
+        data = windows_data(options, data, task.window, task.horizon, increments=task.increments)
+    check_opened(data, experiment.task)
     encoded = EncodedData(experiment, data)
     encoder = encoded.encoder
     check_room(experiment, len(data.train), encoder.steps, encoder.bytes_per_sample)
     return encoded
+
+
+def forecast_task(experiment: Experiment) -> ForecastTask:
+    """Return how an experiment forecasts a series; the defaults if it does not say."""
+    return experiment.task if isinstance(experiment.task, ForecastTask) else ForecastTask()
 
 
 def shape_for(experiment: Experiment, encoded: EncodedData) -> HrsnnShape:
@@ -103,7 +141,7 @@ def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network:
         network.layer(name).slope = experiment.training.surrogate_slope
     values = gathered(encoded.train, _LOOKED_AT)
     if values.dtype != np.bool_:
-        network.input_code = input_code_of(values)
+        network.input_code = encoded.encoder.input_code or input_code_of(values)
     return network
 
 

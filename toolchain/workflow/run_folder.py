@@ -10,6 +10,7 @@ from pydantic import Field
 from toolchain.data.sets.data_set import DataOrigin, DataSet
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import OutputFigures, OutputForm
 from toolchain.files.disk import check_replaceable
 from toolchain.files.documents import OMITTED, Document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
@@ -41,12 +42,14 @@ class History(Document):
         unpruned: Record of every epoch of the unpruned network, if it was trained too.
         network: Record of every epoch of the network.
         validation: Accuracy on the samples for validation, in percent, if there are some.
+        validation_error: Errors of real outputs on these samples, if there are some.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
     validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
+    validation_error: Annotated[OutputFigures | None, OMITTED] = None
 
 
 class RunFacts(Document):
@@ -56,18 +59,20 @@ class RunFacts(Document):
         experiment: The settings that were asked for.
         history: What happened in the stages.
         data: Where the samples came from, if they were read from files.
+        outputs: Meaning of real outputs; none for classes.
     """
 
     experiment: Experiment
     history: History
     data: Annotated[DataOrigin | None, OMITTED] = None
+    outputs: Annotated[OutputForm | None, OMITTED] = None
 
 
 class RunDocument(SealedDocument):
     """The file that lists the others of a run: written last, so its presence says that the run is complete.
 
     Attributes:
-        classes: Names of the classes.
+        classes: Names of the classes, or of real outputs.
         facts: The experiment, and what happened in its stages.
     """
 
@@ -96,10 +101,11 @@ class TrainedRun:
         unpruned: The unpruned network after the same training, if the experiment asked for it.
         stimulus: Held-out test split with labels.
         calibration: Training samples for quantization.
-        classes: Names of the classes.
+        classes: Names of the classes, or of real outputs.
         experiment: Settings of the run.
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
+        outputs: Meaning of real outputs; None for classes.
     """
 
     network: Network
@@ -110,6 +116,7 @@ class TrainedRun:
     experiment: Experiment
     history: History
     origin: DataOrigin | None = None
+    outputs: OutputForm | None = None
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -155,6 +162,7 @@ class TrainedRun:
             document.facts.experiment,
             document.facts.history,
             document.facts.data,
+            outputs=document.facts.outputs,
         )
 
 
@@ -191,12 +199,14 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, experiment: Experiment, data: DataSet, history: History) -> None:
+def finish(
+    folder: Path, experiment: Experiment, data: DataSet, history: History, outputs: OutputForm | None = None
+) -> None:
     """Write `run.json`, last of all."""
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
     document = RunDocument(
         classes=data.classes,
-        facts=RunFacts(experiment=experiment, history=history, data=data.origin),
+        facts=RunFacts(experiment=experiment, history=history, data=data.origin, outputs=outputs),
         files=seal(folder, (*RunDocument.LOADED, *unpruned)),
     )
     write_document(folder / RUN, document)

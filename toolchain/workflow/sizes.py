@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from toolchain.errors import UsageError
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
-from toolchain.fidelity import accuracy, predictions
+from toolchain.fidelity import accuracy, scores
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import from_torch
@@ -19,11 +19,12 @@ from toolchain.workflow.run_folder import TrainedRun
 
 
 def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
-    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
+    """Return sizes, and accuracies or errors, before and after pruning; None if nothing was pruned."""
     if trained.unpruned is None:
         return None
     before = from_torch(trained.unpruned, classes=trained.classes)
     costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
+    change = Change.of(rates)
     recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
     return Sizes(
         neurons=Change.of([cost.neurons["hidden"] for cost in costs]),
@@ -31,22 +32,26 @@ def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
         synapses=Change.of([sum(cost.synapses.values()) for cost in costs]),
         spikes=Change.of([cost.spikes["hidden"] for cost in costs]),
         operations=Change.of([cost.total_operations for cost in costs]),
-        accuracy=Change.of(rates),
+        accuracy=None if trained.stimulus.real else change,
+        error=change if trained.stimulus.real else None,
     )
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
-    """Return cost and accuracy of a float graph on labelled samples."""
+    """Return cost of a float graph on labelled samples, and its accuracy, or the error of real outputs."""
     if stimulus.labels is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
     program = load_target(DEFAULT_EXECUTOR).build(graph)
-    predicted: list[NDArray[np.int64]] = []
+    said: list[NDArray[np.float64]] = []
     activity: Activity | None = None
     for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
         trace = program.run(part)
-        predicted.append(predictions(graph, trace, part.lengths))
+        said.append(scores(graph, trace, graph.outputs[0], part.lengths))
         counted = count_events(graph, part, trace)
         activity = counted if activity is None else activity.merged(counted)
     if activity is None:
         raise UsageError("there are no test samples; accuracy cannot be measured")
-    return cost_of(graph, activity), accuracy(np.concatenate(predicted), stimulus.labels)
+    together = np.concatenate(said)
+    if stimulus.real:
+        return cost_of(graph, activity), float(np.sqrt(np.mean((together - stimulus.labels) ** 2)))
+    return cost_of(graph, activity), accuracy(together.argmax(axis=1), stimulus.labels)

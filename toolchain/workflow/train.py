@@ -6,6 +6,7 @@ from typing import Any
 
 from toolchain.bars import draws
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import OutputTally
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
@@ -57,10 +58,10 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     stage = "train network" if experiment.pruning is None else "train pruned network"
     records["network"] = _fit(experiment, network, encoded, folder / "training", stage, progress)
     save_network(network, folder / "network")
-    records["validation"] = _validation_accuracy(experiment, network, encoded)
+    records |= _validated(experiment, network, encoded)
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
-    Stimulus({"input": encoded.test}, encoded.data.test.labels).save(folder / "stimulus.npz")
-    finish(folder, experiment, encoded.data, History(**records))
+    encoded.held_out().save(folder / "stimulus.npz")
+    finish(folder, experiment, encoded.data, History(**records), encoded.outputs)
     return TrainedRun.load(folder)
 
 
@@ -106,9 +107,15 @@ def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
     return None if inputs is None else (inputs, encoded.data.validation.labels)
 
 
-def _validation_accuracy(experiment: Experiment, network: Network, encoded: EncodedData) -> float | None:
-    """Return the percentage of the validation samples that are classified rightly; None without any."""
+def _validated(experiment: Experiment, network: Network, encoded: EncodedData) -> dict[str, Any]:
+    """Return the accuracy on the validation samples, or the errors of real outputs; nothing without any."""
     samples = _validation(encoded)
     if samples is None:
-        return None
-    return Validation(network, samples, experiment.training.batch_size).judge(network).accuracy
+        return {}
+    validation, form = Validation(network, samples, experiment.training.batch_size), encoded.outputs
+    if form is None:
+        return {"validation": validation.judge(network).accuracy}
+    tally = OutputTally(form.scale.names, form)
+    part = encoded.data.validation
+    tally.add([validation.scores(network)], part.labels, encoded.present(part))
+    return {"validation_error": tally.result()}

@@ -10,6 +10,7 @@ from toolchain.models import HrsnnShape, Network, Readout, build_hrsnn
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, LinearReadout, fit
 from toolchain.workflow.compile import compile_module
+from toolchain.data.series.windows import windows_of
 from toolchain.workflow.forecast import (
     Forecaster,
     ForecastOptions,
@@ -19,7 +20,6 @@ from toolchain.workflow.forecast import (
     predict_open_loop,
     run_states,
     states_of_spikes,
-    windows_of,
 )
 
 WAVE = np.sin(np.arange(1200) * 0.1)[:, None] * np.sqrt(2)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,11 @@ from toolchain.data.codes.options import (
     BinsCode,
     CodeOptions,
     DeltaCode,
+    FieldsCode,
     FilterBankCode,
     IntensityCode,
+    ValuesCode,
+    WindowCode,
 )
 from toolchain.data.codes.series_codes import SeriesCode, SeriesEncoding
 from toolchain.data.events.binning import Events, bin_events
@@ -24,6 +27,7 @@ from toolchain.data.sets.data_set import DataSet, OnDemand, Part, SampleKind, St
 from toolchain.data.sound.filter_bank import FilterBank
 from toolchain.errors import ExperimentError, UsageError
 from toolchain.memory import budget, readable_size
+from toolchain.models.input_code import InputCode
 
 _TOGETHER: Final = 256
 """Samples that are encoded together where all of them are too many."""
@@ -33,6 +37,7 @@ _SUITED: Final = {
     SampleKind.TRAINS: "as_is, rate, poisson, latency, direct or delta",
     SampleKind.SOUND: "filter_bank",
     SampleKind.EVENTS: "bins",
+    SampleKind.WINDOWS: "values, fields, poisson_fields or delta",
 }
 _HIGHEST: Final = 0.4
 """Centre of the highest band, of the samples in a second."""
@@ -66,13 +71,16 @@ class InputEncoder:
                 suits = kind in {SampleKind.VALUES, SampleKind.PICTURES, SampleKind.TRAINS}
             case DeltaCode():
                 rows = kind is SampleKind.PICTURES and self.options.rows
-                suits = rows or (kind in {SampleKind.VALUES, SampleKind.TRAINS} and len(shape) == 2)
+                sequence = kind in {SampleKind.VALUES, SampleKind.TRAINS} and len(shape) == 2
+                suits = rows or sequence or kind is SampleKind.WINDOWS
             case FilterBankCode():
                 suits = kind is SampleKind.SOUND
             case BinsCode():
                 suits = kind is SampleKind.EVENTS
             case AsIsCode():
                 suits = kind is SampleKind.TRAINS
+            case ValuesCode() | FieldsCode():
+                suits = kind is SampleKind.WINDOWS
         if not suits:
             raise ExperimentError(
                 "encoding.name",
@@ -99,6 +107,8 @@ class InputEncoder:
                 return self.options.steps * (shape[1] if self._by_rows else shape[0] if in_frames else 1)
             case FilterBankCode() | BinsCode():
                 return self.options.steps
+            case ValuesCode() | FieldsCode():
+                return self.options.steps * shape[0]
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -117,6 +127,8 @@ class InputEncoder:
                 return (self.options.bands,)
             case BinsCode():
                 return _shrunk_shape(shape, self.options.shrink)
+            case ValuesCode() | FieldsCode():
+                return (series_code(self.options, shape[1]).channels,)
 
     @property
     def channels(self) -> int:
@@ -126,11 +138,19 @@ class InputEncoder:
     @property
     def bytes_per_sample(self) -> int:
         """Bytes that a sample takes once it is encoded, at least."""
-        return self.steps * self.channels * (4 if self._graded else 1)
+        width = 8 if isinstance(self.options, ValuesCode) else 4 if self._graded else 1
+        return self.steps * self.channels * width
 
     @property
     def _graded(self) -> bool:
         return self.options.name == "direct" or getattr(self.options, "graded", False)
+
+    @property
+    def input_code(self) -> InputCode | None:
+        """The integers that stand for graded values, where the code says them; None where values decide."""
+        if not isinstance(self.options, ValuesCode):
+            return None
+        return series_code(self.options, self.data.shape[1]).input_code
 
     def part(self, part: Part, rng: np.random.Generator, seed: list[int]) -> Stored:
         """Return the samples of a part as they enter, `[samples, steps, channels]`.
@@ -147,7 +167,7 @@ class InputEncoder:
             return self._as_is(part)
         if len(part) * self.bytes_per_sample > budget().limit // 2:
             return OnDemand(lambda i: self._one(part, i, np.random.default_rng([*seed, i])), range(len(part)))
-        if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode):
+        if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode | WindowCode):
             together = self._together(part.samples)
             blocks = range(0, len(part), together)
             return _joined([self._batch(part.samples[i : i + together], rng) for i in blocks], len(part))
@@ -155,7 +175,7 @@ class InputEncoder:
 
     def _together(self, samples: NDArray[Any]) -> int:
         """Return how many samples are encoded together: all if their trains fit while they are made."""
-        needed = encoding_bytes(samples.size, cast("IntensityCode", self.options).steps)
+        needed = encoding_bytes(samples.size, self.options.steps)
         return _TOGETHER if budget().excess(needed) else max(len(samples), 1)
 
     def _as_is(self, part: Part) -> Stored:
@@ -181,6 +201,8 @@ class InputEncoder:
     def _encoder(self) -> _Encode:
         """Return the function that encodes a batch."""
         options, data = self.options, self.data
+        if data.kind is SampleKind.WINDOWS and isinstance(options, WindowCode):
+            return series_code(options, data.shape[1]).encode_all
         match options:
             case IntensityCode():
                 code = Encoding(options.name)
@@ -198,7 +220,7 @@ class InputEncoder:
                 return lambda samples, _: _sound_trains(bank.levels(samples[0], options.steps), options)[None]
             case BinsCode():
                 return lambda samples, _: _frames_of(samples[0], data.shape, options)[None]
-            case AsIsCode():
+            case AsIsCode() | ValuesCode() | FieldsCode():
                 return lambda samples, _: samples
 
     def _frames(self, samples: NDArray[Any]) -> NDArray[Any]:
@@ -208,6 +230,30 @@ class InputEncoder:
             rows = values.transpose(0, 2, 1, 3)
             return rows.reshape(*rows.shape[:2], -1)
         return values if values.ndim <= 3 else values.reshape(len(values), -1)
+
+
+def series_code(options: WindowCode, dimensions: int) -> SeriesCode:
+    """Return the code of a series as an experiment says it.
+
+    Args:
+        options: What stands under `[encoding]`.
+        dimensions: Number of dimensions of the series.
+    """
+    match options:
+        case ValuesCode():
+            direct = SeriesEncoding.DIRECT
+            return SeriesCode(dimensions, direct, steps=options.steps, reach=options.reach, bits=options.bits)
+        case FieldsCode():
+            return SeriesCode(
+                dimensions,
+                SeriesEncoding.POPULATION if options.name == "fields" else SeriesEncoding.POISSON,
+                steps=options.steps,
+                fields=options.fields,
+                reach=options.reach,
+                max_rate=options.max_rate,
+            )
+        case DeltaCode():
+            return SeriesCode(dimensions, SeriesEncoding.DELTA, steps=options.steps, unit=options.unit)
 
 
 def gathered(samples: Stored, count: int | None = None) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """From samples with labels to a data set in three parts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
 from toolchain.data.sets.folders import LabelledFile, digest_of
 from toolchain.data.sets.options import DigitsData, OwnData, ReadData
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.data.sets.split import split_off, thinned
 from toolchain.errors import CorruptArtifactError, UsageError
 
@@ -27,7 +28,7 @@ class Raw:
     Attributes:
         train: Samples for training and validation; all of them if there is no official test part.
         test: The official test part; None if there is none.
-        classes: Names of the classes.
+        classes: Names of the classes, or of the outputs where labels are real values.
         paths: The files that were read.
         root: The file or folder they lie in.
         left_out: Broken files that were left out.
@@ -124,6 +125,23 @@ def part_of_files(
 def own_test(options: OwnData) -> Path | None:
     """Return where the test part lies, if it was named."""
     return Path(options.test_path) if options.test_path else None
+
+
+def normalised_targets(data: DataSet, path: Path) -> DataSet:
+    """Return a data set whose real labels have mean 0 and deviation 1 over the training part.
+
+    Args:
+        data: The data set, with labels in their own units.
+        path: The file they were read from.
+
+    Raises:
+        SeriesError: A label never changes: names it.
+    """
+    scale = OutputScale.of(data.train.labels, data.classes, path)
+    train, validation, test = (
+        Part(part.samples, scale.normalised(part.labels)) for part in (data.train, data.validation, data.test)
+    )
+    return replace(data, train=train, validation=validation, test=test, scale=scale)
 
 
 def classes_of(labels: NDArray[np.int64], names: Sequence[str], path: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.files.documents import Count, Digest, Document
 
 Stored = Any
@@ -27,6 +28,8 @@ class SampleKind(Enum):
     """A waveform in -1 .. 1, `[samples]`, of any length."""
     EVENTS = "events"
     """Events of a sensor: a structured array with `t`, `x`, `p` and, where the sensor has rows, `y`."""
+    WINDOWS = "windows of a series"
+    """Values that follow one another in time, of mean 0 and deviation 1, `[window, dimensions]`."""
 
 
 @final
@@ -59,11 +62,12 @@ class Part:
 
     Attributes:
         samples: Samples by index.
-        labels: Class of each sample.
+        labels: Class of each sample, int64 `[samples]`; or what is to be said of it in real numbers, float64
+            `[samples, outputs]`.
     """
 
     samples: Stored
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,18 +110,19 @@ class DataOrigin(Document):
 @final
 @dataclass(frozen=True)
 class DataSet:
-    """A data set to classify, open and split.
+    """A data set to learn from, open and split.
 
     Attributes:
         name: What it is called under `[data]`.
         kind: What a sample is.
         shape: Shape of a sample; of events the shape `(C, H, W)` of the sensor; empty for sound.
-        classes: Names of the classes.
+        classes: Names of the classes; of the outputs where real values are learnt.
         train: Samples to train on.
         validation: Samples to choose settings by; there may be none.
         test: Samples that are held out to the end.
         origin: Files the samples came from; None for what an installed library brings along.
         hertz: Samples of a waveform in a second; 0 for what is no sound.
+        scale: Units of the outputs where real values are learnt; None for classes.
     """
 
     name: str
@@ -129,3 +134,4 @@ class DataSet:
     test: Part
     origin: DataOrigin | None = None
     hertz: int = 0
+    scale: OutputScale | None = None

@@ -44,4 +44,5 @@ def load_csv(
     rows = len(table.values)
     if rows < _LEAST:
         raise SeriesError(str(path), f"expected a header and at least {_LEAST} rows, got {rows}")
-    return Series(path.stem, table.values, round(rows * train), round(rows * (train + validation)), rows)
+    ends = round(rows * train), round(rows * (train + validation)), rows
+    return Series(path.stem, table.values, *ends, table.columns)
