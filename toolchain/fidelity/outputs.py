@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Final, final
+from typing import Annotated, final
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,6 @@ from toolchain.files.documents import OMITTED, Document, omitted
 
 _Extent = Annotated[int, Field(gt=0, lt=2**31)]
 Size = Annotated[float, Field(ge=0)]
-_TOGETHER: Final = "all, in standard deviations"
 
 
 @final
@@ -89,6 +88,8 @@ class OutputFigures(Document):
 
     Attributes:
         names: Name of each output.
+        normalised: Whether `together` counts standard deviations of the training part, and no units of the
+            network.
         float_error: Error of the real numbers; None without labels.
         fixed_error: Error of the integers; None without labels, or where only real numbers were run.
         difference: Difference between real numbers and integers; None where only real numbers were run.
@@ -97,11 +98,17 @@ class OutputFigures(Document):
     """
 
     names: tuple[str, ...]
+    normalised: bool
     float_error: OutputError | None = None
     fixed_error: OutputError | None = None
     difference: OutputError | None = None
     mean_error: OutputError | None = None
     persistence_error: OutputError | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit in which errors of all outputs are counted together."""
+        return "standard deviations" if self.normalised else "units of the network"
 
     @property
     def error_rise(self) -> float | None:
@@ -133,9 +140,9 @@ class OutputFigures(Document):
             ]
             for i, name in enumerate(self.names)
         ]
-        if len(self.names) > 1 or self.mean_error is not None:
+        if len(self.names) > 1 or self.normalised:
             together = [f"{error.together:.4g}" for error in shown.values()]
-            rows.append([_TOGETHER, *together, *("" for _ in shares)])
+            rows.append([f"all, in {self.unit}", *together, *("" for _ in shares)])
         return ["output", *shown, *shares], rows
 
     def sentence(self) -> str:
@@ -149,7 +156,7 @@ class OutputFigures(Document):
         said = [f"{name} {error.together:.4g}" for name, error in named.items() if error is not None]
         if not said and self.difference is not None:
             said = [f"integers from float {self.difference.together:.4g}"]
-        return f"RMSE in standard deviations: {', '.join(said)}"
+        return f"RMSE in {self.unit}: {', '.join(said)}"
 
 
 @final
@@ -212,6 +219,7 @@ class OutputTally:
         centred = self._form is not None and (present or not self._form.increments)
         return OutputFigures(
             names=self._names,
+            normalised=self._form is not None,
             float_error=self._error("float", shares=True),
             fixed_error=self._error("fixed", shares=True),
             difference=self._error("difference"),

@@ -13,8 +13,10 @@ from toolchain.arrays import Floats
 from toolchain.bars import draws
 from toolchain.errors import UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
+from toolchain.execution.companions import are_real
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.decode import accuracy, scores
+from toolchain.fidelity.outputs import OutputForm
 from toolchain.files.atomic import write_text
 from toolchain.files.npz import write_arrays
 from toolchain.intake import PathText, path_of
@@ -25,6 +27,7 @@ from toolchain.summary import Summarised, Summary
 from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.workflow.build_folder import Build, check_is_build
+from toolchain.workflow.real_values import RealValues
 from toolchain.workflow.run import first_samples, program_of
 
 FILE_KINDS: Final = (".csv", ".npz")
@@ -42,24 +45,47 @@ class Prediction(Summarised):
     Attributes:
         scores: Scores `[samples, classes]` of each output, in the units of the model: potentials, or numbers
             of spikes.
-        labels: The true classes, if the samples have them.
+        labels: The true classes, or real targets in the units of the model, if the samples have them.
+        form: What real outputs mean; None for classes, or where nobody said it.
+        present: Last values of the samples of a series.
     """
 
     scores: dict[str, Floats]
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
+    form: OutputForm | None = None
+    present: Floats | None = None
+
+    @property
+    def real(self) -> RealValues | None:
+        """What is said and what is true in the units of the data; None for classes."""
+        real = are_real(self.labels)
+        if self.form is None and not real:
+            return None
+        first = next(iter(self.scores.values()))
+        return RealValues(first, self.labels if real else None, self.form, self.present)
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Class of the highest score of the first output, `[samples]`."""
+        """Class of the highest score of the first output, `[samples]`.
+
+        Raises:
+            UsageError: The outputs are real values.
+        """
+        if self.real is not None:
+            raise UsageError("the network says real values, no classes", "read `real.values`")
         return next(iter(self.scores.values())).argmax(axis=1)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of right classes in percent; None without labels."""
-        return None if self.labels is None else accuracy(self.classes, self.labels)
+        """Share of right classes in percent; None without them."""
+        if self.labels is None or self.real is not None:
+            return None
+        return accuracy(self.classes, self.labels)
 
     def rows(self) -> tuple[list[str], list[list[object]]]:
         """Return the names of the columns, and a row for each sample."""
+        if self.real is not None:
+            return self.real.rows()
         several = len(self.scores) > 1
         head = ["sample", "class", *(["label"] if self.labels is not None else [])]
         head += [
@@ -75,19 +101,22 @@ class Prediction(Summarised):
         return head, [[i, classes[i], *labels[i], *table[i].tolist()] for i in range(len(table))]
 
     def summary(self) -> Summary:
-        """Return how many there are of each class, and the first of them."""
+        """Return how many there are of each class, or the errors of real values, and the first of them."""
         head, rows = self.rows()
-        counts = enumerate(np.bincount(self.classes))
-        of_each = ", ".join(f"{count} of class {k}" for k, count in counts if count)
-        right = "" if self.accuracy is None else f"; {self.accuracy:.2f} % are right"
-        line = f"Prediction of {len(rows)} samples: {of_each}{right}"
+        line = self._line() if self.real is None else self.real.line()
         shown = [
             [f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row] for row in rows[:_SHOWN]
         ]
         return Summary(line, head, shown)
 
+    def _line(self) -> str:
+        counts = enumerate(np.bincount(self.classes))
+        of_each = ", ".join(f"{count} of class {k}" for k, count in counts if count)
+        right = "" if self.accuracy is None else f"; {self.accuracy:.2f} % are right"
+        return f"Prediction of {len(self.classes)} samples: {of_each}{right}"
+
     def save(self, path: PathText) -> None:
-        """Write a `.csv`, a row for each sample, or a `.npz` with `classes`, `labels` and the scores.
+        """Write a `.csv`, a row for each sample, or a `.npz` with `classes` or `values`, `labels` and scores.
 
         In a `.npz` the scores of an output are the array `scores/<output>`.
 
@@ -102,9 +131,12 @@ class Prediction(Summarised):
             write_text(place, text.getvalue())
             return
         arrays: dict[str, NDArray[Any]] = {f"scores/{name}": each for name, each in self.scores.items()}
-        arrays["classes"] = self.classes
-        if self.labels is not None:
-            arrays["labels"] = self.labels
+        if self.real is not None:
+            arrays |= self.real.arrays()
+        else:
+            arrays["classes"] = self.classes
+            if self.labels is not None:
+                arrays["labels"] = self.labels
         write_arrays(place, arrays)
 
 
@@ -161,4 +193,5 @@ def predict_build(
         for output in graph.outputs:
             outputs[output.name].append(scores(graph, trace, output, part.lengths))
     warn_clipped(clipping.clipped)
-    return Prediction({name: np.concatenate(each) for name, each in outputs.items()}, fitted.labels)
+    joined = {name: np.concatenate(each) for name, each in outputs.items()}
+    return Prediction(joined, fitted.labels, build.facts.outputs, fitted.present)
