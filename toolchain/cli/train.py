@@ -52,11 +52,15 @@ def train(
         else f"training accuracy {last.accuracy:.2f} %"
     )
     out.print(f"trained {count}, loss {last.loss:.4f}, {reached}")
-    if trained.history.validation_error is not None:
-        print_table("errors on the validation samples", *trained.history.validation_error.rows())
-        out.print(f"validation: {trained.history.validation_error.sentence()}", soft_wrap=True)
+    parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}
+    for name, errors in parts.items():
+        if errors is not None:
+            print_table(f"errors on the {name} samples", *errors.rows())
+            out.print(f"{name}: {errors.sentence()}", soft_wrap=True)
     if trained.history.validation is not None:
         out.print(f"validation accuracy {trained.history.validation:.2f} %")
+    if trained.history.test is not None:
+        out.print(f"test accuracy {trained.history.test:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
     out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
@@ -69,8 +73,12 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["data"] = trained.origin.model_dump(mode="json")
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
-    if trained.history.validation_error is not None:
-        facts["validation_error"] = trained.history.validation_error.model_dump(mode="json")
+    parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}
+    for name, errors in parts.items():
+        if errors is not None:
+            facts[f"{name}_error"] = errors.model_dump(mode="json")
+    if trained.history.test is not None:
+        facts["test_accuracy"] = trained.history.test
     return facts
 
 

@@ -15,17 +15,19 @@ class Sizes(Document):
     """What pruning changed, both measured on the test split.
 
     Attributes:
-        neurons: Neurons of the recurrent pool.
-        recurrent_synapses: Synapses within the recurrent pool.
+        neurons: Neurons without those that are read out.
+        recurrent_synapses: Synapses within the recurrent pool; None where there is none.
+        parameters: Numbers that were trained, those of a convolution once; None where synapses are pruned.
         synapses: Synapses of the whole network.
-        spikes: Spikes of the recurrent pool per sample.
+        spikes: Spikes of these neurons per sample.
         operations: Synaptic operations per sample.
         accuracy: Accuracy of the float network in percent; None where outputs are real.
         error: RMSE of the float network, in standard deviations; None where outputs are classes.
     """
 
     neurons: Change
-    recurrent_synapses: Change
+    recurrent_synapses: Annotated[Change | None, OMITTED] = None
+    parameters: Annotated[Change | None, OMITTED] = None
     synapses: Change
     spikes: Change
     operations: Change
@@ -38,8 +40,9 @@ class Sizes(Document):
 
 
 _NAMES: Final = {
-    "neurons": "neurons in the pool",
+    "neurons": "neurons",
     "recurrent_synapses": "recurrent synapses",
+    "parameters": "parameters",
     "synapses": "all synapses",
     "spikes": "spikes per sample",
     "operations": "synaptic operations per sample",

@@ -1,12 +1,11 @@
-"""What an experiment begins with: its data, and its network before pruning and training."""
+"""What an experiment begins with: its data as they enter the network, and how it trains."""
 
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.data.codes.graded import input_code_of
 from toolchain.data.codes.input_encoder import InputEncoder, gathered
 from toolchain.data.codes.options import WindowCode
 from toolchain.data.series.series import Series
@@ -15,18 +14,13 @@ from toolchain.data.sets.opening import open_data
 from toolchain.data.sets.windows import windows_data
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.outputs import ForecastForm, OutputForm
-from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.training import FitOptions
-from toolchain.workflow.experiment import Experiment, check_room, network_shape
+from toolchain.workflow.experiment import Experiment, check_room
+from toolchain.workflow.sections.model import RecurrentModel
 from toolchain.workflow.sections.task import ForecastTask, check_opened
 
-LAYER: Final = "hidden"
-
-
 # Streams of random numbers, one per purpose: adding one never moves another.
-_WEIGHTS, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
-_LOOKED_AT: Final = 256
-"""Samples whose values decide how graded values become integers."""
+WEIGHTS_STREAM, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
 
 
 @final
@@ -45,7 +39,8 @@ class EncodedData:
 
     def __init__(self, experiment: Experiment, data: DataSet) -> None:
         self.data = data
-        self.encoder = InputEncoder(data, experiment.encoding)
+        flat = isinstance(experiment.model, RecurrentModel)
+        self.encoder = InputEncoder(data, experiment.encoding, flat=flat)
         self._forecast: ForecastForm | None = None
         if isinstance(experiment.encoding, WindowCode) and data.kind is SampleKind.WINDOWS:
             task = forecast_task(experiment)
@@ -128,23 +123,6 @@ def forecast_task(experiment: Experiment) -> ForecastTask:
     return experiment.task if isinstance(experiment.task, ForecastTask) else ForecastTask()
 
 
-def shape_for(experiment: Experiment, encoded: EncodedData) -> HrsnnShape:
-    """Return what defines the untrained network for a data set, but its random numbers."""
-    return network_shape(experiment, channels=encoded.encoder.channels, classes=len(encoded.data.classes))
-
-
-def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network:
-    """Return the network before pruning and training."""
-    rng = np.random.default_rng([experiment.seed, _WEIGHTS])
-    network = build_hrsnn(shape_for(experiment, encoded), rng, readout=experiment.model.readout)
-    for name in network.layers:
-        network.layer(name).slope = experiment.training.surrogate_slope
-    values = gathered(encoded.train, _LOOKED_AT)
-    if values.dtype != np.bool_:
-        network.input_code = encoded.encoder.input_code or input_code_of(values)
-    return network
-
-
 def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions:
     """Return how an experiment trains, for another number of epochs if one is given."""
     section = experiment.training
@@ -159,5 +137,7 @@ def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions
         neuron_rate=section.neuron_rate,
         delay_rate=section.delay_rate,
         recompute=section.recompute,
+        optimizer=section.optimizer,
+        schedule=section.schedule,
         autocast=section.autocast,
     )

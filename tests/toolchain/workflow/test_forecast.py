@@ -123,7 +123,7 @@ def test_the_layer_that_feeds_the_output_is_taken_from_the_graph() -> None:
         *(lif(name=name, inputs=(f"to_{name}",), size=2) for name in "ab"),
         *(ir.Dense(name=f"from_{name}", inputs=(name,), weights=np.ones((1, 2))) for name in "ab"),
         lif(name="out", inputs=("from_a", "from_b"), size=1),
-        ir.Output(name="output", inputs=("out",)),
+        ir.Output(name="output", inputs=("out",), decode=ir.Decode.LAST_V),
     ]
     with pytest.raises(UsageError, match="one population that feeds 'out', got a, b; name the one"):
         feeding_layer(Graph(tuple(two)))

@@ -1,1 +1,1 @@
-"""The sections of an experiment file, a module each."""
+"""The sections of an experiment file, each with every key that it takes."""
