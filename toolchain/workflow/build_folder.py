@@ -196,7 +196,7 @@ class Build(Summarised):
         graphs = _read_graph(files, folder.path, "float"), _read_graph(files, folder.path, "fixed")
         report = parse_document(files.read(_QUANTIZATION), folder.path / _QUANTIZATION, QuantizationReport)
         stimulus = Stimulus.of_file(files.open(_STIMULUS), path) if _STIMULUS in files else None
-        check_coherent(folder.path, graphs, report, stimulus)
+        check_coherent(folder.path, graphs, report, stimulus, manifest.facts.outputs)
         passes = _read_passes(files, folder.path, *graphs)
         return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes)
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from toolchain import ir
+from toolchain.data.codes.input_encoder import series_code
 from toolchain.errors import CorruptArtifactError, StimulusError
 from toolchain.execution.clipping import graded_range
 from toolchain.execution.stimulus import Stimulus, named_stimulus
+from toolchain.fidelity.outputs import OutputForm
 from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, same_node
 from toolchain.ir.matrix import values_of
 from toolchain.passes.quantization.report import QuantizationReport
@@ -26,7 +28,11 @@ _FIXED: Final[dict[type[AnyNode], type[AnyNode]]] = {
 
 
 def check_coherent(
-    folder: Path, graphs: tuple[Graph, Graph], report: QuantizationReport, stimulus: Stimulus | None
+    folder: Path,
+    graphs: tuple[Graph, Graph],
+    report: QuantizationReport,
+    stimulus: Stimulus | None,
+    outputs: OutputForm | None = None,
 ) -> None:
     """Raise unless the parts of a build belong together.
 
@@ -35,12 +41,16 @@ def check_coherent(
         graphs: Float graph and fixed graph.
         report: Report of the quantization.
         stimulus: The samples of the build, whose values are not looked at.
+        outputs: What real outputs mean; None for classes.
 
     Raises:
         CorruptArtifactError: Says which parts disagree, and in what.
     """
     problems = chain(
-        _graph_problems(*graphs), _report_problems(graphs[1], report), _sample_problems(graphs[0], stimulus)
+        _graph_problems(*graphs),
+        _report_problems(graphs[1], report),
+        _sample_problems(graphs[0], stimulus),
+        _output_problems(graphs[0], outputs),
     )
     problem = next(problems, "")
     if problem:
@@ -119,6 +129,19 @@ def _describes(report: QuantizationReport, node: AnyNode) -> bool:
             return (row.neurons, row.origin, firing) == (node.vth.size, node.origin.path, does)
         case _:
             return True
+
+
+def _output_problems(graph: Graph, form: OutputForm | None) -> Iterator[str]:
+    """Say what of the meaning of outputs does not fit the outputs, or the code of a series the input."""
+    if form is None:
+        return
+    outputs = len(form.scale.names)
+    if outputs != graph.scores:
+        yield f"the manifest speaks of {outputs} real outputs, the network has {graph.scores}"
+    elif form.forecast is not None:
+        channels = series_code(form.forecast.encoding, outputs).channels
+        if [node.shape for node in graph.inputs] != [(channels,)]:
+            yield f"the manifest speaks of a code of {channels} channels, which is not the input's"
 
 
 def _sample_problems(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:
