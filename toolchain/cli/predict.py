@@ -73,8 +73,12 @@ def _document(prediction: "Prediction") -> dict[str, object]:
     real = prediction.real
     if real is None:
         labels = None if prediction.labels is None else prediction.labels.tolist()
-        said = {"classes": prediction.classes.tolist(), "scores": scores, "labels": labels}
-        return said | {"accuracy": prediction.accuracy}
+        return {
+            "classes": prediction.classes.tolist(),
+            "scores": scores,
+            "labels": labels,
+            "accuracy": prediction.accuracy,
+        }
     truth, errors = real.truth, real.errors
     return {
         "outputs": list(real.names),

@@ -176,14 +176,16 @@ class InputEncoder:
         if len(part) * self.bytes_per_sample > budget().limit // 2:
             return OnDemand(lambda i: self._one(part, i, np.random.default_rng([*seed, i])), range(len(part)))
         if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode | WindowCode):
-            together = self._together(part.samples)
+            together = self._together(part.samples, self.options)
             blocks = range(0, len(part), together)
             return _joined([self._batch(part.samples[i : i + together], rng) for i in blocks], len(part))
         return _joined([self._one(part, i, rng)[None] for i in range(len(part))], len(part))
 
-    def _together(self, samples: NDArray[Any]) -> int:
+    @staticmethod
+    def _together(samples: NDArray[Any], options: IntensityCode | WindowCode) -> int:
         """Return how many samples are encoded together: all if their trains fit while they are made."""
-        needed = encoding_bytes(samples.size, self.options.steps)
+        each = options.fields if isinstance(options, FieldsCode) else 1
+        needed = encoding_bytes(samples.size * each, options.steps)
         return _TOGETHER if budget().excess(needed) else max(len(samples), 1)
 
     def _as_is(self, part: Part) -> Stored:
