@@ -10,7 +10,7 @@ from toolchain.cli.console import answer, out, stages
 from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName, StimulusFile
 
 if TYPE_CHECKING:
-    from toolchain.fidelity.outputs import OutputFigures
+    from toolchain.fidelity.outputs import OutputErrors
     from toolchain.workflow.predict import Prediction
 
 
@@ -89,7 +89,7 @@ def _document(prediction: "Prediction") -> dict[str, object]:
     }
 
 
-def _errors(figures: "OutputFigures") -> dict[str, object]:
+def _errors(figures: "OutputErrors") -> dict[str, object]:
     """Return the errors of the network, and of guesses that need none."""
     named = {
         "network": figures.float_error,

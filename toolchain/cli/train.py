@@ -43,6 +43,13 @@ def train(
             }
         )
         return
+    _print(trained)
+    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
+
+
+def _print(trained: "TrainedRun") -> None:
+    """Print where the samples came from, and how far the network is right on every part of them."""
+    history, last = trained.history, trained.history.network[-1]
     if trained.origin is not None:
         out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
@@ -52,18 +59,15 @@ def train(
         else f"training accuracy {last.accuracy:.2f} %"
     )
     out.print(f"trained {count}, loss {last.loss:.4f}, {reached}")
-    parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}
-    for name, errors in parts.items():
+    for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
         if errors is not None:
             print_table(f"errors on the {name} samples", *errors.rows())
             out.print(f"{name}: {errors.sentence()}", soft_wrap=True)
-    if trained.history.validation is not None:
-        out.print(f"validation accuracy {trained.history.validation:.2f} %")
-    if trained.history.test is not None:
-        out.print(f"test accuracy {trained.history.test:.2f} %")
+    for name, right in (("validation", history.validation), ("test", history.test)):
+        if right is not None:
+            out.print(f"{name} accuracy {right:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
-    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
 
 
 def _measured(trained: "TrainedRun") -> dict[str, Any]:

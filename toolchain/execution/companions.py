@@ -19,7 +19,7 @@ def companion_of(name: str, value: object) -> NDArray[Any]:
     """Return a companion in its canonical form.
 
     Args:
-        name: Which one, of `KEYS`.
+        name: Name of the companion, of `KEYS`.
         value: What a caller gave.
 
     Raises:

@@ -14,7 +14,7 @@ from toolchain.fidelity.agreement import Agreement, PopulationTally
 from toolchain.fidelity.decode import predictions, scores
 from toolchain.fidelity.divergence import Divergence
 from toolchain.fidelity.metrics import SpikeCounts
-from toolchain.fidelity.outputs import OutputFigures, OutputForm, OutputTally
+from toolchain.fidelity.outputs import OutputErrors, OutputForm, OutputTally
 from toolchain.ir import Graph
 from toolchain.summary import Summarised, Summary
 from toolchain.threads import in_threads
@@ -41,7 +41,7 @@ class Comparison(Summarised):
     prediction_agreement: float | None
     float_accuracy: float | None
     fixed_accuracy: float | None
-    outputs: OutputFigures | None = None
+    outputs: OutputErrors | None = None
 
     @property
     def accuracy_drop(self) -> float | None:

@@ -83,7 +83,7 @@ class OutputError(Document):
 
 
 @final
-class OutputFigures(Document):
+class OutputErrors(Document):
     """How far real outputs are from the truth.
 
     Attributes:
@@ -210,14 +210,14 @@ class OutputTally:
         for total, column in zip(sums, np.square(errors).T, strict=True):
             total.add(column.tolist())
 
-    def result(self, *, present: bool = True) -> OutputFigures:
+    def result(self, *, present: bool = True) -> OutputErrors:
         """Return the figures of all samples that were added.
 
         Args:
             present: Whether every sample came with its last value, where outputs are changes.
         """
         centred = self._form is not None and (present or not self._form.increments)
-        return OutputFigures(
+        return OutputErrors(
             names=self._names,
             normalised=self._form is not None,
             float_error=self._error("float", shares=True),

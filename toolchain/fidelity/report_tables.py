@@ -10,7 +10,7 @@ from toolchain.fidelity.attribution import LossAttribution, RuleEffect
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.continuation import ForecastFigures
 from toolchain.fidelity.cost import Cost
-from toolchain.fidelity.outputs import OutputFigures
+from toolchain.fidelity.outputs import OutputErrors
 from toolchain.fidelity.spike_distances import COST, TAU
 from toolchain.pages import Table, number
 from toolchain.passes.quantization.report import QuantizationReport
@@ -66,7 +66,7 @@ def _share(row: RuleEffect) -> tuple[str, str, str]:
     return f"{row.spike_f1:.4f}", alike, _NONE if drop is None else f"{drop:+.2f}"
 
 
-def outputs_table(figures: OutputFigures) -> Table:
+def outputs_table(figures: OutputErrors) -> Table:
     """Return the errors of real outputs, and of what needs no network."""
     head, rows = figures.rows()
     return Table(

@@ -15,7 +15,7 @@ from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.attribution import LossAttribution
 from toolchain.fidelity.continuation import Continuation, ForecastFigures
 from toolchain.fidelity.cost import Cost
-from toolchain.fidelity.outputs import OutputFigures
+from toolchain.fidelity.outputs import OutputErrors
 from toolchain.fidelity.report import ReportContent, write_report
 from toolchain.files.documents import OMITTED, Count, FileDocument, write_document
 from toolchain.summary import Summarised, Summary
@@ -164,7 +164,7 @@ class FidelityDocument(FileDocument):
     exact: dict[str, bool]
     attribution: LossAttribution | None
     clipped: tuple[ClippedInput, ...]
-    outputs: Annotated[OutputFigures | None, OMITTED] = None
+    outputs: Annotated[OutputErrors | None, OMITTED] = None
     forecast: Annotated[ForecastFigures | None, OMITTED] = None
 
     @classmethod

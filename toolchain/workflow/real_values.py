@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from toolchain.arrays import Floats
-from toolchain.fidelity.outputs import OutputFigures, OutputForm, OutputTally
+from toolchain.fidelity.outputs import OutputErrors, OutputForm, OutputTally
 
 
 @final
@@ -53,7 +53,7 @@ class RealValues:
         return None if self.labels is None else self.in_units(self.labels)
 
     @property
-    def errors(self) -> OutputFigures | None:
+    def errors(self) -> OutputErrors | None:
         """How far what is said is from the truth; None without it."""
         if self.labels is None:
             return None

@@ -10,7 +10,7 @@ from pydantic import Field
 from toolchain.data.sets.data_set import DataOrigin, DataSet
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
-from toolchain.fidelity.outputs import OutputFigures, OutputForm
+from toolchain.fidelity.outputs import OutputErrors, OutputForm
 from toolchain.files.disk import check_replaceable
 from toolchain.files.documents import OMITTED, Document, omitted, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
@@ -55,9 +55,9 @@ class History(Document):
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
     validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
-    validation_error: Annotated[OutputFigures | None, OMITTED] = None
+    validation_error: Annotated[OutputErrors | None, OMITTED] = None
     test: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
-    test_error: Annotated[OutputFigures | None, OMITTED] = None
+    test_error: Annotated[OutputErrors | None, OMITTED] = None
 
 
 class RunFacts(Document):
