@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
-from toolchain.errors import StimulusError
+from toolchain.errors import ArgumentError, StimulusError
 from toolchain.intake import array_of, labels_of, samples_of
 from toolchain.ir import Graph
 
 KEYS: Final = {"labels": "labels", "lengths": "lengths", "present": "labels/present"}
 """Each companion, and what its array is called in `stimulus.npz`."""
 _REAL_AXES: Final = 2
+_LARGEST: Final = 1e100
+"""No real value is beyond: its square is needed."""
 
 
 def companion_of(name: str, value: object) -> NDArray[Any]:
@@ -26,7 +28,7 @@ def companion_of(name: str, value: object) -> NDArray[Any]:
         ArgumentError: It is not made of the numbers that it has to be.
     """
     if name == "present":
-        return samples_of(value, name, ("samples", "outputs")).astype(np.float64, copy=False)
+        return _reals_of(value, name, ("samples", "outputs"))
     return classes_or_targets(value) if name == "labels" else labels_of(value, name)
 
 
@@ -43,8 +45,15 @@ def classes_or_targets(value: object, *, samples: int | None = None) -> NDArray[
     array = array_of(value, "labels")
     if are_real(array):
         forms = ("samples" if samples is None else samples, "outputs")
-        return samples_of(array, "labels", forms).astype(np.float64, copy=False)
+        return _reals_of(array, "labels", forms)
     return labels_of(array, "labels", samples=samples)
+
+
+def _reals_of(value: object, name: str, form: tuple[str | int, ...]) -> Floats:
+    array = samples_of(value, name, form).astype(np.float64, copy=False)
+    if np.abs(array).max() > _LARGEST:
+        raise ArgumentError(name, f"values of at most {_LARGEST:g}", f"{np.abs(array).max():g}", "scale them")
+    return array
 
 
 def are_real(labels: NDArray[Any] | None) -> bool:

@@ -246,7 +246,8 @@ class OutputTally:
             each.exact / self._samples - (total.exact / self._samples) ** 2
             for each, total in zip(squares, self._truth, strict=True)
         ]
-        return tuple(
-            rounded(1 - mean / variance) if variance > 0 else None
+        shares = (
+            rounded(1 - mean / variance) if variance > 0 else -math.inf
             for mean, variance in zip(means, variances, strict=True)
         )
+        return tuple(share if math.isfinite(share) else None for share in shares)

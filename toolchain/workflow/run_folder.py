@@ -157,6 +157,11 @@ class TrainedRun:
                 folder.path / RUN,
                 f"names {len(document.classes)} classes, the network has {scores}; train again",
             )
+        form = document.facts.outputs
+        if form is not None and form.scale.names != document.classes:
+            raise CorruptArtifactError(
+                folder.path / RUN, "names other outputs than those whose units it knows; train again"
+            )
         stimulus, calibration = (
             Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize) for name in _SAMPLES
         )

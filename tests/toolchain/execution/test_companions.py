@@ -51,6 +51,7 @@ def test_a_stimulus_that_fits_keeps_what_stands_beside_it() -> None:
         ({"labels": np.array([0, 1]), "present": TARGETS[:1]}, r"present: expected real values \[2, 2\]"),
         ({"labels": np.where(TARGETS == 0.5, np.nan, TARGETS)}, "labels: .*NaN or infinity in sample 0"),
         ({"labels": np.array([0.5, 1.5])}, "for whole numbers give labels.astype"),
+        ({"labels": TARGETS * 1e101}, r"labels: expected values of at most 1e\+100, got 3e\+101; scale them"),
         ({"present": np.ones(2)}, "present: expected .samples, outputs."),
     ],
 )

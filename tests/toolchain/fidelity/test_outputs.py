@@ -99,13 +99,12 @@ def test_changes_without_the_value_they_start_from_know_no_mean() -> None:
     assert figures.persistence_error.rmse == (4.0, 0.5)
 
 
-@pytest.mark.parametrize(("values", "said"), [(3.0, "'b' never changes"), (1e300, "'b' is too large")])
-def test_an_output_that_cannot_be_scaled_is_named(values: float, said: str) -> None:
-    table = np.stack(
-        [np.arange(4.0), np.full(4, values) * ([1, 1, 1, 1] if values < 9 else [1, -1, 1, -1])], axis=1
-    )
+@pytest.mark.parametrize(
+    ("values", "said"), [([3.0, 3.0], "'b' never changes"), ([1e300, -1e300], "'b' is too large")]
+)
+def test_an_output_that_cannot_be_scaled_is_named(values: list[float], said: str) -> None:
     with pytest.raises(SeriesError, match=said):
-        OutputScale.of(table, ("a", "b"), "t.csv")
+        OutputScale.of(np.array([[1.0, values[0]], [2.0, values[1]]]), ("a", "b"), "t.csv")
 
 
 def test_a_comparison_of_real_targets_says_errors_and_guards_them(tmp_path: Path) -> None:

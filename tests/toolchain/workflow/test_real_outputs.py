@@ -1,6 +1,7 @@
 """From an experiment that forecasts, or says real values, to figures, a page and predictions."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.data_files import write_houses
+from tests.graphs import recurrent, spikes
 from toolchain.cli.main import main
 from toolchain.data import mackey_glass
 from toolchain.errors import CorruptArtifactError, UsageError
@@ -19,7 +21,7 @@ from toolchain.files.documents import parse_document
 from toolchain.workflow.attribution import attribute_loss
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.compare import compare_build
-from toolchain.workflow.compile import compile_run
+from toolchain.workflow.compile import compile_graph, compile_run
 from toolchain.workflow.experiment import Experiment, parse_experiment
 from toolchain.workflow.judgement import FidelityDocument, Judgement
 from toolchain.workflow.predict import predict_build
@@ -174,6 +176,38 @@ def test_changes_without_present_values_are_called_so(forecast: Build) -> None:
     assert prediction.real.names == ("change of x",)
     assert prediction.real.truth is None
     assert compare_build(forecast, Stimulus(forecast.stimulus.values)).continuation is None
+
+
+def test_a_network_of_ones_own_with_real_labels_says_errors_in_its_units(rng: np.random.Generator) -> None:
+    labels = rng.normal(size=(7, 3))
+    build = compile_graph(recurrent(rng), stimulus=Stimulus({"x": spikes(rng, 7, 12, 6)}, labels))
+    figures, prediction = compare_build(build).comparison.outputs, predict_build(build)
+    assert figures is not None
+    assert not figures.normalised
+    assert figures.fixed_error is not None
+    assert prediction.real is not None
+    assert prediction.real.names == ("output 0", "output 1", "output 2")
+    assert np.array_equal(prediction.real.truth, labels)  # pyright: ignore[reportArgumentType]
+    errors = np.sqrt(np.mean((next(iter(prediction.scores.values())) - labels) ** 2, axis=0))
+    assert figures.fixed_error.rmse == pytest.approx(errors)
+    assert figures.mean_error is None
+
+
+def test_training_with_the_integers_learns_real_values_too(forecast_run: Path) -> None:
+    build = compile_run(forecast_run, target="emulator", qat_epochs=1)
+    assert build.facts.repair is not None
+    assert build.facts.repair.loss is not None
+    assert build.facts.outputs is not None
+    assert compare_build(build).continuation is not None
+
+
+def test_a_run_that_knows_the_units_of_other_outputs_is_refused(forecast_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(forecast_run, tmp_path / "run")
+    document = json.loads((run / "run.json").read_text())
+    document["facts"]["outputs"]["scale"]["names"] = ["other"]
+    (run / "run.json").write_text(json.dumps(document))
+    with pytest.raises(CorruptArtifactError, match="names other outputs than those whose units it knows"):
+        TrainedRun.load(run)
 
 
 def test_a_table_with_targets_goes_all_the_way_by_commands(
