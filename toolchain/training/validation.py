@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import SampleReader, Samples
 
 
@@ -66,7 +67,7 @@ class Validation:
 
     def __init__(
         self,
-        network: Network | FeedForward | GraphNetwork,
+        network: Network | FeedForward | GraphNetwork | OwnModule,
         samples: tuple[Samples, Samples | None],
         batch_size: int,
     ) -> None:
@@ -78,7 +79,7 @@ class Validation:
         self._reader = SampleReader(network, inputs, labels, paired=labels is None, name="validation")
         self._batch_size = batch_size
 
-    def judge(self, network: Network | FeedForward | GraphNetwork) -> Results:
+    def judge(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> Results:
         """Return the results of a network, as it is when it is used: by its running statistics.
 
         The loss is cross-entropy without smoothing, or squared error.
@@ -88,11 +89,13 @@ class Validation:
             results.add(float(_loss(scores, target)), scores, target)
         return results
 
-    def scores(self, network: Network | FeedForward | GraphNetwork) -> NDArray[np.float64]:
+    def scores(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> NDArray[np.float64]:
         """Return what a network says of every sample, `[samples, outputs]`."""
         return np.concatenate([scores.double().cpu().numpy() for scores, _ in self._batches(network)])
 
-    def _batches(self, network: Network | FeedForward | GraphNetwork) -> list[tuple[Tensor, Tensor]]:
+    def _batches(
+        self, network: Network | FeedForward | GraphNetwork | OwnModule
+    ) -> list[tuple[Tensor, Tensor]]:
         """Return the scores of a network as it is used, and the labels, batch by batch."""
         batches = list[tuple[Tensor, Tensor]]()
         like, was_training = next(network.parameters()), network.training

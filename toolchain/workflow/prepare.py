@@ -16,7 +16,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.outputs import ForecastForm, OutputForm
 from toolchain.training import FitOptions
 from toolchain.workflow.experiment import Experiment, check_room
-from toolchain.workflow.sections.model import RecurrentModel
+from toolchain.workflow.sections.model import OwnModel, RecurrentModel
 from toolchain.workflow.sections.task import ForecastTask, check_opened
 
 # Streams of random numbers, one per purpose: adding one never moves another.
@@ -39,7 +39,8 @@ class EncodedData:
 
     def __init__(self, experiment: Experiment, data: DataSet) -> None:
         self.data = data
-        flat = isinstance(experiment.model, RecurrentModel)
+        model = experiment.model
+        flat = isinstance(model, RecurrentModel) or (isinstance(model, OwnModel) and model.flat)
         self.encoder = InputEncoder(data, experiment.encoding, flat=flat)
         self._forecast: ForecastForm | None = None
         if isinstance(experiment.encoding, WindowCode) and data.kind is SampleKind.WINDOWS:
