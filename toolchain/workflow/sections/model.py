@@ -155,7 +155,7 @@ class OwnModel(Document):
 
 def _kind_of(section: Any) -> str:  # noqa: ANN401 - anything may stand in a file
     """Return the name of the kind of a section; one without a name is what there was at first."""
-    name = section.get("name", "hrsnn") if isinstance(section, dict) else getattr(section, "name", "")
+    name = section.get("name", "hrsnn") if isinstance(section, dict) else getattr(section, "name", "hrsnn")
     return "hrsnn" if name == "chrsnn" else name if isinstance(name, str) else str(name)
 
 
