@@ -45,7 +45,7 @@ class TableForm:
         decimal: Decimal point or comma; empty for a comma where cells are not separated by one and any number
             has one.
         gaps: What to do about cells without a number: `refuse`, `interpolate` between the rows before and
-            after (the ends repeat), or `drop` the row.
+            after (the ends repeat), `drop` the row, or `leave` NaN there.
     """
 
     delimiter: str = ""
@@ -243,8 +243,22 @@ def _number(cell: str, *, comma: bool = False) -> float | None:
 
 def _without_gaps(path: str, names: Sequence[str], values: Floats, form: TableForm) -> Floats:
     """Return numbers without gaps: those between two rows lie on the line between them."""
+    return interpolated(path, names, values) if form.gaps == "interpolate" else values
+
+
+def interpolated(path: str, names: Sequence[str], values: Floats) -> Floats:
+    """Return numbers without gaps: those between two rows lie on the line between them, the ends repeat.
+
+    Args:
+        path: The file they were read from, for errors.
+        names: Name of every column.
+        values: Numbers `[rows, columns]`; NaN for gaps.
+
+    Raises:
+        SeriesError: A column holds no number at all.
+    """
     missing = np.isnan(values)
-    if form.gaps != "interpolate" or not missing.any():
+    if not missing.any():
         return values
     whole, rows = values.copy(), np.arange(len(values))
     for i, name in enumerate(names):

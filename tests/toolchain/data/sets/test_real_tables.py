@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.data_files import write_houses, write_weather
-from toolchain.data import DataSet, Series, open_data
+from toolchain.data import DataSet, Series, TableForm, load_csv, open_data
 from toolchain.data.sets.options import CsvData, Gaps
 from toolchain.errors import SeriesError
 from toolchain.workflow.experiment import parse_experiment
@@ -84,6 +84,17 @@ def test_a_series_with_dates_words_and_gaps_becomes_windows(tmp_path: Path) -> N
     origin = encoded.data.origin
     assert origin is not None
     assert origin.train + origin.validation + origin.test == 180 - 3 * 7
+
+
+def test_a_gap_at_the_border_of_a_part_takes_no_value_of_the_next(tmp_path: Path) -> None:
+    rows = [str(float(i * i)) for i in range(30)]
+    rows[17], rows[18], rows[24] = "", "", ""
+    lines = ["t,x", *(f"{i},{cell}" for i, cell in enumerate(rows))]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    series = load_csv(tmp_path / "s.csv", ("x",), form=TableForm(gaps="interpolate"))
+    assert (series.train, series.validation) == (18, 24)
+    # The training part repeats its last number, those that follow their first.
+    assert series.values[[17, 18, 24], 0].tolist() == [16**2, 19**2, 25**2]
 
 
 def test_a_gap_in_a_series_is_refused_by_row_and_column(tmp_path: Path) -> None:
