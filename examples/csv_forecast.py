@@ -13,10 +13,11 @@ import numpy as np
 
 import toolchain
 from toolchain.data import Series, SeriesCode, load_csv
+from toolchain.data.series.windows import windows_of
 from toolchain.models import HrsnnShape, Readout, build_hrsnn
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, fit
-from toolchain.workflow.forecast import predict_from_windows, windows_of
+from toolchain.workflow.forecast import predict_from_windows
 
 WINDOW, HORIZON, STARTS = 12, 6, 8
 

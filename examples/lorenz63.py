@@ -23,6 +23,7 @@ from toolchain.pruning import LnpOptions, LnpRecord, prune_recurrent
 from toolchain.target.registry import load_target
 from toolchain.workflow.forecast import (
     ForecastOptions,
+    feeding_layer,
     fit_forecaster,
     predict_closed_loop,
     predict_open_loop,
@@ -50,7 +51,9 @@ def main(seed: int, neurons: int, starts: int, iterations: int, lava_values: int
     programs = {"float": emulator.build(build.float_graph), "integers": emulator.build(build.fixed_graph)}
 
     # One read-out, fitted on the spikes of the float network, serves both.
-    forecaster = fit_forecaster(programs["float"], code, training, ForecastOptions(), rng)
+    forecaster = fit_forecaster(
+        programs["float"], code, training, ForecastOptions(feeding_layer(build.float_graph)), rng
+    )
     predicted = {}
     for name, program in programs.items():
         predicted[name] = predict_closed_loop(forecaster, program, history, HORIZON, rng)
@@ -118,8 +121,9 @@ class Course:
     def __call__(self, record: LnpRecord, network: Network) -> None:
         """Add the operations and the error of a network."""
         if record.iteration % self.every == 0:
-            program = load_target("emulator").build(from_torch(network))
-            forecaster = fit_forecaster(program, self.code, self.training, ForecastOptions(), self.rng)
+            graph = from_torch(network)
+            program, options = load_target("emulator").build(graph), ForecastOptions(feeding_layer(graph))
+            forecaster = fit_forecaster(program, self.code, self.training, options, self.rng)
             guess = predict_closed_loop(forecaster, program, self.history, HORIZON, self.rng)
             error = normalised_error(self.future, guess, np.ones(3))
             self.points.append((record.operations, root_mean_square(error)))

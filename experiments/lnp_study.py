@@ -269,7 +269,7 @@ def deploy(seed: int) -> dict[str, float]:
     build = toolchain.compile(network, calibration[:1], target="lava", calibration=calibration)
     emulator = load_target("emulator")
     float_program, fixed_program = (emulator.build(graph) for graph in (build.float_graph, build.fixed_graph))
-    forecaster = fit_forecaster(float_program, code, values[: series.train], ForecastOptions(), rng)
+    forecaster = fit_forecaster(float_program, code, values[: series.train], ForecastOptions("hidden"), rng)
     begins = (
         series.validation
         + HISTORY

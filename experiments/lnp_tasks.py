@@ -51,7 +51,7 @@ class Task:
 def _series_task(series: Series, steps: int) -> Task:
     values = series.normalised
     code = SeriesCode(values.shape[1], steps=steps, bits=8)
-    options = ForecastOptions(windows=(30.0,))
+    options = ForecastOptions("hidden", windows=(30.0,))
     shape = HrsnnShape(
         channels=code.channels,
         classes=code.dimensions,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data import Encoding, SeriesCode, encode, in_rows, load_digits, lorenz63
+from toolchain.data.series.windows import windows_of
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.decode import scores
 from toolchain.fidelity.metrics import normalised_error, valid_prediction_time
@@ -18,7 +19,7 @@ from toolchain.models.input_code import InputCode
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions
 from toolchain.training.ridge import fit_ridge
-from toolchain.workflow.forecast import predict_from_windows, windows_of
+from toolchain.workflow.forecast import predict_from_windows
 
 NEURONS, STEPS = 48, 64
 BATCH, CALIBRATED = 64, 256

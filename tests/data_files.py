@@ -45,6 +45,33 @@ def write_csv(folder: Path) -> Path:
     return path
 
 
+def write_houses(folder: Path) -> Path:
+    """A table with a date, a word, a gap, decimal commas, and two columns to say from three others."""
+    rng = np.random.default_rng(0)
+    rows = list[str]()
+    for i in range(2 * EACH):
+        area, rooms, age = rng.uniform(30, 200), rng.integers(1, 8), rng.uniform(0, 90)
+        price, rent = 3000 * area - 500 * age, round(9.5 * area + 20 * rooms, 2)
+        rows.append(f"2024-06-{i + 1:02d};{area:.2f};{rooms};{price:.0f};{age:.1f};{rent};brick")
+    head = "sold;area;rooms;price;age;rent;walls"
+    path = folder / "houses.csv"
+    path.write_text("\n".join([head, *(row.replace(".", ",") for row in rows)]) + "\n")
+    return path
+
+
+def write_weather(folder: Path) -> Path:
+    """A series with dates, words, gaps and decimal commas, separated by semicolons."""
+    rng = np.random.default_rng(0)
+    rows = list[str]()
+    for i in range(180):
+        warmth = f"{12 + 8 * np.sin(i / 4) + rng.normal(0, 0.2):.2f}" if i % 17 != 3 else ""
+        wind = f"{5 + 2 * np.cos(i / 7):.2f}" if i % 23 != 5 else "NA"
+        rows.append(f"2024-01-01T{i:03d};{warmth};{wind};dry".replace(".", ","))
+    path = folder / "weather.csv"
+    path.write_text("\n".join(["time;temperature;wind;sky", *rows]) + "\n")
+    return path
+
+
 def write_idx(folder: Path, classes: int = 2, size: int = 8) -> Path:
     rng = np.random.default_rng(0)
     for name, samples in (("train", classes * EACH), ("t10k", classes * 3)):
@@ -202,3 +229,13 @@ def opened(name: str, path: Path, **keys: object) -> DataSet:
 def keys_of(name: str, path: Path, **keys: object) -> dict[str, object]:
     """Return what stands under `[data]`."""
     return {"name": name, "path": str(path)} | KEYS.get(name, {}) | keys
+
+
+REAL_VALUES: dict[str, Callable[[Path], Path] | None] = {
+    "csv_regression": write_houses,
+    "csv_forecast": write_weather,
+    "lorenz63": None,
+    "rossler": None,
+    "mackey_glass": None,
+}
+"""The same for examples that learn real values; None for what is computed."""

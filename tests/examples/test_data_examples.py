@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.data_files import WRITERS
+from tests.data_files import REAL_VALUES, WRITERS
 from toolchain.cli.main import main
 from toolchain.data.codes.options import CodeOptions
 from toolchain.data.pictures.cifar import load_cifar10
@@ -42,7 +42,7 @@ def _small(document: dict[str, Any], path: Path) -> Experiment:
 
 def test_every_kind_that_is_read_has_an_example_or_shares_one(repository: Path) -> None:
     shown = {path.stem for path in (repository / "examples" / "data").glob("*.toml")}
-    assert shown == WRITERS.keys()
+    assert shown == WRITERS.keys() | REAL_VALUES.keys()
     for kind in _KINDS:
         assert issubclass(kind, _WITHOUT_FILES) or shown & set(names_in(kind)), kind
 

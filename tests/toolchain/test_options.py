@@ -39,7 +39,7 @@ def _network(**parts: object) -> Network:
         lambda value: CubaLif(2, slope=value),
         lambda value: Spiking(vth=value),
         lambda value: RepairOptions(slope=value),
-        lambda value: ForecastOptions(windows=(value,)),
+        lambda value: ForecastOptions("hidden", windows=(value,)),
     ],
 )
 def test_a_step_or_a_scale_that_means_nothing_is_refused(
@@ -62,7 +62,7 @@ def test_a_step_or_a_scale_that_means_nothing_is_refused(
         CubaLif,
         lambda value: _network(inputs={"input": value}),
         lambda value: InputCode(1.0, value),
-        lambda value: ForecastOptions(segments=value),
+        lambda value: ForecastOptions("hidden", segments=value),
         lambda value: Quantization(threshold_profiles=value),
     ],
 )

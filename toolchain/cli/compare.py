@@ -12,6 +12,7 @@ from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 if TYPE_CHECKING:
     from toolchain.fidelity import Comparison
     from toolchain.fidelity.attribution import LossAttribution
+    from toolchain.fidelity.continuation import ForecastFigures
     from toolchain.workflow.build_folder import Build
     from toolchain.workflow.judgement import Judgement
 
@@ -88,6 +89,8 @@ def compare(
 
 def _print_judgement(judgement: "Judgement", build: "Build") -> None:
     print_comparison(judgement.comparison)
+    if judgement.continuation is not None:
+        print_forecast(judgement.continuation.figures)
     if judgement.attribution is not None:
         print_attribution(judgement.attribution)
     for sentence in judgement.sentences():
@@ -95,6 +98,20 @@ def _print_judgement(judgement: "Judgement", build: "Build") -> None:
     # Float is the network as it was read; these figures leave out what the file could not say.
     for note in build.notes if build.facts.imported is not None else ():
         out.tell(f"note: {note}")
+
+
+def print_forecast(figures: "ForecastFigures") -> None:
+    """Print the errors of forecasts that go on by their own predictions."""
+    print_table(
+        f"forecast: RMSE of {figures.starts} starts, in standard deviations",
+        ("value", "float", "integers", "last value"),
+        [
+            (str(i + 1), *(f"{each:.4f}" for each in errors))
+            for i, errors in enumerate(
+                zip(figures.float_rmse, figures.fixed_rmse, figures.persistence_rmse, strict=True)
+            )
+        ],
+    )
 
 
 def print_attribution(attribution: "LossAttribution") -> None:
@@ -106,13 +123,13 @@ def print_attribution(attribution: "LossAttribution") -> None:
     ]
     print_table(
         f"causes, each alone, {attribution.samples} samples",
-        ("rule", "points lost", "spike F1", "equal predictions"),
+        ("rule", "lost", "spike F1", "equal predictions"),
         [
             (
                 name,
-                "-" if share.accuracy_drop is None else f"{share.accuracy_drop:+.2f}",
+                share.loss or "-",
                 f"{share.spike_f1:.4f}",
-                f"{share.prediction_agreement:.2f} %",
+                "-" if share.prediction_agreement is None else f"{share.prediction_agreement:.2f} %",
             )
             for name, share in rows
         ],
@@ -147,8 +164,12 @@ def print_comparison(comparison: "Comparison") -> None:
 
 
 def print_outcome(comparison: "Comparison") -> None:
-    """Print what the integers are worth: equal predictions and, with labels, accuracy."""
-    out.print(f"equal predictions {comparison.prediction_agreement:.2f} %")
+    """Print what the integers are worth: equal predictions and accuracy, or errors of real outputs."""
+    if comparison.outputs is not None:
+        print_table("root mean square errors of the outputs", *comparison.outputs.rows())
+        out.print(comparison.outputs.sentence(), soft_wrap=True)
+        return
+    out.print(f"equal predictions {comparison.prediction_agreement or 0:.2f} %")
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
         out.print(
             f"accuracy float {comparison.float_accuracy:.2f} %, fixed {comparison.fixed_accuracy:.2f} %"

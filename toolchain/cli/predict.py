@@ -10,6 +10,7 @@ from toolchain.cli.console import answer, out, stages
 from toolchain.cli.options import AsJson, BuildFolder, OwnTarget, StageName
 
 if TYPE_CHECKING:
+    from toolchain.fidelity.outputs import OutputErrors
     from toolchain.workflow.predict import Prediction
 
 
@@ -43,7 +44,7 @@ def predict(
             "-o",
             readable=False,
             metavar="FILE",
-            help="File for all classes and scores: a table (.csv), or arrays (.npz).",
+            help="File for all classes and scores, or values: a table (.csv), or arrays (.npz).",
         ),
     ] = None,
     target: OwnTarget = None,
@@ -51,7 +52,7 @@ def predict(
     stage: StageName = "fixed",
     as_json: AsJson = False,
 ) -> None:
-    """Say the class of every sample, and the scores of all classes."""
+    """Say the class of every sample and all scores, or real values in the units of the data."""
     from toolchain.files.disk import check_output_file
     from toolchain.progress import stage_progress
     from toolchain.stage import Stage
@@ -78,16 +79,47 @@ def predict(
     if output is not None:
         prediction.save(output)
     if as_json:
-        scores = {name: each.tolist() for name, each in prediction.scores.items()}
-        labels = None if prediction.labels is None else prediction.labels.tolist()
-        document = {"classes": prediction.classes.tolist(), "scores": scores, "labels": labels}
-        for name in ("names", "class_names", "sources"):
-            document[name] = getattr(prediction, name) or None
-        answer(document | {"accuracy": prediction.accuracy, "file": None if output is None else str(output)})
+        answer(_document(prediction) | {"file": None if output is None else str(output)})
         return
     _print(prediction)
     if output is not None:
         out.print(f"prediction: {output}", soft_wrap=True)
+
+
+def _document(prediction: "Prediction") -> dict[str, object]:
+    """Return what machines are told: classes or real values, and the scores."""
+    scores = {name: each.tolist() for name, each in prediction.scores.items()}
+    real = prediction.real
+    if real is None:
+        labels = None if prediction.labels is None else prediction.labels.tolist()
+        return {
+            "classes": prediction.classes.tolist(),
+            "scores": scores,
+            "labels": labels,
+            "names": prediction.names or None,
+            "class_names": prediction.class_names or None,
+            "sources": prediction.sources or None,
+            "accuracy": prediction.accuracy,
+        }
+    truth, errors = real.truth, real.errors
+    return {
+        "outputs": list(real.names),
+        "values": real.values.tolist(),
+        "sources": prediction.sources or None,
+        "scores": scores,
+        "labels": None if truth is None else truth.tolist(),
+        "errors": None if errors is None else _errors(errors),
+    }
+
+
+def _errors(figures: "OutputErrors") -> dict[str, object]:
+    """Return the errors of the network, and of guesses that need none."""
+    named = {
+        "network": figures.float_error,
+        "training_mean": figures.mean_error,
+        "last_value": figures.persistence_error,
+    }
+    return {name: each.model_dump(mode="json") for name, each in named.items() if each is not None}
 
 
 def _print(prediction: "Prediction") -> None:
@@ -96,6 +128,7 @@ def _print(prediction: "Prediction") -> None:
     for row in rows:
         table.add_row(*map(str, row))
     out.print(table)
-    if len(prediction.classes) > len(rows):
-        out.print(f"... {len(prediction.classes) - len(rows)} more samples; -o writes all of them to a file")
+    more = len(next(iter(prediction.scores.values()))) - len(rows)
+    if more > 0:
+        out.print(f"... {more} more samples; -o writes all of them to a file")
     out.print(line, soft_wrap=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toolchain.cli.console import answer, out, stages
+from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, ExperimentFile, OutFolder
 
 if TYPE_CHECKING:
@@ -43,17 +43,31 @@ def train(
             }
         )
         return
+    _print(trained)
+    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
+
+
+def _print(trained: "TrainedRun") -> None:
+    """Print where the samples came from, and how far the network is right on every part of them."""
+    history, last = trained.history, trained.history.network[-1]
     if trained.origin is not None:
         out.print(f"data: {trained.origin.line}", soft_wrap=True)
     count = "1 epoch" if last.epoch == 1 else f"{last.epoch} epochs"
-    out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
-    if trained.history.validation is not None:
-        out.print(f"validation accuracy {trained.history.validation:.2f} %")
-    if trained.history.test is not None:
-        out.print(f"test accuracy {trained.history.test:.2f} %")
+    reached = (
+        f"training RMSE {last.loss**0.5:.4g} standard deviations"
+        if last.accuracy is None
+        else f"training accuracy {last.accuracy:.2f} %"
+    )
+    out.print(f"trained {count}, loss {last.loss:.4f}, {reached}")
+    for name, errors in (("validation", history.validation_error), ("test", history.test_error)):
+        if errors is not None:
+            print_table(f"errors on the {name} samples", *errors.rows())
+            out.print(f"{name}: {errors.sentence()}", soft_wrap=True)
+    for name, right in (("validation", history.validation), ("test", history.test)):
+        if right is not None:
+            out.print(f"{name} accuracy {right:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
-    out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
 
 
 def _measured(trained: "TrainedRun") -> dict[str, Any]:
@@ -63,6 +77,10 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["data"] = trained.origin.model_dump(mode="json")
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
+    parts = {"validation": trained.history.validation_error, "test": trained.history.test_error}
+    for name, errors in parts.items():
+        if errors is not None:
+            facts[f"{name}_error"] = errors.model_dump(mode="json")
     if trained.history.test is not None:
         facts["test_accuracy"] = trained.history.test
     return facts

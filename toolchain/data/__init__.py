@@ -11,6 +11,7 @@ from toolchain.data.pictures.cifar import load_cifar10, load_cifar100
 from toolchain.data.pictures.digits import load_digits
 from toolchain.data.pictures.images import Images, as_pictures, in_rows, normalised
 from toolchain.data.series.series import Series, lorenz63, mackey_glass, rossler
+from toolchain.data.series.windows import windows_of
 from toolchain.data.sets.data_set import DataOrigin, DataSet, Part, SampleKind
 from toolchain.data.sets.opening import open_data
 from toolchain.data.tables.series_file import load_csv
@@ -45,4 +46,5 @@ __all__ = [
     "normalised",
     "open_data",
     "rossler",
+    "windows_of",
 ]

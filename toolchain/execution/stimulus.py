@@ -1,7 +1,7 @@
-"""The samples that a network runs on: an array for every input, and labels and lengths if there are any."""
+"""The samples that a network runs on: an array for every input, and labels and the like beside them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final, cast, final
@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from toolchain import ir
 from toolchain.errors import ArgumentError, StimulusError, UsageError
+from toolchain.execution.companions import (
+    KEYS,
+    are_real,
+    check_companions,
+    classes_or_targets,
+    companion_of,
+)
 from toolchain.files.archive import HELD_BYTES, StoredArray, open_arrays
 from toolchain.files.npz import read_arrays, write_arrays
-from toolchain.intake import PathText, array_of, check_finite, labels_of, path_of
+from toolchain.intake import PathText, array_of, check_finite, path_of
 from toolchain.ir import EdgeKind, Graph
 from toolchain.ir.types import size_of
 from toolchain.summary import Summarised, Summary
 
 _SINGLE: Final = "input"
-_COMPANIONS: Final = ("labels", "lengths")
 _MARK: Final = "input/"
 _AXES: Final = ("batch", "time")
 _CHECKED_VALUES: Final = 2**22
@@ -35,16 +41,20 @@ class Stimulus(Summarised):
         values: Arrays `[batch, time, *features]` of bool, integers or floats, by the names of the inputs. A
             network with one input accepts the name `input` for it, and a single array stands for that name.
             An array may be anything that `intake.array_of` reads.
-        labels: Class of each sample, `[batch]`; None if there are no labels.
+        labels: Class of each sample, whole numbers `[batch]`, or real targets in the units of the network's
+            outputs, floats `[batch, outputs]`; None if there are no labels.
         lengths: Number of valid steps of each sample, `[batch]`; None if all are valid.
+        present: Last value of each sample of a series, `[batch, outputs]`, from which a forecast goes on;
+            None for what is none.
 
     Raises:
-        ArgumentError: Values are not arrays of numbers, or labels or lengths not whole numbers.
+        ArgumentError: Values are not arrays of numbers, or what stands beside them is not what it should be.
     """
 
     values: Mapping[str, NDArray[Any]]
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
     lengths: NDArray[np.int64] | None = None
+    present: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         arrays: Any = self.values
@@ -56,10 +66,8 @@ class Stimulus(Summarised):
                 raise ArgumentError("stimulus", "arrays by the names of inputs", f"{name!r} for a name")
             values[name] = _number_array(array, name)
         object.__setattr__(self, "values", values)
-        for companion in _COMPANIONS:
-            numbers: object = getattr(self, companion)
-            if numbers is not None:
-                object.__setattr__(self, companion, labels_of(numbers, companion))
+        for companion, numbers in self.companions.items():
+            object.__setattr__(self, companion, companion_of(companion, numbers))
 
     @classmethod
     def of(cls, values: object, *, name: str = "stimulus") -> "Stimulus":
@@ -91,18 +99,20 @@ class Stimulus(Summarised):
         Raises:
             StimulusError: There is no batch, or batches do not go together: says which.
         """
-        samples, labels = list[NDArray[Any]](), list[NDArray[np.int64]]()
+        samples, labels = list[NDArray[Any]](), list[NDArray[Any]]()
         for i, batch in enumerate(batches):
             some, *classes = _pair_of(batch)
             try:
                 samples.append(np.atleast_1d(array_of(some, "samples")))
-                labels += [labels_of(each, "labels", samples=len(samples[-1])) for each in classes]
+                labels += [classes_or_targets(each, samples=len(samples[-1])) for each in classes]
             except (ArgumentError, TypeError) as error:
                 raise StimulusError(f"batch {i}: {error}") from None
             shapes = [list(each.shape[1:]) for each in (samples[0], samples[-1])]
-            if shapes[0] != shapes[1] or len(labels) not in {0, len(samples)}:
+            kinds = {each.shape[1:] for each in labels}
+            if shapes[0] != shapes[1] or len(labels) not in {0, len(samples)} or len(kinds) > 1:
                 raise StimulusError(
-                    f"batch {i}: expected samples {shapes[0]}, all with labels or none, got {shapes[1]}"
+                    f"batch {i}: expected samples {shapes[0]}, all with labels of one kind or none, got "
+                    f"{shapes[1]}"
                 )
         if not samples:
             raise StimulusError("expected batches of samples, got none")
@@ -110,12 +120,22 @@ class Stimulus(Summarised):
 
     def summary(self) -> Summary:
         """Return the shape of every array."""
-        companions = {name: getattr(self, name) for name in _COMPANIONS if getattr(self, name) is not None}
+        companions = self.companions
         arrays = {**self.values, **companions}
         rows = [(name, " x ".join(map(str, array.shape)), array.dtype) for name, array in arrays.items()]
         inputs = ", ".join(f"{name} {shape} {kind}" for name, shape, kind in rows[: len(self.values)])
         extra = f"; with {' and '.join(companions)}" if companions else ""
         return Summary(f"Stimulus: {inputs or 'no input'}{extra}", ("array", "shape", "type"), rows)
+
+    @property
+    def companions(self) -> dict[str, NDArray[Any]]:
+        """What stands beside the values: labels, lengths and present values, those that there are."""
+        return {name: getattr(self, name) for name in KEYS if getattr(self, name) is not None}
+
+    @property
+    def real(self) -> bool:
+        """Whether labels are real targets."""
+        return are_real(self.labels)
 
     @property
     def samples(self) -> int:
@@ -144,20 +164,14 @@ class Stimulus(Summarised):
 
     def take(self, index: slice | NDArray[Any]) -> "Stimulus":
         """Return the selected samples."""
-        return Stimulus(
-            {name: array[index] for name, array in self.values.items()},
-            None if self.labels is None else self.labels[index],
-            None if self.lengths is None else self.lengths[index],
-        )
+        companions = {name: numbers[index] for name, numbers in self.companions.items()}
+        return Stimulus({name: array[index] for name, array in self.values.items()}, **companions)
 
     def save(self, path: PathText) -> None:
-        """Write `stimulus.npz`: an array per input (see `stored_key`), `labels` and `lengths` if present."""
+        """Write `stimulus.npz`: an array per input (see `stored_key`), and the companions by their `KEYS`."""
         arrays = {stored_key(name): array for name, array in self.values.items()}
-        for name in _COMPANIONS:
-            numbers: NDArray[np.int64] | None = getattr(self, name)
-            if numbers is not None:
-                arrays[name] = numbers
-        write_arrays(path_of(path, "path"), arrays)
+        companions = {KEYS[name]: numbers for name, numbers in self.companions.items()}
+        write_arrays(path_of(path, "path"), arrays | companions)
 
     @classmethod
     def load(cls, path: PathText) -> "Stimulus":
@@ -188,7 +202,7 @@ class Stimulus(Summarised):
 
     @classmethod
     def _of_arrays(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "Stimulus":
-        companions = {name: arrays.pop(name, None) for name in _COMPANIONS}
+        companions = {name: arrays.pop(key, None) for name, key in KEYS.items()}
         if not arrays:
             raise StimulusError(f"'{path}' holds no input; expected an array named '{_SINGLE}'")
         try:
@@ -214,7 +228,7 @@ def stored_key(name: str) -> str:
     >>> stored_key("image"), stored_key("labels"), stored_key("input/labels")
     ('image', 'input/labels', 'input/input/labels')
     """
-    return f"{_MARK}{name}" if name in _COMPANIONS or name.startswith(_MARK) else name
+    return f"{_MARK}{name}" if name in KEYS.values() or name.startswith(_MARK) else name
 
 
 def _input_of(key: str) -> str:
@@ -241,7 +255,7 @@ def fit_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str, 
     """
     given = named_stimulus(graph, stimulus)
     values = {node.name: _fit_values(node, given.values[node.name]) for node in graph.inputs}
-    return Stimulus(values, given.labels, given.lengths)
+    return replace(given, values=values)
 
 
 def check_stimulus(
@@ -315,8 +329,8 @@ def named_stimulus(graph: Graph, stimulus: Stimulus | NDArray[Any] | Mapping[str
     extents = {array.shape[:2] for array in values.values()}
     if len(extents) > 1:
         raise StimulusError(f"inputs disagree in [batch, time]: {sorted(extents)}")
-    _check_companions(graph, given, *extents.pop())
-    return Stimulus(values, given.labels, given.lengths)
+    check_companions(graph, given.companions, *extents.pop())
+    return replace(given, values=values)
 
 
 def _by_input(
@@ -350,36 +364,6 @@ def _fit_values(node: ir.Input, array: NDArray[Any]) -> NDArray[Any]:
     if not np.array_equal(spikes, values):
         raise StimulusError(f"input '{node.name}' takes spikes, expected only 0 and 1")
     return spikes
-
-
-def _check_companions(graph: Graph, stimulus: Stimulus, samples: int, steps: int) -> None:
-    for name in _COMPANIONS:
-        values: NDArray[Any] | None = getattr(stimulus, name)
-        if values is not None and values.shape != (samples,):
-            remedy = "if time stands first in the input, swap its first two axes" * (len(values) == steps)
-            raise StimulusError(
-                f"{name} must be {samples} integers, one per sample, got {list(values.shape)}", remedy
-            )
-    if stimulus.labels is not None and graph.scores:
-        _check_labels(graph, stimulus.labels)
-    lengths = stimulus.lengths
-    if lengths is not None and not ((lengths >= 1) & (lengths <= steps)).all():
-        raise StimulusError(f"lengths must lie in 1 .. {steps}, got {lengths.min()} .. {lengths.max()}")
-
-
-def _check_labels(graph: Graph, labels: NDArray[np.int64]) -> None:
-    """Raise for labels that are none of the classes: accuracies would be too low, and nobody would know."""
-    classes = graph.scores
-    wrong = (labels < 0) | (labels >= classes)
-    if not wrong.any():
-        return
-    first, output = int(wrong.argmax()), graph.outputs[0]
-    names = f" ({', '.join(output.classes)})" if output.classes else ""
-    raise StimulusError(
-        f"labels must lie in 0 .. {classes - 1}, the classes of '{output.name}'{names}, but "
-        f"{int(wrong.sum())} of {len(wrong)} do not, first {labels[first]} of sample {first}; "
-        "number the classes from 0"
-    )
 
 
 def _remedy_for(values: object) -> str:

@@ -1,9 +1,9 @@
 """The loss of a build, split by cause: what each integer rule does alone, and all of them together."""
 
-from typing import Final, Self, final
+from typing import Annotated, Final, Self, final
 
 from toolchain.fidelity.compare import Comparison
-from toolchain.files.documents import Count, Document
+from toolchain.files.documents import OMITTED, Count, Document
 
 _SENTENCES: Final = {
     "weights": "rounding the weights",
@@ -21,16 +21,18 @@ class RuleEffect(Document):
     """What some of the integer rules change against real numbers.
 
     Attributes:
-        accuracy_drop: Points of accuracy lost; None without labels.
+        accuracy_drop: Points of accuracy lost; None without classes.
         spike_f1: Spike F1 over all populations.
-        prediction_agreement: Share of samples with equal predictions, in percent.
+        prediction_agreement: Share of samples with equal predictions, in percent; None for real outputs.
         nodes: Spike F1 per population.
+        error_rise: How much larger the error of real outputs became, in percent; None without any.
     """
 
     accuracy_drop: float | None
     spike_f1: float
-    prediction_agreement: float
+    prediction_agreement: float | None
     nodes: dict[str, float]
+    error_rise: Annotated[float | None, OMITTED] = None
 
     @classmethod
     def of(cls, comparison: Comparison) -> Self:
@@ -40,7 +42,15 @@ class RuleEffect(Document):
             spike_f1=comparison.spike_f1,
             prediction_agreement=comparison.prediction_agreement,
             nodes={name: node.spike_f1 for name, node in comparison.nodes.items()},
+            error_rise=comparison.error_rise,
         )
+
+    @property
+    def loss(self) -> str:
+        """What was lost at the output in words; empty where nothing says what is right."""
+        if self.error_rise is not None:
+            return f"{self.error_rise:+.2f} % of error"
+        return "" if self.accuracy_drop is None else f"{self.accuracy_drop:+.2f} points of accuracy lost"
 
 
 @final
@@ -71,8 +81,7 @@ class LossAttribution(Document):
         parts = [
             f"{_SENTENCES[rule]} alone: spike F1 {self.alone[rule].spike_f1:.4f}" for rule in self.ranked[:3]
         ]
-        drop = self.together.accuracy_drop
-        points = "" if drop is None else f", {drop:+.2f} points of accuracy lost"
+        points = f", {self.together.loss}" if self.together.loss else ""
         # The figures over all samples stand beside these, and need not agree.
         where = f"on {self.samples} samples" if self.samples > 1 else "on 1 sample"
         together = f"All rules of the integers, {where}: spike F1 {self.together.spike_f1:.4f}{points}"

@@ -9,13 +9,13 @@ from pydantic import Field, ValidationError
 from toolchain.errors import FidelityError, UnknownNameError, UsageError
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.compare import Comparison
-from toolchain.files.documents import Document, FileDocument, explain, read_document, write_document
+from toolchain.files.documents import OMITTED, Document, FileDocument, explain, read_document, write_document
 from toolchain.intake import PathText, check_type, path_of, real_of
 from toolchain.options import LARGEST_FACTOR
 
 _TOLERANCE: Final = 1e-6
 
-AT_MOST: Final = ("accuracy_drop", "rate_error", "membrane_error")
+AT_MOST: Final = ("accuracy_drop", "error_rise", "rate_error", "membrane_error")
 AT_LEAST: Final = ("spike_agreement", "spike_f1", "prediction_agreement")
 GATES: Final = (*AT_MOST, *AT_LEAST)
 
@@ -31,18 +31,21 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Error = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Drop = Annotated[float, Field(ge=-100, le=100)]
+Rise = Annotated[float, Field(ge=-100, le=LARGEST_FACTOR)]
 
 
 class OutputFigures(Document):
     """What was measured at the output.
 
     Attributes:
-        accuracy_drop: Points of accuracy lost; null without labels.
-        prediction_agreement: Share of samples with equal predictions, in percent.
+        accuracy_drop: Points of accuracy lost; null without classes.
+        prediction_agreement: Share of samples with equal predictions, in percent; null for real outputs.
+        error_rise: How much larger the error of real outputs became, in percent.
     """
 
     accuracy_drop: Drop | None
-    prediction_agreement: Percent
+    prediction_agreement: Percent | None
+    error_rise: Annotated[Rise | None, OMITTED] = None
 
 
 class LayerFigures(Document):
@@ -111,6 +114,8 @@ def measure(comparison: Comparison, gate: str) -> tuple[str, float | None]:
             return "output", comparison.accuracy_drop
         case "prediction_agreement":
             return "output", comparison.prediction_agreement
+        case "error_rise":
+            return "output", comparison.error_rise
         case _:
             read = _NODE_GATES[gate]
             values = {
@@ -143,7 +148,8 @@ def check_gates(comparison: Comparison, gates: Mapping[str, float]) -> None:
         node, measured = measure(comparison, gate)
         if measured is None:
             raise UsageError(
-                f"gate '{gate}' cannot be measured on this stimulus; it needs labels or potentials"
+                f"gate '{gate}' cannot be measured on this stimulus; it needs labels of its kind, or "
+                "potentials"
             )
         met = measured <= required if gate in AT_MOST else measured >= required
         if not met:

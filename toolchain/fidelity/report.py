@@ -16,6 +16,7 @@ from toolchain.fidelity.agreement import thresholds
 from toolchain.fidelity.attribution import LossAttribution
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.compare import Comparison
+from toolchain.fidelity.continuation import Continuation
 from toolchain.fidelity.cost import Cost
 from toolchain.fidelity.decode import in_model_units
 from toolchain.fidelity.diagram import path_diagram
@@ -29,6 +30,8 @@ from toolchain.fidelity.report_tables import (
     connections_table,
     cost_table,
     firing_table,
+    horizon_table,
+    outputs_table,
     populations_table,
     sizes_table,
     stages_table,
@@ -36,7 +39,7 @@ from toolchain.fidelity.report_tables import (
 from toolchain.fidelity.resources_page import shown_resources
 from toolchain.ir import Graph, Population, print_graph
 from toolchain.ir.matrix import rows_of, values_of
-from toolchain.pages import ACCENT, INK, WARM, panel, panels, write_page
+from toolchain.pages import ACCENT, INK, WARM, panel, panels, plain, write_page
 from toolchain.passes.quantization.ranges import by_rows
 from toolchain.passes.quantization.report import QuantizationReport
 from toolchain.target.chip_fit import Fit
@@ -59,6 +62,7 @@ class ReportContent:
         checks: Sentences about what was proved, such as equality with Lava.
         attribution: The loss, split by cause; None if it was not asked for.
         resources: What a chip says of the network, and its metrics; None if no chip was asked.
+        continuation: How the network continues a series by itself; None for what is no forecast.
     """
 
     title: str
@@ -72,6 +76,7 @@ class ReportContent:
     checks: tuple[str, ...] = ()
     attribution: LossAttribution | None = None
     resources: tuple[Fit, NeuroBench] | None = None
+    continuation: Continuation | None = None
 
     @property
     def start(self) -> int:
@@ -99,6 +104,9 @@ def write_report(path: Path, content: ReportContent) -> None:
         printed=print_graph(content.graphs[1]),
         diagram=path_diagram(content.graphs[1]),
         explorer=explorer_data(content.graphs, content.traces, content.samples) | {"start": content.start},
+        outputs=None if content.comparison.outputs is None else outputs_table(content.comparison.outputs),
+        horizon=None if content.continuation is None else horizon_table(content.continuation.figures),
+        curves=None if content.continuation is None else _curves(content.continuation),
         stages=None if attribution is None else stages_table(attribution),
         causes=None if attribution is None else causes_table(attribution),
         sizes=sizes_table(content.sizes),
@@ -130,6 +138,37 @@ def _stills(content: ReportContent) -> Markup:
             title = f"Potential of {neuron_name(node.vth.shape, neuron)} of {node.name}"
             drawn.append((title, _potential(node, neuron, pair)))
     return panels(drawn)
+
+
+def _curves(continuation: Continuation) -> Markup:
+    """Draw how forecasts go on, a figure for every output of the first start, and the error of each value."""
+    drawn: list[tuple[str, Any]] = []
+    form, figures = continuation.form, continuation.figures
+    shown = [
+        (continuation.truth, INK, "-"),
+        (continuation.real, ACCENT, "-"),
+        (continuation.fixed, WARM, "--"),
+    ]
+    window, horizon = continuation.history.shape[1], continuation.truth.shape[1]
+    for i, name in enumerate(form.scale.names):
+        axis = panel("value", plain(name))
+        before = form.scale.in_units(continuation.history[0])[:, i]
+        axis.plot(range(1 - window, 1), before, color=INK, lw=0.8, marker=".", ms=3)
+        for values, colour, style in shown:
+            after = form.scale.in_units(values[0])[:, i]
+            axis.plot(range(horizon + 1), [before[-1], *after], color=colour, lw=1.4, ls=style)
+        axis.plot([0, horizon], [before[-1], before[-1]], color=INK, lw=0.7, ls=":")
+        drawn.append((f"Forecast of {name}", axis))
+    axis = panel("value after the window", "RMSE, standard deviations")
+    steps = range(1, horizon + 1)
+    for errors, colour, style in (
+        (figures.float_rmse, ACCENT, "-"),
+        (figures.fixed_rmse, WARM, "--"),
+        (figures.persistence_rmse, INK, ":"),
+    ):
+        axis.plot(steps, errors, color=colour, lw=1.4, ls=style)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return panels([*drawn, ("Error of the forecasts", axis)])
 
 
 def _raster(fired: list[NDArray[Any]]) -> Any:  # noqa: ANN401 - matplotlib's Axes

@@ -8,7 +8,9 @@ from markupsafe import Markup
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.attribution import LossAttribution, RuleEffect
 from toolchain.fidelity.change import Change
+from toolchain.fidelity.continuation import ForecastFigures
 from toolchain.fidelity.cost import Cost
+from toolchain.fidelity.outputs import OutputErrors
 from toolchain.fidelity.spike_distances import COST, TAU
 from toolchain.pages import Table, number
 from toolchain.passes.quantization.report import QuantizationReport
@@ -31,7 +33,7 @@ def stages_table(attribution: LossAttribution) -> Table:
     return Table(
         f"What changes from each stage of the conversion to the next, over {attribution.samples} samples; "
         "the last row is the whole way. A spike F1 of 1 means that all spikes are equal.",
-        ("from", "to", "spike F1", "equal predictions", "accuracy lost, points"),
+        ("from", "to", "spike F1", "equal predictions", _lost(attribution)),
         [(before, after, *_share(row)) for before, after, row in stages],
     )
 
@@ -48,15 +50,48 @@ def causes_table(attribution: LossAttribution) -> Table:
         "What each integer rule changes if it alone holds and all else stays real, over "
         f"{attribution.samples} samples. The bar is the share of spikes that differ, 1 - F1. The rows "
         "do not add up, because errors cancel or meet.",
-        ("rule", "spike F1", "equal predictions", "accuracy lost, points", "spikes that differ"),
+        ("rule", "spike F1", "equal predictions", _lost(attribution), "spikes that differ"),
         [(name, *_share(row), _bar(1 - row.spike_f1, worst)) for name, row in causes],
     )
 
 
+def _lost(attribution: LossAttribution) -> str:
+    """Return the head of the column that says what was lost at the output."""
+    return "accuracy lost, points" if attribution.together.error_rise is None else "rise of the error, %"
+
+
 def _share(row: RuleEffect) -> tuple[str, str, str]:
-    drop = row.accuracy_drop
-    lost = _NONE if drop is None else f"{drop:+.2f}"
-    return f"{row.spike_f1:.4f}", f"{row.prediction_agreement:.2f} %", lost
+    drop = row.accuracy_drop if row.error_rise is None else row.error_rise
+    alike = _NONE if row.prediction_agreement is None else f"{row.prediction_agreement:.2f} %"
+    return f"{row.spike_f1:.4f}", alike, _NONE if drop is None else f"{drop:+.2f}"
+
+
+def outputs_table(figures: OutputErrors) -> Table:
+    """Return the errors of real outputs, and of what needs no network."""
+    head, rows = figures.rows()
+    return Table(
+        "Root mean square errors in the units of the data; 'all' counts every output in standard deviations "
+        "of the training part. Beside the network stand two guesses that need none: always the mean of the "
+        "training part and, of a series, the last value. R² is the share of the variance that is said; a "
+        "guess that is always the mean has 0.",
+        head,
+        rows,
+    )
+
+
+def horizon_table(figures: ForecastFigures) -> Table:
+    """Return the errors of a forecast for each value that it goes on."""
+    return Table(
+        f"Root mean square errors of {figures.starts} forecasts that go on by their own predictions, in "
+        "standard deviations of the training part, for each value after the window.",
+        ("value", "float", "integers", "holding the last value"),
+        [
+            (i + 1, *(f"{each:.4f}" for each in errors))
+            for i, errors in enumerate(
+                zip(figures.float_rmse, figures.fixed_rmse, figures.persistence_rmse, strict=True)
+            )
+        ],
+    )
 
 
 def _bar(value: float, worst: float) -> Markup:

@@ -5,6 +5,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from toolchain.errors import ArgumentError
@@ -83,7 +84,21 @@ class Validation:
 
         The loss is cross-entropy without smoothing, or squared error.
         """
-        results, like, was_training = Results(), next(network.parameters()), network.training
+        results = Results()
+        for scores, target in self._batches(network):
+            results.add(float(_loss(scores, target)), scores, target)
+        return results
+
+    def scores(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> NDArray[np.float64]:
+        """Return what a network says of every sample, `[samples, outputs]`."""
+        return np.concatenate([scores.double().cpu().numpy() for scores, _ in self._batches(network)])
+
+    def _batches(
+        self, network: Network | FeedForward | GraphNetwork | OwnModule
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return the scores of a network as it is used, and the labels, batch by batch."""
+        batches = list[tuple[Tensor, Tensor]]()
+        like, was_training = next(network.parameters()), network.training
         network.eval()
         try:
             with torch.inference_mode():
@@ -91,10 +106,10 @@ class Validation:
                     batch = np.arange(start, min(start + self._batch_size, len(self._reader)))
                     x, target = self._reader.read_pairs(batch, like)
                     scores = network.scores(x) if isinstance(network, Network) else network(x).scores
-                    results.add(float(_loss(scores, target)), scores, target)
+                    batches.append((scores, target))
         finally:
             network.train(was_training)
-        return results
+        return batches
 
 
 def _loss(scores: Tensor, target: Tensor) -> Tensor:

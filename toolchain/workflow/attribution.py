@@ -67,7 +67,8 @@ def _compare_runs(
     One batch goes through all runs before the next: only two of its traces are kept meanwhile.
     """
     graphs = build.fixed_graph, build.fixed_graph
-    comparers, arithmetic = [Comparer(graphs) for _ in runs], Comparer(graphs)
+    form = build.facts.outputs
+    comparers, arithmetic = [Comparer(graphs, form) for _ in runs], Comparer(graphs, form)
     batches = list(in_parts(stimulus, _values(build, stimulus), room=_BATCH_VALUES))
     total = len(batches) * len(runs)
     for first, (_, batch) in enumerate(batches):

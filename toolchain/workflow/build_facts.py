@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from toolchain.errors import SourceMismatchError
 from toolchain.fidelity.change import Change
+from toolchain.fidelity.outputs import OutputForm
 from toolchain.fidelity.returned import ResultAgreement
 from toolchain.fidelity.source_search import SourceAgreement
 from toolchain.files.documents import OMITTED, Count, Digest, Document, omitted
@@ -21,7 +22,8 @@ class Sizes(Document):
         synapses: Synapses of the whole network.
         spikes: Spikes of these neurons per sample.
         operations: Synaptic operations per sample.
-        accuracy: Accuracy of the float network in percent.
+        accuracy: Accuracy of the float network in percent; None where outputs are real.
+        error: RMSE of the float network, in standard deviations; None where outputs are classes.
     """
 
     neurons: Change
@@ -30,7 +32,8 @@ class Sizes(Document):
     synapses: Change
     spikes: Change
     operations: Change
-    accuracy: Change
+    accuracy: Change | None
+    error: Annotated[Change | None, OMITTED] = None
 
     def rows(self) -> tuple[tuple[str, Change], ...]:
         """Return every figure with its name for people."""
@@ -45,6 +48,7 @@ _NAMES: Final = {
     "spikes": "spikes per sample",
     "operations": "synaptic operations per sample",
     "accuracy": "float accuracy, %",
+    "error": "float RMSE, standard deviations",
 }
 
 
@@ -169,10 +173,11 @@ class ReplacedResets(Document):
         populations: What a spike did before and does no more, in words, by population.
         samples: Samples on which the network was run before and after; 0 without any.
         spike_f1: Spike F1 over all populations; None without samples, like all figures.
-        prediction_agreement: Share of samples with equal predictions, in percent.
-        accuracy: Accuracy before and after, in percent; None without labels.
+        prediction_agreement: Share of samples with equal predictions, in percent; None for real outputs.
+        accuracy: Accuracy before and after, in percent; None without classes.
         repaired: Accuracy of the integers on the same samples after training with them, in percent; None
-            without that training, without labels, or if the samples are those it was trained on.
+            without that training, without classes, or if the samples are those it was trained on.
+        error: RMSE of real outputs before and after, in their standard deviations; None without any.
     """
 
     populations: dict[str, str]
@@ -181,6 +186,7 @@ class ReplacedResets(Document):
     prediction_agreement: float | None = None
     accuracy: Change | None = None
     repaired: Annotated[float | None, OMITTED] = None
+    error: Annotated[Change | None, OMITTED] = None
 
     def sentence(self, *, trained: bool) -> str:
         """Return what was replaced, and what that cost.
@@ -190,13 +196,18 @@ class ReplacedResets(Document):
         """
         listed = "; ".join(f"'{name}' ({what})" for name, what in self.populations.items())
         said = f"spikes of these populations now set the potential to zero; left out: {listed}"
-        if self.spike_f1 is None or self.prediction_agreement is None:
+        if self.spike_f1 is None:
             return f"{said}; what that costs was not measured, there were no samples"
-        change = self.accuracy
-        right = "" if change is None else f", accuracy {change.before:.2f} % -> {change.after:.2f} %"
+        change, error, alike = self.accuracy, self.error, self.prediction_agreement
+        figures = [
+            f"spike F1 {self.spike_f1:.4f}",
+            *([] if alike is None else [f"equal predictions {alike:.2f} %"]),
+            *([] if change is None else [f"accuracy {change.before:.2f} % -> {change.after:.2f} %"]),
+            *([] if error is None else [f"RMSE {error.before:.4g} -> {error.after:.4g}"]),
+        ]
         return (
-            f"{said}; in real numbers, on {self.samples} samples, that gives spike F1 {self.spike_f1:.4f}, "
-            f"equal predictions {self.prediction_agreement:.2f} %{right}{self._what_now(trained=trained)}"
+            f"{said}; in real numbers, on {self.samples} samples, that gives {', '.join(figures)}"
+            f"{self._what_now(trained=trained)}"
         )
 
     def _what_now(self, *, trained: bool) -> str:
@@ -219,6 +230,7 @@ class BuildFacts(Document):
         fast_loop: The loop that no clocked target can run, if there is one.
         repair: Training with the integers.
         replaced: Resets that others took the place of; None if all stayed.
+        outputs: Meaning of real outputs; None for classes, or where nobody said it.
     """
 
     imported: ImportFacts | None = None
@@ -229,6 +241,7 @@ class BuildFacts(Document):
     fast_loop: str | None = None
     repair: RepairFacts | None = None
     replaced: Annotated[ReplacedResets | None, OMITTED] = None
+    outputs: Annotated[OutputForm | None, OMITTED] = None
 
     def notes(self) -> tuple[str, ...]:
         """Return what a user must know: of the import, its proof, replaced resets, and added delays."""

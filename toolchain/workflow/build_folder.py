@@ -218,7 +218,7 @@ class Build(Summarised):
         encoder = None
         if _INPUT in files:
             encoder = parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
-        check_coherent(folder.path, graphs, report, stimulus, encoder)
+        check_coherent(folder.path, graphs, report, stimulus, encoder, manifest.facts.outputs)
         passes = _read_passes(files, folder.path, *graphs)
         return cls(*graphs, manifest.target, report, stimulus, manifest.facts, passes, encoder)
 

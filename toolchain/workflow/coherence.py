@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from toolchain import ir
+from toolchain.data.codes.sample_encoder import series_code
 from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.errors import CorruptArtifactError, StimulusError, UsageError
 from toolchain.execution.clipping import graded_range
 from toolchain.execution.stimulus import Stimulus, named_stimulus
+from toolchain.fidelity.outputs import OutputForm
 from toolchain.ir import AnyNode, EdgeKind, Graph, Stage, same_node
 from toolchain.ir.matrix import values_of
 from toolchain.passes.quantization.report import QuantizationReport
@@ -32,6 +34,7 @@ def check_coherent(
     report: QuantizationReport,
     stimulus: Stimulus | None,
     encoder: RawEncoder | None = None,
+    outputs: OutputForm | None = None,
 ) -> None:
     """Raise unless the parts of a build belong together.
 
@@ -41,6 +44,7 @@ def check_coherent(
         report: Report of the quantization.
         stimulus: The samples of the build, whose values are not looked at.
         encoder: What encodes new samples.
+        outputs: What real outputs mean; None for classes.
 
     Raises:
         CorruptArtifactError: Says which parts disagree, and in what.
@@ -50,6 +54,7 @@ def check_coherent(
         _report_problems(graphs[1], report),
         _sample_problems(graphs[0], stimulus),
         encoder_problems(graphs[0], encoder),
+        _output_problems(graphs[0], outputs),
     )
     problem = next(problems, "")
     if problem:
@@ -143,6 +148,19 @@ def _describes(report: QuantizationReport, node: AnyNode) -> bool:
             return (row.neurons, row.origin, firing) == (node.vth.size, node.origin.path, does)
         case _:
             return True
+
+
+def _output_problems(graph: Graph, form: OutputForm | None) -> Iterator[str]:
+    """Say what of the meaning of outputs does not fit the outputs, or the code of a series the input."""
+    if form is None:
+        return
+    outputs = len(form.scale.names)
+    if outputs != graph.scores:
+        yield f"the manifest speaks of {outputs} real outputs, the network has {graph.scores}"
+    elif form.forecast is not None:
+        channels = series_code(form.forecast.encoding, outputs).channels
+        if [node.shape for node in graph.inputs] != [(channels,)]:
+            yield f"the manifest speaks of a code of {channels} channels, which is not the input's"
 
 
 def _sample_problems(graph: Graph, stimulus: Stimulus | None) -> Iterator[str]:

@@ -25,6 +25,7 @@ from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.attribution import attribute_loss
 from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.check import Resources, fit_activity
+from toolchain.workflow.continuation import continue_series
 from toolchain.workflow.judgement import Exactness, Judgement
 
 _COMPARED: Final = ("spikes", "v")
@@ -70,7 +71,8 @@ def compare_build(
     options = build.quantization.options
     clustered = options is not None and options.decay_profiles is not None
     check_integers(build.float_graph, build.fixed_graph, clustered=clustered)
-    comparer, shown = Comparer((build.float_graph, build.fixed_graph)), ShownSamples()
+    comparer = Comparer((build.float_graph, build.fixed_graph), build.facts.outputs)
+    shown = ShownSamples()
     clipping = ClippingTally.of(build.fixed_graph)
     activities = _compare_in_parts(build, fitted, comparer, shown, clipping, progress)
     first = fitted.take(slice(0, exact_samples))
@@ -89,6 +91,7 @@ def compare_build(
         resources=resources,
         misfit=misfit,
         clipped=clipping.clipped,
+        continuation=continue_series(build, fitted, progress),
     )
 
 
@@ -120,7 +123,9 @@ def _compare_in_parts(
         return traces[0], traces[1]
 
     def tally(start: int, part: Stimulus, traces: tuple[Trace, Trace]) -> tuple[Activity, Activity]:
-        comparer.add(traces, labels=part.labels, lengths=part.lengths, entered=part.values)
+        comparer.add(
+            traces, labels=part.labels, lengths=part.lengths, present=part.present, entered=part.values
+        )
         shown.keep(start, traces, comparer.firsts())
         return count_events(graphs[0], part, traces[0]), count_events(graphs[1], part, traces[1])
 

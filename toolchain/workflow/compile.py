@@ -314,7 +314,7 @@ def compile_trained(
         repeat_over_steps(trained.still_steps, samples) for samples in (trained.stimulus, trained.calibration)
     )
     source = None if trained.own is None else trained.own.source
-    facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus), source=source)
+    facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus), source=source, outputs=trained.outputs)
     prepared = Prepared(module, graph, stimulus, calibration)
     build = _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
     return replace(build, encoder=_encoder_for(build.float_graph, trained))
@@ -351,4 +351,4 @@ def repeat_over_steps(steps: int | None, stimulus: Stimulus) -> Stimulus:
         else array
         for name, array in stimulus.values.items()
     }
-    return Stimulus(values, stimulus.labels, stimulus.lengths)
+    return replace(stimulus, values=values)

@@ -292,7 +292,8 @@ def _check_training(
     if train.labels is None:
         raise UsageError(
             "the training samples have no labels",
-            "add an array named 'labels' to `train`, with the class of every sample, whole numbers from 0",
+            "add an array named 'labels' to `train`, with the class of every sample, whole numbers from 0, "
+            "or real values [samples, outputs]",
         )
     shared = 0 if stimulus is None else shared_samples(stimulus, train)
     if stimulus is None or not shared:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from toolchain.data.codes.options import CodeOptions, IntensityCode
 from toolchain.data.pictures.digits import CLASSES, DIGITS
-from toolchain.data.sets.options import DATA_KINDS, DataOptions, DigitsData
+from toolchain.data.sets.options import DataOptions, DigitsData
 from toolchain.errors import ArgumentError, ExperimentError
 from toolchain.files.documents import Document, later, read_document
 from toolchain.files.toml import read_toml
@@ -22,8 +22,9 @@ from toolchain.workflow.sections.model import CONVOLUTIONAL, ModelOptions, OwnMo
 from toolchain.workflow.sections.numbers import Seed
 from toolchain.workflow.sections.pruning import ChannelSelection, PruningOptions, SynapsePruning
 from toolchain.workflow.sections.quantization import QuantizationSection
+from toolchain.workflow.sections.task import TaskOptions, check_task, named_task, usual_code
 from toolchain.workflow.sections.training import TrainingSection
-from toolchain.workflow.sections.wording import experiment_error, names_in
+from toolchain.workflow.sections.wording import experiment_error
 
 _OF_NEURONS: Final = {"refractory": "refractory_ms", "adaptation_decay": "adaptation_tau_ms"}
 """Keys of `[model]` that the neurons know by another name."""
@@ -37,6 +38,7 @@ class Experiment(Document):
 
     seed: Seed = Field(default=0, description="of weights, pruning and the order of samples")
     data: DataOptions = Field(default=DigitsData(), description="data set, and how it is split")
+    task: TaskOptions | None = later(None, "what is learnt; by default what suits the data")
     encoding: CodeOptions = Field(default=IntensityCode(), description="how samples become spikes")
     model: ModelOptions = Field(default=RecurrentModel(), description="the network before pruning")
     pruning: PruningOptions | None = Field(
@@ -88,12 +90,14 @@ def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a 
     data = content.get("data", {})
     if isinstance(data, Mapping):
         content["data"] = data = {"name": DigitsData().name} | dict(data)
-        code = next((kind.CODE for kind in DATA_KINDS if data["name"] in names_in(kind)), "rate")
+        code = usual_code(data)
         if code == "rate" and name in CONVOLUTIONAL:
             code = "direct"
         encoding = content.get("encoding", {})
         if isinstance(encoding, Mapping):
             content["encoding"] = {"name": code} | dict(encoding)
+    if isinstance(content.get("task"), Mapping):
+        content["task"] = named_task(content["task"])
     return content
 
 
@@ -141,6 +145,7 @@ def _check_together(experiment: Experiment) -> None:
             )
         case _:
             pass
+    check_task(experiment.data, experiment.task)
     if isinstance(experiment.data, DigitsData):
         _check_digits(experiment.data.test_fraction)
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from toolchain.arrays import Floats
 from toolchain.data.codes.series_codes import SeriesCode
-from toolchain.errors import SeriesError
+from toolchain.errors import SeriesError, UsageError
 from toolchain.execution.clipping import warn_clipped
 from toolchain.fidelity.decode import scores
-from toolchain.intake import count_of, samples_of
-from toolchain.ir import Graph
+from toolchain.intake import count_of, name_of, samples_of
+from toolchain.ir import FixedLif, Graph, Lif
 from toolchain.options import each, factor, flag, hold, real, whole
 from toolchain.target.protocol import Program, Session, session_of
 from toolchain.training.ridge import LinearReadout, fit_ridge
@@ -32,7 +32,7 @@ class ForecastOptions:
     """How states are read and the read-out is fitted.
 
     Attributes:
-        layer: Population whose spikes are read.
+        layer: Population whose spikes are read; `feeding_layer` finds it in a graph.
         windows: Time constants, in steps, of the exponential filters over the spikes; one set of features
             for each.
         increments: Whether the read-out predicts the change of the value instead of the value. The
@@ -42,7 +42,7 @@ class ForecastOptions:
         wash_out: Values at the start of each piece whose states are thrown away.
     """
 
-    layer: str = "hidden"
+    layer: str
     windows: tuple[float, ...] = (30.0,)
     increments: bool = True
     strength: float = 1e-4
@@ -52,12 +52,33 @@ class ForecastOptions:
     def __post_init__(self) -> None:
         hold(
             self,
+            layer=name_of,
             windows=each(factor, least=1),
             increments=flag,
             strength=real(0),
             segments=whole(1),
             wash_out=whole(),
         )
+
+
+def feeding_layer(graph: Graph) -> str:
+    """Return the population that feeds the population that the first output reads.
+
+    Raises:
+        UsageError: There is none, or several: lists them, so that one can be named.
+    """
+    read = graph[graph.outputs[0].inputs[0]]
+    sources = (graph.source(graph[name].inputs[0])[0] for name in read.inputs)
+    names = dict.fromkeys(
+        node.name for node in sources if isinstance(node, Lif | FixedLif) and node.name != read.name
+    )
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise UsageError(
+            f"expected one population that feeds '{read.name}', got {listed}",
+            "name the one to read as `layer`",
+        )
+    return next(iter(names))
 
 
 @final
@@ -268,29 +289,6 @@ class _Runner:
         for t in range(steps.shape[1]):
             self._filter.add(self.session.step({_INPUT: steps[:, t]})[self._layer])
         return self._filter.read()
-
-
-def windows_of(series: Floats, length: int, *, increments: bool = True) -> tuple[Floats, Floats]:
-    """Return every window of a series and what follows it, to train a network on.
-
-    Args:
-        series: `[time, D]`.
-        length: Values per window.
-        increments: Whether the change from the last value of the window is wanted instead of the value.
-
-    Returns:
-        Windows `[n, length, D]` and targets `[n, D]`.
-
-    Raises:
-        SeriesError: The series is not longer than a window.
-    """
-    series = samples_of(series, "series", ("time", "dimensions")).astype(np.float64, copy=False)
-    length = count_of(length, "length", least=1)
-    if len(series) <= length:
-        raise SeriesError("given", f"has {len(series)} values; a window of {length} needs one more at least")
-    index = np.arange(len(series) - length)[:, None] + np.arange(length)
-    after = series[length:]
-    return series[index], after - series[length - 1 : -1] if increments else after
 
 
 def predict_from_windows(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self, final
+from typing import Annotated, ClassVar, Self, final
 
 from pydantic import ConfigDict
 
@@ -13,9 +13,11 @@ from toolchain.execution.trace import Trace
 from toolchain.fidelity import Comparison, Mismatch
 from toolchain.fidelity.agreement import Agreement
 from toolchain.fidelity.attribution import LossAttribution
+from toolchain.fidelity.continuation import Continuation, ForecastFigures
 from toolchain.fidelity.cost import Cost
+from toolchain.fidelity.outputs import OutputErrors
 from toolchain.fidelity.report import ReportContent, write_report
-from toolchain.files.documents import Count, FileDocument, write_document
+from toolchain.files.documents import OMITTED, Count, FileDocument, write_document
 from toolchain.summary import Summarised, Summary
 from toolchain.workflow.build_folder import Build
 from toolchain.workflow.check import Resources
@@ -66,6 +68,7 @@ class Judgement(Summarised):
         resources: What the build's chip says of it; None if its target knows no chip, or it does not fit.
         misfit: Reason why it does not fit; empty otherwise.
         clipped: The graded inputs of which the integers were given less than the real numbers.
+        continuation: How the network continues a series by itself; None for what is no forecast.
     """
 
     comparison: Comparison
@@ -77,6 +80,7 @@ class Judgement(Summarised):
     resources: Resources | None = None
     misfit: str = ""
     clipped: tuple[ClippedInput, ...] = ()
+    continuation: Continuation | None = None
 
     def document(self) -> "FidelityDocument":
         """Return what `fidelity.json` holds."""
@@ -129,13 +133,15 @@ class FidelityDocument(FileDocument):
         samples: Number of samples.
         nodes: Agreement per population.
         spike_f1: Spike F1 over the spikes of all populations that fire.
-        prediction_agreement: Share of samples with equal predictions, in percent.
-        float_accuracy: Accuracy in real numbers, in percent; null without labels.
-        fixed_accuracy: Accuracy in integers, in percent; null without labels.
-        accuracy_drop: Points lost from float to fixed; null without labels.
+        prediction_agreement: Share of samples with equal predictions, in percent; null for real outputs.
+        float_accuracy: Accuracy in real numbers, in percent; null without classes.
+        fixed_accuracy: Accuracy in integers, in percent; null without classes.
+        accuracy_drop: Points lost from float to fixed; null without classes.
         exact: Per further target, whether its integers equal those of reference and emulator.
         attribution: The loss split by cause; null if it was not asked for.
         clipped: The graded inputs of which the integers were given less than the real numbers.
+        outputs: Errors of real outputs.
+        forecast: Errors of forecasts that go on by their own predictions.
     """
 
     FORMAT: ClassVar[str] = "pumice-fidelity"
@@ -151,13 +157,15 @@ class FidelityDocument(FileDocument):
     samples: Count
     nodes: dict[str, Agreement]
     spike_f1: float
-    prediction_agreement: float
+    prediction_agreement: float | None
     float_accuracy: float | None
     fixed_accuracy: float | None
     accuracy_drop: float | None
     exact: dict[str, bool]
     attribution: LossAttribution | None
     clipped: tuple[ClippedInput, ...]
+    outputs: Annotated[OutputErrors | None, OMITTED] = None
+    forecast: Annotated[ForecastFigures | None, OMITTED] = None
 
     @classmethod
     def of(cls, judgement: Judgement) -> Self:
@@ -174,6 +182,8 @@ class FidelityDocument(FileDocument):
             exact={name: result.equal for name, result in judgement.exact.items()},
             attribution=judgement.attribution,
             clipped=judgement.clipped,
+            outputs=comparison.outputs,
+            forecast=None if judgement.continuation is None else judgement.continuation.figures,
         )
 
 
@@ -199,4 +209,5 @@ def report_of(build: Build, judgement: Judgement) -> ReportContent:
         ),
         attribution=judgement.attribution,
         resources=None if resources is None else (resources.fit, resources.metrics),
+        continuation=judgement.continuation,
     )

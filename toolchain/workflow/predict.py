@@ -15,11 +15,13 @@ from toolchain.bars import draws
 from toolchain.data.new_samples.raw_files import RawSamples
 from toolchain.errors import ArgumentError, UsageError
 from toolchain.execution.clipping import ClippingTally, warn_clipped
+from toolchain.execution.companions import are_real, classes_or_targets
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.decode import accuracy, scores
+from toolchain.fidelity.outputs import OutputForm
 from toolchain.files.atomic import write_text
 from toolchain.files.npz import write_arrays
-from toolchain.intake import PathText, labels_of, path_of, samples_of
+from toolchain.intake import PathText, path_of, samples_of
 from toolchain.ir import Stage
 from toolchain.memory import enough_memory
 from toolchain.progress import Progress, default_progress, part_progress
@@ -28,6 +30,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.workflow.build_folder import Build, check_is_build
 from toolchain.workflow.new_samples import NewSamples, open_samples, stimuli
+from toolchain.workflow.real_values import RealValues
 from toolchain.workflow.run import first_samples, program_of
 
 FILE_KINDS: Final = (".csv", ".npz")
@@ -45,9 +48,11 @@ class Prediction(Summarised):
     Attributes:
         scores: Scores `[samples, classes]` of each output, in the units of the model: potentials, or numbers
             of spikes.
-        labels: The true classes, if the samples have them.
+        labels: The true classes, or real targets in the units of the model, if the samples have them.
         class_names: Names of the classes; empty if the network knows none.
         sources: File or row that each sample comes from; empty where samples have no names.
+        form: What real outputs mean; None for classes, or where nobody said it.
+        present: Last values of the samples of a series.
 
     Raises:
         ArgumentError: Scores are no finite numbers `[samples, classes]` of at least one sample and class, or
@@ -55,9 +60,11 @@ class Prediction(Summarised):
     """
 
     scores: dict[str, Floats]
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[Any] | None = None
     class_names: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    form: OutputForm | None = None
+    present: Floats | None = None
 
     def __post_init__(self) -> None:
         given: Any = self.scores
@@ -72,7 +79,16 @@ class Prediction(Summarised):
             samples = len(scores[output])
         object.__setattr__(self, "scores", scores)
         if self.labels is not None:
-            object.__setattr__(self, "labels", labels_of(self.labels, "labels", samples=int(samples)))
+            object.__setattr__(self, "labels", classes_or_targets(self.labels, samples=int(samples)))
+
+    @property
+    def real(self) -> RealValues | None:
+        """What is said and what is true in the units of the data; None for classes."""
+        real = are_real(self.labels)
+        if self.form is None and not real:
+            return None
+        first = next(iter(self.scores.values()))
+        return RealValues(first, self.labels if real else None, self.form, self.present, self.sources)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,16 +97,26 @@ class Prediction(Summarised):
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """Class of the highest score of the first output, `[samples]`."""
+        """Class of the highest score of the first output, `[samples]`.
+
+        Raises:
+            UsageError: The outputs are real values.
+        """
+        if self.real is not None:
+            raise UsageError("the network says real values, no classes", "read `real.values`")
         return next(iter(self.scores.values())).argmax(axis=1)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of right classes in percent; None without labels."""
-        return None if self.labels is None else accuracy(self.classes, self.labels)
+        """Share of right classes in percent; None without them."""
+        if self.labels is None or self.real is not None:
+            return None
+        return accuracy(self.classes, self.labels)
 
     def rows(self) -> tuple[list[str], list[list[object]]]:
         """Return the names of the columns, and a row for each sample."""
+        if self.real is not None:
+            return self.real.rows()
         several = len(self.scores) > 1
         table = np.concatenate(list(self.scores.values()), axis=1)
         columns: dict[str, Sequence[object]] = {"sample": range(len(table))}
@@ -117,12 +143,9 @@ class Prediction(Summarised):
         return any(name != str(number) for number, name in enumerate(self.class_names))
 
     def summary(self) -> Summary:
-        """Return how many there are of each class, and the first of them."""
+        """Return how many there are of each class, or the errors of real values, and the first of them."""
         head, rows = self.rows()
-        counts = enumerate(np.bincount(self.classes))
-        of_each = ", ".join(f"{count} of class {self._called(k)}" for k, count in counts if count)
-        right = "" if self.accuracy is None else f"; {self.accuracy:.2f} % are right"
-        line = f"Prediction of {len(rows)} samples: {of_each}{right}"
+        line = self._line() if self.real is None else self.real.line()
         shown = [
             [f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row] for row in rows[:_SHOWN]
         ]
@@ -131,8 +154,14 @@ class Prediction(Summarised):
     def _called(self, number: int) -> str:
         return f"'{self.class_names[number]}'" if self._named else str(number)
 
+    def _line(self) -> str:
+        counts = enumerate(np.bincount(self.classes))
+        of_each = ", ".join(f"{count} of class {self._called(k)}" for k, count in counts if count)
+        right = "" if self.accuracy is None else f"; {self.accuracy:.2f} % are right"
+        return f"Prediction of {len(self.classes)} samples: {of_each}{right}"
+
     def save(self, path: PathText) -> None:
-        """Write a `.csv`, a row for each sample, or a `.npz` with `classes`, `labels` and the scores.
+        """Write a `.csv`, a row for each sample, or a `.npz` with `classes` or `values`, `labels` and scores.
 
         In a `.npz` the scores of an output are the array `scores/<output>`, and names stand in `class_names`
         and `sources`, as far as there are any.
@@ -149,9 +178,12 @@ class Prediction(Summarised):
             write_text(place, text.getvalue().encode(errors="backslashreplace").decode())
             return
         arrays: dict[str, NDArray[Any]] = {f"scores/{name}": each for name, each in self.scores.items()}
-        arrays["classes"] = self.classes
-        if self.labels is not None:
-            arrays["labels"] = self.labels
+        if self.real is not None:
+            arrays |= self.real.arrays()
+        else:
+            arrays["classes"] = self.classes
+            if self.labels is not None:
+                arrays["labels"] = self.labels
         for name in ("class_names", "sources"):
             if getattr(self, name):
                 arrays[name] = np.array(getattr(self, name))
@@ -219,11 +251,14 @@ def predict_build(
                 outputs[output.name].append(scores(graph, trace, output, part.lengths))
         done += fitted.samples
     warn_clipped(clipping.clipped)
+    real = build.facts.outputs is not None
     return Prediction(
         {name: np.concatenate(each) for name, each in outputs.items()},
         given.labels,
-        tuple(graph.outputs[0].classes),
+        () if real else tuple(graph.outputs[0].classes),
         given.sources if isinstance(given, RawSamples) else (),
+        build.facts.outputs,
+        None if isinstance(given, RawSamples) else given.present,
     )
 
 

@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.codes.input_encoder import InputEncoder, gathered
+from toolchain.data.codes.options import WindowCode
 from toolchain.data.series.series import Series
-from toolchain.data.sets.data_set import DataSet, Stored
+from toolchain.data.sets.data_set import DataSet, Part, SampleKind, Stored
 from toolchain.data.sets.opening import open_data
-from toolchain.errors import ExperimentError
+from toolchain.data.sets.windows import windows_data
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import ForecastForm, OutputForm
 from toolchain.training import FitOptions
 from toolchain.workflow.experiment import Experiment, check_room
 from toolchain.workflow.sections.model import OwnModel, RecurrentModel
+from toolchain.workflow.sections.task import ForecastTask, check_opened
 
 # Streams of random numbers, one per purpose: adding one never moves another.
 WEIGHTS_STREAM, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
@@ -39,6 +42,15 @@ class EncodedData:
         model = experiment.model
         flat = isinstance(model, RecurrentModel) or (isinstance(model, OwnModel) and model.flat)
         self.encoder = InputEncoder(data, experiment.encoding, flat=flat)
+        self._forecast: ForecastForm | None = None
+        if isinstance(experiment.encoding, WindowCode) and data.kind is SampleKind.WINDOWS:
+            task = forecast_task(experiment)
+            self._forecast = ForecastForm(
+                window=task.window,
+                horizon=task.horizon,
+                increments=task.increments,
+                encoding=experiment.encoding,
+            )
         self._seed = experiment.seed
         self._rng = np.random.default_rng([experiment.seed, _ENCODING])
 
@@ -63,27 +75,53 @@ class EncodedData:
 
     def first(self, count: int) -> Stimulus:
         """Return the first training samples, with their labels."""
-        return Stimulus({"input": gathered(self.train, count)}, self.data.train.labels[:count])
+        return self._stimulus(gathered(self.train, count), self.data.train)
+
+    def held_out(self) -> Stimulus:
+        """Return the test samples, with their labels."""
+        return self._stimulus(self.test, self.data.test)
+
+    def _stimulus(self, values: NDArray[Any], part: Part) -> Stimulus:
+        present = self.present(part)
+        labels = part.labels[: len(values)]
+        return Stimulus(
+            {"input": values}, labels, present=None if present is None else present[: len(values)]
+        )
+
+    def present(self, part: Part) -> NDArray[np.float64] | None:
+        """Return the last value of every window of a part; None for what is no series."""
+        return part.samples[:, -1] if self.data.kind is SampleKind.WINDOWS else None
+
+    @property
+    def outputs(self) -> OutputForm | None:
+        """What real outputs mean; None for classes."""
+        scale = self.data.scale
+        return None if scale is None else OutputForm(scale=scale, forecast=self._forecast)
 
 
 def load_data(experiment: Experiment) -> EncodedData:
-    """Return the data set of an experiment to classify.
+    """Return the data set of an experiment; a series in windows.
 
     Raises:
-        ExperimentError: The data are a series, or the encoding does not suit them, or the sizes are more than
-            this machine's memory.
+        ExperimentError: The task or the encoding does not suit the samples, or the sizes are more than this
+            machine's memory.
+        SeriesError: A part of a series is too short for its windows.
     """
     data = open_data(experiment.data)
     if isinstance(data, Series):
-        raise ExperimentError(
-            "data.name",
-            f"'{experiment.data.name}' is a series to forecast, and this network learns classes; for a table "
-            "of samples, `label` names the column of their classes",
-        )
+        task = forecast_task(experiment)
+        options: Any = experiment.data
+        data = windows_data(options, data, task.window, task.horizon, increments=task.increments)
+    check_opened(data, experiment.task)
     encoded = EncodedData(experiment, data)
     encoder = encoded.encoder
     check_room(experiment, len(data.train), encoder.steps, encoder.bytes_per_sample)
     return encoded
+
+
+def forecast_task(experiment: Experiment) -> ForecastTask:
+    """Return how an experiment forecasts a series; the defaults if it does not say."""
+    return experiment.task if isinstance(experiment.task, ForecastTask) else ForecastTask()
 
 
 def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions:

@@ -320,7 +320,7 @@ def _training_samples(build: Build, samples: Stimulus) -> tuple[Stimulus, NDArra
         raise UsageError(
             "quantization-aware training needs labels",
             "add an array 'labels' with the class of every sample, whole numbers from 0 to "
-            f"{max(build.float_graph.scores - 1, 0)}",
+            f"{max(build.float_graph.scores - 1, 0)}, or real values [samples, outputs]",
         )
     fitted = fit_stimulus(build.float_graph, build.stimulus_for(samples))
     if fitted.lengths is not None and (fitted.lengths != fitted.steps).any():

@@ -56,12 +56,17 @@ def replaced_resets(before: Graph, after: Graph, samples: Stimulus | None) -> Re
     accuracy = None
     if comparison.float_accuracy is not None and comparison.fixed_accuracy is not None:
         accuracy = Change.of((comparison.float_accuracy, comparison.fixed_accuracy))
+    error = None
+    outputs = comparison.outputs
+    if outputs is not None and outputs.float_error is not None and outputs.fixed_error is not None:
+        error = Change.of((outputs.float_error.together, outputs.fixed_error.together))
     return ReplacedResets(
         populations=replaced,
         samples=comparison.samples,
         spike_f1=comparison.spike_f1,
         prediction_agreement=comparison.prediction_agreement,
         accuracy=accuracy,
+        error=error,
     )
 
 

@@ -11,6 +11,7 @@ from toolchain.data.new_samples.raw_encoder import RawEncoder
 from toolchain.data.sets.data_set import DataOrigin
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import OutputErrors, OutputForm
 from toolchain.files.disk import check_replaceable
 from toolchain.files.documents import OMITTED, Document, omitted, parse_document, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
@@ -47,7 +48,9 @@ class History(Document):
         unpruned: Record of every epoch of the unpruned network, if it was trained too.
         network: Record of every epoch of the network.
         validation: Accuracy on the samples for validation, in percent, if there are some.
+        validation_error: Errors of real outputs on these samples, if there are some.
         test: Accuracy on the held-out samples after training, in percent; runs of before do not say it.
+        test_error: Errors of real outputs on the held-out samples after training.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
@@ -55,7 +58,9 @@ class History(Document):
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
     validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
+    validation_error: Annotated[OutputErrors | None, OMITTED] = None
     test: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
+    test_error: Annotated[OutputErrors | None, OMITTED] = None
 
 
 class RunFacts(Document):
@@ -65,12 +70,14 @@ class RunFacts(Document):
         experiment: The settings that were asked for.
         history: What happened in the stages.
         data: Where the samples came from, if they were read from files.
+        outputs: Meaning of real outputs; none for classes.
         own: Where the network comes from, if code of the user built it.
     """
 
     experiment: Experiment
     history: History
     data: Annotated[DataOrigin | None, OMITTED] = None
+    outputs: Annotated[OutputForm | None, OMITTED] = None
     own: Annotated[OwnFacts | None, OMITTED] = None
 
 
@@ -78,7 +85,7 @@ class RunDocument(SealedDocument):
     """The file that lists the others of a run: written last, so its presence says that the run is complete.
 
     Attributes:
-        classes: Names of the classes.
+        classes: Names of the classes, or of real outputs.
         facts: The experiment, and what happened in its stages.
     """
 
@@ -107,10 +114,11 @@ class TrainedRun:
         unpruned: The unpruned network after the same training, if the experiment asked for it.
         stimulus: Held-out test split with labels.
         calibration: Training samples for quantization.
-        classes: Names of the classes.
+        classes: Names of the classes, or of real outputs.
         experiment: Settings of the run.
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
+        outputs: Meaning of real outputs; None for classes.
         own: Where the network comes from, if code of the user built it.
         encoder: What reads and encodes new samples; None where an earlier version trained.
     """
@@ -123,6 +131,7 @@ class TrainedRun:
     experiment: Experiment
     history: History
     origin: DataOrigin | None = None
+    outputs: OutputForm | None = None
     own: OwnFacts | None = None
     encoder: RawEncoder | None = None
 
@@ -164,6 +173,11 @@ class TrainedRun:
                 folder.path / RUN,
                 f"names {len(document.classes)} classes, the network has {scores}; train again",
             )
+        form = document.facts.outputs
+        if form is not None and form.scale.names != document.classes:
+            raise CorruptArtifactError(
+                folder.path / RUN, "names other outputs than those whose units it knows; train again"
+            )
         stimulus, calibration = (
             Stimulus.of_file(files.open(name), folder.path / name, sys.maxsize) for name in _SAMPLES
         )
@@ -178,6 +192,7 @@ class TrainedRun:
             document.facts.experiment,
             document.facts.history,
             origin=document.facts.data,
+            outputs=document.facts.outputs,
             own=document.facts.own,
             encoder=parse_document(files.read(_INPUT), folder.path / _INPUT, RawEncoder)
             if _INPUT in files
@@ -218,9 +233,12 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder) -> None:
-    """Write how new samples are encoded, and `run.json` last of all."""
-    write_document(folder / _INPUT, encoder)
+def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder | None) -> None:
+    """Write how new samples are encoded, if files of them can be read, and `run.json` last of all."""
+    given: tuple[str, ...] = ()
+    if encoder is not None:
+        write_document(folder / _INPUT, encoder)
+        given = (_INPUT,)
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
-    files = seal(folder, (*RunDocument.LOADED, _INPUT, *unpruned))
+    files = seal(folder, (*RunDocument.LOADED, *given, *unpruned))
     write_document(folder / RUN, RunDocument(classes=classes, facts=facts, files=files))

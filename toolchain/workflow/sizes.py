@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from toolchain.errors import UsageError
 from toolchain.execution.activity import Activity, count_events
 from toolchain.execution.stimulus import Stimulus
-from toolchain.fidelity import accuracy, predictions
+from toolchain.fidelity import accuracy, scores
 from toolchain.fidelity.change import Change
 from toolchain.fidelity.cost import Cost, cost_of, recurrent_synapses
 from toolchain.frontends import from_torch
@@ -21,7 +21,7 @@ from toolchain.workflow.run_folder import TrainedRun
 
 
 def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | None:
-    """Return sizes and accuracies before and after pruning; None if nothing was pruned.
+    """Return sizes, and accuracies or errors, before and after pruning; None if nothing was pruned.
 
     Args:
         trained: The run.
@@ -32,6 +32,7 @@ def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | N
         return None
     graphs = (from_torch(trained.unpruned, classes=trained.classes), graph)
     costs, rates = zip(*(judge_float(each, stimulus) for each in graphs), strict=True)
+    change = Change.of(rates)
     inner = [_firing(each) for each in graphs]
     recurrent = [recurrent_synapses(each, cost) for each, cost in zip(graphs, costs, strict=True)]
     return Sizes(
@@ -41,7 +42,8 @@ def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | N
         synapses=Change.of([sum(cost.synapses.values()) for cost in costs]),
         spikes=Change.of([_over(cost.spikes, names) for cost, names in zip(costs, inner, strict=True)]),
         operations=Change.of([cost.total_operations for cost in costs]),
-        accuracy=Change.of(rates),
+        accuracy=None if trained.stimulus.real else change,
+        error=change if trained.stimulus.real else None,
     )
 
 
@@ -55,17 +57,20 @@ def _over(figures: Mapping[str, float], names: Sequence[str]) -> float:
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:
-    """Return cost and accuracy of a float graph on labelled samples."""
+    """Return cost of a float graph on labelled samples, and its accuracy, or the error of real outputs."""
     if stimulus.labels is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
     program = load_target(DEFAULT_EXECUTOR).build(graph)
-    predicted: list[NDArray[np.int64]] = []
+    said: list[NDArray[np.float64]] = []
     activity: Activity | None = None
     for _, part in in_parts(stimulus, recorded_bytes(graph, stimulus.steps, ("spikes",)), program):
         trace = program.run(part)
-        predicted.append(predictions(graph, trace, part.lengths))
+        said.append(scores(graph, trace, graph.outputs[0], part.lengths))
         counted = count_events(graph, part, trace)
         activity = counted if activity is None else activity.merged(counted)
     if activity is None:
         raise UsageError("there are no test samples; accuracy cannot be measured")
-    return cost_of(graph, activity), accuracy(np.concatenate(predicted), stimulus.labels)
+    together = np.concatenate(said)
+    if stimulus.real:
+        return cost_of(graph, activity), float(np.sqrt(np.mean((together - stimulus.labels) ** 2)))
+    return cost_of(graph, activity), accuracy(together.argmax(axis=1), stimulus.labels)

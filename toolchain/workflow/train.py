@@ -5,10 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
+from numpy.typing import NDArray
+
 from toolchain.bars import draws
 from toolchain.data.new_samples.raw_encoder import RawEncoder
+from toolchain.data.sets.data_set import Part, SampleKind
 from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
+from toolchain.fidelity.outputs import OutputTally
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import FeedForward, Network
@@ -58,14 +62,16 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     else:
         (trained, own), learner = (network, None), network
     save_trained(trained, folder / "network")
-    records["validation"] = _accuracy(experiment, learner, _validation(encoded))
+    data = encoded.data
+    records |= _measured("validation", experiment, learner, encoded, (encoded.validation, data.validation))
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
-    test = Stimulus({"input": encoded.test}, encoded.data.test.labels)
-    test.save(folder / "stimulus.npz")
-    records["test"] = _accuracy(experiment, learner, (encoded.test, encoded.data.test.labels))
-    history = History(**records)
-    facts = RunFacts(experiment=experiment, history=history, data=encoded.data.origin, own=own)
-    finish(folder, encoded.data.classes, facts, RawEncoder.of(encoded.encoder, experiment.seed))
+    encoded.held_out().save(folder / "stimulus.npz")
+    records |= _measured("test", experiment, learner, encoded, (encoded.test, data.test))
+    history, outputs = History(**records), encoded.outputs
+    facts = RunFacts(experiment=experiment, history=history, data=data.origin, outputs=outputs, own=own)
+    series = data.kind is SampleKind.WINDOWS
+    encoder = None if series else RawEncoder.of(encoded.encoder, experiment.seed)
+    finish(folder, data.classes, facts, encoder)
     return TrainedRun.load(folder)
 
 
@@ -174,12 +180,29 @@ def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
     return None if inputs is None else (inputs, encoded.data.validation.labels)
 
 
-def _accuracy(
+def _measured(
+    name: str,
     experiment: Experiment,
     network: Network | FeedForward | OwnModule,
-    samples: tuple[Samples, Samples] | None,
-) -> float | None:
-    """Return the percentage of samples that are classified rightly; None without any."""
-    if samples is None:
-        return None
-    return Validation(network, samples, experiment.training.batch_size).judge(network).accuracy
+    encoded: EncodedData,
+    samples: tuple[NDArray[Any] | None, Part],
+) -> dict[str, Any]:
+    """Return the accuracy on a part, or the errors of real outputs, by its field in `History`.
+
+    Args:
+        name: Name of the part.
+        experiment: The experiment.
+        network: The trained network.
+        encoded: The data.
+        samples: The part as it enters the network, and before; nothing is measured where there is none.
+    """
+    inputs, part = samples
+    if inputs is None:
+        return {}
+    validation = Validation(network, (inputs, part.labels), experiment.training.batch_size)
+    form = encoded.outputs
+    if form is None:
+        return {name: validation.judge(network).accuracy}
+    tally = OutputTally(form.scale.names, form)
+    tally.add([validation.scores(network)], part.labels, encoded.present(part))
+    return {f"{name}_error": tally.result()}

@@ -70,7 +70,7 @@ def _recurrent(experiment: Experiment, model: RecurrentModel, encoded: EncodedDa
 def _input_code(encoded: EncodedData) -> InputCode | None:
     """Return the integers that stand for graded values; None for spikes."""
     values = gathered(encoded.train, _LOOKED_AT)
-    return None if values.dtype == np.bool_ else input_code_of(values)
+    return None if values.dtype == np.bool_ else encoded.encoder.input_code or input_code_of(values)
 
 
 def _convolutional(

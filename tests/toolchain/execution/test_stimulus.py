@@ -116,7 +116,7 @@ _SOME = np.zeros((2, 4, 3))
     [
         ([], "expected batches of samples, got none"),
         ([_SOME, np.zeros((2, 5, 3))], r"batch 1: expected samples \[4, 3\], .* got \[5, 3\]"),
-        ([(_SOME, np.zeros(2, int)), _SOME], "batch 1: .*all with labels or none"),
+        ([(_SOME, np.zeros(2, int)), _SOME], "batch 1: .*all with labels of one kind or none"),
         ([(_SOME, np.zeros(3, int))], "batch 0: labels: .*as many labels as samples"),
         ([_SOME, "ab"], "batch 1: samples"),
         ([np.zeros((2, 3)), 3], "batch 1"),

@@ -273,7 +273,7 @@ def test_a_baseline_is_met_by_what_wrote_it_and_missed_by_worse(
     comparison, path = _comparison(rng), tmp_path / "baseline.json"
     write_baseline(path, comparison)
     check_baseline(path, comparison)
-    worse = replace(comparison, prediction_agreement=comparison.prediction_agreement - 1)
+    worse = replace(comparison, prediction_agreement=(comparison.prediction_agreement or 0) - 1)
     with pytest.raises(FidelityError, match="prediction_agreement"):
         check_baseline(path, worse)
     written = path.read_text()

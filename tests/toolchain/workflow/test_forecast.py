@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.graphs import lif
+from toolchain import ir
 from toolchain.data import SeriesCode, SeriesEncoding
-from toolchain.errors import SeriesError, TargetError
+from toolchain.data.series.windows import windows_of
+from toolchain.errors import SeriesError, TargetError, UsageError
 from toolchain.frontends import from_torch
+from toolchain.ir import Graph
 from toolchain.models import HrsnnShape, Network, Readout, build_hrsnn
 from toolchain.target.registry import load_target
 from toolchain.training import FitOptions, LinearReadout, fit
@@ -13,17 +17,17 @@ from toolchain.workflow.compile import compile_module
 from toolchain.workflow.forecast import (
     Forecaster,
     ForecastOptions,
+    feeding_layer,
     fit_forecaster,
     predict_closed_loop,
     predict_from_windows,
     predict_open_loop,
     run_states,
     states_of_spikes,
-    windows_of,
 )
 
 WAVE = np.sin(np.arange(1200) * 0.1)[:, None] * np.sqrt(2)
-OPTIONS = ForecastOptions(segments=8, wash_out=30)
+OPTIONS = ForecastOptions("hidden", segments=8, wash_out=30)
 
 
 def _network(code: SeriesCode, neurons: int = 80) -> Network:
@@ -56,7 +60,7 @@ def test_stepping_and_running_read_the_same_states(rng: np.random.Generator) -> 
     code = SeriesCode(1, steps=5, bits=8)
     graph = from_torch(_network(code))
     program = load_target("emulator").build(graph)
-    options = ForecastOptions(windows=(5.0, 20.0))
+    options = ForecastOptions("hidden", windows=(5.0, 20.0))
     stepped = run_states(program, code, WAVE[None, :40], options, rng)
     spikes = program.run({"input": code.encode_all(WAVE[None, :40], rng)}).spikes["hidden"]
     assert stepped == pytest.approx(states_of_spikes(spikes, 5, options.windows), abs=1e-12)
@@ -91,7 +95,9 @@ def test_integers_predict_like_the_float_network(rng: np.random.Generator) -> No
 def test_lava_predicts_what_the_emulator_predicts(rng: np.random.Generator) -> None:
     code = SeriesCode(1, steps=5, bits=8)
     build = compile_module(_network(code, 20), code.encode_all(WAVE[None, :100], rng))
-    forecaster = Forecaster(code, ForecastOptions(), LinearReadout(rng.normal(size=(1, 21)), np.zeros(1)))
+    forecaster = Forecaster(
+        code, ForecastOptions("hidden"), LinearReadout(rng.normal(size=(1, 21)), np.zeros(1))
+    )
     history = WAVE[None, :12]
     one, other = (
         predict_open_loop(forecaster, load_target(name).build(build.fixed_graph), history, rng)
@@ -103,15 +109,31 @@ def test_lava_predicts_what_the_emulator_predicts(rng: np.random.Generator) -> N
 def test_a_diverging_loop_stays_finite(rng: np.random.Generator) -> None:
     code = SeriesCode(1, steps=2, bits=8)
     program = load_target("emulator").build(from_torch(_network(code, 10)))
-    wild = Forecaster(code, ForecastOptions(), LinearReadout(np.full((1, 11), 50.0), np.ones(1)))
+    wild = Forecaster(code, ForecastOptions("hidden"), LinearReadout(np.full((1, 11), 50.0), np.ones(1)))
     assert np.isfinite(predict_closed_loop(wild, program, WAVE[None, :5], 30, rng)).all()
+
+
+def test_the_layer_that_feeds_the_output_is_taken_from_the_graph() -> None:
+    code = SeriesCode(1, steps=2, bits=8)
+    graph = from_torch(_network(code, 10))
+    assert feeding_layer(graph) == "hidden"
+    two = [
+        ir.Input(name="x", shape=(2,)),
+        *(ir.Dense(name=f"to_{name}", inputs=("x",), weights=np.ones((2, 2))) for name in "ab"),
+        *(lif(name=name, inputs=(f"to_{name}",), size=2) for name in "ab"),
+        *(ir.Dense(name=f"from_{name}", inputs=(name,), weights=np.ones((1, 2))) for name in "ab"),
+        lif(name="out", inputs=("from_a", "from_b"), size=1),
+        ir.Output(name="output", inputs=("out",), decode=ir.Decode.LAST_V),
+    ]
+    with pytest.raises(UsageError, match="one population that feeds 'out', got a, b; name the one"):
+        feeding_layer(Graph(tuple(two)))
 
 
 def test_a_short_series_is_refused(rng: np.random.Generator) -> None:
     code = SeriesCode(1, steps=2, bits=8)
     program = load_target("emulator").build(from_torch(_network(code, 10)))
     with pytest.raises(SeriesError, match="32 segments with wash-out 60 need 1985"):
-        fit_forecaster(program, code, WAVE, ForecastOptions(), rng)
+        fit_forecaster(program, code, WAVE, ForecastOptions("hidden"), rng)
 
 
 def test_closed_loops_need_a_target_that_can_be_stepped(rng: np.random.Generator) -> None:
@@ -120,7 +142,9 @@ def test_closed_loops_need_a_target_that_can_be_stepped(rng: np.random.Generator
     program = load_target("lava").build(build.fixed_graph)
     readout = LinearReadout(np.zeros((1, 11)), np.zeros(1))
     with pytest.raises(TargetError, match="such as the emulator"):
-        predict_closed_loop(Forecaster(code, ForecastOptions(), readout), program, WAVE[None, :5], 3, rng)
+        predict_closed_loop(
+            Forecaster(code, ForecastOptions("hidden"), readout), program, WAVE[None, :5], 3, rng
+        )
 
 
 def test_windows_are_followed_by_their_next_value() -> None:

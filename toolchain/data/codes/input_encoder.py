@@ -3,17 +3,25 @@
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolchain.data.codes.encoders import encoding_bytes
-from toolchain.data.codes.options import AsIsCode, CodeOptions, IntensityCode
-from toolchain.data.codes.sample_encoder import SampleEncoder, as_spikes
+from toolchain.data.codes.options import (
+    AsIsCode,
+    CodeOptions,
+    FieldsCode,
+    IntensityCode,
+    ValuesCode,
+    WindowCode,
+)
+from toolchain.data.codes.sample_encoder import SampleEncoder, as_spikes, series_code
 from toolchain.data.sets.data_set import DataSet, OnDemand, Part, Stored
 from toolchain.errors import UsageError
 from toolchain.memory import budget, readable_size
+from toolchain.models.input_code import InputCode
 
 _TOGETHER: Final = 256
 """Samples that are encoded together where all of them are too many."""
@@ -82,6 +90,13 @@ class InputEncoder:
         """Bytes that a sample takes once it is encoded, at least."""
         return self.sample_encoder.bytes_per_sample
 
+    @property
+    def input_code(self) -> InputCode | None:
+        """The integers that stand for graded values, where the code says them; None where values decide."""
+        if not isinstance(self.options, ValuesCode):
+            return None
+        return series_code(self.options, self.data.shape[1]).input_code
+
     def part(self, part: Part, rng: np.random.Generator, seed: list[int]) -> Stored:
         """Return the samples of a part as they enter, `[samples, steps, channels]`.
 
@@ -97,17 +112,19 @@ class InputEncoder:
             return self._as_is(part)
         if len(part) * self.bytes_per_sample > budget().limit // 2:
             return OnDemand(lambda i: self._one(part, i, np.random.default_rng([*seed, i])), range(len(part)))
-        if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode):
-            together = self._together(part.samples)
+        if isinstance(part.samples, np.ndarray) and isinstance(self.options, IntensityCode | WindowCode):
+            together = self._together(part.samples, self.options)
             blocks = range(0, len(part), together)
             return _joined(
                 [self.sample_encoder.encode(part.samples[i : i + together], rng) for i in blocks], len(part)
             )
         return _joined([self._one(part, i, rng)[None] for i in range(len(part))], len(part))
 
-    def _together(self, samples: NDArray[Any]) -> int:
+    @staticmethod
+    def _together(samples: NDArray[Any], options: IntensityCode | WindowCode) -> int:
         """Return how many samples are encoded together: all if their trains fit while they are made."""
-        needed = encoding_bytes(samples.size, cast("IntensityCode", self.options).steps)
+        each = options.fields if isinstance(options, FieldsCode) else 1
+        needed = encoding_bytes(samples.size * each, options.steps)
         return _TOGETHER if budget().excess(needed) else max(len(samples), 1)
 
     def _as_is(self, part: Part) -> Stored:

@@ -6,10 +6,12 @@ from pydantic import Field
 
 from toolchain.data.events.binning import Slicing
 from toolchain.files.documents import Document, later
+from toolchain.models.input_code import MOST_BITS
 from toolchain.options import LARGEST_FACTOR, SMALLEST_FACTOR
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Reach = Annotated[float, Field(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)]
 Hertz = Annotated[float, Field(gt=0, le=10**6)]
 
 
@@ -27,10 +29,10 @@ class IntensityCode(Document):
 
 
 class DeltaCode(Document):
-    """`[encoding]`: a spike up or down for every unit that a value of a sequence moves."""
+    """`[encoding]`: a spike up or down for every unit that a value of a sequence or a series moves."""
 
     name: Literal["delta"] = Field(description="code")
-    steps: Positive = Field(default=4, description="time steps per frame")
+    steps: Positive = Field(default=4, description="time steps per frame, or per value of a series")
     unit: Annotated[float, Field(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)] = Field(
         default=0.05, description="movement per spike"
     )
@@ -72,7 +74,35 @@ class AsIsCode(Document):
     name: Literal["as_is"] = Field(description="code")
 
 
+class ValuesCode(Document):
+    """`[encoding]`: the values of a series themselves, as graded input, each for some steps."""
+
+    name: Literal["values"] = Field(description="code")
+    steps: Positive = Field(default=2, description="time steps per value")
+    reach: Reach = Field(default=4.0, description="standard deviations from the mean that are covered")
+    bits: Annotated[int, Field(ge=1, le=MOST_BITS)] = Field(
+        default=8, description="bits of the integer that stands for a value, its sign apart"
+    )
+
+
+class FieldsCode(Document):
+    """`[encoding]`: the values of a series as spikes of receptive fields, at even distances or at random."""
+
+    name: Literal["fields", "poisson_fields"] = Field(description="spikes at even distances, or at random")
+    steps: Positive = Field(default=10, description="time steps per value")
+    fields: Annotated[int, Field(ge=1, le=2**20)] = Field(
+        default=16, description="receptive fields for each dimension, evenly spaced"
+    )
+    reach: Reach = Field(default=4.0, description="standard deviations from the mean that are covered")
+    max_rate: Fraction = Field(default=1.0, description="spikes per step at the centre of a field")
+
+
 CodeOptions = Annotated[
-    IntensityCode | DeltaCode | FilterBankCode | BinsCode | AsIsCode, Field(discriminator="name")
+    IntensityCode | DeltaCode | FilterBankCode | BinsCode | AsIsCode | ValuesCode | FieldsCode,
+    Field(discriminator="name"),
 ]
 """What may stand under `[encoding]`."""
+WindowCode = ValuesCode | FieldsCode | DeltaCode
+"""Codes that suit windows of a series."""
+WindowCodeOptions = Annotated[WindowCode, Field(discriminator="name")]
+"""One of these, by its name."""

@@ -15,8 +15,11 @@ from toolchain.data.codes.options import (
     BinsCode,
     CodeOptions,
     DeltaCode,
+    FieldsCode,
     FilterBankCode,
     IntensityCode,
+    ValuesCode,
+    WindowCode,
 )
 from toolchain.data.codes.series_codes import SeriesCode, SeriesEncoding
 from toolchain.data.events.binning import Events, bin_events
@@ -30,6 +33,7 @@ _SUITED: Final = {
     SampleKind.TRAINS: "as_is, rate, poisson, latency, direct or delta",
     SampleKind.SOUND: "filter_bank",
     SampleKind.EVENTS: "bins",
+    SampleKind.WINDOWS: "values, fields, poisson_fields or delta",
 }
 _HIGHEST: Final = 0.4
 """Centre of the highest band, of the samples in a second."""
@@ -65,13 +69,16 @@ class SampleEncoder:
                 suits = kind in {SampleKind.VALUES, SampleKind.PICTURES, SampleKind.TRAINS}
             case DeltaCode():
                 rows = kind is SampleKind.PICTURES and self.options.rows
-                suits = rows or (kind in {SampleKind.VALUES, SampleKind.TRAINS} and len(shape) == 2)
+                sequence = kind in {SampleKind.VALUES, SampleKind.TRAINS} and len(shape) == 2
+                suits = rows or sequence or kind is SampleKind.WINDOWS
             case FilterBankCode():
                 suits = kind is SampleKind.SOUND
             case BinsCode():
                 suits = kind is SampleKind.EVENTS
             case AsIsCode():
                 suits = kind is SampleKind.TRAINS
+            case ValuesCode() | FieldsCode():
+                suits = kind is SampleKind.WINDOWS
         if not suits:
             raise ExperimentError(
                 "encoding.name",
@@ -98,6 +105,8 @@ class SampleEncoder:
                 return self.options.steps * (shape[1] if self._by_rows else shape[0] if in_frames else 1)
             case FilterBankCode() | BinsCode():
                 return self.options.steps
+            case ValuesCode() | FieldsCode():
+                return self.options.steps * shape[0]
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -116,6 +125,8 @@ class SampleEncoder:
                 return (self.options.bands,)
             case BinsCode():
                 return _shrunk_shape(shape, self.options.shrink)
+            case ValuesCode() | FieldsCode():
+                return (series_code(self.options, shape[1]).channels,)
 
     @property
     def channels(self) -> int:
@@ -126,7 +137,8 @@ class SampleEncoder:
     def bytes_per_sample(self) -> int:
         """Bytes that a sample takes once it is encoded, at least."""
         steps = 1 if self.still else self.steps
-        return steps * self.channels * (4 if self._graded else 1)
+        width = 8 if isinstance(self.options, ValuesCode) else 4 if self._graded else 1
+        return steps * self.channels * width
 
     @property
     def still(self) -> bool:
@@ -160,6 +172,8 @@ class SampleEncoder:
     def _encoder(self) -> _Encode:
         """Return the function that encodes a batch."""
         options, form = self.options, self.form
+        if form.kind is SampleKind.WINDOWS and isinstance(options, WindowCode):
+            return series_code(options, form.shape[1]).encode_all
         match options:
             case IntensityCode():
                 code = Encoding(options.name)
@@ -179,6 +193,8 @@ class SampleEncoder:
                 return lambda samples, _: _frames_of(samples[0], form.shape, options)[None]
             case AsIsCode():
                 return lambda samples, _: as_spikes(samples) if self.spikes else samples
+            case ValuesCode() | FieldsCode():
+                return lambda samples, _: samples
 
     def _frames(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Return intensities `[batch, channels]` or `[batch, frames, channels]`."""
@@ -187,6 +203,30 @@ class SampleEncoder:
             rows = values.transpose(0, 2, 1, 3)
             return rows.reshape(*rows.shape[:2], -1)
         return values if values.ndim <= 3 else values.reshape(len(values), -1)
+
+
+def series_code(options: WindowCode, dimensions: int) -> SeriesCode:
+    """Return the code of a series as an experiment says it.
+
+    Args:
+        options: What stands under `[encoding]`.
+        dimensions: Number of dimensions of the series.
+    """
+    match options:
+        case ValuesCode():
+            direct = SeriesEncoding.DIRECT
+            return SeriesCode(dimensions, direct, steps=options.steps, reach=options.reach, bits=options.bits)
+        case FieldsCode():
+            return SeriesCode(
+                dimensions,
+                SeriesEncoding.POPULATION if options.name == "fields" else SeriesEncoding.POISSON,
+                steps=options.steps,
+                fields=options.fields,
+                reach=options.reach,
+                max_rate=options.max_rate,
+            )
+        case DeltaCode():
+            return SeriesCode(dimensions, SeriesEncoding.DELTA, steps=options.steps, unit=options.unit)
 
 
 def _intensities(samples: NDArray[Any]) -> NDArray[Any]:

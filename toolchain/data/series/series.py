@@ -8,7 +8,7 @@ import numpy as np
 
 from toolchain.arrays import Floats
 from toolchain.errors import ArgumentError, SeriesError
-from toolchain.intake import array_of, count_of, real_of
+from toolchain.intake import array_of, count_of, names_of, real_of
 from toolchain.memory import budget
 
 Derivative = Callable[[Floats], Floats]
@@ -30,6 +30,7 @@ class Series:
         train: End of the training part.
         validation: End of the validation part, which follows it.
         test: End of the test part, which follows that.
+        names: Name of each dimension; by default x, y and z, or x0, x1, ... of more.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Series:
     train: int
     validation: int
     test: int
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", array_of(self.values, "values").astype(np.float64))
@@ -48,6 +50,10 @@ class Series:
                 f"expected values [time, dimensions] and rising ends of its parts, got {self.values.shape}, "
                 f"{self.train}, {self.validation}, {self.test}",
             )
+        names = names_of(self.names, "names") or _default_names(self.values.shape[1])
+        if len(names) != self.values.shape[1]:
+            raise SeriesError(self.name, f"has {self.values.shape[1]} dimensions, got {len(names)} names")
+        object.__setattr__(self, "names", names)
         if not (np.abs(self.values) <= _LARGEST).all():
             raise SeriesError(self.name, f"holds values that are not finite, or beyond {_LARGEST:g}")
         if (self.deviation == 0).any():
@@ -67,6 +73,12 @@ class Series:
     def normalised(self) -> Floats:
         """Values with mean 0 and deviation 1 over the training part."""
         return (self.values - self.mean) / self.deviation
+
+
+def _default_names(dimensions: int) -> tuple[str, ...]:
+    return (
+        tuple("xyz"[:dimensions]) if dimensions <= len("xyz") else tuple(f"x{i}" for i in range(dimensions))
+    )
 
 
 def runge_kutta(derivative: Derivative, start: Floats, step: float, samples: int) -> Floats:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from toolchain.data.sets.data_set import DataOrigin, DataSet, OnDemand, Part, SampleKind
 from toolchain.data.sets.folders import LabelledFile, digest_of
 from toolchain.data.sets.options import DigitsData, OwnData, ReadData
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.data.sets.reading import Reading
 from toolchain.data.sets.split import split_off, thinned
 from toolchain.errors import CorruptArtifactError, UsageError
+from toolchain.execution.companions import are_real
 from toolchain.intake import path_of
 
 # Streams of random numbers, one per purpose: adding one never moves another.
@@ -32,7 +34,7 @@ class Raw:
     Attributes:
         train: Samples for training and validation; all of them if there is no official test part.
         test: The official test part; None if there is none.
-        classes: Names of the classes.
+        classes: Names of the classes, or of the outputs where labels are real values.
         paths: The files that were read.
         root: The file or folder they lie in.
         left_out: Broken files that were left out.
@@ -77,7 +79,8 @@ def assemble(
         raise UsageError(
             f"`validation_fraction` = {options.validation_fraction:g} of '{options.name}' is no sample"
         )
-    _check_classes(options.name, raw, train, test)
+    if not are_real(train.labels):
+        _check_classes(options.name, raw, train, test)
     origin = None
     if not isinstance(options, DigitsData):
         origin = DataOrigin(
@@ -167,6 +170,23 @@ def part_of_files(
 def own_test(options: OwnData) -> Path | None:
     """Return where the test part lies, if it was named."""
     return path_of(options.test_path, "test_path") if options.test_path else None
+
+
+def normalised_targets(data: DataSet, path: Path) -> DataSet:
+    """Return a data set whose real labels have mean 0 and deviation 1 over the training part.
+
+    Args:
+        data: The data set, with labels in their own units.
+        path: The file they were read from.
+
+    Raises:
+        SeriesError: A label never changes: names it.
+    """
+    scale = OutputScale.of(data.train.labels, data.classes, path)
+    train, validation, test = (
+        Part(part.samples, scale.normalised(part.labels)) for part in (data.train, data.validation, data.test)
+    )
+    return replace(data, train=train, validation=validation, test=test, scale=scale)
 
 
 def classes_of(labels: NDArray[np.int64], names: Sequence[str], path: Path) -> tuple[str, ...]:

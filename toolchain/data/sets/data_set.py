@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from toolchain.data.sets.output_scale import OutputScale
 from toolchain.data.sets.reading import Reading
 from toolchain.files.documents import Count, Digest, Document
 
@@ -29,6 +30,8 @@ class SampleKind(Enum):
     """A waveform in -1 .. 1, `[samples]`, of any length."""
     EVENTS = "events"
     """Events of a sensor: a structured array with `t`, `x`, `p` and, where the sensor has rows, `y`."""
+    WINDOWS = "windows of a series"
+    """Values that follow one another in time, of mean 0 and deviation 1, `[window, dimensions]`."""
 
 
 _AXES: Final = {
@@ -37,6 +40,7 @@ _AXES: Final = {
     SampleKind.TRAINS: (2,),
     SampleKind.SOUND: (0,),
     SampleKind.EVENTS: (3,),
+    SampleKind.WINDOWS: (2,),
 }
 """How many axes a sample has."""
 
@@ -71,11 +75,12 @@ class Part:
 
     Attributes:
         samples: Samples by index.
-        labels: Class of each sample.
+        labels: Class of each sample, int64 `[samples]`; or what is to be said of it in real numbers, float64
+            `[samples, outputs]`.
     """
 
     samples: Stored
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -140,19 +145,20 @@ class DataOrigin(Document):
 @final
 @dataclass(frozen=True)
 class DataSet:
-    """A data set to classify, open and split.
+    """A data set to learn from, open and split.
 
     Attributes:
         name: What it is called under `[data]`.
         kind: What a sample is.
         shape: Shape of a sample; of events the shape `(C, H, W)` of the sensor; empty for sound.
-        classes: Names of the classes.
+        classes: Names of the classes; of the outputs where real values are learnt.
         train: Samples to train on.
         validation: Samples to choose settings by; there may be none.
         test: Samples that are held out to the end.
         origin: Files the samples came from; None for what an installed library brings along.
         hertz: Samples of a waveform in a second; 0 for what is no sound.
         reading: How files become samples.
+        scale: Units of the outputs where real values are learnt; None for classes.
     """
 
     name: str
@@ -165,6 +171,7 @@ class DataSet:
     origin: DataOrigin | None = None
     hertz: int = 0
     reading: Reading = field(default_factory=Reading)
+    scale: OutputScale | None = None
 
     @property
     def form(self) -> SampleForm:

@@ -1,6 +1,6 @@
 """The keys of `[data]`: each kind of data set has its own, and `name` says which.
 
-`CODE` is the encoding that a kind has if the experiment names none.
+`CODE` is the encoding that a kind has if the experiment names none. `SERIES` says whether it is a series.
 """
 
 from enum import Enum
@@ -19,6 +19,8 @@ Parts = Annotated[float, Field(gt=0, lt=1)]
 _VALIDATION: Final = "share of the training samples that is held out for validation, apart from the test"
 _FEWER: Final = "take so many samples to train and validate only, of every class its share"
 _FEWER_TESTS: Final = "test on so many samples only, of every class its share"
+_FEWER_WINDOWS: Final = "train on so many windows only, evenly spaced, and on the same share to validate"
+_FEWER_TEST_WINDOWS: Final = "test on the first so many windows only"
 
 
 class Broken(Enum):
@@ -61,6 +63,7 @@ class NamedData(Document):
     """`[data]`: what all kinds have."""
 
     CODE: ClassVar[str] = "rate"
+    SERIES: ClassVar[bool] = False
 
 
 class DigitsData(NamedData):
@@ -94,7 +97,10 @@ class OwnData(FilesData):
 
 
 class NpzData(OwnData):
-    """`[data]`: arrays `input` and `labels` in an `.npz` file, as `Stimulus.save` writes it."""
+    """`[data]`: arrays `input` and `labels` in an `.npz` file, as `Stimulus.save` writes it.
+
+    Whole numbers `[samples]` are classes, real numbers `[samples]` or `[samples, outputs]` values to learn.
+    """
 
     CODE: ClassVar[str] = "as_is"
 
@@ -102,14 +108,17 @@ class NpzData(OwnData):
     scale: bool = Field(
         default=False, description="bring values to 0 .. 1 by minimum and maximum of the training part"
     )
-    classes: tuple[str, ...] = Field(default=(), description="names of the classes; empty for numbers")
+    classes: tuple[str, ...] = Field(
+        default=(), description="names of the classes, or of the outputs for real labels; empty for numbers"
+    )
 
 
 class CsvData(OwnData):
-    """`[data]`: a table; with `label` a sample per row, without it a series to forecast."""
+    """`[data]`: a table; with `label` or `targets` a sample per row, without them a series to forecast."""
 
     name: Literal["csv"] = Field(description="kind of data set")
-    label: str = Field(default="", description="column that names the class of a row; empty for a series")
+    label: str = Field(default="", description="column that names the class of a row; empty for none")
+    targets: tuple[str, ...] = later((), "columns of numbers to say of a row (regression); empty for none")
     columns: tuple[str, ...] = Field(default=(), description="columns to read; empty for all of numbers")
     delimiter: str = Field(default="", description="what stands between cells; empty to find out")
     decimal: Literal["", ".", ","] = Field(default="", description="point or comma; empty to find out")
@@ -196,15 +205,25 @@ class BrailleData(FilesData):
 class ChaosData(NamedData):
     """`[data]`: a chaotic system to forecast."""
 
+    CODE: ClassVar[str] = "values"
+    SERIES: ClassVar[bool] = True
+
     name: Literal["lorenz63", "rossler"] = Field(description="kind of data set")
+    train_samples: Positive | None = later(None, _FEWER_WINDOWS)
+    test_samples: Positive | None = later(None, _FEWER_TEST_WINDOWS)
 
 
 class MackeyGlassData(NamedData):
     """`[data]`: the Mackey-Glass series to forecast."""
 
+    CODE: ClassVar[str] = "values"
+    SERIES: ClassVar[bool] = True
+
     name: Literal["mackey_glass"] = Field(description="kind of data set")
     delay: Annotated[float, Field(ge=0, le=2**20)] = Field(default=17.0, description="delay of the series")
     samples: Positive = Field(default=10_000, description="values of the series")
+    train_samples: Positive | None = later(None, _FEWER_WINDOWS)
+    test_samples: Positive | None = later(None, _FEWER_TEST_WINDOWS)
 
 
 ReadData = (

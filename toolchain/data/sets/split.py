@@ -1,4 +1,9 @@
-"""Parts of a data set: every class keeps its share, and a seed decides which samples."""
+"""Parts of a data set: every class keeps its share, and a seed decides which samples.
+
+Where real values are learnt there are no classes, and all samples count as one.
+"""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,11 +11,11 @@ from numpy.typing import NDArray
 from toolchain.data.sets.data_set import Part
 
 
-def chosen(labels: NDArray[np.int64], count: int, seed: list[int]) -> NDArray[np.int64]:
+def chosen(labels: NDArray[Any], count: int, seed: list[int]) -> NDArray[np.int64]:
     """Return the ascending places of `count` samples, of every class its share.
 
     Args:
-        labels: Class of every sample.
+        labels: Class of every sample, or the real values that it is to give, `[samples, outputs]`.
         count: Number of samples to choose; all of them if there are no more.
         seed: Seed of the choice.
 
@@ -19,6 +24,8 @@ def chosen(labels: NDArray[np.int64], count: int, seed: list[int]) -> NDArray[np
     """
     if count >= len(labels):
         return np.arange(len(labels))
+    if labels.ndim > 1:
+        labels = np.zeros(len(labels), np.int64)
     names, numbers = np.unique(labels, return_counts=True)
     exact = numbers * (count / max(len(labels), 1))
     shares = np.floor(exact).astype(np.int64)

@@ -1,9 +1,12 @@
 """Time series from CSV files of any origin."""
 
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from toolchain.data.series.series import Series
-from toolchain.data.tables.table import TableForm, read_table
+from toolchain.data.tables.table import TableForm, interpolated, read_table
 from toolchain.errors import ArgumentError, SeriesError
 from toolchain.intake import PathText, names_of, path_of, real_of
 
@@ -26,8 +29,8 @@ def load_csv(
         columns: Names of the columns; by default all whose first value is a number.
         train: Share of the rows for training.
         validation: Share for validation; the rest is the test part.
-        form: What separates cells and decimals, and what to do about gaps; by default separators are found,
-            and a cell without a number is refused.
+        form: What separates cells and decimals, and what to do about gaps, which are interpolated within a
+            part; by default separators are found, and a cell without a number is refused.
 
     Raises:
         MissingFileError: There is no such file.
@@ -40,8 +43,16 @@ def load_csv(
         raise ArgumentError(
             "train and validation", "shares of at most 1 together", f"{train:g} and {validation:g}"
         )
-    table = read_table(path, columns, form=form)
+    form = form or TableForm()
+    interpolates = form.gaps == "interpolate"
+    table = read_table(path, columns, form=replace(form, gaps="leave") if interpolates else form)
     rows = len(table.values)
     if rows < _LEAST:
         raise SeriesError(str(path), f"expected a header and at least {_LEAST} rows, got {rows}")
-    return Series(path.stem, table.values, round(rows * train), round(rows * (train + validation)), rows)
+    ends = round(rows * train), round(rows * (train + validation)), rows
+    values = table.values
+    if interpolates:
+        # Part by part, so that none sees a value of another.
+        parts = [part for part in np.split(values, ends[:2]) if len(part)]
+        values = np.concatenate([interpolated(str(path), table.columns, part) for part in parts])
+    return Series(path.stem, values, *ends, table.columns)

@@ -51,7 +51,8 @@ class TableForm:
         decimal: Decimal point or comma, the other one then sets thousands apart; empty for a comma where
             cells are not separated by one and any number has one.
         gaps: What to do about cells without a number: `refuse`, `interpolate` between the rows before and
-            after (the ends repeat), or `drop` the row. A missing word is refused unless rows are dropped.
+            after (the ends repeat), `drop` the row, or `leave` NaN there. A missing word is refused unless
+            rows are dropped.
         unnamed: Whether the column of words may be missing, and words in it, which then are empty.
         usual: Decimal point or comma where cells do not show which it is; empty to refuse such a file.
     """
@@ -312,8 +313,22 @@ def _cell(row: Sequence[str], place: int, notation: Notation) -> float | None:
 
 def _without_gaps(path: str, names: Sequence[str], values: Floats, form: TableForm) -> Floats:
     """Return numbers without gaps: those between two rows lie on the line between them."""
+    return interpolated(path, names, values) if form.gaps == "interpolate" else values
+
+
+def interpolated(path: str, names: Sequence[str], values: Floats) -> Floats:
+    """Return numbers without gaps: those between two rows lie on the line between them, the ends repeat.
+
+    Args:
+        path: The file they were read from, for errors.
+        names: Name of every column.
+        values: Numbers `[rows, columns]`; NaN for gaps.
+
+    Raises:
+        SeriesError: A column holds no number at all.
+    """
     missing = np.isnan(values)
-    if form.gaps != "interpolate" or not missing.any():
+    if not missing.any():
         return values
     whole, rows = values.copy(), np.arange(len(values))
     for i, name in enumerate(names):

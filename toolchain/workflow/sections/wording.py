@@ -13,6 +13,7 @@ from toolchain.suggestion import nearest
 from toolchain.workflow.sections.model import MODEL_KINDS
 from toolchain.workflow.sections.pruning import PRUNING_KINDS
 from toolchain.workflow.sections.quantization import QuantizationSection
+from toolchain.workflow.sections.task import TASK_KINDS
 from toolchain.workflow.sections.training import TrainingSection
 
 _LOOKED_AT: Final = 100
@@ -21,6 +22,7 @@ _KEY: Final = 3
 """Parts of a place in a file down to a key: section, kind of section, key."""
 _SECTIONS: Final[dict[str, tuple[type[Document], ...]]] = {
     "data": DATA_KINDS,
+    "task": TASK_KINDS,
     "encoding": get_args(get_args(CodeOptions)[0]),
     "model": MODEL_KINDS,
     "pruning": PRUNING_KINDS,
