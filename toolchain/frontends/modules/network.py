@@ -1,6 +1,5 @@
 """From any module, and an example that it takes, to a graph: run it, follow its numbers, fold the steps."""
 
-import inspect
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from toolchain.frontends.modules.ledger import Ledger, Untyped
 from toolchain.frontends.modules.neuron_kinds import NeuronCall, NeuronKind
 from toolchain.frontends.modules.readouts import tensors_of
 from toolchain.frontends.modules.results import ResultLayout
+from toolchain.frontends.modules.running import run_forward
 from toolchain.frontends.modules.watch import RunWatch
 from toolchain.ir.imported import Imported
 
@@ -184,33 +184,6 @@ class _ModuleRuns:
             tensors[name] = tensor.flatten(0, 1) if layout.merged else tensor
         return tensors
 
-    def _forward(self, tensors: Mapping[str, Tensor]) -> Untyped:
-        if len(tensors) == 1:
-            return self._module(next(iter(tensors.values())))
-        return self._module(**tensors)
-
-    def _run(self, tensors: Mapping[str, Tensor], layout: Layout) -> Untyped:
-        if not layout.by_step:
-            return self._forward(tensors)
-        results: list[Untyped] = []
-        state: Untyped = None
-        carries = self._takes_state()
-        for step in zip(*(tensor.unbind(1) for tensor in tensors.values()), strict=True):
-            if carries:
-                result, state = self._module(*step) if state is None else self._module(*step, state)
-            elif len(step) == 1:
-                result = self._module(*step)
-            else:
-                result = self._module(**dict(zip(tensors, step, strict=True)))
-            results.append(result)
-        return _stacked(results)
-
-    def _takes_state(self) -> bool:
-        """Return whether forward takes a state beside a step, and hands it back, as in Norse."""
-        given = list(inspect.signature(self._module.forward).parameters.values())
-        wanted = [each for each in given if each.name in {"state", "states", "hidden"}]
-        return len(self._arrays) == 1 and len(given) >= 2 and bool(wanted) and given[1] is wanted[0]
-
     def graph(self, layout: Layout, classes: Sequence[str], name: str) -> Imported:
         """Return the graph that the module is, if the example lies so."""
         tensors = self._tensors(layout, slice(1))
@@ -222,7 +195,7 @@ class _ModuleRuns:
                 watch, key, tensor, layout, self._arrays[key], len(tensors)
             )
         with watch.watching():
-            result = self._run(tensors, layout)
+            result = run_forward(self._module, tensors, layout)
         self._check_calls(watch, steps)
         self._calls = {path: len(made) for path, made in watch.calls.items()}
         results = {
@@ -289,7 +262,7 @@ class _ModuleRuns:
         ]
         tensors = self._tensors(layout, samples)
         try:
-            result = self._run(tensors, layout)
+            result = run_forward(self._module, tensors, layout)
         finally:
             for handle in handles:
                 handle.remove()
@@ -326,18 +299,6 @@ def _by_step(tensor: Tensor | None, call: NeuronCall) -> list[Tensor | None]:
     if call.merged:
         return list(values.reshape(-1, call.merged, *values.shape[1:]).unbind(1))
     return [values] if call.time_axis is None else list(values.unbind(call.time_axis))
-
-
-def _stacked(results: list[Untyped]) -> Untyped:
-    """Return the results of all steps as one, with the steps first."""
-    first = results[0]
-    if isinstance(first, Tensor):
-        return torch.stack(results)
-    if isinstance(first, tuple | list):
-        return tuple(_stacked(list(parts)) for parts in zip(*results, strict=True))
-    if isinstance(first, Mapping):
-        return {key: _stacked([result[key] for result in results]) for key in first}
-    return first
 
 
 def _check_example(example: Mapping[str, NDArray[Untyped]]) -> None:
