@@ -124,11 +124,10 @@ def connect(layout: SourceLayout, names: dict[str, str]) -> dict[str, Connection
             # Of two populations that read one connection, both find the same delays in it.
             read[name] = [arrival for arrival in arrivals if arrival.node.name == name]
             ways.setdefault(name, set()).update(_function(arrival.way) for arrival in read[name])
-    made = {
+    return {
         name: _connection(names[name], arrivals, tuple(way for way in Way if way in ways[name]))
         for name, arrivals in read.items()
     }
-    return {name: connection for name, connection in made.items() if connection is not None}
 
 
 def _function(way: Way) -> Way:
@@ -136,14 +135,12 @@ def _function(way: Way) -> Way:
     return Way.ALL if way is Way.ALL else Way.LISTED
 
 
-def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode | None:
+def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode:
     node, sender = arrivals[0].node, arrivals[0].sender
     waits = tuple(arrival.steps for arrival in arrivals)
     match node:
         case ir.FixedDense():
             fanout = fan_out(name, node, arrivals)
-            if fanout is None:
-                return None
             _, bits, adds = stored_weights(node, np.zeros(1, np.int32))
             return ConnectionCode(
                 name,
@@ -159,7 +156,7 @@ def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -
             )
         case ir.FixedConv2d():
             _check_geometry(node, sender)
-            return _convolution(name, node, sender, ways, waits) if node.weights.any() else None
+            return _convolution(name, node, sender, ways, waits)
         case _:
             _check_geometry(node, sender)
             return ConnectionCode(name, node, sender, ways, waits, ())

@@ -173,9 +173,7 @@ class NetworkCode:
 
     def _always_fed(self, name: str) -> bool:
         """Return whether a population or pooling gets whole arrays of values, which come in every step."""
-        return any(
-            each.way is Way.ALL and each.node.name in self.connections for each in self.layout.arrivals[name]
-        )
+        return any(each.way is Way.ALL for each in self.layout.arrivals[name])
 
     @cached_property
     def tables(self) -> list[ConstTable]:
@@ -281,19 +279,16 @@ class NetworkCode:
     def _turns(self) -> Iterator[Turn]:
         for name, sender in self.layout.senders.items():
             if not sender.is_input:
-                arrivals = (self._arrival(each) for each in self.layout.arrivals[name])
                 yield Turn(
                     self.names[name],
                     describe_sender(self.graph, sender),
                     sender,
-                    tuple(each for each in arrivals if each is not None),
+                    tuple(self._arrival(each) for each in self.layout.arrivals[name]),
                     self.populations.get(name),
                 )
 
-    def _arrival(self, arrival: Arrival) -> ArrivalCode | None:
-        connection = self.connections.get(arrival.node.name)
-        if connection is None:
-            return None
+    def _arrival(self, arrival: Arrival) -> ArrivalCode:
+        connection = self.connections[arrival.node.name]
         name = self.names[arrival.sender.node.name]
         place = connection.waits.index(arrival.steps)
         return ArrivalCode(connection, arrival.sender, name, arrival.steps, arrival.way.value, place)

@@ -34,7 +34,7 @@ class Machine:
     Attributes:
         name: As typed on the command line; its linker script is called so, too.
         compiler: Its compiler, with the choice of the core.
-        emulator: QEMU, with the choice of the machine.
+        emulator: QEMU, with the choice of the machine and what an instruction takes: 2 to the power of so many ns.
         packages: The packages of Debian that hold both.
     """
 
@@ -53,13 +53,13 @@ class Machine:
 CORTEX_M4: Final = Machine(
     "cortex-m4",
     ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"),
-    ("qemu-system-arm", "-machine", "mps2-an386"),
+    ("qemu-system-arm", "-machine", "mps2-an386", "-icount", "shift=5"),
     "gcc-arm-none-eabi qemu-system-arm",
 )
 RISCV32: Final = Machine(
     "riscv32",
     ("riscv64-unknown-elf-gcc", "-march=rv32imac", "-mabi=ilp32", "-mcmodel=medany"),
-    ("qemu-system-riscv32", "-machine", "virt", "-bios", "none"),
+    ("qemu-system-riscv32", "-machine", "virt", "-bios", "none", "-icount", "shift=0"),
     "gcc-riscv64-unknown-elf qemu-system-misc",
 )
 MACHINES: Final = {machine.name: machine for machine in (CORTEX_M4, RISCV32)}
@@ -88,7 +88,7 @@ def emulate(machine: Machine, folder: Path, asked: bytes, arguments: Iterable[st
     host = ",".join(f"arg={word}" for word in ("firmware", *arguments))
     command = [
         *machine.emulator,
-        *("-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"),
+        *("-nographic", "-monitor", "none", "-serial", "none"),
         *("-semihosting-config", f"enable=on,target=native,{host}", "-kernel", "firmware"),
     ]
     ended = subprocess.run(

@@ -62,3 +62,38 @@ def test_numbers_have_the_same_bytes_on_every_processor(machine: Machine, tmp_pa
     (tmp_path / "main.c").write_text(main)
     link(machine, ["main.c"], tmp_path)
     assert np.frombuffer(emulate(machine, tmp_path, b"\x07"), np.int32).tolist() == [-(2**31) + 0x020304]
+
+
+@_ALL
+def test_instructions_are_counted_one_by_one(machine: Machine, tmp_path: Path) -> None:
+    require(machine)
+    main = """
+        #include <stdio.h>
+        #include "counter.h"
+        static uint32_t loop(uint32_t turns)
+        {
+            const uint32_t before = counter_now();
+            __asm__ volatile(
+        #if defined(__arm__)
+                "1: subs %0, %0, #1\\n nop\\n bne 1b"
+        #else
+                "1: addi %0, %0, -1\\n nop\\n bnez %0, 1b"
+        #endif
+                : "+r"(turns) : : "cc");
+            return counter_between(before, counter_now());
+        }
+        int main(void)
+        {
+            uint32_t turns[2];
+            counter_begin();
+            turns[0] = loop(1000);
+            turns[1] = loop(101000);
+            return fwrite(turns, sizeof turns, 1, stdout) == 1 ? 0 : 1;
+        }
+        """
+    (tmp_path / "main.c").write_text(main)
+    link(machine, ["main.c"], tmp_path)
+    few, many = np.frombuffer(emulate(machine, tmp_path, b""), np.uint32)
+    assert abs(int(few) - 3_000) < 20
+    # The timer of Cortex-M tells 1.25 instructions apart.
+    assert abs(int(many) - int(few) - 300_000) <= 3
