@@ -17,6 +17,7 @@ from toolchain.interrupts import Held
 
 PROGRAM: Final = "program"
 _DRIVER: Final = "driver.c"
+_UNIT: Final = "unit.c"
 _LOG: Final = "log.txt"
 _LINES: Final = 12
 """Lines of a compiler's message that are shown."""
@@ -65,19 +66,39 @@ def compile_driver(code: NetworkCode, command: Sequence[str]) -> bytes:
         TargetUnavailableError: There is no such compiler.
         TargetError: It fails; its message is shown, and the source kept.
     """
+    options = ("-O2", f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM)
+    return _compile(code, command, options, driver=True)
+
+
+def compile_object(code: NetworkCode, command: Sequence[str], options: Sequence[str]) -> bytes:
+    """Return the object of a network and of one state, as firmware has it.
+
+    Args:
+        code: The network.
+        command: The compiler and its first arguments.
+        options: Further arguments.
+
+    Raises:
+        TargetUnavailableError: There is no such compiler.
+        TargetError: It fails; its message is shown, and the source kept.
+    """
+    return _compile(code, command, (*options, "-c", "-o", PROGRAM), driver=False)
+
+
+def _compile(code: NetworkCode, command: Sequence[str], options: Sequence[str], *, driver: bool) -> bytes:
     find_compiler(command)
     with temporary_folder("c") as folder:
-        sources = write_source(code, folder, driver=True)
+        sources = write_source(code, folder, driver=driver)
+        if not driver:
+            sources = [folder / _UNIT]
+            text = f'#include "{code.prefix}.c"\n\n{code.prefix}_state {code.prefix}_the_state;\n'
+            sources[0].write_text(text, encoding="ascii")
         # Paths may begin with a dash, or hold what a compiler reads as something else: names do not.
-        called = [
-            *command,
-            *("-std=c99", "-O2", f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM),
-            *(source.name for source in sources),
-        ]
+        called = [*command, "-std=c99", *options, *(source.name for source in sources)]
         problem = _call(called, folder)
         program = folder / PROGRAM
         if problem or not program.is_file():
-            raise _failure(command, folder, sources, problem or "it wrote no program")
+            raise _failure(command, folder, [*folder.glob("*.c")], problem or "it wrote no program")
         return program.read_bytes()
 
 

@@ -197,9 +197,10 @@ class NetworkCode:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the state, with what a compiler adds at its end."""
+        """Bytes of the state, its end included, where numbers are aligned to their size."""
         size = sum(member.bytes for member in self.members)
-        return -(-size // 8) * 8
+        widest = max(member.width for member in self.members)
+        return -(-size // widest) * widest
 
     def header(self) -> str:
         """Return the header."""

@@ -22,7 +22,7 @@ _MAIN: Final = """
 static {prefix}_state state;
 static {prefix}_index events[{PREFIX}_{ENTRY}_SIZE];
 
-/* Reads samples and steps, then for each step how many events there are, and these; answers with instructions. */
+/* Reads samples and steps, then the events of each step; answers with instructions and potentials. */
 static uint32_t number(void)
 {{
     uint32_t value = 0;

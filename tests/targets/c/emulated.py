@@ -34,7 +34,7 @@ class Machine:
     Attributes:
         name: As typed on the command line; its linker script is called so, too.
         compiler: Its compiler, with the choice of the core.
-        emulator: QEMU, with the choice of the machine and what an instruction takes: 2 to the power of so many ns.
+        emulator: QEMU, with the choice of the machine, and the power of 2 of ns that an instruction takes.
         packages: The packages of Debian that hold both.
     """
 
