@@ -37,6 +37,21 @@ def check_equal(graph: Graph, stimuli: Any, command: tuple[str, ...] = STRICT) -
     assert mismatch is None, f"{mismatch}\n{print_graph(graph)}"
 
 
+def run_strictly(names: Sequence[str], folder: Path, command: Sequence[str], asked: bytes = b"") -> str:
+    """Compile the files of a folder, every warning an error; run the program and return what it prints."""
+    compiled = subprocess.run(
+        [*command, "-std=c99", "-o", "firmware", *names],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    ended = subprocess.run([folder / "firmware"], input=asked, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr.decode()
+    return ended.stdout.decode()
+
+
 def cppcheck(code: NetworkCode) -> str:
     """What cppcheck says of a network and its driver, all of its checks asked for."""
     with temporary_folder("cppcheck") as folder:
