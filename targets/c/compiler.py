@@ -16,6 +16,10 @@ from toolchain.files.temporary import temporary_folder
 from toolchain.interrupts import Held
 
 PROGRAM: Final = "program"
+HOST_OPTIONS: Final = ("-O3", "-march=native")
+"""Options of programs that run here."""
+_PLAIN_OPTIONS: Final = ("-O2",)
+"""The same where a compiler does not take those."""
 _DRIVER: Final = "driver.c"
 _UNIT: Final = "unit.c"
 _LOG: Final = "log.txt"
@@ -66,8 +70,10 @@ def compile_driver(code: NetworkCode, command: Sequence[str]) -> bytes:
         TargetUnavailableError: There is no such compiler.
         TargetError: It fails; its message is shown, and the source kept.
     """
-    options = ("-O2", f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM)
-    return _compile(code, command, options, driver=True)
+    trace = (f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM)
+    with suppress(TargetError):
+        return _compile(code, command, (*HOST_OPTIONS, *trace), driver=True, keep=False)
+    return _compile(code, command, (*_PLAIN_OPTIONS, *trace), driver=True)
 
 
 def compile_object(code: NetworkCode, command: Sequence[str], options: Sequence[str]) -> bytes:
@@ -85,7 +91,9 @@ def compile_object(code: NetworkCode, command: Sequence[str], options: Sequence[
     return _compile(code, command, (*options, "-c", "-o", PROGRAM), driver=False)
 
 
-def _compile(code: NetworkCode, command: Sequence[str], options: Sequence[str], *, driver: bool) -> bytes:
+def _compile(
+    code: NetworkCode, command: Sequence[str], options: Sequence[str], *, driver: bool, keep: bool = True
+) -> bytes:
     find_compiler(command)
     with temporary_folder("c") as folder:
         sources = write_source(code, folder, driver=driver)
@@ -98,7 +106,8 @@ def _compile(code: NetworkCode, command: Sequence[str], options: Sequence[str], 
         problem = _call(called, folder)
         program = folder / PROGRAM
         if problem or not program.is_file():
-            raise _failure(command, folder, [*folder.glob("*.c")], problem or "it wrote no program")
+            problem = problem or "it wrote no program"
+            raise _failure(command, folder, problem) if keep else TargetError(problem)
         return program.read_bytes()
 
 
@@ -137,10 +146,10 @@ def _call(command: Sequence[str], folder: Path) -> str:
     return f"it ended with status {status}" if status else ""
 
 
-def _failure(command: Sequence[str], folder: Path, sources: Sequence[Path], problem: str) -> TargetError:
+def _failure(command: Sequence[str], folder: Path, problem: str) -> TargetError:
     """Return the error for a compiler that failed, and keep what it was given."""
     copies = Path(tempfile.mkdtemp(prefix="pumice_c_"))
-    for source in (*sources, *folder.glob("*.h"), folder / _LOG):
+    for source in (*folder.glob("*.c"), *folder.glob("*.h"), folder / _LOG):
         shutil.copy(source, copies)
     error = TargetError(
         f"the compiler '{' '.join(command)}' does not take the source: {problem}",

@@ -160,7 +160,11 @@ class NetworkCode:
         self.connections = connect(self.layout, self.names)
         self.populations = {
             node.name: PopulationNumbers(
-                self.names[node.name], node, self.layout.senders[node.name], self._always_fed(node.name)
+                self.names[node.name],
+                node,
+                self.layout.senders[node.name],
+                self._always_fed(node.name),
+                self._reach(node.name),
             )
             for node in graph
             if isinstance(node, ir.FixedLif)
@@ -174,6 +178,11 @@ class NetworkCode:
     def _always_fed(self, name: str) -> bool:
         """Return whether a population or pooling gets whole arrays of values, which come in every step."""
         return any(each.way is Way.ALL for each in self.layout.arrivals[name])
+
+    def _reach(self, name: str) -> int:
+        """Return the largest magnitude of what may arrive at a population in a step."""
+        read = dict.fromkeys(arrival.node.name for arrival in self.layout.arrivals[name])
+        return sum(self.connections[each].reach for each in read)
 
     @cached_property
     def tables(self) -> list[ConstTable]:
@@ -304,6 +313,8 @@ class NetworkCode:
             "floors": any(each.drops for each in self.connections.values()),
             "wraps": any(each.wraps for each in self.connections.values()),
             "rings": bool(rings),
+            "currents": any(not each.within for each in self.populations.values()),
+            "pixels": any(each.by_pixel for each in self.connections.values()),
             "recalls": recalls,
         }
 
