@@ -20,7 +20,7 @@ from toolchain.files.temporary import temporary_folder
 from toolchain.ir import Graph
 
 RATE: Final = 0.1
-STEPS: Final = 32
+STEPS: Final = 100
 NAMES: Final = ("recurrent 1024, 5 %", "HRSNN 5000, 2 %", "conv 64-64, 32x32", "VGG, 32x32")
 
 _MAIN: Final = """

@@ -118,13 +118,9 @@ def _matrices(code: NetworkCode, node: ir.FixedLif) -> dict[tuple[str, int], NDA
 
 def _matrix(name: str, matrix: NDArray[Any]) -> str:
     assert np.abs(matrix).max() < 2**15
-    table = ConstTable(name, "", matrix.astype(np.int16).ravel())
-    rows = "\n".join(table.lines())
-    return (
-        f"static const int16_t {name}[{matrix.shape[0]}][{matrix.shape[1]}] = {{{{\n{rows}\n}}}};\n".replace(
-            "{{", "{"
-        ).replace("}}", "}")
-    )
+    lines = ["{" + "\n".join(ConstTable(name, "", row).lines()) + "}" for row in matrix.astype(np.int16)]
+    rows = ",\n".join(lines)
+    return f"static const int16_t {name}[{matrix.shape[0]}][{matrix.shape[1]}] = {{\n{rows}\n}};\n"
 
 
 def _tables(name: str, values: dict[str, NDArray[Any]], size: int) -> str:
