@@ -28,8 +28,9 @@ from toolchain.models import Network
 from toolchain.progress import no_progress
 from toolchain.training import fit
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import fit_options, load_data, untrained_network
+from toolchain.workflow.prepare import fit_options, load_data
 from toolchain.workflow.prune import prune_stage
+from toolchain.workflow.untrained import untrained_network
 
 PATHS = {"compiled loops": True, "step by step": False}
 NETWORKS = ("as built", "pruned")

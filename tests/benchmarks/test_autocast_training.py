@@ -8,7 +8,8 @@ from tests.benchmarks.autocast_training import TASKS, TimedUpdates, interval, re
 from toolchain.models import Network
 from toolchain.training import Autocast
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import load_data, untrained_network
+from toolchain.workflow.prepare import load_data
+from toolchain.workflow.untrained import untrained_network
 
 
 def test_the_recurrent_network_has_the_form_of_that_of_the_demo() -> None:

@@ -15,8 +15,9 @@ from toolchain.data.pictures.cifar import load_cifar10
 from toolchain.data.sets import open_pictures
 from toolchain.data.sets.options import ChaosData, DataOptions, DigitsData, MackeyGlassData
 from toolchain.files.documents import Document
-from toolchain.workflow.experiment import Experiment, load_experiment, names_in, parse_experiment
+from toolchain.workflow.experiment import Experiment, load_experiment, parse_experiment
 from toolchain.workflow.run_folder import TrainedRun
+from toolchain.workflow.sections.wording import names_in
 from toolchain.workflow.train import train
 
 _KINDS: tuple[type[Document], ...] = get_args(get_args(DataOptions)[0])

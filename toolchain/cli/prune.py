@@ -30,20 +30,19 @@ def prune(
     settings = load_experiment(experiment)
     with stages(quiet=as_json) as progress:
         pruned = run(settings, output, progress)
-    hidden = pruned.network.layer("hidden").size
-    synapses = pruned.network.synapses["recur"].count
+    neurons, synapses = pruned.pool.size, pruned.pool.synapses
     if as_json:
         answer(
             {
                 "run": str(output),
-                "neurons": hidden,
+                "neurons": neurons,
                 "synapses": synapses,
                 "records": [asdict(record) for record in pruned.records],
                 "report": str(pruned.report),
             }
         )
         return
-    out.print(f"{settings.model.neurons} -> {hidden} neurons, {synapses} recurrent synapses left")
+    out.print(f"{neurons} neurons and {synapses} recurrent synapses are left")
     rows = [_row(record) for record in pruned.records if record.largest_exponent is not None]
     if rows:
         head = (

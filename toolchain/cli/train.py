@@ -49,6 +49,8 @@ def train(
     out.print(f"trained {count}, loss {last.loss:.4f}, training accuracy {last.accuracy:.2f} %")
     if trained.history.validation is not None:
         out.print(f"validation accuracy {trained.history.validation:.2f} %")
+    if trained.history.test is not None:
+        out.print(f"test accuracy {trained.history.test:.2f} %")
     for row in trained.time_constants:
         out.print(str(row), soft_wrap=True)
     out.print(f"next: pumice compile {output} -o BUILD", soft_wrap=True)
@@ -61,6 +63,8 @@ def _measured(trained: "TrainedRun") -> dict[str, Any]:
         facts["data"] = trained.origin.model_dump(mode="json")
     if trained.history.validation is not None:
         facts["validation_accuracy"] = trained.history.validation
+    if trained.history.test is not None:
+        facts["test_accuracy"] = trained.history.test
     return facts
 
 

@@ -166,6 +166,19 @@ def explain(error: ValidationError) -> tuple[str, str]:
     return key, f"{expected}, got {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}"
 
 
+def format_of(content: bytes | str, path: Path) -> str:
+    """Return what stands under `format` in a JSON file; empty where nothing does.
+
+    Raises:
+        CorruptArtifactError: It is too large, or not JSON.
+    """
+    budget().check_document(path, parsed_bytes(content))
+    try:
+        return _Header.model_validate_json(content).format
+    except ValidationError as error:
+        raise CorruptArtifactError(path, f"is not well formed: {explain(error)[1]}") from None
+
+
 def _check_header(content: bytes | str, path: Path, kind: type[FileDocument], named: str) -> None:
     try:
         header = _Header.model_validate_json(content)

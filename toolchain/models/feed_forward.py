@@ -132,6 +132,11 @@ class FeedForward(nn.Module):
             if isinstance(module := self.parts[block.name], Spiking)
         }
 
+    @property
+    def scores(self) -> int:
+        """Number of scores, one per class."""
+        return cast("nn.Linear", self.parts[self.blocks[-1].name]).out_features
+
     def obstacle(self) -> str | None:
         """Return why its neurons do not pass through time in compiled loops; None if they do."""
         return loops_obstacle(next(self.parameters()))

@@ -8,7 +8,7 @@ from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, PruningStep,
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.pool import RecurrentPool, Selection
 from toolchain.pruning.random import erdos_renyi, prune_at_random, without_recurrence
-from toolchain.pruning.recurrent import pool_of, prune_recurrent, with_pool
+from toolchain.pruning.recurrent import pool_of, prune_recurrent, recurrent_layer, with_pool
 from toolchain.pruning.sca import ChannelPruning, ChannelUpdate, UntrainedChannelsWarning
 from toolchain.pruning.sca_options import Masking, Ranking, Regrowth, ScaOptions
 
@@ -38,6 +38,7 @@ __all__ = [
     "prune_by_magnitude",
     "prune_pool",
     "prune_recurrent",
+    "recurrent_layer",
     "with_pool",
     "without_recurrence",
 ]

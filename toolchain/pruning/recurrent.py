@@ -18,6 +18,21 @@ from toolchain.pruning.lnp import LnpOptions, LnpRecord, LnpResult, prune_pool
 from toolchain.pruning.pool import RecurrentPool, Selection
 
 
+def recurrent_layer(network: Network) -> str:
+    """Return the name of the layer with a connection to itself.
+
+    Raises:
+        PruningError: There is none, or more than one.
+    """
+    names = dict.fromkeys(arrow.target for arrow in network.connections if arrow.source == arrow.target)
+    if len(names) != 1:
+        raise PruningError(
+            f"expected one layer with a connection to itself, got {len(names)}{': ' if names else ''}"
+            f"{', '.join(names)}"
+        )
+    return next(iter(names))
+
+
 def prune_recurrent(
     network: Network,
     layer: str,

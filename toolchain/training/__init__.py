@@ -9,6 +9,7 @@ from toolchain.training.fit import fit
 from toolchain.training.fit_options import FitOptions, LearningRateSchedule, Optimizer
 from toolchain.training.graph_network import GraphNetwork
 from toolchain.training.integer_rules import ALL_RULES, Rule
+from toolchain.training.model_files import TrainedNetwork, save_trained, scores_of, trained_of
 from toolchain.training.quantization_aware import tune_graph
 from toolchain.training.readouts import fit_linear_layer
 from toolchain.training.ridge import LinearReadout, fit_ridge
@@ -33,6 +34,7 @@ __all__ = [
     "ScoreModel",
     "StdpOptions",
     "TimeConstantSpread",
+    "TrainedNetwork",
     "fit",
     "fit_linear_layer",
     "fit_ridge",
@@ -43,5 +45,8 @@ __all__ = [
     "network_of",
     "save_feed_forward",
     "save_network",
+    "save_trained",
+    "scores_of",
+    "trained_of",
     "tune_graph",
 ]

@@ -14,7 +14,8 @@ from toolchain.files.documents import (
     Document,
     explain,
     omitted,
-    read_document,
+    parse_document,
+    read_content,
     write_document,
 )
 from toolchain.intake import PathText, path_of
@@ -23,7 +24,13 @@ from toolchain.models.network import check_part_names
 from toolchain.reset import Reset
 from toolchain.training.checkpoint import NETWORK_FILES, InputDocument, Size, input_fields
 from toolchain.training.compiler_cache import unallocated
-from toolchain.training.tensor_files import check_names, fill_module, load_tensors, save_tensors
+from toolchain.training.tensor_files import (
+    check_names,
+    fill_module,
+    parse_tensors,
+    read_tensor_bytes,
+    save_tensors,
+)
 
 Extent = Annotated[int, Field(ge=1, lt=2**31)]
 Margin = Annotated[int, Field(ge=0, lt=2**31)]
@@ -164,13 +171,19 @@ def load_feed_forward(folder: PathText) -> FeedForward:
         CorruptArtifactError: It is not a feed-forward network.
     """
     folder = path_of(folder, "folder")
-    path, numbers = (folder / name for name in NETWORK_FILES)
-    document = read_document(path, FeedForwardDocument)
-    tensors, _ = load_tensors(numbers)
+    structure, numbers = (folder / name for name in NETWORK_FILES)
+    return feed_forward_of(read_content(structure), read_tensor_bytes(numbers), folder)
+
+
+def feed_forward_of(structure: bytes, numbers: bytes, folder: Path) -> FeedForward:
+    """Return the network whose two files in `folder` hold these bytes; see `load_feed_forward`."""
+    path, tensor_path = (folder / name for name in NETWORK_FILES)
+    document = parse_document(structure, path, FeedForwardDocument)
+    tensors, _ = parse_tensors(numbers, tensor_path)
     try:
         check_part_names([row.name for row in document.blocks], "block")
         blocks = {
-            NetworkBlock(row.name, row.sources): _module(row, tensors, numbers) for row in document.blocks
+            NetworkBlock(row.name, row.sources): _module(row, tensors, tensor_path) for row in document.blocks
         }
         network = FeedForward(
             blocks,
@@ -182,7 +195,7 @@ def load_feed_forward(folder: PathText) -> FeedForward:
     except (KeyError, TypeError, ValueError, RuntimeError, FrontendError, UsageError) as error:
         # Each of PyTorch's modules refuses arguments in its own way.
         raise CorruptArtifactError(path, f"is not a well-formed network: {error}") from None
-    check_names(tensors, network.state_dict(), numbers)
+    check_names(tensors, network.state_dict(), tensor_path)
     return network.eval()
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from toolchain.errors import ArgumentError
 from toolchain.intake import (
@@ -64,8 +64,7 @@ class Feed:
                 outputs = network.layer(network.output).size
             case FeedForward():
                 still: Axes = ("samples", *network.shape)
-                last = cast("nn.Linear", network.parts[network.blocks[-1].name])
-                return cls((still, ("samples", "time", *network.shape)), last.out_features)
+                return cls((still, ("samples", "time", *network.shape)), network.scores)
             case GraphNetwork():
                 inputs = {node.name: node.shape for node in network.graph.inputs}
                 outputs = network.graph.scores

@@ -14,16 +14,18 @@ class Sizes(Document):
     """What pruning changed, both measured on the test split.
 
     Attributes:
-        neurons: Neurons of the recurrent pool.
-        recurrent_synapses: Synapses within the recurrent pool.
+        neurons: Neurons without those that are read out.
+        recurrent_synapses: Synapses within the recurrent pool; None where there is none.
+        parameters: Numbers that were trained, those of a convolution once; None where synapses are pruned.
         synapses: Synapses of the whole network.
-        spikes: Spikes of the recurrent pool per sample.
+        spikes: Spikes of these neurons per sample.
         operations: Synaptic operations per sample.
         accuracy: Accuracy of the float network in percent.
     """
 
     neurons: Change
-    recurrent_synapses: Change
+    recurrent_synapses: Annotated[Change | None, OMITTED] = None
+    parameters: Annotated[Change | None, OMITTED] = None
     synapses: Change
     spikes: Change
     operations: Change
@@ -31,12 +33,13 @@ class Sizes(Document):
 
     def rows(self) -> tuple[tuple[str, Change], ...]:
         """Return every figure with its name for people."""
-        return tuple((_NAMES[name], change) for name, change in self)
+        return tuple((_NAMES[name], change) for name, change in self if change is not None)
 
 
 _NAMES: Final = {
-    "neurons": "neurons in the pool",
+    "neurons": "neurons",
     "recurrent_synapses": "recurrent synapses",
+    "parameters": "parameters",
     "synapses": "all synapses",
     "spikes": "spikes per sample",
     "operations": "synaptic operations per sample",

@@ -77,10 +77,10 @@ class Prepared:
             return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
         graph = from_torch(network, classes=names_of(classes, "classes"))
-        stimulus = _repeat_over_steps(network, samples)
-        return cls(
-            network, graph, stimulus, stimulus if training is None else _repeat_over_steps(network, training)
+        stimulus, calibration = (
+            None if each is None else _repeat_over_steps(network, each) for each in (samples, training)
         )
+        return cls(network, graph, stimulus, stimulus if calibration is None else calibration)
 
     @classmethod
     def _recorded(
@@ -257,7 +257,7 @@ def compile_run(
         return build
     return repair_build(
         build,
-        training_samples(trained.experiment),
+        _repeat_over_steps(trained.network, training_samples(trained.experiment)),
         repair_options(trained.experiment, epochs),
         resume=resume,
         progress=stage_progress(progress, "train with integers"),
@@ -268,9 +268,13 @@ def compile_trained(
     trained: TrainedRun, target: str, quantization: Quantization | None = None, *, loop_delay: bool = False
 ) -> Build:
     """Compile a network that was trained in this process."""
-    graph = from_torch(trained.network, classes=trained.classes, name="hrsnn")
-    prepared = Prepared(trained.network, graph, trained.stimulus, trained.calibration)
-    facts = BuildFacts(sizes=sizes_of(trained, graph))
+    network = trained.network
+    graph = from_torch(network, classes=trained.classes, name=trained.experiment.model.name)
+    stimulus, calibration = (
+        _repeat_over_steps(network, samples) for samples in (trained.stimulus, trained.calibration)
+    )
+    prepared = Prepared(network, graph, stimulus, calibration)
+    facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus))
     return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
 
 
@@ -282,9 +286,9 @@ def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stim
     return str(check_float(network, first.values, trace))
 
 
-def _repeat_over_steps(network: Network | FeedForward, stimulus: Stimulus | None) -> Stimulus | None:
+def _repeat_over_steps(network: Network | FeedForward, stimulus: Stimulus) -> Stimulus:
     """Return still images as frames that are shown at every step, in the memory of one."""
-    if stimulus is None or not isinstance(network, FeedForward):
+    if not isinstance(network, FeedForward):
         return stimulus
     values = {
         name: np.broadcast_to(array[:, None], (len(array), network.steps, *array.shape[1:]))

@@ -113,7 +113,7 @@ def _demo_result(build: Build, judgement: Judgement, seconds: float) -> DemoResu
     if fixed is None:
         raise UsageError("the test samples have no labels; accuracy cannot be measured")
     sizes = build.facts.sizes
-    if sizes is None:
+    if sizes is None or sizes.recurrent_synapses is None:
         raise UsageError("the run holds no unpruned network; nothing can be compared with it")
     return DemoResult(
         float_accuracy=round(sizes.accuracy.before, 3),

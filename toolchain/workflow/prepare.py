@@ -1,29 +1,23 @@
-"""What an experiment begins with: its data, and its network before pruning and training."""
+"""What an experiment begins with: its data as they enter the network, and how it trains."""
 
 from functools import cached_property
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolchain.data.codes.graded import input_code_of
 from toolchain.data.codes.input_encoder import InputEncoder, gathered
 from toolchain.data.series.series import Series
 from toolchain.data.sets.data_set import DataSet, Stored
 from toolchain.data.sets.opening import open_data
 from toolchain.errors import ExperimentError
 from toolchain.execution.stimulus import Stimulus
-from toolchain.models import HrsnnShape, Network, build_hrsnn
 from toolchain.training import FitOptions
-from toolchain.workflow.experiment import Experiment, check_room, network_shape
-
-LAYER: Final = "hidden"
-
+from toolchain.workflow.experiment import Experiment, check_room
+from toolchain.workflow.sections.model import RecurrentModel
 
 # Streams of random numbers, one per purpose: adding one never moves another.
-_WEIGHTS, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
-_LOOKED_AT: Final = 256
-"""Samples whose values decide how graded values become integers."""
+WEIGHTS_STREAM, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
 
 
 @final
@@ -42,7 +36,8 @@ class EncodedData:
 
     def __init__(self, experiment: Experiment, data: DataSet) -> None:
         self.data = data
-        self.encoder = InputEncoder(data, experiment.encoding)
+        flat = isinstance(experiment.model, RecurrentModel)
+        self.encoder = InputEncoder(data, experiment.encoding, flat=flat)
         self._seed = experiment.seed
         self._rng = np.random.default_rng([experiment.seed, _ENCODING])
 
@@ -90,23 +85,6 @@ def load_data(experiment: Experiment) -> EncodedData:
     return encoded
 
 
-def shape_for(experiment: Experiment, encoded: EncodedData) -> HrsnnShape:
-    """Return what defines the untrained network for a data set, but its random numbers."""
-    return network_shape(experiment, channels=encoded.encoder.channels, classes=len(encoded.data.classes))
-
-
-def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network:
-    """Return the network before pruning and training."""
-    rng = np.random.default_rng([experiment.seed, _WEIGHTS])
-    network = build_hrsnn(shape_for(experiment, encoded), rng, readout=experiment.model.readout)
-    for name in network.layers:
-        network.layer(name).slope = experiment.training.surrogate_slope
-    values = gathered(encoded.train, _LOOKED_AT)
-    if values.dtype != np.bool_:
-        network.input_code = input_code_of(values)
-    return network
-
-
 def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions:
     """Return how an experiment trains, for another number of epochs if one is given."""
     section = experiment.training
@@ -121,5 +99,7 @@ def fit_options(experiment: Experiment, epochs: int | None = None) -> FitOptions
         neuron_rate=section.neuron_rate,
         delay_rate=section.delay_rate,
         recompute=section.recompute,
+        optimizer=section.optimizer,
+        schedule=section.schedule,
         autocast=section.autocast,
     )

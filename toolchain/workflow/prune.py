@@ -23,29 +23,26 @@ from toolchain.pruning import (
     ActivityOptions,
     LnpOptions,
     LnpRecord,
+    RecurrentPool,
     Selection,
     erdos_renyi,
     pool_of,
     prune_at_random,
     prune_by_activity,
     prune_recurrent,
+    recurrent_layer,
     with_pool,
 )
 from toolchain.pruning.lnp import DelocalizationRule, KeepRule
 from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
 from toolchain.training import NETWORK_FILES, fit, network_of, save_network
-from toolchain.workflow.experiment import Experiment, PruningMethod, PruningSection
-from toolchain.workflow.prepare import (
-    LAYER,
-    PRUNING_STREAM,
-    EncodedData,
-    fit_options,
-    load_data,
-    shape_for,
-    untrained_network,
-)
+from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.prepare import PRUNING_STREAM, EncodedData, fit_options, load_data
 from toolchain.workflow.run_folder import check_claim, claim
+from toolchain.workflow.sections.model import RecurrentModel
+from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
+from toolchain.workflow.untrained import shape_of, untrained_network
 
 _REPORT: Final = "report.html"
 _ACTIVITY_SAMPLES: Final = 256
@@ -87,10 +84,15 @@ class PrunedStage:
     records: tuple[LnpRecord, ...]
     report: Path
 
+    @property
+    def pool(self) -> RecurrentPool:
+        """The neurons that are left, and the synapses among them."""
+        return pool_of(self.network, recurrent_layer(self.network))
+
 
 def prune_stage(
     experiment: Experiment,
-    section: PruningSection,
+    section: SynapsePruning,
     folder: Path,
     encoded: EncodedData,
     progress: StageProgress = no_stages,
@@ -113,13 +115,17 @@ def prune_stage(
     if (folder / PruningDocument.FILE).is_file():
         return read_folder("pruning folder", folder, _read_stage)
     dense = untrained_network(experiment, encoded)
-    report_progress = stage_progress(progress, f"prune by {section.method.value}")
-    network, lnp = _prune(experiment, section, dense, folder, encoded, report_progress)
+    model = experiment.model
+    if not isinstance(dense, Network) or not isinstance(model, RecurrentModel):
+        raise UsageError(f"a '{model.name}' is not pruned before it is trained")
+    report_progress = stage_progress(progress, f"prune by {section.method}")
+    network, lnp = _prune(experiment, model, section, dense, folder, encoded, report_progress)
     save_network(network, folder / "network")
-    selection = Selection(pool_of(network, LAYER), network.layer(LAYER).elements.numpy())
-    title = f"Pruning of {dense.layer(LAYER).size} neurons by {section.method.value}"
+    layer = recurrent_layer(dense)
+    selection = Selection(pool_of(network, layer), network.layer(layer).elements.numpy())
+    title = f"Pruning of {dense.layer(layer).size} neurons by {section.method}"
     report = folder / _REPORT
-    write_pruning_report(report, title, pool_of(dense, LAYER), selection, lnp, dt_ms=network.dt_ms)
+    write_pruning_report(report, title, pool_of(dense, layer), selection, lnp, dt_ms=network.dt_ms)
     document = PruningDocument(records=tuple(lnp), files=seal(folder, PruningDocument.LOADED))
     write_document(folder / PruningDocument.FILE, document)
     return PrunedStage(network, tuple(lnp), report)
@@ -134,45 +140,47 @@ def _read_stage(folder: OpenedFolder) -> PrunedStage:
 
 def _prune(
     experiment: Experiment,
-    section: PruningSection,
+    model: RecurrentModel,
+    section: SynapsePruning,
     dense: Network,
     folder: Path,
     encoded: EncodedData,
     progress: Progress,
 ) -> tuple[Network, Sequence[LnpRecord]]:
     rng = np.random.default_rng([experiment.seed, PRUNING_STREAM])
-    pool = pool_of(dense, LAYER)
+    layer = recurrent_layer(dense)
+    pool = pool_of(dense, layer)
     synapses = round(section.synapse_fraction * pool.synapses)
     match section.method:
-        case PruningMethod.LNP:
+        case "lnp":
             network, result = prune_recurrent(
                 dense,
-                LAYER,
+                layer,
                 _lnp_options(section),
                 rng,
-                cluster=shape_for(experiment, encoded).cluster,
+                cluster=shape_of(model, encoded).cluster,
                 checkpoint=folder / "state",
                 progress=progress,
             )
             return network, result.records
-        case PruningMethod.MAGNITUDE:
+        case "magnitude":
             selection = prune_by_magnitude(pool, section.neurons, synapses)
-        case PruningMethod.RANDOM:
+        case "random":
             selection = prune_at_random(pool, section.neurons, synapses, rng)
-        case PruningMethod.ERDOS_RENYI:
+        case "erdos_renyi":
             neurons = np.sort(rng.choice(pool.size, section.neurons, replace=False))
             selection = erdos_renyi(pool, neurons, synapses, rng)
-        case PruningMethod.ACTIVITY:
+        case "activity":
             options = ActivityOptions(section.neurons, synapses, section.iterations)
             return _by_activity(experiment, dense, options, encoded, progress), ()
         case _:
             assert_never(section.method)
     progress(1, 1)
-    small = selection.pool.with_gain(experiment.model.gain)
-    return with_pool(dense, LAYER, selection.indices, small), ()
+    small = selection.pool.with_gain(model.gain)
+    return with_pool(dense, layer, selection.indices, small), ()
 
 
-def _lnp_options(section: PruningSection) -> LnpOptions:
+def _lnp_options(section: SynapsePruning) -> LnpOptions:
     return LnpOptions(
         section.neurons,
         section.synapse_fraction,
@@ -191,18 +199,19 @@ def _by_activity(
     encoded: EncodedData,
     progress: Progress,
 ) -> Network:
+    layer = recurrent_layer(dense)
     first = torch.from_numpy(gathered(encoded.train, _ACTIVITY_SAMPLES))
 
     def activity(network: Network) -> NDArray[np.float64]:
         with torch.inference_mode():
-            x = first.to(network.layer(LAYER).bias.dtype)
-            return network(x).spikes[LAYER].double().mean(dim=(0, 1)).numpy()
+            x = first.to(network.layer(layer).bias.dtype)
+            return network(x).spikes[layer].double().mean(dim=(0, 1)).numpy()
 
     def retrain(network: Network) -> None:
         once, labels = fit_options(experiment, 1), encoded.data.train.labels
         fit(network, encoded.train, labels, once, seed=experiment.seed, progress=no_progress)
 
-    return prune_by_activity(dense, LAYER, options, activity, retrain, progress=progress)[0]
+    return prune_by_activity(dense, layer, options, activity, retrain, progress=progress)[0]
 
 
 @enough_memory("pruning the network")
@@ -220,6 +229,10 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = de
     """
     if experiment.pruning is None:
         raise UsageError("the experiment does not prune; give it a [pruning] section")
+    if isinstance(experiment.pruning, ChannelSelection):
+        raise UsageError(
+            f"'{experiment.pruning.method}' prunes while the network trains", "call 'pumice train' at once"
+        )
     folder = path_of(folder, "folder")
     check_claim(folder, experiment)
     encoded = load_data(experiment)

@@ -11,18 +11,20 @@ from toolchain.data.sets.data_set import DataOrigin, DataSet
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import OMITTED, Document, write_document
+from toolchain.files.documents import OMITTED, Document, omitted, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
 from toolchain.models import Network
-from toolchain.pruning import LnpRecord
+from toolchain.pruning import ChannelUpdate, LnpRecord
 from toolchain.training import (
     NETWORK_FILES,
     EpochRecord,
     LearntTimeConstants,
+    TrainedNetwork,
     learnt_time_constants,
-    network_of,
+    scores_of,
+    trained_of,
 )
 from toolchain.workflow.experiment import Experiment, read_experiment
 
@@ -38,15 +40,19 @@ class History(Document):
 
     Attributes:
         pruning: Record of every iteration, for the methods that have some.
+        channels: Every renewal of the channels that live, where channels are pruned.
         unpruned: Record of every epoch of the unpruned network, if it was trained too.
         network: Record of every epoch of the network.
         validation: Accuracy on the samples for validation, in percent, if there are some.
+        test: Accuracy on the held-out samples after training, in percent; runs of before do not say it.
     """
 
     pruning: tuple[LnpRecord, ...] = ()
+    channels: Annotated[tuple[ChannelUpdate, ...], omitted(())] = ()
     unpruned: tuple[EpochRecord, ...] = ()
     network: Annotated[tuple[EpochRecord, ...], Field(min_length=1)]
     validation: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
+    test: Annotated[float | None, Field(ge=0, le=100), OMITTED] = None
 
 
 class RunFacts(Document):
@@ -102,8 +108,8 @@ class TrainedRun:
         origin: Where the samples came from, if they were read from files.
     """
 
-    network: Network
-    unpruned: Network | None
+    network: TrainedNetwork
+    unpruned: TrainedNetwork | None
     stimulus: Stimulus
     calibration: Stimulus
     classes: tuple[str, ...]
@@ -114,7 +120,8 @@ class TrainedRun:
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
         """How time constants spread before and after they were learnt; empty if none were."""
-        return learnt_time_constants(self.network)
+        network = self.network
+        return learnt_time_constants(network) if isinstance(network, Network) else ()
 
     @classmethod
     def load(cls, folder: PathText) -> "TrainedRun":
@@ -135,7 +142,7 @@ class TrainedRun:
             )
         document, files = open_sealed(folder, RunDocument)
         network = _read_network(files, folder.path, "network")
-        scores = network.layer(network.output).size
+        scores = scores_of(network)
         if scores != len(document.classes):
             raise CorruptArtifactError(
                 folder.path / RUN,
@@ -158,9 +165,9 @@ class TrainedRun:
         )
 
 
-def _read_network(files: SealedFiles, folder: Path, part: str) -> Network:
+def _read_network(files: SealedFiles, folder: Path, part: str) -> TrainedNetwork:
     structure, numbers = (files.read(f"{part}/{name}") for name in NETWORK_FILES)
-    return network_of(structure, numbers, folder / part)
+    return trained_of(structure, numbers, folder / part)
 
 
 def is_run(folder: Path) -> bool:

@@ -1,5 +1,7 @@
 """What pruning changed: sizes, activity and accuracy of a network before and after it."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,21 +20,38 @@ from toolchain.workflow.build_facts import Sizes
 from toolchain.workflow.run_folder import TrainedRun
 
 
-def sizes_of(trained: TrainedRun, graph: Graph) -> Sizes | None:
-    """Return sizes and accuracies before and after pruning; None if nothing was pruned."""
+def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | None:
+    """Return sizes and accuracies before and after pruning; None if nothing was pruned.
+
+    Args:
+        trained: The run.
+        graph: Float graph of its network.
+        stimulus: Its test samples, as graphs take them.
+    """
     if trained.unpruned is None:
         return None
-    before = from_torch(trained.unpruned, classes=trained.classes)
-    costs, rates = zip(*(judge_float(each, trained.stimulus) for each in (before, graph)), strict=True)
-    recurrent = [recurrent_synapses(each, cost) for each, cost in zip((before, graph), costs, strict=True)]
+    graphs = (from_torch(trained.unpruned, classes=trained.classes), graph)
+    costs, rates = zip(*(judge_float(each, stimulus) for each in graphs), strict=True)
+    inner = [_firing(each) for each in graphs]
+    recurrent = [recurrent_synapses(each, cost) for each, cost in zip(graphs, costs, strict=True)]
     return Sizes(
-        neurons=Change.of([cost.neurons["hidden"] for cost in costs]),
-        recurrent_synapses=Change.of(recurrent),
+        neurons=Change.of([_over(cost.neurons, names) for cost, names in zip(costs, inner, strict=True)]),
+        recurrent_synapses=Change.of(recurrent) if any(recurrent) else None,
+        parameters=None if any(recurrent) else Change.of([sum(cost.parameters.values()) for cost in costs]),
         synapses=Change.of([sum(cost.synapses.values()) for cost in costs]),
-        spikes=Change.of([cost.spikes["hidden"] for cost in costs]),
+        spikes=Change.of([_over(cost.spikes, names) for cost, names in zip(costs, inner, strict=True)]),
         operations=Change.of([cost.total_operations for cost in costs]),
         accuracy=Change.of(rates),
     )
+
+
+def _firing(graph: Graph) -> tuple[str, ...]:
+    """Return the populations that can fire, which those that are only read out cannot."""
+    return tuple(node.name for node in graph.populations if np.isfinite(node.vth).any())
+
+
+def _over(figures: Mapping[str, float], names: Sequence[str]) -> float:
+    return sum(figures[name] for name in names)
 
 
 def judge_float(graph: Graph, stimulus: Stimulus) -> tuple[Cost, float]:

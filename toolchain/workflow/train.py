@@ -1,23 +1,29 @@
 """Training as an experiment says, pruning first if it does."""
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from toolchain.bars import draws
+from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
-from toolchain.models import Network
+from toolchain.models import FeedForward
 from toolchain.progress import StageProgress, default_stages, stage_progress
-from toolchain.training import EpochRecord, fit, save_network
+from toolchain.pruning import ChannelPruning
+from toolchain.pruning.channel_report import write_channel_report
+from toolchain.training import Callback, EpochRecord, TrainedNetwork, fit, save_trained
 from toolchain.training.samples import Samples
 from toolchain.training.validation import Validation
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.prepare import EncodedData, fit_options, load_data, untrained_network
+from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
 from toolchain.workflow.run_folder import RUN, History, TrainedRun, check_claim, claim, finish
+from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
+from toolchain.workflow.untrained import untrained_network
 
 
 @enough_memory("training the network")
@@ -42,26 +48,96 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
         return TrainedRun.load(folder)
     encoded = load_data(experiment)
     claim(folder, experiment)
-    dense = untrained_network(experiment, encoded)
-    records: dict[str, Any] = {}
-    network = dense
-    if experiment.pruning is not None:
-        pruned = prune_stage(experiment, experiment.pruning, folder / "pruning", encoded, progress)
-        network, records["pruning"] = pruned.network, pruned.records
-        if experiment.pruning.baseline:
-            stage = "train unpruned network"
-            records["unpruned"] = _fit(
-                experiment, dense, encoded, folder / "training-unpruned", stage, progress
-            )
-            save_network(dense, folder / "unpruned")
-    stage = "train network" if experiment.pruning is None else "train pruned network"
-    records["network"] = _fit(experiment, network, encoded, folder / "training", stage, progress)
-    save_network(network, folder / "network")
-    records["validation"] = _validation_accuracy(experiment, network, encoded)
+    stages = _Stages(experiment, folder, encoded, progress)
+    network, records = stages.run()
+    save_trained(network, folder / "network")
+    records["validation"] = _accuracy(experiment, network, _validation(encoded))
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
-    Stimulus({"input": encoded.test}, encoded.data.test.labels).save(folder / "stimulus.npz")
+    test = Stimulus({"input": encoded.test}, encoded.data.test.labels)
+    records["test"] = _accuracy(experiment, network, (encoded.test, encoded.data.test.labels))
+    test.save(folder / "stimulus.npz")
     finish(folder, experiment, encoded.data, History(**records))
     return TrainedRun.load(folder)
+
+
+@final
+class _Stages:
+    """Pruning and training, in the order that the method of pruning asks for.
+
+    Args:
+        experiment: The experiment.
+        folder: The run folder.
+        encoded: Its data.
+        progress: Callback with the stage and how far it is.
+    """
+
+    def __init__(
+        self, experiment: Experiment, folder: Path, encoded: EncodedData, progress: StageProgress
+    ) -> None:
+        self._experiment, self._folder = experiment, folder
+        self._encoded, self._progress = encoded, progress
+
+    def run(self) -> tuple[TrainedNetwork, dict[str, Any]]:
+        """Return the trained network, and the records of all stages by their fields in `History`."""
+        untrained = untrained_network(self._experiment, self._encoded)
+        section = self._experiment.pruning
+        match section:
+            case None:
+                return untrained, {"network": self._fit(untrained, "training", "train network")}
+            case SynapsePruning():
+                return self._pruned_before(section, untrained)
+            case ChannelSelection():
+                return self._pruned_meanwhile(section, untrained)
+
+    def _pruned_before(
+        self, section: SynapsePruning, untrained: TrainedNetwork
+    ) -> tuple[TrainedNetwork, dict[str, Any]]:
+        pruned = prune_stage(
+            self._experiment, section, self._folder / "pruning", self._encoded, self._progress
+        )
+        records: dict[str, Any] = {"pruning": pruned.records}
+        if section.baseline:
+            records["unpruned"] = self._baseline(untrained)
+        records["network"] = self._fit(pruned.network, "training", "train pruned network")
+        return pruned.network, records
+
+    def _pruned_meanwhile(
+        self, section: ChannelSelection, untrained: TrainedNetwork
+    ) -> tuple[TrainedNetwork, dict[str, Any]]:
+        if not isinstance(untrained, FeedForward):
+            raise UsageError(f"'{section.method}' prunes channels of convolutional networks")
+        records: dict[str, Any] = {}
+        whole = deepcopy(untrained) if section.baseline else None
+        pruning = ChannelPruning(untrained, section.options(self._experiment.seed))
+        if whole is not None:
+            records["unpruned"] = self._baseline(whole)
+        stage = f"train and prune by {section.method}"
+        records["network"] = self._fit(untrained, "training", stage, (pruning,))
+        records["channels"] = tuple(pruning.updates)
+        report = self._folder / "pruning" / "report.html"
+        report.parent.mkdir(exist_ok=True)
+        write_channel_report(report, f"Channels pruned by {section.method}", untrained, pruning)
+        return pruning.compact(untrained), records
+
+    def _baseline(self, network: TrainedNetwork) -> tuple[EpochRecord, ...]:
+        records = self._fit(network, "training-unpruned", "train unpruned network")
+        save_trained(network, self._folder / "unpruned")
+        return records
+
+    def _fit(
+        self, network: TrainedNetwork, state: str, stage: str, callbacks: tuple[Callback, ...] = ()
+    ) -> tuple[EpochRecord, ...]:
+        return fit(
+            network,
+            self._encoded.train,
+            self._encoded.data.train.labels,
+            fit_options(self._experiment),
+            seed=self._experiment.seed,
+            validation=_validation(self._encoded),
+            checkpoint=self._folder / state,
+            callbacks=callbacks,
+            progress=stage_progress(self._progress, stage),
+        )
 
 
 def training_samples(experiment: Experiment) -> Stimulus:
@@ -75,28 +151,8 @@ def repair_options(experiment: Experiment, epochs: int) -> RepairOptions:
     usual = fit_options(experiment, epochs)
     return RepairOptions(
         fit=replace(usual, learning_rate=usual.learning_rate / 50),
-        slope=experiment.training.surrogate_slope,
+        slope=experiment.surrogate_slope,
         seed=experiment.seed,
-    )
-
-
-def _fit(
-    experiment: Experiment,
-    network: Network,
-    encoded: EncodedData,
-    checkpoint: Path,
-    stage: str,
-    progress: StageProgress,
-) -> tuple[EpochRecord, ...]:
-    return fit(
-        network,
-        encoded.train,
-        encoded.data.train.labels,
-        fit_options(experiment),
-        seed=experiment.seed,
-        validation=_validation(encoded),
-        checkpoint=checkpoint,
-        progress=stage_progress(progress, stage),
     )
 
 
@@ -106,9 +162,10 @@ def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
     return None if inputs is None else (inputs, encoded.data.validation.labels)
 
 
-def _validation_accuracy(experiment: Experiment, network: Network, encoded: EncodedData) -> float | None:
-    """Return the percentage of the validation samples that are classified rightly; None without any."""
-    samples = _validation(encoded)
+def _accuracy(
+    experiment: Experiment, network: TrainedNetwork, samples: tuple[Samples, Samples] | None
+) -> float | None:
+    """Return the percentage of samples that are classified rightly; None without any."""
     if samples is None:
         return None
     return Validation(network, samples, experiment.training.batch_size).judge(network).accuracy

@@ -21,12 +21,12 @@ from toolchain.models import Readout
 from toolchain.options import LARGEST_FACTOR, LONGEST_MS, SMALLEST_FACTOR
 from toolchain.workflow.experiment import (
     Experiment,
-    PruningMethod,
     load_experiment,
-    names_in,
     parse_experiment,
 )
 from toolchain.workflow.prepare import load_data
+from toolchain.workflow.sections.pruning import SynapsePruning
+from toolchain.workflow.sections.wording import names_in
 from toolchain.workflow.train import train
 
 _EXAMPLES = int(os.environ.get("PUMICE_EXPERIMENTS", "20"))
@@ -206,7 +206,7 @@ _SECTIONS = {
         "dt_ms": _ANY,
     },
     "pruning": {
-        "method": st.sampled_from(PruningMethod),
+        "method": st.sampled_from(names_in(SynapsePruning)),
         "neurons": _SMALL,
         "synapse_fraction": _TINY,
         "iterations": st.integers(1, 3),

@@ -32,6 +32,7 @@ _INTERNAL = {
     "NamedData": "what all data sets have",
     "FilesData": "what all data sets have that are read from a path",
     "OwnData": "what all data sets of one's own have",
+    "ConvolutionalModel": "what all convolutional networks have",
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
     "_FirmwareHeader": "becomes FirmwareDocument",

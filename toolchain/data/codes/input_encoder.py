@@ -49,7 +49,8 @@ class InputEncoder:
         data: The data set.
         options: What stands under `[encoding]`.
         flat: Whether the channels of a step stand in one row, as a recurrent network takes them, or as they
-            are, such as `[C, H, W]`.
+            are, such as `[C, H, W]`. Pictures whose values enter directly are then no sequence: each stands
+            for itself, `[C, H, W]`, and is shown at every step.
 
     Raises:
         ExperimentError: The code does not suit the samples: names the key, and says which do.
@@ -82,6 +83,12 @@ class InputEncoder:
         if self._by_rows and kind is not SampleKind.PICTURES:
             raise ExperimentError("encoding.rows", f"shows pictures; samples are {kind.value} {list(shape)}")
         object.__setattr__(self, "_encode", self._encoder())
+
+    @property
+    def still(self) -> bool:
+        """Whether a sample is one picture that is shown at every step, and no sequence."""
+        direct = self.options.name == "direct" and not self._by_rows
+        return direct and not self.flat and self.data.kind is SampleKind.PICTURES
 
     @property
     def _by_rows(self) -> bool:
@@ -126,7 +133,8 @@ class InputEncoder:
     @property
     def bytes_per_sample(self) -> int:
         """Bytes that a sample takes once it is encoded, at least."""
-        return self.steps * self.channels * (4 if self._graded else 1)
+        steps = 1 if self.still else self.steps
+        return steps * self.channels * (4 if self._graded else 1)
 
     @property
     def _graded(self) -> bool:
@@ -173,6 +181,8 @@ class InputEncoder:
         return self._batch(sample[None], rng)[0]
 
     def _batch(self, samples: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+        if self.still:
+            return _intensities(samples).astype(np.float32, copy=False)
         encoding: _Encode = getattr(self, "_encode")  # noqa: B009 - made in __post_init__
         trains = encoding(samples, rng)
         features = (self.channels,) if self.flat else self.features
@@ -203,11 +213,16 @@ class InputEncoder:
 
     def _frames(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Return intensities `[batch, channels]` or `[batch, frames, channels]`."""
-        values = samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else samples
+        values = _intensities(samples)
         if self._by_rows:
             rows = values.transpose(0, 2, 1, 3)
             return rows.reshape(*rows.shape[:2], -1)
         return values if values.ndim <= 3 else values.reshape(len(values), -1)
+
+
+def _intensities(samples: NDArray[Any]) -> NDArray[Any]:
+    """Return pictures in 0 .. 1, of which files hold bytes."""
+    return samples.astype(np.float32) / np.float32(255) if samples.dtype == np.uint8 else samples
 
 
 def gathered(samples: Stored, count: int | None = None) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import Final
 from toolchain.data.pictures.cifar import load_cifar10
 from toolchain.data.pictures.digits import load_digits
 from toolchain.data.pictures.idx import IMAGES, LABELS, LAYOUT, has_test, idx_file, load_idx_pair
-from toolchain.data.pictures.images import in_rows
+from toolchain.data.pictures.images import as_pictures, in_rows
 from toolchain.data.pictures.picture_files import SUFFIXES, read_picture
 from toolchain.data.sets.assembly import Raw, assemble, classes_of, own_test, part_of_files
 from toolchain.data.sets.data_set import DataSet, Part, SampleKind
@@ -23,11 +23,12 @@ _CIFAR_FILES: Final = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batc
 
 def open_digits(options: DigitsData) -> DataSet:
     """Open scikit-learn's digits."""
-    images = load_digits(options.test_fraction, options.split_seed)
-    if options.name == "sequential_digits":
-        images = in_rows(images)
+    digits = load_digits(options.test_fraction, options.split_seed)
+    in_sequence = options.name == "sequential_digits"
+    images = in_rows(digits) if in_sequence else as_pictures(digits)
+    kind = SampleKind.VALUES if in_sequence else SampleKind.PICTURES
     raw = Raw(Part(images.train, images.train_labels), Part(images.test, images.test_labels), images.classes)
-    return assemble(options, raw, SampleKind.VALUES, images.train.shape[1:])
+    return assemble(options, raw, kind, images.train.shape[1:])
 
 
 def open_idx(options: IdxData) -> DataSet:

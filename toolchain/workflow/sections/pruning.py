@@ -1,0 +1,83 @@
+"""`[pruning]`: which synapses, neurons or channels leave, by a method that its `method` says."""
+
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import Field
+
+from toolchain.files.documents import Document
+from toolchain.pruning import Masking, Ranking, Regrowth, ScaOptions
+from toolchain.pruning.lnp import ExponentSource, Importance, Preference, PruningStep
+from toolchain.workflow.sections.numbers import Amount, Fraction, Positive, Share, Whole
+
+
+class SynapsePruning(Document):
+    """`[pruning]`: of an untrained recurrent network; only activity pruning sees data."""
+
+    method: Literal["lnp", "activity", "magnitude", "random", "erdos_renyi"] = Field(
+        default="lnp", description="lnp, activity, magnitude, random or erdos_renyi"
+    )
+    neurons: Positive = Field(default=190, description="neurons that remain")
+    synapse_fraction: Fraction = Field(
+        default=0.07, description="share of the recurrent synapses that remains"
+    )
+    iterations: Positive = Field(
+        default=20, description="rounds (lnp and activity, which also trains for an epoch after each)"
+    )
+    steps: Annotated[tuple[PruningStep, ...], Field(min_length=1)] = Field(
+        default=(PruningStep.NOISE, PruningStep.CENTRALITY, PruningStep.DELOCALIZATION),
+        description="steps of lnp: noise, centrality, delocalization, time_scales",
+    )
+    importance: Importance = Field(
+        default=Importance.WEIGHT,
+        description="what a synapse is weighed by: lyapunov, weight or covariance",
+    )
+    prefer: Preference = Field(
+        default=Preference.LEAVES, description="which edges come back first: hubs, leaves or random"
+    )
+    attribution: ExponentSource = Field(
+        default=ExponentSource.AUTO, description="source of the exponents: auto, full or diagonal"
+    )
+    baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
+
+
+class ChannelSelection(Document):
+    """`[pruning]`: channels of a convolutional network leave and come back while it trains (SCA)."""
+
+    method: Literal["sca"] = Field(description="sca: spiking channel activity")
+    sparsity: Share = Field(default=0.7, description="share of all channels that is pruned in the end")
+    regrowth: Share = Field(default=0.2, description="share that comes back at the first renewal")
+    masking: Masking = Field(
+        default=Masking.STRICT,
+        description="a pruned channel between renewals: silent at every step (strict), or free to drift "
+        "(faithful, as the released code)",
+    )
+    ranking: Ranking = Field(
+        default=Ranking.ACTIVITY,
+        description="what decides which live: activity (the paper), firing_rate, weight_norm or slimming",
+    )
+    criterion: Regrowth = Field(
+        default=Regrowth.GRADIENT, description="what decides which come back: gradient (the paper) or random"
+    )
+    anneal: bool = Field(default=True, description="whether regrowth falls to zero (ours)")
+    frozen: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.3, description="share of the epochs, at the end, with the channels as they are (ours)"
+    )
+    warm_up: Whole = Field(default=0, description="epochs before the first renewal")
+    interval: Positive = Field(default=1, description="epochs from one renewal to the next")
+    mean_gradient: bool = Field(
+        default=False, description="whether gradients are averaged over an epoch, not of its last batch"
+    )
+    least: Whole = Field(default=1, description="channels that every layer keeps")
+    l1: Amount = Field(default=0.0, description="penalty on 3 x 3 convolutions (the paper: 3e-5)")
+    gamma_l1: Amount = Field(default=0.0, description="penalty on scales of batch-norms (slimming)")
+    baseline: bool = Field(default=True, description="also train the unpruned network, for comparison")
+
+    def options(self, seed: int) -> ScaOptions:
+        """Return the options of the pruning; random regrowth draws from `seed`."""
+        return ScaOptions(**self.model_dump(exclude={"method", "baseline"}), seed=seed)
+
+
+PruningOptions = Annotated[SynapsePruning | ChannelSelection, Field(discriminator="method")]
+"""What may stand under `[pruning]`."""
+PRUNING_KINDS: Final[tuple[type[Document], ...]] = get_args(get_args(PruningOptions)[0])
+"""All of that, kind by kind."""
