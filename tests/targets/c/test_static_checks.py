@@ -43,9 +43,8 @@ def test_cppcheck_is_silent(kind: str) -> None:
 
 def test_cppcheck_would_say_something(tmp_path: Path) -> None:
     _require("cppcheck")
-    (tmp_path / "bad.c").write_text(
-        "int f(int i);\nint f(int i) { int a[2] = {0, 0}; return a[i + 2 - i]; }\n"
-    )
+    bad = "int f(int i);\nint f(int i) { int a[2] = {0, 0}; a[0] = i; return a[2]; }\n"
+    (tmp_path / "bad.c").write_text(bad)
     assert "out of bounds" in cppcheck_files(["bad.c"], tmp_path)
 
 
