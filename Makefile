@@ -10,6 +10,8 @@ OUT ?= pumice-demo
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Every worker computes on one core, and takes over tests of another one when it has none left.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Options of a make that does several things at once; what each says stays together where make can do that.
+SIDE_BY_SIDE := --no-print-directory --jobs=$(JOBS) --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .PHONY: help
 help: ## print this list
@@ -55,11 +57,23 @@ attack: $(READY) ## every promise of docs/promises.md attacked: files, signals, 
 
 .PHONY: check
 check: $(READY) ## format, lint, types, import arrows, architecture tests
+	@$(MAKE) $(SIDE_BY_SIDE) check-types check-test-types check-form check-arrows check-architecture
+
+.PHONY: check-form check-types check-test-types check-arrows check-architecture
+check-form: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+check-types: $(READY)
 	$(BIN)/pyright
+
+check-test-types: $(READY)
 	$(BIN)/pyright -p tests
+
+check-arrows: $(READY)
 	$(BIN)/lint-imports --no-cache
+
+check-architecture: $(READY)
 	$(BIN)/python -m pytest -q tests/architecture
 
 .PHONY: parity
@@ -154,9 +168,14 @@ peers: $(READY) ## install the other frameworks that `make frameworks` and `make
 	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt
 	[ -f $(VENV)/peers/lava_dl-0.6.0-py3-none-any.whl ] || $(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python --dest $(VENV)/peers lava-dl==0.6.0
 
-.PHONY: docs
+.PHONY: docs docs-site docs-tutorials
 docs: $(READY) ## the documentation as a site in docs/_build, warnings as errors, and its tutorials run whole
+	@$(MAKE) $(SIDE_BY_SIDE) docs-site docs-tutorials
+
+docs-site: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
+
+docs-tutorials: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m long tests/docs
 
 .PHONY: golden

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.small_run import small_experiment
+from tests.worker_order import begun_apart
 from toolchain.interrupts import INTERRUPTS
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
@@ -27,6 +28,12 @@ settings.load_profile("pumice")
 for number in INTERRUPTS:
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)  # after the shuffle, and after what is not asked for has gone
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items[:] = begun_apart(items, lambda item: item.path.relative_to(config.rootpath).as_posix())
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from targets.loihi.profile import load_profile
 from tests.attack.mutations import Mutation, Outcomes, attack, mutations
-from tests.small_run import small_experiment
+from tests.small_run import recurrent_of, small_experiment
 from toolchain.fidelity import Comparison, check_baseline, write_baseline
 from toolchain.files.documents import read_document
 from toolchain.frontends import from_torch
@@ -92,7 +92,7 @@ def _run(folder: Path, run: Path) -> Prey:
 
     def read() -> object:
         found = TrainedRun.load(folder / "run")
-        return from_torch(found.network, classes=found.classes), found.history.network[-1].loss
+        return from_torch(recurrent_of(found.network), classes=found.classes), found.history.network[-1].loss
 
     return _of_json("run.json", path, read)
 

@@ -24,12 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.training import machine, ratio_of
+from tests.small_run import recurrent_of
 from toolchain.models import Network
 from toolchain.progress import no_progress
 from toolchain.training import fit
 from toolchain.workflow.experiment import Experiment
 from toolchain.workflow.prepare import fit_options, load_data
 from toolchain.workflow.prune import prune_stage
+from toolchain.workflow.sections.pruning import SynapsePruning
 from toolchain.workflow.untrained import untrained_network
 
 PATHS = {"compiled loops": True, "step by step": False}
@@ -51,13 +53,15 @@ def measure(seed: int, epochs: int | None, threads: int, jobs: int) -> list[dict
     os.sched_setaffinity(0, cores[first : first + threads] or cores)
     torch.set_num_threads(threads)
     experiment = Experiment(seed=seed)
-    assert experiment.pruning is not None
+    assert isinstance(experiment.pruning, SynapsePruning)
     encoded = load_data(experiment)
     train, test = encoded.train, encoded.test
     with tempfile.TemporaryDirectory() as folder:
         pruned = prune_stage(experiment, experiment.pruning, Path(folder), encoded).network
     rows: list[dict[str, Any]] = []
-    for name, network in zip(NETWORKS, (untrained_network(experiment, encoded), pruned), strict=True):
+    for name, network in zip(
+        NETWORKS, (recurrent_of(untrained_network(experiment, encoded)), pruned), strict=True
+    ):
         for compiled in PATHS.values():
             # Code is compiled before anything is measured.
             learner: Network = copy.deepcopy(network)

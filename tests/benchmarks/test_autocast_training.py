@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.benchmarks.autocast_training import TASKS, TimedUpdates, interval, recurrent, summary
+from tests.small_run import recurrent_of
 from toolchain.models import Network
 from toolchain.training import Autocast
 from toolchain.workflow.experiment import Experiment
@@ -14,7 +15,7 @@ from toolchain.workflow.untrained import untrained_network
 
 def test_the_recurrent_network_has_the_form_of_that_of_the_demo() -> None:
     experiment = Experiment()
-    demo = untrained_network(experiment, load_data(experiment))
+    demo = recurrent_of(untrained_network(experiment, load_data(experiment)))
     ours = recurrent(0).network
     assert isinstance(ours, Network)
     assert (ours.readout, ours.dt_ms, ours.connections) == (demo.readout, demo.dt_ms, demo.connections)

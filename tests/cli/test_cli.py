@@ -348,7 +348,7 @@ def test_prune_shows_what_it_did_and_train_goes_on(
     run = tmp_path / "run"
     assert main(["prune", str(tmp_path / "x.toml"), "-o", str(run)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "40 -> 20 neurons, 96 recurrent synapses left" in printed
+    assert "20 neurons and 96 recurrent synapses are left" in printed
     assert "under noise" in printed
     assert "next: pumice train" in printed
     assert (run / "pruning" / "report.html").is_file()

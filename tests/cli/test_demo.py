@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.small_run import recurrent_of
 from toolchain.cli.main import main
 from toolchain.execution import reference
 from toolchain.frontends import from_torch
@@ -55,7 +56,9 @@ def test_its_integers_are_the_network_that_was_trained(demo: tuple[Path, dict]) 
 
 def test_it_leaves_run_build_and_report(demo: tuple[Path, dict]) -> None:
     folder, result = demo
-    assert TrainedRun.load(folder / "run").network.layer("hidden").size == result["neurons_after"]
+    assert (
+        recurrent_of(TrainedRun.load(folder / "run").network).layer("hidden").size == result["neurons_after"]
+    )
     build = Build.load(folder / "build")
     assert build.target == "lava"
     assert build.stimulus is not None
@@ -82,7 +85,7 @@ def test_its_report_needs_no_network_and_shows_what_it_promises(demo: tuple[Path
 
 def test_its_network_equals_its_graph_in_float64(demo: tuple[Path, dict]) -> None:
     trained = TrainedRun.load(demo[0] / "run")
-    network, x = trained.network.double(), trained.stimulus.values["input"][:12]
+    network, x = recurrent_of(trained.network).double(), trained.stimulus.values["input"][:12]
     with torch.inference_mode():
         activity = network(torch.tensor(x).double(), record=True)
     trace = reference.run(from_torch(network), x)

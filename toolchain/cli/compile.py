@@ -205,14 +205,15 @@ def compile_model(
         ),
     ] = None,
     qat_epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             metavar="N",
             rich_help_panel=_TRAINING,
-            help="Epochs of training with the integers (quantization-aware).",
+            help="Epochs of training with the integers (quantization-aware); by default none, or what the "
+            "experiment of a run says.",
         ),
-    ] = 0,
+    ] = None,
     train: Annotated[
         Path | None,
         typer.Option(
@@ -289,24 +290,28 @@ def _judge(build: "Build", progress: "StageProgress") -> "Judgement | None":
     return None if build.stimulus is None else compare_build(build, attribute=True, progress=progress)
 
 
-def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
+def _compile_run(folder: Path, shared: _Options, of_file: _Options, epochs: int | None, seed: int) -> "Build":
     from toolchain.errors import UsageError
     from toolchain.workflow.compile import compile_run
+    from toolchain.workflow.quantization import Quantization
 
     for name, value in (of_file | {"seed": seed or None}).items():
         if value is not None:
             own = ", which names its own samples" if name in {"train", "seed"} else ""
             raise UsageError(f"`{name}` does nothing for a run folder{own}", "leave it out")
-    _check_resume(shared, epochs)
+    if shared["quantization"] == Quantization():
+        # Nothing was asked for, so that the experiment of the run decides.
+        shared["quantization"] = None
     return compile_run(folder, qat_epochs=epochs, **shared)
 
 
-def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int, seed: int) -> "Build":
+def _compile_file(path: Path, shared: _Options, of_file: _Options, epochs: int | None, seed: int) -> "Build":
     from toolchain.execution.stimulus import Stimulus
     from toolchain.rate_coding.spiking_network import RateCode
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.quantization import RepairOptions
 
+    epochs = epochs or 0
     example, train, most = (of_file[name] for name in ("stimulus", "train", "max_spikes"))
     _check_training(train, example, epochs)
     _check_resume(shared, epochs)

@@ -6,6 +6,7 @@ values again.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
@@ -153,8 +154,12 @@ def explain(error: ValidationError) -> tuple[str, str]:
     """Return the first key that Pydantic refused, dotted, and what was expected there and what came."""
     if error.error_count() > _MOST_LISTED:
         return "", f"{error.error_count()} of its values are missing or not as expected"
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+    return explained(error.errors(include_url=False)[0])
+
+
+def explained(first: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key of one of Pydantic's errors, dotted, and what was expected there and what came."""
+    key = ".".join(str(part) for part in first["loc"] if is_key(part))
     if first["type"] == "json_invalid":
         return "", f"it is not JSON: {first.get('ctx', {}).get('error')}"
     if first["type"] == "value_error":
@@ -177,6 +182,11 @@ def format_of(content: bytes | str, path: Path) -> str:
         return _Header.model_validate_json(content).format
     except ValidationError as error:
         raise CorruptArtifactError(path, f"is not well formed: {explain(error)[1]}") from None
+
+
+def is_key(part: int | str) -> bool:
+    """Return whether a part of a place is a key or an index; of a choice it is the name of a type."""
+    return isinstance(part, int) or (part.replace("_", "").isalnum() and part not in {"int", "str", "float"})
 
 
 def _check_header(content: bytes | str, path: Path, kind: type[FileDocument], named: str) -> None:

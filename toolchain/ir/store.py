@@ -22,11 +22,13 @@ from toolchain.ir.verify import verify
 
 GRAPH_FILES: Final = ("graph.json", "arrays.npz")
 """What a folder of a graph holds."""
+GRAPH_FORMAT: Final = "pumice-graph"
+"""What the document of a graph calls itself."""
 _NODES: Final[dict[str, type[AnyNode]]] = {node.kind: node for node in get_args(AnyNode)}
 
 
 class _GraphHeader(FileDocument):
-    FORMAT: ClassVar[str] = "pumice-graph"
+    FORMAT: ClassVar[str] = GRAPH_FORMAT
     VERSION: ClassVar[int] = 1
     WHAT: ClassVar[str] = "structure of a pumice graph"
     WRITTEN_BY: ClassVar[str] = "pumice compile"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -30,6 +31,7 @@ from toolchain.training.divergence import (
 )
 from toolchain.training.fit_options import SHARE, FitOptions
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 from toolchain.training.pace import Pace, training_path
 from toolchain.training.samples import SampleReader, Samples
 from toolchain.training.state_file import EpochRecord, TrainingNote, restore_state, save_state
@@ -42,7 +44,7 @@ _LATER: Final = {"neuron_rate": 0.2, "delay_rate": 20.0, "recompute": False, "au
 
 @draws("train")
 def fit(
-    network: Network | FeedForward | GraphNetwork,
+    network: Network | FeedForward | GraphNetwork | OwnModule,
     inputs: Samples,
     labels: Samples | None,
     options: FitOptions,
@@ -107,7 +109,7 @@ class _Training:
 
     def __init__(
         self,
-        network: Network | FeedForward | GraphNetwork,
+        network: Network | FeedForward | GraphNetwork | OwnModule,
         options: FitOptions,
         seed: int,
         callbacks: tuple[Callback, ...],
@@ -140,7 +142,8 @@ class _Training:
             pace = Pace(progress, epochs)
             pace.begin(training_path(self.network, self.options.autocast), len(self.records))
             for epoch in range(len(self.records) + 1, epochs + 1):
-                self._epoch(samples, epoch, pace)
+                with _own_chance(network, self.seed, epoch):
+                    self._epoch(samples, epoch, pace)
                 self._end_epoch(checkpoint)
                 pace.epoch(self.records[-1])
         except BaseException as error:
@@ -267,6 +270,16 @@ class _Training:
         options = {name: value for name, value in given.items() if _LATER.get(name) != value}
         watched = tuple(each.settings() for each in self.callbacks)
         return TrainingNote(options=options, seed=self.seed, callbacks=watched, records=tuple(records))
+
+
+def _own_chance(network: nn.Module, seed: int, epoch: int) -> AbstractContextManager[object]:
+    """Return what the dropout of one's own module draws in: of seed and epoch only, and nobody else's."""
+    if not isinstance(network, OwnModule):
+        return nullcontext()
+    context = ExitStack()
+    context.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
+    return context
 
 
 def _record(epoch: int, learnt: Results, judged: Results | None) -> EpochRecord:

@@ -7,6 +7,7 @@ from toolchain.models import FeedForward, Network
 from toolchain.progress import Progress, StageReport
 from toolchain.training.autocast import Autocast
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 from toolchain.training.state_file import EpochRecord
 
 _WINDOW_S: Final = 1.0
@@ -62,7 +63,7 @@ class Pace:
         self._progress(done.epoch, self._epochs)
 
 
-def training_path(network: Network | FeedForward | GraphNetwork, autocast: Autocast) -> str:
+def training_path(network: Network | FeedForward | GraphNetwork | OwnModule, autocast: Autocast) -> str:
     """Return in words how a network is trained: through compiled loops, or else why not; in which precision.
 
     Args:
@@ -70,7 +71,7 @@ def training_path(network: Network | FeedForward | GraphNetwork, autocast: Autoc
         autocast: Precision of its products and convolutions.
     """
     match network:
-        case Network() | FeedForward() | GraphNetwork():
+        case Network() | FeedForward() | GraphNetwork() | OwnModule():
             why = network.obstacle()
             path = "compiled loops" if why is None else f"step by step, because {why}"
             return path if autocast is Autocast.OFF else f"{path}; autocast to {autocast.value}"

@@ -25,6 +25,7 @@ from toolchain.intake import (
 )
 from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 
 _PAIR = 2
 
@@ -52,7 +53,7 @@ class Feed:
     outputs: int
 
     @classmethod
-    def of(cls, network: Network | FeedForward | GraphNetwork) -> "Feed":
+    def of(cls, network: Network | FeedForward | GraphNetwork | OwnModule) -> "Feed":
         """Return what a network takes and gives.
 
         Raises:
@@ -68,6 +69,8 @@ class Feed:
             case GraphNetwork():
                 inputs = {node.name: node.shape for node in network.graph.inputs}
                 outputs = network.graph.scores
+            case OwnModule():
+                return cls(network.forms, network.scores)
             case _:
                 raise ArgumentError(
                     "network",
@@ -99,7 +102,7 @@ class SampleReader:
 
     def __init__(
         self,
-        network: Network | FeedForward | GraphNetwork,
+        network: Network | FeedForward | GraphNetwork | OwnModule,
         inputs: object,
         labels: object = None,
         *,

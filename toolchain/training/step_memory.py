@@ -10,13 +10,14 @@ from toolchain.errors import OutOfMemoryError
 from toolchain.memory import machine_memory, readable_size
 from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 
 _PER_NEURON: Final = 1
 """Numbers that every path of training keeps of a neuron at every step: what comes in, or what it became."""
 
 
 def check_step_memory(
-    network: Network | FeedForward | GraphNetwork, sample: Sequence[int], batch: int
+    network: Network | FeedForward | GraphNetwork | OwnModule, sample: Sequence[int], batch: int
 ) -> None:
     """Raise for a batch that cannot fit into the memory.
 
@@ -45,14 +46,14 @@ def check_step_memory(
     )
 
 
-def _numbers(network: Network | FeedForward | GraphNetwork, sample: Sequence[int]) -> int:
+def _numbers(network: Network | FeedForward | GraphNetwork | OwnModule, sample: Sequence[int]) -> int:
     """Return how many numbers a sample takes at least: its inputs, and something of every neuron."""
     match network:
         case Network():
             neurons = sum(network.layer(name).size for name in network.layers)
         case GraphNetwork():
             neurons = sum(node.vth.size for node in network.graph.populations)
-        case FeedForward():
-            # What its neurons are follows from the pictures; these alone are less.
+        case FeedForward() | OwnModule():
+            # What its neurons are only a run would tell; what enters is less.
             return prod(sample)
     return prod(sample) + _PER_NEURON * sample[0] * neurons

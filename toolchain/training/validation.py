@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from toolchain.errors import ArgumentError
 from toolchain.models import FeedForward, Network
 from toolchain.training.graph_network import GraphNetwork
+from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import SampleReader, Samples
 
 
@@ -65,7 +66,7 @@ class Validation:
 
     def __init__(
         self,
-        network: Network | FeedForward | GraphNetwork,
+        network: Network | FeedForward | GraphNetwork | OwnModule,
         samples: tuple[Samples, Samples | None],
         batch_size: int,
     ) -> None:
@@ -77,7 +78,7 @@ class Validation:
         self._reader = SampleReader(network, inputs, labels, paired=labels is None, name="validation")
         self._batch_size = batch_size
 
-    def judge(self, network: Network | FeedForward | GraphNetwork) -> Results:
+    def judge(self, network: Network | FeedForward | GraphNetwork | OwnModule) -> Results:
         """Return the results of a network, as it is when it is used: by its running statistics.
 
         The loss is cross-entropy without smoothing, or squared error.

@@ -127,6 +127,20 @@ class SourceFacts(Document):
             raise SourceMismatchError("; ".join(self.sentences))
 
 
+class OwnFacts(Document):
+    """A network that code of the user built, and that is kept as its graph.
+
+    Attributes:
+        sha256: SHA-256 of the file with that code.
+        still_steps: Steps for which the module shows a picture; None if samples are sequences.
+        source: How far the graph is what the module's own forward computed.
+    """
+
+    sha256: Digest
+    still_steps: Annotated[int, Field(ge=1, lt=2**31)] | None
+    source: SourceFacts
+
+
 class ReplacedResets(Document):
     """Resets that gave way to those of a chip, and what that changed in real numbers.
 

@@ -77,8 +77,9 @@ class Prepared:
             return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
         graph = from_torch(network, classes=names_of(classes, "classes"))
+        steps = network.steps if isinstance(network, FeedForward) else None
         stimulus, calibration = (
-            None if each is None else _repeat_over_steps(network, each) for each in (samples, training)
+            None if each is None else repeat_over_steps(steps, each) for each in (samples, training)
         )
         return cls(network, graph, stimulus, stimulus if calibration is None else calibration)
 
@@ -223,7 +224,7 @@ def compile_run(
     target: str,
     quantization: Quantization | None = None,
     calibration: Stimulus | None = None,
-    qat_epochs: int = 0,
+    qat_epochs: int | None = None,
     loop_delay: bool = False,
     resume: PathText | None = None,
     progress: StageProgress = default_stages,
@@ -233,15 +234,15 @@ def compile_run(
     Args:
         folder: The run folder.
         target: Name of an installed target.
-        quantization: Options of how real numbers become integers.
+        quantization: Options of how real numbers become integers; by default those of the experiment.
         calibration: Samples to calibrate on; by default the training samples that the run kept.
-        qat_epochs: Epochs of quantization-aware training on the run's training samples; 0 for none.
+        qat_epochs: Epochs of quantization-aware training on the run's training samples, 0 for none; by
+            default those of the experiment.
         loop_delay: Whether loops get the steps that a clocked target needs; see `compile_module`.
         resume: Folder for the state of that training after every epoch; see `repair_build`.
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
     """
     folder = path_of(folder, "folder")
-    epochs = count_of(qat_epochs, "qat_epochs")
     check_exists("model", folder)
     if not is_run(folder):
         raise UsageError(
@@ -252,12 +253,19 @@ def compile_run(
     trained = TrainedRun.load(folder)
     if calibration is not None:
         trained = replace(trained, calibration=calibration)
-    build = compile_trained(trained, target, quantization, loop_delay=loop_delay)
+    section = trained.experiment.quantization
+    epochs = section.qat_epochs if qat_epochs is None else count_of(qat_epochs, "qat_epochs")
+    if resume is not None and not epochs:
+        raise UsageError(
+            "`resume` keeps the state of `qat_epochs`", "give a number of epochs, or leave it out"
+        )
+    options = quantization or Quantization(**section.model_dump(exclude={"qat_epochs"}))
+    build = compile_trained(trained, target, options, loop_delay=loop_delay)
     if not epochs:
         return build
     return repair_build(
         build,
-        _repeat_over_steps(trained.network, training_samples(trained.experiment)),
+        repeat_over_steps(trained.still_steps, training_samples(trained.experiment)),
         repair_options(trained.experiment, epochs),
         resume=resume,
         progress=stage_progress(progress, "train with integers"),
@@ -268,13 +276,17 @@ def compile_trained(
     trained: TrainedRun, target: str, quantization: Quantization | None = None, *, loop_delay: bool = False
 ) -> Build:
     """Compile a network that was trained in this process."""
-    network = trained.network
-    graph = from_torch(network, classes=trained.classes, name=trained.experiment.model.name)
+    network, name = trained.network, trained.experiment.model.name
+    if isinstance(network, Graph):
+        module, graph = None, network
+    else:
+        module, graph = network, from_torch(network, classes=trained.classes, name=name)
     stimulus, calibration = (
-        _repeat_over_steps(network, samples) for samples in (trained.stimulus, trained.calibration)
+        repeat_over_steps(trained.still_steps, samples) for samples in (trained.stimulus, trained.calibration)
     )
-    prepared = Prepared(network, graph, stimulus, calibration)
-    facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus))
+    source = None if trained.own is None else trained.own.source
+    facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus), source=source)
+    prepared = Prepared(module, graph, stimulus, calibration)
     return _compile_prepared(prepared, target, quantization, facts, loop_delay=loop_delay)
 
 
@@ -286,12 +298,17 @@ def float_agreement(network: Network | FeedForward, graph: Graph, stimulus: Stim
     return str(check_float(network, first.values, trace))
 
 
-def _repeat_over_steps(network: Network | FeedForward, stimulus: Stimulus) -> Stimulus:
-    """Return still images as frames that are shown at every step, in the memory of one."""
-    if not isinstance(network, FeedForward):
+def repeat_over_steps(steps: int | None, stimulus: Stimulus) -> Stimulus:
+    """Return single pictures as frames that are shown at every step, in the memory of one.
+
+    Args:
+        steps: For how many steps; None where samples are sequences.
+        stimulus: The samples.
+    """
+    if steps is None:
         return stimulus
     values = {
-        name: np.broadcast_to(array[:, None], (len(array), network.steps, *array.shape[1:]))
+        name: np.broadcast_to(array[:, None], (len(array), steps, *array.shape[1:]))
         if array.ndim == _IMAGE_BATCH_DIMS
         else array
         for name, array in stimulus.values.items()

@@ -13,14 +13,15 @@ from toolchain.data.codes.options import CodeOptions, IntensityCode
 from toolchain.data.pictures.digits import CLASSES, DIGITS
 from toolchain.data.sets.options import DATA_KINDS, DataOptions, DigitsData
 from toolchain.errors import ArgumentError, ExperimentError
-from toolchain.files.documents import Document, read_document
+from toolchain.files.documents import Document, later, read_document
 from toolchain.files.toml import read_toml
 from toolchain.intake import PathText, path_of
 from toolchain.memory import machine_memory, readable_size
 from toolchain.models.hrsnn import HrsnnShape
-from toolchain.workflow.sections.model import CONVOLUTIONAL, ModelOptions, RecurrentModel
+from toolchain.workflow.sections.model import CONVOLUTIONAL, ModelOptions, OwnModel, RecurrentModel
 from toolchain.workflow.sections.numbers import Seed
 from toolchain.workflow.sections.pruning import ChannelSelection, PruningOptions, SynapsePruning
+from toolchain.workflow.sections.quantization import QuantizationSection
 from toolchain.workflow.sections.training import TrainingSection
 from toolchain.workflow.sections.wording import experiment_error, names_in
 
@@ -42,6 +43,9 @@ class Experiment(Document):
         default=SynapsePruning(), description="leave out with `pruning = false`"
     )
     training: TrainingSection = Field(default=TrainingSection(), description="how the network learns")
+    quantization: QuantizationSection = later(
+        default=QuantizationSection(), description="how 'pumice compile' makes integers of the run"
+    )
 
     @property
     def surrogate_slope(self) -> float:
@@ -96,7 +100,7 @@ def _completed(document: Any) -> Any:  # noqa: ANN401 - anything may stand in a 
 def _complete_pruning(content: dict[str, Any], model: object) -> None:
     """Say by which method a model is pruned, if the file does not, or that it is not pruned."""
     pruning = content.get("pruning", {})
-    if pruning is False:
+    if pruning is False or ("pruning" not in content and model == "module"):
         content["pruning"] = None
     elif isinstance(pruning, Mapping):
         method = "sca" if model in CONVOLUTIONAL else "lnp"
@@ -126,6 +130,9 @@ def _check_together(experiment: Experiment) -> None:
     match model:
         case RecurrentModel():
             _check_recurrent(experiment, model)
+        case OwnModel():
+            # What it is shows when it is built.
+            pass
         case _ if isinstance(pruning, SynapsePruning):
             raise ExperimentError(
                 "pruning.method",

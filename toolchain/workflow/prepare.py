@@ -14,7 +14,7 @@ from toolchain.errors import ExperimentError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.training import FitOptions
 from toolchain.workflow.experiment import Experiment, check_room
-from toolchain.workflow.sections.model import RecurrentModel
+from toolchain.workflow.sections.model import OwnModel, RecurrentModel
 
 # Streams of random numbers, one per purpose: adding one never moves another.
 WEIGHTS_STREAM, PRUNING_STREAM, _ENCODING, _VALIDATION_ENCODING, _ON_DEMAND = range(5)
@@ -36,7 +36,8 @@ class EncodedData:
 
     def __init__(self, experiment: Experiment, data: DataSet) -> None:
         self.data = data
-        flat = isinstance(experiment.model, RecurrentModel)
+        model = experiment.model
+        flat = isinstance(model, RecurrentModel) or (isinstance(model, OwnModel) and model.flat)
         self.encoder = InputEncoder(data, experiment.encoding, flat=flat)
         self._seed = experiment.seed
         self._rng = np.random.default_rng([experiment.seed, _ENCODING])

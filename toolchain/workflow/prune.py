@@ -18,6 +18,7 @@ from toolchain.files.sealed_folder import SealedDocument, open_sealed, seal
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
 from toolchain.models import Network
+from toolchain.models.topology import spectral_radius
 from toolchain.progress import Progress, StageProgress, default_stages, no_progress, no_stages, stage_progress
 from toolchain.pruning import (
     ActivityOptions,
@@ -115,11 +116,10 @@ def prune_stage(
     if (folder / PruningDocument.FILE).is_file():
         return read_folder("pruning folder", folder, _read_stage)
     dense = untrained_network(experiment, encoded)
-    model = experiment.model
-    if not isinstance(dense, Network) or not isinstance(model, RecurrentModel):
-        raise UsageError(f"a '{model.name}' is not pruned before it is trained")
+    if not isinstance(dense, Network):
+        raise UsageError(f"'{section.method}' prunes recurrent networks; this one is built otherwise")
     report_progress = stage_progress(progress, f"prune by {section.method}")
-    network, lnp = _prune(experiment, model, section, dense, folder, encoded, report_progress)
+    network, lnp = _prune(experiment, section, dense, folder, encoded, report_progress)
     save_network(network, folder / "network")
     layer = recurrent_layer(dense)
     selection = Selection(pool_of(network, layer), network.layer(layer).elements.numpy())
@@ -140,7 +140,6 @@ def _read_stage(folder: OpenedFolder) -> PrunedStage:
 
 def _prune(
     experiment: Experiment,
-    model: RecurrentModel,
     section: SynapsePruning,
     dense: Network,
     folder: Path,
@@ -158,7 +157,7 @@ def _prune(
                 layer,
                 _lnp_options(section),
                 rng,
-                cluster=shape_of(model, encoded).cluster,
+                cluster=_clusters(experiment, encoded),
                 checkpoint=folder / "state",
                 progress=progress,
             )
@@ -176,8 +175,15 @@ def _prune(
         case _:
             assert_never(section.method)
     progress(1, 1)
-    small = selection.pool.with_gain(model.gain)
-    return with_pool(dense, layer, selection.indices, small), ()
+    model = experiment.model
+    gain = model.gain if isinstance(model, RecurrentModel) else spectral_radius(pool.weights)
+    return with_pool(dense, layer, selection.indices, selection.pool.with_gain(gain)), ()
+
+
+def _clusters(experiment: Experiment, encoded: EncodedData) -> NDArray[np.int64] | None:
+    """Return which cluster each neuron belongs to; None where the network is of one's own."""
+    model = experiment.model
+    return shape_of(model, encoded).cluster if isinstance(model, RecurrentModel) else None
 
 
 def _lnp_options(section: SynapsePruning) -> LnpOptions:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, final
 
 from pydantic import Field
 
-from toolchain.data.sets.data_set import DataOrigin, DataSet
+from toolchain.data.sets.data_set import DataOrigin
 from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_replaceable
@@ -15,7 +15,7 @@ from toolchain.files.documents import OMITTED, Document, omitted, write_document
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
-from toolchain.models import Network
+from toolchain.models import FeedForward, Network
 from toolchain.pruning import ChannelUpdate, LnpRecord
 from toolchain.training import (
     NETWORK_FILES,
@@ -26,6 +26,7 @@ from toolchain.training import (
     scores_of,
     trained_of,
 )
+from toolchain.workflow.build_facts import OwnFacts
 from toolchain.workflow.experiment import Experiment, read_experiment
 
 RUN: Final = "run.json"
@@ -62,11 +63,13 @@ class RunFacts(Document):
         experiment: The settings that were asked for.
         history: What happened in the stages.
         data: Where the samples came from, if they were read from files.
+        own: Where the network comes from, if code of the user built it.
     """
 
     experiment: Experiment
     history: History
     data: Annotated[DataOrigin | None, OMITTED] = None
+    own: Annotated[OwnFacts | None, OMITTED] = None
 
 
 class RunDocument(SealedDocument):
@@ -106,6 +109,7 @@ class TrainedRun:
         experiment: Settings of the run.
         history: Records of all stages.
         origin: Where the samples came from, if they were read from files.
+        own: Where the network comes from, if code of the user built it.
     """
 
     network: TrainedNetwork
@@ -116,6 +120,14 @@ class TrainedRun:
     experiment: Experiment
     history: History
     origin: DataOrigin | None = None
+    own: OwnFacts | None = None
+
+    @property
+    def still_steps(self) -> int | None:
+        """Steps for which a picture is shown; None where samples are sequences."""
+        if isinstance(self.network, FeedForward):
+            return self.network.steps
+        return None if self.own is None else self.own.still_steps
 
     @property
     def time_constants(self) -> tuple[LearntTimeConstants, ...]:
@@ -161,7 +173,8 @@ class TrainedRun:
             document.classes,
             document.facts.experiment,
             document.facts.history,
-            document.facts.data,
+            origin=document.facts.data,
+            own=document.facts.own,
         )
 
 
@@ -198,12 +211,8 @@ def claim(folder: Path, experiment: Experiment) -> None:
         write_document(folder / EXPERIMENT, experiment)
 
 
-def finish(folder: Path, experiment: Experiment, data: DataSet, history: History) -> None:
+def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts) -> None:
     """Write `run.json`, last of all."""
     unpruned = _UNPRUNED if (folder / "unpruned").is_dir() else ()
-    document = RunDocument(
-        classes=data.classes,
-        facts=RunFacts(experiment=experiment, history=history, data=data.origin),
-        files=seal(folder, (*RunDocument.LOADED, *unpruned)),
-    )
-    write_document(folder / RUN, document)
+    files = seal(folder, (*RunDocument.LOADED, *unpruned))
+    write_document(folder / RUN, RunDocument(classes=classes, facts=facts, files=files))

@@ -28,7 +28,7 @@ def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | N
         graph: Float graph of its network.
         stimulus: Its test samples, as graphs take them.
     """
-    if trained.unpruned is None:
+    if trained.unpruned is None or isinstance(trained.unpruned, Graph):
         return None
     graphs = (from_torch(trained.unpruned, classes=trained.classes), graph)
     costs, rates = zip(*(judge_float(each, stimulus) for each in graphs), strict=True)

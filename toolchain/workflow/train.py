@@ -10,18 +10,20 @@ from toolchain.errors import UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.intake import PathText, path_of
 from toolchain.memory import enough_memory
-from toolchain.models import FeedForward
+from toolchain.models import FeedForward, Network
 from toolchain.progress import StageProgress, default_stages, stage_progress
 from toolchain.pruning import ChannelPruning
 from toolchain.pruning.channel_report import write_channel_report
-from toolchain.training import Callback, EpochRecord, TrainedNetwork, fit, save_trained
+from toolchain.training import Callback, EpochRecord, fit, save_trained
+from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import Samples
 from toolchain.training.validation import Validation
 from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.own_network import OwnNetwork
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
-from toolchain.workflow.run_folder import RUN, History, TrainedRun, check_claim, claim, finish
+from toolchain.workflow.run_folder import RUN, History, RunFacts, TrainedRun, check_claim, claim, finish
 from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
 from toolchain.workflow.untrained import untrained_network
 
@@ -50,14 +52,23 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
     claim(folder, experiment)
     stages = _Stages(experiment, folder, encoded, progress)
     network, records = stages.run()
-    save_trained(network, folder / "network")
-    records["validation"] = _accuracy(experiment, network, _validation(encoded))
+    if isinstance(network, OwnNetwork):
+        (trained, own), learner = network.graph(), network.learner
+    else:
+        (trained, own), learner = (network, None), network
+    save_trained(trained, folder / "network")
+    records["validation"] = _accuracy(experiment, learner, _validation(encoded))
     encoded.first(experiment.training.calibration_samples).save(folder / "calibration.npz")
     test = Stimulus({"input": encoded.test}, encoded.data.test.labels)
-    records["test"] = _accuracy(experiment, network, (encoded.test, encoded.data.test.labels))
     test.save(folder / "stimulus.npz")
-    finish(folder, experiment, encoded.data, History(**records))
+    records["test"] = _accuracy(experiment, learner, (encoded.test, encoded.data.test.labels))
+    history = History(**records)
+    facts = RunFacts(experiment=experiment, history=history, data=encoded.data.origin, own=own)
+    finish(folder, encoded.data.classes, facts)
     return TrainedRun.load(folder)
+
+
+_Untrained = Network | FeedForward | OwnNetwork
 
 
 @final
@@ -77,7 +88,7 @@ class _Stages:
         self._experiment, self._folder = experiment, folder
         self._encoded, self._progress = encoded, progress
 
-    def run(self) -> tuple[TrainedNetwork, dict[str, Any]]:
+    def run(self) -> tuple[_Untrained, dict[str, Any]]:
         """Return the trained network, and the records of all stages by their fields in `History`."""
         untrained = untrained_network(self._experiment, self._encoded)
         section = self._experiment.pruning
@@ -90,20 +101,20 @@ class _Stages:
                 return self._pruned_meanwhile(section, untrained)
 
     def _pruned_before(
-        self, section: SynapsePruning, untrained: TrainedNetwork
-    ) -> tuple[TrainedNetwork, dict[str, Any]]:
+        self, section: SynapsePruning, untrained: _Untrained
+    ) -> tuple[_Untrained, dict[str, Any]]:
         pruned = prune_stage(
             self._experiment, section, self._folder / "pruning", self._encoded, self._progress
         )
         records: dict[str, Any] = {"pruning": pruned.records}
-        if section.baseline:
+        if section.baseline and isinstance(untrained, Network):
             records["unpruned"] = self._baseline(untrained)
         records["network"] = self._fit(pruned.network, "training", "train pruned network")
         return pruned.network, records
 
     def _pruned_meanwhile(
-        self, section: ChannelSelection, untrained: TrainedNetwork
-    ) -> tuple[TrainedNetwork, dict[str, Any]]:
+        self, section: ChannelSelection, untrained: _Untrained
+    ) -> tuple[_Untrained, dict[str, Any]]:
         if not isinstance(untrained, FeedForward):
             raise UsageError(f"'{section.method}' prunes channels of convolutional networks")
         records: dict[str, Any] = {}
@@ -119,16 +130,16 @@ class _Stages:
         write_channel_report(report, f"Channels pruned by {section.method}", untrained, pruning)
         return pruning.compact(untrained), records
 
-    def _baseline(self, network: TrainedNetwork) -> tuple[EpochRecord, ...]:
+    def _baseline(self, network: Network | FeedForward) -> tuple[EpochRecord, ...]:
         records = self._fit(network, "training-unpruned", "train unpruned network")
         save_trained(network, self._folder / "unpruned")
         return records
 
     def _fit(
-        self, network: TrainedNetwork, state: str, stage: str, callbacks: tuple[Callback, ...] = ()
+        self, network: _Untrained, state: str, stage: str, callbacks: tuple[Callback, ...] = ()
     ) -> tuple[EpochRecord, ...]:
         return fit(
-            network,
+            network.learner if isinstance(network, OwnNetwork) else network,
             self._encoded.train,
             self._encoded.data.train.labels,
             fit_options(self._experiment),
@@ -163,7 +174,9 @@ def _validation(encoded: EncodedData) -> tuple[Samples, Samples] | None:
 
 
 def _accuracy(
-    experiment: Experiment, network: TrainedNetwork, samples: tuple[Samples, Samples] | None
+    experiment: Experiment,
+    network: Network | FeedForward | OwnModule,
+    samples: tuple[Samples, Samples] | None,
 ) -> float | None:
     """Return the percentage of samples that are classified rightly; None without any."""
     if samples is None:

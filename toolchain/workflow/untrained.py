@@ -24,14 +24,21 @@ from toolchain.models import (
 )
 from toolchain.reset import Reset
 from toolchain.workflow.experiment import Experiment, recurrent_shape
+from toolchain.workflow.own_network import OwnNetwork, own_network
 from toolchain.workflow.prepare import WEIGHTS_STREAM, EncodedData
-from toolchain.workflow.sections.model import ConvolutionalModel, PreResNetModel, RecurrentModel, VggModel
+from toolchain.workflow.sections.model import (
+    ConvolutionalModel,
+    OwnModel,
+    PreResNetModel,
+    RecurrentModel,
+    VggModel,
+)
 
 _LOOKED_AT: Final = 256
 """Samples whose values decide how graded values become integers."""
 
 
-def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network | FeedForward:
+def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network | FeedForward | OwnNetwork:
     """Return the network before pruning and training.
 
     Raises:
@@ -42,6 +49,8 @@ def untrained_network(experiment: Experiment, encoded: EncodedData) -> Network |
             return _recurrent(experiment, model, encoded)
         case VggModel() | PreResNetModel() as model:
             return _convolutional(experiment, model, encoded)
+        case OwnModel() as model:
+            return own_network(model, encoded, experiment.seed)
 
 
 def shape_of(model: RecurrentModel, encoded: EncodedData) -> HrsnnShape:

@@ -47,9 +47,8 @@ class CompiledPopulation:
         """Return a population with its connections."""
         shape = node.vth.shape
         arrays = (*_driving(node), *_after_spikes(node))
-        parameters = NeuronParameters(
-            *(np.ascontiguousarray(to_internal(values, shape).ravel(), values.dtype) for values in arrays)
-        )
+        # Numba compiles anew for arrays that cannot be written: copies are all of one type.
+        parameters = NeuronParameters(*(to_internal(values, shape).flatten() for values in arrays))
         mask = -1 if node.reset in {Reset.SUBTRACT, Reset.NONE} else 0
         forgets = not parameters.keep_u.any()
         return cls(node, links, parameters, FiringRule(forgets, _kind(node), mask, node.max_spikes))

@@ -13,7 +13,7 @@ Integers are added modulo 2^32, as in `window_sums`.
 """
 
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -240,7 +240,8 @@ def sum_rows_in_registers(images: ImageMessages, weights: WeightRows, out: Array
     sums = out.reshape(out.size)
     sums[:] = 0
     spikes = room_for_spikes(images, span, form, out.dtype)
-    list_messages(form, images, 0, span, span, spikes)
+    lowest: Any = np.int64(0)  # a plain 0 is a type of its own to Numba
+    list_messages(form, images, lowest, span, span, spikes)
     # A few images at a time: the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):
         for block in range(blocks):

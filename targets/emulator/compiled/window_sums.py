@@ -230,7 +230,7 @@ def sum_windows(images: ImageMessages, weights: WeightRows, window: Window, out:
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
     plain = form == PAIRED and not weights.limit
     flat_out = out.reshape(count * rows_out * positions, targets)
-    spikes, sums = room_for_spikes(images, span, form, np.int32), _room_for_sums(positions)
+    spikes, sums = room_for_spikes(images, span, form, out.dtype), _room_for_sums(positions)
     for block in range(len(weights.rows)):
         first, last = channels[block]
         if block == 0 or first != channels[block - 1, 0] or last != channels[block - 1, 1]:
@@ -261,8 +261,9 @@ def sum_rows(images: ImageMessages, weights: WeightRows, out: Array) -> None:
     """
     count, span, form = len(images.values), weights.rows.shape[3], weights.form
     flat = _FlatRows(weights.rows.reshape(weights.rows.size), form, weights.limit, span)
-    spikes, sums = room_for_spikes(images, span, form, np.int32), _room_for_sums(1)
-    list_messages(form, images, 0, span, span, spikes)
+    spikes, sums = room_for_spikes(images, span, form, out.dtype), _room_for_sums(1)
+    lowest: Any = np.int64(0)  # a plain 0 is a type of its own to Numba, and would be compiled apart
+    list_messages(form, images, lowest, span, span, spikes)
     plain = form == PAIRED and not weights.limit
     # A few images at a time: their sums stay near, and the weights of a block are read once for all of them.
     for some in range(0, count, _IMAGES):

@@ -1,7 +1,9 @@
 """Neurons of the emulator: every rule of `fixedpoint.lif_step`, and counts at their limits."""
 
+from dataclasses import replace
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from targets.emulator.compiled.rules import GraphRecord, StateArrays
 from targets.emulator.program import EmulatorProgram
 from tests.graphs import fixed_dense, fixed_lif
 from tests.random_graphs import random_firing
+from tests.real_graphs import in_reals
 from toolchain import fixedpoint, ir
 from toolchain.execution import reference
 from toolchain.execution.trace import QUANTITIES
@@ -73,6 +76,40 @@ def test_neurons_equal_the_rules_on_all_of_int32(population: ir.FixedLif, a: NDA
     if item.remembers:
         assert np.array_equal(state.wait[0], after.wait)
         assert np.array_equal(state.rise[0], after.rise)
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_the_rules_are_compiled_once_whether_arrays_of_a_graph_can_be_written_or_not(real: bool) -> None:
+    """Numba takes an array that cannot be written for another type, and compiles for each choice of them."""
+    types: set[numba.types.Type] = set()
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        graph = in_reals(_one(rng)) if real else _one(rng)
+        (population,) = graph.populations
+        arrays = {name: _locked(values, rng) for name, values in population.per_neuron.items()}
+        made = CompiledPopulation.of(replace(population, **arrays), ())
+        types.add(numba.typeof((made.parameters, made.rule)))
+    assert len(types) == 1
+
+
+def _one(rng: np.random.Generator) -> Graph:
+    """One population, of any kind of rule."""
+    firing = random_firing(rng, 6) if rng.random() < 0.8 else {}
+    return Graph(
+        (
+            ir.Input(name="x", shape=(6,)),
+            fixed_dense("a", "x", np.eye(6, dtype=np.int32)),
+            fixed_lif("p", ("a",), 6, **firing),
+            ir.Output(name="o", inputs=("p",), decode=Decode.SPIKE_COUNT),
+        )
+    )
+
+
+def _locked(values: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """The same numbers, which in two of three cases nobody can write."""
+    locked = np.broadcast_to(values[:1], values.shape) if rng.random() < 0.3 else values.copy()
+    locked.flags.writeable = bool(locked.flags.writeable and rng.random() < 0.5)
+    return locked
 
 
 def _senders(name: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> ir.FixedLif:

@@ -29,7 +29,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 _KILLED = """
-import os, signal, sys
+import os, select, signal, sys
 from pathlib import Path
 from toolchain.files.temporary import *
 with temporary_folder("test") as folder:
@@ -42,7 +42,10 @@ with temporary_folder("test") as folder:
         if os.fork() == 0:
             work_in(folder)
             print("locked", flush=True)
-            sys.stdin.read()
+            # The end alone is waited for: what is written is for the parent, and would be lost if read here.
+            end = select.poll()
+            end.register(sys.stdin, 0)
+            end.poll()
             os._exit(0)
         sys.stdin.read(1)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,5 +1,6 @@
 """The experiment file: every message names its key."""
 
+import json
 import os
 import tempfile
 from contextlib import suppress
@@ -25,7 +26,7 @@ from toolchain.workflow.experiment import (
     parse_experiment,
 )
 from toolchain.workflow.prepare import load_data
-from toolchain.workflow.sections.pruning import SynapsePruning
+from toolchain.workflow.sections.pruning import ChannelSelection, SynapsePruning
 from toolchain.workflow.sections.wording import names_in
 from toolchain.workflow.train import train
 
@@ -101,6 +102,16 @@ def test_pruning_can_be_left_out() -> None:
         ({"data": {"path": "x"}}, "data.path", "to 'digits': it belongs to .*csv"),
         ({"encoding": {"bands": 3}}, "encoding.bands", "to 'rate': it belongs to filter_bank"),
         ({"encoding": {"name": "bins", "steps": "a"}}, "encoding.steps", "expected a whole number, got 'a'"),
+        ({"model": {"name": "vgg16"}}, "model.name", "got 'vgg16'; did you mean 'vgg'"),
+        ({"model": {"name": "vgg", "neurons": 5}}, "model.neurons", "to 'vgg': it belongs to hrsnn, chrsnn"),
+        ({"model": {"name": "vgg", "layers": ["pol"]}}, "model.layers", "pool|whole number"),
+        ({"model": {"module": ""}}, "model.module", "at least 1"),
+        ({"model": {"name": "vgg"}, "pruning": {"method": "lnp"}}, "pruning.method", "pruned by 'sca'"),
+        ({"pruning": {"method": "sca"}}, "pruning.method", "convolutions, of which 'hrsnn' has none"),
+        ({"pruning": {"method": "sac"}}, "pruning.method", "got 'sac'; did you mean 'sca'"),
+        ({"pruning": {"sparsity": 0.5}}, "pruning.sparsity", "to 'lnp': it belongs to sca"),
+        ({"quantization": {"weight_bits": 16}}, "quantization.weight_bits", "at most 15"),
+        ({"quantization": {"bits": 4}}, "quantization.bits", "is not known"),
         ({"pruning": {"neurons": 600}}, "pruning.neurons", "at most model.neurons = 512"),
     ],
 )
@@ -132,6 +143,23 @@ def test_an_experiment_of_digits_is_written_as_it_always_was() -> None:
     written = parse_experiment({"data": {"name": "sequential_digits"}}).model_dump(mode="json")
     assert written["data"] == {"name": "sequential_digits", "test_fraction": 0.3, "split_seed": 0}
     assert written["encoding"] == {"name": "rate", "steps": 16, "max_rate": 1.0}
+
+
+def test_what_is_not_named_suits_the_network() -> None:
+    vgg = parse_experiment({"model": {"name": "vgg"}})
+    assert (vgg.encoding.name, vgg.surrogate_slope) == ("direct", 4.0)
+    assert isinstance(vgg.pruning, ChannelSelection)
+    own = parse_experiment({"model": {"module": "net.py:Net"}})
+    assert (own.model.name, own.pruning) == ("module", None)
+    assert parse_experiment({}).surrogate_slope == 2.0
+    assert parse_experiment({"training": {"surrogate_slope": 3.0}}).surrogate_slope == 3.0
+
+
+def test_a_run_of_before_there_were_kinds_of_networks_is_read() -> None:
+    written = Experiment().model_dump(mode="json")
+    assert "name" not in written["model"]
+    assert "quantization" not in written
+    assert Experiment.model_validate_json(json.dumps(written)) == Experiment()
 
 
 def test_every_kind_of_data_has_a_code_that_there_is() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.small_run import small_experiment
+from tests.small_run import recurrent_of, small_experiment
 from toolchain.errors import CorruptArtifactError, FormatVersionError, MissingFileError, UsageError
 from toolchain.models import InputCode
 from toolchain.workflow.prune import prune
@@ -22,9 +22,8 @@ def _copy(folder: Path, tmp_path: Path) -> Path:
 
 def test_a_run_holds_the_pruned_and_the_unpruned_network(small_run: Path) -> None:
     trained = TrainedRun.load(small_run)
-    assert trained.network.layer("hidden").size == 20
-    assert trained.unpruned is not None
-    assert trained.unpruned.layer("hidden").size == 40
+    assert recurrent_of(trained.network).layer("hidden").size == 20
+    assert recurrent_of(trained.unpruned).layer("hidden").size == 40
     assert (trained.stimulus.samples, trained.calibration.samples) == (540, 32)
     assert trained.stimulus.labels is not None
     assert len(trained.history.pruning) == 3
@@ -61,8 +60,8 @@ def test_an_interrupted_run_continues_to_the_same_network(
     continued = train(small_experiment(), folder)
     assert not can_continue(folder, small_experiment())
     expected = TrainedRun.load(small_run)
-    for name, tensor in expected.network.state_dict().items():
-        assert torch.equal(tensor, continued.network.state_dict()[name])
+    for name, tensor in recurrent_of(expected.network).state_dict().items():
+        assert torch.equal(tensor, recurrent_of(continued.network).state_dict()[name])
 
 
 def test_a_run_of_another_experiment_is_not_touched(small_run: Path, tmp_path: Path) -> None:
@@ -105,13 +104,13 @@ def test_an_edited_missing_or_newer_file_is_named(small_run: Path, tmp_path: Pat
 def test_without_pruning_there_is_one_network(tmp_path: Path) -> None:
     trained = train(small_experiment(pruning=False), tmp_path / "run")
     assert trained.unpruned is None
-    assert trained.network.layer("hidden").size == 40
+    assert recurrent_of(trained.network).layer("hidden").size == 40
 
 
 def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
     experiment = small_experiment(encoding={"name": "direct", "steps": 3}, pruning=False)
     trained = train(experiment, tmp_path / "run")
-    assert trained.network.input_code == InputCode(16.0, 5)
+    assert recurrent_of(trained.network).input_code == InputCode(16.0, 5)
     assert trained.stimulus.values["input"].dtype.kind == "f"
 
 
@@ -119,7 +118,7 @@ def test_direct_coding_makes_graded_inputs(tmp_path: Path) -> None:
 def test_every_method_prunes_to_the_same_size(method: str, tmp_path: Path) -> None:
     section = {"method": method, "neurons": 20, "synapse_fraction": 0.05, "iterations": 2}
     pruned = prune(small_experiment(pruning=section), tmp_path / "run")
-    assert pruned.network.layer("hidden").size == 20
+    assert recurrent_of(pruned.network).layer("hidden").size == 20
     assert pruned.network.synapses["recur"].count == round(0.05 * 40 * 12)
     page = pruned.report.read_text(encoding="utf-8")
     assert f"Pruning of 40 neurons by {method}" in page
@@ -137,8 +136,8 @@ def test_training_goes_on_from_a_pruned_network(small_run: Path, tmp_path: Path)
     trained = train(small_experiment(), folder)
     assert (folder / "pruning" / "pruning.json").stat().st_mtime_ns == before
     expected = TrainedRun.load(small_run)
-    for name, tensor in expected.network.state_dict().items():
-        assert torch.equal(trained.network.state_dict()[name], tensor)
+    for name, tensor in recurrent_of(expected.network).state_dict().items():
+        assert torch.equal(recurrent_of(trained.network).state_dict()[name], tensor)
 
 
 def test_a_changed_pruning_is_refused(tmp_path: Path) -> None:

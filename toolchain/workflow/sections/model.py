@@ -137,20 +137,37 @@ class PreResNetModel(ConvolutionalModel):
     )
 
 
+class OwnModel(Document):
+    """`[model]`: a network that your own Python file builds. Training runs that file's code."""
+
+    name: Literal["module"] = Field(
+        default="module", description="kind of network; may be left out beside `module`"
+    )
+    module: Annotated[str, Field(min_length=1)] = Field(
+        description="'FILE.py:NAME', a function or class that returns a torch.nn.Module; it is given those "
+        "of shape, channels, steps and classes that it asks for. The code in that file is run"
+    )
+    flat: bool = Field(default=False, description="whether the channels of a step stand in one row")
+    time_first: bool = Field(
+        default=False, description="whether forward takes [time, batch, ...] instead of [batch, time, ...]"
+    )
+
+
 def _kind_of(section: Any) -> str:  # noqa: ANN401 - anything may stand in a file
     """Return the name of the kind of a section; one without a name is what there was at first."""
-    name = section.get("name", "hrsnn") if isinstance(section, dict) else getattr(section, "name", "")
+    name = section.get("name", "hrsnn") if isinstance(section, dict) else getattr(section, "name", "hrsnn")
     return "hrsnn" if name == "chrsnn" else name if isinstance(name, str) else str(name)
 
 
 ModelOptions = Annotated[
     Annotated[RecurrentModel, Tag("hrsnn")]
     | Annotated[VggModel, Tag("vgg")]
-    | Annotated[PreResNetModel, Tag("preresnet")],
+    | Annotated[PreResNetModel, Tag("preresnet")]
+    | Annotated[OwnModel, Tag("module")],
     Discriminator(_kind_of),
 ]
 """What may stand under `[model]`."""
-MODEL_KINDS: Final[tuple[type[Document], ...]] = (RecurrentModel, VggModel, PreResNetModel)
+MODEL_KINDS: Final[tuple[type[Document], ...]] = (RecurrentModel, VggModel, PreResNetModel, OwnModel)
 """All of that, kind by kind."""
 CONVOLUTIONAL: Final = ("vgg", "preresnet")
 """Names of the networks that take pictures or frames as they are."""

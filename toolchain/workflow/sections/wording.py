@@ -8,20 +8,24 @@ from toolchain.data.codes.options import CodeOptions
 from toolchain.data.sets.known import KNOWN
 from toolchain.data.sets.options import DATA_KINDS
 from toolchain.errors import ExperimentError
-from toolchain.files.documents import Document, explain
+from toolchain.files.documents import Document, explained, is_key
 from toolchain.suggestion import nearest
 from toolchain.workflow.sections.model import MODEL_KINDS
 from toolchain.workflow.sections.pruning import PRUNING_KINDS
+from toolchain.workflow.sections.quantization import QuantizationSection
 from toolchain.workflow.sections.training import TrainingSection
 
 _LOOKED_AT: Final = 100
 """Errors in a file among which the one to tell is looked for."""
+_KEY: Final = 3
+"""Parts of a place in a file down to a key: section, kind of section, key."""
 _SECTIONS: Final[dict[str, tuple[type[Document], ...]]] = {
     "data": DATA_KINDS,
     "encoding": get_args(get_args(CodeOptions)[0]),
     "model": MODEL_KINDS,
     "pruning": PRUNING_KINDS,
     "training": (TrainingSection,),
+    "quantization": (QuantizationSection,),
 }
 """What may stand in each section; where there are several kinds, a key says which."""
 
@@ -55,10 +59,12 @@ def experiment_error(error: ValidationError, whole: type[Document]) -> Experimen
         key = f"{section}.{naming_key(kinds[0])}"
         return ExperimentError(key, f"got '{tag}'{hint and f'; {hint}'}", known=names)
     kind = kinds[0] if inside else whole
-    key, reason = explain(error)
+    # Of several forms that a value may have, the one that was read furthest tells most.
+    alike = [each for each in errors if each["loc"][:_KEY] == first["loc"][:_KEY] and inside]
+    key, reason = explained(max(alike or [first], key=lambda each: len(each["loc"])))
     if len(kinds) > 1 and inside:
         # Between section and key stands the name of the kind.
-        name = inside.pop(0)
+        name, inside = inside[0], [part for part in inside[1:] if is_key(part)]
         kind = next(each for each in kinds if name in names_in(each))
         key = ".".join((section, *inside))
         if first["type"] == "missing" and inside == ["path"] and name in KNOWN:

@@ -1,0 +1,209 @@
+"""Real tasks: networks in real numbers, pruned, in integers and on Lava, with what they cost.
+
+`experiments/tasks` has a file for each task, which `pumice train` takes as it is. `--data`, or PUMICE_DATA,
+names a folder with what the files call `path`: `nmnist` (recordings of N-MNIST as published), `braille`,
+`spoken_digits` and `fashion-mnist`. The work folder keeps every run and build, and an interrupted study goes
+on where it stopped; figures are lines of `tasks_study.jsonl`, one per task and seed. Settings were chosen by
+the validation part; the test part is looked at once, after training. Run it with `make tasks-study`, or a
+part of it with `--task NAME --seeds 2`; it writes the tables of `docs/studies/real-tasks.md`.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from study_tables import STUDIES, filled, interval, rows_of, write_pages
+
+from toolchain.files.toml import read_toml
+from toolchain.workflow.build_folder import Build
+from toolchain.workflow.check import check_build
+from toolchain.workflow.compare import compare_build
+from toolchain.workflow.compile import compile_run
+from toolchain.workflow.experiment import Experiment, parse_experiment
+from toolchain.workflow.train import train
+
+TASKS = Path(__file__).parent / "tasks"
+RESULTS = Path(__file__).parent / "tasks_study.jsonl"
+SEEDS, ON_LAVA = 5, 8
+CHIP, MOST_CHIPS = "loihi2", 64
+NAMES = {
+    "nmnist_conv": "N-MNIST, convolutional, SCA",
+    "nmnist_recurrent": "N-MNIST, recurrent, LNP",
+    "braille": "Braille letters, recurrent, LNP",
+    "spoken_digits": "spoken digits, recurrent, LNP",
+    "spoken_digits_clustered": "spoken digits, clustered, LNP",
+    "fashion_conv": "Fashion-MNIST, convolutional, SCA",
+    "fashion_rows": "Fashion-MNIST row by row, recurrent, LNP",
+}
+Row = dict[str, Any]
+
+
+def experiment_of(task: str, seed: int, data: Path) -> Experiment:
+    """Return the experiment of a task, with the path of its data where they lie."""
+    document = read_toml(TASKS / f"{task}.toml", "experiment file")
+    document["data"]["path"] = str(data / document["data"]["path"])
+    return parse_experiment(document | {"seed": seed})
+
+
+def measured(task: str, seed: int, data: Path, work: Path) -> Row:
+    """Train, prune, compile and compare; return the figures."""
+    started = time.monotonic()
+    folder = work / f"{task}-{seed}"
+    run = train(experiment_of(task, seed, data), folder / "run")
+    build = compile_run(folder / "run", target="lava")
+    judgement = compare_build(build, exact=("lava",), samples=ON_LAVA)
+    build.save(folder / "build", judgement)
+    sizes, comparison = build.facts.sizes, judgement.comparison
+    if sizes is None:
+        raise ValueError(f"'{task}' trains no unpruned network")
+    return {
+        "task": task,
+        "seed": seed,
+        "validation": run.history.validation,
+        "unpruned": sizes.accuracy.before,
+        "pruned": sizes.accuracy.after,
+        "integers": comparison.fixed_accuracy,
+        "spike_f1": comparison.spike_f1,
+        "test_samples": comparison.samples,
+        "lava_samples": judgement.exact["lava"].samples,
+        "lava_equal": judgement.exact["lava"].equal,
+        "neurons": [sizes.neurons.before, sizes.neurons.after],
+        "synapses": [sizes.synapses.before, sizes.synapses.after],
+        "parameters": None if sizes.parameters is None else [sizes.parameters.before, sizes.parameters.after],
+        "operations": [sizes.operations.before, sizes.operations.after],
+        **on_chip(build),
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+def on_chip(build: Build) -> Row:
+    """Return cores and energy of a sample on a chip, at least and at most of what is published."""
+    fit = check_build(build, CHIP, chips=MOST_CHIPS).fit
+    energies = [each.dynamic_joules for each in fit.estimates if each.dynamic_joules is not None]
+    micro = [1e6 * fit.steps * joules for joules in energies]
+    return {"cores": fit.packing.cores, "microjoules": [min(micro), max(micro)] if micro else None}
+
+
+def read_rows() -> list[Row]:
+    """Return the figures that are there, the last of each task and seed."""
+    if not RESULTS.is_file():
+        return []
+    rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return list({(row["task"], row["seed"]): row for row in rows}.values())
+
+
+def accuracies(rows: list[Row]) -> str:
+    """Return the table of accuracies: mean and 95 % interval over the seeds."""
+    head = (
+        "task",
+        "seeds",
+        "unpruned",
+        "pruned",
+        "integers",
+        "lost by pruning",
+        "by integers",
+        "spike F1",
+        "on Lava",
+    )
+    table: list[list[str]] = []
+    for task, mine in of_tasks(rows):
+        stages = [[row[name] for row in mine] for name in ("unpruned", "pruned", "integers")]
+        losses = [
+            [one - other for one, other in zip(*pair, strict=True)] for pair in (stages[:2], stages[1:])
+        ]
+        lava = sum(row["lava_samples"] for row in mine)
+        equal = "equal" if all(row["lava_equal"] for row in mine) else "different"
+        table.append(
+            [
+                NAMES[task],
+                str(len(mine)),
+                *(with_interval(each) for each in (*stages, *losses)),
+                f"{sum(row['spike_f1'] for row in mine) / len(mine):.3f}",
+                f"{lava} samples {equal}",
+            ]
+        )
+    return rows_of(head, table)
+
+
+def sizes(rows: list[Row]) -> str:
+    """Return the table of sizes and costs: means over the seeds."""
+    head = (
+        "task",
+        "neurons",
+        "synapses",
+        "parameters",
+        "synaptic operations a sample",
+        "cores",
+        "energy, uJ",
+    )
+    table: list[list[str]] = []
+    for task, mine in of_tasks(rows):
+        cells = [arrow([row[name] for row in mine if row[name] is not None]) for name in _SIZES]
+        energy = [row["microjoules"] for row in mine if row["microjoules"] is not None]
+        band = "-"
+        if energy:
+            low, high = (sum(each[i] for each in energy) / len(energy) for i in (0, 1))
+            band = f"{low:,.3g} to {high:,.3g}"
+        cores = sum(row["cores"] for row in mine) / len(mine)
+        table.append([NAMES[task], *cells, f"{cores:,.0f}", band])
+    return rows_of(head, table)
+
+
+_SIZES = ("neurons", "synapses", "parameters", "operations")
+
+
+def arrow(pairs: list[list[float]]) -> str:
+    """Return means before and after pruning."""
+    if not pairs:
+        return "-"
+    before, after = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
+    return f"{before:,.0f} -> {after:,.0f} ({100 * after / before:.0f} %)"
+
+
+def with_interval(values: list[float]) -> str:
+    """Return mean and half the 95 % interval; of one seed the value alone."""
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    mean, half = interval(values)
+    return f"{mean:.1f} ± {half:.1f}"
+
+
+def of_tasks(rows: list[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the rows of each task that has some, in the order of the page."""
+    pairs = [(task, [row for row in rows if row["task"] == task]) for task in NAMES]
+    return [(task, mine) for task, mine in pairs if mine]
+
+
+def write_page() -> None:
+    """Write the tables into the page."""
+    rows = read_rows()
+    write_pages(filled(STUDIES / "real-tasks.md", {"accuracies": accuracies(rows), "sizes": sizes(rows)}))
+
+
+def main() -> None:
+    """Carry out what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("PUMICE_DATA", "data")))
+    parser.add_argument("--work", type=Path, default=Path("tasks-study"), help="folder of runs and builds")
+    parser.add_argument("--task", choices=NAMES, action="append", help="only these; by default all")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    done = {(row["task"], row["seed"]) for row in read_rows()}
+    for seed in range(given.seeds):
+        for task in given.task or NAMES:
+            if (task, seed) in done:
+                continue
+            row = measured(task, seed, given.data, given.work)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{NAMES[task]}, seed {seed}: {json.dumps(row)}", flush=True)
+    write_page()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""A network that the user's own code builds: loaded, run on samples, trained as it is, read as a graph."""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from toolchain.data.codes.input_encoder import gathered
+from toolchain.errors import ExperimentError, ToolchainError
+from toolchain.execution.stimulus import Stimulus
+from toolchain.files.disk import check_file
+from toolchain.frontends import as_model
+from toolchain.frontends.modules import Recorded, is_recorded, recorded
+from toolchain.frontends.modules.learning import trainable
+from toolchain.intake import path_of
+from toolchain.ir import Graph
+from toolchain.models import FeedForward, Network
+from toolchain.suggestion import nearest
+from toolchain.training.own_module import OwnModule
+from toolchain.workflow.build_facts import OwnFacts
+from toolchain.workflow.import_check import check_graph
+from toolchain.workflow.prepare import EncodedData
+from toolchain.workflow.sections.model import OwnModel
+
+_KEY: Final = "model.module"
+_EXAMPLE: Final = 16
+"""Samples on which what the neurons do is compared with the graph."""
+
+
+@final
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A module of another framework, and what its graph is found by.
+
+    Attributes:
+        module: As the user's code built it.
+        learner: The same as `fit` trains it.
+        example: The samples that it is run on, as it takes them.
+        classes: Names of the classes.
+        sha256: SHA-256 of the file with that code.
+    """
+
+    module: nn.Module
+    learner: OwnModule
+    example: NDArray[Any]
+    classes: tuple[str, ...]
+    sha256: str
+
+    def graph(self) -> tuple[Graph, OwnFacts]:
+        """Return the module as the graph that it is now, every spike compared.
+
+        Raises:
+            SourceMismatchError: The graph does something else: says where.
+        """
+        record = recorded(self.module, {"input": self.example}, classes=self.classes)
+        given = Stimulus(record.arranged({"input": self.example}))
+        check = check_graph(record.imported.graph, record.outputs, given, record.imported.rests, partly=True)
+        source = check.document()
+        source.require_equal()
+        steps = record.steps if record.layout.time is None else None
+        return record.imported.graph, OwnFacts(sha256=self.sha256, still_steps=steps, source=source)
+
+
+def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork | Network | FeedForward:
+    """Build the module that an experiment names, and return it as it can be trained.
+
+    This runs the user's code.
+
+    Args:
+        model: What stands under `[model]`.
+        encoded: The data, which say what shapes there are.
+        seed: Seed of PyTorch's random numbers while the module is built.
+
+    Raises:
+        ExperimentError: There is no such file or function, or it returns what cannot be compiled.
+    """
+    build = _builder(model)
+    classes = encoded.data.classes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module: object = build(**_arguments(build, encoded))
+        except ToolchainError:
+            raise
+        except Exception as error:
+            reason = f"'{model.module}' ends in {type(error).__name__}: {error}"
+            raise ExperimentError(_KEY, reason) from error
+    if not isinstance(module, nn.Module):
+        raise ExperimentError(_KEY, f"'{model.module}' returns a {type(module).__name__}, no torch.nn.Module")
+    sample = gathered(encoded.train, _EXAMPLE)
+    try:
+        if not is_recorded(module):
+            return _with_outputs(as_model(module, sample), len(classes), model)
+        example = np.moveaxis(sample, 0, 1) if model.time_first else sample
+        record = recorded(module, {"input": example})
+        _check_layout(record, model, encoded)
+        learner = trainable(module, record, torch.from_numpy(np.array(sample[0])))
+    except ToolchainError as error:
+        error.add_note(f"in the module of '{model.module}'")
+        raise
+    if learner.scores != len(classes):
+        raise ExperimentError(_KEY, f"the module has {learner.scores} outputs, the data {len(classes)}")
+    return OwnNetwork(module, learner, example, classes, sha256(_file_of(model)[0].read_bytes()).hexdigest())
+
+
+def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> None:
+    expected = (1, 0) if model.time_first else (0, None) if encoded.encoder.still else (0, 1)
+    if (record.layout.samples, record.layout.time) != expected:
+        raise ExperimentError(
+            "model.time_first",
+            f"the module runs on samples that lie as {record.layout}; say with `time_first` whether its "
+            "forward takes [time, batch, ...]",
+        )
+
+
+def _with_outputs(network: Network | FeedForward, classes: int, model: OwnModel) -> Network | FeedForward:
+    scores = network.scores if isinstance(network, FeedForward) else network.layer(network.output).size
+    if scores != classes:
+        raise ExperimentError(_KEY, f"'{model.module}' has {scores} outputs, the data {classes} classes")
+    return network
+
+
+def _file_of(model: OwnModel) -> tuple[Path, str]:
+    """Return the file, and the name of what it defines."""
+    text, _, name = model.module.rpartition(":")
+    if not text or not name.isidentifier():
+        raise ExperimentError(_KEY, f"expected 'FILE.py:NAME', got '{model.module}'")
+    file = path_of(text, "module")
+    check_file("module file", file)
+    return file, name
+
+
+def _builder(model: OwnModel) -> Callable[..., object]:
+    file, name = _file_of(model)
+    spec = importlib.util.spec_from_file_location(f"_pumice_own_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ExperimentError(_KEY, f"'{file}' is no Python file")
+    code = importlib.util.module_from_spec(spec)
+    # Dataclasses and the like look for their module, and the file may import its neighbours.
+    sys.modules[spec.name] = code
+    sys.path.insert(0, str(file.parent.resolve()))
+    try:
+        spec.loader.exec_module(code)
+    except Exception as error:
+        raise ExperimentError(_KEY, f"'{file}' ends in {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(file.parent.resolve()))
+    build = getattr(code, name, None)
+    if not callable(build):
+        own = [value for value in vars(code).values() if getattr(value, "__module__", "") == spec.name]
+        names = [each.__name__ for each in own if callable(each)]
+        hint = nearest(name, names)
+        reason = f"'{file}' defines no function or class '{name}'{hint and f'; {hint}'}"
+        raise ExperimentError(_KEY, reason, known=names)
+    return build
+
+
+def _arguments(build: Callable[..., object], encoded: EncodedData) -> dict[str, object]:
+    """Return what the function asks for by name, of what the data say."""
+    known: dict[str, object] = {
+        "shape": encoded.encoder.features,
+        "channels": encoded.encoder.channels,
+        "steps": encoded.encoder.steps,
+        "classes": len(encoded.data.classes),
+    }
+    wanted = inspect.signature(build).parameters.values()
+    named = [each for each in wanted if each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}]
+    missing = [each.name for each in named if each.name not in known and each.default is each.empty]
+    if missing:
+        raise ExperimentError(
+            _KEY, f"asks for '{missing[0]}'; give it a default, or ask for {', '.join(known)}"
+        )
+    return {each.name: known[each.name] for each in named if each.name in known}
