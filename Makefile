@@ -157,6 +157,17 @@ bench: $(READY) ## time everything; then Pumice, Lava and other libraries side b
 	$(BIN)/python -m tests.benchmarks.training
 	$(BIN)/python -m tests.benchmarks.demo_training
 
+.PHONY: firmware
+DEMO ?= pumice-demo
+firmware: $(READY) ## flash, RAM and instructions of the demo's network as C, emulated, into targets/README.md (DEMO=folder; minutes)
+	[ -d $(DEMO)/run ] || OMP_NUM_THREADS=1 $(BIN)/pumice demo -o $(DEMO)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.firmware $(DEMO)
+
+.PHONY: c-sweep
+c-sweep: $(READY) ## 2,000 random graphs as C with every warning and sanitizer, 200 on emulated processors, and cppcheck (hours)
+	for kind in networks images; do $(BIN)/python -m tests.parity.c_sweep $$kind 1000 --sanitized; $(BIN)/python -m tests.parity.c_sweep $$kind 100 --compiler clang; \
+	for machine in cortex-m4 riscv32; do $(BIN)/python -m tests.parity.c_sweep $$kind 50 --on $$machine; done; $(BIN)/python -m tests.parity.c_sweep $$kind 100 --cppcheck; done
+
 .PHONY: peers
 peers: $(READY) ## install the other frameworks that `make frameworks` and `make bench` compare with
 	$(BIN)/python -m pip install --quiet --no-deps -r tests/peers.txt

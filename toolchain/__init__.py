@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolchain.workflow.compile_file import compile_file
     from toolchain.workflow.experiment import Experiment, load_experiment
     from toolchain.workflow.export import export_build as export
+    from toolchain.workflow.firmware import Firmware, check_firmware
     from toolchain.workflow.import_check import ImportCheck, check_import
     from toolchain.workflow.judgement import Judgement
     from toolchain.workflow.load import load
@@ -51,6 +52,7 @@ __all__ = [
     "Connection",
     "CubaLif",
     "Experiment",
+    "Firmware",
     "FitOptions",
     "Graph",
     "ImportCheck",
@@ -68,6 +70,7 @@ __all__ = [
     "as_model",
     "check",
     "check_baseline",
+    "check_firmware",
     "check_gates",
     "check_import",
     "compare",
@@ -112,6 +115,7 @@ _HOMES = {
     "workflow.compile_file": "compile_file",
     "workflow.experiment": "Experiment load_experiment",
     "workflow.export": "export=export_build",
+    "workflow.firmware": "Firmware check_firmware",
     "workflow.import_check": "ImportCheck check_import",
     "workflow.judgement": "Judgement",
     "workflow.load": "load",

@@ -16,7 +16,12 @@ from toolchain.files.temporary import temporary_folder
 from toolchain.interrupts import Held
 
 PROGRAM: Final = "program"
+HOST_OPTIONS: Final = ("-O3", "-march=native")
+"""Options of programs that run here."""
+_PLAIN_OPTIONS: Final = ("-O2",)
+"""The same where a compiler does not take those."""
 _DRIVER: Final = "driver.c"
+_UNIT: Final = "unit.c"
 _LOG: Final = "log.txt"
 _LINES: Final = 12
 """Lines of a compiler's message that are shown."""
@@ -65,19 +70,44 @@ def compile_driver(code: NetworkCode, command: Sequence[str]) -> bytes:
         TargetUnavailableError: There is no such compiler.
         TargetError: It fails; its message is shown, and the source kept.
     """
+    trace = (f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM)
+    with suppress(TargetError):
+        return _compile(code, command, (*HOST_OPTIONS, *trace), driver=True, keep=False)
+    return _compile(code, command, (*_PLAIN_OPTIONS, *trace), driver=True)
+
+
+def compile_object(code: NetworkCode, command: Sequence[str], options: Sequence[str]) -> bytes:
+    """Return the object of a network and of one state, as firmware has it.
+
+    Args:
+        code: The network.
+        command: The compiler and its first arguments.
+        options: Further arguments.
+
+    Raises:
+        TargetUnavailableError: There is no such compiler.
+        TargetError: It fails; its message is shown, and the source kept.
+    """
+    return _compile(code, command, (*options, "-c", "-o", PROGRAM), driver=False)
+
+
+def _compile(
+    code: NetworkCode, command: Sequence[str], options: Sequence[str], *, driver: bool, keep: bool = True
+) -> bytes:
     find_compiler(command)
     with temporary_folder("c") as folder:
-        sources = write_source(code, folder, driver=True)
+        sources = write_source(code, folder, driver=driver)
+        if not driver:
+            sources = [folder / _UNIT]
+            text = f'#include "{code.prefix}.c"\n\n{code.prefix}_state {code.prefix}_the_state;\n'
+            sources[0].write_text(text, encoding="ascii")
         # Paths may begin with a dash, or hold what a compiler reads as something else: names do not.
-        called = [
-            *command,
-            *("-std=c99", "-O2", f"-D{code.prefix.upper()}_TRACE", "-o", PROGRAM),
-            *(source.name for source in sources),
-        ]
+        called = [*command, "-std=c99", *options, *(source.name for source in sources)]
         problem = _call(called, folder)
         program = folder / PROGRAM
         if problem or not program.is_file():
-            raise _failure(command, folder, sources, problem or "it wrote no program")
+            problem = problem or "it wrote no program"
+            raise _failure(command, folder, problem) if keep else TargetError(problem)
         return program.read_bytes()
 
 
@@ -116,10 +146,10 @@ def _call(command: Sequence[str], folder: Path) -> str:
     return f"it ended with status {status}" if status else ""
 
 
-def _failure(command: Sequence[str], folder: Path, sources: Sequence[Path], problem: str) -> TargetError:
+def _failure(command: Sequence[str], folder: Path, problem: str) -> TargetError:
     """Return the error for a compiler that failed, and keep what it was given."""
     copies = Path(tempfile.mkdtemp(prefix="pumice_c_"))
-    for source in (*sources, *folder.glob("*.h"), folder / _LOG):
+    for source in (*folder.glob("*.c"), *folder.glob("*.h"), folder / _LOG):
         shutil.copy(source, copies)
     error = TargetError(
         f"the compiler '{' '.join(command)}' does not take the source: {problem}",

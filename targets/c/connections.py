@@ -13,9 +13,11 @@ from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.fixedpoint import STATE_LIMIT
 from toolchain.ir import Pooling, Window
-from toolchain.ir.matrix import targets_of
+from toolchain.ir.matrix import rows_of, targets_of, values_of
 
 _WORD: Final = 2**31
+_VECTOR: Final = 8
+"""Channels from which on it pays to add up the spikes of a pixel in numbers of 16 bits."""
 
 
 @final
@@ -102,6 +104,31 @@ class ConnectionCode:
         return node.weights.shape[1] if isinstance(node, ir.FixedConv2d) else 1
 
     @property
+    def reach(self) -> int:
+        """Largest magnitude of its sums."""
+        node = self.node
+        if isinstance(node, ir.FixedDense):
+            total = np.bincount(rows_of(node.weights), np.abs(values_of(node.weights).astype(np.int64)))
+            return int(total.max()) * self.sender.limit << max(node.exponent, 0)
+        return convolved_reach(node, self.sender) if isinstance(node, ir.FixedConv2d) else self.sender.limit
+
+    @property
+    def row_type(self) -> str:
+        """The type of 16 bits in which weights are added up before they are shifted."""
+        return "int16_t" if self.tables[0].values.dtype == np.int8 else "uint16_t"
+
+    @property
+    def by_pixel(self) -> bool:
+        """Whether 16 bits hold the sums of all channels of a pixel, whose spikes follow one another."""
+        if not isinstance(self.node, ir.FixedConv2d) or self.sender.values or self.sender.is_input:
+            return False
+        if self.node.groups > 1 or self.per_group < _VECTOR:
+            return False
+        weights = self.tables[0].values
+        largest = int(np.abs(weights.astype(np.int64)).max())
+        return largest * self.sender.shape[0] <= np.iinfo(self.row_type.removesuffix("_t")).max
+
+    @property
     def size(self) -> int:
         """Number of targets."""
         node = self.node
@@ -124,11 +151,10 @@ def connect(layout: SourceLayout, names: dict[str, str]) -> dict[str, Connection
             # Of two populations that read one connection, both find the same delays in it.
             read[name] = [arrival for arrival in arrivals if arrival.node.name == name]
             ways.setdefault(name, set()).update(_function(arrival.way) for arrival in read[name])
-    made = {
+    return {
         name: _connection(names[name], arrivals, tuple(way for way in Way if way in ways[name]))
         for name, arrivals in read.items()
     }
-    return {name: connection for name, connection in made.items() if connection is not None}
 
 
 def _function(way: Way) -> Way:
@@ -136,14 +162,12 @@ def _function(way: Way) -> Way:
     return Way.ALL if way is Way.ALL else Way.LISTED
 
 
-def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode | None:
+def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -> ConnectionCode:
     node, sender = arrivals[0].node, arrivals[0].sender
     waits = tuple(arrival.steps for arrival in arrivals)
     match node:
         case ir.FixedDense():
             fanout = fan_out(name, node, arrivals)
-            if fanout is None:
-                return None
             _, bits, adds = stored_weights(node, np.zeros(1, np.int32))
             return ConnectionCode(
                 name,
@@ -159,7 +183,7 @@ def _connection(name: str, arrivals: Sequence[Arrival], ways: tuple[Way, ...]) -
             )
         case ir.FixedConv2d():
             _check_geometry(node, sender)
-            return _convolution(name, node, sender, ways, waits) if node.weights.any() else None
+            return _convolution(name, node, sender, ways, waits)
         case _:
             _check_geometry(node, sender)
             return ConnectionCode(name, node, sender, ways, waits, ())
@@ -173,9 +197,6 @@ def _convolution(
     by_input = weights.reshape(node.groups, outputs // node.groups, inputs, rows, columns)
     kernels = np.ascontiguousarray(by_input.transpose(0, 2, 3, 4, 1))
     meaning = "weights, by input channel, row, column and output channel"
-    reach = (
-        int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * sender.limit << node.exponent
-    )
     return ConnectionCode(
         name,
         node,
@@ -185,8 +206,14 @@ def _convolution(
         (ConstTable(f"{name}_weights", meaning, kernels.ravel()),),
         shift=bits + node.exponent,
         adds=adds,
-        wraps=reach >= STATE_LIMIT,
+        wraps=convolved_reach(node, sender) >= STATE_LIMIT,
     )
+
+
+def convolved_reach(node: ir.FixedConv2d, sender: Sender) -> int:
+    """Return the largest magnitude of the sums of a convolution."""
+    total = np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()
+    return int(total) * sender.limit << node.exponent
 
 
 def _check_geometry(node: ir.FixedConv2d | Pooling, sender: Sender) -> None:

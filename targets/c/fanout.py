@@ -87,8 +87,8 @@ def stored_weights(
             return (-whole).astype(np.uint8), bits, "-="
 
 
-def fan_out(name: str, node: ir.FixedDense, arrivals: Sequence[Arrival]) -> Fanout | None:
-    """Return the tables of a connection; None if all of its weights are zero.
+def fan_out(name: str, node: ir.FixedDense, arrivals: Sequence[Arrival]) -> Fanout:
+    """Return the tables of a connection of which some weights are not zero.
 
     Args:
         name: Its identifier.
@@ -99,8 +99,6 @@ def fan_out(name: str, node: ir.FixedDense, arrivals: Sequence[Arrival]) -> Fano
     waits = tuple(arrival.steps for arrival in arrivals)
     parts = [_slot(arrival, i) for i, arrival in enumerate(arrivals)]
     lists, targets, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    if not values.size:
-        return None
     order = np.lexsort((targets, lists))
     weights, _, _ = stored_weights(node, values[order])
     synapses = _Synapses(lists[order], targets[order], weights, sender.size * len(waits))

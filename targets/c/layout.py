@@ -19,7 +19,7 @@ from targets.c.tables import smallest_type
 from toolchain import ir
 from toolchain.errors import TargetError
 from toolchain.ir import EdgeKind, Graph, Pooling, Population
-from toolchain.ir.matrix import delay_slots
+from toolchain.ir.matrix import delay_slots, values_of
 from toolchain.ir.types import size_of
 
 _IMAGE: Final = 3
@@ -216,9 +216,13 @@ Read = tuple[ir.FixedDense | ir.FixedConv2d | Pooling, str, int, ir.Matrix | Non
 
 
 def _reads(graph: Graph, node: ir.FixedDense | ir.FixedConv2d | Pooling) -> list[Read]:
+    """Return what a connection reads, for every delay; nothing where its weights are zero."""
     source, steps = graph.source(node.inputs[0])
-    if not isinstance(node, ir.FixedDense):
-        return [(node, source.name, steps, None)]
-    return [
-        (node, source.name, steps + wait, weights) for wait, weights in delay_slots(node.weights, node.delays)
-    ]
+    match node:
+        case ir.FixedDense():
+            slots = delay_slots(node.weights, node.delays)
+            return [(node, source.name, steps + d, part) for d, part in slots if values_of(part).any()]
+        case ir.FixedConv2d():
+            return [(node, source.name, steps, None)] if node.weights.any() else []
+        case _:
+            return [(node, source.name, steps, None)]

@@ -20,6 +20,8 @@ _BYTES: Final = {
     "uint8_t": 1,
     "int8_t": 1,
 }
+STATE_WORDS: Final = ("v", "u", "rise", "wait", "busy", "count", "events", "values", "slot", "past")
+"""What the names of members that belong to one sender end with."""
 
 
 @final
@@ -40,9 +42,14 @@ class Member:
     meaning: str
 
     @property
+    def width(self) -> int:
+        """Bytes of one of its numbers."""
+        return _BYTES[self.ctype]
+
+    @property
     def bytes(self) -> int:
         """How many bytes it takes."""
-        return _BYTES[self.ctype] * max(self.count, 1)
+        return self.width * max(self.count, 1)
 
     @property
     def declaration(self) -> str:
@@ -72,7 +79,7 @@ def state_members(
         members += _messages(names[name], sender, index)
     for output in outputs:
         members += _read_out(names[output.name], output, layout.senders[output.inputs[0]].size)
-    return sorted(members, key=lambda member: -_BYTES[member.ctype])
+    return sorted(members, key=lambda member: -member.width)
 
 
 def _scratch(layout: SourceLayout, connections: Iterable[ConnectionCode], index: str) -> list[Member]:

@@ -1,7 +1,7 @@
 """The numbers of a population in C: a constant, a table for its channels, or one for its neurons."""
 
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from targets.c.layout import Sender
 from targets.c.tables import ConstTable
 from toolchain import ir
-from toolchain.fixedpoint import DECAY_UNITY
+from toolchain.fixedpoint import DECAY_UNITY, STATE_LIMIT
+
+_CURRENT_BITS: Final = 6
+"""By which what arrives is shifted to the left before it is a current."""
 
 
 @final
@@ -22,6 +25,7 @@ class PopulationNumbers:
         node: The population.
         sender: What it sends.
         always_fed: Whether something arrives in every step.
+        reach: Largest magnitude of what may arrive in a step.
         keepu: What is left of a current after a step, in units of 1/4096; empty if nothing is.
         keepv: The same of a potential; empty if all of it is.
         bias: What is added to a potential in each step.
@@ -38,6 +42,7 @@ class PopulationNumbers:
     node: ir.FixedLif
     sender: Sender
     always_fed: bool = False
+    reach: int = STATE_LIMIT
     keepu: str = ""
     keepv: str = ""
     bias: str = ""
@@ -64,6 +69,11 @@ class PopulationNumbers:
         if node.adaptation_decay is not None:
             keeprise = DECAY_UNITY - node.adaptation_decay
             self.keeprise = self._expression("keeprise", "left of that, of 4096", keeprise)
+
+    @property
+    def within(self) -> bool:
+        """Whether no current can reach the limit at which it wraps: it is forgotten at once, and small."""
+        return not self.keepu and self.reach << _CURRENT_BITS < STATE_LIMIT
 
     @property
     def rests(self) -> bool:

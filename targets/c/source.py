@@ -160,7 +160,11 @@ class NetworkCode:
         self.connections = connect(self.layout, self.names)
         self.populations = {
             node.name: PopulationNumbers(
-                self.names[node.name], node, self.layout.senders[node.name], self._always_fed(node.name)
+                self.names[node.name],
+                node,
+                self.layout.senders[node.name],
+                self._always_fed(node.name),
+                self._reach(node.name),
             )
             for node in graph
             if isinstance(node, ir.FixedLif)
@@ -173,9 +177,12 @@ class NetworkCode:
 
     def _always_fed(self, name: str) -> bool:
         """Return whether a population or pooling gets whole arrays of values, which come in every step."""
-        return any(
-            each.way is Way.ALL and each.node.name in self.connections for each in self.layout.arrivals[name]
-        )
+        return any(each.way is Way.ALL for each in self.layout.arrivals[name])
+
+    def _reach(self, name: str) -> int:
+        """Return the largest magnitude of what may arrive at a population in a step."""
+        read = dict.fromkeys(arrival.node.name for arrival in self.layout.arrivals[name])
+        return sum(self.connections[each].reach for each in read)
 
     @cached_property
     def tables(self) -> list[ConstTable]:
@@ -199,9 +206,10 @@ class NetworkCode:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the state, with what a compiler adds at its end."""
+        """Bytes of the state, its end included, where numbers are aligned to their size."""
         size = sum(member.bytes for member in self.members)
-        return -(-size // 8) * 8
+        widest = max(member.width for member in self.members)
+        return -(-size // widest) * widest
 
     def header(self) -> str:
         """Return the header."""
@@ -281,19 +289,16 @@ class NetworkCode:
     def _turns(self) -> Iterator[Turn]:
         for name, sender in self.layout.senders.items():
             if not sender.is_input:
-                arrivals = (self._arrival(each) for each in self.layout.arrivals[name])
                 yield Turn(
                     self.names[name],
                     describe_sender(self.graph, sender),
                     sender,
-                    tuple(each for each in arrivals if each is not None),
+                    tuple(self._arrival(each) for each in self.layout.arrivals[name]),
                     self.populations.get(name),
                 )
 
-    def _arrival(self, arrival: Arrival) -> ArrivalCode | None:
-        connection = self.connections.get(arrival.node.name)
-        if connection is None:
-            return None
+    def _arrival(self, arrival: Arrival) -> ArrivalCode:
+        connection = self.connections[arrival.node.name]
         name = self.names[arrival.sender.node.name]
         place = connection.waits.index(arrival.steps)
         return ArrivalCode(connection, arrival.sender, name, arrival.steps, arrival.way.value, place)
@@ -308,6 +313,8 @@ class NetworkCode:
             "floors": any(each.drops for each in self.connections.values()),
             "wraps": any(each.wraps for each in self.connections.values()),
             "rings": bool(rings),
+            "currents": any(not each.within for each in self.populations.values()),
+            "pixels": any(each.by_pixel for each in self.connections.values()),
             "recalls": recalls,
         }
 

@@ -11,12 +11,16 @@ from toolchain.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from targets.c.processor import ProcessorProfile
     from targets.c.program import CProgram
+    from toolchain.execution.activity import Activity
     from toolchain.hardware import HardwareProfile
     from toolchain.ir import Graph
     from toolchain.passes import Pass
-    from toolchain.target.protocol import Target
+    from toolchain.target.processor_fit import ProcessorFit
+    from toolchain.target.protocol import ProcessorTarget
 
 
 @final
@@ -74,6 +78,37 @@ class CTarget:
 
         return CProgram(graph, self.compiler, self.patience_s)
 
+    @property
+    def processors(self) -> Sequence[str]:
+        """Names of the microcontrollers whose figures are here."""
+        from targets.c.processor import BUILT_IN
+
+        return BUILT_IN
+
+    @property
+    def processor_form(self) -> type[ProcessorProfile]:
+        """The class that says what may stand in a file of another microcontroller."""
+        from targets.c.processor import ProcessorProfile
+
+        return ProcessorProfile
+
+    def fit_processor(self, graph: Graph, activity: Activity, processor: str | Path) -> ProcessorFit:
+        """Return what a network takes on a microcontroller.
+
+        Args:
+            graph: A fixed graph.
+            activity: Events of its sources in a recorded run.
+            processor: A name of `processors`, or a TOML file of the same schema.
+
+        Raises:
+            ProfileError: The profile lacks a value, or holds an impossible one.
+            TargetError: The graph holds real numbers, or is larger than a compiler takes.
+        """
+        from targets.c.fitting import fit_graph
+        from targets.c.processor import load_processor
+
+        return fit_graph(load_processor(processor), graph, activity, self.compiler)
+
 
 if TYPE_CHECKING:
-    _conforms: type[Target] = CTarget
+    _conforms: type[ProcessorTarget] = CTarget

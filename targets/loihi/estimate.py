@@ -9,9 +9,10 @@ import numpy as np
 
 from targets.loihi.encodings import DENSE, RUN_LENGTH, SHARED, SPARSE
 from targets.loihi.placement import CorePlacement
-from targets.loihi.profile import Costs, Sourced
+from targets.loihi.profile import Costs
 from toolchain.arrays import Floats
 from toolchain.target.chip_fit import Estimate
+from toolchain.target.profile_files import Sourced
 
 _NANO: Final = 1e-9
 _PICO: Final = 1e-12

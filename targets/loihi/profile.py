@@ -1,25 +1,17 @@
 """The schema of a chip: every limit with its unit, its source and its confidence."""
 
-import json
-import re
-import tomllib
-from enum import Enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Generic, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from toolchain.errors import ProfileError
-from toolchain.files.documents import Document, explain
-from toolchain.files.toml import read_toml
+from toolchain.files.documents import Document
 from toolchain.hardware import HardwareProfile
-from toolchain.intake import path_of
 from toolchain.options import LARGEST_FACTOR
 from toolchain.reset import LONGEST_REFRACTORY, MOST_SPIKES, Reset
-from toolchain.target.chip_fit import Fact
+from toolchain.target.profile_files import Sourced, read_profile
 
-T = TypeVar("T")
 Count = Annotated[int, Field(ge=1, le=2**40)]
 Amount = Annotated[float, Field(ge=0, le=LARGEST_FACTOR)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -36,44 +28,8 @@ def _rising(limits: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[Bits, Bits], AfterValidator(_rising)]
 
 _LARGEST_MESH: Final = 1 << 16
-_FORM: Final = "; expected { value = ..., unit = ..., source = ..., confidence = ... }"
 
 BUILT_IN: Final = ("loihi1", "loihi2")
-
-
-class Confidence(Enum):
-    """How certain a value is; `toolchain.target.chip_fit.confidence_in_words` spells it out."""
-
-    STATED = "H"
-    """Stated by the maker, or read from the vendor's code."""
-    ONE_SOURCE = "M"
-    """One primary source, or a fit to measurements."""
-    SECOND_HAND = "L"
-    """Quoted by others, or computed from rounded numbers."""
-    INFERENCE = "INF"
-    """Stated nowhere, but inferred; never a vendor's figure."""
-
-
-class Sourced(Document, Generic[T]):
-    """A value that says where it is from: `{ value, unit, source, confidence }`.
-
-    Attributes:
-        value: The value.
-        unit: Unit of the value.
-        source: Where the value stands.
-        confidence: How sure the value is.
-    """
-
-    value: T
-    unit: str
-    source: Annotated[str, Field(min_length=1)]
-    confidence: Confidence
-
-    def fact(self) -> Fact:
-        """Return the value as a plain number with its source."""
-        if not isinstance(self.value, int | float):
-            raise TypeError(f"{self.value!r} is not one number")
-        return Fact(float(self.value), self.unit, self.source, self.confidence.value)
 
 
 class Mesh(Document):
@@ -282,45 +238,4 @@ def load_profile(source: str | Path) -> ChipProfile:
         MissingFileError: There is no such file.
         ProfileError: A value is missing or impossible: names file and key.
     """
-    if source in BUILT_IN:
-        name = str(source)
-        document = tomllib.loads(files("targets.loihi").joinpath(f"{source}.toml").read_text("utf-8"))
-    else:
-        path = path_of(source, "profile")
-        name, document = str(path), _read(path)
-    try:
-        # As text, in which a list can be read as a tuple and a word as a choice, but no word as a number.
-        return ChipProfile.model_validate_json(json.dumps(_spelled_out(document), default=str))
-    except ValidationError as error:
-        key, reason = explain(error)
-        missing = error.errors(include_url=False)[0]["type"] == "missing"
-        raise ProfileError(name, key, reason + _FORM if missing else reason) from None
-
-
-def _spelled_out(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document whose sources say in words what their codes stand for."""
-    references = document.get("references")
-    if not isinstance(references, dict) or not references:
-        return document
-    words: dict[str, object] = references
-    codes = re.compile(rf"\b({'|'.join(map(re.escape, words))})\b")
-
-    def spelled(value: Any, key: str = "") -> Any:  # noqa: ANN401 - not checked yet
-        match value:
-            case str() if key == "source":
-                return codes.sub(lambda code: str(words[code[0]]), value)
-            case dict():
-                return {name: spelled(inner, name) for name, inner in value.items()}
-            case list():
-                return [spelled(inner) for inner in value]
-            case _:
-                return value
-
-    return spelled(document)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return read_toml(path, "chip profile")
-    except ValueError as error:
-        raise ProfileError(str(path), "", f"{error}; see targets/loihi/README.md") from None
+    return read_profile(ChipProfile, source, files("targets.loihi"), BUILT_IN, "targets/loihi/README.md")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from toolchain.cli.main import main
-from toolchain.errors import DoesNotFitError
+from toolchain.errors import DoesNotFitError, TargetError
 from toolchain.execution.trace import Trace
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
+from toolchain.workflow.firmware import check_firmware
 from toolchain.workflow.load import load
 
 
@@ -144,3 +145,43 @@ def test_a_network_that_no_core_holds_compiles_with_a_warning(
     )
     assert not (tmp_path / "build" / "resources.json").exists()
     assert "does not fit its chip" in (tmp_path / "build" / "report.html").read_text()
+
+
+def test_microcontrollers_are_listed_and_one_is_shown(
+    small_build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(small_build), "--target", "c"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("stm32f411", "stm32h743", "rp2040", "nrf52840", "esp32c3"))
+    assert main(["check", str(small_build), "-t", "c", "--profile", "stm32f411"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "STM32F411xE (Cortex-M4, 100 MHz): fits" in shown
+    assert "of 524,288 bytes" in shown
+    assert "estimated, measured on no chip" in shown
+    assert main(["check", str(small_build), "-t", "c", "--json"]) == 0
+    assert [each["processor"] for each in _json(capsys)["processors"]][:2] == ["stm32f411", "stm32h743"]
+    assert main(["check", str(small_build), "-t", "c", "--profile", "rp2040", "--json"]) == 0
+    document = _json(capsys)
+    assert document["fits"] is True
+    assert document["limits"]["RAM"]["value"] == 270_336
+
+
+def test_a_microcontroller_that_is_too_small_is_refused_with_advice(
+    small_build: Path, tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (repository / "targets" / "c" / "profiles" / "rp2040.toml").read_text()
+    (tmp_path / "tiny.toml").write_text(text.replace("2_097_152", "1_000"))
+    assert main(["check", str(small_build), "-t", "c", "--profile", str(tmp_path / "tiny.toml")]) == 3
+    captured = capsys.readouterr()
+    assert "does not fit" in captured.out
+    assert "bytes of flash, there are 1000" in captured.err
+
+
+def test_what_only_a_chip_with_cores_has_is_refused_for_a_microcontroller(
+    small_build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in (["--chips", "2"], ["--report", str(tmp_path / "page.html")]):
+        assert main(["check", str(small_build), "-t", "c", *options]) == 2
+        assert "no cores to map" in capsys.readouterr().err
+    with pytest.raises(TargetError, match="writes no programs for processors"):
+        check_firmware(load(small_build), target="emulator")

@@ -49,13 +49,18 @@ def test_the_experiment_file_shows_the_defaults(repository: Path) -> None:
             "of 2 samples equal reference and emulator at every step",
         ),
         (
+            ["digits_firmware.py", "--epochs", "1", "--digits", "30", "--output", "{folder}"],
+            "the firmware says of 30 digits what the emulator says",
+        ),
+        (
             ["nir_to_lava.py", "--lava-samples", "2"],
             "of 2 samples equal reference and emulator at every step",
         ),
     ],
 )
-def test_an_example_runs(arguments: list[str], expected: str, repository: Path) -> None:
+def test_an_example_runs(arguments: list[str], expected: str, repository: Path, tmp_path: Path) -> None:
     script = repository / "examples" / arguments[0]
+    arguments = [each.format(folder=tmp_path) for each in arguments]
     done = subprocess.run(
         [sys.executable, str(script), *arguments[1:]],
         capture_output=True,
@@ -71,6 +76,7 @@ def test_no_example_is_left_out(repository: Path) -> None:
     scripts = {path.name for path in (repository / "examples").glob("*.py")}
     assert scripts == {
         "csv_forecast.py",
+        "digits_firmware.py",
         "digits_hrsnn.py",
         "digits_vgg_sca.py",
         "learning_without_gradients.py",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolchain.cli.check_processor import answer_processors
 from toolchain.cli.console import answer, out, print_table, stages
 from toolchain.cli.options import AsJson, BuildFolder, StimulusFile
 
@@ -22,13 +23,17 @@ def check(
             "--target",
             "-t",
             metavar="NAME",
-            help="loihi1, loihi2 or another chip; by default that of the build.",
+            help="loihi1, loihi2 or another chip, or c for processors; by default that of the build.",
         ),
     ] = None,
     chips: Annotated[int, typer.Option(min=1, metavar="N", help="Number of chips.")] = 1,
     profile: Annotated[
         Path | None,
-        typer.Option(readable=False, metavar="FILE", help="Limits of another chip (TOML)."),
+        typer.Option(
+            readable=False,
+            metavar="FILE",
+            help="Limits of another chip (TOML); of processors a name, such as stm32f411, or a file.",
+        ),
     ] = None,
     stimulus: StimulusFile = None,
     trace: Annotated[
@@ -45,25 +50,33 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a build fits a chip, on which cores, and what a step takes there."""
+    """Say whether a build fits a chip, on which cores, or a processor, and what a step takes there."""
     from toolchain.execution.stimulus import Stimulus
     from toolchain.execution.trace import Trace
     from toolchain.fidelity.resources_page import write_resources
     from toolchain.files.disk import check_output_file
+    from toolchain.target.registry import writes_programs
     from toolchain.workflow.check import check_build
+    from toolchain.workflow.firmware import check_firmware
     from toolchain.workflow.load import load
 
     if report is not None:
         check_output_file(report)
+    loaded = load(build)
+    samples = None if stimulus is None else Stimulus.open(stimulus)
+    recorded = None if trace is None else Trace.load(trace)
+    if writes_programs(target or loaded.target):
+        _refuse_cores(chips, report)
+        with stages(quiet=as_json) as progress:
+            progress("compile", 0, 1)
+            checked = check_firmware(loaded, profile, target, stimulus=samples, trace=recorded)
+            progress("compile", 1, 1)
+        answer_processors(checked, as_json=as_json, chosen=profile is not None)
+        return
     with stages(quiet=as_json) as progress:
         progress("fill cores", 0, 1)
         resources = check_build(
-            load(build),
-            target,
-            stimulus=None if stimulus is None else Stimulus.open(stimulus),
-            trace=None if trace is None else Trace.load(trace),
-            chips=chips,
-            profile=profile,
+            loaded, target, stimulus=samples, trace=recorded, chips=chips, profile=profile
         )
         progress("fill cores", 1, 1)
     if report is not None:
@@ -75,6 +88,13 @@ def check(
         if report is not None:
             out.print(f"report: {report}", soft_wrap=True)
     resources.require_fit()
+
+
+def _refuse_cores(chips: int, report: Path | None) -> None:
+    from toolchain.errors import UsageError
+
+    if chips != 1 or report is not None:
+        raise UsageError("a processor has no cores to map: leave --chips and --report out")
 
 
 def _print_resources(resources: "Resources") -> None:

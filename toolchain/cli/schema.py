@@ -28,4 +28,4 @@ def schema(
         answer(SCHEMAS)
     else:
         for each, text in SCHEMAS.items():
-            out.print(f"{each:14}{text}", soft_wrap=True)
+            out.print(f"{each:19}{text}", soft_wrap=True)

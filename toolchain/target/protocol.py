@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from toolchain.passes import Pass
     from toolchain.stage import Stage
     from toolchain.target.chip_fit import Fit
+    from toolchain.target.processor_fit import ProcessorFit
 
 RESUMED = "finished.npz"
 """File of the finished samples in the folder of a run that can be resumed."""
@@ -216,5 +217,30 @@ class ChipTarget(Target, Protocol):
             activity: Events that its sources sent in a recorded run.
             chips: Largest number of chips.
             profile: File with the limits of another chip.
+        """
+        ...
+
+
+@runtime_checkable
+class ProcessorTarget(Target, Protocol):
+    """A target that writes programs for processors, and knows what one takes on some of them."""
+
+    @property
+    def processors(self) -> Sequence[str]:
+        """Names of the processors that it knows."""
+        ...
+
+    @property
+    def processor_form(self) -> type[Document]:
+        """The class that says what may stand in a file of another processor."""
+        ...
+
+    def fit_processor(self, graph: Graph, activity: Activity, processor: str | Path) -> ProcessorFit:
+        """Return what a network takes on a processor.
+
+        Args:
+            graph: Graph in integers.
+            activity: Events that its sources sent in a recorded run.
+            processor: Name of one that it knows, or file of another one.
         """
         ...

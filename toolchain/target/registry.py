@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Any, Final, TypeGuard
 
 from toolchain.errors import TargetError, TargetUnavailableError, ToolchainError, UnknownNameError
-from toolchain.target.protocol import ChipTarget, Target
+from toolchain.target.protocol import ChipTarget, ProcessorTarget, Target
 
 DEFAULT_EXECUTOR: Final = "emulator"
 """The target that runs graphs where nothing else is asked for."""
@@ -28,9 +28,30 @@ def load_chip(name: str) -> ChipTarget:
     if not isinstance(target, ChipTarget):
         raise TargetError(
             f"target '{name}' has no cores to fill",
-            "check the build against a chip: `target=loihi1`, or loihi2",
+            "check the build against a chip: `target=loihi1`, or loihi2; or a processor: `target=c`",
         )
     return target
+
+
+def load_writer(name: str) -> ProcessorTarget:
+    """Import and return an installed target that writes programs for processors.
+
+    Raises:
+        UnknownNameError: No target of that name is installed.
+        TargetError: It writes none.
+    """
+    target = load_target(name)
+    if not isinstance(target, ProcessorTarget):
+        raise TargetError(
+            f"target '{name}' writes no programs for processors",
+            "check the build against a processor with `target=c`",
+        )
+    return target
+
+
+def writes_programs(name: str) -> bool:
+    """Return whether an installed target writes programs for processors."""
+    return isinstance(load_target(name), ProcessorTarget)
 
 
 def installed_targets() -> Mapping[str, EntryPoint]:

@@ -146,12 +146,25 @@ def check_build(
     load_chip(place)
     chips = count_of(chips, "chips", least=1, most=MOST)
     profile = None if profile is None else path_of(profile, "profile")
+    activity = observed_activity(build, stimulus, trace)
+    return fit_activity(build.fixed_graph, activity, place, chips=chips, profile=profile)
+
+
+def observed_activity(build: Build, stimulus: Stimulus | None, trace: Trace | None) -> Activity:
+    """Return what the sources of a build sent in a recorded run; without one the emulator runs all samples.
+
+    Args:
+        build: The build.
+        stimulus: Samples that were run, or are to be run; None for the build's own.
+        trace: A recorded run of the first samples of it.
+
+    Raises:
+        TraceError: The trace is of another network.
+    """
     graph, samples = build.fixed_graph, build.stimulus_for(stimulus)
     if trace is None:
-        activity = observe_activity(graph, samples)
-    else:
-        activity = count_events(graph, samples.take(slice(0, _samples_of(trace))), trace)
-    return fit_activity(graph, activity, place, chips=chips, profile=profile)
+        return observe_activity(graph, samples)
+    return count_events(graph, samples.take(slice(0, _samples_of(trace))), trace)
 
 
 def fit_activity(

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CHIP_PROFILE: Final = "chip-profile"
+_PROCESSOR_PROFILE: Final = "processor-profile"
 
 SCHEMAS: Final = {
     "manifest": "manifest.json: the files of a build, and how its network came to be",
     "quantization": "quantization.json: what quantization did to every tensor of a build",
     "fidelity": "fidelity.json, or 'pumice compare' for machines: how faithful the integers are",
     "resources": "resources.json, or 'pumice check' for machines: a build on its chip",
+    "firmware": "'pumice check' for machines, of a processor: flash, RAM and a step of a build",
     "passes": "passes.json: what every pass of the compiler made of the network of a build",
     "graph": "graph.json: the nodes of a graph, in real numbers or in integers",
     "run": "run.json: the files of a run, its experiment, and every epoch",
@@ -28,6 +30,7 @@ SCHEMAS: Final = {
     "baseline": "a baseline: figures of a comparison that must not get worse",
     "diagnosis": "'pumice doctor' for machines: versions, and whether everything works",
     _CHIP_PROFILE: "a chip profile in TOML: limits and costs of a chip",
+    _PROCESSOR_PROFILE: "a processor profile in TOML: memories, clock and core of a microcontroller",
 }
 """Names of the schemas, and what each describes."""
 _CLASSES: Final = {
@@ -35,6 +38,7 @@ _CLASSES: Final = {
     "quantization": "toolchain.passes.quantization.report:QuantizationReport",
     "fidelity": "toolchain.workflow.judgement:FidelityDocument",
     "resources": "toolchain.workflow.check:ResourcesDocument",
+    "firmware": "toolchain.workflow.firmware:FirmwareDocument",
     "passes": "toolchain.workflow.pass_graphs:StoredPasses",
     "graph": "toolchain.ir.store:GraphDocument",
     "run": "toolchain.workflow.run_folder:RunDocument",
@@ -56,23 +60,25 @@ def document_of(name: str) -> "type[Document]":
     """
     if name not in SCHEMAS:
         raise UnknownNameError("schema", name, SCHEMAS)
-    if name == _CHIP_PROFILE:
-        return _chip_profile()
+    if name in {_CHIP_PROFILE, _PROCESSOR_PROFILE}:
+        return _profile_form(name)
     module, _, attribute = _CLASSES[name].partition(":")
     return getattr(import_module(module), attribute)
 
 
-def _chip_profile() -> "type[Document]":
-    """Return what the installed targets with a chip say of profiles; the toolchain knows none."""
-    from toolchain.target.protocol import ChipTarget  # noqa: PLC0415 - a list of names needs no NumPy
+def _profile_form(name: str) -> "type[Document]":
+    """Return what the installed targets say of profiles; the toolchain knows none."""
+    from toolchain.target.protocol import ChipTarget, ProcessorTarget  # noqa: PLC0415 - names need no NumPy
     from toolchain.target.registry import installed_targets, load_target  # noqa: PLC0415 - likewise
 
-    for target in sorted(installed_targets()):
+    for each in sorted(installed_targets()):
         with suppress(TargetUnavailableError):
-            chip = load_target(target)
-            if isinstance(chip, ChipTarget):
-                return chip.profile_form
-    raise TargetError("no installed target knows a chip")
+            target = load_target(each)
+            if name == _CHIP_PROFILE and isinstance(target, ChipTarget):
+                return target.profile_form
+            if name == _PROCESSOR_PROFILE and isinstance(target, ProcessorTarget):
+                return target.processor_form
+    raise TargetError(f"no installed target knows a {name.removesuffix('-profile')}")
 
 
 def schema_of(name: str) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from targets.c.compiler import compile_object
+from targets.c.source import NetworkCode
 from targets.c.target import CTarget
 from tests.targets import conformance
 from toolchain.errors import TargetError, TargetUnavailableError
@@ -66,3 +69,27 @@ def test_a_compiler_that_writes_nothing_is_no_compiler(monkeypatch: pytest.Monke
         CTarget().build(conformance.graph()).session(1)
     assert caught.value.__notes__ == ["the compiler said nothing"]
     shutil.rmtree(caught.value.remedy.split("'")[1])
+
+
+def test_a_compiler_that_knows_no_such_processor_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _script(
+        tmp_path / "plain",
+        "import subprocess, sys\n"
+        "if '-march=native' in sys.argv:\n    raise SystemExit(1)\n"
+        f"sys.exit(subprocess.call([{shutil.which('cc')!r}, *sys.argv[1:]]))",
+    )
+    monkeypatch.setenv("CC", str(tmp_path / "plain"))
+    before = set(Path(tempfile.gettempdir()).glob("pumice_c_*"))
+    conformance.check_equal_to_the_reference(CTarget())
+    assert set(Path(tempfile.gettempdir()).glob("pumice_c_*")) == before
+
+
+def test_an_object_that_cannot_be_made_keeps_its_source() -> None:
+    code = NetworkCode(conformance.graph())
+    with pytest.raises(TargetError, match="does not take the source") as caught:
+        compile_object(code, ("cc",), ("-Dint32_t=1",))
+    kept = Path(caught.value.remedy.split("'")[1])
+    assert {path.name for path in kept.iterdir()} == {"net_random.c", "net_random.h", "unit.c", "log.txt"}
+    shutil.rmtree(kept)

@@ -247,6 +247,24 @@ def test_connections_without_a_weight_and_synapses_that_carry_nothing_are_left_o
     check_equal(graph, np.ones((1, 3, 6), bool))
 
 
+@pytest.mark.parametrize("delays", [None, [[0, 3]]])
+def test_what_only_weights_of_zero_would_read_is_not_kept(delays: Any) -> None:
+    late = ir.Delay(name="late", inputs=("x",), shape=(2,), steps=2)
+    zero = [[0, 0]] if delays is None else [[2, 0]]
+    graph = Graph(
+        (
+            ir.Input(name="x", shape=(2,)),
+            late,
+            _dense("w", "x", [[2, 4]]),
+            _dense("none", "late" if delays is None else "x", zero, delays=delays),
+            fixed_lif("p", ("w", "none"), 1),
+            ir.Output(name="o", inputs=("p",), decode=Decode.NONE),
+        )
+    )
+    assert "x_past" not in NetworkCode(graph).header()
+    check_equal(graph, np.ones((1, 4, 2), bool))
+
+
 def test_graphs_of_real_numbers_empty_parts_and_tables_too_large_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -23,6 +23,7 @@ from toolchain.training import save_feed_forward
 from toolchain.workflow.compare import compare_build
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.doctor import Check, Diagnosis
+from toolchain.workflow.firmware import check_firmware
 from toolchain.workflow.schema import SCHEMAS, document_of, schema_of
 
 _INTERNAL = {
@@ -34,6 +35,7 @@ _INTERNAL = {
     "ConvolutionalModel": "what all convolutional networks have",
     "_GraphHeader": "becomes GraphDocument",
     "_ResourcesHeader": "becomes ResourcesDocument",
+    "_FirmwareHeader": "becomes FirmwareDocument",
     "InputDocument": "what networks and feed-forward networks have",
     "NodeForm": "becomes a form per operation",
     "EnumForm": "becomes a form per enumeration",
@@ -64,6 +66,7 @@ def files(
     build.save(folder / "chip", judgement)
     write_baseline(folder / "baseline.json", judgement.comparison)
     checks = (Check(name="cores", ok=True, finding="2"),)
+    write_document(folder / "firmware.json", check_firmware(build, "rp2040", "c")[0].document())
     write_document(folder / "diagnosis.json", Diagnosis(ok=True, versions={"numpy": "2.3"}, checks=checks))
     blocks = {
         NetworkBlock("conv", ("input",)): torch.nn.Conv2d(1, 2, 3, padding=1),
@@ -78,6 +81,7 @@ def files(
         "quantization": [each / "quantization.json" for each in builds],
         "fidelity": [each / "fidelity.json" for each in builds],
         "resources": [folder / "chip" / "resources.json"],
+        "firmware": [folder / "firmware.json"],
         "passes": [each / "passes.json" for each in builds],
         "graph": [each / stage / "graph.json" for each in builds for stage in ("float", "fixed")],
         "run": [small_run / "run.json"],
@@ -89,6 +93,7 @@ def files(
         "baseline": [folder / "baseline.json"],
         "diagnosis": [folder / "diagnosis.json"],
         "chip-profile": sorted((repository / "targets" / "loihi").glob("*.toml")),
+        "processor-profile": sorted((repository / "targets" / "c" / "profiles").glob("*.toml")),
     }
 
 
