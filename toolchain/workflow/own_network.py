@@ -18,12 +18,12 @@ from toolchain.data.codes.input_encoder import gathered
 from toolchain.errors import ExperimentError, ToolchainError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_file
-from toolchain.frontends import as_model
+from toolchain.frontends import as_model, from_torch
 from toolchain.frontends.modules import Recorded, is_recorded, recorded
 from toolchain.frontends.modules.learning import learner_of
 from toolchain.intake import path_of
 from toolchain.ir import Graph
-from toolchain.models import FeedForward, Network
+from toolchain.models import FeedForward, MaskedSynapses, Network
 from toolchain.suggestion import nearest
 from toolchain.training.own_module import OwnModule
 from toolchain.workflow.build_facts import OwnFacts
@@ -97,6 +97,8 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
             raise ExperimentError(_KEY, reason) from error
     if not isinstance(module, nn.Module):
         raise ExperimentError(_KEY, f"'{model.module}' returns a {type(module).__name__}, no torch.nn.Module")
+    if not any(each.requires_grad for each in module.parameters()):
+        raise ExperimentError(_KEY, f"'{model.module}' has no parameters that are trained")
     sample = gathered(encoded.train, _EXAMPLE)
     try:
         if not is_recorded(module):
@@ -127,7 +129,31 @@ def _with_outputs(network: Network | FeedForward, classes: int, model: OwnModel)
     scores = network.scores if isinstance(network, FeedForward) else network.layer(network.output).size
     if scores != classes:
         raise ExperimentError(_KEY, f"'{model.module}' has {scores} outputs, the data {classes} classes")
+    # What no graph can hold is said before the training, not after it.
+    from_torch(network)
+    if isinstance(network, Network):
+        _store_as_synapses(network)
     return network
+
+
+def _store_as_synapses(network: Network) -> None:
+    """Put synapses in the place of every `Linear`: what is pruned, and what files of networks hold.
+
+    A bias of a `Linear` becomes the bias of its neurons, which it is where no current is filtered, and is
+    trained as it was.
+    """
+    for arrow in network.connections:
+        linear = network.synapses[arrow.name]
+        if not isinstance(linear, nn.Linear):
+            continue
+        synapses = MaskedSynapses(linear.weight.detach())
+        synapses.weight.requires_grad_(linear.weight.requires_grad)
+        network.synapses[arrow.name] = synapses
+        if linear.bias is not None:
+            layer = network.layer(arrow.target)
+            with torch.no_grad():
+                layer.bias += linear.bias
+            layer.bias.requires_grad_(layer.bias.requires_grad or linear.bias.requires_grad)
 
 
 def _file_of(model: OwnModel) -> tuple[Path, str]:

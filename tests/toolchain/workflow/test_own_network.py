@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from toolchain.errors import ExperimentError, MissingFileError, ToolchainError
-from toolchain.ir import Graph
+from toolchain.errors import ExperimentError, FrontendError, MissingFileError, ToolchainError
+from toolchain.ir import Graph, Stage
 from toolchain.ir.store import graph_document
 from toolchain.models import FeedForward, Network
 from toolchain.workflow.compile import compile_run
 from toolchain.workflow.experiment import parse_experiment
 from toolchain.workflow.own_network import OwnNetwork
+from toolchain.workflow.predict import predict_build
 from toolchain.workflow.prepare import load_data
 from toolchain.workflow.run_folder import TrainedRun
 from toolchain.workflow.train import train
@@ -23,7 +25,7 @@ _CODE = """
 import torch
 from torch import nn
 
-from toolchain.models import CubaLif, Spiking
+from toolchain.models import Connection, CubaLif, Network, Spiking
 
 
 class InLoop(nn.Module):
@@ -53,8 +55,45 @@ def sequential(channels, classes):
     )
 
 
+def filtered(channels, classes):
+    return nn.Sequential(
+        nn.Linear(channels, 12), CubaLif(12, du=0.5), nn.Linear(12, classes), CubaLif(classes, vth=1e9)
+    )
+
+
+def recurrent(channels, classes):
+    return Network(
+        inputs={"input": channels},
+        layers={"hidden": CubaLif(12, dv=0.2), "readout": CubaLif(classes, vth=float("inf"))},
+        connections={
+            Connection("encode", "input", "hidden"): nn.Linear(channels, 12, bias=False),
+            Connection("recur", "hidden", "hidden", delay=1): nn.Linear(12, 12),
+            Connection("decode", "hidden", "readout"): nn.Linear(12, classes, bias=False),
+        },
+        output="readout",
+    )
+
+
 def two_too_many(channels, classes):
     return InLoop(channels, classes + 2)
+
+
+class Weightless(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.classes, self.last = classes, Spiking(vth=0.5)
+
+    def forward(self, x):
+        spikes = [self.last(x[:, t, : self.classes]) for t in range(x.shape[1])]
+        return torch.stack(spikes)
+
+
+def weightless(classes):
+    return Weightless(classes)
+
+
+def frozen(channels, classes):
+    return InLoop(channels, classes).requires_grad_(False)
 
 
 def nothing(**_):
@@ -133,6 +172,37 @@ def test_a_sequential_network_is_read_without_being_run(code: Path) -> None:
     assert isinstance(network, Network | FeedForward)
 
 
+@pytest.mark.parametrize("pruning", [False, {"method": "magnitude", "neurons": 6, "synapse_fraction": 0.2}])
+def test_a_network_of_linear_connections_is_pruned_and_kept(
+    pruning: object, code: Path, tmp_path: Path
+) -> None:
+    experiment = parse_experiment(_document(code, "recurrent") | {"pruning": pruning})
+    run = train(experiment, tmp_path / "run")
+    assert isinstance(run.network, Network)
+    prediction = predict_build(compile_run(tmp_path / "run", target="emulator"), stage=Stage.FLOAT)
+    assert prediction.accuracy == run.history.test
+
+
+def test_a_sequential_network_with_biases_is_kept_as_it_was_built(code: Path, tmp_path: Path) -> None:
+    experiment = parse_experiment(_document(code, "sequential"))
+    encoded = load_data(experiment)
+    network = untrained_network(experiment, encoded)
+    torch.manual_seed(experiment.seed)
+    linear = nn.Linear(encoded.encoder.channels, 12)
+    assert isinstance(network, Network)
+    first = network.layer(next(iter(network.layers)))
+    assert torch.equal(first.bias, linear.bias)
+    assert first.bias.requires_grad
+    assert train(experiment, tmp_path / "run").history.test is not None
+
+
+def test_what_no_graph_holds_is_said_before_the_training(code: Path) -> None:
+    experiment = parse_experiment(_document(code, "filtered"))
+    with pytest.raises(FrontendError, match="bias in front of a current filter") as caught:
+        untrained_network(experiment, load_data(experiment))
+    assert "filtered" in caught.value.__notes__[0]
+
+
 def test_the_same_seed_builds_the_same_numbers_and_leaves_those_of_others(code: Path) -> None:
     experiment = parse_experiment(_document(code, "InLoop"))
     encoded = load_data(experiment)
@@ -151,6 +221,8 @@ def test_the_same_seed_builds_the_same_numbers_and_leaves_those_of_others(code: 
         ("two_too_many", "has 12 outputs, the data 10"),
         ("nothing", "returns a int, no torch.nn.Module"),
         ("asks", "asks for 'colour'; give it a default, or ask for shape, channels, steps, classes"),
+        ("weightless", "'.*net.py:weightless' has no parameters that are trained"),
+        ("frozen", "'.*net.py:frozen' has no parameters that are trained"),
         ("fails", "ends in RuntimeError: out of luck"),
         ("InLop", "defines no function or class 'InLop'.*did you mean 'InLoop'"),
         ("not-a-name", "expected 'FILE.py:NAME'"),
