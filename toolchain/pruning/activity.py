@@ -82,7 +82,8 @@ def prune_by_activity(
         small = pool.keep(stays)
         if options.synapses is not None:
             small.check_enough(options.synapses)
-            goal = round(synapses * (max(options.synapses, 1) / synapses) ** progressed)
+            share = max(options.synapses, 1) / synapses if synapses else 1.0
+            goal = round(synapses * share**progressed)
             small = strongest_synapses(small, goal)
         network = with_pool(network, layer, stays, small)
         indices = indices[stays]

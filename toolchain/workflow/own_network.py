@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from toolchain.data.codes.input_encoder import gathered
-from toolchain.errors import ExperimentError, ToolchainError
+from toolchain.errors import ExperimentError, FrontendError, ToolchainError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.files.disk import check_file
 from toolchain.frontends import as_model, from_torch
@@ -92,11 +93,13 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
             module: object = build(**_arguments(build, encoded))
         except ToolchainError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"'{model.module}' ends in {type(error).__name__}: {error}"
             raise ExperimentError(_KEY, reason) from error
     if not isinstance(module, nn.Module):
         raise ExperimentError(_KEY, f"'{model.module}' returns a {type(module).__name__}, no torch.nn.Module")
+    if any(is_lazy(each) for each in module.parameters()):
+        raise ExperimentError(_KEY, f"'{model.module}' has lazy layers; give them the sizes of their inputs")
     if not any(each.requires_grad for each in module.parameters()):
         raise ExperimentError(_KEY, f"'{model.module}' has no parameters that are trained")
     sample = gathered(encoded.train, _EXAMPLE)
@@ -106,6 +109,8 @@ def own_network(model: OwnModel, encoded: EncodedData, seed: int) -> OwnNetwork 
         example = np.moveaxis(sample, 0, 1) if model.time_first else sample
         record = recorded(module, {"input": example})
         _check_layout(record, model, encoded)
+        if encoded.outputs is not None:
+            _check_real_outputs(record)
         learner = learner_of(module, record, torch.from_numpy(np.array(sample[0])))
     except ToolchainError as error:
         error.add_note(f"in the module of '{model.module}'")
@@ -122,6 +127,24 @@ def _check_layout(record: Recorded, model: OwnModel, encoded: EncodedData) -> No
             "model.time_first",
             f"the module runs on samples that lie as {record.layout}; say with `time_first` whether its "
             "forward takes [time, batch, ...]",
+        )
+
+
+def _check_real_outputs(record: Recorded) -> None:
+    """Raise for a module that changes its scores before it returns them: a graph says what they were before.
+
+    That leaves the class as it is, but not a value.
+    """
+    result = record.results[record.imported.graph.outputs[0].name]
+    changes = [each if isinstance(each, str) else f"a factor of {each:g}" for each in result.applied]
+    if result.rest:
+        changes.append(f"potentials that rest at {result.rest:g}")
+    if changes:
+        raise FrontendError(
+            f"the module returns its scores after {', '.join(changes)}, which no read-out of a network does, "
+            "but real values are learnt from them as they are",
+            "return the sum of spikes over the steps, the last, mean or largest potential, or a `Linear` of "
+            "the mean of spikes",
         )
 
 
@@ -156,6 +179,14 @@ def _store_as_synapses(network: Network) -> None:
             layer.bias.requires_grad_(layer.bias.requires_grad or linear.bias.requires_grad)
 
 
+def code_of(model: object) -> str | None:
+    """Return the SHA-256 of the file with the code of a model; None for a model of ours, or without file."""
+    if not isinstance(model, OwnModel):
+        return None
+    file = Path(model.module.rpartition(":")[0])
+    return sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+
+
 def _file_of(model: OwnModel) -> tuple[Path, str]:
     """Return the file, and the name of what it defines."""
     text, _, name = model.module.rpartition(":")
@@ -177,7 +208,7 @@ def _builder(model: OwnModel) -> Callable[..., object]:
     sys.path.insert(0, str(file.parent.resolve()))
     try:
         spec.loader.exec_module(code)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ExperimentError(_KEY, f"'{file}' ends in {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(file.parent.resolve()))

@@ -39,6 +39,7 @@ from toolchain.pruning.magnitude import prune_by_magnitude
 from toolchain.pruning.report import write_pruning_report
 from toolchain.training import NETWORK_FILES, fit, network_of, save_network
 from toolchain.workflow.experiment import Experiment
+from toolchain.workflow.own_network import code_of
 from toolchain.workflow.prepare import PRUNING_STREAM, EncodedData, fit_options, load_data
 from toolchain.workflow.run_folder import check_claim, claim
 from toolchain.workflow.sections.model import RecurrentModel
@@ -240,7 +241,8 @@ def prune(experiment: Experiment, folder: PathText, progress: StageProgress = de
             f"'{experiment.pruning.method}' prunes while the network trains", "call 'pumice train' at once"
         )
     folder = path_of(folder, "folder")
-    check_claim(folder, experiment)
+    code = code_of(experiment.model)
+    check_claim(folder, experiment, code)
     encoded = load_data(experiment)
-    claim(folder, experiment)
+    claim(folder, experiment, code)
     return prune_stage(experiment, experiment.pruning, folder / "pruning", encoded, progress)

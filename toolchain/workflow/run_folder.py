@@ -13,7 +13,14 @@ from toolchain.errors import CorruptArtifactError, UsageError
 from toolchain.execution.stimulus import Stimulus
 from toolchain.fidelity.outputs import OutputErrors, OutputForm
 from toolchain.files.disk import check_replaceable
-from toolchain.files.documents import OMITTED, Document, omitted, parse_document, write_document
+from toolchain.files.documents import (
+    OMITTED,
+    Document,
+    omitted,
+    parse_document,
+    read_document,
+    write_document,
+)
 from toolchain.files.opened import OpenedFolder, read_folder
 from toolchain.files.sealed_folder import SealedDocument, SealedFiles, open_sealed, seal
 from toolchain.intake import PathText, check_type, path_of
@@ -37,6 +44,17 @@ _UNPRUNED: Final = tuple(f"unpruned/{name}" for name in NETWORK_FILES)
 _NETWORK: Final = tuple(f"network/{name}" for name in NETWORK_FILES)
 _SAMPLES: Final = ("stimulus.npz", "calibration.npz")
 _INPUT: Final = "input.json"
+_CODE: Final = "code.json"
+
+
+class CodeDocument(Document):
+    """The code of the user that built the network of a run.
+
+    Attributes:
+        sha256: SHA-256 of the file that the experiment names.
+    """
+
+    sha256: str
 
 
 class History(Document):
@@ -217,20 +235,34 @@ def can_continue(folder: Path, experiment: Experiment) -> bool:
     return read_experiment(folder / EXPERIMENT) == experiment
 
 
-def check_claim(folder: Path, experiment: Experiment) -> None:
-    """Raise if the folder cannot be taken for this experiment; nothing is written."""
+def check_claim(folder: Path, experiment: Experiment, code: str | None = None) -> None:
+    """Raise if the folder cannot be taken for this experiment; nothing is written.
+
+    Args:
+        folder: The run folder.
+        experiment: The experiment.
+        code: SHA-256 of the user's code that builds its network, if there is such code now.
+    """
     check_type(experiment, "experiment", Experiment, "read one from its file with `load_experiment`")
     check_replaceable(folder, EXPERIMENT, "a run folder")
     path = folder / EXPERIMENT
     if path.is_file() and read_experiment(path) != experiment:
         raise UsageError(f"'{folder}' holds a run of another experiment", "choose another place")
+    began = folder / _CODE
+    if code is not None and began.is_file() and read_document(began, CodeDocument).sha256 != code:
+        raise UsageError(
+            f"'{folder}' holds a run that another version of the code under `model.module` began",
+            "choose another place, or take that version back",
+        )
 
 
-def claim(folder: Path, experiment: Experiment) -> None:
-    """Take the folder for this experiment, or raise."""
-    check_claim(folder, experiment)
+def claim(folder: Path, experiment: Experiment, code: str | None = None) -> None:
+    """Take the folder for this experiment and this code, or raise."""
+    check_claim(folder, experiment, code)
     if not (folder / EXPERIMENT).is_file():
         write_document(folder / EXPERIMENT, experiment)
+    if code is not None and not (folder / _CODE).is_file():
+        write_document(folder / _CODE, CodeDocument(sha256=code))
 
 
 def finish(folder: Path, classes: tuple[str, ...], facts: RunFacts, encoder: RawEncoder | None) -> None:

@@ -24,7 +24,7 @@ from toolchain.training.own_module import OwnModule
 from toolchain.training.samples import Samples
 from toolchain.training.validation import Validation
 from toolchain.workflow.experiment import Experiment
-from toolchain.workflow.own_network import OwnNetwork
+from toolchain.workflow.own_network import OwnNetwork, code_of
 from toolchain.workflow.prepare import EncodedData, fit_options, load_data
 from toolchain.workflow.prune import prune_stage
 from toolchain.workflow.quantization import RepairOptions
@@ -47,14 +47,15 @@ def train(experiment: Experiment, folder: PathText, progress: StageProgress = de
         progress: Callback with the stage and how far it is; by default bars where somebody looks.
 
     Raises:
-        UsageError: The folder holds something else, or a run of another experiment.
+        UsageError: The folder holds something else, or a run of another experiment or of other code.
     """
     folder = path_of(folder, "folder")
-    check_claim(folder, experiment)
+    code = code_of(experiment.model)
+    check_claim(folder, experiment, code)
     if (folder / RUN).is_file():
         return TrainedRun.load(folder)
     encoded = load_data(experiment)
-    claim(folder, experiment)
+    claim(folder, experiment, code)
     stages = _Stages(experiment, folder, encoded, progress)
     network, records = stages.run()
     if isinstance(network, OwnNetwork):

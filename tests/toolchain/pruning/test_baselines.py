@@ -119,6 +119,22 @@ def test_activity_removes_the_quiet_and_retrains_every_round() -> None:
         ActivityOptions(20, 50, 0)
 
 
+def test_activity_prunes_neurons_that_have_no_synapses_among_them() -> None:
+    network = _network()
+    loop = next(arrow.name for arrow in network.connections if arrow.source == arrow.target)
+    weight = torch.zeros(60, 60)
+    network.synapses[loop] = MaskedSynapses(weight, weight != 0)
+    small, indices = prune_by_activity(
+        network,
+        "hidden",
+        ActivityOptions(20, 0, 2),
+        lambda each: np.arange(0.0, 60)[-each.layer("hidden").size :],
+        lambda _: None,
+    )
+    assert len(indices) == small.layer("hidden").size == 20
+    assert pool_of(small, "hidden").synapses == 0
+
+
 def test_a_pool_goes_back_into_its_network_with_gain_and_leak() -> None:
     network = _network()
     pool = pool_of(network, "hidden").with_gain(2.0)

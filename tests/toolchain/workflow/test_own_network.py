@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from toolchain.errors import ExperimentError, FrontendError, MissingFileError, ToolchainError
+from tests.data_files import write_houses
+from toolchain.errors import ExperimentError, FrontendError, MissingFileError, ToolchainError, UsageError
 from toolchain.ir import Graph, Stage
 from toolchain.ir.store import graph_document
 from toolchain.models import FeedForward, Network
@@ -94,6 +95,34 @@ def weightless(classes):
 
 def frozen(channels, classes):
     return InLoop(channels, classes).requires_grad_(False)
+
+
+def lazy(classes):
+    return nn.Sequential(nn.LazyLinear(classes), CubaLif(classes, vth=1e9))
+
+
+class Detached(InLoop):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+class Values(InLoop):
+    def forward(self, x):
+        return super().forward(x).sum(0)
+
+
+class Means(InLoop):
+    def forward(self, x):
+        return super().forward(x).mean(0)
+
+
+class Shares(InLoop):
+    def forward(self, x):
+        return super().forward(x).sum(0).softmax(-1)
+
+
+def leaves():
+    raise SystemExit(3)
 
 
 def nothing(**_):
@@ -223,6 +252,8 @@ def test_the_same_seed_builds_the_same_numbers_and_leaves_those_of_others(code: 
         ("asks", "asks for 'colour'; give it a default, or ask for shape, channels, steps, classes"),
         ("weightless", "'.*net.py:weightless' has no parameters that are trained"),
         ("frozen", "'.*net.py:frozen' has no parameters that are trained"),
+        ("lazy", "has lazy layers; give them the sizes of their inputs"),
+        ("leaves", "ends in SystemExit: 3"),
         ("fails", "ends in RuntimeError: out of luck"),
         ("InLop", "defines no function or class 'InLop'.*did you mean 'InLoop'"),
         ("not-a-name", "expected 'FILE.py:NAME'"),
@@ -233,6 +264,57 @@ def test_what_cannot_be_trained_is_said(name: str, message: str, code: Path) -> 
     with pytest.raises(ExperimentError, match=message) as caught:
         untrained_network(experiment, load_data(experiment))
     assert caught.value.key == "model.module"
+
+
+def test_a_result_without_gradient_is_refused_before_the_training(code: Path) -> None:
+    experiment = parse_experiment(_document(code, "Detached"))
+    with pytest.raises(FrontendError, match="has no gradient.*leave `no_grad`, `detach`"):
+        untrained_network(experiment, load_data(experiment))
+
+
+def _houses(code: Path, name: str, table: Path) -> dict[str, Any]:
+    data = {"name": "csv", "path": str(table), "targets": ["price", "rent"]}
+    return _document(code, name) | {"data": data, "encoding": {"name": "rate", "steps": 5}}
+
+
+def test_real_values_of_a_module_are_those_of_its_build(code: Path, tmp_path: Path) -> None:
+    experiment = parse_experiment(_houses(code, "Values", write_houses(tmp_path)))
+    history = train(experiment, tmp_path / "run").history
+    prediction = predict_build(compile_run(tmp_path / "run", target="emulator"), stage=Stage.FLOAT)
+    assert prediction.real is not None
+    assert prediction.real.errors == history.test_error
+
+
+@pytest.mark.parametrize(("name", "changes"), [("Means", "a factor of 0.2"), ("Shares", "softmax")])
+def test_scores_that_a_module_changes_are_no_real_values(
+    name: str, changes: str, code: Path, tmp_path: Path
+) -> None:
+    experiment = parse_experiment(_houses(code, name, write_houses(tmp_path)))
+    with pytest.raises(FrontendError, match=f"returns its scores after {changes}, which no read-out"):
+        untrained_network(experiment, load_data(experiment))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_run_goes_on_with_the_code_that_began_it_only(last: int, code: Path, tmp_path: Path) -> None:
+    experiment = parse_experiment(_document(code, "InLoop"))
+
+    def stop(_: str, done: int, __: int) -> None:
+        if done == last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path / "run", stop)
+    code.write_text(_CODE.replace("dv=0.2", "dv=0.9"))
+    with pytest.raises(UsageError, match="another version of the code under `model.module` began"):
+        train(experiment, tmp_path / "run")
+    code.write_text(_CODE)
+    train(experiment, tmp_path / "run")
+    code.write_text(_CODE + "\n")
+    with pytest.raises(UsageError, match="choose another place, or take that version back"):
+        train(experiment, tmp_path / "run")
+    code.unlink()
+    assert train(experiment, tmp_path / "run").history.network
 
 
 def test_samples_that_lie_otherwise_are_noticed(code: Path) -> None:

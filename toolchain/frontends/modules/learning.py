@@ -75,8 +75,13 @@ def learner_of(module: nn.Module, record: Recorded, sample: Tensor) -> OwnModule
     # Another number of samples than of steps tells which axis is which.
     batch = 1 if record.steps != 1 else 2
     x = sample[None].expand(batch, *sample.shape).to(next(module.parameters()).dtype)
-    with Held(module.eval, lambda _: module.train(was_training)), torch.no_grad():
+    with Held(module.eval, lambda _: module.train(was_training)), torch.enable_grad():
         result = first_result(module, x, layout)
+    if not result.requires_grad:
+        raise FrontendError(
+            "what the module returns has no gradient, so that nothing can be learnt",
+            "leave `no_grad`, `detach` and `.data` out of its forward",
+        )
     time = _time_axis(result, batch, record.steps)
     forward = OwnForward(module, layout, output.decode, time)
     states = [
