@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.toolchain.pruning.pools import random_pool, world
 from toolchain.errors import ArgumentError, PruningError
-from toolchain.models import HrsnnShape, Network, build_hrsnn
+from toolchain.models import HrsnnShape, MaskedSynapses, Network, build_hrsnn
 from toolchain.models.topology import spectral_radius
 from toolchain.pruning import (
     ActivityOptions,
