@@ -39,6 +39,7 @@ from toolchain.workflow.import_check import check_graph
 from toolchain.workflow.observation import given_unless_all, observe_ranges, recording_batch
 from toolchain.workflow.pass_graphs import PassRecord
 from toolchain.workflow.quantization import Quantization, repair_build
+from toolchain.workflow.real_readout import with_real_readout
 from toolchain.workflow.replaced_resets import replaced_resets, replacement
 from toolchain.workflow.run_folder import TrainedRun, is_run
 from toolchain.workflow.sizes import sizes_of
@@ -81,11 +82,12 @@ class Prepared:
         if is_recorded(module):
             return cls._recorded(module, samples, training, names_of(classes, "classes"))
         network = as_model(module, None if samples is None else next(iter(samples.values.values()), None))
-        graph = from_torch(network, classes=names_of(classes, "classes"))
         steps = network.steps if isinstance(network, FeedForward) else None
         stimulus, calibration = (
             None if each is None else repeat_over_steps(steps, each) for each in (samples, training)
         )
+        network = with_real_readout(network, stimulus)
+        graph = from_torch(network, classes=names_of(classes, "classes"))
         return cls(network, graph, stimulus, stimulus if calibration is None else calibration)
 
     @classmethod
@@ -306,13 +308,14 @@ def compile_trained(
 ) -> Build:
     """Compile a network that was trained in this process."""
     network, name = trained.network, trained.experiment.model.name
-    if isinstance(network, Graph):
-        module, graph = None, network
-    else:
-        module, graph = network, from_torch(network, classes=trained.classes, name=name)
     stimulus, calibration = (
         repeat_over_steps(trained.still_steps, samples) for samples in (trained.stimulus, trained.calibration)
     )
+    if isinstance(network, Graph):
+        module, graph = None, network
+    else:
+        module = with_real_readout(network, stimulus)
+        graph = from_torch(module, classes=trained.classes, name=name)
     source = None if trained.own is None else trained.own.source
     facts = BuildFacts(sizes=sizes_of(trained, graph, stimulus), source=source, outputs=trained.outputs)
     prepared = Prepared(module, graph, stimulus, calibration)

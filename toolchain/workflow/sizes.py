@@ -17,6 +17,7 @@ from toolchain.target.parts import in_parts
 from toolchain.target.records import recorded_bytes
 from toolchain.target.registry import DEFAULT_EXECUTOR, load_target
 from toolchain.workflow.build_facts import Sizes
+from toolchain.workflow.real_readout import with_real_readout
 from toolchain.workflow.run_folder import TrainedRun
 
 
@@ -30,7 +31,8 @@ def sizes_of(trained: TrainedRun, graph: Graph, stimulus: Stimulus) -> Sizes | N
     """
     if trained.unpruned is None or isinstance(trained.unpruned, Graph):
         return None
-    graphs = (from_torch(trained.unpruned, classes=trained.classes), graph)
+    unpruned = with_real_readout(trained.unpruned, stimulus)
+    graphs = (from_torch(unpruned, classes=trained.classes), graph)
     costs, rates = zip(*(judge_float(each, stimulus) for each in graphs), strict=True)
     change = Change.of(rates)
     inner = [_firing(each) for each in graphs]
